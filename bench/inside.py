@@ -65,9 +65,9 @@ def published(module: str) -> dict[str, Any]:
 
 def lay(folder: str) -> dict[str, Any]:
     """How many rows were laid out."""
-    from tidemill.cli.demo_data import lay_out
+    from tidemill.cli.demo_data import write_daily_files
 
-    return {"rows": lay_out(Path(folder)).rows}
+    return {"rows": write_daily_files(Path(folder)).rows}
 
 
 def extend(folder: str, start: str, day: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
 
     import tidemill as tm
     from tidemill.adapters.files.artifacts import FileArtifacts
-    from tidemill.analysis.hashing.column_hash import Hasher, rowset_hash
+    from tidemill.analysis.hashing.column_hash import FrameHasher, rowset_hash
     from tidemill.core.fingerprint import object_name
     from tidemill.store.frames import encode
 
@@ -151,7 +151,7 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
     assert output is not None
     key = output.key
     # As a run does it: what the types alone say is made once a stage.
-    hasher = Hasher(frames[0].schema)
+    hasher = FrameHasher(frames[0].schema)
     spent: list[dict[str, tuple[float, float]]] = []
     for _ in range(int(times)):
         with tempfile.TemporaryDirectory(dir=".") as folder:

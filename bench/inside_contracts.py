@@ -19,7 +19,7 @@ from pathlib import Path
 import polars as pl
 
 import tidemill as tm
-from tidemill.project.check import faults_in
+from tidemill.project.checks import faults_in
 
 TIMES = 5
 

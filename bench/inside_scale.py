@@ -121,16 +121,16 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     With `objects` everything that they name is stored.
     """
     from tidemill.core.fingerprint import object_name
-    from tidemill.history.io.log_recorder import Recorder
+    from tidemill.history.io.log_recorder import LogRecorder
     from tidemill.ledger.binding import Product, content_of
-    from tidemill.runs.io.job import Elsewhere, Job, Unwatched
+    from tidemill.runs.io.job import EngineOptions, Job, NoProgress
     from tidemill.runs.io.published_view import PublishedView
     from tidemill.runs.io.step_attempt import StepCost, StepInProgress
     from tidemill.runs.io.step_lifecycle import StepLifecycle
-    from tidemill.runs.io.table_checks import Bench
+    from tidemill.runs.io.table_checks import TableChecker
     from tidemill.runs.totals import Price
-    from tidemill.steps.io.step_runner import Workshop
-    from tidemill.steps.step_messages import Made
+    from tidemill.steps.io.step_runner import StepRunner
+    from tidemill.steps.step_messages import StepOutput
 
     draw = random.Random(number)
     store = opened.project.tools.artifacts
@@ -145,7 +145,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
                 return self.finish(begun, _made(step), StepCost())
             return begun
 
-    def _made(step: Any) -> Made:
+    def _made(step: Any) -> StepOutput:
         columns = {name: draw.randbytes(16).hex() for name in flow[step.stage].output.names}
         payload = draw.randbytes(3000) if objects else b""
         name = f"{draw.randbytes(32).hex()}.parquet"
@@ -163,7 +163,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
             rows=1,
             bytes=3000,
         )
-        return Made(product=product, objects=((payload, ".parquet"),) if objects else ())
+        return StepOutput(product=product, objects=((payload, ".parquet"),) if objects else ())
 
     tools, flow, recipes = opened.project.tools, opened.project.flow, opened.project.recipes
     job = Job(
@@ -175,12 +175,14 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
         run="made-up",
         command="bench",
         price=Price(),
-        progress=Unwatched(),
-        elsewhere=Elsewhere(),
+        progress=NoProgress(),
+        engines=EngineOptions(),
     )
     holdings = PublishedView(heads={f"s{number - 1}": before}, live={})
-    shop = Workshop(tools, flow, recipes, opened.plan.environment, Recorder(tools.logs / "bench"))
-    bench = Bench(flow, holdings, shop.frames, {}, lambda: None)
+    shop = StepRunner(
+        tools, flow, recipes, opened.plan.environment, LogRecorder(tools.logs / "bench")
+    )
+    bench = TableChecker(flow, holdings, shop.frames, {}, lambda: None)
     return Pretending(job, holdings, shop, bench, lambda _: True)
 
 

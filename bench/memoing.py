@@ -15,10 +15,10 @@ import polars as pl
 
 import tidemill as tm
 from tidemill.adapters.files.memos import FileMemos
-from tidemill.analysis.hashing.row_keys import keys_of
+from tidemill.analysis.hashing.row_keys import row_keys
 from tidemill.memos.io.decorator import Memo
-from tidemill.memos.io.lookup import Desk
-from tidemill.workflow.memo import Usage
+from tidemill.memos.io.lookup import MemoSession
+from tidemill.workflow.memo import MemoUsage
 
 TIMES = 5
 WIDTH = 384
@@ -52,11 +52,11 @@ def texts(first: int, rows: int) -> pl.DataFrame:
     return pl.select(text=pl.format(words, number, number % 9973))
 
 
-def ask(memo: Memo, rows: pl.DataFrame) -> tuple[pl.Series, float, float, Usage | None]:
+def ask(memo: Memo, rows: pl.DataFrame) -> tuple[pl.Series, float, float, MemoUsage | None]:
     """The values, the wall and CPU seconds that they took, and what that was; nothing was open before."""
-    desk = Desk(FileMemos(Path("memo")))
+    desk = MemoSession(FileMemos(Path("memo")))
     wall, cpu = time.perf_counter(), time.process_time()
-    with desk.open():
+    with desk.activate():
         query = rows.lazy().select(value=memo("text"))
     values = query.collect(engine="in-memory")["value"]
     return values, time.perf_counter() - wall, time.process_time() - cpu, desk.usage
@@ -68,14 +68,14 @@ def known(rows: int) -> dict[str, Any]:
     shuffled = frame.sample(fraction=1.0, shuffle=True, seed=1)
     ask(filling, frame)
     found = [(ask(asking, frame), ask(asking, shuffled)) for _ in range(TIMES)]
-    assert all(usage == Usage(known=rows) for pair in found for *_, usage in pair)
+    assert all(usage == MemoUsage(known=rows) for pair in found for *_, usage in pair)
     assert found[0][0][0].sum() == frame["text"].str.len_chars().sum()
     assert (found[0][1][0] == shuffled["text"].str.len_chars()).all()
     kept = frame.select(key=pl.col("text").hash(), value=pl.col("text").str.len_chars())
     return {
         **{f"{name}_s": [pair[0][n] for pair in found] for n, name in ((1, "wall"), (2, "cpu"))},
         "shuffled_s": [pair[1][1] for pair in found],
-        "keys_s": timed(lambda: keys_of([frame["text"]])),
+        "keys_s": timed(lambda: row_keys([frame["text"]])),
         "polars_s": timed(
             lambda: frame.select(key=pl.col("text").hash()).join(kept, on="key", how="left")
         ),

@@ -14,7 +14,11 @@ import numpy.typing as npt
 import polars as pl
 
 from tidemill.analysis.hashing.column_hash import column_hashes
-from tidemill.contracts.profiles.partition_profile import compare, merge, profile_of
+from tidemill.contracts.profiles.partition_profile import (
+    compare_profiles,
+    merge_profiles,
+    profile_frame,
+)
 from tidemill.store.frames import encode
 from tidemill.store.profiles import SMALL, decode_profile, encode_profile
 
@@ -71,9 +75,9 @@ def timed(work: Callable[[], Any], times: int = 1) -> float:
 def compute(rows: int) -> dict[str, Any]:
     """One profile, and what Polars takes for figures of its own."""
     frame = table(rows, 1)
-    profile_of(frame[:1000])  # what is imported and compiled at first use
-    took = timed(lambda: profile_of(frame))
-    profile = profile_of(frame)
+    profile_frame(frame[:1000])  # what is imported and compiled at first use
+    took = timed(lambda: profile_frame(frame))
+    profile = profile_frame(frame)
     known = {
         name: frame[name].drop_nulls().drop_nans()
         if frame[name].dtype.is_float()
@@ -110,10 +114,10 @@ def figures(frame: pl.DataFrame) -> None:
 def distance(rows: int) -> dict[str, Any]:
     """How far the distances of profiles are from those of the rows."""
     before, after = table(rows, 1), table(rows, 2, shift=0.02)
-    old = profile_of(before)
-    new = profile_of(after, old.grids)
+    old = profile_frame(before)
+    new = profile_frame(after, old.grids)
     ks, moved, exact_s = {}, {}, 0.0
-    for found in compare(old, new):
+    for found in compare_profiles(old, new):
         if found.ks is None or found.wasserstein is None:
             continue
         sides = [values(frame.get_column(found.name)) for frame in (before, after)]
@@ -129,7 +133,7 @@ def distance(rows: int) -> dict[str, Any]:
         "ks_column": worst,
         "wasserstein_error": moved[farthest],
         "wasserstein_column": farthest,
-        "compare_cpu_s": timed(lambda: compare(old, new), 10),
+        "compare_cpu_s": timed(lambda: compare_profiles(old, new), 10),
         "exact_cpu_s": exact_s,
         "all": {name: (ks[name], moved.get(name)) for name in ks},
     }
@@ -152,12 +156,12 @@ def exact_distances(one: Floats, other: Floats) -> tuple[float, float]:
 
 def merging(parts: int, rows: int) -> dict[str, Any]:
     """Profiles of some partitions, read from what is stored and merged."""
-    first = profile_of(table(rows, 0))
-    stored = [encode_profile(profile_of(table(rows, seed), first.grids)) for seed in range(1, 9)]
+    first = profile_frame(table(rows, 0))
+    stored = [encode_profile(profile_frame(table(rows, seed), first.grids)) for seed in range(1, 9)]
     held = [stored[n % len(stored)] for n in range(parts)]
 
     def work() -> None:
-        merge([profile for text in held if (profile := decode_profile(text)) is not None])
+        merge_profiles([profile for text in held if (profile := decode_profile(text)) is not None])
 
     return {"cpu_s": timed(work)}
 
@@ -165,11 +169,11 @@ def merging(parts: int, rows: int) -> dict[str, Any]:
 def step(rows: int) -> dict[str, Any]:
     """What a profile costs beside hashing and writing the same rows."""
     frame = table(rows, 1)
-    grids = profile_of(frame).grids
+    grids = profile_frame(frame).grids
     times = max(1, 200_000 // rows)
     return {
         "small": SMALL,
-        "profile_cpu_s": timed(lambda: encode_profile(profile_of(frame, grids)), times),
+        "profile_cpu_s": timed(lambda: encode_profile(profile_frame(frame, grids)), times),
         "store_cpu_s": timed(lambda: (column_hashes(frame), encode(frame)), times),
     }
 

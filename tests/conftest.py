@@ -10,13 +10,13 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.bakery import built, built_template, fresh, fresh_template
+from tests.support.bakery import built, built_template, committed, fresh, fresh_template
 from tests.support.modules import Project
 from tests.support.thoroughness import draw_all_examples
 from tidemill.cli.terminal import live_progress
 
 # Fixtures that are made elsewhere are found by their names here.
-__all__ = ["built", "built_template", "fresh", "fresh_template", "project"]
+__all__ = ["built", "built_template", "committed", "fresh", "fresh_template", "project"]
 
 # What a shell sets for whoever sits before it, and what would change output. Commands that tests start
 # take over these as well. Time zone and locale stay: they must change nothing.

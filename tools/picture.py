@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import tidemill as tm
-from tidemill.cli.demo_data import lay_out
+from tidemill.cli.demo_data import write_daily_files
 from tidemill.drawing.graph import Graph, Node, draw_graph
 from tidemill.drawing.svg import Drawing, Hue, captioned, document, side_by_side
 from tidemill.planning.plan import Plan
@@ -66,7 +66,7 @@ def plan_changes(root: Path) -> tuple[tuple[Flow, Plan], tuple[Flow, Plan]]:
         raise SystemExit(f"the template flights.py no longer contains {BEFORE!r}")
     (root / "pyproject.toml").write_bytes((TEMPLATE / "pyproject.toml").read_bytes())
     (root / "flights.py").write_text(code, encoding="utf-8")
-    lay_out(root / "data", first=FIRST, last=LAST)
+    write_daily_files(root / "data", first=FIRST, last=LAST)
     with fresh_project(root) as project:
         receipt = project.run()
     if receipt.exit_code:
@@ -74,7 +74,7 @@ def plan_changes(root: Path) -> tuple[tuple[Flow, Plan], tuple[Flow, Plan]]:
     (root / "flights.py").write_text(code.replace(BEFORE, AFTER), encoding="utf-8")
     edit = plan_fresh(root)
     (root / "flights.py").write_text(code, encoding="utf-8")
-    lay_out(root / "data", first=NEW, last=NEW)
+    write_daily_files(root / "data", first=NEW, last=NEW)
     return edit, plan_fresh(root)
 
 

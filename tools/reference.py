@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import tidemill
 from tidemill.cli import cli
 from tidemill.contracts import column_types as columns
-from tidemill.contracts.column_types import Common
+from tidemill.contracts.column_types import ColumnArguments
 from tidemill.core import errors
 from tidemill.ledger.event import Event
 from tidemill.project.project import Project
@@ -93,9 +93,16 @@ def block(entries: Iterator[str]) -> str:
 
 def column_arguments() -> str:
     """What columns take by name: all of them, and those with bounds or lengths besides."""
-    common, kinds = set(Common.__annotations__), filter(is_typeddict, vars(columns).values())
-    lines = [f"Every column takes, as `**common`: {arguments(Common, set())}. Some take more:\n"]
-    lines += [f"- `{k.__name__}`: {arguments(k, common)}" for k in kinds if k is not Common]
+    common, kinds = (
+        set(ColumnArguments.__annotations__),
+        filter(is_typeddict, vars(columns).values()),
+    )
+    lines = [
+        f"Every column takes, as `**common`: {arguments(ColumnArguments, set())}. Some take more:\n"
+    ]
+    lines += [
+        f"- `{k.__name__}`: {arguments(k, common)}" for k in kinds if k is not ColumnArguments
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -112,7 +112,7 @@ REFUSED = [
     (text(""), "rows.csv"),
     (parquet(b=[1]), "has no column 'a' of contract Bad (there is: b)"),
     # Two columns of one name.
-    (text("a,a\n1,2\n"), "duplicate"),
+    (text("a,a\n1,2\n"), "more than one column 'a'"),
 ]
 
 

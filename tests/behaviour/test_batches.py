@@ -17,8 +17,8 @@ from tests.support.tides import FIRST, Tides, day
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted
 from tidemill.runs.io import scheduler as running
-from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.step_messages import Made, Work
+from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.step_messages import StepOutput, Work
 
 # Joins within a day and with a table that has no days, windows and groups of a day, a quotient that
 # Polars computes in another way for a row alone, and rows that break a contract.
@@ -135,15 +135,15 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def counting(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, tuple[str, ...]]]:
     """How many partitions of a stage will have been given by calls for several, by what columns of it."""
     calls: Counter[tuple[str, tuple[str, ...]]] = Counter()
-    make = Workshop.make_together
+    make = StepRunner.run_together
 
-    def counted(shop: Workshop, works: list[Work]) -> Any:
+    def counted(shop: StepRunner, works: list[Work]) -> Any:
         made = make(shop, works)
-        given = sum(isinstance(each, Made) for each in made)
+        given = sum(isinstance(each, StepOutput) for each in made)
         calls[works[0].stage, works[0].columns] += given
         return made
 
-    monkeypatch.setattr(Workshop, "make_together", counted)
+    monkeypatch.setattr(StepRunner, "run_together", counted)
     return calls
 
 

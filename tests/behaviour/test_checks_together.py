@@ -16,9 +16,13 @@ from polars.testing import assert_frame_equal
 import tidemill as tm
 from tests.support.reference_checker import contracts, frames
 from tests.support.thoroughness import examples, thorough
-from tidemill.analysis.query.partitionwise import row_by_row
+from tidemill.analysis.query.partitionwise import is_row_wise
 from tidemill.contracts.checks.checker import Checker
-from tidemill.contracts.checks.partition_column import keys_of, raw_keys, split
+from tidemill.contracts.checks.partition_column import (
+    partition_keys,
+    raw_partition_keys,
+    split_by_partition,
+)
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import Grain, Partitioning
@@ -68,11 +72,11 @@ ROWS = st.lists(
 @given(ROWS)
 def test_of_clean_partitions_nothing_else_is_to_be_said(rows: Sequence[Row]) -> None:
     frame, checker = table(*rows), Checker(SPEC)
-    keys = keys_of(frame["day"], SPEC.partitioning)
-    clean = checker.clean(frame)
+    keys = partition_keys(frame["day"], SPEC.partitioning)
+    clean = checker.clean_partitions(frame)
     for key in keys.unique():
-        alone = checker.judge(frame.filter(keys == key), partition=key)
-        own = alone.findings == checker.findings(alone.good.height)
+        alone = checker.check(frame.filter(keys == key), partition=key)
+        own = alone.findings == checker.row_count_findings(alone.good.height)
         assert (key in clean) is (alone.bad is None and own)
         if key in clean:
             assert_frame_equal(clean[key], alone.good)
@@ -87,14 +91,14 @@ def test_any_contract_says_of_clean_partitions_what_it_says_of_each(data: st.Dat
     if column.name not in frame.columns or "more" in frame.columns:
         return
     dtype = next(item.dtype for item in checker.columns if item.name == column.name)
-    keys = raw_keys(frame[column.name], dtype, spec.partitioning)
+    keys = raw_partition_keys(frame[column.name], dtype, spec.partitioning)
     try:
-        clean = checker.clean(frame)
+        clean = checker.clean_partitions(frame)
     except (ContractError, PolarsError):
         return
     event(f"clean partitions: {len(clean)}")
     for key, good in clean.items():
-        alone = checker.judge(frame.filter(keys == key), partition=key)
+        alone = checker.check(frame.filter(keys == key), partition=key)
         assert alone.bad is None
         assert alone.findings == ()
         assert_frame_equal(good, alone.good)
@@ -119,45 +123,45 @@ def test_a_contract_that_looks_at_rows_together_judges_each_partition_alone(
     spec: ContractSpec,
 ) -> None:
     frame = table((0, 1, None, None), (1, 2, None, None)).select(spec.names)
-    assert Checker(spec).clean(frame) == {}
-    assert not Checker(spec).has_places({str(FIRST): frame[:1]})
+    assert Checker(spec).clean_partitions(frame) == {}
+    assert not Checker(spec).matches_partitions({str(FIRST): frame[:1]})
 
 
 def test_columns_that_nobody_named_are_told_alone() -> None:
     frame = table((0, 1, None, None)).with_columns(more=1)
-    assert Checker(SPEC).clean(frame) == {}
+    assert Checker(SPEC).clean_partitions(frame) == {}
 
 
 def test_an_optional_column_is_filled() -> None:
     frame = table((0, 1, None, "x")).drop("name")
-    assert Checker(SPEC).clean(frame)[str(FIRST)]["name"].to_list() == [None]
+    assert Checker(SPEC).clean_partitions(frame)[str(FIRST)]["name"].to_list() == [None]
 
 
 def test_frames_hold_rows_of_their_own_partitions() -> None:
     checker, one, two = Checker(SPEC), table((0, 1, None, None)), table((1, 1, None, None))
     first, second = str(FIRST), str(FIRST + dt.timedelta(days=1))
-    assert checker.has_places({first: one, second: two})
-    assert not checker.has_places({first: two, second: one})
-    assert not checker.has_places({first: one, second: two.drop("name")})
+    assert checker.matches_partitions({first: one, second: two})
+    assert not checker.matches_partitions({first: two, second: one})
+    assert not checker.matches_partitions({first: one, second: two.drop("name")})
     text = one.with_columns(pl.col("day").cast(pl.String))
-    assert not checker.has_places({first: text})
+    assert not checker.matches_partitions({first: text})
     nowhere = one.with_columns(day=pl.lit(None, pl.Date))
-    assert not checker.has_places({first: pl.concat([one, nowhere])})
+    assert not checker.matches_partitions({first: pl.concat([one, nowhere])})
 
 
 def test_rows_that_lie_apart_are_brought_together() -> None:
     frame = pl.DataFrame({"own": ["b", "a", "b", None], "n": [1, 2, 3, 4]})
-    parts = split(frame, Partitioning(column="own"))
+    parts = split_by_partition(frame, Partitioning(column="own"))
     assert {key: part["n"].to_list() for key, part in parts.items()} == {"b": [1, 3], "a": [2]}
-    parts = split(frame[[0, 2, 1, 3]], Partitioning(column="own"))
+    parts = split_by_partition(frame[[0, 2, 1, 3]], Partitioning(column="own"))
     assert {key: part["n"].to_list() for key, part in parts.items()} == {"b": [1, 3], "a": [2]}
     days = pl.DataFrame({"own": [FIRST, FIRST.replace(day=2)]}).clear()
-    assert split(days, Partitioning(column="own", grain=Grain.DAY)) == {}
+    assert split_by_partition(days, Partitioning(column="own", grain=Grain.DAY)) == {}
 
 
 def test_expressions_of_one_row() -> None:
     schema = {"id": pl.Int64(), "value": pl.Float64()}
-    assert row_by_row(pl.col("value") > pl.col("id"), schema)
-    assert not row_by_row(pl.col("value") > pl.col("value").mean(), schema)
-    assert not row_by_row(pl.col("value") / 3 > 1, schema)
-    assert not row_by_row(pl.col("value").map_elements(abs, pl.Float64), schema)
+    assert is_row_wise(pl.col("value") > pl.col("id"), schema)
+    assert not is_row_wise(pl.col("value") > pl.col("value").mean(), schema)
+    assert not is_row_wise(pl.col("value") / 3 > 1, schema)
+    assert not is_row_wise(pl.col("value").map_elements(abs, pl.Float64), schema)

@@ -29,7 +29,7 @@ class Branch(Tides):
         project = open_project(self.root, workflow=flow_of(self.root, self.text), env="dev")
         if len(project.environments.list()) == 1:
             project.environments.create("dev", parent="")
-        project._opened = self.change(project.tools)
+        project.workspace.tools = self.change(project.tools)
         return project
 
 
@@ -40,7 +40,7 @@ class Meeting(MemoryClaims):
         super().__init__()
         self.other = MemoryClaims(self)
         self.waited: list[str] = []
-        self.meanwhile: Callable[[str], object] = self.other.give
+        self.meanwhile: Callable[[str], object] = self.other.release
 
     def wait(self, key: str, timeout_s: float) -> bool:
         self.waited.append(key)
@@ -157,7 +157,7 @@ def test_what_another_run_gave_meanwhile_is_bound(tides: Tides, tmp_path: Path) 
 
     def meanwhile(key: str) -> None:
         assert Branch(tides.root, tides.text).run("doubled").exit_code == 0
-        meeting.other.give(key)
+        meeting.other.release(key)
 
     meeting.meanwhile = meanwhile
     receipt = tides.run()
@@ -174,7 +174,7 @@ def test_a_run_waits_for_as_long_as_it_takes(tides: Tides, tmp_path: Path) -> No
     def meanwhile(key: str) -> None:
         patience[0] -= 1
         if patience[0] <= 0:
-            meeting.other.give(key)
+            meeting.other.release(key)
 
     meeting.meanwhile = meanwhile
     receipt = tides.run()
@@ -193,7 +193,7 @@ def test_a_key_is_given_when_its_product_is_published(tides: Tides, tmp_path: Pa
     class Noting(MemoryClaims):
         def give(self, key: str) -> None:
             known.setdefault(key, key in ledger.traces([key]))
-            super().give(key)
+            super().release(key)
 
     tides.use(claims=Noting(meeting))
     assert tides.run().exit_code == 0
@@ -310,7 +310,7 @@ def test_what_was_known_and_is_lost_is_made_by_one_of_them(tides: Tides) -> None
 
     def progress(done: int, step: object) -> None:
         # After the plan, which saw it.
-        project.tools.artifacts.remove(head.product.pins)
+        project.tools.artifacts.remove(head.product.all_objects)
 
     receipt = branch.run(progress=Before(progress))
     project.close()

@@ -101,7 +101,7 @@ def test_any_edits_give_what_a_rebuild_gives(
         with pytest.MonkeyPatch.context() as patched:
             if away:
                 patched.setattr(
-                    "tidemill.project.project.elsewhere", away_to(Erratic(rng, lambda task: None))
+                    "tidemill.project.runs.engine_options", away_to(Erratic(rng, lambda task: None))
                 )
             sea.run()
     assert sea.contents() == rebuilt(sea, tmp_path_factory.mktemp("fresh"))

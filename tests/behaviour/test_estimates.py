@@ -10,7 +10,7 @@ from tests.support.tides import CHAIN, Tides, day, flow_of
 from tidemill.ledger.cost import Estimate
 from tidemill.planning.plan import Plan
 from tidemill.project.project import Project, open_project
-from tidemill.testing.records import attempted
+from tidemill.testing.records import attempted_event
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Project:
 
 def learn(project: Project, stage: str, seconds: float, rows: int = 3) -> None:
     """An attempt with made-up seconds, in another environment."""
-    took = attempted(
+    took = attempted_event(
         stage, environment="dev", wall_s=seconds, cpu_s=3 * seconds, rows_in=rows, rows_out=rows
     )
     project.tools.ledger.append([took], now=1.0)

@@ -497,8 +497,7 @@ def test_a_suffix_that_tells_no_format(tides: Tides) -> None:
     (tides.root / "data" / "readme.xyz").write_text("hello")
     receipt = tides.run()
     assert receipt.messages == (
-        "raw: data/readme.xyz: the suffix tells no format; say format= one of arrow, csv, ndjson, "
-        "parquet",
+        "raw: data/readme.xyz: unknown suffix; set format= to one of arrow, csv, ndjson, parquet",
     )
     assert tides.published()["daily"] == [day(0), day(1)]
 

@@ -10,11 +10,11 @@ from tests.support.planning import World, flow_of, ingest, reads, transform
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding, Head, Product
 from tidemill.planning.draft import Draft, reasons_for
-from tidemill.planning.plan import Now
+from tidemill.planning.plan import PlanInputs
 from tidemill.planning.request import Request
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for
-from tidemill.workflow.partition_mapping import cuts_of
+from tidemill.workflow.partition_mapping import partitionings_of
 
 DAYS = ("2013-03-01", "2013-03-02", "2013-03-03")
 
@@ -71,7 +71,7 @@ def test_changed(read: str, reads_now: str, now: dict[str, Product], reason: str
         key=str(handed.key),
         recipe="recipe",
         inputs=dict(handed.inputs),
-        seen={"raw": dict(handed.seen["raw"])},
+        seen={"raw": dict(handed.short_shares["raw"])},
     )
     contents = {**BEFORE, **now}
     heads = {
@@ -81,10 +81,10 @@ def test_changed(read: str, reads_now: str, now: dict[str, Product], reason: str
     draft = Draft(
         flow=FLOW,
         recipes={"clean": new},
-        now=Now(heads=heads, recipes={}, live={}, decisions={}),
+        facts=PlanInputs(heads=heads, recipes={}, live={}, decisions={}),
         request=Request(),
-        known=World(flow=FLOW).known,
-        cuts=cuts_of(FLOW),
+        lookup=World(flow=FLOW).known,
+        partitionings=partitionings_of(FLOW),
     )
     inputs = {"raw": contents}
     assert reasons_for(draft, CLEAN, held, inputs, key_for(new, "p", inputs)) == (reason,)

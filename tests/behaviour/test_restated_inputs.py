@@ -234,7 +234,7 @@ KINDS = [*EDITS, *["restated"] * 4, "both"]
 def as_a_whole() -> Iterator[None]:
     """Every step computes all columns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidemill.runs.io.step_inputs.columns_anew", lambda *_: ())
+        patch.setattr("tidemill.runs.io.step_inputs.stale_columns", lambda *_: ())
         yield
 
 
@@ -287,7 +287,7 @@ def play(rng: Random, root: Path, kinds: list[str], *, away: bool) -> int:
             with pytest.MonkeyPatch.context() as patch:
                 if away:
                     engine = away_to(Erratic(rng, lambda task: None))
-                    patch.setattr("tidemill.project.project.elsewhere", engine)
+                    patch.setattr("tidemill.project.runs.engine_options", engine)
                 assert one.run(stage).exit_code == code
         if not is_stable(one):
             # Two runs of it needn't give the same.

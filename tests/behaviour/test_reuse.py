@@ -425,9 +425,9 @@ def test_a_run_reads_the_bindings_of_what_changed(tides: Tides) -> None:
 
 
 def test_files_of_another_time_change_nothing_but_are_settled_again(tides: Tides) -> None:
-    before = tides.open().state().settled
+    before = tides.open().state().completion_marks
     assert set(before) == set(STAGES)
     for file in sorted((tides.root / "data").iterdir()):
         os.utime(file, (1.0, 1.0))
     assert tides.ran(tides.run()) == {}
-    assert tides.open().state().settled == before
+    assert tides.open().state().completion_marks == before

@@ -42,7 +42,7 @@ def opened(
     flow = flow_of(sea.root, sea.text)
     settings = Settings(root=sea.root, workflow=name, profiles=profiles)
     with Project(settings, flow, env, **how) as project:
-        project._opened = sea.change(project.tools)
+        project.workspace.tools = sea.change(project.tools)
         yield project
 
 

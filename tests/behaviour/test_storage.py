@@ -36,7 +36,7 @@ def sound(tides: Tides) -> None:
     project = tides.open()
     for head in project.state().heads.values():
         for binding in head.partitions.values():
-            assert not project.tools.artifacts.missing(binding.product.pins)
+            assert not project.tools.artifacts.find_missing(binding.product.all_objects)
 
 
 def objects(tides: Tides, stage: str, number: int) -> list[Path]:
@@ -66,14 +66,14 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
     def full() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    before, count = files._fill, at(nth, full)
+    before, count = files._write_all, at(nth, full)
 
     def fill(file: Any, payload: bytes) -> None:
         count()
         before(file, payload)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_fill", fill)
+        patch.setattr(files, "_write_all", fill)
         with pytest.raises(StorageError, match=r"no space left for .*objects.*free some space"):
             tides.run()
     sound(tides)
@@ -166,7 +166,9 @@ def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> 
     path.unlink()
     # Nothing reads it, so nothing is missed; a reader is told.
     assert tides.ok() == {}
-    with pytest.raises(StorageError, match=r"1 objects of raw are gone .*tidemill run raw --again"):
+    with pytest.raises(
+        StorageError, match=r"1 objects of raw are missing .*tidemill run raw --again"
+    ):
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
     [step] = [step for step in tides.open().plan().steps if step.stage == "raw"]
@@ -253,7 +255,7 @@ def test_quarantined_rows_that_are_gone(tides: Tides) -> None:
     product = project.state().heads["raw"].partitions[day(0)].product
     assert product.quarantine is not None
     Path(project.tools.artifacts.uri(product.quarantine)).unlink()
-    with pytest.raises(StorageError, match="objects of raw are gone"):
+    with pytest.raises(StorageError, match="objects of raw are missing"):
         tides.quarantined("raw")
     tides.ok("raw", again=True)
     assert tides.quarantined("raw")["value"].to_list() == [5000.0]

@@ -22,7 +22,7 @@ from tests.support.input_frames import (
 )
 from tests.support.query import drawn
 from tests.support.thoroughness import examples, thorough
-from tidemill.analysis.query.column_reads import Asked, columns_read, outside
+from tidemill.analysis.query.column_reads import ColumnReads, columns_read, disallowed_columns
 from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.analysis.query.summary import Reads
 
@@ -54,9 +54,9 @@ def test_a_run_asks_for_no_more_than_a_probe_said(tmp_path: Path) -> None:
             found = _asked(stage, drawn.tables(rng), kind, tmp_path) if said else None
             counts["compared" if found else "not told"] += 1
             if said and found:
-                assert outside(found, said.reads) == {}, (kind, stage.source)
+                assert disallowed_columns(found, said.reads) == {}, (kind, stage.source)
                 assert found.reads.keys() <= said.reads.keys()
-                assert set(found.strangers) <= set(said.strangers)
+                assert set(found.foreign_leaves) <= set(said.foreign_leaves)
 
     each()
     assert counts["compared"] > 0.9 * counts.total(), counts
@@ -88,7 +88,7 @@ def _others(rng: random.Random, tables: Tables, reads: Reads) -> Tables:
     }
 
 
-def _probed(rng: random.Random) -> tuple[drawn.Drawn, Asked | None]:
+def _probed(rng: random.Random) -> tuple[drawn.Drawn, ColumnReads | None]:
     stage = drawn.stage(rng)
     frames = probing(drawn.INPUTS)
     try:
@@ -98,7 +98,7 @@ def _probed(rng: random.Random) -> tuple[drawn.Drawn, Asked | None]:
         return stage, None
 
 
-def _asked(stage: drawn.Drawn, tables: Tables, kind: str, folder: Path) -> Asked | None:
+def _asked(stage: drawn.Drawn, tables: Tables, kind: str, folder: Path) -> ColumnReads | None:
     frames = handed(tables, kind, folder)
     try:
         return columns_read(stage(frames), Leaves.of(frames))

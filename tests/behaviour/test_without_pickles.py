@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.contracts.odcs.expressions import written
+from tidemill.contracts.odcs.expressions import serialize
 
 FUNCTION = pl.col("a").map_elements(lambda value: value, return_dtype=pl.Int64)
 
@@ -30,4 +30,4 @@ def test_an_expression_with_a_function_is_no_part_of_a_recipe() -> None:
 
 def test_an_expression_with_a_function_is_not_exchanged() -> None:
     with pytest.raises(ValueError, match=r".+"):
-        written(FUNCTION)
+        serialize(FUNCTION)

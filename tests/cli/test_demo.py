@@ -15,8 +15,8 @@ import pytest
 
 import tidemill as tm
 from tidemill.cli import demo
-from tidemill.cli.demo import ACTS, free_folder
 from tidemill.core.errors import TidemillError
+from tidemill.cli.demo import ACTS, unused_folder
 from tidemill.ledger.run import Receipt, Status
 
 ALL = {"flights": 365, "weather": 364, "features": 365, "labels": 365, "scored_flights": 365}
@@ -124,11 +124,11 @@ def test_it_leaves_a_project_with_every_flight_scored(played: tuple[Path, str]) 
 
 def test_an_earlier_demo_is_never_played_over(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    assert free_folder(folder) == folder
+    assert unused_folder(folder) == folder
     folder.mkdir()
-    assert free_folder(folder) == folder
+    assert unused_folder(folder) == folder
     (folder / "mine.py").touch()
-    assert free_folder(folder) == tmp_path / "demo-2"
+    assert unused_folder(folder) == tmp_path / "demo-2"
 
 
 def short(command: tuple[str, ...], act: demo.Act) -> demo.Act:

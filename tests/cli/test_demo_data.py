@@ -15,7 +15,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tidemill.cli import demo_data as nycflights
-from tidemill.cli.demo_data import DAMAGES, SENT_TWICE, Laid, bad_batch, days, lay_out
+from tidemill.cli.demo_data import (
+    DAMAGES,
+    SENT_TWICE,
+    WrittenData,
+    days,
+    write_bad_batch,
+    write_daily_files,
+)
 from tidemill.core.errors import SourceError, StorageError, UsageError
 
 KEY = ["date", "carrier", "flight", "origin", "hour"]
@@ -24,20 +31,20 @@ SMALLEST = date(2013, 11, 28)
 
 
 @pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Laid]:
+def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, WrittenData]:
     target = tmp_path_factory.mktemp("year") / "data"
-    return target, lay_out(target)
+    return target, write_daily_files(target)
 
 
-def table(year: tuple[Path, Laid], name: str) -> pl.DataFrame:
+def table(year: tuple[Path, WrittenData], name: str) -> pl.DataFrame:
     return pl.read_parquet(year[0] / name)
 
 
-def day_file(year: tuple[Path, Laid], day: date) -> Path:
+def day_file(year: tuple[Path, WrittenData], day: date) -> Path:
     return year[0] / "flights" / f"{day}.parquet"
 
 
-def test_nothing_is_dropped(year: tuple[Path, Laid]) -> None:
+def test_nothing_is_dropped(year: tuple[Path, WrittenData]) -> None:
     assert table(year, "flights/*.parquet").height == 336_776
     assert table(year, "weather/*.parquet").height == 26_115
     assert table(year, "planes.parquet").height == 3_322
@@ -45,7 +52,7 @@ def test_nothing_is_dropped(year: tuple[Path, Laid]) -> None:
     assert table(year, "airlines.parquet").height == 16
 
 
-def test_the_receipt_counts_what_lies_there(year: tuple[Path, Laid]) -> None:
+def test_the_receipt_counts_what_lies_there(year: tuple[Path, WrittenData]) -> None:
     target, laid = year
     found = [path for path in target.rglob("*") if path.is_file()]
     # 365 days of flights, 364 of weather (the last day has none), 3 tables.
@@ -55,7 +62,7 @@ def test_the_receipt_counts_what_lies_there(year: tuple[Path, Laid]) -> None:
 
 
 @pytest.mark.parametrize("name", ["flights", "weather"])
-def test_a_file_is_one_local_day(year: tuple[Path, Laid], name: str) -> None:
+def test_a_file_is_one_local_day(year: tuple[Path, WrittenData], name: str) -> None:
     files = pl.scan_parquet(year[0] / name / "*.parquet", include_file_paths="path").collect()
     local = files["time_hour"].dt.convert_time_zone("America/New_York")
     assert (local.dt.date() == files["date"]).all()
@@ -63,12 +70,12 @@ def test_a_file_is_one_local_day(year: tuple[Path, Laid], name: str) -> None:
     assert (files["path"].str.extract(r"([\d-]+)\.parquet$").str.to_date() == files["date"]).all()
 
 
-def test_the_utc_date_is_another_one_for_the_evening(year: tuple[Path, Laid]) -> None:
+def test_the_utc_date_is_another_one_for_the_evening(year: tuple[Path, WrittenData]) -> None:
     flights = table(year, "flights/*.parquet")
     assert (flights["time_hour"].dt.date() != flights["date"]).sum() == 38_444
 
 
-def test_flights_keep_every_source_column(year: tuple[Path, Laid]) -> None:
+def test_flights_keep_every_source_column(year: tuple[Path, WrittenData]) -> None:
     schema = table(year, f"flights/{SMALLEST}.parquet").schema
     source = "year month day dep_time sched_dep_time dep_delay arr_time sched_arr_time arr_delay "
     source += "carrier flight tailnum origin dest air_time distance hour minute time_hour"
@@ -79,7 +86,7 @@ def test_flights_keep_every_source_column(year: tuple[Path, Laid]) -> None:
     assert {schema[name] for name in ("dep_delay", "arr_delay")} == {pl.Float64()}
 
 
-def test_weather_is_in_local_hours_and_miles(year: tuple[Path, Laid]) -> None:
+def test_weather_is_in_local_hours_and_miles(year: tuple[Path, WrittenData]) -> None:
     weather = table(year, "weather/*.parquet")
     assert weather.columns[:2] == ["date", "origin"]
     assert weather.schema["hour"] == pl.Int64
@@ -90,7 +97,7 @@ def test_weather_is_in_local_hours_and_miles(year: tuple[Path, Laid]) -> None:
     assert not (year[0] / "weather" / "2013-12-31.parquet").exists()
 
 
-def test_na_is_null_and_nothing_else_is(year: tuple[Path, Laid]) -> None:
+def test_na_is_null_and_nothing_else_is(year: tuple[Path, WrittenData]) -> None:
     flights = table(year, "flights/*.parquet")
     assert flights["arr_delay"].null_count() == 9_430
     assert flights["dep_delay"].null_count() == 8_255
@@ -98,16 +105,18 @@ def test_na_is_null_and_nothing_else_is(year: tuple[Path, Laid]) -> None:
     assert not (flights["tailnum"] == "NA").any()
 
 
-def test_the_second_time_touches_nothing(year: tuple[Path, Laid]) -> None:
+def test_the_second_time_touches_nothing(year: tuple[Path, WrittenData]) -> None:
     target, first = year
     before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
-    again = lay_out(target)
+    again = write_daily_files(target)
     assert again.written == 0
     assert (again.files, again.rows, again.bytes) == (first.files, first.rows, first.bytes)
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
 
 
-def test_bytes_do_not_depend_on_threads_or_process(year: tuple[Path, Laid], tmp_path: Path) -> None:
+def test_bytes_do_not_depend_on_threads_or_process(
+    year: tuple[Path, WrittenData], tmp_path: Path
+) -> None:
     program = (
         "import sys; from datetime import date; from pathlib import Path\n"
         "from tidemill.cli.demo_data import lay_out\n"
@@ -123,7 +132,7 @@ def test_bytes_do_not_depend_on_threads_or_process(year: tuple[Path, Laid], tmp_
 
 
 def test_only_the_days_asked_for(tmp_path: Path) -> None:
-    laid = lay_out(tmp_path, first=date(2013, 12, 30), last=date(2013, 12, 31))
+    laid = write_daily_files(tmp_path, first=date(2013, 12, 30), last=date(2013, 12, 31))
     names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet"))
     assert names == [
         "airlines.parquet",
@@ -137,15 +146,15 @@ def test_only_the_days_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_put_right_and_the_rest_left_alone(tmp_path: Path) -> None:
-    lay_out(tmp_path, first=SMALLEST, last=SMALLEST)
+    write_daily_files(tmp_path, first=SMALLEST, last=SMALLEST)
     path = tmp_path / "flights" / f"{SMALLEST}.parquet"
     right = path.read_bytes()
     path.write_bytes(bytes(len(right)))  # the same size, other bytes
-    assert lay_out(tmp_path, first=SMALLEST, last=SMALLEST).written == 1
+    assert write_daily_files(tmp_path, first=SMALLEST, last=SMALLEST).written == 1
     assert path.read_bytes() == right
 
 
-def test_days(year: tuple[Path, Laid]) -> None:
+def test_days(year: tuple[Path, WrittenData]) -> None:
     found = days()
     assert [f"{day}.parquet" for day in found] == sorted(os.listdir(year[0] / "flights"))
 
@@ -162,7 +171,7 @@ def test_days_without_flights_are_refused(
     tmp_path: Path, first: date | None, last: date | None
 ) -> None:
     with pytest.raises(UsageError, match="run from 2013-01-01 to 2013-12-31"):
-        lay_out(tmp_path, first=first, last=last)
+        write_daily_files(tmp_path, first=first, last=last)
     assert not list(tmp_path.iterdir())
 
 
@@ -171,7 +180,7 @@ def test_without_the_distribution_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(nycflights, "DISTRIBUTION", "tidemill-no-such-distribution")
     with pytest.raises(SourceError, match=r"pip install 'tidemill\[demo\]'"):
-        lay_out(tmp_path)
+        write_daily_files(tmp_path)
     with pytest.raises(SourceError, match="isn't installed"):
         days()
 
@@ -204,7 +213,7 @@ def test_a_damaged_installation_is_named(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(nycflights, "DISTRIBUTION", "damagedflights")
     with pytest.raises(SourceError, match=r"flights\.csv\.zip .*--force-reinstall"):
-        lay_out(tmp_path / "data")
+        write_daily_files(tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
@@ -215,13 +224,13 @@ def test_a_late_value_of_another_type_is_an_error_not_a_null(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(nycflights, "DISTRIBUTION", "oddflights")
     with pytest.raises(SourceError, match=r"flights\.csv\.zip"):
-        lay_out(tmp_path / "data")
+        write_daily_files(tmp_path / "data")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "flights").write_text("a file where a folder must be")
     with pytest.raises(StorageError, match=r"flights.2013-11-28\.parquet"):
-        lay_out(tmp_path, first=SMALLEST, last=SMALLEST)
+        write_daily_files(tmp_path, first=SMALLEST, last=SMALLEST)
 
 
 def test_a_failed_write_leaves_no_temporary_file(
@@ -232,15 +241,15 @@ def test_a_failed_write_leaves_no_temporary_file(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(StorageError, match="No space left on device"):
-        lay_out(tmp_path, first=SMALLEST, last=SMALLEST)
+        write_daily_files(tmp_path, first=SMALLEST, last=SMALLEST)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_bad_batch_holds_each_fault_as_often_as_it_says(
-    year: tuple[Path, Laid], tmp_path: Path
+    year: tuple[Path, WrittenData], tmp_path: Path
 ) -> None:
     source, target = day_file(year, SMALLEST), tmp_path / "in" / "bad.parquet"
-    counts = bad_batch(source, target, seed=7)
+    counts = write_bad_batch(source, target, seed=7)
     bad, good = pl.read_parquet(target), pl.read_parquet(source)
     found = {
         "delays_disagree": (pl.col("arr_delay") - pl.col("dep_delay")).abs() >= 300,
@@ -261,19 +270,19 @@ def test_a_bad_batch_holds_each_fault_as_often_as_it_says(
     assert sum(counts.values()) / bad.height < 0.02
 
 
-def test_a_bad_batch_follows_its_seed(year: tuple[Path, Laid], tmp_path: Path) -> None:
+def test_a_bad_batch_follows_its_seed(year: tuple[Path, WrittenData], tmp_path: Path) -> None:
     source = day_file(year, SMALLEST)
     for name, seed in [("a", 1), ("b", 1), ("c", 2)]:
-        bad_batch(source, tmp_path / name, seed=seed)
+        write_bad_batch(source, tmp_path / name, seed=seed)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
 
 
 def test_a_bad_batch_can_take_the_place_of_its_source(tmp_path: Path) -> None:
-    lay_out(tmp_path, first=SMALLEST, last=SMALLEST)
+    write_daily_files(tmp_path, first=SMALLEST, last=SMALLEST)
     path = tmp_path / "flights" / f"{SMALLEST}.parquet"
     before = pl.read_parquet(path).height
-    bad_batch(path, path, seed=7)
+    write_bad_batch(path, path, seed=7)
     assert pl.read_parquet(path).height == before + SENT_TWICE
 
 
@@ -283,12 +292,12 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | 
     if content is not None:
         source.write_bytes(content)
     with pytest.raises(SourceError, match=r"day\.parquet"):
-        bad_batch(source, tmp_path / "bad.parquet", seed=7)
+        write_bad_batch(source, tmp_path / "bad.parquet", seed=7)
 
 
-def test_too_small_a_day_is_refused(year: tuple[Path, Laid], tmp_path: Path) -> None:
+def test_too_small_a_day_is_refused(year: tuple[Path, WrittenData], tmp_path: Path) -> None:
     small = tmp_path / "small.parquet"
     pl.read_parquet(day_file(year, SMALLEST)).head(5).write_parquet(small)
     with pytest.raises(SourceError, match=r"has 5 flights with both delays.*take another day"):
-        bad_batch(small, tmp_path / "bad.parquet", seed=7)
+        write_bad_batch(small, tmp_path / "bad.parquet", seed=7)
     assert not (tmp_path / "bad.parquet").exists()

@@ -61,7 +61,7 @@ def test_a_partition_down_to_its_files(built: Path) -> None:
 def test_as_text(built: Path) -> None:
     told = tidemill("explain", "sales", "2026-01-05").out
     assert told.startswith("sales 2026-01-05: ingest at bakery.py:")
-    assert "35 rows, 1 quarantined; made " in told
+    assert "35 rows, 1 quarantined; published " in told
     assert "  quarantine: sold.min: 1 of 36 values" in told
     assert "\n  key " in told
     assert ", judged by its files and how it reads them: contract " in told
@@ -92,7 +92,7 @@ def test_the_columns_that_are_read(built: Path) -> None:
 def test_nothing_published(fresh: Path) -> None:
     told = tidemill("explain", "features").out
     assert "nothing is published yet" in told
-    assert "made of" not in told
+    assert "\n  input " not in told
     assert origins(explained("features")) == {}
 
 
@@ -108,7 +108,7 @@ class TestColumn:
     def test_computed(self, built: Path) -> None:
         told = tidemill("explain", "features", "2026-02-01", "weekday").out
         assert "column weekday: Int64, 1 is Monday\n  values " in told
-        assert ": computed here\n  became " in told
+        assert ": computed here\n  changed to " in told
 
     def test_history(self, built: Path) -> None:
         """Its values are others after the second run, its neighbours' are not."""
@@ -146,14 +146,15 @@ class TestColumn:
         assert "labels.loaves  sales: date, shop, hour, sold" in told
         why = "it collects sales when it is called"
         assert (
-            f"  labels is judged by its code ({why}): every column of what it reads counts" in told
+            f"  labels is judged by its code ({why}), so it depends on all columns of its inputs"
+            in told
         )
         assert f"judged by its code (opaque: {why}): code " in tidemill("explain", "labels").out
 
     def test_of_all_partitions(self, built: Path) -> None:
         told = tidemill("explain", "features", "weekday").out
         assert told.startswith("features 2026-01-05 .. 2026-02-01 (28): transform")
-        assert "column weekday: Int64, 1 is Monday\n  name a PARTITION to see" in told
+        assert "column weekday: Int64, 1 is Monday\n  add a PARTITION to see" in told
 
 
 class TestModels:
@@ -179,7 +180,7 @@ class TestModels:
         edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.001')
         assert tidemill("run", "--train", "demand").code == 4
         told = tidemill("explain", "demand").out
-        assert f"is not live (live is {live}); parameters " in told
+        assert f"is not live (live: {live}); parameters " in told
         assert "  refused by gates at " in told
         assert "    FAILED beats_live(mae): " in told
 
@@ -232,7 +233,7 @@ def test_an_input_that_changed_since(built: Path) -> None:
     [sales] = explained("labels", "2026-02-01")["origins"]
     assert (sales["changed"], sales["changed_columns"]) == (True, ["sold"])
     told = tidemill("explain", "labels", "2026-02-01").out.split("\n")
-    place = next(number for number, line in enumerate(told) if "made of" in line)
+    place = next(number for number, line in enumerate(told) if line.startswith("  input "))
     assert told[place].endswith("  changed since")
     assert told[place + 1].endswith("  sold")
     assert len(explained("labels", "2026-02-01")["runs"]) == 2
@@ -283,7 +284,7 @@ def test_what_was_only_seen_while_it_ran() -> None:
     told = render(found).split("\n")
     assert told[4:6] == [
         "  never reused: it reads the clock: time.time (bakery.py:71)",
-        "  never reused: when it was made, it reads the environment: os.environ (tables.py:9)",
+        "  never reused: when it ran, it reads the environment: os.environ (tables.py:9)",
     ]
     assert told[-2].split() == ["sales", "(number", "of", "rows)", "sold"]
     assert told[-1] == "  sales is folded by town: n=count()"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import process, tidemill
-from tidemill.cli.init import start
+from tidemill.cli.init import create_project
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_here(here: Path) -> None:
 
 
 def test_a_folder_without_letters_still_has_a_name(here: Path) -> None:
-    start(here / "---")
+    create_project(here / "---")
     assert 'name = "bakery"' in (here / "---" / "pyproject.toml").read_text()
 
 
@@ -59,7 +59,7 @@ def test_overwrites_nothing(here: Path, taken: str) -> None:
     (here / taken).mkdir()
     ended = tidemill("init")
     assert ended.code == 2
-    assert f"has {taken} already" in ended.err
+    assert f"already has {taken}," in ended.err
     assert [path.name for path in here.iterdir()] == [taken]
 
 
@@ -80,7 +80,7 @@ def test_says_what_the_model_needs(
 
 def test_the_data_is_the_same_every_time(here: Path) -> None:
     for name in ("one", "two"):
-        start(here / name)
+        create_project(here / name)
     files = sorted((here / "one" / "data").rglob("*.csv"))
     assert len(files) == 56
     for file in files:

@@ -11,7 +11,13 @@ from click.testing import CliRunner
 from tests.support.commands import process, tidemill
 from tidemill import __version__
 from tidemill.cli import cli
-from tidemill.cli.lazy_group import BROKEN_PIPE, LazyGroup, command_line, where, where_options
+from tidemill.cli.lazy_group import (
+    BROKEN_PIPE,
+    LazyGroup,
+    command_line,
+    project_location,
+    project_options,
+)
 from tidemill.core.errors import BudgetError, ConflictError, GateError, TidemillError
 
 HEAVY = {"polars", "numpy", "msgspec", "lightgbm", "starlette", "rich"}
@@ -92,7 +98,7 @@ class TestUnknown:
 
 
 @click.group(cls=LazyGroup, commands_at={"act": ("tests.cli.test_lazy_group:act", "Act.")})
-@where_options
+@project_options
 def group() -> None:
     """A group for these tests."""
 
@@ -101,12 +107,12 @@ RAISES: list[BaseException] = []
 
 
 @click.command()
-@where_options
+@project_options
 def act() -> None:
     """Tell where, or raise what the test asks for."""
     if RAISES:
         raise RAISES.pop()
-    at = where()
+    at = project_location()
     click.echo(f"{at.project} {at.workflow} {at.environment} | {command_line()}")
 
 

@@ -22,7 +22,7 @@ class TestMain:
         ("raised", "code", "told"),
         [
             (click.UsageError("wrong"), 2, "wrong"),
-            (click.Abort(), 130, "interrupted; whatever was published is kept"),
+            (click.Abort(), 130, "interrupted; published partitions are kept"),
         ],
     )
     def test_what_click_raises(
@@ -37,7 +37,7 @@ class TestMain:
             raise raised
 
         monkeypatch.setattr(cli.cli, "main", fail)
-        monkeypatch.setattr(cli, "leave_when_interrupted", lambda: None)
+        monkeypatch.setattr(cli, "exit_when_interrupted", lambda: None)
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert ended.value.code == code
@@ -45,7 +45,7 @@ class TestMain:
 
     def test_a_command_that_returns_ends_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cli.cli, "main", lambda **_: None)
-        monkeypatch.setattr(cli, "leave_when_interrupted", lambda: None)
+        monkeypatch.setattr(cli, "exit_when_interrupted", lambda: None)
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert ended.value.code == 0

@@ -6,7 +6,7 @@ import pytest
 
 import tidemill as tm
 from tests.support.commands import edit, forgotten_imports, tidemill
-from tidemill.testing.records import attempted
+from tidemill.testing.records import attempted_event
 
 
 def test_a_new_project(fresh: Path) -> None:
@@ -73,7 +73,7 @@ def test_parts_of_it(fresh: Path, arguments: list[str], steps: int) -> None:
         (["--limit", "0"], "limit 0 leaves nothing to do"),
         (["--from", "soon"], "'soon' is not a time"),
         (["--train", "features"], "'features' is not a model"),
-        (["--why", "--markdown"], "choose one"),
+        (["--why", "--markdown"], "can't be combined"),
     ],
 )
 def test_usage(fresh: Path, arguments: list[str], told: str) -> None:
@@ -102,9 +102,9 @@ class TestWhy:
         """That it is current, under which recipe."""
         told = tidemill("plan", "features", "--why").out.split("\n")
         assert told[:3] == [
-            "features in prod: 28 partitions as before",
+            "features in prod: 28 partitions up to date",
             "",
-            "features 2026-01-05 .. 2026-02-01 (28) stay as they are: current",
+            "features 2026-01-05 .. 2026-02-01 (28) are up to date",
         ]
         assert told[4].startswith("recipe ")
         assert ", judged by its query: 7 columns, contract " in told[4]
@@ -113,10 +113,10 @@ class TestWhy:
         sell_more(built)
         told = tidemill("plan", "--why", "labels").out.split("\n")
         assert told[:5] == [
-            "labels in prod: 1 step, 27 partitions as before",
+            "labels in prod: 1 step, 27 partitions up to date",
             "",
             "labels 2026-02-01 runs: upstream `sales` will rerun",
-            "labels 2026-01-05 .. 2026-01-31 (27) stay as they are: current",
+            "labels 2026-01-05 .. 2026-01-31 (27) are up to date",
             "because sales 2026-02-01 runs: data/sales/2026-02-01.csv changed",
         ]
         why = tidemill("plan", "--why", "labels", "--json").document["why"]
@@ -139,14 +139,14 @@ class TestWhy:
         run = tidemill("run", "sales", "--json").document["receipt"]["run"]
         told = tidemill("plan", "--why", "labels").out
         assert "\nlabels 2026-02-01 runs: column `sold` of `sales` changed\n" in told
-        assert f"because sales 2026-02-01 was made by run {run} since: files changed\n" in told
+        assert f"because sales 2026-02-01 was published by run {run} since: files changed\n" in told
 
     def test_a_model_that_is_outdated(self, built: Path) -> None:
         edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.2')
         told = tidemill("plan", "--why", "demand").out.split("\n")
-        assert told[0] == "demand in prod: 1 partition as before"
+        assert told[0] == "demand in prod: 1 partition up to date"
         assert told[2].startswith(
-            "demand: outdated (its parameters changed), not due; trained again when "
+            "demand: outdated (its parameters changed), not due; retrained when "
         )
 
     def test_many_files(self, fresh: Path) -> None:
@@ -160,14 +160,14 @@ class TestWhy:
         told = tidemill("plan", "--why", "features", "--from", "2026-02").out.split("\n")
         assert told[2:4] == [
             "features 2026-02-01 runs: the expression for `weekday` changed",
-            "features 2026-01-05 .. 2026-01-31 (27) stay as they are: current, or not asked for",
+            "features 2026-01-05 .. 2026-01-31 (27) are up to date, or not requested",
         ]
 
     def test_nothing_at_all(self, fresh: Path) -> None:
         for file in (fresh / "data" / "sales").iterdir():
             file.write_text("no,columns\n1,2\n")
         told = tidemill("plan", "--why", "sales").out
-        assert "\nsales: nothing is published, and nothing would be\n" in told
+        assert "\nsales: nothing is published, and nothing would run\n" in told
         assert "can't be read:\n  sales: " in told
 
 
@@ -178,10 +178,10 @@ def test_a_contract_that_checks_otherwise_judges_again(built: Path) -> None:
     assert told[3].startswith("sales run 8 ")
     assert told[4].startswith("recheck 20 ")
     receipt = tidemill("run", "sales").out.split("\n")
-    assert receipt[0].split()[:4] == ["stage", "ran", "bound", "rechecked"]
+    assert receipt[0].split()[:4] == ["stage", "ran", "reused", "rechecked"]
     assert receipt[1].split()[:4] == ["sales", "8", "-", "20"]
     head, newest, *_ = tidemill("runs").out.split("\n")
-    assert head.split()[4:8] == ["ran", "bound", "rechecked", "failed"]
+    assert head.split()[4:8] == ["ran", "reused", "rechecked", "failed"]
     assert newest.split()[6:10] == ["8", "-", "20", "-"]
     [run, _] = tidemill("runs", "--json").document["runs"]
     assert run["receipt"]["stages"][0]["rechecked"] == 20
@@ -190,13 +190,13 @@ def test_a_contract_that_checks_otherwise_judges_again(built: Path) -> None:
 def test_what_it_should_cost_comes_from_history(fresh: Path) -> None:
     edit(fresh / "pyproject.toml", "[tool.tidemill]\n", "[tool.tidemill]\ncpu_hour = 3.6\n")
     with forgotten_imports(), tm.open() as project:
-        took = attempted("sales", wall_s=10.0, cpu_s=20.0, rows_in=36, rows_out=36)
+        took = attempted_event("sales", wall_s=10.0, cpu_s=20.0, rows_in=36, rows_out=36)
         project.tools.ledger.append([took], now=1.0)
     ended = tidemill("plan", "labels", "--limit", "1", "--json")
     head, _, *table = ended.err.split("\n")
     cells = {line.split()[0]: line.split() for line in table if line}
     assert head.endswith(" about 10 s (20 s CPU, cost 0.02 USD); 1 step of labels has no history")
-    assert cells["stage"][2:5] == ["steps", "about", "current"]
+    assert cells["stage"][2:7] == ["steps", "about", "up", "to", "date"]
     assert cells["sales"][2:6] == ["1", "10", "s", "-"]
     assert cells["labels"][2:5] == ["1", "?", "-"]
     assert ended.document["estimate"] == {

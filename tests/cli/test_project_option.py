@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             "import no_such_package\n",
             "ModuleNotFoundError: No module named 'no_such_package'",
-            "the workflow imports 'no_such_package', which isn't there",
+            "the workflow imports 'no_such_package', which isn't installed",
         ),
         ("def (\n", "SyntaxError: invalid syntax", "it raised SyntaxError"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 import tidemill as package
 from tests.support.commands import edit, held_run, in_labels, process, tidemill
-from tidemill.cli.request_options import duration
+from tidemill.cli.request_options import parse_duration
 
 
 def test_receipt(fresh: Path) -> None:
@@ -17,7 +17,7 @@ def test_receipt(fresh: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     head, *_, last = ended.out.rstrip().split("\n")
     assert head.split() == [
-        *("stage", "ran", "bound", "current", "failed", "skipped"),
+        *("stage", "ran", "reused", "up", "to", "date", "failed", "skipped"),
         *("rows", "in", "rows", "out", "quarantined", "bytes", "read", "CPU", "s"),
     ]
     assert "no price set: [tool.tidemill] cpu_hour" in ended.out
@@ -122,13 +122,13 @@ class TestExitCodes:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["features", "2026-01-05"], "say --from 2026-01-05 --to 2026-01-05"),
+            (["features", "2026-01-05"], "add --from 2026-01-05 --to 2026-01-05"),
             (["--debug"], "--debug needs a STAGE"),
             (
                 ["--debug", "sales", "2026-01-05", "--again"],
-                "it takes a STAGE and a PARTITION only",
+                "it takes only a STAGE and a PARTITION",
             ),
-            (["--wait", "soon"], "'soon' is not a length of time"),
+            (["--wait", "soon"], "'soon' is not a duration"),
             (["nothing"], "there is no stage 'nothing'"),
         ],
     )
@@ -142,7 +142,7 @@ class TestExitCodes:
     ("text", "seconds"), [("30", 30), ("0.5s", 0.5), ("5m", 300), ("1h", 3600)]
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert duration(None, None, text) == seconds  # type: ignore[arg-type]
+    assert parse_duration(None, None, text) == seconds  # type: ignore[arg-type]
 
 
 class TestDebug:

@@ -7,7 +7,7 @@ import pytest
 
 import tidemill as tm
 from tests.support.contracts import Airlines, declare, declare_rules, spec_of
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import rule
 from tidemill.contracts.table_rules import (
     Budget,
@@ -21,7 +21,7 @@ from tidemill.core.errors import ContractError
 from tidemill.core.partition import Grain, Partitioning
 
 
-class Flights(Contract, version="1.2.3", key=("date", "flight"), unknown_columns="drop"):
+class Flights(DeclaredContract, version="1.2.3", key=("date", "flight"), unknown_columns="drop"):
     """One row per departure."""
 
     date = tm.Date(partition="1d")
@@ -48,7 +48,7 @@ def test_a_class_becomes_a_record() -> None:
 
 
 def test_columns_are_reused_by_another_contract_without_its_key() -> None:
-    class Labels(Contract):
+    class Labels(DeclaredContract):
         flight, delay = Flights.flight, Flights.delay
 
     spec = spec_of(Labels)
@@ -127,7 +127,7 @@ def test_each_takes_the_name_of_its_attribute() -> None:
         }
     )
     place = Airlines.__tidemill_contract__.place
-    assert spec.wider == (
+    assert spec.table_rules == (
         FreshnessRule(name="fresh", column="at", within="26h", on_fail="warn"),
         UniqueRule(name="once", columns=("order", "day"), on_fail="fail", description="d"),
         ReferenceRule(
@@ -149,7 +149,7 @@ def test_each_takes_the_name_of_its_attribute() -> None:
             on_fail="fail",
         ),
     )
-    known = spec.wider[2]
+    known = spec.table_rules[2]
     assert isinstance(known, ReferenceRule)
     assert known.place == place
     assert known.types is not None
@@ -157,7 +157,7 @@ def test_each_takes_the_name_of_its_attribute() -> None:
 
 
 def test_they_are_inherited_by_name() -> None:
-    class Base(Contract):
+    class Base(DeclaredContract):
         order = tm.Int64()
         once = tm.Unique("order")
 
@@ -166,7 +166,7 @@ def test_they_are_inherited_by_name() -> None:
         more = tm.Freshness("day", within="1d")
         day = tm.Date()
 
-    (once, more) = Child.__tidemill_contract__.wider
+    (once, more) = Child.__tidemill_contract__.table_rules
     assert (once.name, once.on_fail, more.name) == ("once", "warn", "more")
 
 

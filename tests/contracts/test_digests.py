@@ -9,13 +9,13 @@ import pytest
 import tidemill as tm
 from tests.support.contracts import Airlines, declare, declare_rules
 from tidemill.contracts.column import Column
-from tidemill.contracts.digests import check_digest, value_digest, wider_digest
+from tidemill.contracts.digests import check_digest, table_rules_digest, value_digest
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import (
     Budget,
     Rows,
-    WideRule,
+    TableRule,
 )
 
 DAY = date(2013, 3, 7)
@@ -126,7 +126,7 @@ def test_a_default_is_part_of_both_digests() -> None:
         (tm.Drift("weight"), tm.Drift("weight", vs_last=2)),
     ],
 )
-def test_the_check_digest_names_all_that_is_judged(one: WideRule, other: WideRule) -> None:
+def test_the_check_digest_names_all_that_is_judged(one: TableRule, other: TableRule) -> None:
     before, after, none = declare_rules({"x": one}), declare_rules({"x": other}), declare_rules({})
     assert len({check_digest(spec) for spec in (before, after, none)}) == 3
     assert value_digest(before) == value_digest(after) == value_digest(none)
@@ -134,14 +134,14 @@ def test_the_check_digest_names_all_that_is_judged(one: WideRule, other: WideRul
 
 def test_the_digest_of_the_partition_knows_nothing_of_wider_rules() -> None:
     none, some = declare_rules({}), declare_rules({"x": tm.Unique("order")})
-    assert check_digest(some, wider=False) == check_digest(none)
-    assert wider_digest(none) == ""
+    assert check_digest(some, table_rules=False) == check_digest(none)
+    assert table_rules_digest(none) == ""
     assert check_digest(some) == "408a8ea9d8281cb2cc1cd974597a23b0"
-    assert wider_digest(some) == "07fb6e37ef2e1806ac97d61dac1d9b74"
+    assert table_rules_digest(some) == "07fb6e37ef2e1806ac97d61dac1d9b74"
 
 
 def test_words_and_ages_are_in_no_digest() -> None:
-    def digest(*rules: WideRule) -> str:
+    def digest(*rules: TableRule) -> str:
         return check_digest(declare_rules({f"x{n}": rule for n, rule in enumerate(rules)}))
 
     once, fresh = tm.Unique("order"), tm.Freshness("at", within="1d")

@@ -33,8 +33,8 @@ def struct(**fields: str) -> DType:
     ],
 )
 def test_a_wider_type_holds_a_narrower_one(wide: DType, narrow: DType) -> None:
-    assert wide.holds(narrow)
-    assert wide == narrow or not narrow.holds(wide)
+    assert wide.includes(narrow)
+    assert wide == narrow or not narrow.includes(wide)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_wider_type_holds_a_narrower_one(wide: DType, narrow: DType) -> None:
     ],
 )
 def test_a_type_holds_nothing_that_could_lose_a_value(one: DType, other: DType) -> None:
-    assert not one.holds(other)
+    assert not one.includes(other)
 
 
 @pytest.mark.parametrize(

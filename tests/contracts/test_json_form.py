@@ -12,19 +12,19 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.json_form import read, written
+from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import rule
 from tidemill.contracts.table_rules import Budget, Drift, Freshness, References, Rows, Unique
 from tidemill.core.partition import Grain
 
 
-class Customers(Contract):
+class Customers(DeclaredContract):
     id = tm.Int64()
 
 
-class Orders(Contract, version="1.2.3", key=("id",), unknown_columns="drop"):
+class Orders(DeclaredContract, version="1.2.3", key=("id",), unknown_columns="drop"):
     """One row per order."""
 
     id = tm.Int64(min=1, max_exclusive=9)
@@ -43,7 +43,7 @@ class Orders(Contract, version="1.2.3", key=("id",), unknown_columns="drop"):
 
 
 def through(value: Any) -> Any:
-    return read(json.loads(json.dumps(written(value))))
+    return from_json(json.loads(json.dumps(to_json(value))))
 
 
 def test_a_contract_comes_out_as_it_was_but_for_its_expressions() -> None:
@@ -51,7 +51,7 @@ def test_a_contract_comes_out_as_it_was_but_for_its_expressions() -> None:
     found = through(spec)
     assert diff(found, Orders).changes == ()
     assert (found.columns, found.rows, found.budget) == (spec.columns, spec.rows, spec.budget)
-    assert found.wider == spec.wider
+    assert found.wider == spec.table_rules
     [asked] = found.rules
     assert str(asked.expr) == str(spec.rules[0].expr)
     assert asked.digest == spec.rules[0].digest
@@ -77,12 +77,12 @@ def test_other_values_are_their_text() -> None:
 
 
 def test_the_names_in_stored_documents_stay() -> None:
-    class Stored(Contract):
+    class Stored(DeclaredContract):
         id = tm.Int64()
         positive = rule(pl.col("id") > 0)
         once = Unique("id")
 
-    found = written(Stored.__tidemill_contract__)
+    found = to_json(Stored.__tidemill_contract__)
     assert set(found) == {"kind", "name", "version", "columns", "rules", "wider", "place"}
     assert found["kind"] == "ContractSpec"
     [column] = found["columns"]["value"]

@@ -39,8 +39,11 @@ def test_a_ruling_that_says_nothing_is_refused(wrong: dict[str, Any], says: str)
 
 
 def test_it_pins_what_it_speaks_of() -> None:
-    assert DROP.pins == ("bad",)
-    assert replace(DROP, disposition=Disposition.REPLACE, fixed="good").pins == ("bad", "good")
+    assert DROP.pinned_objects == ("bad",)
+    assert replace(DROP, disposition=Disposition.REPLACE, fixed="good").pinned_objects == (
+        "bad",
+        "good",
+    )
 
 
 def test_its_digest_names_what_becomes_of_rows() -> None:

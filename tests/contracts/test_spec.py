@@ -39,7 +39,7 @@ def test_rules_are_equal_when_their_expressions_are() -> None:
 
 
 def test_what_looks_further() -> None:
-    assert declare_rules({"x": tm.Unique("order")}).looks_further
-    assert declare_rules({"x": tm.Rows(vs_last=2, within=0.5)}).looks_further
-    assert not declare_rules({"x": tm.Rows(min=1)}).looks_further
-    assert not declare_rules({}).looks_further
+    assert declare_rules({"x": tm.Unique("order")}).has_table_rules
+    assert declare_rules({"x": tm.Rows(vs_last=2, within=0.5)}).has_table_rules
+    assert not declare_rules({"x": tm.Rows(min=1)}).has_table_rules
+    assert not declare_rules({}).has_table_rules

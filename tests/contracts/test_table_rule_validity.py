@@ -7,7 +7,7 @@ import pytest
 import tidemill as tm
 from tests.support.contracts import Airlines, declare_rules
 from tidemill.contracts.table_rules import (
-    WideRule,
+    TableRule,
 )
 from tidemill.core.errors import ContractError
 
@@ -49,7 +49,7 @@ loose: Any = tm
         (tm.Drift("wait", by="ks"), "column 'wait' is not one of its columns"),
     ],
 )
-def test_contradictions_are_told(rule: WideRule, says: str) -> None:
+def test_contradictions_are_told(rule: TableRule, says: str) -> None:
     with pytest.raises(ContractError) as caught:
         declare_rules({"x": rule})
     assert says in str(caught.value)
@@ -66,8 +66,8 @@ def test_contradictions_are_told(rule: WideRule, says: str) -> None:
         tm.Freshness("day", within="3mo"),
     ],
 )
-def test_what_makes_sense_is_accepted(rule: WideRule) -> None:
-    assert len(declare_rules({"x": rule}).wider) == 1
+def test_what_makes_sense_is_accepted(rule: TableRule) -> None:
+    assert len(declare_rules({"x": rule}).table_rules) == 1
 
 
 def test_drift_needs_partitions() -> None:

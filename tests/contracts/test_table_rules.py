@@ -11,7 +11,7 @@ from tests.support.contracts import Airlines
 from tidemill.contracts.table_rules import (
     Budget,
     Rows,
-    WideRule,
+    TableRule,
 )
 from tidemill.core.errors import ContractError
 
@@ -54,7 +54,7 @@ def test_a_budget_is_a_share(share: float) -> None:
         ),
     ],
 )
-def test_they_say_what_must_hold(rule: WideRule, says: str) -> None:
+def test_they_say_what_must_hold(rule: TableRule, says: str) -> None:
     assert str(rule) == says
 
 

@@ -19,8 +19,8 @@ from tidemill.core.errors import (
     StorageError,
     TidemillError,
     UsageError,
+    describe_error,
     did_you_mean,
-    said_by,
 )
 
 CODES: dict[type[TidemillError], int] = {
@@ -95,4 +95,4 @@ class Mute(Exception):
 def test_errors_of_users_are_told_in_text_that_can_be_recorded(
     error: BaseException, said: str
 ) -> None:
-    assert said_by(error) == said
+    assert describe_error(error) == said

@@ -17,14 +17,14 @@ from tidemill.core.partition import (
     Partitioning,
     Span,
     add_months,
-    bounds_of,
-    end_of,
-    fits,
-    key_of,
+    is_valid_key,
     parse_grain,
     parse_span,
-    placed,
-    start_of,
+    partition_end,
+    partition_key,
+    partition_start,
+    readable_keys,
+    time_bounds,
 )
 
 grains = st.sampled_from(Grain)
@@ -51,30 +51,30 @@ KEYS = [
 
 @pytest.mark.parametrize(("grain", "key", "start", "end"), KEYS)
 def test_keys(grain: Grain, key: str, start: datetime, end: datetime) -> None:
-    assert key_of(start, grain) == key
-    assert (start_of(key, grain), end_of(key, grain)) == (start, end)
-    assert bounds_of(key) == (start, end)
+    assert partition_key(start, grain) == key
+    assert (partition_start(key, grain), partition_end(key, grain)) == (start, end)
+    assert time_bounds(key) == (start, end)
 
 
 @given(moment=times, grain=grains)
 def test_a_key_holds_its_moment(moment: datetime, grain: Grain) -> None:
-    key = key_of(moment, grain)
-    assert start_of(key, grain) <= moment <= end_of(key, grain)
-    assert key_of(start_of(key, grain), grain) == key
+    key = partition_key(moment, grain)
+    assert partition_start(key, grain) <= moment <= partition_end(key, grain)
+    assert partition_key(partition_start(key, grain), grain) == key
 
 
 @given(moment=usual, grain=grains)
 def test_bounds_are_their_definition(moment: datetime, grain: Grain) -> None:
-    key = key_of(moment, grain)
-    assert (start_of(key, grain), end_of(key, grain)) == bounds(key, str(grain))
+    key = partition_key(moment, grain)
+    assert (partition_start(key, grain), partition_end(key, grain)) == bounds(key, str(grain))
 
 
 @given(one=times, other=times, grain=grains)
 def test_the_order_of_text_is_the_order_of_time(
     one: datetime, other: datetime, grain: Grain
 ) -> None:
-    keys = sorted([key_of(one, grain), key_of(other, grain)])
-    assert keys == [key_of(min(one, other), grain), key_of(max(one, other), grain)]
+    keys = sorted([partition_key(one, grain), partition_key(other, grain)])
+    assert keys == [partition_key(min(one, other), grain), partition_key(max(one, other), grain)]
 
 
 WRONG = [
@@ -91,15 +91,15 @@ WRONG = [
 @pytest.mark.parametrize(("grain", "key"), [(g, key) for g, keys in WRONG for key in keys])
 def test_other_text_is_no_key(grain: Grain, key: str) -> None:
     with pytest.raises(UsageError, match=f"is not a {grain} partition; write it as 2013-"):
-        start_of(key, grain)
-    assert not fits(key, Partitioning(column="x", grain=grain)) or key == UNPLACED
+        partition_start(key, grain)
+    assert not is_valid_key(key, Partitioning(column="x", grain=grain)) or key == UNPLACED
 
 
 def test_a_text_that_is_no_time_says_which_ones_are() -> None:
     with pytest.raises(
         UsageError, match=r"'March' is not a time; write it as 2013-03-07T05, 2013-03-07"
     ):
-        bounds_of("March")
+        time_bounds("March")
 
 
 def test_fits() -> None:
@@ -109,9 +109,9 @@ def test_fits() -> None:
         Partitioning(),
     )
     keys = ["2013-03-07", "2013-03", "EWR", WHOLE, UNPLACED]
-    assert [key for key in keys if fits(key, day)] == ["2013-03-07", UNPLACED]
-    assert [key for key in keys if fits(key, value)] == keys
-    assert [key for key in keys if fits(key, whole)] == [WHOLE]
+    assert [key for key in keys if is_valid_key(key, day)] == ["2013-03-07", UNPLACED]
+    assert [key for key in keys if is_valid_key(key, value)] == keys
+    assert [key for key in keys if is_valid_key(key, whole)] == [WHOLE]
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_months_are_cut_to_their_last_day() -> None:
 
 
 def test_placed() -> None:
-    assert placed(["b", UNPLACED, "a"]) == ["a", "b"]
+    assert readable_keys(["b", UNPLACED, "a"]) == ["a", "b"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.core.units import bytes_of, seconds_of
+from tidemill.core.units import parse_bytes, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tidemill.core.units import bytes_of, seconds_of
     ],
 )
 def test_lengths_of_time(written: Any, seconds: float) -> None:
-    assert seconds_of(written) == seconds
+    assert parse_seconds(written) == seconds
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_lengths_of_time(written: Any, seconds: float) -> None:
     [("500MB", 500e6), ("2GiB", 2**31), ("1.5 gb", 1.5e9), ("10b", 10), (7, 7), ("4kib", 4096)],
 )
 def test_amounts_of_memory(written: Any, size: float) -> None:
-    assert bytes_of(written) == size
+    assert parse_bytes(written) == size
 
 
 NEITHER = ["", "10", "ten m", "m", "10 parsecs", "-1s", "1e3s", 0, -1, True, None, float("nan")]
@@ -39,7 +39,7 @@ NEITHER = ["", "10", "ten m", "m", "10 parsecs", "-1s", "1e3s", 0, -1, True, Non
 @pytest.mark.parametrize("written", [*NEITHER, float("inf"), "0s", "2GB"])
 def test_what_is_no_length_of_time(written: Any) -> None:
     with pytest.raises(ValueError, match="is not a duration; write seconds, or text such as '90s'"):
-        seconds_of(written)
+        parse_seconds(written)
 
 
 @pytest.mark.parametrize("written", [*NEITHER, float("inf"), "0.5b", "90s"])
@@ -47,4 +47,4 @@ def test_what_is_no_amount_of_memory(written: Any) -> None:
     with pytest.raises(
         ValueError, match="is not an amount of memory; write bytes, or text such as '500MB'"
     ):
-        bytes_of(written)
+        parse_bytes(written)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.drawing.graph import Direction, Graph, Node, draw_graph
+from tidemill.drawing.graph import Graph, Node, Orientation, draw_graph
 from tidemill.drawing.svg import Hue, document
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -120,7 +120,7 @@ def graphs(draw: st.DrawFn, labels: st.SearchStrategy[str] = PLAIN) -> Graph:
     return Graph(
         nodes=draw(st.permutations(nodes)),
         edges=chosen,
-        direction=draw(st.sampled_from(Direction)),
+        direction=draw(st.sampled_from(Orientation)),
     )
 
 
@@ -143,7 +143,7 @@ def test_every_edge_joins_its_nodes_and_passes_behind_no_other(graph: Graph) -> 
 
 @given(graphs())
 def test_edges_lead_in_the_direction_of_the_graph(graph: Graph) -> None:
-    axis = 1 if graph.direction is Direction.DOWN else 0
+    axis = 1 if graph.direction is Orientation.DOWN else 0
     for line in edges(parsed(graph)):
         assert all(before[axis] <= after[axis] + 1e-9 for before, after in pairwise(line))
 

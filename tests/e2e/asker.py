@@ -11,7 +11,7 @@ import polars as pl
 
 import tidemill as tm
 from tidemill.adapters.files.memos import FileMemos
-from tidemill.memos.io.lookup import Desk
+from tidemill.memos.io.lookup import MemoSession
 
 BATCH, AT_ONCE = 5, 2
 FOLDER = Path(sys.argv[1]) if __name__ == "__main__" else Path()
@@ -28,7 +28,7 @@ def tens(number: list[int]) -> list[int]:
 
 
 def ask(folder: Path, numbers: range) -> list[int]:
-    with Desk(FileMemos(folder / "memo")).open():
+    with MemoSession(FileMemos(folder / "memo")).activate():
         query = pl.LazyFrame({"number": numbers}).select(tens=tens("number"))
     return query.collect(engine="in-memory")["tens"].to_list()
 

@@ -176,7 +176,7 @@ def test_killed_around_publishing_each_delivery_is_done_once(
     assert child.returncode == -signal.SIGKILL, child.stderr
     before = ok_attempts(sea)
     open_ = sea.open().state().open_runs
-    pending = len(sea.open().state().pending)
+    pending = len(sea.open().state().pending_effects)
     receipt = sea.run()
     assert receipt.exit_code == 0
     assert any("died; what it published is kept" in m for m in receipt.messages) == bool(open_)
@@ -194,7 +194,7 @@ def test_killed_around_publishing_each_delivery_is_done_once(
     assert sorted(queued) == sorted(done)
     assert len(set(queued)) == WINDOW
     assert not list((sea.root / "out").glob(".*.tmp"))
-    assert (sea.open().state().open_runs, sea.open().state().pending) == ((), ())
+    assert (sea.open().state().open_runs, sea.open().state().pending_effects) == ((), ())
     assert sea.ok() == {}
 
 

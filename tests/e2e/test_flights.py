@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import tidemill
-from tidemill.cli.demo_data import lay_out
+from tidemill.cli.demo_data import write_daily_files
 from tidemill.ledger.event import Attempted, EffectDone
 from tidemill.ledger.run import Outcome
 from tidemill.project.project import Project, open_project
@@ -27,7 +27,7 @@ TEMPLATE = Path(tidemill.__file__).parent / "templates" / "flights"
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     root = tmp_path / "flights"
     copytree(TEMPLATE, root)
-    lay_out(root / "data", first=FIRST, last=FIRST + timedelta(days=DAYS - 2))
+    write_daily_files(root / "data", first=FIRST, last=FIRST + timedelta(days=DAYS - 2))
     monkeypatch.setattr(sys, "path", [str(root), *sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "flights", raising=False)
@@ -87,7 +87,7 @@ def test_flights_from_files_to_delivery(project: Project) -> None:
     assert (receipt.exit_code, ran(project, receipt.run)) == (0, {})
 
     new = FIRST + timedelta(days=DAYS - 1)
-    lay_out(project.root / "data", first=new, last=new)
+    write_daily_files(project.root / "data", first=new, last=new)
     receipt = project.run()
     assert receipt.exit_code == 0, receipt.messages
     assert ran(project, receipt.run) == {

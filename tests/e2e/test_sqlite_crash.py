@@ -12,7 +12,7 @@ import pytest
 from tests.support.tables import tables
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
 from tidemill.testing.doubles import MemoryLedger
-from tidemill.testing.records import PROD, everything, published
+from tidemill.testing.records import PROD, events_of_every_kind, published_event
 
 WRITER = str(Path(__file__).with_name("writer.py"))
 
@@ -43,12 +43,12 @@ def test_killed_before_every_single_statement(tmp_path: Path) -> None:
     deaths = sorted(tmp_path.iterdir())
     assert len(deaths) > 60  # opening, creating every table, and all that an append does
     whole = MemoryLedger()
-    whole.append(everything(), now=1.0)
+    whole.append(events_of_every_kind(), now=1.0)
     for death in deaths:
         ledger = SqliteLedger(death / "ledger.db")
         assert list(ledger.events()) == []  # nothing was acknowledged
         assert ledger.state(PROD) == MemoryLedger().state(PROD)
-        ledger.append(everything(), now=1.0)
+        ledger.append(events_of_every_kind(), now=1.0)
         assert ledger.state(PROD) == whole.state(PROD)
         ledger.close()
     assert_derived(deaths[-1] / "ledger.db")
@@ -96,5 +96,5 @@ def test_a_ledger_can_be_used_on_both_sides_of_a_fork(tmp_path: Path) -> None:
     ledger = SqliteLedger(path)
     found = ledger.state(PROD).heads["features"].partitions
     assert set(found) == {"before", "parent", "child"}
-    assert ledger.append([published()], now=1.0) == 4
+    assert ledger.append([published_event()], now=1.0) == 4
     ledger.close()

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.testing.records import everything, published
+from tidemill.testing.records import events_of_every_kind, published_event
 
 
 def append(path: str, stage: str, times: str) -> None:
     """Append two partitions at a time, and print each number that was acknowledged."""
     ledger = SqliteLedger(Path(path))
     for number in range(int(times)):
-        partitions = [published(f"{number}-{half}", stage=stage) for half in "ab"]
+        partitions = [published_event(f"{number}-{half}", stage=stage) for half in "ab"]
         os.write(1, b"%d\n" % ledger.append(partitions, now=1.0))
     ledger.close()
 
@@ -26,10 +26,10 @@ def append(path: str, stage: str, times: str) -> None:
 def forked(path: str) -> None:
     """Use a ledger on both sides of a fork."""
     ledger = SqliteLedger(Path(path))
-    ledger.append([published("before")], now=1.0)
+    ledger.append([published_event("before")], now=1.0)
     before = ledger._connections._writer
     child = os.fork()
-    ledger.append([published("child" if child == 0 else "parent")], now=1.0)
+    ledger.append([published_event("child" if child == 0 else "parent")], now=1.0)
     assert ledger.state("prod").seq >= 2
     assert (ledger._connections._writer is before) == (child != 0)  # one must not cross a fork
     if child == 0:
@@ -46,7 +46,7 @@ def die(folder: str) -> None:
         child = os.fork()
         if child == 0:
             _die_before(statement)
-            SqliteLedger(path).append(everything(), now=1.0)
+            SqliteLedger(path).append(events_of_every_kind(), now=1.0)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if status == 0:

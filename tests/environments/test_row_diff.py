@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.environments.row_diff import rows_apart
+from tidemill.environments.row_diff import diff_rows
 
 SCHEMA: dict[str, Any] = {"id": pl.Int64, "x": pl.Float64, "name": pl.String}
 VALUES = st.tuples(
@@ -25,7 +25,7 @@ def table(rows: Any) -> pl.DataFrame:
 
 @given(TABLES, TABLES)
 def test_by_key(ours: dict[int | None, Any], theirs: dict[int | None, Any]) -> None:
-    found = rows_apart(table(ours.items()), table(theirs.items()), ["id"], most=100)
+    found = diff_rows(table(ours.items()), table(theirs.items()), ["id"], max_examples=100)
     both = ours.keys() & theirs.keys()
     changed = {key for key in both if repr(ours[key]) != repr(theirs[key])}
     assert (found.added, found.removed) == (len(ours.keys() - both), len(theirs.keys() - both))
@@ -55,7 +55,7 @@ def test_by_key(ours: dict[int | None, Any], theirs: dict[int | None, Any]) -> N
 
 @given(LOOSE, LOOSE)
 def test_without_a_key(ours: list[Any], theirs: list[Any]) -> None:
-    found = rows_apart(table(ours), table(theirs), ())
+    found = diff_rows(table(ours), table(theirs), ())
     more = Counter(map(repr, ours)), Counter(map(repr, theirs))
     assert found.added == sum((more[0] - more[1]).values())
     assert found.removed == sum((more[1] - more[0]).values())
@@ -64,16 +64,16 @@ def test_without_a_key(ours: list[Any], theirs: list[Any]) -> None:
 
 def test_examples_are_few() -> None:
     rows = pl.DataFrame({"id": range(100)})
-    found = rows_apart(rows, rows.clear(), ["id"], most=3)
+    found = diff_rows(rows, rows.clear(), ["id"], max_examples=3)
     assert (found.added, found.examples.height) == (100, 3)
 
 
 def test_columns_that_not_both_have_alike_are_not_compared() -> None:
     left = pl.DataFrame({"id": [1], "x": [1], "new": [1]})
     right = pl.DataFrame({"id": [1], "x": [1.0], "old": [1]})
-    found = rows_apart(left, right, ["id"])
-    assert (found.unlike, found.changed, found.columns) == (("x", "new", "old"), 0, {})
-    other = rows_apart(left, right.cast({"id": pl.String}), ["id"])
+    found = diff_rows(left, right, ["id"])
+    assert (found.mismatched, found.changed, found.columns) == (("x", "new", "old"), 0, {})
+    other = diff_rows(left, right.cast({"id": pl.String}), ["id"])
     assert (other.key, other.added, other.removed) == ((), 0, 0)
-    longer = rows_apart(pl.concat([left, left]), right.cast({"id": pl.String}), ["id"])
+    longer = diff_rows(pl.concat([left, left]), right.cast({"id": pl.String}), ["id"])
     assert (longer.added, longer.removed) == (1, 0)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import tidemill as tm
 from tests.support.thoroughness import examples, thorough
 from tidemill.core.errors import DeclarationError
-from tidemill.folds.partials import finished, merged, partials, same
+from tidemill.folds.partials import equal_up_to_rounding, merge_query, partials_query, result_query
 from tidemill.workflow.incremental_fold import Aggregate, Fold
 
 FLOATS = st.none() | st.floats(width=32) | st.sampled_from([0.0, -0.0, math.nan, math.inf])
@@ -74,10 +74,10 @@ def whole(fold: Fold, rows: pl.DataFrame) -> pl.DataFrame:
 
 def folded(fold: Fold, parts: Sequence[pl.DataFrame], types: Any) -> pl.DataFrame:
     """What is merged of the partials of parts: two at a time, and those all at once."""
-    done = [partials(fold, part.lazy()).collect() for part in parts]
+    done = [partials_query(fold, part.lazy()).collect() for part in parts]
     pairs = [pl.concat(done[i : i + 2]) for i in range(0, len(done), 2)]
-    again = pl.concat([merged(fold, pair.lazy()).collect() for pair in pairs])
-    return finished(fold, merged(fold, again.lazy()), types).collect()
+    again = pl.concat([merge_query(fold, pair.lazy()).collect() for pair in pairs])
+    return result_query(fold, merge_query(fold, again.lazy()), types).collect()
 
 
 @thorough
@@ -111,7 +111,7 @@ def test_floats_are_added_within_the_tolerance(
     found = folded(fold, cut(frame, places), expected.schema)
     for name, item in fold.aggregates.items():
         assert item.tolerance == 1e-9
-        assert same(expected[name], found[name], item.tolerance), name
+        assert equal_up_to_rounding(expected[name], found[name], item.tolerance), name
 
 
 @thorough
@@ -130,7 +130,7 @@ def test_quantiles_are_within_their_error(
     fold = tm.fold(q=item)
     expected = whole(fold, frame)
     found = folded(fold, cut(frame, places), expected.schema)
-    assert same(expected["q"], found["q"], item.tolerance), (expected, found)
+    assert equal_up_to_rounding(expected["q"], found["q"], item.tolerance), (expected, found)
     # However they are spread it is the same value.
     assert found.equals(folded(fold, [frame], expected.schema))
 
@@ -171,7 +171,7 @@ def test_types_are_those_of_polars(dtype: Any) -> None:
     expected = whole(fold, rows)
     found = folded(fold, cut(rows, [1]), expected.schema)
     assert found.schema == expected.schema
-    assert found.equals(expected) or same(expected["mean"], found["mean"], 1e-6)
+    assert found.equals(expected) or equal_up_to_rounding(expected["mean"], found["mean"], 1e-6)
 
 
 def test_ones_own_merge_as_they_say() -> None:
@@ -199,18 +199,21 @@ UNTYPED: Any = tm.fold
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
-        (lambda: UNTYPED(), "neither groups nor aggregates"),
-        (lambda: UNTYPED("a", "a"), "'a' is there twice"),
-        (lambda: UNTYPED("a", a=UNTYPED.count()), "'a' is a column of the groups"),
-        (lambda: UNTYPED(1), "1 is no name of a column"),
-        (lambda: UNTYPED("a", n=pl.len()), "is no aggregate"),
-        (lambda: UNTYPED.sum(3), "3 is no column"),
-        (lambda: UNTYPED.sum("x", tolerance=-1), "-1 is no share from 0 to 1"),
-        (lambda: UNTYPED.mean("x", tolerance=True), "True is no share"),
-        (lambda: UNTYPED.approx_n_unique("x", error=0.0), "0.0 is no share from 0.001 to 1"),
-        (lambda: UNTYPED.approx_quantile("x", 2), "2 is no quantile from 0 to 1"),
-        (lambda: UNTYPED.mergeable(partial="x", merge=pl.Expr.sum), "partial='x' is no expression"),
-        (lambda: UNTYPED.mergeable(partial=pl.len(), merge=1), "merge=1 is no function"),
+        (lambda: UNTYPED(), "neither group columns nor aggregates"),
+        (lambda: UNTYPED("a", "a"), "'a' is given twice"),
+        (lambda: UNTYPED("a", a=UNTYPED.count()), "'a' is already a group column"),
+        (lambda: UNTYPED(1), "1 is not a column name"),
+        (lambda: UNTYPED("a", n=pl.len()), "is not an aggregate"),
+        (lambda: UNTYPED.sum(3), "3 is neither a column name"),
+        (lambda: UNTYPED.sum("x", tolerance=-1), "-1 is not a share from 0 to 1"),
+        (lambda: UNTYPED.mean("x", tolerance=True), "True is not a share"),
+        (lambda: UNTYPED.approx_n_unique("x", error=0.0), "0.0 is not a share from 0.001 to 1"),
+        (lambda: UNTYPED.approx_quantile("x", 2), "2 is not a quantile from 0 to 1"),
+        (
+            lambda: UNTYPED.mergeable(partial="x", merge=pl.Expr.sum),
+            "partial='x' is not a Polars expression",
+        ),
+        (lambda: UNTYPED.mergeable(partial=pl.len(), merge=1), "merge=1 is not a function"),
         (lambda: UNTYPED.mergeable(partial=pl.len(), merge=pl.Expr.sum, final=1), "final=1 is no"),
     ],
 )

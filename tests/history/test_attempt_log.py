@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.history.attempt_log import with_ends
-from tidemill.ledger.log_line import END, Line
+from tidemill.history.attempt_log import add_outcomes
+from tidemill.ledger.log_line import END, LogLine
 from tidemill.ledger.run import Attempt, Outcome
 
 
-def line(at: float, text: str, stage: str = "a", attempt: int = 1) -> Line:
-    return Line(at=at, stage=stage, partition="p", attempt=attempt, stream="stdout", text=text)
+def line(at: float, text: str, stage: str = "a", attempt: int = 1) -> LogLine:
+    return LogLine(at=at, stage=stage, partition="p", attempt=attempt, stream="stdout", text=text)
 
 
 def attempt(stage: str = "a", outcome: Outcome = Outcome.OK, **more: object) -> Attempt:
@@ -23,14 +23,14 @@ def attempt(stage: str = "a", outcome: Outcome = Outcome.OK, **more: object) -> 
     return Attempt(stage=stage, outcome=outcome, **fields)  # type: ignore[arg-type]
 
 
-def told(lines: list[Line]) -> list[tuple[float, str, str]]:
+def told(lines: list[LogLine]) -> list[tuple[float, str, str]]:
     return [(x.at, x.level or x.stream, x.text) for x in lines]
 
 
 def test_an_end_stands_where_the_try_ended_not_where_that_was_recorded() -> None:
     lines = [line(1.0, "one"), line(1.2, "two", "b")]
     ended = [(9.0, attempt(rows_out=1234, wall_s=0.15)), (9.0, attempt("b", wall_s=20.0))]
-    assert told(with_ends(lines, ended)) == [
+    assert told(add_outcomes(lines, ended)) == [
         (1.0, "stdout", "one"),
         (1.15, "ok", "0.15 s, 1,234 rows"),
         (1.2, "stdout", "two"),
@@ -43,7 +43,7 @@ def test_never_before_its_own_last_line_nor_after_the_next_try_began() -> None:
     failed = attempt(outcome=Outcome.RETRIED, message="no answer", wall_s=0.5)
     silent = attempt("b", Outcome.RETRIED, message="no answer")
     lines.append(line(2.0, "b again", "b", 2))
-    assert told(with_ends(lines, [(9.0, failed), (9.0, silent)])) == [
+    assert told(add_outcomes(lines, [(9.0, failed), (9.0, silent)])) == [
         (1.0, "stdout", "first"),
         (3.0, "stdout", "last"),
         (3.0, "retried", "no answer"),
@@ -56,23 +56,23 @@ def test_never_before_its_own_last_line_nor_after_the_next_try_began() -> None:
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_of_tries_that_said_nothing_those_that_came_to_nothing(outcome: Outcome) -> None:
     well = outcome in (Outcome.OK, Outcome.BOUND)
-    assert len(with_ends([], [(1.0, attempt(outcome=outcome))])) == (not well)
-    assert len(with_ends([line(0.0, "x")], [(1.0, attempt(outcome=outcome))])) == 2
+    assert len(add_outcomes([], [(1.0, attempt(outcome=outcome))])) == (not well)
+    assert len(add_outcomes([line(0.0, "x")], [(1.0, attempt(outcome=outcome))])) == 2
 
 
 def test_what_said_something_before_is_known() -> None:
-    [end] = with_ends([], [(5.0, attempt())], {("a", "p", 1)})
-    assert (end.at, end.stream, end.of) == (5.0, END, ("a", "p", 1))
+    [end] = add_outcomes([], [(5.0, attempt())], {("a", "p", 1)})
+    assert (end.at, end.stream, end.attempt_key) == (5.0, END, ("a", "p", 1))
 
 
 def test_why_it_failed_and_where() -> None:
     failed = attempt(outcome=Outcome.FAILED, message="a p raised E: x", trace="File ...\nE: x\n")
-    [end] = with_ends([], [(5.0, failed)])
+    [end] = add_outcomes([], [(5.0, failed)])
     assert end.text == "a p raised E: x\nFile ...\nE: x"
 
 
 def test_what_a_gate_said_comes_with_its_end() -> None:
-    [*_, end] = with_ends([line(0.0, "x")], [(5.0, attempt(message="approved"))])
+    [*_, end] = add_outcomes([line(0.0, "x")], [(5.0, attempt(message="approved"))])
     assert end.text == "approved\n1.00 s, 0 rows"
 
 
@@ -80,7 +80,7 @@ def test_a_step_ends_before_the_next_one_begins_however_late_that_was_recorded()
     lines = [line(1.0, "one"), line(1.5, "two", "b"), line(1.7, "three", "b")]
     for recorded in (1.0, 1.6, 9.0):
         ended = [(recorded, attempt(wall_s=5.0)), (recorded, attempt("b", wall_s=5.0))]
-        assert [(x.stage, x.stream) for x in with_ends(lines, ended)] == [
+        assert [(x.stage, x.stream) for x in add_outcomes(lines, ended)] == [
             ("a", "stdout"),
             ("a", END),
             ("b", "stdout"),
@@ -92,7 +92,7 @@ def test_a_step_ends_before_the_next_one_begins_however_late_that_was_recorded()
 def test_steps_at_work_together_are_not_mixed() -> None:
     lines = [line(1.0, "one", "b"), line(1.1, "one", "a"), line(1.2, "two", "b")]
     ended = [(2.0, attempt("a")), (2.0, attempt("b"))]
-    assert [x.stage for x in with_ends(lines, ended)] == ["b", "b", "b", "a", "a"]
+    assert [x.stage for x in add_outcomes(lines, ended)] == ["b", "b", "b", "a", "a"]
 
 
 def test_a_line_of_an_unknown_step_stands_alone_by_its_time() -> None:
@@ -100,7 +100,7 @@ def test_a_line_of_an_unknown_step_stands_alone_by_its_time() -> None:
         replace(line(at, "of a thread", stage), partition="") for at, stage in ((2, ""), (4, "b"))
     ]
     lines = [line(1.0, "one"), unknown[0], line(2.5, "two"), line(3.0, "one", "b"), unknown[1]]
-    found = with_ends(lines, [(9.0, attempt()), (9.0, attempt("b"))])
+    found = add_outcomes(lines, [(9.0, attempt()), (9.0, attempt("b"))])
     assert [(x.at, x.stream) for x in found if x.stream != END] == [
         (1.0, "stdout"),
         (2.5, "stdout"),
@@ -128,10 +128,10 @@ def test_a_step_by_its_tries_and_a_try_by_its_lines_whenever_its_end_was_recorde
     numbers = {step: iter(sorted(n for _, x, n in said if x == step)) for step in "abc"}
     lines = [line(at, str(n), step, next(numbers[step])) for n, (at, step, _) in enumerate(said)]
 
-    def shown(times: list[tuple[float, float]]) -> list[Line]:
+    def shown(times: list[tuple[float, float]]) -> list[LogLine]:
         tries = [(step, number) for step in "abc" for number in (1, 2, 3)]
-        spoke = {found.of for found in lines}
-        return with_ends(
+        spoke = {found.attempt_key for found in lines}
+        return add_outcomes(
             lines,
             [
                 (at, attempt(step, number=number, wall_s=wall))
@@ -148,12 +148,14 @@ def test_a_step_by_its_tries_and_a_try_by_its_lines_whenever_its_end_was_recorde
     # Each try that said something ends once, right after its last line.
     for one, following in pairwise([*found, None]):
         assert one is not None
-        last = following is None or one.of != following.of
+        last = following is None or one.attempt_key != following.attempt_key
         assert (one.stream == END) == last
-    assert [(x.of, x.text) for x in shown(later) if x.stream != END] == [
-        (x.of, x.text) for x in found if x.stream != END
+    assert [(x.attempt_key, x.text) for x in shown(later) if x.stream != END] == [
+        (x.attempt_key, x.text) for x in found if x.stream != END
     ]
-    assert [(x.of, x.stream) for x in shown(later)] == [(x.of, x.stream) for x in found]
+    assert [(x.attempt_key, x.stream) for x in shown(later)] == [
+        (x.attempt_key, x.stream) for x in found
+    ]
 
 
 @given(st.lists(st.tuples(TIMES, st.integers(1, 3))), st.lists(st.tuples(TIMES, TIMES), max_size=3))
@@ -171,14 +173,16 @@ def test_all_is_there_in_order_and_each_try_ends_after_what_it_said(
         (at, attempt(outcome=Outcome.FAILED, number=number, wall_s=wall))
         for number, (at, wall) in enumerate(ended, 1)
     ]
-    found = with_ends(lines, tries)
+    found = add_outcomes(lines, tries)
     assert [x for x in found if x.stream != END] == lines
     assert len(found) == len(lines) + len(tries)
     assert [x.attempt for x in found] == sorted(x.attempt for x in found)
     for end in (x for x in found if x.stream == END):
         later = found[found.index(end) + 1 :]
-        assert not [x for x in later if x.of == end.of]
-        own = [x.at for x in found if x.of == end.of]
-        assert [x.at for x in lines if x.of == end.of] == sorted(own)[: len(own) - 1]
+        assert not [x for x in later if x.attempt_key == end.attempt_key]
+        own = [x.at for x in found if x.attempt_key == end.attempt_key]
+        assert [x.at for x in lines if x.attempt_key == end.attempt_key] == sorted(own)[
+            : len(own) - 1
+        ]
         following = [x.at for x in lines if x.attempt == end.attempt + 1]
         assert not following or end.at <= following[0]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.history.stage_figures import performances, spread_of
-from tidemill.ledger.performance import Performance, Spread
+from tidemill.history.stage_figures import percentiles, stage_performances
+from tidemill.ledger.performance import Percentiles, Performance
 from tidemill.ledger.run import Action, Attempt, Outcome
 
 
@@ -25,7 +25,7 @@ def test_the_figures_of_a_stage() -> None:
         ("1", attempt(outcome=Outcome.RETRIED, wall_s=60.0, cpu_s=2.0, peak_rss=9, worker="8")),
         ("2", attempt(outcome=Outcome.FAILED, wall_s=60.0, rows_in=5000)),
     ]
-    assert performances(tried) == (
+    assert stage_performances(tried) == (
         Performance(
             stage="a",
             runs=2,
@@ -33,8 +33,8 @@ def test_the_figures_of_a_stage() -> None:
             failed=2,
             retried=1,
             error_rate=0.5,
-            wall=Spread(p50=1.0, p95=3.0),
-            queue=Spread(p50=0.0, p95=0.3),
+            wall=Percentiles(p50=1.0, p95=3.0),
+            queue=Percentiles(p50=0.0, p95=0.3),
             rows_per_s=10.0,
             bytes_per_s=200.0,
             cpu_s=2.5,
@@ -54,10 +54,15 @@ def test_stages_in_their_order_without_those_that_did_nothing() -> None:
         ("2", attempt("f", Outcome.FAILED)),
         ("2", attempt("b")),
     ]
-    b, f = performances(tried)
+    b, f = stage_performances(tried)
     assert (b.stage, b.runs, b.attempts, b.rows_per_s) == ("b", 2, 2, None)
-    assert (f.stage, f.wall, f.queue, f.error_rate) == ("f", Spread(), Spread(p50=0.0, p95=0.0), 1)
-    assert performances([]) == ()
+    assert (f.stage, f.wall, f.queue, f.error_rate) == (
+        "f",
+        Percentiles(),
+        Percentiles(p50=0.0, p95=0.0),
+        1,
+    )
+    assert stage_performances([]) == ()
 
 
 @pytest.mark.parametrize(
@@ -72,12 +77,12 @@ def test_stages_in_their_order_without_those_that_did_nothing() -> None:
     ],
 )
 def test_nearest_rank(seconds: list[float], p50: float, p95: float) -> None:
-    assert spread_of(seconds) == Spread(p50=p50, p95=p95)
+    assert percentiles(seconds) == Percentiles(p50=p50, p95=p95)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1))
 def test_so_many_took_at_most_that(seconds: list[float]) -> None:
-    found = spread_of(seconds)
+    found = percentiles(seconds)
     assert found.p50 in seconds
     assert found.p95 in seconds
     for share, value in ((50, found.p50), (95, found.p95)):

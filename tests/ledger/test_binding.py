@@ -23,8 +23,8 @@ def test_golden_content() -> None:
 
 
 def test_pins_are_all_that_must_exist() -> None:
-    assert Product(content="c").pins == ()
-    assert Product(content="c", objects=("a",), quarantine="q").pins == ("a", "q")
+    assert Product(content="c").all_objects == ()
+    assert Product(content="c", objects=("a",), quarantine="q").all_objects == ("a", "q")
 
 
 def test_a_head_begins_empty() -> None:
@@ -47,7 +47,7 @@ WRONG = [
 
 def test_parts_hold_the_same_rows() -> None:
     product = Product(content="c", objects=("a", "b"), columns=HELD, rowset="r", parts=PARTS)
-    assert product.pins == ("a", "b")
+    assert product.all_objects == ("a", "b")
 
 
 @pytest.mark.parametrize(("parts", "why"), WRONG)

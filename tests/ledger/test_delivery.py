@@ -7,12 +7,16 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from tidemill.ledger.delivery import Effect
-from tidemill.testing.records import decided, delivered, effect
+from tidemill.testing.records import decided_event, delivered_event, effect
 
 
 def test_equal_means_the_same_in_every_part() -> None:
-    assert decided().decision == decided().decision != decided(approved=False).decision
-    assert delivered().delivery != delivered("other").delivery
+    assert (
+        decided_event().decision
+        == decided_event().decision
+        != decided_event(approved=False).decision
+    )
+    assert delivered_event().delivery != delivered_event("other").delivery
     assert effect() != replace(effect(), target="out/elsewhere.parquet")
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from tidemill.ledger import event
-from tidemill.ledger.event import Event, Recorded, Ticked
+from tidemill.ledger.event import Event, RecordedEvent, Ticked
 
 KINDS: tuple[Any, ...] = get_args(Event)
 NAMES = [
@@ -24,10 +24,10 @@ def test_the_union_is_every_fact_of_the_module() -> None:
     own = {
         c for _, c in inspect.getmembers(event, inspect.isclass) if c.__module__ == event.__name__
     }
-    assert own == {*KINDS, Recorded}
+    assert own == {*KINDS, RecordedEvent}
 
 
-@pytest.mark.parametrize("kind", [*KINDS, Recorded])
+@pytest.mark.parametrize("kind", [*KINDS, RecordedEvent])
 def test_facts_are_frozen_slotted_and_said_by_keyword(kind: Any) -> None:
     assert kind.__dataclass_params__.frozen
     assert kind.__slots__ == tuple(item.name for item in fields(kind))
@@ -45,4 +45,4 @@ def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
 
 def test_a_recorded_fact_has_its_place() -> None:
     tick = Ticked(schedule="nightly", tick="2013-03-07")
-    assert Recorded(seq=7, at=1.5, event=tick).event is tick
+    assert RecordedEvent(seq=7, at=1.5, event=tick).event is tick

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo, Status, Tally
+from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo, StageTotals, Status
 
 
 def test_names_that_are_recorded() -> None:
@@ -23,7 +23,7 @@ def test_names_that_are_recorded() -> None:
 def test_what_did_nothing_costs_nothing() -> None:
     attempt = Attempt(stage="a", partition="p", action="run", outcome=Outcome.OK)
     receipt = Receipt(run="r", status=Status.OK)
-    for record in (attempt, receipt, Tally(stage="a")):
+    for record in (attempt, receipt, StageTotals(stage="a")):
         numbers = [
             getattr(record, f.name)
             for f in fields(record)

@@ -11,7 +11,7 @@ from tests.support.planning import deliver, flow_of, ingest, model, reads, trans
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, Reads
-from tidemill.lineage.dictionary import Reached, Use, dictionary, entry_of
+from tidemill.lineage.dictionary import DataFlowTarget, TableUse, build_dictionary, entry_of
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Kind, Stage
 
@@ -70,7 +70,7 @@ RECIPES = {
     "model": Recipe(digest="6", reads={"apart": ("id",)}),
     "sent": Recipe(digest="7"),
 }
-BOOK = dictionary(FLOW, RECIPES)
+BOOK = build_dictionary(FLOW, RECIPES)
 ENTRIES = {entry.stage: entry for entry in BOOK.entries}
 
 
@@ -81,7 +81,7 @@ def test_every_table_in_order() -> None:
 
 def test_who_reads_which_columns() -> None:
     assert ENTRIES["raw"].uses == (
-        Use(stage="clean", kind=Kind.TRANSFORM, columns=("id", "mail"), place="flow.py:1"),
+        TableUse(stage="clean", kind=Kind.TRANSFORM, columns=("id", "mail"), place="flow.py:1"),
     )
     assert [use.stage for use in ENTRIES["raw"].readers("mail")] == ["clean"]
     assert ENTRIES["raw"].readers("unread") == ()
@@ -118,19 +118,19 @@ def test_where_personal_data_may_go() -> None:
     assert (mail.stage, mail.column, mail.pii) == ("raw", "mail", "email")
     assert mail.reached == (
         # Those that the contract names come first.
-        Reached(stage="clean", kind=Kind.TRANSFORM, columns=("domain", "also", "other")),
-        Reached(stage="counts", kind=Kind.TRANSFORM, columns=("n",)),
-        Reached(stage="blind", kind=Kind.TRANSFORM, columns=None),
+        DataFlowTarget(stage="clean", kind=Kind.TRANSFORM, columns=("domain", "also", "other")),
+        DataFlowTarget(stage="counts", kind=Kind.TRANSFORM, columns=("n",)),
+        DataFlowTarget(stage="blind", kind=Kind.TRANSFORM, columns=None),
         # Of what a stage makes that isn't followed, any column may hold it.
-        Reached(stage="below", kind=Kind.TRANSFORM, columns=("y",)),
-        Reached(stage="sent", kind=Kind.DELIVER, columns=None),
+        DataFlowTarget(stage="below", kind=Kind.TRANSFORM, columns=("y",)),
+        DataFlowTarget(stage="sent", kind=Kind.DELIVER, columns=None),
     )
 
 
 def test_a_model_that_learns_from_it_hands_it_to_what_uses_the_model() -> None:
     marked = table(APART, "id", pii="id")
     flow = flow_of(RAW, CLEAN, marked, MODEL, SENT)
-    [_, own] = dictionary(flow, RECIPES).personal
+    [_, own] = build_dictionary(flow, RECIPES).personal
     assert [(each.stage, each.columns) for each in own.reached] == [("model", None), ("sent", None)]
 
 
@@ -145,7 +145,7 @@ def test_where_it_ends(stage: str) -> None:
             for s in FLOW.stages
         ),
     )
-    last = dictionary(marked, RECIPES).personal[-1]
+    last = build_dictionary(marked, RECIPES).personal[-1]
     assert (last.stage, last.reached) == (stage, ())
 
 
@@ -158,6 +158,6 @@ def test_code_that_says_what_it_reads_is_handed_no_more(
     assert RAW.output is not None
     said = Reads(contract=RAW.output, columns=columns)
     blind = table(transform("blind", "day", replace(reads(RAW), reads=said)), "x")
-    book = dictionary(flow_of(RAW, blind), RECIPES)
+    book = build_dictionary(flow_of(RAW, blind), RECIPES)
     assert [each.stage for each in book.personal[0].reached] == reached
     assert book.entries[0].uses[0].columns == columns

@@ -14,12 +14,12 @@ from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
 from tidemill.contracts.compatibility.changes import Diff
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, Reads, rule
 from tidemill.contracts.table_rules import Budget, Rows
-from tidemill.lineage.impact import Consumer, consequences, readers
-from tidemill.lineage.versioning import review
+from tidemill.lineage.impact import Consumer, consequences, consumers_of
+from tidemill.lineage.versioning import review_contract
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Input
 
@@ -58,8 +58,8 @@ def test_consequences(
 
 
 def test_what_is_about_the_table_is_for_all_its_readers() -> None:
-    old = type("Orders", (Contract,), {"id": tm.Int64()}, key=("id",))
-    new = type("Orders", (Contract,), {"id": tm.Int64()})
+    old = type("Orders", (DeclaredContract,), {"id": tm.Int64()}, key=("id",))
+    new = type("Orders", (DeclaredContract,), {"id": tm.Int64()})
     [found] = consequences(diff(old, new), [Consumer(stage="report", columns=())])
     assert (found.breaks, found.why) == (False, "reads the table")
 
@@ -81,27 +81,31 @@ BODY: dict[str, Any] = {
 }
 
 
-def contract(**changes: Any) -> type[Contract]:
+def contract(**changes: Any) -> type[DeclaredContract]:
     """The contract with some attributes changed, or without those that are None."""
     body = {name: value for name, value in (BODY | changes).items() if value is not None}
-    return type("Orders", (Contract,), body, key=("id",))
+    return type("Orders", (DeclaredContract,), body, key=("id",))
 
 
-def keyed(*key: str) -> type[Contract]:
+def keyed(*key: str) -> type[DeclaredContract]:
     body = BODY | {"id": tm.Int64()}
-    return type("Orders", (Contract,), body, key=key)
+    return type("Orders", (DeclaredContract,), body, key=key)
 
 
-def told(said: Reads | ContractSpec, old: type[Contract], new: type[Contract]) -> list[str]:
+def told(
+    said: Reads | ContractSpec, old: type[DeclaredContract], new: type[DeclaredContract]
+) -> list[str]:
     columns = said.columns if isinstance(said, Reads) else said.names
     consumer = Consumer(stage="report", columns=columns, relies=said, place="f.py:7")
-    found = review("orders", old.__tidemill_contract__, new.__tidemill_contract__, [consumer])
+    found = review_contract(
+        "orders", old.__tidemill_contract__, new.__tidemill_contract__, [consumer]
+    )
     return [f"{each.change}: {each.why}{'!' * each.breaks}" for each in found.consequences]
 
 
 OLD = contract()
 # What is relied on, how the contract changes, and what that is to the consumer (! where it breaks).
-RELIED: list[tuple[Reads, type[Contract], list[str]]] = [
+RELIED: list[tuple[Reads, type[DeclaredContract], list[str]]] = [
     # Whoever says nothing may be broken by all that loosens in what it reads.
     (OLD.reads("x"), contract(x=tm.Int64(min=-1, max=9)), ["x: min 0 -> -1: reads x"]),
     # Whoever says something only by that.
@@ -148,8 +152,8 @@ RELIED: list[tuple[Reads, type[Contract], list[str]]] = [
 
 
 @pytest.mark.parametrize(("said", "new", "expected"), RELIED)
-def test_what_is_relied_on(said: Reads, new: type[Contract], expected: list[str]) -> None:
-    old: type[Contract] = type("Orders", (Contract,), {}, base=True)
+def test_what_is_relied_on(said: Reads, new: type[DeclaredContract], expected: list[str]) -> None:
+    old: type[DeclaredContract] = type("Orders", (DeclaredContract,), {}, base=True)
     old.__tidemill_contract__ = said.contract
     assert told(said, old, new) == expected
 
@@ -166,7 +170,7 @@ def test_a_key_that_is_no_more() -> None:
 
 
 def test_a_contract_of_its_own_is_what_it_relies_on() -> None:
-    paid: type[Contract] = type("Paid", (Contract,), {"x": tm.Int64(min=-3)})
+    paid: type[DeclaredContract] = type("Paid", (DeclaredContract,), {"x": tm.Int64(min=-3)})
     wanted = paid.__tidemill_contract__
     assert told(wanted, OLD, contract(x=tm.Int64(min=-1))) == []
     assert told(wanted, OLD, contract(x=tm.Int64(min=-4))) == ["x: min 0 -> -4: relies on x.min!"]
@@ -181,7 +185,9 @@ def test_broken_consumers_are_listed_with_where_they_are() -> None:
     said = OLD.reads("x", guarantees=["x.min"])
     consumer = Consumer(stage="report", columns=("x",), relies=said, place="f.py:7")
     new = contract(x=tm.Int64(min=-1, max=9)).__tidemill_contract__
-    found = review("orders", OLD.__tidemill_contract__, replace(new, version="2.0.0"), [consumer])
+    found = review_contract(
+        "orders", OLD.__tidemill_contract__, replace(new, version="2.0.0"), [consumer]
+    )
     # Neither the mode nor a major version lets a named consumer be broken.
     assert (found.faults, found.failed) == ((), True)
     assert found.broken == ("report (f.py:7) is broken by x: min 0 -> -1 (it relies on x.min)",)
@@ -209,7 +215,7 @@ def test_readers_of_a_stage() -> None:
     recipes = {stage.name: Recipe(digest=stage.name) for stage in stages}
     seen = {"raw": ("own",)}
     recipes["clear"] = Recipe(digest="c", reads=seen, lineage={"x": seen})
-    found = {each.stage: (each.columns, each.relies) for each in readers(flow, recipes, "raw")}
+    found = {each.stage: (each.columns, each.relies) for each in consumers_of(flow, recipes, "raw")}
     assert found == {
         "clear": (("own",), None),
         "opaque": (None, None),
@@ -219,8 +225,10 @@ def test_readers_of_a_stage() -> None:
         "out": (None, None),
         "some": (("x",), said),
     }
-    assert {each.why for each in readers(flow, recipes, "raw") if each.stage in ("out", "mod")} == {
+    assert {
+        each.why for each in consumers_of(flow, recipes, "raw") if each.stage in ("out", "mod")
+    } == {
         "delivers what its model makes of it",
         "judged by code, which may read any column",
     }
-    assert readers(flow, recipes, "mod") == ()
+    assert consumers_of(flow, recipes, "mod") == ()

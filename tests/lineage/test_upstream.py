@@ -19,7 +19,13 @@ from tests.support.planning import (
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding, Head, Product
-from tidemill.lineage.upstream import Traced, Upstream, changed_columns, judged_by, traced
+from tidemill.lineage.upstream import (
+    ColumnTrace,
+    Upstream,
+    change_basis,
+    changed_columns,
+    trace_column,
+)
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for
 from tidemill.workflow.stage import Flow, Stage
@@ -55,15 +61,15 @@ RECIPES = {
 
 class TestTraced:
     def test_down_to_the_columns_of_ingests(self) -> None:
-        assert traced(FLOW, RECIPES, JOINED, "x") == (
-            Traced(stage="joined", column="x", reads={"raw": ("own", "x"), "rates": ("x",)}),
-            Traced(stage="rates", column="x"),
-            Traced(stage="raw", column="own"),
-            Traced(stage="raw", column="x"),
+        assert trace_column(FLOW, RECIPES, JOINED, "x") == (
+            ColumnTrace(stage="joined", column="x", reads={"raw": ("own", "x"), "rates": ("x",)}),
+            ColumnTrace(stage="rates", column="x"),
+            ColumnTrace(stage="raw", column="own"),
+            ColumnTrace(stage="raw", column="x"),
         )
 
     def test_only_what_is_on_the_lineage(self) -> None:
-        found = traced(FLOW, RECIPES, DAILY, "own")
+        found = trace_column(FLOW, RECIPES, DAILY, "own")
         assert [(item.stage, item.column) for item in found] == [
             ("daily", "own"),
             ("joined", "own"),
@@ -72,18 +78,22 @@ class TestTraced:
         ]
 
     def test_a_number_of_rows_is_what_all_columns_depend_on(self) -> None:
-        found = traced(FLOW, RECIPES, DAILY, "x")
-        assert found[1] == Traced(stage="joined", column="", reads={"raw": ("own",), "rates": ()})
+        found = trace_column(FLOW, RECIPES, DAILY, "x")
+        assert found[1] == ColumnTrace(
+            stage="joined", column="", reads={"raw": ("own",), "rates": ()}
+        )
 
     def test_an_input_that_not_all_columns_need_brings_no_rows(self) -> None:
         lineage = {"own": {"raw": ("own",)}, "x": {"raw": ("own",), "rates": ("x",)}}
         recipes = {**RECIPES, "joined": recipe(lineage=lineage)}
-        assert traced(FLOW, recipes, DAILY, "x")[1].reads == {"raw": ("own",)}
+        assert trace_column(FLOW, recipes, DAILY, "x")[1].reads == {"raw": ("own",)}
 
     def test_all_columns_count_for_a_stage_that_is_judged_by_its_code(self) -> None:
         why = "it collects daily when it is called"
-        first, *others = traced(FLOW, RECIPES, SINCE, "x")
-        assert first == Traced(stage="since", column="x", reads={"daily": ("own", "x")}, opaque=why)
+        first, *others = trace_column(FLOW, RECIPES, SINCE, "x")
+        assert first == ColumnTrace(
+            stage="since", column="x", reads={"daily": ("own", "x")}, opaque=why
+        )
         # Of a stage that reads no column of it, and of one that reads two, the rows and the columns.
         assert [(item.stage, item.column) for item in others] == [
             *(("daily", "own"), ("daily", "x")),
@@ -94,7 +104,7 @@ class TestTraced:
     def test_the_rows_of_an_opaque_stage(self) -> None:
         top = transform("top", "whole", reads(SINCE))
         recipes = {**RECIPES, "top": recipe(lineage={"x": {"since": ()}})}
-        found = traced(flow_of(*FLOW.stages, top), recipes, top, "x")
+        found = trace_column(flow_of(*FLOW.stages, top), recipes, top, "x")
         assert found[1].column == ""
         assert found[1].reads == {"daily": ("own", "x")}
         assert found[1].opaque
@@ -112,7 +122,7 @@ class TestTraced:
     ],
 )
 def test_judged_by(stage: Stage, parts: dict[str, str], judged: str) -> None:
-    assert judged_by(stage, recipe(parts=parts)) == judged
+    assert change_basis(stage, recipe(parts=parts)) == judged
 
 
 class TestUpstream:
@@ -143,14 +153,16 @@ class TestUpstream:
     def test_made_of(
         self, upstream: Upstream, stage: Stage, partition: str, made_of: dict[str, tuple[str, ...]]
     ) -> None:
-        assert upstream.of(stage, partition) == made_of
+        assert upstream.partitions_read(stage, partition) == made_of
 
     def test_what_is_published(self, upstream: Upstream) -> None:
-        assert upstream.keys("raw") == upstream.keys("raw") == list(DAYS)
-        assert UNPLACED in upstream.bound("raw")
+        assert (
+            upstream.readable_partitions("raw") == upstream.readable_partitions("raw") == list(DAYS)
+        )
+        assert UNPLACED in upstream.bindings("raw")
         assert list(upstream.products("raw", (DAYS[1], "2013-03-09"))) == [DAYS[1]]
         empty = Upstream(flow=Flow(name="f", owner="", stages=(RAW,)), heads={})
-        assert (empty.bound("raw"), empty.keys("raw")) == ({}, [])
+        assert (empty.bindings("raw"), empty.readable_partitions("raw")) == ({}, [])
 
 
 def made(**columns: str) -> Product:
@@ -161,7 +173,7 @@ def made(**columns: str) -> Product:
 def binding(seen: dict[str, Product], *columns: str) -> Binding:
     found = key_for(recipe(reads={"raw": columns}), "p", {"raw": seen})
     return Binding(
-        key=str(found.key), inputs=dict(found.inputs), seen={"raw": dict(found.seen["raw"])},
+        key=str(found.key), inputs=dict(found.inputs), seen={"raw": dict(found.short_shares["raw"])},
         recipe="", contract="", check="", product=made(), run="r", at=0.0,
     )  # fmt: skip
 

@@ -8,9 +8,15 @@ import pytest
 
 from tests.support.contract_changes import EASY, LOOSER, STRICT, TIGHTER, changed
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.lineage.impact import Consumer
-from tidemill.lineage.versioning import bump, faults, forbidden, notes, review
+from tidemill.lineage.versioning import (
+    forbidden_changes,
+    review_contract,
+    version_bump,
+    version_faults,
+    version_notes,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,10 +32,10 @@ from tidemill.lineage.versioning import bump, faults, forbidden, notes, review
     ],
 )
 def test_what_a_mode_rules_out(mode: str, looser: bool, tighter: bool) -> None:
-    assert bool(forbidden(LOOSER, mode)) is looser
-    assert bool(forbidden(TIGHTER, mode)) is tighter
+    assert bool(forbidden_changes(LOOSER, mode)) is looser
+    assert bool(forbidden_changes(TIGHTER, mode)) is tighter
     # A widening that every reader survives is no matter for any of them.
-    assert not forbidden(changed({"x": tm.Int32()}, STRICT), mode)
+    assert not forbidden_changes(changed({"x": tm.Int32()}, STRICT), mode)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,7 @@ def test_what_a_mode_rules_out(mode: str, looser: bool, tighter: bool) -> None:
     ],
 )
 def test_bump(old: str, new: str, raised: str) -> None:
-    assert bump(old, new) == raised
+    assert version_bump(old, new) == raised
 
 
 @pytest.mark.parametrize(
@@ -60,35 +66,37 @@ def test_bump(old: str, new: str, raised: str) -> None:
     ],
 )
 def test_a_breaking_change_needs_its_version(old: str, new: str, advice: str) -> None:
-    found = faults(changed(STRICT, EASY, old, new), "forward")
+    found = version_faults(changed(STRICT, EASY, old, new), "forward")
     rest = 'compatibility="forward" forbids: x: nullable no -> yes (loosens)'
     assert found == ((f"Orders {old} -> {new}: {rest}; make it {advice}",) if advice else ())
-    assert faults(changed(EASY, STRICT, old, new), "forward") == ()
+    assert version_faults(changed(EASY, STRICT, old, new), "forward") == ()
 
 
 def test_a_version_that_fell() -> None:
     found = changed(STRICT, STRICT, "1.2.0", "1.1.0")
-    assert faults(found, "none") == ("Orders 1.2.0 -> 1.1.0: the version decreased; raise it",)
+    assert version_faults(found, "none") == (
+        "Orders 1.2.0 -> 1.1.0: the version decreased; raise it",
+    )
 
 
 def test_a_change_without_a_new_version_is_a_note() -> None:
-    assert notes(LOOSER) == ("Orders changed but is still 1.0.0: make it 1.1.0",)
-    assert notes(changed(STRICT, EASY, "1.0.0", "1.0.1")) == ()
-    assert notes(changed(STRICT, {"x": tm.Int64(description="y")})) == ()
+    assert version_notes(LOOSER) == ("Orders changed but is still 1.0.0: make it 1.1.0",)
+    assert version_notes(changed(STRICT, EASY, "1.0.0", "1.0.1")) == ()
+    assert version_notes(changed(STRICT, {"x": tm.Int64(description="y")})) == ()
 
 
 def test_a_review_fails_by_its_version_or_by_a_stage_that_it_breaks() -> None:
-    class Orders(Contract):
+    class Orders(DeclaredContract):
         id = tm.Int64()
         x = tm.Int64()
 
-    class Fewer(Contract, version="2.0.0"):
+    class Fewer(DeclaredContract, version="2.0.0"):
         id = tm.Int64()
 
     old, gone = Orders.__tidemill_contract__, Fewer.__tidemill_contract__
     reads_x, reads_id = (Consumer(stage=name, columns=(name,)) for name in ("x", "id"))
-    assert review("orders", old, gone, [reads_x]).failed
-    assert not review("orders", old, gone, [reads_id]).failed
+    assert review_contract("orders", old, gone, [reads_x]).failed
+    assert not review_contract("orders", old, gone, [reads_id]).failed
     same_version = replace(gone, version="1.0.0", compatibility="forward")
-    found = review("orders", old, same_version, [])
+    found = review_contract("orders", old, same_version, [])
     assert (found.failed, len(found.faults), len(found.notes)) == (True, 1, 1)

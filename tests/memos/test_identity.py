@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 from tidemill.core.errors import DeclarationError
 from tidemill.memos.identity import (
+    count_to_merge,
     is_probing,
-    probing,
-    recipe_of_memo,
-    space_of,
-    stand_in,
-    to_merge,
+    memo_digest,
+    placeholder,
+    probe_memos,
+    space_name,
 )
-from tidemill.workflow.memo import Costly, Fee
+from tidemill.workflow.memo import MemoFunction, MemoPrice
 
 HERE = ("3.11", "x86_64", "linux")
 
@@ -46,7 +46,7 @@ class _Odd:
 LOCK = _Odd()
 
 
-def costly(function: Callable[..., Any] = one, **terms: Any) -> Costly:
+def costly(function: Callable[..., Any] = one, **terms: Any) -> MemoFunction:
     named: dict[str, Any] = {
         "function": function,
         "name": "flows.embed",
@@ -54,7 +54,7 @@ def costly(function: Callable[..., Any] = one, **terms: Any) -> Costly:
         "gives": pl.Int64(),
         "version": "1",
     }
-    return Costly(**{**named, **terms})
+    return MemoFunction(**{**named, **terms})
 
 
 DECLARED = costly()
@@ -73,40 +73,40 @@ DECLARED = costly()
     ],
 )
 def test_what_a_function_gives_depends_on(terms: dict[str, Any]) -> None:
-    assert recipe_of_memo(replace(DECLARED, **terms), HERE) != recipe_of_memo(DECLARED, HERE)
+    assert memo_digest(replace(DECLARED, **terms), HERE) != memo_digest(DECLARED, HERE)
 
 
 @pytest.mark.parametrize(
     "terms",
     [
         {"function": other},  # its version says what it does
-        {"fee": Fee(amount=1.0)},
+        {"fee": MemoPrice(amount=1.0)},
         {"batch": 7, "concurrency": 1, "every_s": 3.0},
         {"place": "flows.py:7"},
     ],
 )
 def test_how_it_is_called_does_not_count(terms: dict[str, Any]) -> None:
-    assert recipe_of_memo(replace(DECLARED, **terms), ()) == recipe_of_memo(DECLARED, HERE)
+    assert memo_digest(replace(DECLARED, **terms), ()) == memo_digest(DECLARED, HERE)
 
 
 def test_a_recipe_is_as_it_always_was() -> None:
-    assert recipe_of_memo(DECLARED, HERE) == "480fdaca11c013af0e008fc89771f40e"
+    assert memo_digest(DECLARED, HERE) == "480fdaca11c013af0e008fc89771f40e"
 
 
 def test_without_a_version_the_code_counts_and_what_it_runs_on() -> None:
     found = {
-        recipe_of_memo(costly(one, version=""), HERE),
-        recipe_of_memo(costly(other, version=""), HERE),
-        recipe_of_memo(costly(one, version=""), ("3.12", *HERE[1:])),
+        memo_digest(costly(one, version=""), HERE),
+        memo_digest(costly(other, version=""), HERE),
+        memo_digest(costly(one, version=""), ("3.12", *HERE[1:])),
     }
     assert len(found) == 3
-    assert recipe_of_memo(costly(one, version=""), HERE) in found
+    assert memo_digest(costly(one, version=""), HERE) in found
 
 
 def digest(call: Callable[[pl.LazyFrame], pl.LazyFrame]) -> str:
-    frame = marked("frame", {"a": pl.String(), "b": pl.String(), "c": pl.String()})
-    found = numbered(call(frame))
-    assert found.hits == ()
+    frame = placeholder_frame("frame", {"a": pl.String(), "b": pl.String(), "c": pl.String()})
+    found = query_digests(call(frame))
+    assert found.opaque_parts == ()
     assert found.columns["v"].reads == {"frame": ("a", "b")}
     return found.columns["v"].digest
 
@@ -114,33 +114,31 @@ def digest(call: Callable[[pl.LazyFrame], pl.LazyFrame]) -> str:
 def test_in_a_query_it_stands_for_what_it_gives() -> None:
     def stands(recipe: str, one: str, other: str, gives: Any = pl.Int64) -> str:
         columns = [pl.col(one).alias("x"), pl.col(other).alias("y")]
-        return digest(lambda frame: frame.select(v=stand_in(recipe, columns, gives)))
+        return digest(lambda frame: frame.select(v=placeholder(recipe, columns, gives)))
 
     same = stands("r", "a", "b")
     assert stands("r", "a", "b") == same
     others = {stands("s", "a", "b"), stands("r", "b", "a"), stands("r", "a", "b", pl.List(pl.Int8))}
     assert len({same, *others}) == 4
     schema = pl.LazyFrame(schema={"a": pl.Int64}).select(
-        v=stand_in("r", [pl.col("a")], pl.Categorical())
+        v=placeholder("r", [pl.col("a")], pl.Categorical())
     )
     assert schema.collect_schema() == {"v": pl.Categorical()}
 
 
 def test_it_stands_so_only_while_a_query_is_looked_at() -> None:
     assert not is_probing()
-    with probing() as called:
+    with probe_memos() as called:
         assert is_probing()
-        stand_in("recipe", [pl.col("text")], pl.Int64)
+        placeholder("recipe", [pl.col("text")], pl.Int64)
         assert called == ["recipe"]
     assert not is_probing()
 
 
 def test_code_that_cannot_be_told_needs_a_version() -> None:
-    with pytest.raises(
-        DeclarationError, match=r"say which version of the function this is: @tm.memo"
-    ):
-        recipe_of_memo(costly(blind, version=""), HERE)
-    assert recipe_of_memo(costly(blind), HERE)
+    with pytest.raises(DeclarationError, match=r"declare a version of the function: @tm.memo"):
+        memo_digest(costly(blind, version=""), HERE)
+    assert memo_digest(costly(blind), HERE)
 
 
 def test_rows_of_other_types_are_kept_apart() -> None:
@@ -158,16 +156,16 @@ def test_rows_of_other_types_are_kept_apart() -> None:
         [pl.Series([None], dtype=pl.Decimal(9, 2))],
         [pl.Series([None], dtype=pl.Decimal(9, 3))],
     ]
-    spaces = [space_of("flows.embed", "r", columns) for columns in kinds]
+    spaces = [space_name("flows.embed", "r", columns) for columns in kinds]
     assert len(set(spaces)) == len(kinds)
-    assert space_of("flows.embed", "s", kinds[0]) not in spaces
+    assert space_name("flows.embed", "s", kinds[0]) not in spaces
 
 
 def test_a_space_is_a_folders_name() -> None:
-    space = space_of("flows.make.<locals>./embed" + "x" * 80, "r", [pl.Series([1])])
+    space = space_name("flows.make.<locals>./embed" + "x" * 80, "r", [pl.Series([1])])
     assert space.startswith("x")
     assert len(space) < 100
-    assert space_of("a.<locals>/b", "r", []).startswith("a._locals_b-")
+    assert space_name("a.<locals>/b", "r", []).startswith("a._locals_b-")
 
 
 KB, MB = 2**10, 2**20
@@ -189,7 +187,7 @@ KB, MB = 2**10, 2**20
     ],
 )
 def test_which_segments_become_one(sizes: list[int | None], newest: int) -> None:
-    assert to_merge(sizes) == newest
+    assert count_to_merge(sizes) == newest
 
 
 @pytest.mark.parametrize("rows", ["alike", "mixed"])
@@ -200,7 +198,7 @@ def test_segments_stay_few_and_rows_are_seldom_copied(mean: int, rows: str) -> N
     held, copied, most = list[int](), 0, 0
     for size in map(int, added):
         held.append(size)
-        if newest := to_merge(held):
+        if newest := count_to_merge(held):
             copied += (merged := sum(held[-newest:]))
             held[-newest:] = [merged]
         most = max(most, len(held))

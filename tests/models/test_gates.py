@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.models.gates import judge, subject_of
+from tidemill.models.gates import evaluate_gates, subject_of
 from tidemill.workflow.gate import Gate, Scores, Slice, beats_baseline, beats_live, no_slice_worse
 from tidemill.workflow.stage import Approval
 
@@ -89,7 +89,7 @@ def test_gates(
     gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None, passed: bool,
     evidence: str,
 ) -> None:  # fmt: skip
-    (result,) = judge([gate], candidate, live, baseline)
+    (result,) = evaluate_gates([gate], candidate, live, baseline)
     assert (result.gate, result.passed, result.evidence) == (str(gate), passed, evidence)
 
 
@@ -103,7 +103,7 @@ def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, 
         beats_live("mae", by=by, higher_is_better=more),
         beats_baseline("mae", by=by, higher_is_better=more),
     ]
-    live, baseline = judge(gates, of(mine), of(theirs), of(theirs))
+    live, baseline = evaluate_gates(gates, of(mine), of(theirs), of(theirs))
     as_good = mine >= theirs if more else mine <= theirs
     assert as_good or not live.passed
     assert (as_good and mine != theirs) or not baseline.passed

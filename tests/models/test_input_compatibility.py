@@ -10,10 +10,15 @@ import pytest
 
 from tests.support.planning import model, reads
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, Reads
-from tidemill.models.input_compatibility import learned, recorded, refusal, unchecked
-from tidemill.testing.records import artifact_of
+from tidemill.models.input_compatibility import (
+    incompatibility,
+    inputs_as_json,
+    trained_inputs,
+    unchecked_note,
+)
+from tidemill.testing.records import model_artifact
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Input, Stage
 
@@ -25,16 +30,18 @@ BODY: dict[str, Any] = {
 }
 
 
-def contract(name: str = "Features", version: str = "1.0.0", **changes: Any) -> type[Contract]:
+def contract(
+    name: str = "Features", version: str = "1.0.0", **changes: Any
+) -> type[DeclaredContract]:
     body = {key: value for key, value in (BODY | changes).items() if value is not None}
-    return type(name, (Contract,), body, version=version)
+    return type(name, (DeclaredContract,), body, version=version)
 
 
 def trained(said: Reads) -> Artifact:
-    return replace(artifact_of(), reads=recorded(said))
+    return replace(model_artifact(), reads=inputs_as_json(said))
 
 
-def spec(made: type[Contract]) -> ContractSpec:
+def spec(made: type[DeclaredContract]) -> ContractSpec:
     return made.__tidemill_contract__
 
 
@@ -66,22 +73,22 @@ CHANGES: list[tuple[Changes, str]] = [
         "n.null: never null, now it may be null, but violations only warn; "
         "n.min: min 0, now min 0, but violations only warn",
     ),
-    ({"version": "2.0.0"}, "version 1.0.0, now 2.0.0, so that what its columns mean changed"),
-    ({"version": "0.9.0"}, "version 1.0.0, now 0.9.0, so that what its columns mean changed"),
+    ({"version": "2.0.0"}, "version 1.0.0, now 2.0.0, so the meaning of its columns changed"),
+    ({"version": "0.9.0"}, "version 1.0.0, now 0.9.0, so the meaning of its columns changed"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "expected"), CHANGES)
 def test_what_changed_since_training(changes: Changes, expected: str) -> None:
-    words = refusal(trained(PLAIN), STAGE, [spec(contract(**changes))])
+    words = incompatibility(trained(PLAIN), STAGE, [spec(contract(**changes))])
     if not expected:
         assert words == ""
         return
     version = changes.get("version", "1.0.0")
     assert words == (
-        f"delay_model artifact was trained on Features 1.0.0 and is not fed Features {version}: "
-        f"{expected}; train it anew (`tidemill run --train delay_model`), or, if it reads them as "
-        "before, say in its stage what it relies on: "
+        f"delay_model artifact was trained on Features 1.0.0 and can't be fed Features {version}: "
+        f"{expected}; retrain it (`tidemill run --train delay_model`), or, if the change doesn't "
+        "affect it, declare what its stage relies on: "
         "reads=[Features.reads('x', 'n', guarantees=[...])]"
     )
 
@@ -111,54 +118,56 @@ def test_a_model_that_says_what_it_relies_on(
 ) -> None:
     said = replace(PLAIN, guarantees=guarantees)
     given = [spec(contract(**changes))]
-    assert (refusal(trained(said), STAGE, given) == "") is fed
+    assert (incompatibility(trained(said), STAGE, given) == "") is fed
     # Said in its stage afterwards it counts as well, and more.
-    assert (refusal(trained(PLAIN), declaring(said), given) == "") is fed
+    assert (incompatibility(trained(PLAIN), declaring(said), given) == "") is fed
     strict = replace(PLAIN, guarantees=("x.max", "x.min", "x.null"))
-    assert (refusal(trained(strict), declaring(said), given) == "") is fed
+    assert (incompatibility(trained(strict), declaring(said), given) == "") is fed
 
 
 def test_reads_that_say_nothing_or_are_of_another_contract() -> None:
     given = [spec(contract(x=replace(X, max=40)))]
-    assert refusal(trained(PLAIN), declaring(PLAIN), given)
+    assert incompatibility(trained(PLAIN), declaring(PLAIN), given)
     other = contract("Other").reads("x", guarantees=[])
-    assert refusal(trained(PLAIN), declaring(other), given)
+    assert incompatibility(trained(PLAIN), declaring(other), given)
 
 
 def test_only_what_it_reads_is_held_against_it() -> None:
-    labels = spec(type("Labels", (Contract,), {"y": tm.Float64()}))
-    assert refusal(trained(PLAIN), STAGE, [None, labels]) == ""
+    labels = spec(type("Labels", (DeclaredContract,), {"y": tm.Float64()}))
+    assert incompatibility(trained(PLAIN), STAGE, [None, labels]) == ""
     # Another contract that has all of its columns is what it would be fed.
     renamed = spec(contract("Renamed", "2.0.0"))
-    assert refusal(trained(PLAIN), STAGE, [renamed]) == ""
-    assert "is not fed Renamed" in refusal(
+    assert incompatibility(trained(PLAIN), STAGE, [renamed]) == ""
+    assert "can't be fed Renamed" in incompatibility(
         trained(PLAIN), STAGE, [replace(renamed, columns=spec(contract(x=tm.Float64())).columns)]
     )
 
 
 def test_many_columns_are_told_by_the_first() -> None:
     said = contract().reads("x", "n", "s", "day")
-    words = refusal(trained(said), STAGE, [spec(contract(version="2.0.0"))])
+    words = incompatibility(trained(said), STAGE, [spec(contract(version="2.0.0"))])
     assert words.endswith("reads=[Features.reads('x', 'n', 's', ..., guarantees=[...])]")
 
 
 def test_what_an_artifact_keeps() -> None:
-    found = learned(trained(replace(PLAIN, guarantees=("x.max",))))
+    found = trained_inputs(trained(replace(PLAIN, guarantees=("x.max",))))
     assert found is not None
     assert found.contract.columns == (
         replace(X, name="x", description=""),
         spec(contract()).column("n"),
     )
     assert (found.contract.name, found.contract.version) == ("Features", "1.0.0")
-    assert found.relies is not None
-    assert [(c.name, c.max, c.min) for c in found.relies.columns] == [("x", 9, None)]
+    assert found.guarantees is not None
+    assert [(c.name, c.max, c.min) for c in found.guarantees.columns] == [("x", 9, None)]
     # It is short: what a contract doesn't say isn't kept.
-    assert len(recorded(PLAIN)) < 700
-    assert json.loads(recorded(PLAIN))["relies"] is None
+    assert len(inputs_as_json(PLAIN)) < 700
+    assert json.loads(inputs_as_json(PLAIN))["relies"] is None
 
 
 def test_an_older_artifact_is_fed_with_a_note() -> None:
-    assert learned(artifact_of()) is None
-    assert refusal(artifact_of(), STAGE, [spec(contract(version="9.0.0"))]) == ""
-    assert unchecked(artifact_of()).startswith("delay_model artifact doesn't say by which contract")
-    assert unchecked(trained(PLAIN)) == ""
+    assert trained_inputs(model_artifact()) is None
+    assert incompatibility(model_artifact(), STAGE, [spec(contract(version="9.0.0"))]) == ""
+    assert unchecked_note(model_artifact()).startswith(
+        "delay_model artifact has no record of the contract"
+    )
+    assert unchecked_note(trained(PLAIN)) == ""

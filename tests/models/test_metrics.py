@@ -59,5 +59,5 @@ def test_a_metric_is_needed() -> None:
 
 @pytest.mark.parametrize("by", [None, "carrier"])
 def test_a_metric_is_an_aggregate(by: str | None) -> None:
-    with pytest.raises(UsageError, match="one of mae, bias gives a value for every row"):
+    with pytest.raises(UsageError, match="one of mae, bias has a value per row"):
         scores(scored(), by=by, mae=MAE, bias=pl.col("prediction") - pl.col("y"))

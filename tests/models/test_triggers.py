@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.models.triggers import Facts, due
-from tidemill.testing.records import artifact_of
+from tidemill.models.triggers import TriggerFacts, due_reasons
+from tidemill.testing.records import model_artifact
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.trigger import (
     Trigger,
@@ -30,10 +30,10 @@ def scored(mae: float) -> Scores:
 def facts(
     *, then: float | None = 10.0, now: float | None = 10.0, until: str = "2013-03-07",
     anchor: str = "2013-03-07", rows: int = 0, version: str = "1.0.0",
-) -> Facts:  # fmt: skip
+) -> TriggerFacts:  # fmt: skip
     """A model that was trained on 24 rows; nothing came since."""
-    return Facts(
-        artifact=artifact_of(),
+    return TriggerFacts(
+        artifact=model_artifact(),
         trained_until=until,
         anchor=anchor,
         new_rows=rows,
@@ -46,7 +46,7 @@ def facts(
 WORSE = degraded("mae", by=0.05)
 BETTER_IS_MORE = degraded("mae", by=0.05, higher_is_better=True)
 CHANGED = "the contract of `features` changed from 1.0.0 to 2.0.0"
-CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
+CASES: list[tuple[Trigger | None, TriggerFacts, tuple[str, ...]]] = [
     (None, facts(rows=999), ()),
     (new_data(), facts(), ("its inputs changed",)),
     # An error may grow by its share, not by more.
@@ -96,9 +96,9 @@ CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("trigger", "seen", "expected"), CASES)
-def test_due(trigger: Trigger | None, seen: Facts, expected: tuple[str, ...]) -> None:
-    assert due(trigger, seen) == expected
+def test_due(trigger: Trigger | None, seen: TriggerFacts, expected: tuple[str, ...]) -> None:
+    assert due_reasons(trigger, seen) == expected
 
 
 def test_an_input_that_is_gone_has_no_contract_to_compare() -> None:
-    assert due(contract_changed(), replace(facts(), contracts={})) == ()
+    assert due_reasons(contract_changed(), replace(facts(), contracts={})) == ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.planning import flow_of, ingest, model, reads, spec, transform
 from tidemill.ledger.run import Action
-from tidemill.planning.batches import IN_MEMORY_ROWS, STEPS, can_batch, gathered, taken
+from tidemill.planning.batches import IN_MEMORY_ROWS, MAX_STEPS, batch_order, can_batch, next_batch
 from tidemill.planning.plan import Step
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Stage
@@ -47,47 +47,47 @@ def ids(steps: list[Step]) -> list[str]:
 
 def test_neighbours_are_of_one_stage() -> None:
     steps = [*days("1", "2"), step("total", "all", daily=("1", "2"))]
-    assert ids(gathered(FLOW, steps, {"features"})) == [
+    assert ids(batch_order(FLOW, steps, {"features"})) == [
         "raw 1", "raw 2", "features 1", "features 2", "daily 1", "daily 2", "total all",
     ]  # fmt: skip
-    assert ids(gathered(FLOW, steps, {"raw"}))[:3] == ["raw 1", "raw 2", "features 1"]
+    assert ids(batch_order(FLOW, steps, {"raw"}))[:3] == ["raw 1", "raw 2", "features 1"]
 
 
 def test_what_is_made_alone_is_made_day_by_day() -> None:
     steps = days("1", "2", "3")
-    assert ids(gathered(FLOW, steps, {"raw"})) == [
+    assert ids(batch_order(FLOW, steps, {"raw"})) == [
         *("raw 1", "raw 2", "raw 3"),
         *("features 1", "daily 1", "features 2", "daily 2", "features 3", "daily 3"),
     ]
-    assert ids(gathered(FLOW, steps, {"daily"})) == [
+    assert ids(batch_order(FLOW, steps, {"daily"})) == [
         *("raw 1", "features 1", "raw 2", "features 2", "raw 3", "features 3"),
         *("daily 1", "daily 2", "daily 3"),
     ]
 
 
 def test_one_step_waits_for_nobody() -> None:
-    assert gathered(FLOW, days("1"), {"features"}) == days("1")
+    assert batch_order(FLOW, days("1"), {"features"}) == days("1")
     bound = [replace(found, action=Action.BIND) for found in days("1", "2")]
-    assert gathered(FLOW, bound, {"features"}) == bound
-    assert gathered(FLOW, days("1", "2"), set()) == days("1", "2")
+    assert batch_order(FLOW, bound, {"features"}) == bound
+    assert batch_order(FLOW, days("1", "2"), set()) == days("1", "2")
 
 
 def test_what_refers_to_a_table_comes_after_what_waits_of_it() -> None:
     steps = [*days("1", "2"), step("side", "1", raw=("1",))]
-    found = ids(gathered(FLOW, steps, {"features"}))
+    found = ids(batch_order(FLOW, steps, {"features"}))
     assert found.index("side 1") > found.index("features 2")
 
 
 def test_models_see_all_that_was_planned_before_them() -> None:
     steps = [*days("1", "2"), step("mod", "all", Action.TRAIN, daily=("1", "2")), *days("3", "4")]
-    found = ids(gathered(FLOW, steps, {"features"}))
+    found = ids(batch_order(FLOW, steps, {"features"}))
     assert found.index("mod all") == 6
 
 
 def test_so_many_wait_and_no_more() -> None:
-    keys = [f"{number:03}" for number in range(STEPS + 1)]
-    found = ids(gathered(FLOW, days(*keys), {"features"}))
-    assert found.index(f"features {keys[STEPS - 1]}") < found.index(f"raw {keys[STEPS]}")
+    keys = [f"{number:03}" for number in range(MAX_STEPS + 1)]
+    found = ids(batch_order(FLOW, days(*keys), {"features"}))
+    assert found.index(f"features {keys[MAX_STEPS - 1]}") < found.index(f"raw {keys[MAX_STEPS]}")
 
 
 @given(
@@ -108,7 +108,7 @@ def test_no_step_is_lost_or_comes_before_what_it_needs(
         }
         action = data.draw(st.sampled_from([Action.RUN, Action.RUN, Action.BIND, Action.REMOVE]))
         steps.append(step(name, str(number), action, **keys))
-    found = gathered(FLOW, steps, batched)
+    found = batch_order(FLOW, steps, batched)
     assert sorted(ids(found)) == sorted(ids(steps))
     seen: set[tuple[str, str]] = set()
     for one in found:
@@ -119,11 +119,11 @@ def test_no_step_is_lost_or_comes_before_what_it_needs(
 
 
 def test_many_rows_are_for_a_step_of_their_own() -> None:
-    assert taken({5: 10, 7: 0, 9: IN_MEMORY_ROWS}) == [5, 7, 9]
-    assert taken({5: 10, 7: IN_MEMORY_ROWS + 1, 9: 1}) == [5]
-    assert taken({5: IN_MEMORY_ROWS + 1, 7: 1}) == []
-    assert len(taken(dict.fromkeys(range(100), 1))) == STEPS
-    assert len(taken(dict.fromkeys(range(60), IN_MEMORY_ROWS))) == 25
+    assert next_batch({5: 10, 7: 0, 9: IN_MEMORY_ROWS}) == [5, 7, 9]
+    assert next_batch({5: 10, 7: IN_MEMORY_ROWS + 1, 9: 1}) == [5]
+    assert next_batch({5: IN_MEMORY_ROWS + 1, 7: 1}) == []
+    assert len(next_batch(dict.fromkeys(range(100), 1))) == MAX_STEPS
+    assert len(next_batch(dict.fromkeys(range(60), IN_MEMORY_ROWS))) == 25
 
 
 def keyed(stage: Stage) -> Stage:
@@ -133,15 +133,19 @@ def keyed(stage: Stage) -> Stage:
 @pytest.mark.parametrize(
     ("stage", "recipe", "expected"),
     [
-        (keyed(FEATURES), Recipe(digest="", least=0, stable=True), True),
-        (keyed(FEATURES), Recipe(digest="", least=2, stable=True), True),
+        (keyed(FEATURES), Recipe(digest="", min_batch_rows=0, stable=True), True),
+        (keyed(FEATURES), Recipe(digest="", min_batch_rows=2, stable=True), True),
         (keyed(FEATURES), Recipe(digest="", stable=True), False),
-        (keyed(FEATURES), Recipe(digest="", least=0), False),
-        (keyed(FEATURES), Recipe(digest="", least=0, stable=True, unproven=("the clock",)), False),
-        (FEATURES, Recipe(digest="", least=0, stable=True), False),
+        (keyed(FEATURES), Recipe(digest="", min_batch_rows=0), False),
+        (
+            keyed(FEATURES),
+            Recipe(digest="", min_batch_rows=0, stable=True, unproven=("the clock",)),
+            False,
+        ),
+        (FEATURES, Recipe(digest="", min_batch_rows=0, stable=True), False),
         (keyed(RAW), Recipe(digest=""), True),
         (RAW, Recipe(digest=""), False),
-        (MODEL, Recipe(digest="", least=0, stable=True), False),
+        (MODEL, Recipe(digest="", min_batch_rows=0, stable=True), False),
     ],
 )
 def test_only_what_surely_stays_apart_is_made_together(

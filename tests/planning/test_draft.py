@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.support.planning import World, flow_of, ingest
 from tidemill.ledger.run import Action
-from tidemill.planning.draft import Draft, asked_again, reads_of
+from tidemill.planning.draft import Draft, is_rerun_requested, reads_of
 from tidemill.planning.plan import Step
 from tidemill.planning.request import Request
 from tidemill.sources.scan import Scan
-from tidemill.workflow.partition_mapping import cuts_of
+from tidemill.workflow.partition_mapping import partitionings_of
 
 
 def test_reads_of() -> None:
@@ -19,17 +19,17 @@ def draft(**request: object) -> Draft:
     """A draft of one stage, with nothing in it."""
     world = World(flow=flow_of(ingest("raw")))
     return Draft(
-        flow=world.flow, recipes={}, now=None, request=Request(**request),  # type: ignore[arg-type]
-        known=world.known, cuts=cuts_of(world.flow),
+        flow=world.flow, recipes={}, facts=None, request=Request(**request),  # type: ignore[arg-type]
+        lookup=world.known, partitionings=partitionings_of(world.flow),
     )  # fmt: skip
 
 
 def test_asked_again() -> None:
     raw, other = ingest("raw"), ingest("other")
-    assert [asked_again(draft(again=True, stage=name), raw) for name in ("", "raw", "other")] == [
+    assert [is_rerun_requested(draft(again=True, stage=name), raw) for name in ("", "raw", "other")] == [
         True, True, False,
     ]  # fmt: skip
-    assert not asked_again(draft(), other)
+    assert not is_rerun_requested(draft(), other)
 
 
 def test_a_step_comes_after_what_it_reads_and_what_it_is_told() -> None:
@@ -48,4 +48,4 @@ def test_a_step_comes_after_what_it_reads_and_what_it_is_told() -> None:
 
 def test_a_scan_is_whole_unless_it_says_so() -> None:
     scan = Scan(files={})
-    assert (scan.broken, scan.held, scan.notes) == ({}, frozenset(), ())
+    assert (scan.broken, scan.kept_partitions, scan.notes) == ({}, frozenset(), ())

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import tidemill as tm
-from tidemill.contracts.declaration import Contract
-from tidemill.contracts.finding import Verdict
+from tidemill.contracts.declaration import DeclaredContract
+from tidemill.contracts.finding import TableFindings
 from tidemill.ledger.binding import Binding, Product
-from tidemill.planning.freshness import freshness, freshness_rules
+from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.workflow.stage import Kind, Stage
 
 HOUR = 3600.0
@@ -19,7 +19,9 @@ DAY = 24 * HOUR
 
 def stage(*rules: Any) -> Stage:
     body = {f"fresh{n}": rule for n, rule in enumerate(rules)}
-    made: type[Contract] = type("X", (Contract,), {"at": tm.Date(), "day": tm.Date(), **body})
+    made: type[DeclaredContract] = type(
+        "X", (DeclaredContract,), {"at": tm.Date(), "day": tm.Date(), **body}
+    )
     return Stage(
         name="orders",
         kind=Kind.INGEST,
@@ -33,7 +35,7 @@ def stage(*rules: Any) -> Stage:
 def bound(**newest: float) -> Binding:
     return Binding(
         key="k", recipe="r", contract="1", check="c", product=Product(content="c"), run="run", at=0.0,
-        verdict=Verdict(at=0.0, newest=newest) if newest else None,
+        verdict=TableFindings(at=0.0, newest=newest) if newest else None,
     )  # fmt: skip
 
 
@@ -57,7 +59,7 @@ def bound(**newest: float) -> Binding:
     ],
 )
 def test_the_newest_value_counts(within: str, now: float, says: str) -> None:
-    found = freshness(
+    found = check_freshness(
         stage(tm.Freshness("at", within=within, on_fail="fail")),
         [bound(at=DAY), bound(at=0.0)],
         3,
@@ -74,20 +76,20 @@ def test_the_newest_value_counts(within: str, now: float, says: str) -> None:
 
 def test_each_column_has_its_own() -> None:
     rules = (tm.Freshness("at", within="1d"), tm.Freshness("day", within="1d"))
-    found = freshness(stage(*rules), [bound(at=DAY, day=9 * DAY)], 1, 9.5 * DAY)
+    found = check_freshness(stage(*rules), [bound(at=DAY, day=9 * DAY)], 1, 9.5 * DAY)
     assert found is not None
     assert [finding.rule for finding in found.findings] == ["fresh0"]
 
 
 def test_a_table_of_no_values_is_not_fresh() -> None:
-    found = freshness(stage(tm.Freshness("at", within="1d")), [bound()], 1, 0.0)
+    found = check_freshness(stage(tm.Freshness("at", within="1d")), [bound()], 1, 0.0)
     assert found is not None
     [finding] = found.findings
     assert finding.message.startswith("fresh0: no row has a value of at, not within 1d")
 
 
 def test_before_anything_is_published_there_is_nothing_to_say() -> None:
-    assert freshness(stage(tm.Freshness("at", within="1d")), [], 0, 0.0) is None
+    assert check_freshness(stage(tm.Freshness("at", within="1d")), [], 0, 0.0) is None
 
 
 def test_rules_of_other_kinds_are_none_of_it() -> None:

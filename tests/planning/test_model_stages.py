@@ -20,9 +20,9 @@ from tests.support.planning import (
     transform,
 )
 from tests.support.worlds import moments, windows
-from tidemill.core.partition import WHOLE, Grain, key_of
+from tidemill.core.partition import WHOLE, Grain, partition_key
 from tidemill.workflow.gate import Gate, beats_baseline, beats_live
-from tidemill.workflow.partition_mapping import cuts_of, seen_whole
+from tidemill.workflow.partition_mapping import partitionings_of, visible_to_unpartitioned
 from tidemill.workflow.stage import Flow
 from tidemill.workflow.trigger import (
     Trigger,
@@ -337,10 +337,12 @@ def test_evaluation_never_sees_what_was_trained_on(data: st.DataObject) -> None:
     if wiring_faults({stage.name: stage for stage in flow.stages}):
         return
     held = {
-        i.name: sorted({key_of(m, g) for m in data.draw(moments)})
+        i.name: sorted({partition_key(m, g) for m in data.draw(moments)})
         for i, g in zip(inputs, grains, strict=True)
     }
-    learned, judged = (seen_whole(stage, cuts_of(flow), held) for stage in (mod, ev))
+    learned, judged = (
+        visible_to_unpartitioned(stage, partitionings_of(flow), held) for stage in (mod, ev)
+    )
     if learned.keys() == {i.name for i in trained}:
         assert not any(set(keys) & set(learned.get(name, ())) for name, keys in judged.items())
 

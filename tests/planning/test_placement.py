@@ -13,9 +13,9 @@ from tests.support.planning import deliver, evaluate, flow_of, ingest, model, re
 from tidemill.contracts.table_rules import Freshness, Rows
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
-from tidemill.planning.placement import Placing, Traits, expected_s, needs_of
+from tidemill.planning.placement import Placement, StageTraits, expected_seconds, freshness_needs
 from tidemill.planning.plan import Plan, Step
-from tidemill.runs.io.ready_queue import Turns
+from tidemill.runs.io.ready_queue import ReadyQueue
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.stage import Flow, Stage
 
@@ -35,7 +35,9 @@ def fresh(stage: Stage, within: str) -> Stage:
     """The stage, with a table that has to be so fresh."""
     assert stage.output is not None
     rule = Freshness("own", within=within)
-    return replace(stage, output=replace(stage.output, wider=(*stage.output.wider, rule)))
+    return replace(
+        stage, output=replace(stage.output, table_rules=(*stage.output.table_rules, rule))
+    )
 
 
 def with_stage(flow: Flow, stage: Stage) -> Flow:
@@ -47,11 +49,11 @@ def step(stage: str, partition: str = "1", action: Action = Action.RUN, **more: 
     return Step(stage=stage, partition=partition, action=action, reasons=(), **more)
 
 
-def placing(*steps: Step, flow: Flow = FLOW, **options: Any) -> Placing:
+def placing(*steps: Step, flow: Flow = FLOW, **options: Any) -> Placement:
     plan = Plan(workflow="flow", environment="prod", heads={}, recipes={}, steps=steps)
-    traits = Traits(**{name: options.pop(name) for name in TRAITS & options.keys()})
+    traits = StageTraits(**{name: options.pop(name) for name in TRAITS & options.keys()})
     all_options: dict[str, Any] = {"cpus": 4, "engines": BOTH, "traits": traits} | options
-    return Placing(flow, plan, **all_options)
+    return Placement(flow, plan, **all_options)
 
 
 def where(one: Step, *others: Step, **options: Any) -> str:
@@ -158,10 +160,10 @@ def test_limits_that_nobody_can_hold_a_step_to_are_told() -> None:
     flow = with_stage(flow, replace(TOTAL, resources=Resources(memory=10)))
     planned = placing(step("features"), step("raw"), flow=flow, engines=frozenset({"thread"}))
 
-    assert planned.unkept == ("features",)
-    assert placing(step("features"), flow=flow).unkept == ()
+    assert planned.unenforced_limits == ("features",)
+    assert placing(step("features"), flow=flow).unenforced_limits == ()
     # Who asks for one process and nothing else knows.
-    assert placing(step("features"), flow=flow, engines=frozenset()).unkept == ()
+    assert placing(step("features"), flow=flow, engines=frozenset()).unenforced_limits == ()
 
 
 def test_cpus_are_shared_by_what_is_side_by_side() -> None:
@@ -195,8 +197,8 @@ def test_classes() -> None:
 
 
 def test_needs_go_upstream_to_all_that_it_takes() -> None:
-    assert needs_of(FLOW) == {}
-    assert needs_of(with_stage(FLOW, fresh(TOTAL, "3d"))) == {
+    assert freshness_needs(FLOW) == {}
+    assert freshness_needs(with_stage(FLOW, fresh(TOTAL, "3d"))) == {
         "total": 72,
         "features": 72,
         "raw": 72,
@@ -207,9 +209,9 @@ def test_needs_go_upstream_to_all_that_it_takes() -> None:
         "scores": 72,
     }
     both = with_stage(with_stage(FLOW, fresh(TOTAL, "3d")), fresh(RAW, "26h"))
-    assert needs_of(both)["raw"] == 26
-    assert needs_of(with_stage(FLOW, fresh(RAW, "2h"))) == {"raw": 2}
-    assert needs_of(with_stage(FLOW, fresh(fresh(RAW, "1w"), "2h"))) == {"raw": 2}
+    assert freshness_needs(both)["raw"] == 26
+    assert freshness_needs(with_stage(FLOW, fresh(RAW, "2h"))) == {"raw": 2}
+    assert freshness_needs(with_stage(FLOW, fresh(fresh(RAW, "1w"), "2h"))) == {"raw": 2}
 
 
 def test_what_is_needed_soonest_goes_first() -> None:
@@ -263,14 +265,14 @@ def test_no_step_goes_before_what_it_needs(within: list[str], data: st.DataObjec
 
     assert sorted(map(id, order)) == sorted(map(id, steps))
     done: set[tuple[str, str, str]] = set()
-    turns = Turns(flow, order, lambda key: pytest.fail(f"waits for {key}"))
+    turns = ReadyQueue(flow, order, lambda key: pytest.fail(f"waits for {key}"))
     while (at := turns.take()) is not None:
         assert at == len(done), "a step had to wait: it came before what it needs"
         done.add((order[at].stage, order[at].partition, order[at].action))
-        turns.done(at)
+        turns.finish(at)
     assert len(done) == len(steps)
 
 
 def test_what_steps_should_take() -> None:
-    assert expected_s(step("raw", wall_s=3.0)) == 3.0
-    assert expected_s(step("raw", bytes=100_000_000)) == pytest.approx(1.005)
+    assert expected_seconds(step("raw", wall_s=3.0)) == 3.0
+    assert expected_seconds(step("raw", bytes=100_000_000)) == pytest.approx(1.005)

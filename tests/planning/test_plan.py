@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.core.partition import spread
+from tidemill.core.partition import summarize_keys
 from tidemill.ledger.cost import Estimate
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Plan, Step, estimate_of
@@ -57,4 +57,4 @@ def test_a_plan_sums_up_what_it_should_cost() -> None:
     [([], ""), (["b"], "b"), (["c", "a", "b"], "a .. c (3)")],
 )
 def test_spread(keys: list[str], text: str) -> None:
-    assert spread(iter(keys)) == text
+    assert summarize_keys(iter(keys)) == text

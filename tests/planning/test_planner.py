@@ -28,7 +28,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Plan
-from tidemill.planning.planner import scope_of
+from tidemill.planning.planner import request_scope
 from tidemill.planning.request import Request
 from tidemill.reuse.step_key import key_for
 
@@ -86,7 +86,7 @@ def holds_together(world: World, plan: Plan, request: Mapping[str, Any]) -> None
     place = {(step.stage, step.partition): n for n, step in enumerate(plan.steps)}
     assert len(place) == len(plan.steps)
     pending: dict[tuple[str, str], bool] = {}
-    scope = scope_of(world.flow, Request(stage=request.get("stage", "")))
+    scope = request_scope(world.flow, Request(stage=request.get("stage", "")))
     for number, step in enumerate(plan.steps):
         assert step.stage in scope
         assert step.reasons
@@ -143,18 +143,18 @@ def test_scope() -> None:
     flow = flow_of(
         raw, ingest("far"), mod, evaluate("ev", mod, reads(raw)), deliver("out", mod, raw)
     )
-    assert scope_of(flow, Request()) == {"raw", "far", "mod", "ev", "out"}
-    assert scope_of(flow, Request(stage="raw")) == {"raw"}
-    assert scope_of(flow, Request(stage="out")) == {"raw", "mod", "ev", "out"}
-    assert scope_of(flow, Request(stage="far", train=frozenset({"mod"}))) == {
+    assert request_scope(flow, Request()) == {"raw", "far", "mod", "ev", "out"}
+    assert request_scope(flow, Request(stage="raw")) == {"raw"}
+    assert request_scope(flow, Request(stage="out")) == {"raw", "mod", "ev", "out"}
+    assert request_scope(flow, Request(stage="far", train=frozenset({"mod"}))) == {
         "raw", "far", "mod", "ev",
     }  # fmt: skip
     with pytest.raises(UsageError, match=r"there is no stage 'rew' \(did you mean 'raw'\?\)"):
-        scope_of(flow, Request(stage="rew"))
+        request_scope(flow, Request(stage="rew"))
     with pytest.raises(UsageError, match="there is no stage 'mo'"):
-        scope_of(flow, Request(train=frozenset({"mo"})))
+        request_scope(flow, Request(train=frozenset({"mo"})))
     with pytest.raises(UsageError, match=r"'raw' is not a model \(there is: mod\)"):
-        scope_of(flow, Request(train=frozenset({"raw"})))
+        request_scope(flow, Request(train=frozenset({"raw"})))
 
 
 def test_a_plan_names_what_it_was_made_on() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.planning import spec
 from tidemill.core.errors import UsageError
-from tidemill.planning.request import Request, request_of, selected
+from tidemill.planning.request import Request, is_selected, request_of
 
 FIRST, NEXT = datetime(2013, 3, 1), datetime(2013, 4, 1)
 SELECTED = [
@@ -39,7 +39,7 @@ def test_selected(
     cut: str, partition: str, since: datetime | None, until: datetime | None, expected: bool
 ) -> None:
     request = Request(since=since, until=until)
-    assert selected(request, partition, spec(cut).partitioning) is expected
+    assert is_selected(request, partition, spec(cut).partitioning) is expected
 
 
 def parsed(**given: Any) -> Request:

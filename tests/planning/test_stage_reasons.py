@@ -23,7 +23,15 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Head
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Plan, Step, Waiting
-from tidemill.planning.stage_reasons import Before, Group, Why, common, only_if, planned, why_of
+from tidemill.planning.stage_reasons import (
+    ReasonFacts,
+    ReasonGroup,
+    StageReasons,
+    collect_reasons,
+    planned_partitions,
+    reasons_without_partition,
+    unlikely_condition,
+)
 from tidemill.workflow.source import SourceFile
 
 DAYS = ("2013-03-01", "2013-03-02", "2013-03-03")
@@ -59,7 +67,7 @@ class Case:
         self.sources = {stage: dict(files) for stage, files in plan.sources.items()}
         self.recorded[name] = {(step.stage, step.partition): step.reasons for step in plan.steps}
 
-    def why(self, stage: str, plan: Plan | None = None) -> Why:
+    def why(self, stage: str, plan: Plan | None = None) -> StageReasons:
         world = self.world
         recipes = {name: world.recipe(name) for name in FLOW.names}
         heads = {name: Head(partitions=bound) for name, bound in world.heads.items()}
@@ -67,8 +75,8 @@ class Case:
         def recorded(run: str) -> Mapping[tuple[str, str], tuple[str, ...]]:
             return self.recorded[run]
 
-        before = Before(heads=heads, sources=self.sources, recorded=recorded)
-        return why_of(plan or world.plan(stage=stage), FLOW, recipes, FLOW[stage], before)
+        before = ReasonFacts(heads=heads, sources=self.sources, recorded_reasons=recorded)
+        return collect_reasons(plan or world.plan(stage=stage), FLOW, recipes, FLOW[stage], before)
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def case() -> Case:
     return made
 
 
-def told(groups: tuple[Group, ...]) -> list[str]:
+def told(groups: tuple[ReasonGroup, ...]) -> list[str]:
     """Groups in short."""
     return [
         f"{g.does} {g.stage} {' '.join(g.partitions)}: {'; '.join((*g.reasons, *g.files))}"
@@ -264,7 +272,7 @@ def step(partition: str, *reasons: str, **known: object) -> Step:
     ],
 )
 def test_common(reason: str, shared: str) -> None:
-    assert common(step(DAYS[0], reason)) == (shared,)
+    assert reasons_without_partition(step(DAYS[0], reason)) == (shared,)
 
 
 def test_only_if() -> None:
@@ -272,8 +280,11 @@ def test_only_if() -> None:
         DAYS[0], "", reads={"clean": (DAYS[0],), "rates": (WHOLE,), "raw": ()}, unlikely=True
     )
     both = frozenset({("clean", DAYS[0]), ("rates", WHOLE)})
-    assert only_if(unlikely, both) == "only if the output of `clean` or `rates` changes"
-    assert only_if(unlikely, both - {("rates", WHOLE)}) == "only if the output of `clean` changes"
+    assert unlikely_condition(unlikely, both) == "only if the output of `clean` or `rates` changes"
+    assert (
+        unlikely_condition(unlikely, both - {("rates", WHOLE)})
+        == "only if the output of `clean` changes"
+    )
 
 
 def test_an_unlikely_step(case: Case) -> None:
@@ -289,7 +300,7 @@ def test_an_unlikely_step(case: Case) -> None:
     assert told(found.groups)[0] == f"run joined {DAYS[0]}: only if the output of `clean` changes"
     assert found.groups[0].unlikely
     assert told(found.because) == [f"run clean {DAYS[0]}: its code changed"]
-    assert planned(replace(plan, steps=(clean, joined))) == {
+    assert planned_partitions(replace(plan, steps=(clean, joined))) == {
         ("clean", DAYS[0]),
         ("joined", DAYS[0]),
     }

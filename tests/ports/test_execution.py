@@ -15,9 +15,9 @@ from tidemill.ports.execution import Task, WorkerClass
     [
         ({"function": "module"}, "'module' is not module:name"),
         ({"function": ":name"}, "':name' is not module:name"),
-        ({"cpus": 0}, "cpus=0 is no share of a machine"),
-        ({"memory": -1}, "memory=-1 is no number of bytes"),
-        ({"gpus": -1}, "gpus=-1 is no number of devices"),
+        ({"cpus": 0}, "cpus=0 is not a number of CPUs"),
+        ({"memory": -1}, "memory=-1 is not a number of bytes"),
+        ({"gpus": -1}, "gpus=-1 is not a number of devices"),
         ({"timeout_s": 0}, "timeout_s=0 leaves no time"),
     ],
 )
@@ -31,7 +31,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> Non
     [
         ({"niceness": 20}, "niceness=20 is not from 0 .* to 19"),
         ({"niceness": -1}, "niceness=-1 is not from 0 .* to 19"),
-        ({"memory": -1}, "memory=-1 is no number of bytes"),
+        ({"memory": -1}, "memory=-1 is not a number of bytes"),
     ],
 )
 def test_a_class_of_workers_that_makes_no_sense_is_refused(

@@ -246,7 +246,7 @@ def test_models_and_scores_have_no_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "x/y", ".", "x" * 300])
 def test_a_name_that_no_environment_can_have(tides: Tides, name: str) -> None:
-    with pytest.raises(UsageError, match="is no name of an environment"):
+    with pytest.raises(UsageError, match="is not a valid name of an environment"):
         open_project(tides.root, workflow=flow_of(tides.root, tides.text), env=name)
 
 

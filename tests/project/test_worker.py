@@ -15,8 +15,13 @@ from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.core.errors import StorageError
 from tidemill.ports.execution import Fate, TaskError, TaskEvent
 from tidemill.project import worker as working
-from tidemill.steps.io.task_codec import context_of, errand_of, read_answer, read_errand
-from tidemill.steps.step_messages import Context, Failed, Made, Work
+from tidemill.steps.io.task_codec import (
+    decode_payload,
+    decode_result,
+    encode_context,
+    encode_payload,
+)
+from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work
 from tidemill.workflow.retry_policy import Retries
 
 
@@ -30,12 +35,12 @@ def tides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tides]:
     tides.ok("raw")
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "argv", ["worker", "7"])
-    mine = working.Mine()
-    monkeypatch.setattr(working, "_mine", mine)
+    mine = working.WorkerContext()
+    monkeypatch.setattr(working, "_worker", mine)
     flow_of(tmp_path, tides.text)
     before = sys.stdout
     yield tides
-    working._mine.opened.close()
+    working._worker.opened.close()
     mine.opened.close()
     assert sys.stdout is before
 
@@ -54,23 +59,23 @@ def work_on(tides: Tides, **other: Any) -> Work:
     return Work(**usual | other)
 
 
-def asked(tides: Tides, work: Work) -> Made | Failed:
+def asked(tides: Tides, work: Work) -> StepOutput | StepFailure:
     """What a worker answers."""
-    context = Context(
+    context = ProjectContext(
         root=str(tides.root), workflow="tides:flow", home=".tidemill", environment="prod",
         run="r", path=(str(tides.root),), argv=("mine.py", "--fast"),
     )  # fmt: skip
-    result = working.make(errand_of(context_of(context), work), (), "")
+    result = working.make(encode_payload(encode_context(context), work), (), "")
     event = TaskEvent(task="1", fate=Fate.OK, worker="7", at=0.0, result=result)
-    return read_answer(event, Retries())
+    return decode_result(event, Retries())
 
 
 def test_what_it_made_is_stored_and_named(tides: Tides) -> None:
     found = asked(tides, work_on(tides))
-    assert isinstance(found, Made)
+    assert isinstance(found, StepOutput)
     assert found.objects == ()
     assert found.product.rows == 3
-    assert FileArtifacts(tides.root / ".tidemill").missing(found.product.pins) == []
+    assert FileArtifacts(tides.root / ".tidemill").find_missing(found.product.all_objects) == []
     assert str(tides.root) in sys.path
     # As the run was called: a module that reads its arguments is the same there.
     assert sys.argv == ["mine.py", "--fast"]
@@ -84,15 +89,15 @@ def test_what_fails_there_is_told(tides: Tides) -> None:
     [path] = tides.root.glob(f".tidemill/**/{name}*")
     path.unlink()
     found = asked(tides, work_on(tides))
-    assert isinstance(found, Failed)
-    assert "gone from the store" in found.message
-    assert not found.unlike
+    assert isinstance(found, StepFailure)
+    assert "missing from the store" in found.message
+    assert not found.other_code
 
 
 def test_another_recipe_is_not_tried(tides: Tides) -> None:
     found = asked(tides, work_on(tides, recipe="another"))
-    assert isinstance(found, Failed)
-    assert found.unlike
+    assert isinstance(found, StepFailure)
+    assert found.other_code
 
 
 def test_a_store_that_takes_nothing_is_told(tides: Tides, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,13 +106,13 @@ def test_a_store_that_takes_nothing_is_told(tides: Tides, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(FileArtifacts, "put_all", full)
     found = asked(tides, work_on(tides))
-    assert isinstance(found, Failed)
+    assert isinstance(found, StepFailure)
     assert "the disk is full" in found.message
 
 
 def test_an_errand_leaves_out_what_only_the_record_is_for(tides: Tides) -> None:
     work = work_on(tides)
-    errand = read_errand(errand_of(b"context", work))
+    errand = decode_payload(encode_payload(b"context", work))
     [binding] = errand.work.inputs["raw"].values()
     assert (binding.inputs, binding.seen, binding.verdict) == ({}, {}, None)
     assert binding.product == work.inputs["raw"][day(1)].product
@@ -128,7 +133,7 @@ def test_an_errand_leaves_out_what_only_the_record_is_for(tides: Tides) -> None:
 )
 def test_how_a_task_ended(fate: Fate, error: TaskError | None, on: Any, transient: bool) -> None:
     event = TaskEvent(task="1", fate=fate, worker="7", at=0.0, error=error)
-    found = read_answer(event, Retries(times=1, on=on))
-    assert isinstance(found, Failed)
+    found = decode_result(event, Retries(times=1, on=on))
+    assert isinstance(found, StepFailure)
     assert (found.fate, found.transient) == (fate, transient)
     assert (error.message if error else f"it was {fate}") in found.message

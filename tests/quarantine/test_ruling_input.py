@@ -8,10 +8,10 @@ import pytest
 
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.quarantine.ruling_input import (
-    contents_of,
-    digest_of_all,
-    in_words,
-    unheard,
+    describe_ruling,
+    pending_rulings,
+    ruling_contents,
+    rulings_digest,
     with_rulings,
 )
 from tidemill.reuse.contents import RULINGS, input_digest
@@ -29,7 +29,7 @@ HOLD = replace(DROP, disposition=Disposition.HOLD, rows=(3,), actor="ben", reaso
 
 
 def digest(*rulings: Ruling) -> str:
-    return input_digest(contents_of(rulings), None)
+    return input_digest(ruling_contents(rulings), None)
 
 
 def test_only_partitions_with_rulings_have_that_input() -> None:
@@ -60,25 +60,25 @@ def test_the_order_of_rulings_counts_and_who_said_them_does_not() -> None:
     ],
 )
 def test_in_words(ruling: Ruling, words: str) -> None:
-    assert in_words(ruling) == words
+    assert describe_ruling(ruling) == words
 
 
 def test_those_that_a_partition_was_made_under_are_not_said_again() -> None:
     said = (DROP, HOLD)
-    assert unheard(said, None) == (in_words(DROP), in_words(HOLD))
-    assert unheard(said, digest(DROP)) == (in_words(HOLD),)
-    assert unheard(said, digest(DROP, HOLD)) == ()
+    assert pending_rulings(said, None) == (describe_ruling(DROP), describe_ruling(HOLD))
+    assert pending_rulings(said, digest(DROP)) == (describe_ruling(HOLD),)
+    assert pending_rulings(said, digest(DROP, HOLD)) == ()
     # Made under others: all of these are news.
-    assert unheard(said, digest(HOLD)) == (in_words(DROP), in_words(HOLD))
+    assert pending_rulings(said, digest(HOLD)) == (describe_ruling(DROP), describe_ruling(HOLD))
 
 
 def test_a_digest_of_all_names_partitions_and_order() -> None:
     all_ = [
-        digest_of_all({"1": (DROP,)}),
-        digest_of_all({"2": (DROP,)}),
-        digest_of_all({"1": (DROP, HOLD)}),
-        digest_of_all({"1": (HOLD, DROP)}),
-        digest_of_all({"1": (DROP,), "2": (HOLD,)}),
+        rulings_digest({"1": (DROP,)}),
+        rulings_digest({"2": (DROP,)}),
+        rulings_digest({"1": (DROP, HOLD)}),
+        rulings_digest({"1": (HOLD, DROP)}),
+        rulings_digest({"1": (DROP,), "2": (HOLD,)}),
     ]
     assert len({*all_}) == len(all_)
-    assert digest_of_all({"2": (HOLD,), "1": (DROP,)}) == all_[-1]
+    assert rulings_digest({"2": (HOLD,), "1": (DROP,)}) == all_[-1]

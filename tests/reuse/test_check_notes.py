@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.planning import ingest, reads, transform
-from tidemill.analysis.query.summary import Query
-from tidemill.reuse.check_notes import notes_on
+from tidemill.analysis.query.summary import QuerySummary
+from tidemill.reuse.check_notes import reuse_notes
 from tidemill.reuse.recipe import Recipe
 
 CLEAN = transform("clean", "day", reads(ingest("raw")))
@@ -18,7 +18,7 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
 @pytest.mark.parametrize(
     ("recipe", "query", "key", "notes"),
     [
-        ({}, Query(), (), []),
+        ({}, QuerySummary(), (), []),
         ({}, None, (), []),
         (
             {"opaque": "it collects raw when it is called"},
@@ -29,7 +29,7 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
         # What can't be proven says the same, and more.
         (
             {"opaque": READS_THE_CLOCK, "unproven": (READS_THE_CLOCK,)},
-            Query(opaque=READS_THE_CLOCK),
+            QuerySummary(opaque=READS_THE_CLOCK),
             (),
             [
                 f"clean is never reused: {READS_THE_CLOCK}; remove it, mark the stage @tm.impure, "
@@ -55,7 +55,7 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
         ),
         (
             {},
-            Query(unstable="head() of rows in no fixed order", unordered="group_by"),
+            QuerySummary(unstable="head() of rows in no fixed order", unordered="group_by"),
             ("x",),
             [
                 "clean may return different rows for the same inputs: head() of rows in no fixed order; "
@@ -64,7 +64,7 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
         ),
         (
             {},
-            Query(unordered="group_by without maintain_order"),
+            QuerySummary(unordered="group_by without maintain_order"),
             (),
             [
                 "clean has no key and its rows have no fixed order (group_by without "
@@ -72,13 +72,13 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
             ],
         ),
         # A key is an order.
-        ({}, Query(unordered="group_by without maintain_order"), ("x",), []),
+        ({}, QuerySummary(unordered="group_by without maintain_order"), ("x",), []),
     ],
 )
 def test_notes(
-    recipe: dict[str, object], query: Query | None, key: tuple[str, ...], notes: list[str]
+    recipe: dict[str, object], query: QuerySummary | None, key: tuple[str, ...], notes: list[str]
 ) -> None:
     assert CLEAN.output is not None
     stage = replace(CLEAN, output=replace(CLEAN.output, key=key))
     made = Recipe(digest="recipe", **recipe)  # type: ignore[arg-type]
-    assert list(notes_on(stage, made, query)) == notes
+    assert list(reuse_notes(stage, made, query)) == notes

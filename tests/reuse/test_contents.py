@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Product
-from tidemill.reuse.contents import ROWS, Contents, input_digest, shares_of, shortened
+from tidemill.reuse.contents import ROWS, Contents, abbreviate_shares, column_shares, input_digest
 
 
 def made(rows: int = 1, **columns: str) -> Product:
@@ -50,7 +50,7 @@ def test_what_is_read_counts(other: dict[str, Product], same: bool) -> None:
 
 
 def test_a_reader_of_no_column_sees_how_many_rows_there_are() -> None:
-    assert set(shares_of(BASE, ())) == {ROWS}
+    assert set(column_shares(BASE, ())) == {ROWS}
     same = {"p": made(a="7", b="8"), "q": made(a="9", b="9")}
     assert input_digest(BASE, ()) == input_digest(same, ())
     assert input_digest(BASE, ()) != input_digest(
@@ -71,7 +71,7 @@ def test_what_has_no_columns_is_named_by_its_content() -> None:
 
 
 def test_shortened_tells_columns_apart() -> None:
-    short = shortened(shares_of(BASE, ("a", "b")))
+    short = abbreviate_shares(column_shares(BASE, ("a", "b")))
     assert set(short) == {"a", "b"}
     assert {len(text) for text in short.values()} == {8}
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.planning import ingest, reads, transform
 from tidemill.core.errors import UsageError
-from tidemill.reuse.output_schema import given
+from tidemill.reuse.output_schema import empty_output
 from tidemill.workflow.stage import Stage
 
 RAW = ingest("raw")
@@ -22,13 +22,13 @@ def stage(function: Callable[..., Any]) -> Stage:
 
 
 def test_whatever_the_contract_says() -> None:
-    frame = given(stage(lambda raw: raw.select(odd=pl.lit("x"), n=pl.len())))
+    frame = empty_output(stage(lambda raw: raw.select(odd=pl.lit("x"), n=pl.len())))
     assert frame.schema == {"odd": pl.String, "n": pl.UInt32}
     assert frame.height == 0
 
 
 def test_a_frame_will_do() -> None:
-    assert given(stage(lambda raw: raw.collect())).width > 0
+    assert empty_output(stage(lambda raw: raw.collect())).width > 0
 
 
 def fails(raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -39,9 +39,9 @@ def test_a_query_that_needs_rows() -> None:
     with pytest.raises(
         UsageError, match=r"without rows it raises ValueError: no rows; run `tidemill"
     ):
-        given(stage(fails))
+        empty_output(stage(fails))
 
 
 def test_files_tell_more() -> None:
     with pytest.raises(UsageError, match="raw has nothing published yet; run `tidemill run raw`"):
-        given(RAW)
+        empty_output(RAW)

@@ -12,7 +12,7 @@ import pytest
 from polars.io.plugins import register_io_source
 
 from tests.support.planning import ingest, reads, spec, transform
-from tidemill.analysis.query.summary import Query
+from tidemill.analysis.query.summary import QuerySummary
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import Reads
@@ -181,7 +181,7 @@ def test_a_stage_that_reads_while_it_is_called_is_opaque(
     function: Callable[..., Any], name: str
 ) -> None:
     found = found_in(stage(function))
-    assert found == Probe(query=Query(opaque=f"it collects {name} when it is called"))
+    assert found == Probe(query=QuerySummary(opaque=f"it collects {name} when it is called"))
 
 
 def test_a_function_in_the_query_makes_it_opaque() -> None:

@@ -13,15 +13,15 @@ import pytest
 
 from tests.support.planning import deliver, ingest, model, reads, spec, transform
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.analysis.query.summary import Query
+from tidemill.analysis.query.summary import QuerySummary
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
 from tidemill.reuse.recipe import (
     Evidence,
     Platform,
     Recipe,
-    changes,
     probe_key,
+    recipe_changes,
     recipe_of,
     step_key,
 )
@@ -52,7 +52,7 @@ BASE = replace(transform("next", "day", reads(RAW)), function=double)
 
 
 def recipe(
-    stage: Stage, query: Query | None = None, platform: Platform = HERE, source: str = ""
+    stage: Stage, query: QuerySummary | None = None, platform: Platform = HERE, source: str = ""
 ) -> Recipe:
     """The recipe of a stage with what is known of it."""
     code = code_of(stage.function) if stage.function is not None else None
@@ -121,51 +121,51 @@ def test_digests_of_another_format_tell_only_that(
 ) -> None:
     old = {name: digest for name, digest in recipe(before).parts.items() if name != "format"}
     old |= {"code": "another digest"} if "code" in old else {}
-    assert changes(old, recipe(after).parts) == words
+    assert recipe_changes(old, recipe(after).parts) == words
 
 
 @pytest.mark.parametrize(("before", "after", "words"), CHANGES)
 def test_what_changes_a_recipe(before: Stage, after: Stage, words: tuple[str, ...]) -> None:
     one, other = recipe(before), recipe(after)
-    assert changes(one.parts, other.parts) == words
+    assert recipe_changes(one.parts, other.parts) == words
     assert (one.digest == other.digest) == (words == ())
 
 
-QUERY = Query(
+QUERY = QuerySummary(
     columns={"own": "1", "x": "2"},
     lineage={"own": {"raw": ("own",)}, "x": {"raw": ("x",)}},
     reads={"raw": ("own",)},
 )
-QUERIES: list[tuple[Query, tuple[str, ...]]] = [
+QUERIES: list[tuple[QuerySummary, tuple[str, ...]]] = [
     (QUERY, ()),
     (replace(QUERY, columns={"own": "1", "x": "3"}), ("the expression for `x` changed",)),
     (replace(QUERY, columns={"own": "4", "x": "3"}), ("the expressions for `own`, `x` changed",)),
     # Columns that the contract doesn't name are dropped; what is read is in the inputs' digests.
     (replace(QUERY, columns={"own": "1", "x": "2", "y": "3"}), ()),
     (replace(QUERY, reads={"raw": ("own", "x")}), ()),
-    (Query(opaque="it collects raw when it is called"), ("it is now judged by its code",)),
+    (QuerySummary(opaque="it collects raw when it is called"), ("it is now judged by its code",)),
 ]
 
 
 @pytest.mark.parametrize(("after", "words"), QUERIES)
-def test_a_query_stands_for_the_code(after: Query, words: tuple[str, ...]) -> None:
+def test_a_query_stands_for_the_code(after: QuerySummary, words: tuple[str, ...]) -> None:
     one, other = recipe(BASE, QUERY), recipe(replace(BASE, function=triple), after)
-    assert changes(one.parts, other.parts) == words
+    assert recipe_changes(one.parts, other.parts) == words
     assert (one.digest == other.digest) == (words == ())
 
 
 def test_columns_that_are_kept_count() -> None:
     keep = replace(BASE, output=replace(spec("day"), unknown_columns="keep"))
     more = replace(QUERY, columns={**QUERY.columns, "y": "3"})
-    assert changes(recipe(keep, QUERY).parts, recipe(keep, more).parts) == (
+    assert recipe_changes(recipe(keep, QUERY).parts, recipe(keep, more).parts) == (
         "the expression for `y` changed",
     )
 
 
 def test_a_key_covers_what_the_query_reads_or_all_that_is_contracted() -> None:
     assert recipe(BASE, QUERY).reads == {"raw": ("own",)}
-    assert recipe(BASE, Query(opaque="why")).reads == {"raw": ("own", "x")}
-    assert recipe(BASE, Query(opaque="why")).opaque == "why"
+    assert recipe(BASE, QuerySummary(opaque="why")).reads == {"raw": ("own", "x")}
+    assert recipe(BASE, QuerySummary(opaque="why")).opaque == "why"
     assert recipe(TRAINED).reads == {"raw": ("own", "x")}
     assert recipe(RAW).reads == {}
 
@@ -188,8 +188,8 @@ PLATFORMS = [
 def test_what_a_stage_runs_on(
     there: Platform, of_query: tuple[str, ...], of_code: tuple[str, ...]
 ) -> None:
-    assert changes(recipe(BASE, QUERY).parts, recipe(BASE, QUERY, there).parts) == of_query
-    assert changes(recipe(BASE).parts, recipe(BASE, platform=there).parts) == of_code
+    assert recipe_changes(recipe(BASE, QUERY).parts, recipe(BASE, QUERY, there).parts) == of_query
+    assert recipe_changes(recipe(BASE).parts, recipe(BASE, platform=there).parts) == of_code
     assert recipe(OUT) == recipe(OUT, platform=there)
     # What a probe found holds for the very same versions only.
     code = code_of(double)
@@ -215,7 +215,7 @@ def test_an_ingest_is_how_its_files_are_read() -> None:
     raw = replace(RAW, function=double)
     edited = replace(RAW, function=triple)
     assert recipe(raw, source="parquet").digest == recipe(edited, source="parquet").digest
-    assert changes(recipe(raw, source="parquet").parts, recipe(raw, source="csv").parts) == (
+    assert recipe_changes(recipe(raw, source="parquet").parts, recipe(raw, source="csv").parts) == (
         "its declared source changed",
     )
     # One that doesn't say how is its code.
@@ -223,11 +223,11 @@ def test_an_ingest_is_how_its_files_are_read() -> None:
 
 
 def test_changes_of_parts_without_a_name_of_their_own() -> None:
-    assert changes({"code": "1", "speed": "1"}, {"code": "2", "speed": "2"}) == (
+    assert recipe_changes({"code": "1", "speed": "1"}, {"code": "2", "speed": "2"}) == (
         "its code changed", "its speed changed",
     )  # fmt: skip
     many = {f"column {name}": "1" for name in "abcde"}
-    assert changes({}, many) == ("the expressions for `a`, `b`, `c` and 2 more changed",)
+    assert recipe_changes({}, many) == ("the expressions for `a`, `b`, `c` and 2 more changed",)
 
 
 @pytest.mark.parametrize(
@@ -276,10 +276,10 @@ def test_a_parameter_counts_by_what_it_is_and_reaches_for() -> None:
         return recipe(replace(TRAINED, training=Training(params=params)))
 
     one, other = trained(rate=rate), trained(rate=drawn)
-    assert changes(one.parts, other.parts) == ("its parameters changed",)
+    assert recipe_changes(one.parts, other.parts) == ("its parameters changed",)
     assert one.unproven == ()
     (reason,) = other.unproven
     assert reason.startswith("it draws random numbers without a seed: random.random (test_recipe")
     # What a type of a package comes with counts as what the code uses does.
     packages = ("a package it uses changed", "its parameters changed")
-    assert set(changes(one.parts, trained(rate=np.random.MT19937).parts)) == set(packages)
+    assert set(recipe_changes(one.parts, trained(rate=np.random.MT19937).parts)) == set(packages)

@@ -19,9 +19,15 @@ from tidemill.contracts.table_rules import Rows
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import Grain
 from tidemill.ledger.binding import Binding, Product, content_of
-from tidemill.reuse.contents import Contents, Expected, input_digest, shares_of, shortened
+from tidemill.reuse.contents import (
+    Contents,
+    ExpectedContent,
+    abbreviate_shares,
+    column_shares,
+    input_digest,
+)
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.stale_columns import columns_anew, narrowed, with_part
+from tidemill.reuse.stale_columns import narrow_contract, replace_columns, stale_columns
 from tidemill.workflow.impure import Impure
 from tidemill.workflow.stage import Kind, Stage
 
@@ -68,11 +74,11 @@ def binding(
     reads: tuple[str, ...] = ("x",),
     **more: Any,
 ) -> Binding:
-    shares = {name: shares_of(contents, reads) for name, contents in inputs.items()}
+    shares = {name: column_shares(contents, reads) for name, contents in inputs.items()}
     usual: dict[str, Any] = {
         "key": "key",
         "inputs": {name: input_digest(contents, reads) for name, contents in inputs.items()},
-        "seen": {name: shortened(share) for name, share in shares.items()},
+        "seen": {name: abbreviate_shares(share) for name, share in shares.items()},
         "recipe": recipe(parts).digest,
         "contract": "1", "check": "", "product": HELD, "run": "r", "at": 0.0,
     }  # fmt: skip
@@ -93,7 +99,7 @@ def anew(
     **more: Any,
 ) -> tuple[str, ...]:
     now = recipe(changed(*columns), **more)
-    return columns_anew(of or stage(), now, before, held or binding(), inputs, found)
+    return stale_columns(of or stage(), now, before, held or binding(), inputs, found)
 
 
 def test_only_what_is_computed_otherwise_is_computed() -> None:
@@ -155,7 +161,10 @@ def test_only_on_the_same_inputs() -> None:
     assert anew("a", inputs={"raw": {"1": RAW, "2": RAW}}) == ()
     assert anew("a", inputs={"raw": {"2": RAW}}) == ()
     assert anew("a", inputs={**INPUTS, "more": {"1": RAW}}) == ()
-    assert anew("a", inputs={"raw": {"1": Expected(product=RAW, columns=frozenset("xy"))}}) == ()
+    assert (
+        anew("a", inputs={"raw": {"1": ExpectedContent(product=RAW, columns=frozenset("xy"))}})
+        == ()
+    )
     assert anew("a", inputs={"raw": {"1": None}}) == ()
     # What the columns that stay don't depend on may be another.
     unread = replace(RAW, columns={"x": "11", "y": "99"})
@@ -264,30 +273,30 @@ def test_what_is_left_depends_on_nothing_that_changed(
 @pytest.mark.parametrize("expr", [pl.all_horizontal(pl.all() > 0), pl.lit(True), pl.col("z") > 0])
 def test_a_rule_over_whatever_there_is_takes_all_columns(expr: pl.Expr) -> None:
     loose = replace(SPEC, rules=(Rule(expr=expr, name="loose"),))
-    assert narrowed(loose, ("a",)) is None
+    assert narrow_contract(loose, ("a",)) is None
     assert anew("a", of=stage(loose)) == ()
 
 
 def test_a_contract_of_some_columns() -> None:
-    alone = narrowed(SPEC, ("a",))
+    alone = narrow_contract(SPEC, ("a",))
     assert alone is not None
     assert (alone.names, alone.rules, alone.key) == (("day", "id", "a"), (), ("id",))
     # What is beside it must be what passed before.
     bound = replace(
         SPEC, columns=tuple(replace(c, max=5) if c.dtype == INT else c for c in SPEC.columns)
     )
-    limited = narrowed(bound, ("c",))
+    limited = narrow_contract(bound, ("c",))
     assert limited is not None
     assert {column.name: column.max for column in limited.columns} == {
         "day": None, "id": None, "b": None, "c": 5,
     }  # fmt: skip
-    coupled = narrowed(SPEC, ("c",))
+    coupled = narrow_contract(SPEC, ("c",))
     assert coupled is not None
     assert (coupled.names, coupled.rules) == (("day", "id", "b", "c"), SPEC.rules)
 
 
 def test_a_part_takes_the_place_of_the_columns_that_it_has() -> None:
-    one = with_part(HELD, "new.parquet", 7, {"a": "other"})
+    one = replace_columns(HELD, "new.parquet", 7, {"a": "other"})
     assert one is not None
     assert one.columns == HELD.columns | {"a": "other"}
     assert one.content == content_of(one.columns, "rows")
@@ -298,10 +307,10 @@ def test_a_part_takes_the_place_of_the_columns_that_it_has() -> None:
     assert [part.bytes for part in one.parts] == [100, 7]
     assert (one.objects, one.bytes, one.rows) == (("old.parquet", "new.parquet"), 107, 3)
     # An object of which nothing is left isn't needed any more.
-    two = with_part(one, "newer.parquet", 5, {"a": "again", "c": "too"})
+    two = replace_columns(one, "newer.parquet", 5, {"a": "again", "c": "too"})
     assert two is not None
     assert (two.objects, two.bytes) == (("old.parquet", "newer.parquet"), 105)
-    assert with_part(HELD, "old.parquet", 5, {"a": "other"}) is None
+    assert replace_columns(HELD, "old.parquet", 5, {"a": "other"}) is None
 
 
 @given(edits=st.lists(st.sets(st.sampled_from("abc"), min_size=1), min_size=1, max_size=12))
@@ -309,7 +318,7 @@ def test_however_often_columns_are_made_anew_each_is_in_one_place(edits: list[se
     product = HELD
     for number, names in enumerate(edits):
         hashes = {name: f"hash {name} {number}" for name in sorted(names)}
-        after = with_part(product, f"{number}.parquet", 1, hashes)
+        after = replace_columns(product, f"{number}.parquet", 1, hashes)
         assert after is not None
         # Parts that don't fit are refused by the product itself.
         for name in NAMES:
@@ -324,7 +333,7 @@ def test_in_too_many_objects_all_is_written_anew() -> None:
     names = tuple(f"c{number}" for number in range(12))
     product = replace(HELD, columns={name: "old" for name in names})
     for number, name in enumerate(names):
-        after = with_part(product, f"{number}.parquet", 1, {name: "new"})
+        after = replace_columns(product, f"{number}.parquet", 1, {name: "new"})
         assert (after is None) == (number == 7)
         if after is None:
             return

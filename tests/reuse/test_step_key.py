@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.contracts.finding import Finding, Verdict
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.step_key import reuse_of
+from tidemill.reuse.step_key import reuse_action
 
 CAST = Finding(rule="x.type", severity="quarantine", rows=1)
 
@@ -34,7 +34,7 @@ def test_what_is_known_is_taken_as_far_as_it_can_be_trusted(
         key="k", touched=touched, recipe="r", contract="1.0.0", check=check, product=product,
         run="run", at=0.0,
     )  # fmt: skip
-    assert reuse_of(found, Recipe(digest="r", check="same")) is taken
+    assert reuse_action(found, Recipe(digest="r", check="same")) is taken
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,6 @@ def test_what_was_held_against_others_is_asked_again(
 ) -> None:
     found = Binding(
         key="k", recipe="r", contract="1.0.0", check="", product=Product(content="c", quarantined=1),
-        run="run", at=0.0, verdict=None if rules is None else Verdict(at=0.0, rules=rules),
+        run="run", at=0.0, verdict=None if rules is None else TableFindings(at=0.0, rules=rules),
     )  # fmt: skip
-    assert reuse_of(found, Recipe(digest="r", wider=wider), own=own) is taken
+    assert reuse_action(found, Recipe(digest="r", table_check=wider), own=own) is taken

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning.plan import Step
-from tidemill.runs.failures import failures_of
+from tidemill.runs.failures import group_failures
 
 TRACE = "Traceback ..."
 FAILED = partial(Attempt, stage="labels", action="run", outcome=Outcome.FAILED, exit_code=1)
@@ -29,17 +29,17 @@ def broken(partition: str, findings: str) -> Attempt:
 
 
 def advice(attempt: Attempt) -> str:
-    [failure] = failures_of([attempt])
+    [failure] = group_failures([attempt])
     return failure.advice
 
 
 def why(attempt: Attempt) -> str:
-    [failure] = failures_of([attempt])
+    [failure] = group_failures([attempt])
     return failure.why
 
 
 def test_an_error_at_one_line_is_one_failure_whatever_its_text_names() -> None:
-    [failure] = failures_of(
+    [failure] = group_failures(
         [raised(f"2026-01-{day:02}", f"ValueError: shop {day} is closed") for day in (3, 1, 2)]
     )
     assert failure.partitions == ("2026-01-01", "2026-01-02", "2026-01-03")
@@ -65,13 +65,13 @@ def test_an_error_at_one_line_is_one_failure_whatever_its_text_names() -> None:
     ],
 )
 def test_another_cause_is_another_failure(other: Attempt) -> None:
-    found = failures_of([raised("a", "ValueError: x"), other])
+    found = group_failures([raised("a", "ValueError: x"), other])
     assert [failure.partitions for failure in found] == [("a",), ("b",)]
 
 
 def test_rows_that_break_the_same_rule_are_one_failure_whatever_they_are() -> None:
     told = "status.type: {} of {} values can't be cast to Enum('open'), such as {}; fix the source"
-    [failure] = failures_of(
+    [failure] = group_failures(
         [
             broken("2026-01-01", told.format(1, 3, "'lost'")),
             broken("2026-01-02", told.format(2, 4, "'x'")),
@@ -86,7 +86,7 @@ def test_rows_that_break_the_same_rule_are_one_failure_whatever_they_are() -> No
 
 
 def test_the_same_text_names_no_partition() -> None:
-    [failure] = failures_of([broken(day, "rows: none came") for day in ("1", "2")])
+    [failure] = group_failures([broken(day, "rows: none came") for day in ("1", "2")])
     assert failure.why == "breaks Labels 1.0.0: rows: none came"
     assert failure.advice == "fix the data, or the contract"
 
@@ -142,7 +142,7 @@ def test_how_often_it_was_tried_is_told() -> None:
         raised("a", "ConnectionError: gone", outcome=Outcome.RETRIED),
         raised("a", "ConnectionError: gone", number=2),
     ]
-    [failure] = failures_of(attempts)
+    [failure] = group_failures(attempts)
     assert failure.why == "ConnectionError: gone at bakery.py:73 (tried 2 times)"
 
 
@@ -176,7 +176,7 @@ def test_a_refused_model_names_the_gates_that_said_no() -> None:
     )
     assert why(attempt) == "refused by beats_live(mae), no_slice_worse(mae, over=carrier)"
     assert advice(attempt).startswith("the live model stays")
-    assert failures_of([attempt])[0].messages == ()
+    assert group_failures([attempt])[0].messages == ()
     assert why(replace(attempt, message="labels waits for a review")) == "waits for a review"
 
 
@@ -211,8 +211,8 @@ def test_what_waits_is_counted_at_what_it_waits_for() -> None:
         skipped(stage="model", partition=WHOLE, action="gate"),
         skipped(stage="alone", partition=WHOLE, action="run"),
     ]
-    assert [failure.skipped for failure in failures_of(attempts, steps)] == [4, 4]
-    assert [failure.skipped for failure in failures_of(attempts)] == [0, 0]
+    assert [failure.skipped for failure in group_failures(attempts, steps)] == [4, 4]
+    assert [failure.skipped for failure in group_failures(attempts)] == [0, 0]
 
 
 ATTEMPTS = st.builds(
@@ -233,7 +233,7 @@ ATTEMPTS = st.builds(
 
 @given(st.lists(ATTEMPTS, max_size=20))
 def test_every_failed_partition_is_told_and_no_other(attempts: list[Attempt]) -> None:
-    found = failures_of(attempts)
+    found = group_failures(attempts)
     failed = {
         (a.stage, a.partition) for a in attempts if a.outcome in (Outcome.FAILED, Outcome.REFUSED)
     }

@@ -17,13 +17,13 @@ from tidemill.lineage.upstream import Upstream
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for
 from tidemill.runs.repeatability import (
-    Gave,
-    Repeated,
+    Comparison,
+    RerunOutput,
     _spread,
-    compared,
-    note_on,
-    notes_of,
-    sampled,
+    choose_sample,
+    compare_runs,
+    describe_difference,
+    describe_differences,
 )
 from tidemill.workflow.impure import Impure
 
@@ -59,7 +59,7 @@ def upstream(world: World) -> Upstream:
 
 class TestSampled:
     def test_transforms_whose_inputs_are_published(self, world: World) -> None:
-        assert sampled(upstream(world), 3) == {
+        assert choose_sample(upstream(world), 3) == {
             "clean": (DAYS[0], DAYS[4], DAYS[8]),
             "loose": (DAYS[0], DAYS[3], DAYS[7]),
             "total": (WHOLE,),
@@ -68,10 +68,10 @@ class TestSampled:
     def test_all_inputs_that_are_not_optional(self, world: World) -> None:
         world.feed("rates", "r.csv", WHOLE)
         world.run(stage="rates")
-        assert sampled(upstream(world), 1)["joined"] == (DAYS[7],)
+        assert choose_sample(upstream(world), 1)["joined"] == (DAYS[7],)
 
     def test_nothing_is_published(self) -> None:
-        assert sampled(Upstream(flow=FLOW, heads={}), 3) == {}
+        assert choose_sample(Upstream(flow=FLOW, heads={}), 3) == {}
 
     @given(st.integers(1, 40), st.integers(1, 12))
     def test_as_many_as_wanted_from_first_to_last(self, there: int, wanted: int) -> None:
@@ -85,16 +85,23 @@ class TestSampled:
         assert max(gaps, default=0) - min(gaps, default=0) <= 1
 
 
-def gave(**columns: str) -> Gave:
-    return Gave(columns={name: fingerprint("x", word) for name, word in columns.items()}, rows=3)
+def gave(**columns: str) -> RerunOutput:
+    return RerunOutput(
+        columns={name: fingerprint("x", word) for name, word in columns.items()}, rows=3
+    )
 
 
 class TestCompared:
     RECIPE = Recipe(digest="recipe", reads={"raw": ("own", "x")})
 
     def compare(
-        self, first: Gave, second: Gave, published: Gave | None = None, *, recipe: Recipe = RECIPE
-    ) -> Repeated:
+        self,
+        first: RerunOutput,
+        second: RerunOutput,
+        published: RerunOutput | None = None,
+        *,
+        recipe: Recipe = RECIPE,
+    ) -> Comparison:
         """`clean` of one day, which was published by RECIPE of what `raw` still holds."""
         source = Product(content="c", columns={"own": "a" * 32, "x": "b" * 32}, rows=3)
         bound = {}
@@ -105,14 +112,14 @@ class TestCompared:
         raw = {DAYS[0]: self.bound("raw", source)}
         heads = {"raw": Head(partitions=raw), "clean": Head(partitions=bound)}
         known = Upstream(flow=FLOW, heads=heads)
-        return compared(known, {"clean": recipe}, CLEAN, {DAYS[0]: first}, {DAYS[0]: second})
+        return compare_runs(known, {"clean": recipe}, CLEAN, {DAYS[0]: first}, {DAYS[0]: second})
 
     def bound(self, name: str, product: Product) -> Binding:
         return Binding(key=name, recipe="", contract="", check="", product=product, run="r", at=0.0)
 
     def test_the_same(self) -> None:
         one = gave(own="1", x="2")
-        assert self.compare(one, one, one) == Repeated(stage="clean", partitions=(DAYS[0],))
+        assert self.compare(one, one, one) == Comparison(stage="clean", partitions=(DAYS[0],))
 
     def test_between_the_runs(self) -> None:
         found = self.compare(gave(own="1", x="2"), gave(own="1", x="3"), gave(own="1", x="2"))
@@ -133,7 +140,7 @@ class TestCompared:
         assert self.compare(one, one, other, recipe=edited).otherwise == ()
 
     def test_errors(self) -> None:
-        error = Gave(columns={}, error="clean raised")
+        error = RerunOutput(columns={}, error="clean raised")
         found = self.compare(error, error)
         assert (found.failed, found.differ, found.where) == (("clean raised",), (), ())
 
@@ -164,16 +171,19 @@ class TestCompared:
     ],
 )
 def test_note_on(found: dict[str, tuple[str, ...]], keyed: bool, note: str) -> None:
-    assert note_on(Repeated(stage="clean", partitions=DAYS, **found), keyed=keyed) == note
+    assert (
+        describe_difference(Comparison(stage="clean", partitions=DAYS, **found), keyed=keyed)
+        == note
+    )
 
 
 def test_notes_of() -> None:
     nothing = "nothing was run twice: no transform has all of its inputs published"
-    assert list(notes_of(FLOW, [])) == [nothing]
-    same = Repeated(stage="clean", partitions=DAYS)
-    assert list(notes_of(FLOW, [same])) == []
+    assert list(describe_differences(FLOW, [])) == [nothing]
+    same = Comparison(stage="clean", partitions=DAYS)
+    assert list(describe_differences(FLOW, [same])) == []
     bad = replace(same, differ=("x",), where=DAYS[:1], failed=("clean raised",))
-    note, error = notes_of(FLOW, [same, bad])
+    note, error = describe_differences(FLOW, [same, bad])
     # These contracts have no key.
-    assert note == note_on(bad, keyed=False)
+    assert note == describe_difference(bad, keyed=False)
     assert error == "clean raised"

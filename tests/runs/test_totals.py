@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidemill.ledger.run import Action, Attempt, Outcome, Tally
+from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals
 from tidemill.planning.plan import Plan, Step
-from tidemill.runs.totals import Price, tally, used_by
-from tidemill.workflow.memo import Usage
+from tidemill.runs.totals import Price, memo_usage, sum_stages
+from tidemill.workflow.memo import MemoUsage
 
 
 def attempt(stage: str, outcome: Outcome, **rest: Any) -> Attempt:
@@ -38,37 +38,37 @@ def test_sums_by_stage_in_the_order_of_the_workflow() -> None:
         attempt("b", Outcome.REFUSED),
         attempt("b", Outcome.SKIPPED),
     ]  # fmt: skip
-    assert tally(["b", "a", "c"], attempts, plan({"a": 5, "c": 9}, a=4, b=3)) == (
-        Tally(stage="b", failed=2, skipped=1),
+    assert sum_stages(["b", "a", "c"], attempts, plan({"a": 5, "c": 9}, a=4, b=3)) == (
+        StageTotals(stage="b", failed=2, skipped=1),
         # One of the four steps turned out current, beside the five that were known to be; one was
         # never tried, and counts as nothing.
-        Tally(
+        StageTotals(
             stage="a", ran=1, bound=1, current=6, rows_in=2, rows_out=4, bytes_in=6, bytes_out=8,
             quarantined=10, wall_s=12.0, cpu_s=14.0,
         ),
-        Tally(stage="c", current=9),
+        StageTotals(stage="c", current=9),
     )  # fmt: skip
 
 
 def test_what_memos_took_is_that_of_all_attempts() -> None:
     attempts = [
-        attempt("a", Outcome.RETRIED, memo=Usage(asked=2, spent=1.0)),
-        attempt("a", Outcome.OK, memo=Usage(known=2, asked=1, spent=0.5, saved=1.0)),
+        attempt("a", Outcome.RETRIED, memo=MemoUsage(asked=2, spent=1.0)),
+        attempt("a", Outcome.OK, memo=MemoUsage(known=2, asked=1, spent=0.5, saved=1.0)),
         attempt("a", Outcome.OK),
-        attempt("b", Outcome.FAILED, memo=Usage(asked=1, spent=0.25)),
+        attempt("b", Outcome.FAILED, memo=MemoUsage(asked=1, spent=0.25)),
     ]
-    stages = tally(["a", "b", "c"], attempts, plan({}))
+    stages = sum_stages(["a", "b", "c"], attempts, plan({}))
     assert [stage.memo for stage in stages] == [
-        Usage(known=2, asked=3, spent=1.5, saved=1.0),
-        Usage(asked=1, spent=0.25),
+        MemoUsage(known=2, asked=3, spent=1.5, saved=1.0),
+        MemoUsage(asked=1, spent=0.25),
         None,
     ]
-    assert used_by(attempts) == Usage(known=2, asked=4, spent=1.75, saved=1.0)
-    assert used_by(attempts[2:3]) is None
+    assert memo_usage(attempts) == MemoUsage(known=2, asked=4, spent=1.75, saved=1.0)
+    assert memo_usage(attempts[2:3]) is None
 
 
 def test_a_stage_that_was_never_planned_is_empty() -> None:
-    assert tally(["a"], [], plan({})) == (Tally(stage="a"),)
+    assert sum_stages(["a"], [], plan({})) == (StageTotals(stage="a"),)
 
 
 def test_price() -> None:

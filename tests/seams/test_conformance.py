@@ -9,7 +9,7 @@ from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.claims import FileClaims
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.memos.io.in_memory import Unkept
+from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos
@@ -69,5 +69,5 @@ class TestFileMemos(MemosSuite):
 class TestUnkept(MemosSuite):
     @pytest.fixture
     def open_memos(self) -> Callable[[], Memos]:
-        memos = Unkept()
+        memos = InMemoryMemos()
         return lambda: memos

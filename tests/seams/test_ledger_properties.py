@@ -37,9 +37,11 @@ BINDINGS = st.builds(samples.binding, KEYS, PRODUCTS, run=NAMES)
 SAMPLED = st.builds(replace, BINDINGS, sample=st.just(0.5))
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(
-    st.builds(samples.published, NAMES, stage=NAMES, environment=ENVIRONMENTS, bound=BINDINGS),
-    st.builds(samples.published, NAMES, stage=NAMES, environment=ENVIRONMENTS, bound=SAMPLED),
-    st.builds(samples.removed, NAMES, stage=NAMES, environment=ENVIRONMENTS),
+    st.builds(
+        samples.published_event, NAMES, stage=NAMES, environment=ENVIRONMENTS, bound=BINDINGS
+    ),
+    st.builds(samples.published_event, NAMES, stage=NAMES, environment=ENVIRONMENTS, bound=SAMPLED),
+    st.builds(samples.removed_event, NAMES, stage=NAMES, environment=ENVIRONMENTS),
     st.builds(
         EnvironmentCreated,
         environment=ENVIRONMENTS,
@@ -48,10 +50,10 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     ),
     st.builds(EnvironmentDropped, environment=ENVIRONMENTS),
     st.builds(Computed, stage=NAMES, partition=NAMES, binding=BINDINGS),
-    st.builds(samples.run_started, NAMES, ENVIRONMENTS),
+    st.builds(samples.run_started_event, NAMES, ENVIRONMENTS),
     st.builds(RunEnded, run=NAMES, status=st.sampled_from([Status.OK, Status.LOST])),
     st.builds(
-        samples.attempted,
+        samples.attempted_event,
         NAMES,
         NAMES,
         run=NAMES,
@@ -64,13 +66,15 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         bytes_in=st.integers(0, 10**15),
         rows_out=st.integers(0, 10**12),
     ),
-    st.builds(samples.decided, NAMES, approved=st.booleans(), environment=ENVIRONMENTS),
-    st.builds(samples.delivered, NAMES, name=NAMES, environment=ENVIRONMENTS),
-    st.builds(samples.queued, NAMES, NAMES, environment=ENVIRONMENTS),
-    st.builds(samples.done, NAMES, environment=ENVIRONMENTS),
-    st.builds(samples.settled, NAMES, stage=NAMES | st.just("flights"), environment=ENVIRONMENTS),
+    st.builds(samples.decided_event, NAMES, approved=st.booleans(), environment=ENVIRONMENTS),
+    st.builds(samples.delivered_event, NAMES, name=NAMES, environment=ENVIRONMENTS),
+    st.builds(samples.effect_queued_event, NAMES, NAMES, environment=ENVIRONMENTS),
+    st.builds(samples.effect_done_event, NAMES, environment=ENVIRONMENTS),
     st.builds(
-        samples.ruled,
+        samples.settled_event, NAMES, stage=NAMES | st.just("flights"), environment=ENVIRONMENTS
+    ),
+    st.builds(
+        samples.ruled_event,
         st.builds(samples.ruling, NAMES, st.integers(0, 2)),
         stage=NAMES,
         partition=NAMES,
@@ -79,7 +83,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Ticked, schedule=NAMES, tick=NAMES),
     st.builds(
         lambda where, seen, gone: replace(
-            samples.source_seen(*seen, digest="x" * len(seen), gone=gone), environment=where
+            samples.source_seen_event(*seen, digest="x" * len(seen), gone=gone), environment=where
         ),
         ENVIRONMENTS,
         st.lists(NAMES, max_size=2),
@@ -104,7 +108,9 @@ def _append(events: list[Event], heads: Mapping[str, int], leased: bool, lost: s
         guard = Guard(
             lease=leases.get("a") if leased else None,
             heads=heads,
-            present=lambda names: [name for name in names if name == samples.object_name(lost)],
+            find_missing=lambda names: [
+                name for name in names if name == samples.object_name(lost)
+            ],
         )
         return ledger.append(events, now=now, guard=guard)
 
@@ -190,8 +196,8 @@ def test_ledgers_agree_and_tables_follow_from_facts(acts: list[Act]) -> None:
 # production: an environment that was written to can't be created any more.
 PLACES = st.sampled_from(["prod", "prod", "prod", "dev", "trial"])
 MOVES: st.SearchStrategy[Event] = st.one_of(
-    st.builds(samples.published, NAMES, stage=NAMES, environment=PLACES, bound=BINDINGS),
-    st.builds(samples.removed, NAMES, stage=NAMES, environment=PLACES),
+    st.builds(samples.published_event, NAMES, stage=NAMES, environment=PLACES, bound=BINDINGS),
+    st.builds(samples.removed_event, NAMES, stage=NAMES, environment=PLACES),
     st.builds(
         EnvironmentCreated, environment=st.sampled_from(["dev", "trial", "prod"]), parent=PLACES
     ),

@@ -30,7 +30,7 @@ from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning import batches
 from tidemill.ports.execution import Fate, Task
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.project.project import Project, open_project
 from tidemill.steps.io import invocation as calling
 from tidemill.testing.doubles import MemoryArtifacts, MemoryLedger
@@ -52,7 +52,7 @@ class Player:
         self.modules = modules
         self.tally = Tally()
         self._use_engine = use_engine
-        self._tools: Tools | None = None
+        self._tools: Runtime | None = None
         self._project: Project | None = None
         rng = Random(seed)
         flow = random_flow(rng)
@@ -103,10 +103,10 @@ class Player:
         project = open_project(self.root, workflow=flow, env=environment)
         if self._tools is None:
             self._tools = self._doubles(project)
-        project._opened = self._tools
+        project.workspace.tools = self._tools
         return project
 
-    def _doubles(self, project: Project) -> Tools:
+    def _doubles(self, project: Project) -> Runtime:
         """Doubles in memory instead of the adapters that the project would open."""
         tools = project.tools
         tools.ledger.close()
@@ -130,14 +130,14 @@ class Player:
 
         if rng.random() < 0.5:
             return nullcontext()
-        return patch("tidemill.project.project.elsewhere", away_to(Erratic(rng, mishap)))
+        return patch("tidemill.project.runs.engine_options", away_to(Erratic(rng, mishap)))
 
     def crash(self, rng: Random) -> bool:
         """A run that dies somewhere, if it gets that far."""
         project = self.fresh()
         calls = [rng.randrange(12)]
         tools: Any = project.tools
-        project._opened = replace(
+        project.workspace.tools = replace(
             tools, ledger=Fuse(tools.ledger, calls), artifacts=Fuse(tools.artifacts, calls)
         )
         try:

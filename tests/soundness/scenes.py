@@ -84,7 +84,7 @@ def package(root: Path) -> None:
     """A package that is needed by a package that opaque code uses is another one now."""
     body = _OPAQUE.replace("top = ", "import pytest\n    top = int(pytest.ExitCode.OK) + ")
     tides = _opaque(root, body)
-    known = closure.needs_of
+    known = closure.requirements_of
 
     def newer(name: str, extras: frozenset[str]) -> Any:
         found = known(name, extras)
@@ -93,7 +93,7 @@ def package(root: Path) -> None:
         return (name, f"{found[0][1]}.1"), found[1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(closure, "needs_of", newer)
+        patch.setattr(closure, "requirements_of", newer)
         assert tides.ok().get("ok run doubled") == [day(0)]
 
 

@@ -28,20 +28,20 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.folds.io import partials_cache as folding
-from tidemill.folds.partials import told
+from tidemill.folds.partials import resolve_fold
 from tidemill.ledger.binding import Binding
-from tidemill.memos.identity import recipe_of_memo
-from tidemill.memos.io.in_memory import Unkept
-from tidemill.memos.io.lookup import Desk
-from tidemill.memos.io.segments import Shelf
+from tidemill.memos.identity import memo_digest
+from tidemill.memos.io.in_memory import InMemoryMemos
+from tidemill.memos.io.lookup import MemoSession
+from tidemill.memos.io.segments import SegmentIndex
 from tidemill.ports.reuse import Memos
 from tidemill.project.project import Project
 from tidemill.reuse import probe as probing
 from tidemill.reuse.io import evidence
 from tidemill.reuse.recipe import Recipe, step_key
 from tidemill.reuse.step_key import key_for
-from tidemill.workflow.incremental_fold import Fold, Folded
-from tidemill.workflow.memo import Costly
+from tidemill.workflow.incremental_fold import Fold, ResolvedFold
+from tidemill.workflow.memo import MemoFunction
 from tidemill.workflow.stage import Stage
 
 Mutate = Callable[[Recipe], Recipe]
@@ -282,42 +282,42 @@ def test_the_text_of_a_query_as_its_key(tmp_path: Path) -> None:
 
 
 def test_a_memo_that_forgets_what_it_does(tmp_path: Path) -> None:
-    def forgetful(costly: Costly, platform: Sequence[str]) -> str:
+    def forgetful(costly: MemoFunction, platform: Sequence[str]) -> str:
         return fingerprint("memo", costly.name)
 
-    with _everywhere(recipe_of_memo, forgetful):
+    with _everywhere(memo_digest, forgetful):
         assert not _survives(tmp_path, ("body",), ("memo",))
 
 
 @pytest.mark.slow
 def test_a_memo_that_forgets_what_it_knew(tmp_path: Path) -> None:
-    class Forgetful(Desk):
-        def __init__(self, memos: Memos, shelves: dict[str, Shelf] | None = None) -> None:
-            super().__init__(Unkept())
+    class Forgetful(MemoSession):
+        def __init__(self, memos: Memos, shelves: dict[str, SegmentIndex] | None = None) -> None:
+            super().__init__(InMemoryMemos())
 
-    with _everywhere(Desk, Forgetful):
+    with _everywhere(MemoSession, Forgetful):
         assert not _survives(tmp_path, DATA, ("memo",))
 
 
 @pytest.mark.slow
 def test_partials_that_forget_a_column(tmp_path: Path) -> None:
-    def short(fold: Folded, binding: Binding) -> str:
+    def short(fold: ResolvedFold, binding: Binding) -> str:
         return fingerprint("leaf", [binding.product.columns.get(name) for name in fold.columns[:1]])
 
-    with _everywhere(folding._leaf, short):
+    with _everywhere(folding._leaf_key, short):
         assert not _survives(tmp_path, DATA, ("fold",))
 
 
 @pytest.mark.slow
 def test_partials_that_forget_what_is_folded(tmp_path: Path) -> None:
-    known = told
+    known = resolve_fold
 
-    def alike(fold: Fold, contract: ContractSpec) -> tuple[Folded | None, tuple[str, ...]]:
+    def alike(fold: Fold, contract: ContractSpec) -> tuple[ResolvedFold | None, tuple[str, ...]]:
         found, problems = known(fold, contract)
         assert found is not None
         return replace(
-            found, kept=fingerprint("any", [str(t) for t in found.schema.values()])
+            found, partials_digest=fingerprint("any", [str(t) for t in found.schema.values()])
         ), problems
 
-    with _everywhere(told, alike):
+    with _everywhere(resolve_fold, alike):
         assert not _survives(tmp_path, CODE, ("fold",))

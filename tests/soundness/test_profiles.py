@@ -20,7 +20,7 @@ from tests.behaviour.test_models import MODEL
 from tests.support.constant import ConstantFormat
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import FIRST, Tides, day, flow_of
-from tidemill.analysis.hashing.row_sample import portion
+from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
@@ -81,7 +81,7 @@ class Sandbox:
         self.tides.text = TEXT.replace("VALUE", str(self.declared))
         settings = Settings(root=self.tides.root, workflow="tides:flow", profiles=self.profiles)
         project = Project(settings, flow_of(self.tides.root, self.tides.text), env, None, profile)
-        project._opened = self.tides.change(project.tools)
+        project.workspace.tools = self.tides.change(project.tools)
         return project
 
     def value(self, profile: str | None) -> float:
@@ -146,7 +146,7 @@ class Sandbox:
         branch = self.branches[env]
         branch.value = self.value(branch.profile)
         rows = [
-            portion(frame, ("day", "id"), branch.sample) if branch.sample != 1.0 else frame
+            sample_rows(frame, ("day", "id"), branch.sample) if branch.sample != 1.0 else frame
             for _, frame in sorted(self.rows.items())
         ]
         wanted = pl.concat(rows).sort("day", "id")

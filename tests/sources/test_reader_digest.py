@@ -15,7 +15,7 @@ import pytest
 from tests.behaviour.query.test_mutations import quiet
 from tests.support.planning import ingest
 from tidemill.core.errors import DeclarationError
-from tidemill.sources.reader_digest import reading_digest
+from tidemill.sources.reader_digest import reader_digest
 from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
 
 RAW = replace(ingest("raw"), place="flow.py:7")
@@ -23,7 +23,7 @@ TYPES = {"a": pl.Int64, "b": pl.Datetime("us", "UTC"), "c": pl.List(pl.Struct({"
 
 
 def digest(**options: Any) -> str:
-    return reading_digest(files("a/*.csv", **options), RAW)
+    return reader_digest(files("a/*.csv", **options), RAW)
 
 
 def test_golden_digests() -> None:
@@ -36,7 +36,7 @@ def test_golden_digests() -> None:
 def test_the_digest_is_about_reading() -> None:
     base: Source[Any] = files("a/*.csv", separator=";", null_values="-")
     turned: Source[Any] = files("b/*.csv", null_values="-", separator=";")
-    assert reading_digest(base, RAW) == reading_digest(turned, RAW)
+    assert reader_digest(base, RAW) == reader_digest(turned, RAW)
     others = {
         digest(separator=";", null_values="-"),
         digest(separator=",", null_values="-"),
@@ -103,18 +103,18 @@ def test_an_option_that_can_not_be_told_is_refused(option: Any, kind: str, reaso
     with pytest.raises(DeclarationError) as caught:
         digest(option=option)
     (fault,) = caught.value.faults
-    start = f"ingest 'raw': what its option option (of type {kind}) does can't be told: "
+    start = f"ingest 'raw': its option option (of type {kind}) can't be fingerprinted: "
     assert fault.message.startswith(start)
     assert reason in fault.message
     assert fault.where == "flow.py:7"
-    assert fault.hint.startswith("hand numbers, text, lists, dicts, Polars types or functions")
+    assert fault.hint.startswith("pass numbers, text, lists, dicts, Polars types, or functions")
 
 
 def test_what_is_read_of_a_database_and_of_a_project() -> None:
-    query = reading_digest(sql("SELECT 1", "sqlite:///a.db", cursor="at"), RAW)
+    query = reader_digest(sql("SELECT 1", "sqlite:///a.db", cursor="at"), RAW)
     assert query == "3fc3834a783eafa8c8a38a9a5aee7eb0"
     # Where it is counts by what is read there, so that no password is part of a recipe.
-    assert query == reading_digest(sql("SELECT 1", "env:SHOP", cursor="at"), RAW)
+    assert query == reader_digest(sql("SELECT 1", "env:SHOP", cursor="at"), RAW)
     others: list[Source[Any]] = [
         sql("SELECT 1", "sqlite:///a.db"),
         sql("SELECT 2", "sqlite:///a.db", cursor="at"),
@@ -124,4 +124,4 @@ def test_what_is_read_of_a_database_and_of_a_project() -> None:
     others += [output("../a", "b", env="dev")]
     others += [pull(lambda state: ([], state))]
     others += [delta("lake"), iceberg("lake")]
-    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 11
+    assert len({query, *(reader_digest(other, RAW) for other in others)}) == 11

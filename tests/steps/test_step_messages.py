@@ -8,13 +8,13 @@ import pytest
 
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding, Product
-from tidemill.steps.step_messages import Inputs, Work, rows_in
+from tidemill.steps.step_messages import Inputs, Work, count_rows
 from tidemill.testing.records import binding
 from tidemill.workflow.source import SourceFile
 
 
 def rows(count: int) -> Binding:
-    return binding(made=Product(content=f"{count} rows", rows=count))
+    return binding(output=Product(content=f"{count} rows", rows=count))
 
 
 def file_of(path: str, **counts: int) -> SourceFile:
@@ -29,7 +29,7 @@ def work(partition: str = "1", **other: Any) -> Work:
 
 
 def test_rows_of_inputs_and_files_are_counted() -> None:
-    assert rows_in(TWO) == 12
+    assert count_rows(TWO) == 12
     assert work().rows == 12
     both = {"a.csv": file_of("a.csv", x=2, y=3), "b.csv": file_of("b.csv", x=7)}
     assert work(inputs={}, files=both).rows == 12
@@ -54,4 +54,4 @@ def test_rows_of_inputs_and_files_are_counted() -> None:
     ],
 )
 def test_work_that_is_alike(other: dict[str, Any], alike: bool) -> None:
-    assert work(**other).is_like(work()) is alike
+    assert work(**other).can_batch_with(work()) is alike

@@ -11,7 +11,7 @@ from tests.support.tides import Tides, day, rows_of
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Part, Product
-from tidemill.store.frames import PARQUET, Frames, encode
+from tidemill.store.frames import PARQUET, FrameStore, encode
 from tidemill.testing.doubles import MemoryArtifacts
 
 
@@ -31,7 +31,7 @@ def contract(tmp_path: Path) -> ContractSpec:
 def test_statistics_are_written_only_for_readers_outside() -> None:
     frame = rows_of(0)
     inside, outside = encode(frame), encode(frame, statistics=True)
-    assert Frames(MemoryArtifacts(), lambda: None).encode(frame)[1] == inside
+    assert FrameStore(MemoryArtifacts(), lambda: None).encode(frame)[1] == inside
     assert len(inside) < 0.9 * len(outside)
     for payload in (inside, outside):
         assert pl.read_parquet(payload).equals(frame)
@@ -40,8 +40,8 @@ def test_statistics_are_written_only_for_readers_outside() -> None:
 @pytest.mark.parametrize("order", ["stored first", "stored last"])
 def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, order: str) -> None:
     artifacts = MemoryArtifacts()
-    frames = Frames(artifacts, settle=lambda: None)
-    stored = artifacts.put(Frames(artifacts, lambda: None).encode(rows_of(0))[1], PARQUET)
+    frames = FrameStore(artifacts, settle=lambda: None)
+    stored = artifacts.put(FrameStore(artifacts, lambda: None).encode(rows_of(0))[1], PARQUET)
     fresh, _ = frames.encode(rows_of(1))
     names = [stored, fresh] if order == "stored first" else [fresh, stored]
     frames.require({"raw": [bound(name) for name in names]})
@@ -52,24 +52,24 @@ def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, o
 
 def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:
     artifacts = MemoryArtifacts()
-    name, payload = Frames(artifacts, lambda: None).encode(rows_of(0))
+    name, payload = FrameStore(artifacts, lambda: None).encode(rows_of(0))
 
     def settle() -> None:
         artifacts.put(payload, PARQUET)
 
-    frames = Frames(artifacts, settle)
+    frames = FrameStore(artifacts, settle)
     frames.require({"raw": [bound(name)]})
     assert frames.load([bound(name)], contract).collect().equals(rows_of(0))
 
 
 def test_what_never_comes_is_named() -> None:
-    frames = Frames(MemoryArtifacts(), settle=lambda: None)
-    with pytest.raises(StorageError, match="1 objects of raw are gone"):
+    frames = FrameStore(MemoryArtifacts(), settle=lambda: None)
+    with pytest.raises(StorageError, match="1 objects of raw are missing"):
         frames.require({"raw": [bound("0" * 64 + PARQUET)]})
 
 
 def test_no_partition_is_a_frame_without_rows(contract: ContractSpec) -> None:
-    frame = Frames(MemoryArtifacts(), settle=lambda: None).load([], contract).collect()
+    frame = FrameStore(MemoryArtifacts(), settle=lambda: None).load([], contract).collect()
     assert (frame.height, frame.columns) == (0, ["day", "id", "value"])
 
 
@@ -78,7 +78,7 @@ def test_columns_in_several_objects_are_put_side_by_side(
     contract: ContractSpec, recent: bool
 ) -> None:
     artifacts = MemoryArtifacts()
-    writer = Frames(artifacts, lambda: None)
+    writer = FrameStore(artifacts, lambda: None)
     encoded = [writer.encode(rows_of(0).select(names)) for names in (["id", "day"], ["value"])]
     names = tuple(artifacts.put(payload, PARQUET) for _, payload in encoded)
     parts = (
@@ -90,7 +90,7 @@ def test_columns_in_several_objects_are_put_side_by_side(
     binding = Binding(
         key="k", recipe="r", contract="1", check="c", product=product, run="r", at=0.0
     )
-    frames = writer if recent else Frames(artifacts, lambda: None)
+    frames = writer if recent else FrameStore(artifacts, lambda: None)
     loaded = frames.load([binding], contract)
     assert loaded.collect().equals(rows_of(0))
     assert loaded.select("value").collect().equals(rows_of(0).select("value"))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.tides import flow_of
 from tidemill.analysis.hashing.column_hash import column_hashes
-from tidemill.contracts.profiles.partition_profile import columns_of, profile_of
+from tidemill.contracts.profiles.partition_profile import profile_columns, profile_frame
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.ledger.binding import Binding, Product
@@ -22,11 +22,11 @@ from tidemill.store.frames import PARQUET, encode
 from tidemill.store.profiles import (
     METADATA,
     SMALL,
-    Profiles,
+    PartitionProfiler,
     decode_profile,
     encode_profile,
-    profile_in,
-    profiles_in,
+    load_profile,
+    load_profiles,
 )
 from tidemill.testing.doubles import MemoryArtifacts
 
@@ -96,9 +96,9 @@ def project(folder: Path, rule: str = "") -> Project:
 
 
 def test_a_profile_comes_back_as_it_was() -> None:
-    profile = profile_of(FRAME)
+    profile = profile_frame(FRAME)
     assert decode_profile(encode_profile(profile)) == profile
-    assert encode_profile(profile) == encode_profile(profile_of(FRAME))
+    assert encode_profile(profile) == encode_profile(profile_frame(FRAME))
 
 
 def test_other_metadata_is_no_profile() -> None:
@@ -107,24 +107,24 @@ def test_other_metadata_is_no_profile() -> None:
 
 @pytest.mark.parametrize("text", ["?", b64encode(b"?").decode()])
 def test_a_profile_that_is_none_says_so(text: str) -> None:
-    with pytest.raises(StorageError, match="profile in a file's metadata can't be read"):
+    with pytest.raises(StorageError, match="can't read the profile in a file's metadata"):
         decode_profile({METADATA: text})
 
 
 def test_a_profile_is_read_of_the_objects_that_hold_its_columns() -> None:
     artifacts = MemoryArtifacts()
-    profile = profile_of(FRAME)
-    assert profile_in(artifacts, product(artifacts, FRAME, profile)) == profile
-    assert profile_in(artifacts, product(artifacts, FRAME, None)) is None
+    profile = profile_frame(FRAME)
+    assert load_profile(artifacts, product(artifacts, FRAME, profile)) == profile
+    assert load_profile(artifacts, product(artifacts, FRAME, None)) is None
 
 
 def test_what_is_not_stored_is_told_of_the_rows_on_the_grids_before() -> None:
     artifacts = MemoryArtifacts()
-    first = profile_of(FRAME)
+    first = profile_frame(FRAME)
     stored = product(artifacts, FRAME, first)
     other = FRAME.with_columns(pl.col("x") + 3)
-    found = [*profiles_in(artifacts, [stored, product(artifacts, other, None)])]
-    assert found == [first, profile_of(other, first.grids)]
+    found = [*load_profiles(artifacts, [stored, product(artifacts, other, None)])]
+    assert found == [first, profile_frame(other, first.grids)]
 
 
 def test_columns_are_profiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,15 +132,15 @@ def test_columns_are_profiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def noted(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnProfile]:
         made.extend(series.name for series, _ in wanted)
-        return columns_of(wanted)
+        return profile_columns(wanted)
 
-    monkeypatch.setattr(profiling, "columns_of", noted)
-    profiles = Profiles(MemoryArtifacts(), lambda stage: {})
+    monkeypatch.setattr(profiling, "profile_columns", noted)
+    profiles = PartitionProfiler(MemoryArtifacts(), lambda stage: {})
     first = profiles.profile("one", FRAME, column_hashes(FRAME))
     other = FRAME.select(renamed="x", s="s", new=pl.lit(1))
     second = profiles.profile("two", other, column_hashes(other))
     assert made == ["x", "big", "s", "l", "new"]
-    assert second == profile_of(other)
+    assert second == profile_frame(other)
     assert second["renamed"].histogram == first["x"].histogram
 
 
@@ -148,20 +148,22 @@ def test_a_stage_has_the_grids_of_what_is_published() -> None:
     artifacts = MemoryArtifacts()
     empty, full = FRAME.with_columns(x=pl.lit(None, pl.Float64)), FRAME
     head = {
-        "2": bound(product(artifacts, full, profile_of(full))),
-        "1": bound(product(artifacts, empty, profile_of(empty))),
+        "2": bound(product(artifacts, full, profile_frame(full))),
+        "1": bound(product(artifacts, empty, profile_frame(empty))),
         "3": bound(Product(content="gone", objects=("0" * 64 + PARQUET,))),
         "(none)": bound(product(artifacts, FRAME, None)),
     }
     other = FRAME.with_columns(pl.col("x") * 100)
-    found = Profiles(artifacts, lambda stage: head).profile("s", other, column_hashes(other))
-    assert found.grids == profile_of(full).grids
+    found = PartitionProfiler(artifacts, lambda stage: head).profile(
+        "s", other, column_hashes(other)
+    )
+    assert found.grids == profile_frame(full).grids
 
 
 def test_no_more_columns_are_kept_than_are_useful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiling, "_KEEP_COLUMNS", 2)
-    profiles = Profiles(MemoryArtifacts(), lambda stage: {})
-    assert profiles.profile("s", FRAME, column_hashes(FRAME)) == profile_of(FRAME)
+    profiles = PartitionProfiler(MemoryArtifacts(), lambda stage: {})
+    assert profiles.profile("s", FRAME, column_hashes(FRAME)) == profile_frame(FRAME)
     assert len(profiles._columns) == 2
 
 
@@ -170,10 +172,10 @@ def test_large_partitions_are_stored_with_their_profile(tmp_path: Path) -> None:
     with project(tmp_path) as opened:
         opened.run()
         for key in ("2026-01-01", "2026-01-02"):
-            stored = opened.stored_profile("twice", key)
+            stored = opened.data.stored_profile("twice", key)
             assert stored == opened.profile("twice", key)
-        assert opened.stored_profile("twice", "2026-01-03") is None
-        assert opened.stored_profile("twice") is None
+        assert opened.data.stored_profile("twice", "2026-01-03") is None
+        assert opened.data.stored_profile("twice") is None
         assert opened.profile("twice", "2026-01-03")["x"].rows == 50
         whole = opened.profile("twice")
         assert (whole.rows, whole["x"].nulls) == (2 * LARGE + 50, LARGE)
@@ -205,7 +207,7 @@ def test_a_profile_has_no_part_in_content(tmp_path: Path, monkeypatch: pytest.Mo
         without = opened.state().heads["twice"].partitions["2026-01-02"].product
         assert with_one.objects != without.objects
         assert with_one.content == without.content
-        assert opened.stored_profile("twice", "2026-01-02") is None
+        assert opened.data.stored_profile("twice", "2026-01-02") is None
         assert not opened.plan().steps
 
 
@@ -213,13 +215,13 @@ def test_a_recheck_keeps_the_profile(tmp_path: Path) -> None:
     days(tmp_path, {2: LARGE})
     with project(tmp_path) as opened:
         opened.run()
-        before = opened.stored_profile("twice", "2026-01-02")
+        before = opened.data.stored_profile("twice", "2026-01-02")
     with project(tmp_path, ", max=1_000_000") as opened:
         steps = opened.plan().steps
         assert Action.RECHECK in {step.action for step in steps}
         opened.run()
         assert before is not None
-        assert opened.stored_profile("twice", "2026-01-02") == before
+        assert opened.data.stored_profile("twice", "2026-01-02") == before
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_a_recheck_keeps_the_profile(tmp_path: Path) -> None:
     [
         (("raw", "2026-01-09"), "has no partition '2026-01-09'"),
         (("raw", "2026-01-02", "2026-01-09"), "has no partition '2026-01-09'"),
-        (("raw", "2026-01-03", "2026-01-02"), "it ends before it begins"),
+        (("raw", "2026-01-03", "2026-01-02"), "the range ends before it begins"),
         (("nothing",), "there is no stage 'nothing'"),
     ],
 )

@@ -9,13 +9,13 @@ import pytest
 
 from tests.support.commands import process
 from tests.support.repository import git
-from tidemill.cli.init import start
+from tidemill.cli.init import create_project
 
 
 @pytest.fixture(scope="session")
 def fresh_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh") / "bakery"
-    start(folder)
+    create_project(folder)
     return folder
 
 

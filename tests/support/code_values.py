@@ -21,7 +21,7 @@ def code(value: Any) -> Code:
 
 def digest(value: Any) -> str:
     found = code(value)
-    assert (found.unresolved, found.touches) == ((), ())
+    assert (found.unresolved, found.hidden_inputs) == ((), ())
     return found.digest
 
 

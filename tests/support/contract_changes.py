@@ -7,14 +7,14 @@ from typing import Any
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.compatibility.changes import Diff
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 
 
 def changed(old: dict[str, Any], new: dict[str, Any], *versions: str, **more: Any) -> Diff:
     before, after = versions or ("1.0.0", "1.0.0")
     return diff(
-        type("Orders", (Contract,), {"id": tm.Int64()} | old, version=before),
-        type("Orders", (Contract,), {"id": tm.Int64()} | new, version=after, **more),
+        type("Orders", (DeclaredContract,), {"id": tm.Int64()} | old, version=before),
+        type("Orders", (DeclaredContract,), {"id": tm.Int64()} | new, version=after, **more),
     )
 
 

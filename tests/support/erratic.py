@@ -7,13 +7,13 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tidemill.adapters.lanes.inline_lane import Inline
+from tidemill.adapters.lanes.inline_lane import InlineLane
 from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent, TaskFunctions
-from tidemill.runs.io.job import Elsewhere
-from tidemill.steps.step_messages import Context
+from tidemill.runs.io.job import EngineOptions
+from tidemill.steps.step_messages import ProjectContext
 
 
-class Erratic(Inline):
+class Erratic(InlineLane):
     """Does tasks in an order of its own; what `mishap` names becomes of them, before or after."""
 
     def __init__(self, rng: Random, mishap: Callable[[Task], tuple[Fate, bool] | None]) -> None:
@@ -58,16 +58,16 @@ class Erratic(Inline):
         return Capacity(live=1, busy=0, waiting=0, max_workers=1, held_s=0.0, busy_s=0.0)
 
 
-def away_to(engine: Erratic, **options: Any) -> Callable[..., Elsewhere]:
+def away_to(engine: Erratic, **options: Any) -> Callable[..., EngineOptions]:
     """What sends all that could take a run along to an engine, in place of `opening.elsewhere`."""
 
-    def elsewhere(settings: object, environment: str, run: str, *, careful: bool) -> Elsewhere:
+    def elsewhere(settings: object, environment: str, run: str, *, careful: bool) -> EngineOptions:
         usual: dict[str, Any] = {
             "engines": {"process": engine.open},
-            "context": Context(run=run),
+            "context": ProjectContext(run=run),
             "cpus": 2,
             "careful": True,
         }
-        return Elsewhere(**usual | options)
+        return EngineOptions(**usual | options)
 
     return elsewhere

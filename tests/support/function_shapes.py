@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from textwrap import dedent
 
-from tidemill.analysis.code.canonical_text import Shape, shape_of
+from tidemill.analysis.code.canonical_text import FunctionShape, function_shape
 
 
-def shape(source: str, *, in_class: bool = False) -> Shape:
+def shape(source: str, *, in_class: bool = False) -> FunctionShape:
     node = ast.parse(dedent(source)).body[0]
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    return shape_of(node, node.decorator_list, in_class=in_class)
+    return function_shape(node, node.decorator_list, in_class=in_class)
 
 
 def names(source: str) -> list[str]:
-    return [ref.label for ref in shape(source).refs if not ref.bare]
+    return [ref.label for ref in shape(source).references if not ref.bare]

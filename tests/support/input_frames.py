@@ -14,7 +14,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from tests.support.query.drawn import RAISED
-from tidemill.analysis.query.scan_leaves import marked, noting
+from tidemill.analysis.query.scan_leaves import recording_frame, tag_frame
 
 Tables = Mapping[str, pl.DataFrame]
 Frames = Mapping[str, pl.LazyFrame]
@@ -26,7 +26,7 @@ RUN = ("memory", "files", "parts")
 
 def probing(schemas: Schemas) -> dict[str, pl.LazyFrame]:
     """Sources that raise when rows are asked for."""
-    return {name: noting(name, schema, []) for name, schema in schemas.items()}
+    return {name: recording_frame(name, schema, []) for name, schema in schemas.items()}
 
 
 def handed(tables: Tables, kind: str, folder: Path) -> dict[str, pl.LazyFrame]:
@@ -34,7 +34,7 @@ def handed(tables: Tables, kind: str, folder: Path) -> dict[str, pl.LazyFrame]:
 
 
 def _memory(name: str, table: pl.DataFrame, _: Path) -> pl.LazyFrame:
-    return marked(name, table)
+    return tag_frame(name, table)
 
 
 def _files(name: str, table: pl.DataFrame, folder: Path) -> pl.LazyFrame:

@@ -57,5 +57,5 @@ class Project:
     def digest(self, source: str, name: str = "stage") -> str:
         """The digest of a function that is resolved and touches nothing."""
         code = self.code(source, name)
-        assert (code.unresolved, code.touches) == ((), ()), code
+        assert (code.unresolved, code.hidden_inputs) == ((), ()), code
         return code.digest

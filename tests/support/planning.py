@@ -16,13 +16,13 @@ from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, subject_of
-from tidemill.planning.completion import settled_by
+from tidemill.planning.completion import completion_marks
 from tidemill.planning.data_stages import FILES
-from tidemill.planning.plan import Now, Plan, Step
-from tidemill.planning.planner import make_plan, scope_of
+from tidemill.planning.plan import Plan, PlanInputs, Step
+from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.step_key import Handed, key_for
+from tidemill.reuse.step_key import StepKey, key_for
 from tidemill.sources.scan import Scan
 from tidemill.workflow.gate import Gate, Scores, beats_baseline
 from tidemill.workflow.model import Artifact
@@ -162,23 +162,23 @@ class World:
     def plan(self, *, marks: bool = True, **request: Any) -> Plan:
         """What would run now; without `marks` nothing is taken for current unseen."""
         names, asked = self.flow.names, Request(**request)
-        scope = scope_of(self.flow, asked)
+        scope = request_scope(self.flow, asked)
         scans = {
             stage.name: Scan(
                 files=self.files.get(stage.name, {}),
                 broken=self.broken.get(stage.name, {}),
-                held=self.held.get(stage.name, frozenset()),
+                kept_partitions=self.held.get(stage.name, frozenset()),
             )
             for stage in self.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
-        now = Now(
+        now = PlanInputs(
             heads={
                 name: Head(version=self.moves[name], partitions=self.opened(name))
                 for name in self.heads
             },
             sources=self.sources,
-            settled=self.settled if marks else {},
+            marks=self.settled if marks else {},
             costs=self.costs,
             recipes=self.known_recipes,
             live=self.live,
@@ -220,7 +220,7 @@ class World:
                 for a in attempts
                 if (held := self.heads.get(a.stage, {}).get(a.partition)) and held.touched
             ]
-            marks = settled_by(self.flow, recipes, plan, attempts, touched, self.moves, {})
+            marks = completion_marks(self.flow, recipes, plan, attempts, touched, self.moves, {})
             self.settled.update(marks)
         return plan
 
@@ -294,11 +294,11 @@ class World:
     def _move(self, stage: str) -> None:
         self.moves[stage] = self.moves.get(stage, 0) + 1
 
-    def _binding(self, stage: Stage, found: Handed, product: Product) -> Binding:
+    def _binding(self, stage: Stage, found: StepKey, product: Product) -> Binding:
         assert found.key is not None
         return Binding(
             key=found.key, inputs=dict(found.inputs),
-            seen={name: dict(seen) for name, seen in found.seen.items()},
+            seen={name: dict(seen) for name, seen in found.short_shares.items()},
             recipe=self.recipe(stage.name).digest, contract="", product=product,
             check=self.recipe(stage.name).check, run="run", at=0.0,
             touched=("the clock",) if stage.name in self.mishaps.touching else (),

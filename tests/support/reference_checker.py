@@ -16,9 +16,9 @@ import polars as pl
 from hypothesis import strategies as st
 
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.checks.casts import fit
+from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.checker import REASONS
-from tidemill.contracts.checks.partition_column import keys_of
+from tidemill.contracts.checks.partition_column import partition_keys
 from tidemill.contracts.checks.row_rules import (
     ColumnRules,
     RowRule,
@@ -27,7 +27,7 @@ from tidemill.contracts.checks.row_rules import (
     key_rule,
 )
 from tidemill.contracts.column import Column
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import UNPLACED
@@ -145,7 +145,9 @@ def contracts(draw: st.DrawFn) -> ContractSpec:
         first = pl.col(names[0])
         body["often"] = rule(first.is_null() | (first.len() < 4), on_fail="warn")
     unknown = draw(st.sampled_from(["keep", "drop", "fail"]))
-    declared: type[Contract] = type("C", (Contract,), body, key=key, unknown_columns=unknown)
+    declared: type[DeclaredContract] = type(
+        "C", (DeclaredContract,), body, key=key, unknown_columns=unknown
+    )
     return declared.__tidemill_contract__
 
 
@@ -212,11 +214,11 @@ def detailed(spec: ContractSpec, frame: pl.DataFrame, partition: str | None) -> 
             raise ContractError(f"{column.name} missing")
         cells = [column.default] * frame.height
         frame = frame.with_columns(pl.Series(column.name, cells, dtype=told.dtype))
-    fitted = {item.name: fit(frame[item.name], item.dtype) for item in columns}
+    fitted = {item.name: cast_column(frame[item.name], item.dtype) for item in columns}
     table = pl.DataFrame([fitted[item.name][1] for item in columns])
     found = [
         *(rows for item in columns for rows in _of_column(item, fitted[item.name], spec, partition, table)),
-        *((query.rule, _breaking(table, query.passes)) for item in columns for query in item.others),
+        *((query.rule, _breaking(table, query.passes)) for item in columns for query in item.queries),
         *((query.rule, _breaking(table, query.passes)) for query in expression_rules(spec)),
     ]  # fmt: skip
     broken = [(rule, rows.to_list()) for rule, rows in found if rows.any()]
@@ -258,11 +260,11 @@ def _of_column(
         yield column.null, source.is_null()
         if column.is_float:
             yield column.nan, values.is_nan().fill_null(value=False)
-    for bound in (column.least, column.most):
+    for bound in (column.lower, column.upper):
         if bound is not None:
             yield bound[1].rule, _breaking(table, bound[1].passes)
     if partition is not None and column.name == spec.partitioning.column:
-        keys = keys_of(values, spec.partitioning)
+        keys = partition_keys(values, spec.partitioning)
         yield column.partition, (keys != partition).fill_null(value=False)
 
 

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tidemill.adapters.sqlite.connections import APPLICATION
+from tidemill.adapters.sqlite.connections import APPLICATION_ID
 from tidemill.adapters.sqlite.migrations import migrations
 
 # Not derived from events: how the file came about, and who may act now.
@@ -42,7 +42,7 @@ def earlier(path: Path, version: int) -> Iterator[Callable[..., None]]:
             for statement in statements if number <= version else ():
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
         def execute(statement: str, *values: object) -> None:
             connection.execute(statement, values)

@@ -22,9 +22,9 @@ import polars as pl
 from tidemill.ledger.event import Attempted, Event
 from tidemill.ledger.run import Attempt, Receipt
 from tidemill.planning.plan import Step
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.project.project import Project, open_project
-from tidemill.runs.io.job import Unwatched
+from tidemill.runs.io.job import NoProgress
 from tidemill.workflow.workflow import Workflow
 
 FIRST = date(2024, 3, 1)
@@ -121,7 +121,7 @@ class Tides:
     def __init__(self, root: Path, text: str = CHAIN) -> None:
         self.root = root
         self.text = text
-        self.change: Callable[[Tools], Tools] = lambda tools: tools
+        self.change: Callable[[Runtime], Runtime] = lambda tools: tools
         (root / "data").mkdir(parents=True, exist_ok=True)
 
     def send(self, number: int, values: Sequence[float | None] = (1.0, 2.0, 3.0)) -> Path:
@@ -143,7 +143,7 @@ class Tides:
     def open(self) -> Project:
         """The project as the next command finds it."""
         project = open_project(self.root, workflow=flow_of(self.root, self.text))
-        project._opened = self.change(project.tools)
+        project.workspace.tools = self.change(project.tools)
         return project
 
     def use(self, **tools: Any) -> None:
@@ -249,7 +249,7 @@ def by_hand(frames: Mapping[int, Sequence[float | None]], factor: float = 2.0) -
     )
 
 
-class Before(Unwatched):
+class Before(NoProgress):
     """Calls back before each step, with how many are done."""
 
     def __init__(self, call: Callable[[int, Step], object]) -> None:

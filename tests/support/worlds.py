@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tests.support.planning import CUTS, TIMED, World, flow_of, ingest, reads, transform
 from tests.support.rebuild import cut_name
-from tidemill.core.partition import WHOLE, Grain, key_of
+from tidemill.core.partition import WHOLE, Grain, partition_key
 from tidemill.workflow.stage import Flow, Input, Kind, Stage
-from tidemill.workflow.window import All, Last, Window, last, too_short
+from tidemill.workflow.window import All, Last, Window, last, may_be_empty
 from tidemill.workflow.wiring import wiring_faults
 
 # Around the end of an ISO year, of a month, of a leap day, and far apart.
@@ -32,7 +32,7 @@ def keys_for(cut: str) -> list[str]:
         return [WHOLE]
     if cut == "value":
         return ["(none)", "EWR", "JFK", "all"]
-    return ["(none)", *dict.fromkeys(key_of(moment, Grain(cut)) for moment in MOMENTS)]
+    return ["(none)", *dict.fromkeys(partition_key(moment, Grain(cut)) for moment in MOMENTS)]
 
 
 @st.composite
@@ -56,7 +56,7 @@ def flows(draw: st.DrawFn) -> Flow:
 @st.composite
 def _inputs(draw: st.DrawFn, producer: Stage) -> Input:
     grain = producer.partitioning.grain
-    windows = [w for w in WINDOWS if w is None or (grain and not too_short(w, grain))]
+    windows = [w for w in WINDOWS if w is None or (grain and not may_be_empty(w, grain))]
     window = draw(st.sampled_from(windows))
     return reads(producer, window, optional=draw(st.integers(0, 3)) == 0)
 

@@ -34,7 +34,7 @@ class Orders(Contract, key=("id",)):
 @given(frames(Orders, max_rows=4))
 @settings(max_examples=50, deadline=None)
 def test_frames_pass_their_contract(frame: pl.DataFrame) -> None:
-    judged = Checker(Orders.__tidemill_contract__).judge(frame)
+    judged = Checker(Orders.__tidemill_contract__).check(frame)
     assert judged.findings == ()
     assert frame.schema == schema_of(Orders.__tidemill_contract__)
     assert frame.height <= 4
@@ -44,7 +44,7 @@ def test_frames_pass_their_contract(frame: pl.DataFrame) -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=[*HealthCheck])
 def test_frames_satisfy_any_contract(data: Any, spec: ContractSpec) -> None:
     frame = data.draw(_frames(spec, 0, 5))
-    judged = Checker(spec).judge(frame)
+    judged = Checker(spec).check(frame)
     assert [found.rule for found in judged.findings if found.rule != "often"] == []
 
 

@@ -10,11 +10,11 @@ import pytest
 
 import tidemill as tm
 from tidemill.contracts.column import Column
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.reuse.probe import probe
-from tidemill.workflow.guarantees import demands, promises
+from tidemill.workflow.guarantees import guarantee_names, required_contract
 from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import Flow, Stage
 
@@ -39,7 +39,7 @@ class Slim(tm.Contract):
 
 
 def workflow(
-    *said: Reads, stage: Callable[..., Any] | None = None, given: type[Contract] = Orders
+    *said: Reads, stage: Callable[..., Any] | None = None, given: type[DeclaredContract] = Orders
 ) -> tm.Workflow:
     """Orders, and a stage that declares what it reads of them."""
     flow = tm.Workflow("warehouse")
@@ -150,11 +150,11 @@ SPELT = [
     ("weight.least", "Orders ({}) has no rule 'weight.least'", "did you mean 'weight.max'?"),
     ("shipped_late", "Orders ({}) has no rule 'shipped_late'", "did you mean 'shipped_later'?"),
     ("weight.null", "'weight' may be null in Orders ({})", None),
-    ("id.max", "Orders ({}) says nothing of 'id.max'", None),
-    ("id.nan", "Orders ({}) says nothing of 'id.nan'", None),
+    ("id.max", "Orders ({}) doesn't guarantee 'id.max'", None),
+    ("id.nan", "Orders ({}) doesn't guarantee 'id.nan'", None),
     (tm.Int64(), "a guarantee is a column without a name (Int64)",
-     "say whose: Orders.reads(weight=tm.Float64(min=0))"),
-    (7, "7 is no guarantee", "name a rule of the contract, or give a column or a tm.rule(...)"),
+     "name it: Orders.reads(weight=tm.Float64(min=0))"),
+    (7, "7 is not a guarantee", "name a rule of the contract, or pass a column or a tm.rule(...)"),
 ]  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def test_a_name_that_is_none(guarantee: Any, message: str, hint: str | None) -> 
     [found] = faults(said)
     place = Orders.__tidemill_contract__.place
     assert found.message == f"transform 'slim': {said}: {message.format(place)}"
-    assert found.hint == (hint or "say it in the contract, or don't rely on it")
+    assert found.hint == (hint or "declare it in the contract, or don't rely on it")
     assert found.where == said.place
 
 
@@ -187,13 +187,13 @@ def test_reads_that_fit_no_input() -> None:
     assert stray.hint == "there is: Orders"
     [twice] = faults(Orders.reads("id"), Orders.reads("id", "day"))
     assert twice.message == (
-        "transform 'slim': Orders.reads('id', 'day') is its second of that contract"
+        "transform 'slim': Orders.reads('id', 'day') repeats the reads of that contract"
     )
 
 
 def test_reads_of_no_column() -> None:
     [found] = faults(Orders.reads())
-    assert found.message == "transform 'slim': Orders.reads() names no column, so it has no rows"
+    assert found.message == "transform 'slim': Orders.reads() names no columns"
 
 
 def test_one_name_alone_needs_no_list() -> None:
@@ -207,14 +207,14 @@ def test_all_of_it_at_once() -> None:
 
 def test_reads_that_are_none() -> None:
     flow = workflow()
-    flow.declared[-1].options["reads"] = ["id"]  # type: ignore[index]
-    with pytest.raises(DeclarationError, match="reads='id' is not what a contract's reads"):
+    flow.declarations[-1].options["reads"] = ["id"]  # type: ignore[index]
+    with pytest.raises(DeclarationError, match="reads='id' was not made by a contract's reads"):
         seal(flow)
 
 
 def test_one_alone_needs_no_list() -> None:
     flow = workflow()
-    flow.declared[-1].options["reads"] = Orders.reads("id")  # type: ignore[index]
+    flow.declarations[-1].options["reads"] = Orders.reads("id")  # type: ignore[index]
     assert seal(flow)["slim"].inputs[0].columns == ("id",)
 
 
@@ -272,13 +272,13 @@ def _stage(flow: Flow) -> Stage:
 
 def test_what_is_no_guarantee_asks_for_nothing() -> None:
     said = Orders.reads("id", guarantees=[7, "id.nothing", "nobody"])  # type: ignore[list-item]
-    wanted = demands(said, Orders.__tidemill_contract__)
+    wanted = required_contract(said, Orders.__tidemill_contract__)
     assert (wanted.columns, wanted.rules, wanted.key) == ((), (), ())
 
 
 def test_what_can_be_relied_on_by_name() -> None:
     spec: ContractSpec = Orders.__tidemill_contract__
-    assert promises(spec) == (
+    assert guarantee_names(spec) == (
         "key", "rows", "budget", "shipped_later", "is_light", "fresh",
         "id", "day", "weight", "name", "note", "shipped",
         "id.min", "id.null", "day.null", "weight.min", "weight.max",
@@ -304,7 +304,7 @@ def test_deliveries_models_and_evaluations() -> None:
     flow.model(window=tm.last("21d", before=tm.last("7d")), reads=[said[0]])(mod)
     flow.evaluate(window=tm.last("7d"), reads=[said[1]])(scored)
     live = flow.approve(mod, gates=[tm.beats_baseline("mae")])
-    orders = flow.declared[0].function
+    orders = flow.declarations[0].function
     assert orders is not None
     flow.table("out", model=live, features=orders, sink=tm.parquet("out"), reads=[said[2]])
     with pytest.raises(DeclarationError) as raised:

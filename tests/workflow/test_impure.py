@@ -32,14 +32,14 @@ def fresh() -> Callable[[], int]:
 @pytest.mark.parametrize(
     ("every", "seconds", "words"),
     [
-        (None, None, "it runs at every run"),
-        ("1m", 60, "it runs again after 1m"),
-        ("30m", 1_800, "it runs again after 30m"),
-        ("6h", 6 * HOUR, "it runs again after 6h"),
-        ("90m", 1.5 * HOUR, "it runs again after 90m"),
-        ("7d", 168 * HOUR, "it runs again after 1w"),
-        ("10d", 240 * HOUR, "it runs again after 10d"),
-        ("2w", 336 * HOUR, "it runs again after 2w"),
+        (None, None, "it is recomputed in every run"),
+        ("1m", 60, "it is recomputed after 1m"),
+        ("30m", 1_800, "it is recomputed after 30m"),
+        ("6h", 6 * HOUR, "it is recomputed after 6h"),
+        ("90m", 1.5 * HOUR, "it is recomputed after 90m"),
+        ("7d", 168 * HOUR, "it is recomputed after 1w"),
+        ("10d", 240 * HOUR, "it is recomputed after 10d"),
+        ("2w", 336 * HOUR, "it is recomputed after 2w"),
     ],
 )
 def test_lengths(every: str | None, seconds: float | None, words: str) -> None:
@@ -51,7 +51,7 @@ def test_lengths(every: str | None, seconds: float | None, words: str) -> None:
 
 
 def test_a_length_that_nobody_wrote() -> None:
-    assert str(Impure(every_s=90)) == "it runs again after 90s"
+    assert str(Impure(every_s=90)) == "it is recomputed after 90s"
 
 
 def test_the_mark_alone() -> None:
@@ -95,7 +95,7 @@ def test_what_bears_no_mark(thing: object) -> None:
 def test_a_result_stands_until_it_is_that_old(
     every_s: float | None, age: float, stands: bool
 ) -> None:
-    assert Impure(every_s=every_s).stands(1_000.0, 1_000.0 + age) is stands
+    assert Impure(every_s=every_s).is_valid(1_000.0, 1_000.0 + age) is stands
 
 
 @pytest.mark.parametrize(

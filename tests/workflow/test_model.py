@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tidemill.contracts.column_types import Float64, Int64
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.core.errors import ContractError
 from tidemill.workflow.model import Fitted, fitted
 
 
-class Features(Contract):
+class Features(DeclaredContract):
     hour = Int64()
     wind = Float64()
 

@@ -133,8 +133,8 @@ def test_a_set_of_parameters_is_the_same_in_every_process() -> None:
 )
 def test_what_can_not_be_told_is_refused(value: Any, kind: str, says: str) -> None:
     (fault,) = params_faults("mod", {"fine": 1, "bad": value}, "flow.py:7")
-    start = f"model 'mod': an edit of its parameter 'bad' (of type {kind}) wouldn't be seen: "
+    start = f"model 'mod': a change of its parameter 'bad' (of type {kind}) can't be detected: "
     assert fault.message.startswith(start)
     assert says in fault.message
     assert fault.where == "flow.py:7"
-    assert fault.hint.startswith("hand numbers, text, lists, dicts or arrays")
+    assert fault.hint.startswith("pass numbers, text, lists, dicts or arrays")

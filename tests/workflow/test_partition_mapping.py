@@ -15,7 +15,14 @@ from tests.support.planning import (
     transform,
 )
 from tidemill.core.partition import WHOLE, Grain
-from tidemill.workflow.partition_mapping import alike, cuts_of, moment, outputs, seen_whole, visible
+from tidemill.workflow.partition_mapping import (
+    is_alike,
+    output_partitions,
+    partitionings_of,
+    sortable_end,
+    visible_partitions,
+    visible_to_unpartitioned,
+)
 from tidemill.workflow.window import Window, all_partitions, last
 
 CUT = {cut: spec(cut).partitioning for cut in ("hour", "day", "week", "month", "value", "whole")}
@@ -58,11 +65,11 @@ def test_visible(
     expected: tuple[str, ...] | None,
 ) -> None:  # fmt: skip
     item = reads(ingest("raw", other), window)
-    assert visible(item, own, CUT[cut], CUT[other], keys) == expected
+    assert visible_partitions(item, own, CUT[cut], CUT[other], keys) == expected
 
 
 def test_alike() -> None:
-    pairs = [(one, other) for one in CUT for other in CUT if alike(CUT[one], CUT[other])]
+    pairs = [(one, other) for one in CUT for other in CUT if is_alike(CUT[one], CUT[other])]
     times = ["hour", "day", "week", "month"]
     assert pairs == [*((a, b) for a in times for b in times), ("value", "value")]
 
@@ -77,8 +84,8 @@ def test_outputs() -> None:
 
     def had(cut: str, *inputs: object) -> list[str]:
         stage = transform("next", cut, *inputs)  # type: ignore[arg-type]
-        cuts = cuts_of(flow_of(raw, months, names, lookup, stage))
-        return outputs(stage, cuts, there)
+        cuts = partitionings_of(flow_of(raw, months, names, lookup, stage))
+        return output_partitions(stage, cuts, there)
 
     assert had("whole", reads(raw)) == [WHOLE]
     assert had("day", reads(raw), reads(lookup), reads(names)) == DAYS
@@ -100,14 +107,14 @@ def test_windows_of_a_whole_stage_end_together() -> None:
         reads(lookup),
         reads(ingest("none")),
     )
-    cuts = cuts_of(flow_of(raw, months, lookup, ingest("none"), stage))
+    cuts = partitionings_of(flow_of(raw, months, lookup, ingest("none"), stage))
     there = {
         "raw": ["(none)", *DAYS],
         "months": ["2013-01", "2013-02"],
         "lookup": [WHOLE],
         "none": [],
     }
-    assert seen_whole(stage, cuts, there) == {
+    assert visible_to_unpartitioned(stage, cuts, there) == {
         "raw": ("2013-02-27", "2013-02-28"), "months": ("2013-02",), "lookup": (WHOLE,),
     }  # fmt: skip
 
@@ -115,13 +122,16 @@ def test_windows_of_a_whole_stage_end_together() -> None:
 def test_a_delivery_is_cut_as_what_it_delivers() -> None:
     raw = ingest("raw")
     mod = model("mod", reads(raw))
-    cuts = cuts_of(flow_of(raw, mod, evaluate("ev", mod, reads(raw)), deliver("out", mod, raw)))
+    cuts = partitionings_of(
+        flow_of(raw, mod, evaluate("ev", mod, reads(raw)), deliver("out", mod, raw))
+    )
     assert (cuts["out"], cuts["mod"]) == (CUT["day"], CUT["whole"])
 
 
 def test_moments_of_all_grains_sort_in_time() -> None:
     ends = [
-        moment("2013-03-07T05", Grain.HOUR), moment("2013-03-07", Grain.DAY),
-        moment("2013-W10", Grain.WEEK), moment("2013-03", Grain.MONTH), moment("9999-12", Grain.MONTH),
+        sortable_end("2013-03-07T05", Grain.HOUR), sortable_end("2013-03-07", Grain.DAY),
+        sortable_end("2013-W10", Grain.WEEK), sortable_end("2013-03", Grain.MONTH),
+        sortable_end("9999-12", Grain.MONTH),
     ]  # fmt: skip
     assert ends == sorted(ends)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.core.errors import UsageError
-from tidemill.environments.promotion_check import unlike
+from tidemill.environments.promotion_check import recipe_mismatches
 from tidemill.reuse.recipe import Evidence, Platform, Recipe, recipe_of
 from tidemill.workflow.environment import RunProfile
-from tidemill.workflow.profile_params import parts_tuned, profile_faults, tuned
+from tidemill.workflow.profile_params import apply_profile, profile_faults, with_parameter_digest
 from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import Flow
 
@@ -93,7 +93,7 @@ def params(of: Flow, model: str) -> Any:
     ],
 )
 def test_a_value_takes_the_place_of_the_declared_one(key: str, value: Any) -> None:
-    found = tuned(SEALED, profile(first={key: value}))
+    found = apply_profile(SEALED, profile(first={key: value}))
     wanted = tuple(value) if key == "days" else value
     assert params(found, "first")[key] == wanted
     assert {k: v for k, v in params(found, "first").items() if k != key} == {
@@ -117,13 +117,13 @@ def test_a_value_takes_the_place_of_the_declared_one(key: str, value: Any) -> No
     )
 )
 def test_what_coincides_with_the_declaration_changes_no_recipe(said: dict[str, Any]) -> None:
-    found = recipes(tuned(SEALED, profile(second=said)))["second"]
+    found = recipes(apply_profile(SEALED, profile(second=said)))["second"]
     coincides = all(value == PLAIN[key] for key, value in said.items())
     assert (found == recipes(SEALED)["second"]) is coincides
 
 
 def test_a_whole_number_is_a_number() -> None:
-    said = tuned(SEALED, profile(second={"rate": 1}))
+    said = apply_profile(SEALED, profile(second={"rate": 1}))
     assert type(params(said, "second")["rate"]) is float
 
 
@@ -148,12 +148,12 @@ def test_a_whole_number_is_a_number() -> None:
         ({"first": {"days": 1}}, "days = 1 is not a list"),
         ({"first": {"grid": {}}}, "grid = {} is not a list"),
         ({"first": {"more": []}}, r"more = \[\] is not a table"),
-        ({"first": {"weights": [1]}}, r"is not a numpy\.ndarray, which no settings can say"),
+        ({"first": {"weights": [1]}}, r"is not a numpy\.ndarray, which settings can't express"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_place(said: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
-        tuned(SEALED, profile(**said))
+        apply_profile(SEALED, profile(**said))
     assert str(caught.value).startswith("pyproject.toml: [quick]: params.")
 
 
@@ -161,17 +161,22 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     wrong = profile(first={"rounds": "x", "round": 1}, third={"a": 1}, second={"rounds": 7})
     assert len(list(profile_faults(SEALED, wrong))) == 3
     with pytest.raises(UsageError) as caught:
-        tuned(SEALED, wrong)
+        apply_profile(SEALED, wrong)
     assert str(caught.value).count("\n") == 2
 
 
 def test_what_a_branch_ran_with_a_profile_is_known_for_the_same_code() -> None:
-    there = tuned(SEALED, profile(first={"rounds": 20}, second={"rounds": 30}))
+    there = apply_profile(SEALED, profile(first={"rounds": 20}, second={"rounds": 30}))
     here, ran = recipes(SEALED), recipes(there)
     for stage in there.stages:
-        assert parts_tuned(here[stage.name].parts, stage) == ran[stage.name].parts
+        assert with_parameter_digest(here[stage.name].parts, stage) == ran[stage.name].parts
     recorded = {name: recipe.parts for name, recipe in ran.items()}
-    assert list(unlike(there, here, {}, recorded, 1.0)) == []
+    assert list(recipe_mismatches(there, here, {}, recorded, 1.0)) == []
     # Without it, or with another, the same facts tell of other parameters.
-    for other in (SEALED, tuned(SEALED, profile(first={"rounds": 21}, second={"rounds": 30}))):
-        assert "first: its parameters changed" in list(unlike(other, here, {}, recorded, 1.0))
+    for other in (
+        SEALED,
+        apply_profile(SEALED, profile(first={"rounds": 21}, second={"rounds": 30})),
+    ):
+        assert "first: its parameters changed" in list(
+            recipe_mismatches(other, here, {}, recorded, 1.0)
+        )

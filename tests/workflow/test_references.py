@@ -8,7 +8,7 @@ import pytest
 
 import tidemill as tm
 from tidemill.core.errors import DeclarationError
-from tidemill.workflow.seal import needs, seal
+from tidemill.workflow.seal import dependencies, seal
 from tidemill.workflow.workflow import Workflow
 
 
@@ -60,7 +60,7 @@ def test_a_stage_comes_after_those_that_it_refers_to() -> None:
     flow = seal(workflow(ships, ports))
     assert flow.names == ("ports", "ships")
     assert flow["ships"].refers == {"known": "ports"}
-    assert needs(flow["ships"]) == {"ports"}
+    assert dependencies(flow["ships"]) == {"ports"}
     assert flow["ports"].refers == {}
 
 
@@ -72,24 +72,27 @@ def test_of_several_stages_one_is_named() -> None:
 def test_a_table_that_no_stage_gives() -> None:
     [fault] = faults(ships)
     assert "ingest 'ships': known: Ports (test_references.py:" in fault
-    assert "is given by no stage; declare one, such as" in fault
+    assert "isn't the output of any stage; declare one, such as" in fault
 
 
 def test_a_table_that_several_stages_give() -> None:
     [fault] = faults(ships, ports, harbours)
-    assert "is given by ports, harbours; say which: References(..., stage='ports')" in fault
+    assert (
+        "is produced by several stages: ports, harbours; name one: References(..., stage='ports')"
+        in fault
+    )
 
 
 def test_a_stage_that_gives_something_else() -> None:
     [fault] = faults(named, ports)
-    assert "is not what a stage 'harbours' gives; there is: named, ports" in fault
+    assert "is not the output of a stage 'harbours'; there is: named, ports" in fault
 
 
 def test_what_may_be_hidden_by_another_fault_is_not_told() -> None:
     def unclear() -> Any: ...
 
     [fault] = faults(ships, unclear)
-    assert "'unclear' does not say what it returns" in fault
+    assert "'unclear' has no valid return annotation" in fault
 
 
 def test_tables_that_refer_to_each_other() -> None:

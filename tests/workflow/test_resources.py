@@ -1,45 +1,47 @@
-"""What a stage's steps may use and what is tried again, as people write it."""
+"""Resource limits of a stage's steps, as people write them."""
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.core.errors import DeclarationError
 from tidemill.workflow.resources import Resources
-from tidemill.workflow.retry_policy import Retries
 
 
 def test_resources_are_read() -> None:
     found = tm.resources(cpus=2, memory="2GB", gpus=1, timeout="10m")
 
     assert found == Resources(cpus=2, memory=2_000_000_000, gpus=1, timeout_s=600.0)
-    assert found.limited
-    assert not tm.resources(cpus=0.5).limited
+    assert found.needs_process
+    assert not tm.resources(cpus=0.5).needs_process
     assert tm.resources() == Resources()
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"cpus": 0}, "cpus=0 is no share of a machine"),
-        ({"cpus": "2"}, "cpus='2' is no share of a machine"),
+        ({"cpus": 0}, "cpus=0 is not a number of CPUs"),
+        ({"cpus": "2"}, "cpus='2' is not a number of CPUs"),
         ({"memory": "lots"}, "memory='lots' is not an amount of memory"),
-        ({"gpus": 0.5}, "gpus=0.5 is no number of devices"),
-        ({"gpus": -1}, "gpus=-1 is no number of devices"),
+        ({"gpus": 0.5}, "gpus=0.5 is not a number of devices"),
+        ({"gpus": -1}, "gpus=-1 is not a number of devices"),
         ({"timeout": 0}, "timeout=0 is not a duration"),
         ({"lane": "fast"}, "lane='fast' is not one of auto, process, thread"),
         (
             {"lane": "thread", "memory": "1GB"},
-            "a thread can't be held to memory=, timeout= or gpus=",
+            "memory=, timeout= and gpus= can't be enforced in a thread",
         ),
-        ({"lane": "thread", "timeout": 1}, "a thread can't be held to memory=, timeout= or gpus="),
-        ({"lane": "thread", "gpus": 1}, "a thread can't be held to memory=, timeout= or gpus="),
+        (
+            {"lane": "thread", "timeout": 1},
+            "memory=, timeout= and gpus= can't be enforced in a thread",
+        ),
+        (
+            {"lane": "thread", "gpus": 1},
+            "memory=, timeout= and gpus= can't be enforced in a thread",
+        ),
     ],
 )
 def test_resources_that_make_no_sense(options: dict[str, Any], says: str) -> None:
@@ -51,63 +53,3 @@ def test_resources_that_make_no_sense(options: dict[str, Any], says: str) -> Non
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(DeclarationError, match="3 faults"):
         tm.resources(cpus=-1, memory=-1, timeout=-1)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"times": -1}, "-1 is no number of times"),
-        ({"times": 1.5}, "1.5 is no number of times"),
-        ({"times": True}, "True is no number of times"),
-        ({"backoff": "linear"}, "backoff='linear' is not one of exponential, constant"),
-        ({"delay": "soon"}, "delay='soon' is not a duration"),
-        ({"on": "ConnectionError"}, "on='ConnectionError' is no exception class"),
-        ({"on": (OSError, 3)}, "on=3 is no exception class"),
-    ],
-)
-def test_retries_that_make_no_sense(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(DeclarationError, match=r"test_resources\.py") as raised:
-        tm.retries(**options)
-    assert says in str(raised.value)
-
-
-def test_retries_are_read() -> None:
-    found = tm.retries(5, backoff="constant", delay="2s", on=OSError)
-
-    assert found == Retries(times=5, backoff="constant", delay_s=2.0, on=(OSError,))
-    assert found.covers(socket.gaierror)
-    assert not found.covers(ValueError)
-    assert [found.pause_s(n) for n in (1, 2, 9)] == [2.0, 2.0, 2.0]
-
-
-def test_pauses_double_up_to_five_minutes() -> None:
-    found = tm.retries(20, delay=1)
-
-    assert [found.pause_s(n) for n in (1, 2, 3, 9, 10, 500)] == [1, 2, 4, 256, 300, 300]
-    # Who asks for a longer pause than that gets it.
-    assert tm.retries(delay="10m").pause_s(7) == 600
-
-
-@given(
-    times=st.integers(0, 5),
-    faults=st.lists(st.sampled_from(["transient", "lost", "bug"]), min_size=8, max_size=8),
-)
-def test_tries_end(times: int, faults: list[str]) -> None:
-    policy = Retries(times=times, delay_s=0.5)
-    number, deaths = 1, 0
-    for fault in faults:
-        deaths += fault == "lost"
-        lost = deaths if fault == "lost" else 0
-        pause = policy.again_s(number, transient=fault == "transient", deaths=lost)
-        if pause is None:
-            break
-        assert 0 <= pause <= 300
-        number += 1
-
-    # A bug is never tried again, a lost process once whatever is declared, all else as declared.
-    assert number <= 2 + times
-    assert deaths <= 2
-    if faults[0] == "bug" or (faults[0] == "transient" and times == 0):
-        assert number == 1
-    if faults[0] == "lost":
-        assert number >= 2

@@ -167,7 +167,7 @@ def _approve(model: Any = mod, *, gates: Any = GATES) -> Any:
     def declare(flow: tm.Workflow) -> None:
         _model()(flow)
         flow.evaluate(window=tm.last("7d"))(scored)
-        flow.declared[-2:-1] = []
+        flow.declarations[-2:-1] = []
         flow.model(window=tm.last("60d", before=tm.last("7d")))(mod)
         flow.approve(model, gates=gates)
 
@@ -210,19 +210,19 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
     ),
     "no output of an ingest": (
         _ingest(named("x", raw, **{"return": int})),
-        "ingest 'x' does not say what it returns", AT_RAW, "annotate it -> tm.Source[Contract]",
+        "ingest 'x' has no valid return annotation", AT_RAW, "annotate it -> tm.Source[Contract]",
     ),
     "no output of a transform": (
-        _transform(no_output), "transform 'no_output' does not say what it returns", AT_WIDE,
+        _transform(no_output), "transform 'no_output' has no valid return annotation", AT_WIDE,
         "annotate it -> tm.Frame[Contract]",
     ),
     "no output of a model": (
         _model(named("x", wide, wide=tm.Frame[Day], raw=tm.Frame[Day])),
-        "model 'x' does not say what it returns", AT_WIDE, "annotate it -> tm.Fitted",
+        "model 'x' has no valid return annotation", AT_WIDE, "annotate it -> tm.Fitted",
     ),
     "no output of an evaluation": (
         _evaluate(named("x", scored, mod=tm.Predictor, wide=tm.Frame[Day])),
-        "evaluate 'x' does not say what it returns", line(scored), "annotate it -> tm.Scores",
+        "evaluate 'x' has no valid return annotation", line(scored), "annotate it -> tm.Scores",
     ),
     "unknown name in an annotation": (
         _transform(unread), "stage 'unread': its annotations can't be read: name 'Dai' is not defined",
@@ -268,18 +268,18 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
     ),
     "a parameter that can't be told": (
         _model(params={"a": 1, "b": pl.LazyFrame()}),
-        "model 'mod': an edit of its parameter 'b' (of type polars.lazyframe.frame.LazyFrame) wouldn't be "
-        "seen: b: a LazyFrame is read when it runs; make it a DataFrame, or an input",
-        AT_MOD, "hand numbers, text, lists, dicts or arrays, and make the rest of them in the stage",
+        "model 'mod': a change of its parameter 'b' (of type polars.lazyframe.frame.LazyFrame) can't be "
+        "detected: b: a LazyFrame is read when it runs; make it a DataFrame, or an input",
+        AT_MOD, "pass numbers, text, lists, dicts or arrays, and build the rest in the stage",
     ),
     "an impure model": (
         _model(tm.impure(named("mod", mod))), "model 'mod' is marked with @tm.impure", AT_MOD,
-        "say when a model is due: retrain=tm.every('14d')",
+        "declare when a model is due instead: retrain=tm.every('14d')",
     ),
     "an impure evaluation": (
         _evaluate(tm.impure(every="6h")(named("scored", scored))),
         "evaluate 'scored' is marked with @tm.impure", line(scored),
-        "take the mark off: a model is scored again when it or its data change",
+        "remove the mark: a model is scored again when it or its data change",
     ),
     "unapproved": (
         _table(mod), "table 'out' takes the model 'mod', which is not approved", "HERE",
@@ -294,13 +294,13 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
         "live = flow.approve(mod, gates=[...]); then model=live",
     ),
     "approval of no model": (
-        _approve(wide), "approve(wide) is not about a model of this workflow", "HERE", "there is: mod",
+        _approve(wide), "approve(wide): this workflow has no such model", "HERE", "there is: mod",
     ),
     "approval by name": (
-        _approve("mo"), "approve(mo) is not about a model of this workflow", "HERE", "did you mean 'mod'?",
+        _approve("mo"), "approve(mo): this workflow has no such model", "HERE", "did you mean 'mod'?",
     ),
     "approval without gates": (
-        _approve(gates=()), "approve(mod) has no gates, so anything would pass", "HERE",
+        _approve(gates=()), "approve(mod) has no gates, so any model would pass", "HERE",
         "gates=[tm.beats_baseline('mae')]",
     ),
 }  # fmt: skip
@@ -348,8 +348,8 @@ def test_two_approvals_of_one_model() -> None:
     (fault,) = faults_of(flow)
     first = flow.approvals[0].place
     assert fault == Fault(
-        message=f"approve(mod) is said twice, first at {first}", where=again.place,
-        hint="say all gates in one",
+        message=f"approve(mod) is declared twice, first at {first}", where=again.place,
+        hint="list all gates in one",
     )  # fmt: skip
 
 
@@ -366,7 +366,7 @@ def test_all_faults_are_told_at_once() -> None:
         "ingest 'raw': start='2013': '2013' is no",
         "stage 'no_output': window='7d' is not a ",
         "stage 'no_output': optional='rew' is not",
-        "transform 'no_output' does not say what ",
+        "transform 'no_output' has no valid retur",
         "model 'mod': retrain=7 is not a trigger ",
         "model 'mod': there is no stage 'wide' (t",
     ]
@@ -464,8 +464,8 @@ def test_what_steps_may_use_and_what_is_tried_again_is_kept() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"resources": "2 cpus"}, "resources='2 cpus' is not what tm.resources() gives"),
-        ({"retries": 3}, "retries=3 is not what tm.retries() gives"),
+        ({"resources": "2 cpus"}, "resources='2 cpus' was not made by tm.resources()"),
+        ({"retries": 3}, "retries=3 was not made by tm.retries()"),
     ],
 )
 def test_what_is_neither_limits_nor_retries(options: dict[str, Any], says: str) -> None:

@@ -40,8 +40,12 @@ def test_a_query_only_reads(query: str) -> None:
         ("DELETE FROM a", "sqlite:///a.db", ["the query begins with 'DELETE'"]),
         ("SELECT 1", "postgre://sesame@host/a", ["did you mean 'postgresql'?"]),
         ("SELECT 1", "sesame", ["there is: sqlite, postgresql, duckdb, mysql, env"]),
-        ("SELECT 1", "env:", ["the url env: names nothing (write env:DATABASE_URL)"]),
-        ("DROP", "sqlite:///", ["the query begins with 'DROP'", "the url sqlite: names nothing"]),
+        ("SELECT 1", "env:", ["the URL env: names no database (write env:DATABASE_URL)"]),
+        (
+            "DROP",
+            "sqlite:///",
+            ["the query begins with 'DROP'", "the URL sqlite: names no database"],
+        ),
     ],
 )
 def test_faults_of_a_query(query: str, url: str, faults: list[str]) -> None:
@@ -56,7 +60,7 @@ def test_an_engine_reads_urls_that_only_it_knows() -> None:
     assert sql("SELECT 1", "redshift://host/a", engine="connectorx").engine == "connectorx"
     with pytest.raises(DeclarationError, match="did you mean 'adbc'"):
         sql("SELECT 1", "redshift://host/a", engine="abdc")  # type: ignore[arg-type]
-    with pytest.raises(DeclarationError, match="the url redshift: names nothing"):
+    with pytest.raises(DeclarationError, match="the URL redshift: names no database"):
         sql("SELECT 1", "redshift://", engine="adbc")
 
 
@@ -77,7 +81,7 @@ def test_faults_of_an_output() -> None:
 
 
 def test_what_is_pulled_by() -> None:
-    with pytest.raises(DeclarationError, match="3 is no function"):
+    with pytest.raises(DeclarationError, match="3 is not a function"):
         pull(3)  # type: ignore[arg-type]
 
 

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from tests.support.rebuild import covered
 from tests.support.worlds import moments, windows
-from tidemill.core.partition import Grain, Span, key_of
+from tidemill.core.partition import Grain, Span, partition_key
 from tidemill.workflow.window import (
     All,
     Last,
     Window,
     all_partitions,
     last,
-    overlap,
-    select,
-    too_short,
-    written,
+    may_be_empty,
+    may_overlap,
+    select_partitions,
+    window_code,
 )
 
 grains = st.sampled_from(Grain)
@@ -30,22 +30,27 @@ grains = st.sampled_from(Grain)
 def test_select_is_its_definition(
     window: Window, grain: Grain, times: list[datetime], data: st.DataObject
 ) -> None:
-    keys = sorted({key_of(moment, grain) for moment in times})
-    anchor = key_of(data.draw(st.sampled_from(times or [datetime(2012, 2, 29)])), grain)
+    keys = sorted({partition_key(moment, grain) for moment in times})
+    anchor = partition_key(data.draw(st.sampled_from(times or [datetime(2012, 2, 29)])), grain)
     if data.draw(st.booleans()):
         keys = [key for key in keys if key != anchor]  # it may end with what isn't there
-    assert select(window, keys, grain, anchor) == covered(window, keys, str(grain), anchor)
+    assert select_partitions(window, keys, grain, anchor) == covered(
+        window, keys, str(grain), anchor
+    )
 
 
 @given(one=windows, other=windows, grain=grains, times=moments)
 def test_windows_that_do_not_overlap_share_nothing(
     one: Last, other: Last, grain: Grain, times: list[datetime]
 ) -> None:
-    keys = sorted({key_of(moment, grain) for moment in times})
+    keys = sorted({partition_key(moment, grain) for moment in times})
     for own in (other, one.before or other):
-        assert overlap(one, own, grain) == overlap(own, one, grain)
-        if keys and not overlap(one, own, grain):
-            seen = select(one, keys, grain, keys[-1]), select(own, keys, grain, keys[-1])
+        assert may_overlap(one, own, grain) == may_overlap(own, one, grain)
+        if keys and not may_overlap(one, own, grain):
+            seen = (
+                select_partitions(one, keys, grain, keys[-1]),
+                select_partitions(own, keys, grain, keys[-1]),
+            )
             assert not set(seen[0]) & set(seen[1])
 
 
@@ -54,9 +59,9 @@ def test_a_window_that_is_long_enough_holds_a_partition(
     window: Last, grain: Grain, times: list[datetime]
 ) -> None:
     alone = Last(length=window.length)
-    keys = sorted({key_of(moment, grain) for moment in times})
-    if keys and not too_short(alone, grain):
-        assert keys[-1] in select(alone, keys, grain, keys[-1])
+    keys = sorted({partition_key(moment, grain) for moment in times})
+    if keys and not may_be_empty(alone, grain):
+        assert keys[-1] in select_partitions(alone, keys, grain, keys[-1])
 
 
 OVERLAPS = [
@@ -88,7 +93,7 @@ OVERLAPS = [
 
 @pytest.mark.parametrize(("one", "other", "expected"), OVERLAPS)
 def test_overlap(one: Window, other: Window, expected: bool) -> None:
-    assert overlap(one, other, Grain.DAY) is expected
+    assert may_overlap(one, other, Grain.DAY) is expected
 
 
 SHORT = [
@@ -105,7 +110,7 @@ SHORT = [
 
 @pytest.mark.parametrize(("window", "grain", "expected"), SHORT)
 def test_too_short(window: Window, grain: Grain, expected: bool) -> None:
-    assert too_short(window, grain) is expected
+    assert may_be_empty(window, grain) is expected
 
 
 WORDS = [
@@ -122,7 +127,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("window", "text", "code"), WORDS)
 def test_words(window: Window, text: str, code: str) -> None:
-    assert (str(window), written(window)) == (text, code)
+    assert (str(window), window_code(window)) == (text, code)
 
 
 def test_last() -> None:

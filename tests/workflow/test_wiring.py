@@ -56,18 +56,18 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     ),
     "a model read as a table": (
         (MOD, EV, transform("next", "whole", Input(name="mod", contract=spec("day")))),
-        "transform 'next': 'mod' is a stage of kind model, which it can't read", "",
+        "transform 'next': it can't read 'mod', which is a stage of kind model", "",
     ),
     "scores read as a table": (
         (MOD, EV, transform("next", "whole", Input(name="ev", contract=spec("day")))),
-        "transform 'next': 'ev' is a stage of kind evaluate, which it can't read", "",
+        "transform 'next': it can't read 'ev', which is a stage of kind evaluate", "",
     ),
     "a table as a predictor": (
-        (evaluate("ev", RAW),), "evaluate 'ev': 'raw' is a stage of kind ingest, which it can't read", "",
+        (evaluate("ev", RAW),), "evaluate 'ev': it can't read 'raw', which is a stage of kind ingest", "",
     ),
     "a delivery of scores": (
         (MOD, EV, deliver("out", MOD, EV)),
-        "deliver 'out': 'ev' is a stage of kind evaluate, which it can't read", "",
+        "deliver 'out': it can't read 'ev', which is a stage of kind evaluate", "",
     ),
     "a column that isn't there": (
         (wants(Column(name="y", dtype=DType("Int64"))),),
@@ -96,7 +96,7 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     "cut like no input": (
         (transform("next", "day", reads(LOOKUP), reads(TENANTS)),),
         "transform 'next': its output is partitioned by day of own, but none of its inputs is",
-        "partition an input the same way, or leave the output whole",
+        "partition an input the same way, or don't partition the output",
     ),
     "no predictor": (
         (MOD, EV, evaluate("more", MOD, Input(name="other", contract=None)), ingest("other")),
@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     "an evaluation that may lag behind": (
         (MOD, evaluate("ev", MOD, reads(RAW, JUDGE), reads(MONTHS, last(1)))),
         "evaluate 'ev': it reads 'months' by time, which the model 'mod' does not",
-        "let 'mod' read it, too, so that both windows end together",
+        "add it to the inputs of 'mod', so that both windows end together",
     ),
     **{
         f"overlap {number}": (

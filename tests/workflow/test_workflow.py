@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from tidemill.contracts.column_types import Int64
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.workflow.gate import beats_live
 from tidemill.workflow.stage import Kind, parquet
 from tidemill.workflow.window import last
 from tidemill.workflow.workflow import FREE, ONCE, Workflow, contract_of
 
 
-class Table(Contract):
+class Table(DeclaredContract):
     x = Int64()
 
 
@@ -44,7 +44,7 @@ def test_decorators(kind: Kind, options: dict[str, Any], noted: dict[str, Any]) 
     flow = Workflow("tides", owner="ops")
     assert getattr(flow, kind)(stage) is stage
     assert getattr(flow, kind)(**options)(stage) is stage
-    bare, full = flow.declared
+    bare, full = flow.declarations
     assert (bare.name, bare.kind, bare.function) == ("stage", kind, stage)
     assert bare.place == full.place == f"test_workflow.py:{stage.__code__.co_firstlineno}"
     assert full.options == noted
@@ -56,14 +56,14 @@ def test_windows_are_noted() -> None:
     flow = Workflow("tides")
     for declare in (flow.transform, flow.model, flow.evaluate):
         declare(window={"raw": last("7d")})(stage)
-    assert [declared.window for declared in flow.declared] == [{"raw": last("7d")}] * 3
+    assert [declared.window for declared in flow.declarations] == [{"raw": last("7d")}] * 3
 
 
 def test_parameters_are_taken_as_they_are_now() -> None:
     flow, params = Workflow("tides"), {"rounds": 20}
     flow.model(params=params)(stage)
     params["rounds"] = 99
-    assert flow.declared[0].options["params"] == {"rounds": 20}
+    assert flow.declarations[0].options["params"] == {"rounds": 20}
 
 
 def test_approvals_and_tables_know_where_they_were_said() -> None:
@@ -71,7 +71,7 @@ def test_approvals_and_tables_know_where_they_were_said() -> None:
     live = flow.approve(stage, gates=[beats_live("mae")])
     flow.table("out", model=live, features=stage, sink=parquet("out"))
     assert (live.model, live.gates) == ("stage", (beats_live("mae"),))
-    (table,) = flow.declared
+    (table,) = flow.declarations
     assert (table.name, table.kind, table.options["model"]) == ("out", Kind.DELIVER, live)
     lines = [int(place.removeprefix("test_workflow.py:")) for place in (live.place, table.place)]
     assert lines[1] == lines[0] + 1
@@ -83,12 +83,12 @@ def test_only_a_notebooks_cell_replaces_what_it_declared(monkeypatch: pytest.Mon
         flow.transform(stage)
         live = flow.approve(stage, gates=[])
         flow.table("out", model=live, features=stage, sink=parquet("out"))
-    assert (len(flow.declared), len(flow.approvals)) == (4, 2)
+    assert (len(flow.declarations), len(flow.approvals)) == (4, 2)
     monkeypatch.setattr(stage, "__module__", "__main__")
     flow.transform(stage)
     flow.approve(stage, gates=[])
     flow.table("out", model=live, features=stage, sink=parquet("out"))
-    assert [declared.name for declared in flow.declared] == ["stage", "out"]
+    assert [declared.name for declared in flow.declarations] == ["stage", "out"]
     assert len(flow.approvals) == 1
 
 

@@ -1,7 +1,7 @@
-"""The command line: arguments in, text out; every command is a module that is loaded when it is chosen.
+"""The command line. Each command is a module that is imported when it is called.
 
 Exit codes: 0 ok, 1 the work failed, 2 usage, 3 a contract or declaration is violated, 4 a gate is
-pending or said no, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 nobody reads the output.
+pending or rejected, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 the output was closed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 
 import click
 
-from tidemill.cli.lazy_group import LazyGroup, where_options
-from tidemill.cli.terminal.interrupt import leave_when_interrupted
+from tidemill.cli.lazy_group import LazyGroup, project_options
+from tidemill.cli.terminal.interrupt import exit_when_interrupted
 
 INTERRUPTED = 130
 
@@ -22,46 +22,52 @@ INTERRUPTED = 130
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands_at={
-        "init": ("tidemill.cli.init:init", "Start a project that runs, from a template."),
-        "demo": ("tidemill.cli.demo:demo", "Play a year of flights through a workflow."),
+        "init": ("tidemill.cli.init:init", "Create a project from a template, ready to run."),
+        "demo": ("tidemill.cli.demo:demo", "Run a demo workflow on a year of flights."),
         "contract": (
             "tidemill.cli.contract:contract",
             "Show, infer, compare, sample, document and exchange contracts.",
         ),
-        "check": ("tidemill.cli.check:check", "Check contracts and wiring, without any data."),
-        "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),
-        "run": ("tidemill.cli.run:run", "Do what the plan says, and print what it cost."),
+        "check": ("tidemill.cli.check:check", "Check contracts and wiring without data."),
+        "plan": ("tidemill.cli.plan:plan", "Show what would run and why, and change nothing."),
+        "run": (
+            "tidemill.cli.run:run",
+            "Run the plan and print a receipt: what ran, what it cost.",
+        ),
         "promote": (
             "tidemill.cli.promote:promote",
-            "Take what an environment does into another: all of it at once.",
+            "Promote an environment to another, atomically.",
         ),
         "env": (
             "tidemill.cli.env:env",
             "List, create, compare and drop environments.",
         ),
-        "show": ("tidemill.cli.show:show", "Show data, a model, or scores."),
+        "show": ("tidemill.cli.show:show", "Show published data, a model, or scores."),
         "quarantine": (
             "tidemill.cli.quarantine:quarantine",
             "List, show, export, release or drop quarantined rows.",
         ),
-        "explain": ("tidemill.cli.explain:explain", "Say why something is what it is."),
-        "runs": ("tidemill.cli.runs:runs", "List runs; show one, its logs, or figures of stages."),
+        "explain": ("tidemill.cli.explain:explain", "Show lineage and provenance of a stage."),
+        "runs": (
+            "tidemill.cli.runs:runs",
+            "List runs; show a run, its logs, or the performance of stages.",
+        ),
     },
 )
-@where_options
+@project_options
 @click.version_option(package_name="tidemill", prog_name="tidemill")
 def cli(**_: object) -> None:
     """Declare a workflow once; run only what changed, checked, gated, priced and recorded."""
 
 
 def main() -> None:
-    """The `tidemill` program."""
+    """Run the `tidemill` program."""
     for name in ("stdout", "stderr"):
-        # Whoever started this closed it: `tidemill run >&-`.
+        # The caller closed the stream: `tidemill run >&-`.
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
-    leave_when_interrupted()
-    # A plan reads thousands of small records that all live: looking among them for garbage every 700
+    exit_when_interrupted()
+    # A plan reads thousands of small records that all stay alive. Collecting garbage every 700 records
     # costs as much as reading them.
     gc.set_threshold(50_000, 20, 100)
     try:
@@ -70,6 +76,6 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except click.Abort:
-        click.echo("interrupted; whatever was published is kept", err=True)
+        click.echo("interrupted; published partitions are kept", err=True)
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)

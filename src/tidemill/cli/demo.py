@@ -1,4 +1,4 @@
-"""`tidemill demo`: the life of a workflow on real flights, act by act, with a receipt for each."""
+"""`tidemill demo`: run a demo workflow on real flights, act by act, with a receipt for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.demo_data import bad_batch, lay_out
+from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.core.errors import TidemillError
 
 _FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
@@ -22,7 +22,7 @@ _DAMAGED = date(2013, 12, 15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One scene: what happens to the project, the command that follows, and the exit code it must have."""
+    """One act: a change to the project, the command that follows, and its expected exit code."""
 
     title: str
     story: str
@@ -31,19 +31,19 @@ class Act:
     exit_code: int = 0
 
 
-def free_folder(wanted: Path) -> Path:
-    """`wanted`, or when it holds something already, the first of `wanted-2`, `wanted-3`, ... that doesn't.
+def unused_folder(wanted: Path) -> Path:
+    """`wanted` if it is empty or doesn't exist, else the first such of `wanted-2`, `wanted-3`, ...
 
-    An earlier demo is a project that somebody may be going on with: it is never played over.
+    An earlier demo is a project that may be in use, so it is never overwritten.
     """
     names = chain([wanted], (wanted.with_name(f"{wanted.name}-{n}") for n in count(2)))
     return next(path for path in names if not (path.exists() and any(path.iterdir())))
 
 
-def play(folder: Path, echo: Callable[[str], None]) -> None:
-    """Play every act in a new project in `folder`, which stays as a project to go on with.
+def play_acts(folder: Path, echo: Callable[[str], None]) -> None:
+    """Play all acts in a new project in `folder`, and keep the project.
 
-    Raises TidemillError when an act ends with another exit code than it should.
+    Raises TidemillError when an act ends with an unexpected exit code.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, act in enumerate(ACTS, 1):
@@ -67,16 +67,16 @@ def _start(folder: Path) -> str:
     template = files("tidemill") / "templates" / "flights"
     for name in ("flights.py", "pyproject.toml"):
         (folder / name).write_bytes((template / name).read_bytes())
-    laid = lay_out(folder / "data", first=_FIRST, last=_LAST)
+    laid = write_daily_files(folder / "data", first=_FIRST, last=_LAST)
     return f"{laid.files} files, {laid.rows:,} rows, {laid.bytes / 1e6:.1f} MB"
 
 
-def _nothing(folder: Path) -> str:
+def _no_change(folder: Path) -> str:
     return ""
 
 
 def _new_day(folder: Path) -> str:
-    laid = lay_out(folder / "data", first=_NEW, last=_NEW)
+    laid = write_daily_files(folder / "data", first=_NEW, last=_NEW)
     return f"data/flights/{_NEW}.parquet arrived; {laid.rows:,} rows"
 
 
@@ -94,7 +94,7 @@ def _edit(old: str, new: str) -> Callable[[Path], str]:
 
 def _damage(folder: Path) -> str:
     file = folder / "data" / "flights" / f"{_DAMAGED}.parquet"
-    faults = bad_batch(file, file, seed=7)
+    faults = write_bad_batch(file, file, seed=7)
     return f"{file.name}: " + ", ".join(f"{count} {name}" for name, count in faults.items())
 
 
@@ -104,10 +104,10 @@ ACTS = (
         story="364 days of real flights out of New York, with the weather; a model, its gates, a table.",
         change=_start,
     ),
-    Act(title="Run again", story="Nothing changed, so nothing runs.", change=_nothing),
+    Act(title="Run again", story="Nothing changed, so nothing runs.", change=_no_change),
     Act(
         title="A new day arrives",
-        story="Only that day runs; its weather isn't there yet, and features may do without.",
+        story="Only that day runs; its weather is still missing, which features allow.",
         change=_new_day,
     ),
     Act(
@@ -117,36 +117,36 @@ ACTS = (
     ),
     Act(
         title="A feature changes",
-        story="Only what reads it runs: labels and both ingests stay as they are.",
+        story="Only what reads it runs: labels and both ingests are up to date.",
         change=_edit("is_between(16, 20)", "is_between(15, 20)"),
     ),
     Act(
         title="A bad batch arrives",
-        story="A day is sent again with damaged rows: they are quarantined with reasons, the rest flows.",
+        story="A day is sent again with damaged rows: they are quarantined with reasons, the rest is used.",
         change=_damage,
     ),
     Act(
-        title="What was quarantined",
-        story="Every rejected row is kept as it came, with the rules that it broke.",
-        change=_nothing,
+        title="Look at the quarantine",
+        story="Each rejected row is kept as it came, with the rules that it broke.",
+        change=_no_change,
         command=("show", "flights", str(_DAMAGED), "--bad"),
     ),
     Act(
         title="A better model passes its gates",
-        story="More rounds: better than the live model, in no carrier much worse.",
+        story="More rounds: better than the live model, and not much worse for any carrier.",
         change=_edit('"rounds": 20', '"rounds": 40'),
         command=("run", "--train", "delay_model"),
     ),
     Act(
         title="A worse model is stopped",
-        story="It learns too slowly: the gates refuse it (exit code 4), and the live model stays.",
+        story="It learns too slowly: the gates reject it (exit code 4), and the live model stays.",
         change=_edit('"learning_rate": 0.1', '"learning_rate": 0.02'),
         command=("run", "--train", "delay_model"),
         exit_code=4,
     ),
     Act(
         title="Back to the live model's parameters",
-        story="That model was trained before, so nothing is trained again.",
+        story="That model was trained before, so it is reused.",
         change=_edit('"learning_rate": 0.02', '"learning_rate": 0.1'),
     ),
 )
@@ -155,8 +155,8 @@ ACTS = (
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("tidemill-demo"))
 def demo(folder: Path) -> None:
-    """Play the life of a workflow on real flights, in a new project in FOLDER.
+    """Run a demo in a new project in FOLDER: ten acts in the life of a workflow on real flights.
 
-    When FOLDER holds something already, it is FOLDER-2.
+    If FOLDER isn't empty, FOLDER-2 is used.
     """
-    play(free_folder(folder.resolve()), click.echo)
+    play_acts(unused_folder(folder.resolve()), click.echo)

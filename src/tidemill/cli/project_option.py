@@ -1,4 +1,4 @@
-"""Open the project that the command line names; what the user's own module raises is shown as theirs."""
+"""Open the project that the command line names, and show errors of the user's module as theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidemill.cli.lazy_group import where
+from tidemill.cli.lazy_group import project_location
 from tidemill.core.errors import TidemillError
 from tidemill.project.project import open_project
 from tidemill.workflow.user_errors import user_frames
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(environment: str = "") -> Iterator[Project]:
-    """The project, closed at the end; exits 1 when importing its workflow raised.
+def project_session(environment: str = "") -> Iterator[Project]:
+    """Open the project, and close it at the end; exit 1 when importing its workflow raises.
 
-    `environment` is the one that the command is about, if not that of `--env`.
+    `environment` overrides `--env`.
     """
-    at = where()
+    at = project_location()
     env = environment or at.environment
     try:
         project = open_project(
@@ -33,8 +33,10 @@ def opened(environment: str = "") -> Iterator[Project]:
     except TidemillError:
         raise
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        click.echo(users_trace(error), err=True)
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {_importing(error)}", err=True)
+        click.echo(user_traceback(error), err=True)
+        click.echo(
+            f"{click.style('error:', fg='red', bold=True)} {_import_error_text(error)}", err=True
+        )
         click.get_current_context().exit(1)
     try:
         yield project
@@ -42,15 +44,15 @@ def opened(environment: str = "") -> Iterator[Project]:
         project.close()
 
 
-def users_trace(error: BaseException) -> str:
-    """An error's traceback without the frames of Tidemill and of the import machinery."""
+def user_traceback(error: BaseException) -> str:
+    """The traceback of an error without the frames of Tidemill and of the import machinery."""
     frames = user_frames(error)
     head = ["Traceback (most recent call last):\n"] if frames else []
     lines = [*head, *traceback.format_list(frames), *traceback.format_exception_only(error)]
     return "".join(lines).rstrip()
 
 
-def _importing(error: Exception) -> str:
+def _import_error_text(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f"the workflow imports {error.name!r}, which isn't there: install it, or correct it"
+        return f"the workflow imports {error.name!r}, which isn't installed: install it, or correct the name"
     return f"the workflow can't be imported: it raised {type(error).__name__}"

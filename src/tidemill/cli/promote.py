@@ -1,4 +1,4 @@
-"""`tidemill promote`: take what an environment does into another."""
+"""`tidemill promote`: promote an environment to another, atomically."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from tidemill.cli.lazy_group import command_line, where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.lazy_group import command_line, project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
-from tidemill.cli.request_options import duration
+from tidemill.cli.request_options import parse_duration
 from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.workflow.environment import PRODUCTION
 
@@ -19,22 +19,26 @@ from tidemill.workflow.environment import PRODUCTION
 @click.argument("source")
 @click.argument("target", default=PRODUCTION, metavar="[TARGET]")
 @click.option("--train", multiple=True, metavar="MODEL",
-              help="Train MODEL there although no trigger says so; may be repeated.")  # fmt: skip
-@click.option("--wait", default="0", callback=duration, metavar="DURATION",
-              help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
+              help="Train MODEL in TARGET even if no trigger fires; can be repeated.")  # fmt: skip
+@click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
+              help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_json: bool) -> None:
-    """Take what the environment SOURCE does into TARGET (default: prod), and print a receipt.
+    """Promote the environment SOURCE to TARGET (default: prod), atomically, and print a receipt.
 
-    Plans in TARGET with the code at hand, which must be what SOURCE ran; binds what is known, runs the
-    rest, and publishes all at once, or nothing. What TARGET ingested meanwhile stays.
+    Plans in TARGET with the current code, which must be what SOURCE ran. Reuses known results, runs the
+    rest, and publishes everything in one transaction, or nothing. Data that TARGET ingested meanwhile
+    stays.
     """
-    with opened(target) as project, ProgressBars(sys.stderr) as progress:
+    with project_session(target) as project, ProgressBars(sys.stderr) as progress:
         receipt = project.promote(
             source, train=train, wait_s=wait, command=command_line(), progress=progress
         )
-    tell(
-        render_receipt(receipt, room()), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt}
+    print_result(
+        render_receipt(receipt, text_width()),
+        as_json,
+        "tidemill.receipt/1",
+        lambda: {"receipt": receipt},
     )
     click.get_current_context().exit(receipt.exit_code)

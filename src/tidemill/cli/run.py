@@ -1,4 +1,4 @@
-"""`tidemill run`: do what the plan says."""
+"""`tidemill run`: run the plan."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import command_line, terms_options, where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.frame import head_table
-from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.lazy_group import command_line, environment_options, project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.frame import frame_table
+from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
-from tidemill.cli.request_options import duration, request_options
+from tidemill.cli.request_options import parse_duration, request_options
 from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE
 
 if TYPE_CHECKING:
-    from tidemill.steps.io.debug import Trial
+    from tidemill.project.trials import Trial
 
 
 @click.command()
 @request_options
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--wait", default="0", callback=duration, metavar="DURATION",
-              help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
+@click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
+              help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @click.option("--debug", is_flag=True,
-              help="Execute one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
+              help="Run one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
 @click.option("--inline", is_flag=True,
-              help="Do all in this process, step after step; limits of stages don't hold.")  # fmt: skip
+              help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
 @json_option
-@terms_options
-@where_options
+@environment_options
+@project_options
 def run(
     partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any
 ) -> None:
-    """Do what `tidemill plan` with the same arguments says, and print a receipt.
+    """Run what `tidemill plan` with the same arguments shows, and print a receipt.
 
-    On a terminal a bar for each stage shows how far it is, elsewhere a line now and then. When something
-    failed, a table says what, why, and what to do. PARTITION is for --debug.
+    A terminal shows a progress bar per stage; otherwise progress is a line now and then. A table lists
+    failures, with their causes and what to do. PARTITION is for --debug.
     """
     if debug:
         _debug(request, partition, as_json)
         return
     if partition:
         raise click.UsageError(
-            f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
+            f"run takes one STAGE; to select {partition!r}, add --from {partition} --to {partition}"
         )
-    # Whoever asks for it wants to stop somewhere, and bars would be drawn over the debugger.
+    # Breakpoints work with --inline, and bars would be drawn over the debugger.
     bars = nullcontext() if inline else ProgressBars(sys.stderr)
-    with opened() as project, bars as progress:
+    with project_session() as project, bars as progress:
         receipt = project.run(
             **request, wait_s=wait, command=command_line(), progress=progress, inline=inline
         )
-    text = render_receipt(receipt, room())
-    tell(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
+    text = render_receipt(receipt, text_width())
+    print_result(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
 
 
@@ -65,27 +65,29 @@ def _debug(request: dict[str, Any], partition: str, as_json: bool) -> None:
     if not stage:
         raise click.UsageError("--debug needs a STAGE, and its PARTITION if it has several")
     if any(request.values()):
-        raise click.UsageError("--debug executes one step: it takes a STAGE and a PARTITION only")
-    with opened() as project:
+        raise click.UsageError("--debug runs one step: it takes only a STAGE and a PARTITION")
+    with project_session() as project:
         try:
             trial = project.debug(stage, partition or WHOLE)
         except StepError as error:
             click.echo(error.trace, err=True)
             raise
-    tell(_told(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial))
+    print_result(
+        _trial_text(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial)
+    )
 
 
-def _told(stage: str, partition: str, trial: Trial) -> str:
+def _trial_text(stage: str, partition: str, trial: Trial) -> str:
     product = trial.product
     name = f"{stage} {partition}".strip()
     lines = [
         f"{name}: {product.rows:,} rows, {product.quarantined:,} quarantined; nothing was published",
         "",
-        head_table(trial.rows.head(10)),
+        frame_table(trial.rows.head(10)),
         *(f"- {f.severity}: {f.message or f.rule}" for f in product.findings),
     ]
     if trial.bad is not None:
-        lines += ["", "quarantined:", head_table(trial.bad.head(10))]
+        lines += ["", "quarantined:", frame_table(trial.bad.head(10))]
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.partition import Grain, parse_grain
 
 
-class Common(TypedDict, total=False):
+class ColumnArguments(TypedDict, total=False):
     """The arguments of every column."""
 
     nullable: bool
@@ -36,14 +36,14 @@ class Common(TypedDict, total=False):
     pii: str
 
 
-class Lengths(Common, total=False):
+class LengthArguments(ColumnArguments, total=False):
     """The arguments of a column of text, bytes or lists; both bounds are inclusive."""
 
     min_length: int | None
     max_length: int | None
 
 
-class Integers(Common, total=False):
+class IntegerArguments(ColumnArguments, total=False):
     """The arguments of a column of integers; `min` and `max` are inclusive bounds."""
 
     min: int | None
@@ -52,7 +52,7 @@ class Integers(Common, total=False):
     max_exclusive: int | None
 
 
-class Floats(Common, total=False):
+class FloatArguments(ColumnArguments, total=False):
     """The arguments of a column of floats; `min` and `max` are inclusive bounds."""
 
     min: float | None
@@ -61,7 +61,7 @@ class Floats(Common, total=False):
     max_exclusive: float | None
 
 
-class Decimals(Common, total=False):
+class DecimalArguments(ColumnArguments, total=False):
     """The arguments of a column of decimals; a float is refused as a bound because it is inexact."""
 
     min: decimal.Decimal | int | None
@@ -70,7 +70,7 @@ class Decimals(Common, total=False):
     max_exclusive: decimal.Decimal | int | None
 
 
-class Days(Common, total=False):
+class DateArguments(ColumnArguments, total=False):
     """The arguments of a column of days; `min` and `max` are inclusive bounds."""
 
     min: date | None
@@ -79,7 +79,7 @@ class Days(Common, total=False):
     max_exclusive: date | None
 
 
-class Moments(Common, total=False):
+class DatetimeArguments(ColumnArguments, total=False):
     """The arguments of a column of timestamps; bounds have a time zone if the column has one."""
 
     min: datetime | None
@@ -89,7 +89,11 @@ class Moments(Common, total=False):
 
 
 def _column(
-    dtype: DType, arguments: Mapping[str, Any], takes: type = Common, *, regex: str | None = None
+    dtype: DType,
+    arguments: Mapping[str, Any],
+    takes: type = ColumnArguments,
+    *,
+    regex: str | None = None,
 ) -> Column:
     known: frozenset[str] = takes.__optional_keys__  # type: ignore[attr-defined]
     for argument in arguments:
@@ -128,140 +132,144 @@ def _time_unit(unit: Literal["ms", "us", "ns"]) -> Literal["ms", "us", "ns"]:
     return unit
 
 
-def Int8(**bounds: Unpack[Integers]) -> Column:
+def Int8(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of 8-bit integers."""
-    return _column(DType("Int8"), bounds, Integers)
+    return _column(DType("Int8"), bounds, IntegerArguments)
 
 
-def Int16(**bounds: Unpack[Integers]) -> Column:
+def Int16(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of 16-bit integers."""
-    return _column(DType("Int16"), bounds, Integers)
+    return _column(DType("Int16"), bounds, IntegerArguments)
 
 
-def Int32(**bounds: Unpack[Integers]) -> Column:
+def Int32(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of 32-bit integers."""
-    return _column(DType("Int32"), bounds, Integers)
+    return _column(DType("Int32"), bounds, IntegerArguments)
 
 
-def Int64(**bounds: Unpack[Integers]) -> Column:
+def Int64(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of 64-bit integers."""
-    return _column(DType("Int64"), bounds, Integers)
+    return _column(DType("Int64"), bounds, IntegerArguments)
 
 
-def Int128(**bounds: Unpack[Integers]) -> Column:
+def Int128(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of 128-bit integers."""
-    return _column(DType("Int128"), bounds, Integers)
+    return _column(DType("Int128"), bounds, IntegerArguments)
 
 
-def UInt8(**bounds: Unpack[Integers]) -> Column:
+def UInt8(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of unsigned 8-bit integers."""
-    return _column(DType("UInt8"), bounds, Integers)
+    return _column(DType("UInt8"), bounds, IntegerArguments)
 
 
-def UInt16(**bounds: Unpack[Integers]) -> Column:
+def UInt16(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of unsigned 16-bit integers."""
-    return _column(DType("UInt16"), bounds, Integers)
+    return _column(DType("UInt16"), bounds, IntegerArguments)
 
 
-def UInt32(**bounds: Unpack[Integers]) -> Column:
+def UInt32(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of unsigned 32-bit integers."""
-    return _column(DType("UInt32"), bounds, Integers)
+    return _column(DType("UInt32"), bounds, IntegerArguments)
 
 
-def UInt64(**bounds: Unpack[Integers]) -> Column:
+def UInt64(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of unsigned 64-bit integers."""
-    return _column(DType("UInt64"), bounds, Integers)
+    return _column(DType("UInt64"), bounds, IntegerArguments)
 
 
-def UInt128(**bounds: Unpack[Integers]) -> Column:
+def UInt128(**bounds: Unpack[IntegerArguments]) -> Column:
     """A column of unsigned 128-bit integers."""
-    return _column(DType("UInt128"), bounds, Integers)
+    return _column(DType("UInt128"), bounds, IntegerArguments)
 
 
-def Float16(**bounds: Unpack[Floats]) -> Column:
+def Float16(**bounds: Unpack[FloatArguments]) -> Column:
     """A column of 16-bit floats."""
-    return _column(DType("Float16"), bounds, Floats)
+    return _column(DType("Float16"), bounds, FloatArguments)
 
 
-def Float32(**bounds: Unpack[Floats]) -> Column:
+def Float32(**bounds: Unpack[FloatArguments]) -> Column:
     """A column of 32-bit floats."""
-    return _column(DType("Float32"), bounds, Floats)
+    return _column(DType("Float32"), bounds, FloatArguments)
 
 
-def Float64(**bounds: Unpack[Floats]) -> Column:
+def Float64(**bounds: Unpack[FloatArguments]) -> Column:
     """A column of 64-bit floats."""
-    return _column(DType("Float64"), bounds, Floats)
+    return _column(DType("Float64"), bounds, FloatArguments)
 
 
-def Decimal(precision: int, scale: int = 0, **bounds: Unpack[Decimals]) -> Column:
+def Decimal(precision: int, scale: int = 0, **bounds: Unpack[DecimalArguments]) -> Column:
     """A column of exact decimals with `precision` digits, `scale` of them after the point."""
-    return _column(DType("Decimal", (precision, scale)), bounds, Decimals)
+    return _column(DType("Decimal", (precision, scale)), bounds, DecimalArguments)
 
 
-def Bool(**common: Unpack[Common]) -> Column:
+def Bool(**common: Unpack[ColumnArguments]) -> Column:
     """A column of true and false."""
     return _column(DType("Boolean"), common)
 
 
-def String(*, regex: str | None = None, **lengths: Unpack[Lengths]) -> Column:
+def String(*, regex: str | None = None, **lengths: Unpack[LengthArguments]) -> Column:
     """A column of text; `regex` may match anywhere in it: anchor with ^ and $ to match all of it."""
-    return _column(DType("String"), lengths, Lengths, regex=regex)
+    return _column(DType("String"), lengths, LengthArguments, regex=regex)
 
 
-def Binary(**lengths: Unpack[Lengths]) -> Column:
+def Binary(**lengths: Unpack[LengthArguments]) -> Column:
     """A column of bytes."""
-    return _column(DType("Binary"), lengths, Lengths)
+    return _column(DType("Binary"), lengths, LengthArguments)
 
 
-def Enum(categories: Sequence[str], **common: Unpack[Common]) -> Column:
+def Enum(categories: Sequence[str], **common: Unpack[ColumnArguments]) -> Column:
     """A column of text that is one of `categories`, ordered as listed."""
     if isinstance(categories, str):
         raise ContractError(f"Enum({categories!r}) needs a list of its categories")
     return _column(DType("Enum", tuple(categories)), common)
 
 
-def Categorical(**common: Unpack[Common]) -> Column:
+def Categorical(**common: Unpack[ColumnArguments]) -> Column:
     """A column of repeated text whose categories aren't known beforehand."""
     return _column(DType("Categorical"), common)
 
 
-def Date(**bounds: Unpack[Days]) -> Column:
+def Date(**bounds: Unpack[DateArguments]) -> Column:
     """A column of calendar days."""
-    return _column(DType("Date"), bounds, Days)
+    return _column(DType("Date"), bounds, DateArguments)
 
 
 def Datetime(
     unit_of_time: Literal["ms", "us", "ns"] = "us",
     time_zone: str | None = None,
-    **bounds: Unpack[Moments],
+    **bounds: Unpack[DatetimeArguments],
 ) -> Column:
     """A column of timestamps; it is partitioned into days, weeks and months of `time_zone`, hours of UTC."""
-    return _column(DType("Datetime", (_time_unit(unit_of_time), time_zone)), bounds, Moments)
+    return _column(
+        DType("Datetime", (_time_unit(unit_of_time), time_zone)), bounds, DatetimeArguments
+    )
 
 
-def Time(**common: Unpack[Common]) -> Column:
+def Time(**common: Unpack[ColumnArguments]) -> Column:
     """A column of times of day."""
     return _column(DType("Time"), common)
 
 
-def Duration(unit_of_time: Literal["ms", "us", "ns"] = "us", **common: Unpack[Common]) -> Column:
+def Duration(
+    unit_of_time: Literal["ms", "us", "ns"] = "us", **common: Unpack[ColumnArguments]
+) -> Column:
     """A column of durations."""
     return _column(DType("Duration", (_time_unit(unit_of_time),)), common)
 
 
-def List(inner: Column, **lengths: Unpack[Lengths]) -> Column:
+def List(inner: Column, **lengths: Unpack[LengthArguments]) -> Column:
     """A column of lists whose items have the type of `inner`; only that type is checked."""
-    return _column(DType("List", (_inner("List", inner),)), lengths, Lengths)
+    return _column(DType("List", (_inner("List", inner),)), lengths, LengthArguments)
 
 
-def Array(inner: Column, width: int, **common: Unpack[Common]) -> Column:
+def Array(inner: Column, width: int, **common: Unpack[ColumnArguments]) -> Column:
     """A column of lists that all have `width` items of the type of `inner`."""
     if isinstance(width, bool) or not isinstance(width, int) or width < 0:
         raise ContractError(f"Array(width={width!r}) needs a number of items, such as 3")
     return _column(DType("Array", (_inner("Array", inner), width)), common)
 
 
-def Struct(fields: Mapping[str, Column], **common: Unpack[Common]) -> Column:
+def Struct(fields: Mapping[str, Column], **common: Unpack[ColumnArguments]) -> Column:
     """A column of records with these fields, each of the type of its column."""
     if not isinstance(fields, Mapping) or not fields:
         raise ContractError(f"Struct({fields!r}) needs its fields, such as {{'lat': tm.Float64()}}")

@@ -22,15 +22,15 @@ from tidemill.contracts.table_rules import (
     FreshnessRule,
     ReferenceRule,
     Rows,
+    TableRule,
     UniqueRule,
-    WideRule,
 )
 from tidemill.contracts.validity import require_consistent
 from tidemill.core.callsite import caller
 from tidemill.core.errors import ContractError
 
 
-class Contract:
+class DeclaredContract:
     """Base of every contract: columns and rules are class attributes, the rest are class arguments.
 
     Class arguments: `version` ("MAJOR.MINOR.PATCH"), `key` (names of the columns that identify a
@@ -56,7 +56,7 @@ class Contract:
         if base:
             return
         place = caller(1)
-        own = _ClassBody.of(cls, f"{place}: contract {cls.__name__}")
+        own = _ClassBody.from_class(cls, f"{place}: contract {cls.__name__}")
         parent = getattr(cls, "__tidemill_contract__", None)
         columns, rules, wider = _inherited_declarations(cls)
         spec = ContractSpec(
@@ -67,7 +67,7 @@ class Contract:
             rules=tuple((rules | own.rules).values()),
             rows=own.rows or getattr(parent, "rows", None),
             budget=own.budget or getattr(parent, "budget", None),
-            wider=tuple((wider | own.wider).values()),
+            table_rules=tuple((wider | own.table_rules).values()),
             unknown_columns=unknown_columns,
             compatibility=compatibility,
             description=(cls.__doc__ or "").strip(),
@@ -84,7 +84,7 @@ class Contract:
 
         It covers the checks but not the version, and is empty if the class overrides `reads`.
         """
-        inherited = getattr(cls.reads, "__func__", None) is vars(Contract)["reads"].__func__
+        inherited = getattr(cls.reads, "__func__", None) is vars(DeclaredContract)["reads"].__func__
         return check_digest(cls.__tidemill_contract__) if inherited else ""
 
     @classmethod
@@ -108,7 +108,7 @@ class Contract:
         return Reads(contract=spec, columns=tuple(names), guarantees=terms, place=place)
 
 
-AnyContract = TypeVar("AnyContract", bound=Contract)
+AnyContract = TypeVar("AnyContract", bound=DeclaredContract)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,13 +117,13 @@ class _ClassBody:
 
     columns: dict[str, Column]
     rules: dict[str, Rule]
-    wider: dict[str, WideRule]
+    table_rules: dict[str, TableRule]
     rows: Rows | None = None
     budget: Budget | None = None
 
     @classmethod
-    def of(cls, body: type, where: str) -> _ClassBody:
-        own = cls(columns={}, rules={}, wider={})
+    def from_class(cls, body: type, where: str) -> _ClassBody:
+        own = cls(columns={}, rules={}, table_rules={})
         for name, value in vars(body).items():
             if name in RESERVED and isinstance(value, _DECLARATIONS):
                 raise ContractError(
@@ -135,7 +135,7 @@ class _ClassBody:
                 case Rule():
                     own.rules[name] = replace(value, name=name)
                 case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
-                    own.wider[name] = replace(value, name=name)
+                    own.table_rules[name] = replace(value, name=name)
                 case Rows() | Budget():
                     own._set_once(value, f"{where}: {name}")
                 case _ if problem := _declaration_problem(value):
@@ -168,10 +168,10 @@ def _declaration_problem(value: object) -> str:
 
 def _inherited_declarations(
     cls: type,
-) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
+) -> tuple[dict[str, Column], dict[str, Rule], dict[str, TableRule]]:
     columns: dict[str, Column] = {}
     rules: dict[str, Rule] = {}
-    wider: dict[str, WideRule] = {}
+    wider: dict[str, TableRule] = {}
     for base in reversed(cls.__mro__[1:]):
         spec = vars(base).get("__tidemill_contract__")
         if spec is not None:

@@ -34,7 +34,7 @@ def default_problems(column: Column) -> Iterable[str]:
     default = f"default={value!r}"
     if column.dtype.is_nested:
         yield f"{default} on a {column.dtype}: nested columns can only be filled with null"
-    elif not is_value(value, column.dtype):
+    elif not is_value_of(value, column.dtype):
         yield f"{default} is not a value of {column.dtype}"
     else:
         yield from (
@@ -59,7 +59,7 @@ def broken_terms(column: Column, value: Any) -> Iterable[str]:
             yield f"{name}={list(limit) if isinstance(limit, tuple) else limit!r}"
 
 
-def is_value(value: object, dtype: DType) -> bool:
+def is_value_of(value: object, dtype: DType) -> bool:
     """Whether a Python value belongs to a type that isn't nested; NaN belongs to none."""
     name = dtype.name
     if name == "Enum":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
-    wide_part,
+    table_rule_part,
 )
 from tidemill.core.fingerprint import Part, fingerprint
 
@@ -29,21 +29,25 @@ def _value_parts(column: Column) -> list[Part]:
     return ["fail", column.name, str(column.dtype), *_default_parts(column)]
 
 
-def check_digest(spec: ContractSpec, *, wider: bool = True) -> str:
+def check_digest(spec: ContractSpec, *, table_rules: bool = True) -> str:
     """Digest of all checks of a contract, with or without its table rules."""
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))
     # Table rules came later: they add a part only if there are any, so that older digests hold.
-    more = [wider_digest(spec)] if spec.wider and wider else []
+    more = [table_rules_digest(spec)] if spec.table_rules and table_rules else []
     return fingerprint(
         "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec), *more
     )
 
 
-def wider_digest(spec: ContractSpec) -> str:
+def table_rules_digest(spec: ContractSpec) -> str:
     """Digest of the table rules of a contract; empty if it has none."""
-    return fingerprint("contract-wider", list(map(wide_part, spec.wider))) if spec.wider else ""
+    return (
+        fingerprint("contract-wider", list(map(table_rule_part, spec.table_rules)))
+        if spec.table_rules
+        else ""
+    )
 
 
 def _shape_parts(spec: ContractSpec) -> tuple[str, str]:

@@ -37,7 +37,7 @@ class DType:
         inner = ", ".join(str(arg) if isinstance(arg, DType) else repr(arg) for arg in self.args)
         return f"{self.name}({inner})" if self.args else self.name
 
-    def holds(self, other: DType) -> bool:
+    def includes(self, other: DType) -> bool:
         """Whether every value of `other` is also a value of this type."""
         if self == other or other.name == "Null" or self.name in _WIDER.get(other.name, ()):
             return True
@@ -71,7 +71,7 @@ def _more_categories(mine: Args, theirs: Args) -> bool:
 
 def _wider_items(mine: Args, theirs: Args) -> bool:
     item, other = mine[0], theirs[0]
-    return isinstance(item, DType) and isinstance(other, DType) and item.holds(other)
+    return isinstance(item, DType) and isinstance(other, DType) and item.includes(other)
 
 
 def _wider_fields(mine: Args, theirs: Args) -> bool:
@@ -80,7 +80,7 @@ def _wider_fields(mine: Args, theirs: Args) -> bool:
         return False
     pairs = zip(mine[1::2], theirs[1::2], strict=True)
     return all(
-        isinstance(field, DType) and isinstance(other, DType) and field.holds(other)
+        isinstance(field, DType) and isinstance(other, DType) and field.includes(other)
         for field, other in pairs
     )
 

@@ -21,7 +21,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class TableFindings:
     """Findings of the table rules, with the time (Unix seconds) and the table versions they hold for.
 
     `heads` maps each stage that was read, including the checked stage, to the version of its head; for

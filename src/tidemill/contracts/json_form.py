@@ -10,7 +10,7 @@ from typing import Any
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.spec import ContractSpec, Recorded, Rule
+from tidemill.contracts.spec import ContractSpec, RecordedExpression, Rule
 from tidemill.contracts.table_rules import (
     Budget,
     DriftRule,
@@ -28,7 +28,7 @@ _RECORDS: Mapping[str, type[Any]] = {
     "Column": Column,
     "ContractSpec": ContractSpec,
     "DType": DType,
-    "Recorded": Recorded,
+    "Recorded": RecordedExpression,
     "Rows": Rows,
     "Rule": Rule,
     "DriftRule": DriftRule,
@@ -45,12 +45,12 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "timedelta": lambda days_and_more: timedelta(*days_and_more),
     "Decimal": Decimal,
     "Grain": Grain,
-    "tuple": lambda items: tuple(map(read, items)),
+    "tuple": lambda items: tuple(map(from_json, items)),
     "text": str,
 }
 
 
-def written(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Return a contract, or a part of one, as JSON values; values of unknown types become text."""
     kind = type(value).__name__
     if value is None or kind in ("str", "int", "float", "bool"):
@@ -58,11 +58,11 @@ def written(value: Any) -> Any:
     if type(value) in _KINDS:
         # Fields that equality ignores are known only in the process that declares the contract.
         kept = [f for f in fields(value) if f.compare and not _is_default(f, value)]
-        encoded = {_field_name(f): written(getattr(value, f.name)) for f in kept}
+        encoded = {_field_name(f): to_json(getattr(value, f.name)) for f in kept}
         return {_KIND: _KINDS[type(value)], **encoded}
     match value:
         case tuple():
-            return {_KIND: "tuple", "value": [written(item) for item in value]}
+            return {_KIND: "tuple", "value": [to_json(item) for item in value]}
         case Grain() | Decimal():
             return {_KIND: kind, "value": str(value)}
         case date() | time():
@@ -70,7 +70,7 @@ def written(value: Any) -> Any:
         case timedelta():
             return {_KIND: kind, "value": [value.days, value.seconds, value.microseconds]}
     if hasattr(value, "meta"):
-        return written(Recorded(digest=Rule(expr=value).digest, text=str(value)))
+        return to_json(RecordedExpression(digest=Rule(expr=value).digest, text=str(value)))
     return {_KIND: "text", "value": repr(value)}
 
 
@@ -84,7 +84,7 @@ def _is_default(item: Field[Any], value: object) -> bool:
     return type(found) is type(item.default) and bool(found == item.default)
 
 
-def read(value: Any) -> Any:
+def from_json(value: Any) -> Any:
     """Decode what `to_json` encoded; equal to the original except for expressions."""
     if not isinstance(value, dict):
         return value
@@ -92,4 +92,4 @@ def read(value: Any) -> Any:
     if kind not in _RECORDS:
         return _READ[kind](value["value"])
     names = {_field_name(item): item.name for item in fields(_RECORDS[kind])}
-    return _RECORDS[kind](**{names[n]: read(item) for n, item in value.items() if n != _KIND})
+    return _RECORDS[kind](**{names[n]: from_json(item) for n, item in value.items() if n != _KIND})

@@ -52,7 +52,7 @@ class Ruling:
             )
 
     @property
-    def pins(self) -> tuple[str, ...]:
+    def pinned_objects(self) -> tuple[str, ...]:
         """The objects that must be kept while the ruling is in force."""
         return (self.object, self.fixed) if self.fixed else (self.object,)
 

@@ -13,7 +13,7 @@ from tidemill.contracts.column import ON_FAIL, Column, OnFail
 from tidemill.contracts.table_rules import (
     Budget,
     Rows,
-    WideRule,
+    TableRule,
 )
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
@@ -36,7 +36,7 @@ COMPATIBILITY: tuple[str, ...] = get_args(Compatibility)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedExpression:
     """An expression from another process, known only by its digest and its text."""
 
     digest: str
@@ -58,7 +58,7 @@ class Rule:
     @property
     def digest(self) -> str:
         """Digest of the serialised expression (its text would truncate lists)."""
-        if isinstance(self.expr, Recorded):
+        if isinstance(self.expr, RecordedExpression):
             return self.expr.digest
         return fingerprint("expression", self.expr.meta.serialize())
 
@@ -84,7 +84,7 @@ class ContractSpec:
     rules: tuple[Rule, ...] = ()
     rows: Rows | None = None
     budget: Budget | None = None
-    wider: tuple[WideRule, ...] = ()
+    table_rules: tuple[TableRule, ...] = ()
     unknown_columns: UnknownColumns = "fail"
     compatibility: Compatibility = "none"
     description: str = ""
@@ -95,7 +95,7 @@ class ContractSpec:
         return tuple(column.name for column in self.columns)
 
     @property
-    def required(self) -> tuple[str, ...]:
+    def required_columns(self) -> tuple[str, ...]:
         """The columns that the data must have."""
         return tuple(column.name for column in self.columns if not column.optional)
 
@@ -108,10 +108,10 @@ class ContractSpec:
         )
 
     @property
-    def looks_further(self) -> bool:
+    def has_table_rules(self) -> bool:
         """Whether any check of a partition depends on data outside of it."""
         counted = self.rows is not None and self.rows.vs_last is not None
-        return counted or bool(self.wider)
+        return counted or bool(self.table_rules)
 
     @property
     def partitioning(self) -> Partitioning:

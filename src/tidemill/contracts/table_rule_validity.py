@@ -13,8 +13,8 @@ from tidemill.contracts.table_rules import (
     DriftRule,
     FreshnessRule,
     ReferenceRule,
+    TableRule,
     UniqueRule,
-    WideRule,
 )
 from tidemill.core.errors import did_you_mean
 from tidemill.core.partition import parse_span
@@ -22,12 +22,12 @@ from tidemill.core.partition import parse_span
 _Columns = Mapping[str, Column]
 
 
-def wide_problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
+def table_rule_problems(rule: TableRule, columns: _Columns) -> Iterable[str]:
     """Yield a sentence for each contradiction in a rule, or between it and the contract's `columns`."""
     return (f"{rule.name}: {problem}" for problem in _problems(rule, columns))
 
 
-def _problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
+def _problems(rule: TableRule, columns: _Columns) -> Iterable[str]:
     if rule.on_fail not in CONSEQUENCES:
         yield f"on_fail={rule.on_fail!r} is not fail or warn: a table rule can't quarantine single rows"
     match rule:
@@ -97,7 +97,7 @@ def _is_comparable(one: DType, other: DType) -> bool:
     texts = {"String", "Enum", "Categorical"}
     if {one.name, other.name} <= texts:
         return True
-    return one.holds(other) or other.holds(one)
+    return one.includes(other) or other.includes(one)
 
 
 def _drift_problems(rule: DriftRule, columns: _Columns) -> Iterable[str]:

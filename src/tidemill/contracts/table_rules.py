@@ -124,7 +124,7 @@ class DriftRule(_RuleBase):
         return f"{self.by} of {_format_columns(self.columns)} to the {before} is at most {self.limit:g}"
 
 
-WideRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
+TableRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
 
 
 def Freshness(
@@ -196,7 +196,7 @@ def Drift(
     )
 
 
-def wide_part(rule: WideRule) -> list[Part]:
+def table_rule_part(rule: TableRule) -> list[Part]:
     """The parts of a table rule that enter the digest of its contract.
 
     Freshness adds only its column: the age of the head is checked at the end of each run.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tidemill.contracts.column_validity import column_problems
 from tidemill.contracts.spec import COMPATIBILITY, UNKNOWN_COLUMNS, ContractSpec
-from tidemill.contracts.table_rule_validity import wide_problems
+from tidemill.contracts.table_rule_validity import table_rule_problems
 from tidemill.core.errors import ContractError, did_you_mean
 
 # Semantic Versioning: three numbers without leading zeros.
@@ -20,7 +20,7 @@ def contradictions(spec: ContractSpec) -> list[str]:
     return [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),
-        *(p for rule in spec.wider for p in wide_problems(rule, columns)),
+        *(p for rule in spec.table_rules for p in table_rule_problems(rule, columns)),
     ]
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 # Characters. Nobody reads a longer message, and every reader of the ledger would load it.
-_LONGEST = 10_000
+_MAX_LENGTH = 10_000
 
 
 class TidemillError(Exception):
@@ -56,7 +56,7 @@ class DeclarationError(TidemillError):
         super().__init__("\n  ".join([f"{subject} has {count}:", *map(str, faults)]))
 
 
-def refuse_faults(subject: str, problems: Sequence[str], where: str) -> None:
+def raise_faults(subject: str, problems: Sequence[str], where: str) -> None:
     """Raise a DeclarationError that lists all problems of one declaration, if there are any."""
     if problems:
         raise DeclarationError(subject, [Fault(message=text, where=where) for text in problems])
@@ -121,7 +121,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"there is: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
 
 
-def said_by(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Describe an error of user code by its type and message; shorten a huge message in the middle.
 
     Its `__str__` may raise. Lone surrogates (as in odd file names) are escaped: they can't be recorded.
@@ -131,6 +131,6 @@ def said_by(error: BaseException) -> str:
         text = f"{kind}: {error}"
     except Exception as worse:  # noqa: BLE001
         return f"{kind}: (its message can't be shown: {type(worse).__name__})"
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
+    if len(text) > _MAX_LENGTH:
+        text = f"{text[: _MAX_LENGTH // 2]}\n[...]\n{text[-_MAX_LENGTH // 2 :]}"
     return text.encode(errors="backslashreplace").decode()

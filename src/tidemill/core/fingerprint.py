@@ -42,19 +42,19 @@ def _encode(part: Part) -> bytes:
 
 def _encode_rare(part: Part) -> bytes:
     if isinstance(part, bytes):
-        return _sized(b"b", part)
+        return _with_length(b"b", part)
     if isinstance(part, bool):
         return b"t;" if part else b"f;"
     if isinstance(part, int):
         return b"i%d;" % part
     if isinstance(part, float):
         # hex() keeps -0.0, infinities and every bit of the fraction; all NaNs are one value.
-        return _sized(b"d", part.hex().encode())
+        return _with_length(b"d", part.hex().encode())
     if isinstance(part, Mapping):
         return _encode(dict(part))
     assert isinstance(part, Sequence)
     return _encode(list(part))
 
 
-def _sized(kind: bytes, payload: bytes) -> bytes:
+def _with_length(kind: bytes, payload: bytes) -> bytes:
     return b"%b%d:%b" % (kind, len(payload), payload)

@@ -118,7 +118,7 @@ def add_months(moment: datetime, months: int) -> datetime:
     return first.replace(day=min(moment.day, monthrange(year, month)[1]))
 
 
-def key_of(moment: datetime, grain: Grain) -> str:
+def partition_key(moment: datetime, grain: Grain) -> str:
     """The key of the partition that holds `moment`."""
     # Not every platform writes years before 1000 with four digits.
     return moment.strftime(_FORMATS[grain]).zfill(len(_EXAMPLES[grain]))
@@ -126,58 +126,58 @@ def key_of(moment: datetime, grain: Grain) -> str:
 
 # Plans ask for the same keys many times.
 @lru_cache(maxsize=100_000)
-def start_of(key: str, grain: Grain) -> datetime:
+def partition_start(key: str, grain: Grain) -> datetime:
     """The first moment of a partition; UsageError if `key` isn't a key of this grain."""
     try:
         start = datetime.fromisoformat(f"{key}-01" if grain is Grain.MONTH else key)
     except ValueError:
         start = None
     # `fromisoformat` accepts more than one spelling; only the canonical one is a key.
-    if start is None or key_of(start, grain) != key:
+    if start is None or partition_key(start, grain) != key:
         raise UsageError(
             f"{key!r} is not a {grain} partition; write it as {_EXAMPLES[grain]}"
         ) from None
     return start
 
 
-def end_of(key: str, grain: Grain) -> datetime:
+def partition_end(key: str, grain: Grain) -> datetime:
     """The first moment after a partition; the end of the calendar for the last partition (9999-12-31)."""
-    start = start_of(key, grain)
+    start = partition_start(key, grain)
     try:
         return add_months(start, 1) if grain is Grain.MONTH else start + _LENGTHS[grain]
     except (OverflowError, ValueError):
         return datetime.max
 
 
-def bounds_of(text: str) -> tuple[datetime, datetime]:
+def time_bounds(text: str) -> tuple[datetime, datetime]:
     """Parse an hour, day, week or month: its first moment, and the first moment after it."""
     for grain in Grain:
         try:
-            return start_of(text, grain), end_of(text, grain)
+            return partition_start(text, grain), partition_end(text, grain)
         except UsageError:
             continue
     raise UsageError(f"{text!r} is not a time; write it as {', '.join(_EXAMPLES.values())}")
 
 
-def fits(key: str, cut: Partitioning) -> bool:
+def is_valid_key(key: str, partitioning: Partitioning) -> bool:
     """Whether `key` can be a partition of this partitioning; a key of an earlier partitioning can't."""
-    if cut.is_whole:
+    if partitioning.is_whole:
         return key == WHOLE
-    if cut.grain is None or key == UNPLACED:
+    if partitioning.grain is None or key == UNPLACED:
         return True
     try:
-        start_of(key, cut.grain)
+        partition_start(key, partitioning.grain)
     except UsageError:
         return False
     return True
 
 
-def placed(keys: Iterable[str]) -> list[str]:
+def readable_keys(keys: Iterable[str]) -> list[str]:
     """The keys that downstream stages may read, sorted."""
     return sorted(key for key in keys if key != UNPLACED)
 
 
-def spread(keys: Iterable[str]) -> str:
+def summarize_keys(keys: Iterable[str]) -> str:
     """Summarize partition keys: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
     ordered = sorted(keys)
     if len(ordered) <= 1:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 _GAP = "  "
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
+def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
     """Align cells in columns; a column whose header begins with `>` is right-aligned."""
     right = [header.startswith(">") for header in headers]
     lines = [[header.removeprefix(">") for header in headers], *map(list, rows)]
@@ -22,7 +22,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str 
     )
 
 
-def without_empty(
+def drop_empty_columns(
     headers: Sequence[str], rows: Iterable[Sequence[str]], *rare: str
 ) -> tuple[list[str], list[list[str]]]:
     """Drop those of the `rare` columns in which every cell is `-`."""

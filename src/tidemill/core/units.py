@@ -11,7 +11,7 @@ _BYTES = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
-_WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -19,9 +19,9 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def seconds_of(length: str | float) -> float:
+def parse_seconds(length: str | float) -> float:
     """Parse `"90s"`, `"10m"`, `"2h"`, `"1d"` or a number of seconds; ValueError for anything else."""
-    found = _number(length, _SECONDS)
+    found = _parse_number(length, _SECONDS)
     if found is None or not found > 0:
         raise ValueError(
             f"{length!r} is not a duration; write seconds, or text such as '90s' or '10m'"
@@ -29,9 +29,9 @@ def seconds_of(length: str | float) -> float:
     return found
 
 
-def bytes_of(amount: str | int) -> int:
+def parse_bytes(amount: str | int) -> int:
     """Parse `"500MB"`, `"2GiB"` or a number of bytes; ValueError for anything else."""
-    found = _number(amount, _BYTES)
+    found = _parse_number(amount, _BYTES)
     if found is None or not found >= 1:
         raise ValueError(
             f"{amount!r} is not an amount of memory; write bytes, or text such as '500MB' or '2GB'"
@@ -39,9 +39,9 @@ def bytes_of(amount: str | int) -> int:
     return int(found)
 
 
-def _number(written: object, units: dict[str, float] | dict[str, int]) -> float | None:
-    if is_number(written):
-        return float(written) if isfinite(written) else None
-    match = _WRITTEN.fullmatch(written.strip()) if isinstance(written, str) else None
+def _parse_number(text: object, units: dict[str, float] | dict[str, int]) -> float | None:
+    if is_number(text):
+        return float(text) if isfinite(text) else None
+    match = _AMOUNT.fullmatch(text.strip()) if isinstance(text, str) else None
     unit = units.get(match[2].lower()) if match else None
     return None if match is None or unit is None else float(match[1]) * unit

@@ -21,7 +21,7 @@ _PORT = 16.0
 _ROUNDING = 8.0
 
 
-class Direction(Enum):
+class Orientation(Enum):
     """Where the edges of a graph lead."""
 
     DOWN = "down"
@@ -49,7 +49,7 @@ class Graph:
 
     nodes: Sequence[Node]
     edges: Sequence[tuple[str, str]] = ()
-    direction: Direction = Direction.DOWN
+    direction: Orientation = Orientation.DOWN
     width: float = 84.0
     gap: float = 24.0
     layer_gap: float = 38.0
@@ -80,7 +80,7 @@ def draw_graph(graph: Graph) -> Drawing:
     layers = arrange(len(graph.nodes), edges)
     width, height = _node_size(graph.nodes, graph.width)
     boxes = _place(layers, graph, width, height)
-    down = graph.direction is Direction.DOWN
+    down = graph.direction is Orientation.DOWN
     lines = [
         _edge(points, graph.nodes[path[0]].quiet or graph.nodes[path[-1]].quiet, down)
         for path, points in zip(
@@ -125,7 +125,7 @@ def _slots(nodes: Sequence[Node]) -> tuple[bool, bool]:
 
 def _place(layers: Layers, graph: Graph, width: float, height: float) -> dict[int, _Box]:
     """Where nodes and dummies are. A dummy is as deep as its layer, which keeps its lane free."""
-    down = graph.direction is Direction.DOWN
+    down = graph.direction is Orientation.DOWN
     breadth, depth = (width, height) if down else (height, width)
     centres = place_nodes(layers, breadth, _DUMMY, graph.gap)
     return {

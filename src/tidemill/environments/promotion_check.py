@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tidemill.ledger.binding import Head
-from tidemill.reuse.recipe import Recipe, changes
-from tidemill.workflow.profile_params import parts_tuned
-from tidemill.workflow.sample import digest_on, on_all_rows
+from tidemill.reuse.recipe import Recipe, recipe_changes
+from tidemill.workflow.profile_params import with_parameter_digest
+from tidemill.workflow.sample import recipe_digest_on, without_sample_part
 from tidemill.workflow.stage import Flow
 
 
-def unlike(
+def recipe_mismatches(
     flow: Flow,
     recipes: Mapping[str, Recipe],
     heads: Mapping[str, Head],
@@ -24,10 +24,10 @@ def unlike(
     as run. The `sample` doesn't matter, nor do parameters: `flow` has those of the environment.
     """
     for stage in flow.stages:
-        parts = parts_tuned(on_all_rows(recipes[stage.name].parts), stage)
-        known = on_all_rows(recorded.get(stage.name, {}))
+        parts = with_parameter_digest(without_sample_part(recipes[stage.name].parts), stage)
+        known = without_sample_part(recorded.get(stage.name, {}))
         if known == parts:
             continue
-        head, digest = heads.get(stage.name, Head()), digest_on(stage, parts, sample)
+        head, digest = heads.get(stage.name, Head()), recipe_digest_on(stage, parts, sample)
         if not any(held.recipe == digest for held in head.partitions.values()):
-            yield f"{stage.name}: {', '.join(changes(known, parts)) if known else 'new stage'}"
+            yield f"{stage.name}: {', '.join(recipe_changes(known, parts)) if known else 'new stage'}"

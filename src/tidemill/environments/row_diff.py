@@ -11,7 +11,7 @@ _LEFT, _RIGHT, _SIDE = "_left_", "_right_", "_side"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowsApart:
+class RowDiff:
     """The rows that only one of two tables has, and those with equal keys that differ.
 
     `added` rows are only in the left table, `removed` ones only in the right one. `columns` counts the rows
@@ -26,13 +26,13 @@ class RowsApart:
     changed: int = 0
     columns: Mapping[str, int] = field(default_factory=dict)
     largest: Mapping[str, float] = field(default_factory=dict)
-    unlike: tuple[str, ...] = ()
+    mismatched: tuple[str, ...] = ()
     examples: pl.DataFrame = field(compare=False)
 
 
-def rows_apart(
-    left: pl.DataFrame, right: pl.DataFrame, key: Sequence[str], *, most: int = 10
-) -> RowsApart:
+def diff_rows(
+    left: pl.DataFrame, right: pl.DataFrame, key: Sequence[str], *, max_examples: int = 10
+) -> RowDiff:
     """Compare all common columns of two tables, matching rows by key; up to `max_examples` of each kind."""
     unlike = tuple(
         name
@@ -41,7 +41,7 @@ def rows_apart(
     )
     shared = [name for name in left.columns if name not in unlike]
     if not key or not set(key) <= set(shared):
-        return _diff_without_key(left, right, shared, unlike, most)
+        return _diff_without_key(left, right, shared, unlike, max_examples)
     others = [name for name in shared if name not in key]
     both = left.select(shared).join(
         right.select(*key, *(pl.col(name).alias(_RIGHT + name) for name in others)),
@@ -62,13 +62,13 @@ def rows_apart(
     added = _unmatched(left.select(shared), right, key)
     removed = _unmatched(right.select(shared), left, key)
     examples = [
-        _examples(added, "added", most),
-        _examples(removed, "removed", most),
+        _examples(added, "added", max_examples),
+        _examples(removed, "removed", max_examples),
         _changed_examples(
-            changed.select(shared), _earlier_rows(changed, key, others).select(shared), most
+            changed.select(shared), _earlier_rows(changed, key, others).select(shared), max_examples
         ),
     ]
-    return RowsApart(
+    return RowDiff(
         key=tuple(key),
         added=added.height,
         removed=removed.height,
@@ -77,7 +77,7 @@ def rows_apart(
         largest=dict(
             _largest_differences(changed, [name for name, count in counts.items() if count])
         ),
-        unlike=unlike,
+        mismatched=unlike,
         examples=pl.concat(examples),
     )
 
@@ -120,13 +120,13 @@ def _diff_without_key(
     shared: list[str],
     unlike: tuple[str, ...],
     most: int,
-) -> RowsApart:
+) -> RowDiff:
     """Compare rows without a key: count how often each occurs."""
     if not shared:
         more_rows = left.height - right.height
         added, removed = max(0, more_rows), max(0, -more_rows)
-        return RowsApart(
-            key=(), added=added, removed=removed, unlike=unlike, examples=pl.DataFrame()
+        return RowDiff(
+            key=(), added=added, removed=removed, mismatched=unlike, examples=pl.DataFrame()
         )
     left, right = left.select(shared), right.select(shared)
     counted = pl.concat(
@@ -143,10 +143,10 @@ def _diff_without_key(
             _examples(less.drop(_SIDE), "removed", most),
         ]
     )
-    return RowsApart(
+    return RowDiff(
         key=(),
         added=int(more[_SIDE].sum()),
         removed=-int(less[_SIDE].sum()),
-        unlike=unlike,
+        mismatched=unlike,
         examples=examples,
     )

@@ -1,9 +1,9 @@
-"""`tm.fold`: aggregates that merge, as expressions of Polars.
+"""`tm.fold`: mergeable aggregates as Polars expressions.
 
-Distinct values are estimated from the least of their hashes (a k-minimum-values sketch), quantiles from
-the counts of bins whose width grows with the value (as in DDSketch). Both merge exactly: what comes out
-doesn't depend on how rows were spread over partitions. No library of sketches had wheels for all
-versions of Python and bytes that depend on nothing but the data.
+Distinct values are estimated by a k-minimum-values sketch, quantiles from counts of bins whose width grows
+with the value (as in DDSketch). Both merge exactly: the result doesn't depend on how rows are distributed
+over partitions. No sketch library has wheels for all supported Python versions and output bytes that
+depend only on the data.
 """
 
 from __future__ import annotations
@@ -17,138 +17,142 @@ import polars as pl
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import DeclarationError, Fault
-from tidemill.folds.partials import told
+from tidemill.folds.partials import resolve_fold
 from tidemill.workflow.incremental_fold import Aggregate, Fold
 
 IntoColumn: TypeAlias = "str | pl.Expr"
 
 _HERE = "aggregates.py:"
-# Sums of floats differ in the order in which they were added, by about this share of them.
+# Float sums differ by about this relative error when they are added in another order.
 _ROUNDING = 1e-9
 _HASHES = 2.0**64
 _SEED = 7
-# The bin of 1.0; its logarithm moves a number by less than this, so that those of small numbers, too,
-# are above zero's own. Two more are of what has no logarithm.
+# The bin of 1.0. The bins of all other numbers are less than this away from it, so that those of small
+# numbers, too, are above the bin of zero. Infinity and NaN, without a logarithm, have their own bins.
 _ONE = 1 << 19
 _INFINITE = 1 << 22
 _NAN = 1 << 23
 
 
 class Folds:
-    """Says how an input is folded, and names its aggregates: `tm.fold("origin", n=tm.fold.count())`."""
+    """Declares folds and their aggregates: `tm.fold("origin", n=tm.fold.count())`."""
 
     def __call__(self, *by: str, **aggregates: Aggregate) -> Fold:
-        """A row for each group of an input in place of its rows, merged over the partitions that are seen.
+        """Aggregate an input incrementally: the stage gets one row per group instead of the input's rows.
 
-        Groups are by the columns `by`, in whose order the rows come; with none there is one row. What each
-        partition adds is kept, so that a run computes only that of partitions that changed. For
-        `fold={"flights": ...}` of a transform. DeclarationError for what makes no sense.
+        For `fold={"flights": tm.fold(...)}` of a transform. Rows are grouped by the columns `by` and sorted
+        by them; without `by` there is one row. Partial aggregates of each partition are stored and merged
+        over the partitions that the stage reads, so that a run computes only those of changed partitions.
+        Raises DeclarationError for invalid arguments.
         """
         faults = [
-            f"{name}={item!r} is no aggregate, such as tm.fold.count()"
+            f"{name}={item!r} is not an aggregate such as tm.fold.count()"
             for name, item in aggregates.items()
             if not isinstance(item, Aggregate)
         ]
-        faults += [f"{name!r} is no name of a column" for name in by if not isinstance(name, str)]
-        faults += [f"{name!r} is there twice" for name in dict.fromkeys(by) if by.count(name) > 1]
-        faults += [f"{name!r} is a column of the groups" for name in aggregates if name in by]
+        faults += [f"{name!r} is not a column name" for name in by if not isinstance(name, str)]
+        faults += [f"{name!r} is given twice" for name in dict.fromkeys(by) if by.count(name) > 1]
+        faults += [f"{name!r} is already a group column" for name in aggregates if name in by]
         if not by and not aggregates:
-            faults.append("it names neither groups nor aggregates")
+            faults.append("it has neither group columns nor aggregates")
         _refuse(faults)
-        return Fold(by=by, aggregates=aggregates, told=told, place=_where())
+        return Fold(by=by, aggregates=aggregates, resolve=resolve_fold, place=_user_line())
 
     def count(self, column: IntoColumn | None = None) -> Aggregate:
-        """How many rows there are, or values that aren't null."""
+        """Count rows, or the values of a column that aren't null."""
         whole = pl.len() if column is None else _expression(column).count()
         return Aggregate(
-            said=f"count({'' if column is None else _written(column)})",
+            said=f"count({'' if column is None else _column_text(column)})",
             partial=whole.cast(pl.UInt64),
             merge=pl.Expr.sum,
             whole=whole,
         )
 
     def sum(self, column: IntoColumn, *, tolerance: float = _ROUNDING) -> Aggregate:
-        """The sum of values, as that of Polars; of floats up to a relative difference of `tolerance`."""
-        return _plain("sum", pl.Expr.sum, column, tolerance)
+        """Sum values, as Polars does; sums of floats may differ by the relative error `tolerance`."""
+        return _self_merging("sum", pl.Expr.sum, column, tolerance)
 
     def min(self, column: IntoColumn) -> Aggregate:
-        """The least value, as that of Polars."""
-        return _plain("min", pl.Expr.min, column)
+        """Return the minimum, as Polars does."""
+        return _self_merging("min", pl.Expr.min, column)
 
     def max(self, column: IntoColumn) -> Aggregate:
-        """The greatest value, as that of Polars."""
-        return _plain("max", pl.Expr.max, column)
+        """Return the maximum, as Polars does."""
+        return _self_merging("max", pl.Expr.max, column)
 
     def mean(self, column: IntoColumn, *, tolerance: float = _ROUNDING) -> Aggregate:
-        """The mean of values that aren't null, up to a relative difference of `tolerance`."""
+        """Average the values that aren't null, up to the relative error `tolerance`."""
         values = _expression(column)
         return Aggregate(
-            said=f"mean({_written(column)})",
+            said=f"mean({_column_text(column)})",
             partial=pl.struct(
                 total=values.cast(pl.Float64).sum(), n=values.count().cast(pl.UInt64)
             ),
-            merge=lambda part: pl.struct(total=_of(part, "total").sum(), n=_of(part, "n").sum()),
-            # Polars has no mean of nothing.
-            final=lambda part: pl.when(_of(part, "n") > 0).then(
-                _of(part, "total") / _of(part, "n")
+            merge=lambda part: pl.struct(
+                total=_struct_field(part, "total").sum(), n=_struct_field(part, "n").sum()
+            ),
+            # As in Polars, the mean of no values is null.
+            final=lambda part: pl.when(_struct_field(part, "n") > 0).then(
+                _struct_field(part, "total") / _struct_field(part, "n")
             ),
             whole=values.mean(),
-            tolerance=_share("mean", tolerance),
+            tolerance=_check_share("mean", tolerance),
         )
 
     def approx_n_unique(self, column: IntoColumn, *, error: float = 0.03) -> Aggregate:
-        """About how many different values there are, null among them: with a standard error of `error`.
+        """Estimate the number of distinct values, including null, with the relative standard error `error`.
 
-        Up to `1 / error ** 2` values are counted exactly; so many hashes are kept of a group.
+        Up to `1 / error ** 2` distinct values are counted exactly; that many hashes are stored per group.
         """
-        kept = math.ceil(1 / _share("approx_n_unique", error, least=0.001) ** 2)
+        kept = math.ceil(1 / _check_share("approx_n_unique", error, least=0.001) ** 2)
 
         def least(hashes: pl.Expr) -> pl.Expr:
             return hashes.unique(maintain_order=True).sort().head(kept).implode()
 
         def estimate(part: pl.Expr) -> pl.Expr:
-            # So many of all hashes lie below the greatest of those that are kept.
+            # The share of all possible hashes below the greatest stored one.
             spread = part.list.last().cast(pl.Float64) / _HASHES
             many = ((kept - 1) / spread).round()
             return pl.when(part.list.len() < kept).then(part.list.len()).otherwise(many)
 
         values = _expression(column)
         return Aggregate(
-            said=f"approx_n_unique({_written(column)})",
+            said=f"approx_n_unique({_column_text(column)})",
             partial=least(values.hash(seed=_SEED)),
             merge=lambda part: least(part.explode().drop_nulls()),
             final=estimate,
             whole=values.n_unique(),
-            # Five standard errors: a millionth of all estimates lie farther off.
+            # Five standard errors: one estimate in a million is farther off.
             tolerance=5 * error,
         )
 
     def approx_quantile(
         self, column: IntoColumn, quantile: float, *, error: float = 0.005
     ) -> Aggregate:
-        """A value that differs from the lower quantile (from 0 to 1) by at most the share `error` of it."""
+        """Estimate a quantile (0 to 1, lower interpolation) with a relative error of at most `error`."""
         if not 0 <= quantile <= 1:
-            _refuse([f"approx_quantile: {quantile!r} is no quantile from 0 to 1"])
-        share = _share("approx_quantile", error, least=0.001)
+            _refuse([f"approx_quantile: {quantile!r} is not a quantile from 0 to 1"])
+        share = _check_share("approx_quantile", error, least=0.001)
         growth = (1 + share) / (1 - share)
         values = _expression(column).cast(pl.Float64).drop_nulls()
-        bins = _bins(values, growth)
+        bins = _bin_numbers(values, growth)
 
         def lower(part: pl.Expr) -> pl.Expr:
-            counts = _of(part, "n")
+            counts = _struct_field(part, "n")
             rank = ((counts.list.sum().cast(pl.Int64) - 1) * quantile).floor()
             behind = counts.list.eval(pl.element().cum_sum().cast(pl.Float64)) - rank
             place = behind.list.eval((pl.element() <= 0).sum()).list.first()
-            return _middle(_of(part, "bin").list.get(place, null_on_oob=True), growth)
+            return _bin_value(_struct_field(part, "bin").list.get(place, null_on_oob=True), growth)
 
         return Aggregate(
-            said=f"approx_quantile({_written(column)}, {quantile:g})",
-            partial=_counted(bins, (bins * 0 + 1).cast(pl.UInt64)),
-            merge=lambda part: _counted(
-                _of(part, "bin").explode().drop_nulls(), _of(part, "n").explode().drop_nulls()
+            said=f"approx_quantile({_column_text(column)}, {quantile:g})",
+            partial=_bin_counts(bins, (bins * 0 + 1).cast(pl.UInt64)),
+            merge=lambda part: _bin_counts(
+                _struct_field(part, "bin").explode().drop_nulls(),
+                _struct_field(part, "n").explode().drop_nulls(),
             ),
             final=lower,
-            # Polars counts the rank from the first null, and rounds on the way.
+            # Polars includes nulls in the rank, and rounds intermediate results.
             whole=_expression(column).drop_nulls().quantile(quantile, interpolation="lower"),
             tolerance=share * (1 + _ROUNDING),
         )
@@ -161,17 +165,18 @@ class Folds:
         final: Callable[[pl.Expr], pl.Expr] | None = None,
         tolerance: float = _ROUNDING,
     ) -> Aggregate:
-        """An aggregate of one's own: `partial` is an expression that gives one value of a group's rows.
+        """Define a custom mergeable aggregate.
 
-        `merge` makes an expression over the partials of several partitions that gives a value of the same
-        type, `final` one over what was merged (default: that is it). A partial of several values
-        is a struct. It is refused if rows in two parts, merged, give something else than all at once, up to
-        a relative difference of `tolerance`.
+        `partial` is an expression with one value per group; several values make a struct. `merge` takes the
+        column of partials of several partitions and returns an expression that merges them into one value
+        of the same type. `final` turns the merged partial into the result (default: it is the result).
+        The declaration is rejected if rows in two partitions, merged, give another result than all rows at
+        once, up to the relative error `tolerance`.
         """
         faults = [
-            f"mergeable: {name}={item!r} is no {kind}"
+            f"mergeable: {name}={item!r} is not a {kind}"
             for name, item, kind, fits in (
-                ("partial", partial, "expression of Polars", isinstance(partial, pl.Expr)),
+                ("partial", partial, "Polars expression", isinstance(partial, pl.Expr)),
                 ("merge", merge, "function of an expression", callable(merge)),
                 ("final", final, "function of an expression", final is None or callable(final)),
             )
@@ -179,67 +184,67 @@ class Folds:
         ]
         _refuse(faults)
         return Aggregate(
-            said=f"mergeable({_written(partial)})",
+            said=f"mergeable({_column_text(partial)})",
             partial=partial,
             merge=merge,
             final=final,
-            tolerance=_share("mergeable", tolerance),
+            tolerance=_check_share("mergeable", tolerance),
         )
 
 
 fold = Folds()
 
 
-def _plain(
+def _self_merging(
     name: str, how: Callable[[pl.Expr], pl.Expr], column: IntoColumn, tolerance: float = 0.0
 ) -> Aggregate:
-    """What merges partials as it makes them."""
+    """Return an aggregate whose partials merge by the same operation that computes them."""
     whole = how(_expression(column))
     return Aggregate(
-        said=f"{name}({_written(column)})",
+        said=f"{name}({_column_text(column)})",
         partial=whole,
         merge=how,
         whole=whole,
-        tolerance=_share(name, tolerance),
+        tolerance=_check_share(name, tolerance),
     )
 
 
 def _expression(column: Any) -> pl.Expr:
     if not isinstance(column, (str, pl.Expr)):
-        _refuse([f"{column!r} is no column, nor an expression of Polars"])
+        _refuse([f"{column!r} is neither a column name nor a Polars expression"])
     return pl.col(column) if isinstance(column, str) else column
 
 
-def _written(column: IntoColumn) -> str:
+def _column_text(column: IntoColumn) -> str:
     return column if isinstance(column, str) else str(column)
 
 
-def _share(name: str, share: Any, *, least: float = 0.0) -> float:
-    """A share of a value, such as a tolerance."""
+def _check_share(name: str, share: Any, *, least: float = 0.0) -> float:
+    """Check a relative error or tolerance."""
     number = isinstance(share, (int, float)) and not isinstance(share, bool)
     if not number or not least <= share < 1:
-        _refuse([f"{name}: {share!r} is no share from {least:g} to 1"])
+        _refuse([f"{name}: {share!r} is not a share from {least:g} to 1"])
     return float(share)
 
 
 def _refuse(faults: list[str]) -> None:
     if faults:
         raise DeclarationError(
-            "tm.fold", [Fault(message=fault, where=_where()) for fault in faults]
+            "tm.fold", [Fault(message=fault, where=_user_line()) for fault in faults]
         )
 
 
-def _where() -> str:
-    """The line that calls this module."""
+def _user_line() -> str:
+    """Return the line of user code that calls this module."""
     return next(place for depth in count(1) if not (place := caller(depth)).startswith(_HERE))
 
 
-def _of(part: pl.Expr, field: str) -> pl.Expr:
+def _struct_field(part: pl.Expr, field: str) -> pl.Expr:
     return part.struct.field(field)
 
 
-def _bins(values: pl.Expr, growth: float) -> pl.Expr:
-    """The number of the bin that each float is in: zero's own, those above, and those below."""
+def _bin_numbers(values: pl.Expr, growth: float) -> pl.Expr:
+    """Return the bin of each float: 0 for zero, positive above it, negative below it."""
     far = (values.abs().log() / math.log(growth)).ceil() + _ONE
     number = (
         pl.when(values.is_nan())
@@ -253,8 +258,8 @@ def _bins(values: pl.Expr, growth: float) -> pl.Expr:
     return number.cast(pl.Int32)
 
 
-def _middle(number: pl.Expr, growth: float) -> pl.Expr:
-    """A value that differs from all in a bin by the same share at most."""
+def _bin_value(number: pl.Expr, growth: float) -> pl.Expr:
+    """Return the value with the smallest maximum relative error for a bin."""
     far = ((number.abs() - _ONE) * math.log(growth)).exp() * (2 / (growth + 1))
     return (
         pl.when(number == _NAN)
@@ -267,8 +272,8 @@ def _middle(number: pl.Expr, growth: float) -> pl.Expr:
     )
 
 
-def _counted(bins: pl.Expr, counts: pl.Expr) -> pl.Expr:
-    """How many there are in each bin, as a struct of two lists in the order of the bins."""
+def _bin_counts(bins: pl.Expr, counts: pl.Expr) -> pl.Expr:
+    """Return the counts per bin, as a struct of two lists sorted by bin."""
     ordered = bins.sort()
     last = (ordered != ordered.shift(-1)).fill_null(value=True)
     reached = counts.sort_by(bins, maintain_order=True).cum_sum().filter(last)

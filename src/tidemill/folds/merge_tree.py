@@ -1,9 +1,10 @@
-"""The tree in which partials of partitions are merged.
+"""The tree in which the partials of partitions are merged.
 
-Its shape is that of the set of partitions, and of nothing else: whoever merges the same partials, at
-once or bit by bit, adds the same floats in the same order. A partition has a place: by time the number of
-its hour, day, week or month, else a hash of its key. Places that agree but for their last digit, in base
-8, are below one node, and so on upwards; so another partition changes the nodes above it only.
+Its shape depends only on the set of partitions, so that merging the same partials, at once or
+incrementally, adds the same floats in the same order. Each partition has a position: the number of its
+hour, day, week or month, or a hash of its key. Partitions whose positions differ only in the last
+octal digit have a common parent node, and so on upwards. A new partition therefore changes only the nodes
+above it.
 """
 
 from __future__ import annotations
@@ -15,57 +16,57 @@ from functools import lru_cache
 from itertools import groupby
 
 from tidemill.core.fingerprint import fingerprint
-from tidemill.core.partition import Grain, Partitioning, fits, start_of
+from tidemill.core.partition import Grain, Partitioning, is_valid_key, partition_start
 
-# Bits of a digit: a node has up to eight below it.
+# Bits per digit: a node has up to eight children.
 _BITS = 3
 _HOURS = {Grain.HOUR: 1, Grain.DAY: 24, Grain.WEEK: 168}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """What is merged: the partials of its `parts`, or those of a `leaf`, which is a partition; by content.
+class MergeNode:
+    """A node of the merge tree: merges the partials of its `parts`, or holds those of partition `leaf`.
 
-    Nodes of one `key` have the same partials.
+    Nodes with equal `key` have equal partials.
     """
 
     key: str
-    parts: tuple[Node, ...] = ()
+    parts: tuple[MergeNode, ...] = ()
     leaf: str = ""
 
-    def __iter__(self) -> Iterator[Node]:
-        """The node and all below it, each before what is below it."""
+    def __iter__(self) -> Iterator[MergeNode]:
+        """Iterate over the node and its descendants in pre-order."""
         yield self
         for part in self.parts:
             yield from part
 
 
-def tree_of(contents: Mapping[str, str], cut: Partitioning) -> Node:
-    """The tree of some partitions (at least one) of a stage, given with what names the content of each."""
-    grain = cut.grain if all(fits(key, cut) for key in contents) else None
-    placed = sorted((place_of(key, grain), key) for key in contents)
+def build_tree(contents: Mapping[str, str], partitioning: Partitioning) -> MergeNode:
+    """Build the merge tree of one or more partitions; `contents` maps each to the digest of its content."""
+    grain = partitioning.grain if all(is_valid_key(key, partitioning) for key in contents) else None
+    placed = sorted((position_of(key, grain), key) for key in contents)
     return _node(placed, contents)
 
 
 @lru_cache(maxsize=200_000)
-def place_of(key: str, grain: Grain | None) -> int:
-    """Where a partition is among all that there could be."""
+def position_of(key: str, grain: Grain | None) -> int:
+    """Return the position of a partition among all possible ones."""
     if grain is None:
         return int(fingerprint("place", key), 16)
-    start = start_of(key, grain)
+    start = partition_start(key, grain)
     if grain is Grain.MONTH:
         return start.year * 12 + start.month
     hours = (start - datetime.min).total_seconds() // 3600
     return int(hours) // _HOURS[grain]
 
 
-def _node(placed: Sequence[tuple[int, str]], contents: Mapping[str, str]) -> Node:
+def _node(placed: Sequence[tuple[int, str]], contents: Mapping[str, str]) -> MergeNode:
     if len(placed) == 1:
         partition = placed[0][1]
-        return Node(key=contents[partition], leaf=partition)
-    # The highest digit in which some of them differ.
+        return MergeNode(key=contents[partition], leaf=partition)
+    # The most significant digit in which some of them differ.
     differing = placed[0][0] ^ placed[-1][0]
     shift = (differing.bit_length() - 1) // _BITS * _BITS
     below = [list(part) for _, part in groupby(placed, key=lambda item: item[0] >> shift)]
     parts = tuple(_node(part, contents) for part in below)
-    return Node(key=fingerprint("node", [part.key for part in parts]), parts=parts)
+    return MergeNode(key=fingerprint("node", [part.key for part in parts]), parts=parts)

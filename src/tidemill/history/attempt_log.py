@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from tidemill.ledger.log_line import END, Line, Try
+from tidemill.ledger.log_line import END, AttemptKey, LogLine
 from tidemill.ledger.run import Attempt, Outcome
 
 _WELL = (Outcome.OK, Outcome.BOUND)
 # The times of the first and the last line of attempts.
-_Spans = Mapping[Try, tuple[float, float]]
+_Spans = Mapping[AttemptKey, tuple[float, float]]
 
 
-def with_ends(
-    lines: Sequence[Line], ended: Iterable[tuple[float, Attempt]], spoke: Collection[Try] = ()
-) -> list[Line]:
+def add_outcomes(
+    lines: Sequence[LogLine],
+    ended: Iterable[tuple[float, Attempt]],
+    spoke: Collection[AttemptKey] = (),
+) -> list[LogLine]:
     """Order lines by step, and add the outcome of each attempt that logged something or didn't succeed.
 
     `ended` are attempts with the times at which they were recorded; `spoke` are attempts that logged
@@ -22,13 +24,13 @@ def with_ends(
     is placed by its time.
     """
     lines = sorted(lines, key=lambda line: line.at)
-    spans: dict[Try, tuple[float, float]] = {}
+    spans: dict[AttemptKey, tuple[float, float]] = {}
     for line in lines:
-        first, _ = spans.get(line.of, (line.at, line.at))
-        spans[line.of] = first, line.at
+        first, _ = spans.get(line.attempt_key, (line.at, line.at))
+        spans[line.attempt_key] = first, line.at
     # Within a step lines are sorted by attempt, then by time, and the outcome comes last: sorting is stable.
     # The time of an outcome is an estimate, so it orders nothing once the step has lines.
-    blocks: dict[object, list[Line]] = {}
+    blocks: dict[object, list[LogLine]] = {}
     for number, line in enumerate([*lines, *_outcome_lines(ended, spans, {*spoke, *spans})]):
         step = (line.stage, line.partition) if line.partition else number
         blocks.setdefault(step, []).append(line)
@@ -37,13 +39,13 @@ def with_ends(
 
 
 def _outcome_lines(
-    ended: Iterable[tuple[float, Attempt]], spans: _Spans, spoke: Collection[Try]
-) -> Iterator[Line]:
+    ended: Iterable[tuple[float, Attempt]], spans: _Spans, spoke: Collection[AttemptKey]
+) -> Iterator[LogLine]:
     for at, attempt in ended:
         own = attempt.stage, attempt.partition, attempt.number
         if attempt.outcome in _WELL and own not in spoke:
             continue
-        yield Line(
+        yield LogLine(
             at=_end_time(at, attempt, own, spans),
             stage=attempt.stage,
             partition=attempt.partition,
@@ -54,7 +56,7 @@ def _outcome_lines(
         )
 
 
-def _end_time(recorded: float, attempt: Attempt, own: Try, spans: _Spans) -> float:
+def _end_time(recorded: float, attempt: Attempt, own: AttemptKey, spans: _Spans) -> float:
     """Estimate when an attempt ended: it is recorded later, together with others."""
     at = recorded
     if own in spans:

@@ -1,6 +1,6 @@
-"""What is published: a head's partitions, each bound to objects with its contract's verdict.
+"""Published data: the head of a stage binds each partition to stored objects and their contract checks.
 
-A *trace* is the same without the environment: the key of a step and the objects that it gave.
+A *trace* is independent of environments: it maps a step key to the objects that the step produced.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tidemill.contracts.finding import Finding, Verdict
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.gate import Scores
@@ -18,7 +18,7 @@ from tidemill.workflow.model import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """An object of so many bytes that holds some columns of a partition, and which rows in which order."""
+    """An object with some columns of a partition; `rowset` identifies its rows and their order."""
 
     object: str
     columns: tuple[str, ...]
@@ -28,11 +28,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """What a step gave: objects by content, hashes of columns, and what the contract said.
+    """The output of a step: object names, column hashes, row counts, and contract findings.
 
-    `content` names the values: two products with equal content are interchangeable for any reader.
-    The columns are in one object, or in several `parts`, which must hold the same rows in the same
-    order: others are refused, since their columns side by side would be rows that never were.
+    `content` identifies the values: products with equal content are interchangeable. The columns are in
+    one object, or in several `parts` with the same rows in the same order; StorageError for parts with
+    different rows, because joining their columns would make up rows.
     """
 
     content: str
@@ -62,25 +62,25 @@ class Product:
             if part.rowset != self.rowset:
                 raise StorageError(
                     f"object {part.object} holds other rows (row set {part.rowset}) than its "
-                    f"partition (row set {self.rowset}): compute all columns anew"
+                    f"partition (row set {self.rowset}): recompute all columns"
                 )
 
     @property
-    def pins(self) -> tuple[str, ...]:
-        """Every object that must exist for as long as this is bound."""
+    def all_objects(self) -> tuple[str, ...]:
+        """The names of all objects that must be kept while this product is bound."""
         return (*self.objects, self.quarantine) if self.quarantine else self.objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A partition of a head: the key that it was computed under, and what came out.
+    """A published partition: the step key that it was computed under, and the output.
 
-    `inputs` holds a digest of what each input handed over, `seen` the start of one for each column
-    that was read of it, so that a change can be named. `touched` is what the step reached for besides
-    its inputs: no key sees that, so what it gave is never reused. `product` is the same wherever it is
-    bound, the `verdict` is that of this head at this time; None without rules that look further. A
-    `sample` below 1 is the share of the sources' rows that it was computed on: such a one is bound
-    only in environments of that sample.
+    `inputs` maps each input to a digest of the data that the step read, `seen` to a digest prefix for
+    each column read, so that plans can name changes. `touched` are the hidden inputs that the step
+    accessed; its result is never reused then, because the key doesn't cover them. `product` is the same
+    wherever it is bound; `verdict` is that of table rules in this head at that time, None without such
+    rules. `sample` is the share of source rows that it was computed from: below 1 it is only published
+    in environments with that sample.
     """
 
     key: str
@@ -93,43 +93,46 @@ class Binding:
     product: Product
     run: str
     at: float
-    verdict: Verdict | None = None
+    verdict: TableFindings | None = None
     sample: float = 1.0
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the contract said: of the partition, and of what it was held against."""
+        """All findings of the contract: on the partition itself, and by table rules."""
         return self.product.findings + (self.verdict.findings if self.verdict else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The current snapshot of one stage: its version counts publications, its partitions are bound.
+    """The current snapshot of one stage: its published partitions, and a version that counts changes.
 
-    `moved` is the fact that moved it last. A branch begins with its parent's heads, so two environments
-    whose heads of a stage were moved by the same fact hold the same.
+    `moved` is the sequence number of the event that changed it last. A branch starts with its parent's
+    heads, so heads with equal `moved` have the same partitions in any two environments.
     """
 
     version: int = 0
-    moved: int = 0
+    last_event: int = 0
     partitions: Mapping[str, Binding] = field(default_factory=dict)
 
 
 def content_of(columns: Mapping[str, str], rowset: str) -> str:
-    """Names the values of a partition: every column's hash and the row set."""
+    """Return the digest of a partition's values, from its column hashes and its row set."""
     return fingerprint("content", dict(columns), rowset)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """`signature` names all that the plan of the stage depended on, `partitions` counts what it holds."""
+    """A completion mark of a stage: `signature` covers all that its plan depended on.
+
+    `partitions` is the number of partitions that it had.
+    """
 
     signature: str
     partitions: int
 
 
-def passed(bound: Iterable[Binding]) -> str:
-    """The versions of their contract that partitions passed, with how many where they differ."""
+def contract_versions(bound: Iterable[Binding]) -> str:
+    """Format the contract versions that partitions passed, with counts if they differ."""
     found = Counter(binding.contract for binding in bound if binding.contract)
     if len(found) == 1:
         return next(iter(found))

@@ -1,4 +1,4 @@
-"""What steps cost: what those of one kind did so far, and what is expected of those of a plan."""
+"""Costs of steps: measured averages, and estimates for the steps of a plan."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The mean of so many attempts at an action on a stage, of which newer ones weigh more.
+    """The moving average of the cost of an action on a stage, over `attempts` attempts.
 
-    Seconds; rows and bytes that were read, and rows that came out.
+    Newer attempts weigh more. Times are in seconds; rows and bytes are those read and written.
     """
 
     attempts: int
@@ -23,10 +23,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What some steps should cost together, by what such steps cost before.
+    """The estimated cost of several steps together, from the cost of earlier ones.
 
-    `known` counts the steps that the seconds are of, `unknown` those without a history, by stage.
-    Seconds are None when nothing is known of any.
+    The seconds cover the `known` steps; `unknown` counts, by stage, the steps without history. Seconds
+    are None if no step has a history.
     """
 
     wall_s: float | None

@@ -1,4 +1,4 @@
-"""An approved artifact bound to a serving name, and the effects outside that carry it to users."""
+"""Deliveries: which approved artifact is live under a name, and the external effects to carry out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidemill.workflow.model import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """The artifact that is live under a name; `decision` allowed it, on these scores."""
+    """The artifact that is live under a name; `decision` approved it, based on `scores`."""
 
     name: str
     artifact: Artifact
@@ -21,7 +21,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the gates said of a subject, bound to the hash of exactly what was decided on."""
+    """The decision of the gates on a model; `subject` is the digest of exactly what was decided on."""
 
     subject: str
     artifact: str
@@ -33,7 +33,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """Something to do outside, once: the key makes a second try harmless.
+    """An external effect to carry out once; its idempotency `key` makes a retry harmless.
 
     `action` is "write" (an object to `target`) or "remove" (`target`).
     """

@@ -1,16 +1,16 @@
-"""The facts that the ledger is made of: every act ends in exactly one of them.
+"""Events: the append-only facts that the ledger records.
 
-Everything else that the ledger can tell (heads, traces, decisions, what is live, what is still to be
-done outside) is derived from these, in the transaction that appends them.
+All other state of the ledger (heads, traces, decisions, live deliveries, pending effects) is derived from
+events, in the transaction that appends them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
-from tidemill.contracts.finding import Verdict
+from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.delivery import Decision, Delivery, Effect
@@ -20,7 +20,7 @@ from tidemill.workflow.source import SourceFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentCreated:
-    """An environment began, empty or as a branch of `parent`: with all that it had until then."""
+    """An environment was created, empty or as a branch of the current state of `parent`."""
 
     environment: str
     parent: str = ""
@@ -31,14 +31,14 @@ class EnvironmentCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentDropped:
-    """An environment is no more; what was computed in it stays known, and its name is free."""
+    """An environment was dropped; its results can still be reused, and its name is free again."""
 
     environment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """A run took the lease and began with a plan."""
+    """A run acquired the lease and started to execute a plan of `steps` steps."""
 
     run: str
     environment: str
@@ -49,7 +49,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
-    """A run ended, or was found dead by the next one (status lost)."""
+    """A run ended; status `lost` if its process died and a later run found that out."""
 
     run: str
     status: Status
@@ -58,7 +58,7 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
-    """A step was tried; when it published something, `Published` follows in the same transaction."""
+    """An attempt at a step ended; if it published, `Published` follows in the same transaction."""
 
     run: str
     environment: str
@@ -67,7 +67,7 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A partition of a stage was bound; the binding's key and product become a trace."""
+    """A partition of a stage was published; its binding's key and product become a trace."""
 
     environment: str
     stage: str
@@ -77,7 +77,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
-    """A step gave something that isn't bound anywhere yet; the binding's key and product become a trace."""
+    """A step's output was computed but not published; its binding's key and product become a trace."""
 
     stage: str
     partition: str
@@ -86,7 +86,7 @@ class Computed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """A partition is no longer part of a stage's head."""
+    """A partition was removed from the head of a stage."""
 
     environment: str
     stage: str
@@ -96,7 +96,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeChanged:
-    """A stage's recipe in an environment became another; `parts` are the digests that it is made of."""
+    """The recipe of a stage in an environment changed; `parts` are the digests that it consists of."""
 
     environment: str
     stage: str
@@ -106,7 +106,7 @@ class RecipeChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSeen:
-    """The files of an ingest stage that were new, changed or gone since they were last read."""
+    """The files of an ingest stage that were added, changed or removed since the last read."""
 
     environment: str
     stage: str
@@ -116,7 +116,7 @@ class SourceSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A run left a stage wholly current; seeing other files of the stage takes that back."""
+    """A run left all partitions of a stage up to date; a later `SourceSeen` of the stage revokes that."""
 
     environment: str
     stage: str
@@ -125,17 +125,17 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What is said of a stage's whole table became another: it is fresh again, or stale."""
+    """The verdict on a stage's whole table changed: it became stale, or fresh again."""
 
     environment: str
     stage: str
     run: str
-    verdict: Verdict
+    verdict: TableFindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruled:
-    """Somebody ruled on quarantined rows of a partition; of rulings on the same row the last counts."""
+    """A person ruled on quarantined rows of a partition; the last ruling on a row counts."""
 
     environment: str
     stage: str
@@ -145,7 +145,7 @@ class Ruled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """Gates judged an artifact."""
+    """The gates of a model decided on an artifact."""
 
     environment: str
     stage: str
@@ -162,7 +162,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectQueued:
-    """Something is to be done outside, exactly once."""
+    """An external effect is to be carried out, exactly once."""
 
     environment: str
     effect: Effect
@@ -170,7 +170,7 @@ class EffectQueued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectDone:
-    """It was done."""
+    """An external effect was carried out; `detail` is what the sink reported."""
 
     environment: str
     key: str
@@ -179,7 +179,7 @@ class EffectDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """A schedule's tick was taken; the ledger takes each only once."""
+    """A tick of a schedule was consumed; the ledger accepts each tick only once."""
 
     schedule: str
     tick: str
@@ -205,11 +205,12 @@ Event: TypeAlias = (
     | EffectDone
     | Ticked
 )
+EVENTS: tuple[type[Event], ...] = get_args(Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """An event as the ledger keeps it: its place in the order, and when it was appended (Unix seconds)."""
+class RecordedEvent:
+    """An event in the ledger, with its sequence number and the time of its append (Unix seconds)."""
 
     seq: int
     at: float

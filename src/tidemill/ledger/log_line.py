@@ -1,22 +1,23 @@
-"""What the code of a step said while it was at work."""
+"""Log lines: output that a step's code printed or logged while it ran."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-# A stage, a partition and the number of the try at it: what says a line, and what ends.
-Try: TypeAlias = tuple[str, str, int]
+# An attempt at a step: stage, partition and number.
+AttemptKey: TypeAlias = tuple[str, str, int]
 
 END = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line that a try at a step printed or logged, at a time in Unix seconds; a log's may be several.
+class LogLine:
+    """A line that an attempt at a step printed or logged; `at` is in Unix seconds.
 
-    `stream` is "stdout", "stderr", "log" or "end": how the try ended, its outcome in `level`. Lines of
-    threads that may be of several steps name no partition, and no stage either if it could be any.
+    A log record may have several lines of text. `stream` is "stdout", "stderr", "log", or "end" for the
+    end of the attempt, with its outcome in `level`. A line of a thread that several steps share has no
+    partition, and no stage if it could belong to any.
     """
 
     at: float
@@ -29,6 +30,6 @@ class Line:
     logger: str = ""
 
     @property
-    def of(self) -> Try:
-        """The try that it is of."""
+    def attempt_key(self) -> AttemptKey:
+        """The attempt that the line belongs to."""
         return self.stage, self.partition, self.attempt

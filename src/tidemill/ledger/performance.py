@@ -1,4 +1,4 @@
-"""How often, how long and how well the steps of a stage ran."""
+"""Performance statistics of a stage's steps: counts, error rate, times, throughput."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """The middle of some seconds, and what only a twentieth of them exceeds; None of none."""
+class Percentiles:
+    """The 50th and 95th percentile of durations in seconds; None without any."""
 
     p50: float | None = None
     p95: float | None = None
@@ -15,13 +15,13 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """A stage's tries at making something, over some runs.
+    """Statistics of a stage's attempts that computed something, over some runs.
 
-    `failed` counts all tries that failed, `retried` those of them that were followed by another one;
-    `error_rate` is the share that failed. `wall` is how long those that succeeded took, `queue` how
-    long tries waited for a worker. Rows and bytes a second are what successful ones read, per second
-    that they took; None when they took none. `cpu_s` is that of all tries together, `peak_rss` (bytes)
-    the most that a process held; `workers` the most processes that shared the steps of one run.
+    `failed` counts all failed attempts, `retried` those of them that were retried; `error_rate` is the
+    share that failed. `wall` are the durations of successful attempts, `queue` the times that attempts
+    waited for a worker. `rows_per_s` and `bytes_per_s` are what successful attempts read per second of
+    their time; None if they took no time. `cpu_s` is the total of all attempts, `peak_rss` (bytes) the
+    maximum of any process, `workers` the maximum number of processes that shared the steps of one run.
     """
 
     stage: str
@@ -30,8 +30,8 @@ class Performance:
     failed: int
     retried: int
     error_rate: float
-    wall: Spread
-    queue: Spread
+    wall: Percentiles
+    queue: Percentiles
     rows_per_s: float | None
     bytes_per_s: float | None
     cpu_s: float

@@ -1,4 +1,4 @@
-"""One execution of a plan, and its attempts at steps: outcome, findings, cost."""
+"""Runs and attempts: how an execution of a plan and each of its steps ended, and what they cost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tidemill.workflow.incremental_fold import FoldUsage
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 
 class Outcome(StrEnum):
-    """How an attempt ended; CURRENT turned out to have nothing to do, and is no event.
+    """How an attempt at a step ended.
 
-    RETRIED failed, and was tried again: another attempt at the same step follows.
+    BOUND reused a result. CURRENT turned out to be up to date, and isn't recorded as an event. RETRIED
+    failed and was retried: another attempt at the same step follows.
     """
 
     OK = "ok"
@@ -26,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class Status(StrEnum):
-    """How a run ended, or that it hasn't."""
+    """The status of a run: still running, or how it ended."""
 
     RUNNING = "running"
     OK = "ok"
@@ -37,13 +38,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What one try at a step did and cost; seconds, rows and bytes. `message` says why it failed.
+    """The outcome and cost of one attempt at a step; `message` says why it failed.
 
-    `number` counts the tries at a step in a run, and `fate` tells how one that failed ended: "error",
-    "lost", "oom", "timeout" or "cancelled". It waited `queued_s` for the process `worker` (empty: the
-    run's own), which held at most `peak_rss` bytes (0 where that wasn't seen). Where it made only some
-    `columns`, the others stayed as they were. `memo` is what its memos spared and took, `fold` what
-    its folds did.
+    `number` counts the attempts at a step in a run from 1. `fate` is how a failed one ended: "error",
+    "lost", "oom", "timeout" or "cancelled". It waited `queued_s` seconds for the process `worker` (empty:
+    the run's own), whose memory reached `peak_rss` bytes (0: not measured). If it recomputed only some
+    columns, they are in `columns`. `memo` and `fold` are the use of memos and folds.
     """
 
     stage: str
@@ -66,17 +66,17 @@ class Attempt:
     queued_s: float = 0.0
     peak_rss: int = 0
     worker: str = ""
-    memo: Usage | None = None
+    memo: MemoUsage | None = None
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What went wrong in the same way in some partitions of a stage, why, and what to do about it.
+    """A failure of some partitions of a stage for the same reason, and advice what to do about it.
 
-    `why` is one line, `messages` are those of the attempts (none where gates refused: their verdict is
-    for everybody to see). So many steps were `skipped` because of it.
+    `why` is one line; `messages` are those of the attempts (none if gates refused, since their verdict
+    is shown already). `skipped` counts the steps that were skipped because of it.
     """
 
     stage: str
@@ -88,13 +88,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """The sums over one stage's attempts in a run."""
+class StageTotals:
+    """Totals of one stage's attempts in a run; `ran` includes those that `removed` a partition."""
 
     stage: str
     ran: int = 0
     bound: int = 0
     rechecked: int = 0
+    removed: int = 0
     current: int = 0
     failed: int = 0
     retried: int = 0
@@ -106,21 +107,21 @@ class Tally:
     quarantined: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    memo: Usage | None = None
+    memo: MemoUsage | None = None
     fold: FoldUsage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What a run did, what it spared, and what it cost.
+    """The summary of a run: what it did, reused and cost.
 
-    `cost` is money, in the project's currency: CPU seconds at its price (nothing while none is set), and
-    what memos spent, in all attempts together.
+    `cost` is money in the project's currency: CPU seconds at the configured price (0 if none is set)
+    plus the spending of memos, over all attempts.
     """
 
     run: str
     status: Status
-    stages: tuple[Tally, ...] = ()
+    stages: tuple[StageTotals, ...] = ()
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss: int = 0
@@ -131,21 +132,21 @@ class Receipt:
     failures: tuple[Failure, ...] = ()
 
     @property
-    def memo(self) -> Usage | None:
-        """What the memos of all stages spared and took; None if none was asked."""
+    def memo(self) -> MemoUsage | None:
+        """The total use of memos; None if no memo was called."""
         used = [tally.memo for tally in self.stages if tally.memo is not None]
-        return sum(used, Usage()) if used else None
+        return sum(used, MemoUsage()) if used else None
 
     @property
     def fold(self) -> FoldUsage | None:
-        """What the folds of all stages spared and took; None if there were none."""
+        """The total work of folds; None if there were none."""
         used = [tally.fold for tally in self.stages if tally.fold is not None]
         return sum(used, FoldUsage()) if used else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """A run as the ledger knows it."""
+    """A run in the ledger; times are Unix seconds."""
 
     id: str
     environment: str
@@ -158,7 +159,7 @@ class RunInfo:
 
 
 class Action(StrEnum):
-    """What a step does."""
+    """The action of a step."""
 
     RUN = "run"
     BIND = "bind"

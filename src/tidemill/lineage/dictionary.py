@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.spec import ContractSpec
-from tidemill.lineage.impact import readers
+from tidemill.lineage.impact import consumers_of
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Kind, Stage
 
@@ -21,7 +21,7 @@ Cell: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class TableUse:
     """A stage that reads a table: the names of the columns, or None if it may read any of them."""
 
     stage: str
@@ -34,7 +34,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class DictionaryEntry:
     """A stage with its contract, the origins of its columns, and its readers.
 
     `lineage` has for each column the columns that it depends on, including those that select its rows. It
@@ -49,19 +49,19 @@ class Entry:
     inputs: tuple[str, ...] = ()
     lineage: Mapping[str, Reads] = field(default_factory=dict)
     opaque: str = ""
-    uses: tuple[Use, ...] = ()
+    uses: tuple[TableUse, ...] = ()
 
     def origins(self, column: str) -> tuple[Cell, ...]:
         """The input columns that a column depends on, if the query tells."""
         reads = self.lineage.get(column, {})
         return tuple((name, read) for name, columns in reads.items() for read in columns)
 
-    def readers(self, column: str) -> tuple[Use, ...]:
+    def readers(self, column: str) -> tuple[TableUse, ...]:
         return tuple(use for use in self.uses if use.reads(column))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class DataFlowTarget:
     """A stage that personal data may reach: its columns, or None if it may be anywhere in its output."""
 
     stage: str
@@ -70,13 +70,13 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Personal:
+class PersonalColumn:
     """A column that is marked as personal data, and the stages that the data may reach."""
 
     stage: str
     column: str
     pii: str
-    reached: tuple[Reached, ...]
+    reached: tuple[DataFlowTarget, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +85,18 @@ class Dictionary:
 
     workflow: str
     owner: str
-    entries: tuple[Entry, ...]
-    personal: tuple[Personal, ...]
+    entries: tuple[DictionaryEntry, ...]
+    personal: tuple[PersonalColumn, ...]
 
 
-def dictionary(flow: Flow, recipes: Mapping[str, Recipe]) -> Dictionary:
+def build_dictionary(flow: Flow, recipes: Mapping[str, Recipe]) -> Dictionary:
     """Build the data dictionary of a workflow from its declaration and its recipes."""
     entries = tuple(
         entry_of(flow, recipes, stage.name) for stage in flow.stages if stage.output is not None
     )
     marked = [(e.stage, c.name, c.pii) for e in entries for c in e.spec.columns if c.pii]
     personal = tuple(
-        Personal(
+        PersonalColumn(
             stage=stage, column=column, pii=pii, reached=_data_flow(flow, recipes, (stage, column))
         )
         for stage, column, pii in marked
@@ -104,11 +104,11 @@ def dictionary(flow: Flow, recipes: Mapping[str, Recipe]) -> Dictionary:
     return Dictionary(workflow=flow.name, owner=flow.owner, entries=entries, personal=personal)
 
 
-def entry_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> Entry:
+def entry_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> DictionaryEntry:
     """The dictionary entry of a stage that has a contract."""
     stage, recipe = flow[name], recipes[name]
     assert stage.output is not None
-    return Entry(
+    return DictionaryEntry(
         stage=name,
         kind=stage.kind,
         place=stage.place,
@@ -118,13 +118,13 @@ def entry_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> Entry:
         lineage=recipe.lineage,
         opaque=_opaque(stage, recipe),
         uses=tuple(
-            Use(
+            TableUse(
                 stage=reader.stage,
                 kind=flow[reader.stage].kind,
                 columns=reader.columns,
                 place=reader.place,
             )
-            for reader in readers(flow, recipes, name)
+            for reader in consumers_of(flow, recipes, name)
         ),
     )
 
@@ -140,7 +140,9 @@ def _opaque(stage: Stage, recipe: Recipe) -> str:
     return recipe.opaque or "its query can't be followed"
 
 
-def _data_flow(flow: Flow, recipes: Mapping[str, Recipe], start: Cell) -> tuple[Reached, ...]:
+def _data_flow(
+    flow: Flow, recipes: Mapping[str, Recipe], start: Cell
+) -> tuple[DataFlowTarget, ...]:
     """The stages downstream of a column, with their columns that depend on it."""
     held: dict[str, frozenset[str] | None] = {start[0]: frozenset({start[1]})}
     found = []
@@ -152,7 +154,9 @@ def _data_flow(flow: Flow, recipes: Mapping[str, Recipe], start: Cell) -> tuple[
             continue
         held[stage.name] = columns
         found.append(
-            Reached(stage=stage.name, kind=stage.kind, columns=_in_contract_order(stage, columns)),
+            DataFlowTarget(
+                stage=stage.name, kind=stage.kind, columns=_in_contract_order(stage, columns)
+            ),
         )
     return tuple(found)
 

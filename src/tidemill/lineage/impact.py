@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.contracts.compatibility.changes import Change, Diff
-from tidemill.contracts.compatibility.unmet_demands import Unmet, unmet
+from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.reuse.recipe import Recipe
-from tidemill.workflow.guarantees import demands
+from tidemill.workflow.guarantees import required_contract
 from tidemill.workflow.stage import Flow, Input, Kind, Stage
 
 _BY_CODE = "judged by code, which may read any column"
@@ -76,14 +76,14 @@ def _lost_guarantees(
     relies = consumer.relies
     if relies is None or (isinstance(relies, Reads) and relies.guarantees is None):
         return
-    wanted = demands(relies, old) if isinstance(relies, Reads) else relies
-    for gone in unmet(wanted, new):
+    wanted = required_contract(relies, old) if isinstance(relies, Reads) else relies
+    for gone in unmet_demands(wanted, new):
         place = _change_to_blame(gone, found.changes)
         if place is not None:
             yield place, gone.name.removesuffix(".exists")
 
 
-def _change_to_blame(gone: Unmet, changes: Sequence[Change]) -> int | None:
+def _change_to_blame(gone: UnmetDemand, changes: Sequence[Change]) -> int | None:
     """The position of the change that most likely removed a guarantee."""
     ranked = [
         (_blame_rank(gone, change), place)
@@ -94,7 +94,7 @@ def _change_to_blame(gone: Unmet, changes: Sequence[Change]) -> int | None:
     return place if blame < _NO_BLAME else None
 
 
-def _blame_rank(gone: Unmet, change: Change) -> int:
+def _blame_rank(gone: UnmetDemand, change: Change) -> int:
     term = "nullable" if gone.term == "null" else gone.term
     if change.about == gone.about:
         return 0 if change.term in (term, "on_fail") else 1
@@ -133,7 +133,7 @@ def _declares_guarantees(consumer: Consumer) -> bool:
     return relies is not None and not (isinstance(relies, Reads) and relies.guarantees is None)
 
 
-def readers(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> tuple[Consumer, ...]:
+def consumers_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> tuple[Consumer, ...]:
     """The stages that read the table of a stage, with the columns they read and what they rely on."""
     given = flow[name].output
     return tuple(

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from tidemill.contracts.json_form import read, written
+from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import ContractSpec
-from tidemill.lineage.versioning import Reviewed
+from tidemill.lineage.versioning import ContractReview
 from tidemill.workflow.stage import Flow
 
-What: TypeAlias = Literal["new", "removed", "renamed"]
+ChangeKind: TypeAlias = Literal["new", "removed", "renamed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class StageEntry:
     """A stage in a form that can be sent between processes: its kind, contract and inputs."""
 
     name: str
@@ -25,25 +25,25 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class StageChange:
     """A new or removed stage, or one that was renamed from `was`.
 
     `readers` are the stages that read a removed stage, each with what they read now.
     """
 
     stage: str
-    what: What
+    what: ChangeKind
     kind: str
     was: str = ""
     readers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Against:
+class WorkflowChanges:
     """The stages and contracts of a workflow that changed."""
 
-    stages: tuple[Moved, ...] = ()
-    contracts: tuple[Reviewed, ...] = ()
+    stages: tuple[StageChange, ...] = ()
+    contracts: tuple[ContractReview, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -51,10 +51,10 @@ class Against:
         return any(item.failed for item in self.contracts)
 
 
-def members(flow: Flow) -> dict[str, Member]:
+def stage_entries(flow: Flow) -> dict[str, StageEntry]:
     """The stages of a workflow, by name."""
     return {
-        stage.name: Member(
+        stage.name: StageEntry(
             name=stage.name,
             kind=str(stage.kind),
             contract=stage.output,
@@ -64,50 +64,54 @@ def members(flow: Flow) -> dict[str, Member]:
     }
 
 
-def told(found: Mapping[str, Member]) -> list[dict[str, Any]]:
+def stages_as_json(found: Mapping[str, StageEntry]) -> list[dict[str, Any]]:
     """Encode stages as JSON, for `stages_from_json` in another process."""
     return [
         {
             "name": member.name,
             "kind": member.kind,
-            "contract": written(member.contract),
+            "contract": to_json(member.contract),
             "inputs": list(member.inputs),
         }
         for member in found.values()
     ]
 
 
-def heard(listed: list[dict[str, Any]]) -> dict[str, Member]:
+def stages_from_json(listed: list[dict[str, Any]]) -> dict[str, StageEntry]:
     """Decode what `stages_as_json` encoded."""
     return {
-        each["name"]: Member(
+        each["name"]: StageEntry(
             name=each["name"],
             kind=each["kind"],
-            contract=read(each["contract"]),
+            contract=from_json(each["contract"]),
             inputs=tuple(each["inputs"]),
         )
         for each in listed
     }
 
 
-def moved(before: Mapping[str, Member], after: Mapping[str, Member]) -> tuple[Moved, ...]:
+def find_stage_changes(
+    before: Mapping[str, StageEntry], after: Mapping[str, StageEntry]
+) -> tuple[StageChange, ...]:
     """Find new, removed and renamed stages; a rename is recognised if exactly one stage matches."""
     renamed = _find_renames(before, after)
     was = {new: old for old, new in renamed.items()}
-    found: list[Moved] = []
+    found: list[StageChange] = []
     for name, member in after.items():
         if name in was:
-            found.append(Moved(stage=name, what="renamed", kind=member.kind, was=was[name]))
+            found.append(StageChange(stage=name, what="renamed", kind=member.kind, was=was[name]))
         elif name not in before:
-            found.append(Moved(stage=name, what="new", kind=member.kind))
+            found.append(StageChange(stage=name, what="new", kind=member.kind))
     for name, member in before.items():
         if name not in after and name not in renamed:
             fates = tuple(_reader_changes(name, before, after, renamed))
-            found.append(Moved(stage=name, what="removed", kind=member.kind, readers=fates))
+            found.append(StageChange(stage=name, what="removed", kind=member.kind, readers=fates))
     return tuple(found)
 
 
-def _find_renames(before: Mapping[str, Member], after: Mapping[str, Member]) -> dict[str, str]:
+def _find_renames(
+    before: Mapping[str, StageEntry], after: Mapping[str, StageEntry]
+) -> dict[str, str]:
     """New names by old ones."""
     gone = {name: member for name, member in before.items() if name not in after}
     came = {name: member for name, member in after.items() if name not in before}
@@ -124,7 +128,7 @@ def _find_renames(before: Mapping[str, Member], after: Mapping[str, Member]) -> 
     return found
 
 
-def _matches(old: Member, new: Member, renamed: Mapping[str, str]) -> bool:
+def _matches(old: StageEntry, new: StageEntry, renamed: Mapping[str, str]) -> bool:
     inputs = tuple(renamed.get(name, name) for name in old.inputs)
     names = [member.contract.name if member.contract else "" for member in (old, new)]
     return (old.kind, inputs, names[0]) == (new.kind, new.inputs, names[1])
@@ -132,8 +136,8 @@ def _matches(old: Member, new: Member, renamed: Mapping[str, str]) -> bool:
 
 def _reader_changes(
     name: str,
-    before: Mapping[str, Member],
-    after: Mapping[str, Member],
+    before: Mapping[str, StageEntry],
+    after: Mapping[str, StageEntry],
     renamed: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
     for reader, member in before.items():
@@ -147,7 +151,9 @@ def _reader_changes(
         yield now.name, f"now reads {', '.join(fresh)}" if fresh else "no longer reads it"
 
 
-def earlier(before: Mapping[str, Member], moves: tuple[Moved, ...]) -> dict[str, ContractSpec]:
+def earlier_contracts(
+    before: Mapping[str, StageEntry], moves: tuple[StageChange, ...]
+) -> dict[str, ContractSpec]:
     """The earlier contracts of stages, by the current names of the stages."""
     now = {move.was: move.stage for move in moves if move.what == "renamed"}
     return {

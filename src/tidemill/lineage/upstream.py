@@ -6,16 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidemill.analysis.query.summary import Reads
-from tidemill.core.partition import UNPLACED, WHOLE, Partitioning, placed
+from tidemill.core.partition import UNPLACED, WHOLE, Partitioning, readable_keys
 from tidemill.ledger.binding import Binding, Head, Product
-from tidemill.reuse.contents import ALL, ROWS, columns_of, digest_of, shares_of, shortened
-from tidemill.reuse.recipe import Recipe, all_columns
-from tidemill.workflow.partition_mapping import cuts_of, seen_whole, visible
+from tidemill.reuse.contents import (
+    ALL,
+    ROWS,
+    abbreviate_shares,
+    column_shares,
+    share_columns,
+    shares_digest,
+)
+from tidemill.reuse.recipe import Recipe, all_input_columns
+from tidemill.workflow.partition_mapping import (
+    partitionings_of,
+    visible_partitions,
+    visible_to_unpartitioned,
+)
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traced:
+class ColumnTrace:
     """The input columns that a column of a stage depends on.
 
     `reads` has the columns of each input, none if only the number of its rows counts. An empty `column`
@@ -29,19 +40,19 @@ class Traced:
     opaque: str = ""
 
 
-def judged_by(stage: Stage, recipe: Recipe) -> str:
+def change_basis(stage: Stage, recipe: Recipe) -> str:
     """What determines whether a stage changed: its query, its code, its source, or its declaration."""
     if "code" in recipe.parts:
         return "code"
     return {Kind.INGEST: "source", Kind.TRANSFORM: "query"}.get(stage.kind, "declaration")
 
 
-def traced(
+def trace_column(
     flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, column: str
-) -> tuple[Traced, ...]:
+) -> tuple[ColumnTrace, ...]:
     """The lineage of a column, nearest stages first, down to the columns of ingests."""
     wanted: dict[str, set[str]] = {stage.name: {column}}
-    found: list[Traced] = []
+    found: list[ColumnTrace] = []
     for reader in reversed(flow.stages):
         for name in _in_contract_order(reader, wanted.get(reader.name, ())):
             item = _trace(reader, recipes[reader.name], name)
@@ -56,15 +67,15 @@ def _in_contract_order(stage: Stage, names: set[str] | tuple[()]) -> list[str]:
     return [name for name in ("", *own) if name in names]
 
 
-def _trace(stage: Stage, recipe: Recipe, column: str) -> Traced:
+def _trace(stage: Stage, recipe: Recipe, column: str) -> ColumnTrace:
     if stage.kind is Kind.INGEST:
-        return Traced(stage=stage.name, column=column)
+        return ColumnTrace(stage=stage.name, column=column)
     reads = recipe.lineage.get(column) if column else _row_columns(recipe)
     if reads is None:
-        return Traced(
-            stage=stage.name, column=column, reads=all_columns(stage), opaque=recipe.opaque
+        return ColumnTrace(
+            stage=stage.name, column=column, reads=all_input_columns(stage), opaque=recipe.opaque
         )
-    return Traced(stage=stage.name, column=column, reads=reads)
+    return ColumnTrace(stage=stage.name, column=column, reads=reads)
 
 
 def _row_columns(recipe: Recipe) -> Reads | None:
@@ -89,42 +100,42 @@ class Upstream:
     _keys: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._cuts = cuts_of(self.flow)
+        self._cuts = partitionings_of(self.flow)
 
-    def of(self, stage: Stage, partition: str) -> Mapping[str, tuple[str, ...]]:
+    def partitions_read(self, stage: Stage, partition: str) -> Mapping[str, tuple[str, ...]]:
         """The partitions of each input; for a model those that it was trained on."""
-        held = self.bound(stage.name).get(partition)
+        held = self.bindings(stage.name).get(partition)
         if held is not None and held.product.artifact is not None:
             return held.product.artifact.trained_on
         if stage.kind is Kind.DELIVER:
             return {stage.inputs[0].name: (partition,), stage.model: (WHOLE,)}
-        keys = {item.name: self.keys(item.name) for item in stage.frames}
+        keys = {item.name: self.readable_partitions(item.name) for item in stage.frames}
         if stage.partitioning.is_whole:
             models = {item.name: (WHOLE,) for item in stage.inputs if item.contract is None}
-            return {**seen_whole(stage, self._cuts, keys), **models}
+            return {**visible_to_unpartitioned(stage, self._cuts, keys), **models}
         if partition == UNPLACED:
             return {}
         cuts, cut = self._cuts, stage.partitioning
         return {
             item.name: seen
             for item in stage.frames
-            if (seen := visible(item, partition, cut, cuts[item.name], keys[item.name]))
+            if (seen := visible_partitions(item, partition, cut, cuts[item.name], keys[item.name]))
         }
 
-    def bound(self, stage: str) -> Mapping[str, Binding]:
+    def bindings(self, stage: str) -> Mapping[str, Binding]:
         """The published partitions of a stage."""
         head = self.heads.get(stage)
         return head.partitions if head else {}
 
-    def keys(self, stage: str) -> list[str]:
+    def readable_partitions(self, stage: str) -> list[str]:
         """The published partitions that downstream stages may read, in order."""
         if stage not in self._keys:
-            self._keys[stage] = placed(self.bound(stage))
+            self._keys[stage] = readable_keys(self.bindings(stage))
         return self._keys[stage]
 
     def products(self, stage: str, partitions: tuple[str, ...]) -> dict[str, Product]:
         """The products of those partitions that are published."""
-        bound = self.bound(stage)
+        bound = self.bindings(stage)
         return {key: bound[key].product for key in partitions if key in bound}
 
 
@@ -138,8 +149,8 @@ def changed_columns(
     if name not in held.inputs:
         return None
     before = held.seen.get(name, {})
-    shares = shares_of(products, columns_of(before))
-    if held.inputs[name] == digest_of(len(products), shares):
+    shares = column_shares(products, share_columns(before))
+    if held.inputs[name] == shares_digest(len(products), shares):
         return None
-    now = shortened(shares)
+    now = abbreviate_shares(shares)
     return tuple(c for c in now if c not in (ALL, ROWS) and now[c] != before.get(c))

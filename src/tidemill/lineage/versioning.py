@@ -20,7 +20,7 @@ _MODES = {
 _TRANSITIVE = "_transitive"
 
 
-def forbidden(found: Diff, mode: str) -> tuple[Change, ...]:
+def forbidden_changes(found: Diff, mode: str) -> tuple[Change, ...]:
     """The changes that a compatibility mode forbids.
 
     Only two versions are compared, so a transitive mode is enforced from each version to the next.
@@ -33,7 +33,7 @@ def forbidden(found: Diff, mode: str) -> tuple[Change, ...]:
     )
 
 
-def bump(old: str, new: str) -> str:
+def version_bump(old: str, new: str) -> str:
     """The part of a version that was raised: major, minor, patch; "" if none, "lower" if it decreased."""
     before, after = (tuple(map(int, version.split("."))) for version in (old, new))
     if after <= before:
@@ -41,29 +41,29 @@ def bump(old: str, new: str) -> str:
     return next(part for part, a, b in zip(_PARTS, before, after, strict=True) if a != b)
 
 
-def faults(found: Diff, mode: str) -> tuple[str, ...]:
+def version_faults(found: Diff, mode: str) -> tuple[str, ...]:
     """The faults of the new version number: it decreased, or doesn't announce a forbidden change."""
     return tuple(_find_faults(found, mode))
 
 
 def _find_faults(found: Diff, mode: str) -> Iterator[str]:
-    raised = bump(found.old_version, found.new_version)
+    raised = version_bump(found.old_version, found.new_version)
     if raised == "lower":
         yield f"{found.head}: the version decreased; raise it"
         return
     # Before 1.0.0 a minor version may break consumers, as in semantic versioning.
     enough = ("major", "minor") if found.old_version.startswith("0.") else ("major",)
-    broken = forbidden(found, mode)
+    broken = forbidden_changes(found, mode)
     if broken and raised not in enough:
         listed = "; ".join(f"{change} ({change.direction})" for change in broken)
         version = _next_version(found, enough[-1])
         yield f'{found.head}: compatibility="{mode}" forbids: {listed}; make it {version}'
 
 
-def notes(found: Diff) -> tuple[str, ...]:
+def version_notes(found: Diff) -> tuple[str, ...]:
     """A note that a contract changed in more than its descriptions, under the same version."""
     changed = any(not change.told for change in found.changes)
-    if not changed or bump(found.old_version, found.new_version):
+    if not changed or version_bump(found.old_version, found.new_version):
         return ()
     return (
         f"{found.new} changed but is still {found.new_version}: make it {_next_version(found, 'minor')}",
@@ -76,7 +76,7 @@ def _next_version(found: Diff, part: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewed:
+class ContractReview:
     """The review of a stage's contract against its earlier one: changes, broken consumers, version faults."""
 
     stage: str
@@ -101,15 +101,15 @@ class Reviewed:
         return bool(self.faults) or any(found.breaks for found in self.consequences)
 
 
-def review(
+def review_contract(
     stage: str, old: ContractSpec, new: ContractSpec, consumers: Sequence[Consumer]
-) -> Reviewed:
+) -> ContractReview:
     """Review the new contract of a stage against its old one."""
     found = diff(old, new)
-    return Reviewed(
+    return ContractReview(
         stage=stage,
         diff=found,
         consequences=consequences(found, consumers, (old, new)),
-        faults=faults(found, new.compatibility),
-        notes=notes(found),
+        faults=version_faults(found, new.compatibility),
+        notes=version_notes(found),
     )

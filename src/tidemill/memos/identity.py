@@ -1,4 +1,7 @@
-"""Which rows of which functions may share results: by name, version and model, or by their code."""
+"""Identity of memoised results: which rows of which functions may share them.
+
+A function counts by its name, and by its version and model or by its code.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,29 @@ from typing import Any
 import polars as pl
 
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.analysis.code.package_closure import closure_of
+from tidemill.analysis.code.package_closure import dependency_closure
 from tidemill.analysis.hashing.column_hash import type_tag
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.fingerprint import Part, fingerprint
-from tidemill.workflow.memo import Costly
+from tidemill.workflow.memo import MemoFunction
 
-# Bump it when the same row of the same function gets another key, or another place.
+# Increment it when the same row of the same function gets a different key or space.
 _FORMAT = 1
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
-# So many small segments become one; a segment counts as small beside newer ones a quarter of its size.
+# This many small segments are merged; one counts as small if newer ones have a quarter of its size.
 _SEVERAL, _LARGER, _TINY = 8, 4, 2**16
-# What is this large stays as it is: to copy it again and again would cost more than it gains.
+# Larger segments aren't merged any more: copying them again would cost more than it saves.
 _LARGE = 512 * 2**20
 
 _probing: ContextVar[list[str] | None] = ContextVar("probing", default=None)
 
 
 @contextmanager
-def probing() -> Iterator[Sequence[str]]:
-    """Let memos that are called in this thread stand in queries as what they compute, not as a function.
+def probe_memos() -> Iterator[Sequence[str]]:
+    """Replace memos in queries by placeholder expressions while a stage is probed, in this thread.
 
-    Gives the recipes of those that were.
+    Yields the recipes of the memos that were called.
     """
     called: list[str] = []
     token = _probing.set(called)
@@ -44,14 +47,15 @@ def probing() -> Iterator[Sequence[str]]:
 
 
 def is_probing() -> bool:
-    """Whether queries that are made in this thread are only looked at."""
+    """Whether this thread only probes queries and won't execute them."""
     return _probing.get() is not None
 
 
-def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
-    """What a memo's value depends on, as an expression of its type: the columns, row by row, and its recipe.
+def placeholder(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
+    """Return a placeholder for a memo: an expression of its type that depends on its columns and recipe.
 
-    Polars writes a Python function as bytes that tell nobody what they do. Nothing ever computes this one.
+    Polars serialises a Python function as opaque bytes; this expression can be analysed. It is never
+    computed.
     """
     if (called := _probing.get()) is not None:
         called.append(recipe)
@@ -60,11 +64,12 @@ def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
     return pl.when(row.hash(seed=1) == 0).then(nothing).otherwise(nothing)
 
 
-def recipe_of_memo(costly: Costly, platform: Sequence[str]) -> str:
-    """What a function gives, as a digest: its declared version, or its code on a `platform`; and the model.
+def memo_digest(costly: MemoFunction, platform: Sequence[str]) -> str:
+    """Return the digest of a memoised function: its version, or its code on a `platform`, and its model.
 
-    What the code reaches for (a service, a file of weights) doesn't count: to keep its results is to say
-    that they stand. DeclarationError for code that can't be fingerprinted, and has no version.
+    Hidden inputs of the code (a service, a file of weights) don't count: memoising a function means that
+    its results stay valid. Raises DeclarationError for code without a version that can't be
+    fingerprinted.
     """
     return fingerprint(
         "memo",
@@ -81,33 +86,38 @@ def _tag(series: pl.Series) -> str:
     return ascii(type_tag(series.dtype))
 
 
-def _code_part(costly: Costly, platform: Sequence[str]) -> Part:
+def _code_part(costly: MemoFunction, platform: Sequence[str]) -> Part:
     code = code_of(costly.function)
     faults = [
         Fault(
             message=f"{item.name}: {item.reason}",
             where=item.where,
-            hint="say which version of the function this is: @tm.memo(version='1', ...)",
+            hint="declare a version of the function: @tm.memo(version='1', ...)",
         )
         for item in code.unresolved
     ]
     if faults:
         raise DeclarationError(f"memo {costly.name}", faults)
     own = [package for package in code.packages if package[0] != "polars"]
-    return ["code", code.digest, [list(package) for package in closure_of(own)], list(platform)]
+    return [
+        "code",
+        code.digest,
+        [list(package) for package in dependency_closure(own)],
+        list(platform),
+    ]
 
 
-def space_of(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
-    """Where results of rows of these types are kept: a folder's name, that tells the function's."""
+def space_name(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
+    """Return the name of the space for results of rows of these types; it contains the function's name."""
     kinds = [_tag(series) for series in columns]
     return f"{_UNFIT.sub('_', name)[-60:]}-{fingerprint('memo space', recipe, kinds)[:32]}"
 
 
-def to_merge(sizes: Sequence[int | None]) -> int:
-    """How many of the newest segments should become one, by the sizes of all, oldest first; 0 for none.
+def count_to_merge(sizes: Sequence[int | None]) -> int:
+    """Return how many of the newest segments to merge into one, given all sizes, oldest first; 0 for none.
 
-    None is the size of one that is gone. There are never more than some eight of each fourfold size, and
-    a row is copied no more often than that.
+    A segment that is gone has size None. Merging keeps at most about eight segments of each fourfold
+    size, so that each row is copied a logarithmic number of times.
     """
     count = total = 0
     for size in reversed(sizes):

@@ -1,4 +1,4 @@
-"""Whether an artifact may reach users: every gate's word on the scores. A missing fact is a refusal."""
+"""Evaluate gates: may a model go live, given its scores? Missing evidence fails a gate."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tidemill.workflow.stage import Approval
 
 
 def subject_of(artifact: str, approval: Approval, evaluation: str) -> str:
-    """Names what is decided on: the artifact, the gates, and the recipe of its evaluation."""
+    """Return the digest of what is decided on: the artifact, the gates, and the evaluation's recipe."""
     return fingerprint("decision", artifact, [repr(gate) for gate in approval.gates], evaluation)
 
 
-def judge(
+def evaluate_gates(
     gates: Sequence[Gate], candidate: Scores, live: Scores | None, baseline: Scores | None
 ) -> tuple[GateResult, ...]:
-    """What each gate says of a candidate beside the live model (if there is one) and the baseline."""
-    return tuple(_judge(gate, candidate, live, baseline) for gate in gates)
+    """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline."""
+    return tuple(_evaluate_gate(gate, candidate, live, baseline) for gate in gates)
 
 
-def _judge(
+def _evaluate_gate(
     gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None
 ) -> GateResult:
     if isinstance(gate, NoSliceWorse):
@@ -50,7 +50,7 @@ def _compare(
     gain = abs(theirs) * gate.by if gate.by else 0.0
     limit = theirs + gain if gate.higher_is_better else theirs - gain
     if mine == limit:
-        # As good as live may follow it; a model that only equals the baseline brings nothing.
+        # A model as good as the live one may replace it; one that only equals the baseline is useless.
         return isinstance(gate, BeatsLive), evidence
     return (mine > limit if gate.higher_is_better else mine < limit), evidence
 
@@ -86,6 +86,6 @@ def _slices(gate: NoSliceWorse, candidate: Scores, live: Scores | None) -> tuple
 CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"
 
 
-def is_same(live: Artifact | None, artifact: Artifact) -> bool:
-    """Whether a model is live already: as it is, and trained on the contract that it was trained on."""
+def is_live(live: Artifact | None, artifact: Artifact) -> bool:
+    """Whether a model is already live, trained on the same contract."""
     return live is not None and (live.id, live.reads) == (artifact.id, artifact.reads)

@@ -1,9 +1,9 @@
-"""Whether a trained model may be fed rows of a contract as it is now.
+"""Check whether a trained model can be fed rows of a contract in its current version.
 
-A model keeps the contract of the columns that it reads as it was in training, and what its training
-declared to rely on. It is fed as long as what it learned from holds: the columns are there, of their type
-or a wider one of the kind, in their unit, with what was promised of their values. Under another major
-version the same columns mean something else; only a model that says what it relies on goes by that alone.
+An artifact stores the contract of the columns that the model reads, as it was in training, and the
+guarantees that it relied on. The model stays compatible while the columns exist with the same type (or a
+wider one of its kind), unit and guarantees. A new major version of the contract makes it incompatible,
+unless its stage declares the guarantees that it relies on: then only these count.
 """
 
 from __future__ import annotations
@@ -13,90 +13,96 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.directions import types
-from tidemill.contracts.compatibility.unmet_demands import unmet
-from tidemill.contracts.json_form import read, written
+from tidemill.contracts.compatibility.directions import judge_type
+from tidemill.contracts.compatibility.unmet_demands import unmet_demands
+from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import ContractSpec, Reads
-from tidemill.workflow.guarantees import demands
+from tidemill.workflow.guarantees import required_contract
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """What a model was trained on: its columns' contract, and what it declared to rely on."""
+class TrainedInputs:
+    """The input contract of a model in training, and the guarantees that it declared to rely on."""
 
     contract: ContractSpec
-    relies: ContractSpec | None
+    guarantees: ContractSpec | None
 
 
-def recorded(reads: Reads) -> str:
-    """The contract of the columns that a model reads, as an artifact keeps it."""
+def inputs_as_json(reads: Reads) -> str:
+    """Serialise the contract of the columns that a model reads, to be stored in its artifact (JSON)."""
     spec = reads.contract
-    # Words for people are no part of what was learned.
+    # Descriptions don't affect what a model learns.
     columns = (replace(spec.column(name), description="") for name in reads.columns)
     own = ContractSpec(name=spec.name, version=spec.version, columns=tuple(columns))
-    relies = demands(reads, spec) if reads.guarantees is not None else None
-    return json.dumps({"contract": written(own), "relies": written(relies)})
+    relies = required_contract(reads, spec) if reads.guarantees is not None else None
+    return json.dumps({"contract": to_json(own), "relies": to_json(relies)})
 
 
-def learned(artifact: Artifact) -> Learned | None:
-    """What a model was trained on; None of one that was stored before that was kept."""
+def trained_inputs(artifact: Artifact) -> TrainedInputs | None:
+    """Return the input contract of a model in training; None if its artifact is too old to have one."""
     if not artifact.reads:
         return None
     found = json.loads(artifact.reads)
-    return Learned(contract=read(found["contract"]), relies=read(found["relies"]))
+    return TrainedInputs(
+        contract=from_json(found["contract"]), guarantees=from_json(found["relies"])
+    )
 
 
-def refusal(artifact: Artifact, model: Stage, given: Iterable[ContractSpec | None]) -> str:
-    """Why a model may not be fed rows of these contracts: what changed, and what to do; "" if it may."""
-    known = learned(artifact)
+def incompatibility(
+    artifact: Artifact, model: Stage, contracts: Iterable[ContractSpec | None]
+) -> str:
+    """Return why a model can't be fed rows of these contracts, and what to do; "" if it can."""
+    known = trained_inputs(artifact)
     if known is None:
         return ""
-    for spec in given:
-        if spec is not None and _feeds(spec, known.contract):
-            relies = _relies(known, model)
-            changed = tuple(dict.fromkeys(_changed(known.contract, relies, spec)))
+    for spec in contracts:
+        if spec is not None and _is_input(spec, known.contract):
+            relies = _required_guarantees(known, model)
+            changed = tuple(dict.fromkeys(_changes(known.contract, relies, spec)))
             if changed:
-                return _told(artifact, known.contract, spec, changed)
+                return _incompatibility_message(artifact, known.contract, spec, changed)
     return ""
 
 
-def _feeds(spec: ContractSpec, known: ContractSpec) -> bool:
-    """Whether rows of a contract are what the model reads; other inputs of an evaluation aren't."""
+def _is_input(spec: ContractSpec, known: ContractSpec) -> bool:
+    """Whether the model reads rows of this contract; other inputs of an evaluation don't count."""
     return spec.name == known.name or set(known.names) <= set(spec.names)
 
 
-def _relies(known: Learned, model: Stage) -> ContractSpec | None:
-    """What the model relies on; what its stage declares today counts more than what it did then."""
+def _required_guarantees(known: TrainedInputs, model: Stage) -> ContractSpec | None:
+    """Return the guarantees that the model relies on; current declarations override those in training."""
     for item in model.inputs:
         reads = item.reads
         if reads is None or reads.guarantees is None:
             continue
         if reads.contract.name == known.contract.name:
-            return demands(reads, known.contract)
-    return known.relies
+            return required_contract(reads, known.contract)
+    return known.guarantees
 
 
-def _changed(old: ContractSpec, relies: ContractSpec | None, given: ContractSpec) -> Iterator[str]:
+def _changes(
+    old: ContractSpec, relies: ContractSpec | None, current: ContractSpec
+) -> Iterator[str]:
     bare = tuple(Column(name=c.name, dtype=c.dtype, nullable=True) for c in old.columns)
     for wanted in (replace(old, columns=bare), old if relies is None else relies):
-        for each in unmet(_widened(wanted, given), given):
+        for each in unmet_demands(_with_current_types(wanted, current), current):
             yield f"{each.name.removesuffix('.exists')}: {each.asked}, now {each.given}"
     for column in old.columns:
-        unit = given.column(column.name).unit if column.name in given.names else column.unit
+        unit = current.column(column.name).unit if column.name in current.names else column.unit
         if column.unit and unit != column.unit:
             yield f"{column.name}: unit {column.unit}, now {unit or 'none'}"
-    if relies is None and given.name == old.name and _major(given) != _major(old):
-        yield f"version {old.version}, now {given.version}, so that what its columns mean changed"
+    if relies is None and current.name == old.name and _major(current) != _major(old):
+        yield f"version {old.version}, now {current.version}, so the meaning of its columns changed"
 
 
-def _widened(wanted: ContractSpec, given: ContractSpec) -> ContractSpec:
-    """Demands that ask of each column for its type as it is now, where every reader survives that."""
+def _with_current_types(wanted: ContractSpec, current: ContractSpec) -> ContractSpec:
+    """Replace required column types by the current ones, where that is compatible with all readers."""
     columns = tuple(
-        replace(column, dtype=given.column(column.name).dtype)
-        if column.name in given.names
-        and types(column.dtype, given.column(column.name).dtype).survived
+        replace(column, dtype=current.column(column.name).dtype)
+        if column.name in current.names
+        and judge_type(column.dtype, current.column(column.name).dtype).survived
         else column
         for column in wanted.columns
     )
@@ -107,23 +113,23 @@ def _major(spec: ContractSpec) -> str:
     return spec.version.partition(".")[0]
 
 
-def _told(
+def _incompatibility_message(
     artifact: Artifact, old: ContractSpec, new: ContractSpec, changed: tuple[str, ...]
 ) -> str:
     columns = ", ".join(map(repr, old.names[:3])) + (", ..." if len(old.names) > 3 else "")
     return (
-        f"{artifact.stage} {artifact.id} was trained on {old.name} {old.version} and is not fed "
-        f"{new.name} {new.version}: {'; '.join(changed)}; train it anew (`tidemill run --train "
-        f"{artifact.stage}`), or, if it reads them as before, say in its stage what it relies on: "
+        f"{artifact.stage} {artifact.id} was trained on {old.name} {old.version} and can't be fed "
+        f"{new.name} {new.version}: {'; '.join(changed)}; retrain it (`tidemill run --train "
+        f"{artifact.stage}`), or, if the change doesn't affect it, declare what its stage relies on: "
         f"reads=[{old.name}.reads({columns}, guarantees=[...])]"
     )
 
 
-def unchecked(artifact: Artifact) -> str:
-    """A note on a model that was stored before artifacts kept the contract of what they read."""
+def unchecked_note(artifact: Artifact) -> str:
+    """Return a note about an artifact without an input contract, stored by an older version."""
     if artifact.reads:
         return ""
     return (
-        f"{artifact.stage} {artifact.id} doesn't say by which contract it was trained, so its rows "
-        "aren't held against one; its next training will"
+        f"{artifact.stage} {artifact.id} has no record of the contract that it was trained on, so its "
+        "input isn't checked; retraining adds it"
     )

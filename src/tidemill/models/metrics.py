@@ -1,4 +1,4 @@
-"""How well predictions did: metrics overall and by slice."""
+"""Compute metrics of predictions, overall and by slice."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _ROWS = "_rows"
 
 
 def scores(scored: pl.LazyFrame, *, by: str | None = None, **metrics: pl.Expr) -> Scores:
-    """Compute named aggregates of scored rows, overall and for each value of the column `by`.
+    """Compute metrics of scored rows, overall and for each value of the column `by`.
 
-    An aggregate that is null or not a number becomes NaN, which every gate refuses. Raises UsageError
-    when no metric is given, or one gives a value for every row.
+    Each metric is an aggregate: `mae=(pl.col("prediction") - pl.col("y")).abs().mean()`. One that is null
+    becomes NaN, which fails every gate. Raises UsageError without metrics, or for an expression with a
+    value per row.
     """
     if not metrics:
         raise UsageError(
@@ -42,8 +43,8 @@ def scores(scored: pl.LazyFrame, *, by: str | None = None, **metrics: pl.Expr) -
 def _only_row(whole: pl.DataFrame) -> dict[str, Any]:
     if whole.height != 1:
         raise UsageError(
-            f"one of {', '.join(whole.columns[1:])} gives a value for every row; "
-            "a metric is an aggregate, such as (...).abs().mean()"
+            f"one of {', '.join(whole.columns[1:])} has a value per row; "
+            "a metric must be an aggregate such as (...).abs().mean()"
         )
     return whole.row(0, named=True)
 

@@ -1,4 +1,4 @@
-"""Whether a trigger makes an outdated model due, with the figures that it saw."""
+"""Evaluate triggers: is an outdated model due for retraining, and why?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemill.core.partition import bounds_of
+from tidemill.core.partition import time_bounds
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.trigger import (
@@ -21,10 +21,11 @@ from tidemill.workflow.trigger import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What triggers look at: the last training, what came since, and how the live model does now.
+class TriggerFacts:
+    """The input of triggers: the last training, changes since then, and the live model's scores.
 
-    `trained_until` and `anchor` are the newest partitions by time, then and now, or empty.
+    `trained_until` and `anchor` are the newest partitions by time in training and now, or empty.
+    `approved` are the scores at approval, `latest` those on the newest window.
     """
 
     artifact: Artifact
@@ -36,15 +37,15 @@ class Facts:
     latest: Scores | None
 
 
-def due(trigger: Trigger | None, facts: Facts) -> tuple[str, ...]:
-    """The reasons to train now; none means not due."""
+def due_reasons(trigger: Trigger | None, facts: TriggerFacts) -> tuple[str, ...]:
+    """Return the reasons to retrain now; empty if the model isn't due."""
     match trigger:
         case None:
             return ()
         case AnyOf(triggers=several):
-            return tuple(reason for each in several for reason in due(each, facts))
+            return tuple(reason for each in several for reason in due_reasons(each, facts))
         case AllOf(triggers=several):
-            found = [due(each, facts) for each in several]
+            found = [due_reasons(each, facts) for each in several]
             return tuple(r for reasons in found for r in reasons) if all(found) and found else ()
         case Degraded():
             return _degraded(trigger, facts)
@@ -58,7 +59,7 @@ def due(trigger: Trigger | None, facts: Facts) -> tuple[str, ...]:
             return ("its inputs changed",)
 
 
-def _degraded(trigger: Degraded, facts: Facts) -> tuple[str, ...]:
+def _degraded(trigger: Degraded, facts: TriggerFacts) -> tuple[str, ...]:
     if facts.approved is None or facts.latest is None:
         return ()
     then = facts.approved.metrics.get(trigger.metric, math.nan)
@@ -71,7 +72,7 @@ def _degraded(trigger: Degraded, facts: Facts) -> tuple[str, ...]:
     return (f"`{trigger.metric}` of the live model changed from {then:.4g} to {now:.4g}",)
 
 
-def _contracts(facts: Facts) -> tuple[str, ...]:
+def _contracts(facts: TriggerFacts) -> tuple[str, ...]:
     trained = facts.artifact.contracts
     return tuple(
         f"the contract of `{name}` changed from {trained[name]} to {version}"
@@ -80,15 +81,15 @@ def _contracts(facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _volume(share: float, facts: Facts) -> tuple[str, ...]:
+def _volume(share: float, facts: TriggerFacts) -> tuple[str, ...]:
     if facts.new_rows < share * facts.artifact.rows:
         return ()
     rows = f"{facts.new_rows} new row{'s' * (facts.new_rows != 1)}"
     return (f"{rows} since it was trained on {facts.artifact.rows}",)
 
 
-def _every(trigger: Every, facts: Facts) -> tuple[str, ...]:
+def _every(trigger: Every, facts: TriggerFacts) -> tuple[str, ...]:
     then, now = facts.trained_until, facts.anchor
-    if not then or not now or bounds_of(then)[0] > trigger.span.before(bounds_of(now)[0]):
+    if not then or not now or time_bounds(then)[0] > trigger.span.before(time_bounds(now)[0]):
         return ()
     return (f"its newest data moved from {then} to {now}, at least {trigger.span}",)

@@ -21,7 +21,7 @@ from tidemill.workflow.stage import DATA, Flow, Kind, Stage
 # numbers of rows, and so the same engine.
 IN_MEMORY_ROWS = 4_000
 # The most steps of a batch, and the most rows. Larger partitions gain nothing from batching.
-STEPS, _ROWS = 64, 100_000
+MAX_STEPS, _ROWS = 64, 100_000
 
 # What names a step.
 _Step = TypeVar("_Step")
@@ -32,28 +32,28 @@ def can_batch(stage: Stage, recipe: Recipe) -> bool:
     keyed = stage.output is not None and stage.partitioning.column in stage.output.key
     if stage.kind is Kind.INGEST:
         return keyed
-    return keyed and recipe.least is not None and recipe.stable and not recipe.unproven
+    return keyed and recipe.min_batch_rows is not None and recipe.stable and not recipe.unproven
 
 
-def taken(rows: Mapping[_Step, int]) -> list[_Step]:
+def next_batch(rows: Mapping[_Step, int]) -> list[_Step]:
     """The first steps that make up one batch; `rows` maps steps to the rows that they read."""
     found: list[_Step] = []
     total = 0
     for at, count in rows.items():
         total += count
-        if count > IN_MEMORY_ROWS or total > _ROWS or len(found) == STEPS:
+        if count > IN_MEMORY_ROWS or total > _ROWS or len(found) == MAX_STEPS:
             break
         found.append(at)
     return found
 
 
-def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> list[Step]:
+def batch_order(flow: Flow, steps: Sequence[Step], batchable: Collection[str]) -> list[Step]:
     """Reorder the steps of a plan so that steps of a stage that can be batched are neighbours.
 
     Every step still comes after its inputs, and the steps of one stage keep their order.
     """
     runs = Counter(step.stage for step in steps if step.action is Action.RUN)
-    several = {name for name in batched if runs[name] > 1}
+    several = {name for name in batchable if runs[name] > 1}
     if not several:
         return [*steps]
     tables = {stage.name for stage in flow.stages if stage.kind in DATA}
@@ -63,7 +63,7 @@ def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> lis
         if step.stage not in tables:
             found += waiting.all()
         elif waiting.holds_up(step) or (step.stage in several and step.action is Action.RUN):
-            if waiting.add(step) == STEPS:
+            if waiting.add(step) == MAX_STEPS:
                 found += waiting.all()
             continue
         found.append(step)

@@ -16,20 +16,20 @@ from tidemill.core.fingerprint import Part, fingerprint
 from tidemill.core.partition import UNPLACED
 from tidemill.ledger.binding import Mark
 from tidemill.ledger.run import Action, Attempt, Outcome
-from tidemill.planning.draft import Draft, asked_again
+from tidemill.planning.draft import Draft, is_rerun_requested
 from tidemill.planning.plan import Plan
-from tidemill.quarantine.ruling_input import InForce, digest_of_all
+from tidemill.quarantine.ruling_input import RulingsByPartition, rulings_digest
 from tidemill.reuse.recipe import Recipe
-from tidemill.workflow.partition_mapping import Cuts, alike, cuts_of
+from tidemill.workflow.partition_mapping import Partitionings, is_alike, partitionings_of
 from tidemill.workflow.stage import Flow, Input, Kind, Stage
-from tidemill.workflow.window import written
+from tidemill.workflow.window import window_code
 
 _KINDS = (Kind.INGEST, Kind.TRANSFORM, Kind.DELIVER)
 # A retried attempt counts by its last outcome.
 _GOOD = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT, Outcome.RETRIED)
 
 
-def may_settle(stage: Stage, recipe: Recipe) -> bool:
+def can_be_marked(stage: Stage, recipe: Recipe) -> bool:
     """Whether a stage stays current until something changes; not if it is impure or unproven.
 
     Models and evaluations never do: triggers, decisions and the live model aren't in the signature.
@@ -37,12 +37,12 @@ def may_settle(stage: Stage, recipe: Recipe) -> bool:
     return stage.kind in _KINDS and stage.impure is None and not recipe.unproven
 
 
-def signature(
+def mark_signature(
     stage: Stage,
     recipe: Recipe,
-    cuts: Cuts,
+    cuts: Partitionings,
     versions: Mapping[str, int],
-    rulings: InForce | None = None,
+    rulings: RulingsByPartition | None = None,
 ) -> str:
     """Digest everything that the plan of a stage depends on except files; `versions` are those of heads.
 
@@ -55,70 +55,72 @@ def signature(
             item.name,
             versions.get(item.name, 0),
             str(cuts[item.name]),
-            written(item.window) if item.window else "",
+            window_code(item.window) if item.window else "",
             item.optional,
             list(recipe.reads[item.name]) if item.name in recipe.reads else None,
         ]
         for item in stage.inputs
     ]
     own: list[Part] = [stage.name, versions.get(stage.name, 0), str(cuts[stage.name])]
-    own += [stage.start or "", *([digest_of_all(rulings)] if rulings else [])]
-    more = [recipe.wider] if recipe.wider else []
+    own += [stage.start or "", *([rulings_digest(rulings)] if rulings else [])]
+    more = [recipe.table_check] if recipe.table_check else []
     return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs, *more)
 
 
-def stands(draft: Draft, stage: Stage) -> bool:
+def is_unchanged(draft: Draft, stage: Stage) -> bool:
     """Whether a stage is unchanged since its completion mark, and the request doesn't rerun it."""
-    mark, recipe = draft.now.settled.get(stage.name), draft.recipes[stage.name]
-    if mark is None or draft.now.absent or asked_again(draft, stage):
+    mark, recipe = draft.facts.marks.get(stage.name), draft.recipes[stage.name]
+    if mark is None or draft.facts.missing_objects or is_rerun_requested(draft, stage):
         return False
-    versions = {name: head.version for name, head in draft.now.heads.items()}
-    return may_settle(stage, recipe) and mark.signature == signature(
-        stage, recipe, draft.cuts, versions, draft.now.rulings.get(stage.name)
+    versions = {name: head.version for name, head in draft.facts.heads.items()}
+    return can_be_marked(stage, recipe) and mark.signature == mark_signature(
+        stage, recipe, draft.partitionings, versions, draft.facts.rulings.get(stage.name)
     )
 
 
-def suspects(draft: Draft, stage: Stage) -> frozenset[str] | None:
+def suspect_partitions(draft: Draft, stage: Stage) -> frozenset[str] | None:
     """The partitions of a stage that the plan may have to change; None if it may be any."""
-    if not stands(draft, stage):
+    if not is_unchanged(draft, stage):
         return None
     found: set[str] = set()
     for item in stage.inputs:
         changed = draft.changed.get(item.name)
-        if changed and not own_only(draft, stage, item):
+        if changed and not reads_only_own_partition(draft, stage, item):
             return None
         found.update(changed or ())
     # Each suspect partition must be readable by itself from every input.
-    if found and not all(own_only(draft, stage, i) or _is_whole(draft, i) for i in stage.inputs):
+    if found and not all(
+        reads_only_own_partition(draft, stage, i) or _is_whole(draft, i) for i in stage.inputs
+    ):
         return None
     return frozenset(found - {UNPLACED})
 
 
-def own_only(draft: Draft, stage: Stage, item: Input) -> bool:
+def reads_only_own_partition(draft: Draft, stage: Stage, item: Input) -> bool:
     """Whether each partition of a stage reads only the partition of the same name of an input."""
-    cut, other = draft.cuts[stage.name], draft.cuts[item.name]
-    return alike(cut, other) and cut.grain == other.grain and item.window is None
+    cut, other = draft.partitionings[stage.name], draft.partitionings[item.name]
+    return is_alike(cut, other) and cut.grain == other.grain and item.window is None
 
 
 def _is_whole(draft: Draft, item: Input) -> bool:
-    return draft.cuts[item.name].is_whole
+    return draft.partitionings[item.name].is_whole
 
 
-def settled_by(
+def completion_marks(
     flow: Flow,
     recipes: Mapping[str, Recipe],
     plan: Plan,
     attempts: Sequence[Attempt],
     touched: Collection[str],
     versions: Mapping[str, int],
-    rulings: Mapping[str, InForce],
+    rulings: Mapping[str, RulingsByPartition],
 ) -> dict[str, Mark]:
     """The completion marks of the stages that a run of `plan` left fully current.
 
     `attempts` are those of its steps, `touched` the stages with a step that used hidden inputs, `versions`
     those of the heads after the run, `rulings` those that the run knew.
     """
-    cuts, steps = cuts_of(flow), plan.by_stage()
+    cuts, steps = partitionings_of(flow), plan.by_stage()
     failed = {a.stage for a in attempts if a.outcome not in _GOOD}
     tried = {(a.stage, a.partition): a.outcome for a in attempts}
     # The plan of the readers assumed that these steps bind or recheck the known result.
@@ -142,7 +144,7 @@ def settled_by(
             continue
         made = [step for step in steps.get(stage.name, ()) if step.action is not Action.REMOVE]
         found[stage.name] = Mark(
-            signature=signature(
+            signature=mark_signature(
                 stage, recipes[stage.name], cuts, versions, rulings.get(stage.name)
             ),
             partitions=plan.current.get(stage.name, 0) + len(made),

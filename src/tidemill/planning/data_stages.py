@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.core.partition import UNPLACED, WHOLE, fits, placed
+from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action
-from tidemill.planning.completion import stands, suspects
-from tidemill.planning.draft import Draft, asked_again, reads_of, reasons_for, size_of
+from tidemill.planning.completion import is_unchanged, suspect_partitions
+from tidemill.planning.draft import Draft, is_rerun_requested, reads_of, reasons_for, size_of
 from tidemill.planning.plan import Step, Waiting
-from tidemill.planning.request import selected
-from tidemill.quarantine.ruling_input import unheard, with_rulings
-from tidemill.reuse.contents import RULINGS, Content, Expected, Snapshot
-from tidemill.reuse.step_key import Inputs, expected, key_for, reuse_of
+from tidemill.planning.request import is_selected
+from tidemill.quarantine.ruling_input import pending_rulings, with_rulings
+from tidemill.reuse.contents import RULINGS, Content, ExpectedContent, OverlaidContents
+from tidemill.reuse.step_key import Inputs, expected_content, key_for, reuse_action
 from tidemill.sources.scan import Scan
-from tidemill.workflow.partition_mapping import outputs, seen_whole, visible
+from tidemill.workflow.partition_mapping import (
+    output_partitions,
+    visible_partitions,
+    visible_to_unpartitioned,
+)
 from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Input, Stage
 
@@ -32,28 +36,28 @@ class _Pending:
     forced: bool
     held: Binding | None = None
     unlikely: bool = False
-    expected: Expected | None = None
+    expected: ExpectedContent | None = None
     rows: int = 0
     bytes: int = 0
 
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     """Plan every partition with rows in a file, from `start` on, and remove partitions without any."""
-    draft.called[stage.name] = scan.called
+    draft.source_nouns[stage.name] = scan.noun
     _note_skipped_rows(draft, stage, scan)
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
     within = None
-    if stands(draft, stage) and not scan.broken and not scan.held:
-        within = fed_otherwise(draft.now.sources.get(stage.name, {}), scan.files)
+    if is_unchanged(draft, stage) and not scan.broken and not scan.kept_partitions:
+        within = partitions_with_changed_files(draft.facts.sources.get(stage.name, {}), scan.files)
         if not within:
             _keep_all(draft, stage)
             return
     wanted, sizes = _files_by_partition(stage, scan, within)
     kept = _kept_partitions(draft, stage, scan, wanted)
-    for key in sorted(scan.held - kept):
+    for key in sorted(scan.kept_partitions - kept):
         reason = "one of its source files can't be read"
         draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
-    held = kept | scan.held
+    held = kept | scan.kept_partitions
     inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
     plan_data(draft, stage, inputs, within=within, kept=kept, sizes=sizes)
 
@@ -77,7 +81,7 @@ def _note_skipped_rows(draft: Draft, stage: Stage, scan: Scan) -> None:
         )
 
 
-def fed_otherwise(
+def partitions_with_changed_files(
     known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
 ) -> frozenset[str]:
     """The partitions whose files, or whose number of rows in a file, differ from the known ones."""
@@ -119,14 +123,15 @@ def _kept_partitions(
         return frozenset()
     return frozenset(
         key
-        for key in draft.bound(stage.name)
-        if (key not in wanted or key in scan.held) and fits(key, draft.cuts[stage.name])
+        for key in draft.bindings(stage.name)
+        if (key not in wanted or key in scan.kept_partitions)
+        and is_valid_key(key, draft.partitionings[stage.name])
     )
 
 
 def plan_transform(draft: Draft, stage: Stage) -> None:
     """Plan every partition that the inputs allow; partitions with a missing input wait."""
-    within = suspects(draft, stage)
+    within = suspect_partitions(draft, stage)
     if within is not None and not within:
         _keep_all(draft, stage)
         return
@@ -135,7 +140,7 @@ def plan_transform(draft: Draft, stage: Stage) -> None:
         wanted = _whole(draft, stage, available)
     else:
         wanted = {}
-        for partition in outputs(stage, draft.cuts, available):
+        for partition in output_partitions(stage, draft.partitionings, available):
             inputs = _inputs(draft, stage, partition, available)
             if inputs is not None:
                 wanted[partition] = inputs
@@ -146,19 +151,19 @@ def _available(draft: Draft, item: Input, within: frozenset[str] | None) -> list
     """The partitions of an input that may be read, limited to those `within` unless it is None."""
     contents = draft.contents[item.name]
     if within is None:
-        return placed(contents)
-    keys = (WHOLE,) if draft.cuts[item.name].is_whole else within
+        return readable_keys(contents)
+    keys = (WHOLE,) if draft.partitionings[item.name].is_whole else within
     return sorted(key for key in keys if key in contents)
 
 
 def _keep_all(draft: Draft, stage: Stage) -> None:
     """Keep all partitions of a stage, which is current."""
-    draft.contents[stage.name] = Snapshot(draft.bound(stage.name))
-    draft.current[stage.name] = draft.now.settled[stage.name].partitions
+    draft.contents[stage.name] = OverlaidContents(draft.bindings(stage.name))
+    draft.current[stage.name] = draft.facts.marks[stage.name].partitions
 
 
 def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> dict[str, Inputs]:
-    seen = seen_whole(stage, draft.cuts, available)
+    seen = visible_to_unpartitioned(stage, draft.partitionings, available)
     missing = [i.name for i in stage.frames if i.name not in seen and not i.optional]
     if missing:
         _add_waiting(draft, stage, WHOLE, missing[0])
@@ -171,10 +176,12 @@ def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> di
 def _inputs(
     draft: Draft, stage: Stage, partition: str, available: Mapping[str, list[str]]
 ) -> Inputs | None:
-    cut = draft.cuts[stage.name]
+    cut = draft.partitionings[stage.name]
     found: dict[str, dict[str, Content]] = {}
     for item in stage.frames:
-        seen = visible(item, partition, cut, draft.cuts[item.name], available[item.name])
+        seen = visible_partitions(
+            item, partition, cut, draft.partitionings[item.name], available[item.name]
+        )
         if seen is None and not item.optional:
             _add_waiting(draft, stage, partition, item.name)
             return None
@@ -189,27 +196,27 @@ def _add_waiting(draft: Draft, stage: Stage, partition: str, missing: str) -> No
     draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
 
 
-def plan_delivery(draft: Draft, stage: Stage, gated: str | None) -> None:
+def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
     """Plan a delivery of every partition of the features, scored by the model that is live at that time.
 
     `gated` is the rank of the gate step for the model, None if the plan has none.
     """
     source = stage.inputs[0].name
     contents = draft.contents[source]
-    if stage.model not in draft.now.live and gated is None:
+    if stage.model not in draft.facts.live and gate_rank is None:
         if any(key != UNPLACED for key in contents):
             reason = f"model `{stage.model}` has no approved version yet"
             draft.waiting.append(Waiting(stage=stage.name, partition="", reason=reason))
         draft.contents[stage.name] = {}
-        draft.behind.add(stage.name)
+        draft.incomplete.add(stage.name)
         return
-    within = suspects(draft, stage)
+    within = suspect_partitions(draft, stage)
     if within is not None and not within:
         _keep_all(draft, stage)
         return
     keys = _available(draft, stage.inputs[0], within)
     wanted = {key: {source: {key: contents[key]}} for key in keys}
-    plan_data(draft, stage, wanted, within=within, action=Action.DELIVER, after=gated or "")
+    plan_data(draft, stage, wanted, within=within, action=Action.DELIVER, after=gate_rank or "")
 
 
 def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
@@ -230,7 +237,7 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     bound = _bindings(draft, stage, within)
     contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
-    rulings = draft.now.rulings.get(stage.name, {})
+    rulings = draft.facts.rulings.get(stage.name, {})
     absent = next((name for name in sorted(stage.refers.values()) if not draft.contents[name]), "")
     for partition, read in wanted.items():
         binding, inputs = bound.get(partition), with_rulings(read, rulings.get(partition, ()))
@@ -244,9 +251,9 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
         if binding is not None:
             contents[partition] = binding.product
         if found is not None:
-            draft.behind.add(stage.name)
+            draft.incomplete.add(stage.name)
     for partition in sorted(set(bound) - set(wanted) - kept):
-        if selected(draft.request, partition, draft.cuts[stage.name]):
+        if is_selected(draft.request, partition, draft.partitionings[stage.name]):
             step = Step(
                 stage=stage.name,
                 partition=partition,
@@ -256,18 +263,20 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
             draft.add(step)
         else:
             contents[partition] = bound[partition].product
-            draft.behind.add(stage.name)
+            draft.incomplete.add(stage.name)
     draft.current[stage.name] = len(contents)
     if within is not None:
-        draft.current[stage.name] += draft.now.settled[stage.name].partitions - len(bound)
+        draft.current[stage.name] += draft.facts.marks[stage.name].partitions - len(bound)
     _draft_steps(draft, stage, pending, contents, action, after)
-    whole = draft.bound(stage.name)
-    draft.contents[stage.name] = contents if within is None else Snapshot(whole, within, contents)
+    whole = draft.bindings(stage.name)
+    draft.contents[stage.name] = (
+        contents if within is None else OverlaidContents(whole, within, contents)
+    )
 
 
 def _bindings(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict[str, Binding]:
     """The bindings of the partitions `within`, or of all."""
-    bound = draft.bound(stage.name)
+    bound = draft.bindings(stage.name)
     if within is None:
         return dict(bound.items())
     return {key: held for key in sorted(within) if (held := bound.get(key)) is not None}
@@ -281,19 +290,21 @@ def _judge(
     handed = key_for(recipe, partition, inputs)
     same = binding is not None and handed.key == binding.key
     forced = (
-        asked_again(draft, stage) or bool(recipe.unproven) or not _is_fresh(draft, stage, binding)
+        is_rerun_requested(draft, stage)
+        or bool(recipe.unproven)
+        or not _is_fresh(draft, stage, binding)
     )
     recheck = unlikely = False
     ruled = _pending_rulings(draft, stage, partition, binding)
     if binding is not None and same and not forced:
-        taken = reuse_of(binding, recipe)
-        if taken is Action.BIND and not draft.lost(binding):
+        taken = reuse_action(binding, recipe)
+        if taken is Action.BIND and not draft.is_missing(binding):
             return None
-        recheck = taken is Action.RECHECK and not draft.lost(binding)
+        recheck = taken is Action.RECHECK and not draft.is_missing(binding)
         forced = not recheck
     elif binding is not None and handed.key is None and not forced:
-        hoped = key_for(recipe, partition, inputs, hopeful=True)
-        unlikely = hoped.key == binding.key and reuse_of(binding, recipe) is Action.BIND
+        hoped = key_for(recipe, partition, inputs, include_expected=True)
+        unlikely = hoped.key == binding.key and reuse_action(binding, recipe) is Action.BIND
     return _Pending(
         partition=partition,
         inputs=inputs,
@@ -312,34 +323,34 @@ def _pending_rulings(
     draft: Draft, stage: Stage, partition: str, binding: Binding | None
 ) -> tuple[str, ...]:
     """Describe the rulings that a partition wasn't computed with."""
-    rulings = draft.now.rulings.get(stage.name, {}).get(partition, ())
+    rulings = draft.facts.rulings.get(stage.name, {}).get(partition, ())
     if binding is None or not rulings:
         return ()
-    return unheard(rulings, binding.inputs.get(RULINGS))
+    return pending_rulings(rulings, binding.inputs.get(RULINGS))
 
 
 def _expected(
     draft: Draft, stage: Stage, inputs: Inputs, binding: Binding | None, unlikely: bool
-) -> Expected | None:
+) -> ExpectedContent | None:
     if unlikely and binding is not None:
         product = binding.product
-        return Expected(product=product, columns=frozenset(product.columns))
-    old = draft.now.recipes.get(stage.name, {})
-    return expected(draft.recipes[stage.name], old, binding, inputs)
+        return ExpectedContent(product=product, columns=frozenset(product.columns))
+    old = draft.facts.recipes.get(stage.name, {})
+    return expected_content(draft.recipes[stage.name], old, binding, inputs)
 
 
 def _is_fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:
     """Whether a result of an impure stage is recent enough; results of other stages always are."""
     if stage.impure is None:
         return True
-    return binding is not None and stage.impure.stands(binding.at, draft.now.at)
+    return binding is not None and stage.impure.is_valid(binding.at, draft.facts.at)
 
 
 def _is_requested(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
     request = draft.request
     if request.limit is not None and taken >= request.limit:
         return False
-    return selected(request, partition, draft.cuts[stage.name])
+    return is_selected(request, partition, draft.partitionings[stage.name])
 
 
 def _with_size(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:
@@ -356,7 +367,7 @@ def _draft_steps(
     after: str,
 ) -> None:
     keys = [item.key for item in pending if item.key is not None and item.held is None]
-    traces = draft.known(keys) if keys and action is Action.RUN else {}
+    traces = draft.lookup(keys) if keys and action is Action.RUN else {}
     # A table with references is checked after all steps of the tables that it refers to.
     tables = set(stage.refers.values())
     referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
@@ -380,6 +391,6 @@ def _draft_steps(
 
 
 def _reuse_action(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:
-    if found is None or draft.lost(found):
+    if found is None or draft.is_missing(found):
         return Action.RUN
-    return reuse_of(found, draft.recipes[stage.name], own=own)
+    return reuse_action(found, draft.recipes[stage.name], own=own)

@@ -9,17 +9,17 @@ from tidemill.core.partition import (
     UNPLACED,
     WHOLE,
     Partitioning,
-    fits,
-    spread,
+    is_valid_key,
+    summarize_keys,
 )
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
-from tidemill.planning.plan import ModelState, Now, Step, Waiting
+from tidemill.planning.plan import ModelState, PlanInputs, Step, Waiting
 from tidemill.planning.request import Request
-from tidemill.reuse.contents import ALL, ROWS, RULINGS, Content, Contents, Expected
-from tidemill.reuse.recipe import NAMED, Recipe, changes, named
-from tidemill.reuse.step_key import Handed, Inputs
-from tidemill.workflow.partition_mapping import moment
+from tidemill.reuse.contents import ALL, ROWS, RULINGS, Content, Contents, ExpectedContent
+from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
+from tidemill.reuse.step_key import Inputs, StepKey
+from tidemill.workflow.partition_mapping import sortable_end
 from tidemill.workflow.stage import Flow, Stage
 
 # Looks up bindings that were ever made under some keys, in any environment.
@@ -37,10 +37,10 @@ class Draft:
 
     flow: Flow
     recipes: Mapping[str, Recipe]
-    now: Now
+    facts: PlanInputs
     request: Request
-    known: Lookup
-    cuts: Mapping[str, Partitioning]
+    lookup: Lookup
+    partitionings: Mapping[str, Partitioning]
     order: dict[str, int] = field(init=False)
     contents: dict[str, Contents] = field(default_factory=dict)
     ranks: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -50,33 +50,35 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
     changed: dict[str, set[str]] = field(default_factory=dict)
-    behind: set[str] = field(default_factory=set)
-    unlikely: set[str] = field(default_factory=set)
-    called: dict[str, str] = field(default_factory=dict)
+    incomplete: set[str] = field(default_factory=set)
+    unlikely_models: set[str] = field(default_factory=set)
+    source_nouns: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
 
-    def bound(self, stage: str) -> Mapping[str, Binding]:
+    def bindings(self, stage: str) -> Mapping[str, Binding]:
         """The published partitions of a stage."""
-        head = self.now.heads.get(stage)
+        head = self.facts.heads.get(stage)
         return head.partitions if head else {}
 
-    def lost(self, binding: Binding) -> bool:
+    def is_missing(self, binding: Binding) -> bool:
         """Whether an object of a binding is known to be missing in the store."""
-        return bool(self.now.absent) and not self.now.absent.isdisjoint(binding.product.pins)
+        return bool(self.facts.missing_objects) and not self.facts.missing_objects.isdisjoint(
+            binding.product.all_objects
+        )
 
-    def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
+    def add(self, step: Step, *, after: Iterable[str] = (), in_place_of: str = "") -> str:
         """Add a step to the plan, after its inputs and after the ranks `after`, and return its rank.
 
         Steps of equal rank run in the order of stages; one with `in_place_of` runs as if of that stage.
         """
-        cut = self.cuts[step.stage]
+        cut = self.partitionings[step.stage]
         # A removed partition may be from an earlier partitioning.
         timed = step.partition not in (WHOLE, UNPLACED) and (
-            step.action is not Action.REMOVE or fits(step.partition, cut)
+            step.action is not Action.REMOVE or is_valid_key(step.partition, cut)
         )
-        own = moment(step.partition, cut.grain) if cut.grain and timed else ""
+        own = sortable_end(step.partition, cut.grain) if cut.grain and timed else ""
         reads = (
             self.ranks.get((name, key), "") for name, keys in step.reads.items() for key in keys
         )
@@ -84,11 +86,11 @@ class Draft:
         if step.subject == "":
             self.ranks[step.stage, step.partition] = rank
         self.changed.setdefault(step.stage, set()).add(step.partition)
-        self.steps.append((rank, self.order[beside or step.stage], step))
+        self.steps.append((rank, self.order[in_place_of or step.stage], step))
         return rank
 
 
-def asked_again(draft: Draft, stage: Stage) -> bool:
+def is_rerun_requested(draft: Draft, stage: Stage) -> bool:
     """Whether a rerun of the stage was requested although it is current; its inputs don't rerun."""
     return draft.request.again and draft.request.stage in ("", stage.name)
 
@@ -98,41 +100,45 @@ def reasons_for(
     stage: Stage,
     bound: Binding | None,
     inputs: Inputs,
-    handed: Handed,
+    step_key: StepKey,
     *,
     ruled: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """The reasons why a partition isn't current, most important first; `ruled` describes new rulings."""
-    if asked_again(draft, stage):
+    if is_rerun_requested(draft, stage):
         return ("rerun requested",)
     if bound is None:
-        return ("new partition",) if draft.cuts[stage.name].column else ("not published yet",)
-    if handed.key == bound.key:
+        return (
+            ("new partition",) if draft.partitionings[stage.name].column else ("not published yet",)
+        )
+    if step_key.key == bound.key:
         return (_distrusted(draft, stage, bound),)
     recipe = draft.recipes[stage.name]
     found: list[str] = []
     if bound.recipe != recipe.digest:
-        old = draft.now.recipes.get(stage.name, {})
-        found += changes(old, recipe.parts) or ("its recipe changed",)
-    found += [*ruled, *_input_reasons(draft, stage, bound, inputs, handed)]
+        old = draft.facts.recipes.get(stage.name, {})
+        found += recipe_changes(old, recipe.parts) or ("its recipe changed",)
+    found += [*ruled, *_input_reasons(draft, stage, bound, inputs, step_key)]
     return tuple(found) or ("its key changed",)
 
 
 def _input_reasons(
-    draft: Draft, stage: Stage, bound: Binding, inputs: Inputs, handed: Handed
+    draft: Draft, stage: Stage, bound: Binding, inputs: Inputs, handed: StepKey
 ) -> Iterator[str]:
     for name, contents in inputs.items():
-        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
+        pending = sorted(
+            k for k, c in contents.items() if c is None or isinstance(c, ExpectedContent)
+        )
         if name == RULINGS:
             continue
         if pending:
             more = ", ..." if len(pending) > 1 else ""
             yield f"upstream `{name}` will rerun ({pending[0]}{more})"
         elif bound.inputs.get(name) != handed.inputs[name]:
-            if stage.name in draft.called:
-                yield f"{draft.called[stage.name]} changed"
+            if stage.name in draft.source_nouns:
+                yield f"{draft.source_nouns[stage.name]} changed"
             else:
-                yield _input_change(draft, bound, name, contents, handed.seen[name])
+                yield _input_change(draft, bound, name, contents, handed.short_shares[name])
 
 
 def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
@@ -142,7 +148,7 @@ def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
         return f"can't be proven unchanged: {(*recipe.unproven, *bound.touched)[0]}"
     if stage.impure is not None:
         return f"impure: {stage.impure}"
-    if draft.lost(bound):
+    if draft.is_missing(bound):
         return "its stored object is missing"
     if bound.sample != recipe.sample:
         return "it was computed on a different sample"
@@ -157,13 +163,15 @@ def _input_change(
     newer = [
         key
         for key in contents
-        if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
+        if (own := draft.bindings(name).get(key)) is not None and own.at > bound.at
     ]
-    place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
+    place = (
+        f" in {summarize_keys(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
+    )
     shares = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
     columns = [c for c, share in shares.items() if share not in (None, seen[c])]
     # If all of many columns changed, partitions were added or removed rather than values changed.
-    if columns and (len(columns) < len(seen) or len(columns) <= NAMED):
+    if columns and (len(columns) < len(seen) or len(columns) <= MAX_NAMED):
         return f"{_columns(columns)} of `{name}` changed{place}"
     fresh = [c for c, share in shares.items() if share is None]
     if before and ALL not in before and fresh and not columns:
@@ -172,7 +180,7 @@ def _input_change(
 
 
 def _columns(names: Sequence[str]) -> str:
-    return f"column{'' if len(names) == 1 else 's'} {named(names)}"
+    return f"column{'' if len(names) == 1 else 's'} {quote_columns(names)}"
 
 
 def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
@@ -181,16 +189,16 @@ def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
         product
         for name, contents in inputs.items()
         for key, content in contents.items()
-        if (product := held(draft, name, key, content)) is not None
+        if (product := expected_product(draft, name, key, content)) is not None
     ]
     return sum(p.rows for p in products), sum(p.bytes for p in products)
 
 
-def held(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
+def expected_product(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
     """The product of a partition; the published one while a new one is still to be computed."""
     if isinstance(content, Product):
         return content
-    binding = draft.bound(stage).get(partition)
+    binding = draft.bindings(stage).get(partition)
     return binding.product if binding else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.run import Action
-from tidemill.planning.draft import Draft, held
+from tidemill.planning.draft import Draft, expected_product
 from tidemill.planning.plan import Step
 
 # A step has a fixed cost, and the rest grows with its rows. Measured on a column of floats: 3 ms up to
@@ -18,12 +18,12 @@ _START_S, _SHARE = 0.003, 0.1
 _NO_COMPUTE = (Action.BIND, Action.GATE, Action.REMOVE)
 
 
-def estimated(draft: Draft, steps: Iterable[Step]) -> Iterator[Step]:
+def estimate_steps(draft: Draft, steps: Iterable[Step]) -> Iterator[Step]:
     """Add an estimated cost to each step, if one is known; `steps` are in the order in which they run."""
     # The expected rows of partitions that aren't published.
     given: dict[tuple[str, str], float] = {}
     for step in steps:
-        cost = draft.now.costs.get(step.stage, {}).get(step.action)
+        cost = draft.facts.costs.get(step.stage, {}).get(step.action)
         if cost is not None:
             # If earlier steps read hardly any rows, their cost doesn't depend on rows.
             scale = (
@@ -55,7 +55,7 @@ def _expected_rows(
         given.get((name, key))
         for name, keys in step.reads.items()
         for key in draft.changed.get(name, set()).intersection(keys)
-        if held(draft, name, key, draft.contents[name].get(key)) is None
+        if expected_product(draft, name, key, draft.contents[name].get(key)) is None
     ]
     if None in coming:
         return max(step.rows, cost.rows_in)

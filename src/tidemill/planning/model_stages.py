@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import UsageError
-from tidemill.core.partition import WHOLE, bounds_of
+from tidemill.core.partition import WHOLE, time_bounds
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action
-from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_same, subject_of
-from tidemill.models.input_compatibility import refusal, unchecked
-from tidemill.models.triggers import Facts, due
+from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_live, subject_of
+from tidemill.models.input_compatibility import incompatibility, unchecked_note
+from tidemill.models.triggers import TriggerFacts, due_reasons
 from tidemill.planning.draft import Draft, reads_of, reasons_for, size_of
 from tidemill.planning.plan import ModelState, Step, Waiting
 from tidemill.reuse.contents import Content
 from tidemill.reuse.step_key import Inputs, key_for
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.partition_mapping import seen_whole
+from tidemill.workflow.partition_mapping import visible_to_unpartitioned
 from tidemill.workflow.stage import Stage
 
 
@@ -33,7 +33,7 @@ class _Window:
 def plan_model(draft: Draft, stage: Stage) -> None:
     """Train a model that is due; keep the last artifact of one that is only outdated, and report that."""
     window = _window(draft, stage)
-    bound = draft.bound(stage.name).get(WHOLE)
+    bound = draft.bindings(stage.name).get(WHOLE)
     held: dict[str, Content] = {WHOLE: bound.product.content} if bound else {}
     draft.contents[stage.name] = held
     draft.current[stage.name] = len(held)
@@ -44,7 +44,10 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     asked = stage.name in draft.request.train
     forced = asked or bool(draft.recipes[stage.name].unproven)
     outdated: tuple[str, ...] = ()
-    hoped = handed.key or key_for(draft.recipes[stage.name], WHOLE, window.inputs, hopeful=True).key
+    hoped = (
+        handed.key
+        or key_for(draft.recipes[stage.name], WHOLE, window.inputs, include_expected=True).key
+    )
     unlikely = handed.key is None and bound is not None and hoped == bound.key
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
@@ -58,8 +61,8 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         # Reusing an identical training costs nothing, so no trigger is needed.
         reasons = ("the same training was done before",)
     trigger = str(stage.training.retrain or "") if stage.training else ""
-    live = draft.now.live.get(stage.name)
-    note = _incompatibility(stage, live.artifact) or unchecked(live.artifact) if live else ""
+    live = draft.facts.live.get(stage.name)
+    note = _incompatibility(stage, live.artifact) or unchecked_note(live.artifact) if live else ""
     draft.models.append(
         ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger, note=note)
     )
@@ -75,24 +78,24 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         unlikely=unlikely,
     )
     _add_step(draft, step, window.inputs)
-    draft.unlikely.update([stage.name] if unlikely else [])
+    draft.unlikely_models.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
 
 
 def _incompatibility(model: Stage, artifact: Artifact) -> str:
     """Why an artifact can't be applied to the current inputs of its stage; "" if it can."""
-    return refusal(artifact, model, [item.contract for item in model.frames])
+    return incompatibility(artifact, model, [item.contract for item in model.frames])
 
 
 def _find_result(draft: Draft, stage: Stage, key: str | None, forced: bool) -> Binding | None:
     """Find an earlier result under this key that is still stored."""
     if key is None or forced:
         return None
-    found = draft.known([key]).get(key)
+    found = draft.lookup([key]).get(key)
     if found is None or found.sample != draft.recipes[stage.name].sample:
         return None
-    return None if found.touched or draft.lost(found) else found
+    return None if found.touched or draft.is_missing(found) else found
 
 
 def _due_reasons(
@@ -110,22 +113,22 @@ def _due_reasons(
     if not outdated or stage.training is None:
         return ()
     facts = _trigger_facts(draft, stage, window, bound.product.artifact)
-    return due(stage.training.retrain, facts)
+    return due_reasons(stage.training.retrain, facts)
 
 
-def _trigger_facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> Facts:
+def _trigger_facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> TriggerFacts:
     counted = stage.frames[0].name
     trained = set(artifact.trained_on.get(counted, ()))
-    bound = draft.bound(counted)
+    bound = draft.bindings(counted)
     fresh = [key for key in window.inputs.get(counted, {}) if key not in trained and key in bound]
-    live = draft.now.live.get(stage.name)
-    timed = next((item.name for item in stage.frames if draft.cuts[item.name].is_time), "")
+    live = draft.facts.live.get(stage.name)
+    timed = next((item.name for item in stage.frames if draft.partitionings[item.name].is_time), "")
     latest = [
         binding.product.scores
         for other in draft.flow.readers(stage.name)
-        if (binding := draft.bound(other.name).get(LIVE)) is not None
+        if (binding := draft.bindings(other.name).get(LIVE)) is not None
     ]
-    return Facts(
+    return TriggerFacts(
         artifact=artifact,
         trained_until=_newest(artifact.trained_on.get(timed, ())),
         anchor=_newest(window.inputs.get(timed, ())),
@@ -140,7 +143,7 @@ def _newest(keys: Iterable[str]) -> str:
     """The last partition by time; "" for an input that wasn't partitioned by time when it was read."""
     newest = max(keys, default="")
     try:
-        bounds_of(newest)
+        time_bounds(newest)
     except UsageError:
         return ""
     return newest
@@ -148,7 +151,7 @@ def _newest(keys: Iterable[str]) -> str:
 
 def _window(draft: Draft, stage: Stage) -> _Window:
     available = {item.name: sorted(draft.contents[item.name]) for item in stage.frames}
-    seen = seen_whole(stage, draft.cuts, available)
+    seen = visible_to_unpartitioned(stage, draft.partitionings, available)
     inputs = {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
     missing = next((item.name for item in stage.frames if item.name not in seen), "")
     return _Window(inputs=inputs, missing=missing)
@@ -192,18 +195,18 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
         ),
         reads={stage.name: tuple(subjects)},
         subject=CANDIDATE,
-        unlikely=model.name in draft.unlikely,
+        unlikely=model.name in draft.unlikely_models,
     )
-    return draft.add(gate, after=(after, *ranks), beside=stage.name)
+    return draft.add(gate, after=(after, *ranks), in_place_of=stage.name)
 
 
 def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     """The subjects to evaluate, each with the content of its model, None if it isn't trained yet."""
     found: dict[str, Content] = {}
-    bound = draft.bound(model.name).get(WHOLE)
+    bound = draft.bindings(model.name).get(WHOLE)
     artifact = bound.product.artifact if bound else None
     content = draft.contents[model.name].get(WHOLE, "")
-    live = draft.now.live.get(model.name)
+    live = draft.facts.live.get(model.name)
     pending = (model.name, WHOLE) in draft.ranks
     if pending or (artifact is not None and _needs_decision(draft, stage, model, artifact)):
         found[CANDIDATE] = content
@@ -216,11 +219,11 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
 def _needs_decision(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> bool:
     if model.approval is None:
         return True
-    live = draft.now.live.get(model.name)
-    if live is not None and is_same(live.artifact, artifact):
+    live = draft.facts.live.get(model.name)
+    if live is not None and is_live(live.artifact, artifact):
         return False
     subject = subject_of(artifact.id, model.approval, draft.recipes[stage.name].digest)
-    return subject not in draft.now.decisions
+    return subject not in draft.facts.decisions
 
 
 def _evaluate(
@@ -238,16 +241,16 @@ def _evaluate(
     }
     recipe = draft.recipes[stage.name]
     handed = key_for(recipe, "", inputs)
-    bound = draft.bound(stage.name).get(subject)
+    bound = draft.bindings(stage.name).get(subject)
     if bound is not None and handed.key == bound.key and not recipe.unproven:
         draft.current[stage.name] += 1
         return ""
     reasons = reasons_for(draft, stage, bound, inputs, handed)
     known = _find_result(draft, stage, handed.key, bool(recipe.unproven))
     action = Action.BIND if known else Action.EVALUATE
-    unlikely = model.name in draft.unlikely
+    unlikely = model.name in draft.unlikely_models
     if subject == LIVE and bound is not None:
-        unlikely = key_for(recipe, "", inputs, hopeful=True).key == bound.key
+        unlikely = key_for(recipe, "", inputs, include_expected=True).key == bound.key
     step = Step(
         stage=stage.name,
         partition=subject,

@@ -14,13 +14,13 @@ from typing import Literal, TypeAlias
 from tidemill.contracts.table_rules import FreshnessRule
 from tidemill.core.partition import parse_span
 from tidemill.ledger.run import Action
-from tidemill.planning.batches import gathered
+from tidemill.planning.batches import batch_order
 from tidemill.planning.plan import Plan, Step
 from tidemill.workflow.resources import Resources
-from tidemill.workflow.seal import needs
+from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Kind, Stage
 
-Where: TypeAlias = Literal["here", "thread", "process"]
+Engine: TypeAlias = Literal["here", "thread", "process"]
 
 TRAINING, DEFERRABLE, ORDINARY = "training", "deferrable", "default"
 
@@ -42,14 +42,14 @@ _LAST = -(10**9)
 class Place:
     """Where a step runs: `cpus` is its share and its number of threads; the highest `priority` is first."""
 
-    where: Where = "here"
+    where: Engine = "here"
     cpus: float = 1.0
     worker_class: str = ORDINARY
     priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class StageTraits:
     """Properties of stages, by name: `pure` ones are judged by their query, those with `memos` call memos.
 
     The `in_process` stages can run as planned only in the run's own process, unless they have limits. Steps
@@ -57,12 +57,12 @@ class Traits:
     """
 
     pure: Collection[str] = ()
-    bound: Collection[str] = ()
+    in_process: Collection[str] = ()
     memos: Collection[str] = ()
     batched: Collection[str] = ()
 
 
-class Placing:
+class Placement:
     """The places of a plan's steps on a machine with `cpus`, and their order.
 
     `engines` are the places besides the run's own thread ("process", "thread"); without any, all steps
@@ -76,25 +76,25 @@ class Placing:
         *,
         cpus: int,
         engines: Collection[str],
-        traits: Traits = Traits(),
-        careful: bool = False,
+        traits: StageTraits = StageTraits(),
+        isolated: bool = False,
     ) -> None:
         self._flow = flow
         self._cpus = cpus
         self._engines = engines
-        self._needs = needs_of(flow)
+        self._needs = freshness_needs(flow)
         self._has_training = any(
             step.action is Action.TRAIN and not _is_quick(step) for step in plan.steps
         )
-        lasting = sum(expected_s(step) for step in plan.steps if _is_shareable(step))
+        lasting = sum(expected_seconds(step) for step in plan.steps if _is_shareable(step))
         self._share = cpus > 1 and lasting > _LONG_S
         self._traits = traits
-        self._careful = careful
+        self._careful = isolated
         self._concurrency = _concurrency(flow, plan)
         self._stages: dict[str, Place] = {}
         # The most urgent steps go first. The inputs of a step are as urgent, and precede it in the plan.
         soonest = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
-        self.order = gathered(flow, soonest, traits.batched)
+        self.order = batch_order(flow, soonest, traits.batched)
 
     @property
     def batched(self) -> Collection[str]:
@@ -102,12 +102,14 @@ class Placing:
         return self._traits.batched
 
     @property
-    def unkept(self) -> tuple[str, ...]:
+    def unenforced_limits(self) -> tuple[str, ...]:
         """The stages whose limits can't be enforced, because there is no process engine."""
         if not self._engines or "process" in self._engines:
             return ()
         planned = {step.stage for step in self.order}
-        return tuple(s.name for s in self._flow.stages if s.name in planned and s.resources.limited)
+        return tuple(
+            s.name for s in self._flow.stages if s.name in planned and s.resources.needs_process
+        )
 
     def of(self, step: Step) -> Place:
         """The place of one step."""
@@ -115,13 +117,13 @@ class Placing:
         # Steps in threads share the threads of Polars, whatever they ask for.
         return place if where == "process" else replace(place, where=where, cpus=1.0)
 
-    def _where(self, stage: Stage, step: Step) -> Where:
+    def _where(self, stage: Stage, step: Step) -> Engine:
         wanted = self._preferred_place(stage, step)
         return wanted if wanted in self._engines else "here"
 
-    def _preferred_place(self, stage: Stage, step: Step) -> Where:
+    def _preferred_place(self, stage: Stage, step: Step) -> Engine:
         asked = stage.resources
-        bound = stage.name in self._traits.bound and not self._careful and asked == Resources()
+        bound = stage.name in self._traits.in_process and not self._careful and asked == Resources()
         if bound or step.action in (Action.REMOVE, Action.GATE):
             return "here"
         if asked.lane == "thread":
@@ -167,14 +169,14 @@ class Placing:
         )
 
 
-def needs_of(flow: Flow) -> Mapping[str, float]:
+def freshness_needs(flow: Flow) -> Mapping[str, float]:
     """How fresh each stage has to be, in hours, by its own contract and those of its downstream stages.
 
     A delivery has to be as fresh as its inputs, and a needed model needs its evaluations. Stages without a
     downstream freshness rule are omitted.
     """
     found: dict[str, float] = {}
-    upstream = {stage.name: needs(stage) for stage in flow.stages}
+    upstream = {stage.name: dependencies(stage) for stage in flow.stages}
     for model, scores in _evaluations(flow):
         upstream[model].add(scores)
 
@@ -200,12 +202,12 @@ def _evaluations(flow: Flow) -> Iterator[tuple[str, str]]:
 
 
 def _own_freshness(stage: Stage) -> float:
-    rules = stage.output.wider if stage.output else ()
+    rules = stage.output.table_rules if stage.output else ()
     spans = (parse_span(rule.within) for rule in rules if isinstance(rule, FreshnessRule))
     return min((span.count * _HOURS[span.unit] for span in spans), default=_NEVER)
 
 
-def expected_s(step: Step) -> float:
+def expected_seconds(step: Step) -> float:
     """The expected seconds of a step: its estimate, or a guess from the bytes that it reads."""
     if step.wall_s is not None:
         return step.wall_s
@@ -214,18 +216,18 @@ def expected_s(step: Step) -> float:
 
 
 def _is_quick(step: Step) -> bool:
-    return expected_s(step) <= _QUICK_S
+    return expected_seconds(step) <= _QUICK_S
 
 
 def _is_shareable(step: Step) -> bool:
-    return _SLIGHT_S <= expected_s(step) <= _QUICK_S
+    return _SLIGHT_S <= expected_seconds(step) <= _QUICK_S
 
 
 def _concurrency(flow: Flow, plan: Plan) -> Mapping[str, int]:
     """By stage, how many steps of the plan could run concurrently with one of its own."""
     level: dict[str, int] = {}
     for stage in flow.stages:
-        level[stage.name] = 1 + max((level.get(name, 0) for name in needs(stage)), default=0)
+        level[stage.name] = 1 + max((level.get(name, 0) for name in dependencies(stage)), default=0)
     count: dict[int, int] = {}
     for step in plan.steps:
         count[level[step.stage]] = count.get(level[step.stage], 0) + 1

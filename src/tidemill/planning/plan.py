@@ -13,12 +13,12 @@ from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.run import Action
-from tidemill.quarantine.ruling_input import InForce
+from tidemill.quarantine.ruling_input import RulingsByPartition
 from tidemill.workflow.source import SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class PlanInputs:
     """The facts that a plan is made from: heads, recorded recipes, live models and decisions.
 
     `sources` are the files that the ledger knows, and `marks` the completion marks of stages. `costs` are
@@ -31,11 +31,11 @@ class Now:
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
-    settled: Mapping[str, Mark] = field(default_factory=dict)
-    rulings: Mapping[str, InForce] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    rulings: Mapping[str, RulingsByPartition] = field(default_factory=dict)
     costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
     at: float = 0.0
-    absent: frozenset[str] = frozenset()
+    missing_objects: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

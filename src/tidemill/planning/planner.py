@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.planning.completion import may_settle
+from tidemill.planning.completion import can_be_marked
 from tidemill.planning.data_stages import plan_delivery, plan_ingest, plan_transform
 from tidemill.planning.draft import Draft, Lookup
-from tidemill.planning.estimates import estimated
-from tidemill.planning.freshness import freshness, freshness_rules
+from tidemill.planning.estimates import estimate_steps
+from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.planning.model_stages import plan_evaluation, plan_model
-from tidemill.planning.plan import Now, Plan
+from tidemill.planning.plan import Plan, PlanInputs
 from tidemill.planning.request import Request
-from tidemill.reuse.contents import Snapshot
+from tidemill.reuse.contents import OverlaidContents
 from tidemill.reuse.recipe import Recipe
 from tidemill.sources.scan import Scan
-from tidemill.workflow.partition_mapping import cuts_of
-from tidemill.workflow.seal import needs
+from tidemill.workflow.partition_mapping import partitionings_of
+from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 
 def make_plan(
     flow: Flow,
     recipes: Mapping[str, Recipe],
-    now: Now,
+    now: PlanInputs,
     scans: Mapping[str, Scan],
-    known: Lookup,
+    lookup: Lookup,
     request: Request,
     environment: str,
 ) -> Plan:
@@ -35,14 +35,14 @@ def make_plan(
     `lookup` finds bindings that were ever made under some keys. Raises UsageError for a stage or model
     that doesn't exist.
     """
-    scope = scope_of(flow, request)
+    scope = request_scope(flow, request)
     draft = Draft(
         flow=flow,
         recipes=recipes,
-        now=now,
+        facts=now,
         request=request,
-        known=known,
-        cuts=cuts_of(flow),
+        lookup=lookup,
+        partitionings=partitionings_of(flow),
     )
     gates: dict[str, str] = {}
     for stage in flow.stages:
@@ -53,7 +53,7 @@ def make_plan(
     return _build_plan(draft, scans, scope, environment)
 
 
-def scope_of(flow: Flow, request: Request) -> set[str]:
+def request_scope(flow: Flow, request: Request) -> set[str]:
     """The stages that a request covers: all, or one with its upstream."""
     for name in (request.stage, *request.train):
         if name and name not in flow.names:
@@ -72,7 +72,7 @@ def scope_of(flow: Flow, request: Request) -> set[str]:
             continue
         scope.add(name)
         stage = flow[name]
-        wanted += needs(stage)
+        wanted += dependencies(stage)
         if stage.kind is Kind.MODEL:
             wanted += [other.name for other in flow.readers(name) if other.kind is Kind.EVALUATE]
     return scope
@@ -103,30 +103,30 @@ def _plan_stage(
 def _note_stale_tables(draft: Draft, aging: Sequence[str]) -> None:
     """Note the tables that are stale as published, whether or not the plan updates them."""
     for name in aging:
-        head = draft.now.heads.get(name)
+        head = draft.facts.heads.get(name)
         version = head.version if head else 0
-        bound = draft.bound(name).values()
-        verdict = freshness(draft.flow[name], bound, version, draft.now.at)
+        bound = draft.bindings(name).values()
+        verdict = check_freshness(draft.flow[name], bound, version, draft.facts.at)
         draft.notes += [f"{name}: {found.message}" for found in verdict.findings] if verdict else []
 
 
 def _keep_as_is(draft: Draft, stage: Stage) -> None:
-    bound = draft.bound(stage.name)
-    draft.contents[stage.name] = Snapshot(bound)
+    bound = draft.bindings(stage.name)
+    draft.contents[stage.name] = OverlaidContents(bound)
     draft.current[stage.name] = len(bound)
 
 
 def _complete_stages(
     draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]
 ) -> frozenset[str]:
-    behind = draft.behind | {item.stage for item in draft.waiting}
-    behind |= {name for name, scan in scans.items() if scan.broken or scan.held}
+    behind = draft.incomplete | {item.stage for item in draft.waiting}
+    behind |= {name for name, scan in scans.items() if scan.broken or scan.kept_partitions}
     return frozenset(
         stage.name
         for stage in draft.flow.stages
         if stage.name in scope
         and stage.name not in behind
-        and may_settle(stage, draft.recipes[stage.name])
+        and can_be_marked(stage, draft.recipes[stage.name])
     )
 
 
@@ -139,9 +139,9 @@ def _build_plan(
     return Plan(
         workflow=draft.flow.name,
         environment=environment,
-        heads={name: head.version for name, head in draft.now.heads.items()},
+        heads={name: head.version for name, head in draft.facts.heads.items()},
         recipes={name: recipe.digest for name, recipe in draft.recipes.items()},
-        steps=tuple(estimated(draft, (step for _, _, step in ordered))),
+        steps=tuple(estimate_steps(draft, (step for _, _, step in ordered))),
         waiting=tuple(draft.waiting),
         models=tuple(draft.models),
         notes=tuple(draft.notes),

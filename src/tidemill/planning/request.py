@@ -11,10 +11,10 @@ from tidemill.core.partition import (
     UNPLACED,
     WHOLE,
     Partitioning,
-    bounds_of,
-    end_of,
-    fits,
-    start_of,
+    is_valid_key,
+    partition_end,
+    partition_start,
+    time_bounds,
 )
 
 
@@ -45,8 +45,8 @@ def request_of(
     """Parse a request with times as text; UsageError for one that selects nothing."""
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
-    first = bounds_of(since)[0] if since else None
-    end = bounds_of(until)[1] if until else None
+    first = time_bounds(since)[0] if since else None
+    end = time_bounds(until)[1] if until else None
     if first is not None and end is not None and first >= end:
         raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
     return Request(
@@ -59,11 +59,11 @@ def request_of(
     )
 
 
-def selected(request: Request, partition: str, cut: Partitioning) -> bool:
+def is_selected(request: Request, partition: str, partitioning: Partitioning) -> bool:
     """Whether a partition lies in the requested time range; partitions that aren't by time always do."""
-    grain = cut.grain
-    if grain is None or partition in (WHOLE, UNPLACED) or not fits(partition, cut):
+    grain = partitioning.grain
+    if grain is None or partition in (WHOLE, UNPLACED) or not is_valid_key(partition, partitioning):
         return True
-    if request.since is not None and start_of(partition, grain) < request.since:
+    if request.since is not None and partition_start(partition, grain) < request.since:
         return False
-    return request.until is None or end_of(partition, grain) <= request.until
+    return request.until is None or partition_end(partition, grain) <= request.until

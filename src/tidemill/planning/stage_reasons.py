@@ -8,29 +8,29 @@ from dataclasses import dataclass, field
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Head
 from tidemill.ledger.run import Action
-from tidemill.lineage.upstream import Upstream, changed_columns, judged_by
+from tidemill.lineage.upstream import Upstream, change_basis, changed_columns
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import ModelState, Plan, Step
 from tidemill.reuse.recipe import Recipe
-from tidemill.workflow.partition_mapping import cuts_of, seen_whole
+from tidemill.workflow.partition_mapping import partitionings_of, visible_to_unpartitioned
 from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 # Looks up the reasons that a run recorded, by stage and partition.
-Recorded = Callable[[str], Mapping[tuple[str, str], tuple[str, ...]]]
+RecordedReasons = Callable[[str], Mapping[tuple[str, str], tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class ReasonFacts:
     """The state that a plan was made from, as far as reasons need it."""
 
     heads: Mapping[str, Head]
     sources: Mapping[str, Mapping[str, SourceFile]]
-    recorded: Recorded
+    recorded_reasons: RecordedReasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class ReasonGroup:
     """Partitions of a stage with equal reasons.
 
     `does` is an action of the plan, "wait", "stay", or "made" for partitions that the run `run` published
@@ -48,7 +48,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
+class StageReasons:
     """The reasons of a plan for a stage: its partitions, then the upstream causes, nearest stage first."""
 
     stage: str
@@ -56,32 +56,32 @@ class Why:
     recipe_parts: Mapping[str, str]
     judged_by: str
     opaque: str
-    groups: tuple[Group, ...]
-    because: tuple[Group, ...]
+    groups: tuple[ReasonGroup, ...]
+    because: tuple[ReasonGroup, ...]
     model: ModelState | None = None
 
 
-def why_of(
-    plan: Plan, flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, before: Before
-) -> Why:
+def collect_reasons(
+    plan: Plan, flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, before: ReasonFacts
+) -> StageReasons:
     """Collect the reasons of a plan for a stage and its upstream causes."""
     chain = _CauseChain(plan, flow, before)
     chain.follow(stage)
     recipe = recipes[stage.name]
     upstream = [name for name in reversed(flow.names) if name != stage.name]
-    return Why(
+    return StageReasons(
         stage=stage.name,
         recipe=recipe.digest,
         recipe_parts=recipe.parts,
-        judged_by=judged_by(stage, recipe),
+        judged_by=change_basis(stage, recipe),
         opaque=recipe.opaque,
-        groups=(*chain.groups(stage.name), *chain.staying(stage.name)),
+        groups=(*chain.groups(stage.name), *chain.unchanged(stage.name)),
         because=tuple(group for name in upstream for group in chain.groups(name)),
         model=next((model for model in plan.models if model.stage == stage.name), None),
     )
 
 
-def common(step: Step) -> tuple[str, ...]:
+def reasons_without_partition(step: Step) -> tuple[str, ...]:
     """The reasons of a step without its own partition, so that steps with equal reasons can be grouped."""
     return tuple(_without_partition(reason, step.partition) for reason in step.reasons)
 
@@ -92,12 +92,12 @@ def _without_partition(reason: str, partition: str) -> str:
     return reason.removesuffix(f" in {partition}")
 
 
-def planned(plan: Plan) -> frozenset[tuple[str, str]]:
+def planned_partitions(plan: Plan) -> frozenset[tuple[str, str]]:
     """The stage and partition of each step in a plan."""
     return frozenset((step.stage, step.partition) for step in plan.steps)
 
 
-def only_if(step: Step, steps: frozenset[tuple[str, str]]) -> str:
+def unlikely_condition(step: Step, steps: frozenset[tuple[str, str]]) -> str:
     """Describe the condition under which an unlikely step runs."""
     names = [name for name, keys in step.reads.items() if any((name, k) in steps for k in keys)]
     return f"only if the output of {' or '.join(f'`{name}`' for name in names)} changes"
@@ -114,13 +114,13 @@ class _Causes:
 class _CauseChain:
     """Collects the upstream causes of a stage's steps, from reader to input."""
 
-    def __init__(self, plan: Plan, flow: Flow, before: Before) -> None:
+    def __init__(self, plan: Plan, flow: Flow, before: ReasonFacts) -> None:
         self._plan = plan
         self._flow = flow
         self._before = before
         self._upstream = Upstream(flow=flow, heads=before.heads)
         self._steps = plan.by_stage()
-        self._planned = planned(plan)
+        self._planned = planned_partitions(plan)
         self._waiting = {(item.stage, item.partition) for item in plan.waiting}
         self._removed = {(s.stage, s.partition) for s in plan.steps if s.action is Action.REMOVE}
         self._causes: dict[str, _Causes] = {}
@@ -148,7 +148,7 @@ class _CauseChain:
             if reader.kind is Kind.MODEL:
                 self._add_inputs(reader, WHOLE, self._window(reader))
 
-    def groups(self, stage: str) -> tuple[Group, ...]:
+    def groups(self, stage: str) -> tuple[ReasonGroup, ...]:
         """The groups of the partitions of a stage that were found to be causes."""
         causes = self._causes.get(stage, _Causes())
         steps = [s for s in self._steps.get(stage, ()) if s.partition in causes.planned]
@@ -158,17 +158,17 @@ class _CauseChain:
             *self._published_groups(stage, causes),
         )
 
-    def staying(self, stage: str) -> tuple[Group, ...]:
+    def unchanged(self, stage: str) -> tuple[ReasonGroup, ...]:
         """The group of the partitions of a stage that stay current."""
-        keys = {key for key in self._upstream.bound(stage) if (stage, key) not in self._planned}
+        keys = {key for key in self._upstream.bindings(stage) if (stage, key) not in self._planned}
         kept = tuple(sorted(key for key in keys if (stage, key) not in self._waiting))
-        return (Group(stage=stage, does="stay", partitions=kept),) if kept else ()
+        return (ReasonGroup(stage=stage, does="stay", partitions=kept),) if kept else ()
 
     def _add_inputs(
         self, reader: Stage, partition: str, reads: Mapping[str, tuple[str, ...]]
     ) -> None:
         """Add the inputs of a partition: steps that run before it, and partitions that are newer than it."""
-        held = self._upstream.bound(reader.name).get(partition)
+        held = self._upstream.bindings(reader.name).get(partition)
         for name, keys in reads.items():
             if name not in self._flow.names:
                 continue
@@ -179,7 +179,7 @@ class _CauseChain:
                 continue
             if changed_columns(held, name, self._upstream.products(name, keys)) is None:
                 continue
-            bound = self._upstream.bound(name)
+            bound = self._upstream.bindings(name)
             causes.published |= {k for k in keys if k in bound and bound[k].at > held.at} - ahead
 
     def _add_waiting(self, reader: Stage, causes: _Causes) -> None:
@@ -193,29 +193,37 @@ class _CauseChain:
 
     def _add_same_run(self, reader: Stage, key: str) -> None:
         """Add the inputs of a partition that the same run published."""
-        run = self._upstream.bound(reader.name)[key].run
-        for name, keys in self._upstream.of(reader, key).items():
-            bound = self._upstream.bound(name)
+        run = self._upstream.bindings(reader.name)[key].run
+        for name, keys in self._upstream.partitions_read(reader, key).items():
+            bound = self._upstream.bindings(name)
             same = {k for k in keys if k in bound and bound[k].run == run}
             self._causes.setdefault(name, _Causes()).published |= same
 
     def _window(self, model: Stage) -> Mapping[str, tuple[str, ...]]:
         """The partitions that a model would be trained on; a model that isn't due has no step with them."""
         names = {item.name for item in model.frames}
-        keys: dict[str, set[str]] = {name: set(self._upstream.keys(name)) for name in names}
+        keys: dict[str, set[str]] = {
+            name: set(self._upstream.readable_partitions(name)) for name in names
+        }
         for step in self._plan.steps:
             if step.stage in names and step.action is not Action.REMOVE:
                 keys[step.stage].add(step.partition)
-        return seen_whole(model, cuts_of(self._flow), {n: sorted(keys[n]) for n in names})
+        return visible_to_unpartitioned(
+            model, partitionings_of(self._flow), {n: sorted(keys[n]) for n in names}
+        )
 
-    def _planned_groups(self, steps: Iterable[Step]) -> Iterable[Group]:
+    def _planned_groups(self, steps: Iterable[Step]) -> Iterable[ReasonGroup]:
         found: dict[tuple[str, bool, tuple[str, ...]], list[Step]] = {}
         for step in steps:
-            reasons = (only_if(step, self._planned),) if step.unlikely else common(step)
+            reasons = (
+                (unlikely_condition(step, self._planned),)
+                if step.unlikely
+                else reasons_without_partition(step)
+            )
             found.setdefault((str(step.action), step.unlikely, reasons), []).append(step)
         for (does, unlikely, reasons), some in found.items():
             files = dict.fromkeys(file for step in some for file in self._files(step))
-            yield Group(
+            yield ReasonGroup(
                 stage=some[0].stage,
                 does=does,
                 partitions=tuple(sorted({step.partition for step in some})),
@@ -239,21 +247,23 @@ class _CauseChain:
             f"{path} was removed" for path in self._gone.get((step.stage, step.partition), ())
         )
 
-    def _waiting_groups(self, stage: str, causes: _Causes) -> Iterable[Group]:
+    def _waiting_groups(self, stage: str, causes: _Causes) -> Iterable[ReasonGroup]:
         found: dict[str, list[str]] = {}
         for item in self._plan.waiting:
             if item.stage == stage and item.partition in causes.planned:
                 reason = item.reason.replace(f" {item.partition} ", " ")
                 found.setdefault(reason, []).append(item.partition)
         for reason, keys in found.items():
-            yield Group(stage=stage, does="wait", partitions=tuple(keys), reasons=(reason,))
+            yield ReasonGroup(stage=stage, does="wait", partitions=tuple(keys), reasons=(reason,))
 
-    def _published_groups(self, stage: str, causes: _Causes) -> Iterable[Group]:
+    def _published_groups(self, stage: str, causes: _Causes) -> Iterable[ReasonGroup]:
         found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        bound = self._upstream.bound(stage)
+        bound = self._upstream.bindings(stage)
         for key in sorted(causes.published - causes.planned):
-            reasons = self._before.recorded(bound[key].run).get((stage, key), ())
+            reasons = self._before.recorded_reasons(bound[key].run).get((stage, key), ())
             shared = tuple(_without_partition(reason, key) for reason in reasons)
             found.setdefault((bound[key].run, shared), []).append(key)
         for (run, reasons), keys in found.items():
-            yield Group(stage=stage, does="made", partitions=tuple(keys), reasons=reasons, run=run)
+            yield ReasonGroup(
+                stage=stage, does="made", partitions=tuple(keys), reasons=reasons, run=run
+            )

@@ -1,34 +1,31 @@
-"""Port: immutable objects named by their content."""
+"""Port: the content-addressed object store."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    pass
+from typing import Protocol
 
 
 class Artifacts(Protocol):
-    """Immutable bytes named by their content: `sha256` in hex, and a suffix that tells the format."""
+    """Immutable objects named by their content: the SHA-256 in hex, and a suffix for the format."""
 
     def put(self, payload: bytes, suffix: str) -> str:
-        """Store the bytes durably and return their name; a second time is a no-op."""
+        """Store the bytes durably and return their name; storing them again does nothing."""
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
-        """Store bytes with their suffixes, all durably once this returns; their names in this order."""
+        """Store several (bytes, suffix) pairs durably and return their names in the same order."""
 
     def get(self, name: str) -> bytes:
-        """The bytes, verified against their name; StorageError when missing or damaged."""
+        """Return the bytes, verified against their name; StorageError if missing or damaged."""
 
     def uri(self, name: str) -> str:
-        """Where Polars can scan the object."""
+        """Return a path or URI from which Polars can scan the object."""
 
-    def missing(self, names: Collection[str]) -> Collection[str]:
-        """Those of `names` that aren't stored."""
+    def find_missing(self, names: Collection[str]) -> Collection[str]:
+        """Return those of `names` that aren't stored."""
 
     def names(self) -> Iterable[str]:
-        """Every stored object."""
+        """Return the names of all stored objects."""
 
     def remove(self, names: Iterable[str]) -> int:
-        """Delete objects; the number of bytes that were freed."""
+        """Delete objects, ignoring missing ones; return the number of bytes freed."""

@@ -1,4 +1,4 @@
-"""Work for an engine, as data: it survives a crash, and travels to any engine."""
+"""Port: execution engines. Tasks and their events are plain data, so that any engine can run them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ TaskFunctions: TypeAlias = Mapping[str, Callable[[bytes, tuple[str, ...], str], 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A function of a module, and what it is to be called with.
+    """A function to call in a worker, with its arguments and resource limits.
 
-    `function` is `package.module:name`; it is called as `name(params, inputs, output)` and gives a few
-    bytes or None. `inputs` and `output` are paths or URIs, so that data never travels in a task: the
-    function writes to the `output` that it is given, which becomes the task's when it returned. `cpus`
-    is the share of the machine that it takes, and how many threads Polars and BLAS may have; `memory`
-    (bytes) caps what its process may hold by itself, 0 is no cap. Of the tasks that wait, the one with
-    the highest `priority` starts first. Tasks of different worker classes never share a process. `gpus`
-    are whole devices, which nobody else has meanwhile.
+    `function` is `package.module:name`. It is called as `name(params, inputs, output)` and returns a few
+    bytes or None. `inputs` and `output` are paths or URIs, so that no data travels in a task: the
+    function writes to `output`, which becomes the task's output once the function has returned.
+    `cpus` is the number of CPUs reserved, and of threads for Polars and BLAS. `memory` (bytes) caps the
+    private memory of its process; 0 is no cap. `gpus` are whole devices, used by no other task meanwhile.
+    The waiting task with the highest `priority` starts first. Tasks of different worker classes never
+    share a process.
     """
 
     id: str
@@ -43,22 +43,22 @@ class Task:
         if not (module and name):
             raise UsageError(f"task {self.id}: function {self.function!r} is not module:name")
         if not self.cpus > 0:
-            raise UsageError(f"task {self.id}: cpus={self.cpus} is no share of a machine")
+            raise UsageError(f"task {self.id}: cpus={self.cpus} is not a number of CPUs")
         if self.memory < 0:
-            raise UsageError(f"task {self.id}: memory={self.memory} is no number of bytes")
+            raise UsageError(f"task {self.id}: memory={self.memory} is not a number of bytes")
         if self.gpus < 0:
-            raise UsageError(f"task {self.id}: gpus={self.gpus} is no number of devices")
+            raise UsageError(f"task {self.id}: gpus={self.gpus} is not a number of devices")
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise UsageError(f"task {self.id}: timeout_s={self.timeout_s} leaves no time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerClass:
-    """How the workers of a class share the machine with others.
+    """How the workers of a class share the machine with other classes and programs.
 
-    `niceness` (0 to 19) lets others have the CPU first. `memory` (bytes) is what the caps of the tasks
-    that are at work in the class may add up to; 0 is no budget. While a task waits that isn't in a
-    `deferrable` class, tasks in such a class don't count as having CPUs or workers: they never delay it.
+    `niceness` (0 to 19) lowers their CPU priority. `memory` (bytes) limits the sum of the memory caps of
+    the class's running tasks; 0 is no limit. Tasks of a `deferrable` class never delay others: while a
+    task of another class waits, the CPUs and workers that they use count as free.
     """
 
     niceness: int = 0
@@ -69,14 +69,14 @@ class WorkerClass:
         if not 0 <= self.niceness <= 19:
             raise UsageError(f"niceness={self.niceness} is not from 0 (none) to 19 (most)")
         if self.memory < 0:
-            raise UsageError(f"memory={self.memory} is no number of bytes")
+            raise UsageError(f"memory={self.memory} is not a number of bytes")
 
 
 class Fate(StrEnum):
-    """What became of a task so far; all but STARTED are final, and every task has exactly one final.
+    """The state of a task; all but STARTED are final, and each task gets exactly one final state.
 
-    ERROR: its function raised. LOST: its process died. OOM: it went over its memory cap, or the machine
-    had no more.
+    ERROR: its function raised. LOST: its process died. OOM: it exceeded its memory cap, or the machine
+    ran out of memory.
     """
 
     STARTED = "started"
@@ -90,7 +90,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskError:
-    """An exception as text: exceptions themselves need not survive the way from one process to another."""
+    """An exception as text, because not every exception can be sent between processes."""
 
     type: str
     message: str
@@ -99,10 +99,10 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent:
-    """What became of a task, where and when (Unix seconds), and what it cost; seconds and bytes.
+    """A change of a task's state: where and when (Unix seconds), and its cost in seconds and bytes.
 
-    `result` are the bytes that its function gave. `peak_rss` is the most that its process held while it
-    ran, as far as that was seen.
+    `result` are the bytes that its function returned. `peak_rss` is the peak memory of its process while
+    it ran, as far as it was measured.
     """
 
     task: str
@@ -119,7 +119,7 @@ class TaskEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What an engine holds now, and since it began: worker seconds that were held, and that were busy."""
+    """The load of an engine: workers and tasks now, and worker seconds held and busy since its start."""
 
     live: int
     busy: int
@@ -130,22 +130,22 @@ class Capacity:
 
 
 class Executor(Protocol):
-    """Runs tasks, and tells the fate of each exactly once; it never runs one again by itself."""
+    """Runs tasks and reports the final state of each exactly once; it never retries a task itself."""
 
     def submit(self, task: Task) -> None:
-        """Let a task run as soon as it can; one whose id is at work already is not run twice.
+        """Queue a task; submitting the id of a queued or running task again does nothing.
 
-        UsageError for one with a limit that this engine can't hold it to, or devices that it hasn't.
+        Raises UsageError for a limit that this engine can't enforce, or more devices than it has.
         """
 
     def cancel(self, task: str) -> None:
-        """End a task wherever it is, or in threads if it waits; nothing happens when it isn't known."""
+        """Cancel a task; in threads only a waiting one can be. Unknown tasks are ignored."""
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
-        """What became of tasks since it was asked last; waits for the first of it for so many seconds."""
+        """Yield task events since the last call; wait up to `timeout_s` for the first one."""
 
     def capacity(self) -> Capacity:
-        """What the engine holds now, and what it held since it was made."""
+        """Return the engine's load now and since its start."""
 
     def close(self, drain_s: float = 0.0) -> None:
-        """End all; what is at work or waits has so many seconds left, and the rest is cancelled."""
+        """Shut down: give queued and running tasks `drain_s` seconds to finish, then cancel them."""

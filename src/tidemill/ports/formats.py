@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from tidemill.ledger.delivery import Effect
-
-if TYPE_CHECKING:
-    pass
 from tidemill.ports.artifacts import Artifacts
 
 
 class ModelFormat(Protocol):
-    """How one kind of model becomes bytes and predicts again."""
+    """Serialises models of one library, and loads them for prediction."""
 
     name: str
 
     def accepts(self, model: Any) -> bool:
-        """Whether `model` is of this kind."""
+        """Whether this format can store `model`."""
 
     def dump(self, model: Any) -> bytes:
-        """The model as bytes, without pickle."""
+        """Serialise the model, without pickle."""
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
-        """A function from a two-dimensional float array (rows x inputs) to predictions."""
+        """Return a function from a two-dimensional float array (rows x inputs) to predictions."""
 
 
-SinkWriter: TypeAlias = Callable[[Effect, Path, "Artifacts"], Mapping[str, str]]
+# Carries out an effect in the project's folder, and returns details for the ledger.
+SinkWriter: TypeAlias = Callable[[Effect, Path, Artifacts], Mapping[str, str]]

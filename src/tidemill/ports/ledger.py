@@ -1,4 +1,7 @@
-"""Port: the append-only ledger. Every port has a conformance suite that all its adapters pass."""
+"""Port: the append-only ledger of events, its leases, and the state derived from it.
+
+Every port has a conformance suite in `testing/suites` that all its adapters pass.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,17 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
-from tidemill.ledger.event import Event, Recorded
+from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ledger.run import RunInfo
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
 
-Notify: TypeAlias = Callable[[Recorded], None]
+Notify: TypeAlias = Callable[[RecordedEvent], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to act under a name until it expires; `token` grows with every new holder."""
+    """Exclusive rights to a name until `expires` (Unix seconds); each new holder gets a higher `token`."""
 
     name: str
     token: int
@@ -30,35 +33,35 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What must still be true when events are appended.
+    """Conditions that must hold when events are appended.
 
-    `lease`: it must still be ours. `heads`: the version that each named stage's head must still have.
-    `present`: called with the objects that the events bind; returns those that don't exist.
+    `lease` must still be held. `heads` maps stages to the version that their head must still have.
+    `present` is called with the names of the objects that the events bind, and returns the missing ones.
     """
 
     lease: Lease | None = None
     heads: Mapping[str, int] = field(default_factory=dict)
-    present: Callable[[Collection[str]], Collection[str]] | None = None
+    find_missing: Callable[[Collection[str]], Collection[str]] | None = None
 
 
 @runtime_checkable
-class Noted(Protocol):
-    """Partitions of a head that can tell which facts bound them, without reading what is bound."""
+class HasBindingFacts(Protocol):
+    """Partitions of a head that know which events bound them, without loading the bindings."""
 
-    def facts(self) -> Mapping[str, int]:
-        """By partition, the number of the fact that bound it."""
+    def binding_events(self) -> Mapping[str, int]:
+        """Map each partition to the sequence number of the event that bound it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The view of now in one environment, derived from the events up to `seq`.
+    """The current state of one environment, derived from the events up to `seq`.
 
-    `rulings` are those in force, by stage and partition, in the order in which they were said. `costs`
-    are what steps cost so far, by stage and action: in all environments, for a stage costs the
-    same in each. `environments` are all that there are, by name.
+    `rulings` are those in force, by stage and partition, oldest first. `costs` are average costs by stage
+    and action, over all environments because a stage costs the same in each. `environments` are all
+    existing environments by name.
 
-    The partitions of a head may be read only when they are asked for. They are those of its version:
-    once it moved, what wasn't read before raises ConflictError.
+    The partitions of a head may be loaded lazily. If the head changed in the meantime, loading raises
+    ConflictError.
     """
 
     environment: str
@@ -66,23 +69,25 @@ class State:
     heads: Mapping[str, Head]
     recipes: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, Mapping[str, SourceFile]]
-    settled: Mapping[str, Mark]
+    completion_marks: Mapping[str, Mark]
     rulings: Mapping[str, Mapping[str, tuple[Ruling, ...]]] = field(default_factory=dict)
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
-    pending: tuple[Effect, ...]
+    pending_effects: tuple[Effect, ...]
     open_runs: tuple[RunInfo, ...]
     costs: Mapping[str, Mapping[str, Cost]]
     environments: Mapping[str, Environment] = field(default_factory=dict)
 
 
 class Ledger(Protocol):
-    """Append-only facts, and the view of now that is derived from them."""
+    """Append-only events, and the state derived from them."""
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
-        """Append all or none in one durable transaction; the sequence number of the last.
+        """Append all events or none in one durable transaction; return the sequence number of the last.
 
-        ConflictError when the guard doesn't hold, or a tick or a pending effect's key is taken twice.
+        Raises ConflictError if the guard doesn't hold, or if an event contradicts recorded ones: a run, an
+        environment, a tick or the key of a pending effect exists already, or something ends that never
+        began. Raises StorageError if the disk fails, or if an object that is bound isn't stored.
         """
 
     def acquire(
@@ -94,22 +99,25 @@ class Ledger(Protocol):
         ttl: float,
         dead: Callable[[Mapping[str, str]], bool],
     ) -> Lease:
-        """Take a lease that is free, expired or whose holder is `dead`; ConflictError says who has it."""
+        """Acquire a lease for `ttl` seconds if it is free or expired, or if its holder is `dead`.
+
+        Raises ConflictError that names the current holder otherwise.
+        """
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
-        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
+        """Extend the lease to `ttl` seconds from now; ConflictError if another holder has it."""
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back; nothing happens when it is no longer ours."""
+        """Release the lease; does nothing if another holder has it."""
 
     def state(self, environment: str, *, whole: bool = False) -> State:
-        """The view of now; an environment that doesn't exist is empty.
+        """Return the current state of an environment; an empty one if it doesn't exist.
 
-        With `whole` all partitions of all heads are read at once, so that nothing can move meanwhile.
+        With `whole=True` all partitions of all heads are loaded at once, from one snapshot.
         """
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
-        """What was first bound under these keys, in any environment."""
+        """Return the first binding recorded under each of these step keys, from any environment."""
 
     def events(
         self,
@@ -118,8 +126,12 @@ class Ledger(Protocol):
         after: int = 0,
         run: str = "",
         limit: int | None = None,
-    ) -> Iterable[Recorded]:
-        """The facts in order: all, or those of some kinds (`Published`), after a number, of one run."""
+    ) -> Iterable[RecordedEvent]:
+        """Return the recorded events in order, filtered by kind (class name), run, and sequence number.
+
+        Only events with a number above `after`, and at most `limit` of them. Adapters may read them page
+        by page, without holding a snapshot open.
+        """
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections; the next use opens them again."""

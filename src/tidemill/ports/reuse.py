@@ -1,70 +1,67 @@
-"""Ports: probe results, key claims and memos, which only save work."""
+"""Ports that only save work: the probe cache, claims on step keys, and the memo store."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from tidemill.analysis.query.summary import Query
-
-if TYPE_CHECKING:
-    pass
+from tidemill.analysis.query.summary import QuerySummary
 
 
 class Probes(Protocol):
-    """What probes of stages found, kept so that the next plan needs no user code; a cache, no record."""
+    """A cache of probe results, so that the next plan needn't call user code."""
 
-    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
-        """What is known under these keys; what can't be read isn't known."""
+    def get(self, keys: Collection[str]) -> Mapping[str, QuerySummary]:
+        """Return the cached results for these keys; unreadable entries count as missing."""
 
-    def put(self, found: Mapping[str, Query]) -> None:
-        """Keep these; nothing happens when they can't be written."""
+    def put(self, found: Mapping[str, QuerySummary]) -> None:
+        """Cache these results; a failure to write is ignored."""
 
 
 class Claims(Protocol):
-    """Who is at work on which key, so that two runs don't compute the same thing.
+    """Claims on step keys, so that two runs don't compute the same result.
 
-    Nothing depends on them for being right: they spare work. One holder may have many keys, a key has
-    one holder, and a holder that dies has none.
+    Claims only save work; correctness never depends on them. A holder may claim many keys, a key has one
+    holder, and the claims of a dead holder are released.
     """
 
     def take(self, key: str) -> bool:
-        """Whether the key is ours now; never waits. Taking it a second time changes nothing."""
+        """Claim the key without waiting; return whether we hold it. Claiming it twice is harmless."""
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        """Whether the key became ours within so many seconds."""
+        """Wait up to `timeout_s` to claim the key; return whether we hold it."""
 
-    def give(self, key: str) -> None:
-        """Let others have the key; nothing happens when it isn't ours."""
+    def release(self, key: str) -> None:
+        """Release the key; does nothing if we don't hold it."""
 
 
 class Memos(Protocol):
-    """Results of costly functions, in spaces: immutable segments, and who is about to compute what.
+    """Results of memoised functions, in spaces: immutable segments, and intents to compute rows.
 
-    A segment is named so that older ones come first, and the one that takes the place of several where
-    the first of them was. Intents only spare work; those of whoever dies vanish.
+    Names of segments sort by age; a merged segment takes the place of the oldest that it replaces.
+    Intents only save work; those of a dead process vanish.
     """
 
     def segments(self, space: str) -> Mapping[str, int]:
-        """The names of a space's segments, oldest first, with their sizes in bytes."""
+        """Return the names of a space's segments, oldest first, with their sizes in bytes."""
 
     def open(self, space: str, segment: str) -> str | bytes | None:
-        """The path of a segment's file, or its bytes; None when it has been merged into another."""
+        """Return the path of a segment's file, or its bytes; None if it was merged into another."""
 
     def append(self, space: str, payload: bytes) -> None:
         """Add a segment, durably."""
 
     def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
-        """Put one segment in the place of several that are neighbours; False if some are gone."""
+        """Replace adjacent segments by one; return False if some of them are gone."""
 
     def intend(self, space: str, payload: bytes) -> str:
-        """Say what is about to be computed; the intent's name."""
+        """Announce rows that are about to be computed; return the name of the intent."""
 
     def intents(self, space: str, before: str) -> Mapping[str, bytes]:
-        """What others that came `before` an intent are about to compute."""
+        """Return the intents of others that were announced before the intent `before`."""
 
     def withdraw(self, space: str, intent: str) -> None:
-        """That was computed, or won't be."""
+        """Remove an intent, because its rows were computed or won't be."""
 
     def turn(self, space: str, every_s: float) -> float:
-        """Seconds to wait for one's turn, where all turns of a space are so far apart."""
+        """Reserve the next turn in a space; return the seconds until it. Turns are `every_s` apart."""

@@ -1,4 +1,4 @@
-"""What the hands work with: the adapters behind the seams, the project's folder, the clock."""
+"""The runtime of a project: its opened adapters, its folder, and the clock."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, SinkWriter
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos, Probes
-from tidemill.ports.sources import Outside
+from tidemill.ports.sources import ExternalSources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """The adapters of one project. `clock` gives Unix seconds, `logs` is where what steps say is kept."""
+class Runtime:
+    """The adapters of one project; `clock` returns Unix seconds, `logs` is the folder of step logs."""
 
     root: Path
     logs: Path
@@ -26,5 +26,5 @@ class Tools:
     memos: Memos
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
-    outside: Outside
+    external_sources: ExternalSources
     clock: Callable[[], float]

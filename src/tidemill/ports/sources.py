@@ -1,4 +1,4 @@
-"""Ports: databases, lakes and other projects that sources read."""
+"""Ports: databases, lake tables and other projects that sources read."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.ledger import Ledger
 from tidemill.workflow.source import Delta, Engine, Iceberg
 
 if TYPE_CHECKING:
     import polars as pl
-from tidemill.ports.artifacts import Artifacts
-from tidemill.ports.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Within:
-    """Rows whose `column` is from `least` to `most`, both included, as the database gave them."""
+class ColumnRange:
+    """A filter for rows with `minimum <= column <= maximum`; bounds are values as the database gave them."""
 
     column: str
-    least: Any
-    most: Any
+    minimum: Any
+    maximum: Any
 
 
 class Database(Protocol):
-    """Tables of somebody else, that are only read; SourceError when they can't be, without passwords.
+    """A read-only connection to an external database; raises SourceError, without passwords in the text.
 
-    Between `begin` and `end` everything is read as it was at one moment, where the database can do that
-    without holding up those who write.
+    Reads between `begin` and `end` see one snapshot, if the database supports that without blocking
+    writers.
     """
 
     @property
     def place(self) -> str:
-        """Where it is, without what lets one in."""
+        """The database's URL without credentials."""
 
     def begin(self) -> None:
-        """What is read from here on is as it is now."""
+        """Start a snapshot: all following reads see the database as it is now."""
 
     def columns(self, query: str) -> Sequence[str]:
-        """The columns that a query gives."""
+        """Return the names of the columns of a query."""
 
     def rows(
         self,
@@ -46,19 +46,23 @@ class Database(Protocol):
         columns: Sequence[str],
         *,
         distinct: bool = False,
-        within: Within | None = None,
+        within: ColumnRange | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
+        """Yield the rows of a query in chunks: some columns, of all rows or those `within` bounds.
+
+        With `distinct=True` equal rows come only once.
+        """
 
     def end(self) -> None:
-        """Let go of the moment, and of the connection."""
+        """End the snapshot and close the connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeFile:
-    """A file of a table; as long as its `digest` is the same, so are the rows that it gives.
+    """A data file of a lake table; files with equal `digest` have the same rows.
 
-    `read` gives some columns of the table, one or more, of these rows; SourceError when it can't.
+    `read` takes the names of one or more columns and returns these rows; it raises SourceError if it
+    can't.
     """
 
     name: str
@@ -69,28 +73,28 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lake:
-    """The files that a table has at a version, and its columns, each with what tells it from another."""
+    """The files of a lake table at a version; `columns` maps each column to text that identifies it."""
 
     version: str
     columns: Mapping[str, str]
     files: tuple[LakeFile, ...]
 
 
-class Outside(Protocol):
-    """What sources reach for besides files: databases, and other projects."""
+class ExternalSources(Protocol):
+    """Opens external sources: databases, lake tables, and other projects; each is opened once."""
 
     @property
-    def keeps(self) -> bool:
-        """Whether a database is open, of which another process couldn't see the same moment."""
+    def has_snapshot(self) -> bool:
+        """Whether a database snapshot is open, which other processes couldn't share."""
 
     def database(self, url: str, engine: Engine | None = None) -> Database:
-        """The one that `url` names, read by an engine; the same one until `close`."""
+        """Return the database at `url`, read by an engine; the same connection until `close`."""
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
-        """The ledger and the store of another project; SourceError when there is none."""
+        """Return the ledger and the store of another project; SourceError if there is none."""
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
-        """The files of a table at a version, or now; the same ones until `close`."""
+        """Return the files of a lake table at its version or the latest; the same ones until `close`."""
 
     def close(self) -> None:
-        """Let go of all of it; what is asked for afterwards is opened anew."""
+        """Close all connections; a later use opens them again."""

@@ -1,4 +1,4 @@
-"""What a project is made of: the adapters behind the seams, and what asks Polars only when it must."""
+"""Open the adapters of a project, and import Polars only when it is needed."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from tidemill.adapters.sinks import parquet
 from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
-from tidemill.core.units import bytes_of
+from tidemill.core.units import parse_bytes
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
-from tidemill.ports.runtime import Tools
-from tidemill.project.external_sources import OpenedOutside
+from tidemill.ports.runtime import Runtime
+from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings
 from tidemill.reuse.recipe import Platform
-from tidemill.runs.io.job import Elsewhere
-from tidemill.steps.step_messages import Context
+from tidemill.runs.io.job import EngineOptions
+from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
 
 if TYPE_CHECKING:
     from tidemill.reuse.probe import Probe
 
-# Who trains waits for who serves, and what nobody waits for waits for both.
+# Training yields to serving; deferrable work yields to both.
 _CLASSES = {
     "training": WorkerClass(niceness=10, deferrable=True),
     "deferrable": WorkerClass(niceness=15, deferrable=True),
@@ -51,30 +51,30 @@ def run_id() -> str:
 def count_rows(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> Mapping[str, dict[str, int] | SourceError]:
-    # Only files that changed are opened, and only that needs Polars.
+    # Only changed files are opened, which needs Polars.
     from tidemill.sources.io.row_counts import count_rows
 
     return count_rows(source, stage, root, paths)
 
 
-def look(
-    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+def list_tables(
+    source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
 ) -> Mapping[str, SourceFile]:
-    # Only a source that isn't files needs Polars to be listed.
-    from tidemill.sources.io.tables import look
+    # Only sources other than files need Polars to be listed.
+    from tidemill.sources.io.tables import list_table
 
-    return look(source, stage, tools, known)
+    return list_table(source, stage, tools, known)
 
 
 def probe(stage: Stage) -> Probe | None:
-    # Only a stage that changed is called, and only that needs Polars.
+    # Only changed stages are called, which needs Polars.
     from tidemill.reuse.probe import probe
 
     return probe(stage)
 
 
 def compile_rules(spec: ContractSpec) -> list[Fault]:
-    # Only Polars can tell whether a rule can be evaluated.
+    # Only Polars knows whether a rule can be evaluated.
     from tidemill.contracts.checks.rule_compilation import compile_faults
 
     return compile_faults(spec)
@@ -89,7 +89,7 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path, memo: Path) -> Tools:
+def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
     try:
         home.mkdir(parents=True, exist_ok=True)
         ignore = home / ".gitignore"
@@ -97,7 +97,7 @@ def open_tools(root: Path, home: Path, memo: Path) -> Tools:
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
-    return Tools(
+    return Runtime(
         root=root,
         logs=logs_in(home),
         ledger=sqlite.SqliteLedger(home / "ledger.db"),
@@ -107,18 +107,20 @@ def open_tools(root: Path, home: Path, memo: Path) -> Tools:
         memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet.deliver},
-        outside=OpenedOutside(root),
+        external_sources=OpenedSources(root),
         clock=time.time,
     )
 
 
 def logs_in(home: Path) -> Path:
-    """Where what the steps of runs say is kept, in a folder a run."""
+    """The folder with the logs of steps, one subfolder per run."""
     return home / "logs"
 
 
-def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
-    """Where a run's steps can be made besides its own thread."""
+def engine_options(
+    settings: Settings, environment: str, run: str, *, careful: bool
+) -> EngineOptions:
+    """The engines on which a run's steps can execute besides its own thread."""
     cpus = settings.workers or machine_cpus()
 
     def processes(_: TaskFunctions) -> Executor:
@@ -129,9 +131,9 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
             cpus=cpus,
             idle_s=settings.idle,
             gpus=settings.gpus,
-            memory=bytes_of(settings.memory) if settings.memory else 0,
+            memory=parse_bytes(settings.memory) if settings.memory else 0,
             classes=_CLASSES,
-            # What isn't said through Python (by a subprocess, a library in C, a crash).
+            # Output that bypasses Python: of a subprocess, a C library, a crash.
             output=logs_in(settings.root / settings.home) / run,
         )
 
@@ -139,10 +141,10 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         return ThreadLane(max_workers=cpus, idle_s=settings.idle, functions=functions)
 
     engines: dict[str, Callable[[TaskFunctions], Executor]] = {"thread": threads}
-    # Only a workflow that has a name can be imported by others.
+    # Other processes can only import a workflow that has a name.
     if ":" in settings.workflow:
         engines["process"] = processes
-    context = Context(
+    context = ProjectContext(
         root=str(settings.root),
         workflow=settings.workflow,
         home=settings.home,
@@ -153,11 +155,11 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         argv=tuple(sys.argv),
         profiles=settings.profiles,
     )
-    return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
+    return EngineOptions(engines=engines, context=context, cpus=cpus, careful=careful)
 
 
 def machine_cpus() -> int:
-    """How many CPUs this process may use: of the machine, and of the container that it is in."""
+    """The number of CPUs that this process may use, by the machine and by its container."""
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What sources reach for besides files: databases by their urls, and other projects by their folders."""
+"""Open the databases, lakes and other projects that sources read from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tidemill.adapters.databases.postgres import PostgresDatabase
 from tidemill.adapters.databases.sqlite import SqliteDatabase
-from tidemill.adapters.databases.urls import place_of, resolved
+from tidemill.adapters.databases.urls import public_location, resolve_url
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import SourceError, UsageError
@@ -19,8 +19,8 @@ from tidemill.project.settings import find_settings
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
 
 
-class OpenedOutside:
-    """Opens what it is asked for once; `root` is the folder that paths are relative to."""
+class OpenedSources:
+    """Opens each external source once, until `close`. Paths are relative to `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -29,23 +29,23 @@ class OpenedOutside:
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
 
     @property
-    def keeps(self) -> bool:
-        """Whether a database is open, of which another process couldn't see the same moment."""
+    def has_snapshot(self) -> bool:
+        """Whether a database is open; another process wouldn't see the same snapshot of it."""
         return bool(self._databases)
 
     def database(self, url: str, engine: Engine | None = None) -> Database:
-        """The one that `url` names, read by an engine; the same one until `close`."""
-        url = resolved(url)
+        """Open the database of a URL, read by an engine; the same one until `close`."""
+        url = resolve_url(url)
         if (url, engine) not in self._databases:
-            self._databases[url, engine] = self._opened(url, engine)
+            self._databases[url, engine] = self._open_database(url, engine)
         return self._databases[url, engine]
 
-    def _opened(self, url: str, engine: Engine | None) -> Database:
+    def _open_database(self, url: str, engine: Engine | None) -> Database:
         scheme, _, rest = url.partition(":")
-        # Three slashes begin a relative path, four an absolute one.
+        # Three slashes start a relative path, four an absolute one.
         path = self._root / rest.removeprefix("///")
         if engine is None and scheme == "sqlite":
-            return SqliteDatabase(path, place_of(url))
+            return SqliteDatabase(path, public_location(url))
         if engine is None and scheme in ("postgresql", "postgres"):
             return PostgresDatabase(url)
         if engine is None and scheme not in SCHEMES:
@@ -59,7 +59,7 @@ class OpenedOutside:
         return found
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
-        """The ledger and the store of another project; SourceError when there is none."""
+        """Open the ledger and the store of another project; SourceError if it doesn't exist."""
         folder = (self._root / path).resolve()
         if folder not in self._projects:
             try:
@@ -73,7 +73,7 @@ class OpenedOutside:
         return self._projects[folder]
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
-        """The files of a table at a version, or now; the same ones until `close`."""
+        """Open a lake table at its version, or the newest one; the same files until `close`."""
         if source not in self._lakes:
             if isinstance(source, Delta):
                 found = _reader("tidemill.adapters.lakes.delta").open_delta(
@@ -85,7 +85,7 @@ class OpenedOutside:
         return self._lakes[source]
 
     def close(self) -> None:
-        """Let go of all of it; what is asked for afterwards is opened anew."""
+        """Close everything; later requests open it again."""
         for database in self._databases.values():
             database.end()
         for ledger, _ in self._projects.values():
@@ -96,5 +96,5 @@ class OpenedOutside:
 
 
 def _reader(name: str) -> Any:
-    """A module of readers that need Polars, for which nobody waits who reads no such source."""
+    """Import a module that needs Polars, only for projects that read such a source."""
     return import_module(name)

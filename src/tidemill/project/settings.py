@@ -1,4 +1,4 @@
-"""What `[tool.tidemill]` in pyproject.toml says: where the project is, its workflow, its profiles."""
+"""Read the settings of a project from `[tool.tidemill]` in pyproject.toml, and load its workflow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.core.units import bytes_of
+from tidemill.core.units import parse_bytes
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
 
@@ -21,10 +21,10 @@ from tidemill.workflow.workflow import Workflow
 class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
-    Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
-    seconds, and `gpus` devices. The memory caps of stages that are at work add up to at most `memory`,
-    such as "16GB". What memos gave is kept in the folder `memo` (default: in `home`), which others may share.
-    `profiles` are what runs may do otherwise, by name.
+    Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
+    `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
+    of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
+    are the run profiles by name.
     """
 
     root: Path
@@ -40,17 +40,17 @@ class Settings:
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
 
     @property
-    def place(self) -> str:
-        """Where profiles are said, in words."""
+    def profiles_place(self) -> str:
+        """The place of the profiles in the settings, for messages."""
         if ":" in self.workflow:
             return f"[tool.tidemill.profiles] of {self.root / 'pyproject.toml'}"
-        return "a workflow that is handed over as an object: name it as module:name"
+        return "a workflow that is passed as an object: name it as module:name"
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:
-    """The settings of the nearest pyproject.toml with a [tool.tidemill] table, from `start` upwards.
+    """Read the nearest pyproject.toml with a [tool.tidemill] table, from `start` upwards.
 
-    `workflow` overrides its entry, and works without any. UsageError says what is missing.
+    `workflow` overrides its entry, and needs no file. UsageError names what is missing.
     """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
@@ -87,7 +87,7 @@ def _check_type(file: Path, name: str, value: object) -> None:
     if not fits or isinstance(value, bool):
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is not {wanted}")
     if kind != "str" and isinstance(value, int | float) and value < 0:
-        raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is less than nothing")
+        raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is negative")
 
 
 def _is_number(value: object) -> bool:
@@ -102,7 +102,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         if name != "profiles":
             _check_type(file, name, table[name])
     try:
-        bytes_of(table.get("memory") or 1)
+        parse_bytes(table.get("memory") or 1)
     except ValueError as error:
         raise UsageError(f"{file}: [tool.tidemill] memory = {error}") from error
     named = workflow or table.get("workflow")
@@ -132,14 +132,14 @@ def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
         type(sample) is not bool and _is_number(sample) and 0 < sample < 1
     ):
         raise UsageError(
-            f"{place} sample = {sample!r} is no share of rows between 0 and 1, such as 0.05"
+            f"{place} sample = {sample!r} is not a share of rows between 0 and 1, such as 0.05"
         )
     params = _tables(f"{place} params", table.get("params", {}))
     for model, values in params.items():
         for key, value in values.items():
             if not _is_plain(value):
                 raise UsageError(
-                    f"{place} params.{model}.{key} = {value!r} is no parameter: say numbers (of at most "
+                    f"{place} params.{model}.{key} = {value!r} is not a parameter: use numbers (of at most "
                     "64 bits), text, true, false, lists or tables"
                 )
     return RunProfile(name=name, sample=sample, params=params, place=place)
@@ -147,15 +147,15 @@ def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
 
 def _tables(place: str, value: object) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(value, dict):
-        raise UsageError(f"{place} = {value!r} is no table")
+        raise UsageError(f"{place} = {value!r} is not a table")
     for name, table in value.items():
         if not isinstance(table, dict):
-            raise UsageError(f"{place}.{name} = {table!r} is no table")
+            raise UsageError(f"{place}.{name} = {table!r} is not a table")
     return value
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value of TOML is one that a model may declare, and that travels as it is: no date."""
+    """Whether a TOML value can be a model parameter: not a date, which has no JSON form."""
     if isinstance(value, dict):
         return all(map(_is_plain, value.values()))
     if isinstance(value, list):
@@ -166,7 +166,7 @@ def _is_plain(value: object) -> bool:
 
 
 def load_workflow(settings: Settings) -> Workflow:
-    """Import the module that the settings name, with the project's folder first on the path."""
+    """Import the workflow that the settings name, with the project's folder first on the path."""
     module, _, name = settings.workflow.partition(":")
     if not name:
         raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
@@ -176,7 +176,7 @@ def load_workflow(settings: Settings) -> Workflow:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        # What the module itself imports is its own affair.
+        # An import that fails inside the module is the module's own error.
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         raise UsageError(f"there is no module {module!r} in {root} or on the path") from error

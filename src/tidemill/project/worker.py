@@ -1,7 +1,6 @@
-"""What a worker does: open the project that it is told of, and make what steps of it give.
+"""Execute steps in a worker process: open the project that a task names, run its step, store the output.
 
-The composition root of worker processes, as `project` is that of the user's. What steps say here is kept
-with their run and goes nowhere else: the terminal is the run's own.
+What steps print and log here is kept with their run and isn't shown: the terminal belongs to the run.
 """
 
 from __future__ import annotations
@@ -11,41 +10,41 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from tidemill.history.io.log_recorder import Recorder
-from tidemill.project.project import Project
+from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.project.settings import Settings, load_workflow
-from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.io.task_codec import answer_of, read_context, read_errand
+from tidemill.project.workspace import Workspace
+from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.io.task_codec import decode_context, decode_payload, encode_result
 
 
-class Mine(threading.local):
-    """The workshop of a thread, for a context, and what is open for it."""
+class WorkerContext(threading.local):
+    """The step runner of a thread with the context that it is for, and what is open for it."""
 
     def __init__(self) -> None:
-        self.shop: tuple[bytes, Workshop] | None = None
+        self.runner: tuple[bytes, StepRunner] | None = None
         self.opened = ExitStack()
 
 
-_mine = Mine()
+_worker = WorkerContext()
 
 
 def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
-    """Do one errand; what it made is in the store when this returns. `inputs` and `output` aren't used."""
-    errand = read_errand(params)
-    return answer_of(_shop(errand.context).store(errand.work))
+    """Execute one task; its output is stored when this returns. `inputs` and `output` aren't used."""
+    errand = decode_payload(params)
+    return encode_result(_runner(errand.context).run_and_store(errand.work))
 
 
-def _shop(context: bytes) -> Workshop:
-    """The workshop of this thread; another context takes the place of the one before."""
-    known = _mine.shop
+def _runner(context: bytes) -> StepRunner:
+    """The step runner of this thread; a new context replaces the one before."""
+    known = _worker.runner
     if known is None or known[0] != context:
-        _mine.opened.close()
-        known = _mine.shop = context, _opened(context)
+        _worker.opened.close()
+        known = _worker.runner = context, _open_runner(context)
     return known[1]
 
 
-def _opened(context: bytes) -> Workshop:
-    found = read_context(context)
+def _open_runner(context: bytes) -> StepRunner:
+    found = decode_context(context)
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     sys.argv[:] = found.argv
     settings = Settings(
@@ -53,12 +52,12 @@ def _opened(context: bytes) -> Workshop:
         workflow=found.workflow,
         home=found.home,
         memo=found.memo,
-        # What the file says by now may be something else than what was planned with.
+        # The file may have changed since the plan was made.
         profiles=found.profiles,
     )
-    project = Project(settings, load_workflow(settings), found.environment)
-    recipes = project.recipes
-    # Not before: a module that holds a stand-in for a stream would be another than that which was planned.
-    recorder = Recorder(project.tools.logs / found.run, quiet=True)
-    _mine.opened.enter_context(recorder)
-    return Workshop(project.tools, project.flow, recipes, project.environment, recorder)
+    space = Workspace(settings, load_workflow(settings), found.environment)
+    recipes = space.recipes
+    # Not before: a module that keeps a replaced stream would have another recipe than was planned.
+    recorder = LogRecorder(space.tools.logs / found.run, quiet=True)
+    _worker.opened.enter_context(recorder)
+    return StepRunner(space.tools, space.flow, recipes, space.environment, recorder)

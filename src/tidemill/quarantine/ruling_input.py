@@ -11,7 +11,7 @@ from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.fingerprint import fingerprint
 from tidemill.reuse.contents import RULINGS, Content, input_digest
 
-InForce = Mapping[str, tuple[Ruling, ...]]
+RulingsByPartition = Mapping[str, tuple[Ruling, ...]]
 
 _DOES = {
     Disposition.RELEASE: "released",
@@ -21,7 +21,7 @@ _DOES = {
 }
 
 
-def contents_of(rulings: Sequence[Ruling]) -> dict[str, str]:
+def ruling_contents(rulings: Sequence[Ruling]) -> dict[str, str]:
     """Rulings as the contents of an input, keyed by their number so that their order counts."""
     return {f"{number:06}": ruling.digest for number, ruling in enumerate(rulings)}
 
@@ -30,26 +30,26 @@ def with_rulings(
     inputs: Mapping[str, Mapping[str, Content]], rulings: Sequence[Ruling]
 ) -> Mapping[str, Mapping[str, Content]]:
     """Add the rulings on a partition to its inputs; without any the inputs, and so the key, stay equal."""
-    return {**inputs, RULINGS: contents_of(rulings)} if rulings else inputs
+    return {**inputs, RULINGS: ruling_contents(rulings)} if rulings else inputs
 
 
-def unheard(rulings: Sequence[Ruling], before: str | None) -> tuple[str, ...]:
+def pending_rulings(rulings: Sequence[Ruling], before: str | None) -> tuple[str, ...]:
     """Describe the rulings that a partition wasn't computed with; `before` is the digest of the others."""
     known = 0
     for count in range(len(rulings) + 1):
-        if before == (input_digest(contents_of(rulings[:count]), None) if count else None):
+        if before == (input_digest(ruling_contents(rulings[:count]), None) if count else None):
             known = count
-    return tuple(map(in_words, rulings[known:]))
+    return tuple(map(describe_ruling, rulings[known:]))
 
 
-def in_words(ruling: Ruling) -> str:
+def describe_ruling(ruling: Ruling) -> str:
     """Describe a ruling: `2 quarantined rows released by ana: typo in the feed`."""
     count = len(ruling.rows)
     rows = f"{count} quarantined row{'s' if count > 1 else ''}" if count else "all quarantined rows"
     return f"{rows} {_DOES[ruling.disposition]} by {ruling.actor}: {ruling.reason}"
 
 
-def digest_of_all(rulings: InForce) -> str:
+def rulings_digest(rulings: RulingsByPartition) -> str:
     """Digest the rulings on all partitions of a stage."""
     return fingerprint(
         "rulings", [[key, [r.digest for r in rulings[key]]] for key in sorted(rulings)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidemill.analysis.query.summary import Query
+from tidemill.analysis.query.summary import QuerySummary
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Stage
 
 
-def notes_on(stage: Stage, recipe: Recipe, query: Query | None) -> Iterator[str]:
+def reuse_notes(stage: Stage, recipe: Recipe, query: QuerySummary | None) -> Iterator[str]:
     """Explain why a stage is judged by its code, is never reused, or returns rows in no fixed order."""
     if recipe.opaque and not recipe.unproven:
         yield f"{stage.name} is opaque: {recipe.opaque}; its code and all columns count"

@@ -17,7 +17,7 @@ from tidemill.ledger.binding import Binding, Product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class ExpectedContent:
     """A content that is still to be computed, whose `columns` are expected to equal those in `product`."""
 
     product: Product
@@ -25,11 +25,11 @@ class Expected:
 
 
 # The product of a stage; for files and models a string that names the content; None if not computed yet.
-Content: TypeAlias = "Product | Expected | str | None"
+Content: TypeAlias = "Product | ExpectedContent | str | None"
 Contents: TypeAlias = Mapping[str, Content]
 
 
-class Snapshot(Mapping[str, Content]):
+class OverlaidContents(Mapping[str, Content]):
     """The contents of a stage: its bindings, with the contents of some partitions replaced.
 
     All partitions in `replaced` come from `replacements`; one that has none is removed. Bindings are
@@ -69,22 +69,22 @@ _MODULUS = 1 << 128
 _PREFIX = 8
 
 
-def settled(
-    contents: Contents, columns: Iterable[str] | None, *, hopeful: bool
+def known_contents(
+    contents: Contents, columns: Iterable[str] | None, *, include_expected: bool
 ) -> dict[str, Product | str]:
     """The known contents of an input; with `include_expected` also the expected ones of the columns read."""
     found: dict[str, Product | str] = {}
     for key, content in contents.items():
-        if isinstance(content, Expected):
+        if isinstance(content, ExpectedContent):
             sure = columns is not None and content.columns.issuperset(columns)
-            if hopeful and sure and content.columns:
+            if include_expected and sure and content.columns:
                 found[key] = content.product
         elif content is not None:
             found[key] = content
     return found
 
 
-def shares_of(
+def column_shares(
     contents: Mapping[str, Product | str], columns: Iterable[str] | None
 ) -> dict[str, str]:
     """A digest per column read from an input; a single one for `columns` None, files and models."""
@@ -100,17 +100,17 @@ def shares_of(
     return {name: _sum_share(held, name) for name in tuple(columns) or (ROWS,)}
 
 
-def columns_of(shares: Mapping[str, str]) -> tuple[str, ...] | None:
+def share_columns(shares: Mapping[str, str]) -> tuple[str, ...] | None:
     """The columns of some shares, in the form that `column_shares` accepts."""
     return None if ALL in shares else tuple(name for name in shares if name != ROWS)
 
 
 def input_digest(contents: Mapping[str, Product | str], columns: Iterable[str] | None) -> str:
     """Digest what a step reads from an input: its partitions, and the columns read in them."""
-    return digest_of(len(contents), shares_of(contents, columns))
+    return shares_digest(len(contents), column_shares(contents, columns))
 
 
-def digest_of(partitions: int, shares: Mapping[str, str]) -> str:
+def shares_digest(partitions: int, shares: Mapping[str, str]) -> str:
     """Digest an input from the shares of its columns."""
     names = tuple(sorted(shares))
     # A plan computes one digest per partition, so it has to be cheap: shares have equal lengths, so
@@ -119,7 +119,7 @@ def digest_of(partitions: int, shares: Mapping[str, str]) -> str:
     return fingerprint("input 2", partitions, _names_digest(names), joined)
 
 
-def shortened(shares: Mapping[str, str]) -> dict[str, str]:
+def abbreviate_shares(shares: Mapping[str, str]) -> dict[str, str]:
     """A prefix of each share: if it differs the share changed; if it is equal nothing is proven."""
     return {name: share[:_PREFIX] for name, share in shares.items()}
 

@@ -9,7 +9,7 @@ from tidemill.core.errors import UsageError
 from tidemill.workflow.stage import Kind, Stage
 
 
-def given(stage: Stage) -> pl.DataFrame:
+def empty_output(stage: Stage) -> pl.DataFrame:
     """A frame without rows that has the columns of a transform's query, which its contract may not match.
 
     Raises UsageError for a stage of another kind, and for a query that fails on frames without rows.

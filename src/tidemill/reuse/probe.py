@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.analysis.code.call_watch import Watch
-from tidemill.analysis.query.column_digests import Apart, Numbered, numbered
-from tidemill.analysis.query.column_reads import Asked, columns_read
-from tidemill.analysis.query.placeholders import marked
-from tidemill.analysis.query.scan_leaves import Leaves, noting
-from tidemill.analysis.query.serialized import Unreadable
-from tidemill.analysis.query.summary import Query, Reads
+from tidemill.analysis.code.call_watch import CallWatch
+from tidemill.analysis.query.column_digests import PartitionColumns, QueryDigests, query_digests
+from tidemill.analysis.query.column_reads import ColumnReads, columns_read
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.scan_leaves import Leaves, recording_frame
+from tidemill.analysis.query.serialized import UnreadableQuery
+from tidemill.analysis.query.summary import QuerySummary, Reads
 from tidemill.contracts.checks.schema import schema_faults, schema_of
-from tidemill.core.errors import Fault, said_by
-from tidemill.memos.identity import probing
-from tidemill.reuse.recipe import all_columns, undeclared, words
-from tidemill.workflow.fold_inputs import sources
+from tidemill.core.errors import Fault, describe_error
+from tidemill.memos.identity import probe_memos
+from tidemill.reuse.recipe import all_input_columns, describe_hidden_input, undeclared_fault
+from tidemill.workflow.fold_inputs import input_columns
 from tidemill.workflow.stage import Input, Kind, Stage
 
 # Parts of a query whose effect isn't visible in it.
@@ -33,7 +33,7 @@ _HIDDEN = {
     "codes": "the codes of a Categorical",
 }
 _STRANGE = {"scan": "a scan", "source": "an IO source"}
-_WRONG = Query(opaque="its output doesn't match its contract")
+_WRONG = QuerySummary(opaque="its output doesn't match its contract")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Probe:
     A stage that `raised` may still work on real rows, so `check` reports it and a run doesn't.
     """
 
-    query: Query
+    query: QuerySummary
     faults: tuple[Fault, ...] = ()
     raised: tuple[Fault, ...] = ()
 
@@ -77,7 +77,7 @@ def _undeclared_reads(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
 
 
 def _probe_memos(stage: Stage) -> Probe | None:
-    with probing() as memos:
+    with probe_memos() as memos:
         found = _call_stage(stage)
     return found and replace(found, query=replace(found.query, memos=bool(memos)))
 
@@ -88,9 +88,9 @@ def _call_stage(stage: Stage) -> Probe | None:
     noted: list[str] = []
     function = stage.function
     schemas = {item.name: _schema(item) for item in stage.frames}
-    frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
+    frames = {name: recording_frame(name, schema, noted) for name, schema in schemas.items()}
     try:
-        with Watch(stage.place) as watched:
+        with CallWatch(stage.place) as watched:
             result = function(**frames)
     except KeyboardInterrupt:
         raise
@@ -100,9 +100,11 @@ def _call_stage(stage: Stage) -> Probe | None:
         return _opaque_probe(noted)
     if not isinstance(result, (pl.LazyFrame, pl.DataFrame)):
         return Probe(query=_WRONG, faults=(_not_a_frame_fault(stage, result),))
-    outside = [t for t in watched.touches if t.kind == "reads" and not stage.vouched]
-    readers = tuple(undeclared(stage, f"reads {t.name}", t.where) for t in outside)
-    touched = tuple(words(touch) for touch in watched.touches if touch.kind != "reads")
+    outside = [t for t in watched.hidden_inputs if t.kind == "reads" and not stage.is_vouched_for]
+    readers = tuple(undeclared_fault(stage, f"reads {t.name}", t.where) for t in outside)
+    touched = tuple(
+        describe_hidden_input(touch) for touch in watched.hidden_inputs if touch.kind != "reads"
+    )
     try:
         found = _judge_query(stage, result.lazy(), Leaves.of(frames), schemas)
     except (PolarsError, PanicException) as error:
@@ -137,46 +139,50 @@ def _judge_query(
     # Optional columns that the stage doesn't return are filled when its rows are checked.
     names = list(schema) if keep else [name for name in stage.output.names if name in schema]
     asked = columns_read(result.select(names), leaves)
-    strangers = () if asked is None else asked.strangers
+    strangers = () if asked is None else asked.foreign_leaves
     faults = [
-        undeclared(stage, f"reads {s.name}", stage.place) for s in strangers if s.kind in _STRANGE
+        undeclared_fault(stage, f"reads {s.name}", stage.place)
+        for s in strangers
+        if s.kind in _STRANGE
     ]
     if faults:
         return Probe(
-            query=Query(opaque="it reads something that is not one of its inputs"),
+            query=QuerySummary(opaque="it reads something that is not one of its inputs"),
             faults=tuple(faults),
         )
     try:
-        again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
-        found = numbered(again.lazy().select(names), _unique_keys(stage), _partition_columns(stage))
+        again = stage.function(**{name: placeholder_frame(name, s) for name, s in schemas.items()})
+        found = query_digests(
+            again.lazy().select(names), _unique_keys(stage), _partition_columns(stage)
+        )
         return _judge_columns(stage, found, _columns_used(stage, asked))
-    except Unreadable as reason:
-        return Probe(query=Query(opaque=str(reason)))
+    except UnreadableQuery as reason:
+        return Probe(query=QuerySummary(opaque=str(reason)))
 
 
-def _judge_columns(stage: Stage, found: Numbered, reads: Reads) -> Probe:
-    strangers = [hit for hit in found.hits if hit.kind in _STRANGE]
+def _judge_columns(stage: Stage, found: QueryDigests, reads: Reads) -> Probe:
+    strangers = [hit for hit in found.opaque_parts if hit.kind in _STRANGE]
     faults = [
-        undeclared(stage, f"reads {_STRANGE[hit.kind]} of {hit.name}", stage.place)
+        undeclared_fault(stage, f"reads {_STRANGE[hit.kind]} of {hit.name}", stage.place)
         for hit in strangers
     ]
-    faults += [_codes_fault(stage, hit.name) for hit in found.hits if hit.kind == "codes"]
-    hidden = [hit for hit in found.hits if hit.kind != "unseeded"]
+    faults += [_codes_fault(stage, hit.name) for hit in found.opaque_parts if hit.kind == "codes"]
+    hidden = [hit for hit in found.opaque_parts if hit.kind != "unseeded"]
     if hidden:
         what = _HIDDEN.get(hidden[0].kind, hidden[0].kind)
         return Probe(
-            query=Query(opaque=f"its query contains {what} ({hidden[0].name})"),
+            query=QuerySummary(opaque=f"its query contains {what} ({hidden[0].name})"),
             faults=tuple(faults),
         )
-    drawn = [hit.name for hit in found.hits]
-    query = Query(
+    drawn = [hit.name for hit in found.opaque_parts]
+    query = QuerySummary(
         columns={name: column.digest for name, column in found.columns.items()},
-        lineage={name: dict(sources(stage, c.reads)) for name, c in found.columns.items()},
+        lineage={name: dict(input_columns(stage, c.reads)) for name, c in found.columns.items()},
         reads=reads,
         touched=tuple(f"it draws random numbers without a seed: {name}" for name in drawn),
         unstable=found.unstable,
         unordered=found.unordered,
-        least=found.least,
+        least=found.min_rows,
     )
     return Probe(query=query)
 
@@ -196,7 +202,7 @@ def _unique_keys(stage: Stage) -> dict[str, tuple[str, ...]]:
     return unique | {item.name: item.fold.fold.by for item in stage.frames if item.fold is not None}
 
 
-def _partition_columns(stage: Stage) -> Apart | None:
+def _partition_columns(stage: Stage) -> PartitionColumns | None:
     """The columns that partition the inputs like the output; None if a partition reads beyond its own."""
     cut, output = stage.partitioning, stage.output
     if output is None or cut.is_whole:
@@ -217,30 +223,30 @@ def _partition_columns(stage: Stage) -> Apart | None:
         if not own or other.column not in item.columns:
             return None
         cuts[item.name] = other.column
-    return Apart(cuts=cuts, column=cut.column)
+    return PartitionColumns(inputs=cuts, result=cut.column)
 
 
-def _columns_used(stage: Stage, asked: Asked | None) -> Reads:
+def _columns_used(stage: Stage, asked: ColumnReads | None) -> Reads:
     """The columns that the stage reads from each input; all columns if its query doesn't tell."""
-    everything = all_columns(stage)
+    everything = all_input_columns(stage)
     if asked is None:
         return everything
-    return sources(stage, {name: asked.reads.get(name, ()) for name in everything})
+    return input_columns(stage, {name: asked.reads.get(name, ()) for name in everything})
 
 
 def _opaque_probe(noted: list[str]) -> Probe:
-    return Probe(query=Query(opaque=f"it collects {noted[0]} when it is called"))
+    return Probe(query=QuerySummary(opaque=f"it collects {noted[0]} when it is called"))
 
 
 def _raised_probe(stage: Stage, error: BaseException) -> Probe:
-    said = said_by(error).partition("\n")[0].strip()
+    said = describe_error(error).partition("\n")[0].strip()
     fault = Fault(
         message=f"transform {stage.name!r} raised {said}",
         where=stage.place,
         hint="it was called on frames without rows that have the columns of its inputs' contracts",
     )
     opaque = f"it raised {type(error).__name__} on frames without rows"
-    return Probe(query=Query(opaque=opaque), raised=(fault,))
+    return Probe(query=QuerySummary(opaque=opaque), raised=(fault,))
 
 
 def _codes_fault(stage: Stage, column: str) -> Fault:

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tidemill.analysis.code.code_fingerprint import FORMAT, Code
-from tidemill.analysis.code.hidden_inputs import Touch
-from tidemill.analysis.code.mutable_state import Keeper
-from tidemill.analysis.code.package_closure import closure_of
-from tidemill.analysis.query.summary import Query, Reads
-from tidemill.contracts.digests import check_digest, value_digest, wider_digest
+from tidemill.analysis.code.hidden_inputs import HiddenInput
+from tidemill.analysis.code.mutable_state import MutableHolder
+from tidemill.analysis.code.package_closure import dependency_closure
+from tidemill.analysis.query.summary import QuerySummary, Reads
+from tidemill.contracts.digests import check_digest, table_rules_digest, value_digest
 from tidemill.core.errors import Fault
 from tidemill.core.fingerprint import Part, fingerprint
-from tidemill.workflow.parameters import params_part, with_params
-from tidemill.workflow.sample import SAMPLE, sample_part
+from tidemill.workflow.parameters import params_part, with_parameter_code
+from tidemill.workflow.sample import SAMPLE, sample_digest
 from tidemill.workflow.stage import Input, Kind, Stage
 
 _LABELS = {
@@ -38,7 +38,7 @@ _OF_CODE = ("code", "params")
 # The part of one output column's query.
 _COLUMN = "column "
 # Messages name this many columns and count the rest.
-NAMED = 3
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,12 @@ class Recipe:
     reads: Reads = field(default_factory=dict)
     lineage: Mapping[str, Reads] = field(default_factory=dict)
     check: str = ""
-    wider: str = ""
+    table_check: str = ""
     opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     stable: bool = False
-    least: int | None = None
+    min_batch_rows: int | None = None
     memos: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
     sample: float = 1.0
@@ -75,7 +75,7 @@ class Evidence:
     """The code, the query and the digest of the source of a stage, which its recipe is made from."""
 
     code: Code | None = None
-    query: Query | None = None
+    query: QuerySummary | None = None
     source: str = ""
 
 
@@ -114,19 +114,19 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
     parts["version"] = stage.version
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}
     if stage.sample != 1.0:
-        digests[SAMPLE] = sample_part(stage, stage.sample)
+        digests[SAMPLE] = sample_digest(stage, stage.sample)
     return Recipe(
         digest=fingerprint("recipe", digests),
         parts=digests,
-        reads=clear.reads if clear else all_columns(stage),
+        reads=clear.reads if clear else all_input_columns(stage),
         lineage=clear.lineage if clear else {},
-        check=check_digest(stage.output, wider=False) if stage.output else "",
-        wider=wider_digest(stage.output) if stage.output else "",
+        check=check_digest(stage.output, table_rules=False) if stage.output else "",
+        table_check=table_rules_digest(stage.output) if stage.output else "",
         opaque=opaque,
         unproven=_unproven_reasons(stage, code, query) if code is not None else (),
         faults=reader_faults(stage, code) if code is not None else (),
         stable=clear is not None and not clear.unstable,
-        least=clear.least if clear else None,
+        min_batch_rows=clear.least if clear else None,
         memos=query is not None and query.memos,
         code=code,
         sample=stage.sample,
@@ -136,17 +136,21 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
 def _with_params(stage: Stage, evidence: Evidence) -> Evidence:
     if stage.training is None or evidence.code is None:
         return evidence
-    code = with_params(evidence.code, stage.training.params, stage.place)
+    code = with_parameter_code(evidence.code, stage.training.params, stage.place)
     return replace(evidence, code=code)
 
 
-def _opaque_reason(code: Code | None, query: Query | None) -> str:
+def _opaque_reason(code: Code | None, query: QuerySummary | None) -> str:
     """Why a transform can't be judged by its query; "" if it can."""
     if query is None or query.opaque:
         return query.opaque if query else ""
     if code is not None and code.unresolved:
         return f"{code.unresolved[0].name}: {code.unresolved[0].reason}"
-    return words(code.touches[0]) if code and code.touches else "".join(query.touched[:1])
+    return (
+        describe_hidden_input(code.hidden_inputs[0])
+        if code and code.hidden_inputs
+        else "".join(query.touched[:1])
+    )
 
 
 def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
@@ -168,17 +172,17 @@ def _fold_part(stage: Stage) -> list[Part]:
     return [[item.name, item.fold.digest] for item in stage.inputs if item.fold is not None]
 
 
-def keeping(keeper: Keeper) -> str:
+def describe_held_state(keeper: MutableHolder) -> str:
     """Describe state that code keeps between calls, as a reason not to reuse its results."""
     return f"it changes {keeper.name}, which its next call sees ({keeper.where})"
 
 
-def words(touch: Touch) -> str:
+def describe_hidden_input(touch: HiddenInput) -> str:
     """Describe a hidden input of code, as a reason not to reuse its results."""
     return f"it {_VERBS[touch.kind]}: {touch.name} ({touch.where})"
 
 
-def _query_parts(stage: Stage, query: Query) -> dict[str, Part]:
+def _query_parts(stage: Stage, query: QuerySummary) -> dict[str, Part]:
     assert stage.output is not None
     keep = stage.output.unknown_columns == "keep"
     names = query.columns if keep else [n for n in stage.output.names if n in query.columns]
@@ -194,7 +198,7 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
         own = [package for package in evidence.code.packages if package[0] != "polars"]
         parts["code"] = evidence.code.digest
         parts["format"] = FORMAT
-        parts["packages"] = [list(package) for package in closure_of(own)]
+        parts["packages"] = [list(package) for package in dependency_closure(own)]
         parts["platform"] = [platform.python.rpartition(".")[0], platform.machine]
     return parts
 
@@ -207,31 +211,31 @@ def _input_part(item: Input) -> Part:
     return [[name, str(item.contract.column(name).dtype)] for name in item.columns]
 
 
-def all_columns(stage: Stage) -> Reads:
+def all_input_columns(stage: Stage) -> Reads:
     """All columns of each input that a stage receives, or of its fold."""
     return {item.name: item.columns for item in stage.frames}
 
 
-def _unproven_reasons(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
-    if stage.vouched or stage.kind is Kind.INGEST:
+def _unproven_reasons(stage: Stage, code: Code, query: QuerySummary | None) -> tuple[str, ...]:
+    if stage.is_vouched_for or stage.kind is Kind.INGEST:
         return ()
     reasons = [f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved]
-    reasons += [*map(words, code.touches), *(query.touched if query else ())]
+    reasons += [*map(describe_hidden_input, code.hidden_inputs), *(query.touched if query else ())]
     return tuple(dict.fromkeys(reasons))
 
 
 def reader_faults(stage: Stage, code: Code) -> tuple[Fault, ...]:
     """Faults for readers that a stage's code calls; what they read must be declared as an ingest."""
-    if stage.vouched or stage.kind is Kind.INGEST:
+    if stage.is_vouched_for or stage.kind is Kind.INGEST:
         return ()
     return tuple(
-        undeclared(stage, f"calls {touch.name}", touch.where)
-        for touch in code.touches
+        undeclared_fault(stage, f"calls {touch.name}", touch.where)
+        for touch in code.hidden_inputs
         if touch.kind == "reads"
     )
 
 
-def undeclared(stage: Stage, does: str, where: str) -> Fault:
+def undeclared_fault(stage: Stage, does: str, where: str) -> Fault:
     """The fault of a stage that reads something that isn't one of its inputs."""
     return Fault(
         message=f"{stage.kind} {stage.name!r} {does}, which is not one of its inputs",
@@ -249,7 +253,7 @@ _VERBS = {
 }
 
 
-def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+def recipe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """Describe the differences between the parts of two recipes, as reasons to rerun."""
     if ("code" in old) != ("code" in new) and old:
         return (f"it is now judged by its {'code' if 'code' in new else 'query'}",)
@@ -265,7 +269,7 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[str]:
+def unchanged_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[str]:
     """The output columns that two recipes compute by equal expressions; none if any other part differs."""
     others = {name for name in {**old, **new} if not name.startswith(_COLUMN)}
     if any(old.get(name) != new.get(name) for name in others):
@@ -274,7 +278,7 @@ def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[st
     return frozenset(name.removeprefix(_COLUMN) for name in same)
 
 
-def columns_in(parts: Mapping[str, str]) -> frozenset[str]:
+def recipe_columns(parts: Mapping[str, str]) -> frozenset[str]:
     """The output columns that a recipe has expressions for."""
     return frozenset(n.removeprefix(_COLUMN) for n in parts if n.startswith(_COLUMN))
 
@@ -282,13 +286,15 @@ def columns_in(parts: Mapping[str, str]) -> frozenset[str]:
 def _column_changes(columns: Sequence[str]) -> tuple[str, ...]:
     if not columns:
         return ()
-    return (f"the expression{'' if len(columns) == 1 else 's'} for {named(columns)} changed",)
+    return (
+        f"the expression{'' if len(columns) == 1 else 's'} for {quote_columns(columns)} changed",
+    )
 
 
-def named(columns: Sequence[str]) -> str:
+def quote_columns(columns: Sequence[str]) -> str:
     """Name the first few columns, in backticks, and count the rest."""
-    more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
-    return ", ".join(f"`{column}`" for column in columns[:NAMED]) + more
+    more = f" and {len(columns) - MAX_NAMED} more" if len(columns) > MAX_NAMED else ""
+    return ", ".join(f"`{column}`" for column in columns[:MAX_NAMED]) + more
 
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:

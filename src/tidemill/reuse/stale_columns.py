@@ -16,15 +16,15 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding, Part, Product, content_of
-from tidemill.reuse.contents import Contents, columns_of, input_digest
-from tidemill.reuse.recipe import Recipe, columns_in, kept_columns
+from tidemill.reuse.contents import Contents, input_digest, share_columns
+from tidemill.reuse.recipe import Recipe, recipe_columns, unchanged_columns
 from tidemill.workflow.stage import Kind, Stage
 
 # Up to this many objects per partition are read as fast as one; beyond that all columns are rewritten.
 _MAX_OBJECTS = 8
 
 
-def columns_anew(
+def stale_columns(
     stage: Stage,
     recipe: Recipe,
     before: Mapping[str, str],
@@ -43,13 +43,13 @@ def columns_anew(
     parts = recipe.parts if held.recipe == recipe.digest else before
     if fingerprint("recipe", dict(parts)) != held.recipe:
         return ()
-    kept = kept_columns(parts, recipe.parts)
-    if not kept or columns_in(parts) != columns_in(recipe.parts):
+    kept = unchanged_columns(parts, recipe.parts)
+    if not kept or recipe_columns(parts) != recipe_columns(recipe.parts):
         return ()
     others = _changed_inputs(held, inputs, found)
     if others is None:
         return ()
-    computed = columns_in(recipe.parts)
+    computed = recipe_columns(recipe.parts)
     stale = tuple(
         name
         for name in spec.names
@@ -58,11 +58,11 @@ def columns_anew(
     fixed = {*spec.key, spec.partitioning.column}
     if not fixed.isdisjoint(stale) or not held.product.columns.keys() >= {*stale}:
         return ()
-    narrow = narrowed(spec, stale)
+    narrow = narrow_contract(spec, stale)
     return stale if narrow is not None and len(narrow.columns) < len(spec.columns) else ()
 
 
-def narrowed(spec: ContractSpec, columns: Sequence[str]) -> ContractSpec | None:
+def narrow_contract(spec: ContractSpec, columns: Sequence[str]) -> ContractSpec | None:
     """Reduce a contract to some columns and those needed to check them; None if that isn't known.
 
     The key and the partition column are always included. Columns that aren't in `columns` are checked for
@@ -98,7 +98,9 @@ def _without_constraints(column: Column) -> Column:
     )
 
 
-def with_part(held: Product, name: str, size: int, changed: Mapping[str, str]) -> Product | None:
+def replace_columns(
+    held: Product, name: str, size: int, changed: Mapping[str, str]
+) -> Product | None:
     """Replace columns of a product by those in the object `name` of `size` bytes; `changed` has their hashes.
 
     None if the product would then consist of too many objects.
@@ -128,7 +130,7 @@ def with_part(held: Product, name: str, size: int, changed: Mapping[str, str]) -
 
 def _has_fixed_rows(stage: Stage, spec: ContractSpec, recipe: Recipe) -> bool:
     """Whether equal inputs give equal rows, which the key identifies."""
-    keyed = bool(spec.key) and spec.unknown_columns != "keep" and not spec.looks_further
+    keyed = bool(spec.key) and spec.unknown_columns != "keep" and not spec.has_table_rules
     proven = bool(recipe.lineage) and recipe.stable and not recipe.unproven and stage.impure is None
     return stage.kind is Kind.TRANSFORM and keyed and proven
 
@@ -160,7 +162,7 @@ def _changed_inputs(
 def _was_made_from(held: Binding, name: str, contents: Contents) -> bool:
     """Whether `held` was computed from these contents of an input, in all columns that it read."""
     known = {key: item for key, item in contents.items() if isinstance(item, (Product, str))}
-    columns = columns_of(held.seen.get(name, {}))
+    columns = share_columns(held.seen.get(name, {}))
     return len(known) == len(contents) and input_digest(known, columns) == held.inputs[name]
 
 

@@ -14,19 +14,19 @@ from tidemill.reuse.contents import (
     ROWS,
     RULINGS,
     Contents,
-    Expected,
-    digest_of,
-    settled,
-    shares_of,
-    shortened,
+    ExpectedContent,
+    abbreviate_shares,
+    column_shares,
+    known_contents,
+    shares_digest,
 )
-from tidemill.reuse.recipe import Recipe, kept_columns, step_key
+from tidemill.reuse.recipe import Recipe, step_key, unchanged_columns
 
 Inputs: TypeAlias = Mapping[str, Contents]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
+class StepKey:
     """The key of a step and the digests of its inputs; the key is None while an input isn't computed."""
 
     key: str | None
@@ -34,12 +34,14 @@ class Handed:
     shares: Mapping[str, Mapping[str, str]]
 
     @property
-    def seen(self) -> dict[str, dict[str, str]]:
+    def short_shares(self) -> dict[str, dict[str, str]]:
         """The prefix of each column's share by input: enough to see that it changed."""
-        return {name: shortened(share) for name, share in self.shares.items()}
+        return {name: abbreviate_shares(share) for name, share in self.shares.items()}
 
 
-def key_for(recipe: Recipe, partition: str, inputs: Inputs, *, hopeful: bool = False) -> Handed:
+def key_for(
+    recipe: Recipe, partition: str, inputs: Inputs, *, include_expected: bool = False
+) -> StepKey:
     """The key of a step, from its recipe, its partition, and what it reads from each input.
 
     With `include_expected` it is the key that the step will have if its inputs turn out as expected.
@@ -48,17 +50,17 @@ def key_for(recipe: Recipe, partition: str, inputs: Inputs, *, hopeful: bool = F
     digests: dict[str, str] = {}
     for name, contents in inputs.items():
         columns = recipe.reads.get(name)
-        known = settled(contents, columns, hopeful=hopeful)
+        known = known_contents(contents, columns, include_expected=include_expected)
         if len(known) == len(contents):
-            shares[name] = shares_of(known, columns)
-            digests[name] = digest_of(len(known), shares[name])
+            shares[name] = column_shares(known, columns)
+            digests[name] = shares_digest(len(known), shares[name])
     key = step_key(recipe.digest, partition, digests) if len(digests) == len(inputs) else None
-    return Handed(key=key, inputs=digests, shares=shares)
+    return StepKey(key=key, inputs=digests, shares=shares)
 
 
-def expected(
+def expected_content(
     recipe: Recipe, old: Mapping[str, str], bound: Binding | None, inputs: Inputs
-) -> Expected | None:
+) -> ExpectedContent | None:
     """The bound columns of a step that should stay as they are, although the step has to run.
 
     `old` are the parts of the recipe that made `bound`. This is an expectation, not a proof: a row that
@@ -69,14 +71,14 @@ def expected(
     same = bound.recipe == recipe.digest
     if not same and fingerprint("recipe", dict(old)) != bound.recipe:
         return None
-    kept = kept_columns(recipe.parts if same else old, recipe.parts)
-    seen = key_for(recipe, "", inputs, hopeful=True).seen
+    kept = unchanged_columns(recipe.parts if same else old, recipe.parts)
+    seen = key_for(recipe, "", inputs, include_expected=True).short_shares
     columns = frozenset(
         name
         for name in kept.intersection(bound.product.columns, recipe.lineage)
         if _is_unchanged(recipe.lineage[name], bound.seen, seen)
     )
-    return Expected(product=bound.product, columns=columns) if columns else None
+    return ExpectedContent(product=bound.product, columns=columns) if columns else None
 
 
 def _is_unchanged(
@@ -90,7 +92,7 @@ def _is_unchanged(
     )
 
 
-def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
+def reuse_action(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
     """Decide how a result under the key of a step is reused: bind it, recheck it, or run the step.
 
     If only the checks of the contract changed, the published rows are checked again. That isn't possible
@@ -102,7 +104,7 @@ def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
         return Action.RUN
     if found.check == recipe.check:
         asked = found.verdict.rules if found.verdict else ""
-        return Action.BIND if not own or asked == recipe.wider else Action.RECHECK
+        return Action.BIND if not own or asked == recipe.table_check else Action.RECHECK
     whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
     # Nor if there are rulings on rows: which rows they match depends on the rules that the rows break.
     whole = whole and RULINGS not in found.inputs

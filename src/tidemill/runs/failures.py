@@ -33,7 +33,7 @@ _Cause = tuple[str, ...]
 _Output = tuple[str, str]
 
 
-def failures_of(attempts: Sequence[Attempt], steps: Iterable[Step] = ()) -> tuple[Failure, ...]:
+def group_failures(attempts: Sequence[Attempt], steps: Iterable[Step] = ()) -> tuple[Failure, ...]:
     """Group the failures of a run by cause, in the order in which they came.
 
     Attempts that were retried don't count. Steps that were skipped are counted at the failure that they wait

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from tidemill.lineage.upstream import Upstream
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for
-from tidemill.workflow.partition_mapping import cuts_of, outputs
+from tidemill.workflow.partition_mapping import output_partitions, partitionings_of
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 # Partitions of stages.
@@ -19,7 +19,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gave:
+class RerunOutput:
     """The output of a step: its number of rows and the hash of every column; or its error."""
 
     rows: int = 0
@@ -28,7 +28,7 @@ class Gave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeated:
+class Comparison:
     """The comparison of two runs of sampled partitions of a stage.
 
     `differ` are columns that differed between the runs, `otherwise` columns that were the same in both but
@@ -44,13 +44,13 @@ class Repeated:
     failed: tuple[str, ...] = ()
 
 
-def sampled(upstream: Upstream, count: int) -> Sample:
+def choose_sample(upstream: Upstream, count: int) -> Sample:
     """Choose up to `count` partitions, first to last, of each transform whose inputs are published.
 
     Impure stages are left out: their output is declared to differ.
     """
     flow = upstream.flow
-    keys = {name: upstream.keys(name) for name in flow.names}
+    keys = {name: upstream.readable_partitions(name) for name in flow.names}
     found: dict[str, tuple[str, ...]] = {}
     for stage in flow.stages:
         if stage.kind is not Kind.TRANSFORM or stage.impure is not None:
@@ -58,8 +58,8 @@ def sampled(upstream: Upstream, count: int) -> Sample:
         needed = {item.name for item in stage.frames if not item.optional}
         ready = [
             partition
-            for partition in outputs(stage, cuts_of(flow), keys)
-            if needed <= set(upstream.of(stage, partition))
+            for partition in output_partitions(stage, partitionings_of(flow), keys)
+            if needed <= set(upstream.partitions_read(stage, partition))
         ]
         if ready:
             found[stage.name] = _spread(ready, count)
@@ -74,13 +74,13 @@ def _spread(keys: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(keys[n * last // (count - 1)] for n in range(count)) if count > 1 else (keys[-1],)
 
 
-def compared(
+def compare_runs(
     upstream: Upstream,
     recipes: Mapping[str, Recipe],
     stage: Stage,
-    first: Mapping[str, Gave],
-    second: Mapping[str, Gave],
-) -> Repeated:
+    first: Mapping[str, RerunOutput],
+    second: Mapping[str, RerunOutput],
+) -> Comparison:
     """Compare two runs of some partitions with each other and with what is published."""
     differ: dict[str, None] = {}
     otherwise: dict[str, None] = {}
@@ -100,7 +100,7 @@ def compared(
         differ.update(dict.fromkeys(unequal))
         otherwise.update(dict.fromkeys(changed))
         where.update(dict.fromkeys([partition] if unequal or changed else []))
-    return Repeated(
+    return Comparison(
         stage=stage.name,
         partitions=tuple(first),
         differ=tuple(differ),
@@ -118,9 +118,11 @@ def _published(
     upstream: Upstream, recipe: Recipe, stage: Stage, partition: str
 ) -> Mapping[str, str] | None:
     """The published columns of a partition if its key is the one that the step has now, else None."""
-    held = upstream.bound(stage.name).get(partition)
+    held = upstream.bindings(stage.name).get(partition)
     inputs = {
-        item.name: upstream.products(item.name, upstream.of(stage, partition).get(item.name, ()))
+        item.name: upstream.products(
+            item.name, upstream.partitions_read(stage, partition).get(item.name, ())
+        )
         for item in stage.frames
     }
     if held is None or key_for(recipe, partition, inputs).key != held.key:
@@ -128,7 +130,7 @@ def _published(
     return held.product.columns
 
 
-def note_on(found: Repeated, *, keyed: bool) -> str:
+def describe_difference(found: Comparison, *, keyed: bool) -> str:
     """Describe how a stage's runs differed; empty if they didn't."""
     places = f"{', '.join(found.where[:_NAMED])}{', ...' if len(found.where) > _NAMED else ''}"
     differences = []
@@ -144,11 +146,11 @@ def note_on(found: Repeated, *, keyed: bool) -> str:
     return f"{found.stage}: {'; '.join(differences)} ({places}); what is published stays{order}"
 
 
-def notes_of(flow: Flow, found: Sequence[Repeated]) -> Iterator[str]:
+def describe_differences(flow: Flow, found: Sequence[Comparison]) -> Iterator[str]:
     """Describe the stages whose runs differed or failed."""
     if not found:
         yield "nothing was run twice: no transform has all of its inputs published"
     for item in found:
         output = flow[item.stage].output
-        note = note_on(item, keyed=output is not None and bool(output.key))
+        note = describe_difference(item, keyed=output is not None and bool(output.key))
         yield from filter(None, (note, *item.failed))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tidemill.ledger.run import Action, Attempt, Outcome, Tally
+from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals
 from tidemill.planning.plan import Plan
 from tidemill.workflow.incremental_fold import FoldUsage
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,9 @@ class Price:
         return cpu_s / 3600 * self.cpu_hour
 
 
-def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tuple[Tally, ...]:
+def sum_stages(
+    names: Sequence[str], attempts: Sequence[Attempt], plan: Plan
+) -> tuple[StageTotals, ...]:
     """Sum up each stage, in the order of the workflow, including stages without steps.
 
     Steps that were found up to date while running count as `current`.
@@ -32,13 +34,15 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
     for name in names:
         own = [attempt for attempt in attempts if attempt.stage == name]
         rechecked = sum(a.action == Action.RECHECK and a.outcome is Outcome.OK for a in own)
+        removed = sum(a.action == Action.REMOVE and a.outcome is Outcome.OK for a in own)
         count = {o: sum(a.outcome is o for a in own) for o in Outcome}
         found.append(
-            Tally(
+            StageTotals(
                 stage=name,
                 ran=count[Outcome.OK] - rechecked,
                 bound=count[Outcome.BOUND],
                 rechecked=rechecked,
+                removed=removed,
                 current=plan.current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
                 retried=count[Outcome.RETRIED],
@@ -50,19 +54,19 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
                 quarantined=sum(a.quarantined for a in own),
                 wall_s=sum(a.wall_s for a in own),
                 cpu_s=sum(a.cpu_s for a in own),
-                memo=used_by(own),
-                fold=_fold(own),
+                memo=memo_usage(own),
+                fold=_fold_usage(own),
             )
         )
     return tuple(found)
 
 
-def used_by(attempts: Sequence[Attempt]) -> Usage | None:
+def memo_usage(attempts: Sequence[Attempt]) -> MemoUsage | None:
     """Sum up the usage of memos in all attempts, retried ones too; None if none used any."""
     used = [attempt.memo for attempt in attempts if attempt.memo is not None]
-    return sum(used, Usage()) if used else None
+    return sum(used, MemoUsage()) if used else None
 
 
-def _fold(attempts: Sequence[Attempt]) -> FoldUsage | None:
+def _fold_usage(attempts: Sequence[Attempt]) -> FoldUsage | None:
     used = [attempt.fold for attempt in attempts if attempt.fold is not None]
     return sum(used, FoldUsage()) if used else None

@@ -1,4 +1,4 @@
-"""How an ingest reads its files, by the content of each option of the reader."""
+"""Fingerprint how an ingest reads its source, including the content of each reader option."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tidemill.workflow.stage import Stage
 _TYPES = "polars.datatypes.classes"
 
 
-def reading_digest(source: Source[Any], stage: Stage) -> str:
-    """How the bytes of a source are read; which files there are, and where a database is, is no part of it.
+def reader_digest(source: Source[Any], stage: Stage) -> str:
+    """Return the digest of how a source is read; file names and database addresses aren't part of it.
 
-    DeclarationError for an option of which some content can't be told.
+    Raises DeclarationError for an option whose content can't be fingerprinted.
     """
     match source:
         case Query():
@@ -29,19 +29,21 @@ def reading_digest(source: Source[Any], stage: Stage) -> str:
         case Iceberg():
             return fingerprint("iceberg")
         case Pull():
-            # What it gave is kept: another function only decides what comes next.
+            # Pulled rows are stored: a changed function only affects the next ones.
             return fingerprint("pull")
     assert isinstance(source, Files)
-    options = {name: _option(name, value, stage) for name, value in sorted(source.options.items())}
+    options = {
+        name: _option_part(name, value, stage) for name, value in sorted(source.options.items())
+    }
     return fingerprint("files", source.format, options)
 
 
-def _option(name: str, value: object, stage: Stage) -> Part:
-    if _is_text(value):
+def _option_part(name: str, value: object, stage: Stage) -> Part:
+    if _has_complete_repr(value):
         return repr(value)
     code = code_of_value(value, name, stage.place)
     reasons = [f"{item.name}: {item.reason}" for item in code.unresolved]
-    reasons += [f"it depends on {item.name} ({item.where})" for item in code.touches]
+    reasons += [f"it depends on {item.name} ({item.where})" for item in code.hidden_inputs]
     if reasons:
         raise DeclarationError("the workflow", [_fault(name, value, stage, reasons[0])])
     return ["value", code.digest]
@@ -50,25 +52,27 @@ def _option(name: str, value: object, stage: Stage) -> Part:
 def _fault(name: str, value: object, stage: Stage, reason: str) -> Fault:
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     return Fault(
-        message=f"ingest {stage.name!r}: what its option {name} (of type {kind}) does can't be told: "
+        message=f"ingest {stage.name!r}: its option {name} (of type {kind}) can't be fingerprinted: "
         f"{reason}",
         where=stage.place,
-        hint="hand numbers, text, lists, dicts, Polars types or functions of these alone",
+        hint="pass numbers, text, lists, dicts, Polars types, or functions that use only these",
     )
 
 
-def _is_text(value: Any) -> bool:
-    """Whether the text of a value tells it from any other: nothing is left out, no address is in it."""
+def _has_complete_repr(value: Any) -> bool:
+    """Whether the repr of a value identifies it: it is complete and contains no memory address."""
     kind = type(value)
     if kind in (list, tuple):
-        return all(map(_is_text, value))
+        return all(map(_has_complete_repr, value))
     if kind is dict or (kind.__module__, kind.__name__) == ("polars.schema", "Schema"):
-        return all(_is_text(key) and _is_text(item) for key, item in value.items())
+        return all(
+            _has_complete_repr(key) and _has_complete_repr(item) for key, item in value.items()
+        )
     return kind in EXACT or _is_type(value)
 
 
 def _is_type(value: Any) -> bool:
-    """Whether it is a type of Polars' own, all the way down."""
+    """Whether the value is a Polars data type, including its inner types."""
     if isinstance(value, type):
         return value.__module__ == _TYPES
     parts = [field.dtype for field in getattr(value, "fields", ())]

@@ -1,4 +1,4 @@
-"""The files of an ingest stage as they are now."""
+"""The result of scanning an ingest stage's source: its current files, and those that can't be read."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tidemill.workflow.source import SourceFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """The files of an ingest stage as they are now, those that can't be read, and what to know of them.
+    """The current files of an ingest stage, and those that can't be read.
 
-    `held` are the partitions that a file fed when it could still be read. `called` is what the files
-    are to people: of a database they are rows.
+    `broken` maps unreadable files to the error, `held` are the partitions that they fed when they were
+    last read. `called` is the word for files in messages: "rows" for a database.
     """
 
     files: Mapping[str, SourceFile]
-    called: str = "files"
+    noun: str = "files"
     broken: Mapping[str, str] = field(default_factory=dict)
-    held: frozenset[str] = frozenset()
+    kept_partitions: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
 
-def is_apart(partition: str, files: Mapping[str, SourceFile]) -> bool:
-    """Whether files feed this partition and no other."""
+def feeds_only(partition: str, files: Mapping[str, SourceFile]) -> bool:
+    """Whether files have rows of this partition only."""
     return all(set(file.rows) == {partition} for file in files.values())

@@ -9,16 +9,16 @@ from typing import TypeAlias
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding, Product
-from tidemill.sources.scan import is_apart
+from tidemill.sources.scan import feeds_only
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.incremental_fold import FoldUsage
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class ProjectContext:
     """The settings with which another process opens the same project.
 
     `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both.
@@ -40,7 +40,7 @@ Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
 Objects = tuple[tuple[bytes, str], ...]
 
 
-def rows_in(inputs: Inputs) -> int:
+def count_rows(inputs: Inputs) -> int:
     """Count the rows of a step's inputs; their number decides which engine of Polars computes them."""
     return sum(held.product.rows for bound in inputs.values() for held in bound.values())
 
@@ -57,7 +57,7 @@ class Work:
     stage: str
     partition: str
     recipe: str
-    number: int = 1
+    attempt: int = 1
     subject: str = ""
     inputs: Inputs = field(default_factory=dict)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
@@ -69,11 +69,13 @@ class Work:
     @property
     def rows(self) -> int:
         """The number of rows of its inputs and files."""
-        return rows_in(self.inputs) + sum(sum(file.rows.values()) for file in self.files.values())
+        return count_rows(self.inputs) + sum(
+            sum(file.rows.values()) for file in self.files.values()
+        )
 
-    def is_like(self, other: Work) -> bool:
+    def can_batch_with(self, other: Work) -> bool:
         """Return whether both are first attempts at the same work on two partitions."""
-        if self.number > 1 or self.rulings or not is_apart(self.partition, self.files):
+        if self.attempt > 1 or self.rulings or not feeds_only(self.partition, self.files):
             return False
         same = (self.stage, self.columns, self.held is None, self._shared_inputs)
         return same == (other.stage, other.columns, other.held is None, other._shared_inputs)
@@ -85,7 +87,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class StepFailure:
     """Why a step failed: a message, the user's frames, and whether the fault is `transient`.
 
     `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo`
@@ -97,12 +99,12 @@ class Failed:
     exit_code: int = 1
     transient: bool = False
     fate: str = "error"
-    unlike: bool = False
-    memo: Usage | None = None
+    other_code: bool = False
+    memo: MemoUsage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class StepOutput:
     """The output of a step: its product, and the bytes of objects that aren't stored yet.
 
     `touched` are hidden inputs that its code read. Where `columns` are named, only these were recomputed.
@@ -112,6 +114,6 @@ class Made:
     product: Product
     touched: tuple[str, ...] = ()
     objects: Objects = ()
-    memo: Usage | None = None
+    memo: MemoUsage | None = None
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()

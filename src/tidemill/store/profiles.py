@@ -1,7 +1,7 @@
-"""Profiles of partitions: made of the rows that are about to be stored, and read instead of them.
+"""Profiles of partitions: compute them before rows are stored, and read them back instead of the rows.
 
-A profile is in the metadata of the Parquet file whose columns it tells of. As an object of its own it
-would double what the store has to sync for each step, and could be lost on its own.
+A profile is stored in the metadata of the Parquet file that it describes. A separate object would double
+what the store has to sync for each step, and could be lost separately.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 
-from tidemill.contracts.profiles.partition_profile import columns_of, profile_of
+from tidemill.contracts.profiles.partition_profile import profile_columns, profile_frame
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
 from tidemill.core.errors import StorageError
-from tidemill.core.partition import placed
+from tidemill.core.partition import readable_keys
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
 
-# The name says how it is written: what isn't known is passed over, as if there were none.
+# The key names the format: profiles in an unknown format are ignored.
 METADATA = "tidemill.profile/1"
-# Columns that are handed through a few stages are profiled once.
+# Columns that pass through several stages unchanged are profiled once.
 _KEEP_COLUMNS = 1_000
-# A column of the first partition may be empty, and then has no grid.
+# A column may be empty in the first partition, and then has no grid there.
 _FIRSTS = 3
-# Fewer rows are read as fast as their profile, which would cost a fifth of the time that making and
-# storing them takes; theirs is made when somebody asks for it.
+# Fewer rows are read as fast as their profile, which would take a fifth of the time that computing and
+# storing them takes; such partitions are profiled when the profile is needed.
 SMALL = 10_000
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -38,12 +38,12 @@ _DECODER = msgspec.msgpack.Decoder(Profile)
 
 
 def encode_profile(profile: Profile) -> dict[str, str]:
-    """A profile as metadata of a file; equal ones give equal text."""
+    """Encode a profile as Parquet metadata; equal profiles give equal text."""
     return {METADATA: b64encode(zlib.compress(_ENCODER.encode(profile), 1)).decode()}
 
 
 def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
-    """The profile that `encode_profile` made metadata of; None when there is none."""
+    """Decode the profile in Parquet metadata; None if there is none."""
     text = metadata.get(METADATA)
     if text is None:
         return None
@@ -51,15 +51,15 @@ def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
         return _DECODER.decode(zlib.decompress(b64decode(text, validate=True)))
     except (binascii.Error, zlib.error, msgspec.DecodeError) as error:
         raise StorageError(
-            f"a profile in a file's metadata can't be read ({error}): something else wrote it; "
-            "run its step `--again`"
+            f"can't read the profile in a file's metadata ({error}): another program wrote it; "
+            "run its step with `--again`"
         ) from error
 
 
-def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
-    """The profile that is stored of a partition, which may be in several objects; None without one."""
+def load_profile(artifacts: Artifacts, product: Product) -> Profile | None:
+    """Return the stored profile of a partition, from all its objects; None if one has no profile."""
     columns: dict[str, ColumnProfile] = {}
-    # An object may hold columns that were made anew since then, and are in another.
+    # An object may have columns that were recomputed later, into another object.
     of = {part.object: part.columns for part in product.parts}
     for name in product.objects:
         profile = decode_profile(pl.read_parquet_metadata(artifacts.uri(name)))
@@ -71,14 +71,14 @@ def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
     return Profile(rows=product.rows, columns=tuple(held))
 
 
-def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[Profile]:
-    """The profile of each partition, in order: as it is stored, else of its rows.
+def load_profiles(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[Profile]:
+    """Yield the profile of each partition in order: the stored one, or one computed from its rows.
 
-    A column that isn't stored is profiled on the grid of the first one before it.
+    Computed profiles use the grids of the partitions before them, so that they can be merged.
     """
     grids: dict[str, Grid] = {}
     for product in products:
-        profile = profile_in(artifacts, product)
+        profile = load_profile(artifacts, product)
         if profile is None:
             columns = {part.object: list(part.columns) for part in product.parts}
             parts = [
@@ -86,21 +86,21 @@ def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[P
                 for name in product.objects
             ]
             frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
-            profile = profile_of(frame, grids)
+            profile = profile_frame(frame, grids)
         grids = profile.grids | grids
         yield profile
 
 
-def due(rows: int) -> bool:
-    """Whether a partition of so many rows is stored with its profile."""
+def is_profiled(rows: int) -> bool:
+    """Whether a partition of this many rows is stored with a profile."""
     return rows >= SMALL
 
 
-class Profiles:
-    """Makes the profiles of what one run publishes, a stage's all on the grids of its first partitions.
+class PartitionProfiler:
+    """Computes the profiles of what a run publishes; all of a stage use the grids of its first partitions.
 
-    `head` gives the partitions of a stage as they are published by now; where none of the first has a
-    profile, the first that the run makes gives the grids.
+    `head` returns the published partitions of a stage. If none of the first has a profile, the first
+    one that the run computes determines the grids.
     """
 
     def __init__(self, artifacts: Artifacts, head: Callable[[str], Mapping[str, Binding]]) -> None:
@@ -110,32 +110,34 @@ class Profiles:
         self._columns: OrderedDict[tuple[str, Grid | None], ColumnProfile] = OrderedDict()
 
     def profile(self, stage: str, frame: pl.DataFrame, hashes: Mapping[str, str]) -> Profile:
-        """The profile of a partition; `hashes` name the values of its columns."""
+        """Return the profile of a partition; `hashes` are the content hashes of its columns."""
         if stage not in self._grids:
             self._grids[stage] = self._grids_of(stage)
         grids = self._grids[stage]
         keys = [(hashes[name], grids.get(name)) for name in frame.columns]
         columns = zip(frame.get_columns(), keys, strict=True)
         fresh = [(series, key) for series, key in columns if key not in self._columns]
-        made = columns_of([(series, key[1]) for series, key in fresh])
+        made = profile_columns([(series, key[1]) for series, key in fresh])
         self._columns.update(zip((key for _, key in fresh), made, strict=True))
-        found = [self._named(name, key) for name, key in zip(frame.columns, keys, strict=True)]
+        found = [
+            self._renamed_profile(name, key) for name, key in zip(frame.columns, keys, strict=True)
+        ]
         profile = Profile(rows=frame.height, columns=tuple(found))
         self._grids[stage] = profile.grids | grids
         while len(self._columns) > _KEEP_COLUMNS:
             self._columns.popitem(last=False)
         return profile
 
-    def _named(self, name: str, key: tuple[str, Grid | None]) -> ColumnProfile:
+    def _renamed_profile(self, name: str, key: tuple[str, Grid | None]) -> ColumnProfile:
         column = self._columns[key]
         return column if column.name == name else replace(column, name=name)
 
     def _grids_of(self, stage: str) -> dict[str, Grid]:
         grids: dict[str, Grid] = {}
         head = self._head(stage)
-        for key in placed(head)[:_FIRSTS]:
+        for key in readable_keys(head)[:_FIRSTS]:
             product = head[key].product
-            if not self._artifacts.missing(product.objects):
-                profile = profile_in(self._artifacts, product)
+            if not self._artifacts.find_missing(product.objects):
+                profile = load_profile(self._artifacts, product)
                 grids = grids if profile is None else profile.grids | grids
         return grids

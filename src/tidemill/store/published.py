@@ -1,4 +1,4 @@
-"""Published rows, as users read them."""
+"""Read published data for users: rows, quarantined rows, and profiles."""
 
 from __future__ import annotations
 
@@ -6,79 +6,81 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tidemill.contracts.profiles.partition_profile import merge
+from tidemill.contracts.profiles.partition_profile import merge_profiles
 from tidemill.contracts.profiles.record import Profile
 from tidemill.core.errors import StorageError, UsageError, did_you_mean
-from tidemill.core.partition import UNPLACED, spread
+from tidemill.core.partition import UNPLACED, summarize_keys
 from tidemill.ledger.binding import Product
 from tidemill.ports.ledger import State
-from tidemill.ports.runtime import Tools
-from tidemill.store.profiles import profile_in, profiles_in
+from tidemill.ports.runtime import Runtime
+from tidemill.store.profiles import load_profile, load_profiles
 from tidemill.workflow.stage import Stage
 
 
-def read(tools: Tools, stage: Stage, state: State, partition: str | None) -> pl.LazyFrame:
-    """The rows of a partition, or of all, in the order of partitions."""
-    products = _products(tools, stage, state, _bound(stage, state, partition))
+def read_rows(tools: Runtime, stage: Stage, state: State, partition: str | None) -> pl.LazyFrame:
+    """Return the rows of a partition, or of all partitions in order."""
+    products = _products(tools, stage, state, _published_keys(stage, state, partition))
     if any(product.parts for product in products):
-        return pl.concat([_beside(tools, product) for product in products])
+        return pl.concat([_scan_product(tools, product) for product in products])
     return _scan(tools, stage, [name for product in products for name in product.objects])
 
 
 def read_quarantine(
-    tools: Tools, stage: Stage, state: State, partition: str | None
+    tools: Runtime, stage: Stage, state: State, partition: str | None
 ) -> pl.LazyFrame:
-    """The quarantined rows as they came, each with the rules that it broke; empty when there are none."""
+    """Return quarantined rows as they arrived, with the rules that each violated in `_reasons`."""
     partitions = state.heads[stage.name].partitions if stage.name in state.heads else {}
-    keys = _bound(stage, state, partition)
+    keys = _published_keys(stage, state, partition)
     if partition is None and UNPLACED in partitions:
         keys = [*keys, UNPLACED]
     names = [name for key in keys if (name := partitions[key].product.quarantine) is not None]
     if not names:
         return pl.LazyFrame(schema={"_reasons": pl.List(pl.String)})
-    _require(tools, stage, names)
+    _require_objects(tools, stage, names)
     parts = [pl.scan_parquet(tools.artifacts.uri(name), glob=False) for name in names]
     return pl.concat(parts, how="diagonal_relaxed")
 
 
 def read_profile(
-    tools: Tools, stage: Stage, state: State, partition: str | None, until: str | None
+    tools: Runtime, stage: Stage, state: State, partition: str | None, until: str | None
 ) -> Profile:
-    """What is in the columns of a partition, of those from one up to another, or of all."""
-    bound = _bound(stage, state, partition)
+    """Return the merged profile of a partition, of a range of partitions up to `until`, or of all."""
+    bound = _published_keys(stage, state, partition)
     if until is not None:
-        last = _bound(stage, state, until)[0]
-        bound = [key for key in _bound(stage, state, None) if (partition or key) <= key <= last]
+        last = _published_keys(stage, state, until)[0]
+        bound = [
+            key for key in _published_keys(stage, state, None) if (partition or key) <= key <= last
+        ]
         if not bound:
             raise UsageError(
-                f"from {partition} to {until} there is nothing; it ends before it begins"
+                f"there is no partition from {partition} to {until}: the range ends before it begins"
             )
-    return merge([*profiles_in(tools.artifacts, _products(tools, stage, state, bound))])
+    return merge_profiles([*load_profiles(tools.artifacts, _products(tools, stage, state, bound))])
 
 
 def stored_profile(
-    tools: Tools, stage: Stage, state: State, partition: str | None
+    tools: Runtime, stage: Stage, state: State, partition: str | None
 ) -> Profile | None:
-    """The profile of a partition, or of all, if it is stored; no rows are read."""
-    bound = _bound(stage, state, partition)
+    """Return the stored profile of a partition, or of all; None if one isn't stored. Reads no rows."""
+    bound = _published_keys(stage, state, partition)
     stored = []
     for product in _products(tools, stage, state, bound):
-        profile = profile_in(tools.artifacts, product)
+        profile = load_profile(tools.artifacts, product)
         if profile is None:
             return None
         stored.append(profile)
-    return merge(stored)
+    return merge_profiles(stored)
 
 
-def verified(tools: Tools, state: State, stage: str) -> None:
-    """StorageError naming the first object of a stage that isn't what its name says."""
+def verify_stage(tools: Runtime, state: State, stage: str) -> None:
+    """Raise StorageError for the first object of a stage whose content doesn't match its name."""
     head = state.heads.get(stage)
     for binding in head.partitions.values() if head else ():
-        for name in binding.product.pins:
+        for name in binding.product.all_objects:
             tools.artifacts.get(name)
 
 
-def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
+def _published_keys(stage: Stage, state: State, partition: str | None) -> list[str]:
     head = state.heads.get(stage.name)
     partitions = head.partitions if head else {}
     if not partitions:
@@ -86,22 +88,22 @@ def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
     if partition is None:
         return sorted(key for key in partitions if key != UNPLACED)
     if partition not in partitions:
-        there = spread(partitions) or did_you_mean(partition, partitions)
+        there = summarize_keys(partitions) or did_you_mean(partition, partitions)
         raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
     return [partition]
 
 
-def _products(tools: Tools, stage: Stage, state: State, bound: list[str]) -> list[Product]:
+def _products(tools: Runtime, stage: Stage, state: State, bound: list[str]) -> list[Product]:
     products = [state.heads[stage.name].partitions[key].product for key in bound]
     names = [name for product in products for name in product.objects]
     if not all(name.endswith(".parquet") for name in names) or not names:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")
-    _require(tools, stage, names)
+    _require_objects(tools, stage, names)
     return products
 
 
-def _beside(tools: Tools, product: Product) -> pl.LazyFrame:
-    """The rows of a partition whose columns may be in several objects, in the order of its columns."""
+def _scan_product(tools: Runtime, product: Product) -> pl.LazyFrame:
+    """Scan a partition, joining its columns if they are in several objects."""
     columns = {part.object: list(part.columns) for part in product.parts}
     scans = [
         pl.scan_parquet(tools.artifacts.uri(name), glob=False).select(columns.get(name, pl.all()))
@@ -110,20 +112,20 @@ def _beside(tools: Tools, product: Product) -> pl.LazyFrame:
     return pl.concat(scans, how="horizontal").select(list(product.columns))
 
 
-def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
+def _scan(tools: Runtime, stage: Stage, names: list[str]) -> pl.LazyFrame:
     paths = [tools.artifacts.uri(name) for name in names]
     if stage.output is not None and stage.output.unknown_columns == "keep":
-        # Columns that are kept differ from partition to partition.
+        # Kept unknown columns differ between partitions.
         return pl.concat(
             [pl.scan_parquet(path, glob=False) for path in paths], how="diagonal_relaxed"
         )
     return pl.scan_parquet(paths, glob=False)
 
 
-def _require(tools: Tools, stage: Stage, names: Sequence[str]) -> None:
-    lost = tools.artifacts.missing(names)
+def _require_objects(tools: Runtime, stage: Stage, names: Sequence[str]) -> None:
+    lost = tools.artifacts.find_missing(names)
     if lost:
         raise StorageError(
-            f"{len(lost)} objects of {stage.name} are gone from the store ({min(lost)}, ...); "
-            f"run `tidemill run {stage.name} --again` to make them anew"
+            f"{len(lost)} objects of {stage.name} are missing from the store ({min(lost)}, ...); "
+            f"run `tidemill run {stage.name} --again` to recompute them"
         )

@@ -13,13 +13,13 @@ from dataclasses import replace
 from itertools import islice
 
 from tidemill.adapters.codec import refusals
-from tidemill.adapters.codec.events import address
-from tidemill.analysis.query.summary import Query
+from tidemill.adapters.codec.events import event_scope
+from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, Recorded
+from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ports.ledger import Guard, Lease, State
-from tidemill.testing.reference_view import View
+from tidemill.testing.reference_view import ReferenceView
 
 
 class MemoryLedger:
@@ -27,22 +27,21 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._facts: list[Recorded] = []
-        self._view = View()
+        self._facts: list[RecordedEvent] = []
+        self._view = ReferenceView()
         self._leases: dict[str, Lease] = {}
         self._tokens: dict[str, int] = {}
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
-        """Append all or none; the sequence number of the last."""
         with self._lock:
             view = self._view.copy()
             if guard is not None:
-                self._check(guard, events)
+                self._check_guard(guard, events)
             first = len(self._facts) + 1
-            facts = [Recorded(seq=seq, at=now, event=e) for seq, e in enumerate(events, first)]
+            facts = [RecordedEvent(seq=seq, at=now, event=e) for seq, e in enumerate(events, first)]
             bound = view.advance(facts)
             if guard is not None:
-                refusals.check_present(guard.present, bound)
+                refusals.require_objects(guard.find_missing, bound)
             self._facts.extend(facts)
             self._view = view
             return len(self._facts)
@@ -56,7 +55,6 @@ class MemoryLedger:
         ttl: float,
         dead: Callable[[Mapping[str, str]], bool],
     ) -> Lease:
-        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
         with self._lock:
             held = self._leases.get(name)
             if held is not None and held.expires > now and not dead(held.holder):
@@ -67,26 +65,22 @@ class MemoryLedger:
             return lease
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
-        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
         with self._lock:
-            self._require(lease)
+            self._require_lease(lease)
             renewed = self._leases[lease.name] = replace(lease, expires=now + ttl)
             return renewed
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back; nothing happens when it is no longer ours."""
         with self._lock:
             held = self._leases.get(lease.name)
             if held is not None and held.token == lease.token:
                 del self._leases[lease.name]
 
     def state(self, environment: str, *, whole: bool = False) -> State:
-        """The view of now, always whole; an environment that doesn't exist is empty."""
         with self._lock:
             return self._view.state(environment, len(self._facts))
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
-        """What was first bound under these keys, in any environment."""
         with self._lock:
             known = self._view.traces
             return {key: known[key] for key in keys if key in known}
@@ -98,23 +92,22 @@ class MemoryLedger:
         after: int = 0,
         run: str = "",
         limit: int | None = None,
-    ) -> Iterable[Recorded]:
-        """The facts in order: all, or those of some kinds, after a number, of one run."""
+    ) -> Iterable[RecordedEvent]:
         with self._lock:
             facts = self._facts[after:]
         if kinds:
             facts = [fact for fact in facts if type(fact.event).__name__ in kinds]
         if run:
-            facts = [fact for fact in facts if address(fact.event).run == run]
+            facts = [fact for fact in facts if event_scope(fact.event).run == run]
         return islice(facts, limit)
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _check(self, guard: Guard, events: Sequence[Event]) -> None:
+    def _check_guard(self, guard: Guard, events: Sequence[Event]) -> None:
         if guard.lease is not None:
-            self._require(guard.lease)
-        environments = {name for event in events if (name := address(event).environment)}
+            self._require_lease(guard.lease)
+        environments = {name for event in events if (name := event_scope(event).environment)}
         if guard.heads and not environments:
             raise refusals.heads_without_environment(guard.heads)
         for environment in sorted(environments):
@@ -123,7 +116,7 @@ class MemoryLedger:
                 if found != expected:
                     raise refusals.head_moved(environment, stage, expected, found)
 
-    def _require(self, lease: Lease) -> None:
+    def _require_lease(self, lease: Lease) -> None:
         held = self._leases.get(lease.name)
         if held is None or held.token != lease.token:
             raise refusals.lease_lost(lease.name, lease.token, held.holder if held else None)
@@ -162,7 +155,7 @@ class MemoryArtifacts:
                 file.write(self._objects[name])
         return path
 
-    def missing(self, names: Collection[str]) -> Collection[str]:
+    def find_missing(self, names: Collection[str]) -> Collection[str]:
         return [name for name in names if name not in self._objects]
 
     def names(self) -> Iterable[str]:
@@ -181,32 +174,34 @@ class MemoryProbes:
     """A cache of probe results in a dict."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Query] = {}
+        self._known: dict[str, QuerySummary] = {}
 
-    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
+    def get(self, keys: Collection[str]) -> Mapping[str, QuerySummary]:
         return {key: self._known[key] for key in keys if key in self._known}
 
-    def put(self, found: Mapping[str, Query]) -> None:
+    def put(self, found: Mapping[str, QuerySummary]) -> None:
         self._known.update(found)
 
 
 class MemoryClaims:
     """One holder's claims in a dict, shared with the holder `shared_with`, if given."""
 
-    def __init__(self, beside: MemoryClaims | None = None) -> None:
-        self._holders: dict[str, MemoryClaims] = beside._holders if beside else {}
-        self._given: threading.Condition = beside._given if beside else threading.Condition()
+    def __init__(self, shared_with: MemoryClaims | None = None) -> None:
+        self._holders: dict[str, MemoryClaims] = shared_with._holders if shared_with else {}
+        self._released: threading.Condition = (
+            shared_with._released if shared_with else threading.Condition()
+        )
 
     def take(self, key: str) -> bool:
-        with self._given:
+        with self._released:
             return self._holders.setdefault(key, self) is self
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        with self._given:
-            return self._given.wait_for(lambda: self.take(key), timeout_s)
+        with self._released:
+            return self._released.wait_for(lambda: self.take(key), timeout_s)
 
-    def give(self, key: str) -> None:
-        with self._given:
+    def release(self, key: str) -> None:
+        with self._released:
             if self._holders.get(key) is self:
                 del self._holders[key]
-                self._given.notify_all()
+                self._released.notify_all()

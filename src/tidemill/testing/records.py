@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tidemill.contracts.finding import Finding, Verdict
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.ledger.binding import Binding, Mark, Product
 from tidemill.ledger.cost import Cost
@@ -61,20 +61,20 @@ def product(content: str = "one", *, quarantined: int = 0) -> Product:
     )
 
 
-def binding(key: str = "key", made: Product | None = None, *, run: str = "run-1") -> Binding:
+def binding(key: str = "key", output: Product | None = None, *, run: str = "run-1") -> Binding:
     """A product under a key."""
     return Binding(
         key=key,
         recipe="recipe",
         contract="contract",
         check="check",
-        product=made or product(key),
+        product=output or product(key),
         run=run,
         at=10.0,
     )
 
 
-def published(
+def published_event(
     partition: str = "2013-03-07",
     *,
     stage: str = "features",
@@ -90,19 +90,19 @@ def published(
     )
 
 
-def removed(
+def removed_event(
     partition: str = "2013-03-07", *, stage: str = "features", environment: str = PROD
 ) -> Removed:
     """A removed partition."""
     return Removed(environment=environment, stage=stage, partition=partition, run="run-1")
 
 
-def run_started(run: str = "run-1", environment: str = PROD) -> RunStarted:
+def run_started_event(run: str = "run-1", environment: str = PROD) -> RunStarted:
     """A started run."""
     return RunStarted(run=run, environment=environment, command="run", holder=HOLDER, steps=3)
 
 
-def attempted(
+def attempted_event(
     stage: str = "features",
     partition: str = "2013-03-07",
     *,
@@ -139,13 +139,15 @@ def source_file(path: str, digest: str = "digest") -> SourceFile:
     )
 
 
-def source_seen(*paths: str, digest: str = "digest", gone: tuple[str, ...] = ()) -> SourceSeen:
+def source_seen_event(
+    *paths: str, digest: str = "digest", gone: tuple[str, ...] = ()
+) -> SourceSeen:
     """Files that an ingest stage read, and files that are gone."""
     files = tuple(source_file(path, digest) for path in paths)
     return SourceSeen(environment=PROD, stage="flights", files=files, gone=gone)
 
 
-def settled(
+def settled_event(
     signature: str = "signature", *, stage: str = "features", environment: str = PROD
 ) -> Settled:
     """The mark of a wholly current stage with one partition."""
@@ -153,10 +155,10 @@ def settled(
     return Settled(environment=environment, stage=stage, mark=mark)
 
 
-def judged(stage: str = "features", *, environment: str = PROD) -> Judged:
+def judged_event(stage: str = "features", *, environment: str = PROD) -> Judged:
     """A table's verdict with one finding: it is stale."""
     finding = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
-    verdict = Verdict(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
+    verdict = TableFindings(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
     return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
 
 
@@ -174,18 +176,25 @@ def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
     )
 
 
-def ruled(
-    said: Ruling | None = None,
+def ruled_event(
+    ruling_to_record: Ruling | None = None,
     *,
     stage: str = "features",
     partition: str = "2013-03-07",
     environment: str = PROD,
 ) -> Ruled:
     """A recorded ruling on rows of a partition."""
-    return Ruled(environment=environment, stage=stage, partition=partition, ruling=said or ruling())
+    return Ruled(
+        environment=environment,
+        stage=stage,
+        partition=partition,
+        ruling=ruling_to_record or ruling(),
+    )
 
 
-def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
+def decided_event(
+    subject: str = "subject", *, approved: bool = True, environment: str = PROD
+) -> Decided:
     """A decision about a subject, from one gate."""
     result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
     decision = Decision(
@@ -199,7 +208,7 @@ def decided(subject: str = "subject", *, approved: bool = True, environment: str
     return Decided(environment=environment, stage="delay_model", decision=decision)
 
 
-def artifact_of(model: str = "artifact", *, baseline: float = 4.0) -> Artifact:
+def model_artifact(model: str = "artifact", *, baseline: float = 4.0) -> Artifact:
     """A stored model."""
     return Artifact(
         id=model,
@@ -225,12 +234,12 @@ def scores(mae: float = 11.5) -> Scores:
     return Scores(rows=24, metrics={"mae": mae}, by="carrier", slices=(part,))
 
 
-def delivered(
+def delivered_event(
     artifact: str = "artifact", *, name: str = "delay_model", environment: str = PROD
 ) -> Delivered:
     """The delivery of an artifact."""
     delivery = Delivery(
-        name=name, artifact=artifact_of(artifact), decision="subject", scores=scores(), at=30.0
+        name=name, artifact=model_artifact(artifact), decision="subject", scores=scores(), at=30.0
     )
     return Delivered(environment=environment, delivery=delivery)
 
@@ -247,37 +256,37 @@ def effect(key: str = "effect", target: str = "out/2013-03-07.parquet") -> Effec
     )
 
 
-def queued(
+def effect_queued_event(
     key: str = "effect", target: str = "out/2013-03-07.parquet", *, environment: str = PROD
 ) -> EffectQueued:
     """A queued effect."""
     return EffectQueued(environment=environment, effect=effect(key, target))
 
 
-def done(key: str = "effect", *, environment: str = PROD) -> EffectDone:
+def effect_done_event(key: str = "effect", *, environment: str = PROD) -> EffectDone:
     """A finished effect."""
     return EffectDone(environment=environment, key=key, detail={"bytes": "512"})
 
 
-def everything() -> list[Event]:
+def events_of_every_kind() -> list[Event]:
     """Events of every kind, in an order in which they can be appended."""
     receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
     return [
         EnvironmentCreated(environment=PROD),
-        run_started(),
+        run_started_event(),
         RecipeChanged(environment=PROD, stage="features", recipe="r2", parts={"code": "c2"}),
-        source_seen("a.parquet", "b.parquet"),
-        attempted(),
-        published(bound=binding("key", product(quarantined=2))),
-        published("2013-03-08"),
-        removed("2013-03-08"),
-        ruled(ruling("key", 1)),
-        decided(),
-        delivered(),
-        queued(),
-        done(),
-        settled(),
-        judged(),
+        source_seen_event("a.parquet", "b.parquet"),
+        attempted_event(),
+        published_event(bound=binding("key", product(quarantined=2))),
+        published_event("2013-03-08"),
+        removed_event("2013-03-08"),
+        ruled_event(ruling("key", 1)),
+        decided_event(),
+        delivered_event(),
+        effect_queued_event(),
+        effect_done_event(),
+        settled_event(),
+        judged_event(),
         Computed(stage="features", partition="2013-03-09", binding=binding("computed")),
         EnvironmentCreated(environment="gone", parent=PROD),
         EnvironmentDropped(environment="gone"),

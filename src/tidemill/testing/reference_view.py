@@ -25,7 +25,7 @@ from tidemill.ledger.event import (
     Judged,
     Published,
     RecipeChanged,
-    Recorded,
+    RecordedEvent,
     Removed,
     Ruled,
     RunEnded,
@@ -44,11 +44,11 @@ Pair = tuple[str, str]
 Triple = tuple[str, str, str]
 
 # The weight of a new attempt in a mean cost is at least one over this number.
-_MEMORY = 16
+_COST_WINDOW = 16
 
 
 @dataclass(slots=True)
-class View:
+class ReferenceView:
     """All derived tables; keys start with the environment, except for what environments share."""
 
     environments: dict[str, Environment] = field(default_factory=dict)
@@ -68,17 +68,17 @@ class View:
     traces: dict[str, Binding] = field(default_factory=dict)
     costs: dict[Pair, Cost] = field(default_factory=dict)
 
-    moved: set[Pair] = field(default_factory=set)
-    bound: dict[str, None] = field(default_factory=dict)
+    moved_heads: set[Pair] = field(default_factory=set)
+    bound_objects: dict[str, None] = field(default_factory=dict)
     seq: int = 0
 
-    def copy(self) -> View:
+    def copy(self) -> ReferenceView:
         """An independent copy."""
-        return View(*(copy(getattr(self, item.name)) for item in fields(self)))
+        return ReferenceView(*(copy(getattr(self, item.name)) for item in fields(self)))
 
-    def advance(self, facts: Sequence[Recorded]) -> tuple[str, ...]:
+    def advance(self, facts: Sequence[RecordedEvent]) -> tuple[str, ...]:
         """Apply the facts of one append and return the objects that they bind."""
-        self.moved, self.bound = set(), {}
+        self.moved_heads, self.bound_objects = set(), {}
         for fact in facts:
             environment = getattr(fact.event, "environment", None)
             self.seq = fact.seq
@@ -87,29 +87,32 @@ class View:
                 self.environments[environment] = Environment(
                     name=environment, since=fact.seq, at=fact.at
                 )
-            _RULES[type(fact.event)](self, fact.at, fact.event)
-        return tuple(self.bound)
+            _HANDLERS[type(fact.event)](self, fact.at, fact.event)
+        return tuple(self.bound_objects)
 
     def state(self, environment: str, seq: int) -> State:
         """The current state of one environment."""
-        bindings, sources = _nested(self.bindings, environment), _nested(self.sources, environment)
-        heads = _of(self.heads, environment)
+        bindings, sources = (
+            _of_environment_by_stage(self.bindings, environment),
+            _of_environment_by_stage(self.sources, environment),
+        )
+        heads = _of_environment(self.heads, environment)
         runs = [run for run in self.runs.values() if run.environment == environment]
         effects = [effect for at, effect in self.pending.values() if at == environment]
         return State(
             environment=environment,
             seq=seq,
             heads={
-                stage: Head(version=version, moved=moved, partitions=bindings.get(stage, {}))
+                stage: Head(version=version, last_event=moved, partitions=bindings.get(stage, {}))
                 for stage, (version, moved) in heads.items()
             },
-            recipes=_of(self.recipes, environment),
+            recipes=_of_environment(self.recipes, environment),
             sources=sources,
-            settled=_of(self.settled, environment),
-            rulings=_nested(self.rulings, environment),
-            live=_of(self.live, environment),
-            decisions=_of(self.decisions, environment),
-            pending=tuple(effects),
+            completion_marks=_of_environment(self.settled, environment),
+            rulings=_of_environment_by_stage(self.rulings, environment),
+            live=_of_environment(self.live, environment),
+            decisions=_of_environment(self.decisions, environment),
+            pending_effects=tuple(effects),
             open_runs=tuple(
                 run
                 for run in sorted(runs, key=lambda run: (run.started, run.id))
@@ -122,15 +125,15 @@ class View:
             environments=self.environments,
         )
 
-    def move(self, environment: str, stage: str) -> None:
+    def move_head(self, environment: str, stage: str) -> None:
         """Advance a head's version: once per append, however many partitions change."""
-        if (environment, stage) not in self.moved:
-            self.moved.add((environment, stage))
+        if (environment, stage) not in self.moved_heads:
+            self.moved_heads.add((environment, stage))
             version, _ = self.heads.get((environment, stage), (0, 0))
             self.heads[environment, stage] = (version + 1, self.seq)
 
     @property
-    def own(self) -> tuple[dict[Any, Any], ...]:
+    def per_environment(self) -> tuple[dict[Any, Any], ...]:
         """The tables that are separate for each environment and copied from its parent on creation."""
         return (
             *(self.recipes, self.heads, self.bindings, self.sources, self.settled),
@@ -138,11 +141,13 @@ class View:
         )
 
 
-def _of(table: Mapping[Pair, T], environment: str) -> dict[str, T]:
+def _of_environment(table: Mapping[Pair, T], environment: str) -> dict[str, T]:
     return {name: value for (at, name), value in table.items() if at == environment}
 
 
-def _nested(table: Mapping[Triple, T], environment: str) -> dict[str, dict[str, T]]:
+def _of_environment_by_stage(
+    table: Mapping[Triple, T], environment: str
+) -> dict[str, dict[str, T]]:
     stages: dict[str, dict[str, T]] = {}
     for (at, stage, name), value in table.items():
         if at == environment:
@@ -150,13 +155,13 @@ def _nested(table: Mapping[Triple, T], environment: str) -> dict[str, dict[str, 
     return stages
 
 
-def _created(view: View, at: float, event: EnvironmentCreated) -> None:
+def _create_environment(view: ReferenceView, at: float, event: EnvironmentCreated) -> None:
     name, parent = event.environment, event.parent
     if parent and parent not in view.environments:
         raise refusals.environment_unknown(parent)
     if name in view.environments:
-        raise refusals.environment_exists(name)
-    view.moved = set()
+        raise refusals.environment_already_exists(name)
+    view.moved_heads = set()
     view.environments[name] = Environment(
         name=name,
         parent=parent,
@@ -166,21 +171,21 @@ def _created(view: View, at: float, event: EnvironmentCreated) -> None:
         sample=event.sample,
         profile=event.profile,
     )
-    for table in view.own:
+    for table in view.per_environment:
         copied = {key[1:]: value for key, value in table.items() if key[0] == parent}
         table.update({(name, *rest): value for rest, value in copied.items()})
 
 
-def _dropped(view: View, at: float, event: EnvironmentDropped) -> None:
+def _drop_environment(view: ReferenceView, at: float, event: EnvironmentDropped) -> None:
     name = event.environment
     if name not in view.environments:
         raise refusals.environment_unknown(name)
     branches = [other.name for other in view.environments.values() if other.parent == name]
     if branches:
         raise refusals.environment_has_branches(name, branches)
-    view.moved = set()
+    view.moved_heads = set()
     del view.environments[name]
-    for table in view.own:
+    for table in view.per_environment:
         for key in [key for key in table if key[0] == name]:
             del table[key]
     for key in [key for key, (at_, _) in view.pending.items() if at_ == name]:
@@ -188,9 +193,9 @@ def _dropped(view: View, at: float, event: EnvironmentDropped) -> None:
         del view.pending[key]
 
 
-def _run_started(view: View, at: float, event: RunStarted) -> None:
+def _start_run(view: ReferenceView, at: float, event: RunStarted) -> None:
     if event.run in view.runs:
-        raise refusals.run_exists(event.run)
+        raise refusals.run_already_started(event.run)
     view.runs[event.run] = RunInfo(
         id=event.run,
         environment=event.environment,
@@ -201,14 +206,14 @@ def _run_started(view: View, at: float, event: RunStarted) -> None:
     )
 
 
-def _run_ended(view: View, at: float, event: RunEnded) -> None:
+def _end_run(view: ReferenceView, at: float, event: RunEnded) -> None:
     run = view.runs.get(event.run)
     if run is None or run.status != Status.RUNNING:
         raise refusals.run_not_open(event.run)
     view.runs[event.run] = replace(run, status=event.status, ended=at, receipt=event.receipt)
 
 
-def _attempted(view: View, at: float, event: Attempted) -> None:
+def _update_cost(view: ReferenceView, at: float, event: Attempted) -> None:
     tried = event.attempt
     if tried.outcome is Outcome.BOUND:
         kind = (tried.stage, "bind")
@@ -221,36 +226,36 @@ def _attempted(view: View, at: float, event: Attempted) -> None:
 
     def mean(name: str) -> float:
         old, new = getattr(before, name, 0.0), float(getattr(tried, name))
-        return new if before is None else float(old + (new - old) / min(count, _MEMORY))
+        return new if before is None else float(old + (new - old) / min(count, _COST_WINDOW))
 
     names = (item.name for item in fields(Cost) if item.name != "attempts")
     view.costs[kind] = Cost(attempts=count, **{name: mean(name) for name in names})
 
 
-def _published(view: View, at: float, event: Published) -> None:
+def _bind_partition(view: ReferenceView, at: float, event: Published) -> None:
     binding, environment = event.binding, event.environment
     if binding.sample not in (1.0, view.environments[environment].sample):
-        raise refusals.sampled(environment, event.stage, event.partition, binding.sample)
+        raise refusals.sample_differs(environment, event.stage, event.partition, binding.sample)
     view.bindings[event.environment, event.stage, event.partition] = binding
-    _traced(view, at, event)
-    view.move(event.environment, event.stage)
+    _record_trace(view, at, event)
+    view.move_head(event.environment, event.stage)
 
 
-def _traced(view: View, at: float, event: Published | Computed) -> None:
+def _record_trace(view: ReferenceView, at: float, event: Published | Computed) -> None:
     view.traces.setdefault(event.binding.key, event.binding)
-    view.bound.update(dict.fromkeys(event.binding.product.pins))
+    view.bound_objects.update(dict.fromkeys(event.binding.product.all_objects))
 
 
-def _removed(view: View, at: float, event: Removed) -> None:
+def _remove_partition(view: ReferenceView, at: float, event: Removed) -> None:
     view.bindings.pop((event.environment, event.stage, event.partition), None)
-    view.move(event.environment, event.stage)
+    view.move_head(event.environment, event.stage)
 
 
-def _recipe_changed(view: View, at: float, event: RecipeChanged) -> None:
+def _set_recipe(view: ReferenceView, at: float, event: RecipeChanged) -> None:
     view.recipes[event.environment, event.stage] = event.parts
 
 
-def _source_seen(view: View, at: float, event: SourceSeen) -> None:
+def _record_sources(view: ReferenceView, at: float, event: SourceSeen) -> None:
     for file in event.files:
         view.sources[event.environment, event.stage, file.path] = file
     for path in event.gone:
@@ -258,29 +263,29 @@ def _source_seen(view: View, at: float, event: SourceSeen) -> None:
     view.settled.pop((event.environment, event.stage), None)
 
 
-def _settled(view: View, at: float, event: Settled) -> None:
+def _set_mark(view: ReferenceView, at: float, event: Settled) -> None:
     view.settled[event.environment, event.stage] = event.mark
 
 
-def _judged(view: View, at: float, event: Judged) -> None:
+def _ignore(view: ReferenceView, at: float, event: Judged) -> None:
     """Change nothing: it is only read as a fact."""
 
 
-def _ruled(view: View, at: float, event: Ruled) -> None:
+def _record_ruling(view: ReferenceView, at: float, event: Ruled) -> None:
     place = (event.environment, event.stage, event.partition)
     view.rulings[place] = (*view.rulings.get(place, ()), event.ruling)
-    view.bound.update(dict.fromkeys(event.ruling.pins))
+    view.bound_objects.update(dict.fromkeys(event.ruling.pinned_objects))
 
 
-def _decided(view: View, at: float, event: Decided) -> None:
+def _set_decision(view: ReferenceView, at: float, event: Decided) -> None:
     view.decisions[event.environment, event.decision.subject] = event.decision
 
 
-def _delivered(view: View, at: float, event: Delivered) -> None:
+def _set_delivery(view: ReferenceView, at: float, event: Delivered) -> None:
     view.live[event.environment, event.delivery.name] = event.delivery
 
 
-def _effect_queued(view: View, at: float, event: EffectQueued) -> None:
+def _queue_effect(view: ReferenceView, at: float, event: EffectQueued) -> None:
     wanted = (event.environment, event.effect)
     if view.effects.setdefault(event.effect.key, wanted) != wanted:
         raise refusals.effect_differs(event.effect, event.environment)
@@ -288,36 +293,36 @@ def _effect_queued(view: View, at: float, event: EffectQueued) -> None:
         view.pending.setdefault(event.effect.key, wanted)
 
 
-def _effect_done(view: View, at: float, event: EffectDone) -> None:
+def _finish_effect(view: ReferenceView, at: float, event: EffectDone) -> None:
     if view.effects.get(event.key, ("", None))[0] != event.environment:
         raise refusals.effect_unknown(event.key, event.environment)
     view.finished.add(event.key)
     view.pending.pop(event.key, None)
 
 
-def _ticked(view: View, at: float, event: Ticked) -> None:
+def _record_tick(view: ReferenceView, at: float, event: Ticked) -> None:
     if (event.schedule, event.tick) in view.ticks:
-        raise refusals.tick_taken(event.schedule, event.tick)
+        raise refusals.tick_already_taken(event.schedule, event.tick)
     view.ticks.add((event.schedule, event.tick))
 
 
-_RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
-    EnvironmentCreated: _created,
-    EnvironmentDropped: _dropped,
-    RunStarted: _run_started,
-    RunEnded: _run_ended,
-    Attempted: _attempted,
-    Published: _published,
-    Computed: _traced,
-    Removed: _removed,
-    RecipeChanged: _recipe_changed,
-    SourceSeen: _source_seen,
-    Settled: _settled,
-    Judged: _judged,
-    Ruled: _ruled,
-    Decided: _decided,
-    Delivered: _delivered,
-    EffectQueued: _effect_queued,
-    EffectDone: _effect_done,
-    Ticked: _ticked,
+_HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
+    EnvironmentCreated: _create_environment,
+    EnvironmentDropped: _drop_environment,
+    RunStarted: _start_run,
+    RunEnded: _end_run,
+    Attempted: _update_cost,
+    Published: _bind_partition,
+    Computed: _record_trace,
+    Removed: _remove_partition,
+    RecipeChanged: _set_recipe,
+    SourceSeen: _record_sources,
+    Settled: _set_mark,
+    Judged: _ignore,
+    Ruled: _record_ruling,
+    Decided: _set_decision,
+    Delivered: _set_delivery,
+    EffectQueued: _queue_effect,
+    EffectDone: _finish_effect,
+    Ticked: _record_tick,
 }

@@ -1,6 +1,6 @@
-"""What stage functions are annotated with: frames of a contract, and predictors.
+"""Annotations of stage functions: frames of a contract, and predictors.
 
-Type checkers see `Frame[C]` as a `polars.LazyFrame`; at run time it is only a mark that carries the
+Type checkers see `Frame[C]` as a `polars.LazyFrame`. At run time it is only a marker that carries the
 contract, so that declaring a workflow doesn't import Polars.
 """
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 else:
 
     class Frame(Generic[C]):
-        """A LazyFrame whose columns are those of the contract C."""
+        """A Polars LazyFrame with the columns of contract C: `def daily(orders: tm.Frame[Orders])`."""
 
 
 class Predictor(Protocol):
-    """A trained model, as evaluations get it."""
+    """A trained model, as an evaluation receives it."""
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """`features` with a Float64 column `prediction`; null where the model can't say."""
+        """Return `features` with a Float64 column `prediction`; null where the model can't predict."""

@@ -1,4 +1,4 @@
-"""Recipes, heads and bindings under a name; what is delivered from production is what users see."""
+"""Environments: named branches of a project's state. Users see what production delivers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PRODUCTION = "prod"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An environment as it began: with what its parent had before the fact `since`, or with nothing.
+    """An environment, and how it was created: from its parent's state before event `since`, or empty.
 
-    Times are Unix seconds; one without `expires` stays until it is dropped. A `sample` below 1 says
-    which share of the rows of its sources its runs take, `profile` with which of the project's profiles.
+    Times are Unix seconds; without `expires` it exists until it is dropped. `sample` is the share of
+    source rows that its runs read, `profile` the run profile that they use.
     """
 
     name: str
@@ -28,17 +28,17 @@ class Environment:
     sample: float = 1.0
     profile: str = ""
 
-    def expired(self, now: float) -> bool:
-        """Whether its time is over."""
+    def has_expired(self, now: float) -> bool:
+        """Whether the environment has expired."""
         return self.expires is not None and self.expires <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProfile:
-    """What runs do otherwise under a name: on a `sample` of the rows, with other `params` of models.
+    """Named settings of runs: a `sample` of the rows, and `params` that override those of models.
 
-    Both are parts of recipes, so that no result is taken for one of other runs. `place` is where it is
-    said.
+    Both are parts of recipes, so that results are never shared with runs under other settings. `place`
+    is where the profile is defined.
     """
 
     name: str
@@ -47,23 +47,25 @@ class RunProfile:
     place: str = ""
 
 
-# It becomes part of the name of a folder, and of a lease.
+# Names of environments become parts of folder names and leases.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
-def environment_of(name: str) -> str:
-    """The name of an environment as it was given; UsageError when it can't be one."""
+def check_environment_name(name: str) -> str:
+    """Check the name of an environment and return it; UsageError if it is invalid."""
     if not _NAME.fullmatch(name):
         shown = repr(name) if len(name) <= 80 else f"{name[:40]!r}... ({len(name)} characters)"
         raise UsageError(
-            f"{shown} is no name of an environment; it has 1 to 64 of the letters A to Z and a to z, "
-            "digits, '-', '_' and '.', and doesn't begin with '.' or '-', such as 'dev-ana'"
+            f"{shown} is not a valid name of an environment: use 1 to 64 letters (A to Z, a to z), "
+            "digits, '-', '_' and '.', not beginning with '.' or '-', such as 'dev-ana'"
         )
     return name
 
 
-def lineage_of(environments: Mapping[str, Environment], name: str) -> Callable[[str, int], bool]:
-    """Tells whether what happened in an environment, as a fact of that number, is part of one's history."""
+def history_filter(
+    environments: Mapping[str, Environment], name: str
+) -> Callable[[str, int], bool]:
+    """Return a predicate: is event number `seq` of an environment part of the history of `name`?"""
     before: dict[str, float] = {name: float("inf")}
     while (found := environments.get(name)) is not None and found.parent:
         before[found.parent], name = found.since, found.parent

@@ -1,4 +1,4 @@
-"""Which inputs of a stage are folded, and what its key covers of them."""
+"""Attach declared folds to a stage's inputs, and translate columns between folds and their inputs."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.stage import Input, Stage
 
 
-def with_folds(stage: Stage, said: object) -> tuple[Stage, list[Fault]]:
-    """A stage whose inputs are folded as it declares; what can't be folded is a fault."""
-    if not said:
+def with_folds(stage: Stage, declared: object) -> tuple[Stage, list[Fault]]:
+    """Attach the declared folds to the inputs of a stage; return it with the faults of the declaration."""
+    if not declared:
         return stage, []
-    if not isinstance(said, Mapping):
-        message = f"fold={said!r} doesn't say which input is folded"
+    if not isinstance(declared, Mapping):
+        message = f"fold={declared!r} doesn't map inputs to folds"
         return stage, [_fault(stage, message, hint='write fold={"flights": tm.fold(...)}')]
     names = [item.name for item in stage.frames]
     faults = [
         _fault(
-            stage, f"a fold of {name!r}, which is not one of its inputs", did_you_mean(name, names)
+            stage, f"fold of {name!r}, which is not one of its inputs", did_you_mean(name, names)
         )
-        for name in said
+        for name in declared
         if name not in names
     ]
     inputs = []
     for item in stage.inputs:
-        found, more = _folded(stage, item, said[item.name]) if item.name in said else (item, [])
+        found, more = (
+            _fold_input(stage, item, declared[item.name]) if item.name in declared else (item, [])
+        )
         inputs.append(found)
         faults += more
     return replace(stage, inputs=tuple(inputs)), faults
 
 
 def _fault(stage: Stage, message: str, hint: str = "", where: str = "") -> Fault:
-    told = f"{stage.kind} {stage.name!r}: {message}"
-    return Fault(message=told, where=where or stage.place, hint=hint)
+    text = f"{stage.kind} {stage.name!r}: {message}"
+    return Fault(message=text, where=where or stage.place, hint=hint)
 
 
-def _folded(stage: Stage, item: Input, fold: object) -> tuple[Input, list[Fault]]:
+def _fold_input(stage: Stage, item: Input, fold: object) -> tuple[Input, list[Fault]]:
     if not isinstance(fold, Fold):
-        message = f"fold={fold!r} of {item.name!r} is not what tm.fold() gives"
+        message = f"fold={fold!r} of {item.name!r} is not a tm.fold(...)"
         return item, [_fault(stage, message, "write tm.fold('origin', n=tm.fold.count())")]
     if item.contract is None:
         return item, []
-    found, problems = fold.told(fold, item.contract)
+    found, problems = fold.resolve(fold, item.contract)
     declared = item.reads.columns if item.reads is not None else item.contract.names
-    beyond = [name for name in found.columns if name not in declared] if found is not None else []
-    if beyond:
-        problems = (f"it reads {beyond[0]!r}, which the stage doesn't declare ({item.reads})",)
+    undeclared = [c for c in found.columns if c not in declared] if found is not None else []
+    if undeclared:
+        problems = (f"it reads {undeclared[0]!r}, which the stage doesn't declare ({item.reads})",)
     if problems:
         return item, [
             _fault(stage, f"its fold of {item.name!r}: {problem}", where=fold.place)
@@ -58,29 +60,32 @@ def _folded(stage: Stage, item: Input, fold: object) -> tuple[Input, list[Fault]
     return replace(item, fold=found), []
 
 
-def sources(stage: Stage, reads: Reads) -> Reads:
-    """The columns of inputs that those of `reads` depend on, where these are of folds.
+def input_columns(stage: Stage, reads: Reads) -> Reads:
+    """Replace the columns of folds in `reads` by the columns of the inputs that they depend on.
 
-    Of a fold of which no column is read the groups still count.
+    The group columns of a fold always count, even if no column of the fold is read.
     """
-    found = {item.name: item.fold for item in stage.inputs}
-    told: dict[str, tuple[str, ...]] = {}
+    folds = {item.name: item.fold for item in stage.inputs}
+    found: dict[str, tuple[str, ...]] = {}
     for name, columns in reads.items():
-        fold = found.get(name)
+        fold = folds.get(name)
         if fold is None:
-            told[name] = columns
+            found[name] = columns
             continue
-        needed = {*fold.fold.by, *(need for column in columns for need in fold.needs[column])}
-        told[name] = tuple(column for column in fold.columns if column in needed)
-    return told
+        needed = {
+            *fold.fold.by,
+            *(need for column in columns for need in fold.dependencies[column]),
+        }
+        found[name] = tuple(column for column in fold.columns if column in needed)
+    return found
 
 
-def offered(stage: Stage, reads: Reads) -> Reads:
-    """What a stage may ask for of its frames, if its key covers `reads` of its inputs."""
-    found = {item.name: item.fold for item in stage.inputs}
+def readable_columns(stage: Stage, reads: Reads) -> Reads:
+    """Return the columns of its frames that a stage may read if its step key covers `reads` of its inputs."""
+    folds = {item.name: item.fold for item in stage.inputs}
     return {
         name: columns
-        if (fold := found.get(name)) is None
-        else tuple(made for made, needs in fold.needs.items() if {*needs} <= {*columns})
+        if (fold := folds.get(name)) is None
+        else tuple(column for column, needs in fold.dependencies.items() if {*needs} <= {*columns})
         for name, columns in reads.items()
     }

@@ -1,7 +1,7 @@
-"""What evidence stands between an artifact and its users.
+"""Gates that a model must pass before it goes live.
 
-A gate compares scores: the candidate's with the live model's and with a trivial baseline's, on the same
-rows. A missing fact is a refusal, never a pass.
+A gate compares the candidate's scores with those of the live model, or of a trivial baseline, on the same
+rows. Missing evidence fails a gate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The scores of the rows that share one value of the column that scores are split by."""
+    """The scores of the rows with one value of the column that scores are split by."""
 
     value: str
     rows: int
@@ -21,7 +21,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """How well one model did on one window: overall and by slice. Lower is better for errors."""
+    """The scores of one model on one window: overall and by slice."""
 
     rows: int
     metrics: dict[str, float]
@@ -31,7 +31,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatsLive:
-    """The candidate's metric is at least as good as the live model's; passes when there is none."""
+    """The candidate's metric is at least as good as the live model's; passes if no model is live."""
 
     metric: str
     by: float = 0.0
@@ -43,7 +43,7 @@ class BeatsLive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatsBaseline:
-    """The candidate's metric is better than that of predicting the training median (or share)."""
+    """The candidate's metric is better than that of predicting the training median (or share of true)."""
 
     metric: str
     by: float = 0.0
@@ -55,7 +55,7 @@ class BeatsBaseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoSliceWorse:
-    """No slice's metric is worse than the live model's by more than the share `by`."""
+    """No slice's metric is worse than the live model's by more than the relative share `by`."""
 
     metric: str
     over: str
@@ -72,7 +72,7 @@ Gate: TypeAlias = BeatsLive | BeatsBaseline | NoSliceWorse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """What one gate said, with the figures that it saw."""
+    """The verdict of one gate, with the figures that it is based on."""
 
     gate: str
     passed: bool
@@ -80,21 +80,31 @@ class GateResult:
 
 
 def beats_live(metric: str, *, by: float = 0.0, higher_is_better: bool = False) -> BeatsLive:
-    """The candidate must be at least as good as the live model, or better by the share `by`."""
+    """Require a metric at least as good as the live model's, or better by the relative share `by`.
+
+    Passes when no model is live yet. Set `higher_is_better` for metrics such as accuracy.
+    """
     return BeatsLive(metric=metric, by=by, higher_is_better=higher_is_better)
 
 
 def beats_baseline(
     metric: str, *, by: float = 0.0, higher_is_better: bool = False
 ) -> BeatsBaseline:
-    """The candidate must be better than predicting the training rows' median (or share of true)."""
+    """Require a metric better than that of a constant: the label's training median (or share of true).
+
+    With `by` it must be better by that relative share.
+    """
     return BeatsBaseline(metric=metric, by=by, higher_is_better=higher_is_better)
 
 
 def no_slice_worse(
     metric: str, *, over: str, by: float, min_rows: int = 30, higher_is_better: bool = False
 ) -> NoSliceWorse:
-    """No value of column `over` with at least `min_rows` rows may be worse than live by more than `by`."""
+    """Require that no slice is worse than the live model's by more than the relative share `by`.
+
+    A slice is the rows with one value of the column `over`, by which the scores must be split
+    (`tm.scores(..., by="carrier")`); slices with fewer than `min_rows` rows don't count.
+    """
     return NoSliceWorse(
         metric=metric, over=over, by=by, min_rows=min_rows, higher_is_better=higher_is_better
     )

@@ -1,4 +1,4 @@
-"""Functions whose output depends on what no key can see: a service, the clock."""
+"""Mark functions whose output depends on hidden inputs: a service, the clock, anything outside of keys."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impure:
-    """A result stands for `every_s` seconds; None means until the next run."""
+    """How long a result stays valid: `every_s` seconds, or until the next run (None)."""
 
     every_s: float | None = None
 
-    def stands(self, made: float, now: float) -> bool:
-        """Whether a result of the time `made` is still good at the time `now` (both in seconds)."""
-        return self.every_s is not None and now - made < self.every_s
+    def is_valid(self, computed_at: float, now: float) -> bool:
+        """Whether a result computed at time `made` is still valid at time `now` (Unix seconds)."""
+        return self.every_s is not None and now - computed_at < self.every_s
 
     def __str__(self) -> str:
         if self.every_s is None:
-            return "it runs at every run"
+            return "it is recomputed in every run"
         unit = next((u for u, size in _SECONDS.items() if self.every_s % size == 0), "s")
-        return f"it runs again after {self.every_s / _SECONDS.get(unit, 1):g}{unit}"
+        return f"it is recomputed after {self.every_s / _SECONDS.get(unit, 1):g}{unit}"
 
 
 class Marker(Protocol):
-    """Marks a function and returns it unchanged."""
+    """A decorator that marks a function and returns it unchanged."""
 
     def __call__(self, function: F, /) -> F: ...
 
@@ -46,27 +46,28 @@ def impure(function: F, /) -> F: ...
 @overload
 def impure(*, every: str | None = None) -> Marker: ...
 def impure(function: Callable[..., Any] | None = None, /, *, every: str | None = None) -> Any:
-    """Mark the function of an ingest or a transform whose output depends on what no key can see.
+    """Mark an ingest or transform as impure: its output depends on something besides its inputs and code.
 
-    Its steps run again at every run; with `every` (`30m`, `6h`, `7d`) once their last result is that
-    old. Above or below `@flow.transform`. Raises DeclarationError for anything else.
+    Its steps run in every run, or with `every` ("30m", "6h", "7d", "2w") once their last result is that
+    old. Works above or below `@flow.ingest` and `@flow.transform`. Raises DeclarationError for an
+    invalid interval, or on anything but a function.
     """
     mark = Impure(every_s=_seconds(every, caller(1)))
     if function is not None:
-        return _marked(function, mark, caller(1))
-    return lambda function: _marked(function, mark, caller(1))
+        return _mark_function(function, mark, caller(1))
+    return lambda function: _mark_function(function, mark, caller(1))
 
 
 def impure_of(function: object) -> Impure | None:
-    """What a function is marked with."""
+    """Return the mark of a function that `tm.impure` decorated, else None."""
     mark = getattr(function, _MARK, None)
     return mark if isinstance(mark, Impure) else None
 
 
-def _marked(function: Any, mark: Impure, where: str) -> Any:
+def _mark_function(function: Any, mark: Impure, where: str) -> Any:
     if not isinstance(function, FunctionType):
         advice = "write @tm.impure or @tm.impure(every='6h') above a def"
-        raise _refused(f"it takes a function, not {function!r}", where, advice)
+        raise _declaration_error(f"it takes a function, not {function!r}", where, advice)
     setattr(function, _MARK, mark)
     return function
 
@@ -77,9 +78,9 @@ def _seconds(every: object, where: str) -> float | None:
     match = _EVERY.fullmatch(every) if isinstance(every, str) else None
     if match is None:
         advice = "write minutes, hours, days or weeks: '30m', '6h', '7d', '2w'"
-        raise _refused(f"every={every!r} is not a length of time", where, advice)
+        raise _declaration_error(f"every={every!r} is not a length of time", where, advice)
     return float(int(match[1]) * _SECONDS[match[2]])
 
 
-def _refused(message: str, where: str, advice: str) -> DeclarationError:
+def _declaration_error(message: str, where: str, advice: str) -> DeclarationError:
     return DeclarationError("tm.impure", [Fault(message=message, where=where, hint=advice)])

@@ -1,4 +1,4 @@
-"""What a stage is handed of an input in place of its rows: a row for each group, merged over partitions."""
+"""Incremental folds: a stage gets mergeable aggregates of an input, one row per group, not its rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from tidemill.contracts.spec import ContractSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Aggregate:
-    """A value of a group that merges from those of its parts; `said` is how one writes it.
+    """An aggregate of a group that merges from partial aggregates; `said` is its text, such as `sum(x)`.
 
-    `partial` is a Polars expression over the rows of a group. `merge` makes one over the partials of
-    several partitions, `final` one of the merged partial. `whole`, if there is one, computes the same of
-    all rows at once, but for a relative difference of `tolerance`; its type is that of the result.
+    `partial` is a Polars expression over the rows of a group. `merge` makes the expression that merges
+    partials of several partitions, `final` the one that turns a merged partial into the result. `whole`,
+    if given, computes the same from all rows at once, up to a relative difference of `tolerance`; it
+    determines the type of the result.
     """
 
     said: str
@@ -28,14 +29,14 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Groups `by` some columns, and their aggregates by the names of the columns that hold them.
+    """A declared fold: group columns `by`, and aggregates by the name of their output column.
 
-    `told` makes it one of the rows of a contract, and says what is wrong with it; only Polars can.
+    `told` resolves it against a contract, and returns what is wrong with it; that takes Polars.
     """
 
     by: tuple[str, ...]
     aggregates: Mapping[str, Aggregate]
-    told: Callable[[Fold, ContractSpec], tuple[Folded | None, tuple[str, ...]]]
+    resolve: Callable[[Fold, ContractSpec], tuple[ResolvedFold | None, tuple[str, ...]]]
     place: str = ""
 
     def __str__(self) -> str:
@@ -45,7 +46,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldUsage:
-    """What folds took, of a step or several: partitions `kept`, and those `computed` of so many `rows`."""
+    """Work of folds in one or more steps: partitions reused (`kept`), `computed`, and `rows` read for it."""
 
     kept: int = 0
     computed: int = 0
@@ -60,16 +61,16 @@ class FoldUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
-    """A fold of the rows of a contract.
+class ResolvedFold:
+    """A fold resolved against a contract.
 
-    `digest` names what it gives, `kept` what its partials are. `columns` are those that it reads of the
-    rows, `schema` is what the stage is handed, and `needs` are the columns that each of those depends on.
+    `digest` identifies its result, `kept` its partials. `columns` are the columns that it reads.
+    `schema` is that of its result, and `needs` maps each result column to the columns it depends on.
     """
 
     digest: str
-    kept: str
+    partials_digest: str
     columns: tuple[str, ...]
     schema: Mapping[str, Any] = field(compare=False)
-    needs: Mapping[str, tuple[str, ...]] = field(compare=False)
+    dependencies: Mapping[str, tuple[str, ...]] = field(compare=False)
     fold: Fold = field(compare=False)

@@ -1,4 +1,4 @@
-"""What a costly function of rows is asked for, at what price, and what was spared and spent on it."""
+"""Memoised functions: how they are called, what they cost, and what reuse saved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
-from tidemill.core.units import seconds_of
+from tidemill.core.units import parse_seconds
 from tidemill.workflow.retry_policy import Retries
 
 Unit: TypeAlias = Literal["row", "token"]
@@ -18,11 +18,11 @@ _RATE = re.compile(r"(\d+)\s*/\s*([smhd])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What came of the rows that memos were asked for, over one step or several.
+class MemoUsage:
+    """Use of memos in one or more steps.
 
-    Rows that were `known`, and rows that were computed: `asked` of them, in so many `calls`. Tokens and
-    money: what was spent, and what would have been on what was known.
+    `known` rows came from the cache. `asked` rows were computed, in `calls` calls. `tokens` and `spent`
+    (money) are what that cost; `tokens_saved` and `saved` what the known rows would have cost.
     """
 
     known: int = 0
@@ -33,29 +33,29 @@ class Usage:
     spent: float = 0.0
     saved: float = 0.0
 
-    def __add__(self, other: Usage) -> Usage:
-        names = [item.name for item in fields(Usage)]
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
+    def __add__(self, other: MemoUsage) -> MemoUsage:
+        names = [item.name for item in fields(MemoUsage)]
+        return MemoUsage(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fee:
-    """What a row, or a token, costs; in the project's currency."""
+class MemoPrice:
+    """The price of a row or a token, in the project's currency."""
 
     amount: float = 0.0
     unit: Unit = "row"
 
-    def of(self, rows: int, tokens: int) -> float:
-        """The money for so many."""
+    def cost(self, rows: int, tokens: int) -> float:
+        """Return the cost of these rows and tokens."""
         return self.amount * (rows if self.unit == "row" else tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costly:
-    """A function of rows whose results are kept, and how it is called.
+class MemoFunction:
+    """A memoised function, and how it is called.
 
-    `gives` is the Polars type of what it returns. Calls begin at least `every_s` seconds apart, over all
-    processes that share the kept results; up to `concurrency` of `batch` rows each go on at once in a step.
+    `gives` is the Polars type of its values. Calls start at least `every_s` seconds apart, across all
+    processes of the project. A step makes up to `concurrency` calls at once, of `batch` rows each.
     """
 
     function: Callable[..., Any]
@@ -64,31 +64,31 @@ class Costly:
     gives: Any
     version: str = ""
     model: str = ""
-    fee: Fee = Fee()
+    price: MemoPrice = MemoPrice()
     batch: int = 100
     concurrency: int = 8
-    every_s: float = 0.0
+    min_interval_s: float = 0.0
     retries: Retries = field(default_factory=Retries)
     place: str = ""
 
 
-def fee_of(price: str | float) -> Fee:
-    """What `0.0001` (a row), `"0.5/1k rows"` or `"0.02/1M tokens"` say; ValueError for anything else."""
+def parse_price(price: str | float) -> MemoPrice:
+    """Parse a price: `0.0001` (per row), `"0.5/1k rows"` or `"0.02/1M tokens"`; ValueError if invalid."""
     if isinstance(price, (int, float)) and not isinstance(price, bool) and price >= 0:
-        return Fee(amount=float(price))
+        return MemoPrice(amount=float(price))
     match = _PRICE.fullmatch(price.strip()) if isinstance(price, str) else None
     if match is None or not (many := float(match[2] or 1) * _MANY[match[3] or ""]):
         raise ValueError(
-            f"{price!r} is no price; write money a row, or such as '0.5/1k rows' or '0.02/1M tokens'"
+            f"{price!r} is not a price: give money per row, or write '0.5/1k rows' or '0.02/1M tokens'"
         )
-    return Fee(amount=float(match[1]) / many, unit="row" if match[4] == "row" else "token")
+    return MemoPrice(amount=float(match[1]) / many, unit="row" if match[4] == "row" else "token")
 
 
-def every_of(rate: str | None) -> float:
-    """Seconds between the calls of `"60/m"`; 0 for no limit, ValueError for what is no rate."""
+def parse_rate(rate: str | None) -> float:
+    """Parse a rate such as `"60/m"` to seconds between calls; 0 for None, ValueError if invalid."""
     if rate is None:
         return 0.0
     match = _RATE.fullmatch(rate.strip()) if isinstance(rate, str) else None
     if match is None or not int(match[1]):
-        raise ValueError(f"{rate!r} is no rate of calls; write such as '5/s' or '60/m'")
-    return seconds_of(f"1{match[2]}") / int(match[1])
+        raise ValueError(f"{rate!r} is not a rate of calls: write '5/s' or '60/m'")
+    return parse_seconds(f"1{match[2]}") / int(match[1])

@@ -1,4 +1,4 @@
-"""A trained model: what a training function returns, and the artifact that becomes of it."""
+"""A trained model: in memory as a training function returns it, and stored as an artifact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Params: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A model in memory, the columns that it reads in their order, and the label that it predicts."""
+    """A model in memory, the columns that it reads (in order), and the label that it predicts."""
 
     model: Any
     inputs: Reads
@@ -22,11 +22,12 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A model as bytes in the store, with everything that its users must know about it.
+    """A stored model with its metadata.
 
-    `trained_on` maps each input stage to its partitions, `baseline` is the constant that a trivial
-    model predicts, `anchor` the newest partition when it was trained, `rows` what the window held.
-    `reads` is the contract of the columns that it reads, as text; empty in artifacts that are older.
+    `trained_on` maps each input stage to its partitions. `baseline` is the constant that a trivial
+    model predicts, `anchor` the newest partition at training time, `rows` the number of training rows.
+    `reads` is the contract of the columns that it reads, as JSON; empty in artifacts stored before
+    that was recorded.
     """
 
     id: str
@@ -47,5 +48,9 @@ class Artifact:
 
 
 def fitted(model: Any, *, inputs: Reads, output: str) -> Fitted:
-    """A trained model with the columns that it reads (`Contract.reads(...)`) and its label's name."""
+    """Return a trained model from a training function, with its input columns and its label.
+
+    `inputs` are the columns that the model reads, in order (`Features.reads("hour", "distance")`);
+    `output` is the name of the label column that it predicts.
+    """
     return Fitted(model=model, inputs=inputs, output=output)

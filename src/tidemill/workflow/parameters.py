@@ -1,6 +1,6 @@
-"""What a model is handed besides data, by its content.
+"""Fingerprint the parameters of models by content.
 
-The text of a value may leave something out (the middle of an array, the types of keys), and never counts.
+A value's `repr` never counts: it may leave out parts, such as the middle of an array or types of keys.
 """
 
 from __future__ import annotations
@@ -16,45 +16,50 @@ from tidemill.core.fingerprint import Part
 
 
 def params_part(params: Mapping[Any, Any]) -> Part:
-    """What identifies the parameters of a model, as a fingerprint's part.
+    """Return the part of a model's fingerprint that identifies its parameters.
 
-    Plain ones count as they are, in any order; with any other among them, all count by type and content.
+    If all are plain values, they count as they are, in any order. Otherwise each counts by type and
+    content.
     """
     if _is_plain(dict(params)):
         return dict(params)
-    pairs = [[code_of_value(key, "", "").digest, _code(key, params).digest] for key in params]
+    pairs = [
+        [code_of_value(key, "", "").digest, _parameter_code(key, params).digest] for key in params
+    ]
     return ["values", *sorted(pairs)]
 
 
-def with_params(code: Code, params: Mapping[Any, Any], place: str) -> Code:
-    """A model's code, and what functions and types among its parameters use and reach for."""
-    handed = [] if _is_plain(dict(params)) else [_code(key, params, place) for key in params]
-    packages = {package for item in (code, *handed) for package in item.packages}
-    touches = dict.fromkeys(touch for item in (code, *handed) for touch in item.touches)
-    return replace(code, packages=tuple(sorted(packages)), touches=tuple(touches))
+def with_parameter_code(code: Code, params: Mapping[Any, Any], place: str) -> Code:
+    """Add the packages and hidden inputs of functions and types among the parameters to a model's code."""
+    codes = (
+        [] if _is_plain(dict(params)) else [_parameter_code(key, params, place) for key in params]
+    )
+    packages = {package for item in (code, *codes) for package in item.packages}
+    touches = dict.fromkeys(touch for item in (code, *codes) for touch in item.hidden_inputs)
+    return replace(code, packages=tuple(sorted(packages)), hidden_inputs=tuple(touches))
 
 
 def params_faults(model: str, params: Mapping[Any, Any], place: str) -> Iterator[Fault]:
-    """A fault for each parameter of which some content can't be told."""
+    """Yield a fault for each parameter whose content can't be fingerprinted completely."""
     for key, value in {} if _is_plain(dict(params)) else params.items():
-        for unknown in _code(key, params, place).unresolved[:1]:
+        for unknown in _parameter_code(key, params, place).unresolved[:1]:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             yield Fault(
                 message=(
-                    f"model {model!r}: an edit of its parameter {key!r} (of type {kind}) wouldn't "
-                    f"be seen: {unknown.name}: {unknown.reason}"
+                    f"model {model!r}: a change of its parameter {key!r} (of type {kind}) can't "
+                    f"be detected: {unknown.name}: {unknown.reason}"
                 ),
                 where=place,
-                hint="hand numbers, text, lists, dicts or arrays, and make the rest of them in the stage",
+                hint="pass numbers, text, lists, dicts or arrays, and build the rest in the stage",
             )
 
 
-def _code(key: Any, params: Mapping[Any, Any], place: str = "") -> Code:
+def _parameter_code(key: Any, params: Mapping[Any, Any], place: str = "") -> Code:
     return code_of_value(params[key], str(key), place)
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a fingerprint tells a value, and its type, from any other."""
+    """Whether a fingerprint can take the value as it is without losing its type."""
     kind = type(value)
     if kind is dict:
         return all(type(key) is str and _is_plain(item) for key, item in value.items())

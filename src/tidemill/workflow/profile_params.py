@@ -1,4 +1,4 @@
-"""A workflow as it is run under a profile: models get its parameters instead of those that they declare."""
+"""Apply a run profile to a workflow: its parameters override those that models declare."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _KINDS: Mapping[type, tuple[type, str]] = {
 }
 
 
-def tuned(flow: Flow, profile: RunProfile) -> Flow:
-    """The workflow with a profile's parameters; UsageError has all that doesn't fit it."""
+def apply_profile(flow: Flow, profile: RunProfile) -> Flow:
+    """Return the workflow with the profile's parameters; UsageError lists all that don't fit."""
     faults = list(profile_faults(flow, profile))
     if faults:
         raise UsageError("\n".join(map(str, faults)))
-    return replace(flow, stages=tuple(_tuned(stage, profile) for stage in flow.stages))
+    return replace(flow, stages=tuple(_apply_to_stage(stage, profile) for stage in flow.stages))
 
 
-def _tuned(stage: Stage, profile: RunProfile) -> Stage:
+def _apply_to_stage(stage: Stage, profile: RunProfile) -> Stage:
     if stage.training is None or stage.name not in profile.params:
         return stage
     known, given = stage.training.params, profile.params[stage.name]
-    # A parameter that is said to be what it is anyway leaves the recipe as it is.
+    # A value that equals the declared one must not change the recipe.
     params = {**known, **{key: _as_declared(value, known[key]) for key, value in given.items()}}
     return replace(stage, training=replace(stage.training, params=params))
 
@@ -46,14 +46,14 @@ def _as_declared(value: Any, declared: Any) -> Any:
 
 
 def profile_faults(flow: Flow, profile: RunProfile) -> Iterator[Fault]:
-    """What a profile says of stages or parameters that aren't there, or that have another type."""
+    """Yield a fault for each unknown model or parameter of a profile, and for each value of a wrong type."""
     models = {stage.name: stage.training for stage in flow.stages if stage.training is not None}
     for name, params in profile.params.items():
         if name in models:
             yield from _params_faults(name, models[name], params, profile.place)
         elif name in flow.names:
             message = f"params.{name}: {flow[name].kind} {name!r} has no parameters"
-            yield Fault(message=message, where=profile.place, hint="only models have some")
+            yield Fault(message=message, where=profile.place, hint="only models have parameters")
         else:
             hint = did_you_mean(name, models)
             yield Fault(
@@ -65,30 +65,30 @@ def _params_faults(
     model: str, training: Training, params: Mapping[str, Any], place: str
 ) -> Iterator[Fault]:
     for key, value in params.items():
-        said = f"params.{model}.{key} = {short(value)}"
+        setting = f"params.{model}.{key} = {short(value)}"
         if key not in training.params:
             hint = did_you_mean(key, map(str, training.params))
-            message = f"{said}: model {model!r} declares no such parameter"
+            message = f"{setting}: model {model!r} declares no such parameter"
             yield Fault(message=message, where=place, hint=hint)
-        elif (wanted := _misfit(value, training.params[key])) is not None:
+        elif (wanted := _expected_type(value, training.params[key])) is not None:
             hint = f"model {model!r} declares {short(training.params[key])}"
-            yield Fault(message=f"{said} is not {wanted}", where=place, hint=hint)
+            yield Fault(message=f"{setting} is not {wanted}", where=place, hint=hint)
 
 
-def _misfit(value: Any, declared: Any) -> str | None:
-    """What a value isn't, of the type that is declared; None is of any."""
+def _expected_type(value: Any, declared: Any) -> str | None:
+    """Return the type that a value should have but hasn't, in words; None if it fits."""
     if declared is None:
         return None
     kind = type(declared)
     if kind not in _KINDS:
-        return f"a {kind.__module__}.{kind.__qualname__}, which no settings can say"
+        return f"a {kind.__module__}.{kind.__qualname__}, which settings can't express"
     wanted, words = _KINDS[kind]
     fits = type(value) is wanted or (wanted is float and type(value) is int)
     return None if fits else words
 
 
-def parts_tuned(parts: Mapping[str, str], stage: Stage) -> Mapping[str, str]:
-    """The parts of a stage's recipe with the parameters that the stage has here."""
+def with_parameter_digest(parts: Mapping[str, str], stage: Stage) -> Mapping[str, str]:
+    """Return a stage's recipe parts with the digest of the parameters that it has here."""
     if stage.training is None:
         return parts
     return {**parts, "params": fingerprint("params", params_part(stage.training.params))}

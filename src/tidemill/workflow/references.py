@@ -1,4 +1,4 @@
-"""Whose tables the references of contracts mean: which stage gives the contract that a rule names."""
+"""Resolve references between contracts to stages: which stage produces the contract that a rule names."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from tidemill.core.errors import Fault, did_you_mean
 from tidemill.workflow.stage import DATA, Stage
 
 
-def referring(
-    stages: Mapping[str, Stage], unclear: Collection[str] = ()
+def resolve_references(
+    stages: Mapping[str, Stage], faulty: Collection[str] = ()
 ) -> tuple[dict[str, Stage], list[Fault]]:
-    """The stages, each with the stage of every reference by rule; and what is wrong with references.
+    """Set `Stage.refers`, which maps each reference rule to its stage; return the stages and the faults.
 
-    `unclear` stages have faults of their own: what isn't known to give a contract may be one of them.
+    Stages in `unclear` have faults themselves. If the output contract of one is unknown, an unresolved
+    reference may mean that stage, and isn't reported.
     """
     faults: list[Fault] = []
     found: dict[str, Stage] = {}
-    hidden = any(stages[name].output is None for name in unclear)
+    hidden = any(stages[name].output is None for name in faulty)
     for name, stage in stages.items():
         refers: dict[str, str] = {}
-        for rule in references(stage):
-            given = _given(rule, stages)
+        for rule in reference_rules(stage):
+            given = _producers(rule, stages)
             if len(given) == 1:
                 refers[rule.name] = given[0]
             elif given or not hidden:
@@ -32,15 +33,15 @@ def referring(
     return found, faults
 
 
-def references(stage: Stage) -> Iterator[ReferenceRule]:
-    """The references that a stage's table has to keep."""
-    for rule in stage.output.wider if stage.output is not None else ():
+def reference_rules(stage: Stage) -> Iterator[ReferenceRule]:
+    """Yield the reference rules of a stage's output contract."""
+    for rule in stage.output.table_rules if stage.output is not None else ():
         if isinstance(rule, ReferenceRule):
             yield rule
 
 
-def _given(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
-    """The stages that give the contract of a rule, or the one of them that it names."""
+def _producers(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
+    """Return the names of the stages that produce the contract of a rule, or just the one it names."""
     return [
         name
         for name, stage in stages.items()
@@ -52,16 +53,17 @@ def _given(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
 
 
 def _fault(
-    stage: Stage, rule: ReferenceRule, given: Sequence[str], stages: Mapping[str, Stage]
+    stage: Stage, rule: ReferenceRule, producers: Sequence[str], stages: Mapping[str, Stage]
 ) -> Fault:
     about = f"{stage.kind} {stage.name!r}: {rule.name}: {rule.contract} ({rule.place})"
-    if given:
-        names = ", ".join(given)
-        hint = f"say which: References(..., stage={given[0]!r})"
-        return Fault(message=f"{about} is given by {names}", where=stage.place, hint=hint)
+    if producers:
+        names = ", ".join(producers)
+        hint = f"name one: References(..., stage={producers[0]!r})"
+        message = f"{about} is produced by several stages: {names}"
+        return Fault(message=message, where=stage.place, hint=hint)
     if rule.stage:
-        message = f"{about} is not what a stage {rule.stage!r} gives"
+        message = f"{about} is not the output of a stage {rule.stage!r}"
         hint = did_you_mean(rule.stage, [name for name, s in stages.items() if s.kind in DATA])
         return Fault(message=message, where=stage.place, hint=hint)
     hint = f"declare one, such as @flow.ingest ... -> tm.Source[{rule.contract}]"
-    return Fault(message=f"{about} is given by no stage", where=stage.place, hint=hint)
+    return Fault(message=f"{about} isn't the output of any stage", where=stage.place, hint=hint)

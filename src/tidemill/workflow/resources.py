@@ -1,4 +1,4 @@
-"""How much of a machine the steps of a stage may use."""
+"""Resource limits of a stage's steps: CPUs, memory, GPUs, time, and where they run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
-from tidemill.core.errors import refuse_faults
-from tidemill.core.units import bytes_of, is_number, seconds_of
+from tidemill.core.errors import raise_faults
+from tidemill.core.units import is_number, parse_bytes, parse_seconds
 
 Lane: TypeAlias = Literal["auto", "process", "thread"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a step may use; the defaults leave it to the plan. `memory` is bytes, 0 no cap."""
+    """Resource limits of each step; by default the planner decides. `memory` is in bytes, 0 is no cap."""
 
     cpus: float | None = None
     memory: int = 0
@@ -23,8 +23,8 @@ class Resources:
     lane: Lane = "auto"
 
     @property
-    def limited(self) -> bool:
-        """Whether there is a limit that only a process of its own can be held to."""
+    def needs_process(self) -> bool:
+        """Whether some limit can only be enforced in a separate process."""
         return bool(self.memory or self.gpus or self.timeout_s is not None)
 
 
@@ -36,34 +36,38 @@ def resources(
     timeout: str | float | None = None,
     lane: Lane = "auto",
 ) -> Resources:
-    """What each step of a stage may use, and where it runs.
+    """Set the resource limits of a stage's steps, and where they run.
 
-    `cpus` is the share of the machine, and how many threads Polars and BLAS get (default: models all,
-    other stages what is left when their steps run side by side). A step that holds more than `memory`
-    (`"2GB"`, or bytes) by itself is ended, and so is one that takes longer than `timeout` (`"10m"`, or
-    seconds). `gpus` are whole devices. `lane` is "process" (a worker process of its own), "thread"
-    (beside others in the run's own process: for stages that are Polars all through) or "auto" (quick
-    steps in the run's own process, the rest in worker processes). DeclarationError for what makes no
-    sense.
+    - `cpus`: CPUs per step, and the number of threads for Polars and BLAS. By default a model gets all
+      of them; steps of other stages that run at the same time share them.
+    - `memory`: the most that a step's process may hold (`"2GB"`, or bytes); beyond it the step is
+      killed.
+    - `gpus`: whole devices, used by no other step meanwhile.
+    - `timeout`: the longest that a step may take (`"10m"`, or seconds); after it the step is killed.
+    - `lane`: "process" runs steps in worker processes, "thread" in threads of the run's own process
+      (for stages that only call Polars), "auto" (default) runs quick steps in the run's own process and
+      others in worker processes.
+
+    Raises DeclarationError for invalid values.
     """
     where = caller(1)
     faults = []
     if cpus is not None and not (is_number(cpus) and cpus > 0):
-        faults.append(f"cpus={cpus!r} is no share of a machine, such as 0.5 or 4")
+        faults.append(f"cpus={cpus!r} is not a number of CPUs such as 0.5 or 4")
     if not (is_number(gpus) and gpus >= 0 and gpus == int(gpus)):
-        faults.append(f"gpus={gpus!r} is no number of devices")
+        faults.append(f"gpus={gpus!r} is not a number of devices")
     if lane not in get_args(Lane):
         faults.append(f"lane={lane!r} is not one of {', '.join(get_args(Lane))}")
     held, timeout_s = 0, None
     try:
-        held = bytes_of(memory) if memory != 0 else 0
+        held = parse_bytes(memory) if memory != 0 else 0
     except ValueError as error:
         faults.append(f"memory={error}")
     try:
-        timeout_s = None if timeout is None else seconds_of(timeout)
+        timeout_s = None if timeout is None else parse_seconds(timeout)
     except ValueError as error:
         faults.append(f"timeout={error}")
     if lane == "thread" and (held or timeout_s is not None or gpus):
-        faults.append("lane='thread': a thread can't be held to memory=, timeout= or gpus=")
-    refuse_faults("tm.resources", faults, where)
+        faults.append("lane='thread': memory=, timeout= and gpus= can't be enforced in a thread")
+    raise_faults("tm.resources", faults, where)
     return Resources(cpus=cpus, memory=held, gpus=int(gpus), timeout_s=timeout_s, lane=lane)

@@ -1,4 +1,4 @@
-"""How often a failed step is retried, and after which pauses."""
+"""Retry policy of a stage: how often a failed step is retried, and how long to wait before each retry."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
-from tidemill.core.errors import refuse_faults
-from tidemill.core.units import is_number, seconds_of
+from tidemill.core.errors import raise_faults
+from tidemill.core.units import is_number, parse_seconds
 
 Backoff: TypeAlias = Literal["exponential", "constant"]
 
-# A service that was restarted is mostly back by then; longer is what a schedule is for.
+# A service that was restarted is usually back by then; for longer waits use a schedule.
 _LONGEST_S = 300.0
 TRANSIENT: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """How often a step is tried again, after which pauses, when one of the errors `on` was raised.
+    """Retry a step up to `times` times when it raises one of the exceptions `on`.
 
-    A step whose process died is tried again once whatever this says: nothing that it did was at fault,
-    as far as anybody knows.
+    A step whose process died is retried once regardless: the step itself may not be to blame.
     """
 
     times: int = 0
@@ -29,22 +28,22 @@ class Retries:
     delay_s: float = 1.0
     on: tuple[type[BaseException], ...] = TRANSIENT
 
-    def again_s(self, number: int, *, transient: bool, deaths: int = 0) -> float | None:
-        """Seconds to wait before another try after that of `number` (the first is 1); None for no other.
+    def retry_delay_s(self, number: int, *, transient: bool, deaths: int = 0) -> float | None:
+        """Return the seconds to wait before retrying after attempt `number` (from 1); None to give up.
 
-        `transient` is a failure of a kind that is tried again; `deaths` counts the tries by now whose
-        process died, if that is how this one ended.
+        `transient`: the failure is of a retryable kind. `deaths` counts the attempts so far whose process
+        died, if this one ended that way; otherwise it is 0.
         """
         if deaths:
             return 0.0 if deaths == 1 else None
-        return self.pause_s(number) if transient and number <= self.times else None
+        return self.backoff_s(number) if transient and number <= self.times else None
 
-    def covers(self, error: type[BaseException]) -> bool:
-        """Whether errors of a class are tried again."""
+    def is_retryable(self, error: type[BaseException]) -> bool:
+        """Whether exceptions of this class are retried."""
         return issubclass(error, self.on)
 
-    def pause_s(self, number: int) -> float:
-        """Seconds to wait after the try of that number (the first is 1)."""
+    def backoff_s(self, number: int) -> float:
+        """Return the seconds to wait after attempt `number` (from 1)."""
         grown = self.delay_s * 2.0 ** min(number - 1, 20) if self.backoff == "exponential" else 0.0
         return min(max(self.delay_s, grown), max(self.delay_s, _LONGEST_S))
 
@@ -56,28 +55,28 @@ def retries(
     delay: str | float = 1.0,
     on: type[BaseException] | tuple[type[BaseException], ...] = TRANSIENT,
 ) -> Retries:
-    """Try a step up to `times` times again when its code raises one of the exceptions `on`.
+    """Retry a stage's steps up to `times` times when their code raises one of the exceptions `on`.
 
-    The first pause is `delay` (`"5s"`, or seconds); it doubles with every try, up to five minutes, or
-    stays as it is with `backoff="constant"`. Rows that break a contract are never tried again: they
-    would break it again. DeclarationError for what makes no sense.
+    `delay` is the wait before the first retry (`"5s"`, or seconds). It doubles with each retry, up to
+    five minutes; `backoff="constant"` keeps it constant. Contract violations are never retried: the
+    same rows would break the same rules. Raises DeclarationError for invalid values.
     """
     where = caller(1)
     faults = []
     if not (is_number(times) and times >= 0 and times == int(times)):
-        faults.append(f"{times!r} is no number of times")
+        faults.append(f"{times!r} is not a number of times")
     if backoff not in get_args(Backoff):
         faults.append(f"backoff={backoff!r} is not one of {', '.join(get_args(Backoff))}")
     delay_s = 1.0
     try:
-        delay_s = seconds_of(delay)
+        delay_s = parse_seconds(delay)
     except ValueError as error:
         faults.append(f"delay={error}")
     kinds = on if isinstance(on, tuple) else (on,)
     faults += [
-        f"on={kind!r} is no exception class, such as ConnectionError"
+        f"on={kind!r} is not an exception class such as ConnectionError"
         for kind in kinds
         if not (isinstance(kind, type) and issubclass(kind, BaseException))
     ]
-    refuse_faults("tm.retries", faults, where)
+    raise_faults("tm.retries", faults, where)
     return Retries(times=int(times), backoff=backoff, delay_s=delay_s, on=kinds)

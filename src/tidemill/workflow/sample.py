@@ -1,4 +1,4 @@
-"""A workflow as it is run on a sample: each ingest takes the same share of rows, told by their keys."""
+"""Run a workflow on a sample: each ingest takes the same share of rows, selected by a hash of the key."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ from tidemill.core.errors import UsageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.stage import Flow, Input, Stage
 
-# The part of a recipe that says which sample it is for.
+# The part of a recipe that identifies the sample.
 SAMPLE = "sample"
 
 
-def share_of(value: float) -> float:
-    """A share of rows as it was given; UsageError unless it is between 0 and 1."""
+def check_share(value: float) -> float:
+    """Check a sample's share of rows; UsageError unless it is between 0 and 1, exclusive."""
     if not 0 < value < 1:
         raise UsageError(
-            f"{value:g} is no sample; it is a share of rows between 0 and 1, such as 0.05"
+            f"{value:g} is not a sample: give a share of rows between 0 and 1, such as 0.05"
         )
     return float(value)
 
 
-def sampled(flow: Flow, share: float) -> Flow:
-    """The workflow on a share of its sources' rows; the whole is itself.
+def sample_workflow(flow: Flow, share: float) -> Flow:
+    """Return the workflow on a share of its sources' rows; share 1.0 returns it unchanged.
 
-    A sample has fewer rows than there must be, and refers to rows that it hasn't: such rules don't hold.
+    Drops row counts and references from its contracts: a sample has fewer rows, and lacks some of those
+    that others refer to.
     """
     if share == 1.0:
         return flow
-    return replace(flow, stages=tuple(_sampled(stage, share) for stage in flow.stages))
+    return replace(flow, stages=tuple(_sample_stage(stage, share) for stage in flow.stages))
 
 
-def _sampled(stage: Stage, share: float) -> Stage:
-    inputs = tuple(_eased_input(item) for item in stage.inputs)
-    output = stage.output and _eased(stage.output)
+def _sample_stage(stage: Stage, share: float) -> Stage:
+    inputs = tuple(_relax_input(item) for item in stage.inputs)
+    output = stage.output and _relax_contract(stage.output)
     return replace(stage, inputs=inputs, output=output, refers={}, sample=share)
 
 
-def _eased_input(item: Input) -> Input:
-    return item if item.contract is None else replace(item, contract=_eased(item.contract))
+def _relax_input(item: Input) -> Input:
+    return item if item.contract is None else replace(item, contract=_relax_contract(item.contract))
 
 
-def _eased(spec: ContractSpec) -> ContractSpec:
-    wider = tuple(rule for rule in spec.wider if not isinstance(rule, ReferenceRule))
-    return replace(spec, rows=None, wider=wider)
+def _relax_contract(spec: ContractSpec) -> ContractSpec:
+    wider = tuple(rule for rule in spec.table_rules if not isinstance(rule, ReferenceRule))
+    return replace(spec, rows=None, table_rules=wider)
 
 
-def on_all_rows(parts: Mapping[str, str]) -> dict[str, str]:
-    """The parts of a recipe without what is sampled: those of the same stage on all rows."""
+def without_sample_part(parts: Mapping[str, str]) -> dict[str, str]:
+    """Return the recipe parts that the same stage has on all rows."""
     return {name: digest for name, digest in parts.items() if name != SAMPLE}
 
 
-def digest_on(stage: Stage, parts: Mapping[str, str], share: float) -> str:
-    """The digest of the recipe that a stage with these parts has on a sample."""
-    told = parts if share == 1.0 else {**parts, SAMPLE: sample_part(stage, share)}
-    return fingerprint("recipe", dict(told))
+def recipe_digest_on(stage: Stage, parts: Mapping[str, str], share: float) -> str:
+    """Return the digest of the recipe that a stage with these parts has on a sample."""
+    all_parts = parts if share == 1.0 else {**parts, SAMPLE: sample_digest(stage, share)}
+    return fingerprint("recipe", dict(all_parts))
 
 
-def sample_part(stage: Stage, share: float) -> str:
-    """The digest of what a stage's sample is."""
-    return fingerprint(SAMPLE, [share, list(stage.sampled_by)])
+def sample_digest(stage: Stage, share: float) -> str:
+    """Return the digest of a stage's sample: its share and the columns that select its rows."""
+    return fingerprint(SAMPLE, [share, list(stage.sample_columns)])

@@ -1,4 +1,4 @@
-"""Read a workflow's declaration into a sealed flow, or say everything that is wrong with it at once."""
+"""Seal a workflow: check its declaration, and report all faults at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tidemill.contracts.checks.opaque_rules import rule_faults
+from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
-from tidemill.core.partition import key_of, start_of
+from tidemill.core.partition import partition_key, partition_start
 from tidemill.workflow.annotations import Frame, Predictor
 from tidemill.workflow.fold_inputs import with_folds
 from tidemill.workflow.gate import Scores
@@ -18,7 +18,7 @@ from tidemill.workflow.guarantees import with_reads
 from tidemill.workflow.impure import impure_of
 from tidemill.workflow.model import Fitted
 from tidemill.workflow.parameters import params_faults
-from tidemill.workflow.references import referring
+from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.source import Source
@@ -34,7 +34,7 @@ from tidemill.workflow.trigger import (
 )
 from tidemill.workflow.window import All, Last, Window
 from tidemill.workflow.wiring import wiring_faults
-from tidemill.workflow.workflow import Declared, Workflow, contract_of
+from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
 
 _RETURNS = {
     Kind.INGEST: "tm.Source[Contract]",
@@ -43,46 +43,46 @@ _RETURNS = {
     Kind.EVALUATE: "tm.Scores",
 }
 _NEVER_IMPURE = {
-    Kind.MODEL: "say when a model is due: retrain=tm.every('14d')",
-    Kind.EVALUATE: "take the mark off: a model is scored again when it or its data change",
+    Kind.MODEL: "declare when a model is due instead: retrain=tm.every('14d')",
+    Kind.EVALUATE: "remove the mark: a model is scored again when it or its data change",
 }
 _SPECIAL = ("params", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """A workflow's stages as far as they can be told, and everything that is wrong with it.
+class Declaration:
+    """The stages of a workflow as far as they could be resolved, and all its faults.
 
-    Of `unclear` stages it isn't known what they take and give.
+    `unclear` are the stages with faults: their inputs and output may be incomplete.
     """
 
     workflow: Workflow
     stages: Mapping[str, Stage]
-    unclear: frozenset[str]
+    faulty: frozenset[str]
     faults: tuple[Fault, ...]
 
     @property
-    def clear(self) -> Flow:
-        """The stages that can be judged by themselves, in the order of declaration."""
+    def checkable(self) -> Flow:
+        """The stages that can be checked by themselves, in the order of declaration."""
         stages = (
             stage
             for name, stage in self.stages.items()
-            # A misspelt input may be misspelt in one place only.
-            if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
+            # The name of an unknown input may be a typo.
+            if name not in self.faulty and all(i.name in self.stages for i in stage.inputs)
         )
         return _flow(self.workflow, tuple(stages))
 
 
 def seal(workflow: Workflow) -> Flow:
-    """The stages of a workflow in an order in which they can run.
+    """Check a workflow and return its stages in topological order.
 
-    Raises DeclarationError with every fault: unknown stages, cycles, missing or unmet contracts, bad
-    windows, models that reach a table without approval.
+    Raises DeclarationError with all faults: unknown stages, cycles, missing or unmet contracts, invalid
+    windows, models that are delivered without approval.
     """
-    found = draw(workflow)
+    found = resolve_declaration(workflow)
     if found.faults:
         raise DeclarationError(f"workflow {workflow.name!r}", found.faults)
-    return _flow(workflow, tuple(_ordered(found.stages)))
+    return _flow(workflow, tuple(_topological_order(found.stages)))
 
 
 def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
@@ -91,35 +91,35 @@ def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
     )
 
 
-def draw(workflow: Workflow) -> Drawn:
-    """Read a declaration, whatever is wrong with it."""
-    faults: list[Fault] = list(_twice(workflow))
+def resolve_declaration(workflow: Workflow) -> Declaration:
+    """Resolve a workflow's declaration, and collect its faults instead of raising them."""
+    faults: list[Fault] = list(_duplicate_faults(workflow))
     stages: dict[str, Stage] = {}
     unclear: set[str] = set()
-    for declared in workflow.declared:
-        stage, found = _stage(declared, workflow)
+    for declared in workflow.declarations:
+        stage, found = _resolve_stage(declared, workflow)
         stages[stage.name] = stage
         faults += found
         if found:
             unclear.add(stage.name)
-    if not workflow.declared:
+    if not workflow.declarations:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += _approval_faults(workflow, stages)
-    stages, found = referring(stages, unclear)
+    stages, found = resolve_references(stages, unclear)
     faults += found
     faults += wiring_faults(stages, unclear)
-    return Drawn(
+    return Declaration(
         workflow=workflow,
         stages=stages,
-        unclear=frozenset(unclear),
-        # A contract says what is wrong with it at every stage that names it.
+        faulty=frozenset(unclear),
+        # The faults of a contract are found at every stage that uses it.
         faults=tuple(dict.fromkeys(faults)),
     )
 
 
-def _twice(workflow: Workflow) -> Iterator[Fault]:
+def _duplicate_faults(workflow: Workflow) -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    for declared in workflow.declared:
+    for declared in workflow.declarations:
         if declared.name in seen:
             yield Fault(
                 message=f"stage {declared.name!r} is declared twice, first at {seen[declared.name]}",
@@ -129,22 +129,24 @@ def _twice(workflow: Workflow) -> Iterator[Fault]:
         seen.setdefault(declared.name, declared.place)
 
 
-def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+def _resolve_stage(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     if declared.kind is Kind.DELIVER:
-        return _table(declared, workflow)
+        return _resolve_table(declared, workflow)
     assert declared.function is not None
-    hints, faults = _hints(declared, declared.function)
+    hints, faults = _annotations(declared, declared.function)
     windows, more = _windows(declared)
     faults += more
     faults += _trigger_faults(declared)
     faults += _impure_faults(declared)
-    faults += _how_faults(declared)
+    faults += _limit_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
     faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
     faults += more
     contracts = [output, *(item.contract for item in inputs)]
-    faults += [fault for spec in contracts if spec is not None for fault in rule_faults(spec)]
+    faults += [
+        fault for spec in contracts if spec is not None for fault in opaque_rule_faults(spec)
+    ]
     options = declared.options
     faults += params_faults(declared.name, options.get("params", {}), declared.place)
     approval = next((a for a in workflow.approvals if a.model == declared.name), None)
@@ -157,34 +159,36 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         version=options.get("version"),
         impure=impure_of(declared.function),
-        start=_start(declared, output, faults),
+        start=_start_partition(declared, output, faults),
         sample_by=_sample_by(declared, output, faults),
-        training=_training(declared) if declared.kind is Kind.MODEL else None,
+        training=_training_options(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
-        **_how(declared),
+        **_limits(declared),
     )
     given = {item.name: item.contract for item in inputs}
-    stage, more = _reading(declared, stage, given)
+    stage, more = _attach_reads(declared, stage, given)
     stage, folded = with_folds(stage, options.get("fold"))
     return stage, faults + more + folded
 
 
-def _reading(
-    declared: Declared, stage: Stage, given: Mapping[str, ContractSpec | None]
+def _attach_reads(
+    declared: StageDeclaration, stage: Stage, contracts: Mapping[str, ContractSpec | None]
 ) -> tuple[Stage, list[Fault]]:
-    """The stage with the columns that it declares to read; all of them must be declared as reads."""
-    said = declared.options.get("reads", ())
-    told = said if isinstance(said, (tuple, list)) else (said,)
-    wrong = next((each for each in told if not isinstance(each, Reads)), None)
+    """Attach the declared `reads` to the stage; anything but `Contract.reads(...)` is a fault."""
+    option = declared.options.get("reads", ())
+    reads = option if isinstance(option, (tuple, list)) else (option,)
+    wrong = next((each for each in reads if not isinstance(each, Reads)), None)
     if wrong is None:
-        return with_reads(stage, tuple(told), given)
-    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} is not what a contract's reads() gives"
+        return with_reads(stage, tuple(reads), contracts)
+    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} was not made by a contract's reads()"
     hint = "write reads=[Orders.reads('id', 'weight')]"
     return stage, [Fault(message=message, where=declared.place, hint=hint)]
 
 
-def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
-    """The annotations of a function; None when they can't be read."""
+def _annotations(
+    declared: StageDeclaration, function: Function
+) -> tuple[dict[str, Any] | None, list[Fault]]:
+    """Return the annotations of a function; None, with a fault, if they can't be evaluated."""
     try:
         return get_type_hints(function), []
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
@@ -203,7 +207,7 @@ def _parameters(function: Function) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
+def _windows(declared: StageDeclaration) -> tuple[Mapping[str, Window], list[Fault]]:
     window = declared.window
     if window is None:
         return {}, []
@@ -235,14 +239,14 @@ def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
     return {name: value for name, value in named.items() if isinstance(value, (Last, All))}, faults
 
 
-def _trigger_faults(declared: Declared) -> Iterator[Fault]:
+def _trigger_faults(declared: StageDeclaration) -> Iterator[Fault]:
     retrain = declared.options.get("retrain")
     if retrain is not None and not _is_trigger(retrain):
         message = f"model {declared.name!r}: retrain={retrain!r} is not a trigger"
         yield Fault(message=message, where=declared.place, hint="write tm.every('14d')")
 
 
-def _impure_faults(declared: Declared) -> Iterator[Fault]:
+def _impure_faults(declared: StageDeclaration) -> Iterator[Fault]:
     if impure_of(declared.function) is not None and declared.kind in _NEVER_IMPURE:
         message = f"{declared.kind} {declared.name!r} is marked with @tm.impure"
         yield Fault(message=message, where=declared.place, hint=_NEVER_IMPURE[declared.kind])
@@ -251,22 +255,22 @@ def _impure_faults(declared: Declared) -> Iterator[Fault]:
 _HOW = (("resources", Resources), ("retries", Retries))
 
 
-def _how_faults(declared: Declared) -> Iterator[Fault]:
+def _limit_faults(declared: StageDeclaration) -> Iterator[Fault]:
     for name, kind in _HOW:
         if not isinstance(declared.options.get(name, kind()), kind):
             message = f"{declared.kind} {declared.name!r}: {name}={declared.options[name]!r}"
             hint = f"write {name}=tm.{name}(...)"
             yield Fault(
-                message=f"{message} is not what tm.{name}() gives",
+                message=f"{message} was not made by tm.{name}()",
                 where=declared.place,
                 hint=hint,
             )
 
 
-def _how(declared: Declared) -> dict[str, Any]:
-    """What the steps of a stage may use, and what is tried again."""
-    said = {name: declared.options.get(name) for name, _ in _HOW}
-    return {name: said[name] for name, kind in _HOW if isinstance(said[name], kind)}
+def _limits(declared: StageDeclaration) -> dict[str, Any]:
+    """Return the declared `resources` and `retries` of a stage, without invalid ones."""
+    options = {name: declared.options.get(name) for name, _ in _HOW}
+    return {name: options[name] for name, kind in _HOW if isinstance(options[name], kind)}
 
 
 def _is_trigger(value: object) -> bool:
@@ -276,7 +280,7 @@ def _is_trigger(value: object) -> bool:
 
 
 def _inputs(
-    declared: Declared, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
+    declared: StageDeclaration, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
 ) -> Iterator[Input]:
     for name in _parameters(declared.function) if declared.function else ():
         if name in _SPECIAL and declared.kind is Kind.MODEL:
@@ -294,7 +298,7 @@ def _contract_in(annotation: object, of: object) -> ContractSpec | None:
 
 
 def _input_faults(
-    declared: Declared,
+    declared: StageDeclaration,
     inputs: Sequence[Input],
     hints: Mapping[str, Any] | None,
 ) -> Iterator[Fault]:
@@ -325,7 +329,7 @@ def _input_faults(
 
 
 def _output(
-    declared: Declared, hints: Mapping[str, Any] | None
+    declared: StageDeclaration, hints: Mapping[str, Any] | None
 ) -> tuple[ContractSpec | None, list[Fault]]:
     if hints is None:
         return None, []
@@ -338,12 +342,14 @@ def _output(
         ok = spec is not None
     if ok:
         return spec, []
-    message = f"{declared.kind} {declared.name!r} does not say what it returns"
+    message = f"{declared.kind} {declared.name!r} has no valid return annotation"
     hint = f"annotate it -> {_RETURNS[declared.kind]}"
     return spec, [Fault(message=message, where=declared.place, hint=hint)]
 
 
-def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault]) -> str | None:
+def _start_partition(
+    declared: StageDeclaration, output: ContractSpec | None, faults: list[Fault]
+) -> str | None:
     start: str | None = declared.options.get("start")
     if start is None or output is None:
         return None
@@ -354,8 +360,10 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
                 f"its contract is {output.partitioning}, so there is no first partition"
             )
         if not isinstance(start, str):
-            raise UsageError(f"write it as text, such as {key_of(datetime(2013, 3, 7), grain)!r}")
-        start_of(start, grain)
+            raise UsageError(
+                f"write it as text, such as {partition_key(datetime(2013, 3, 7), grain)!r}"
+            )
+        partition_start(start, grain)
     except UsageError as error:
         message = f"ingest {declared.name!r}: start={start!r}: {error}"
         faults.append(Fault(message=message, where=declared.place))
@@ -363,25 +371,25 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
 
 
 def _sample_by(
-    declared: Declared, output: ContractSpec | None, faults: list[Fault]
+    declared: StageDeclaration, output: ContractSpec | None, faults: list[Fault]
 ) -> tuple[str, ...] | None:
-    said = declared.options.get("sample_by")
-    if said is None or output is None:
+    names = declared.options.get("sample_by")
+    if names is None or output is None:
         return None
-    wrong = [said] if isinstance(said, str) else [name for name in said if name not in output.names]
+    wrong = [names] if isinstance(names, str) else [n for n in names if n not in output.names]
     if wrong:
         faults.append(
             Fault(
-                message=f"ingest {declared.name!r}: sample_by={said!r}: {wrong[0]!r} is no column of "
-                f"{output.name}",
+                message=f"ingest {declared.name!r}: sample_by={names!r}: {wrong[0]!r} is not a column "
+                f"of {output.name}",
                 where=declared.place,
                 hint=f"name columns, such as sample_by={output.names[:1]!r}",
             )
         )
-    return tuple(said)
+    return tuple(names)
 
 
-def _training(declared: Declared) -> Training:
+def _training_options(declared: StageDeclaration) -> Training:
     names = _parameters(declared.function) if declared.function else ()
     options = declared.options
     return Training(
@@ -393,7 +401,7 @@ def _training(declared: Declared) -> Training:
     )
 
 
-def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     model, features = declared.options["model"], declared.options["features"]
     sink: Sink = declared.options["sink"]
     faults = []
@@ -418,12 +426,12 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
         sink=sink,
-        **_how(declared),
+        **_limits(declared),
     )
-    faults += _how_faults(declared)
-    source = next((known for known in workflow.declared if known.name == item.name), None)
-    hints, _ = _hints(source, source.function) if source and source.function else ({}, [])
-    stage, more = _reading(
+    faults += _limit_faults(declared)
+    source = next((known for known in workflow.declarations if known.name == item.name), None)
+    hints, _ = _annotations(source, source.function) if source and source.function else ({}, [])
+    stage, more = _attach_reads(
         declared, stage, {item.name: _output(source, hints)[0] if source else None}
     )
     return stage, faults + more
@@ -434,32 +442,34 @@ def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterato
     seen: dict[str, str] = {}
     for approval in workflow.approvals:
         if approval.model in seen:
-            message = f"approve({approval.model}) is said twice, first at {seen[approval.model]}"
-            yield Fault(message=message, where=approval.place, hint="say all gates in one")
+            message = (
+                f"approve({approval.model}) is declared twice, first at {seen[approval.model]}"
+            )
+            yield Fault(message=message, where=approval.place, hint="list all gates in one")
         seen.setdefault(approval.model, approval.place)
         if approval.model not in models:
-            message = f"approve({approval.model}) is not about a model of this workflow"
+            message = f"approve({approval.model}): this workflow has no such model"
             hint = did_you_mean(approval.model, models)
             yield Fault(message=message, where=approval.place, hint=hint)
         if not approval.gates:
-            message = f"approve({approval.model}) has no gates, so anything would pass"
+            message = f"approve({approval.model}) has no gates, so any model would pass"
             yield Fault(
                 message=message, where=approval.place, hint="gates=[tm.beats_baseline('mae')]"
             )
 
 
-def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
-    """Stages after what they read, otherwise in the order of declaration."""
+def _topological_order(stages: Mapping[str, Stage]) -> Iterator[Stage]:
+    """Yield stages after their inputs, and apart from that in the order of declaration."""
     done: set[str] = set()
     left = list(stages.values())
     while left:
-        ready = next(stage for stage in left if needs(stage) <= done)
+        ready = next(stage for stage in left if dependencies(stage) <= done)
         done.add(ready.name)
         left.remove(ready)
         yield ready
 
 
-def needs(stage: Stage) -> set[str]:
-    """The stages that must be current before this one."""
+def dependencies(stage: Stage) -> set[str]:
+    """Return the names of the stages that must be up to date before this one."""
     inputs = {item.name for item in stage.inputs} | set(stage.refers.values())
     return inputs | ({stage.model} if stage.model else set())

@@ -1,4 +1,4 @@
-"""Where an ingest stage takes its rows from."""
+"""Sources of ingest stages: files, database queries, lake tables, other projects, and pull functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
-from tidemill.workflow.environment import PRODUCTION, environment_of
+from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
 C = TypeVar("C")
 Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
@@ -25,7 +25,7 @@ SUFFIXES: Mapping[str, Format] = {
     ".ipc": "arrow",
     ".feather": "arrow",
 }
-# How urls of databases begin, and what one looks like.
+# The URL schemes of databases, each with an example.
 SCHEMES: Mapping[str, str] = {
     "sqlite": "write sqlite:///shop.db",
     "postgresql": "write postgresql://user@host:5432/shop",
@@ -39,14 +39,17 @@ _READING = ("select", "with", "values", "table")
 
 
 class Source(Generic[C]):
-    """Where an ingest stage takes its rows from: files, a query of a database, another project."""
+    """The source of an ingest stage: files, a database query, a lake table, or another project.
+
+    Annotate an ingest function with the contract of its rows: `def orders() -> tm.Source[Orders]`.
+    """
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files(Source[C]):
-    """Files that a glob matches, relative to the project's folder; `format` is told by the suffix."""
+    """Files that match a glob, relative to the project's folder; without `format` the suffix decides."""
 
     pattern: str
     format: Format | None = None
@@ -55,10 +58,10 @@ class Files(Source[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Source[C]):
-    """What a query of a database gives; `cursor` is a column that is another after every change of a row."""
+    """The result of a database query; `cursor` is a column whose value changes with every row update."""
 
     query: str
-    # Hidden from whatever prints a source: there may be a password in it.
+    # Not in the repr: it may contain a password.
     url: str = field(repr=False)
     cursor: str = ""
     engine: Engine | None = None
@@ -70,7 +73,7 @@ class Query(Source[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output(Source[C]):
-    """What a stage of another project has published in one of its environments."""
+    """The published output of a stage of another project, in one of its environments."""
 
     project: str
     stage: str
@@ -78,18 +81,18 @@ class Output(Source[C]):
 
     def __post_init__(self) -> None:
         faults = [
-            Fault(message=f"{name} is empty", hint='say tm.output("../shop", "orders")')
+            Fault(message=f"{name} is empty", hint='write tm.output("../shop", "orders")')
             for name in ("project", "stage")
             if not getattr(self, name).strip()
         ]
         if faults:
             raise DeclarationError("tm.output", faults)
-        environment_of(self.env)
+        check_environment_name(self.env)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta(Source[C]):
-    """A Delta table in a folder, at a version; None is the newest."""
+    """A Delta table in a folder, at `version` (None: the latest)."""
 
     path: str
     version: int | None = None
@@ -97,11 +100,11 @@ class Delta(Source[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Iceberg(Source[C]):
-    """An Iceberg table of a catalog, or by its metadata file, in a snapshot; None is the current one."""
+    """An Iceberg table of a catalog, or by its metadata file, at `snapshot` (None: the current one)."""
 
     table: str
     catalog: str = ""
-    # Hidden from whatever prints a source: there may be a password in it.
+    # Not in the repr: it may contain a password.
     uri: str = field(default="", repr=False)
     snapshot: int | None = None
 
@@ -112,19 +115,19 @@ class Iceberg(Source[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pull(Source[C]):
-    """What a function gives from where it left off: it is handed its last state, and gives the next."""
+    """Rows that a function returns incrementally: it takes the last state, and returns rows and the next."""
 
     function: Callable[[Any], tuple[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file as it was last read: its content's digest, and the partitions that it feeds.
+    """A file as it was last read: the digest of its content, and its rows by partition.
 
-    Of what isn't in files, the rows of each partition count as a file.
+    For sources other than files, the rows of each partition count as one file.
 
-    `size` and `mtime_ns` are only hints that it needn't be hashed again. `reading` names how it was
-    read and cut: under another reading its rows are counted anew.
+    `size` and `mtime_ns` only help to avoid hashing an unchanged file. `reading` identifies how the file
+    was read and partitioned; if that changes, its rows are counted again.
     """
 
     path: str
@@ -140,7 +143,7 @@ def _query_faults(query: str) -> Iterator[Fault]:
     if not first or first[0].lower() not in _READING:
         yield Fault(
             message=f"the query begins with {first[0] if first else ''!r}",
-            hint=f"it only reads: begin with {' or '.join(_READING).upper()}",
+            hint=f"a source only reads: begin with {' or '.join(_READING).upper()}",
         )
 
 
@@ -149,17 +152,17 @@ def _url_faults(url: str, engine: str | None) -> Iterator[Fault]:
     if engine is not None and engine not in ENGINES:
         yield Fault(message=f"there is no engine {engine!r}", hint=did_you_mean(engine, ENGINES))
     if not colon or (scheme not in SCHEMES and engine is None):
-        # What isn't understood may be a password, and isn't shown.
+        # The rest isn't shown: it may contain a password.
         advice = did_you_mean(scheme, SCHEMES) if colon else f"there is: {', '.join(SCHEMES)}"
-        yield Fault(message="the url tells no kind of database", hint=advice)
+        yield Fault(message="the URL doesn't begin with a known scheme", hint=advice)
     elif not rest.strip("/"):
-        yield Fault(message=f"the url {scheme}: names nothing", hint=SCHEMES.get(scheme, ""))
+        yield Fault(message=f"the URL {scheme}: names no database", hint=SCHEMES.get(scheme, ""))
 
 
 def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
     if not table.strip():
         yield Fault(
-            message="the table is empty", hint='say tm.iceberg("shop.orders", catalog="prod")'
+            message="the table is empty", hint='write tm.iceberg("shop.orders", catalog="prod")'
         )
     elif named and "." not in table.strip("."):
         yield Fault(
@@ -168,45 +171,48 @@ def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
 
 
 def files(pattern: str, *, format: Format | None = None, **options: Any) -> Files[Any]:
-    """The rows of all files that the glob `pattern` matches (Parquet, CSV, NDJSON, Arrow IPC).
+    """Read all files that match the glob `pattern`: Parquet, CSV, NDJSON or Arrow IPC.
 
-    `format` overrides the suffix. `options` go to the Polars reader of that format, such as
-    `separator`, `null_values` and `schema_overrides` for CSV.
+    `pattern` is relative to the project's folder (`"data/orders/*.parquet"`). The suffix of a file
+    decides its format unless `format` is given. `options` are passed to the Polars reader of that
+    format, such as `separator`, `null_values` and `schema_overrides` for CSV.
+    Only new and changed files are opened. A file that is gone removes the rows that it fed.
     """
     return Files(pattern=pattern, format=format, options=options)
 
 
 def sql(query: str, url: str, *, cursor: str = "", engine: Engine | None = None) -> Query[Any]:
-    """The rows that a query of a database gives, a partition at a time.
+    """Read the result of a database query, partition by partition.
 
-    `url` is `sqlite:///shop.db` (relative to the project's folder, four slashes: absolute),
-    `postgresql://user@host/shop`, `duckdb:///shop.db`, `mysql://user@host/shop`, or `env:NAME`: what that
-    environment variable says. Passwords are never recorded, nor shown. `engine` reads any other url as
-    Polars does: by the ADBC driver of that name, or by ConnectorX.
+    `url` is `sqlite:///shop.db` (relative to the project's folder; absolute with four slashes),
+    `postgresql://user@host/shop`, `duckdb:///shop.db`, `mysql://user@host/shop`, or `env:NAME` for the
+    value of an environment variable. Passwords are never recorded or shown. With `engine` any other URL
+    is read through Polars: by the ADBC driver for its scheme, or by ConnectorX.
 
-    `cursor` is a column of the query that is another after every change of a row, such as the moment
-    of its last change or a version. Then only partitions are read of which a row came, changed or went;
-    of the others only the columns `cursor`, the partition's and the key's are. Without it everything is
-    read to tell what changed.
-    Raises DeclarationError for a query that isn't one, and a url that can't be understood.
+    `cursor` is a column of the query whose value changes whenever a row changes, such as `updated_at` or
+    a version. With it, every run reads only the key, partition and cursor columns, and reads all columns
+    of just those partitions in which a row was added, changed or deleted. Without it, every run reads all
+    rows to detect changes.
+    Raises DeclarationError for a statement that isn't a query, or an unknown URL.
     """
     return Query(query=query.strip().rstrip(";").rstrip(), url=url, cursor=cursor, engine=engine)
 
 
 def output(project: str, stage: str, *, env: str = PRODUCTION) -> Output[Any]:
-    """What a stage of the project in the folder `project` has published, partition by partition.
+    """Read the published output of a stage in another project, partition by partition.
 
-    The contract may have fewer columns than that stage has, and is cut as it is or not at all.
-    A partition is read again when one of these columns has other values.
+    `project` is the folder of the other project, `env` the environment there. The contract may have fewer
+    columns than the stage's output. It must be partitioned like it, or not at all. A partition is read
+    again only when the values of one of the contract's columns change.
     """
     return Output(project=project, stage=stage, env=env)
 
 
 def delta(path: str, *, version: int | None = None) -> Delta[Any]:
-    """The rows of the Delta table in the folder `path`, relative to the project's; needs the extra `delta`.
+    """Read the Delta table in the folder `path`, relative to the project's; needs the extra `delta`.
 
-    Without a `version` it is the newest one. Only files that came or went between the last version that
-    was read and this one are looked into, and only partitions that they feed are read.
+    `version` pins a version; by default the latest is read. Only files that were added or removed since
+    the version that was read last are opened, and only the partitions with rows in them are read again.
     """
     return Delta(path=path, version=version)
 
@@ -214,32 +220,35 @@ def delta(path: str, *, version: int | None = None) -> Delta[Any]:
 def iceberg(
     table: str, *, catalog: str = "", uri: str = "", snapshot: int | None = None
 ) -> Iceberg[Any]:
-    """The rows of an Iceberg table in its current snapshot, or in that one; needs the extra `iceberg`.
+    """Read an Iceberg table at its current snapshot, or at `snapshot`; needs the extra `iceberg`.
 
-    `table` is `namespace.table` in a catalog: in the one that PyIceberg's configuration calls `catalog`,
-    or that is at `uri` (`sqlite:///catalog.db`, `https://catalog`, or `env:NAME`: what that environment
-    variable says) under the name `catalog`, else `default`. Without both it is the path of a metadata
-    file, or of a folder with a `version-hint.text`, relative to the project's.
+    With `catalog` or `uri`, `table` is `namespace.table`. `catalog` names a catalog of PyIceberg's
+    configuration. `uri` gives the catalog's address instead (`sqlite:///catalog.db`, `https://catalog`,
+    or `env:NAME` for the value of an environment variable); `catalog` is then the catalog's name (by
+    default `default`). With neither, `table` is the path of a metadata file, or of a table's folder with
+    a `version-hint.text`, relative to the project's folder.
 
-    Only files that came, went or lost rows since the last snapshot that was read are looked into, and
-    only partitions that they feed are read. Raises DeclarationError for a name that isn't one.
+    Only files that were added, were removed or lost rows since the snapshot that was read last are
+    opened, and only the partitions with rows in them are read again. Raises DeclarationError for an
+    invalid table name.
     """
     return Iceberg(table=table, catalog=catalog, uri=uri, snapshot=snapshot)
 
 
 def pull(function: Callable[[Any], tuple[Any, Any]]) -> Pull[Any]:
-    """The rows that `function(state)` gives, each exactly once: it returns `(rows, state)`.
+    """Pull rows incrementally from an API: call `function(state)`, which returns `(rows, next_state)`.
 
-    `state` is None at first, then what the call before returned: anything that JSON has. `rows` are a
-    frame, a list of dicts, or an iterator of such. They are kept; of rows with one key in a partition
-    the last one counts. Rows and state are recorded together, when a run begins to publish: what fails
-    or crashes before is pulled again from the same state. Plans call the function, too.
+    `state` is None in the first call, then what the previous call returned: any JSON value. `rows` are a
+    frame, a list of dicts, or an iterator of these. All rows are stored; of rows with the same key in a
+    partition, the last one counts. Rows and state are recorded together when the run begins to publish,
+    so each row is taken exactly once: after a failure or crash before that, the next run pulls again
+    from the same state. Making a plan calls the function, too.
     """
     given: object = function
     if not callable(given):
         fault = Fault(
-            message=f"{function!r} is no function",
-            hint="hand one of state that returns (rows, state)",
+            message=f"{function!r} is not a function",
+            hint="pass a function of the state that returns (rows, next_state)",
         )
         raise DeclarationError("tm.pull", [fault])
     return Pull(function=function)

@@ -1,4 +1,4 @@
-"""One function from contracted inputs to one contracted output, as it is after the declaration is read."""
+"""Stages of a sealed workflow: one function from inputs with contracts to an output with a contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.partition import Partitioning
 from tidemill.workflow.gate import Gate
 from tidemill.workflow.impure import Impure
-from tidemill.workflow.incremental_fold import Folded
+from tidemill.workflow.incremental_fold import ResolvedFold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.trigger import Trigger
@@ -21,7 +21,7 @@ Function: TypeAlias = Callable[..., Any]
 
 
 class Kind(StrEnum):
-    """What a stage does."""
+    """The kind of a stage: ingest, transform, model, evaluate or deliver."""
 
     INGEST = "ingest"
     TRANSFORM = "transform"
@@ -30,16 +30,15 @@ class Kind(StrEnum):
     DELIVER = "deliver"
 
 
-# The stages that make a table under a contract.
+# The kinds of stages that produce a table with a contract.
 DATA = (Kind.INGEST, Kind.TRANSFORM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A parameter of a stage: the stage that it names, the contract that it expects, its window.
+    """An input of a stage: the upstream stage, the contract that it expects, and its window.
 
-    Where `reads` is declared, the stage is handed these columns only; where there is a `fold`, what it makes
-    of the rows in their place.
+    With `reads` the stage gets only these columns; with a `fold` it gets aggregates instead of rows.
     """
 
     name: str
@@ -47,11 +46,11 @@ class Input:
     window: Window | None = None
     optional: bool = False
     reads: Reads | None = None
-    fold: Folded | None = None
+    fold: ResolvedFold | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the stage is handed, or its fold reads, in the order of the contract."""
+        """The columns that the stage, or its fold, reads, in the order of the contract."""
         if self.fold is not None:
             return self.fold.columns
         names = self.contract.names if self.contract is not None else ()
@@ -73,7 +72,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A model that may reach users once its gates passed on the scores of its evaluation."""
+    """Approval of a model for delivery, given once its scores pass all gates."""
 
     model: str
     gates: tuple[Gate, ...] = ()
@@ -82,7 +81,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink:
-    """Where scored rows are delivered: one Parquet file a partition in a folder."""
+    """Where scored rows are delivered: a folder with one Parquet file per partition."""
 
     folder: str
     format: str = "parquet"
@@ -92,8 +91,8 @@ class Sink:
 class Stage:
     """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
 
-    `refers` maps the references of its contract, by rule, to the stages whose tables they mean. A
-    `sample` below 1 is the share of rows that ingests take, told by the columns `sample_by`.
+    `refers` maps each reference rule of its contract to the stage whose table it means. A `sample` below 1
+    is the share of rows that ingests take, selected by the columns `sample_by`.
     """
 
     name: str
@@ -116,15 +115,15 @@ class Stage:
     sample_by: tuple[str, ...] | None = None
 
     @property
-    def sampled_by(self) -> tuple[str, ...]:
-        """The columns of an ingest that tell which rows are in a sample: its key unless it says so."""
+    def sample_columns(self) -> tuple[str, ...]:
+        """The columns that select an ingest's rows of a sample: `sample_by`, by default its key."""
         if self.kind is not Kind.INGEST or self.output is None:
             return ()
         return (self.output.key or self.output.names) if self.sample_by is None else self.sample_by
 
     @property
-    def vouched(self) -> bool:
-        """Whether its author answers for what no key sees of it: by a version, or as impure."""
+    def is_vouched_for(self) -> bool:
+        """Whether its author takes responsibility for hidden inputs: by a version, or by `tm.impure`."""
         return self.version is not None or self.impure is not None
 
     @property
@@ -133,15 +132,15 @@ class Stage:
 
     @property
     def frames(self) -> tuple[Input, ...]:
-        """The inputs that are handed as frames."""
+        """The inputs that are frames; a predictor isn't."""
         return tuple(item for item in self.inputs if item.contract is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A workflow that was checked: its stages in an order in which they can run.
+    """A sealed workflow: its stages in topological order.
 
-    When it is `deferrable`, others on the machine go first.
+    If it is `deferrable`, other programs on the machine go first.
     """
 
     name: str
@@ -157,12 +156,15 @@ class Flow:
         return tuple(stage.name for stage in self.stages)
 
     def readers(self, name: str) -> tuple[Stage, ...]:
-        """The stages that read `name` directly."""
+        """Return the stages that read `name` directly."""
         return tuple(
             s for s in self.stages if s.model == name or any(i.name == name for i in s.inputs)
         )
 
 
 def parquet(folder: str) -> Sink:
-    """One Parquet file a partition in `folder`, replaced as a whole, relative to the project's folder."""
+    """Deliver one Parquet file per partition to `folder`, relative to the project's folder.
+
+    A file is replaced atomically when its partition is delivered again.
+    """
     return Sink(folder=folder)

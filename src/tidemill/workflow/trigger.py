@@ -1,4 +1,4 @@
-"""When an outdated model is due for training. Only a trigger makes it so, or a person."""
+"""Triggers decide when an outdated model is due for retraining; otherwise only a person starts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidemill.core.partition import Span, parse_span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Degraded:
-    """The live model's metric on the newest window is worse than at its approval by the share `by`."""
+    """The live model's metric on the newest window is worse than at approval by the relative share `by`."""
 
     metric: str
     by: float
@@ -22,7 +22,7 @@ class Degraded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractChanged:
-    """A contract of an input is another version than the one that the model was trained on."""
+    """The contract of an input has a different version than in training."""
 
     def __str__(self) -> str:
         return "contract_changed()"
@@ -30,7 +30,7 @@ class ContractChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """The rows that came since the training are this share of those that it was trained on."""
+    """The rows added since training are at least this share of the training rows."""
 
     share: float
 
@@ -40,7 +40,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Every:
-    """The newest partition is this much newer than the newest at the training."""
+    """The newest partition is at least `span` newer than the newest one in training."""
 
     span: Span
 
@@ -50,7 +50,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewData:
-    """Any change of what the model reads."""
+    """Anything that the model reads changed."""
 
     def __str__(self) -> str:
         return "new_data()"
@@ -58,7 +58,7 @@ class NewData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnyOf:
-    """One of several triggers."""
+    """At least one of several triggers fires."""
 
     triggers: tuple[Trigger, ...]
 
@@ -68,7 +68,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf:
-    """All of several triggers."""
+    """All of several triggers fire."""
 
     triggers: tuple[Trigger, ...]
 
@@ -80,37 +80,40 @@ Trigger: TypeAlias = Degraded | ContractChanged | Volume | Every | NewData | Any
 
 
 def degraded(metric: str, *, by: float, higher_is_better: bool = False) -> Degraded:
-    """Due when the live model's `metric` got worse than at its approval by the share `by`."""
+    """Retrain when the live model's `metric` is worse than at its approval by the relative share `by`.
+
+    The metric comes from the newest evaluation; `by=0.05` means 5 % worse.
+    """
     return Degraded(metric=metric, by=by, higher_is_better=higher_is_better)
 
 
 def contract_changed() -> ContractChanged:
-    """Due when an input's contract has another version than at the training."""
+    """Retrain when the contract of an input has a different version than in training."""
     return ContractChanged()
 
 
 def volume(share: float) -> Volume:
-    """Due when the rows that came since the training are at least `share` of those trained on."""
+    """Retrain when the rows added since training are at least `share` of the training rows."""
     if share <= 0:
         raise ValueError(f"volume({share!r}): the share of new rows must be above 0, such as 0.2")
     return Volume(share=share)
 
 
 def every(span: str) -> Every:
-    """Due when the newest partition is at least `span` (such as "14d") newer than at the training."""
+    """Retrain when the newest partition is at least `span` ("14d") newer than the newest in training."""
     return Every(span=parse_span(span))
 
 
 def new_data() -> NewData:
-    """Due at every change of what the model reads."""
+    """Retrain whenever anything that the model reads changes."""
     return NewData()
 
 
 def any_of(*triggers: Trigger) -> AnyOf:
-    """Due when one of `triggers` is."""
+    """Retrain when at least one of `triggers` fires."""
     return AnyOf(triggers=triggers)
 
 
 def all_of(*triggers: Trigger) -> AllOf:
-    """Due when all of `triggers` are."""
+    """Retrain when all of `triggers` fire."""
     return AllOf(triggers=triggers)

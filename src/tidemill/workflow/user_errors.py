@@ -1,25 +1,25 @@
-"""What went wrong in user code, in words that lead to the line."""
+"""Turn exceptions of user code into errors that point at the user's line."""
 
 from __future__ import annotations
 
 import importlib
 import traceback
 
-from tidemill.core.errors import StepError, said_by
+from tidemill.core.errors import StepError, describe_error
 from tidemill.core.partition import WHOLE
 from tidemill.workflow.stage import Stage
 
-# What the user wrote is above and below frames of the engine and of the import machinery.
+# Frames of Tidemill, Polars and the import machinery don't help users, whose code is around them.
 _TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
 _IMPORTLIB = importlib.__path__[0].replace("\\", "/") + "/"
 _HIDDEN = (_TIDEMILL, _IMPORTLIB, "/site-packages/polars/", "<frozen ")
 
 
-def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
-    """An error of user code as the user should see it: what, where, and only their own frames."""
+def user_error(stage: Stage, partition: str, error: BaseException) -> StepError:
+    """Return an exception of user code as a StepError: what, where, and a traceback of user frames only."""
     place = "" if partition == WHOLE else f" {partition}"
     frames = user_frames(error)
-    said = said_by(error)
+    said = describe_error(error)
     trace = "".join(traceback.format_list(frames)) + said
     at = f" at {_file(frames[0])}:{frames[0].lineno}" if frames else ""
     message = f"{stage.name}{place} raised {said}{at}"

@@ -1,6 +1,6 @@
-"""Which partitions of an input a stage sees: the newest so many, or all.
+"""Windows: which partitions of an input a stage reads, the last few or all.
 
-Windows are anchored at a partition (a stage's own, or the newest published), never at the clock.
+A window is anchored at a partition (the stage's own, or the newest published), never at the clock.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from datetime import datetime
 from math import inf
 from typing import TypeAlias
 
-from tidemill.core.partition import Grain, Span, end_of, parse_span, start_of
+from tidemill.core.partition import Grain, Span, parse_span, partition_end, partition_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Last:
-    """The last so many units of time, or partitions, that end where `before` begins."""
+    """The last `length` (a span of time, or a number of partitions), ending where `before` begins."""
 
     length: Span | int
     before: Last | None = None
@@ -35,7 +35,7 @@ class All:
         return "all"
 
 
-# The least and the most hours of a unit.
+# The minimum and maximum hours of a unit.
 _DAY, _WEEK, _MONTH, _HOUR = (24, 24), (168, 168), (672, 744), (1, 1)
 _UNITS = {
     "h": _HOUR, "d": _DAY, "w": _WEEK, "mo": _MONTH,
@@ -48,9 +48,12 @@ all_partitions = All()
 
 
 def last(length: str | int, *, before: Last | None = None) -> Last:
-    """The newest `length` (such as "60d", or a number of partitions) that ends where `before` begins.
+    """Select the newest partitions of an input: `last("60d")`, or `last(30)` for 30 partitions.
 
-    Raises ValueError for a length that is not a positive count, `36h`, `60d`, `8w` or `3mo`.
+    The window ends with the newest partition, or where the window `before` begins:
+    `tm.last("60d", before=tm.last("7d"))` keeps training apart from an evaluation on the last 7 days.
+    Raises ValueError for a length that isn't a positive count or a time such as `36h`, `60d`, `8w` or
+    `3mo`.
     """
     span = parse_span(length) if isinstance(length, str) else length
     counted = isinstance(span, int) and not isinstance(span, bool) and span >= 1
@@ -63,43 +66,47 @@ def last(length: str | int, *, before: Last | None = None) -> Last:
     return Last(length=span, before=before)
 
 
-def select(window: Window, keys: Sequence[str], grain: Grain, anchor: str) -> list[str]:
-    """The partitions of `keys` (sorted) that `window` covers when it ends with `anchor`.
+def select_partitions(window: Window, keys: Sequence[str], grain: Grain, anchor: str) -> list[str]:
+    """Return the partitions of `keys` (sorted) that `window` covers when it ends with `anchor`.
 
-    A span of time covers the partitions that begin in it.
+    A span of time covers the partitions that begin within it.
     """
     stop = bisect_right(keys, anchor)
     if isinstance(window, All):
         return list(keys[:stop])
-    first, stop, _ = _last(window, keys, grain, stop, end_of(anchor, grain))
+    first, stop, _ = _last(window, keys, grain, stop, partition_end(anchor, grain))
     return list(keys[first:stop])
 
 
 def _last(
     window: Last, keys: Sequence[str], grain: Grain, stop: int, end: datetime
 ) -> tuple[int, int, datetime]:
-    """Where the window begins and stops among `keys`, and the moment where it begins."""
+    """Return the first and stop index of the window in `keys`, and the moment at which it begins."""
     if window.before is not None:
         stop, _, end = _last(window.before, keys, grain, stop, end)
     if isinstance(window.length, int):
         first = max(0, stop - window.length)
-        return first, stop, start_of(keys[first], grain) if first < stop else end
+        return first, stop, partition_start(keys[first], grain) if first < stop else end
     begin = window.length.before(end)
-    return bisect_left(keys, begin, 0, stop, key=lambda key: start_of(key, grain)), stop, begin
+    return (
+        bisect_left(keys, begin, 0, stop, key=lambda key: partition_start(key, grain)),
+        stop,
+        begin,
+    )
 
 
-def too_short(window: Window, grain: Grain) -> bool:
-    """Whether a window may hold no partition at all because it is shorter than one."""
+def may_be_empty(window: Window, grain: Grain) -> bool:
+    """Whether a window is shorter than one partition, so that it may be empty."""
     if isinstance(window, All) or isinstance(window.length, int) or window.length.unit == "mo":
         return False
     return _hours(window.length, grain)[0] < _UNITS[grain][1]
 
 
-def overlap(one: Window, other: Window, grain: Grain) -> bool:
+def may_overlap(one: Window, other: Window, grain: Grain) -> bool:
     """Whether two windows with the same anchor can share a partition.
 
-    Doubt means overlap: months have 28 to 31 days, and there may be gaps between partitions, so that
-    a number of them covers at least, but not at most, as much time.
+    Errs on the side of overlap: months have 28 to 31 days, and partitions may have gaps, so that a
+    number of partitions has a minimum length in time but no maximum.
     """
     if isinstance(one, All) or isinstance(other, All):
         return True
@@ -112,12 +119,12 @@ def overlap(one: Window, other: Window, grain: Grain) -> bool:
 
 
 def _lengths(window: Last | None) -> list[Span | int]:
-    """The lengths from the window inwards to the anchor."""
+    """Return the lengths of the window and of those that it ends before, outermost first."""
     return [window.length, *_lengths(window.before)] if window else []
 
 
 def _reach(window: Last, grain: Grain, counted: bool) -> tuple[float, float]:
-    """The least distance from the anchor's end to the window's end, and the most to its begin."""
+    """Return the minimum hours from the anchor's end to the window's end, and the maximum to its begin."""
     measures = [
         (length, length) if counted and isinstance(length, int) else _hours(length, grain)
         for length in _lengths(window)
@@ -126,16 +133,16 @@ def _reach(window: Last, grain: Grain, counted: bool) -> tuple[float, float]:
 
 
 def _hours(length: Span | int, grain: Grain) -> tuple[float, float]:
-    """The least and the most hours that a length can be."""
+    """Return the minimum and maximum hours that a length can cover."""
     if isinstance(length, int):
         return length * _UNITS[grain][0], inf
     least, most = _UNITS[length.unit]
     return length.count * least, length.count * most
 
 
-def written(window: Window) -> str:
-    """A window as one writes it."""
+def window_code(window: Window) -> str:
+    """Format a window as the code that declares it, such as `tm.last('7d')`."""
     if isinstance(window, All):
         return "tm.all"
     length = window.length if isinstance(window.length, int) else f"'{window.length}'"
-    return f"tm.last({length}{f', before={written(window.before)}' if window.before else ''})"
+    return f"tm.last({length}{f', before={window_code(window.before)}' if window.before else ''})"

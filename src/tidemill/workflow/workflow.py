@@ -1,8 +1,7 @@
-"""A named acyclic set of stages, as the user declares it.
+"""Declare a workflow: a named DAG of stages.
 
-Decorators only note what was declared; they return the function unchanged, so that it can be called
-and tested by itself. Whether the declaration holds together is judged in one go when the workflow is
-sealed (`decide/declare.py`), so that all faults are shown at once.
+Decorators only record the declaration and return the function unchanged, so that it can be called and
+tested by itself. `seal` checks the whole declaration at once, so that users see all faults together.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ F = TypeVar("F", bound=Function)
 
 
 class Decorator(Protocol):
-    """Notes a function as a stage and returns it unchanged."""
+    """A decorator that declares a function as a stage and returns it unchanged."""
 
     def __call__(self, function: F, /) -> F: ...
 
 
 Windows: TypeAlias = Window | Mapping[str, Window]
 
-# Nothing said: the plan decides what a step uses, and nothing is tried again.
+# The defaults: the planner decides what a step uses, and nothing is retried.
 FREE, ONCE = Resources(), Retries()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """A stage as it was written down, before anything about it was checked."""
+class StageDeclaration:
+    """The declaration of a stage, before any checks."""
 
     name: str
     kind: Kind
@@ -50,20 +49,21 @@ class Declared:
 
 
 class Workflow:
-    """A named set of stages that data flows through; `owner` is who answers for it.
+    """A named DAG of stages, declared with decorators.
 
-    When it is `deferrable`, others on the machine go first: its workers have a low priority.
+    `owner` is the team or person responsible for it. With `deferrable=True` its worker processes run at
+    low priority, so that other programs on the machine go first.
     """
 
     def __init__(self, name: str, *, owner: str = "", deferrable: bool = False) -> None:
         self.name = name
         self.owner = owner
         self.deferrable = deferrable
-        self.declared: list[Declared] = []
+        self.declarations: list[StageDeclaration] = []
         self.approvals: list[Approval] = []
 
     def __repr__(self) -> str:
-        return f"Workflow({self.name!r}, {len(self.declared)} stages)"
+        return f"Workflow({self.name!r}, {len(self.declarations)} stages)"
 
     @overload
     def ingest(self, function: F) -> F: ...
@@ -87,14 +87,19 @@ class Workflow:
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Any:
-        """Declare a stage that takes rows from a source; `start` is the first partition that is taken.
+        """Declare a stage that reads rows from a source into a contract.
 
-        `sample_by` are the columns that tell which rows are in a sample (default: the key); with none
-        all are. `resources=tm.resources(...)` says what each step may use, `retries=tm.retries(...)` what is
-        tried again.
+        The function has no parameters and returns a source: `def orders() -> tm.Source[Orders]`.
+
+        - `start`: the first partition to ingest; earlier ones are ignored.
+        - `sample_by`: the columns whose hash decides which rows are in a sample (default: the key);
+          `[]` keeps all rows in every sample.
+        - `version`: part of the stage's fingerprint; change it to read all rows again.
+        - `resources`: limits of each step, `tm.resources(...)`.
+        - `retries`: when a failed step is retried, `tm.retries(...)`.
         """
         options = {"start": start, "sample_by": sample_by, "version": version}
-        return self._stage(Kind.INGEST, function, options | _how(resources, retries))
+        return self._stage(Kind.INGEST, function, options | _limits(resources, retries))
 
     @overload
     def transform(self, function: F) -> F: ...
@@ -122,14 +127,21 @@ class Workflow:
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Any:
-        """Declare a stage that makes one table of others.
+        """Declare a stage that computes one table from others.
 
-        It sees its own partition of every partitioned input unless `window` (for all inputs, or by
-        name) says otherwise. A partition waits for its inputs; one named in `optional` is handed as
-        an empty frame while it is missing. Of inputs in `fold` (`{"orders": tm.fold(...)}`) it is handed
-        aggregates in place of rows. `reads` (`[Orders.reads("id")]`) are the columns that it
-        is handed of inputs with that contract, and what it relies on in them. `version` stands for
-        code that can't be fingerprinted. `resources` and `retries` are as with ingests.
+        Parameters of the function name upstream stages, annotations name their contracts:
+        `def daily(orders: tm.Frame[Orders]) -> tm.Frame[Daily]`. By default a partition is computed from
+        the same partition of each partitioned input.
+
+        - `window`: read a range of partitions instead, `tm.last("7d")` or `tm.all`; for all inputs, or
+          by name.
+        - `fold`: pass aggregates of an input instead of its rows, `{"orders": tm.fold(...)}`.
+        - `optional`: inputs that may be missing: the function gets an empty frame then. Without it a
+          partition waits until all its inputs exist.
+        - `reads`: the columns that it gets of inputs with a contract, and the guarantees that it relies
+          on, `[Orders.reads("id")]`.
+        - `version`: stands for code that can't be fingerprinted; change it when its results change.
+        - `resources`, `retries`: as for `ingest`.
         """
         options = {
             "optional": tuple(optional),
@@ -137,7 +149,7 @@ class Workflow:
             "reads": reads,
             "version": version,
         }
-        return self._stage(Kind.TRANSFORM, function, options | _how(resources, retries), window)
+        return self._stage(Kind.TRANSFORM, function, options | _limits(resources, retries), window)
 
     @overload
     def model(self, function: F) -> F: ...
@@ -167,11 +179,15 @@ class Workflow:
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Any:
-        """Declare a stage that trains a model on a window of its inputs.
+        """Declare a stage that trains a model on a window of its inputs and returns `tm.fitted(...)`.
 
-        A change of what it reads makes it outdated; only `retrain` makes it due (`tidemill run
-        --train` forces it). `params` and `seed` are handed to parameters of those names; `reads` is
-        as with transforms, `resources` and `retries` as with ingests.
+        A change of its code or inputs makes a model outdated, but doesn't retrain it: `retrain` does, or
+        `tidemill run --train MODEL`.
+
+        - `window`: the partitions to train on, `tm.last("60d", before=tm.last("7d"))`.
+        - `params`, `seed`: passed to parameters of these names.
+        - `retrain`: the trigger that makes an outdated model due, such as `tm.every("14d")`.
+        - `reads`, `version`: as for `transform`; `resources`, `retries`: as for `ingest`.
         """
         options = {
             "params": dict(params or {}),
@@ -180,7 +196,7 @@ class Workflow:
             "reads": reads,
             "version": version,
         }
-        return self._stage(Kind.MODEL, function, options | _how(resources, retries), window)
+        return self._stage(Kind.MODEL, function, options | _limits(resources, retries), window)
 
     @overload
     def evaluate(self, function: F) -> F: ...
@@ -204,15 +220,17 @@ class Workflow:
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Any:
-        """Declare how a model is scored, on partitions that its training never saw.
+        """Declare a stage that scores a model on partitions outside its training window.
 
-        `resources` and `retries` are as with ingests.
+        The function takes the model as `tm.Predictor` and returns `tm.scores(...)`. `window` must not
+        overlap the training window. `reads` and `version` are as for `transform`, `resources` and
+        `retries` as for `ingest`.
         """
         options = {"reads": reads, "version": version}
-        return self._stage(Kind.EVALUATE, function, options | _how(resources, retries), window)
+        return self._stage(Kind.EVALUATE, function, options | _limits(resources, retries), window)
 
     def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:
-        """A model that reaches users once every gate passed; deliveries take it, never the model itself."""
+        """Declare the gates that a model must pass to go live; deliveries take the returned approval."""
         approval = Approval(
             model=getattr(model, "__name__", str(model)), gates=tuple(gates), place=caller(1)
         )
@@ -232,15 +250,18 @@ class Workflow:
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> None:
-        """Deliver `features` scored by an approved model: each partition once, by the model then live.
+        """Deliver predictions of an approved model as a table: each partition of `features` once.
 
-        Rows are the features' key columns (all columns without a key), `prediction` and `model`.
-        `reads` are the columns that any live model may be fed, and what is relied on in them;
-        `resources` and `retries` are as with ingests.
+        Each partition is scored by the model that is live at that time. Rows have the key columns of the
+        features (all columns if they have no key), `prediction` and `model`. `sink` is where they go,
+        `tm.parquet(...)`. `reads` are the columns that a live model may read, and the guarantees that it
+        relies on; `resources` and `retries` are as for `ingest`.
         """
         options = {"model": model, "features": features, "sink": sink, "reads": reads}
-        options |= _how(resources, retries)
-        self._declare(Declared(name=name, kind=Kind.DELIVER, place=caller(1), options=options))
+        options |= _limits(resources, retries)
+        self._declare(
+            StageDeclaration(name=name, kind=Kind.DELIVER, place=caller(1), options=options)
+        )
 
     def _stage(
         self,
@@ -253,13 +274,13 @@ class Workflow:
 
         def declare(function: F) -> F:
             if not hasattr(function, "__code__"):
-                fault = _no_function(kind, function, place or caller(1))
+                fault = _function_fault(kind, function, place or caller(1))
                 raise DeclarationError(f"workflow {self.name!r}", [fault])
             self._declare(
-                Declared(
+                StageDeclaration(
                     name=function.__name__,
                     kind=kind,
-                    place=_place(function),
+                    place=_location(function),
                     function=function,
                     window=window,
                     options=options,
@@ -269,14 +290,16 @@ class Workflow:
 
         return declare if function is None else declare(function)
 
-    def _declare(self, declared: Declared) -> None:
-        # A notebook cell that is run again replaces the stage that it declared before.
+    def _declare(self, declared: StageDeclaration) -> None:
+        # Running a notebook cell again replaces the stage that it declared before.
         if _in_notebook(declared.function or declared.options.get("features")):
-            self.declared = [known for known in self.declared if known.name != declared.name]
-        self.declared.append(declared)
+            self.declarations = [
+                known for known in self.declarations if known.name != declared.name
+            ]
+        self.declarations.append(declared)
 
 
-def _how(resources: Resources, retries: Retries) -> dict[str, Any]:
+def _limits(resources: Resources, retries: Retries) -> dict[str, Any]:
     return {"resources": resources, "retries": retries}
 
 
@@ -284,7 +307,7 @@ def _in_notebook(function: object) -> bool:
     return getattr(function, "__module__", None) == "__main__"
 
 
-def _no_function(kind: Kind, function: object, where: str) -> Fault:
+def _function_fault(kind: Kind, function: object, where: str) -> Fault:
     return Fault(
         message=f"{kind} takes a function, not {function!r}",
         where=where,
@@ -292,12 +315,12 @@ def _no_function(kind: Kind, function: object, where: str) -> Fault:
     )
 
 
-def _place(function: Function) -> str:
+def _location(function: Function) -> str:
     code = function.__code__
     return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
 
 
 def contract_of(annotation: object) -> ContractSpec | None:
-    """The contract of a class that is one, else None."""
+    """Return the spec of a contract class; None for anything else."""
     spec = getattr(annotation, "__tidemill_contract__", None)
     return spec if isinstance(spec, ContractSpec) else None

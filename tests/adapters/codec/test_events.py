@@ -5,24 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters.codec import events as codec
 from tidemill.adapters.codec.events import (
-    Address,
-    address,
+    EventScope,
     decode,
     decode_binding,
     decode_event,
     encode,
     encode_event,
+    event_scope,
 )
 from tidemill.core.errors import StorageError
+from tidemill.ledger import event as events
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Attempted, Event, RunEnded, Ticked
 from tidemill.testing import records as samples
-from tidemill.testing.records import everything
+from tidemill.testing.records import events_of_every_kind
 
-EVENTS = everything()
+EVENTS = events_of_every_kind()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["null", "None", "nan", "true", "1", "1.5", ""]
 )
@@ -42,7 +42,7 @@ def test_an_event_that_was_written_with_its_defaults_is_read(event: Event) -> No
 
 
 def test_defaults_are_not_written() -> None:
-    assert encode_event(samples.attempted()) == (
+    assert encode_event(samples.attempted_event()) == (
         '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
         '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"ok",'
         '"reasons":["new"]}}}'
@@ -75,27 +75,27 @@ def test_attempts_without_tries_and_workers_are_read() -> None:
 
 @pytest.mark.parametrize("made", [samples.product(), samples.product(quarantined=2)])
 def test_a_binding_is_decoded_directly(made: Product) -> None:
-    event = samples.published(bound=samples.binding("key", made))
+    event = samples.published_event(bound=samples.binding("key", made))
     assert decode_binding(encode_event(event)) == event.binding
 
 
 def test_every_kind_is_known() -> None:
-    assert set(codec.KINDS) == set(Event.__args__) == {type(event) for event in EVENTS}
+    assert set(events.EVENTS) == set(Event.__args__) == {type(event) for event in EVENTS}
 
 
 @given(TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS))
 def test_text_stays_text(key: str, quarantine: str, columns: dict[str, str]) -> None:
     made = replace(samples.product(), quarantine=quarantine, columns=columns)
-    event = samples.published(bound=samples.binding(key, made))
+    event = samples.published_event(bound=samples.binding(key, made))
     assert decode_event(encode_event(event)) == event
 
 
 @given(st.floats(), st.floats())
 def test_figures_stay_figures(mae: float, baseline: float) -> None:
-    model, scored = samples.artifact_of(baseline=baseline), samples.scores(mae)
+    model, scored = samples.model_artifact(baseline=baseline), samples.scores(mae)
     made = replace(samples.product(), artifact=model, scores=scored)
-    published = samples.published(bound=samples.binding("key", made))
-    delivered = samples.delivered()
+    published = samples.published_event(bound=samples.binding("key", made))
+    delivered = samples.delivered_event()
     delivered = replace(
         delivered, delivery=replace(delivered.delivery, artifact=model, scores=scored)
     )
@@ -131,27 +131,27 @@ def test_an_event_that_binds_nothing_is_rejected() -> None:
 
 
 def test_a_publication_of_a_newer_tidemill_is_refused() -> None:
-    newer = encode_event(samples.published()).replace('"v":1', '"v":2')
+    newer = encode_event(samples.published_event()).replace('"v":1', '"v":2')
     with pytest.raises(StorageError, match="Published of version 2"):
         decode_binding(newer)
 
 
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(StorageError, match=r"udcff.*rename the file"):
-        encode_event(samples.source_seen("flights/\udcff.parquet"))
+        encode_event(samples.source_seen_event("flights/\udcff.parquet"))
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (samples.published("1"), Address("prod", "run-1", "features", "1")),
-        (samples.attempted("labels", "2"), Address("prod", "run-1", "labels", "2")),
-        (samples.queued(), Address("prod", None, "scored_flights", "2013-03-07")),
-        (samples.decided(), Address("prod", None, "delay_model", None)),
-        (EVENTS[-1], Address(None, "run-1", None, None)),
-        (Ticked(schedule="nightly", tick="1"), Address(None, None, None, None)),
+        (samples.published_event("1"), EventScope("prod", "run-1", "features", "1")),
+        (samples.attempted_event("labels", "2"), EventScope("prod", "run-1", "labels", "2")),
+        (samples.effect_queued_event(), EventScope("prod", None, "scored_flights", "2013-03-07")),
+        (samples.decided_event(), EventScope("prod", None, "delay_model", None)),
+        (EVENTS[-1], EventScope(None, "run-1", None, None)),
+        (Ticked(schedule="nightly", tick="1"), EventScope(None, None, None, None)),
     ],
 )
-def test_an_event_has_an_address(event: Event, expected: Address) -> None:
-    assert address(event) == expected
+def test_an_event_has_an_address(event: Event, expected: EventScope) -> None:
+    assert event_scope(event) == expected
     assert isinstance(EVENTS[-1], RunEnded)

@@ -221,7 +221,7 @@ def test_only_old_leftovers_are_cleared(root: Path, artifacts: FileArtifacts) ->
 def test_only_object_names_are_accepted(artifacts: FileArtifacts, name: str) -> None:
     for use in (
         lambda: artifacts.get(name),
-        lambda: artifacts.missing([name]),
+        lambda: artifacts.find_missing([name]),
         lambda: artifacts.remove([name]),
     ):
         with pytest.raises(StorageError, match="isn't an object name"):
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_read_is_named(
     name = artifacts.put(b"one", ".parquet")
     calls: dict[str, tuple[str, Callable[[], object]]] = {
         "get": ("builtins.open", lambda: artifacts.get(name)),
-        "missing": ("os.stat", lambda: artifacts.missing([name])),
+        "missing": ("os.stat", lambda: artifacts.find_missing([name])),
         "names": ("os.scandir", lambda: list(artifacts.names())),
         "remove": ("os.unlink", lambda: artifacts.remove([name])),
     }

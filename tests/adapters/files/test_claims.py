@@ -87,7 +87,7 @@ def test_a_process_sees_what_this_one_holds(path: Path) -> None:
     mine = FileClaims(path)
     assert mine.take(KEY)
     assert start(HOLD, path, KEY).communicate()[0] == "False\n"
-    mine.give(KEY)
+    mine.release(KEY)
     assert start(HOLD, path, KEY).communicate()[0] == "True\n"
 
 
@@ -142,7 +142,7 @@ def test_an_unwritable_folder_blocks_nothing(tmp_path: Path) -> None:
     assert one.take(KEY)
     # In one process holders exclude each other nonetheless.
     assert not other.take(KEY)
-    one.give(KEY)
+    one.release(KEY)
     assert other.take(KEY)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.files.memos import FileMemos, _key
+from tidemill.adapters.files.memos import FileMemos, _claim_key
 from tidemill.core.errors import StorageError
 
 SPACE = "flows.embed-0123"
@@ -70,9 +70,9 @@ def test_only_one_merges_at_a_time(tmp_path: Path) -> None:
         memos.append(SPACE, payload)
     names = list(memos.segments(SPACE))
     busy = memos._claims()
-    assert busy.take(_key(f"{SPACE} merge"))
+    assert busy.take(_claim_key(f"{SPACE} merge"))
     assert not memos.merge(SPACE, names, b"ab")
-    busy.give(_key(f"{SPACE} merge"))
+    busy.release(_claim_key(f"{SPACE} merge"))
     assert memos.merge(SPACE, names, b"ab")
 
 

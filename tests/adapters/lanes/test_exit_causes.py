@@ -15,7 +15,7 @@ from tidemill.adapters.lanes import exit_causes as causes
     [(3, "exit code 3"), (-9, "SIGKILL"), (-200, "signal 200")],
 )
 def test_how_a_process_ended(code: int, says: str) -> None:
-    assert says in causes.cause(code)
+    assert says in causes.describe_exit(code)
 
 
 GROUPS = "/sys/fs/cgroup"
@@ -49,19 +49,19 @@ def test_out_of_memory_kills_are_counted(
         return texts[str(path)]
 
     monkeypatch.setattr(Path, "read_text", read_text)
-    assert causes.machine_kills() == kills
+    assert causes.count_oom_kills() == kills
 
 
 def test_a_hanging_module_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     # Whatever this machine's speed: a Python that starts takes longer.
-    assert causes.why_not("time", timeout_s=0.0) == "it wasn't ready after 0 s"
-    assert "without any output" in causes.why_not("time")
+    assert causes.explain_failed_start("time", timeout_s=0.0) == "it wasn't ready after 0 s"
+    assert "without any output" in causes.explain_failed_start("time")
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no more processes")
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    assert causes.why_not("time") == "no more processes"
+    assert causes.explain_failed_start("time") == "no more processes"
 
 
 FAULT = """Fatal Python error: Segmentation fault
@@ -91,10 +91,10 @@ def test_the_end_of_the_output_is_returned(
 ) -> None:
     path = tmp_path / "1.out"
     path.write_bytes(written)
-    found = causes.last_words(path, since)
+    found = causes.output_tail(path, since)
     assert found.strip() == words or found.startswith(words)
     assert len(found.encode()) <= 1_000
 
 
 def test_without_a_file_there_is_no_output(tmp_path: Path) -> None:
-    assert causes.last_words(tmp_path / "none", 0) == ""
+    assert causes.output_tail(tmp_path / "none", 0) == ""

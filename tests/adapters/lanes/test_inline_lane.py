@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tidemill.adapters.lanes.inline_lane import Inline
+from tidemill.adapters.lanes.inline_lane import InlineLane
 from tidemill.core.errors import UsageError
 from tidemill.testing.suites.executor import ExecutorSuite, task
 
 
 @pytest.fixture
-def executor() -> Iterator[Inline]:
-    engine = Inline()
+def executor() -> Iterator[InlineLane]:
+    engine = InlineLane()
     yield engine
     engine.close()
 
@@ -25,7 +25,7 @@ class TestInline(ExecutorSuite):
 
 @pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}, {"gpus": 1}])
 def test_limits_that_it_cannot_enforce_are_rejected(
-    executor: Inline, limit: dict[str, Any]
+    executor: InlineLane, limit: dict[str, Any]
 ) -> None:
     with pytest.raises(UsageError, match="a task in this process can't"):
         executor.submit(task("one", **limit))

@@ -14,8 +14,8 @@ import pytest
 from tests.support.waiting import until
 from tidemill.adapters.lanes.process_lane import ProcessLane
 from tidemill.ports.execution import Fate
-from tidemill.testing.suites.executor import done, task
-from tidemill.testing.suites.executor_processes import is_gone
+from tidemill.testing.suites.executor import run_tasks, task
+from tidemill.testing.suites.executor_processes import wait_until_gone
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(),
@@ -66,9 +66,9 @@ def test_nothing_outlives_a_parent_that_is_killed(function: str, tmp_path: Path)
         if function != "deaf":
             until(lambda: _told(note), parent)
         parent.kill()
-    assert is_gone(worker)
+    assert wait_until_gone(worker)
     if function != "deaf":
-        assert is_gone(int(note.read_text()))
+        assert wait_until_gone(int(note.read_text()))
 
 
 def _told(note: Path) -> bool:
@@ -113,11 +113,11 @@ def test_a_lane_works_without_root() -> None:
 def test_ten_thousand_tasks_leave_nothing_behind() -> None:
     """Open files, threads and memory of the lane, and its processes: from /proc."""
     with ProcessLane(max_workers=2, idle_s=0.3) as lane:
-        done(lane, *(task(f"first {number}") for number in range(2_000)))
+        run_tasks(lane, *(task(f"first {number}") for number in range(2_000)))
         before = _held()
         for round_ in range(10):
             functions = ["echo"] * 998 + ["vanish", "two_arguments"]
-            done(
+            run_tasks(
                 lane,
                 *(
                     task(f"{round_} {number}", function, params=bytes(1_000))
@@ -146,8 +146,8 @@ def test_the_last_output_of_a_lost_task_is_reported(tmp_path: Path) -> None:
     output = tmp_path / "logs" / "workers"
     with ProcessLane(max_workers=1, idle_s=600, output=output) as lane:
         assert not output.exists()
-        done(lane, task("1", "shout", params=b"100"))
-        lost, mute, fault = done(
+        run_tasks(lane, task("1", "shout", params=b"100"))
+        lost, mute, fault = run_tasks(
             lane,
             task("2", "shout", params=b"7", inputs=("SIGKILL",)),
             task("3", "vanish"),
@@ -172,7 +172,7 @@ def test_the_last_output_of_a_lost_task_is_reported(tmp_path: Path) -> None:
 
 def test_megabytes_of_output_block_nothing(tmp_path: Path) -> None:
     with ProcessLane(max_workers=1, output=tmp_path) as lane:
-        (event,) = done(lane, task("1", "shout", params=b"200000"))
+        (event,) = run_tasks(lane, task("1", "shout", params=b"200000"))
     assert event.fate is Fate.OK
     [path] = tmp_path.iterdir()
     assert path.stat().st_size > 2_000_000
@@ -184,6 +184,6 @@ def test_output_that_cannot_be_kept_is_passed_through(
     taken = tmp_path / "taken"
     taken.write_text("")
     with ProcessLane(max_workers=1, output=taken) as lane:
-        (event,) = done(lane, task("1", "shout", params=b"3"))
+        (event,) = run_tasks(lane, task("1", "shout", params=b"3"))
     assert event.fate is Fate.OK
     assert "line" in "".join(capfd.readouterr())

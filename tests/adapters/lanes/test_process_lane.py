@@ -13,17 +13,17 @@ from hypothesis import settings
 
 from tidemill.adapters.lanes import task_call as making
 from tidemill.adapters.lanes.process_lane import ProcessLane
-from tidemill.adapters.lanes.wire import Call
-from tidemill.adapters.lanes.worker_process import Process
+from tidemill.adapters.lanes.wire import TaskCall
+from tidemill.adapters.lanes.worker_process import WorkerProcess
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Fate
-from tidemill.testing.suites.executor import done, fates, started, task
+from tidemill.testing.suites.executor import final_events, run_tasks, task, wait_until_started
 from tidemill.testing.suites.executor_processes import ProcessesSuite
 from tidemill.testing.suites.executor_sharing import (
     CLASSES,
     SharingSuite,
-    most_at_once,
-    until_ended,
+    events_until_ended,
+    max_concurrent,
 )
 
 
@@ -37,17 +37,19 @@ SOAK = settings().max_examples > 1_000
 
 
 class TestProcessLane(ProcessesSuite):
-    chaos = (1_000, 200) if SOAK else ProcessesSuite.chaos
+    chaos = (1_000, 200) if SOAK else ProcessesSuite.tasks_and_kills
 
 
 class TestSharing(SharingSuite):
-    crowd = 1_000 if SOAK else SharingSuite.crowd
+    crowd = 1_000 if SOAK else SharingSuite.task_count
 
 
 def test_a_worker_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidemill.adapters.lanes.worker_process.MODULE", "tidemill.no_such_worker")
+    monkeypatch.setattr(
+        "tidemill.adapters.lanes.worker_process.WORKER_MODULE", "tidemill.no_such_worker"
+    )
     with ProcessLane(max_workers=1) as lane:
-        first, second = done(lane, task("1"), task("2"))
+        first, second = run_tasks(lane, task("1"), task("2"))
     assert {first.fate, second.fate} == {Fate.LOST}
     assert first.error is not None
     assert first.error.type == "WorkerStart"
@@ -69,7 +71,7 @@ def test_a_lane_with_impossible_limits_is_rejected(limits: dict[str, Any]) -> No
 def test_devices_are_those_visible_to_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
     with ProcessLane(max_workers=1, gpus=2) as lane:
-        assert done(lane, task("1", "devices", params=b"0", gpus=2))[0].result == b"3,GPU-5"
+        assert run_tasks(lane, task("1", "devices", params=b"0", gpus=2))[0].result == b"3,GPU-5"
     with pytest.raises(UsageError, match="names 2 devices"):
         ProcessLane(gpus=3)
 
@@ -81,15 +83,15 @@ def test_caps_of_all_tasks_stay_in_the_lane_budget(tmp_path: Path) -> None:
         lane.submit(task("0", "linger", params=bytes(gate)))
         for number in range(1, 4):
             lane.submit(task(str(number), "sleep", params=b"0.2", memory=60_000_000))
-        events = until_ended(lane, "123")
+        events = events_until_ended(lane, "123")
         gate.unlink()
-        events += until_ended(lane, "0")
-    assert most_at_once(events) == 2
-    assert most_at_once(event for event in events if event.task != "0") == 1
+        events += events_until_ended(lane, "0")
+    assert max_concurrent(events) == 2
+    assert max_concurrent(event for event in events if event.task != "0") == 1
 
 
 def test_a_worker_is_ready_before_anything_heavy_is_imported(executor: ProcessLane) -> None:
-    (event,) = done(executor, task("1", "imported", params=b"numpy polars tidemill"))
+    (event,) = run_tasks(executor, task("1", "imported", params=b"numpy polars tidemill"))
     assert event.result == b"tidemill"
 
 
@@ -98,10 +100,10 @@ def test_a_task_that_cannot_be_sent_is_rejected(
 ) -> None:
     with pytest.raises(UsageError, match="can't be sent"):
         executor.submit(task("1", inputs=(os.fsdecode(b"\xff"),)))
-    monkeypatch.setattr("tidemill.adapters.lanes.wire.MOST", 100)
+    monkeypatch.setattr("tidemill.adapters.lanes.wire.MAX_MESSAGE_BYTES", 100)
     with pytest.raises(UsageError, match="in inputs"):
         executor.submit(task("2", params=bytes(200)))
-    assert done(executor, task("3"))[0].fate is Fate.OK
+    assert run_tasks(executor, task("3"))[0].fate is Fate.OK
 
 
 def test_a_worker_that_is_never_ready_is_given_up(
@@ -111,28 +113,28 @@ def test_a_worker_that_is_never_ready_is_given_up(
     (tmp_path / "never_ready.py").write_text(sleeps)
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path))
-        patch.setattr("tidemill.adapters.lanes.worker_process.MODULE", "never_ready")
-        patch.setattr("tidemill.adapters.lanes.worker_pool._START_S", 0.1)
-        (lost,) = done(executor, task("1"))
+        patch.setattr("tidemill.adapters.lanes.worker_process.WORKER_MODULE", "never_ready")
+        patch.setattr("tidemill.adapters.lanes.worker_pool._START_TIMEOUT_S", 0.1)
+        (lost,) = run_tasks(executor, task("1"))
     assert lost.fate is Fate.LOST
     assert lost.error is not None
     assert lost.error.type == "WorkerStart"
-    assert done(executor, task("2"))[0].fate is Fate.OK
+    assert run_tasks(executor, task("2"))[0].fate is Fate.OK
 
 
 def test_killing_workers_before_they_are_ready_loses_no_task(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, killed = Process.__init__, list[str]()
+    real, killed = WorkerProcess.__init__, list[str]()
 
-    def start(worker: Process, *given: Any, **named: Any) -> None:
+    def start(worker: WorkerProcess, *given: Any, **named: Any) -> None:
         real(worker, *given, **named)
         if len(killed) < 8:
             killed.append(worker.name)
             os.kill(int(worker.name), signal.SIGKILL)
 
-    monkeypatch.setattr(Process, "__init__", start)
-    assert done(executor, task("1"))[0].fate is Fate.OK
+    monkeypatch.setattr(WorkerProcess, "__init__", start)
+    assert run_tasks(executor, task("1"))[0].fate is Fate.OK
     assert len(killed) == 8
 
 
@@ -144,10 +146,10 @@ def test_a_process_that_the_system_cannot_start_is_reported(
 
     with monkeypatch.context() as patch:
         patch.setattr("subprocess.Popen", refuse)
-        (lost,) = done(executor, task("1"))
+        (lost,) = run_tasks(executor, task("1"))
     assert lost.error is not None
     assert lost.error.message == "no worker can be started: no more processes"
-    assert done(executor, task("2"))[0].fate is Fate.OK
+    assert run_tasks(executor, task("2"))[0].fate is Fate.OK
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -156,13 +158,13 @@ def test_a_failing_supervisor_ends_all_tasks(
 ) -> None:
     for name in ("1", "2", "3"):
         executor.submit(task(name, "sleep", params=b"600"))
-    started(executor, "1", "2")
+    wait_until_started(executor, "1", "2")
 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("of the lane")
 
-    monkeypatch.setattr("tidemill.adapters.lanes.worker_pool.Crew.look_after", fail)
-    found = fates(executor, ["1", "2", "3"])
+    monkeypatch.setattr("tidemill.adapters.lanes.worker_pool.WorkerPool.maintain", fail)
+    found = final_events(executor, ["1", "2", "3"])
     assert {found["1"].fate, found["2"].fate} <= {Fate.LOST, Fate.CANCELLED}
     assert found["3"].fate is Fate.CANCELLED
     with pytest.raises(UsageError, match="closed"):
@@ -175,8 +177,8 @@ def test_without_proc_only_the_all_time_peak_is_known(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    call = Call("1", "tidemill.testing.suites.executor_tasks:sleep", b"0.01", (), "")
-    first, second = making.made(call, {}), making.made(call, {})
+    call = TaskCall("1", "tidemill.testing.suites.executor_tasks:sleep", b"0.01", (), "")
+    first, second = making.call_task(call, {}), making.call_task(call, {})
     assert first.peak_rss > 1_000_000
     # It didn't grow: how much of it this task held, nobody knows.
     assert second.peak_rss == 0
@@ -193,7 +195,7 @@ def test_without_proc_no_memory_cap_is_enforced(
         return read_text(path, *given)
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    (event,) = done(executor, task("1", "hold", params=b"30000000", memory=1))
+    (event,) = run_tasks(executor, task("1", "hold", params=b"30000000", memory=1))
     assert event.fate is Fate.OK
 
 
@@ -201,8 +203,8 @@ def test_a_kill_by_the_system_is_reported_as_out_of_memory(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter(range(1, 100))
-    monkeypatch.setattr("tidemill.adapters.lanes.worker_pool.machine_kills", lambda: next(kills))
-    killed, other = done(
+    monkeypatch.setattr("tidemill.adapters.lanes.worker_pool.count_oom_kills", lambda: next(kills))
+    killed, other = run_tasks(
         executor, task("1", "die", params=b"SIGKILL"), task("2", "die", params=b"SIGABRT")
     )
     assert (killed.fate, other.fate) == (Fate.OOM, Fate.LOST)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tables import earlier, execute, tables
-from tidemill.adapters.codec.events import address, encode, encode_event
+from tidemill.adapters.codec.events import encode, encode_event, event_scope
 from tidemill.adapters.sqlite import migrations as sqlite_migrations
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
@@ -21,8 +21,8 @@ from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import EnvironmentCreated, Event, Ticked
 from tidemill.ports.ledger import Guard
 from tidemill.testing import records as samples
-from tidemill.testing.records import PROD, everything, published
-from tidemill.testing.suites.ledger import alive
+from tidemill.testing.records import PROD, events_of_every_kind, published_event
+from tidemill.testing.suites.ledger import nobody_is_dead
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
-    ledger.append([published()], now=1.0)
+    ledger.append([published_event()], now=1.0)
     for connection in (ledger._connections._writer, ledger._connections._reader):
         assert connection is not None
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
@@ -65,13 +65,13 @@ def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
 
 
 def test_everything_is_kept_when_it_is_reopened(path: Path, ledger: SqliteLedger) -> None:
-    ledger.append(everything(), now=1.0)
+    ledger.append(events_of_every_kind(), now=1.0)
     state, facts = ledger.state(PROD), list(ledger.events())
-    lease = ledger.acquire("run", {"pid": "1"}, now=1.0, ttl=9.0, dead=alive)
+    lease = ledger.acquire("run", {"pid": "1"}, now=1.0, ttl=9.0, dead=nobody_is_dead)
     ledger.close()
     again = SqliteLedger(path)
     assert (again.state(PROD), list(again.events())) == (state, facts)
-    again.append([published()], now=2.0, guard=Guard(lease=lease))
+    again.append([published_event()], now=2.0, guard=Guard(lease=lease))
     again.close()
     assert ledger.state(PROD).seq == len(facts) + 1  # a closed ledger opens again when it is used
     assert not path.with_name("ledger.db-journal").exists()
@@ -100,7 +100,7 @@ def test_dropping_a_ledger_closes_its_connections(path: Path) -> None:
     ],
 )
 def test_facts_are_never_changed(path: Path, ledger: SqliteLedger, statement: str) -> None:
-    ledger.append(everything(), now=1.0)
+    ledger.append(events_of_every_kind(), now=1.0)
     before = tables(path)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         execute(path, statement)
@@ -108,13 +108,13 @@ def test_facts_are_never_changed(path: Path, ledger: SqliteLedger, statement: st
 
 
 def test_derived_tables_follow_from_the_facts(path: Path, ledger: SqliteLedger) -> None:
-    ledger.append(everything(), now=1.0)
+    ledger.append(events_of_every_kind(), now=1.0)
     branch: list[Event] = [
-        published("2014-01-01", environment="dev-ben"),
+        published_event("2014-01-01", environment="dev-ben"),
         EnvironmentCreated(environment="dev", parent=PROD),
-        published("2014-01-01", environment="dev"),
-        published("2014-01-02", environment="dev"),
-        samples.removed("2013-03-07", environment="dev"),
+        published_event("2014-01-01", environment="dev"),
+        published_event("2014-01-02", environment="dev"),
+        samples.removed_event("2013-03-07", environment="dev"),
     ]
     ledger.append(branch, now=2.0)
     copy = path.with_name("copy.db")
@@ -125,13 +125,13 @@ def test_derived_tables_follow_from_the_facts(path: Path, ledger: SqliteLedger) 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_ledger_of_an_earlier_schema_is_migrated(path: Path, version: int) -> None:
-    first, second = published("2013-03-07"), published("2013-03-08")
-    settled = samples.settled()
+    first, second = published_event("2013-03-07"), published_event("2013-03-08")
+    settled = samples.settled_event()
     with earlier(path, version) as execute:
-        facts: list[Event] = [first, second, second, samples.removed("2013-03-07")]
+        facts: list[Event] = [first, second, second, samples.removed_event("2013-03-07")]
         facts += [replace(second, environment="dev"), first]
         for seq, fact in enumerate(facts, 1):
-            said = (type(fact).__name__, *address(fact), encode_event(fact))
+            said = (type(fact).__name__, *event_scope(fact), encode_event(fact))
             execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", seq, seq, 1.0, *said)
         for environment, count in ((PROD, 5), ("dev", 1)):
             execute("INSERT INTO environments VALUES (?, '')", environment)
@@ -142,7 +142,7 @@ def test_a_ledger_of_an_earlier_schema_is_migrated(path: Path, version: int) -> 
             execute("INSERT INTO bindings VALUES (?, ?, ?, ?, ?)", *row, body)
         for seq, event in enumerate((first, second), 1):
             execute("INSERT INTO traces VALUES (?, 'features', ?)", event.binding.key, seq)
-            pin = event.binding.product.pins[0]
+            pin = event.binding.product.all_objects[0]
             execute("INSERT INTO pins VALUES (?, ?)", pin, event.binding.key)
         if version > 1:
             execute(
@@ -153,10 +153,10 @@ def test_a_ledger_of_an_earlier_schema_is_migrated(path: Path, version: int) -> 
     bound = {event.partition: event.binding for event in (first, second)}
     assert dict(state.heads["features"].partitions) == bound
     assert state.heads["features"].version == 5
-    assert state.settled == ({} if version == 1 else {"features": settled.mark})
+    assert state.completion_marks == ({} if version == 1 else {"features": settled.mark})
     assert dict(ledger.state("dev").heads["features"].partitions) == {"2013-03-08": second.binding}
     ledger.append([settled], now=2.0)
-    assert ledger.state(PROD).settled == {"features": settled.mark}
+    assert ledger.state(PROD).completion_marks == {"features": settled.mark}
     ledger.close()
     rebuild(path, path.with_name("copy.db"))
     assert tables(path) == tables(path.with_name("copy.db"))
@@ -178,9 +178,11 @@ def test_a_ledger_of_an_earlier_schema_is_migrated(path: Path, version: int) -> 
 def test_a_head_that_moved_is_not_read_any_more(
     ledger: SqliteLedger, look: Callable[[Mapping[str, Binding]], object]
 ) -> None:
-    ledger.append([published("1"), published("2"), published("1", stage="labels")], now=1.0)
+    ledger.append(
+        [published_event("1"), published_event("2"), published_event("1", stage="labels")], now=1.0
+    )
     heads = ledger.state(PROD).heads
-    ledger.append([published("3")], now=1.0)
+    ledger.append([published_event("3")], now=1.0)
     with pytest.raises(
         ConflictError, match=r"'features' in 'prod' moved while it was read: from version 1 to 2"
     ):
@@ -189,7 +191,7 @@ def test_a_head_that_moved_is_not_read_any_more(
 
 
 def test_after_many_lookups_the_rest_is_read_at_once(ledger: SqliteLedger) -> None:
-    ledger.append([published(f"{number:04}") for number in range(1000)], now=1.0)
+    ledger.append([published_event(f"{number:04}") for number in range(1000)], now=1.0)
     partitions = ledger.state(PROD).heads["features"].partitions
     reader, asked = ledger._connections._reader, list[str]()
     assert reader is not None
@@ -205,46 +207,50 @@ def test_after_many_lookups_the_rest_is_read_at_once(ledger: SqliteLedger) -> No
 def test_objects_are_pinned_by_key(path: Path, ledger: SqliteLedger) -> None:
     made = samples.product("one", quarantined=1)
     ledger.append(
-        [published(bound=samples.binding("key", made)), samples.queued("effect")], now=1.0
+        [
+            published_event(bound=samples.binding("key", made)),
+            samples.effect_queued_event("effect"),
+        ],
+        now=1.0,
     )
-    wanted = [(name, "key") for name in made.pins]
+    wanted = [(name, "key") for name in made.all_objects]
     wanted.append((samples.effect("effect").object, "effect"))
     assert tables(path)["pins"] == sorted(wanted)
 
 
 def test_readers_never_wait_for_a_writer(path: Path, ledger: SqliteLedger) -> None:
-    ledger.append([published("1")], now=1.0)
-    reader, seen = SqliteLedger(path, busy_s=0.0), []
+    ledger.append([published_event("1")], now=1.0)
+    reader, seen = SqliteLedger(path, busy_timeout_s=0.0), []
 
     def present(names: Collection[str]) -> Collection[str]:
         for each in (reader, ledger):
             seen.append((each.state(PROD).seq, len(list(each.events())), len(each.traces(names))))
         return []
 
-    ledger.append([published("2")], now=1.0, guard=Guard(present=present))
+    ledger.append([published_event("2")], now=1.0, guard=Guard(find_missing=present))
     assert seen == [(1, 1, 0)] * 2
     assert reader.state(PROD).seq == 2
     reader.close()
 
 
 def test_a_waiting_writer_names_the_other(path: Path, ledger: SqliteLedger) -> None:
-    other, heard = SqliteLedger(path, busy_s=0.02), []
+    other, heard = SqliteLedger(path, busy_timeout_s=0.02), []
 
     def present(names: Collection[str]) -> Collection[str]:
         for use in (
-            lambda: other.append([published("2")], now=1.0),
-            lambda: other.acquire("run", {}, now=1.0, ttl=1.0, dead=alive),
+            lambda: other.append([published_event("2")], now=1.0),
+            lambda: other.acquire("run", {}, now=1.0, ttl=1.0, dead=nobody_is_dead),
         ):
             with pytest.raises(ConflictError) as caught:
                 use()
             heard.append(str(caught.value))
         return []
 
-    ledger.append([published("1")], now=1.0, guard=Guard(present=present))
+    ledger.append([published_event("1")], now=1.0, guard=Guard(find_missing=present))
     holder = {"pid": "4711", "host": "tern"}
-    ledger.acquire("run", holder, now=1.0, ttl=9.0, dead=alive)
-    ledger.append([published("1")], now=1.0, guard=Guard(present=present))
-    other.append([published("2")], now=1.0)
+    ledger.acquire("run", holder, now=1.0, ttl=9.0, dead=nobody_is_dead)
+    ledger.append([published_event("1")], now=1.0, guard=Guard(find_missing=present))
+    other.append([published_event("2")], now=1.0)
     other.close()
     assert all("locked" not in message and str(path) in message for message in heard)
     assert ["held by another process for" in message for message in heard] == [True] * 2 + [
@@ -257,9 +263,9 @@ def test_creating_waits_for_another_process_too(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(ConflictError, match="is busy: held by another process"):
-            SqliteLedger(path, busy_s=0.02)
+            SqliteLedger(path, busy_timeout_s=0.02)
         other.execute("ROLLBACK")
-    SqliteLedger(path, busy_s=0.02).close()
+    SqliteLedger(path, busy_timeout_s=0.02).close()
 
 
 def test_of_two_concurrent_creators_one_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,12 +274,12 @@ def test_of_two_concurrent_creators_one_waits(path: Path, monkeypatch: pytest.Mo
     def while_created(after: int) -> Iterator[tuple[int, list[str]]]:
         begun.append(after)
         with pytest.raises(ConflictError, match="is busy"):
-            SqliteLedger(path, busy_s=0.02)
+            SqliteLedger(path, busy_timeout_s=0.02)
         return migrations(after)
 
     monkeypatch.setattr(sqlite_migrations, "migrations", while_created)
     ledger = SqliteLedger(path)
-    assert (begun, ledger.append([published()], now=1.0)) == ([0], 1)
+    assert (begun, ledger.append([published_event()], now=1.0)) == ([0], 1)
     ledger.close()
 
 
@@ -286,12 +292,12 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
         set_wal(self, connection)
         monkeypatch.undo()
         other = SqliteLedger(path)
-        other.append([published()], now=1.0)
+        other.append([published_event()], now=1.0)
         other.close()
 
     monkeypatch.setattr(Connections, "_set_wal", then_another_is_faster)
     ledger = SqliteLedger(path)
-    assert ledger.append([published()], now=1.0) == 2
+    assert ledger.append([published_event()], now=1.0) == 2
     ledger.close()
 
 
@@ -324,7 +330,7 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
 
 
 def test_a_damaged_ledger_says_so(path: Path, ledger: SqliteLedger) -> None:
-    ledger.append([published(str(number)) for number in range(300)], now=1.0)
+    ledger.append([published_event(str(number)) for number in range(300)], now=1.0)
     ledger.close()
     with path.open("r+b") as file:
         size = path.stat().st_size
@@ -355,7 +361,7 @@ def test_a_file_system_without_shared_memory_is_refused(
 
 
 def test_a_full_disk_keeps_what_was_recorded(path: Path, ledger: SqliteLedger) -> None:
-    ledger.append([published("0")], now=1.0)
+    ledger.append([published_event("0")], now=1.0)
     writer = ledger._connections._writer
     assert writer is not None
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
@@ -364,7 +370,7 @@ def test_a_full_disk_keeps_what_was_recorded(path: Path, ledger: SqliteLedger) -
     assert last > 1
     assert ledger.state(PROD).seq == last
     writer.execute("PRAGMA max_page_count = 1000000")
-    assert ledger.append([published("1")], now=1.0) == last + 1
+    assert ledger.append([published_event("1")], now=1.0) == last + 1
     rebuild(path, path.with_name("copy.db"))
     assert tables(path) == tables(path.with_name("copy.db"))
 
@@ -373,17 +379,17 @@ def _append_until_refused(ledger: SqliteLedger, says: str) -> int:
     last = 0
     with pytest.raises(StorageError, match=says):  # noqa: PT012 (how many fit is not ours to know)
         while True:
-            last = ledger.append([published(str(last))], now=1.0)
+            last = ledger.append([published_event(str(last))], now=1.0)
     return last
 
 
 def test_a_read_only_ledger_is_named(path: Path, ledger: SqliteLedger) -> None:
-    ledger.append([published("0")], now=1.0)
+    ledger.append([published_event("0")], now=1.0)
     writer = ledger._connections._writer
     assert writer is not None
     writer.execute("PRAGMA query_only = ON")
     with pytest.raises(StorageError, match=r"ledger\.db can't be used .*make it writable"):
-        ledger.append([published("1")], now=1.0)
+        ledger.append([published_event("1")], now=1.0)
     assert ledger.state(PROD).seq == 1
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from tests.support.tables import tables
 from tidemill.adapters.codec.events import encode_event
-from tidemill.adapters.sqlite.connections import APPLICATION
+from tidemill.adapters.sqlite.connections import APPLICATION_ID
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
-from tidemill.adapters.sqlite.migrations import SCHEMA, migrations
+from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrations
 from tidemill.ledger.run import Outcome
-from tidemill.testing.records import PROD, attempted
+from tidemill.testing.records import PROD, attempted_event
 
 # The migration that adds the table of costs.
 COSTS = 4
@@ -34,8 +34,8 @@ BARE = (
 
 
 def test_migrations_are_numbered_without_a_gap_and_known() -> None:
-    assert [version for version, _ in migrations(0)] == list(range(1, SCHEMA + 1))
-    assert list(migrations(SCHEMA)) == []
+    assert [version for version, _ in migrations(0)] == list(range(1, SCHEMA_VERSION + 1))
+    assert list(migrations(SCHEMA_VERSION)) == []
 
 
 def test_a_trigger_is_one_statement() -> None:
@@ -49,7 +49,7 @@ def before_costs(path: Path, bodies: list[tuple[str, str]]) -> None:
     """A ledger of the schema before costs, with attempts at stages as stored events."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         for version, statements in migrations(0):
             if version < COSTS:
                 for statement in statements:
@@ -66,7 +66,7 @@ def before_costs(path: Path, bodies: list[tuple[str, str]]) -> None:
 def test_costs_are_computed_from_recorded_attempts(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     tried = [
-        attempted(wall_s=wall, cpu_s=2 * wall, rows_in=10, bytes_in=80, rows_out=5, **of)
+        attempted_event(wall_s=wall, cpu_s=2 * wall, rows_in=10, bytes_in=80, rows_out=5, **of)
         for wall, of in ATTEMPTS
     ]
     bodies = [(event.attempt.stage, encode_event(event)) for event in tried]

@@ -71,7 +71,7 @@ NOTHING = [
 @pytest.mark.parametrize("source", NOTHING)
 def test_a_type_reaches_for_nothing(project: Project, source: str) -> None:
     code = project.code(IMPORTS + source + STAGE)
-    assert (code.unresolved, code.touches) == ((), ())
+    assert (code.unresolved, code.hidden_inputs) == ((), ())
 
 
 def test_annotations_that_cannot_be_evaluated_are_refused() -> None:

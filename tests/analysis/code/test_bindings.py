@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.function_shapes import names, shape
-from tidemill.analysis.code.canonical_text import shape_of
+from tidemill.analysis.code.canonical_text import function_shape
 
 FREE = [
     ("def f(a, /, b, *c, d, **e): return a, b, c, d, e, g", ["g"]),
@@ -85,11 +85,13 @@ def test_type_parameters_are_bound_in_any_version() -> None:
     node = ast.parse("def f(x): return T").body[0]
     assert isinstance(node, ast.FunctionDef)
     node.type_params = [parameter]  # type: ignore[attr-defined,unused-ignore]
-    found = shape_of(node, [], in_class=False)
-    assert [(ref.name, ref.optional) for ref in found.refs] == [("B", True)]
+    found = function_shape(node, [], in_class=False)
+    assert [(ref.name, ref.optional) for ref in found.references] == [("B", True)]
 
 
 def test_imports_in_a_decorator_or_a_class_body_are_noted() -> None:
-    refs = shape("def f():\n    class A:\n        import m\n        x = m.y\n    return A").refs
+    refs = shape(
+        "def f():\n    class A:\n        import m\n        x = m.y\n    return A"
+    ).references
     assert [(ref.label, ref.bare) for ref in refs] == [("m", True), ("m.y", False)]
     assert names("@(d := e)\ndef f(): return d") == ["e", "d"]

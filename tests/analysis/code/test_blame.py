@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.modules import Project
-from tidemill.analysis.code.blame import blamed, line_of
+from tidemill.analysis.code.blame import find_responsible_line, line_of
 from tidemill.analysis.code.runtime_calls import module_of
 
 
@@ -35,8 +35,8 @@ def test_the_projects_nearest_line_answers(project: Project) -> None:
         caller = sys._getframe(1)
         outer = caller.f_back
         assert outer is not None
-        found.append(blamed("open", caller, None))
-        found.append(blamed("open", outer, None))
+        found.append(find_responsible_line("open", caller, None))
+        found.append(find_responsible_line("open", outer, None))
         found.append(module_of(outer))
         return "7"
 
@@ -55,7 +55,7 @@ def test_the_end_of_a_use_has_no_line(project: Project, name: str) -> None:
     (frame, *_) = frames
     assert frame is not None
     if name == "__del__":
-        assert blamed("time.time", frame, frame) is None
+        assert find_responsible_line("time.time", frame, frame) is None
     else:
         # A method of the project that is called `close` answers like any other.
-        assert blamed("time.time", frame, frame) == ("time.time", "main.py:2")
+        assert find_responsible_line("time.time", frame, frame) == ("time.time", "main.py:2")

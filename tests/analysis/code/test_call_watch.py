@@ -21,24 +21,24 @@ import pytest
 from tests.support.modules import Project
 from tidemill.analysis.code import blame
 from tidemill.analysis.code import runtime_calls as calls
-from tidemill.analysis.code.call_watch import Watch
-from tidemill.analysis.code.hidden_inputs import Touch
+from tidemill.analysis.code.call_watch import CallWatch
+from tidemill.analysis.code.hidden_inputs import HiddenInput
 
 # Tidemill calls stages; what it does itself is its own affair, as in this stand-in.
 CALLER = "def call(watch, function):\n    with watch:\n        return function()\n"
 
 
-def caller() -> Callable[[Watch, Callable[[], object]], object]:
+def caller() -> Callable[[CallWatch, Callable[[], object]], object]:
     names: dict[str, Any] = {"__name__": "tidemill.act.stand_in"}
     exec(compile(CALLER, "<stand-in>", "exec"), names)
-    found: Callable[[Watch, Callable[[], object]], object] = names["call"]
+    found: Callable[[CallWatch, Callable[[], object]], object] = names["call"]
     return found
 
 
 call = caller()
 
 
-class Relayed(Watch):
+class Relayed(CallWatch):
     """Judges calls in another thread, while the one that makes them waits.
 
     No tracer sees what a profiler does, and coverage is a tracer: this is how it learns of it.
@@ -49,7 +49,7 @@ class Relayed(Watch):
     def _see(self, frame: FrameType, event: str, arg: Any) -> None:
         loud = event == "call" and frame.f_code.co_filename not in calls.quiet_files
         if loud or (event == "c_call" and not _is_quiet(arg)):
-            self._worker.submit(super()._see, frame, event, arg).result()
+            self._worker.submit(super()._profile, frame, event, arg).result()
 
 
 def _is_quiet(function: Any) -> bool:
@@ -59,10 +59,10 @@ def _is_quiet(function: Any) -> bool:
     return not isinstance(owner, (type, random.Random, datetime))
 
 
-Seen: TypeAlias = Callable[[Callable[[], object]], tuple[Touch, ...]]
+Seen: TypeAlias = Callable[[Callable[[], object]], tuple[HiddenInput, ...]]
 
 
-@pytest.fixture(params=[Watch, Relayed])
+@pytest.fixture(params=[CallWatch, Relayed])
 def seen(request: pytest.FixtureRequest) -> Seen:
     """What a function reaches for, as a watch finds that knows nothing yet, and as a relayed one does."""
     for known in (
@@ -75,19 +75,19 @@ def seen(request: pytest.FixtureRequest) -> Seen:
         known.clear()
     blame._roles.clear()
 
-    def found(function: Callable[[], object]) -> tuple[Touch, ...]:
-        watch: Watch = request.param("main.py:1")
+    def found(function: Callable[[], object]) -> tuple[HiddenInput, ...]:
+        watch: CallWatch = request.param("main.py:1")
         call(watch, function)
-        return watch.touches
+        return watch.hidden_inputs
 
     return found
 
 
 def touched(function: Callable[[], object]) -> list[tuple[str, str]]:
     """Names and kinds of what a function reaches for."""
-    watch = Watch("main.py:1")
+    watch = CallWatch("main.py:1")
     call(watch, function)
-    return [(touch.name, touch.kind) for touch in watch.touches]
+    return [(touch.name, touch.kind) for touch in watch.hidden_inputs]
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +213,7 @@ def stage(project: Project, body: str, before: str = "") -> Any:
 @pytest.mark.parametrize(("body", "name", "kind"), TOUCHES)
 def test_what_is_reached_for(seen: Seen, project: Project, body: str, name: str, kind: str) -> None:
     found = seen(stage(project, body))
-    assert found == (Touch(name=name, kind=kind, where="main.py:8"),)  # type: ignore[arg-type]
+    assert found == (HiddenInput(name=name, kind=kind, where="main.py:8"),)  # type: ignore[arg-type]
 
 
 # The same in other words; what stands before the stage, and its body.
@@ -248,7 +248,9 @@ def test_a_clock_in_other_words(seen: Seen, project: Project, before: str, body:
 def test_where_it_is_reached_for_in_another_module(seen: Seen, project: Project) -> None:
     project.write(lib="from datetime import date\n\n\ndef today():\n    return date.today()\n")
     function = stage(project, "today()", "from lib import today")
-    assert seen(function) == (Touch(name="datetime.date.today", kind="clock", where="lib.py:5"),)
+    assert seen(function) == (
+        HiddenInput(name="datetime.date.today", kind="clock", where="lib.py:5"),
+    )
 
 
 def test_a_factory_of_a_field_is_the_line_that_makes_the_value(
@@ -259,7 +261,7 @@ def test_a_factory_of_a_field_is_the_line_that_makes_the_value(
         "    at: object = field(default_factory=datetime.datetime.now)\n"
     )
     found = seen(stage(project, "Row()", before))
-    assert found == (Touch(name="datetime.datetime.now", kind="clock", where="main.py:12"),)
+    assert found == (HiddenInput(name="datetime.datetime.now", kind="clock", where="main.py:12"),)
 
 
 def test_each_line_counts_once(seen: Seen, project: Project) -> None:
@@ -330,7 +332,7 @@ def test_a_context_that_ends_may_reach_for_something(seen: Seen, project: Projec
         "import time\nfrom contextlib import contextmanager\n@contextmanager\ndef timed():\n"
         "    yield\n    time.time()\ndef stage():\n    with timed(): pass\n"
     )
-    assert seen(function) == (Touch(name="time.time", kind="clock", where="main.py:6"),)
+    assert seen(function) == (HiddenInput(name="time.time", kind="clock", where="main.py:6"),)
 
 
 def test_what_the_collector_calls_is_no_touch(seen: Seen, project: Project) -> None:
@@ -367,19 +369,21 @@ def test_tidemills_own_calls_are_no_touch(seen: Seen, project: Project) -> None:
 def test_code_without_a_file_has_a_line_at_least(seen: Seen) -> None:
     made: dict[str, Any] = {}
     exec("import time\ndef stage(): return time.time()", made)
-    assert seen(made["stage"]) == (Touch(name="time.time", kind="clock", where="<string>:2"),)
+    assert seen(made["stage"]) == (HiddenInput(name="time.time", kind="clock", where="<string>:2"),)
 
 
 def test_a_stage_in_a_package_answers_for_what_it_calls(seen: Seen, project: Project) -> None:
     import_of = project.function("import tidal\nstage = tidal.deeper\n")
-    assert seen(import_of) == (Touch(name="tidal.clock", kind="clock", where="tidal.py:9"),)
+    assert seen(import_of) == (HiddenInput(name="tidal.clock", kind="clock", where="tidal.py:9"),)
 
 
 def test_what_stands_in_the_block_itself() -> None:
-    with Watch() as watch:
+    with CallWatch() as watch:
         open(__file__).close()
         line = sys._getframe().f_lineno - 1
-    assert watch.touches == (Touch(name="open", kind="reads", where=f"test_call_watch.py:{line}"),)
+    assert watch.hidden_inputs == (
+        HiddenInput(name="open", kind="reads", where=f"test_call_watch.py:{line}"),
+    )
 
 
 # A NumPy generator of the old kind asks for a seed even if it is given one.
@@ -480,9 +484,9 @@ def test_seeds_in_a_file_that_has_changed_since(seen: Seen, project: Project, no
 
 
 def test_most_calls_are_soon_done_with(seen: Seen) -> None:
-    watch, frame = Watch(), sys._getframe()
+    watch, frame = CallWatch(), sys._getframe()
     told: list[str] = []
-    watch._before = lambda frame, event, arg: told.append(event)
+    watch._previous = lambda frame, event, arg: told.append(event)
     events: list[tuple[str, Any]] = [
         ("call", None),
         ("return", 1),
@@ -491,8 +495,8 @@ def test_most_calls_are_soon_done_with(seen: Seen) -> None:
         ("c_return", len),
     ]
     for event, arg in events * 2:
-        watch._see_too(frame, event, arg)
-    assert watch.touches == ()
+        watch._profile_both(frame, event, arg)
+    assert watch.hidden_inputs == ()
     assert told == [event for event, _ in events * 2]
     assert frame.f_code.co_filename in calls.quiet_files
     assert len in calls.quiet_functions
@@ -500,22 +504,22 @@ def test_most_calls_are_soon_done_with(seen: Seen) -> None:
 
 def test_an_error_passes_and_leaves_what_was_seen(seen: Seen, project: Project) -> None:
     function = project.function("import time\ndef stage():\n    time.time()\n    1 / 0\n")
-    watch = Watch()
+    watch = CallWatch()
     with pytest.raises(ZeroDivisionError):
         call(watch, function)
-    assert [touch.name for touch in watch.touches] == ["time.time"]
+    assert [touch.name for touch in watch.hidden_inputs] == ["time.time"]
     assert sys.getprofile() is None
 
 
 def test_another_thread_is_watched_by_itself(seen: Seen, project: Project) -> None:
     function = stage(project, "time.time()")
-    found: list[tuple[Touch, ...]] = []
+    found: list[tuple[HiddenInput, ...]] = []
     thread = threading.Thread(target=lambda: found.append(seen(function)))
-    with Watch() as here:
+    with CallWatch() as here:
         thread.start()
         thread.join()
     assert [touch.name for touch in found[0]] == ["time.time"]
-    assert here.touches == ()
+    assert here.hidden_inputs == ()
 
 
 def test_a_profiler_that_was_there_sees_all_and_goes_on(seen: Seen, project: Project) -> None:
@@ -538,14 +542,18 @@ def test_a_profiler_that_was_there_sees_all_and_goes_on(seen: Seen, project: Pro
 
 def test_one_watch_in_another(seen: Seen, project: Project) -> None:
     function = stage(project, "time.time()")
-    inner = Watch()
+    inner = CallWatch()
 
     def both() -> None:
         call(inner, function)
         function()
 
     outer = seen(both)
-    assert outer == inner.touches == (Touch(name="time.time", kind="clock", where="main.py:8"),)
+    assert (
+        outer
+        == inner.hidden_inputs
+        == (HiddenInput(name="time.time", kind="clock", where="main.py:8"),)
+    )
 
 
 def test_a_profiler_in_c_comes_back(seen: Seen, project: Project) -> None:

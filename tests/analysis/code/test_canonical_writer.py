@@ -6,10 +6,10 @@ import ast
 from typing import Any
 
 from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
-from tidemill.analysis.code.scopes import Import, Use
+from tidemill.analysis.code.scopes import Import, NameUse
 
 
-def written(source: str, methods: Methods | None = None) -> list[str | Use]:
+def written(source: str, methods: Methods | None = None) -> list[str | NameUse]:
     writer = CanonicalWriter(methods or {})
     writer.visit(ast.parse(source, mode="eval").body)
     return writer.out
@@ -38,14 +38,14 @@ def test_names_are_used_in_the_current_scope() -> None:
     scope = writer.scope
     writer.store("a", 1)
     writer.load("b", 2, ("c", "d"))
-    writer.store_maybe(None, 3)
-    writer.imported("m", 4, Import(module="m"))
+    writer.store_optional(None, 3)
+    writer.record_import("m", 4, Import(module="m"))
     assert outside is None
     assert scope is not None
     assert (scope.bound, scope.sources) == ({"a": "local"}, {"m": [Import(module="m")]})
     stored, loaded, absent = writer.out
-    assert isinstance(stored, Use)
-    assert isinstance(loaded, Use)
+    assert isinstance(stored, NameUse)
+    assert isinstance(loaded, NameUse)
     assert (stored.name, stored.stored, stored.scope) == ("a", True, scope)
     assert (loaded.name, loaded.path, loaded.line) == ("b", ("c", "d"), 2)
     assert absent == "~"
@@ -56,7 +56,7 @@ def test_names_in_decorators_are_optional() -> None:
         writer.load(node.id, node.lineno)
 
     writer = CanonicalWriter({ast.Name: name})
-    writer.apart([ast.Name("a", ast.Load(), lineno=1), None])
+    writer.write_optional([ast.Name("a", ast.Load(), lineno=1), None])
     writer.visit(ast.Name("b", ast.Load(), lineno=1))
-    uses = [part for part in writer.out if isinstance(part, Use)]
+    uses = [part for part in writer.out if isinstance(part, NameUse)]
     assert [(use.name, use.optional) for use in uses] == [("a", True), ("b", False)]

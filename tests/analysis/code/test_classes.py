@@ -15,7 +15,7 @@ def test_contracts_are_followed_and_tidemill_counts_by_name(project: Project) ->
         "def stage(): return Flights.reads('hour'), tm.Frame, caller"
     )
     one = project.code(source.format(23))
-    assert (one.unresolved, one.touches, one.packages) == ((), (), ())
+    assert (one.unresolved, one.hidden_inputs, one.packages) == ((), (), ())
     assert project.digest(source.format(24)) != one.digest
 
 

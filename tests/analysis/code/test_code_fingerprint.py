@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.modules import Project
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.analysis.code.hidden_inputs import Touch
+from tidemill.analysis.code.hidden_inputs import HiddenInput
 
 MAIN = '''
 import polars as pl
@@ -83,7 +83,7 @@ def edited(edit: tuple[str, str, str]) -> dict[str, str]:
 
 def digest_of(project: Project, sources: dict[str, str]) -> str:
     code = code_of(project.load(**sources).stage)
-    assert (code.unresolved, code.touches) == ((), ())
+    assert (code.unresolved, code.hidden_inputs) == ((), ())
     return code.digest
 
 
@@ -724,7 +724,7 @@ TOUCHES = [
 def test_what_it_touches_is_named(project: Project, source: str, name: str, kind: str) -> None:
     code = project.code(source)
     line = 1 + source[: source.rindex(name.rpartition(".")[2])].count("\n")
-    assert code.touches == (Touch(name=name, kind=kind, where=f"main.py:{line}"),)  # type: ignore[arg-type]
+    assert code.hidden_inputs == (HiddenInput(name=name, kind=kind, where=f"main.py:{line}"),)  # type: ignore[arg-type]
     assert code.unresolved == ()
 
 
@@ -759,7 +759,7 @@ CLEAN = [
 @pytest.mark.parametrize("source", CLEAN)
 def test_what_is_repeatable_is_left_in_peace(project: Project, source: str) -> None:
     code = project.code(source)
-    assert (code.unresolved, code.touches) == ((), ())
+    assert (code.unresolved, code.hidden_inputs) == ((), ())
 
 
 def test_attributes_of_unknown_values_count_once_wherever_they_stand(project: Project) -> None:

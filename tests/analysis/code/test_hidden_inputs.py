@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.analysis.code.hidden_inputs import known_kind, may_touch, plain_name, touch_kind
+from tidemill.analysis.code.hidden_inputs import (
+    hidden_input_kind,
+    listed_kind,
+    may_have_hidden_inputs,
+    plain_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +29,7 @@ from tidemill.analysis.code.hidden_inputs import known_kind, may_touch, plain_na
     ],
 )
 def test_names_on_the_list(name: str, kind: str | None) -> None:
-    assert known_kind(name) == kind
+    assert listed_kind(name) == kind
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def test_names_on_the_list(name: str, kind: str | None) -> None:
     ],
 )
 def test_names_and_seeds(name: str, seeded: bool, kind: str | None) -> None:
-    assert touch_kind(name, seeded=seeded) == kind
+    assert hidden_input_kind(name, seeded=seeded) == kind
 
 
 @pytest.mark.parametrize(
@@ -53,7 +58,7 @@ def test_names_and_seeds(name: str, seeded: bool, kind: str | None) -> None:
     ],
 )
 def test_modules_that_may(module: str, may: bool) -> None:
-    assert may_touch(module) is may
+    assert may_have_hidden_inputs(module) is may
 
 
 @pytest.mark.parametrize(

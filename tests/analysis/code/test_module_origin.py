@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.modules import Project
 from tidemill.analysis.code.code_fingerprint import Code, code_of
-from tidemill.analysis.code.module_origin import origin_of_file, origin_of_module, package_of
+from tidemill.analysis.code.module_origin import distribution_of, origin_of_file, origin_of_module
 
 METADATA = "Metadata-Version: 2.1\nName: {}\nVersion: {}\n"
 
@@ -19,7 +19,7 @@ def installed(project: Project) -> Path:
     folder = project.folder / "site-packages"
     folder.mkdir()
     sys.path.insert(0, str(folder))  # taken off again with the project's folder
-    package_of.cache_clear()
+    distribution_of.cache_clear()
     return folder
 
 
@@ -95,13 +95,13 @@ def test_a_standard_module_that_is_not_loaded_and_has_no_file(
 
 def test_a_distribution_may_have_another_name_than_its_module(installed: Path) -> None:
     install(installed, "tidal-things", "1.2", "tidal_one", "tidal_two")
-    assert package_of("tidal_one") == ("tidal-things", "1.2")
+    assert distribution_of("tidal_one") == ("tidal-things", "1.2")
 
 
 def test_several_distributions_may_share_a_module(installed: Path) -> None:
     install(installed, "tidal-a", "1.2", "tidal")
     install(installed, "tidal-b", "0.3", "tidal")
-    assert package_of("tidal") == ("tidal-a, tidal-b", "1.2, 0.3")
+    assert distribution_of("tidal") == ("tidal-a, tidal-b", "1.2, 0.3")
 
 
 def test_what_was_not_installed_from_an_index_counts_by_its_files(installed: Path) -> None:
@@ -112,10 +112,10 @@ def test_what_was_not_installed_from_an_index_counts_by_its_files(installed: Pat
         "tidal",
         **{"direct_url.json": "{}", "RECORD": "tidal/__init__.py,sha256=a,1\n"},
     )
-    one = package_of("tidal")
+    one = distribution_of("tidal")
     (installed / "tidal-1.2.dist-info" / "RECORD").write_text("tidal/__init__.py,sha256=b,1\n")
-    package_of.cache_clear()
-    other = package_of("tidal")
+    distribution_of.cache_clear()
+    other = distribution_of("tidal")
     assert one != other
     assert [version.partition("+")[0] for _, version in (one, other)] == ["1.2", "1.2"]
 
@@ -124,7 +124,7 @@ def test_the_version_is_part_of_the_digest(project: Project, installed: Path) ->
     install(installed, "tidal", "1.2", "tidal")
     one = stage_using(project, "tidal")
     (installed / "tidal-1.2.dist-info" / "METADATA").write_text(METADATA.format("tidal", "1.3"))
-    package_of.cache_clear()
+    distribution_of.cache_clear()
     other = stage_using(project, "tidal")
     assert (one.packages, other.packages) == ((("tidal", "1.2"),), (("tidal", "1.3"),))
     assert one.digest != other.digest

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.analysis.code.mutable_state import can_change
+from tidemill.analysis.code.mutable_state import is_mutable
 
 
 class Colour(Enum):
@@ -47,12 +47,12 @@ class Counting:
         (Loose(), True), (Counting(), True), (np.ones(1), True), (pl.Series([1]), True),
         (pl.DataFrame(), True), (partial(int), True),
         ((), False), (1, False), ("a", False), (frozenset(), False), (Frozen(), False),
-        (Colour.RED, False), (pl.col("a"), False), (len, False), (can_change, False),
+        (Colour.RED, False), (pl.col("a"), False), (len, False), (is_mutable, False),
         (Loose, False),
     ],
 )  # fmt: skip
 def test_what_can_change_in_place(value: Any, can: bool) -> None:
-    assert can_change(value) is can
+    assert is_mutable(value) is can
 
 
 TABLE: dict[str, list[int]] = {"a": [1]}
@@ -73,30 +73,30 @@ def outer(n: int) -> Callable[[], int]:
 
 def test_nothing_changes_by_itself() -> None:
     code = code_of(reads)
-    assert [keeper.name for keeper in code.keepers] == [
+    assert [keeper.name for keeper in code.mutable_holders] == [
         "reads",
         "TABLE",
         "LOOSE",
         "PAIR",
         "Loose",
     ]
-    state = code.state
-    assert state.changed() is None
+    state = code.held_state
+    assert state.first_change() is None
     assert reads() == 4
-    assert state.changed() is None
+    assert state.first_change() is None
 
 
 def test_what_changed_is_named_by_what_led_to_it() -> None:
-    state = code_of(reads).state
+    state = code_of(reads).held_state
     TABLE["a"].append(2)
-    keeper = state.changed()
+    keeper = state.first_change()
     TABLE["a"].pop()
     assert keeper is not None
     assert keeper.name == "TABLE"
     assert keeper.where.startswith("test_mutable_state.py:")
-    assert state.changed() is None
+    assert state.first_change() is None
     LOOSE.n = 7
-    keeper = state.changed()
+    keeper = state.first_change()
     LOOSE.n = 1
     assert keeper is not None
     assert keeper.name == "LOOSE"
@@ -104,16 +104,16 @@ def test_what_changed_is_named_by_what_led_to_it() -> None:
 
 def test_functions_and_classes_hold_attributes_and_cells() -> None:
     inner = outer(1)
-    state = code_of(inner).state
-    assert state.changed() is None
+    state = code_of(inner).held_state
+    assert state.first_change() is None
     Loose.n = 5
-    changed = state.changed()
+    changed = state.first_change()
     Loose.n = 1
     assert changed is not None
     assert changed.name == "Loose"
-    assert state.changed() is None
+    assert state.first_change() is None
     setattr(inner, "seen", 1)  # noqa: B010 - functions have no such attribute to type checkers
-    assert state.changed() is not None
+    assert state.first_change() is not None
     del inner.__dict__["seen"]
     inner.__closure__[0].cell_contents = 2  # type: ignore[index]
-    assert state.changed() is not None
+    assert state.first_change() is not None

@@ -78,7 +78,7 @@ def test_excluded_names_count_by_name_only(project: Project) -> None:
     )
     assert code_of(main.stage).unresolved != ()
     code = code_of(main.stage, exclude={"CLIENT", "lib.fetch"})
-    assert (code.unresolved, code.touches) == ((), ())
+    assert (code.unresolved, code.hidden_inputs) == ((), ())
 
 
 def test_what_others_add_to_polars_is_followed(project: Project) -> None:

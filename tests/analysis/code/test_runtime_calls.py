@@ -21,9 +21,9 @@ from tests.support.modules import Project
 from tidemill.analysis.code.runtime_calls import (
     c_call,
     c_method,
+    call_syntax,
     name_of,
     shared_random,
-    written_call,
 )
 
 
@@ -118,7 +118,7 @@ def test_the_call_in_progress_is_found_in_its_line(project: Project) -> None:
     found: list[str] = []
 
     def probe(*_: object, **__: object) -> None:
-        call = written_call(sys._getframe(1))
+        call = call_syntax(sys._getframe(1))
         found.append("" if call is None else ast.unparse(call))
 
     main.stage(probe)

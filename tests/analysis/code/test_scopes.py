@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.analysis.code.scopes import How, Scope, ScopeKind, Spelling, is_private
+from tidemill.analysis.code.scopes import BindingKind, Scope, ScopeKind, Spelling, is_mangled
 
 
 def nested(*kinds: ScopeKind) -> list[Scope]:
@@ -20,15 +20,15 @@ def test_a_name_is_bound_by_the_nearest_scope() -> None:
     outer.bind("a")
     outer.bind("b")
     inner.bind("b")
-    assert [inner.home(name) for name in "abc"] == [outer, inner, None]
+    assert [inner.binding_scope(name) for name in "abc"] == [outer, inner, None]
 
 
 def test_a_class_body_is_seen_only_from_itself() -> None:
     outer, body, method = nested("function", "class", "function")
     outer.bind("a")
     body.bind("a")
-    assert body.home("a") is body
-    assert method.home("a") is outer
+    assert body.binding_scope("a") is body
+    assert method.binding_scope("a") is outer
     assert (outer.in_class(), method.in_class()) == (False, True)
 
 
@@ -40,14 +40,14 @@ def test_a_declared_name_belongs_to_a_scope_further_out(
     scopes[0].bind("a")
     scopes[1].bind("a")
     scopes[1].outer["a"] = is_global
-    assert scopes[1].home("a") == (None if expected is None else scopes[expected])
+    assert scopes[1].binding_scope("a") == (None if expected is None else scopes[expected])
 
 
 def test_a_walrus_binds_outside_of_comprehensions() -> None:
     function, outer, inner = nested("function", "comprehension", "comprehension")
-    assert inner.target() is outer.target() is function.target() is function
+    assert inner.walrus_scope() is outer.walrus_scope() is function.walrus_scope() is function
     (alone,) = nested("comprehension")
-    assert alone.target() is alone
+    assert alone.walrus_scope() is alone
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_walrus_binds_outside_of_comprehensions() -> None:
         (["local", "parameter"], "parameter"),
     ],
 )
-def test_a_visible_binding_wins(bindings: list[How], kept: str) -> None:
+def test_a_visible_binding_wins(bindings: list[BindingKind], kept: str) -> None:
     (scope,) = nested("function")
     for how in bindings:
         scope.bind("a", how)
@@ -74,14 +74,14 @@ def test_locals_are_numbered_and_visible_names_are_kept() -> None:
     body.bind("attribute")
     spelling = Spelling(keep=False)
     names = ["y", "x", "y", "p"]
-    assert [spelling.of(name, function) for name in names] == ["%0,", "%1,", "%0,", "p1.p,"]
-    assert spelling.of("attribute", body) == "a2.attribute,"
-    assert spelling.of("outside", None) == "$outside,"
-    assert Spelling(keep=True).of("y", function) == "l1.y,"
+    assert [spelling.spell(name, function) for name in names] == ["%0,", "%1,", "%0,", "p1.p,"]
+    assert spelling.spell("attribute", body) == "a2.attribute,"
+    assert spelling.spell("outside", None) == "$outside,"
+    assert Spelling(keep=True).spell("y", function) == "l1.y,"
 
 
 @pytest.mark.parametrize(
     ("name", "private"), [("__x", True), ("__x_", True), ("__x__", False), ("_x", False)]
 )
 def test_private_names(name: str, private: bool) -> None:
-    assert is_private(name) is private
+    assert is_mangled(name) is private

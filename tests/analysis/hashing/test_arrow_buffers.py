@@ -7,7 +7,7 @@ import ctypes
 import polars as pl
 import pytest
 
-from tidemill.analysis.hashing.arrow_buffers import _Stream, exported
+from tidemill.analysis.hashing.arrow_buffers import _Stream, export_buffers
 from tidemill.core.errors import TidemillError
 
 
@@ -22,5 +22,5 @@ def test_a_failing_export_is_reported() -> None:
         def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
             return new_capsule(ctypes.addressof(stream), b"arrow_array_stream", None)
 
-    with pytest.raises(TidemillError, match="error 22"), exported(Broken()):
+    with pytest.raises(TidemillError, match="error 22"), export_buffers(Broken()):
         pass

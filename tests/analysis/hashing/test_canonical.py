@@ -13,8 +13,8 @@ from tests.support.columns import (
     golden_columns,
 )
 from tidemill.analysis.hashing import canonical
-from tidemill.analysis.hashing.arrow_buffers import exported
-from tidemill.analysis.hashing.canonical import Canon, Codes
+from tidemill.analysis.hashing.arrow_buffers import export_buffers
+from tidemill.analysis.hashing.canonical import EnumHasher, TypeHasher
 from tidemill.analysis.hashing.column_hash import column_hash, column_hashes
 from tidemill.core.errors import TidemillError
 
@@ -54,16 +54,16 @@ def test_scattered_strings_hash_alike_packed_or_one_by_one(
 @pytest.mark.parametrize(
     ("column", "canon"),
     [
-        (pl.Series([1]), Canon((b"i", b"I"))),
-        (pl.Series([1]), Codes()),
-        (pl.Series([[1]]), canonical.Arrays(Canon((b"l",)), 1)),
-        (pl.Series([[1]]), canonical.Lists(b"+L", Canon((b"i",)), "<i8")),
-        (pl.Series([{"a": 1}]), canonical.Structs([])),
+        (pl.Series([1]), TypeHasher((b"i", b"I"))),
+        (pl.Series([1]), EnumHasher()),
+        (pl.Series([[1]]), canonical.ArrayHasher(TypeHasher((b"l",)), 1)),
+        (pl.Series([[1]]), canonical.ListHasher(b"+L", TypeHasher((b"i",)), "<i8")),
+        (pl.Series([{"a": 1}]), canonical.StructHasher([])),
     ],
 )
-def test_unexpected_memory_is_not_read(column: pl.Series, canon: Canon) -> None:
+def test_unexpected_memory_is_not_read(column: pl.Series, canon: TypeHasher) -> None:
     with (
-        exported(column) as (schema, _),
+        export_buffers(column) as (schema, _),
         pytest.raises(TidemillError, match=r"is expected; use a version of Polars"),
     ):
-        canon.accept(schema)
+        canon.check_layout(schema)

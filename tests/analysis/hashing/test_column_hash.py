@@ -27,9 +27,14 @@ from tests.support.columns import (
 )
 from tests.support.thoroughness import examples, thorough
 from tidemill.analysis.hashing import canonical
-from tidemill.analysis.hashing.arrow_buffers import exported, numbers
-from tidemill.analysis.hashing.canonical import Bytes, Fixed
-from tidemill.analysis.hashing.column_hash import Hasher, column_hash, column_hashes, rowset_hash
+from tidemill.analysis.hashing.arrow_buffers import export_buffers, numbers
+from tidemill.analysis.hashing.canonical import FixedWidthHasher, TextHasher
+from tidemill.analysis.hashing.column_hash import (
+    FrameHasher,
+    column_hash,
+    column_hashes,
+    rowset_hash,
+)
 from tidemill.core.errors import ContractError, TidemillError
 
 DTYPES = [pytest.param(dtype, values, id=name) for name, dtype, values in VALUES if len(values) > 1]
@@ -109,7 +114,7 @@ def test_every_nan_is_the_same_and_zero_has_a_sign() -> None:
 
 def test_a_validity_buffer_without_nulls_leaves_no_trace() -> None:
     column = pl.Series([1, 2, None]).fill_null(3)
-    with exported(column) as (_, chunks):
+    with export_buffers(column) as (_, chunks):
         assert [(array.null_count, bool(array.buffers[0])) for array in chunks] == [(0, True)]
     assert column_hash(column) == column_hash(pl.Series([1, 2, 3]))
 
@@ -118,8 +123,8 @@ def test_a_run_ends_with_its_buffer() -> None:
     first, second = "x" * 20, "y" * 20
     pieces = [pl.Series([first] * 1000), pl.Series(["z" * 20, second] * 500)]
     column = pl.concat(pieces, rechunk=True).gather([0, 1001])
-    with exported(column) as (_, chunks):
-        views = numbers(next(chunks), 1, 0, 2, canonical.Bytes.VIEW)
+    with export_buffers(column) as (_, chunks):
+        views = numbers(next(chunks), 1, 0, 2, canonical.TextHasher.VIEW)
         places = views[:, 2:].tolist()
     assert places[0][0] != places[1][0]
     assert places[0][1] + 20 == places[1][1]
@@ -136,17 +141,17 @@ def test_a_run_ends_with_its_buffer() -> None:
 def test_a_nested_array_may_start_inside_its_buffers(column: pl.Series) -> None:
     # Polars slices the parts instead, but the protocol allows an offset on any level.
     canons = [
-        canonical.Structs([Fixed((b"l",), "<i8")])
+        canonical.StructHasher([FixedWidthHasher((b"l",), "<i8")])
         if column.dtype == pl.Struct
-        else canonical.Arrays(Fixed((b"l",), "<i8"), 2)
+        else canonical.ArrayHasher(FixedWidthHasher((b"l",), "<i8"), 2)
         for _ in range(2)
     ]
-    with exported(column) as (_, chunks):
+    with export_buffers(column) as (_, chunks):
         for array in chunks:
             array.offset = 1
             canons[0].feed(array, 0, 3)
             array.offset = 0
-    with exported(column[1:]) as (_, chunks):
+    with export_buffers(column[1:]) as (_, chunks):
         for array in chunks:
             canons[1].feed(array, 0, 3)
     assert canons[0].digest() == canons[1].digest()
@@ -154,11 +159,11 @@ def test_a_nested_array_may_start_inside_its_buffers(column: pl.Series) -> None:
 
 def test_garbage_is_there_to_be_ignored() -> None:
     column = with_garbage(pl.Series([1, None, 3]))
-    with exported(column) as (_, chunks):
+    with export_buffers(column) as (_, chunks):
         values = [numbers(array, 1, 0, 3, np.dtype("<i8")).tolist() for array in chunks]
     assert values == [[1, 1, 3]]
     lists = with_garbage(pl.Series([[1, 2], None, []]))
-    with exported(lists) as (_, chunks):
+    with export_buffers(lists) as (_, chunks):
         assert [array.children[0].contents.length for array in chunks] == [4]
 
 
@@ -235,13 +240,13 @@ def test_columns_in_unlike_pieces() -> None:
 def test_a_hasher_takes_no_trace_of_one_frame_to_the_next(
     pair: tuple[pl.Series, pl.Series],
 ) -> None:
-    hasher = Hasher({"a": pair[0].dtype})
+    hasher = FrameHasher({"a": pair[0].dtype})
     for column in (*pair, pair[0]):
         assert hasher.hashes(column.alias("a").to_frame()) == {"a": column_hash(column)}
 
 
 def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
-    hasher = Hasher({"a": pl.String(), "b": pl.Int64()})
+    hasher = FrameHasher({"a": pl.String(), "b": pl.Int64()})
     frame = pl.DataFrame({"a": ["x" * 20, None], "b": [1, 2]})
     with pytest.raises(TidemillError, match="exports a column as"):
         hasher.hashes(frame.with_columns(pl.col("b").cast(pl.Int32)))
@@ -249,10 +254,10 @@ def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
 
 
 def test_a_hasher_keeps_no_rows() -> None:
-    hasher = Hasher({"a": pl.String()})
+    hasher = FrameHasher({"a": pl.String()})
     hasher.hashes(pl.DataFrame({"a": ["x"]}))
     (canon,) = hasher._whole.parts
-    assert isinstance(canon, Bytes)
+    assert isinstance(canon, TextHasher)
     assert canon.series is None
 
 

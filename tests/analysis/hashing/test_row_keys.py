@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.analysis.hashing.row_keys import KeyIndex, Keys, keys_of
+from tidemill.analysis.hashing.row_keys import KeyIndex, RowKeys, row_keys
 from tidemill.core.errors import ContractError
 
 # A type, and values of it that are near each other or special.
@@ -86,7 +86,7 @@ def canon(value: Any) -> Any:
     return type(value).__name__, value
 
 
-def pairs(keys: Keys) -> list[tuple[int, int]]:
+def pairs(keys: RowKeys) -> list[tuple[int, int]]:
     return list(zip(keys.high.tolist(), keys.low.tolist(), strict=True))
 
 
@@ -95,7 +95,7 @@ def test_rows_have_the_same_key_where_they_are_equal_and_nowhere_else(
     made: list[pl.Series],
 ) -> None:
     rows = [tuple(canon(value) for value in row) for row in zip(*made, strict=True)]
-    keys = pairs(keys_of(made))
+    keys = pairs(row_keys(made))
     assert [[one == other for other in rows] for one in rows] == [
         [one == other for other in keys] for one in keys
     ]
@@ -103,37 +103,37 @@ def test_rows_have_the_same_key_where_they_are_equal_and_nowhere_else(
 
 @given(columns(), st.data())
 def test_what_holds_a_row_leaves_no_trace(made: list[pl.Series], data: st.DataObject) -> None:
-    whole = pairs(keys_of(made))
+    whole = pairs(row_keys(made))
     cut = data.draw(st.integers(0, len(made[0])))
-    halves = [pairs(keys_of([series[:cut] for series in made]))]
-    halves.append(pairs(keys_of([series[cut:] for series in made])))
+    halves = [pairs(row_keys([series[:cut] for series in made]))]
+    halves.append(pairs(row_keys([series[cut:] for series in made])))
     assert halves[0] + halves[1] == whole
     chunked = [pl.concat([series[:cut], series[cut:]], rechunk=False) for series in made]
-    assert pairs(keys_of(chunked)) == whole
-    alone = [keys_of([series.gather([row]) for series in made]) for row in range(len(made[0]))]
+    assert pairs(row_keys(chunked)) == whole
+    alone = [row_keys([series.gather([row]) for series in made]) for row in range(len(made[0]))]
     assert [pairs(key)[0] for key in alone] == whole
 
 
 def test_a_nan_is_a_nan_whatever_its_bits() -> None:
     odd = np.array([0x7FF8000000000001, 0xFFF8000000000000], np.uint64).view(np.float64)
-    keys = pairs(keys_of([pl.Series([*odd, math.nan])]))
+    keys = pairs(row_keys([pl.Series([*odd, math.nan])]))
     assert keys[0] == keys[1] == keys[2]
 
 
 def test_numbers_of_128_bits_count_in_full() -> None:
     values = [0, 1, -1, 2**64, 2**64 + 1, 2**100, -(2**100), None]
-    assert len(set(pairs(keys_of([pl.Series(values, dtype=pl.Int128)])))) == len(values)
+    assert len(set(pairs(row_keys([pl.Series(values, dtype=pl.Int128)])))) == len(values)
 
 
 def test_what_is_under_a_null_does_not_count() -> None:
     value = pl.Series([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}])
     nulls = value.to_frame("v").select(pl.when(pl.lit(False)).then("v"))["v"]
-    assert len(set(pairs(keys_of([nulls])))) == 1
+    assert len(set(pairs(row_keys([nulls])))) == 1
 
 
 def test_names_of_columns_do_not_count() -> None:
     one, other = pl.Series("a", [1, 2]), pl.Series("b", [1, 2])
-    assert pairs(keys_of([one])) == pairs(keys_of([other]))
+    assert pairs(row_keys([one])) == pairs(row_keys([other]))
 
 
 def test_a_key_is_as_it_always_was() -> None:
@@ -150,14 +150,14 @@ def test_a_key_is_as_it_always_was() -> None:
         ),
         ([pl.Series([Decimal("1.50")])], "88ff89123ba8bd583dcac457b2a338cd"),
     ]
-    found = [f"{int(k.high[0]):016x}{int(k.low[0]):016x}" for k in (keys_of(c) for c, _ in golden)]
+    found = [f"{int(k.high[0]):016x}{int(k.low[0]):016x}" for k in (row_keys(c) for c, _ in golden)]
     assert found == [key for _, key in golden]
 
 
 @pytest.mark.parametrize("dtype", [pl.Object, pl.List(pl.Object)])
 def test_a_type_without_bytes_is_refused(dtype: Any) -> None:
     with pytest.raises(ContractError, match=r"column 'v': values of type Object have no bytes"):
-        keys_of([pl.Series("v", [object()], dtype=pl.Object)])
+        row_keys([pl.Series("v", [object()], dtype=pl.Object)])
 
 
 # Few values, of which some begin alike.
@@ -165,9 +165,9 @@ HALF = st.integers(0, 3) | st.integers(0, 3).map(lambda number: number << 62)
 HALVES = st.lists(st.tuples(HALF, HALF), max_size=12)
 
 
-def keys(halves: list[tuple[int, int]]) -> Keys:
+def keys(halves: list[tuple[int, int]]) -> RowKeys:
     high, low = zip(*halves, strict=True) if halves else ((), ())
-    return Keys(np.array(high, np.uint64), np.array(low, np.uint64))
+    return RowKeys(np.array(high, np.uint64), np.array(low, np.uint64))
 
 
 @given(HALVES, HALVES)
@@ -181,14 +181,14 @@ def test_keys_are_found_by_both_halves(
 
 def test_many_keys_are_found_among_many() -> None:
     # More than are looked up together, in another order, half of them not there.
-    held = keys_of([pl.Series(range(50_000))])
+    held = row_keys([pl.Series(range(50_000))])
     places = np.random.default_rng(0).permutation(100_000)
-    found = KeyIndex(held).find(keys_of([pl.Series(places)]))
+    found = KeyIndex(held).find(row_keys([pl.Series(places)]))
     assert found.tolist() == np.where(places < 50_000, places, -1).tolist()
 
 
 @given(HALVES)
 def test_the_first_row_of_each_key_is_kept(halves: list[tuple[int, int]]) -> None:
-    assert keys(halves).distinct().tolist() == [
+    assert keys(halves).first_positions().tolist() == [
         n for n, half in enumerate(halves) if half not in halves[:n]
     ]

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.analysis.hashing.row_sample import portion
+from tidemill.analysis.hashing.row_sample import sample_rows
 
 KEYS = st.lists(st.integers(0, 10**6), max_size=200, unique=True)
 
@@ -19,11 +19,13 @@ def test_a_row_is_in_a_sample_whatever_it_is_among(
 ) -> None:
     small, large = sorted((one, other))
     rows = pl.DataFrame({"id": keys, "x": keys}, schema={"id": pl.Int64, "x": pl.Int64})
-    kept = portion(rows, ["id"], small)
-    assert kept.equals(portion(rows.cast({"id": pl.Int32}), ["id"], small).cast({"id": pl.Int64}))
-    assert set(kept["id"]) <= set(portion(rows, ["id"], large)["id"])
+    kept = sample_rows(rows, ["id"], small)
+    assert kept.equals(
+        sample_rows(rows.cast({"id": pl.Int32}), ["id"], small).cast({"id": pl.Int64})
+    )
+    assert set(kept["id"]) <= set(sample_rows(rows, ["id"], large)["id"])
     half = rows.head(len(keys) // 2)
-    assert set(portion(half, ["id"], small)["id"]) == set(kept["id"]) & set(half["id"])
+    assert set(sample_rows(half, ["id"], small)["id"]) == set(kept["id"]) & set(half["id"])
 
 
 # Of twelve rows, those that are in a sample of half of them.
@@ -48,14 +50,17 @@ def test_the_same_rows_for_ever() -> None:
     for unit in ("ms", "ns"):
         rows = rows.with_columns(at(unit))
         kept = {
-            name: portion(rows, [name], 0.5)["id"].to_list() for name in ("id", "day", "at", "name")
+            name: sample_rows(rows, [name], 0.5)["id"].to_list()
+            for name in ("id", "day", "at", "name")
         }
         assert kept == KEPT
-    assert portion(rows, (), 0.5).equals(rows)
-    assert portion(rows, ("no",), 0.5).equals(rows)
-    assert 0.2 < portion(pl.DataFrame({"id": range(10_000)}), ["id"], 0.25).height / 10_000 < 0.3
+    assert sample_rows(rows, (), 0.5).equals(rows)
+    assert sample_rows(rows, ("no",), 0.5).equals(rows)
+    assert (
+        0.2 < sample_rows(pl.DataFrame({"id": range(10_000)}), ["id"], 0.25).height / 10_000 < 0.3
+    )
 
 
 def test_nested_columns_tell_nothing() -> None:
     rows = pl.DataFrame({"id": [1, 2, 3], "what": [[1], [2], None]})
-    assert portion(rows, ("id", "what"), 0.5).equals(portion(rows, ("id",), 0.5))
+    assert sample_rows(rows, ("id", "what"), 0.5).equals(sample_rows(rows, ("id",), 0.5))

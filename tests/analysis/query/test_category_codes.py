@@ -7,10 +7,10 @@ import polars.selectors as cs
 import pytest
 
 from tests.behaviour.query.test_mutations import quiet
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
-X = marked(
+X = placeholder_frame(
     "x",
     {
         "c": pl.Categorical(),
@@ -21,7 +21,7 @@ X = marked(
         "le": pl.List(pl.Enum(["a"])),
     },
 )
-Y = marked("y", {"c": pl.Enum(["a"]), "k": pl.Categorical()})
+Y = placeholder_frame("y", {"c": pl.Enum(["a"]), "k": pl.Categorical()})
 C, E, S = pl.col("c"), pl.col("e"), pl.col("s")
 TEXTS = pl.LazyFrame({"c": ["Categorical ToPhysical Physical"]})
 
@@ -50,7 +50,7 @@ TEXTS = pl.LazyFrame({"c": ["Categorical ToPhysical Physical"]})
 )
 def test_codes_of_a_categorical_are_found(frame: pl.LazyFrame, columns: list[str]) -> None:
     with quiet():
-        hits = numbered(frame).hits
+        hits = query_digests(frame).opaque_parts
     assert [(hit.kind, hit.name) for hit in hits] == [("codes", name) for name in columns]
 
 
@@ -68,4 +68,4 @@ def test_codes_of_a_categorical_are_found(frame: pl.LazyFrame, columns: list[str
 )
 def test_other_codes_are_not(frame: pl.LazyFrame) -> None:
     with quiet():
-        assert numbered(frame).hits == ()
+        assert query_digests(frame).opaque_parts == ()

@@ -12,8 +12,14 @@ import pytest
 from polars.io.plugins import register_io_source
 
 from tests.support.input_frames import RUN, handed, probing
-from tidemill.analysis.query.column_reads import Asked, columns_read, outside
-from tidemill.analysis.query.scan_leaves import Leaves, Stranger, marked, noting, plan_of
+from tidemill.analysis.query.column_reads import ColumnReads, columns_read, disallowed_columns
+from tidemill.analysis.query.scan_leaves import (
+    ForeignLeaf,
+    Leaves,
+    plan_nodes,
+    recording_frame,
+    tag_frame,
+)
 
 DAYS = [dt.datetime(2024, 1, day) for day in (1, 2, 3, 4)]
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
@@ -178,7 +184,7 @@ def _sql(left: pl.LazyFrame, right: pl.LazyFrame, text: str) -> pl.LazyFrame:
     return pl.SQLContext(l=left, r=right).execute(text)
 
 
-def asked_of(kind: str, query: Callable[..., pl.LazyFrame], folder: Path) -> Asked | None:
+def asked_of(kind: str, query: Callable[..., pl.LazyFrame], folder: Path) -> ColumnReads | None:
     """What `query` asks of the two inputs, handed as a probe does or as a run does."""
     frames = probing(SCHEMAS) if kind == "probe" else handed(TABLES, kind, folder)
     return columns_read(query(frames["left"], frames["right"]), Leaves.of(frames))
@@ -192,7 +198,7 @@ def test_the_columns_that_a_query_asks_for(number: int, kind: str, tmp_path: Pat
     assert asked is not None
     expected = {"left": left, "right": right}
     assert asked.reads == {k: tuple(v) for k, v in expected.items() if v is not None}
-    assert asked.strangers == ()
+    assert asked.foreign_leaves == ()
 
 
 PYTHON: list[Callable[[pl.LazyFrame], pl.LazyFrame]] = [
@@ -222,30 +228,33 @@ def test_leaves_that_are_no_inputs_are_strangers(tmp_path: Path) -> None:
     table.write_ipc(ipc := tmp_path / "z.ipc")
     source = register_io_source(lambda *_: iter([table]), schema=table.schema)
     others = [
-        (pl.scan_csv(csv), Stranger("scan", f"csv {csv}")),
-        (pl.scan_csv(csv).select(pl.len()), Stranger("scan", f"csv {csv}")),
-        (pl.scan_parquet([parquet]), Stranger("scan", f"parquet {parquet}")),
-        (pl.scan_ipc(ipc), Stranger("scan", "ipc scan")),
-        (source, Stranger("source", "an IO source")),
-        (table.lazy(), Stranger("frame", "columns k, z")),
-        (marked("another", table), Stranger("frame", "columns k, z, __tidemill_leaf__ another")),
+        (pl.scan_csv(csv), ForeignLeaf("scan", f"csv {csv}")),
+        (pl.scan_csv(csv).select(pl.len()), ForeignLeaf("scan", f"csv {csv}")),
+        (pl.scan_parquet([parquet]), ForeignLeaf("scan", f"parquet {parquet}")),
+        (pl.scan_ipc(ipc), ForeignLeaf("scan", "ipc scan")),
+        (source, ForeignLeaf("source", "an IO source")),
+        (table.lazy(), ForeignLeaf("frame", "columns k, z")),
+        (
+            tag_frame("another", table),
+            ForeignLeaf("frame", "columns k, z, __tidemill_leaf__ another"),
+        ),
     ]
     for kind in ("probe", *RUN):
         for other, stranger in others:
             asked = asked_of(kind, lambda left, _, o=other: left.join(o, how="cross"), tmp_path)
-            assert asked == Asked({"left": tuple(ANY)}, asked.leaves, (stranger,)), kind  # type: ignore[union-attr]
+            assert asked == ColumnReads({"left": tuple(ANY)}, asked.leaves, (stranger,)), kind  # type: ignore[union-attr]
 
 
 def test_what_has_no_rows_is_no_stranger(tmp_path: Path) -> None:
     for other in (pl.LazyFrame(schema={"z": pl.Int64}), TABLES["right"].lazy().clear()):
         asked = asked_of("probe", lambda left, _, o=other: left.join(o, how="cross"), tmp_path)
         assert asked is not None
-        assert asked.strangers == ()
+        assert asked.foreign_leaves == ()
 
 
 def test_rows_of_literals_alone_ask_for_nothing(tmp_path: Path) -> None:
     asked = asked_of("probe", lambda left, _: left.select(z=lit(1)), tmp_path)
-    assert asked == Asked({}, {}, (Stranger("frame", "columns z"),))
+    assert asked == ColumnReads({}, {}, (ForeignLeaf("frame", "columns z"),))
 
 
 def test_one_scan_of_the_files_of_two_inputs_and_a_stranger(tmp_path: Path) -> None:
@@ -256,16 +265,18 @@ def test_one_scan_of_the_files_of_two_inputs_and_a_stranger(tmp_path: Path) -> N
     one, two, other = (pl.scan_parquet([path]) for path in paths)
     leaves = Leaves.of({"one": one, "two": two})
     asked = columns_read(pl.concat([one, two]).select("a"), leaves)
-    assert asked == Asked({"one": ("a",), "two": ("a",)}, {("one",): ("a",), ("two",): ("a",)})
+    assert asked == ColumnReads(
+        {"one": ("a",), "two": ("a",)}, {("one",): ("a",), ("two",): ("a",)}
+    )
     asked = columns_read(pl.concat([one, two, other]).select("a"), leaves)
     assert asked is not None
     assert asked.reads == {"one": ("a",), "two": ("a",)}
-    assert asked.strangers == (Stranger("scan", f"parquet {', '.join(map(str, paths))}"),)
+    assert asked.foreign_leaves == (ForeignLeaf("scan", f"parquet {', '.join(map(str, paths))}"),)
 
 
 def test_nothing_is_read_to_tell(tmp_path: Path) -> None:
     noted: list[str] = []
-    frames = {name: noting(name, schema, noted) for name, schema in SCHEMAS.items()}
+    frames = {name: recording_frame(name, schema, noted) for name, schema in SCHEMAS.items()}
     query = frames["left"].join(frames["right"], on="k").sort("b")
     assert columns_read(query, Leaves.of(frames)) is not None
     assert noted == []
@@ -329,7 +340,7 @@ def test_unknown_nodes(
     leaves = Leaves.of(frames)
     monkeypatch.setattr(
         "tidemill.analysis.query.column_reads.plan_of",
-        lambda q, **k: _Nodes(plan_of(q, **k), **changes),
+        lambda q, **k: _Nodes(plan_nodes(q, **k), **changes),
     )
     assert columns_read(query(frames["left"]), leaves) is None
 
@@ -376,19 +387,22 @@ def test_outside(
     allowed: dict[str, tuple[str, ...]],
     expected: dict[str, tuple[str, ...]],
 ) -> None:
-    assert outside(Asked({}, leaves), allowed) == expected
+    assert disallowed_columns(ColumnReads({}, leaves), allowed) == expected
 
 
 def test_inputs_that_share_an_object(tmp_path: Path) -> None:
     TABLES["right"].write_parquet(path := tmp_path / "same.parquet")
     scan = pl.scan_parquet([path])
     one = {"one": scan.select("k", "a", "d"), "two": scan.select("k", "t")}
-    other = {"one": marked("same", TABLES["right"]), "two": marked("same", TABLES["right"])}
+    other = {"one": tag_frame("same", TABLES["right"]), "two": tag_frame("same", TABLES["right"])}
     for frames in (one, other):
         query = frames["one"].select("k", "d").join(frames["two"].select("k", "t"), on="k")
         asked = columns_read(query, Leaves.of(frames))
         assert asked is not None
         assert asked.leaves == {("one", "two"): asked.reads["one"]}
         assert set(asked.reads["one"]) == set(asked.reads["two"]) == {"k", "d", "t"}
-        assert outside(asked, {"one": ("k", "d"), "two": ("k", "t")}) == {}
-        assert outside(asked, {"one": ("k", "d"), "two": ("k",)}) == {"one": ("t",), "two": ("t",)}
+        assert disallowed_columns(asked, {"one": ("k", "d"), "two": ("k", "t")}) == {}
+        assert disallowed_columns(asked, {"one": ("k", "d"), "two": ("k",)}) == {
+            "one": ("t",),
+            "two": ("t",),
+        }

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.placeholders import marked
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
 
 NUMBERS = [
     pl.Int8,
@@ -99,6 +99,6 @@ def test_comparisons_and_logic_commute(work: Callable[[Any, Any], pl.Expr]) -> N
     ],
 )
 def test_names_made_by_rules(expression: pl.Expr, name: str) -> None:
-    frame = marked("x", {"a": pl.Int64()}).select(expression)
-    found = Plan(keys={}).relation(parsed(written(frame)))
+    frame = placeholder_frame("x", {"a": pl.Int64()}).select(expression)
+    found = PlanWalk(keys={}).relation(parse_query(serialize_query(frame)))
     assert list(found.columns) == [name]

@@ -10,8 +10,8 @@ import pytest
 
 from tests.behaviour.query.test_mutations import FRAMES, OTHER, SCHEMA, quiet
 from tests.behaviour.query.test_names import check
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
 
 HOWS = ("inner", "left", "right", "full", "semi", "anti")
 
@@ -36,7 +36,7 @@ def test_columns_of_joins_are_those_of_their_sides(
     """Each value says which side and column it is from; the numbers must name that column as read."""
     left = {name: [f"left {name}"] for name in SCHEMA}
     right = {name: [f"right {name}"] for name in OTHER}
-    rows = Plan(keys={})
+    rows = PlanWalk(keys={})
     with quiet():
         frame = FRAMES["x"].join(FRAMES["y"], how=how, coalesce=coalesce, suffix="_2", **on)
         if not check(frame):
@@ -52,10 +52,10 @@ def test_columns_of_joins_are_those_of_their_sides(
             for side in (left, right)
         ]
         result = data[0].join(data[1], how=how, coalesce=coalesce, suffix="_2", **on).collect()
-    relation = rows.relation(parsed(written(frame)))
+    relation = rows.relation(parse_query(serialize_query(frame)))
     for name in result.columns:
         for text in result[name].to_list():
             if text not in ("key", None):
                 side, _, column = text.partition(" ")
-                read = rows.sources.named(relation.columns[name].reads)
+                read = rows.sources.columns_of(relation.columns[name].reads)
                 assert read == {"x" if side == "left" else "y": (column,)}, name

@@ -29,6 +29,6 @@ def test_functions_take_selectors_as_they_are_said_to(dtype: Any) -> None:
             found = frame.select(chosen).collect_schema().names()
         except (PolarsError, PanicException):
             continue
-        known += kind is not vocabulary.Kind.OTHER
+        known += kind is not vocabulary.RowDependence.OTHER
         assert found == (["a"] if name in vocabulary.HORIZONTAL else ["a", "b"]), name
     assert known > 5

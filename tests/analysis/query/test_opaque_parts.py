@@ -9,18 +9,18 @@ import polars as pl
 import pytest
 
 from tests.behaviour.query.test_mutations import quiet
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.opaque_parts import Hit, hits_in
-from tidemill.analysis.query.placeholders import marked
-from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.opaque_parts import OpaquePart, find_opaque_parts
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.serialized import parse_query, serialize_query
 
-X = marked("x", {"a": pl.Int64(), "s": pl.String(), "l": pl.List(pl.Int64)})
+X = placeholder_frame("x", {"a": pl.Int64(), "s": pl.String(), "l": pl.List(pl.Int64)})
 A = pl.col("a")
 
 
 def found(frame: pl.LazyFrame) -> list[tuple[str, str]]:
     with quiet():
-        return [(hit.kind, hit.name) for hit in numbered(frame).hits]
+        return [(hit.kind, hit.name) for hit in query_digests(frame).opaque_parts]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def found(frame: pl.LazyFrame) -> list[tuple[str, str]]:
     [
         (X.filter(A > 1), []),
         (X.select(pl.lit("cloudpickle PLPYFN Scan FfiPlugin AnonymousFunction")), []),
-        (marked("x", {"Scan": pl.Int64(), "SQL": pl.Int64(), "seed": pl.Null()}), []),
+        (placeholder_frame("x", {"Scan": pl.Int64(), "SQL": pl.Int64(), "seed": pl.Null()}), []),
         (X.join(pl.LazyFrame({"a": [1]}), on="a"), []),
         (X.select(A.rank()), []),
         (X.select(A.sample(2, seed=1)), []),
@@ -57,11 +57,13 @@ def test_a_dead_stranger_counts_too() -> None:
 
 
 def test_a_plugin_is_found_in_a_plan() -> None:
-    plan = parsed(written(X.select(A.abs())))
+    plan = parse_query(serialize_query(X.select(A.abs())))
     plan["Select"]["expr"][0]["Function"]["function"] = {
         "FfiPlugin": {"flags": {}, "lib": "nowhere/lib.so", "symbol": "work", "kwargs": []}
     }
-    assert hits_in(json.dumps(plan), plan) == (Hit("plugin", "nowhere/lib.so:work"),)
+    assert find_opaque_parts(json.dumps(plan), plan) == (
+        OpaquePart("plugin", "nowhere/lib.so:work"),
+    )
 
 
 CODE = {
@@ -77,7 +79,7 @@ CODE = {
 def test_code_is_found_under_any_name(kind: str, place: str) -> None:
     plan = {"Thing": {"parts": [{"deep": [[{place: CODE[kind]}]]}]}}
     text = json.dumps(plan, separators=(",", ":"))
-    assert hits_in(text, plan) == (Hit("python", f"a Python function in {place}"),)
+    assert find_opaque_parts(text, plan) == (OpaquePart("python", f"a Python function in {place}"),)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +105,9 @@ def test_code_is_found_under_any_name(kind: str, place: str) -> None:
 )
 def test_kinds_of_strangers(plan: dict[str, Any], expected: set[str]) -> None:
     text = json.dumps(plan, separators=(",", ":"))
-    assert {hit.kind for hit in hits_in(text, plan)} == expected
+    assert {hit.kind for hit in find_opaque_parts(text, plan)} == expected
 
 
 def test_what_is_not_determined_says_so() -> None:
-    assert numbered(X.with_columns(A.sample(2))).unstable == "sample without a seed"
-    assert not numbered(X.with_columns(A.sample(2, seed=1))).unstable
+    assert query_digests(X.with_columns(A.sample(2))).unstable == "sample without a seed"
+    assert not query_digests(X.with_columns(A.sample(2, seed=1))).unstable

@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 
 from tests.support.query.relations import X
-from tidemill.analysis.query.operator import beside, columns, inputs_of, rest_of
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
-from tidemill.analysis.query.value_numbers import ONE, Lost, Unknown, Value
+from tidemill.analysis.query.operator import (
+    columns_by_name,
+    input_nodes,
+    parameters_of,
+    place_in_rows,
+)
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
+from tidemill.analysis.query.value_numbers import ONE, MissingColumn, UnknownMeaning, Value
 
 A = Value("a", "term a", ONE)
 
 
 def test_a_part_without_a_schema_is_lost() -> None:
-    tree = {"Novelty": {"input": parsed(written(X))}}
-    with pytest.raises(Lost, match="has no schema"):
-        Plan(keys={}).relation(tree)
+    tree = {"Novelty": {"input": parse_query(serialize_query(X))}}
+    with pytest.raises(MissingColumn, match="has no schema"):
+        PlanWalk(keys={}).relation(tree)
 
 
 @pytest.mark.parametrize(
@@ -32,19 +37,19 @@ def test_a_part_without_a_schema_is_lost() -> None:
     ],
 )
 def test_inputs_and_parameters(content: dict[str, Any], inputs: list[Any], rest: Any) -> None:
-    assert list(inputs_of(content)) == inputs
-    assert rest_of(content) == rest
+    assert list(input_nodes(content)) == inputs
+    assert parameters_of(content) == rest
 
 
 @pytest.mark.parametrize("values", [[A, A], [A._replace(name=None)]])
 def test_columns_must_have_names_that_differ(values: list[Value]) -> None:
-    assert columns([A, A._replace(name="b")]) == {"a": A, "b": A._replace(name="b")}
-    with pytest.raises(Unknown):
-        columns(values)
+    assert columns_by_name([A, A._replace(name="b")]) == {"a": A, "b": A._replace(name="b")}
+    with pytest.raises(UnknownMeaning):
+        columns_by_name(values)
 
 
 def test_values_without_an_order_are_undefined_beside_others() -> None:
-    assert beside(A) is A
-    placed = beside(A._replace(open="mode"))
+    assert place_in_rows(A) is A
+    placed = place_in_rows(A._replace(open="mode"))
     assert placed.open == ""
     assert placed.unstable == "values in no fixed order beside other columns (mode)"

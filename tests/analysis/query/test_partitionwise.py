@@ -13,9 +13,9 @@ import pytest
 from polars.exceptions import PanicException, PolarsError
 
 from tests.support.query import drawn
-from tidemill.analysis.query.partitionwise import Crossing, least_rows
-from tidemill.analysis.query.placeholders import marked
-from tidemill.analysis.query.serialized import Unreadable, parsed, written
+from tidemill.analysis.query.partitionwise import NotPartitionwise, min_partition_rows
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.serialized import UnreadableQuery, parse_query, serialize_query
 
 Stage = Callable[[Mapping[str, pl.LazyFrame]], pl.LazyFrame]
 CUTS = ({"one": "k", "two": "k", "three": "k"}, {"one": "k", "two": "k", "three": ""})
@@ -24,8 +24,8 @@ RAISED = (PolarsError, PanicException)
 
 def least(stage: Stage, schemas: Mapping[str, Any], cuts: Mapping[str, str], column: str) -> int:
     """`least_rows` of a stage that is called on marked frames."""
-    frames = {name: marked(name, schema) for name, schema in schemas.items()}
-    return least_rows(parsed(written(stage(frames))), cuts, column)
+    frames = {name: placeholder_frame(name, schema) for name, schema in schemas.items()}
+    return min_partition_rows(parse_query(serialize_query(stage(frames))), cuts, column)
 
 
 def bits(value: Any) -> Any:
@@ -89,7 +89,7 @@ def test_partitions_get_together_what_they_get_alone(seed: int) -> None:
         stage, cuts = drawn.stage(rng, 4), rng.choice(CUTS)
         try:
             fewest = least(stage, drawn.INPUTS, cuts, "k")
-        except (Crossing, Unreadable):
+        except (NotPartitionwise, UnreadableQuery):
             continue
         looked += 1
         for _ in range(6):
@@ -201,7 +201,7 @@ def test_one_group_of_many_rows_is_computed_in_another_way() -> None:
     def stage(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
         return frames["t"].select("k", v=(pl.col("n").sum() / 7).over("k"))
 
-    with pytest.raises(Crossing, match="some groups"):
+    with pytest.raises(NotPartitionwise, match="some groups"):
         least(stage, {"t": SCHEMA}, {"t": "k"}, "k")
     found = together(stage, {"t": table}, {"t": "k"}, "k")
     assert found is not None
@@ -231,7 +231,7 @@ def answer(text: str) -> int | str:
 
     try:
         return least(stage, FRAMES, APART, "k")
-    except Crossing as reason:
+    except NotPartitionwise as reason:
         return str(reason)
 
 
@@ -323,8 +323,8 @@ def test_why_partitions_meet(text: str) -> None:
 
 
 def test_a_sort_that_keeps_some_rows() -> None:
-    frame = marked("t", SCHEMA).sort("n")
-    tree = parsed(written(frame))
+    frame = placeholder_frame("t", SCHEMA).sort("n")
+    tree = parse_query(serialize_query(frame))
     tree["Sort"]["slice"] = [0, 3]
-    with pytest.raises(Crossing, match="a slice"):
-        least_rows(tree, {"t": "k"}, "k")
+    with pytest.raises(NotPartitionwise, match="a slice"):
+        min_partition_rows(tree, {"t": "k"}, "k")

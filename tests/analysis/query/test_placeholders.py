@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.query import drawn
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
 SCHEMA = {"a": pl.Int64(), "b": pl.Float64(), "s": pl.String(), "e": pl.Enum(["x", "y"])}
 PLAIN = pl.LazyFrame(schema=SCHEMA)
-MARKED = marked("x", SCHEMA)
+MARKED = placeholder_frame("x", SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -63,33 +63,33 @@ def test_the_mark_is_not_seen(look: Callable[[pl.LazyFrame], object]) -> None:
 @pytest.mark.filterwarnings("ignore:Determining the column names")
 @pytest.mark.filterwarnings("ignore:Accessing")
 def test_the_mark_survives(use: Callable[[pl.LazyFrame], pl.LazyFrame]) -> None:
-    found = numbered(use(MARKED))
+    found = query_digests(use(MARKED))
     assert all(
         "x" in column.reads and "a" in column.reads["x"] for column in [*found.columns.values()][:1]
     )
-    assert {hit.kind for hit in found.hits} <= {"sql"}
+    assert {hit.kind for hit in found.opaque_parts} <= {"sql"}
 
 
 @pytest.mark.parametrize(
     "name", ["x", "", "a b", "ünï", "__tidemill_input__ x", "'\"\\", "x" * 300]
 )
 def test_any_name_will_do(name: str) -> None:
-    assert dict(numbered(marked(name, SCHEMA)).columns["a"].reads) == {name: ("a",)}
+    assert dict(query_digests(placeholder_frame(name, SCHEMA)).columns["a"].reads) == {name: ("a",)}
 
 
 def test_frames_without_a_mark_are_data() -> None:
-    found = numbered(PLAIN)
-    assert not found.hits
+    found = query_digests(PLAIN)
+    assert not found.opaque_parts
     assert not any(column.reads for column in found.columns.values())
 
 
 def test_an_input_without_columns_still_has_rows() -> None:
-    found = numbered(marked("x", {}).select(pl.len()))
+    found = query_digests(placeholder_frame("x", {}).select(pl.len()))
     assert dict(found.columns["len"].reads) == {"x": ()}
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_schemas_are_the_same_as_those_of_unmarked_frames(seed: int) -> None:
     stage = drawn.stage(random.Random(seed))
-    frames = {name: marked(name, schema) for name, schema in drawn.INPUTS.items()}
+    frames = {name: placeholder_frame(name, schema) for name, schema in drawn.INPUTS.items()}
     assert drawn.schema(stage, frames) == drawn.schema(stage, drawn.empty())

@@ -8,18 +8,18 @@ import polars as pl
 import pytest
 
 from tests.support.input_frames import RUN, handed
-from tidemill.analysis.query.scan_leaves import Leaves, RowsWanted, marked, noting
+from tidemill.analysis.query.scan_leaves import Leaves, RowsRequested, recording_frame, tag_frame
 
 TABLE = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
 
 
 def test_a_noting_source_notes_that_it_is_read_and_gives_nothing() -> None:
     noted: list[str] = []
-    frame = noting("raw", {"a": pl.Int64(), "b": pl.String()}, noted)
+    frame = recording_frame("raw", {"a": pl.Int64(), "b": pl.String()}, noted)
     assert frame.collect_schema() == {"a": pl.Int64, "b": pl.String}
     assert frame.join(frame, on="a").sort("b").explain()
     assert noted == []
-    with pytest.raises(RowsWanted, match="raw"):
+    with pytest.raises(RowsRequested, match="raw"):
         frame.select("a").collect()
     assert noted == ["raw"]
 
@@ -28,7 +28,7 @@ def test_a_noting_source_notes_that_it_is_read_and_gives_nothing() -> None:
     "table", [TABLE, TABLE.clear(), TABLE.tail(1), pl.concat([TABLE, TABLE], rechunk=False)]
 )
 def test_a_marked_frame_is_what_the_frame_is(table: pl.DataFrame) -> None:
-    frame = marked("raw", table)
+    frame = tag_frame("raw", table)
     assert frame.collect_schema() == table.schema
     assert frame.collect().equals(table)
     assert frame.select(pl.len()).collect().item() == table.height
@@ -55,8 +55,8 @@ def test_leaves_of_the_frames_of_a_run(tmp_path: Path) -> None:
 
 def test_shared_leaves_have_several_owners() -> None:
     frames = {
-        "one": pl.concat([marked("x", TABLE), marked("y", TABLE), marked("x", TABLE)]),
-        "two": marked("x", TABLE),
+        "one": pl.concat([tag_frame("x", TABLE), tag_frame("y", TABLE), tag_frame("x", TABLE)]),
+        "two": tag_frame("x", TABLE),
     }
     leaves = Leaves.of(frames)
     assert leaves is not None

@@ -13,9 +13,9 @@ from polars.exceptions import PolarsError
 
 from tests.support.query import drawn
 from tests.support.query.templates import SELECTORS
-from tidemill.analysis.query.selectors import expand
-from tidemill.analysis.query.serialized import parsed, written
-from tidemill.analysis.query.value_numbers import Unknown
+from tidemill.analysis.query.selectors import expand_selector
+from tidemill.analysis.query.serialized import parse_query, serialize_query
+from tidemill.analysis.query.value_numbers import UnknownMeaning
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_selectors_give_what_polars_gives(
             expected = [name[:-1] for name in made.collect_schema().names()[len(groups) :]]
     except PolarsError:
         return
-    (tree,) = parsed(written(frame.select(chosen)))["Select"]["expr"]
-    assert expand(tree["Selector"], list(schema), lambda: schema, groups) == expected
+    (tree,) = parse_query(serialize_query(frame.select(chosen)))["Select"]["expr"]
+    assert expand_selector(tree["Selector"], list(schema), lambda: schema, groups) == expected
 
 
 @given(
@@ -59,7 +59,7 @@ def test_everyday_selectors_are_expanded_as_polars_does(
         try:
             expected = pl.LazyFrame(schema=schema).select(expression).collect_schema().names()
         except PolarsError:
-            with pytest.raises(Unknown):
-                expand(selector, columns, lambda: schema, None)
+            with pytest.raises(UnknownMeaning):
+                expand_selector(selector, columns, lambda: schema, None)
         else:
-            assert expand(selector, columns, lambda: schema, None) == expected
+            assert expand_selector(selector, columns, lambda: schema, None) == expected

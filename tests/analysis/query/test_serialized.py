@@ -23,23 +23,29 @@ from tests.support.query import drawn
 from tests.support.query.judge import MARKED
 from tidemill.analysis.query import column_digests as numbering
 from tidemill.analysis.query import serialized as text
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
-from tidemill.analysis.query.serialized import Unreadable, is_supported, parsed, schema_of, written
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.serialized import (
+    UnreadableQuery,
+    is_supported,
+    node_schema,
+    parse_query,
+    serialize_query,
+)
 
-X = marked("x", {"a": pl.Int64(), "b": pl.Float64()})
+X = placeholder_frame("x", {"a": pl.Int64(), "b": pl.Float64()})
 
 
 def whole(frame: pl.LazyFrame) -> bool:
     """Whether the binary form of a query can be made of its text."""
-    text = written(frame)
+    text = serialize_query(frame)
     again = pl.LazyFrame.deserialize(BytesIO(text.encode()), format="json")
     return again.serialize() == frame.serialize()
 
 
 def shares(frame: pl.LazyFrame) -> bool:
     """Whether an input is used twice: the binary form then writes it once, with numbers of its own."""
-    text = written(frame)
+    text = serialize_query(frame)
     return any(
         text.count(f'"__tidemill_input__ {name}":') > 1 for name in ("x", "y", *drawn.INPUTS)
     )
@@ -66,21 +72,25 @@ def test_the_text_of_an_expression_holds_all_of_it(group: str) -> None:
         if "float(" not in source:
             assert whole(frame)
         else:
-            assert not re.search(r'"Float(32|64)?":null|breaks":\[[^]]*null', written(frame))
+            assert not re.search(
+                r'"Float(32|64)?":null|breaks":\[[^]]*null', serialize_query(frame)
+            )
 
 
 @pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32, None])
 def test_numbers_that_are_not_finite_are_told_apart(dtype: Any) -> None:
     values = [math.nan, math.inf, -math.inf, 0.0, -0.0, None, 1.0]
-    found = {str(v): numbered(X.select(v=pl.lit(v, dtype))).columns["v"].digest for v in values}
+    found = {
+        str(v): query_digests(X.select(v=pl.lit(v, dtype))).columns["v"].digest for v in values
+    }
     assert len(set(found.values())) == len(values)
 
 
 def test_a_number_that_stands_for_nan_is_refused_beside_one() -> None:
     stand_in = float.fromhex("0x1.91ab5c3d7e211p+1023")
-    assert numbered(X.select(v=pl.lit(stand_in)))
-    with pytest.raises(Unreadable, match="stands for NaN"):
-        numbered(X.select(v=pl.lit(stand_in), w=pl.lit(math.nan)))
+    assert query_digests(X.select(v=pl.lit(stand_in)))
+    with pytest.raises(UnreadableQuery, match="stands for NaN"):
+        query_digests(X.select(v=pl.lit(stand_in), w=pl.lit(math.nan)))
 
 
 def test_looking_at_a_schema_leaves_no_trace() -> None:
@@ -90,32 +100,34 @@ def test_looking_at_a_schema_leaves_no_trace() -> None:
             assert frame.collect_schema()
         return frame.with_columns(c=pl.col("b") * 2)
 
-    plain, looked = (written(stage(look=look)) for look in (False, True))
+    plain, looked = (serialize_query(stage(look=look)) for look in (False, True))
     assert plain != looked
-    assert parsed(plain) == parsed(looked)
+    assert parse_query(plain) == parse_query(looked)
 
 
 def test_names_of_caches_are_left_out() -> None:
-    one, two = (parsed(written(X.cache().select("a"))) for _ in range(2))
+    one, two = (parse_query(serialize_query(X.cache().select("a"))) for _ in range(2))
     assert one == two
 
 
 @pytest.mark.parametrize("record", [{"IR": "Int64"}, {"Cache": "Int64"}, {"IR": {"version": 1}}])
 def test_only_wrappers_are_unwrapped(record: dict[str, Any]) -> None:
-    assert parsed(json.dumps(record)) == record
+    assert parse_query(json.dumps(record)) == record
 
 
 def test_columns_may_be_called_like_wrappers() -> None:
-    frame = marked("x", {"IR": pl.Int64(), "Cache": pl.Int64(), "DataFrameScan": pl.String()})
-    found = numbered(frame.select(IR=pl.struct("IR", "Cache"), v="DataFrameScan"))
+    frame = placeholder_frame(
+        "x", {"IR": pl.Int64(), "Cache": pl.Int64(), "DataFrameScan": pl.String()}
+    )
+    found = query_digests(frame.select(IR=pl.struct("IR", "Cache"), v="DataFrameScan"))
     assert dict(found.columns["IR"].reads) == {"x": ("IR", "Cache")}
-    assert not found.hits
+    assert not found.opaque_parts
 
 
 def test_no_warning_is_raised_or_hidden_from_others() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        numbered(X.select("a"))
+        query_digests(X.select("a"))
         warnings.warn("mine", stacklevel=1)
     assert [str(warning.message) for warning in caught] == ["mine"]
 
@@ -138,9 +150,9 @@ def test_only_known_releases_are_supported(version: str, good: bool) -> None:
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "SUPPORTED", ((1, 9),))
     with pytest.raises(
-        Unreadable, match=rf"Polars {pl.__version__} are not supported \(supported: 1\.9\)"
+        UnreadableQuery, match=rf"Polars {pl.__version__} are not supported \(supported: 1\.9\)"
     ):
-        numbered(X)
+        query_digests(X)
 
 
 @pytest.mark.parametrize(
@@ -159,34 +171,36 @@ def test_what_polars_cannot_write_is_never_taken_for_a_query(
     # Where there is cloudpickle, Polars writes the bytes of functions, which say nothing for sure.
     if find_spec("cloudpickle") is not None:
         kinds = {"unreadable"}
-        with suppress(Unreadable):
-            kinds = {hit.kind for hit in numbered(frame).hits}
+        with suppress(UnreadableQuery):
+            kinds = {hit.kind for hit in query_digests(frame).opaque_parts}
         assert kinds & {"python", "unreadable"}
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(Unreadable, match=r"a Python function in its query|Polars can't serialize"):
-        numbered(frame)
+    with pytest.raises(
+        UnreadableQuery, match=r"a Python function in its query|Polars can't serialize"
+    ):
+        query_digests(frame)
 
 
 @pytest.mark.parametrize("depth", [20_000, 700])
 def test_what_is_nested_too_deep_is_unreadable(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = json.dumps({"Column": "a"})
     plus = ('{"BinaryExpr":{"left":', ',"op":"Plus","right":{"Literal":{"Dyn":{"Int":1}}}}}')
-    plan = written(X.select("a")).replace(
+    plan = serialize_query(X.select("a")).replace(
         inner.replace(" ", ""), plus[0] * depth + inner + plus[1] * depth
     )
-    monkeypatch.setattr(numbering, "written", lambda _: plan)
-    with pytest.raises(Unreadable, match="nested too deeply"):
-        numbered(X.select("a"))
+    monkeypatch.setattr(numbering, "serialize_query", lambda _: plan)
+    with pytest.raises(UnreadableQuery, match="nested too deeply"):
+        query_digests(X.select("a"))
 
 
 def test_a_sum_of_many_columns_is_not_too_deep() -> None:
     total = pl.lit(0)
     for _ in range(200):
         total = total + pl.col("a")
-    assert dict(numbered(X.select(v=total)).columns["v"].reads) == {"x": ("a",)}
+    assert dict(query_digests(X.select(v=total)).columns["v"].reads) == {"x": ("a",)}
 
 
 def test_the_schema_of_a_part_is_that_of_polars() -> None:
-    node = json.loads(written(X.select("b", c=pl.col("a") / 2)))
-    assert schema_of(node) == {"b": pl.Float64, "c": pl.Float64}
-    assert schema_of(node["Select"]["input"]) == {"a": pl.Int64, "b": pl.Float64}
+    node = json.loads(serialize_query(X.select("b", c=pl.col("a") / 2)))
+    assert node_schema(node) == {"b": pl.Float64, "c": pl.Float64}
+    assert node_schema(node["Select"]["input"]) == {"a": pl.Int64, "b": pl.Float64}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.adapters.codec.events import decode, encode
-from tidemill.analysis.query.summary import Query
+from tidemill.analysis.query.summary import QuerySummary
 
 NAMES = st.text(max_size=3)
 READS = st.dictionaries(NAMES, st.lists(NAMES, max_size=2).map(tuple), max_size=2)
@@ -14,7 +14,7 @@ READS = st.dictionaries(NAMES, st.lists(NAMES, max_size=2).map(tuple), max_size=
 
 @given(
     st.builds(
-        Query,
+        QuerySummary,
         opaque=NAMES,
         columns=st.dictionaries(NAMES, NAMES, max_size=2),
         lineage=st.dictionaries(NAMES, READS, max_size=2),
@@ -26,9 +26,9 @@ READS = st.dictionaries(NAMES, st.lists(NAMES, max_size=2).map(tuple), max_size=
         memos=st.booleans(),
     )
 )
-def test_a_summary_comes_back_as_it_was_written(query: Query) -> None:
-    assert decode(Query, encode(query)) == query
+def test_a_summary_comes_back_as_it_was_written(query: QuerySummary) -> None:
+    assert decode(QuerySummary, encode(query)) == query
 
 
 def test_nothing_is_claimed_of_a_query_that_was_not_looked_at() -> None:
-    assert (Query().columns, Query().reads, Query().least) == ({}, {}, None)
+    assert (QuerySummary().columns, QuerySummary().reads, QuerySummary().least) == ({}, {}, None)

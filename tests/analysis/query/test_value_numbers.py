@@ -14,9 +14,9 @@ from tidemill.analysis.query.value_numbers import (
     Relation,
     Sources,
     Value,
-    first,
+    first_reason,
     term,
-    union,
+    union_reads,
 )
 
 DIFFERENT: list[Any] = [
@@ -43,24 +43,26 @@ def test_columns_come_out_of_bits_as_they_went_in(
 ) -> None:
     sources = Sources()
     bits = [
-        union(
+        union_reads(
             sources.bit(source, name) for source, names in part.items() for name in (None, *names)
         )
         for part in (one, other)
     ]
     expected = {source: {*one.get(source, ()), *other.get(source, ())} for source in {*one, *other}}
-    assert {source: set(names) for source, names in sources.named(union(bits)).items()} == expected
+    assert {
+        source: set(names) for source, names in sources.columns_of(union_reads(bits)).items()
+    } == expected
 
 
 def test_an_input_of_which_only_the_rows_count_has_no_columns() -> None:
     sources = Sources()
-    assert sources.named(sources.bit("x")) == {"x": ()}
-    assert sources.named(0) == {}
+    assert sources.columns_of(sources.bit("x")) == {"x": ()}
+    assert sources.columns_of(0) == {}
 
 
 @pytest.mark.parametrize(("reasons", "found"), [((), ""), (("", "a", "b"), "a"), (("", ""), "")])
 def test_the_first_reason(reasons: tuple[str, ...], found: str) -> None:
-    assert first(*reasons) == found
+    assert first_reason(*reasons) == found
 
 
 def test_a_relation_counts_by_its_rows_its_columns_and_their_order() -> None:

@@ -18,9 +18,9 @@ from tests.support.odcs.shipped import example
 from tidemill.contracts.compatibility.changes import Direction
 from tidemill.contracts.compatibility.diff import diff
 from tidemill.contracts.io import odcs_files as odcs
-from tidemill.contracts.io.odcs_yaml import Document, parse
-from tidemill.contracts.odcs.reader import Imported, imported
-from tidemill.contracts.odcs.writer import document
+from tidemill.contracts.io.odcs_yaml import OdcsFile, parse_text
+from tidemill.contracts.odcs.reader import ImportedContracts, read_document
+from tidemill.contracts.odcs.writer import write_document
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import ReferenceRule, Rows, UniqueRule
 from tidemill.core.errors import ContractError
@@ -30,14 +30,14 @@ OWN = tuple(sorted(file.name for file in HERE.glob("*.yaml")))
 SHIPPED = ("full-example-v3.2.0.odcs.yaml", "all-new-fields-v3.2.0.odcs.yaml")
 
 
-def parsed(name: str) -> Document:
+def parsed(name: str) -> OdcsFile:
     text = example(name) if name in SHIPPED else (HERE / name).read_text(encoding="utf-8")
-    return parse(text, name)
+    return parse_text(text, name)
 
 
-def loaded(name: str) -> Imported:
+def loaded(name: str) -> ImportedContracts:
     found = parsed(name)
-    return imported(found.fields, file=name, unknown=found.unknown)
+    return read_document(found.fields, file=name, unknown=found.unknown)
 
 
 # Each document, its tables with their columns, and how many of its parts contracts can't say.
@@ -103,10 +103,10 @@ def test_what_loads(name: str) -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_what_was_read_is_written_and_read_again(name: str) -> None:
     for spec in loaded(name).contracts:
-        again = imported(parse(odcs.write_odcs(spec), name).fields)
+        again = read_document(parse_text(odcs.write_odcs(spec), name).fields)
         assert again.unrepresented == ()
         assert diff(spec, again.contracts[0]).changes == ()
-        assert document(again.contracts[0]) == document(spec)
+        assert write_document(again.contracts[0]) == write_document(spec)
 
 
 def leaves(part: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -137,10 +137,10 @@ def changed(part: Any, path: tuple[str | int, ...]) -> Any:
 
 def said(document_: Any) -> Any:
     try:
-        found = imported(document_)
+        found = read_document(document_)
     except ContractError as error:
         return str(error)
-    return [document(spec) for spec in found.contracts], found.unrepresented
+    return [write_document(spec) for spec in found.contracts], found.unrepresented
 
 
 def place(path: tuple[str | int, ...]) -> str:
@@ -185,13 +185,15 @@ def test_checks_mean_what_they_say() -> None:
     air = only("checks.odcs.yaml")
     # Between is closed: 100 and 120 rows are allowed.
     assert air.rows == Rows(min=100, max=120, on_fail="warn")
-    assert air.wider == (UniqueRule(name="unique_station_state", columns=("station", "state")),)
+    assert air.table_rules == (
+        UniqueRule(name="unique_station_state", columns=("station", "state")),
+    )
     assert air.column("state").isin == ("good", "bad", "ugly")
 
 
 def test_relationships_are_references() -> None:
     _, orders = loaded("relations.odcs.yaml").contracts
-    assert orders.wider == (
+    assert orders.table_rules == (
         ReferenceRule(
             name="customer_country_in_customers",
             columns=("customer", "country"),

@@ -15,9 +15,9 @@ from tests.support.odcs.contracts import contracts
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts.checks.row_rules import column_rules
 from tidemill.contracts.checks.schema import schema_of
-from tidemill.contracts.io.odcs_yaml import parse, text_of
-from tidemill.contracts.odcs.reader import imported
-from tidemill.contracts.odcs.writer import document
+from tidemill.contracts.io.odcs_yaml import parse_text, to_yaml
+from tidemill.contracts.odcs.reader import read_document
+from tidemill.contracts.odcs.writer import write_document
 from tidemill.core.errors import ContractError, SourceError
 
 JUNK: st.SearchStrategy[Any] = st.recursive(
@@ -47,12 +47,12 @@ def document_of(name: str) -> Any:
 def survives(fields: Any) -> None:
     """Reading raises nothing but errors that say what is wrong; what is read can be checked."""
     try:
-        fields = parse(text_of(fields), "junk.yaml").fields
+        fields = parse_text(to_yaml(fields), "junk.yaml").fields
     except (SourceError, ValueError):
         # Not what the standard allows: `text_of` and `parse` tell.
         return
     try:
-        found = imported(fields, file="junk.yaml")
+        found = read_document(fields, file="junk.yaml")
     except ContractError:
         return
     for spec in found.contracts:
@@ -77,7 +77,7 @@ def test_one_value_is_junk(name: str, data: st.DataObject, junk: Any) -> None:
 @settings(max_examples=examples(30))
 @given(contracts(), st.data(), JUNK)
 def test_one_value_of_an_export_is_junk(spec: Any, data: st.DataObject, junk: Any) -> None:
-    whole = document(spec)
+    whole = write_document(spec)
     spoil(whole, data.draw(st.sampled_from([*leaves(whole)])), junk)
     survives(whole)
 

@@ -16,11 +16,11 @@ from tests.support.reference_checker import contracts as judged
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.digests import check_digest, value_digest
-from tidemill.contracts.io.odcs_yaml import parse, text_of
-from tidemill.contracts.odcs.reader import imported
-from tidemill.contracts.odcs.writer import document
+from tidemill.contracts.io.odcs_yaml import parse_text, to_yaml
+from tidemill.contracts.odcs.reader import read_document
+from tidemill.contracts.odcs.writer import write_document
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Drift, Freshness, References, Unique
 
@@ -33,12 +33,12 @@ def standard() -> Any:
 
 
 def comes_back(spec: ContractSpec) -> None:
-    written = document(spec)
+    written = write_document(spec)
     assert [error.message for error in standard().iter_errors(written)] == []
-    read = parse(text_of(written), "x.odcs.yaml")
+    read = parse_text(to_yaml(written), "x.odcs.yaml")
     assert read.unknown == ()
     assert read.fields == written
-    found = imported(read.fields, file="x.odcs.yaml")
+    found = read_document(read.fields, file="x.odcs.yaml")
     assert found.unrepresented == ()
     [again] = found.contracts
     assert again.place == "x.odcs.yaml: schema[0]"
@@ -59,11 +59,11 @@ def test_contracts_that_rows_are_judged_by_come_back(spec: ContractSpec) -> None
     comes_back(spec)
 
 
-class Stations(Contract):
+class Stations(DeclaredContract):
     code = tm.String()
 
 
-class Readings(Contract):
+class Readings(DeclaredContract):
     station = tm.String()
     day = tm.Date(partition="1d")
     fresh = Freshness("day", within="36h", on_fail="fail", description="every evening")

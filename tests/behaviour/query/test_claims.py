@@ -17,10 +17,10 @@ from tests.behaviour.query.test_mutations import EXPRESSIONS, FRAMES, SCHEMA, qu
 from tests.support.query import drawn
 from tests.support.query.judge import MARKED
 from tests.support.query.shape import Shape
-from tidemill.analysis.query.evaluation_scope import Scope
-from tidemill.analysis.query.expressions import value
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.evaluation_scope import EvaluationScope
+from tidemill.analysis.query.expressions import number_expression
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
 from tidemill.analysis.query.value_numbers import ONE, Relation, Value
 
 
@@ -54,11 +54,11 @@ def table(rng: random.Random, height: int) -> pl.DataFrame:
 
 def numbers(expression: pl.Expr, frame: pl.LazyFrame) -> tuple[Value, Relation, bool]:
     """The value of an expression, the frame below it, and whether the value is of its own row only."""
-    tree = parsed(written(frame.select(v=expression)))["Select"]
-    below = Plan(keys={}).relation(tree["input"])
+    tree = parse_query(serialize_query(frame.select(v=expression)))["Select"]
+    below = PlanWalk(keys={}).relation(tree["input"])
     schema = dict(frame.collect_schema())
     (one, two) = (
-        value(tree["expr"][0], Scope.of(relation, lambda: schema))
+        number_expression(tree["expr"][0], EvaluationScope.of(relation, lambda: schema))
         for relation in (below, replace(below, rows="others"))
     )
     return one, below, one.term == two.term

@@ -8,8 +8,8 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
 NAMES = [f"c{at}" for at in range(12)]
 EDITED = "c5"
@@ -63,7 +63,9 @@ SHAPES: dict[str, Shape] = {
 def frames(**types: pl.DataType) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     columns = {name: pl.Float64() for name in NAMES}
     schema = {"k": pl.Int64(), "g": pl.String(), **columns, **types}
-    return marked("x", schema), marked("y", {"k": pl.Int64(), "z": pl.Float64()})
+    return placeholder_frame("x", schema), placeholder_frame(
+        "y", {"k": pl.Int64(), "z": pl.Float64()}
+    )
 
 
 def expressions(edited: int = 1) -> dict[str, pl.Expr]:
@@ -71,7 +73,7 @@ def expressions(edited: int = 1) -> dict[str, pl.Expr]:
 
 
 def digests(frame: pl.LazyFrame) -> dict[str, str]:
-    return {name: column.digest for name, column in numbered(frame).columns.items()}
+    return {name: column.digest for name, column in query_digests(frame).columns.items()}
 
 
 def changed(one: dict[str, str], two: dict[str, str]) -> set[str]:
@@ -102,7 +104,7 @@ def test_the_type_of_an_input_column_counts_where_it_is_used(shape: str) -> None
 
 @pytest.mark.parametrize("more", [{}, {"more": pl.Int64()}])
 def test_an_input_counts_by_its_name(more: dict[str, pl.DataType]) -> None:
-    one, two = (marked(name, {"a": pl.Int64(), **more}) for name in ("one", "two"))
+    one, two = (placeholder_frame(name, {"a": pl.Int64(), **more}) for name in ("one", "two"))
     assert changed(digests(one.select("a")), digests(two.select("a"))) == {"a"}
 
 
@@ -127,13 +129,13 @@ def test_what_decides_about_rows_counts_for_all_columns(more: str) -> None:
     }
     one, two = map(digests, edits[more])
     assert changed(one, two) == {"k", "g", *NAMES}
-    assert numbered(edits[more][0]).rows != numbered(edits[more][1]).rows
+    assert query_digests(edits[more][0]).rows != query_digests(edits[more][1]).rows
 
 
 def test_columns_of_the_same_rows_have_the_same_rows_digest() -> None:
     x, _ = frames()
     rows = {
-        numbered(frame).rows
+        query_digests(frame).rows
         for frame in (x, x.select("c1"), x.with_columns(v=pl.len()), x.drop("k"))
     }
     assert len(rows) == 1

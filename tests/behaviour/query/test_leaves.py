@@ -10,9 +10,9 @@ import pytest
 from polars.exceptions import PolarsError
 
 from tests.behaviour.query.test_mutations import EXPRESSIONS, QUERIES, query, quiet
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
-from tidemill.analysis.query.value_numbers import SURPRISES, Lost
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
+from tidemill.analysis.query.value_numbers import UNKNOWN_FORM, MissingColumn
 
 # How something is computed, not what.
 HOW = {"run_parallel", "allow_parallel", "force_parallel"}
@@ -56,8 +56,8 @@ def edited(leaf: Any) -> Any:
 def everything(tree: Any) -> object:
     """All terms of a plan, or that it isn't one any more."""
     try:
-        relation = Plan(keys={}).relation(tree)
-    except (Lost, PolarsError, *SURPRISES):
+        relation = PlanWalk(keys={}).relation(tree)
+    except (MissingColumn, PolarsError, *UNKNOWN_FORM):
         return None
     return relation.rows, [(name, value.term) for name, value in relation.columns.items()]
 
@@ -71,7 +71,7 @@ def spared(path: Path, leaf: Any) -> bool:
 def silent(source: str) -> list[Path]:
     """The places in the plan of a query that can be edited without a trace."""
     with quiet():
-        return list(_silent(parsed(written(query(source)))))
+        return list(_silent(parse_query(serialize_query(query(source)))))
 
 
 def _silent(tree: Any) -> Iterator[Path]:
@@ -146,7 +146,7 @@ def may_swap(part: Any, path: Path, one: Any, two: Any) -> bool:
 def unmoved(source: str) -> Iterator[tuple[Path, Any, Any]]:
     """Neighbours in the plan of a query that can change places without a trace."""
     with quiet():
-        tree = parsed(written(query(source)))
+        tree = parse_query(serialize_query(query(source)))
         before = everything(tree)
         for path, one, two in swaps(tree):
             part: Any = tree

@@ -12,8 +12,8 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
 SCHEMA = {
     "a": pl.Int64(), "b": pl.Float64(), "c": pl.Float64(), "n": pl.Int8(), "u": pl.UInt32(),
@@ -23,7 +23,7 @@ SCHEMA = {
     "w": pl.Array(pl.Int64, 2), "i": pl.Binary(), "g": pl.Categorical(),
 }  # fmt: skip
 OTHER = {"a": pl.Int64(), "b": pl.Float64(), "k": pl.Int64(), "d": pl.Date(), "s": pl.String()}
-FRAMES = {"x": marked("x", SCHEMA), "y": marked("y", OTHER)}
+FRAMES = {"x": placeholder_frame("x", SCHEMA), "y": placeholder_frame("y", OTHER)}
 
 # Within a group all differ. Expressions are the only column of a select with the rows of `x`.
 EXPRESSIONS: dict[str, list[str]] = {
@@ -508,7 +508,7 @@ def query(source: str) -> pl.LazyFrame:
 
 def digests(source: str) -> dict[str, str]:
     with quiet():
-        return {name: c.digest for name, c in numbered(query(source)).columns.items()}
+        return {name: c.digest for name, c in query_digests(query(source)).columns.items()}
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import pytest
 from polars.exceptions import PolarsError
 
 from tests.behaviour.query.test_mutations import EXPRESSIONS, FRAMES, SCHEMA, quiet
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
 
 NAMES: dict[str, Any] = {
     "pl": pl,
@@ -36,7 +36,7 @@ def check(frame: pl.LazyFrame) -> bool:
             expected = list(frame.collect_schema())
         except PolarsError:
             return False
-    assert list(Plan(keys={}).relation(parsed(written(frame))).columns) == expected
+    assert list(PlanWalk(keys={}).relation(parse_query(serialize_query(frame))).columns) == expected
     return True
 
 

@@ -7,11 +7,13 @@ import polars.selectors as cs
 import pytest
 
 from tests.behaviour.query.test_mutations import quiet
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
-X = marked("x", {"k": pl.Int64(), "g": pl.String(), "v": pl.Float64(), "l": pl.List(pl.Int64)})
-Y = marked("y", {"k": pl.Int64(), "w": pl.Float64()})
+X = placeholder_frame(
+    "x", {"k": pl.Int64(), "g": pl.String(), "v": pl.Float64(), "l": pl.List(pl.Int64)}
+)
+Y = placeholder_frame("y", {"k": pl.Int64(), "w": pl.Float64()})
 V = pl.col("v")
 OPEN = X.group_by("g").agg(V.sum(), k=pl.col("k").max())
 SETTLED = [
@@ -193,21 +195,21 @@ UNSTABLE = [
 
 @pytest.mark.parametrize("frame", SETTLED)
 def test_what_is_settled(frame: pl.LazyFrame) -> None:
-    found = numbered(frame)
+    found = query_digests(frame)
     assert (found.unordered, found.unstable) == ("", "")
 
 
 @pytest.mark.parametrize(("frame", "reason"), UNORDERED)
 def test_why_the_order_is_open(frame: pl.LazyFrame, reason: str) -> None:
     with quiet():
-        found = numbered(frame)
+        found = query_digests(frame)
     assert found.unordered == reason
     assert not found.unstable or "keep='any'" in found.unstable
 
 
 @pytest.mark.parametrize(("frame", "reason"), UNSTABLE)
 def test_why_the_result_is_not_determined(frame: pl.LazyFrame, reason: str) -> None:
-    assert reason in numbered(frame).unstable
+    assert reason in query_digests(frame).unstable
 
 
 @pytest.mark.parametrize(
@@ -223,16 +225,16 @@ def test_why_the_result_is_not_determined(frame: pl.LazyFrame, reason: str) -> N
     ],
 )
 def test_keys_of_inputs_settle_an_order(frame: pl.LazyFrame, keys: list[str]) -> None:
-    before, after = numbered(frame), numbered(frame, {"x": keys})
+    before, after = query_digests(frame), query_digests(frame, {"x": keys})
     assert before.unordered or before.unstable
     assert bool(after.unordered or after.unstable) == (not keys)
     assert (before.columns, before.rows) == (after.columns, after.rows)
 
 
 def test_keys_that_are_not_there_settle_nothing() -> None:
-    assert numbered(X.select("v").sort("v"), {"x": ["missing"], "z": ["k"]}).unordered
+    assert query_digests(X.select("v").sort("v"), {"x": ["missing"], "z": ["k"]}).unordered
 
 
 def test_selectors_and_computed_keys_settle_as_names_do() -> None:
-    assert not numbered(OPEN.sort(cs.string())).unordered
-    assert numbered(OPEN.sort(pl.col("g").str.to_lowercase())).unordered
+    assert not query_digests(OPEN.sort(cs.string())).unordered
+    assert query_digests(OPEN.sort(pl.col("g").str.to_lowercase())).unordered

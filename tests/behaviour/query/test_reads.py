@@ -6,11 +6,13 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
-X = marked("x", {"k": pl.Int64(), "g": pl.String(), "v": pl.Float64(), "l": pl.List(pl.Int64)})
-Y = marked("y", {"k": pl.Int64(), "w": pl.Float64()})
+X = placeholder_frame(
+    "x", {"k": pl.Int64(), "g": pl.String(), "v": pl.Float64(), "l": pl.List(pl.Int64)}
+)
+Y = placeholder_frame("y", {"k": pl.Int64(), "w": pl.Float64()})
 V = pl.col("v")
 ALL = ("k", "g", "v", "l")
 
@@ -74,16 +76,16 @@ ALL = ("k", "g", "v", "l")
     ],
 )
 def test_reads(frame: pl.LazyFrame, name: str, expected: dict[str, tuple[str, ...]]) -> None:
-    assert dict(numbered(frame).columns[name].reads) == expected
+    assert dict(query_digests(frame).columns[name].reads) == expected
 
 
 def test_an_expression_that_is_not_understood_reads_all_that_it_could() -> None:
     frame = X.select("k", "v", p=pl.struct("k")).select(
         q=pl.col("p").struct.with_fields(pl.field("k") + 1)
     )
-    assert dict(numbered(frame).columns["q"].reads) == {"x": ("k", "v")}
+    assert dict(query_digests(frame).columns["q"].reads) == {"x": ("k", "v")}
 
 
 def test_columns_are_in_the_order_of_the_result() -> None:
-    found = numbered(X.select("v", "g", a=pl.len()))
+    found = query_digests(X.select("v", "g", a=pl.len()))
     assert list(found.columns) == ["v", "g", "a"]

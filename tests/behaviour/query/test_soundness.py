@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.support.query import drawn
 from tests.support.query.judge import number, result, same
 from tests.support.thoroughness import examples, thorough
-from tidemill.analysis.query.column_digests import Numbered
+from tidemill.analysis.query.column_digests import QueryDigests
 
 # An example draws many stages, so there are fewer of them.
 FEWER = settings(max_examples=examples(8, max(settings().max_examples // 5, 1)))
 seeds = st.integers(0, 2**32 - 1)
-Stages = dict[str, tuple[drawn.Drawn, Numbered]]
+Stages = dict[str, tuple[drawn.Drawn, QueryDigests]]
 
 
 def family(rng: random.Random, size: int) -> Stages:

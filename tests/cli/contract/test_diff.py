@@ -90,7 +90,7 @@ def test_as_a_document(fresh: Path) -> None:
 def test_parts_that_are_not_compared_are_told(fresh: Path) -> None:
     (fresh / "two.yaml").write_text(TWO + "tenant: t\n")
     ended = tidemill("contract", "diff", "two.yaml#one", "two.yaml#one")
-    parts = "2 parts of two.yaml can't be said by contracts, and aren't compared: "
+    parts = "2 parts of two.yaml can't be expressed in a contract, and aren't compared: "
     assert ended.err == f"{parts}tidemill contract import two.yaml\n" * 2
     (fresh / "two.yaml").write_text(TWO)
     assert tidemill("contract", "diff", "two.yaml#one", "sales").err.startswith(

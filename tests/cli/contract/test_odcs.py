@@ -95,7 +95,7 @@ def test_what_is_exported_can_be_imported(here: Path) -> None:
 def test_what_contracts_can_not_say_is_listed(here: Path) -> None:
     ended = tidemill("contract", "import", "parcels.yaml")
     assert ended.code == 0
-    assert ended.err == "5 parts of parcels.yaml can't be said by contracts: see the list\n"
+    assert ended.err == "5 parts of parcels.yaml can't be expressed in a contract: see the list\n"
     listed = [
         "id: 4711",
         "status: draft",
@@ -104,10 +104,7 @@ def test_what_contracts_can_not_say_is_listed(here: Path) -> None:
         "schema[0].properties[0].requird: not a field of the standard",
     ]
     assert ended.out.endswith(
-        "\n".join(
-            ["# Of parcels.yaml the contracts don't say:", *(f"# - {line}" for line in listed)]
-        )
-        + "\n"
+        "\n".join(["# Not expressed, of parcels.yaml:", *(f"# - {line}" for line in listed)]) + "\n"
     )
     contract = declared(ended.out)
     assert contract.__name__ == "parcels"
@@ -137,7 +134,7 @@ def test_a_document_without_tables_says_so(here: Path) -> None:
     )
     ended = tidemill("contract", "import", "none.yaml")
     assert (ended.code, ended.out) == (0, "# none.yaml describes no table:\n# - id: x\n")
-    assert ended.err == "1 part of none.yaml can't be said by contracts: see the list\n"
+    assert ended.err == "1 part of none.yaml can't be expressed in a contract: see the list\n"
 
 
 @pytest.mark.parametrize(

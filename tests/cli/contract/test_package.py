@@ -46,7 +46,7 @@ def test_a_format_that_no_suffix_tells(here: Path) -> None:
     FRAME.write_csv(here / "rows.dat")
     ended = tidemill("contract", "infer", "rows.dat")
     assert ended.code == 1
-    assert "the suffix tells no format" in ended.err
+    assert "the suffix names no known format" in ended.err
     assert tidemill("contract", "infer", "rows.dat", "--format", "csv").code == 0
 
 
@@ -197,7 +197,7 @@ class TestShow:
         assert rules.split("\n")[1].startswith("many  ")
         assert "rows                 at least 30 rows" in counts
         assert "at most 10 % of the rows are quarantined" in counts
-        assert around.split("\n")[0].startswith("given by sales (ingest, bakery.py:")
+        assert around.split("\n")[0].startswith("produced by sales (ingest, bakery.py:")
         assert around.split("\n")[1:] == [
             "read by features (date, shop, hour)",
             "read by labels (date, shop, hour, sold)",
@@ -301,7 +301,7 @@ def test_history(fresh: Path) -> None:
     ended = tidemill("contract", "history", "sales")
     head, _, names, old, new = ended.out.rstrip().split("\n")
     assert head == "sales: Sales, declared 1.1.0"
-    assert names.split() == ["version", "published", "held", "now", "first", "when", "last", "when"]
+    assert names.split() == ["version", "published", "in", "use", "first", "when", "last", "when"]
     assert old.split()[:4] == ["1.0.0", "28", "26", "2026-01-05"]
     assert new.split()[:4] == ["1.1.0", "2", "2", "2026-01-05"]
     found = tidemill("contract", "history", "sales", "--json").document

@@ -10,10 +10,10 @@ DAY = "2026-01-05"
 
 
 def test_from_a_branch_to_production(built: Path) -> None:
-    assert tidemill("env", "diff", "prod", "prod").out == "prod holds what prod holds\n"
+    assert tidemill("env", "diff", "prod", "prod").out == "prod and prod have the same data\n"
     ended = tidemill("run", "--env", "dev")
     assert (ended.code, "- dev is a new branch of prod" in ended.out) == (0, True)
-    assert tidemill("env", "diff", "dev").out == "dev holds what prod holds\n"
+    assert tidemill("env", "diff", "dev").out == "dev and prod have the same data\n"
     listed = [line.split() for line in tidemill("env", "list").out.splitlines()]
     assert [line[:3] for line in listed] == [
         ["environment", "branch", "of"], ["prod", "-", listed[1][2]], ["dev", "prod", listed[2][2]],
@@ -30,7 +30,9 @@ def test_from_a_branch_to_production(built: Path) -> None:
     assert told[3].startswith("removed")
     ended = tidemill("promote", "dev")
     assert ended.code == 0, ended.err
-    assert tidemill("env", "diff", "dev", "prod", "sales").out == "dev holds what prod holds\n"
+    assert (
+        tidemill("env", "diff", "dev", "prod", "sales").out == "dev and prod have the same data\n"
+    )
     assert "nothing to do" in tidemill("plan").out
     assert tidemill("env", "drop", "dev").out == "dropped dev\n"
     assert len(tidemill("env", "list").out.splitlines()) == 2
@@ -45,10 +47,10 @@ def test_what_is_refused(built: Path) -> None:
         (("env", "drop", "prod"), "can't be dropped"),
         (("env", "diff", "dev"), "there is no environment 'dev'"),
         (("env", "diff", "prod", "prod", "--rows"), "needs a STAGE"),
-        (("env", "create", "x", "--from", "prod", "--empty"), "choose one"),
-        (("env", "create", "x", "--sample", "5"), "is no sample"),
+        (("env", "create", "x", "--from", "prod", "--empty"), "can't be combined"),
+        (("env", "create", "x", "--sample", "5"), "is not a sample"),
         (("run", "--sample", "0.5"), "prod never runs on a sample"),
-        (("plan", "--env", "x", "--sample", "2"), "is no sample"),
+        (("plan", "--env", "x", "--sample", "2"), "is not a sample"),
     ):
         ended = tidemill(*arguments)
         assert (ended.code, words in ended.err) == (2, True), (arguments, ended.err)
@@ -60,8 +62,8 @@ def test_a_branch_with_a_life_and_a_sample(built: Path) -> None:
     assert tidemill("env", "create", "bare", "--empty").out == "bare is new and empty\n"
     assert tidemill("env", "create", "bare").code == 6
     headers = tidemill("env", "list").out.splitlines()[0].split()
-    assert headers == ["environment", "branch", "of", "began", "expires", "sample"]
-    assert tidemill("env", "drop", "--expired").out == "none expired\n"
+    assert headers == ["environment", "branch", "of", "created", "expires", "sample"]
+    assert tidemill("env", "drop", "--expired").out == "no environment has expired\n"
     assert tidemill("plan", "--env", "bare", "--limit", "1").code == 0
 
 
@@ -101,9 +103,9 @@ def test_a_branch_with_a_profile(built: Path) -> None:
 def test_what_expired(built: Path) -> None:
     tidemill("env", "create", "short", "--ttl", "0.001s")
     tidemill("env", "create", "deep", "--from", "short")
-    assert "(over)" in tidemill("env", "list").out
+    assert "(expired)" in tidemill("env", "list").out
     told = tidemill("env", "drop", "--expired").out
-    assert told == "short expired and stays, because deep branched off it\n"
+    assert told == "short expired but is kept: deep branched off it\n"
     assert tidemill("env", "drop", "deep", "--expired").out == "dropped deep\ndropped short\n"
 
 

@@ -20,7 +20,7 @@ def test_from_the_list_to_the_published_row(built: Path) -> None:
     ended = tidemill("quarantine", "release", "sales", DAY, "--rows", "0", *SAID)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("recorded: 1 quarantined row released by ana: typo in the feed\n")
-    assert "(waits for a run)" in tidemill("quarantine", "list").out
+    assert "(pending)" in tidemill("quarantine", "list").out
     plan = tidemill("plan").out
     assert "1 quarantined row released by ana: typo in the feed" in plan
     assert tidemill("run").code == 0
@@ -41,7 +41,7 @@ def test_dropped_by_the_rule_and_gone_from_the_source(built: Path) -> None:
     file.write_text("\n".join(kept))
     assert tidemill("run").code == 0
     told = tidemill("quarantine", "list").out
-    assert "  1 row of them came no more: nothing became of it" in told
+    assert "  1 row of them no longer in the source: not applied" in told
 
 
 def test_corrected_in_a_file(built: Path) -> None:
@@ -84,9 +84,12 @@ def test_nothing_is_quarantined(fresh: Path) -> None:
     [
         (["release", "sales", DAY], "one of --rows 0,3-7, --rule RULE, --all"),
         (["drop", "sales", DAY, "--all", "--rows", "0"], "one of --rows"),
-        (["drop", "sales", DAY, "--rows", "0,x"], "'x' is no number and no range such as 3-7"),
-        (["drop", "sales", DAY, "--rows", "7-3"], "'7-3' is no number"),
-        (["drop", "sales", DAY, "--rows", "0,1-99999999999"], "more than 1,000,000 rows; say"),
+        (
+            ["drop", "sales", DAY, "--rows", "0,x"],
+            "'x' is neither a number nor a range such as 3-7",
+        ),
+        (["drop", "sales", DAY, "--rows", "7-3"], "'7-3' is neither a number"),
+        (["drop", "sales", DAY, "--rows", "0,1-99999999999"], "more than 1,000,000 rows; use"),
         (["drop", "sales", DAY, "--rows", "0,2-3"], "no quarantined row 2, 3: there are 1"),
         (["drop", "sales", DAY, "--rule", "sold.mim"], "did you mean 'sold.min'?"),
         (["drop", "sales", "--all"], "in several partitions: name one of 2026-01-05, 2026-01-10"),

@@ -131,7 +131,7 @@ def test_what_the_page_says(shop: Path) -> None:
         "personal: birth date",
         "email comes once in the whole table",
         "undeclared columns are dropped",
-        "not followed from the inputs: it collects ages when it is called",
+        "unknown (it collects ages when it is called)",
         "in customers",
         "guess (transform, any column)",
         "counts (the number of rows)",

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from tidemill.cli.render.failures import named, render_failures
+from tidemill.cli.render.failures import partition_names, render_failures
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Failure
 
@@ -29,7 +29,7 @@ def lines(failures: list[Failure]) -> list[str]:
     ],
 )
 def test_partitions_are_named_in_short(partitions: tuple[str, ...], says: str) -> None:
-    assert named(partitions) == says
+    assert partition_names(partitions) == says
 
 
 def test_a_row_says_what_failed_why_and_what_to_do() -> None:

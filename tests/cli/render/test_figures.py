@@ -5,23 +5,21 @@ from datetime import datetime
 import pytest
 
 from tidemill.cli.render.figures import (
+    approximate_seconds,
     count,
-    markdown_table,
-    moment,
+    local_time,
     money,
     plural,
-    rough,
     seconds,
     size,
-    table,
-    without_empty,
 )
+from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
 
 ROWS = [["features", "1,004"], ["a|b", "-"]]
 
 
 def test_a_table_aligns_numbers_to_the_right() -> None:
-    assert table(("stage", ">rows"), ROWS, indent="  ").split("\n") == [
+    assert text_table(("stage", ">rows"), ROWS, indent="  ").split("\n") == [
         "  stage      rows",
         "  features  1,004",
         "  a|b           -",
@@ -29,7 +27,7 @@ def test_a_table_aligns_numbers_to_the_right() -> None:
 
 
 def test_a_table_without_rows_is_its_header() -> None:
-    assert table(("stage", ">rows"), []) == "stage  rows"
+    assert text_table(("stage", ">rows"), []) == "stage  rows"
 
 
 def test_markdown_escapes_its_own_bars() -> None:
@@ -62,7 +60,7 @@ def test_markdown_escapes_its_own_bars() -> None:
     ],
 )
 def test_rough(number: float, text: str) -> None:
-    assert rough(number) == text
+    assert approximate_seconds(number) == text
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "-"), (7, "7"), (1234567, "1,234,567")])
@@ -118,7 +116,7 @@ def test_money(amount: float, text: str) -> None:
 
 
 def test_moment_is_local() -> None:
-    assert moment(1_700_000_000.7) == datetime.fromtimestamp(1_700_000_000).isoformat(" ")
+    assert local_time(1_700_000_000.7) == datetime.fromtimestamp(1_700_000_000).isoformat(" ")
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 steps"), (1, "1 step"), (2345, "2,345 steps")])
@@ -133,7 +131,7 @@ def test_plural(number: int, text: str) -> None:
 def test_rare_columns_are_left_out_when_they_show_nothing(
     cells: tuple[str, str], kept: list[str]
 ) -> None:
-    headers, rows = without_empty(
+    headers, rows = drop_empty_columns(
         ("stage", ">rare", ">n"), [["a", cells[0], "-"], ["b", cells[1], "-"]], ">rare"
     )
     assert headers == kept

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.cli.render.json_document import document, plain
+from tidemill.cli.render.json_document import document, to_json_values
 from tidemill.ledger.run import Status
 
 
@@ -37,7 +37,7 @@ class Pair:
     ],
 )
 def test_plain(value: object, expected: object) -> None:
-    assert plain(value) == expected
+    assert to_json_values(value) == expected
 
 
 def test_a_document_names_its_schema_first() -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from tidemill.cli.render.plan_and_receipt import (
     NO_PRICE,
-    markdown_plan,
     render_plan,
+    render_plan_markdown,
     render_receipt,
 )
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.run import Action, Failure, Receipt, Status, Tally
+from tidemill.ledger.run import Action, Failure, Receipt, StageTotals, Status
 from tidemill.planning.plan import ModelState, Plan, Step, Waiting
 from tidemill.runs.totals import Price
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
@@ -31,8 +31,10 @@ def receipt(**changes: object) -> Receipt:
         "run": "r1",
         "status": Status.OK,
         "stages": (
-            Tally(stage="sales", ran=3, rows_in=1234, rows_out=1230, bytes_in=5600, quarantined=4),
-            Tally(stage="features", bound=2, current=1, failed=0, skipped=5, cpu_s=1.234),
+            StageTotals(
+                stage="sales", ran=3, rows_in=1234, rows_out=1230, bytes_in=5600, quarantined=4
+            ),
+            StageTotals(stage="features", bound=2, current=1, failed=0, skipped=5, cpu_s=1.234),
         ),
         "wall_s": 2.0,
         "cpu_s": 3.0,
@@ -45,7 +47,7 @@ def receipt(**changes: object) -> Receipt:
 class TestReceipt:
     def test_a_line_a_stage_and_the_sums(self) -> None:
         assert lines(render_receipt(receipt()))[:5] == [
-            "stage ran bound current failed skipped rows in rows out quarantined bytes read CPU s",
+            "stage ran reused up to date failed skipped rows in rows out quarantined bytes read CPU s",
             "sales 3 - - - - 1,234 1,230 4 5.6 kB -",
             "features - 2 1 - 5 - - - - 1.23",
             "total 3 2 1 - 5 1,234 1,230 4 5.6 kB 1.23",
@@ -53,9 +55,12 @@ class TestReceipt:
         ]
 
     def test_what_was_judged_again_is_shown_if_there_is_any(self) -> None:
-        stages = (Tally(stage="sales", rechecked=28), Tally(stage="features", current=28))
+        stages = (
+            StageTotals(stage="sales", rechecked=28),
+            StageTotals(stage="features", current=28),
+        )
         assert lines(render_receipt(receipt(stages=stages)))[:4] == [
-            "stage ran bound rechecked current failed skipped rows in rows out quarantined "
+            "stage ran reused rechecked up to date failed skipped rows in rows out quarantined "
             "bytes read CPU s",
             "sales - - 28 - - - - - - - -",
             "features - - - 28 - - - - - - -",
@@ -65,23 +70,26 @@ class TestReceipt:
     @pytest.mark.parametrize(
         ("used", "told"),
         [
-            (Usage(known=1_234, asked=1, calls=1), "1,234 rows known, 1 row asked for in 1 call"),
             (
-                Usage(known=2, asked=3, calls=2, tokens=1, tokens_saved=5_000),
-                "2 rows known, 3 rows asked for in 2 calls, 1 token (5,000 saved)",
+                MemoUsage(known=1_234, asked=1, calls=1),
+                "1,234 rows cached, 1 row computed in 1 call",
             ),
             (
-                Usage(known=2, saved=2.0),
-                "2 rows known, 0 rows asked for in 0 calls, spent 0 USD (2.00 USD saved)",
+                MemoUsage(known=2, asked=3, calls=2, tokens=1, tokens_saved=5_000),
+                "2 rows cached, 3 rows computed in 2 calls, 1 token (5,000 saved)",
+            ),
+            (
+                MemoUsage(known=2, saved=2.0),
+                "2 rows cached, 0 rows computed in 0 calls, spent 0 USD (2.00 USD saved)",
             ),
         ],
     )
-    def test_what_memos_took_and_spared(self, used: Usage, told: str) -> None:
-        stages = (Tally(stage="sales", ran=1, memo=used), Tally(stage="features"))
+    def test_what_memos_took_and_spared(self, used: MemoUsage, told: str) -> None:
+        stages = (StageTotals(stage="sales", ran=1, memo=used), StageTotals(stage="features"))
         assert f"memo: {told}" in lines(render_receipt(receipt(stages=stages)))
 
     def test_one_stage_needs_no_sum(self) -> None:
-        text = render_receipt(receipt(stages=(Tally(stage="sales", ran=1),)))
+        text = render_receipt(receipt(stages=(StageTotals(stage="sales", ran=1),)))
         assert "total" not in text
 
     @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ class TestReceipt:
                 {
                     "cost": 2.0,
                     "currency": "EUR",
-                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                    "stages": (StageTotals(stage="s", memo=MemoUsage(spent=2.0)),),
                 },
                 f"cost 2.00 EUR without CPU ({NO_PRICE})",
             ),
@@ -102,7 +110,7 @@ class TestReceipt:
                 {
                     "cost": 2.5,
                     "currency": "EUR",
-                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                    "stages": (StageTotals(stage="s", memo=MemoUsage(spent=2.0)),),
                 },
                 "cost 2.50 EUR",
             ),
@@ -120,7 +128,7 @@ class TestReceipt:
             advice="correct it",
             messages=("sales 1: x",),
         )
-        failed = Tally(stage="sales", failed=1)
+        failed = StageTotals(stage="sales", failed=1)
         told = receipt(stages=(failed,), messages=("sales 1: x", "note"), failures=(failure,))
         assert lines(render_receipt(told))[-7:] == [
             "",
@@ -136,7 +144,7 @@ class TestReceipt:
         assert last == "what was printed: tidemill runs logs r1"
 
     def test_messages_and_where_the_traces_are(self) -> None:
-        failed = Tally(stage="sales", failed=1)
+        failed = StageTotals(stage="sales", failed=1)
         told = render_receipt(receipt(stages=(failed,), messages=("one", "two\nlines")))
         assert told.split("\n")[-4:] == [
             "- one",
@@ -187,7 +195,7 @@ class TestPlan:
         assert told == [
             "bakery in prod: 6 steps, reads at least 60 rows, 3.0 kB; no history to estimate from",
             "",
-            "stage does steps current partitions why",
+            "stage action steps up to date partitions why",
             "weather - - 3",
             "sales run 2 7 2026-01-01 .. 2026-01-02 (2) new partition",
             "run 1 2026-01-03 its code changed; files changed",
@@ -223,7 +231,7 @@ class TestPlan:
             "bakery in prod: 3 steps, 3 may follow, reads at least 30 rows, 1.5 kB; "
             "no history to estimate from",
             "",
-            "stage does steps current partitions why",
+            "stage action steps up to date partitions why",
             "features run 2 - 2026-01-01 .. 2026-01-02 (2) the expression for `rain` changed",
             "daily may run 2 - 2026-01-01 .. 2026-01-02 (2) only if the output of `features` changes",
             "run 1 2026-01-03 new partition",
@@ -232,7 +240,7 @@ class TestPlan:
             "models:",
             "demand: may be due (every(1d)), only if the output of `daily` changes",
         ]
-        assert "| daily | may run | 2 |" in markdown_plan(made)
+        assert "| daily | may run | 2 |" in render_plan_markdown(made)
         assert "\nmay run daily[2026-01-01]: upstream `features` will rerun" in render_plan(
             made, why=True
         )
@@ -257,16 +265,19 @@ class TestPlan:
             "bakery in prod: 6 steps, 1 may follow (about 1.2 s), reads at least 60 rows, 3.0 kB, "
             "about 2 min (3 min CPU); 3 steps of features have no history",
             "",
-            "stage does steps about current partitions why",
+            "stage action steps about up to date partitions why",
             "weather - - - 3",
             "sales run 2 2 min - 2026-01-01 .. 2026-01-02 (2) new partition",
             "labels remove 1 - - 2026-01-01 its input was removed",
             "features run 3 ? - 2026-01-01 .. 2026-01-03 (3) new partition",
             "daily may run 1 1.2 s - 2026-01-01 only if the output of `features` changes",
         ]
-        assert "| sales | run | 2 | 2 min | - |" in markdown_plan(made)
+        assert "| sales | run | 2 | 2 min | - |" in render_plan_markdown(made)
         price = Price(cpu_hour=2.0, currency="EUR")
-        for text in (markdown_plan(made, price=price), render_plan(made, why=True, price=price)):
+        for text in (
+            render_plan_markdown(made, price=price),
+            render_plan(made, why=True, price=price),
+        ):
             assert ", about 2 min (3 min CPU, cost 0.10 EUR); 3 steps" in text
 
     @pytest.mark.parametrize(
@@ -299,7 +310,7 @@ class TestPlan:
         ("model", "told"),
         [
             ({"due": ("not trained yet",)}, "demand: due (not trained yet)"),
-            ({"trigger": "every(7d)"}, "demand: up to date, not due; trained again when every(7d)"),
+            ({"trigger": "every(7d)"}, "demand: up to date, not due; retrained when every(7d)"),
             (
                 {"outdated": ("upstream `features` changed",)},
                 "demand: outdated (upstream `features` changed), not due",
@@ -349,10 +360,10 @@ class TestPlan:
 
     def test_markdown(self) -> None:
         made = plan([step("sales", DAYS[0], "new partition")], notes=("a note",))
-        assert markdown_plan(made).split("\n") == [
+        assert render_plan_markdown(made).split("\n") == [
             "### bakery in prod: 1 step, reads at least 10 rows, 500 B; no history to estimate from",
             "",
-            "| stage | does | steps | current | partitions | why |",
+            "| stage | action | steps | up to date | partitions | why |",
             "| --- | --- | ---: | ---: | --- | --- |",
             "| sales | run | 1 | - | 2026-01-01 | new partition |",
             "",

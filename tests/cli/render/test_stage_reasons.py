@@ -9,7 +9,7 @@ from tidemill.cli.render.stage_reasons import render_why
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import ModelState, Plan, Step
-from tidemill.planning.stage_reasons import Group, Why
+from tidemill.planning.stage_reasons import ReasonGroup, StageReasons
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 PARTS = {"column day": "a" * 32, "column high": "b" * 32, "contract": "c" * 32}
@@ -20,8 +20,10 @@ def plan(**known: object) -> Plan:
     return Plan(**{**facts, **known})  # type: ignore[arg-type]
 
 
-def why(*groups: Group, because: tuple[Group, ...] = (), model: ModelState | None = None) -> Why:
-    return Why(
+def why(
+    *groups: ReasonGroup, because: tuple[ReasonGroup, ...] = (), model: ModelState | None = None
+) -> StageReasons:
+    return StageReasons(
         stage="daily",
         recipe="0123456789abcdef",
         recipe_parts=PARTS,
@@ -33,8 +35,8 @@ def why(*groups: Group, because: tuple[Group, ...] = (), model: ModelState | Non
     )
 
 
-def group(does: str, *partitions: str, stage: str = "daily", **known: object) -> Group:
-    return Group(stage=stage, does=does, partitions=partitions, **known)  # type: ignore[arg-type]
+def group(does: str, *partitions: str, stage: str = "daily", **known: object) -> ReasonGroup:
+    return ReasonGroup(stage=stage, does=does, partitions=partitions, **known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -47,9 +49,9 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
         ),
         (
             group("bind", DAYS[0], reasons=("a",)),
-            f"daily {DAYS[0]} is bound, as it was made before: a",
+            f"daily {DAYS[0]} is reused from an earlier run: a",
         ),
-        (group("recheck", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is judged again: a"),
+        (group("recheck", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is rechecked: a"),
         (group("remove", DAYS[0], reasons=("a",)), f"daily {DAYS[0]} is removed: a"),
         (group("wait", DAYS[0], reasons=("a",)), f"daily {DAYS[0]} waits: a"),
         (
@@ -57,7 +59,7 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
             "daily is trained: training requested",
         ),
         (group("deliver", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is delivered: a"),
-        (group("stay", DAYS[0]), f"daily {DAYS[0]} stays as it is: current"),
+        (group("stay", DAYS[0]), f"daily {DAYS[0]} is up to date"),
         (
             group(
                 "run", *DAYS[:2], reasons=("only if the output of `levels` changes",), unlikely=True
@@ -65,7 +67,7 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
             f"daily {DAYS[0]} .. {DAYS[1]} (2) may follow, only if the output of `levels` changes",
         ),
         # What the run of that time said isn't always known.
-        (group("made", DAYS[0], run="r1"), f"daily {DAYS[0]} was made by run r1 since"),
+        (group("made", DAYS[0], run="r1"), f"daily {DAYS[0]} was published by run r1 since"),
         (
             group("run", DAYS[0], reasons=("files changed",), files=("a.csv changed",)),
             f"daily {DAYS[0]} runs: a.csv changed",
@@ -73,7 +75,7 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
         (group("run", DAYS[0], reasons=("files changed",)), f"daily {DAYS[0]} runs: files changed"),
     ],
 )
-def test_a_line_a_group(found: Group, line: str) -> None:
+def test_a_line_a_group(found: ReasonGroup, line: str) -> None:
     assert render_why(why(found), plan()).split("\n")[2] == line
 
 
@@ -90,14 +92,14 @@ def test_counts_and_what_is_behind() -> None:
     )
     made = plan(notes=("a note",), broken={"levels": {"b.csv": "b.csv can't be read"}})
     assert render_why(why(*groups, because=behind), made).split("\n") == [
-        "daily in prod: 1 step, 1 step may follow, 1 partition waiting, 1 partition as before",
+        "daily in prod: 1 step, 1 step may follow, 1 partition waiting, 1 partition up to date",
         "",
         f"daily {DAYS[0]} runs: upstream `levels` will rerun",
         f"daily {DAYS[1]} may follow, only if the output of `levels` changes",
         f"daily {DAYS[2]} waits: upstream `levels` has no partition yet",
-        "daily 2025-12-31 stays as it is: current",
+        "daily 2025-12-31 is up to date",
         f"because levels {DAYS[0]} runs: a is new",
-        f"because rates {DAYS[1]} was made by run r1 since: its code changed",
+        f"because rates {DAYS[1]} was published by run r1 since: its code changed",
         "",
         "recipe 0123456789ab, judged by its query: 2 columns, contract cccccccc",
         "",
@@ -123,7 +125,7 @@ def test_a_model_may_become_due() -> None:
     told = render_why(why(model=state), plan(steps=(step, training))).split("\n")
     assert told[2] == (
         "daily: may be due (every(1d)), only if the output of `levels` changes; "
-        "trained again when every(1d)"
+        "retrained when every(1d)"
     )
 
 

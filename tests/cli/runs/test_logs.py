@@ -153,10 +153,10 @@ def test_what_would_move_the_cursor_is_shown_as_text(fresh: Path) -> None:
 
 def test_nothing_said(built: Path) -> None:
     [run] = tidemill("runs", "--json").document["runs"]
-    nothing = f"nothing is kept that was printed or logged in run {run['id']}\n"
+    nothing = f"no log lines are stored for run {run['id']}\n"
     assert tidemill("runs", "logs").out == nothing
     assert tidemill("runs", "logs", "last", "demand").out == nothing.replace(
-        " in run", " by demand in run"
+        " are stored", " of demand are stored"
     )
     assert tidemill("runs", "logs", "--json").document["lines"] == []
 
@@ -167,7 +167,7 @@ def test_nothing_said(built: Path) -> None:
         (("nope",), "there is no run 'nope' (there is: 20"),
         (("last", "lables"), "had no step of 'lables' (did you mean 'labels'?)"),
         (("last", "labels", "2027-01-20"), "had no step labels '2027-01-20' (did you mean '20"),
-        (("--follow", "--json"), "--json is one document"),
+        (("--follow", "--json"), "--json and --follow can't be combined"),
     ],
 )
 def test_what_there_is_not(built: Path, arguments: tuple[str, ...], told: str) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import tidemill
-from tidemill.cli.runs.show import _listed, _told
+from tidemill.cli.runs.show import run_list, run_text
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo, Status
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 
 def test_none_yet(fresh: Path) -> None:
-    assert tidemill("runs").out == "no runs yet; `tidemill run` makes the first\n"
+    assert tidemill("runs").out == "no runs yet; start one with `tidemill run`\n"
     assert tidemill("runs", "--json").document == {"schema": "tidemill.runs/1", "runs": []}
 
 
@@ -19,7 +19,7 @@ def test_newest_first(built: Path) -> None:
     tidemill("run", "sales")
     head, newest, first, _ = tidemill("runs").out.split("\n")
     assert head.split() == [
-        *("run", "status", "started", "took", "ran", "bound", "failed", "environment", "command"),
+        *("run", "status", "started", "took", "ran", "reused", "failed", "environment", "command"),
     ]
     assert newest.endswith("tidemill run sales")
     assert first.split()[-3:] == ["prod", "tidemill", "run"]
@@ -60,13 +60,17 @@ def test_a_run_that_died(fresh: Path) -> None:
     info = RunInfo(
         id="r", environment="prod", status=Status.LOST, started=0.0, command="tidemill run"
     )
-    left = "lost: it left no receipt; it published what its attempts say"
-    assert _told(info, [], "EUR").endswith(left)
+    left = "lost: no receipt was recorded"
+    assert run_text(info, [], "EUR").endswith(left)
     tried = Attempt(
-        stage="s", partition="", action="run", outcome=Outcome.OK, memo=Usage(asked=1, spent=2.0)
+        stage="s",
+        partition="",
+        action="run",
+        outcome=Outcome.OK,
+        memo=MemoUsage(asked=1, spent=2.0),
     )
-    assert _told(info, [tried], "EUR").endswith(
-        f"{left}\nmemo: 0 rows known, 1 row asked for in 0 calls, spent 2.00 EUR (0 EUR saved)"
+    assert run_text(info, [tried], "EUR").endswith(
+        f"{left}\nmemo: 0 rows cached, 1 row computed in 0 calls, spent 2.00 EUR (0 EUR saved)"
     )
 
 
@@ -81,7 +85,7 @@ def test_the_list_tells_what_runs_cost() -> None:
         )
         for name, cost in (("r1", 2.5), ("r2", 0.0))
     ]
-    head, *rows = _listed(runs).split("\n")
+    head, *rows = run_list(runs).split("\n")
     assert "cost" in head.split()
     assert "2.50 EUR" in rows[0]
     assert "EUR" not in rows[1]

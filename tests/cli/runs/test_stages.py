@@ -33,10 +33,10 @@ def test_figures_of_each_stage(built: Path) -> None:
     assert sales["rows_per_s"] > 0
     assert found.err == tidemill("runs", "stages").out
     head, first, *_, blank, last, end = found.err.split("\n")
-    assert head.split()[:5] == ["stage", "runs", "tries", "failed", "p50"]
+    assert head.split()[:5] == ["stage", "runs", "attempts", "failed", "p50"]
     assert first.split()[:4] == ["sales", "1", "28", "-"]
     assert (blank, end) == ("", "")
-    assert last == "over the runs that had any of this to do, the last 20 at most"
+    assert last == "over the last runs with steps of these stages, at most 20"
 
 
 def test_of_the_last_runs_only(built: Path) -> None:

@@ -9,7 +9,7 @@ import termios
 
 import pytest
 
-from tidemill.cli.terminal.block import size
+from tidemill.cli.terminal.block import terminal_size
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,6 @@ def test_a_terminal_says_how_large_it_is(
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     with os.fdopen(side, "w") as stream:
-        assert size(stream) == says
+        assert terminal_size(stream) == says
     os.close(main)
-    assert size(io.StringIO()) == (70, 30)
+    assert terminal_size(io.StringIO()) == (70, 30)

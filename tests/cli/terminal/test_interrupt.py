@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tidemill.cli.terminal import interrupt
-from tidemill.cli.terminal.interrupt import leave_when_interrupted
+from tidemill.cli.terminal.interrupt import exit_when_interrupted
 
 
 @pytest.fixture
 def left() -> Iterator[queue.Queue[int]]:
     """The exit codes with which the program would have left."""
     codes: queue.Queue[int] = queue.Queue()
-    end: Callable[[], None] = leave_when_interrupted(0.0, codes.put)
+    end: Callable[[], None] = exit_when_interrupted(0.0, codes.put)
     yield codes
     end()
 
@@ -42,7 +42,7 @@ def test_it_waits_for_less_than_a_second() -> None:
 
 def test_the_watch_ends() -> None:
     codes: queue.Queue[int] = queue.Queue()
-    leave_when_interrupted(0.0, codes.put)()
+    exit_when_interrupted(0.0, codes.put)()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     assert codes.empty()

@@ -14,7 +14,7 @@ from tests.support.screen import Screen
 from tests.support.waiting import until
 from tidemill.cli.terminal import block
 from tidemill.cli.terminal import live_progress as live
-from tidemill.cli.terminal.live_progress import Live
+from tidemill.cli.terminal.live_progress import LiveProgress
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Plan, Step
@@ -82,7 +82,7 @@ def step(partition: str) -> Step:
     return Step(stage="features", partition=partition, action=Action.RUN, reasons=())
 
 
-def begin(progress: Live, partition: str = "2026-01-05") -> None:
+def begin(progress: LiveProgress, partition: str = "2026-01-05") -> None:
     """A run that is at work on the 13th of 365 steps."""
     steps = [step(f"{number}") for number in range(364)]
     progress.begin(PLAN(steps=(*steps, step(partition))))
@@ -94,7 +94,7 @@ def begin(progress: Live, partition: str = "2026-01-05") -> None:
 
 def drawn(stream: Stream, partition: str = "2026-01-05") -> str:
     """What is on the stream after one step that was long enough to be seen."""
-    with Live(stream, every_s=0.001) as progress:
+    with LiveProgress(stream, every_s=0.001) as progress:
         begin(progress, partition)
         # What is being drawn now may show less; the second from now shows all.
         enough = stream.writes + 2
@@ -121,7 +121,7 @@ def test_a_terminal_gets_bars_that_are_gone_at_the_end() -> None:
     text = drawn(Stream(terminal=True))
     [*draws, end] = text.split(ERASE)
     assert screen(draws[-1])[1:3] == [
-        "features   12/365  " + "─" * 12 + " " * 18 + "12 current; 2026-01-05",
+        "features   12/365  " + "─" * 12 + " " * 18 + "12 up to date; 2026-01-05",
         "12/365 steps, 0:00",
     ]
     assert (screen(text), end) == ([], "")
@@ -149,7 +149,7 @@ def test_a_terminal_without_unicode() -> None:
 
 def test_nothing_happened_nothing_is_shown() -> None:
     stream = Stream(terminal=True)
-    with Live(stream, every_s=0.001):
+    with LiveProgress(stream, every_s=0.001):
         time.sleep(0.05)
     assert stream.getvalue() == ""
 
@@ -159,7 +159,7 @@ def test_a_run_of_a_moment_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     assert live._FIRST_S >= 0.5
     monkeypatch.setattr(live, "_FIRST_S", 600.0)
     stream = Stream(terminal=True)
-    with Live(stream) as progress:
+    with LiveProgress(stream) as progress:
         begin(progress)
     assert stream.getvalue() == ""
 
@@ -171,7 +171,7 @@ def test_the_work_goes_on_when_nobody_watches(terminal_: bool) -> None:
 
 def test_the_work_goes_on_when_the_terminal_goes_away() -> None:
     stream = Stream(terminal=True)
-    with Live(stream, every_s=0.001) as progress:
+    with LiveProgress(stream, every_s=0.001) as progress:
         begin(progress)
         until(lambda: stream.writes)
         stream.broken = True
@@ -185,11 +185,11 @@ class Shared:
         self.stream = Stream(terminal=True)
         self._patch = monkeypatch
 
-    def bars(self, every_s: float | None = 0.001) -> Live:
+    def bars(self, every_s: float | None = 0.001) -> LiveProgress:
         """Bars on it, that aren't shown yet; pytest itself changes the streams until a test begins."""
         self._patch.setattr(sys, "stdout", self.stream)
         self._patch.setattr(sys, "stderr", self.stream)
-        return Live(self.stream, every_s)
+        return LiveProgress(self.stream, every_s)
 
     def shows(self, text: str) -> bool:
         return any(text in line for line in screen(self.stream.getvalue()))

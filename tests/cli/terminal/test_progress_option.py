@@ -67,7 +67,7 @@ def test_a_run_that_leaves_at_once_leaves_no_bars(fresh: Path) -> None:
         running.send_signal(signal.SIGINT)
         left = shown(terminal, seen)
         assert running.wait() == INTERRUPTED
-    assert left == ["", "interrupted; whatever was published is kept"]
+    assert left == ["", "interrupted; published partitions are kept"]
 
 
 def test_no_progress_without_a_terminal(fresh: Path) -> None:

@@ -18,7 +18,7 @@ FRAME = pl.DataFrame({"a": [1, 2, 3]})
 
 
 def broken(name: str, rows: list[bool], on_fail: OnFail = "quarantine") -> BrokenRule:
-    rule = RowRule(id=name, on_fail=on_fail, says="", advice="", shows=())
+    rule = RowRule(id=name, on_fail=on_fail, violation="", advice="", sample_columns=())
     return BrokenRule(rule, pl.Series(rows))
 
 

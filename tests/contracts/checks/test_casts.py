@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.contracts.checks.test_schema import TYPES
-from tidemill.contracts.checks.casts import fit
+from tidemill.contracts.checks.casts import cast_column
 
 DAY, NOON = date(2013, 3, 7), datetime(2013, 3, 7, 12)
 NAN, INF = float("nan"), float("inf")
@@ -80,19 +80,19 @@ CASES: list[tuple[pl.DataType, list[Any], pl.DataType, list[Any]]] = [
 def test_values_are_turned_when_they_stay_what_they_are(
     source: pl.DataType, values: list[Any], target: pl.DataType, expected: list[Any]
 ) -> None:
-    _, fitted = fit(pl.Series("a", values, dtype=source), target)
+    _, fitted = cast_column(pl.Series("a", values, dtype=source), target)
     assert fitted.to_list() == expected
     assert (fitted.name, fitted.dtype) == ("a", target)
 
 
 def test_a_column_of_the_right_type_is_the_same_column() -> None:
     series = pl.Series("a", [1.0, NAN])
-    source, fitted = fit(series, pl.Float64())
+    source, fitted = cast_column(series, pl.Float64())
     assert source is fitted is series
 
 
 def test_nan_is_missing_where_it_can_not_be_kept() -> None:
-    source, fitted = fit(pl.Series("a", [1.0, NAN]), pl.Int64())
+    source, fitted = cast_column(pl.Series("a", [1.0, NAN]), pl.Int64())
     assert (source.to_list(), fitted.to_list()) == ([1.0, None], [1, None])
 
 
@@ -101,5 +101,5 @@ def test_nan_is_missing_where_it_can_not_be_kept() -> None:
 def test_every_pair_of_types_is_settled_without_rows(
     source: pl.DataType, target: pl.DataType
 ) -> None:
-    _, fitted = fit(pl.Series("a", [], dtype=source), target)
+    _, fitted = cast_column(pl.Series("a", [], dtype=source), target)
     assert (fitted.dtype, fitted.len(), fitted.name) == (target, 0, "a")

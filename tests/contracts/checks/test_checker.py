@@ -17,10 +17,10 @@ from polars.exceptions import ComputeError
 from tests.support.reference_checker import cases, detailed
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.checks.checker import REASONS, Checker, Judged, judge
-from tidemill.contracts.checks.findings import row_finding
+from tidemill.contracts.checks.checker import REASONS, CheckedPartition, Checker, check_rows
+from tidemill.contracts.checks.findings import evaluated_finding
 from tidemill.contracts.column import Column, OnFail
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import Budget, Rows
 from tidemill.core.errors import ContractError
@@ -32,7 +32,7 @@ DAYS = [date(2013, 3, 7), date(2013, 3, 8)]
 
 
 def contract(body: dict[str, Any], **arguments: Any) -> ContractSpec:
-    declared: type[Contract] = type("C", (Contract,), body, **arguments)
+    declared: type[DeclaredContract] = type("C", (DeclaredContract,), body, **arguments)
     return declared.__tidemill_contract__
 
 
@@ -40,11 +40,11 @@ def one(column: Column, **more: Any) -> ContractSpec:
     return contract({"a": column, **more})
 
 
-def rules_of(judged: Judged) -> list[tuple[str, str, int]]:
+def rules_of(judged: CheckedPartition) -> list[tuple[str, str, int]]:
     return [(item.rule, item.severity, item.rows) for item in judged.findings]
 
 
-def bad_values(judged: Judged, name: str = "a") -> list[Any]:
+def bad_values(judged: CheckedPartition, name: str = "a") -> list[Any]:
     return [] if judged.bad is None else judged.bad.get_column(name).to_list()
 
 
@@ -118,7 +118,7 @@ CASES: list[tuple[Column, list[Any], list[Any], str]] = [
 def test_each_rule_rejects_what_breaks_it(
     column: Column, values: list[Any], bad: list[Any], name: str
 ) -> None:
-    judged = judge(pl.DataFrame({"a": values}), one(column))
+    judged = check_rows(pl.DataFrame({"a": values}), one(column))
     assert rules_of(judged) == [(name, "quarantine", len(bad))]
     assert judged.bad is not None
     assert repr(bad_values(judged)) == repr(bad)
@@ -150,15 +150,15 @@ def test_each_rule_rejects_what_breaks_it(
 def test_missing_values_and_infinities_break_no_other_rule(
     column: Column, values: list[Any]
 ) -> None:
-    judged = judge(pl.DataFrame({"a": values}), one(column))
+    judged = check_rows(pl.DataFrame({"a": values}), one(column))
     assert (judged.findings, judged.bad, judged.good.height) == ((), None, len(values))
 
 
 def test_a_bound_is_compared_in_the_precision_of_its_column() -> None:
     # As a 32-bit float, 0.1 is a little more than the bound as a double.
     frame = pl.DataFrame({"a": [0.1]}, schema={"a": pl.Float32})
-    assert judge(frame, one(tm.Float32(max=0.1))).findings == ()
-    assert rules_of(judge(frame, one(tm.Float32(min_exclusive=0.1)))) == [
+    assert check_rows(frame, one(tm.Float32(max=0.1))).findings == ()
+    assert rules_of(check_rows(frame, one(tm.Float32(min_exclusive=0.1)))) == [
         ("a.min_exclusive", "quarantine", 1)
     ]
 
@@ -166,14 +166,14 @@ def test_a_bound_is_compared_in_the_precision_of_its_column() -> None:
 @pytest.mark.parametrize("on_fail", ["fail", "quarantine", "warn"])
 def test_a_severity_decides_what_becomes_of_a_row(on_fail: OnFail) -> None:
     spec = one(tm.Int64(min=1, on_fail=on_fail))
-    judged = judge(pl.DataFrame({"a": [0, 1]}), spec)
+    judged = check_rows(pl.DataFrame({"a": [0, 1]}), spec)
     assert rules_of(judged) == [("a.min", on_fail, 1)]
     assert (judged.bad is None) is (on_fail != "quarantine")
     assert judged.good.get_column("a").to_list() == ([1] if on_fail == "quarantine" else [0, 1])
 
 
 def test_a_value_of_another_type_that_is_only_warned_about_becomes_null() -> None:
-    judged = judge(pl.DataFrame({"a": ["1", "x"]}), one(tm.Int64(on_fail="warn")))
+    judged = check_rows(pl.DataFrame({"a": ["1", "x"]}), one(tm.Int64(on_fail="warn")))
     assert rules_of(judged) == [("a.type", "warn", 1)]
     assert judged.good.get_column("a").to_list() == [1, None]
 
@@ -184,7 +184,7 @@ def test_a_value_of_another_type_that_is_only_warned_about_becomes_null() -> Non
 def test_good_rows_have_the_contracts_columns_order_and_types() -> None:
     spec = contract({"b": tm.Int64(), "a": tm.Enum(["x", "y"])}, unknown_columns="drop")
     frame = pl.DataFrame({"a": ["x"], "more": [1.5], "b": pl.Series([1], dtype=pl.Int8)})
-    judged = judge(frame, spec)
+    judged = check_rows(frame, spec)
     assert judged.good.schema == {"b": pl.Int64(), "a": pl.Enum(["x", "y"])}
     assert (
         judged.findings[0].message == "unknown_columns: C doesn't declare 'more'; they were dropped"
@@ -193,7 +193,7 @@ def test_good_rows_have_the_contracts_columns_order_and_types() -> None:
 
 def test_a_clean_frame_in_shape_is_handed_on_as_it_is() -> None:
     frame = pl.DataFrame({"a": [1, 2]})
-    assert judge(frame, contract({"a": tm.Int64()}, key="a")).good is frame
+    assert check_rows(frame, contract({"a": tm.Int64()}, key="a")).good is frame
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_unknown_columns_are_kept_dropped_or_refused(
     unknown: Literal["keep", "drop", "fail"], columns: list[str], rules: list[Any]
 ) -> None:
     spec = contract({"a": tm.Int64()}, unknown_columns=unknown, key="a")
-    judged = judge(pl.DataFrame({"z": [1, 2], "a": [4, 3], "b": [5, 6]}), spec)
+    judged = check_rows(pl.DataFrame({"z": [1, 2], "a": [4, 3], "b": [5, 6]}), spec)
     assert judged.good.columns == columns
     assert judged.good.get_column("a").to_list() == [3, 4]
     assert rules_of(judged) == rules
@@ -219,7 +219,7 @@ def test_kept_columns_stay_with_their_rows_and_out_of_the_rules() -> None:
         {"a": tm.Int64(), "positive": rule(pl.all() > 0)}, unknown_columns="keep", key="a"
     )
     frame = pl.DataFrame({"a": [3, -1, 1], "z": [-30, 10, -10]})
-    judged = judge(frame, spec)
+    judged = check_rows(frame, spec)
     assert judged.good.rows() == [(1, -10), (3, -30)]
     assert bad_values(judged) == [-1]
 
@@ -227,7 +227,7 @@ def test_kept_columns_stay_with_their_rows_and_out_of_the_rules() -> None:
 def test_bad_rows_keep_all_columns_as_they_came() -> None:
     spec = contract({"a": tm.Int64()}, unknown_columns="drop")
     frame = pl.DataFrame({"z": [1.5, 2.5, 3.5], "a": ["x", "1", "y"]})
-    bad = judge(frame, spec).bad
+    bad = check_rows(frame, spec).bad
     assert bad is not None
     assert bad.schema == {"z": pl.Float64(), "a": pl.String(), REASONS: pl.List(pl.String)}
     assert bad.rows() == [(1.5, "x", ["a.type"]), (3.5, "y", ["a.type"])]
@@ -235,7 +235,7 @@ def test_bad_rows_keep_all_columns_as_they_came() -> None:
 
 def test_a_row_has_all_of_its_reasons() -> None:
     spec = contract({"a": tm.Int64(min=0), "b": tm.String(), "w": tm.Int64(max=0, on_fail="warn")})
-    judged = judge(pl.DataFrame({"a": [-1, -1], "b": [None, "x"], "w": [1, 0]}), spec)
+    judged = check_rows(pl.DataFrame({"a": [-1, -1], "b": [None, "x"], "w": [1, 0]}), spec)
     assert judged.bad is not None
     assert judged.bad.get_column(REASONS).to_list() == [["a.min", "b.null"], ["a.min"]]
 
@@ -253,7 +253,7 @@ def test_a_row_has_all_of_its_reasons() -> None:
 )
 def test_a_frame_that_can_not_be_judged_is_refused(frame: pl.DataFrame, says: str) -> None:
     with pytest.raises(ContractError, match=says):
-        judge(frame, contract({"flight": tm.Int64()}, unknown_columns="drop"))
+        check_rows(frame, contract({"flight": tm.Int64()}, unknown_columns="drop"))
 
 
 def test_an_empty_batch_passes_with_its_types() -> None:
@@ -266,7 +266,7 @@ def test_an_empty_batch_passes_with_its_types() -> None:
         },
         key="a",
     )
-    judged = judge(pl.DataFrame(schema={"a": pl.Null, "b": pl.String}), spec, partition="1")
+    judged = check_rows(pl.DataFrame(schema={"a": pl.Null, "b": pl.String}), spec, partition="1")
     assert (judged.findings, judged.bad) == ((), None)
     assert judged.good.schema == {"a": pl.Int64(), "b": pl.String()}
 
@@ -275,8 +275,8 @@ def test_two_thousand_columns_are_judged_like_two() -> None:
     names = [f"c{n}" for n in range(2_000)]
     checker = Checker(contract({name: tm.Int64(min=0) for name in names}))
     clean = pl.DataFrame({name: [0, 1] for name in names})
-    assert checker.judge(clean) == Judged(good=clean, bad=None, findings=())
-    judged = checker.judge(clean.with_columns(c7=pl.lit(-1), c9=pl.Series([1, None])))
+    assert checker.check(clean) == CheckedPartition(good=clean, bad=None, findings=())
+    judged = checker.check(clean.with_columns(c7=pl.lit(-1), c9=pl.Series([1, None])))
     assert rules_of(judged) == [("c7.min", "quarantine", 2), ("c9.null", "quarantine", 1)]
 
 
@@ -290,7 +290,7 @@ def keyed(*names: str, **columns: Column) -> ContractSpec:
 def test_rows_are_sorted_by_key() -> None:
     spec = keyed("a", "b", a=tm.Int64(), b=tm.Enum(["z", "y"]), c=tm.Int64())
     frame = pl.DataFrame({"a": [2, 1, 1], "b": ["z", "y", "z"], "c": [1, 2, 3]})
-    assert judge(frame, spec).good.rows() == [(1, "z", 3), (1, "y", 2), (2, "z", 1)]
+    assert check_rows(frame, spec).good.rows() == [(1, "z", 3), (1, "y", 2), (2, "z", 1)]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_the_first_row_of_a_key_stays_and_the_rest_is_quarantined(
     values: list[int], good: list[int], bad: list[int]
 ) -> None:
     frame = pl.DataFrame({"a": values, "n": range(len(values))})
-    judged = judge(frame, keyed("a", a=tm.Int64(), n=tm.Int64()))
+    judged = check_rows(frame, keyed("a", a=tm.Int64(), n=tm.Int64()))
     assert judged.good.get_column("a").to_list() == good
     assert bad_values(judged) == bad
     firsts = {value: values.index(value) for value in values}
@@ -316,7 +316,7 @@ def test_the_first_row_of_a_key_stays_and_the_rest_is_quarantined(
 
 def test_a_row_that_is_rejected_costs_no_other_row_its_key() -> None:
     spec = keyed("a", a=tm.Int64(), b=tm.Int64(min=0))
-    judged = judge(pl.DataFrame({"a": [1, 1, 1], "b": [-1, 5, 6]}), spec)
+    judged = check_rows(pl.DataFrame({"a": [1, 1, 1], "b": [-1, 5, 6]}), spec)
     assert judged.good.rows() == [(1, 5)]
     assert judged.bad is not None
     assert judged.bad.get_column(REASONS).to_list() == [["b.min"], ["key"]]
@@ -324,7 +324,7 @@ def test_a_row_that_is_rejected_costs_no_other_row_its_key() -> None:
 
 def test_a_finding_about_keys_shows_them() -> None:
     spec = keyed("a", "b", a=tm.Int64(), b=tm.String())
-    (finding,) = judge(pl.DataFrame({"a": [1, 1], "b": ["x", "x"]}), spec).findings
+    (finding,) = check_rows(pl.DataFrame({"a": [1, 1], "b": ["x", "x"]}), spec).findings
     assert finding.sample == "a=1 b='x'"
     assert finding.message.startswith("key: 1 of 2 rows repeat the key (a, b) of an earlier row")
 
@@ -338,7 +338,7 @@ def test_a_finding_about_keys_shows_them() -> None:
     ],
 )
 def test_rows_without_a_key_are_quarantined(column: Column, values: list[Any]) -> None:
-    judged = judge(pl.DataFrame({"a": values}), keyed("a", a=column))
+    judged = check_rows(pl.DataFrame({"a": values}), keyed("a", a=column))
     assert judged.good.height == 2
     assert len(bad_values(judged)) == 4
     assert {item.severity for item in judged.findings} == {"quarantine"}
@@ -347,19 +347,19 @@ def test_rows_without_a_key_are_quarantined(column: Column, values: list[Any]) -
 
 def test_missing_keys_that_fail_the_batch_are_no_repeats() -> None:
     frame = pl.DataFrame({"a": [None, 2.0, None, NAN, NAN, 1.0]})
-    judged = judge(frame, keyed("a", a=tm.Float64(on_fail="fail")))
+    judged = check_rows(frame, keyed("a", a=tm.Float64(on_fail="fail")))
     assert rules_of(judged) == [("a.null", "fail", 2), ("a.nan", "fail", 2)]
     assert judged.good.height == 6
 
 
 def test_a_missing_key_hides_no_repeat_behind_it() -> None:
     frame = pl.DataFrame({"a": [1, None, 1, 2]})
-    judged = judge(frame, keyed("a", a=tm.Int64(on_fail="fail")))
+    judged = check_rows(frame, keyed("a", a=tm.Int64(on_fail="fail")))
     assert rules_of(judged) == [("a.null", "fail", 1), ("key", "quarantine", 1)]
 
 
 def test_zeros_of_both_signs_are_one_key() -> None:
-    judged = judge(pl.DataFrame({"a": [0.0, -0.0]}), keyed("a", a=tm.Float64()))
+    judged = check_rows(pl.DataFrame({"a": [0.0, -0.0]}), keyed("a", a=tm.Float64()))
     assert rules_of(judged) == [("key", "quarantine", 1)]
 
 
@@ -376,9 +376,9 @@ def test_zeros_of_both_signs_are_one_key() -> None:
     ],
 )
 def test_every_type_with_an_order_makes_a_key(column: Column, values: list[Any]) -> None:
-    judged = judge(pl.DataFrame({"a": values}), keyed("a", a=column))
+    judged = check_rows(pl.DataFrame({"a": values}), keyed("a", a=column))
     assert (judged.findings, judged.bad) == ((), None)
-    again = judge(judged.good, keyed("a", a=column))
+    again = check_rows(judged.good, keyed("a", a=column))
     assert again.good is judged.good
     assert judged.good.rows() == sorted(judged.good.rows())
 
@@ -388,14 +388,14 @@ def test_every_type_with_an_order_makes_a_key(column: Column, values: list[Any])
 
 def test_a_row_of_another_partition_is_rejected() -> None:
     spec = one(tm.Date(partition="1d"))
-    judged = judge(pl.DataFrame({"a": DAYS}), spec, partition="2013-03-07")
+    judged = check_rows(pl.DataFrame({"a": DAYS}), spec, partition="2013-03-07")
     assert rules_of(judged) == [("a.partition", "quarantine", 1)]
     assert bad_values(judged) == [DAYS[1]]
-    assert judge(pl.DataFrame({"a": DAYS}), spec, partition=None).findings == ()
+    assert check_rows(pl.DataFrame({"a": DAYS}), spec, partition=None).findings == ()
 
 
 def test_a_row_of_another_partition_never_only_warns() -> None:
-    judged = judge(
+    judged = check_rows(
         pl.DataFrame({"a": DAYS}),
         one(tm.Date(partition="1d", on_fail="warn")),
         partition="2013-03-07",
@@ -408,7 +408,7 @@ def test_days_are_those_of_the_zone_over_the_clock_change() -> None:
     hours = [datetime(2013, 11, 3, 3, 30, tzinfo=UTC), *(
         datetime(2013, 11, 3 + hour // 24, hour % 24, 30, tzinfo=UTC) for hour in range(4, 30)
     )]  # fmt: skip
-    judged = judge(pl.DataFrame({"a": hours}), spec, partition="2013-11-03")
+    judged = check_rows(pl.DataFrame({"a": hours}), spec, partition="2013-11-03")
     assert judged.good.height == 25  # the day has 25 hours, from 04:00 to 05:00 UTC
     assert len(bad_values(judged)) == 2
 
@@ -416,13 +416,15 @@ def test_days_are_those_of_the_zone_over_the_clock_change() -> None:
 def test_a_value_partition_holds_one_value() -> None:
     spec = one(tm.String(partition="value"))
     frame = pl.DataFrame({"a": ["acme", "acme", "apex"]})
-    assert bad_values(judge(frame, spec, partition="acme")) == ["apex"]
-    assert judge(frame.head(2), spec, partition="acme").bad is None
+    assert bad_values(check_rows(frame, spec, partition="acme")) == ["apex"]
+    assert check_rows(frame.head(2), spec, partition="acme").bad is None
 
 
 def test_rows_without_a_place_break_the_contract_but_no_budget() -> None:
     spec = one(tm.Date(partition="1d"), budget=Budget(max_bad=0), size=Rows(min=5, on_fail="fail"))
-    judged = judge(pl.DataFrame({"a": [None]}, schema={"a": pl.Date}), spec, partition=UNPLACED)
+    judged = check_rows(
+        pl.DataFrame({"a": [None]}, schema={"a": pl.Date}), spec, partition=UNPLACED
+    )
     assert rules_of(judged) == [("a.null", "quarantine", 1)]
 
 
@@ -452,7 +454,7 @@ PAIR = {"a": tm.Int64(nullable=True), "b": tm.Int64(nullable=True)}
 )
 def test_a_rule_rejects_the_rows_where_it_is_false(expression: pl.Expr, bad: list[Any]) -> None:
     frame = pl.DataFrame({"a": [1, 3, None], "b": [2, 2, 2]})
-    judged = judge(frame, contract({**PAIR, "r": rule(expression)}))
+    judged = check_rows(frame, contract({**PAIR, "r": rule(expression)}))
     assert judged.bad is not None
     assert judged.bad.drop(REASONS).rows() == bad
     assert rules_of(judged) == [("r", "quarantine", len(bad))]
@@ -462,7 +464,7 @@ def test_a_rule_rejects_the_rows_where_it_is_false(expression: pl.Expr, bad: lis
 def test_a_rules_finding_shows_key_or_columns_and_description(key: tuple[str, ...]) -> None:
     body = {"a": tm.Int64(), "b": tm.Int64()}
     broken = rule(pl.col("a") < pl.col("b"), description="in before out")
-    (finding,) = judge(
+    (finding,) = check_rows(
         pl.DataFrame({"a": [3], "b": [2]}), contract({**body, "r": broken}, key=key)
     ).findings
     assert finding.message.startswith("r: 1 of 1 rows break it (in before out), such as a=3 b=2; ")
@@ -470,7 +472,7 @@ def test_a_rules_finding_shows_key_or_columns_and_description(key: tuple[str, ..
 
 def test_a_rule_without_columns_has_no_sample() -> None:
     spec = contract({**PAIR, "r": rule(pl.lit(value=False))})
-    (finding,) = judge(pl.DataFrame({"a": [1], "b": [1]}), spec).findings
+    (finding,) = check_rows(pl.DataFrame({"a": [1], "b": [1]}), spec).findings
     assert finding.sample == ""
 
 
@@ -487,7 +489,7 @@ def test_a_rule_without_columns_has_no_sample() -> None:
 def test_a_rule_that_raises_is_named(expression: pl.Expr, says: str) -> None:
     spec = contract({**PAIR, "fine": rule(pl.col("b") > 0), "r": rule(expression)})
     with pytest.raises(ContractError, match=says) as caught:
-        judge(pl.DataFrame({"a": [1_000], "b": [1]}), spec)
+        check_rows(pl.DataFrame({"a": [1_000], "b": [1]}), spec)
     assert str(caught.value).startswith("test_checker.py:")
 
 
@@ -500,7 +502,7 @@ def test_a_query_that_fails_only_beside_others_is_not_hidden(
     checker = Checker(contract({**PAIR, "r": rule(pl.col("a") > 0)}))
     monkeypatch.setattr(pl.DataFrame, "select", beside_others)
     with pytest.raises(ComputeError, match="only beside others"):
-        checker.judge(pl.DataFrame({"a": [1], "b": [1]}))
+        checker.check(pl.DataFrame({"a": [1], "b": [1]}))
 
 
 # --- values that must be unique
@@ -509,7 +511,7 @@ def test_a_query_that_fails_only_beside_others_is_not_hidden(
 @pytest.mark.parametrize("on_fail", ["fail", "quarantine", "warn"])
 def test_the_later_rows_break_unique(on_fail: OnFail) -> None:
     spec = contract({"a": tm.String(unique=True, on_fail=on_fail), "n": tm.Int64()})
-    judged = judge(pl.DataFrame({"a": ["x", "y", "x"], "n": [1, 2, 3]}), spec)
+    judged = check_rows(pl.DataFrame({"a": ["x", "y", "x"], "n": [1, 2, 3]}), spec)
     assert [(item.rule, item.severity, item.message) for item in judged.findings] == [
         ("a.unique", on_fail, "a.unique: 1 of 3 values repeat that of an earlier row, such as 'x'; "
          "fix the source, or drop unique=")
@@ -522,7 +524,7 @@ def test_the_later_rows_break_unique(on_fail: OnFail) -> None:
 def test_a_row_that_is_rejected_takes_no_value_from_another() -> None:
     spec = contract({"a": tm.Int64(unique=True), "b": tm.Int64(min=1), "k": tm.Int64()}, key="k")
     frame = pl.DataFrame({"a": [1, 1, 1, 2], "b": [0, 1, 1, 1], "k": [1, 2, 3, 2]})
-    judged = judge(frame, spec)
+    judged = check_rows(frame, spec)
     assert judged.bad is not None
     assert judged.bad.rows() == [
         (1, 0, 1, ["b.min"]),
@@ -547,7 +549,7 @@ OPTIONAL = contract(
 
 @pytest.mark.parametrize("height", [0, 2])
 def test_an_optional_column_that_did_not_come_is_filled(height: int) -> None:
-    judged = judge(pl.DataFrame({"a": range(height)}, schema={"a": pl.Int64}), OPTIONAL)
+    judged = check_rows(pl.DataFrame({"a": range(height)}, schema={"a": pl.Int64}), OPTIONAL)
     assert judged.good.schema == {
         "a": pl.Int64(),
         "n": pl.Int64(),
@@ -562,13 +564,13 @@ def test_an_optional_column_that_did_not_come_is_filled(height: int) -> None:
 
 def test_an_optional_column_that_came_is_a_column_like_any() -> None:
     frame = pl.DataFrame({"a": [0, 0], "f": [0.25, None], "n": [1, None], "z": ["x", None]})
-    found = [item[:2] for item in rules_of(judge(frame, OPTIONAL))]
+    found = [item[:2] for item in rules_of(check_rows(frame, OPTIONAL))]
     assert found == [("f.null", "fail"), ("z.type", "quarantine"), ("z.null", "quarantine")]
 
 
 def test_what_is_only_optional_may_be_missing_altogether() -> None:
     spec = one(tm.String(optional=True, default="x"))
-    assert judge(pl.DataFrame(), spec).good.schema == {"a": pl.String()}
+    assert check_rows(pl.DataFrame(), spec).good.schema == {"a": pl.String()}
 
 
 # --- bad input
@@ -595,20 +597,20 @@ def test_what_is_only_optional_may_be_missing_altogether() -> None:
 def test_bad_input_is_named_by_the_rule_that_it_breaks(
     column: Column, values: list[Any], found: list[tuple[str, int]]
 ) -> None:
-    judged = judge(pl.DataFrame({"a": values}), one(column))
+    judged = check_rows(pl.DataFrame({"a": values}), one(column))
     assert [(name, rows) for name, _, rows in rules_of(judged)] == found
 
 
 def test_nan_in_a_key_breaks_the_key_column_once() -> None:
     spec = contract({"a": tm.Float64(unique=True)}, key="a")
-    judged = judge(pl.DataFrame({"a": [NAN, 1.0, NAN]}), spec)
+    judged = check_rows(pl.DataFrame({"a": [NAN, 1.0, NAN]}), spec)
     assert rules_of(judged) == [("a.nan", "quarantine", 2)]
 
 
 def test_two_thousand_columns_may_all_be_unique_or_missing() -> None:
     names = [f"c{n}" for n in range(2_000)]
     spec = contract({n: tm.Int64(optional=True, default=1, max_exclusive=9) for n in names})
-    judged = judge(pl.DataFrame({"c7": [2, 9]}), spec)
+    judged = check_rows(pl.DataFrame({"c7": [2, 9]}), spec)
     assert rules_of(judged) == [("c7.max_exclusive", "quarantine", 1)]
     assert judged.good.width == 2_000
 
@@ -621,12 +623,12 @@ def test_two_thousand_columns_may_all_be_unique_or_missing() -> None:
 )
 def test_more_bad_rows_than_the_budget_fail_the_partition(share: float, fails: bool) -> None:
     spec = one(tm.Int64(), budget=Budget(max_bad=share))
-    judged = judge(pl.DataFrame({"a": [1, None]}), spec)
+    judged = check_rows(pl.DataFrame({"a": [1, None]}), spec)
     assert (("budget", "fail", 1) in rules_of(judged)) is fails
 
 
 def test_only_rows_that_pass_are_counted() -> None:
-    judged = judge(pl.DataFrame({"a": [1, None]}), one(tm.Int64(), size=Rows(min=2)))
+    judged = check_rows(pl.DataFrame({"a": [1, None]}), one(tm.Int64(), size=Rows(min=2)))
     assert rules_of(judged)[-1] == ("rows", "warn", 1)
 
 
@@ -656,7 +658,7 @@ GROUPS = pl.DataFrame({"g": ["a", "a", "b", "b", "b"], "n": [1, 2, 3, 4, 5]})
     ],
 )
 def test_all_rows_of_a_group_are_judged_together(expr: pl.Expr, bad: list[int]) -> None:
-    judged = judge(GROUPS, by_group(expr))
+    judged = check_rows(GROUPS, by_group(expr))
     assert bad_values(judged, "n") == bad
     assert judged.good["n"].to_list() == [n for n in range(1, 6) if n not in bad]
     assert rules_of(judged) == ([("together", "quarantine", len(bad))] if bad else [])
@@ -664,7 +666,7 @@ def test_all_rows_of_a_group_are_judged_together(expr: pl.Expr, bad: list[int]) 
 
 @pytest.mark.parametrize("on_fail", ["fail", "warn"])
 def test_a_group_may_fail_or_warn(on_fail: OnFail) -> None:
-    judged = judge(GROUPS, by_group(pl.len().over("g") == 3, on_fail=on_fail))
+    judged = check_rows(GROUPS, by_group(pl.len().over("g") == 3, on_fail=on_fail))
     assert judged.bad is None
     assert rules_of(judged) == [("together", on_fail, 2)]
     assert judged.findings[0].message.startswith("together: 2 of 5 rows break it, such as ")
@@ -672,24 +674,24 @@ def test_a_group_may_fail_or_warn(on_fail: OnFail) -> None:
 
 def test_rows_without_a_group_are_a_group() -> None:
     frame = pl.DataFrame({"g": ["a", None, None], "n": [1, 2, 3]})
-    assert bad_values(judge(frame, by_group(pl.len().over("g") == 1)), "n") == [2, 3]
+    assert bad_values(check_rows(frame, by_group(pl.len().over("g") == 1)), "n") == [2, 3]
 
 
 def test_a_group_that_says_nothing_passes() -> None:
     frame = pl.DataFrame({"g": ["a", "b"], "n": [None, 2]}, schema_overrides={"n": pl.Int64})
-    judged = judge(frame, by_group(pl.col("n").max().over("g") > 5, nullable=True))
+    judged = check_rows(frame, by_group(pl.col("n").max().over("g") > 5, nullable=True))
     assert bad_values(judged, "n") == [2]
 
 
 def test_a_group_is_judged_with_the_rows_that_other_rules_reject() -> None:
     # 50 is rejected by itself, and is what makes the sum of its group too large.
     frame = pl.DataFrame({"g": ["a", "a", "b"], "n": [1, 50, 1]})
-    judged = judge(frame, by_group(pl.col("n").sum().over("g") < 20, max=9))
+    judged = check_rows(frame, by_group(pl.col("n").sum().over("g") < 20, max=9))
     assert judged.bad is not None
     assert judged.bad["_reasons"].to_list() == [["together"], ["n.max", "together"]]
     assert judged.good["n"].to_list() == [1]
     # And here it is what makes the group large enough.
-    judged = judge(frame, by_group(pl.len().over("g") == 2, max=9, on_fail="warn"))
+    judged = check_rows(frame, by_group(pl.len().over("g") == 2, max=9, on_fail="warn"))
     assert rules_of(judged) == [("n.max", "quarantine", 1), ("together", "warn", 1)]
     assert judged.good["g"].to_list() == ["a", "b"]
 
@@ -790,7 +792,7 @@ def naive(rows: list[dict[str, Any]]) -> tuple[list[list[str]], dict[str, int]]:
 
 @given(ROWS)
 def test_the_fast_judge_agrees_with_the_naive_one(rows: list[dict[str, Any]]) -> None:
-    judged = CHECKER.judge(pl.DataFrame(rows, schema=SCHEMA), partition=PARTITION)
+    judged = CHECKER.check(pl.DataFrame(rows, schema=SCHEMA), partition=PARTITION)
     reasons, counts = naive(rows)
     assert {item.rule: item.rows for item in judged.findings} == counts
     rejected = [row for row, found in zip(rows, reasons, strict=True) if found]
@@ -806,12 +808,12 @@ def test_the_fast_judge_agrees_with_the_naive_one(rows: list[dict[str, Any]]) ->
 @given(ROWS)
 def test_no_row_is_lost_or_doubled_and_good_rows_stay_good(rows: list[dict[str, Any]]) -> None:
     frame = pl.DataFrame(rows, schema=SCHEMA).with_columns(kind=pl.col("kind"))
-    judged = CHECKER.judge(frame, partition=PARTITION)
+    judged = CHECKER.check(frame, partition=PARTITION)
     bad = 0 if judged.bad is None else judged.bad.height
     assert judged.good.height + bad == frame.height
     keys = judged.good.select("id", "kind").rows()
     assert keys == sorted(set(keys))
-    again = CHECKER.judge(judged.good, partition=PARTITION)
+    again = CHECKER.check(judged.good, partition=PARTITION)
     assert again.bad is None
     assert again.good.equals(judged.good)
 
@@ -830,10 +832,12 @@ def test_no_contract_and_no_frame_are_judged_otherwise_than_row_by_row(
         expected = detailed(spec, frame, partition)
     except ContractError:
         with pytest.raises(ContractError, match="is missing"):
-            judge(frame, spec, partition=partition)
+            check_rows(frame, spec, partition=partition)
         return
-    judged = judge(frame, spec, partition=partition)
-    findings = [row_finding(rule, expected.frame, pl.Series(r)) for rule, r in expected.broken]
+    judged = check_rows(frame, spec, partition=partition)
+    findings = [
+        evaluated_finding(rule, expected.frame, pl.Series(r)) for rule, r in expected.broken
+    ]
     assert [item for item in judged.findings if item.rule != "unknown_columns"] == findings
     assert same(judged.bad, expected.bad)
     assert judged.good.schema == expected.good.schema

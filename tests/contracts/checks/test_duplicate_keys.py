@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.contracts.checks import duplicate_keys as keys
-from tidemill.contracts.checks.duplicate_keys import candidates, code_of, is_exact
-from tidemill.contracts.checks.row_order import later
+from tidemill.contracts.checks.duplicate_keys import is_exact, key_codes, possible_duplicates
+from tidemill.contracts.checks.row_order import repeated_values
 
 TYPES: list[tuple[pl.DataType, list[Any]]] = [
     (pl.Int64(), [0, 1, 2, -5, 2**62, -(2**63), 2**63 - 1, None]),
@@ -67,11 +67,11 @@ def told(frame: pl.DataFrame, here: pl.Series) -> list[int]:
     """The same by codes."""
     codes = frame.select(
         code.alias(str(index))
-        for index, code in enumerate(code_of(frame.columns, dict(frame.schema)))
+        for index, code in enumerate(key_codes(frame.columns, dict(frame.schema)))
     )
-    rows = candidates(codes.get_columns(), here)
+    rows = possible_duplicates(codes.get_columns(), here)
     assert list(rows) == sorted(rows)
-    return [int(row) for row in rows[later(frame[rows]).to_numpy()]]
+    return [int(row) for row in rows[repeated_values(frame[rows]).to_numpy()]]
 
 
 @given(tables())
@@ -116,9 +116,9 @@ def test_nothing_but_places_that_are_shared_by_others() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "_MIX", 1 << 44)
         patch.setattr(keys, "_SPARSE", 0)
-        assert list(candidates([pl.Series(codes)], pl.Series([True] * 100))) == []
+        assert list(possible_duplicates([pl.Series(codes)], pl.Series([True] * 100))) == []
         again = np.concatenate([codes[:3], codes])
-        found = candidates([pl.Series(again)], pl.Series([True] * 103))
+        found = possible_duplicates([pl.Series(again)], pl.Series([True] * 103))
         assert list(found) == [0, 1, 2, 3, 4, 5]
 
 

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.checks.checker import judge
+from tidemill.contracts.checks.checker import check_rows
 from tidemill.contracts.column import Column
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget, Rows
@@ -17,7 +17,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def contract(body: dict[str, Any], **arguments: Any) -> ContractSpec:
-    declared: type[Contract] = type("C", (Contract,), body, **arguments)
+    declared: type[DeclaredContract] = type("C", (DeclaredContract,), body, **arguments)
     return declared.__tidemill_contract__
 
 
@@ -26,7 +26,7 @@ def one(column: Column, **more: Any) -> ContractSpec:
 
 
 def test_a_finding_says_what_how_many_which_and_what_to_do() -> None:
-    judged = judge(pl.DataFrame({"a": [5, -1, -2, -1, -3, -4]}), one(tm.Int64(min=0)))
+    judged = check_rows(pl.DataFrame({"a": [5, -1, -2, -1, -3, -4]}), one(tm.Int64(min=0)))
     (finding,) = judged.findings
     assert finding == Finding(
         rule="a.min",
@@ -39,14 +39,14 @@ def test_a_finding_says_what_how_many_which_and_what_to_do() -> None:
 
 
 def test_a_long_value_is_cut_in_a_finding() -> None:
-    judged = judge(pl.DataFrame({"a": ["y" * 500]}), one(tm.String(regex="x")))
+    judged = check_rows(pl.DataFrame({"a": ["y" * 500]}), one(tm.String(regex="x")))
     assert judged.findings[0].sample == "'" + "y" * 56 + "..."
 
 
 def test_a_missing_value_is_found_by_its_key() -> None:
     spec = contract({"id": tm.Int64(), "a": tm.Int64(), "f": tm.Float64()}, key="id")
     frame = pl.DataFrame({"id": [7, 8], "a": [1, None], "f": [NAN, 1.0]})
-    assert [(item.rule, item.sample) for item in judge(frame, spec).findings] == [
+    assert [(item.rule, item.sample) for item in check_rows(frame, spec).findings] == [
         ("a.null", "8"),
         ("f.nan", "7"),
     ]
@@ -54,14 +54,16 @@ def test_a_missing_value_is_found_by_its_key() -> None:
 
 def test_many_unknown_columns_are_not_all_listed() -> None:
     frame = pl.DataFrame({"a": [1]} | {f"z{n}": [1] for n in range(50)})
-    (finding,) = judge(frame, contract({"a": tm.Int64()}, unknown_columns="fail")).findings
+    (finding,) = check_rows(frame, contract({"a": tm.Int64()}, unknown_columns="fail")).findings
     assert "'z10', 'z11', ...; declare them" in finding.message
     assert 'unknown_columns="drop"' in finding.message
     assert finding.sample == ""  # the names are said once
 
 
 def test_a_budget_says_by_how_much() -> None:
-    judged = judge(pl.DataFrame({"a": [1, None]}), one(tm.Int64(), budget=Budget(max_bad=0.02)))
+    judged = check_rows(
+        pl.DataFrame({"a": [1, None]}), one(tm.Int64(), budget=Budget(max_bad=0.02))
+    )
     assert judged.findings[-1].message == (
         "budget: 1 of 2 rows are bad (50.0%), more than max_bad=2.0%; "
         "fix the source, or raise the budget"
@@ -80,7 +82,7 @@ def test_a_budget_says_by_how_much() -> None:
     ],
 )
 def test_a_partition_has_as_many_rows_as_it_should(size: Rows, says: list[str]) -> None:
-    judged = judge(pl.DataFrame({"a": [1, 2, 3]}), one(tm.Int64(), size=size))
+    judged = check_rows(pl.DataFrame({"a": [1, 2, 3]}), one(tm.Int64(), size=size))
     assert len(judged.findings) == len(says)
     for finding, text in zip(judged.findings, says, strict=True):
         assert (finding.rule, finding.severity, finding.rows) == ("rows", size.on_fail, 3)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tests.behaviour.query.test_mutations import quiet
-from tidemill.contracts.checks.opaque_rules import rule_faults
+from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.spec import ContractSpec, Rule
 from tidemill.core.errors import Fault
 
@@ -29,7 +29,7 @@ def contract(expression: Any) -> ContractSpec:
 def found(expression: Any) -> str:
     """The message of a rule's fault; empty without one."""
     with quiet():
-        faults = list(rule_faults(contract(expression)))
+        faults = list(opaque_rule_faults(contract(expression)))
     return faults[0].message.removeprefix("rule r of contract C ") if faults else ""
 
 
@@ -123,11 +123,11 @@ def test_a_plugin_and_a_file_are_refused() -> None:
 
 
 def test_a_fault_says_which_rule_where_and_what_to_do() -> None:
-    (fault,) = rule_faults(contract(A.map_batches(low, return_dtype=pl.Boolean)))
+    (fault,) = opaque_rule_faults(contract(A.map_batches(low, return_dtype=pl.Boolean)))
     assert fault == Fault(
         message=f"rule r of contract C {PYTHON}",
         where="flow.py:7",
         hint="write it as an expression, or compute a column in the stage and put a rule on that",
     )
-    (fault,) = rule_faults(contract(A.shuffle() > 0))
+    (fault,) = opaque_rule_faults(contract(A.shuffle() > 0))
     assert fault.hint.startswith("give it a seed, or compute a column")

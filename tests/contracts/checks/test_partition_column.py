@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from tidemill.contracts.checks.partition_column import (
-    all_inside,
-    keys_of,
-    only_key,
-    outside,
-    raw_keys,
+    are_all_inside,
+    common_key,
+    partition_keys,
+    raw_partition_keys,
+    rows_outside,
 )
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import UNPLACED, Grain, Partitioning
@@ -57,12 +57,12 @@ def test_each_value_has_the_key_of_its_partition(
     dtype: pl.DataType, values: list[Any], grain: Grain | None, expected: list[str | None]
 ) -> None:
     series, cut = pl.Series("a", values, dtype=dtype), Partitioning(column="a", grain=grain)
-    keys = keys_of(series, cut)
+    keys = partition_keys(series, cut)
     assert (keys.to_list(), keys.dtype, keys.name) == (expected, pl.String(), "a")
     for key in {key for key in expected if key}:
         apart = [other and other != key for other in expected]
-        assert outside(series, cut, key).to_list() == apart
-        assert all_inside(series, cut, key) is not any(apart)
+        assert rows_outside(series, cut, key).to_list() == apart
+        assert are_all_inside(series, cut, key) is not any(apart)
 
 
 @pytest.mark.parametrize(("dtype", "values", "grain", "expected"), CASES)
@@ -71,7 +71,7 @@ def test_the_key_that_all_share_is_told_only_of_moments(
 ) -> None:
     series, cut = pl.Series("a", values, dtype=dtype), Partitioning(column="a", grain=grain)
     shared = expected[0] if grain and len(set(expected)) == 1 else None
-    assert only_key(series, cut) == shared
+    assert common_key(series, cut) == shared
 
 
 def test_a_day_that_the_clock_comes_back_to_is_not_the_only_one() -> None:
@@ -83,29 +83,29 @@ def test_a_day_that_the_clock_comes_back_to_is_not_the_only_one() -> None:
     ]
     series = pl.Series(moments, dtype=pl.Datetime("us", "America/St_Johns"))
     cut = Partitioning(column="a", grain=DAY)
-    assert keys_of(series, cut).to_list() == ["2010-11-06", "2010-11-07", "2010-11-06"]
-    assert only_key(series, cut) is None
-    assert only_key(series[[0, 2]], cut) == "2010-11-06"
+    assert partition_keys(series, cut).to_list() == ["2010-11-06", "2010-11-07", "2010-11-06"]
+    assert common_key(series, cut) is None
+    assert common_key(series[[0, 2]], cut) == "2010-11-06"
 
 
 def test_without_a_partition_column_all_rows_have_one_key() -> None:
-    assert keys_of(pl.Series("a", [1, None]), Partitioning()).to_list() == ["all", "all"]
+    assert partition_keys(pl.Series("a", [1, None]), Partitioning()).to_list() == ["all", "all"]
 
 
 def test_rows_without_a_value_are_those_that_have_no_place() -> None:
     cut = Partitioning(column="a", grain=Grain.DAY)
     series = pl.Series("a", [date(2013, 1, 1), None])
-    assert outside(series, cut, UNPLACED).to_list() == [True, False]
-    assert not all_inside(series, cut, UNPLACED)
-    assert all_inside(series.slice(1), cut, UNPLACED)
+    assert rows_outside(series, cut, UNPLACED).to_list() == [True, False]
+    assert not are_all_inside(series, cut, UNPLACED)
+    assert are_all_inside(series.slice(1), cut, UNPLACED)
 
 
 def test_a_key_of_another_grain_is_refused() -> None:
     with pytest.raises(UsageError, match="'2013-03' is not a day partition"):
-        outside(pl.Series([date(2013, 1, 1)]), Partitioning(column="a", grain=DAY), "2013-03")
+        rows_outside(pl.Series([date(2013, 1, 1)]), Partitioning(column="a", grain=DAY), "2013-03")
 
 
 def test_the_keys_of_a_column_as_it_came_are_those_of_what_it_means() -> None:
     series = pl.Series("a", ["2013-03-07", "soon", None])
     cut = Partitioning(column="a", grain=DAY)
-    assert raw_keys(series, pl.Date(), cut).to_list() == ["2013-03-07", None, None]
+    assert raw_partition_keys(series, pl.Date(), cut).to_list() == ["2013-03-07", None, None]

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.checks.row_order import depends_on_order
+from tidemill.contracts.checks.row_order import may_depend_on_order
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec, Rule
 
@@ -37,7 +37,7 @@ def contract(*expressions: pl.Expr) -> ContractSpec:
     ],
 )
 def test_rules_that_see_the_same_in_any_order(expression: pl.Expr) -> None:
-    assert not depends_on_order(contract(expression))
+    assert not may_depend_on_order(contract(expression))
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_rules_that_see_the_same_in_any_order(expression: pl.Expr) -> None:
     ],
 )
 def test_rules_that_do_not(expression: pl.Expr) -> None:
-    assert depends_on_order(contract(V > 0, expression))
+    assert may_depend_on_order(contract(V > 0, expression))
 
 
 def test_what_cannot_be_read_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert depends_on_order(contract(pl.col("no such column") > 0))
+    assert may_depend_on_order(contract(pl.col("no such column") > 0))
     monkeypatch.setattr("tidemill.analysis.query.serialized.SUPPORTED", ())
-    assert depends_on_order(contract(V > 0))
+    assert may_depend_on_order(contract(V > 0))

@@ -7,13 +7,13 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import Checker
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.core.errors import ContractError
 
 
 def contract(body: dict[str, Any], **arguments: Any) -> ContractSpec:
-    declared: type[Contract] = type("C", (Contract,), body, **arguments)
+    declared: type[DeclaredContract] = type("C", (DeclaredContract,), body, **arguments)
     return declared.__tidemill_contract__
 
 
@@ -39,7 +39,7 @@ CODED = {
 def test_a_rule_on_the_codes_of_a_categorical_is_refused(expression: pl.Expr, of: str) -> None:
     spec = contract({**CODED, "r": rule(expression)})
     if not of:
-        assert not Checker(spec).judge(pl.DataFrame({"c": ["a"], "e": ["x"], "s": ["b"]})).findings
+        assert not Checker(spec).check(pl.DataFrame({"c": ["a"], "e": ["x"], "s": ["b"]})).findings
         return
     with pytest.raises(
         ContractError, match=rf"rule r .* codes of a Categorical \({of}\), .*tm.Enum"

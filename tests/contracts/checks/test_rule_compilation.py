@@ -9,17 +9,17 @@ from polars.exceptions import ComputeError
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks import row_rules as rules
 from tidemill.contracts.checks.rule_compilation import compile_faults
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import rule
 
 
-class Sound(Contract, key=("id",)):
+class Sound(DeclaredContract, key=("id",)):
     id = tm.Int64(min=1, partition="value")
     text = tm.String(regex="^a")
     longer = rule(pl.col("text").str.len_chars() > 1)
 
 
-class Broken(Contract, key=("id",)):
+class Broken(DeclaredContract, key=("id",)):
     id = tm.Int64(isin=["one"], partition="value")
     text = tm.String(regex="(?=a)b")
     fine = tm.String()

@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 from tests.contracts.checks.test_checker import contract
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.checks.checker import Judged, judge
-from tidemill.contracts.checks.ruled_rows import REASONS, Said, beside, spoken, unwaivable
+from tidemill.contracts.checks.checker import CheckedPartition, check_rows
+from tidemill.contracts.checks.ruled_rows import (
+    REASONS,
+    ResolvedRuling,
+    align_rows,
+    resolve_rulings,
+    unwaivable_rules,
+)
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import Budget
@@ -35,11 +41,11 @@ class Desk:
         self.objects: dict[str, pl.DataFrame] = {}
         self.rulings: list[Ruling] = []
         self.runs = 0
-        self.judged = judge(rows, spec)
+        self.judged = check_rows(rows, spec)
 
     def rule(
         self, verdict: Disposition, *rows: int, fixed: pl.DataFrame | None = None, run: bool = True
-    ) -> Judged:
+    ) -> CheckedPartition:
         assert self.judged.bad is not None
         name = f"bad {len(self.objects)}"
         for known, frame in self.objects.items():
@@ -61,27 +67,29 @@ class Desk:
         self.rulings.append(ruling)
         return self.run() if run else self.judged
 
-    def run(self, rows: pl.DataFrame | None = None, spec: ContractSpec | None = None) -> Judged:
+    def run(
+        self, rows: pl.DataFrame | None = None, spec: ContractSpec | None = None
+    ) -> CheckedPartition:
         self.rows = self.rows if rows is None else rows
         self.spec = spec or self.spec
         self.runs += 1
-        self.judged = judge(self.rows, self.spec, rulings=self.said)
+        self.judged = check_rows(self.rows, self.spec, rulings=self.said)
         return self.judged
 
     @property
-    def said(self) -> tuple[Said, ...]:
-        return spoken(self.rulings, self.objects.__getitem__)
+    def said(self) -> tuple[ResolvedRuling, ...]:
+        return resolve_rulings(self.rulings, self.objects.__getitem__)
 
 
-def told(judged: Judged) -> str:
+def told(judged: CheckedPartition) -> str:
     return next((f.message for f in judged.findings if f.rule == "rulings"), "")
 
 
-def good(judged: Judged) -> list[tuple[Any, ...]]:
+def good(judged: CheckedPartition) -> list[tuple[Any, ...]]:
     return judged.good.rows()
 
 
-def bad(judged: Judged) -> list[tuple[Any, ...]]:
+def bad(judged: CheckedPartition) -> list[tuple[Any, ...]]:
     return [] if judged.bad is None else judged.bad.rows()
 
 
@@ -224,7 +232,7 @@ def test_what_cant_be_kept_is_not_released() -> None:
     assert told(desk.judged).endswith("no rows matched")
     desk.rule(Disposition.DROP)
     assert (len(good(desk.judged)), bad(desk.judged)) == (1, [])
-    assert {"key", "k.type", "k.null", "k.nan", "k.partition", "a.type"} == unwaivable(spec)
+    assert {"key", "k.type", "k.null", "k.nan", "k.partition", "a.type"} == unwaivable_rules(spec)
 
 
 def test_a_released_row_takes_no_place_of_a_good_one() -> None:
@@ -285,16 +293,16 @@ def test_corrected_rows_are_not_what_was_said_before() -> None:
 
 def test_corrected_rows_come_in_the_types_of_the_others() -> None:
     frame = pl.DataFrame({"a": ["1"], "c": [1]})
-    came, rows = beside(pl.DataFrame({"a": [5], "more": [1]}), frame, PLAIN)
+    came, rows = align_rows(pl.DataFrame({"a": [5], "more": [1]}), frame, PLAIN)
     assert came.equals(frame)
     assert rows.rows() == [("5", None)]
     assert rows.schema == frame.schema
     with pytest.raises(ContractError, match=r"a came as Int64, and 1.5 doesn't fit"):
-        beside(pl.DataFrame({"a": [1.5]}), pl.DataFrame({"a": [1]}), PLAIN)
-    came, rows = beside(pl.DataFrame({"b": [1.5]}), pl.DataFrame({"b": [1, None]}), PLAIN)
+        align_rows(pl.DataFrame({"a": [1.5]}), pl.DataFrame({"a": [1]}), PLAIN)
+    came, rows = align_rows(pl.DataFrame({"b": [1.5]}), pl.DataFrame({"b": [1, None]}), PLAIN)
     assert (came.rows(), rows.rows()) == ([(1.0,), (None,)], [(1.5,)])
     with pytest.raises(ContractError, match=r"b came as Int64, and 1.5 doesn't fit"):
-        beside(pl.DataFrame({"b": [1.5]}), pl.DataFrame({"b": [2**53 + 1]}), PLAIN)
+        align_rows(pl.DataFrame({"b": [1.5]}), pl.DataFrame({"b": [2**53 + 1]}), PLAIN)
 
 
 def test_a_correction_that_needs_another_type_is_taken() -> None:
@@ -357,7 +365,7 @@ def test_every_row_is_good_or_bad_or_gone(data: st.DataObject) -> None:
 def _expect(
     desk: Desk, pool: Sequence[tuple[Any, ...]], words: dict[Row, list[Disposition]]
 ) -> None:
-    plain = judge(desk.rows, PLAIN)
+    plain = check_rows(desk.rows, PLAIN)
     kept, held, lost = counted(good(plain)), Counter[Row](), Counter[Row]()
     for row, count in counted(bad(plain)).items():
         last = words.get(row, [])[::-1][:count]
@@ -393,7 +401,7 @@ def test_keys_hold_and_nothing_is_lost(data: st.DataObject) -> None:
         else:
             pool = data.draw(st.lists(st.sampled_from(pool or [(0, -1)]) | drawn, max_size=8))
             desk.run(rows(pool))
-        judged, plain = desk.judged, judge(desk.rows, KEYED)
+        judged, plain = desk.judged, check_rows(desk.rows, KEYED)
         finding = next((f.message for f in judged.findings if f.rule == "rulings"), "")
         gone = int(finding.split(" dropped")[0].split()[-1]) if "dropped" in finding else 0
         assert judged.good.height + len(bad(judged)) + gone == len(pool)

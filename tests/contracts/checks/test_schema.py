@@ -5,7 +5,7 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.schema import dtype_of, polars_type, schema_faults, schema_of
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, UnknownColumns
 from tidemill.core.errors import ContractError
@@ -47,7 +47,7 @@ def test_a_type_that_polars_does_not_have_is_named() -> None:
 
 
 def flights(unknown: UnknownColumns = "fail") -> ContractSpec:
-    class Flights(Contract, unknown_columns=unknown):
+    class Flights(DeclaredContract, unknown_columns=unknown):
         day = tm.Date()
         flight = tm.Int64()
         origin = tm.Enum(["EWR", "JFK"])
@@ -100,7 +100,7 @@ def test_all_faults_of_an_output_are_found_at_once() -> None:
 
 
 def test_an_optional_column_may_be_missing_but_not_of_another_type() -> None:
-    class More(Contract):
+    class More(DeclaredContract):
         a = tm.Int64(optional=True, default=1)
         b = tm.Struct({"x": tm.Int64()}, optional=True, nullable=True)
 

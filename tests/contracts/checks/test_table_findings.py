@@ -13,26 +13,28 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.contracts.checks.table_findings import (
-    apart,
     drift_findings,
+    is_partition_unique,
     median_findings,
-    newest,
+    newest_time,
     reference_findings,
     unique_findings,
 )
-from tidemill.contracts.checks.value_index import Index
-from tidemill.contracts.declaration import Contract
-from tidemill.contracts.profiles.partition_profile import profile_of
+from tidemill.contracts.checks.value_index import ValueIndex
+from tidemill.contracts.declaration import DeclaredContract
+from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftRule, ReferenceRule, Rows, UniqueRule
 
 
-class Others(Contract):
+class Others(DeclaredContract):
     a = tm.Int64()
 
 
 def spec_of(body: dict[str, Any]) -> ContractSpec:
-    made: type[Contract] = type("X", (Contract,), {"a": tm.Int64(), "b": tm.Int64(), **body})
+    made: type[DeclaredContract] = type(
+        "X", (DeclaredContract,), {"a": tm.Int64(), "b": tm.Int64(), **body}
+    )
     return made.__tidemill_contract__
 
 
@@ -69,7 +71,7 @@ VALUES = st.lists(st.integers(0, 6), max_size=9)
 def test_rows_that_repeat_are_counted(values: list[int], others: dict[int, str]) -> None:
     others = {row: name for row, name in others.items() if row < len(values)}
     spec = spec_of({"once": tm.Unique("a", on_fail="warn")})
-    [rule] = spec.wider
+    [rule] = spec.table_rules
     assert isinstance(rule, UniqueRule)
     keys = pl.DataFrame({"a": values}, schema={"a": pl.Int64})
     found = unique_findings(spec, rule, keys, others)
@@ -84,9 +86,11 @@ def test_rows_that_repeat_are_counted(values: list[int], others: dict[int, str])
 
 
 def test_rows_of_different_keys_are_only_held_against_other_partitions() -> None:
-    made: type[Contract] = type("X", (Contract,), {"a": tm.Int64(), "x": tm.Unique("a")}, key="a")
+    made: type[DeclaredContract] = type(
+        "X", (DeclaredContract,), {"a": tm.Int64(), "x": tm.Unique("a")}, key="a"
+    )
     spec = made.__tidemill_contract__
-    [rule] = spec.wider
+    [rule] = spec.table_rules
     assert isinstance(rule, UniqueRule)
     keys = pl.DataFrame({"a": [1, 2, 3]})
     assert unique_findings(spec, rule, keys, {}) == []
@@ -97,9 +101,9 @@ def test_rows_of_different_keys_are_only_held_against_other_partitions() -> None
 @given(VALUES, VALUES)
 def test_rows_whose_value_is_nowhere_are_counted(values: list[int], there: list[int]) -> None:
     spec = spec_of({"known": tm.References("a", Others)})
-    [rule] = spec.wider
+    [rule] = spec.table_rules
     assert isinstance(rule, ReferenceRule)
-    known = Index({"a": pl.Int64()})
+    known = ValueIndex({"a": pl.Int64()})
     known.add(pl.DataFrame({"a": there}, schema={"a": pl.Int64}), 0)
     keys = pl.DataFrame({"a": values}, schema={"a": pl.Int64})
     found = reference_findings(spec, rule, keys, known, "others")
@@ -119,9 +123,9 @@ def test_values_that_name_their_partition_are_apart(
 ) -> None:
     column = tm.Int64(partition=partition) if partition else tm.Int64()
     spec = spec_of({"a": column, "once": tm.Unique(*columns)})
-    [rule] = spec.wider
+    [rule] = spec.table_rules
     assert isinstance(rule, UniqueRule)
-    assert apart(spec, rule) is expected
+    assert is_partition_unique(spec, rule) is expected
 
 
 @pytest.mark.parametrize(
@@ -137,19 +141,19 @@ def test_values_that_name_their_partition_are_apart(
 )
 def test_the_newest_moment(values: list[Any], expected: float | None) -> None:
     dtype = pl.Date() if not values or values[0] is None else None
-    assert newest(pl.Series(values, dtype=dtype)) == expected
+    assert newest_time(pl.Series(values, dtype=dtype)) == expected
 
 
 def test_zones_are_moments() -> None:
     moments = pl.Series([datetime(1970, 1, 1)]).dt.replace_time_zone("Europe/Amsterdam")
-    assert newest(moments) == -3600.0
-    assert newest(moments.cast(pl.Datetime("ns", "Europe/Amsterdam"))) == -3600.0
+    assert newest_time(moments) == -3600.0
+    assert newest_time(moments.cast(pl.Datetime("ns", "Europe/Amsterdam"))) == -3600.0
 
 
 def drifting(**more: Any) -> tuple[ContractSpec, DriftRule]:
     body = {"day": tm.Date(partition="1d"), "steady": tm.Drift("a", **more)}
     spec = spec_of(body)
-    [rule] = spec.wider
+    [rule] = spec.table_rules
     assert isinstance(rule, DriftRule)
     return spec, rule
 
@@ -167,8 +171,8 @@ def drifting(**more: Any) -> tuple[ContractSpec, DriftRule]:
 )
 def test_distances(by: Any, limit: float, says: str) -> None:
     spec, rule = drifting(by=by, limit=limit, on_fail="fail")
-    before = profile_of(pl.DataFrame({"a": list(range(10))}))
-    own = profile_of(pl.DataFrame({"a": list(range(5, 15))}), before.grids)
+    before = profile_frame(pl.DataFrame({"a": list(range(10))}))
+    own = profile_frame(pl.DataFrame({"a": list(range(5, 15))}), before.grids)
     found = drift_findings(spec, rule, [before] * 3, own)
     assert len(found) == bool(says)
     for finding in found:
@@ -178,9 +182,9 @@ def test_distances(by: Any, limit: float, says: str) -> None:
 
 def test_what_has_no_distance_is_told_where_values_went() -> None:
     spec, rule = drifting()
-    some = profile_of(pl.DataFrame({"a": [1, 2]}))
-    none = profile_of(pl.DataFrame({"a": [None]}, schema={"a": pl.Int64}))
-    empty = profile_of(pl.DataFrame(schema={"a": pl.Int64}))
+    some = profile_frame(pl.DataFrame({"a": [1, 2]}))
+    none = profile_frame(pl.DataFrame({"a": [None]}, schema={"a": pl.Int64}))
+    empty = profile_frame(pl.DataFrame(schema={"a": pl.Int64}))
     [finding] = drift_findings(spec, rule, [some], none)
     assert "steady: a has no values, but had some in the partition before" in finding.message
     for before, own in ((none, some), (none, none), (empty, some), (some, empty), (some, some)):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.contracts.checks import value_index as subject
-from tidemill.contracts.checks.value_index import Index, common_type
+from tidemill.contracts.checks.value_index import ValueIndex, comparison_type
 from tidemill.contracts.dtype import DType
 
 TYPES = {"a": pl.Int64(), "b": pl.String()}
@@ -22,8 +22,8 @@ def frame(rows: list[tuple[int | None, str | None]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=TYPES, orient="row")
 
 
-def found(keys: Index, asked: pl.DataFrame) -> set[tuple[int, int]]:
-    return set(keys.matches(keys.fitted(asked)).iter_rows())
+def found(keys: ValueIndex, asked: pl.DataFrame) -> set[tuple[int, int]]:
+    return set(keys.find_matches(keys.complete_rows(asked)).iter_rows())
 
 
 ROWS = st.lists(
@@ -35,7 +35,7 @@ ROWS = st.lists(
 def test_every_kept_row_is_found_and_no_other(
     parts: list[list[tuple[int | None, str | None]]], asked: list[tuple[int | None, str | None]]
 ) -> None:
-    keys = Index(TYPES)
+    keys = ValueIndex(TYPES)
     for number, rows in enumerate(parts):
         keys.add(frame(rows), number)
     whole = [row for row in asked if None not in row]
@@ -49,19 +49,19 @@ def test_every_kept_row_is_found_and_no_other(
 
 def test_what_only_has_the_same_hash_is_no_match(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "_hashes", lambda keys: np.zeros(keys.height, np.uint64))
-    keys = Index(TYPES)
+    keys = ValueIndex(TYPES)
     keys.add(frame([(1, "x"), (2, "x"), (3, "y")]), 7)
     assert found(keys, frame([(2, "x"), (2, "y"), (4, "x")])) == {(0, 7)}
 
 
 def test_owners_may_differ_by_row() -> None:
-    keys = Index(TYPES)
+    keys = ValueIndex(TYPES)
     keys.add(frame([(1, "x"), (None, "x"), (3, "y")]), pl.Series([5, 6, 7], dtype=pl.UInt32))
     assert found(keys, frame([(3, "y"), (1, "x")])) == {(0, 7), (1, 5)}
 
 
 def test_runs_of_one_size_are_merged() -> None:
-    keys = Index({"a": pl.Int64()})
+    keys = ValueIndex({"a": pl.Int64()})
     for number in range(100):
         keys.add(pl.DataFrame({"a": [number]}), number)
     assert len(keys._runs) <= 8
@@ -80,7 +80,7 @@ def test_runs_of_one_size_are_merged() -> None:
     ],
 )
 def test_values_as_they_compare(kept: list[Any], asked: list[Any], matches: bool) -> None:
-    keys = Index({"a": pl.DataFrame({"a": kept}).schema["a"]})
+    keys = ValueIndex({"a": pl.DataFrame({"a": kept}).schema["a"]})
     keys.add(pl.DataFrame({"a": kept}), 0)
     assert bool(found(keys, pl.DataFrame({"z": asked}))) == matches
 
@@ -96,11 +96,11 @@ def test_values_as_they_compare(kept: list[Any], asked: list[Any], matches: bool
     ],
 )
 def test_two_types_are_compared_in_the_wider(one: DType, other: DType, kind: pl.DataType) -> None:
-    assert common_type(one, other) == kind
+    assert comparison_type(one, other) == kind
 
 
 def test_texts_of_any_kind_are_the_same_values() -> None:
-    keys = Index({"a": pl.String()})
+    keys = ValueIndex({"a": pl.String()})
     keys.add(pl.DataFrame({"a": pl.Series(["x", "y"], dtype=pl.Enum(["y", "x"]))}), 0)
     keys.add(pl.DataFrame({"a": pl.Series(["z"], dtype=pl.Categorical)}), 1)
     assert found(keys, pl.DataFrame({"a": ["z", "w", "x"]})) == {(0, 1), (2, 0)}

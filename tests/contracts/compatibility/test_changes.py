@@ -3,15 +3,15 @@ from __future__ import annotations
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.compatibility.changes import Diff
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 
 
 def test_printed() -> None:
-    class Orders(Contract, version="1.0.0"):
+    class Orders(DeclaredContract, version="1.0.0"):
         id = tm.Int32()
         weight = tm.Float64(unit="kg")
 
-    class Sales(Contract, version="2.0.0"):
+    class Sales(DeclaredContract, version="2.0.0"):
         id = tm.Int64()
         weight = tm.Float64(unit="kg", nullable=True, min=0)
 

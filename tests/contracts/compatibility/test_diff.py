@@ -12,8 +12,8 @@ import pytest
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
 from tidemill.contracts.compatibility.changes import Change
-from tidemill.contracts.compatibility.diff import COLUMN_TERMS, OTHERS, TABLE_TERMS, diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.compatibility.diff import COLUMN_TERMS, SEPARATE_FIELDS, TABLE_TERMS, diff
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import Budget, Rows
@@ -21,11 +21,11 @@ from tidemill.contracts.table_rules import Budget, Rows
 ID = {"id": tm.Int64()}
 
 
-def contract(body: dict[str, Any], **arguments: Any) -> type[Contract]:
-    return type("Orders", (Contract,), body, **arguments)
+def contract(body: dict[str, Any], **arguments: Any) -> type[DeclaredContract]:
+    return type("Orders", (DeclaredContract,), body, **arguments)
 
 
-def one(old: type[Contract], new: type[Contract]) -> Change:
+def one(old: type[DeclaredContract], new: type[DeclaredContract]) -> Change:
     [change] = diff(old, new).changes
     return change
 
@@ -265,7 +265,7 @@ def test_a_unit_of_the_same_numbers_is_no_mere_word() -> None:
 def test_every_field_is_compared() -> None:
     said_by = {name for term in COLUMN_TERMS for name in (term.field, term.exclusive) if name}
     assert said_by == {f.name for f in fields(Column)} - {"name"}
-    known = {term.field for term in TABLE_TERMS} | OTHERS
+    known = {term.field for term in TABLE_TERMS} | SEPARATE_FIELDS
     assert known == {f.name for f in fields(ContractSpec)}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 
 INT, TEXT, MAYBE = tm.Int64(), tm.String(), tm.String(nullable=True)
 Body = dict[str, Any]
@@ -66,7 +66,7 @@ OTHERWISE: dict[str, tuple[Body, Body, bool, bool]] = {
 @pytest.mark.parametrize("name", AGREED | OTHERWISE)
 def test_whom_it_concerns(name: str) -> None:
     old, new, consumers, producers = (AGREED | OTHERWISE)[name]
-    before = type("Orders", (Contract,), {"id": INT} | old)
-    after = type("Orders", (Contract,), {"id": INT} | new)
+    before = type("Orders", (DeclaredContract,), {"id": INT} | old)
+    after = type("Orders", (DeclaredContract,), {"id": INT} | new)
     found = diff(before, after)
     assert (bool(found.for_consumers), bool(found.for_producers)) == (consumers, producers)

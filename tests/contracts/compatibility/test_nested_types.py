@@ -7,7 +7,7 @@ import pytest
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 
 INT, LONG, TEXT = tm.Int32(), tm.Int64(), tm.String()
 POINT = tm.Struct({"lat": tm.Float32(), "lon": tm.Float32()})
@@ -58,8 +58,8 @@ CHANGES: list[tuple[Column, Column, list[str]]] = [
 
 @pytest.mark.parametrize(("old", "new", "expected"), CHANGES)
 def test_fields(old: Column, new: Column, expected: list[str]) -> None:
-    before = type("Places", (Contract,), {"x": old})
-    after = type("Places", (Contract,), {"x": new})
+    before = type("Places", (DeclaredContract,), {"x": old})
+    after = type("Places", (DeclaredContract,), {"x": new})
     found = diff(before, after).changes
     told = [
         f"{each.direction}  {each.words}{', survived' * each.survived}{', felt' * each.felt}"
@@ -70,8 +70,8 @@ def test_fields(old: Column, new: Column, expected: list[str]) -> None:
 
 
 def test_other_terms_are_told_beside_it() -> None:
-    before = type("Places", (Contract,), {"x": tm.Struct({"a": INT})})
-    after = type("Places", (Contract,), {"x": tm.Struct({"a": LONG}, nullable=True)})
+    before = type("Places", (DeclaredContract,), {"x": tm.Struct({"a": INT})})
+    after = type("Places", (DeclaredContract,), {"x": tm.Struct({"a": LONG}, nullable=True)})
     assert [each.words for each in diff(before, after).changes] == [
         "type of .a Int32 -> Int64",
         "nullable no -> yes",

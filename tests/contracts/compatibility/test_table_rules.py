@@ -8,31 +8,31 @@ import pytest
 
 import tidemill as tm
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.contracts.declaration import Contract
-from tidemill.contracts.table_rules import WideRule
+from tidemill.contracts.declaration import DeclaredContract
+from tidemill.contracts.table_rules import TableRule
 
 COLUMNS = {"day": tm.Date(partition="1d"), "a": tm.Int64(), "b": tm.Int64()}
 
 
-class Ones(Contract):
+class Ones(DeclaredContract):
     a = tm.Int64()
     b = tm.Int64()
 
 
-class Others(Contract):
+class Others(DeclaredContract):
     a = tm.Int64()
 
 
-def contract(rule: WideRule | None) -> type[Contract]:
+def contract(rule: TableRule | None) -> type[DeclaredContract]:
     body: dict[str, Any] = COLUMNS if rule is None else {**COLUMNS, "x": rule}
-    return type("Orders", (Contract,), body)
+    return type("Orders", (DeclaredContract,), body)
 
 
-def fresh(within: str, column: str = "day", **more: Any) -> WideRule:
+def fresh(within: str, column: str = "day", **more: Any) -> TableRule:
     return tm.Freshness(column, within=within, **{"on_fail": "fail", **more})
 
 
-def drift(*columns: str, **more: Any) -> WideRule:
+def drift(*columns: str, **more: Any) -> TableRule:
     return tm.Drift(*columns or ("a",), **{"on_fail": "fail", **more})
 
 
@@ -71,7 +71,7 @@ def drift(*columns: str, **more: Any) -> WideRule:
         (tm.Unique("a"), tm.Unique("a", description="d"), "neutral", "description none -> d"),
     ],
 )
-def test_changes(old: WideRule | None, new: WideRule | None, expected: str, words: str) -> None:
+def test_changes(old: TableRule | None, new: TableRule | None, expected: str, words: str) -> None:
     [change] = diff(contract(old), contract(new)).changes
     assert (change.about, str(change.direction)) == ("x", expected)
     assert words in change.words

@@ -16,21 +16,21 @@ from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.unmet_demands import unmet
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.compatibility.unmet_demands import unmet_demands
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import Budget, Freshness, Rows, Unique
 from tidemill.core.errors import ContractError
 
 
 def contract(body: dict[str, Any], **options: Any) -> ContractSpec:
-    made: type[Contract] = type("Orders", (Contract,), body, **options)
+    made: type[DeclaredContract] = type("Orders", (DeclaredContract,), body, **options)
     return made.__tidemill_contract__
 
 
 def told(wanted: dict[str, Any], given: dict[str, Any], **options: Any) -> list[str]:
     asks, gives = options.get("asks", {}), options.get("gives", {})
-    found = unmet(contract(wanted, **asks), contract(given, **gives))
+    found = unmet_demands(contract(wanted, **asks), contract(given, **gives))
     return [f"{each.name}: {each.asked}; {each.given}" for each in found]
 
 
@@ -210,7 +210,7 @@ WORLD: dict[str, tuple[list[Any], Any]] = {
 
 def published(spec: ContractSpec, frame: pl.DataFrame) -> bool:
     """Whether all rows of a frame may stand in the table."""
-    judged = checker_of(spec).judge(frame, partition="")
+    judged = checker_of(spec).check(frame, partition="")
     failed = any(finding.severity == "fail" for finding in judged.findings)
     return not failed and judged.good.height == frame.height
 
@@ -232,15 +232,15 @@ def test_a_promise_holds_exactly_when_every_frame_that_passes_keeps_it(
         # It contradicts itself.
         return
     [wanted], [has] = wants.columns, gives.columns
-    missed = list(unmet(wants, gives))
-    if not wanted.dtype.holds(has.dtype):
+    missed = list(unmet_demands(wants, gives))
+    if not wanted.dtype.includes(has.dtype):
         assert [each.term for each in missed] == ["type"]
         return
     values, dtype = WORLD[kind]
     broken = allowed = False
     for pair in product(values, repeat=2):
         frame = pl.DataFrame({"x": pl.Series(pair, dtype=dtype)})
-        judged = checker_of(gives).judge(frame, partition="")
+        judged = checker_of(gives).check(frame, partition="")
         if any(finding.severity == "fail" for finding in judged.findings):
             continue
         broken = broken or not published(wants, judged.good)

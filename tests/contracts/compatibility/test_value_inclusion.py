@@ -6,7 +6,7 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.value_inclusion import is_integer, value_faults
+from tidemill.contracts.compatibility.value_inclusion import breakable_terms, is_integer
 from tidemill.contracts.dtype import DType
 
 
@@ -39,7 +39,7 @@ from tidemill.contracts.dtype import DType
     ],
 )
 def test_terms_that_values_may_break(wanted: Column, given: Column, broken: list[str]) -> None:
-    assert list(value_faults(wanted, given)) == broken
+    assert list(breakable_terms(wanted, given)) == broken
 
 
 @pytest.mark.parametrize(

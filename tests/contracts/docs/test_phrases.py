@@ -9,13 +9,13 @@ import pytest
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.column_types import Binary, Date, Enum, Float64, Int64, List, String
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.docs.phrases import (
+    column_terms,
     conditions,
     head_terms,
-    row_rules,
-    table_rules,
-    terms,
+    row_conditions,
+    table_conditions,
     type_name,
 )
 from tidemill.contracts.spec import rule
@@ -45,7 +45,7 @@ from tidemill.contracts.table_rules import Budget, Freshness, Rows, Unique
     ],
 )
 def test_columns_in_words(column: Column, words: str) -> None:
-    assert terms(column) == words
+    assert column_terms(column) == words
 
 
 def test_what_a_column_is_stands_apart_from_what_its_values_must_satisfy() -> None:
@@ -58,7 +58,11 @@ def test_the_values_of_an_enum_are_no_part_of_its_type() -> None:
 
 
 class Orders(
-    Contract, version="1.0.0", key=("id",), unknown_columns="drop", compatibility="full_transitive"
+    DeclaredContract,
+    version="1.0.0",
+    key=("id",),
+    unknown_columns="drop",
+    compatibility="full_transitive",
 ):
     id = Int64()
     day = Date(partition="1w")
@@ -72,10 +76,10 @@ class Orders(
 
 def test_rules_in_words() -> None:
     spec = Orders.__tidemill_contract__
-    [sane] = row_rules(spec)
+    [sane] = row_conditions(spec)
     assert (sane.name, sane.on_fail, sane.description) == ("sane", "warn", "or ask")
-    assert sane.says == str(pl.col("id") > 0)
-    told = [(r.name, r.says, r.on_fail, r.description) for r in table_rules(spec)]
+    assert sane.phrase == str(pl.col("id") > 0)
+    told = [(r.name, r.phrase, r.on_fail, r.description) for r in table_conditions(spec)]
     assert told == [
         (
             "rows",
@@ -98,8 +102,8 @@ def test_rules_in_words() -> None:
     ],
 )
 def test_numbers_of_rows_in_words(rows: Rows, words: str) -> None:
-    contract: Any = type("Any", (Contract,), {"id": Int64(), "size": rows}, version="1.0.0")
-    assert [r.says for r in table_rules(contract.__tidemill_contract__)] == [words]
+    contract: Any = type("Any", (DeclaredContract,), {"id": Int64(), "size": rows}, version="1.0.0")
+    assert [r.phrase for r in table_conditions(contract.__tidemill_contract__)] == [words]
 
 
 def test_the_table_in_words() -> None:

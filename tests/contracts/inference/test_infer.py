@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.checks.checker import judge
+from tidemill.contracts.checks.checker import check_rows
 from tidemill.contracts.inference.infer import infer
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, UsageError
@@ -113,7 +113,7 @@ FRAMES: dict[str, pl.DataFrame] = {
 def test_the_data_passes_its_own_contract(name: str) -> None:
     frame = FRAMES[name]
     text = infer(frame, "Found")
-    judged = judge(frame, declared(text))
+    judged = check_rows(frame, declared(text))
     assert judged.bad is None
     assert {item.severity for item in judged.findings} <= {"info"}
     assert all(len(line) <= 100 for line in text.splitlines())
@@ -322,6 +322,6 @@ def test_any_data_passes_the_contract_inferred_from_it(columns: dict[str, list[A
     frame = pl.concat([pl.DataFrame({"id": range(6), **columns})] * 11).with_columns(
         id=pl.int_range(66)
     )
-    judged = judge(frame, declared(infer(frame, "Found")))
+    judged = check_rows(frame, declared(infer(frame, "Found")))
     assert judged.bad is None
     assert {item.severity for item in judged.findings} <= {"info"}

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.support.odcs.contracts import contracts
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.digests import check_digest
-from tidemill.contracts.inference.python_source import class_name, source
+from tidemill.contracts.inference.python_source import class_name, generate_source
 from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import (
     Budget,
@@ -44,16 +44,18 @@ def test_any_contract_is_declared_again(spec: ContractSpec) -> None:
     # The lines of a docstring are Python's to indent.
     spec = replace(spec, description=" ".join(spec.description.split()))
     # What they refer to isn't printed with them.
-    wider = tuple(rule for rule in spec.wider if not isinstance(rule, ReferenceRule))
-    spec = replace(spec, wider=wider)
-    written = source([spec])
+    wider = tuple(rule for rule in spec.table_rules if not isinstance(rule, ReferenceRule))
+    spec = replace(spec, table_rules=wider)
+    written = generate_source([spec])
     assert written.left_out == ()
     again = run(written.text)["C"]
     assert replace(again, place=spec.place) == spec
     assert check_digest(again) == check_digest(spec)
 
 
-class Orders(Contract, version="2.0.0", key=("id",), unknown_columns="keep", compatibility="full"):
+class Orders(
+    DeclaredContract, version="2.0.0", key=("id",), unknown_columns="keep", compatibility="full"
+):
     """One row per order."""
 
     id = tm.Int64(min=1)
@@ -70,7 +72,7 @@ class Orders(Contract, version="2.0.0", key=("id",), unknown_columns="keep", com
 def test_what_it_looks_like() -> None:
     expression = pl.col("id").__gt__(0).meta.serialize(format="json")
     assert (
-        source([Orders.__tidemill_contract__]).text
+        generate_source([Orders.__tidemill_contract__]).text
         == f'''\
 import datetime
 import io
@@ -128,20 +130,20 @@ class Orders(
     ],
 )
 def test_only_what_shows_is_imported(column: Any, imports: list[str]) -> None:
-    declared: Any = type("C", (Contract,), {"a": column})
-    text = source([declared.__tidemill_contract__]).text
+    declared: Any = type("C", (DeclaredContract,), {"a": column})
+    text = generate_source([declared.__tidemill_contract__]).text
     assert text.splitlines()[: len(imports)] == imports
     assert (run(text)["C"].columns) == declared.__tidemill_contract__.columns
 
 
 def test_several_contracts_are_several_classes() -> None:
     spec = Orders.__tidemill_contract__
-    found = run(source([spec, replace(spec, name="Returns")]).text)
+    found = run(generate_source([spec, replace(spec, name="Returns")]).text)
     assert list(found) == ["Orders", "Returns"]
-    assert source([]).text == ""
+    assert generate_source([]).text == ""
 
 
-class Airlines(Contract):
+class Airlines(DeclaredContract):
     carrier = tm.String()
     day = tm.Date(partition="1d")
     once = Unique("carrier", "day", on_fail="warn")
@@ -149,7 +151,7 @@ class Airlines(Contract):
     drift = Drift("carrier", limit=0.3, vs_last=7)
 
 
-class Flights(Contract):
+class Flights(DeclaredContract):
     carrier = tm.String()
     day = tm.Date()
     known = References("carrier", Airlines, stage="airlines")
@@ -158,7 +160,7 @@ class Flights(Contract):
 
 def test_rules_that_look_further_are_written_after_what_they_refer_to() -> None:
     specs = [Flights.__tidemill_contract__, Airlines.__tidemill_contract__]
-    written = source(specs)
+    written = generate_source(specs)
     assert written.left_out == ()
     assert (
         """
@@ -176,12 +178,12 @@ def test_rules_that_look_further_are_written_after_what_they_refer_to() -> None:
         in written.text
     )
     found = run(written.text)
-    assert [found[spec.name].wider for spec in specs] == [spec.wider for spec in specs]
+    assert [found[spec.name].table_rules for spec in specs] == [spec.table_rules for spec in specs]
 
 
 def test_a_reference_to_no_class_above_is_told() -> None:
     flights = Flights.__tidemill_contract__
-    assert source([flights]).left_out == (
+    assert generate_source([flights]).left_out == (
         f"Flights: rule 'known': {UNWRITABLE}",
         f"Flights: rule 'both': {UNWRITABLE}",
     )
@@ -189,9 +191,9 @@ def test_a_reference_to_no_class_above_is_told() -> None:
     there = ReferenceRule(name="r", columns=("carrier",), contract="Flights", to=("carrier",))
     back = replace(
         Airlines.__tidemill_contract__,
-        wider=(there,),
+        table_rules=(there,),
     )
-    assert source([flights, back]).left_out == (
+    assert generate_source([flights, back]).left_out == (
         f"Flights: rule 'known': {UNWRITABLE}",
         f"Flights: rule 'both': {UNWRITABLE}",
     )
@@ -205,9 +207,9 @@ def test_what_python_can_not_name_is_told() -> None:
         "positive": rule(pl.col("order id") > 0),
         "dated": rule(pl.col("day") > date(2026, 1, 1)),
     }
-    declared: Any = type("C", (Contract,), body, key=("order id", "day"))
+    declared: Any = type("C", (DeclaredContract,), body, key=("order id", "day"))
     spec = replace(declared.__tidemill_contract__, name="daily-sales")
-    written = source([spec])
+    written = generate_source([spec])
     found = run(written.text)["DailySales"]
     assert (found.names, found.key, [r.name for r in found.rules]) == (("day",), (), ["dated"])
     assert written.left_out == (
@@ -220,8 +222,8 @@ def test_what_python_can_not_name_is_told() -> None:
 
 
 def test_a_contract_of_nothing_that_python_can_name_is_no_syntax_error() -> None:
-    declared: Any = type("C", (Contract,), {"order id": tm.Int64()})
-    text = source([declared.__tidemill_contract__]).text
+    declared: Any = type("C", (DeclaredContract,), {"order id": tm.Int64()})
+    text = generate_source([declared.__tidemill_contract__]).text
     compile(text, "printed.py", "exec")
     assert "    ...\n" in text
 

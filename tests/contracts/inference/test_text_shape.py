@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.contracts.inference.text_shape import codes_among, pattern_of
+from tidemill.contracts.inference.text_shape import code_columns, pattern_of
 
 TEN = range(10)
 
@@ -50,5 +50,5 @@ def test_numbers_that_begin_with_a_zero_are_codes() -> None:
     text = pl.LazyFrame(
         {"zip": ["123", "0123"], "n": ["0", "0.5"], "neg": ["-01", "2"], "m": [None, "10"]}
     )
-    assert codes_among(text, ["zip", "n", "neg", "m"]) == ["zip", "neg"]
-    assert codes_among(text, []) == []
+    assert code_columns(text, ["zip", "n", "neg", "m"]) == ["zip", "neg"]
+    assert code_columns(text, []) == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.contracts.io.notebooks import draw_contracts
+from tidemill.contracts.io.notebooks import register_formatters
 
 SHELL = """
 import json, sys
@@ -89,4 +89,4 @@ def test_tidemill_before_the_shell_can_be_told() -> None:
 
 def test_without_a_shell_nothing_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
-    assert not draw_contracts()
+    assert not register_formatters()

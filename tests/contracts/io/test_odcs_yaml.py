@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.contracts.io.odcs_yaml import Document, parse, read, text_of
+from tidemill.contracts.io.odcs_yaml import OdcsFile, parse_text, read_file, to_yaml
 from tidemill.core.errors import SourceError, UsageError
 
 HEAD = """\
@@ -31,7 +31,7 @@ def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 def refusal(text: str) -> str:
     with pytest.raises(SourceError) as caught:
-        parse(text, "shop.yaml")
+        parse_text(text, "shop.yaml")
     return str(caught.value)
 
 
@@ -39,7 +39,7 @@ def test_a_document_is_read_with_the_types_that_the_standard_has(tmp_path: Path)
     file = tmp_path / "shop.odcs.yaml"
     table = 'schema:\n- name: t\n  properties:\n  - {name: a, required: "true"}\n'
     file.write_text(HEAD + table, encoding="utf-8")
-    fields = read(file).fields
+    fields = read_file(file).fields
     assert fields["version"] == "1.0.0"
     assert fields["schema"][0]["properties"] == [{"name": "a", "required": True}]
 
@@ -49,12 +49,15 @@ def test_fields_that_the_standard_does_not_have_are_told() -> None:
         HEAD
         + "schema:\n- name: t\n  propertys: []\n  properties:\n  - name: a\n    requird: true\n"
     )
-    assert parse(text, "x").unknown == ("schema[0].propertys", "schema[0].properties[0].requird")
+    assert parse_text(text, "x").unknown == (
+        "schema[0].propertys",
+        "schema[0].properties[0].requird",
+    )
 
 
 def test_what_may_be_anything_is_no_unknown_field() -> None:
     text = HEAD + "customProperties:\n- property: x\n  value: {deep: [{inside: 1}]}\n"
-    assert parse(text, "x").unknown == ()
+    assert parse_text(text, "x").unknown == ()
 
 
 @pytest.mark.parametrize(
@@ -100,10 +103,10 @@ def test_aliases_that_blow_up_are_refused_at_once() -> None:
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"can't read .*none\.yaml: No such file"):
-        read(tmp_path / "none.yaml")
+        read_file(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
     with pytest.raises(SourceError, match=r"can't read .*: it isn't UTF-8"):
-        read(tmp_path / "latin.yaml")
+        read_file(tmp_path / "latin.yaml")
 
 
 # Each is something that YAML writes in a way of its own.
@@ -118,10 +121,10 @@ def test_text_stays_text(text: str) -> None:
         "version": "1.0.0",
         "name": text,
     }
-    assert parse(text_of(fields), "x") == Document(fields=fields)
+    assert parse_text(to_yaml(fields), "x") == OdcsFile(fields=fields)
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open_data_contract_standard.model", None)
     with pytest.raises(UsageError, match=r"pip install 'tidemill\[odcs\]'"):
-        text_of({})
+        to_yaml({})

@@ -30,7 +30,7 @@ def test_the_verdicts_are_those_of_a_run(
     spec, frame, partition = case
     refused = ""
     try:
-        judged = Checker(spec).judge(frame, partition=partition)
+        judged = Checker(spec).check(frame, partition=partition)
     except ContractError as error:
         refused = str(error)
     if refused:
@@ -197,6 +197,6 @@ def test_what_fails_only_together_is_not_hidden(monkeypatch: pytest.MonkeyPatch)
     def fails(*_: object) -> list[pl.Expr]:
         return [pl.col("size").cast(pl.String).cast(pl.Int8)]
 
-    monkeypatch.setattr("tidemill.contracts.io.validate.selection", fails)
+    monkeypatch.setattr("tidemill.contracts.io.validate.pass_expressions", fails)
     with pytest.raises(PolarsError):
         Orders.validate(FRAME)

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from tidemill.contracts.odcs.expressions import read, written
+from tidemill.contracts.odcs.expressions import deserialize, serialize
 
 
 @pytest.mark.parametrize(
@@ -19,15 +19,15 @@ from tidemill.contracts.odcs.expressions import read, written
     ],
 )
 def test_an_expression_comes_back(expr: pl.Expr) -> None:
-    document = json.loads(json.dumps(written(expr)))
-    assert read(document).meta.eq(expr)
+    document = json.loads(json.dumps(serialize(expr)))
+    assert deserialize(document).meta.eq(expr)
     assert (document["text"], document["polars"]) == (str(expr), pl.__version__)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_what_json_cant_represent_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="JSON can't represent all of it"):
-        written(pl.col("a") < value)
+        serialize(pl.col("a") < value)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_what_json_cant_represent_is_refused(value: float) -> None:
 )
 def test_an_expression_that_cant_be_read_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        read({"expression": text, "polars": "0.1"})
+        deserialize({"expression": text, "polars": "0.1"})

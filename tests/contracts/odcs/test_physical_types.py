@@ -5,7 +5,7 @@ import pytest
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.odcs.physical_types import FAMILIES, Physical, physical_type
+from tidemill.contracts.odcs.physical_types import FAMILIES, PhysicalType, physical_type
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from tidemill.contracts.odcs.physical_types import FAMILIES, Physical, physical_
 )
 def test_own_types_are_read_by_their_text(column: Column) -> None:
     found = physical_type(str(column.dtype), None)
-    assert found == Physical(dtype=column.dtype)
+    assert found == PhysicalType(dtype=column.dtype)
     assert physical_type(str(column.dtype), FAMILIES[column.dtype.name]) == found
 
 
@@ -40,14 +40,14 @@ def test_own_types_are_read_by_their_text(column: Column) -> None:
 )
 def test_types_of_databases(text: str, dtype: DType | str, more: str) -> None:
     expected = DType(dtype) if isinstance(dtype, str) else dtype
-    assert physical_type(text, None) == Physical(dtype=expected, more=more)
+    assert physical_type(text, None) == PhysicalType(dtype=expected, remark=more)
 
 
 @pytest.mark.parametrize(
     ("text", "outer"), [("List", "List"), ("Struct", "Struct"), ("Enum", "Enum")]
 )
 def test_types_with_parts_are_read_by_their_outer_type(text: str, outer: str) -> None:
-    assert physical_type(text, None) == Physical(dtype=DType(outer), outer=outer)
+    assert physical_type(text, None) == PhysicalType(dtype=DType(outer), outer=outer)
 
 
 @pytest.mark.parametrize(

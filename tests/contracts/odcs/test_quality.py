@@ -166,7 +166,7 @@ def test_other_checks_of_tables_are_listed() -> None:
 
 
 def own_rule(expr: pl.Expr, **told: Any) -> dict[str, Any]:
-    implementation = {"check": "rule", **expressions.written(expr)}
+    implementation = {"check": "rule", **expressions.serialize(expr)}
     return {
         "type": "custom",
         "engine": "tidemill",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.odcs.documents import AT, HEAD, INT, KEY, only, read
-from tidemill.contracts.odcs.reader import imported
+from tidemill.contracts.odcs.reader import read_document
 from tidemill.contracts.table_rules import Budget
 from tidemill.core.errors import ContractError
 
@@ -61,7 +61,7 @@ def test_a_budget_that_is_none_is_listed(budget: Any) -> None:
     ],
 )
 def test_versions(told: str, version: str, listed: str | None) -> None:
-    found = imported(
+    found = read_document(
         {**HEAD, "version": told, "schema": [{"name": "t", "properties": [{"name": "a", **INT}]}]}
     )
     assert only(found).version == version
@@ -77,14 +77,14 @@ def test_versions(told: str, version: str, listed: str | None) -> None:
 )
 def test_documents_of_another_kind(told: dict[str, str], why: str) -> None:
     with pytest.raises(ContractError, match=why):
-        imported({**HEAD, **told}, file="x.yaml")
+        read_document({**HEAD, **told}, file="x.yaml")
 
 
 def test_tables_that_contradict_themselves_are_named_all_at_once() -> None:
     wrong = {**INT, "logicalTypeOptions": {"minimum": 9, "maximum": 1}}
     tables = [{"name": n, "properties": [{"name": "a", **wrong}]} for n in ("t", "u")]
     with pytest.raises(ContractError) as caught:
-        imported({**HEAD, "schema": tables}, file="x.yaml")
+        read_document({**HEAD, "schema": tables}, file="x.yaml")
     assert str(caught.value).splitlines() == [
         "x.yaml: schema[0]: a: min=9 is above max=1",
         "x.yaml: schema[1]: a: min=9 is above max=1",
@@ -93,16 +93,16 @@ def test_tables_that_contradict_themselves_are_named_all_at_once() -> None:
 
 def test_tables_without_columns_or_a_name_are_listed() -> None:
     tables = [{"name": "t"}, {"properties": [{"name": "a", **INT}]}, "odd"]
-    found = imported({**HEAD, "schema": tables})
+    found = read_document({**HEAD, "schema": tables})
     assert found.contracts == ()
     assert found.unrepresented == (
         "schema[0]: no columns that a contract can express",
         "schema[1]: a table without a name",
         "schema[2]: a table without a name",
     )
-    assert imported(HEAD).unrepresented == ("id: t", "name: t")
+    assert read_document(HEAD).unrepresented == ("id: t", "name: t")
 
 
 def test_fields_that_the_standard_does_not_have_are_listed() -> None:
-    found = imported({**HEAD, "schema": []}, unknown=["schema[0].propertys"])
+    found = read_document({**HEAD, "schema": []}, unknown=["schema[0].propertys"])
     assert "schema[0].propertys: not a field of the standard" in found.unrepresented

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.declaration import Contract
-from tidemill.contracts.odcs.writer import document
+from tidemill.contracts.declaration import DeclaredContract
+from tidemill.contracts.odcs.writer import write_document
 from tidemill.contracts.table_rules import Drift, Freshness, References, Unique
 
 
@@ -12,11 +12,11 @@ def custom(of: dict[str, Any]) -> dict[str, Any]:
     return {item["property"]: item["value"] for item in of["customProperties"]}
 
 
-class Stations(Contract):
+class Stations(DeclaredContract):
     code = tm.String()
 
 
-class Readings(Contract):
+class Readings(DeclaredContract):
     station = tm.String()
     day = tm.Date(partition="1d")
     fresh = Freshness("day", within="36h", on_fail="fail", description="every evening")
@@ -27,7 +27,7 @@ class Readings(Contract):
 
 def test_where_rules_beyond_the_partition_stand() -> None:
     spec = Readings.__tidemill_contract__
-    told = document(spec)
+    told = write_document(spec)
     assert told["slaProperties"] == [
         {
             "property": "freshness",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.odcs.documents import HEAD, INT, TEXT, only, read
-from tidemill.contracts.odcs.reader import Imported, imported
+from tidemill.contracts.odcs.reader import ImportedContracts, read_document
 from tidemill.contracts.table_rules import DriftRule, FreshnessRule, ReferenceRule, UniqueRule
 
 DATE = {"logicalType": "date"}
@@ -28,7 +28,7 @@ def test_columns_that_come_once_together() -> None:
     found = read(
         INT, TEXT, quality=[together("c0", "c1"), together("c0", name="once", severity="warning")]
     )
-    assert only(found).wider == (
+    assert only(found).table_rules == (
         UniqueRule(name="unique_c0_c1", columns=("c0", "c1")),
         UniqueRule(name="once", columns=("c0",), on_fail="warn"),
     )
@@ -44,7 +44,11 @@ def test_columns_that_are_not_there_are_listed() -> None:
 
 def test_rules_of_one_name_are_told_apart() -> None:
     found = read(INT, quality=[together("c0"), together("c0"), together("c0")])
-    assert [rule.name for rule in only(found).wider] == ["unique_c0", "unique_c0_2", "unique_c0_3"]
+    assert [rule.name for rule in only(found).table_rules] == [
+        "unique_c0",
+        "unique_c0_2",
+        "unique_c0_3",
+    ]
 
 
 def own(**told: Any) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def own(**told: Any) -> dict[str, Any]:
 def test_drift() -> None:
     said = own(check="drift", columns=["c0"], by="psi", limit=0.5, vsLast=3)
     found = read({**INT, "required": True, "partitioned": True}, quality=[said])
-    assert only(found).wider == (
+    assert only(found).table_rules == (
         DriftRule(name="r", columns=("c0",), limit=0.5, vs_last=3, on_fail="fail"),
     )
     assert found.unrepresented == ()
@@ -77,7 +81,7 @@ def test_drift() -> None:
 )
 def test_own_checks_that_are_none_are_listed(told: dict[str, Any], why: str) -> None:
     found = read(INT, quality=[own(**told)])
-    assert only(found).wider == ()
+    assert only(found).table_rules == ()
     [line] = found.unrepresented
     assert line.startswith("schema[0].quality[0]: ")
     assert why in line
@@ -101,14 +105,14 @@ def test_own_checks_that_are_none_are_listed(told: dict[str, Any], why: str) -> 
 )
 def test_relationships_of_tables(table: dict[str, Any], rule: ReferenceRule) -> None:
     found = read(INT, TEXT, **table)
-    assert only(found).wider == (rule,)
+    assert only(found).table_rules == (rule,)
     assert found.unrepresented == ()
 
 
 def test_a_relationship_of_a_property() -> None:
     found = read({**INT, "relationships": [{"to": "other.id"}]})
     rule = ReferenceRule(name="c0_in_other", columns=("c0",), contract="other", to=("id",))
-    assert only(found).wider == (rule,)
+    assert only(found).table_rules == (rule,)
     assert found.unrepresented == ()
 
 
@@ -125,7 +129,7 @@ def test_a_relationship_of_a_property() -> None:
 )
 def test_relationships_that_are_no_references_are_listed(told: dict[str, Any], why: str) -> None:
     found = read(INT, relationships=[told])
-    assert only(found).wider == ()
+    assert only(found).table_rules == ()
     [line] = found.unrepresented
     assert line.startswith("schema[0].relationships[0]: ")
     assert why in line
@@ -138,8 +142,8 @@ def test_a_reference_is_held_against_the_tables_of_the_document() -> None:
         {"name": "b", **INT, "relationships": [{"to": "others.idd"}]},
         {"name": "c", **INT, "relationships": [{"to": "others.day"}]},
     ]
-    found = imported({**HEAD, "schema": [{"name": "t", "properties": named}, others]})
-    assert [rule.name for rule in found.contracts[0].wider] == ["a_in_others"]
+    found = read_document({**HEAD, "schema": [{"name": "t", "properties": named}, others]})
+    assert [rule.name for rule in found.contracts[0].table_rules] == ["a_in_others"]
     assert found.unrepresented == (
         "schema[0].properties[1].relationships[0]: b_in_others: column 'idd' is not one of others's "
         "columns (did you mean 'id'?)",
@@ -148,10 +152,10 @@ def test_a_reference_is_held_against_the_tables_of_the_document() -> None:
     )
 
 
-def levels(*told: dict[str, Any], **table: Any) -> Imported:
+def levels(*told: dict[str, Any], **table: Any) -> ImportedContracts:
     listed = [{"name": "day", **DATE}, {"name": "n", **INT}]
     tables = [{"name": "t", "properties": listed, **table}]
-    return imported({**HEAD, "schema": tables, "slaProperties": list(told)})
+    return read_document({**HEAD, "schema": tables, "slaProperties": list(told)})
 
 
 def fresh(**told: Any) -> dict[str, Any]:
@@ -164,7 +168,9 @@ def fresh(**told: Any) -> dict[str, Any]:
 )
 def test_freshness(value: int, unit: str, within: str) -> None:
     found = levels({"property": "freshness", "value": value, "unit": unit, "element": "t.day"})
-    assert only(found).wider == (FreshnessRule(name="day_fresh", column="day", within=within),)
+    assert only(found).table_rules == (
+        FreshnessRule(name="day_fresh", column="day", within=within),
+    )
     assert found.unrepresented == ()
 
 
@@ -192,7 +198,7 @@ def test_names_and_order_come_from_the_custom_properties() -> None:
     ]
     checks = [together("day", name="last"), together("n")]
     found = levels(fresh(), customProperties=custom, quality=checks)
-    assert [(rule.name, rule.on_fail) for rule in only(found).wider] == [
+    assert [(rule.name, rule.on_fail) for rule in only(found).table_rules] == [
         ("unique_n", "fail"),
         ("fresh", "fail"),
         ("last", "fail"),
@@ -207,8 +213,8 @@ def test_each_service_level_takes_the_next_name_of_its_column() -> None:
     said = [{"column": column, "name": name} for column, name in names]
     tables[0]["customProperties"] = [{"property": "tidemillFreshness", "value": said}]
     told = [fresh(element="t.at"), fresh(), fresh()]
-    found = imported({**HEAD, "schema": tables, "slaProperties": told})
-    assert [rule.name for rule in only(found).wider] == ["b", "a", "c"]
+    found = read_document({**HEAD, "schema": tables, "slaProperties": told})
+    assert [rule.name for rule in only(found).table_rules] == ["b", "a", "c"]
     assert found.unrepresented == ()
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.odcs.values import decoded, encoded, number_of
+from tidemill.contracts.odcs.values import decode, encode, encode_bound
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 LOCAL = DType("Datetime", ("us", "Asia/Tokyo"))
@@ -41,9 +41,9 @@ LOCAL = DType("Datetime", ("us", "Asia/Tokyo"))
     ],
 )  # fmt: skip
 def test_values(value: Any, dtype: DType, told: Any) -> None:
-    assert encoded(value) == told
+    assert encode(value) == told
     if dtype.name != "Struct":
-        assert repr(decoded(told, dtype)) == repr(value)
+        assert repr(decode(told, dtype)) == repr(value)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_values(value: Any, dtype: DType, told: Any) -> None:
 )
 def test_what_is_no_value_of_a_type(told: str, dtype: DType, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        decoded(told, dtype)
+        decode(told, dtype)
 
 
 def test_a_bound_is_a_number_where_documents_need_one() -> None:
-    assert number_of(Decimal("0.50")) == 0.5
-    assert isinstance(number_of(Decimal(2)), float)
-    assert number_of(date(2026, 1, 1)) == "2026-01-01"
+    assert encode_bound(Decimal("0.50")) == 0.5
+    assert isinstance(encode_bound(Decimal(2)), float)
+    assert encode_bound(date(2026, 1, 1)) == "2026-01-01"

@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from tidemill.contracts import column_types as tm
-from tidemill.contracts.declaration import Contract
-from tidemill.contracts.odcs.writer import document, identifier
+from tidemill.contracts.declaration import DeclaredContract
+from tidemill.contracts.odcs.writer import document_id, write_document
 from tidemill.contracts.spec import rule
 from tidemill.contracts.table_rules import Rows
 from tidemill.core.errors import ContractError
 
 
-class Orders(Contract, version="2.1.0", key=("id",), compatibility="backward"):
+class Orders(DeclaredContract, version="2.1.0", key=("id",), compatibility="backward"):
     """One row per order."""
 
     id = tm.Int64(min=1, description="of the shop")
@@ -32,7 +32,7 @@ def custom(of: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_stands_where() -> None:
-    told = document(Orders.__tidemill_contract__)
+    told = write_document(Orders.__tidemill_contract__)
     assert (told["id"], told["name"], told["version"]) == ("orders", "Orders", "2.1.0")
     [table] = told["schema"]
     assert table["description"] == "One row per order."
@@ -78,8 +78,8 @@ def test_what_stands_where() -> None:
 
 
 def test_moments_are_told_with_their_zone() -> None:
-    declared: Any = type("C", (Contract,), {"at": tm.Datetime("us", "Europe/Paris")})
-    [told] = document(declared.__tidemill_contract__)["schema"][0]["properties"]
+    declared: Any = type("C", (DeclaredContract,), {"at": tm.Datetime("us", "Europe/Paris")})
+    [told] = write_document(declared.__tidemill_contract__)["schema"][0]["properties"]
     assert told["logicalTypeOptions"] == {"timezone": True, "defaultTimezone": "Europe/Paris"}
     assert told["physicalType"] == "Datetime('us', 'Europe/Paris')"
 
@@ -92,9 +92,9 @@ def test_moments_are_told_with_their_zone() -> None:
     ],
 )
 def test_a_rule_that_can_not_be_written_is_named(expr: pl.Expr, why: str) -> None:
-    declared: Any = type("C", (Contract,), {"a": tm.Int64(), "odd": rule(expr)})
+    declared: Any = type("C", (DeclaredContract,), {"a": tm.Int64(), "odd": rule(expr)})
     with pytest.raises(ContractError, match=f"rule odd of contract C can't be written.*{why}"):
-        document(declared.__tidemill_contract__)
+        write_document(declared.__tidemill_contract__)
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_a_rule_that_can_not_be_written_is_named(expr: pl.Expr, why: str) -> Non
     [("DailySales", "daily-sales"), ("tbl_1", "tbl-1"), ("§", "contract"), ("ABC", "abc")],
 )
 def test_the_id_follows_the_name(name: str, id: str) -> None:
-    assert identifier(name) == id
+    assert document_id(name) == id

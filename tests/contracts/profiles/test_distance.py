@@ -12,7 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.contracts.profiles.partition_profile import compare, merge, profile_of
+from tidemill.contracts.profiles.partition_profile import (
+    compare_profiles,
+    merge_profiles,
+    profile_frame,
+)
 from tidemill.contracts.profiles.record import Distance, Grid
 
 VALUES = st.lists(
@@ -33,9 +37,9 @@ def between(
     grids: tuple[Grid | None, Grid | None] = (None, None),
 ) -> Distance:
     frames = [pl.DataFrame({"x": pl.Series(held, dtype=dtype)}) for held in (old, new)]
-    first = profile_of(frames[0], {"x": grids[0]} if grids[0] else {})
+    first = profile_frame(frames[0], {"x": grids[0]} if grids[0] else {})
     other = {"x": grids[1]} if grids[1] else first.grids
-    return compare(first, profile_of(frames[1], other))[0]
+    return compare_profiles(first, profile_frame(frames[1], other))[0]
 
 
 def exact(old: Any, new: Any) -> tuple[float, float]:
@@ -90,10 +94,13 @@ def test_many_values_are_compared_as_finely_as_rows(number: int) -> None:
 
 def test_merged_parts_are_compared_like_the_whole() -> None:
     old, new = draws()[0]
-    whole = profile_of(pl.DataFrame({"x": old}))
-    parts = [profile_of(pl.DataFrame({"x": part}), whole.grids) for part in np.split(old, 4)]
-    other = profile_of(pl.DataFrame({"x": new}), whole.grids)
-    one, merged = compare(whole, other)[0], compare(merge(parts), other)[0]
+    whole = profile_frame(pl.DataFrame({"x": old}))
+    parts = [profile_frame(pl.DataFrame({"x": part}), whole.grids) for part in np.split(old, 4)]
+    other = profile_frame(pl.DataFrame({"x": new}), whole.grids)
+    one, merged = (
+        compare_profiles(whole, other)[0],
+        compare_profiles(merge_profiles(parts), other)[0],
+    )
     assert (one.ks, one.wasserstein, one.psi) == (merged.ks, merged.wasserstein, merged.psi)
 
 
@@ -165,5 +172,5 @@ def test_of_a_category_that_one_may_have_missed_nothing_is_concluded() -> None:
 
 def test_a_number_that_became_a_text_is_not_compared() -> None:
     frames = pl.DataFrame({"x": [1]}), pl.DataFrame({"x": ["a"]})
-    found = compare(*map(profile_of, frames))[0]
+    found = compare_profiles(*map(profile_frame, frames))[0]
     assert (found.ks, found.psi) == (None, None)

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.contracts.profiles.distinct_count import EXACT, distinct
-from tidemill.contracts.profiles.distinct_sketch import hashed, sketch_of
+from tidemill.contracts.profiles.distinct_count import EXACT, count_distinct
+from tidemill.contracts.profiles.distinct_sketch import hash_bits, sketch_of
 
 
 def sketched(values: object) -> bytes:
-    return sketch_of(hashed(np.asarray(values, dtype=np.float64).view(np.uint64)))
+    return sketch_of(hash_bits(np.asarray(values, dtype=np.float64).view(np.uint64)))
 
 
 # A million different values and more: their hashes collide, as they should.
@@ -21,7 +21,7 @@ MANY = [1_000, 20_000, 1_000_000]
 def test_few_values_are_counted_exactly(values: list[int]) -> None:
     few = values[: EXACT * 3]
     if len(set(few)) <= EXACT:
-        assert distinct(sketched(few)) == len(set(few))
+        assert count_distinct(sketched(few)) == len(set(few))
 
 
 @pytest.mark.parametrize("count", MANY)
@@ -30,7 +30,9 @@ def test_few_values_are_counted_exactly(values: list[int]) -> None:
 )
 def test_many_values_are_estimated(count: int, step: float) -> None:
     """Numbers in an even row are those that a weak hash doesn't scatter."""
-    estimates = [distinct(sketched((np.arange(count) + at * count) * step)) for at in range(8)]
+    estimates = [
+        count_distinct(sketched((np.arange(count) + at * count) * step)) for at in range(8)
+    ]
     errors = np.array(estimates) / count - 1
     assert np.abs(errors).max() < 4 * 0.046
     assert abs(errors.mean()) < 4 * 0.046 / np.sqrt(8)
@@ -38,5 +40,5 @@ def test_many_values_are_estimated(count: int, step: float) -> None:
 
 def test_the_error_is_what_is_told() -> None:
     draw = np.random.default_rng(1)
-    errors = [distinct(sketched(draw.normal(size=5_000))) / 5_000 - 1 for _ in range(100)]
+    errors = [count_distinct(sketched(draw.normal(size=5_000))) / 5_000 - 1 for _ in range(100)]
     assert np.std(errors) == pytest.approx(0.046, rel=0.25)

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.contracts.profiles.distinct_count import EXACT, REGISTERS, distinct
-from tidemill.contracts.profiles.distinct_sketch import hashed, merge_sketches, sketch_of
+from tidemill.contracts.profiles.distinct_count import EXACT, REGISTERS, count_distinct
+from tidemill.contracts.profiles.distinct_sketch import hash_bits, merge_sketches, sketch_of
 
 
 def sketched(values: object) -> bytes:
-    return sketch_of(hashed(np.asarray(values, dtype=np.float64).view(np.uint64)))
+    return sketch_of(hash_bits(np.asarray(values, dtype=np.float64).view(np.uint64)))
 
 
 @given(st.lists(st.lists(st.integers(0, 500), max_size=300), max_size=4))
@@ -26,4 +26,4 @@ def test_many_values_may_share_few_registers() -> None:
 
 def test_of_nothing_there_is_no_sketch() -> None:
     assert sketched([]) == merge_sketches([]) == b""
-    assert distinct(b"") == 0
+    assert count_distinct(b"") == 0

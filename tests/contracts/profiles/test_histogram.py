@@ -13,14 +13,14 @@ from tidemill.contracts.profiles.histogram import (
     INFINITE,
     LAST,
     LENGTHS,
-    binned,
+    assign_bins,
     bins_of,
     counts_of,
     edges_of,
     grid_of,
     histogram_of,
     merge_histograms,
-    moved_to,
+    move_to_grid,
     quantile,
 )
 from tidemill.contracts.profiles.record import Grid
@@ -66,18 +66,18 @@ def test_without_values_there_is_no_grid(values: list[float]) -> None:
 def test_bins_are_those_of_the_formula() -> None:
     values = np.array([0.0, 0.019, 0.021, -0.001, 10.0, -10.0])
     expected = [math.floor(50 * math.asinh(value)) for value in values]
-    assert binned(values, UNIT).tolist() == expected == [0, 0, 1, -1, 149, -150]
+    assert assign_bins(values, UNIT).tolist() == expected == [0, 0, 1, -1, 149, -150]
 
 
 def test_each_length_up_to_50_has_a_bin() -> None:
-    assert len(set(binned(np.arange(50.0), LENGTHS).tolist())) == 50
+    assert len(set(assign_bins(np.arange(50.0), LENGTHS).tolist())) == 50
 
 
 def test_infinities_have_bins_beyond_the_greatest_number() -> None:
     greatest = np.finfo(np.float64).max
     values = np.array([-math.inf, -greatest, greatest, math.inf])
     fine = Grid(center=0.0, scale=1e-9)
-    assert binned(values, fine).tolist() == [-INFINITE, -LAST - 1, LAST, INFINITE]
+    assert assign_bins(values, fine).tolist() == [-INFINITE, -LAST - 1, LAST, INFINITE]
 
 
 @given(NUMBERS, GRIDS)
@@ -99,7 +99,7 @@ def test_moved_to_another_grid_no_count_is_off_by_more_than_the_blur(
     values: list[float], grid: Grid, other: Grid
 ) -> None:
     numbers = np.array(values)
-    moved = moved_to(histogram_of(numbers, grid), other)
+    moved = move_to_grid(histogram_of(numbers, grid), other)
     straight = histogram_of(numbers, other)
     assert moved.grid == other
     for edge in {*bins_of(moved).tolist(), *bins_of(straight).tolist()}:
@@ -109,12 +109,12 @@ def test_moved_to_another_grid_no_count_is_off_by_more_than_the_blur(
 
 def test_on_its_own_grid_nothing_moves() -> None:
     held = histogram_of(np.array([1.0, 2.0]), UNIT)
-    assert moved_to(held, UNIT) is held
+    assert move_to_grid(held, UNIT) is held
 
 
 def test_infinities_stay_what_they_are_on_any_grid() -> None:
     held = histogram_of(np.array([math.inf, -math.inf, 0.0]), UNIT)
-    moved = moved_to(held, Grid(center=5.0, scale=3.0))
+    moved = move_to_grid(held, Grid(center=5.0, scale=3.0))
     assert bins_of(moved)[[0, -1]].tolist() == [-INFINITE, INFINITE]
 
 

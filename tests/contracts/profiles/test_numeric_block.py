@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 from tidemill.contracts.profiles.histogram import INFINITE, bins_of, counts_of
 from tidemill.contracts.profiles.numeric_block import BLOCK
-from tidemill.contracts.profiles.partition_profile import columns_of, merge, profile_of
+from tidemill.contracts.profiles.partition_profile import (
+    merge_profiles,
+    profile_columns,
+    profile_frame,
+)
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
 
 START = dt.datetime(2026, 1, 1)
@@ -35,13 +39,13 @@ def columns(draw: st.DrawFn) -> list[pl.Series]:
 
 @given(columns())
 def test_columns_of_any_lengths_are_told_as_if_each_were_alone(series: list[pl.Series]) -> None:
-    alone = [columns_of([(each, None)])[0] for each in series]
-    assert repr(columns_of([(each, None) for each in series])) == repr(alone)
+    alone = [profile_columns([(each, None)])[0] for each in series]
+    assert repr(profile_columns([(each, None) for each in series])) == repr(alone)
 
 
 def test_there_may_be_no_columns() -> None:
-    assert columns_of([]) == []
-    assert profile_of(pl.DataFrame()) == Profile(rows=0, columns=())
+    assert profile_columns([]) == []
+    assert profile_frame(pl.DataFrame()) == Profile(rows=0, columns=())
 
 
 def long() -> pl.DataFrame:
@@ -62,9 +66,9 @@ def long() -> pl.DataFrame:
 
 def test_rows_beyond_a_block_count_like_the_first() -> None:
     frame = long()
-    whole = profile_of(frame)
+    whole = profile_frame(frame)
     pieces = [frame[at : at + 1000] for at in range(0, frame.height, 1000)]
-    merged = merge([profile_of(piece, whole.grids) for piece in pieces])
+    merged = merge_profiles([profile_frame(piece, whole.grids) for piece in pieces])
     for name in frame.columns:
         one, other = whole[name], merged[name]
         assert (one.histogram, one.least, one.most) == (other.histogram, other.least, other.most)
@@ -79,7 +83,7 @@ def test_rows_beyond_a_block_count_like_the_first() -> None:
 
 
 def told(values: list[int], dtype: Any, grid: Grid | None = None) -> ColumnProfile:
-    return columns_of([(pl.Series("x", values, dtype=dtype), grid)])[0]
+    return profile_columns([(pl.Series("x", values, dtype=dtype), grid)])[0]
 
 
 def bins(column: ColumnProfile) -> list[int]:
@@ -111,7 +115,7 @@ def test_the_ends_of_all_integers_are_apart() -> None:
 def test_times_are_told_in_their_unit(unit: Any) -> None:
     factor = {"ns": 10**9, "us": 10**6, "ms": 10**3}[unit]
     values = [START, None, START + dt.timedelta(seconds=1)]
-    column = columns_of([(pl.Series("x", values, dtype=pl.Datetime(unit)), None)])[0]
+    column = profile_columns([(pl.Series("x", values, dtype=pl.Datetime(unit)), None)])[0]
     assert column.least == int((START - dt.datetime(1970, 1, 1)).total_seconds()) * factor
     assert isinstance(column.most, int)
     assert column.most - column.least == factor
@@ -119,7 +123,7 @@ def test_times_are_told_in_their_unit(unit: Any) -> None:
 
 
 def test_what_overflows_is_no_infinity() -> None:
-    column = columns_of(
+    column = profile_columns(
         [(pl.Series("x", [1e308, -1e308, float("inf")]), Grid(center=0.0, scale=1e-9))]
     )
     held = column[0].histogram
@@ -130,7 +134,7 @@ def test_what_overflows_is_no_infinity() -> None:
 
 def test_bins_far_apart_are_counted_as_well() -> None:
     frame = pl.DataFrame({name: [float("inf"), float("-inf"), 0.0, 0.0] for name in "abc"})
-    whole = profile_of(frame)
+    whole = profile_frame(frame)
     for name in frame.columns:
         held = whole[name].histogram
         assert held is not None

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.contracts.profiles.partition_profile import profile_of
+from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.contracts.profiles.record import ColumnProfile, Grid
 
 HUGE = 2**63 - 1
@@ -16,7 +16,7 @@ HUGE = 2**63 - 1
 
 def one(values: list[Any], dtype: Any, grid: Grid | None = None) -> ColumnProfile:
     grids = {} if grid is None else {"x": grid}
-    return profile_of(pl.DataFrame({"x": values}, schema={"x": dtype}), grids)["x"]
+    return profile_frame(pl.DataFrame({"x": values}, schema={"x": dtype}), grids)["x"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_extremes_are_exact(values: list[Any], dtype: Any, least: Any, most:
 
 def test_nan_is_missing_but_no_null() -> None:
     column = one([1.0, math.nan, None], pl.Float64)
-    assert (column.nulls, column.nans, column.missing, column.present) == (1, 1, 2, 1)
+    assert (column.nulls, column.nans, column.missing_count, column.present_count) == (1, 1, 2, 1)
     assert column.mean == 1.0
     assert column.variance is None
 

@@ -11,16 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.contracts.profiles.partition_profile import compare, merge, profile_of
+from tidemill.contracts.profiles.partition_profile import (
+    compare_profiles,
+    merge_profiles,
+    profile_frame,
+)
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
-from tidemill.contracts.profiles.text_columns import LISTED, LONG
+from tidemill.contracts.profiles.text_columns import MAX_CATEGORIES, MAX_CATEGORY_BYTES
 
 HUGE = 2**63 - 1
 
 
 def one(values: list[Any], dtype: Any, grid: Grid | None = None) -> ColumnProfile:
     grids = {} if grid is None else {"x": grid}
-    return profile_of(pl.DataFrame({"x": values}, schema={"x": dtype}), grids)["x"]
+    return profile_frame(pl.DataFrame({"x": values}, schema={"x": dtype}), grids)["x"]
 
 
 @pytest.mark.parametrize("values", [[5, 5, 5], [0, 0], [HUGE, HUGE], [-HUGE]])
@@ -33,7 +37,7 @@ def test_equal_values_have_a_grid(values: list[int]) -> None:
 
 def test_a_column_without_values_has_no_grid() -> None:
     assert one([None], pl.Float64).histogram is None
-    assert profile_of(pl.DataFrame({"x": [None]}, schema={"x": pl.Int8})).grids == {}
+    assert profile_frame(pl.DataFrame({"x": [None]}, schema={"x": pl.Int8})).grids == {}
 
 
 def test_a_grid_that_is_given_is_used() -> None:
@@ -44,10 +48,10 @@ def test_a_grid_that_is_given_is_used() -> None:
 
 
 def test_the_most_frequent_are_listed() -> None:
-    column = one(["a"] * 3 + ["b"] * 2 + [f"{n}" for n in range(LISTED)], pl.String)
+    column = one(["a"] * 3 + ["b"] * 2 + [f"{n}" for n in range(MAX_CATEGORIES)], pl.String)
     assert column.categories is not None
     assert column.categories.counts == {"a": 3, "b": 2}
-    assert (column.categories.others, column.categories.missed) == (LISTED, 1)
+    assert (column.categories.others, column.categories.missed) == (MAX_CATEGORIES, 1)
 
 
 def test_categories_that_fit_are_all_listed() -> None:
@@ -58,11 +62,11 @@ def test_categories_that_fit_are_all_listed() -> None:
 
 
 def test_a_long_text_is_no_category() -> None:
-    column = one(["x" * (LONG + 1)] * 2 + ["a"] * 3 + ["b"], pl.String)
+    column = one(["x" * (MAX_CATEGORY_BYTES + 1)] * 2 + ["a"] * 3 + ["b"], pl.String)
     assert column.categories is not None
     assert column.categories.counts == {"a": 3}
     assert (column.categories.others, column.categories.missed) == (3, 2)
-    assert column.most == "x" * LONG
+    assert column.most == "x" * MAX_CATEGORY_BYTES
 
 
 NUMBERS = st.one_of(st.none(), st.floats(width=64), st.sampled_from([0.0, 1.0, math.inf, math.nan]))
@@ -78,9 +82,12 @@ def frame(rows: list[Any]) -> pl.DataFrame:
 
 @given(st.lists(ROWS, max_size=60), st.lists(ROWS, max_size=60), st.lists(ROWS, max_size=60))
 def test_merged_parts_are_the_whole(first: list[Any], second: list[Any], third: list[Any]) -> None:
-    whole = profile_of(frame(first + second + third))
-    parts = [profile_of(frame(rows), whole.grids) for rows in (first, second, third)]
-    left, right = merge([merge(parts[:2]), parts[2]]), merge([parts[0], merge(parts[1:])])
+    whole = profile_frame(frame(first + second + third))
+    parts = [profile_frame(frame(rows), whole.grids) for rows in (first, second, third)]
+    left, right = (
+        merge_profiles([merge_profiles(parts[:2]), parts[2]]),
+        merge_profiles([parts[0], merge_profiles(parts[1:])]),
+    )
     for column, other, expected in zip(left.columns, right.columns, whole.columns, strict=True):
         assert_same(column, other)
         assert_same(column, expected)
@@ -107,18 +114,20 @@ def test_equal_rows_have_equal_profiles(rows: list[Any], at: int) -> None:
     """However the rows lie in memory, and in whichever order they are."""
     whole = frame(rows)
     cut = pl.concat([whole[:at], whole[at:]], rechunk=False)
-    assert repr(profile_of(cut)) == repr(profile_of(whole))
-    assert profile_of(whole.reverse())["s"] == profile_of(whole)["s"]
+    assert repr(profile_frame(cut)) == repr(profile_frame(whole))
+    assert profile_frame(whole.reverse())["s"] == profile_frame(whole)["s"]
 
 
 def test_columns_of_some_parts_are_merged_of_those() -> None:
-    both = merge([profile_of(pl.DataFrame({"a": [1]})), profile_of(pl.DataFrame({"b": [1, 2]}))])
+    both = merge_profiles(
+        [profile_frame(pl.DataFrame({"a": [1]})), profile_frame(pl.DataFrame({"b": [1, 2]}))]
+    )
     assert (both.rows, both["a"].rows, both["b"].rows) == (3, 1, 2)
 
 
 def test_a_column_that_changed_its_type_keeps_what_both_have() -> None:
-    both = merge(
-        [profile_of(pl.DataFrame({"a": [1]})), profile_of(pl.DataFrame({"a": ["x", "y"]}))]
+    both = merge_profiles(
+        [profile_frame(pl.DataFrame({"a": [1]})), profile_frame(pl.DataFrame({"a": ["x", "y"]}))]
     )
     column = both["a"]
     assert (column.rows, column.distinct) == (3, 3)
@@ -127,16 +136,19 @@ def test_a_column_that_changed_its_type_keeps_what_both_have() -> None:
 
 def test_of_lists_and_numbers_the_number_of_values_is_unknown() -> None:
     parts = [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [[1]]})]
-    assert merge([profile_of(part) for part in parts])["a"].distinct is None
+    assert merge_profiles([profile_frame(part) for part in parts])["a"].distinct is None
 
 
 def test_extremes_of_decimals_merge_by_value() -> None:
     parts = [one([Decimal(text)], pl.Decimal(10, 2)) for text in ("9", "10")]
-    merged = merge([Profile(rows=1, columns=(part,)) for part in parts])["x"]
+    merged = merge_profiles([Profile(rows=1, columns=(part,)) for part in parts])["x"]
     assert (merged.least, merged.most) == ("9.00", "10.00")
 
 
 def test_only_columns_that_both_have_are_compared() -> None:
-    old, new = profile_of(pl.DataFrame({"a": [1], "b": [1]})), profile_of(pl.DataFrame({"b": [1]}))
-    assert [found.name for found in compare(old, new)] == ["b"]
-    assert compare(old, new)[0].ks == 0
+    old, new = (
+        profile_frame(pl.DataFrame({"a": [1], "b": [1]})),
+        profile_frame(pl.DataFrame({"b": [1]})),
+    )
+    assert [found.name for found in compare_profiles(old, new)] == ["b"]
+    assert compare_profiles(old, new)[0].ks == 0

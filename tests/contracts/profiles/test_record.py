@@ -17,7 +17,7 @@ def column(name: str = "x", **parts: Any) -> ColumnProfile:
 
 def test_nulls_and_nans_are_missing() -> None:
     found = column(nans=3)
-    assert (found.missing, found.present) == (5, 4)
+    assert (found.missing_count, found.present_count) == (5, 4)
 
 
 @pytest.mark.parametrize(

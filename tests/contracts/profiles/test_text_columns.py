@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.contracts.profiles.histogram import bins_of, counts_of
-from tidemill.contracts.profiles.partition_profile import merge, profile_of
+from tidemill.contracts.profiles.partition_profile import merge_profiles, profile_frame
 from tidemill.contracts.profiles.record import ColumnProfile
-from tidemill.contracts.profiles.text_columns import LISTED, LONG, hashes_of
+from tidemill.contracts.profiles.text_columns import MAX_CATEGORIES, MAX_CATEGORY_BYTES, hashes_of
 
 
 def told(series: pl.Series) -> ColumnProfile:
-    return profile_of(series.alias("x").to_frame())["x"]
+    return profile_frame(series.alias("x").to_frame())["x"]
 
 
 @given(st.lists(st.text(max_size=80), max_size=30, unique=True))
@@ -73,17 +73,19 @@ def test_booleans_are_counted() -> None:
 
 
 def test_a_few_of_which_one_is_too_long() -> None:
-    found = told(pl.Series(["x" * (LONG + 1), "a", "a"]))
+    found = told(pl.Series(["x" * (MAX_CATEGORY_BYTES + 1), "a", "a"]))
     assert found.categories is not None
     assert (found.categories.counts, found.categories.missed) == ({"a": 2}, 1)
     assert found.distinct == 2
 
 
 def test_parts_that_list_all_merge_with_one_that_cannot() -> None:
-    many = pl.DataFrame({"x": [f"{n}" for n in range(LISTED + 8)]})
+    many = pl.DataFrame({"x": [f"{n}" for n in range(MAX_CATEGORIES + 8)]})
     few = pl.DataFrame({"x": ["a", "0", "0"]})
-    merged = merge([profile_of(few), profile_of(many), profile_of(few.clear())])["x"]
-    assert merged.distinct == LISTED + 9
+    merged = merge_profiles([profile_frame(few), profile_frame(many), profile_frame(few.clear())])[
+        "x"
+    ]
+    assert merged.distinct == MAX_CATEGORIES + 9
     assert merged.categories is not None
     assert merged.categories.counts["0"] == 2
     assert merged.categories.missed == 1

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tidemill.contracts.synthetic.regex_text import Matching
+from tidemill.contracts.synthetic.regex_text import RegexText
 from tidemill.core.errors import ContractError
 
 PATTERNS = [
@@ -17,17 +17,17 @@ PATTERNS = [
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_texts_match_their_pattern(pattern: str) -> None:
     chance = np.random.Generator(np.random.PCG64(1))
-    matching = Matching(pattern)
+    matching = RegexText(pattern)
     assert all(re.search(pattern, matching.draw(chance)) for _ in range(50))
 
 
 def test_looks_and_empty_classes_are_left_to_the_rule() -> None:
     chance = np.random.Generator(np.random.PCG64(1))
-    assert Matching(r"(?=b)a").draw(chance) == "a"
-    assert Matching(r"[^\x00-\xff]").draw(chance) == ""
-    assert Matching(r"(?>ab)").draw(chance) == "ab"
+    assert RegexText(r"(?=b)a").draw(chance) == "a"
+    assert RegexText(r"[^\x00-\xff]").draw(chance) == ""
+    assert RegexText(r"(?>ab)").draw(chance) == "ab"
 
 
 def test_a_pattern_that_only_polars_reads_is_named() -> None:
     with pytest.raises(ContractError, match="can't generate text for the pattern"):
-        Matching(r"\p{L}")
+        RegexText(r"\p{L}")

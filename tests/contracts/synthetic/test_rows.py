@@ -28,7 +28,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 def strictly(spec: ContractSpec, frame: pl.DataFrame, partition: str | None = None) -> list[str]:
     """The rules that any row of a frame breaks, whatever follows."""
-    return [found.rule for found in Checker(spec).judge(frame, partition=partition).findings]
+    return [found.rule for found in Checker(spec).check(frame, partition=partition).findings]
 
 
 def drawn_or_told(
@@ -94,7 +94,7 @@ def test_rows_of_one_partition() -> None:
 
 def test_bad_rows_break_rules_of_all_kinds_in_turn() -> None:
     frame = Flights.sample(1_000, seed=1, bad=0.05)
-    judged = Checker(Flights.__tidemill_contract__).judge(frame)
+    judged = Checker(Flights.__tidemill_contract__).check(frame)
     told = {found.rule: found.rows for found in judged.findings}
     assert {"day.null", "carrier.regex", "flight.min", "flight.max", "key", "later"} <= told.keys()
     assert sum(told.values()) >= 50
@@ -108,7 +108,7 @@ def test_every_rule_over_several_columns_gets_its_share() -> None:
         rarely = rule(pl.col("a") + pl.col("b") < 1.9)
 
     frame = Sorted.sample(2_000, seed=1, bad=0.05)
-    judged = Checker(Sorted.__tidemill_contract__).judge(frame)
+    judged = Checker(Sorted.__tidemill_contract__).check(frame)
     told = {found.rule: found.rows for found in judged.findings}
     assert min(told["often"], told["rarely"]) >= 5
 

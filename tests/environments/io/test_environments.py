@@ -14,13 +14,13 @@ import pytest
 from tests.behaviour.test_models import WINDOW, Sea, flooded
 from tests.support.tides import STAGES, Tides, day, flow_of, rows_of
 from tidemill.core.errors import ConflictError, UsageError
-from tidemill.environments.io.compare import StageApart
+from tidemill.environments.io.compare import StageDiff
 from tidemill.ledger.event import Attempted, Computed, Published, RunStarted
 from tidemill.ledger.run import Receipt, Status
 from tidemill.lineage.io.provenance import explain
 from tidemill.ports.ledger import State
 from tidemill.project.project import Project, open_project
-from tidemill.runs.io.atomic_publisher import Holding
+from tidemill.runs.io.atomic_publisher import AtomicPublisher
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import MemoryLedger
 from tidemill.workflow.environment import PRODUCTION
@@ -178,15 +178,15 @@ def test_all_heads_move_at_once(tides: Tides, monkeypatch: pytest.MonkeyPatch) -
     ran(tides, DEV)
     tides.send(3)
     seen: list[dict[str, dict[str, str]]] = []
-    publish = Holding._publish
+    publish = AtomicPublisher._publish
 
-    def watched(self: Holding, parcels: Any) -> None:
+    def watched(self: AtomicPublisher, parcels: Any) -> None:
         publish(self, parcels)
         seen.append(heads(tides))
 
     before = heads(tides)
     began = {name: head.version for name, head in state(tides).heads.items()}
-    monkeypatch.setattr(Holding, "_publish", watched)
+    monkeypatch.setattr(AtomicPublisher, "_publish", watched)
     promoted(tides)
     assert seen
     assert all(found == before for found in seen)
@@ -204,19 +204,19 @@ def test_a_head_that_moved_meanwhile_is_a_conflict(
 ) -> None:
     tides.edit("value * 2", "value * 3")
     ran(tides, DEV)
-    commit = Holding.commit
+    commit = AtomicPublisher.commit
 
-    def late(self: Holding) -> None:
+    def late(self: AtomicPublisher) -> None:
         bound = state(tides).heads["raw"].partitions[day(0)]
         event = Published(environment=PRODUCTION, stage="raw", partition=day(0), binding=bound)
         self._tools.ledger.append([event], now=1.0)
         commit(self)
 
     before = heads(tides)
-    monkeypatch.setattr(Holding, "commit", late)
+    monkeypatch.setattr(AtomicPublisher, "commit", late)
     with pytest.raises(ConflictError, match="'raw' in 'prod' moved"):
         promoted(tides)
-    monkeypatch.setattr(Holding, "commit", commit)
+    monkeypatch.setattr(AtomicPublisher, "commit", commit)
     assert heads(tides) == before
     assert did(promoted(tides)) == {"raw": (0, 0), "doubled": (0, 3), "daily": (0, 3)}
 
@@ -244,7 +244,7 @@ def test_production_takes_no_sample_and_a_sample_is_settled(tides: Tides) -> Non
     for share in (0.0, 1.0, 5.0, float("nan")):
         with (
             opened(tides, DEV, sample=share) as project,
-            pytest.raises(UsageError, match="no sample"),
+            pytest.raises(UsageError, match="not a sample"),
         ):
             project.plan()
     ran(tides, DEV, sample=0.5)
@@ -288,7 +288,7 @@ def test_a_trace_of_a_sample_is_not_taken_whatever_its_key(tides: Tides) -> None
         for stage, binding in known.items():
             event = Computed(stage=stage, partition=day(5), binding=replace(binding, sample=0.5))
             project.tools.ledger.append([event], now=1.0)
-        for name in {name for held in known.values() for name in held.product.pins}:
+        for name in {name for held in known.values() for name in held.product.all_objects}:
             payload = (tides.root / ".tidemill").rglob(name)
             project.tools.artifacts.put(next(payload).read_bytes(), ".parquet")
         assert [step.action for step in project.plan(stage="raw").steps] == ["run"]
@@ -317,9 +317,9 @@ def test_environments_are_listed_and_expire(tides: Tides) -> None:
         assert created.parent == PRODUCTION
         assert created.expires == pytest.approx(at + 14 * 86400, abs=5)
         project.environments.create("deep", parent=DEV)
-        project._opened = replace(tools, clock=lambda: at + 15 * 86400)
+        project.workspace.tools = replace(tools, clock=lambda: at + 15 * 86400)
         known = project.environments
-        assert [(found.name, found.expired(at + 15 * 86400)) for found in known.list()] == [
+        assert [(found.name, found.has_expired(at + 15 * 86400)) for found in known.list()] == [
             (PRODUCTION, False), (DEV, True), ("deep", False),
         ]  # fmt: skip
         dropped = known.drop(expired=True)
@@ -346,10 +346,10 @@ def test_what_is_refused(tides: Tides) -> None:
         known = project.environments
         for attempt, words in (
             (lambda: known.create(PRODUCTION), "always exists"),
-            (lambda: known.create("a b"), "no name"),
+            (lambda: known.create("a b"), "not a valid name"),
             (lambda: known.create("x", parent="dev"), "did you mean 'dev-ana'"),
             (lambda: known.create("x", ttl="soon"), "is not a duration"),
-            (lambda: known.create("x", sample=2.0), "no sample"),
+            (lambda: known.create("x", sample=2.0), "not a sample"),
             (lambda: known.drop([PRODUCTION]), "can't be dropped"),
             (lambda: known.drop(["dev"]), "did you mean 'dev-ana'"),
         ):
@@ -374,7 +374,7 @@ def test_an_environment_in_which_a_run_is_at_work_stays(tides: Tides) -> None:
             project.environments.drop([DEV])
         ledger.release(lease)
         # A run that died without anybody noticing is closed.
-        started = samples.run_started("died", DEV)
+        started = samples.run_started_event("died", DEV)
         ledger.append([started], now=1.0)
         project.environments.drop([DEV])
     assert [event.run for event in facts(tides, RunStarted)][-1] == "died"
@@ -386,7 +386,7 @@ def test_history_begins_with_that_of_the_parent(tides: Tides) -> None:
     tides.send(0, (6.0,))
     ran(tides)
     with opened(tides, DEV) as project:
-        told = explain(project.facts(), project.stage("raw"), day(0), "value").column
+        told = explain(project.workspace.facts(), project.stage("raw"), day(0), "value").column
     assert told is not None
     history = told.history
     assert len(history) == 2  # its parent's first, and its own
@@ -455,11 +455,11 @@ def test_what_differs_is_told_by_partition_and_column(
 def in_dev(tides: Tides) -> Iterator[Project]:
     """The branch over the same tools as the project that is opened otherwise."""
     with tides.open() as production, opened(tides, DEV) as project:
-        project._opened = production.tools
+        project.workspace.tools = production.tools
         yield project
 
 
-def apart(tides: Tides) -> tuple[StageApart, ...]:
+def apart(tides: Tides) -> tuple[StageDiff, ...]:
     with in_dev(tides) as project:
         return project.diff(PRODUCTION)
 
@@ -474,7 +474,7 @@ def sea(tmp_path: Path) -> Sea:
 @contextmanager
 def in_branch(sea: Sea, env: str = DEV) -> Iterator[Project]:
     with sea.open() as production, opened(sea, env) as project:
-        project._opened = production.tools
+        project.workspace.tools = production.tools
         yield project
 
 
@@ -509,7 +509,7 @@ def test_nothing_is_delivered_by_a_promotion_that_fails(sea: Sea) -> None:
         receipt = project.promote(DEV)
     assert receipt.exit_code == 1
     assert {name: path.stat().st_mtime_ns for name, path in files(sea)} == before
-    assert not project.tools.ledger.state(PRODUCTION).pending
+    assert not project.tools.ledger.state(PRODUCTION).pending_effects
 
 
 def files(sea: Sea) -> list[tuple[str, Path]]:

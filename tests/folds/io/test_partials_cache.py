@@ -19,13 +19,13 @@ from tests.support.tides import Tides, day, flow_of, rebuilt, rows_of
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.spec import ContractSpec
-from tidemill.folds.io.partials_cache import Folder
-from tidemill.folds.partials import folded
+from tidemill.folds.io.partials_cache import FoldSession
+from tidemill.folds.partials import resolve_untested
 from tidemill.ledger.binding import Binding, Product
-from tidemill.memos.io.in_memory import Unkept
+from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.reuse import Memos
 from tidemill.project.project import open_project
-from tidemill.store.frames import Frames
+from tidemill.store.frames import FrameStore
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.stage import Input
 
@@ -286,7 +286,7 @@ FOLDS = (
 
 def input_of(contract: Any, fold: Any) -> Input:
     spec = contract.__tidemill_contract__
-    return Input(name="rows", contract=spec, fold=folded(fold, spec))
+    return Input(name="rows", contract=spec, fold=resolve_untested(fold, spec))
 
 
 def rows_in(key: str, values: Sequence[float | None], spec: ContractSpec) -> pl.DataFrame:
@@ -317,17 +317,19 @@ EDITS = st.lists(
 def test_bytes_are_the_same_whatever_was_kept(edits: Any, contract: str, fold: Any) -> None:
     item = input_of(CONTRACTS[contract], fold)
     assert item.contract is not None
-    rows, memos = Rows(), Unkept()
-    folder = Folder(memos, cast(Frames, rows))
+    rows, memos = Rows(), InMemoryMemos()
+    folder = FoldSession(memos, cast(FrameStore, rows))
     for number, values in edits:
         key = str(date(2023, 12, 1) + timedelta(days=number))
         rows.held.pop(key, None)
         if values is not None:
             rows.held[key] = rows_in(key, values, item.contract)
         # Another process, as often as not.
-        folder = folder if number % 2 else Folder(memos, cast(Frames, rows))
+        folder = folder if number % 2 else FoldSession(memos, cast(FrameStore, rows))
         kept = folder.fold(item, rows.bound()).collect()
-        anew = Folder(Unkept(), cast(Frames, rows)).fold(item, rows.bound()).collect()
+        anew = (
+            FoldSession(InMemoryMemos(), cast(FrameStore, rows)).fold(item, rows.bound()).collect()
+        )
         assert to_bytes(kept) == to_bytes(anew)
 
 
@@ -343,15 +345,15 @@ def to_bytes(frame: pl.DataFrame) -> list[list[object]]:
 class TestKeeping:
     item = input_of(ByDay, FOLDS[0])
 
-    def folder(self, memos: Memos, many: int = 30) -> tuple[Rows, Folder]:
+    def folder(self, memos: Memos, many: int = 30) -> tuple[Rows, FoldSession]:
         rows = Rows()
         for number in range(many):
             key = str(date(2024, 1, 1) + timedelta(days=number))
             rows.held[key] = rows_in(key, [1.5, 2.0 * number], self.item.contract)
-        return rows, Folder(memos, cast(Frames, rows))
+        return rows, FoldSession(memos, cast(FrameStore, rows))
 
     def test_of_many_days_a_change_reads_one(self) -> None:
-        rows, folder = self.folder(Unkept(), 400)
+        rows, folder = self.folder(InMemoryMemos(), 400)
         folder.fold(self.item, rows.bound())
         assert sorted(rows.read) == sorted(rows.held)
         rows.read.clear()
@@ -368,13 +370,13 @@ class TestKeeping:
         for path in tmp_path.glob("*/segments/*"):
             damage(path, how)
         for computed in (30, 0):
-            found = Folder(FileMemos(tmp_path), cast(Frames, rows))
+            found = FoldSession(FileMemos(tmp_path), cast(FrameStore, rows))
             assert found.fold(self.item, rows.bound()).collect().equals(expected)
             assert found.usage is not None
             assert found.usage.computed == computed
 
     def test_a_value_that_is_another_is_seen(self) -> None:
-        memos = Unkept()
+        memos = InMemoryMemos()
         rows, folder = self.folder(memos)
         expected = folder.fold(self.item, rows.bound()).collect()
         [space] = memos._segments
@@ -386,13 +388,13 @@ class TestKeeping:
         frame.with_columns(value=pl.Series(flipped)).write_parquet(into)
         memos._segments[space][name] = into.getvalue()
         for computed in (30, 0):
-            found = Folder(memos, cast(Frames, rows))
+            found = FoldSession(memos, cast(FrameStore, rows))
             assert found.fold(self.item, rows.bound()).collect().equals(expected)
             assert found.usage is not None
             assert found.usage.computed == computed
 
     def test_nothing_is_a_fold_of_nothing(self) -> None:
-        _, folder = self.folder(Unkept())
+        _, folder = self.folder(InMemoryMemos())
         assert folder.fold(self.item, {}).collect().height == 0
         alone = folder.fold(input_of(ByDay, FOLDS[1]), {}).collect()
         assert alone.rows() == [(0.0, None)]

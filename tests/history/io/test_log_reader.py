@@ -9,8 +9,8 @@ import pytest
 
 from tidemill.core.errors import StorageError
 from tidemill.history.io import log_reader as logs
-from tidemill.history.io.log_reader import KEPT, LogReader, forget_old, read_log
-from tidemill.history.io.log_recorder import Recorder
+from tidemill.history.io.log_reader import MAX_RUNS, LogReader, read_log, remove_old_logs
+from tidemill.history.io.log_recorder import LogRecorder
 
 
 def line(at: float, text: str, stage: str = "a", partition: str = "all") -> str:
@@ -49,12 +49,12 @@ def test_what_is_not_whole_is_left_out_until_it_is(tmp_path: Path) -> None:
     file, reader = tmp_path / "1.jsonl", LogReader(tmp_path)
     whole, later = line(1, "one"), line(2, "two")
     file.write_text(whole + later[:20])
-    assert [found.text for found in reader.fresh()] == ["one"]
+    assert [found.text for found in reader.read_new()] == ["one"]
     with file.open("a") as stream:
         stream.write(later[20:])
     (tmp_path / "2.jsonl").write_text(line(3, "three"))
-    assert [found.text for found in reader.fresh()] == ["two", "three"]
-    assert reader.fresh() == []
+    assert [found.text for found in reader.read_new()] == ["two", "three"]
+    assert reader.read_new() == []
 
 
 @pytest.mark.parametrize("damage", ['{"at":1,"st', "\0\0\0", '{"at":"x"}', "[]", ""])
@@ -92,7 +92,7 @@ class TestForgetting:
     def test_the_newest_stay_and_what_was_written_lately(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(logs, "KEPT", 2)
+        monkeypatch.setattr(logs, "MAX_RUNS", 2)
         runs = [self.run(tmp_path, number, 90_000) for number in range(5)]
         at_work = runs[1] / "2.jsonl"
         at_work.write_text("")
@@ -100,16 +100,16 @@ class TestForgetting:
         (tmp_path / "notes").mkdir()
         # A file of such a name can't be looked into; it keeps nothing else from being removed.
         (tmp_path / "20250101-000000-abcdef").write_text("")
-        forget_old(tmp_path, self.NOW)
+        remove_old_logs(tmp_path, self.NOW)
         left = [path.name for path in sorted(tmp_path.iterdir())]
         assert left == ["20250101-000000-abcdef", *(runs[n].name for n in (1, 3, 4)), "notes"]
 
     def test_a_run_makes_room(self, tmp_path: Path) -> None:
-        runs = [self.run(tmp_path, number, self.NOW) for number in range(KEPT + 1)]
-        with Recorder(tmp_path / "20270101-000000-abcdef"):
+        runs = [self.run(tmp_path, number, self.NOW) for number in range(MAX_RUNS + 1)]
+        with LogRecorder(tmp_path / "20270101-000000-abcdef"):
             assert not runs[0].exists()
         assert [path.name for path in sorted(tmp_path.iterdir())] == [run.name for run in runs[1:]]
 
     def test_no_folder_nothing_to_forget(self, tmp_path: Path) -> None:
-        forget_old(tmp_path / "nowhere", self.NOW)
+        remove_old_logs(tmp_path / "nowhere", self.NOW)
         assert not (tmp_path / "nowhere").exists()

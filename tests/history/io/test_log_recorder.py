@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from tidemill.core.errors import UsageError
 from tidemill.history.io import log_recorder as recording
 from tidemill.history.io.log_reader import read_log
-from tidemill.history.io.log_recorder import LONGEST, MOST, Page, Recorder
-from tidemill.ledger.log_line import Line
+from tidemill.history.io.log_recorder import MAX_BYTES, MAX_LINE, AttemptLog, LogRecorder
+from tidemill.ledger.log_line import LogLine
 
 
 class Terminal:
@@ -86,7 +86,7 @@ class TestPrinted:
     def test_lines_are_kept_with_their_step_and_go_on(
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
-        with Recorder(tmp_path / "run") as recorder:
+        with LogRecorder(tmp_path / "run") as recorder:
             sys.stdout.write("between\n")
             with recorder.step("features", "2013-03-07", 2):
                 sys.stdout.write("one\ntwo\n")
@@ -101,19 +101,19 @@ class TestPrinted:
         assert [file.name for file in (tmp_path / "run").iterdir()] == [f"{os.getpid()}.jsonl"]
 
     def test_nothing_is_made_for_who_says_nothing(self, tmp_path: Path) -> None:
-        with Recorder(tmp_path / "run") as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path / "run") as recorder, recorder.step("a", "b", 1):
             pass
         assert not (tmp_path / "run").exists()
 
     def test_quiet_goes_nowhere_else(self, tmp_path: Path, terminal: Terminal) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             with recorder.step("a", "b", 1):
                 assert sys.stdout.write("kept\n") == 5
             sys.stdout.write("of no step\n")
         assert (said(tmp_path), terminal.out) == ([("stdout", "kept")], "of no step\n")
 
     def test_what_has_no_line_end_waits_for_it_or_the_end(self, tmp_path: Path) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             with recorder.step("a", "b", 1):
                 for part in ("1 ", "2 ", "3\n", "rest"):
                     sys.stdout.write(part)
@@ -122,7 +122,7 @@ class TestPrinted:
             assert said(tmp_path)[1:] == [("stdout", "rest"), ("stderr", "other rest")]
 
     def test_of_a_progress_bar_only_what_was_shown_last(self, tmp_path: Path) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
             for percent in range(101):
                 sys.stderr.write(f"\r{percent}%|{'#' * 1000}")
             sys.stderr.write("\ncarriage\r\n\rwaits\r")
@@ -135,12 +135,12 @@ class TestPrinted:
 
     @pytest.mark.parametrize("end", ["\n", ""])
     def test_long_lines_are_cut(self, tmp_path: Path, end: str) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
-            sys.stdout.write("x" * (LONGEST + 1234) + end)
-        assert said(tmp_path) == [("stdout", "x" * LONGEST + "... (1,234 more characters)")]
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+            sys.stdout.write("x" * (MAX_LINE + 1234) + end)
+        assert said(tmp_path) == [("stdout", "x" * MAX_LINE + "... (1,234 more characters)")]
 
     def test_of_too_much_the_end_is_kept(self, tmp_path: Path) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             with recorder.step("a", "b", 1):
                 for number in range(60):
                     sys.stdout.write("".join(f"{number} {n} {'x' * 90}\n" for n in range(1000)))
@@ -148,7 +148,7 @@ class TestPrinted:
             with recorder.step("a", "b", 2):
                 sys.stdout.write("the next has room again\n")
         lines = read_log(tmp_path)
-        assert noticed.text == f"more than {MOST:,} bytes: from here only the end is kept"
+        assert noticed.text == f"more than {MAX_BYTES:,} bytes: from here only the end is kept"
         assert (noticed.stream, noticed.level, noticed.logger) == ("log", "WARNING", "tidemill")
         assert lines[-2].text.startswith("59 999 ")
         assert lines[-1].attempt == 2
@@ -158,13 +158,13 @@ class TestPrinted:
         assert len(lines) - len(notes) - 1 + left == 60_000
         # In the place of what is missing.
         assert lines[lines.index(notes[0]) + 1] == notes[1]
-        assert sum(f.stat().st_size for f in tmp_path.iterdir()) < MOST + 200_000
+        assert sum(f.stat().st_size for f in tmp_path.iterdir()) < MAX_BYTES + 200_000
 
     def test_a_little_too_much_leaves_nothing_out(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(recording, "MOST", 100)
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        monkeypatch.setattr(recording, "MAX_BYTES", 100)
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
             sys.stdout.write("one\ntwo\nthree\n")
         texts = [text for _, text in said(tmp_path)]
         assert texts == [
@@ -175,7 +175,7 @@ class TestPrinted:
         ]
 
     def test_text_that_is_no_unicode_is_kept_readable(self, tmp_path: Path) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
             sys.stdout.write("flüge-\udcff \x00 \u2028\n")
         assert said(tmp_path) == [("stdout", "flüge-\\udcff \x00 \u2028")]
 
@@ -183,19 +183,19 @@ class TestPrinted:
     def test_nothing_is_lost_however_it_is_cut(self, parts: list[str]) -> None:
         kept = bytearray()
 
-        class Kept(Recorder):
+        class Kept(LogRecorder):
             def keep(self, lines: bytes) -> None:
                 kept.extend(lines)
 
-        page = Page(Kept(Path()), "a", "b", 1)
+        page = AttemptLog(Kept(Path()), "a", "b", 1)
         for part in parts:
             page.write("stdout", part)
-        page.end()
+        page.flush()
         whole = "".join(parts).split("\n")
         shown = [line.rstrip("\r").rpartition("\r")[2] for line in whole]
         if not whole[-1]:
             shown.pop()
-        told = [msgspec.json.decode(line, type=Line).text for line in kept.splitlines()]
+        told = [msgspec.json.decode(line, type=LogLine).text for line in kept.splitlines()]
         assert told == [line.encode(errors="backslashreplace").decode() for line in shown]
 
 
@@ -206,7 +206,7 @@ class TestStreams:
         read, write = os.pipe()
         real = os.fdopen(write, "w", encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", real)
-        with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path) as recorder, recorder.step("a", "b", 1):
             assert sys.stdout is not real
             assert (sys.stdout.fileno(), sys.stdout.isatty()) == (write, False)
             assert (sys.stdout.encoding, sys.stdout.errors) == ("utf-8", "strict")
@@ -230,7 +230,7 @@ class TestStreams:
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, "stdout", closed)
-        recorder = Recorder(tmp_path)
+        recorder = LogRecorder(tmp_path)
         with recorder, recorder.step("a", "b", 1), pytest.raises(ValueError, match="closed file"):
             sys.stdout.write("kept\n")
         assert said(tmp_path) == [("stdout", "kept")]
@@ -238,7 +238,7 @@ class TestStreams:
     def test_a_step_does_not_close_what_its_run_writes_to(
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
-        with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path) as recorder, recorder.step("a", "b", 1):
             sys.stdout.close()
             sys.stdout.write("still there\n")
         assert not sys.stdout.closed
@@ -247,14 +247,14 @@ class TestStreams:
     def test_no_stream_no_stand_in(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stderr", None)
         monkeypatch.setattr(sys, "stdout", io.StringIO())
-        with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path) as recorder, recorder.step("a", "b", 1):
             assert sys.stderr is None
             sys.stdout.write("kept\n")
         assert said(tmp_path) == [("stdout", "kept")]
 
     def test_streams_of_others_are_left_alone(self, tmp_path: Path, terminal: Terminal) -> None:
         before, mine = sys.stdout, io.StringIO()
-        with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path) as recorder, recorder.step("a", "b", 1):
             stand_in = sys.stdout
             sys.stdout = mine
             sys.stdout.write("mine\n")
@@ -267,9 +267,9 @@ class TestStreams:
 
     def test_the_stand_ins_are_there_once(self, tmp_path: Path, terminal: Terminal) -> None:
         before = sys.stdout
-        with Recorder(tmp_path / "1") as first:
+        with LogRecorder(tmp_path / "1") as first:
             stand_in = sys.stdout
-            with Recorder(tmp_path / "2") as second:
+            with LogRecorder(tmp_path / "2") as second:
                 assert sys.stdout is stand_in
                 with first.step("a", "1", 1), second.step("a", "2", 1):
                     sys.stdout.write("inner\n")
@@ -283,7 +283,7 @@ class TestStreams:
 
     def test_a_step_needs_an_open_recorder(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="open the recorder in a `with` statement"):
-            Recorder(tmp_path).step("a", "b", 1)
+            LogRecorder(tmp_path).step("a", "b", 1)
 
 
 class Odd:
@@ -296,7 +296,7 @@ class TestLogged:
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
         with bare_logging() as root:
-            with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+            with LogRecorder(tmp_path) as recorder, recorder.step("a", "b", 1):
                 log = logging.getLogger("bakery.ovens")
                 log.debug("not kept")
                 log.info("%s loaves", 12)
@@ -311,7 +311,7 @@ class TestLogged:
 
     def test_logging_can_be_set_up_in_a_step(self, tmp_path: Path, terminal: Terminal) -> None:
         with bare_logging() as root:
-            with Recorder(tmp_path) as recorder:
+            with LogRecorder(tmp_path) as recorder:
                 with recorder.step("a", "b", 1):
                     logging.basicConfig(level=logging.DEBUG, format="%(levelname)s! %(message)s")
                     logging.debug("fine")
@@ -324,12 +324,16 @@ class TestLogged:
     def test_the_level_of_who_set_one_counts(self, tmp_path: Path) -> None:
         with bare_logging() as root:
             root.setLevel(logging.ERROR)
-            with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+            with LogRecorder(tmp_path) as recorder, recorder.step("a", "b", 1):
                 logging.getLogger("x").warning("not kept")
         assert said(tmp_path) == []
 
     def test_with_traceback_and_stack(self, tmp_path: Path) -> None:
-        with bare_logging(), Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with (
+            bare_logging(),
+            LogRecorder(tmp_path, quiet=True) as recorder,
+            recorder.step("a", "b", 1),
+        ):
             try:
                 raise ValueError("burnt")
             except ValueError:
@@ -352,14 +356,18 @@ class TestLogged:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(logging, "raiseExceptions", False)
-        with bare_logging(), Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with (
+            bare_logging(),
+            LogRecorder(tmp_path, quiet=True) as recorder,
+            recorder.step("a", "b", 1),
+        ):
             logging.getLogger("x").warning(message, *([argument] if argument else []))
         assert said(tmp_path) == [("log", kept)]
 
     def test_empty_records_and_those_of_no_step_are_nothing(
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
-        with bare_logging(), Recorder(tmp_path) as recorder:
+        with bare_logging(), LogRecorder(tmp_path) as recorder:
             logging.getLogger("x").warning("of no step")
             with recorder.step("a", "b", 1):
                 logging.makeLogRecord({"msg": "from elsewhere"})
@@ -368,13 +376,13 @@ class TestLogged:
     def test_a_maker_of_records_that_came_later_is_left_alone(self, tmp_path: Path) -> None:
         before = logging.getLogRecordFactory()
         try:
-            with Recorder(tmp_path):
+            with LogRecorder(tmp_path):
                 logging.setLogRecordFactory(logging.LogRecord)
                 assert logging.getLogRecordFactory() is logging.LogRecord
             assert logging.getLogRecordFactory() is logging.LogRecord
         finally:
             logging.setLogRecordFactory(before)
-        with Recorder(tmp_path):
+        with LogRecorder(tmp_path):
             assert logging.getLogRecordFactory() is not before
         assert logging.getLogRecordFactory() is before
 
@@ -390,7 +398,7 @@ class TestThreads:
                     sys.stdout.write(f"{partition}-")
                     sys.stdout.write(f"{number}\n")
 
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             threads = [threading.Thread(target=work, args=(p,)) for p in ("x", "y", "z")]
             for thread in threads:
                 thread.start()
@@ -401,7 +409,7 @@ class TestThreads:
             assert texts == [f"{partition}-{number}" for number in range(50)]
 
     def test_a_thread_of_the_only_step_is_of_it(self, tmp_path: Path, terminal: Terminal) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
             elsewhere(lambda: sys.stdout.write("from a thread\n"))
         assert placed(tmp_path) == [("a", "b", 1, "from a thread")]
 
@@ -412,7 +420,7 @@ class TestThreads:
             sys.stdout.write("no ")
             sys.stdout.write("idea\n")
 
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             with recorder.step("a", "1", 1), recorder.step("a", "2", 1):
                 elsewhere(speak)
             with recorder.step("a", "1", 1), recorder.step("b", "2", 1):
@@ -430,7 +438,7 @@ class TestThreads:
     def test_a_thread_of_one_of_two_runs_is_of_neither(
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
-        first, second = Recorder(tmp_path / "1"), Recorder(tmp_path / "2")
+        first, second = LogRecorder(tmp_path / "1"), LogRecorder(tmp_path / "2")
         with first, second, first.step("a", "1", 1), second.step("a", "2", 1):
             elsewhere(lambda: sys.stdout.write("no idea\n"))
         assert terminal.out == "no idea\n"
@@ -444,14 +452,14 @@ class TestThreads:
         async def both() -> None:
             await asyncio.gather(speak("one"), speak("two"))
 
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
             asyncio.run(both())
         assert placed(tmp_path) == [("a", "b", 1, "one"), ("a", "b", 1, "two")]
 
     def test_what_a_step_left_behind_is_of_its_stage(
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             with recorder.step("a", "b", 1):
                 left = contextvars.copy_context()
             with recorder.step("other", "step", 1):
@@ -463,7 +471,7 @@ class TestThreads:
     def test_what_is_still_at_work_at_the_end_is_kept_so_far(
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
-        with Recorder(tmp_path) as recorder:
+        with LogRecorder(tmp_path) as recorder:
             page = recorder.step("a", "b", 1)
             page.__enter__()
             sys.stdout.write("half")
@@ -475,7 +483,7 @@ class TestThreads:
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
     def test_a_forked_process_writes_with_its_step(self, tmp_path: Path) -> None:
-        with Recorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
+        with LogRecorder(tmp_path, quiet=True) as recorder, recorder.step("a", "b", 1):
             sys.stdout.write("parent\n")
             # The lock of another thread would never be given back in the child.
             with recording._lock:
@@ -495,7 +503,7 @@ class TestFaults:
         self, tmp_path: Path, terminal: Terminal
     ) -> None:
         (tmp_path / "logs").write_text("a file")
-        with Recorder(tmp_path / "logs" / "run") as recorder:
+        with LogRecorder(tmp_path / "logs" / "run") as recorder:
             for number in (1, 2):
                 with recorder.step("a", "b", number):
                     sys.stdout.write("shown\n")
@@ -517,7 +525,7 @@ class TestFaults:
             return real(file, data[:fits])
 
         monkeypatch.setattr(os, "write", write)
-        with Recorder(tmp_path, quiet=True) as recorder:
+        with LogRecorder(tmp_path, quiet=True) as recorder:
             for _ in range(100):
                 with recorder.step("a", "b", 1):
                     sys.stdout.write("x" * 50 + "\n")
@@ -528,16 +536,16 @@ class TestFaults:
     def test_nobody_to_tell(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "logs").write_text("a file")
         monkeypatch.setattr(sys, "stderr", None)
-        recorder = Recorder(tmp_path / "logs" / "run", quiet=True)
+        recorder = LogRecorder(tmp_path / "logs" / "run", quiet=True)
         with recorder, recorder.step("a", "b", 1):
             sys.stdout.write("gone\n")
 
     def test_what_a_step_raises_goes_through(self, tmp_path: Path) -> None:
-        def work(recorder: Recorder) -> None:
+        def work(recorder: LogRecorder) -> None:
             with recorder.step("a", "b", 1):
                 sys.stdout.write("before")
                 raise ZeroDivisionError
 
-        with Recorder(tmp_path, quiet=True) as recorder, pytest.raises(ZeroDivisionError):
+        with LogRecorder(tmp_path, quiet=True) as recorder, pytest.raises(ZeroDivisionError):
             work(recorder)
         assert said(tmp_path) == [("stdout", "before")]

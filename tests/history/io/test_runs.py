@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.tides import Tides, day
-from tidemill.history.io.runs import list_versions
-from tidemill.ledger.binding import passed
+from tidemill.history.io.runs import list_contract_versions
+from tidemill.ledger.binding import contract_versions
 from tidemill.lineage.io.provenance import explain
 
 
@@ -29,7 +29,7 @@ def tides(tmp_path: Path) -> Tides:
 def test_versions_in_the_order_in_which_they_came(tides: Tides) -> None:
     project = tides.open()
     now = project.state().heads["raw"].partitions
-    old, new = list_versions(project.tools.ledger, project.environment, "raw", now)
+    old, new = list_contract_versions(project.tools.ledger, project.environment, "raw", now)
     assert (old.version, old.published, old.held) == ("1.0.0", 3, 2)
     assert (old.first.partition, old.last.partition) == (day(0), day(2))
     assert (new.version, new.published, new.held) == ("1.1.0", 2, 2)
@@ -37,18 +37,18 @@ def test_versions_in_the_order_in_which_they_came(tides: Tides) -> None:
     assert old.first.run == old.last.run != new.first.run
     assert old.first.at <= old.last.at <= new.first.at
     # Other stages, other environments.
-    assert [v.version for v in list_versions(project.tools.ledger, "prod", "daily", {})] == [
-        "1.0.0"
-    ]
-    assert list_versions(project.tools.ledger, "trial", "raw", {}) == []
+    assert [
+        v.version for v in list_contract_versions(project.tools.ledger, "prod", "daily", {})
+    ] == ["1.0.0"]
+    assert list_contract_versions(project.tools.ledger, "trial", "raw", {}) == []
 
 
 def test_each_partition_knows_its_version(tides: Tides) -> None:
     project = tides.open()
     now = project.state().heads["raw"].partitions
-    assert passed(now.values()) == "1.0.0 (2), 1.1.0 (2)"
-    assert (passed([now[day(0)]]), passed([])) == ("1.0.0", "")
-    facts, raw = project.facts(), project.stage("raw")
+    assert contract_versions(now.values()) == "1.0.0 (2), 1.1.0 (2)"
+    assert (contract_versions([now[day(0)]]), contract_versions([])) == ("1.0.0", "")
+    facts, raw = project.workspace.facts(), project.stage("raw")
     assert explain(facts, raw).contract == "Raw 1.0.0 (2), 1.1.0 (2)"
     # What it passed, not what is declared today.
     assert explain(facts, raw, day(0)).contract == "Raw 1.0.0"

@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def why(project: Project) -> Callable[..., Explanation]:
     def of(stage: str, partition: str = "", column: str = "") -> Explanation:
-        return explain(project.facts(), project.stage(stage), partition, column)
+        return explain(project.workspace.facts(), project.stage(stage), partition, column)
 
     return of
 

@@ -21,7 +21,7 @@ import tidemill as tm
 from tests.support.tides import Tides, day, flow_of, rows_of
 from tests.support.waiting import PATIENCE_S
 from tidemill.adapters.files.memos import FileMemos
-from tidemill.analysis.hashing.row_keys import keys_of
+from tidemill.analysis.hashing.row_keys import row_keys
 from tidemill.core.errors import DeclarationError, StorageError, UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
@@ -30,11 +30,11 @@ from tidemill.memos.io import batched_calls as standstill
 from tidemill.memos.io import in_memory as unkept
 from tidemill.memos.io import segments as shelf_module
 from tidemill.memos.io.decorator import Memo
-from tidemill.memos.io.in_memory import Unkept
-from tidemill.memos.io.lookup import Desk, Unanswered
-from tidemill.memos.io.segments import Segment, Shelf
+from tidemill.memos.io.in_memory import InMemoryMemos
+from tidemill.memos.io.lookup import MemoIncomplete, MemoSession
+from tidemill.memos.io.segments import Segment, SegmentIndex
 from tidemill.ports.reuse import Memos
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 # raw -> priced: the square of each value, which is asked for; `asked.txt` has what was.
 FLOW = """
@@ -98,11 +98,11 @@ class TestInAWorkflow:
         tides.send(0, (1.0, 2.0, 2.0, None))
         receipt = tides.run()
         assert asked(tides.root) == ["1.0", "2.0", "None"]
-        assert receipt.memo == Usage(known=1, asked=3, calls=2, spent=1.5, saved=0.5)
+        assert receipt.memo == MemoUsage(known=1, asked=3, calls=2, spent=1.5, saved=0.5)
         tides.send(1, (2.0, 3.0, None))
         receipt = tides.run()
         assert asked(tides.root) == ["3.0"]
-        assert receipt.memo == Usage(known=2, asked=1, calls=1, spent=0.5, saved=1.0)
+        assert receipt.memo == MemoUsage(known=2, asked=1, calls=1, spent=0.5, saved=1.0)
         assert tides.read("squared", day(1))["square"].to_list() == [None, 9.0, 4.0]
         assert tides.run().memo is None
 
@@ -135,10 +135,10 @@ class TestInAWorkflow:
         project = tides.open()
         attempts = [a for a in project.history.attempts(receipt.run) if a.stage == "squared"]
         assert [(a.outcome, a.memo) for a in attempts] == [
-            (Outcome.RETRIED, Usage(asked=2, calls=3, spent=1.0)),
-            (Outcome.OK, Usage(known=2, asked=1, calls=1, spent=0.5, saved=1.0)),
+            (Outcome.RETRIED, MemoUsage(asked=2, calls=3, spent=1.0)),
+            (Outcome.OK, MemoUsage(known=2, asked=1, calls=1, spent=0.5, saved=1.0)),
         ]
-        assert receipt.memo == Usage(known=2, asked=3, calls=4, spent=1.5, saved=1.0)
+        assert receipt.memo == MemoUsage(known=2, asked=3, calls=4, spent=1.5, saved=1.0)
         assert (receipt.cost, receipt.currency) == (1.5, "USD")
         assert project.runs()[0].receipt == receipt
         project.close()
@@ -236,7 +236,7 @@ class TestInAWorkflow:
         asked(tides.root)
         for old, new, made, memo in (
             ("2 * pl", "3 * pl", "double", None),
-            ("version=", 'model="2", version=', "square", Usage(asked=3, calls=2, spent=1.5)),
+            ("version=", 'model="2", version=', "square", MemoUsage(asked=3, calls=2, spent=1.5)),
         ):
             tides.edit(old, new)
             receipt = tides.run()
@@ -294,8 +294,8 @@ class TestInAWorkflow:
             f"squared {day(0)}: tides.square has no value for 1 of 3 rows: ValueError: too odd (tides.py:"
         )
         assert "value=3.0" in message
-        assert "the next run asks for these rows only" in message
-        assert receipt.memo == Usage(known=0, asked=2, calls=2, spent=1.0)
+        assert "the next run computes only these rows" in message
+        assert receipt.memo == MemoUsage(known=0, asked=2, calls=2, spent=1.0)
         assert asked(tides.root) == ["1.0", "2.0", "3.0"]
         tides.edit("if item == 3", "if item == 4")
         tides.ok()
@@ -366,7 +366,7 @@ class Counted:
         return memo_of(tens, model="test", **terms)
 
 
-class Turns(Unkept):
+class Turns(InMemoryMemos):
     """Memos that note how long each call waits for its turn."""
 
     def __init__(self) -> None:
@@ -378,12 +378,12 @@ class Turns(Unkept):
         return self.waits[-1]
 
 
-def ask(memo: Memo, numbers: Sequence[int], desk: Desk | None = None) -> list[int]:
+def ask(memo: Memo, numbers: Sequence[int], desk: MemoSession | None = None) -> list[int]:
     frame = pl.LazyFrame({"number": numbers}, schema={"number": pl.Int64})
     if desk is None:
         query = frame.select(tens=memo("number"))
     else:
-        with desk.open():
+        with desk.activate():
             query = frame.select(tens=memo("number"))
     return query.collect(engine="in-memory")["tens"].to_list()
 
@@ -404,9 +404,9 @@ class TestAsking:
         assert counted.calls == []
 
     def test_a_query_may_be_streamed(self) -> None:
-        counted, desk = Counted(), Desk(Unkept())
+        counted, desk = Counted(), MemoSession(InMemoryMemos())
         frame = pl.LazyFrame({"number": [n % 700 for n in range(20_000)]})
-        with desk.open():
+        with desk.activate():
             query = frame.with_columns(
                 tens=counted.memo()("number"), more=counted.memo()("number") + 1
             )
@@ -427,7 +427,7 @@ class TestAsking:
         # As if all turns were taken at the same moment.
         monkeypatch.setattr(unkept, "time", Mock(time=lambda: 1_000.0))
         begun = time.monotonic()
-        ask(counted.memo(batch=1, rate="50/s"), range(6), Desk(turns))
+        ask(counted.memo(batch=1, rate="50/s"), range(6), MemoSession(turns))
         assert sorted(turns.waits) == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08, 0.1])
         assert time.monotonic() - begun >= 0.099
         assert len(counted.calls) == 6
@@ -441,20 +441,20 @@ class TestAsking:
                 raise left.pop()
             return [n * 10 for n in number]
 
-        desk = Desk(Unkept())
+        desk = MemoSession(InMemoryMemos())
         memo = memo_of(tens, model="t", retries=tm.retries(2, delay=0.001))
         assert ask(memo, [1, 2], desk) == [10, 20]
         assert counted.calls == [2, 2, 2]
-        assert desk.usage == Usage(asked=2, calls=3)
+        assert desk.usage == MemoUsage(asked=2, calls=3)
 
     @pytest.mark.parametrize("error", [ConnectionError("down"), KeyError("bug")])
     def test_what_does_not_pass_fails_its_batch_only(self, error: Exception) -> None:
         counted = Counted({4: error})
-        desk = Desk(Unkept())
+        desk = MemoSession(InMemoryMemos())
         memo = counted.memo(batch=2, retries=tm.retries(2, delay=0.001))
         with pytest.raises(Exception, match=r"has no value for 2 of 8 rows") as caught:
             ask(memo, range(8), desk)
-        assert isinstance(desk.failure, Unanswered)
+        assert isinstance(desk.failure, MemoIncomplete)
         assert desk.failure.__cause__ is error
         assert str(caught.value).startswith(str(desk.failure))
         tries = 3 if isinstance(error, ConnectionError) else 1
@@ -465,19 +465,19 @@ class TestAsking:
 
     def test_a_service_that_is_down_is_left_alone(self) -> None:
         counted = Counted({n: ConnectionError("down") for n in range(400)})
-        desk = Desk(Unkept())
+        desk = MemoSession(InMemoryMemos())
         with pytest.raises(Exception, match="no value for 400 of 400 rows"):
             ask(counted.memo(batch=4, concurrency=2), range(400), desk)
         assert len(counted.calls) <= 7
-        assert "rows weren't asked any more" in str(desk.failure)
+        assert "rows were not tried any more" in str(desk.failure)
 
     def test_long_values_are_cut_short_and_few_are_named(self) -> None:
         def odd(text: list[str]) -> list[int]:
             raise ValueError("no")
 
-        desk = Desk(Unkept())
+        desk = MemoSession(InMemoryMemos())
         frame = pl.LazyFrame({"text": ["x" * 500, "b", "c", "d", "e"]})
-        with desk.open():
+        with desk.activate():
             query = frame.select(v=memo_of(odd)("text"))
         with pytest.raises(Exception, match="no value"):
             query.collect(engine="in-memory")
@@ -488,12 +488,12 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("gave", "words"),
         [
-            ([1], r"ValueError: it gave 1 values for 2 rows"),
-            (None, r"TypeError: it gave NoneType, not a list of 2 values"),
-            ("ab", r"TypeError: it gave str, not a list of 2 values"),
-            (iter([1, 2]), r"TypeError: it gave list_iterator, not a list of 2 values"),
-            (["a", "b"], r"TypeError: it gave what is no Int64, as gives= says"),
-            (([1, 2], [1]), r"ValueError: it gave 1 numbers of tokens for 2 rows"),
+            ([1], r"ValueError: it returned 1 values for 2 rows"),
+            (None, r"TypeError: it returned NoneType, not a list of 2 values"),
+            ("ab", r"TypeError: it returned str, not a list of 2 values"),
+            (iter([1, 2]), r"TypeError: it returned list_iterator, not a list of 2 values"),
+            (["a", "b"], r"TypeError: it returned no Int64, as gives= declares"),
+            (([1, 2], [1]), r"ValueError: it returned 1 token counts for 2 rows"),
         ],
     )
     def test_what_a_function_may_not_give(self, gave: Any, words: str) -> None:
@@ -521,9 +521,13 @@ class TestAsking:
             return gave
 
         memo = memo_of(odd, model="t", gives=dtype)
-        first = ask(memo, [1, 2], Desk(FileMemos(tmp_path)))
+        first = ask(memo, [1, 2], MemoSession(FileMemos(tmp_path)))
         assert first == pl.Series(gave).cast(dtype).to_list()
-        assert ask(memo, [2, 1, 1], Desk(FileMemos(tmp_path))) == [first[1], first[0], first[0]]
+        assert ask(memo, [2, 1, 1], MemoSession(FileMemos(tmp_path))) == [
+            first[1],
+            first[0],
+            first[0],
+        ]
 
     def test_a_function_that_polars_waits_for_while_it_waits_for_polars(
         self, monkeypatch: pytest.MonkeyPatch
@@ -544,7 +548,7 @@ class TestAsking:
                 exec(stands, {"inside": inside})
             return [n * 10 for n in number]
 
-        desk = Desk(Unkept())
+        desk = MemoSession(InMemoryMemos())
         try:
             with pytest.raises(Exception, match="no value for 3 of 4 rows"):
                 ask(memo_of(tens, model="t", batch=1, concurrency=1), [1, 2, 3, 4], desk)
@@ -552,7 +556,7 @@ class TestAsking:
             inside.release()
         assert waiting.is_set()
         assert "UsageError: it uses Polars, whose threads may all be waiting" in str(desk.failure)
-        assert desk.usage == Usage(asked=1, calls=1)
+        assert desk.usage == MemoUsage(asked=1, calls=1)
 
     def test_a_function_that_takes_long_is_waited_for(
         self, monkeypatch: pytest.MonkeyPatch
@@ -570,16 +574,16 @@ class TestAsking:
         def told(number: list[int]) -> Any:
             return number, ([7] * len(number) if number[0] > 2 else 5)
 
-        desk = Desk(Unkept())
+        desk = MemoSession(InMemoryMemos())
         memo = memo_of(told, model="t", price="2/1k tokens", batch=2)
         ask(memo, [1, 2], desk)
         ask(memo, [3, 1], desk)
-        assert desk.usage == Usage(
+        assert desk.usage == MemoUsage(
             known=1, asked=3, calls=2, tokens=12, tokens_saved=3, spent=0.024, saved=0.006
         )
 
 
-class Fleeting(Unkept):
+class Fleeting(InMemoryMemos):
     """Memos whose segments are gone for the first times that they are opened."""
 
     gone = 0
@@ -593,8 +597,8 @@ class Fleeting(Unkept):
 
 def segment(rows: int) -> Segment:
     """One that holds each number's own."""
-    memos, numbers = Unkept(), pl.Series(range(rows))
-    Shelf(memos, "s").add(keys_of([numbers]), numbers, None)
+    memos, numbers = InMemoryMemos(), pl.Series(range(rows))
+    SegmentIndex(memos, "s").add(row_keys([numbers]), numbers, None)
     [name] = memos.segments("s")
     payload = memos.open("s", name)
     assert payload is not None
@@ -610,28 +614,28 @@ class TestStoring:
     def test_no_row_is_asked_for_twice(
         self, tmp_path_factory: pytest.TempPathFactory, rounds: list[list[int]], files: bool
     ) -> None:
-        memos: Memos = FileMemos(tmp_path_factory.mktemp("memo")) if files else Unkept()
-        counted, desk = Counted(), Desk(memos)
+        memos: Memos = FileMemos(tmp_path_factory.mktemp("memo")) if files else InMemoryMemos()
+        counted, desk = Counted(), MemoSession(memos)
         for numbers in rounds:
             assert ask(counted.memo(batch=5), numbers, desk) == [n * 10 for n in numbers]
         assert sorted(counted.rows) == sorted({n for numbers in rounds for n in numbers})
         everything = list(range(61))
-        assert ask(counted.memo(), everything, Desk(memos)) == [n * 10 for n in everything]
+        assert ask(counted.memo(), everything, MemoSession(memos)) == [n * 10 for n in everything]
 
     def test_small_segments_are_merged(self, tmp_path: Path) -> None:
         memos, counted = FileMemos(tmp_path), Counted()
         for number in range(60):
-            ask(counted.memo(), [number], Desk(memos))
+            ask(counted.memo(), [number], MemoSession(memos))
         [space] = [path.name for path in tmp_path.iterdir() if path.is_dir()]
         assert len(memos.segments(space)) < 16
-        assert ask(counted.memo(), range(60), Desk(memos)) == [n * 10 for n in range(60)]
+        assert ask(counted.memo(), range(60), MemoSession(memos)) == [n * 10 for n in range(60)]
         assert len(counted.rows) == 60
         assert list((tmp_path / space / "intents").iterdir()) == []
 
     def test_of_two_results_the_older_stays(self) -> None:
-        memos = Unkept()
-        shelf = Shelf(memos, "s")
-        key = keys_of([pl.Series([1])])
+        memos = InMemoryMemos()
+        shelf = SegmentIndex(memos, "s")
+        key = row_keys([pl.Series([1])])
         for number in range(9):
             shelf.add(key, pl.Series([number]), pl.Series([1], dtype=pl.UInt32) if number else None)
             shelf.refresh()
@@ -644,14 +648,18 @@ class TestStoring:
 
     @given(st.lists(st.integers(0, 49_999), min_size=1, max_size=30))
     def test_values_are_read_from_where_they_are(self, places: list[int]) -> None:
-        found = SCATTERED.find(keys_of([pl.Series(places)]))
-        assert SCATTERED.at(found, "value").to_list() == places
+        found = SCATTERED.find(row_keys([pl.Series(places)]))
+        assert SCATTERED.values_at(found, "value").to_list() == places
 
     def test_what_was_merged_away_is_found_where_it_went(self, tmp_path: Path) -> None:
         memos = FileMemos(tmp_path)
-        one, other, keys = Shelf(memos, "s"), Shelf(memos, "s"), keys_of([pl.Series(range(9))])
+        one, other, keys = (
+            SegmentIndex(memos, "s"),
+            SegmentIndex(memos, "s"),
+            row_keys([pl.Series(range(9))]),
+        )
         for number in range(9):
-            one.add(keys_of([pl.Series([number])]), pl.Series([number * 10]), None)
+            one.add(row_keys([pl.Series([number])]), pl.Series([number * 10]), None)
         one.refresh()
         other.refresh()
         other.compact()
@@ -662,8 +670,8 @@ class TestStoring:
         assert values.to_list() == [n * 10 for n in range(9)]
 
     def test_a_segment_that_vanishes_while_it_is_listed_is_looked_for_again(self) -> None:
-        memos, key = Fleeting(), keys_of([pl.Series([1])])
-        shelf = Shelf(memos, "s")
+        memos, key = Fleeting(), row_keys([pl.Series([1])])
+        shelf = SegmentIndex(memos, "s")
         shelf.add(key, pl.Series([10]), None)
         memos.gone = 2
         shelf.refresh()
@@ -672,16 +680,16 @@ class TestStoring:
 
     def test_a_damaged_segment_is_named(self, tmp_path: Path) -> None:
         counted = Counted()
-        ask(counted.memo(), [1], Desk(FileMemos(tmp_path)))
+        ask(counted.memo(), [1], MemoSession(FileMemos(tmp_path)))
         [segment] = tmp_path.glob("*/segments/*")
         segment.write_bytes(b"nothing")
         with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged"):
-            ask(counted.memo(), [1], Desk(FileMemos(tmp_path)))
+            ask(counted.memo(), [1], MemoSession(FileMemos(tmp_path)))
 
     def test_values_that_are_damaged_behind_keys_that_are_not_are_named(
         self, tmp_path: Path
     ) -> None:
-        shelf, keys = Shelf(FileMemos(tmp_path), "s"), keys_of([pl.Series([1, 2])])
+        shelf, keys = SegmentIndex(FileMemos(tmp_path), "s"), row_keys([pl.Series([1, 2])])
         shelf.add(keys, pl.Series([10, 20]), None)
         shelf.refresh()
         [segment] = tmp_path.glob("*/segments/*")
@@ -695,17 +703,17 @@ class TestStoring:
     def test_a_crash_in_the_middle_of_a_merge_loses_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        memos, keys = FileMemos(tmp_path), keys_of([pl.Series(range(9))])
-        shelf = Shelf(memos, "s")
+        memos, keys = FileMemos(tmp_path), row_keys([pl.Series(range(9))])
+        shelf = SegmentIndex(memos, "s")
         for number in range(9):
-            shelf.add(keys.at(np.array([number])), pl.Series([number * 10]), None)
+            shelf.add(keys.take(np.array([number])), pl.Series([number * 10]), None)
         shelf.refresh()
         with monkeypatch.context() as patch:
             # The merged segment is there, and nobody has come to remove the others.
             patch.setattr(os, "unlink", Mock(side_effect=PermissionError))
             shelf.compact()
         assert len(memos.segments("s")) == 10
-        for held in (shelf, Shelf(memos, "s")):
+        for held in (shelf, SegmentIndex(memos, "s")):
             held.refresh()
             values = held.result(keys, pl.Int64(), held.find(keys)).values
             assert values is not None
@@ -715,16 +723,16 @@ class TestStoring:
 
     def test_whoever_writes_and_merges_at_once_loses_no_row(self, tmp_path: Path) -> None:
         def one(first: int) -> None:
-            shelf = Shelf(FileMemos(tmp_path), "s")
+            shelf = SegmentIndex(FileMemos(tmp_path), "s")
             for number in range(first, first + 40):
-                shelf.add(keys_of([pl.Series([number])]), pl.Series([number * 10]), None)
+                shelf.add(row_keys([pl.Series([number])]), pl.Series([number * 10]), None)
                 shelf.refresh()
                 shelf.compact()
 
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(one, [0, 100, 200]))
         numbers = [*range(40), *range(100, 140), *range(200, 240)]
-        shelf, keys = Shelf(FileMemos(tmp_path), "s"), keys_of([pl.Series(numbers)])
+        shelf, keys = SegmentIndex(FileMemos(tmp_path), "s"), row_keys([pl.Series(numbers)])
         shelf.refresh()
         values = shelf.result(keys, pl.Int64(), shelf.find(keys)).values
         assert values is not None
@@ -734,7 +742,7 @@ class TestStoring:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(shelf_module, "_PATIENCE_S", 0.01)
-        shelf, key = Shelf(Unkept(), "s"), keys_of([pl.Series([1])])
+        shelf, key = SegmentIndex(InMemoryMemos(), "s"), row_keys([pl.Series([1])])
         shelf.add(key, pl.Series([10]), None)
         with shelf._lock:
             shelf.refresh()
@@ -742,12 +750,12 @@ class TestStoring:
 
     @pytest.mark.parametrize("files", [True, False])
     def test_several_at_once_share_the_work(self, tmp_path: Path, files: bool) -> None:
-        shared = Unkept()
+        shared = InMemoryMemos()
         counted = Counted()
 
         def one(start: int) -> list[int]:
             memos: Memos = FileMemos(tmp_path) if files else shared
-            return ask(counted.memo(batch=4), range(start, start + 60), Desk(memos))
+            return ask(counted.memo(batch=4), range(start, start + 60), MemoSession(memos))
 
         with ThreadPoolExecutor(4) as pool:
             gave = list(pool.map(one, [0, 20, 0, 40]))
@@ -755,10 +763,11 @@ class TestStoring:
         assert sorted(counted.rows) == list(range(100))
 
     def test_whoever_fails_is_not_waited_for(self) -> None:
-        memos, counted = Unkept(), Counted({3: ValueError("no")})
+        memos, counted = InMemoryMemos(), Counted({3: ValueError("no")})
         with ThreadPoolExecutor(2) as pool:
             futures = [
-                pool.submit(ask, counted.memo(batch=1), range(6), Desk(memos)) for _ in range(2)
+                pool.submit(ask, counted.memo(batch=1), range(6), MemoSession(memos))
+                for _ in range(2)
             ]
             for future in futures:
                 with pytest.raises(Exception, match="no value for 1 of 6"):
@@ -780,14 +789,14 @@ class TestDeclaring:
     @pytest.mark.parametrize(
         ("terms", "words"),
         [
-            ({"gives": "Int64"}, "gives='Int64' is no type of Polars"),
-            ({"gives": None}, "gives=None is no type of Polars"),
-            ({"price": "much"}, "price='much' is no price"),
-            ({"rate": "fast"}, "rate='fast' is no rate of calls"),
-            ({"batch": 0}, "batch=0 is no number from 1 on"),
-            ({"concurrency": True}, "concurrency=True is no number from 1 on"),
-            ({"version": 1}, "version=1 is no text"),
-            ({"model": None}, "model=None is no text"),
+            ({"gives": "Int64"}, "gives='Int64' is not a Polars type"),
+            ({"gives": None}, "gives=None is not a Polars type"),
+            ({"price": "much"}, "price='much' is not a price"),
+            ({"rate": "fast"}, "rate='fast' is not a rate of calls"),
+            ({"batch": 0}, "batch=0 is not a whole number of at least 1"),
+            ({"concurrency": True}, "concurrency=True is not a whole number of at least 1"),
+            ({"version": 1}, "version=1 is not text"),
+            ({"model": None}, "model=None is not text"),
         ],
     )
     def test_terms_that_make_no_sense(self, terms: dict[str, Any], words: str) -> None:
@@ -801,10 +810,10 @@ class TestDeclaring:
         def many(*numbers: list[int]) -> None: ...
 
         for function, words in (
-            (none, "none takes no argument"),
-            (extra, "more of extra is no argument that takes a column"),
-            (default, "more of default is no argument"),
-            (many, "numbers of many is no argument"),
+            (none, "none has no arguments"),
+            (extra, "argument more of extra can't take a column"),
+            (default, "argument more of default can't take a column"),
+            (many, "argument numbers of many can't take a column"),
             (3, "it takes a def, not 3"),
         ):
             with pytest.raises(DeclarationError, match=words):
@@ -817,7 +826,7 @@ class TestDeclaring:
             return [n * size for n in number]
 
         with pytest.raises(
-            DeclarationError, match="closes over size, and version= doesn't tell which"
+            DeclarationError, match="closes over size, which version= doesn't identify"
         ):
             memo_of(tens)
         assert memo_of(tens, model="3")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.tides import Tides, day
-from tidemill.planning.io.reasons_with_history import why
-from tidemill.planning.stage_reasons import Why
+from tidemill.planning.io.reasons_with_history import explain_reasons
+from tidemill.planning.stage_reasons import StageReasons
 
 
 @pytest.fixture
@@ -20,15 +20,15 @@ def tides(tmp_path: Path) -> Tides:
     return made
 
 
-def reasons(tides: Tides, stage: str) -> Why:
+def reasons(tides: Tides, stage: str) -> StageReasons:
     project = tides.open()
     try:
-        return why(project.facts(), project.plan(stage), project.stage(stage))
+        return explain_reasons(project.workspace.facts(), project.plan(stage), project.stage(stage))
     finally:
         project.close()
 
 
-def told(found: Why) -> list[str]:
+def told(found: StageReasons) -> list[str]:
     """What is said, in short."""
     return [
         f"{group.stage} {' '.join(group.partitions)} {group.does}: "

@@ -20,7 +20,7 @@ from tidemill.core.errors import ConflictError, ContractError, SourceError, Stor
 from tidemill.ledger.event import EnvironmentCreated, Ruled
 from tidemill.ledger.io import lease_holder as holder
 from tidemill.project.project import open_project
-from tidemill.quarantine.io.release import Held, Quarantine, _ranges
+from tidemill.quarantine.io.release import Quarantine, QuarantinedPartition, _ranges
 
 T = TypeVar("T")
 BAD = (1.0, 2000.0, 3000.0, 4.0)
@@ -52,7 +52,7 @@ def rule(tides: Tides, verb: str = "release", *where: str, **said: Any) -> Rulin
     return made
 
 
-def held(tides: Tides, stage: str = "") -> tuple[Held, ...]:
+def held(tides: Tides, stage: str = "") -> tuple[QuarantinedPartition, ...]:
     return ask(tides, lambda found: found.list(stage))
 
 
@@ -83,7 +83,7 @@ def again(tides: Tides, root: Path) -> Tides:
     said = [fact.event for fact in old.tools.ledger.events(kinds=("Ruled",))]
     for event in said:
         assert isinstance(event, Ruled)
-        for name in event.ruling.pins:
+        for name in event.ruling.pinned_objects:
             new.tools.artifacts.put(old.tools.artifacts.get(name), ".parquet")
     new.tools.ledger.append(said, now=1.0)
     old.close()
@@ -363,7 +363,7 @@ def test_a_ruling_waits_for_those_before_it(tides: Tides) -> None:
     rule(tides, "take_back", "raw", ruling=1)
     tides.send(0, (9000.0, *BAD))
     project = tides.open()
-    state = project.facts().state
+    state = project.workspace.facts().state
     project.close()
     assert len(state.rulings["raw"][day(0)]) == 3
     tides.run()
@@ -405,7 +405,7 @@ def test_a_ruling_on_what_moved_meanwhile_is_refused(tides: Tides) -> None:
 
 def test_an_object_that_is_gone_is_not_ruled_on(tides: Tides) -> None:
     project = tides.open()
-    name = project.facts().state.heads["raw"].partitions[day(0)].product.quarantine
+    name = project.workspace.facts().state.heads["raw"].partitions[day(0)].product.quarantine
     assert name is not None
     project.tools.artifacts.remove([name])
     with pytest.raises(StorageError):
@@ -444,7 +444,7 @@ def test_who_runs_a_command(monkeypatch: pytest.MonkeyPatch, tides: Tides) -> No
         raise OSError("no such user")
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert holder.this_user().startswith("somebody on ")
+    assert holder.this_user().startswith("unknown user on ")
 
 
 def test_numbers_in_short() -> None:

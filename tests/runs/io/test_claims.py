@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.runs.io import claims as module
-from tidemill.runs.io.claims import Claimed
+from tidemill.runs.io.claims import ClaimSet
 from tidemill.testing.doubles import MemoryClaims
 
 
@@ -32,29 +32,29 @@ class TestClaimed:
     ) -> None:
         claims = MemoryClaims()
         other = MemoryClaims(claims)
-        claimed = Claimed(claims)
+        claimed = ClaimSet(claims)
         assert claimed.take("key")
-        assert claimed.passed("key", what) == ("key" if kept else "")
+        assert claimed.pass_on("key", what) == ("key" if kept else "")
         assert other.take("key") is not kept
         # The step after it claimed nothing.
-        assert claimed.passed("key", attempt(Outcome.OK)) == ""
+        assert claimed.pass_on("key", attempt(Outcome.OK)) == ""
         if kept:
-            claimed.give("key")
+            claimed.release("key")
             assert other.take("key")
 
     def test_what_another_has_is_not_ours_to_give(self) -> None:
         claims = MemoryClaims()
         other = MemoryClaims(claims)
-        claimed = Claimed(claims)
+        claimed = ClaimSet(claims)
         assert other.take("key")
         assert not claimed.take("key")
-        assert claimed.passed("key", attempt(Outcome.OK)) == ""
-        claimed.give_all()
+        assert claimed.pass_on("key", attempt(Outcome.OK)) == ""
+        claimed.release_all()
         assert not MemoryClaims(claims).take("key")
 
-    @pytest.mark.parametrize("way", [Claimed.take, Claimed.wait], ids=["take", "wait"])
+    @pytest.mark.parametrize("way", [ClaimSet.take, ClaimSet.wait], ids=["take", "wait"])
     def test_all_is_given_though_taking_was_interrupted(
-        self, way: Callable[[Claimed, str], object]
+        self, way: Callable[[ClaimSet, str], object]
     ) -> None:
         class Interrupted(MemoryClaims):
             def take(self, key: str) -> bool:
@@ -65,18 +65,18 @@ class TestClaimed:
                 return self.take(key)
 
         claims = Interrupted()
-        claimed = Claimed(claims)
+        claimed = ClaimSet(claims)
         with pytest.raises(KeyboardInterrupt):
             way(claimed, "key")
-        claimed.give_all()
+        claimed.release_all()
         assert MemoryClaims(claims).take("key")
 
     def test_what_was_waited_for_is_given_like_what_was_taken(self) -> None:
         claims = MemoryClaims()
-        claimed = Claimed(claims)
+        claimed = ClaimSet(claims)
         claimed.wait("key")
         assert not MemoryClaims(claims).take("key")
-        assert claimed.passed("key", None) == ""
+        assert claimed.pass_on("key", None) == ""
         assert MemoryClaims(claims).take("key")
 
     def test_a_holder_that_never_moves_is_not_waited_for_without_end(
@@ -86,7 +86,7 @@ class TestClaimed:
         monkeypatch.setattr(module, "GIVEN_UP_S", 0.02)
         claims = MemoryClaims()
         asleep = MemoryClaims(claims)
-        claimed = Claimed(claims)
+        claimed = ClaimSet(claims)
         assert asleep.take("key")
         taken = []
         for _ in range(3):
@@ -94,5 +94,5 @@ class TestClaimed:
             claimed.wait("key")
         assert taken == [False, False, True]
         # It is still not ours to give.
-        claimed.give_all()
+        claimed.release_all()
         assert not MemoryClaims(claims).take("key")

@@ -8,29 +8,31 @@ from typing import Any
 import pytest
 
 from tidemill.ledger.binding import Product
-from tidemill.planning.batches import STEPS
+from tidemill.planning.batches import MAX_STEPS
 from tidemill.runs.io.local_steps import LocalSteps
 from tidemill.runs.io.ready_queue import StepIndex
-from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.step_messages import Failed, Made, Work
+from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.testing.records import binding
 
 
-class Runner(Workshop):
+class Runner(StepRunner):
     """Runs steps without doing anything; `alone` are partitions that can't be computed with others."""
 
     def __init__(self, *alone: str) -> None:
         self.calls: list[list[str]] = []
         self._alone = alone
 
-    def make(self, work: Work) -> Made | Failed:
+    def run(self, work: Work) -> StepOutput | StepFailure:
         self.calls.append([work.partition])
-        return Made(product=Product(content=work.partition))
+        return StepOutput(product=Product(content=work.partition))
 
-    def make_together(self, works: Sequence[Work]) -> list[Made | None]:
+    def run_together(self, works: Sequence[Work]) -> list[StepOutput | None]:
         self.calls.append([work.partition for work in works])
         return [
-            None if work.partition in self._alone else Made(product=Product(content=work.partition))
+            None
+            if work.partition in self._alone
+            else StepOutput(product=Product(content=work.partition))
             for work in works
         ]
 
@@ -41,7 +43,7 @@ def steps_of(runner: Runner, *batched: str) -> LocalSteps:
 
 
 def work(stage: str, partition: str, rows: int = 1, **other: Any) -> Work:
-    made = binding(made=Product(content="in", rows=rows))
+    made = binding(output=Product(content="in", rows=rows))
     return Work(
         stage=stage, partition=partition, recipe="r", inputs={"raw": {partition: made}}, **other
     )
@@ -52,7 +54,7 @@ def drain(local: LocalSteps) -> dict[int, float]:
     found: dict[int, float] = {}
     while len(local):
         for index, output, cost in local.run_next():
-            assert isinstance(output, Made)
+            assert isinstance(output, StepOutput)
             found[index] = cost.cpu_s
     return found
 
@@ -103,4 +105,4 @@ def test_only_waiting_steps_of_a_batched_stage_gather_others() -> None:
     local = steps_of(Runner(), "daily")
     local.add(StepIndex(0), work("daily", "a"))
     local.add(StepIndex(1), work("other", "b"))
-    assert [local.batch_size(StepIndex(n)) for n in range(3)] == [STEPS, 0, 0]
+    assert [local.batch_size(StepIndex(n)) for n in range(3)] == [MAX_STEPS, 0, 0]

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, Published
-from tidemill.memos.io.in_memory import Unkept
+from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.ledger import Lease
-from tidemill.ports.runtime import Tools
-from tidemill.project.external_sources import OpenedOutside
+from tidemill.ports.runtime import Runtime
+from tidemill.project.external_sources import OpenedSources
 from tidemill.runs.io import publisher as publish
-from tidemill.runs.io.publisher import Parcel, Publisher
+from tidemill.runs.io.publisher import Publication, Publisher
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import MemoryArtifacts, MemoryClaims, MemoryLedger, MemoryProbes
 from tidemill.testing.records import HOLDER, PROD
@@ -50,24 +50,24 @@ class Watched:
         return self.artifacts.put_all(objects)
 
     def missing(self, names: Sequence[str]) -> Sequence[str]:
-        return list(self.artifacts.missing(names))
+        return list(self.artifacts.find_missing(names))
 
     def deliver(self, effect: object, root: Path, artifacts: object) -> dict[str, str]:
         self.calls.append("delivered")
         return {}
 
     def publisher(self, lease: Lease | None = None) -> Publisher:
-        tools = Tools(
+        tools = Runtime(
             root=Path(),
             logs=Path("logs"),
             ledger=self,  # type: ignore[arg-type]
             artifacts=self,  # type: ignore[arg-type]
             claims=MemoryClaims(),
             probes=MemoryProbes(),
-            memos=Unkept(),
+            memos=InMemoryMemos(),
             formats=(),
             sinks={"parquet": self.deliver},
-            outside=OpenedOutside(Path()),
+            external_sources=OpenedSources(Path()),
             clock=lambda: 1.0,
         )
         give = self.calls.append
@@ -78,11 +78,11 @@ class Watched:
         return [event.partition for event in facts if isinstance(event, Published)]
 
 
-def parcel(name: str, claim: str = "") -> Parcel:
+def parcel(name: str, claim: str = "") -> Publication:
     """A step's object and the event that binds it."""
     made = samples.product(name)
-    event = samples.published(name, bound=samples.binding(name, made))
-    return Parcel(events=(event,), objects=((name.encode(), ".parquet"),), claim=claim)
+    event = samples.published_event(name, bound=samples.binding(name, made))
+    return Publication(events=(event,), objects=((name.encode(), ".parquet"),), claim=claim)
 
 
 @pytest.fixture
@@ -162,8 +162,8 @@ def test_a_sender_waits_while_too_much_is_on_its_way(watched: Watched) -> None:
 
 def test_effects_are_carried_out_after_their_commit(watched: Watched) -> None:
     publisher = watched.publisher()
-    publisher.send(Parcel(events=(samples.queued("one"),)))
-    publisher.send(Parcel(events=(samples.queued("two"),)))
+    publisher.send(Publication(events=(samples.effect_queued_event("one"),)))
+    publisher.send(Publication(events=(samples.effect_queued_event("two"),)))
     publisher.close()
     assert watched.calls == [
         "EffectQueued EffectQueued",

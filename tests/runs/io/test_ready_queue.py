@@ -16,7 +16,7 @@ from tidemill.contracts.table_rules import Rows
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
-from tidemill.runs.io.ready_queue import StepIndex, Turns
+from tidemill.runs.io.ready_queue import ReadyQueue, StepIndex
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 
@@ -120,21 +120,21 @@ def drawn(steps: list[Step], held: Collection[str]) -> list[str]:
         free.add(key)
         order.append("wait")
 
-    for turns, at in in_turn(Turns(FLOW, steps, wait)):
+    for turns, at in in_turn(ReadyQueue(FLOW, steps, wait)):
         name = name_of(steps[at])
         if name in held and name not in free:
-            turns.put_off(at, name)
+            turns.postpone(at, name)
         else:
             order.append(name)
-            turns.done(at)
+            turns.finish(at)
     return order
 
 
-def in_turn(turns: Turns) -> Iterator[tuple[Turns, StepIndex]]:
+def in_turn(turns: ReadyQueue) -> Iterator[tuple[ReadyQueue, StepIndex]]:
     """The steps one after the other."""
-    while (at := turns.take()) is not None or turns.again(wait=True):
+    while (at := turns.take()) is not None or turns.retry_postponed(wait=True):
         if at is not None:
-            assert turns.first(at)
+            assert turns.is_first(at)
             yield turns, at
 
 
@@ -203,12 +203,12 @@ def test_the_order_of_turns(steps: list[Step], held: list[str], order: list[str]
 
 def test_what_was_put_off_is_tried_again_before_the_run_waits() -> None:
     tries: list[str] = []
-    for turns, at in in_turn(Turns(FLOW, DAYS, lambda key: pytest.fail(f"waits for {key}"))):
+    for turns, at in in_turn(ReadyQueue(FLOW, DAYS, lambda key: pytest.fail(f"waits for {key}"))):
         tries.append(name_of(DAYS[at]))
         if tries == ["raw/1"]:
-            turns.put_off(at, "key")
+            turns.postpone(at, "key")
         else:
-            turns.done(at)
+            turns.finish(at)
     assert tries == ["raw/1", "raw/2", "daily/2", "raw/1", "daily/1", "total/all"]
 
 
@@ -247,13 +247,13 @@ def test_every_step_is_done_once_after_what_it_reads(
         if random.random() < 0.5:
             held.discard(key)
 
-    for turns, at in in_turn(Turns(FLOW, steps, wait)):
+    for turns, at in in_turn(ReadyQueue(FLOW, steps, wait)):
         turn = steps[at]
         assert reads(turn) <= set(done)
         if name_of(turn) in held:
-            turns.put_off(at, name_of(turn))
+            turns.postpone(at, name_of(turn))
             continue
-        turns.done(at)
+        turns.finish(at)
         done.append(name_of(turn))
         if held and random.random() < 0.5:
             held.discard(random.choice(sorted(held)))
@@ -279,22 +279,22 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
         assert not at_work
         held.discard(key)
 
-    turns = Turns(FLOW, steps, wait)
+    turns = ReadyQueue(FLOW, steps, wait)
     while True:
         at = turns.take() if len(at_work) < most else None
         if at is not None:
             needed = {f"{name}/{key}" for name, keys in steps[at].reads.items() for key in keys}
             assert needed <= set(done)
             if name_of(steps[at]) in held:
-                turns.put_off(at, name_of(steps[at]))
+                turns.postpone(at, name_of(steps[at]))
             else:
                 at_work.append(at)
         elif at_work:
-            ended = random.choice([one for one in at_work if turns.first(one)])
+            ended = random.choice([one for one in at_work if turns.is_first(one)])
             at_work.remove(ended)
-            turns.done(ended)
+            turns.finish(ended)
             done.append(name_of(steps[ended]))
-        elif not turns.again(wait=True):
+        elif not turns.retry_postponed(wait=True):
             break
     assert sorted(done) == sorted(map(name_of, steps))
     counted = [int(name.partition("/")[2]) for name in done if name.startswith("counted/")]

@@ -9,7 +9,7 @@ import pytest
 from tests.support.tides import Tides, day
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.project.project import Project, open_project
-from tidemill.runs.io.repeatability_check import settings
+from tidemill.runs.io.repeatability_check import run_variables
 
 DAYS = tuple(day(number) for number in range(3))
 
@@ -98,11 +98,11 @@ def test_a_process_that_cannot_open_the_project(tides: Tides) -> None:
     with pytest.raises(TidemillError, match=r"ended with exit code 7: it printed no error"):
         project.repeat(1)
     (tides.root / "tides.py").write_text("import nowhere_to_be_found\n")
-    with pytest.raises(TidemillError, match="imports 'nowhere_to_be_found', which isn't there"):
+    with pytest.raises(TidemillError, match="imports 'nowhere_to_be_found', which isn't installed"):
         project.repeat(1)
 
 
 def test_the_processes_differ_in_all_that_is_set() -> None:
-    one, other = settings()
+    one, other = run_variables()
     assert set(one) == set(other) == {"POLARS_MAX_THREADS", "PYTHONHASHSEED"}
     assert not set(one.items()) & set(other.items())

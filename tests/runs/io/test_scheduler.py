@@ -24,9 +24,9 @@ from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate, Task
 from tidemill.project import worker
 from tidemill.runs.io import scheduler as running
-from tidemill.runs.io.job import Unwatched
-from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.step_messages import Failed, Made, Work
+from tidemill.runs.io.job import NoProgress
+from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 
 DAYS = 4
 STRANGE = (Fate.LOST, Fate.OOM, Fate.TIMEOUT, Fate.CANCELLED)
@@ -45,7 +45,7 @@ RETRIED = CHAIN.replace(
 
 def send_away(monkeypatch: pytest.MonkeyPatch, engine: Erratic, **options: Any) -> None:
     """All that could take a run along goes to an engine."""
-    monkeypatch.setattr("tidemill.project.project.elsewhere", away_to(engine, **options))
+    monkeypatch.setattr("tidemill.project.runs.engine_options", away_to(engine, **options))
 
 
 def no_mishap(task: Task) -> None:
@@ -81,7 +81,7 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
     assert {a.worker for a in attempts(tides)} == {str(os.getpid())}
     assert engine.closed
     # Tasks in this process use the run's own project, and open none.
-    assert worker._mine.shop is None
+    assert worker._worker.runner is None
 
 
 @thorough
@@ -201,14 +201,16 @@ def test_rows_that_break_a_contract_are_never_tried_again(tmp_path: Path) -> Non
 def test_a_worker_with_other_code_leaves_the_work_to_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, own = Workshop.make, []
+    real, own = StepRunner.run, []
 
-    def make(shop: Workshop, work: Work) -> Made | Failed:
+    def make(shop: StepRunner, work: Work) -> StepOutput | StepFailure:
         own.append(work.partition)
         return real(shop, work)
 
-    monkeypatch.setattr(Workshop, "store", lambda *_: Failed(message="other", unlike=True))
-    monkeypatch.setattr(Workshop, "make", make)
+    monkeypatch.setattr(
+        StepRunner, "store", lambda *_: StepFailure(message="other", other_code=True)
+    )
+    monkeypatch.setattr(StepRunner, "run", make)
     monkeypatch.setattr(running, "can_batch", lambda *_: False)
     tides = sent(Tides(tmp_path / "project"), 2)
     send_away(monkeypatch, Erratic(Random(1), no_mishap))
@@ -245,10 +247,10 @@ def test_what_an_engine_refuses_fails_alone(
 def test_an_answer_that_is_an_error_of_the_worker_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(shop: Workshop, work: Work) -> Made:
+    def broken(shop: StepRunner, work: Work) -> StepOutput:
         raise ImportError("no module 'forecast'")
 
-    monkeypatch.setattr(Workshop, "store", broken)
+    monkeypatch.setattr(StepRunner, "run_and_store", broken)
     tides = sent(Tides(tmp_path), 1)
     send_away(monkeypatch, Erratic(Random(1), no_mishap))
     [message] = tides.run().messages
@@ -277,7 +279,7 @@ def test_models_are_trained_scored_and_delivered_elsewhere(
 def test_an_interrupt_ends_the_engines_and_keeps_what_is_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Stop(Unwatched):
+    class Stop(NoProgress):
         def ended(self, step: Step, attempt: Attempt | None) -> None:
             if step.stage == "doubled":
                 raise KeyboardInterrupt
@@ -289,7 +291,7 @@ def test_an_interrupt_ends_the_engines_and_keeps_what_is_published(
     assert (receipt.status, receipt.exit_code) == (Status.INTERRUPTED, 130)
     assert engine.closed
     # Tasks in this process use the run's own project, and open none.
-    assert worker._mine.shop is None
+    assert worker._worker.runner is None
     tides.ok()
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
     assert set(Counter(published(tides)).values()) == {1}
@@ -308,7 +310,7 @@ def test_work_goes_on_while_another_run_has_a_key(
     def mishap(task: Task) -> None:
         asked.append(task.id)
         if len(asked) == 5:
-            claims.other.give(theirs)
+            claims.other.release(theirs)
 
     send_away(monkeypatch, Erratic(Random(1), mishap))
     tides.ok()
@@ -326,16 +328,19 @@ def test_inputs_that_were_made_here_are_stored_before_they_are_read_elsewhere(
     )
     tides = sent(Tides(tmp_path / "project", text))
     seen: list[bool] = []
-    real = Workshop.store
+    real = StepRunner.run_and_store
 
-    def store(shop: Workshop, work: Work) -> Made | Failed:
+    def store(shop: StepRunner, work: Work) -> StepOutput | StepFailure:
         pins = [
-            pin for bound in work.inputs.values() for b in bound.values() for pin in b.product.pins
+            pin
+            for bound in work.inputs.values()
+            for b in bound.values()
+            for pin in b.product.all_objects
         ]
-        seen.append(not shop._artifacts.missing(pins))
+        seen.append(not shop._artifacts.find_missing(pins))
         return real(shop, work)
 
-    monkeypatch.setattr(Workshop, "store", store)
+    monkeypatch.setattr(StepRunner, "run_and_store", store)
     send_away(monkeypatch, Erratic(Random(1), no_mishap), careful=False)
     tides.ok()
     assert seen == [True] * DAYS

@@ -17,7 +17,7 @@ from tidemill.runs.io.step_attempt import (
     new_attempt,
     result_of_failure,
 )
-from tidemill.steps.step_messages import Failed, Work
+from tidemill.steps.step_messages import StepFailure, Work
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.stage import Kind, Stage
 
@@ -47,7 +47,7 @@ def test_the_next_attempt_starts_without_cost() -> None:
     step.deaths = 1
     again = step.next_attempt()
     assert again.work is not None
-    assert (again.attempt.number, again.work.number, again.attempt.wall_s) == (2, 2, 0.0)
+    assert (again.attempt.number, again.work.attempt, again.attempt.wall_s) == (2, 2, 0.0)
     assert again.deaths == 1
 
 
@@ -61,12 +61,12 @@ def test_the_next_attempt_starts_without_cost() -> None:
     ],
 )
 def test_a_failure_names_its_step(partition: str, message: str, text: str) -> None:
-    attempt = failed_attempt(begun(partition).attempt, Failed(message=message))
+    attempt = failed_attempt(begun(partition).attempt, StepFailure(message=message))
     assert (attempt.message, attempt.outcome, attempt.exit_code) == (text, Outcome.FAILED, 1)
 
 
 def test_a_failed_gate_is_a_refusal() -> None:
-    attempt = failed_attempt(begun().attempt, Failed(message="no", exit_code=4))
+    attempt = failed_attempt(begun().attempt, StepFailure(message="no", exit_code=4))
     assert attempt.outcome is Outcome.REFUSED
 
 
@@ -87,7 +87,7 @@ def test_failures_are_retried_by_the_policy(
     stage = replace(DAILY, retries=Retries(times=times))
     step, found = begun(), []
     while True:
-        failure = Failed(message="gone", transient=transient, fate=fate)
+        failure = StepFailure(message="gone", transient=transient, fate=fate)
         result = result_of_failure(stage, step, failure)
         assert result.attempt is not None
         found.append(result.attempt.outcome)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tests.support.tides import CHAIN, FIRST, Tides, day, flow_of, rows_of
-from tidemill.contracts.profiles.partition_profile import profile_of
+from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.ledger.event import Judged
 from tidemill.ledger.run import Action
 from tidemill.project.project import Project, open_project
@@ -270,9 +270,9 @@ class TestDrift:
 
         def counted(frame: pl.DataFrame, *more: Any) -> Any:
             made.append(frame.height)
-            return profile_of(frame, *more)
+            return profile_frame(frame, *more)
 
-        monkeypatch.setattr("tidemill.runs.io.past_profiles.profile_of", counted)
+        monkeypatch.setattr("tidemill.runs.io.past_profiles.profile_frame", counted)
         tides.send(3, [float(value) for value in range(5, 17)])
         [message] = tides.run().messages
         assert "ks of double to the 2 partitions before is" in message

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.tides import Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
-from tidemill.project.external_sources import OpenedOutside
+from tidemill.project.external_sources import OpenedSources
 
 READER = """
 import polars as pl
@@ -115,7 +115,7 @@ def test_what_is_published_meanwhile_is_read_by_the_next_run(both: tuple[Tides, 
             writer.ok()
 
     receipt = reader.run("read", progress=Before(publish))
-    name = f"read {day(2)}: ../writer:doubled@prod was published anew while this run was at work"
+    name = f"read {day(2)}: ../writer:doubled@prod was published again during this run"
     assert receipt.messages == (f"{name}; run again",)
     reader.ok()
     assert rows(reader, "read") == rows(writer, "doubled")
@@ -139,7 +139,11 @@ def test_a_damaged_object_is_not_read(both: tuple[Tides, Tides]) -> None:
         ('"doubled")', '"doubled", env="dev")', "has not been published (there are none)"),
         ('"../writer", "doubled")', '"..", "doubled")', "is in no project with [tool.tidemill]"),
         ("double = tm", "treble = tm", "has no column 'treble' of contract Read"),
-        ('partition="1d"', 'partition="1mo"', "is none by month of day; cut Read as it is"),
+        (
+            'partition="1d"',
+            'partition="1mo"',
+            "is not a partition by month of day; partition Read the same way",
+        ),
         ('"doubled")', '"raw")', "has no column 'double' of contract Read"),
     ],
 )
@@ -160,7 +164,7 @@ def test_a_project_that_never_ran(both: tuple[Tides, Tides]) -> None:
 
 def test_what_is_outside_is_opened_once(tmp_path: Path, both: tuple[Tides, Tides]) -> None:
     both[0].ok()
-    outside = OpenedOutside(tmp_path)
+    outside = OpenedSources(tmp_path)
     assert outside.project("writer") is outside.project("reader/../writer")
     assert outside.database("sqlite:///a.db") is outside.database("sqlite:///a.db")
     outside.close()

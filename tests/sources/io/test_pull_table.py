@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.support.tides import CHAIN, Before, Tides, day, flow_of
 from tidemill.ledger.event import Event
 from tidemill.planning.plan import Step
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.project.project import open_project
 
 PULLED = CHAIN.replace(
@@ -109,10 +109,10 @@ def test_another_cut_needs_no_other_pull(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("return (rows", "raise OSError('no line')\n    return (rows", "no line"),
-        ("(rows[:2], rows[2:])", "'rows'", "rows are a frame, a list of dicts"),
-        ('{"seen": len(lines)}', "{1: len(lines)}", "is another when it is read back"),
+        ("(rows[:2], rows[2:])", "'rows'", "rows must be a frame, a list of dicts"),
+        ('{"seen": len(lines)}', "{1: len(lines)}", "changes when it is stored as JSON"),
         ('{"seen": len(lines)}', "lines.append", "JSON serializable"),
-        ("json.loads(line)", '{"day": "2024-03-01"}', "has no column 'id' of contract Raw"),
+        ("json.loads(line)", '{"day": "2024-03-01"}', "have no column 'id' of contract Raw"),
         ("json.loads(line)", '{"day": 1, "id": 1, "value": object}', "can't be stored"),
     ],
 )
@@ -147,7 +147,7 @@ class Cut(BaseException):
 class Failing:
     """A ledger that cuts the power at an append, before or after it is durable."""
 
-    def __init__(self, tools: Tools, at: int, *, after: bool) -> None:
+    def __init__(self, tools: Runtime, at: int, *, after: bool) -> None:
         self._ledger = tools.ledger
         self._left = at
         self._after = after
@@ -182,7 +182,7 @@ def test_wherever_it_is_cut_off_no_row_is_lost_or_doubled(
         for rows, at, after in runs:
             feed.send(*rows)
 
-            def cut(tools: Tools, at: int = at, after: bool = after) -> Tools:
+            def cut(tools: Runtime, at: int = at, after: bool = after) -> Runtime:
                 return replace(tools, ledger=Failing(tools, at, after=after))
 
             feed.tides.change = cut

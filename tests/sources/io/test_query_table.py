@@ -122,7 +122,7 @@ class TestChanges:
         shop.do("DELETE FROM raw")
         receipt = tides.run()
         assert receipt.exit_code == 1
-        assert "gives no row" in receipt.messages[0]
+        assert "returns no rows" in receipt.messages[0]
         assert len(published(tides)) == len(ROWS)
 
     def test_without_a_cursor_every_column_tells(self, opened: tuple[Shop, Tides]) -> None:
@@ -173,7 +173,7 @@ class TestMoment:
                 shop.do("UPDATE raw SET value = 9, version = 2 WHERE id = 30")
 
         (message,) = tides.run(progress=Before(change)).messages
-        assert message.endswith(f" {day(3)} changed while this run was at work; run again")
+        assert message.endswith(f" {day(3)} changed during this run; run again")
         tides.ok()
         assert published(tides) == given_now(shop)
 
@@ -190,7 +190,7 @@ class TestMoment:
 
         receipt = tides.run(progress=Before(change))
         assert receipt.messages == (
-            f"raw {day(3)}: sqlite:///shop.db {day(3)} changed while this run was at work; run again",
+            f"raw {day(3)}: sqlite:///shop.db {day(3)} changed during this run; run again",
         )
         tides.ok()
         assert published(tides) == given_now(shop)
@@ -254,9 +254,9 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("query", "says"),
         [
-            ("SELECT day, id, version FROM raw", "gives no column 'value' of contract Raw"),
-            ("SELECT day, id, value FROM raw", "gives no column 'version', its cursor"),
-            ("SELECT *, value AS id FROM raw", "gives more than one column 'id'"),
+            ("SELECT day, id, version FROM raw", "has no column 'value' of contract Raw"),
+            ("SELECT day, id, value FROM raw", "has no column 'version', its cursor"),
+            ("SELECT *, value AS id FROM raw", "has more than one column 'id'"),
             ("SELECT * FROM rav", "can't be read: no such table: rav"),
             (
                 "SELECT day, id, value, nullif(version, 1) AS version FROM raw",
@@ -350,7 +350,7 @@ class TestFaults:
     def test_partitions_by_what_has_no_order(self, tmp_path: Path, server: str) -> None:
         query = "SELECT array[1] AS day, 1 AS id, 1.0 AS value, 1 AS version"
         (message,) = Tides(tmp_path, asking(server, query)).run().messages
-        assert "day holds lists or documents" in message
+        assert "day has lists or documents" in message
 
 
 def test_no_password_is_kept_or_shown(
@@ -496,4 +496,4 @@ def test_check_tells_what_is_wrong_with_a_source(tmp_path: Path) -> None:
     first, second = caught.value.faults
     assert first.message == "the query begins with 'DROP'"
     assert "tides.py" in first.where
-    assert second.message == "the url sqlite: names nothing"
+    assert second.message == "the URL sqlite: names no database"

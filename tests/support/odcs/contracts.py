@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
 from tidemill.contracts.column_validity import column_problems
-from tidemill.contracts.declaration import RESERVED, Contract
+from tidemill.contracts.declaration import RESERVED, DeclaredContract
 from tidemill.contracts.spec import COMPATIBILITY, ContractSpec, rule
 from tidemill.contracts.table_rules import Budget, Drift, Freshness, References, Rows, Unique
 
@@ -167,9 +167,9 @@ def contracts(draw: st.DrawFn, named: st.SearchStrategy[str] = FREE) -> Contract
     for place in range(draw(st.integers(0, 3))):
         body[f"wide_{place}"] = draw(wide_rules(body, names))
     body["__doc__"] = draw(TEXTS)
-    declared: type[Contract] = type(
+    declared: type[DeclaredContract] = type(
         "C",
-        (Contract,),
+        (DeclaredContract,),
         body,
         version=draw(st.sampled_from(["0.1.0", "1.0.0", "12.3.4"])),
         key=draw(st.lists(st.sampled_from(flat), unique=True)) if flat else (),
@@ -205,7 +205,9 @@ def wide_rules(draw: st.DrawFn, body: dict[str, Any], names: list[str]) -> objec
             )
     to = [f"{draw(st.sampled_from(['to', 'no name ']))}{place}" for place in range(len(some))]
     there = {new: Column(dtype=body[name].dtype) for name, new in zip(some, to, strict=True)}
-    other: type[Contract] = type(draw(st.sampled_from(["Other", "odd one"])), (Contract,), there)
+    other: type[DeclaredContract] = type(
+        draw(st.sampled_from(["Other", "odd one"])), (DeclaredContract,), there
+    )
     return References(some, other, to, stage=draw(st.sampled_from(["", "others"])), **said)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.odcs.reader import Imported, imported
+from tidemill.contracts.odcs.reader import ImportedContracts, read_document
 from tidemill.contracts.spec import ContractSpec
 
 HEAD = {
@@ -18,13 +18,13 @@ HEAD = {
 }
 
 
-def read(*properties: dict[str, Any], **table: Any) -> Imported:
+def read(*properties: dict[str, Any], **table: Any) -> ImportedContracts:
     """A document of one table; its properties may leave out their names."""
     named = [{"name": f"c{i}", **told} for i, told in enumerate(properties)]
-    return imported({**HEAD, "schema": [{"name": "t", "properties": named, **table}]})
+    return read_document({**HEAD, "schema": [{"name": "t", "properties": named, **table}]})
 
 
-def only(found: Imported) -> ContractSpec:
+def only(found: ImportedContracts) -> ContractSpec:
     [spec] = found.contracts
     return spec
 

@@ -9,17 +9,17 @@ from typing import Any, Literal
 import polars as pl
 
 from tests.support.query import drawn
-from tidemill.analysis.query.column_digests import Numbered, numbered
-from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.column_digests import QueryDigests, query_digests
+from tidemill.analysis.query.placeholders import placeholder_frame
 
-MARKED = {name: marked(name, schema) for name, schema in drawn.INPUTS.items()}
+MARKED = {name: placeholder_frame(name, schema) for name, schema in drawn.INPUTS.items()}
 
 
-def number(stage: drawn.Drawn) -> Numbered:
+def number(stage: drawn.Drawn) -> QueryDigests:
     """The numbers of a drawn stage; what Polars warns of is the stage's own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return numbered(stage(MARKED))
+        return query_digests(stage(MARKED))
 
 
 def result(

@@ -6,22 +6,24 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tidemill.analysis.query.placeholders import marked
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import parse_query, serialize_query
 from tidemill.analysis.query.value_numbers import Relation
 
-X = marked("x", {"a": pl.Int64(), "b": pl.Float64(), "s": pl.String(), "l": pl.List(pl.Int64)})
-Y = marked("y", {"a": pl.Int64(), "k": pl.Float64()})
+X = placeholder_frame(
+    "x", {"a": pl.Int64(), "b": pl.Float64(), "s": pl.String(), "l": pl.List(pl.Int64)}
+)
+Y = placeholder_frame("y", {"a": pl.Int64(), "k": pl.Float64()})
 
 
 def relation_of(frame: pl.LazyFrame) -> Relation:
-    return Plan(keys={}).relation(parsed(written(frame)))
+    return PlanWalk(keys={}).relation(parse_query(serialize_query(frame)))
 
 
 def reads_of(frame: pl.LazyFrame) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     """Per column of the result, and for its rows (`""`), the columns of each input."""
-    plan = Plan(keys={})
-    found = plan.relation(parsed(written(frame)))
-    values = {name: plan.sources.named(value.reads) for name, value in found.columns.items()}
-    return {"": plan.sources.named(found.reads), **values}
+    plan = PlanWalk(keys={})
+    found = plan.relation(parse_query(serialize_query(frame)))
+    values = {name: plan.sources.columns_of(value.reads) for name, value in found.columns.items()}
+    return {"": plan.sources.columns_of(found.reads), **values}

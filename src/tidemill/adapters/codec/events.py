@@ -18,59 +18,42 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import (
+    EVENTS,
     Attempted,
     Computed,
-    Decided,
     Delivered,
-    EffectDone,
     EffectQueued,
-    EnvironmentCreated,
-    EnvironmentDropped,
     Event,
-    Judged,
     Published,
-    RecipeChanged,
-    Removed,
-    Ruled,
-    RunEnded,
-    RunStarted,
-    Settled,
-    SourceSeen,
-    Ticked,
 )
 
 T = TypeVar("T")
 
-VERSION = 1
-KINDS: tuple[type[Event], ...] = (
-    *(Attempted, Computed, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated),
-    *(EnvironmentDropped, Judged, Published, RecipeChanged, Removed, Ruled, RunEnded, RunStarted),
-    *(Settled, SourceSeen, Ticked),
-)
+FORMAT_VERSION = 1
 
 
-class _Written(msgspec.Struct):
+class _WrittenEvent(msgspec.Struct):
     kind: str
     v: int
     event: Any
 
 
-class _Read(msgspec.Struct):
+class _StoredEvent(msgspec.Struct):
     kind: str
     v: int
     event: msgspec.Raw
 
 
-class _Bound(msgspec.Struct, gc=False):
+class _BindingOnly(msgspec.Struct, gc=False):
     binding: Binding
 
 
-class _Publication(msgspec.Struct, gc=False):
+class _StoredBinding(msgspec.Struct, gc=False):
     v: int
-    event: _Bound
+    event: _BindingOnly
 
 
-class Address(NamedTuple):
+class EventScope(NamedTuple):
     """The environment, run, stage and partition of an event; None for a part its kind doesn't have."""
 
     environment: str | None
@@ -80,22 +63,22 @@ class Address(NamedTuple):
 
 
 _ENCODER = msgspec.json.Encoder()
-_READER = msgspec.json.Decoder(_Read)
+_EVENT_DECODER = msgspec.json.Decoder(_StoredEvent)
 # Building a decoder takes 0.1 ms, so each is built on first use. They aren't strict: JSON has no NaN
 # or infinity, so such numbers are written as text.
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
-_BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in KINDS}
+_TYPES_BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in EVENTS}
 
 
 def encode(value: Any) -> str:
     """Encode a record or a mapping as compact JSON."""
-    return _text(value if _finite(value) else _spelled(msgspec.to_builtins(value)))
+    return _to_json(value if _is_finite(value) else _spell_nonfinite(msgspec.to_builtins(value)))
 
 
 def decode(kind: type[T], text: str) -> T:
     """Decode the record that `encode` wrote; StorageError when the text doesn't fit `kind`."""
     try:
-        value: T = _decoder(kind).decode(text)
+        value: T = _decoder_of(kind).decode(text)
     except msgspec.DecodeError as error:
         raise StorageError(
             f"a recorded {kind.__name__} can't be read ({error}): {text[:200]}; "
@@ -107,22 +90,22 @@ def decode(kind: type[T], text: str) -> T:
 def encode_event(event: Event) -> str:
     """Encode an event with its kind and format version."""
     # Bindings are read by the thousand, and filling in defaults takes msgspec a third of that time.
-    written = event if isinstance(event, Published | Computed) else sparse(event)
-    fields = written if _finite(event) else _spelled(msgspec.to_builtins(written))
-    return _text(_Written(kind=type(event).__name__, v=VERSION, event=fields))
+    written = event if isinstance(event, Published | Computed) else without_defaults(event)
+    fields = written if _is_finite(event) else _spell_nonfinite(msgspec.to_builtins(written))
+    return _to_json(_WrittenEvent(kind=type(event).__name__, v=FORMAT_VERSION, event=fields))
 
 
 def decode_event(text: str) -> Event:
     """Decode an event; StorageError when a newer Tidemill wrote it."""
     try:
-        read = _READER.decode(text)
+        read = _EVENT_DECODER.decode(text)
     except msgspec.DecodeError as error:
         raise StorageError(f"a recorded event can't be read ({error}): {text[:200]}") from error
-    kind = _BY_NAME.get(read.kind)
-    if kind is None or read.v > VERSION:
+    kind = _TYPES_BY_NAME.get(read.kind)
+    if kind is None or read.v > FORMAT_VERSION:
         raise StorageError(
             f"the ledger holds an event {read.kind} of version {read.v}, but this Tidemill knows "
-            f"{'no such event' if kind is None else f'only versions up to {VERSION}'}: "
+            f"{'no such event' if kind is None else f'only versions up to {FORMAT_VERSION}'}: "
             "a newer one wrote it; pip install -U tidemill"
         )
     return decode(kind, bytes(read.event).decode())
@@ -134,8 +117,8 @@ def decode_binding(text: str) -> Binding:
     Bindings are read by the thousand, and this takes less than half as long as decoding the event.
     """
     try:
-        read = _decoder(_Publication).decode(text)
-        if read.v <= VERSION:
+        read = _decoder_of(_StoredBinding).decode(text)
+        if read.v <= FORMAT_VERSION:
             return read.event.binding
     except msgspec.DecodeError:
         pass
@@ -146,7 +129,7 @@ def decode_binding(text: str) -> Binding:
     )
 
 
-def address(event: Event) -> Address:
+def event_scope(event: Event) -> EventScope:
     """The environment, run, stage and partition that an event concerns."""
     inner: Any = event
     if isinstance(event, Attempted):
@@ -155,7 +138,7 @@ def address(event: Event) -> Address:
         inner = event.effect
     bound = event.binding if isinstance(event, Published | Computed) else None
     run = bound.run if bound else getattr(event, "run", None)
-    return Address(
+    return EventScope(
         getattr(event, "environment", None),
         run,
         getattr(inner, "stage", None),
@@ -163,14 +146,14 @@ def address(event: Event) -> Address:
     )
 
 
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
     decoder = _DECODERS.get(kind)
     if decoder is None:
         decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, strict=False)
     return decoder
 
 
-def _text(value: Any) -> str:
+def _to_json(value: Any) -> str:
     try:
         return _ENCODER.encode(value).decode()
     except UnicodeEncodeError as error:
@@ -180,7 +163,7 @@ def _text(value: Any) -> str:
         ) from None
 
 
-def _finite(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     """Whether every measured figure (a model's baseline, its scores) is a number JSON can represent."""
     if isinstance(value, Published | Computed):
         value = value.binding
@@ -197,47 +180,50 @@ def _finite(value: Any) -> bool:
     return all(map(isfinite, figures))
 
 
-def _spelled(value: Any) -> Any:
+def _spell_nonfinite(value: Any) -> Any:
     """Replace every NaN and infinity in `value` by text."""
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _spelled(item) for key, item in value.items()}
+        return {key: _spell_nonfinite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_spelled(item) for item in value]
+        return [_spell_nonfinite(item) for item in value]
     return value
 
 
-_TWINS: dict[Any, type[msgspec.Struct]] = {}
+_SPARSE_STRUCTS: dict[Any, type[msgspec.Struct]] = {}
 
 
-def sparse(record: Any) -> msgspec.Struct:
+def without_defaults(record: Any) -> msgspec.Struct:
     """Convert a record to a struct that omits fields with default values when encoded."""
-    return msgspec.convert(record, _twin(type(record)), from_attributes=True)
+    return msgspec.convert(record, _sparse_struct(type(record)), from_attributes=True)
 
 
-def _twin(kind: Any) -> type[msgspec.Struct]:
-    twin = _TWINS.get(kind)
+def _sparse_struct(kind: Any) -> type[msgspec.Struct]:
+    twin = _SPARSE_STRUCTS.get(kind)
     if twin is None:
         hints = get_type_hints(kind)
-        parts = [(item.name, _part(hints[item.name]), _default(item)) for item in fields(kind)]
+        parts = [
+            (item.name, _sparse_field_type(hints[item.name]), _default_value(item))
+            for item in fields(kind)
+        ]
         twin = msgspec.defstruct(kind.__name__, parts, omit_defaults=True, kw_only=True)
-        _TWINS[kind] = twin
+        _SPARSE_STRUCTS[kind] = twin
     return twin
 
 
-def _part(hint: Any) -> Any:
+def _sparse_field_type(hint: Any) -> Any:
     """The type of a sparse field: a sparse struct for a nested record, Any for other values."""
     if is_dataclass(hint):
-        return _twin(hint)
-    twin: Any = next((_twin(kind) for kind in get_args(hint) if is_dataclass(kind)), None)
+        return _sparse_struct(hint)
+    twin: Any = next((_sparse_struct(kind) for kind in get_args(hint) if is_dataclass(kind)), None)
     if twin is None:
         return Any
     sequence: Any = tuple
     return sequence[twin, ...] if get_origin(hint) is tuple else twin | None
 
 
-def _default(item: Field[Any]) -> Any:
+def _default_value(item: Field[Any]) -> Any:
     if item.default_factory is not MISSING:
         return msgspec.field(default_factory=item.default_factory)
     return msgspec.NODEFAULT if item.default is MISSING else item.default

@@ -8,36 +8,40 @@ from tidemill.core.errors import ConflictError, StorageError, UsageError
 from tidemill.ledger.delivery import Effect
 
 
-def who(holder: Mapping[str, str]) -> str:
+def describe_holder(holder: Mapping[str, str]) -> str:
     """Describe a lease holder: `pid 4711, host tern`."""
     return ", ".join(f"{name} {value}" for name, value in holder.items()) or "an unknown process"
 
 
-def lease_held(name: str, holder: Mapping[str, str], left_s: float) -> ConflictError:
+def lease_held(name: str, holder: Mapping[str, str], remaining_s: float) -> ConflictError:
     return ConflictError(
-        f"{name!r} is held by {who(holder)}; its lease expires in {left_s:.0f} s unless renewed: "
-        "wait for it or stop it, then run again"
+        f"{name!r} is held by {describe_holder(holder)}; its lease expires in {remaining_s:.0f} s "
+        "unless renewed: wait for it or stop it, then run again"
     )
 
 
 def lease_lost(name: str, token: int, holder: Mapping[str, str] | None) -> ConflictError:
-    now = f"it is held by {who(holder)} now" if holder is not None else "nobody holds it now"
+    now = (
+        f"it is held by {describe_holder(holder)} now"
+        if holder is not None
+        else "nobody holds it now"
+    )
     return ConflictError(
         f"the lease on {name!r} (token {token}) is no longer ours: {now}. Nothing was recorded; "
         "run again to plan from the current state"
     )
 
 
-def head_moved(environment: str, stage: str, expected: int, found: int) -> ConflictError:
+def head_moved(environment: str, stage: str, expected: int, current: int) -> ConflictError:
     return ConflictError(
         f"{stage!r} in {environment!r} moved during this run: planned on version {expected}, it has "
-        f"version {found} now. Nothing was recorded; run again to plan from the current state"
+        f"version {current} now. Nothing was recorded; run again to plan from the current state"
     )
 
 
-def head_passed(environment: str, stage: str, seen: int, found: int) -> ConflictError:
+def head_moved_since_read(environment: str, stage: str, first: int, current: int) -> ConflictError:
     return ConflictError(
-        f"{stage!r} in {environment!r} moved while it was read: from version {seen} to {found}. "
+        f"{stage!r} in {environment!r} moved while it was read: from version {first} to {current}. "
         "Try again"
     )
 
@@ -49,7 +53,7 @@ def heads_without_environment(stages: Collection[str]) -> UsageError:
     )
 
 
-def environment_exists(name: str) -> ConflictError:
+def environment_already_exists(name: str) -> ConflictError:
     return ConflictError(f"the environment {name!r} exists already; use it or choose another name")
 
 
@@ -66,14 +70,14 @@ def environment_has_branches(name: str, branches: Collection[str]) -> ConflictEr
     )
 
 
-def sampled(environment: str, stage: str, partition: str, sample: float) -> ConflictError:
+def sample_differs(environment: str, stage: str, partition: str, sample: float) -> ConflictError:
     return ConflictError(
         f"{stage} {partition} was computed on a sample of {sample:g} and can't be bound in "
         f"{environment!r}, which has another sample: run it there"
     )
 
 
-def run_exists(run: str) -> ConflictError:
+def run_already_started(run: str) -> ConflictError:
     return ConflictError(f"the run {run!r} was already started; a run id is used only once")
 
 
@@ -92,7 +96,7 @@ def effect_unknown(key: str, environment: str) -> ConflictError:
     return ConflictError(f"the effect {key!r} was never queued in {environment!r}")
 
 
-def tick_taken(schedule: str, tick: str) -> ConflictError:
+def tick_already_taken(schedule: str, tick: str) -> ConflictError:
     return ConflictError(f"tick {tick!r} of schedule {schedule!r} was already taken")
 
 
@@ -105,9 +109,9 @@ def objects_missing(names: Collection[str]) -> StorageError:
     )
 
 
-def check_present(
-    present: Callable[[Collection[str]], Collection[str]] | None, bound: Collection[str]
+def require_objects(
+    find_missing: Callable[[Collection[str]], Collection[str]] | None, objects: Collection[str]
 ) -> None:
     """Raise StorageError if a bound object isn't stored; all are pinned before the check."""
-    if present is not None and bound and (missing := present(tuple(bound))):
+    if find_missing is not None and objects and (missing := find_missing(tuple(objects))):
         raise objects_missing(missing)

@@ -13,30 +13,30 @@ from typing import Any, TypeAlias
 import polars as pl
 from polars import selectors
 
-from tidemill.adapters.databases.statements import CHUNK, select
-from tidemill.adapters.databases.urls import place_of, without_secrets
+from tidemill.adapters.databases.statements import CHUNK_ROWS, select_statement
+from tidemill.adapters.databases.urls import public_location, redact_secrets
 from tidemill.core.errors import SourceError
-from tidemill.ports.sources import Within
+from tidemill.ports.sources import ColumnRange
 
 # Sends a statement and returns its rows as Arrow batches.
-Send: TypeAlias = Callable[[str], AbstractContextManager[Any]]
+SendStatement: TypeAlias = Callable[[str], AbstractContextManager[Any]]
 
 # Schemes of databases that are files, which the drivers open by path.
-_FILES = ("sqlite", "duckdb")
+_FILE_SCHEMES = ("sqlite", "duckdb")
 
 
 class EngineDatabase:
     """Read each query over a separate connection: there is no snapshot, and no writer is blocked."""
 
-    def __init__(self, url: str, send: Send) -> None:
+    def __init__(self, url: str, send: SendStatement) -> None:
         self._url = url
         self._send = send
         scheme = url.partition(":")[0]
         self._quote = "`" if scheme == "mysql" else '"'
         # Only these types compare the same everywhere: text collation and datetime literals differ
         # between databases, and SQLite has no dates.
-        self._bounds = (int,) if scheme == "sqlite" else (int, date)
-        self.place = place_of(url)
+        self._bound_types = (int,) if scheme == "sqlite" else (int, date)
+        self.place = public_location(url)
         # Steps in several threads share this database.
         self._lock = threading.RLock()
 
@@ -45,7 +45,7 @@ class EngineDatabase:
 
     def columns(self, query: str) -> Sequence[str]:
         empty = f"SELECT * FROM (\n{query}\n) AS tidemill_source WHERE 1 = 0"
-        with self._lock, self._explained(), self._send(empty) as found:
+        with self._lock, self._translate_errors(), self._send(empty) as found:
             return [*found.schema.names]
 
     def rows(
@@ -54,17 +54,19 @@ class EngineDatabase:
         columns: Sequence[str],
         *,
         distinct: bool = False,
-        within: Within | None = None,
+        within: ColumnRange | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
         # A column may be requested twice, which a frame can't represent.
         names = [*dict.fromkeys(columns)]
-        if within and type(within.least) not in self._bounds:
+        if within and type(within.minimum) not in self._bound_types:
             within = None
-        bounds = (_written(within.least), _written(within.most)) if within else ("", "")
-        statement = select(
+        bounds = (
+            (_sql_literal(within.minimum), _sql_literal(within.maximum)) if within else ("", "")
+        )
+        statement = select_statement(
             query, names, within, distinct=distinct, bounds=bounds, quote=self._quote
         )
-        with self._lock, self._explained(), self._send(statement) as found:
+        with self._lock, self._translate_errors(), self._send(statement) as found:
             for batch in found:
                 frame = pl.DataFrame(batch)
                 # Datetimes come in the session's time zone; digests must not depend on it.
@@ -76,23 +78,23 @@ class EngineDatabase:
         """Do nothing: there is no snapshot."""
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except SourceError:
             raise
         # Each driver has its own exception classes.
         except Exception as error:
-            message = without_secrets(str(error).strip(), self._url)
+            message = redact_secrets(str(error).strip(), self._url)
             raise SourceError(f"{self.place} can't be read: {message}") from error
 
 
-def adbc(url: str, path: Path) -> Send:
+def adbc(url: str, path: Path) -> SendStatement:
     """Send statements through the ADBC driver for the url's scheme; `path` locates a database file."""
     scheme = url.partition(":")[0]
     extra = "duckdb" if scheme == "duckdb" else "adbc"
     more = "" if scheme == "duckdb" else f" adbc-driver-{scheme}"
-    driver, manager, _ = _imported(
+    driver, manager, _ = _import_drivers(
         url, extra, more, f"adbc_driver_{scheme}", "adbc_driver_manager.dbapi", "pyarrow"
     )
 
@@ -103,11 +105,11 @@ def adbc(url: str, path: Path) -> Send:
                 driver=driver.driver_path(), entrypoint="duckdb_adbc_init", db_kwargs=options
             )
         dbapi: Any = import_module(f"adbc_driver_{scheme}.dbapi")
-        return dbapi.connect(str(path) if scheme in _FILES else url)
+        return dbapi.connect(str(path) if scheme in _FILE_SCHEMES else url)
 
     @contextmanager
     def send(statement: str) -> Iterator[Any]:
-        _refuse_absent(url, path)
+        _require_file(url, path)
         with closing(connected()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(statement)
             with cursor.fetch_record_batch() as found:
@@ -116,34 +118,37 @@ def adbc(url: str, path: Path) -> Send:
     return send
 
 
-def connectorx(url: str, path: Path) -> Send:
+def connectorx(url: str, path: Path) -> SendStatement:
     """Send statements through ConnectorX; `path` locates a database file."""
-    engine, _ = _imported(url, "connectorx", "", "connectorx", "pyarrow")
+    engine, _ = _import_drivers(url, "connectorx", "", "connectorx", "pyarrow")
     target = f"sqlite://{path}" if url.startswith("sqlite:") else url
 
     def send(statement: str) -> AbstractContextManager[Any]:
-        _refuse_absent(url, path)
-        found = engine.read_sql(target, statement, return_type="arrow_stream", batch_size=CHUNK)
+        _require_file(url, path)
+        found = engine.read_sql(
+            target, statement, return_type="arrow_stream", batch_size=CHUNK_ROWS
+        )
         return nullcontext(found)
 
     return send
 
 
-def _imported(url: str, extra: str, more: str, *names: str) -> list[Any]:
+def _import_drivers(url: str, extra: str, extra_packages: str, *modules: str) -> list[Any]:
     try:
         # Optional dependencies: only projects with such a source need them.
-        return [import_module(name) for name in names]
+        return [import_module(name) for name in modules]
     except ImportError as error:
         raise SourceError(
-            f"{place_of(url)} needs {error.name} ({error}): pip install 'tidemill[{extra}]'{more}"
+            f"{public_location(url)} needs {error.name} ({error}): "
+            f"pip install 'tidemill[{extra}]'{extra_packages}"
         ) from error
 
 
-def _refuse_absent(url: str, path: Path) -> None:
+def _require_file(url: str, path: Path) -> None:
     """Raise SourceError for a missing database file, which drivers would create."""
-    if url.startswith(tuple(f"{scheme}:" for scheme in _FILES)) and not path.is_file():
-        raise SourceError(f"{place_of(url)}: there is no file {path}")
+    if url.startswith(tuple(f"{scheme}:" for scheme in _FILE_SCHEMES)) and not path.is_file():
+        raise SourceError(f"{public_location(url)}: there is no file {path}")
 
 
-def _written(value: int | date) -> str:
+def _sql_literal(value: int | date) -> str:
     return str(value) if isinstance(value, int) else f"CAST('{value}' AS DATE)"

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from tidemill.adapters.databases.statements import CHUNK, select
-from tidemill.adapters.databases.urls import place_of, without_secrets
+from tidemill.adapters.databases.statements import CHUNK_ROWS, select_statement
+from tidemill.adapters.databases.urls import public_location, redact_secrets
 from tidemill.core.errors import SourceError
-from tidemill.ports.sources import Within
+from tidemill.ports.sources import ColumnRange
 
-_CONNECT_S = 10
+_CONNECT_TIMEOUT_S = 10
 
 
 class PostgresDatabase:
@@ -21,7 +21,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.place = place_of(url)
+        self.place = public_location(url)
         self._connection: Any = None
         # Steps in several threads share this database.
         self._lock = threading.RLock()
@@ -36,13 +36,13 @@ class PostgresDatabase:
     def begin(self) -> None:
         with self._lock:
             self.end()
-            with self._explained():
+            with self._translate_errors():
                 # The first statement takes the snapshot.
-                self._connected().execute("SELECT 1")
+                self._connect_once().execute("SELECT 1")
 
     def columns(self, query: str) -> Sequence[str]:
-        with self._lock, self._explained():
-            found = self._connected().execute(f"SELECT * FROM (\n{query}\n) AS source LIMIT 0")
+        with self._lock, self._translate_errors():
+            found = self._connect_once().execute(f"SELECT * FROM (\n{query}\n) AS source LIMIT 0")
             return [column.name for column in found.description]
 
     def rows(
@@ -51,18 +51,18 @@ class PostgresDatabase:
         columns: Sequence[str],
         *,
         distinct: bool = False,
-        within: Within | None = None,
+        within: ColumnRange | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
         compared = '"{}"::text COLLATE "C"'
         holes = "$1", "$2"
-        statement = select(
-            query, columns, within, distinct=distinct, bounds=holes, compared=compared
+        statement = select_statement(
+            query, columns, within, distinct=distinct, bounds=holes, text_column=compared
         )
-        bounds = (within.least, within.most) if within else ()
+        bounds = (within.minimum, within.maximum) if within else ()
         # A server-side cursor, so that the rows aren't all sent at once.
-        with self._lock, self._explained(), self._connected().cursor("tidemill") as found:
+        with self._lock, self._translate_errors(), self._connect_once().cursor("tidemill") as found:
             found.execute(statement, bounds)
-            while chunk := found.fetchmany(CHUNK):
+            while chunk := found.fetchmany(CHUNK_ROWS):
                 yield chunk
 
     def end(self) -> None:
@@ -71,12 +71,12 @@ class PostgresDatabase:
                 self._connection.close()
                 self._connection = None
 
-    def _connected(self) -> Any:
+    def _connect_once(self) -> Any:
         if self._connection is None:
             psycopg = self._psycopg
             self._connection = psycopg.connect(
                 self._url,
-                connect_timeout=_CONNECT_S,
+                connect_timeout=_CONNECT_TIMEOUT_S,
                 application_name="tidemill",
                 # Bounds are $1 and $2, so that `%` in a query needs no escaping.
                 cursor_factory=psycopg.RawCursor,
@@ -89,11 +89,11 @@ class PostgresDatabase:
         return self._connection
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except self._psycopg.Error as error:
             # An error ends the transaction, and the snapshot with it.
             self.end()
-            message = without_secrets(str(error).strip(), self._url)
+            message = redact_secrets(str(error).strip(), self._url)
             raise SourceError(f"{self.place} can't be read: {message}") from None

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tidemill.adapters.databases.statements import CHUNK, select
+from tidemill.adapters.databases.statements import CHUNK_ROWS, select_statement
 from tidemill.core.errors import SourceError
-from tidemill.ports.sources import Within
+from tidemill.ports.sources import ColumnRange
 
-_RENAMED = re.compile(r":\d+$")
+_DUPLICATE_SUFFIX = re.compile(r":\d+$")
 
 
 class SqliteDatabase:
@@ -29,19 +29,22 @@ class SqliteDatabase:
 
     def begin(self) -> None:
         """Take a snapshot, if the file is in WAL mode."""
-        with self._lock, self._explained():
+        with self._lock, self._translate_errors():
             self.end()
-            connection = self._connected()
+            connection = self._connect_once()
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
             if mode == "wal":
                 connection.execute("BEGIN")
 
     def columns(self, query: str) -> Sequence[str]:
-        with self._lock, self._explained():
-            found = self._connected().execute(f"SELECT * FROM (\n{query}\n) LIMIT 0")
+        with self._lock, self._translate_errors():
+            found = self._connect_once().execute(f"SELECT * FROM (\n{query}\n) LIMIT 0")
             names = [name for name, *_ in found.description]
             # SQLite names a second `id` of a subquery `id:1`.
-            return [_RENAMED.sub("", n) if _RENAMED.sub("", n) in names else n for n in names]
+            return [
+                _DUPLICATE_SUFFIX.sub("", n) if _DUPLICATE_SUFFIX.sub("", n) in names else n
+                for n in names
+            ]
 
     def rows(
         self,
@@ -49,18 +52,18 @@ class SqliteDatabase:
         columns: Sequence[str],
         *,
         distinct: bool = False,
-        within: Within | None = None,
+        within: ColumnRange | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
         # The bounds were compared by code points, whatever the column's collation.
         compared = '"{}" COLLATE BINARY'
         holes = "?", "?"
-        statement = select(
-            query, columns, within, distinct=distinct, bounds=holes, compared=compared
+        statement = select_statement(
+            query, columns, within, distinct=distinct, bounds=holes, text_column=compared
         )
-        with self._lock, self._explained():
-            bounds = (within.least, within.most) if within else ()
-            found = self._connected().execute(statement, bounds)
-            while chunk := found.fetchmany(CHUNK):
+        with self._lock, self._translate_errors():
+            bounds = (within.minimum, within.maximum) if within else ()
+            found = self._connect_once().execute(statement, bounds)
+            while chunk := found.fetchmany(CHUNK_ROWS):
                 yield chunk
 
     def end(self) -> None:
@@ -69,7 +72,7 @@ class SqliteDatabase:
                 self._connection.close()
                 self._connection = None
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect_once(self) -> sqlite3.Connection:
         if self._connection is None:
             if not self._path.is_file():
                 raise SourceError(f"{self.place}: there is no file {self._path}")
@@ -80,7 +83,7 @@ class SqliteDatabase:
         return self._connection
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OverflowError, UnicodeError) as error:

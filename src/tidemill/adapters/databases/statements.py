@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidemill.ports.sources import Within
+from tidemill.ports.sources import ColumnRange
 
 # Rows fetched at once.
-CHUNK = 20_000
+CHUNK_ROWS = 20_000
 
 
-def select(
+def select_statement(
     query: str,
     columns: Sequence[str],
-    within: Within | None,
+    within: ColumnRange | None,
     *,
     distinct: bool,
     bounds: tuple[str, str],
-    compared: str = "",
+    text_column: str = "",
     quote: str = '"',
 ) -> str:
     """Select columns from a query's rows, optionally only those `within` a range.
@@ -25,18 +25,18 @@ def select(
     `bounds` are the range's ends as SQL (placeholders or literals). `text_column` is a template for the
     range's column that makes text compare by code points.
     """
-    chosen = ", ".join(quoted(column, quote) for column in columns) or "1"
+    chosen = ", ".join(quote_name(column, quote) for column in columns) or "1"
     # The query stands on its own lines because it may end with a comment.
     text = f"SELECT {'DISTINCT ' if distinct else ''}{chosen} FROM (\n{query}\n) AS tidemill_source"
     if within is None:
         return text
-    name = quoted(within.column, quote)
-    if isinstance(within.least, str):
-        name = compared.format(within.column.replace('"', '""'))
+    name = quote_name(within.column, quote)
+    if isinstance(within.minimum, str):
+        name = text_column.format(within.column.replace('"', '""'))
     least, most = bounds
     return f"{text} WHERE {name} >= {least} AND {name} <= {most}"
 
 
-def quoted(name: str, quote: str = '"') -> str:
+def quote_name(name: str, quote: str = '"') -> str:
     """Quote an identifier for SQL."""
     return quote + name.replace(quote, quote * 2) + quote

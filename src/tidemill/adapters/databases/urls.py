@@ -9,10 +9,10 @@ from tidemill.core.errors import SourceError
 
 _ENV = "env:"
 # Parameters whose values aren't secret.
-_TOLD = ("host", "hostaddr", "port", "dbname", "sslmode", "connect_timeout")
+_PUBLIC_PARAMETERS = ("host", "hostaddr", "port", "dbname", "sslmode", "connect_timeout")
 
 
-def resolved(url: str) -> str:
+def resolve_url(url: str) -> str:
     """Resolve `env:NAME` to the variable's value; SourceError when the variable isn't set."""
     if not url.startswith(_ENV):
         return url
@@ -24,25 +24,28 @@ def resolved(url: str) -> str:
     return os.environ[name]
 
 
-def place_of(url: str) -> str:
+def public_location(url: str) -> str:
     """The scheme, host and path of a database url, without user, password and parameters."""
-    parts = _split(url)
+    parts = _split_url(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def without_secrets(text: str, url: str) -> str:
+def redact_secrets(text: str, url: str) -> str:
     """Remove the url's credentials from a message."""
-    parts = _split(url)
+    parts = _split_url(url)
     password = parts.netloc.rpartition("@")[0].partition(":")[2]
     parameters = [item.partition("=") for item in parts.query.split("&")]
-    secrets = [password, *(value for name, _, value in parameters if name not in _TOLD)]
+    secrets = [
+        password,
+        *(value for name, _, value in parameters if name not in _PUBLIC_PARAMETERS),
+    ]
     for secret in sorted({*secrets, *map(unquote, secrets)} - {""}, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text.replace(url, place_of(url))
+    return text.replace(url, public_location(url))
 
 
-def _split(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:

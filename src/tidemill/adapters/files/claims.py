@@ -19,13 +19,13 @@ try:
 except ImportError:
     # Windows: only holders in one process exclude each other. Two runs may then do the same work
     # twice; leases and heads still guard what they publish, so that costs only time.
-    LOCKS = False
+    HAS_LOCKS = False
 else:
-    LOCKS = True
+    HAS_LOCKS = True
 
-_DIGITS = 15  # 60 bits: the largest file offset that a lock may have
+_KEY_DIGITS = 15  # 60 bits: the largest file offset that a lock may have
 _FIRST_PAUSE_S = 0.001
-_LONGEST_PAUSE_S = 0.02
+_MAX_PAUSE_S = 0.02
 
 
 class FileClaims:
@@ -33,18 +33,18 @@ class FileClaims:
 
     def __init__(self, path: Path) -> None:
         self._path = os.path.realpath(path)
-        self._me = object()
-        self._file: _File | None = None
+        self._holder = object()
+        self._file: _LockFile | None = None
 
     def take(self, key: str) -> bool:
         with _lock_files.lock:
             # The file stays open as long as one of its holders is alive.
-            self._file = file = _opened(self._path)
+            self._file = file = _open_lock_file(self._path)
             if key not in file.owners:
-                if not file.locked(key):
+                if not file.try_lock(key):
                     return False
-                file.owners[key] = self._me
-            return file.owners[key] is self._me
+                file.owners[key] = self._holder
+            return file.owners[key] is self._holder
 
     def wait(self, key: str, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -55,24 +55,24 @@ class FileClaims:
             if left <= 0:
                 return False
             time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            pause = min(2 * pause, _MAX_PAUSE_S)
         return True
 
-    def give(self, key: str) -> None:
+    def release(self, key: str) -> None:
         with _lock_files.lock:
             file = _lock_files.files.get(self._path)
-            if file is not None and file.owners.get(key) is self._me:
+            if file is not None and file.owners.get(key) is self._holder:
                 del file.owners[key]
                 file.unlock(key)
 
 
-class _File:
+class _LockFile:
     """The lock file, opened once per process: closing any descriptor of it drops all locks."""
 
     def __init__(self, path: str) -> None:
         self.owners: dict[str, object] = {}
         self._descriptor: int | None = None
-        if not LOCKS:
+        if not HAS_LOCKS:
             return
         try:
             # Python closes descriptors on exec, so programs that a stage starts don't inherit it.
@@ -82,12 +82,12 @@ class _File:
             return
         finalize(self, os.close, self._descriptor)
 
-    def locked(self, key: str) -> bool:
+    def try_lock(self, key: str) -> bool:
         """Try to lock the key for this process; whether it succeeded."""
         if self._descriptor is None:
             return True
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(key))
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte_offset(key))
         except (BlockingIOError, PermissionError):
             return False
         except OSError:
@@ -97,24 +97,24 @@ class _File:
     def unlock(self, key: str) -> None:
         """Release the key's lock."""
         if self._descriptor is not None:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _byte(key))
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _byte_offset(key))
 
 
-class _Process:
+class _OpenLockFiles:
     """The lock files that this process has open, by path; a forked child starts with none."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.files: WeakValueDictionary[str, _File] = WeakValueDictionary()
-        self.inherited: list[_File] = []
+        self.files: WeakValueDictionary[str, _LockFile] = WeakValueDictionary()
+        self.inherited: list[_LockFile] = []
 
 
-_lock_files = _Process()
+_lock_files = _OpenLockFiles()
 
 
 def _after_fork() -> None:
     global _lock_files
-    parents, _lock_files = _lock_files, _Process()
+    parents, _lock_files = _lock_files, _OpenLockFiles()
     # Keep them open: closing one would drop locks that the child has since taken on the same file.
     _lock_files.inherited = [*parents.inherited, *parents.files.values()]
 
@@ -123,12 +123,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _opened(path: str) -> _File:
+def _open_lock_file(path: str) -> _LockFile:
     file = _lock_files.files.get(path)
     if file is None:
-        file = _lock_files.files[path] = _File(path)
+        file = _lock_files.files[path] = _LockFile(path)
     return file
 
 
-def _byte(key: str) -> int:
-    return int(key[:_DIGITS], 16)
+def _byte_offset(key: str) -> int:
+    return int(key[:_KEY_DIGITS], 16)

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 
 from tidemill.core.errors import StorageError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN_CODES = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 FULL_ADVICE = "free some space and run again; everything recorded so far is kept"
 FORBIDDEN_ADVICE = "make it writable for this user, or keep the project's state in another folder"
 
 
-def explained(error: OSError, path: str) -> StorageError:
+def storage_error(error: OSError, path: str) -> StorageError:
     """A storage error that names the path, the cause and the remedy."""
-    if error.errno in _FULL:
+    if error.errno in _FULL_CODES:
         return StorageError(f"no space left for {path} ({error.strerror}): {FULL_ADVICE}")
-    if error.errno in _FORBIDDEN:
+    if error.errno in _FORBIDDEN_CODES:
         return StorageError(f"{path} can't be used ({error.strerror}): {FORBIDDEN_ADVICE}")
     return StorageError(
         f"{path} can't be read or written ({error.strerror or error}): check the disk and the "
@@ -29,12 +29,12 @@ def explained(error: OSError, path: str) -> StorageError:
 
 
 @contextmanager
-def explaining(path: str) -> Iterator[None]:
+def translate_os_errors(path: str) -> Iterator[None]:
     """Re-raise an OSError as a StorageError about the path."""
     try:
         yield
     except OSError as error:
-        raise explained(error, path) from error
+        raise storage_error(error, path) from error
 
 
 def make_folder(path: str) -> None:

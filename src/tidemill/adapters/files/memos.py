@@ -16,10 +16,15 @@ from hashlib import blake2b
 from pathlib import Path
 
 from tidemill.adapters.files.claims import FileClaims
-from tidemill.adapters.files.disk import explained, explaining, make_folder, sync_folder
+from tidemill.adapters.files.disk import (
+    make_folder,
+    storage_error,
+    sync_folder,
+    translate_os_errors,
+)
 
 _SUFFIX = ".parquet"
-_LONGEST_S = 10.0
+_MAX_WAIT_S = 10.0
 
 
 class FileMemos:
@@ -28,16 +33,16 @@ class FileMemos:
     def __init__(self, root: Path) -> None:
         self._root = os.path.abspath(root)
         # Each intent has its own holder, because claims only exclude different holders.
-        self._held: dict[str, FileClaims] = {}
+        self._intent_claims: dict[str, FileClaims] = {}
 
     def segments(self, space: str) -> Mapping[str, int]:
         folder = self._folder(space, "segments")
         # A listing isn't atomic: during a merge it may contain neither the old segments nor the merged
         # one. Two equal listings in a row mean that nothing changed in between.
-        found = self._listed(folder)
-        while found != (again := self._listed(folder)):
+        found = self._list_files(folder)
+        while found != (again := self._list_files(folder)):
             found = again
-        return dict(sorted(found.items(), key=_place))
+        return dict(sorted(found.items(), key=_sort_key))
 
     def open(self, space: str, segment: str) -> str | None:
         """The path of a segment's file; None when it has been merged into another."""
@@ -45,57 +50,57 @@ class FileMemos:
         return path if os.path.exists(path) else None
 
     def append(self, space: str, payload: bytes) -> None:
-        self._write(self._folder(space, "segments"), f"{_unique()}.0{_SUFFIX}", payload)
+        self._write_file(self._folder(space, "segments"), f"{_unique_name()}.0{_SUFFIX}", payload)
 
     def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
         """Replace adjacent segments by one; False if some are gone or another process is merging."""
         folder, claims, key = (
             self._folder(space, "segments"),
             self._claims(),
-            _key(f"{space} merge"),
+            _claim_key(f"{space} merge"),
         )
         if not claims.take(key):
             return False  # another process is merging
         try:
-            listed = self._listed(folder)
+            listed = self._list_files(folder)
             if not set(segments) <= set(listed):
                 return False
-            base, _ = _place((segments[0], 0))
+            base, _ = _sort_key((segments[0], 0))
             # Higher than all existing numbers: a process that crashed while merging may have left both.
-            number = max(number for name, number in map(_place, listed.items()) if name == base)
-            self._write(folder, f"{base}.{number + 1}{_SUFFIX}", payload)
+            number = max(number for name, number in map(_sort_key, listed.items()) if name == base)
+            self._write_file(folder, f"{base}.{number + 1}{_SUFFIX}", payload)
             for name in segments:
                 # Some systems can't remove an open file. It stays, and its results are stored twice.
                 with suppress(OSError):
                     os.unlink(os.path.join(folder, name))
             return True
         finally:
-            claims.give(key)
+            claims.release(key)
 
     def intend(self, space: str, payload: bytes) -> str:
-        claims, key = self._claims(), _key(f"{space} intent")
+        claims, key = self._claims(), _claim_key(f"{space} intent")
         # One at a time, so that the holder of a later name sees all earlier intents.
-        held = claims.wait(key, _LONGEST_S)
+        held = claims.wait(key, _MAX_WAIT_S)
         try:
-            name = _unique()
-            claims.take(_key(name))
-            self._held[name] = claims
-            self._write(self._folder(space, "intents"), name, payload, durably=False)
+            name = _unique_name()
+            claims.take(_claim_key(name))
+            self._intent_claims[name] = claims
+            self._write_file(self._folder(space, "intents"), name, payload, durable=False)
         finally:
             if held:
-                claims.give(key)
+                claims.release(key)
         return name
 
     def intents(self, space: str, before: str) -> Mapping[str, bytes]:
         folder, found = self._folder(space, "intents"), {}
-        for name in sorted(self._listed(folder)):
+        for name in sorted(self._list_files(folder)):
             if name >= before:
                 break
             path = os.path.join(folder, name)
             asking = self._claims()
-            if asking.take(_key(name)):
+            if asking.take(_claim_key(name)):
                 # The process behind this intent has finished or died.
-                asking.give(_key(name))
+                asking.release(_claim_key(name))
                 with suppress(OSError):
                     os.unlink(path)
                 continue
@@ -106,37 +111,37 @@ class FileMemos:
     def withdraw(self, space: str, intent: str) -> None:
         with suppress(OSError):
             os.unlink(os.path.join(self._folder(space, "intents"), intent))
-        claims = self._held.pop(intent, None)
+        claims = self._intent_claims.pop(intent, None)
         if claims is not None:
-            claims.give(_key(intent))
+            claims.release(_claim_key(intent))
 
     def turn(self, space: str, every_s: float) -> float:
-        claims, key = self._claims(), _key(f"{space} turn")
+        claims, key = self._claims(), _claim_key(f"{space} turn")
         path = os.path.join(self._folder(space), "turn")
-        held = claims.wait(key, _LONGEST_S)
+        held = claims.wait(key, _MAX_WAIT_S)
         try:
-            with explaining(path):
+            with translate_os_errors(path):
                 make_folder(os.path.dirname(path))
                 now = time.time()
-                mine = min(max(now, _number(path)), now + 1_000 * every_s)
-                temporary = f"{path}.{_unique()}"
+                mine = min(max(now, _read_number(path)), now + 1_000 * every_s)
+                temporary = f"{path}.{_unique_name()}"
                 with open(temporary, "w", encoding="ascii") as file:
                     file.write(repr(mine + every_s))
                 os.replace(temporary, path)
         finally:
             if held:
-                claims.give(key)
+                claims.release(key)
         return mine - now
 
     def _folder(self, space: str, *inner: str) -> str:
         return os.path.join(self._root, space, *inner)
 
     def _claims(self) -> FileClaims:
-        with explaining(self._root):
+        with translate_os_errors(self._root):
             make_folder(self._root)
         return FileClaims(Path(self._root, "claims.lock"))
 
-    def _listed(self, folder: str) -> dict[str, int]:
+    def _list_files(self, folder: str) -> dict[str, int]:
         """The files of a folder with their sizes, without those still being written."""
         found: dict[str, int] = {}
         try:
@@ -148,18 +153,18 @@ class FileMemos:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise explained(error, folder) from error
+            raise storage_error(error, folder) from error
         return found
 
-    def _write(self, folder: str, name: str, payload: bytes, *, durably: bool = True) -> None:
+    def _write_file(self, folder: str, name: str, payload: bytes, *, durable: bool = True) -> None:
         """Write a file atomically."""
         temporary = os.path.join(folder, f".{name}")
-        with explaining(folder):
+        with translate_os_errors(folder):
             make_folder(folder)
             try:
                 with open(temporary, "xb") as file:
                     file.write(payload)
-                    if durably:
+                    if durable:
                         file.flush()
                         os.fsync(file.fileno())
                 os.replace(temporary, os.path.join(folder, name))
@@ -167,16 +172,16 @@ class FileMemos:
                 with suppress(OSError):
                     os.unlink(temporary)
                 raise
-            if durably:
+            if durable:
                 sync_folder(folder)
 
 
-def _place(item: tuple[str, int]) -> tuple[str, int]:
+def _sort_key(item: tuple[str, int]) -> tuple[str, int]:
     base, _, number = item[0].removesuffix(_SUFFIX).rpartition(".")
     return base, int(number)
 
 
-def _number(path: str) -> float:
+def _read_number(path: str) -> float:
     """Read a number from a file; 0 if the file is missing or damaged."""
     try:
         return float(Path(path).read_text(encoding="ascii"))
@@ -184,10 +189,10 @@ def _number(path: str) -> float:
         return 0.0
 
 
-def _key(text: str) -> str:
+def _claim_key(text: str) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _unique() -> str:
+def _unique_name() -> str:
     """A unique name that sorts after the existing ones."""
     return f"{time.time_ns():020}-{os.getpid()}-{os.urandom(6).hex()}"

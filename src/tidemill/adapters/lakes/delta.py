@@ -16,7 +16,7 @@ from tidemill.core.errors import SourceError
 from tidemill.ports.sources import Lake, LakeFile
 
 # Reader features that don't affect which rows are read.
-_HARMLESS = frozenset({"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"})
+_IGNORABLE_FEATURES = frozenset({"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"})
 
 
 def open_delta(folder: Path, version: int | None) -> Lake:
@@ -30,9 +30,9 @@ def open_delta(folder: Path, version: int | None) -> Lake:
         ) from error
     try:
         table = deltalake.DeltaTable(str(folder), version=version)
-        _refuse_unknown(folder, table)
+        _reject_unknown_features(folder, table)
         columns = {field.name: str(field.type) for field in table.schema().fields}
-        files = _files(folder, table.get_add_actions(flatten=True), [*columns])
+        files = _list_files(folder, table.get_add_actions(flatten=True), [*columns])
         return Lake(
             version=f"version {table.version()}",
             columns=columns,
@@ -43,9 +43,9 @@ def open_delta(folder: Path, version: int | None) -> Lake:
         raise SourceError(f"{folder} can't be read as a Delta table: {error}") from error
 
 
-def _refuse_unknown(folder: Path, table: Any) -> None:
+def _reject_unknown_features(folder: Path, table: Any) -> None:
     protocol, properties = table.protocol(), table.metadata().configuration
-    features = set(protocol.reader_features or ()) - _HARMLESS
+    features = set(protocol.reader_features or ()) - _IGNORABLE_FEATURES
     if properties.get("delta.columnMapping.mode", "none") != "none":
         features.add("columnMapping")
     if features:
@@ -55,7 +55,7 @@ def _refuse_unknown(folder: Path, table: Any) -> None:
         )
 
 
-def _files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[LakeFile]:
+def _list_files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[LakeFile]:
     names = actions.column_names
     listed = {name: actions[name].to_pylist() for name in names}
     for index, path in enumerate(listed["path"]):
@@ -71,11 +71,11 @@ def _files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[LakeF
             size=listed["size_bytes"][index] or 0,
             # Files are immutable and their names are unique, so the name identifies the content.
             digest="",
-            read=partial(_rows, folder / unquote(path), values, columns),
+            read=partial(_read_rows, folder / unquote(path), values, columns),
         )
 
 
-def _rows(
+def _read_rows(
     path: Path, values: Mapping[str, Any], columns: Sequence[str], wanted: Sequence[str]
 ) -> pl.DataFrame:
     """Read a file's rows, with partition columns and columns that were added to the table later."""

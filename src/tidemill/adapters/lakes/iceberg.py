@@ -11,14 +11,14 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.adapters.databases.urls import resolved, without_secrets
+from tidemill.adapters.databases.urls import redact_secrets, resolve_url
 from tidemill.core.errors import SourceError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ports.sources import Lake, LakeFile
 from tidemill.workflow.source import Iceberg
 
 # PyIceberg's own default for the name of a catalog.
-_CATALOG = "default"
+_DEFAULT_CATALOG = "default"
 
 
 def open_iceberg(source: Iceberg[Any], root: Path) -> Lake:
@@ -30,25 +30,29 @@ def open_iceberg(source: Iceberg[Any], root: Path) -> Lake:
         raise SourceError(
             f"{source.table} needs pyiceberg ({error}): pip install 'tidemill[iceberg]'"
         ) from error
-    uri = resolved(source.uri)
-    with _explained(source.table, uri):
-        table = _named(source, uri, root) if source.catalog or uri else _at(source.table, root)
-        scan = table.scan(snapshot_id=_known(source, table))
+    uri = resolve_url(source.uri)
+    with _translate_errors(source.table, uri):
+        table = (
+            _load_from_catalog(source, uri, root)
+            if source.catalog or uri
+            else _load_from_metadata(source.table, root)
+        )
+        scan = table.scan(snapshot_id=_snapshot_id(source, table))
         current = scan.snapshot()
         return Lake(
             version=f"snapshot {current.snapshot_id}" if current else "any snapshot",
             columns={f.name: f"{f.field_id} {f.field_type}" for f in scan.projection().fields},
-            files=tuple(sorted(_files(source, table, scan), key=lambda file: file.name)),
+            files=tuple(sorted(_list_files(source, table, scan), key=lambda file: file.name)),
         )
 
 
-def _at(path: str, root: Path) -> Any:
+def _load_from_metadata(path: str, root: Path) -> Any:
     """Load the table from a metadata file."""
     static: Any = import_module("pyiceberg.table").StaticTable
     return static.from_metadata(path if "://" in path else str(root / path))
 
 
-def _named(source: Iceberg[Any], uri: str, root: Path) -> Any:
+def _load_from_catalog(source: Iceberg[Any], uri: str, root: Path) -> Any:
     """Load the table of that name from a catalog."""
     properties = {"uri": uri} if uri else {}
     if uri.startswith("sqlite:///"):
@@ -60,11 +64,11 @@ def _named(source: Iceberg[Any], uri: str, root: Path) -> Any:
     # The catalog isn't ours: never write to it.
     properties["init_catalog_tables"] = "false"
     load: Any = import_module("pyiceberg.catalog").load_catalog
-    with load(source.catalog or _CATALOG, **properties) as catalog:
+    with load(source.catalog or _DEFAULT_CATALOG, **properties) as catalog:
         return catalog.load_table(source.table)
 
 
-def _known(source: Iceberg[Any], table: Any) -> int | None:
+def _snapshot_id(source: Iceberg[Any], table: Any) -> int | None:
     """The requested snapshot, or None for the newest; SourceError if it doesn't exist."""
     wanted = source.snapshot
     if wanted is not None and table.metadata.snapshot_by_id(wanted) is None:
@@ -76,7 +80,7 @@ def _known(source: Iceberg[Any], table: Any) -> int | None:
     return wanted
 
 
-def _files(source: Iceberg[Any], table: Any, scan: Any) -> Iterator[LakeFile]:
+def _list_files(source: Iceberg[Any], table: Any, scan: Any) -> Iterator[LakeFile]:
     # Maps columns to field ids in files that other programs wrote.
     mapping = str(table.name_mapping())
     start = f"{table.location().rstrip('/')}/"
@@ -87,13 +91,15 @@ def _files(source: Iceberg[Any], table: Any, scan: Any) -> Iterator[LakeFile]:
             size=task.file.file_size_in_bytes,
             # Deleted rows are listed in separate files, which are immutable as well.
             digest=fingerprint("iceberg", mapping, deletes),
-            read=partial(_rows, source.table, table, scan.projection(), task),
+            read=partial(_read_rows, source.table, table, scan.projection(), task),
         )
 
 
-def _rows(name: str, table: Any, schema: Any, task: Any, wanted: Sequence[str]) -> pl.DataFrame:
+def _read_rows(
+    name: str, table: Any, schema: Any, task: Any, wanted: Sequence[str]
+) -> pl.DataFrame:
     """Read the columns `wanted` of a file's rows, in the table's current schema."""
-    with _explained(f"{task.file.file_path} of {name}", ""):
+    with _translate_errors(f"{task.file.file_path} of {name}", ""):
         arrow: Any = import_module("pyiceberg.io.pyarrow")
         fields = [field for field in schema.fields if field.name in wanted]
         everything = import_module("pyiceberg.expressions").AlwaysTrue()
@@ -105,7 +111,7 @@ def _rows(name: str, table: Any, schema: Any, task: Any, wanted: Sequence[str]) 
 
 
 @contextmanager
-def _explained(what: str, uri: str) -> Iterator[None]:
+def _translate_errors(what: str, uri: str) -> Iterator[None]:
     try:
         yield
     except SourceError:
@@ -113,5 +119,5 @@ def _explained(what: str, uri: str) -> Iterator[None]:
     # PyIceberg's errors have no common base class, and Arrow, SQLAlchemy and HTTP raise their own.
     except Exception as error:
         message = str(error) or type(error).__name__
-        message = without_secrets(message, uri) if uri else message
+        message = redact_secrets(message, uri) if uri else message
         raise SourceError(f"{what} can't be read as an Iceberg table: {message}") from error

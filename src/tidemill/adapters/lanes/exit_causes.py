@@ -9,14 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_LINES = 5
-_BYTES = 1000
+_TAIL_LINES = 5
+_TAIL_BYTES = 1000
 # Bytes read from the end of the output, to find where the fault handler started to write.
-_TAIL = 1 << 14
-_FAULT = "Fatal Python error"
+_SEARCH_BYTES = 1 << 14
+_FAULT_PREFIX = "Fatal Python error"
 
 
-def cause(code: int) -> str:
+def describe_exit(code: int) -> str:
     """Describe how a process ended, from its exit code."""
     if code >= 0:
         return f"its process ended with exit code {code}"
@@ -26,12 +26,12 @@ def cause(code: int) -> str:
         return f"its process was ended by signal {-code}"
 
 
-def machine_kills() -> int:
+def count_oom_kills() -> int:
     """The number of processes that the system killed for lack of memory so far; 0 if unknown.
 
     The control group's count takes precedence: the machine's includes other containers.
     """
-    for path in _counts():
+    for path in _oom_counter_files():
         try:
             lines = path.read_text().splitlines()
         except OSError:
@@ -42,7 +42,7 @@ def machine_kills() -> int:
     return 0
 
 
-def _counts() -> Iterator[Path]:
+def _oom_counter_files() -> Iterator[Path]:
     groups = Path("/sys/fs/cgroup")
     try:
         lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
@@ -59,7 +59,7 @@ def _counts() -> Iterator[Path]:
     yield Path("/proc/vmstat")
 
 
-def why_not(module: str, timeout_s: float = 10.0) -> str:
+def explain_failed_start(module: str, timeout_s: float = 10.0) -> str:
     """Explain why a worker can't start, by importing its module once more in a separate process."""
     try:
         done = subprocess.run(
@@ -77,18 +77,18 @@ def why_not(module: str, timeout_s: float = 10.0) -> str:
     return output or "it ended before it was ready, without any output"
 
 
-def last_words(path: Path, since: int) -> str:
+def output_tail(path: Path, since: int) -> str:
     """The last few lines written to a file after byte `since`, at most 1 kB.
 
     A traceback of Python's fault handler is shown from its start, which has the innermost call.
     """
     try:
         with path.open("rb") as file:
-            file.seek(max(since, file.seek(0, os.SEEK_END) - _TAIL))
+            file.seek(max(since, file.seek(0, os.SEEK_END) - _SEARCH_BYTES))
             lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    faults = [number for number, line in enumerate(lines) if line.startswith(_FAULT)]
-    shown = lines[faults[-1] :][: _LINES + 1] if faults else lines[-_LINES:]
+    faults = [number for number, line in enumerate(lines) if line.startswith(_FAULT_PREFIX)]
+    shown = lines[faults[-1] :][: _TAIL_LINES + 1] if faults else lines[-_TAIL_LINES:]
     words = "\n".join(shown).encode()
-    return (words[:_BYTES] if faults else words[-_BYTES:]).decode(errors="ignore")
+    return (words[:_TAIL_BYTES] if faults else words[-_TAIL_BYTES:]).decode(errors="ignore")

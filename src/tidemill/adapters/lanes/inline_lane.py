@@ -12,42 +12,42 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tidemill.adapters.lanes.event_buffer import EventBuffer
-from tidemill.adapters.lanes.task_call import made, placed
-from tidemill.adapters.lanes.task_queue import Waiting, refuse_limits
-from tidemill.adapters.lanes.wire import Call, told
+from tidemill.adapters.lanes.task_call import call_task, move_output
+from tidemill.adapters.lanes.task_queue import TaskQueue, reject_limits
+from tidemill.adapters.lanes.wire import TaskCall, task_event
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, TaskFunctions
 
 
-class Inline:
+class InlineLane:
     """Run tasks in the calling thread, while `events` is called."""
 
     def __init__(self, functions: TaskFunctions | None = None) -> None:
         self._functions: dict[str, Callable[..., Any]] = {**(functions or {})}
-        self._waiting = Waiting()
+        self._queue = TaskQueue()
         self._events = EventBuffer()
-        self._closed = False
+        self._is_closed = False
         self._busy_s = 0.0
 
     def submit(self, task: Task) -> None:
         """Queue a task until events are requested; a task whose id is already queued isn't run twice."""
-        if self._closed:
+        if self._is_closed:
             raise UsageError(f"task {task.id}: the lane is closed")
-        refuse_limits(task)
+        reject_limits(task)
         if self._events.register(task.id):
-            self._waiting.put(task)
+            self._queue.put(task)
 
     def cancel(self, task: str) -> None:
         """Cancel a queued task."""
-        if self._waiting.take(task) is not None:
-            cancelled = TaskEvent(task=task, fate=Fate.CANCELLED, worker=_NAME, at=time.time())
+        if self._queue.take(task) is not None:
+            cancelled = TaskEvent(task=task, fate=Fate.CANCELLED, worker=_WORKER, at=time.time())
             self._events.put(cancelled)
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """Run the next queued task, however long it takes, and yield the events."""
         events = self._events.drain(0.0)
         if not events:
-            self._run()
+            self._run_next()
             events = self._events.drain(0.0)
         yield from events
 
@@ -56,7 +56,7 @@ class Inline:
         return Capacity(
             live=0,
             busy=0,
-            waiting=len(self._waiting),
+            waiting=len(self._queue),
             max_workers=1,
             held_s=self._busy_s,
             busy_s=self._busy_s,
@@ -65,28 +65,28 @@ class Inline:
     def close(self, drain_s: float = 0.0) -> None:
         """Run queued tasks for up to `drain_s` seconds, then cancel the rest."""
         end = time.monotonic() + drain_s
-        while time.monotonic() < end and self._run():
+        while time.monotonic() < end and self._run_next():
             continue
-        self._closed = True
-        while (task := self._waiting.next()) is not None:
+        self._is_closed = True
+        while (task := self._queue.peek()) is not None:
             self.cancel(task.id)
 
-    def _run(self) -> bool:
-        task = self._waiting.next()
-        taken = None if task is None else self._waiting.take(task.id)
+    def _run_next(self) -> bool:
+        task = self._queue.peek()
+        taken = None if task is None else self._queue.take(task.id)
         if task is None or taken is None:
             return False
         begun = time.time()
         self._events.put(
             TaskEvent(
-                task=task.id, fate=Fate.STARTED, worker=_NAME, at=begun, queued_s=taken.queued_s
+                task=task.id, fate=Fate.STARTED, worker=_WORKER, at=begun, queued_s=taken.queued_s
             )
         )
-        call = Call(task.id, task.function, task.params, task.inputs, task.output)
-        answer = placed(made(call, self._functions), task)
+        call = TaskCall(task.id, task.function, task.params, task.inputs, task.output)
+        answer = move_output(call_task(call, self._functions), task)
         self._busy_s += answer.wall_s
-        self._events.put(told(answer, worker=_NAME, queued_s=taken.queued_s))
+        self._events.put(task_event(answer, worker=_WORKER, queued_s=taken.queued_s))
         return True
 
 
-_NAME = str(os.getpid())
+_WORKER = str(os.getpid())

@@ -17,11 +17,11 @@ from socket import socketpair
 from types import TracebackType
 
 from tidemill.adapters.lanes.event_buffer import EventBuffer
-from tidemill.adapters.lanes.resource_shares import Shares
-from tidemill.adapters.lanes.task_queue import Waiting
-from tidemill.adapters.lanes.wire import sent
-from tidemill.adapters.lanes.worker_pool import Crew, Terms
-from tidemill.adapters.lanes.worker_process import DEVICES
+from tidemill.adapters.lanes.resource_shares import ResourceShares
+from tidemill.adapters.lanes.task_queue import TaskQueue
+from tidemill.adapters.lanes.wire import call_message
+from tidemill.adapters.lanes.worker_pool import PoolLimits, WorkerPool
+from tidemill.adapters.lanes.worker_process import DEVICES_VARIABLE
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, WorkerClass
 
@@ -50,36 +50,40 @@ class ProcessLane:
         classes: Mapping[str, WorkerClass] | None = None,
         output: Path | None = None,
     ) -> None:
-        self._max = (os.cpu_count() or 1) if max_workers is None else max_workers
-        if self._max < 1 or idle_s < 0:
-            raise UsageError(f"a lane of {self._max} workers, idle for {idle_s} s, does nothing")
-        room = float(self._max if cpus is None else cpus)
+        self._max_workers = (os.cpu_count() or 1) if max_workers is None else max_workers
+        if self._max_workers < 1 or idle_s < 0:
+            raise UsageError(
+                f"a lane of {self._max_workers} workers, idle for {idle_s} s, does nothing"
+            )
+        room = float(self._max_workers if cpus is None else cpus)
         if not room > 0 or memory < 0:
             raise UsageError(f"a lane of {room:g} CPUs and {memory} bytes does nothing")
-        terms = Terms(
-            most=self._max,
+        terms = PoolLimits(
+            max_workers=self._max_workers,
             idle_s=idle_s,
-            devices=_devices(gpus),
+            devices=_device_names(gpus),
             classes=dict(classes or {}),
             output=None if output is None else output.absolute(),
         )
-        shares = Shares(
-            workers=self._max, cpus=room, memory=memory, gpus=gpus, classes=terms.classes
+        shares = ResourceShares(
+            workers=self._max_workers, cpus=room, memory=memory, gpus=gpus, classes=terms.classes
         )
         self._events = EventBuffer()
         # The lock guards everything below.
         self._lock = self._events.lock
         self._gpus = gpus
-        self._waiting = Waiting(shares.later)
-        self._closing = self._rung = False
+        self._queue = TaskQueue(shares.deferrable)
+        self._is_closing = self._wake_pending = False
         self._selector = selectors.DefaultSelector()
-        self._crew = Crew(terms, shares, self._waiting, self._selector, self._events.put)
-        self._bell, self._ear = socketpair()
-        for end in (self._bell, self._ear):
+        self._pool = WorkerPool(terms, shares, self._queue, self._selector, self._events.put)
+        self._wake_sender, self._wake_receiver = socketpair()
+        for end in (self._wake_sender, self._wake_receiver):
             end.setblocking(False)
-        self._selector.register(self._ear, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._supervise, name="tidemill-lane", daemon=True)
-        self._thread.start()
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._supervisor = threading.Thread(
+            target=self._supervise, name="tidemill-lane", daemon=True
+        )
+        self._supervisor.start()
 
     def submit(self, task: Task) -> None:
         """Queue a task; a task whose id is already queued or running isn't run twice.
@@ -91,22 +95,22 @@ class ProcessLane:
                 f"task {task.id}: gpus={task.gpus}, but there are only {self._gpus} devices; set their "
                 "number with the setting gpus"
             )
-        message = sent(task)
+        message = call_message(task)
         with self._lock:
-            if self._closing:
+            if self._is_closing:
                 raise UsageError(f"task {task.id}: the lane is closed")
             if not self._events.register(task.id):
                 return
-            self._waiting.put(task, message)
-            self._crew.assign()
-            if len(self._waiting):
-                self._ring()
+            self._queue.put(task, message)
+            self._pool.assign()
+            if len(self._queue):
+                self._wake_supervisor()
 
     def cancel(self, task: str) -> None:
         """Cancel a queued or running task; nothing happens when it is finished or unknown."""
         with self._lock:
-            if not self._crew.drop(task, Fate.CANCELLED):
-                self._crew.kill(task, Fate.CANCELLED)
+            if not self._pool.drop_task(task, Fate.CANCELLED):
+                self._pool.kill_task(task, Fate.CANCELLED)
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """Yield the events since the last call, waiting up to `timeout_s` seconds for the first."""
@@ -115,12 +119,12 @@ class ProcessLane:
     def capacity(self) -> Capacity:
         """The current workers and tasks, and the worker seconds used since the lane was created."""
         with self._lock:
-            held, busy = self._crew.spent
+            held, busy = self._pool.worker_seconds
             return Capacity(
-                live=len(self._crew.workers),
-                busy=len(self._crew.busy),
-                waiting=len(self._waiting),
-                max_workers=self._max,
+                live=len(self._pool.workers),
+                busy=len(self._pool.busy_workers),
+                waiting=len(self._queue),
+                max_workers=self._max_workers,
                 held_s=held,
                 busy_s=busy,
             )
@@ -131,17 +135,17 @@ class ProcessLane:
         Events can still be read afterwards.
         """
         with self._lock:
-            self._lock.wait_for(lambda: not len(self._waiting) and self._crew.done, drain_s)
-            self._end()
+            self._lock.wait_for(lambda: not len(self._queue) and self._pool.is_idle, drain_s)
+            self._cancel_all()
             with suppress(OSError):
-                self._ring()
-        self._thread.join()
+                self._wake_supervisor()
+        self._supervisor.join()
 
-    def _end(self) -> None:
-        self._closing = True
-        while (task := self._waiting.next()) is not None:
-            self._crew.drop(task.id, Fate.CANCELLED)
-        for worker in self._crew.busy:
+    def _cancel_all(self) -> None:
+        self._is_closing = True
+        while (task := self._queue.peek()) is not None:
+            self._pool.drop_task(task.id, Fate.CANCELLED)
+        for worker in self._pool.busy_workers:
             worker.kill(Fate.CANCELLED)
 
     def __enter__(self) -> ProcessLane:
@@ -155,48 +159,48 @@ class ProcessLane:
     ) -> None:
         self.close()
 
-    def _ring(self) -> None:
+    def _wake_supervisor(self) -> None:
         """Wake the supervisor, unless a wake-up is already pending."""
-        if not self._rung:
-            self._bell.send(b"!")
-            self._rung = True
+        if not self._wake_pending:
+            self._wake_sender.send(b"!")
+            self._wake_pending = True
 
     def _supervise(self) -> None:
         try:
-            while not self._look():
+            while not self._supervise_once():
                 continue
         finally:
             # Emit final events even if the supervisor itself failed, so that no caller waits forever.
             with self._lock:
-                self._end()
-                self._crew.abandon()
-                for held in (self._selector, self._bell, self._ear):
+                self._cancel_all()
+                self._pool.kill_all()
+                for held in (self._selector, self._wake_sender, self._wake_receiver):
                     held.close()
 
-    def _look(self) -> bool:
+    def _supervise_once(self) -> bool:
         """Do what is due and wait for the next event; whether the lane is finished."""
         with self._lock:
-            self._crew.look_after(closing=self._closing)
-            if self._closing and self._crew.gone:
+            self._pool.maintain(closing=self._is_closing)
+            if self._is_closing and self._pool.is_empty:
                 return True
-            pause = self._crew.pause()
+            pause = self._pool.seconds_to_next_check()
         # Not under the lock, so that callers can submit in the meantime.
         ready = self._selector.select(pause)
         with self._lock:
             for key, events in ready:
                 if key.data is not None:
-                    self._crew.hear(key.data, can_send=bool(events & selectors.EVENT_WRITE))
+                    self._pool.handle_io(key.data, can_send=bool(events & selectors.EVENT_WRITE))
                 else:
-                    self._rung = False
-                    self._ear.recv(64)
+                    self._wake_pending = False
+                    self._wake_receiver.recv(64)
         return False
 
 
-def _devices(gpus: int) -> tuple[str, ...]:
+def _device_names(gpus: int) -> tuple[str, ...]:
     """The names of the first `gpus` devices; UsageError when there are fewer."""
-    visible = os.environ.get(DEVICES)
+    visible = os.environ.get(DEVICES_VARIABLE)
     names = [str(number) for number in range(gpus)] if visible is None else visible.split(",")
     names = [name.strip() for name in names if name.strip()]
     if not 0 <= gpus <= len(names):
-        raise UsageError(f"gpus={gpus}: {DEVICES} names {len(names)} devices ({visible})")
+        raise UsageError(f"gpus={gpus}: {DEVICES_VARIABLE} names {len(names)} devices ({visible})")
     return tuple(names[:gpus])

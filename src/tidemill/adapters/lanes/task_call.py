@@ -12,23 +12,23 @@ from typing import Any
 
 import msgspec
 
-from tidemill.adapters.lanes.wire import MOST, Answer, Call, temporary
+from tidemill.adapters.lanes.wire import MAX_MESSAGE_BYTES, TaskAnswer, TaskCall, temporary_path
 from tidemill.ledger.io.process_usage import peak_memory, reset_peak_memory
 from tidemill.ports.execution import Task
 
 # A shorter task can't have touched much memory, and measuring it would take longer than the task.
-_WORTH_ASKING_S = 0.005
+_MIN_MEASURED_S = 0.005
 # Longer messages and tracebacks (characters) are shortened.
-_LONGEST = 100_000
+_MAX_TEXT = 100_000
 
 _highest = 0
 
 
-def made(
-    call: Call,
+def call_task(
+    call: TaskCall,
     functions: dict[str, Callable[..., Any]],
     clock: Callable[[], float] = time.process_time,
-) -> Answer:
+) -> TaskAnswer:
     """Call a task's function; the answer holds its result or whatever it raised.
 
     The output keeps a temporary name until `move_output`. `functions` caches imported functions.
@@ -38,26 +38,26 @@ def made(
     wall, cpu = time.perf_counter(), clock()
     result, error, starved = b"", None, False
     try:
-        result = _result(call, functions)
+        result = _call_function(call, functions)
     # Anything a task raises, even SystemExit, becomes its answer, and the worker continues.
     except BaseException as raised:  # noqa: BLE001
-        error, starved = _told(raised), isinstance(raised, MemoryError)
+        error, starved = _exception_text(raised), isinstance(raised, MemoryError)
     wall, cpu = time.perf_counter() - wall, clock() - cpu
-    peak = _peak_since_last_task() if wall > _WORTH_ASKING_S and clock is time.process_time else 0
-    return Answer(call.id, result, error, wall, cpu, peak, starved)
+    peak = _peak_since_last_task() if wall > _MIN_MEASURED_S and clock is time.process_time else 0
+    return TaskAnswer(call.id, result, error, wall, cpu, peak, starved)
 
 
-def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
+def _call_function(call: TaskCall, functions: dict[str, Callable[..., Any]]) -> bytes:
     function = functions.get(call.function)
     if function is None:
         module, _, name = call.function.partition(":")
         function = functions[call.function] = getattr(import_module(module), name)
-    target = temporary(call.output, call.id) if call.output else ""
+    target = temporary_path(call.output, call.id) if call.output else ""
     try:
         result = function(call.params, call.inputs, target)
         if result is not None and not isinstance(result, bytes):
             raise TypeError(f"{call.function} returned {type(result).__name__}, not bytes or None")
-        if result is not None and len(result) > MOST:
+        if result is not None and len(result) > MAX_MESSAGE_BYTES:
             raise ValueError(
                 f"{call.function} returned {len(result):,} bytes: write data to the output instead"
             )
@@ -68,7 +68,7 @@ def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
     return result or b""
 
 
-def placed(answer: Answer, task: Task) -> Answer:
+def move_output(answer: TaskAnswer, task: Task) -> TaskAnswer:
     """Move a task's output to its final path when its answer arrives; an error becomes the answer.
 
     A worker doesn't do this itself: if it died right after, the output of a lost task would remain.
@@ -76,28 +76,28 @@ def placed(answer: Answer, task: Task) -> Answer:
     if not task.output or answer.error is not None:
         return answer
     try:
-        os.replace(temporary(task.output, task.id), task.output)
+        os.replace(temporary_path(task.output, task.id), task.output)
     except OSError as error:
-        return msgspec.structs.replace(answer, result=b"", error=_told(error))
+        return msgspec.structs.replace(answer, result=b"", error=_exception_text(error))
     return answer
 
 
-def _told(raised: BaseException) -> tuple[str, str, str]:
+def _exception_text(error: BaseException) -> tuple[str, str, str]:
     """An exception's type, message and traceback; only the type if printing it fails."""
-    kind = type(raised).__qualname__
+    kind = type(error).__qualname__
     try:
-        message = str(raised)
-        trace = "".join(traceback.format_exception(raised))
+        message = str(error)
+        trace = "".join(traceback.format_exception(error))
     # A user's `__str__` may raise anything.
     except BaseException as worse:  # noqa: BLE001
-        return _plain(kind), f"its message can't be shown: {type(worse).__qualname__}", ""
-    return _plain(kind), _plain(message), _plain(trace)
+        return _encodable_text(kind), f"its message can't be shown: {type(worse).__qualname__}", ""
+    return _encodable_text(kind), _encodable_text(message), _encodable_text(trace)
 
 
-def _plain(text: str) -> str:
+def _encodable_text(text: str) -> str:
     """Make a text encodable: shorten its middle and escape lone surrogates, as in odd file names."""
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
+    if len(text) > _MAX_TEXT:
+        text = f"{text[: _MAX_TEXT // 2]}\n[...]\n{text[-_MAX_TEXT // 2 :]}"
     return text.encode(errors="backslashreplace").decode()
 
 

@@ -14,12 +14,12 @@ from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Fate, Task, TaskError, TaskEvent
 
 _LENGTH = struct.Struct("!I")
-_CHUNK = 1 << 16
+_READ_BYTES = 1 << 16
 # The largest message in bytes; larger data is passed by path or URI.
-MOST = 1 << 30
+MAX_MESSAGE_BYTES = 1 << 30
 
 
-class Call(msgspec.Struct, array_like=True, gc=False):
+class TaskCall(msgspec.Struct, array_like=True, gc=False):
     """A task as sent to a worker."""
 
     id: str
@@ -29,7 +29,7 @@ class Call(msgspec.Struct, array_like=True, gc=False):
     output: str
 
 
-class Answer(msgspec.Struct, array_like=True, gc=False):
+class TaskAnswer(msgspec.Struct, array_like=True, gc=False):
     """A worker's answer to a call; `error` is (type, message, traceback).
 
     The first answer, with the id "", says that the worker is ready.
@@ -41,27 +41,29 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss: int = 0
-    starved: bool = False
+    out_of_memory: bool = False
 
 
 encode = msgspec.msgpack.Encoder().encode
-calls = msgspec.msgpack.Decoder(Call)
-answers = msgspec.msgpack.Decoder(Answer)
+call_decoder = msgspec.msgpack.Decoder(TaskCall)
+answer_decoder = msgspec.msgpack.Decoder(TaskAnswer)
 
 
-def framed(message: Any) -> bytes:
+def frame_message(message: Any) -> bytes:
     """Encode a message with its length in front."""
     body = encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
-def sent(task: Task) -> bytes:
+def call_message(task: Task) -> bytes:
     """Encode a task as the message to its worker; UsageError when it can't be encoded or is too large."""
     try:
-        message = framed(Call(task.id, task.function, task.params, task.inputs, task.output))
+        message = frame_message(
+            TaskCall(task.id, task.function, task.params, task.inputs, task.output)
+        )
     except (UnicodeEncodeError, OverflowError, ValueError) as error:
         raise UsageError(f"task {task.id!r} can't be sent to a worker: {error}") from None
-    if len(message) > MOST:
+    if len(message) > MAX_MESSAGE_BYTES:
         raise UsageError(
             f"task {task.id}: {len(message):,} bytes are too many to be sent to a worker; write them "
             "to a file and list it in inputs"
@@ -69,15 +71,15 @@ def sent(task: Task) -> bytes:
     return message
 
 
-def told(answer: Answer, *, worker: str, queued_s: float, peak_rss: int = 0) -> TaskEvent:
+def task_event(answer: TaskAnswer, *, worker: str, queued_s: float, peak_rss: int = 0) -> TaskEvent:
     """Convert an answer to the final event of its task; `peak_rss` is the lane's own measurement."""
     error = None
     if answer.error is not None:
         kind, message, trace = answer.error
-        if answer.starved and not message:
+        if answer.out_of_memory and not message:
             message = "it requested more memory than was available"
         error = TaskError(type=kind, message=message, trace=trace)
-    raised = Fate.OOM if answer.starved else Fate.ERROR
+    raised = Fate.OOM if answer.out_of_memory else Fate.ERROR
     return TaskEvent(
         task=answer.id,
         fate=Fate.OK if error is None else raised,
@@ -92,17 +94,17 @@ def told(answer: Answer, *, worker: str, queued_s: float, peak_rss: int = 0) -> 
     )
 
 
-def temporary(output: str, task: str) -> str:
+def temporary_path(output: str, task_id: str) -> str:
     """The unique path where a task writes its output until it is finished."""
-    return f"{output}.{task}.part"
+    return f"{output}.{task_id}.part"
 
 
-class Frames:
+class FrameReader:
     """Reassemble the frames that arrive through a socket."""
 
     def __init__(self, stream: socket) -> None:
         self._stream = stream
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def receive(self) -> Iterator[bytes]:
         """Read once and yield the frames that are complete; EOFError when the other side is gone.
@@ -110,22 +112,22 @@ class Frames:
         ValueError for a frame that is longer than any message.
         """
         try:
-            got = self._stream.recv(_CHUNK)
+            got = self._stream.recv(_READ_BYTES)
         except BlockingIOError:
             return
         except ConnectionError:
             got = b""
         if not got:
             raise EOFError
-        self._held += got
-        while len(self._held) >= _LENGTH.size:
-            length = _LENGTH.unpack_from(self._held)[0]
-            if length > 2 * MOST:
+        self._buffer += got
+        while len(self._buffer) >= _LENGTH.size:
+            length = _LENGTH.unpack_from(self._buffer)[0]
+            if length > 2 * MAX_MESSAGE_BYTES:
                 raise ValueError("the frame is too long")
             end = _LENGTH.size + length
-            if len(self._held) < end:
+            if len(self._buffer) < end:
                 return
-            with memoryview(self._held) as held:
+            with memoryview(self._buffer) as held:
                 frame = bytes(held[_LENGTH.size : end])
-            del self._held[:end]
+            del self._buffer[:end]
             yield frame

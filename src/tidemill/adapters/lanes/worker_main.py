@@ -19,46 +19,46 @@ from io import TextIOWrapper
 from socket import socket
 from typing import Any
 
-from tidemill.adapters.lanes.task_call import made
-from tidemill.adapters.lanes.wire import Answer, Frames, calls, framed
+from tidemill.adapters.lanes.task_call import call_task
+from tidemill.adapters.lanes.wire import FrameReader, TaskAnswer, call_decoder, frame_message
 
-_PARENT_S = 0.5
+_PARENT_POLL_S = 0.5
 
 
-def main(descriptor: int, leash: int, niceness: int, output: str) -> None:
+def main(descriptor: int, parent_pipe: int, niceness: int, output: str) -> None:
     """Serve the socket until the other side closes it."""
     if niceness:
         os.nice(niceness)
     if output:
         with suppress(OSError):
-            _write_to(os.path.join(output, f"{os.getpid()}.out"))
+            _redirect_output(os.path.join(output, f"{os.getpid()}.out"))
     # Ctrl-C reaches all processes of a terminal, but the lane decides when a worker ends. A worker that
     # reads from the terminal gets an error instead of being stopped forever.
     for number in (signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     # Child processes must not keep the connection open after the worker is gone.
-    for held in (descriptor, leash):
+    for held in (descriptor, parent_pipe):
         os.set_inheritable(held, False)
-    _leave_with_parent(leash)
+    _exit_with_parent(parent_pipe)
     _serve(socket(fileno=descriptor))
 
 
 def _serve(stream: socket) -> None:
     process = os.getpid()
-    frames = Frames(stream)
+    frames = FrameReader(stream)
     functions: dict[str, Callable[..., Any]] = {}
     with suppress(EOFError, ConnectionError):
-        stream.sendall(framed(Answer(id="")))
+        stream.sendall(frame_message(TaskAnswer(id="")))
         while True:
             for frame in frames.receive():
-                answer = made(calls.decode(frame), functions)
+                answer = call_task(call_decoder.decode(frame), functions)
                 # A function that forks returns in two processes; only one is the worker.
                 if os.getpid() != process:
                     os._exit(0)
-                stream.sendall(framed(answer))
+                stream.sendall(frame_message(answer))
 
 
-def _write_to(path: str) -> None:
+def _redirect_output(path: str) -> None:
     """Redirect the output of this process and its children to a file, unbuffered."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for number in (1, 2):
@@ -70,7 +70,7 @@ def _write_to(path: str) -> None:
     faulthandler.enable(all_threads=False)
 
 
-def _leave_with_parent(leash: int) -> None:
+def _exit_with_parent(parent_pipe: int) -> None:
     """End this process and its children when the parent is gone.
 
     Only the parent has the other end of the pipe `parent_pipe`. Where the system supports it, closing that
@@ -81,15 +81,15 @@ def _leave_with_parent(leash: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(_PARENT_S)
+            time.sleep(_PARENT_POLL_S)
         os.killpg(0, signal.SIGKILL)
 
     if hasattr(fcntl, "F_SETSIG"):
         with suppress(OSError):
-            fcntl.fcntl(leash, fcntl.F_SETOWN, -os.getpgrp())
-            fcntl.fcntl(leash, fcntl.F_SETSIG, signal.SIGKILL)
-            flags = fcntl.fcntl(leash, fcntl.F_GETFL)
-            fcntl.fcntl(leash, fcntl.F_SETFL, flags | os.O_ASYNC)
+            fcntl.fcntl(parent_pipe, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(parent_pipe, fcntl.F_SETSIG, signal.SIGKILL)
+            flags = fcntl.fcntl(parent_pipe, fcntl.F_GETFL)
+            fcntl.fcntl(parent_pipe, fcntl.F_SETFL, flags | os.O_ASYNC)
     threading.Thread(target=watch, name="tidemill-parent", daemon=True).start()
 
 

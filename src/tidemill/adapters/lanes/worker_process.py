@@ -11,14 +11,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import SOCK_STREAM, socketpair
 
-from tidemill.adapters.lanes.exit_causes import last_words, why_not
-from tidemill.adapters.lanes.task_queue import Kind, Taken
-from tidemill.adapters.lanes.wire import Frames
+from tidemill.adapters.lanes.exit_causes import explain_failed_start, output_tail
+from tidemill.adapters.lanes.task_queue import QueuedTask, WorkerKind
+from tidemill.adapters.lanes.wire import FrameReader
 from tidemill.ports.execution import Fate, Task
 
-MODULE = "tidemill.adapters.lanes.worker_main"
+WORKER_MODULE = "tidemill.adapters.lanes.worker_main"
 # Variables from which Polars and the common BLAS libraries read their number of threads.
-_THREADS = (
+_THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -26,13 +26,13 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-DEVICES = "CUDA_VISIBLE_DEVICES"
-_LEAVE_S = 1.0
+DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_EXIT_TIMEOUT_S = 1.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-class Process:
+class WorkerProcess:
     """A worker process of one kind; `task` is the task it runs.
 
     `changed_at` is when it became idle or busy (monotonic). `peak_rss` and `cpu_s` are measured for its task
@@ -45,7 +45,7 @@ class Process:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: WorkerKind,
         *,
         niceness: int = 0,
         devices: tuple[str, ...] = (),
@@ -53,47 +53,49 @@ class Process:
     ) -> None:
         self.kind, self.devices = kind, devices
         self.task: Task | None = None
-        self.since = self.started = time.monotonic()
-        self.ready = self.silent = False
-        self.peak = 0
+        self.changed_at = self.started_at = time.monotonic()
+        self.is_ready = self.exit_seen = False
+        self.peak_rss = 0
         self.queued_s = self.wall_s = self.cpu_s = 0.0
-        self._cpu_before: float | None = None
+        self._cpu_start: float | None = None
         # Why the lane killed it, if it did: the fate of its task, or its violation of the protocol.
-        self.ended_for: Fate | None = None
-        self.fault = ""
+        self.kill_reason: Fate | None = None
+        self.protocol_error = ""
         self.unsent = memoryview(b"")
-        leash, self._leash = os.pipe()
+        leash, self._parent_pipe = os.pipe()
         try:
             self.stream, theirs = socketpair(type=SOCK_STREAM)
             # The worker's ends are always closed here, ours only if the start fails.
             with theirs, ExitStack() as undo:
                 undo.enter_context(self.stream)
-                self._child = _started(kind, theirs.fileno(), leash, niceness, devices, output)
+                self._process = _start_process(
+                    kind, theirs.fileno(), leash, niceness, devices, output
+                )
                 undo.pop_all()
         except OSError:
-            os.close(self._leash)
+            os.close(self._parent_pipe)
             raise
         finally:
             os.close(leash)
         self.stream.setblocking(False)
-        self.frames = Frames(self.stream)
-        self._written = None if output is None else output / f"{self.name}.out"
-        self._spoke = 0
+        self.frames = FrameReader(self.stream)
+        self._output_file = None if output is None else output / f"{self.name}.out"
+        self._output_start = 0
 
     @property
     def name(self) -> str:
-        return str(self._child.pid)
+        return str(self._process.pid)
 
-    def call(self, taken: Taken) -> None:
+    def send_task(self, taken: QueuedTask) -> None:
         """Start sending a task without blocking; `send_more` continues with what is left in `unsent`."""
-        self.task, self.since, self.peak = taken.task, time.monotonic(), 0
-        self.queued_s, self.cpu_s, self._cpu_before = taken.queued_s, 0.0, None
-        if self._written is not None:
-            self._spoke = self._size()
+        self.task, self.changed_at, self.peak_rss = taken.task, time.monotonic(), 0
+        self.queued_s, self.cpu_s, self._cpu_start = taken.queued_s, 0.0, None
+        if self._output_file is not None:
+            self._output_start = self._output_size()
         self.unsent = memoryview(taken.message)
-        self.send()
+        self.send_more()
 
-    def send(self) -> None:
+    def send_more(self) -> None:
         """Send more of the message; if the worker is gone, reading its answer will show that."""
         try:
             self.unsent = self.unsent[self.stream.send(self.unsent) :]
@@ -102,97 +104,99 @@ class Process:
         except OSError:
             self.unsent = memoryview(b"")
 
-    def resident(self) -> int:
+    def measure_memory(self) -> int:
         """Measure the process's private memory in bytes, without shared mappings; 0 without /proc."""
         try:
-            total, shared = Path(f"/proc/{self._child.pid}/statm").read_text().split()[1:3]
+            total, shared = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1:3]
         except (OSError, ValueError):
             return 0
         held = (int(total) - int(shared)) * _PAGE
-        self.peak = max(self.peak, held)
+        self.peak_rss = max(self.peak_rss, held)
         return held
 
-    def spend(self) -> None:
+    def measure_cpu(self) -> None:
         """Update `cpu_s`, the CPU time of the task since the first call for it."""
         try:
-            stat = Path(f"/proc/{self._child.pid}/stat").read_text()
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
             fields = stat.rpartition(")")[2].split()
-            cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS
+            cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
         except (OSError, ValueError, IndexError):
             return
-        self._cpu_before = cpu_s if self._cpu_before is None else self._cpu_before
-        self.cpu_s = cpu_s - self._cpu_before
+        self._cpu_start = cpu_s if self._cpu_start is None else self._cpu_start
+        self.cpu_s = cpu_s - self._cpu_start
 
-    def ended(self) -> bool:
+    def has_exited(self) -> bool:
         """Whether the process has exited."""
-        return self._child.poll() is not None
+        return self._process.poll() is not None
 
-    def kill(self, why: Fate | None = None) -> None:
+    def kill(self, reason: Fate | None = None) -> None:
         """Kill the process and its children."""
-        self.ended_for = self.ended_for or why
+        self.kill_reason = self.kill_reason or reason
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Close the connection, which makes an idle worker exit."""
         self.stream.close()
-        self.since = time.monotonic()
+        self.changed_at = time.monotonic()
 
-    def left(self) -> bool:
+    def reap(self) -> bool:
         """Whether a disconnected process has exited; kill its children, and the process if it is late."""
-        if not self.ended():
-            if time.monotonic() - self.since > _LEAVE_S:
-                self.fault = self.fault or "it closed its connection to the lane"
+        if not self.has_exited():
+            if time.monotonic() - self.changed_at > _EXIT_TIMEOUT_S:
+                self.protocol_error = self.protocol_error or "it closed its connection to the lane"
                 self.kill()
             return False
         self.kill()
-        os.close(self._leash)
-        if self._written is not None and not self._size():
+        os.close(self._parent_pipe)
+        if self._output_file is not None and not self._output_size():
             with suppress(OSError):
-                self._written.unlink()
+                self._output_file.unlink()
         return True
 
-    def last_words(self) -> str:
+    def output_tail(self) -> str:
         """The end of the worker's output since its task started; empty if output isn't kept."""
-        return "" if self._written is None else last_words(self._written, self._spoke)
+        return (
+            "" if self._output_file is None else output_tail(self._output_file, self._output_start)
+        )
 
     @staticmethod
-    def why_not() -> str:
+    def explain_failed_start() -> str:
         """Explain why no worker can be started."""
-        return why_not(MODULE)
+        return explain_failed_start(WORKER_MODULE)
 
     @property
-    def code(self) -> int:
+    def exit_code(self) -> int:
         """The exit code of a process that has exited."""
-        return self._child.wait()
+        return self._process.wait()
 
-    def _size(self) -> int:
-        assert self._written is not None
+    def _output_size(self) -> int:
+        assert self._output_file is not None
         try:
-            return self._written.stat().st_size
+            return self._output_file.stat().st_size
         except OSError:
             return 0
 
 
-def _started(
-    kind: Kind,
+def _start_process(
+    kind: WorkerKind,
     stream: int,
-    leash: int,
+    parent_pipe: int,
     niceness: int,
     devices: tuple[str, ...],
     output: Path | None,
 ) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(kind.threads))}
+    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(kind.threads))}
     if devices:
-        environment[DEVICES] = ",".join(devices)
+        environment[DEVICES_VARIABLE] = ",".join(devices)
     if output is not None:
         # If the folder can't be created, the worker writes to this process's output.
         with suppress(OSError):
             output.mkdir(parents=True, exist_ok=True)
-    arguments = [str(stream), str(leash), str(niceness), str(output or "")]
+    arguments = [str(stream), str(parent_pipe), str(niceness), str(output or "")]
     return subprocess.Popen(
-        [sys.executable, "-m", MODULE, *arguments],
-        pass_fds=(stream, leash),
+        [sys.executable, "-m", WORKER_MODULE, *arguments],
+        pass_fds=(stream, parent_pipe),
         stdin=subprocess.DEVNULL,
         env=environment,
         # A process group, so that children of the user's code are killed too. Not a session: Linux

@@ -22,7 +22,7 @@ def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, st
             target.unlink(missing_ok=True)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, artifacts.get(effect.object))
+            _replace_file(target, artifacts.get(effect.object))
     except OSError as error:
         raise StorageError(
             f"{effect.stage} {effect.partition} can't be delivered to {target}: {error.strerror}; "
@@ -31,7 +31,7 @@ def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, st
     return {"file": str(target.relative_to(root)) if target.is_relative_to(root) else str(target)}
 
 
-def _replace(target: Path, payload: bytes) -> None:
+def _replace_file(target: Path, payload: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as stream:

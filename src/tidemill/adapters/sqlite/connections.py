@@ -17,22 +17,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode
-from tidemill.adapters.codec.refusals import who
-from tidemill.adapters.files.disk import FORBIDDEN_ADVICE, FULL_ADVICE, explained, make_folder
-from tidemill.adapters.sqlite.migrations import SCHEMA, migrate
+from tidemill.adapters.codec.refusals import describe_holder
+from tidemill.adapters.files.disk import FORBIDDEN_ADVICE, FULL_ADVICE, make_folder, storage_error
+from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrate
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 
-APPLICATION = (
+APPLICATION_ID = (
     0x54444D4C  # "TDML" in the file's header distinguishes a ledger from other SQLite files
 )
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-_FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+_FORBIDDEN_CODES = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
+_DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 # A parent process's connections stay referenced: closing them in a child could release its locks.
-_inherited: list[sqlite3.Connection] = []
+_inherited_connections: list[sqlite3.Connection] = []
 
 
 class Connections:
@@ -41,58 +41,58 @@ class Connections:
     _writer: sqlite3.Connection | None
     _reader: sqlite3.Connection | None
 
-    def __init__(self, path: Path, busy_s: float) -> None:
+    def __init__(self, path: Path, busy_timeout_s: float) -> None:
         self.path = os.path.abspath(path)
-        self._busy_s = busy_s
-        self._begin()
-        with self.reading():
+        self._busy_timeout_s = busy_timeout_s
+        self._reset()
+        with self.read_transaction():
             pass  # open and migrate now, so that an unusable ledger is rejected here
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a durable write transaction; an exception inside rolls all of it back."""
-        self._after_fork()
-        with self._write_lock, self._explaining():
+        self._reset_after_fork()
+        with self._write_lock, self._translate_errors():
             self._writer = self._writer or self._connect()
             with _transaction(self._writer, "BEGIN IMMEDIATE") as connection:
                 yield connection
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def read_transaction(self) -> Iterator[sqlite3.Connection]:
         """Read from a snapshot that doesn't change while others write; it blocks nobody."""
-        self._after_fork()
-        with self._read_lock, self._explaining():
+        self._reset_after_fork()
+        with self._read_lock, self._translate_errors():
             self._reader = self._reader or self._connect()
             with _transaction(self._reader, "BEGIN") as connection:
                 yield connection
 
     def close(self) -> None:
         """Close both connections; the next use opens them again."""
-        self._after_fork()
-        with self._write_lock, self._read_lock, self._explaining():
-            _close(self._open, self._process)
+        self._reset_after_fork()
+        with self._write_lock, self._read_lock, self._translate_errors():
+            _close_connections(self._open, self._process)
             self._writer = self._reader = None
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._process = os.getpid()
         # Close the connections of a project that is dropped without being closed.
         self._open: list[sqlite3.Connection] = []
-        weakref.finalize(self, _close, self._open, self._process)
+        weakref.finalize(self, _close_connections, self._open, self._process)
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._writer = self._reader = None
 
-    def _after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         if self._process != os.getpid():
-            _inherited.extend(self._open)
-            self._begin()
+            _inherited_connections.extend(self._open)
+            self._reset()
 
     def _connect(self) -> sqlite3.Connection:
         try:
             make_folder(os.path.dirname(self.path))
         except OSError as error:
-            raise explained(error, self.path) from error
+            raise storage_error(error, self.path) from error
         connection = sqlite3.connect(
-            self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -106,22 +106,22 @@ class Connections:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Create or migrate the schema; reject a file that isn't a ledger this version can read."""
-        version = _pragma(connection, "user_version")
+        version = _read_pragma(connection, "user_version")
         if version != 0 or connection.execute(queries()["any_table"]).fetchone():
             self._check_version(connection, version)
-        if version < SCHEMA:
+        if version < SCHEMA_VERSION:
             self._set_wal(connection)
-            _bring_up_to_date(connection)
+            _migrate(connection)
 
     def _set_wal(self, connection: sqlite3.Connection) -> None:
         """Switch the file to WAL mode; SQLite doesn't wait for other connections here, so we do."""
-        deadline = time.monotonic() + self._busy_s
+        deadline = time.monotonic() + self._busy_timeout_s
         while True:
             try:
                 mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
                 break
             except sqlite3.OperationalError as error:
-                if _code(error) not in _BUSY or time.monotonic() > deadline:
+                if _error_code(error) not in _BUSY_CODES or time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
         if mode != "wal":
@@ -131,12 +131,12 @@ class Connections:
             )
 
     def _check_version(self, connection: sqlite3.Connection, version: int) -> None:
-        if _pragma(connection, "application_id") != APPLICATION:
+        if _read_pragma(connection, "application_id") != APPLICATION_ID:
             raise StorageError(
                 f"{self.path} is an SQLite file of another program, not a Tidemill ledger: move it "
                 "away, or keep the project's state in another folder"
             )
-        if version <= SCHEMA:
+        if version <= SCHEMA_VERSION:
             return
         maker = "a newer Tidemill"
         with suppress(sqlite3.Error, TypeError):
@@ -144,35 +144,35 @@ class Connections:
             maker = f"Tidemill {row[0]}"
         raise StorageError(
             f"the ledger {self.path} has schema version {version}, written by {maker}; Tidemill "
-            f"{_installed()} supports versions up to {SCHEMA}: pip install -U tidemill"
+            f"{_tidemill_version()} supports versions up to {SCHEMA_VERSION}: pip install -U tidemill"
         )
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            raise self._translate_error(error) from error
 
-    def _explained(self, error: sqlite3.Error) -> TidemillError:
-        code, path = _code(error), self.path
-        if code in _BUSY:
+    def _translate_error(self, error: sqlite3.Error) -> TidemillError:
+        code, path = _error_code(error), self.path
+        if code in _BUSY_CODES:
             return ConflictError(
-                f"the ledger {path} is busy: held by {self._holders()} for over {self._busy_s:g} "
-                "s; wait for it to finish or stop it, then run again"
+                f"the ledger {path} is busy: held by {self._describe_holders()} for over "
+                f"{self._busy_timeout_s:g} s; wait for it to finish or stop it, then run again"
             )
         if code == sqlite3.SQLITE_FULL:
             return StorageError(f"no space left for the ledger {path} ({error}): {FULL_ADVICE}")
-        if code in _FORBIDDEN:
+        if code in _FORBIDDEN_CODES:
             return StorageError(f"the ledger {path} can't be used ({error}): {FORBIDDEN_ADVICE}")
-        if code in _DAMAGED:
+        if code in _DAMAGED_CODES:
             return StorageError(
                 f"{path} is damaged or not a ledger ({error}): restore it from a backup, or move it "
                 "away to start over (stored objects are kept, the recorded history is lost)"
             )
         return StorageError(f"the ledger {path} failed ({error}): check the disk, then run again")
 
-    def _holders(self) -> str:
+    def _describe_holders(self) -> str:
         """Describe who is probably writing: the lease holders, as far as they can be read."""
         rows: list[tuple[str, str]] = []
         with suppress(sqlite3.Error):
@@ -181,11 +181,13 @@ class Connections:
                 rows = connection.execute(queries()["lease_holders"]).fetchall()
             finally:
                 connection.close()
-        held = (f"{who(decode(dict, holder))} (lease {name!r})" for name, holder in rows)
+        held = (
+            f"{describe_holder(decode(dict, holder))} (lease {name!r})" for name, holder in rows
+        )
         return "; ".join(held) or "another process"
 
 
-def _close(connections: list[sqlite3.Connection], process: int) -> None:
+def _close_connections(connections: list[sqlite3.Connection], process: int) -> None:
     """Close connections in the process that opened them; a child leaves its parent's open."""
     while connections and process == os.getpid():
         connections.pop().close()
@@ -204,24 +206,24 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3
                 connection.execute("ROLLBACK")
 
 
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection) -> None:
     """Apply all missing migrations in one transaction; a second process then finds none left."""
     with _transaction(connection, "BEGIN EXCLUSIVE"):
-        migrate(connection, _installed())
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        migrate(connection, _tidemill_version())
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def _installed() -> str:
+def _tidemill_version() -> str:
     """Tidemill's version; the lookup takes 10 ms, so only migrations and errors use it."""
     from importlib.metadata import version
 
     return version("tidemill")
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
+def _read_pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _code(error: sqlite3.Error) -> int:
+def _error_code(error: sqlite3.Error) -> int:
     """The primary result code; the extended bits above it don't change how an error is handled."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

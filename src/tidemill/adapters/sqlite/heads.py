@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # Reading all partitions at once takes about half as long as reading each separately. So after lookups
 # for a third of them, the rest are loaded too; small heads don't need it.
-_SHARE = 3
-_FEW = 100
+_LOAD_ALL_DIVISOR = 3
+_SMALL_HEAD = 100
 
 
 class Layer(NamedTuple):
@@ -35,12 +35,12 @@ class Layer(NamedTuple):
     before: int
 
 
-def lineage(connection: sqlite3.Connection, environment: str) -> tuple[Layer, ...]:
+def environment_layers(connection: sqlite3.Connection, environment: str) -> tuple[Layer, ...]:
     """The layers that an environment is read from: itself, then its ancestors, nearest first."""
     return tuple(map(Layer._make, connection.execute(queries()["layers"], (environment,))))
 
 
-class Partitions(Mapping[str, Binding]):
+class HeadPartitions(Mapping[str, Binding]):
     """The partitions of a stage's head at `version`, which the fact `moved` produced.
 
     A lookup reads one binding, `len` and iteration read only keys, `items` and `values` read everything
@@ -57,106 +57,108 @@ class Partitions(Mapping[str, Binding]):
     ) -> None:
         self._connections = connections
         self._layers = layers
-        self._where = (layers[0].environment, stage)
+        self._head_key = (layers[0].environment, stage)
         self._version, self._moved = version, moved
-        self._found: dict[str, Binding] = {}
+        self._cache: dict[str, Binding] = {}
         self._keys: dict[str, None] | None = None
-        self._complete = False
-        self._asked = 0
-        self._patience = _FEW
+        self._is_complete = False
+        self._lookup_count = 0
+        self._load_all_after = _SMALL_HEAD
 
-    def load(self, connection: sqlite3.Connection) -> None:
+    def load_all(self, connection: sqlite3.Connection) -> None:
         """Read all partitions from a snapshot in which the head has this version."""
-        bodies = self._laid(connection, "bindings")
-        self._found = {partition: decode_binding(body) for partition, body in bodies.items()}
-        self._keys = dict.fromkeys(self._found)
-        self._complete = True
+        bodies = self._overlay_layers(connection, "bindings")
+        self._cache = {partition: decode_binding(body) for partition, body in bodies.items()}
+        self._keys = dict.fromkeys(self._cache)
+        self._is_complete = True
 
     def __getitem__(self, partition: str) -> Binding:
-        if partition in self._found:
-            return self._found[partition]
+        if partition in self._cache:
+            return self._cache[partition]
         if self._keys is not None and partition not in self._keys:
             raise KeyError(partition)
-        self._asked += 1
-        if self._asked > self._patience and self._worth_it():
-            return self._all()[partition]
-        with self._reading() as connection:
-            body = self._nearest(connection, partition)
+        self._lookup_count += 1
+        if self._lookup_count > self._load_all_after and self._should_load_all():
+            return self._load_all_once()[partition]
+        with self._read_transaction() as connection:
+            body = self._nearest_binding(connection, partition)
         if body is None:
             raise KeyError(partition)
-        found = self._found[partition] = decode_binding(body)
+        found = self._cache[partition] = decode_binding(body)
         return found
 
     def __iter__(self) -> Iterator[str]:
         if self._keys is None:
-            self._keys = dict.fromkeys(self.facts())
+            self._keys = dict.fromkeys(self.binding_events())
         return iter(self._keys)
 
-    def facts(self) -> Mapping[str, int]:
+    def binding_events(self) -> Mapping[str, int]:
         """The number of the fact that bound each partition."""
-        with self._reading() as connection:
-            found: dict[str, int] = self._laid(connection, "partitions")
+        with self._read_transaction() as connection:
+            found: dict[str, int] = self._overlay_layers(connection, "partitions")
         return found
 
     def __len__(self) -> int:
         if self._keys is not None or len(self._layers) > 1:
             return sum(1 for _ in self)
-        with self._reading() as connection:
-            return int(connection.execute(queries()["count_bindings"], self._where).fetchone()[0])
+        with self._read_transaction() as connection:
+            return int(
+                connection.execute(queries()["count_bindings"], self._head_key).fetchone()[0]
+            )
 
     def items(self) -> ItemsView[str, Binding]:
         """Every partition with its binding."""
-        return self._all().items()
+        return self._load_all_once().items()
 
     def values(self) -> ValuesView[Binding]:
         """The binding of every partition."""
-        return self._all().values()
+        return self._load_all_once().values()
 
-    def _all(self) -> dict[str, Binding]:
-        if not self._complete:
-            with self._reading() as connection:
-                self.load(connection)
-        return self._found
+    def _load_all_once(self) -> dict[str, Binding]:
+        if not self._is_complete:
+            with self._read_transaction() as connection:
+                self.load_all(connection)
+        return self._cache
 
-    def _laid(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:
+    def _overlay_layers(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:
         """A query's value for each partition, nearer layers overriding farther ones."""
         own, *ancestors = self._layers
         found: dict[str, Any] = {}
         for layer in reversed(ancestors):
-            where = (layer.environment, self._where[1], layer.before)
-            _lay(found, connection.execute(queries()[f"{query}_before"], where))
-        _lay(found, connection.execute(queries()[query], (own.environment, self._where[1])))
+            where = (layer.environment, self._head_key[1], layer.before)
+            _overlay(found, connection.execute(queries()[f"{query}_before"], where))
+        _overlay(found, connection.execute(queries()[query], (own.environment, self._head_key[1])))
         return dict(sorted(found.items())) if ancestors else found
 
-    def _nearest(self, connection: sqlite3.Connection, partition: str) -> str | None:
+    def _nearest_binding(self, connection: sqlite3.Connection, partition: str) -> str | None:
         """The fact that bound a partition, as JSON, from the nearest layer that mentions it."""
         for environment, before in self._layers:
-            where = (environment, self._where[1], before, partition)
+            where = (environment, self._head_key[1], before, partition)
             row = connection.execute(queries()["binding"], where).fetchone()
             if row is not None:
                 return None if row[0] else str(row[1])
         return None
 
-    def _worth_it(self) -> bool:
-        self._patience = max(_FEW, len(self) // _SHARE)
-        return self._asked > self._patience
+    def _should_load_all(self) -> bool:
+        self._load_all_after = max(_SMALL_HEAD, len(self) // _LOAD_ALL_DIVISOR)
+        return self._lookup_count > self._load_all_after
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _read_transaction(self) -> Iterator[sqlite3.Connection]:
         """Open a snapshot; ConflictError when the head moved since it was first read."""
-        with self._connections.reading() as connection:
-            row = connection.execute(queries()["head"], self._where).fetchone()
+        with self._connections.read_transaction() as connection:
+            row = connection.execute(queries()["head"], self._head_key).fetchone()
             found, moved = row or (0, 0)
             # An environment that was dropped and recreated may have reached the same version.
             if moved != self._moved:
-                raise refusals.head_passed(*self._where, self._version, found)
+                raise refusals.head_moved_since_read(*self._head_key, self._version, found)
             yield connection
 
 
-def _lay(found: dict[str, Any], rows: Iterable[tuple[str, int, Any]]) -> None:
+def _overlay(values: dict[str, Any], rows: Iterable[tuple[str, int, Any]]) -> None:
     """Apply one layer's rows (partition, gone, value) on top of the layers below."""
     for partition, gone, value in rows:
         if gone:
-            found.pop(partition, None)
+            values.pop(partition, None)
         else:
-            found[partition] = value
+            values[partition] = value

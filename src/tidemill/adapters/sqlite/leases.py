@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tidemill.adapters.codec import refusals
-from tidemill.adapters.codec.events import address, decode, encode
+from tidemill.adapters.codec.events import decode, encode, event_scope
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.event import Event
 from tidemill.ports.ledger import Guard, Lease
 
 
-class Held(NamedTuple):
+class LeaseRow(NamedTuple):
     """A row of the table `leases`; `holder` is None when the lease is free."""
 
     token: int
@@ -22,14 +22,14 @@ class Held(NamedTuple):
     expires: float
 
 
-def check(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event]) -> None:
+def check_guard(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event]) -> None:
     """Check a guard; ConflictError when its lease is lost or a head has another version.
 
     An expired lease stays valid until another holder takes it.
     """
     if guard.lease is not None:
-        _require(connection, guard.lease)
-    environments = {name for event in events if (name := address(event).environment)}
+        _require_lease(connection, guard.lease)
+    environments = {name for event in events if (name := event_scope(event).environment)}
     if guard.heads and not environments:
         raise refusals.heads_without_environment(guard.heads)
     for environment in sorted(environments):
@@ -49,7 +49,7 @@ def acquire(
     dead: Callable[[Mapping[str, str]], bool],
 ) -> Lease:
     """Take the lease under the next token; ConflictError when a live holder has it."""
-    held = _held(connection, name)
+    held = _read_lease(connection, name)
     if held.holder is not None and held.expires > now and not dead(held.holder):
         raise refusals.lease_held(name, held.holder, held.expires - now)
     token, expires = held.token + 1, now + ttl
@@ -59,7 +59,7 @@ def acquire(
 
 def renew(connection: sqlite3.Connection, lease: Lease, *, now: float, ttl: float) -> Lease:
     """Extend the lease to `now + ttl`; ConflictError when it is no longer ours."""
-    _require(connection, lease)
+    _require_lease(connection, lease)
     connection.execute(queries()["renew_lease"], (now, now + ttl, lease.name, lease.token))
     return replace(lease, expires=now + ttl)
 
@@ -69,15 +69,15 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
     connection.execute(queries()["release_lease"], (lease.name, lease.token))
 
 
-def _require(connection: sqlite3.Connection, lease: Lease) -> None:
-    held = _held(connection, lease.name)
+def _require_lease(connection: sqlite3.Connection, lease: Lease) -> None:
+    held = _read_lease(connection, lease.name)
     if held.holder is None or held.token != lease.token:
         raise refusals.lease_lost(lease.name, lease.token, held.holder)
 
 
-def _held(connection: sqlite3.Connection, name: str) -> Held:
+def _read_lease(connection: sqlite3.Connection, name: str) -> LeaseRow:
     row = connection.execute(queries()["lease"], (name,)).fetchone()
     if row is None:
-        return Held(0, None, 0.0)
+        return LeaseRow(0, None, 0.0)
     holder = decode(dict[str, str], row[1]) if row[1] is not None else None
-    return Held(row[0], holder, row[2])
+    return LeaseRow(row[0], holder, row[2])

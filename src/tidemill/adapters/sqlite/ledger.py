@@ -7,19 +7,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from pathlib import Path
 
-from tidemill.adapters.codec.events import address, decode_event, encode, encode_event
-from tidemill.adapters.codec.refusals import check_present
+from tidemill.adapters.codec.events import decode_event, encode, encode_event, event_scope
+from tidemill.adapters.codec.refusals import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
-from tidemill.adapters.sqlite.heads import Layer, Partitions
-from tidemill.adapters.sqlite.projections import Derivation
+from tidemill.adapters.sqlite.heads import HeadPartitions, Layer
+from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, Recorded
+from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ports.ledger import Guard, Lease, State
 
-BUSY_S = 30.0
-_PAGE = 500
+BUSY_TIMEOUT_S = 30.0
+_PAGE_ROWS = 500
 
 
 class SqliteLedger:
@@ -29,26 +29,23 @@ class SqliteLedger:
     A writer waits up to `busy_timeout_s` seconds for another; then ConflictError names the other.
     """
 
-    def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:
-        self._connections = Connections(path, busy_s)
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self._connections = Connections(path, busy_timeout_s)
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
-        """Append all or none in one durable transaction; the sequence number of the last.
-
-        ConflictError when the guard doesn't hold, or an event contradicts what is recorded: a run,
-        an effect's key, a tick or an environment is taken twice, or what ends was never begun.
-        StorageError when the disk doesn't take it, or an object that is bound isn't stored.
-        """
-        rows = [(type(e).__name__, *address(e), encode_event(e)) for e in events]
-        with self._connections.writing() as connection:
+        rows = [(type(e).__name__, *event_scope(e), encode_event(e)) for e in events]
+        with self._connections.write_transaction() as connection:
             if guard is not None:
-                leases.check(connection, guard, events)
-            batch, view = state_reader.last_seq(connection) + 1, Derivation(connection=connection)
+                leases.check_guard(connection, guard, events)
+            batch, view = (
+                state_reader.read_last_seq(connection) + 1,
+                Projector(connection=connection),
+            )
             for seq, (event, row) in enumerate(zip(events, rows, strict=True), batch):
                 connection.execute(queries()["insert_event"], (seq, batch, now, *row))
                 view.apply(seq, now, event)
             if guard is not None:
-                check_present(guard.present, view.bound)
+                require_objects(guard.find_missing, view.bound_objects)
         return batch + len(events) - 1
 
     def acquire(
@@ -60,39 +57,29 @@ class SqliteLedger:
         ttl: float,
         dead: Callable[[Mapping[str, str]], bool],
     ) -> Lease:
-        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
-        with self._connections.writing() as connection:
+        with self._connections.write_transaction() as connection:
             return leases.acquire(connection, name, holder, now=now, ttl=ttl, dead=dead)
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
-        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
-        with self._connections.writing() as connection:
+        with self._connections.write_transaction() as connection:
             return leases.renew(connection, lease, now=now, ttl=ttl)
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back; nothing happens when it is no longer ours."""
-        with self._connections.writing() as connection:
+        with self._connections.write_transaction() as connection:
             leases.release(connection, lease)
 
     def state(self, environment: str, *, whole: bool = False) -> State:
-        """The view of now, from one snapshot; an environment that doesn't exist is empty.
-
-        Partitions of heads are read when they are asked for, which raises ConflictError once the head
-        moved; with `whole` they are all read at once.
-        """
-
         def open_head(
             layers: tuple[Layer, ...], stage: str, version: int, moved: int
-        ) -> Partitions:
-            return Partitions(self._connections, layers, stage, version, moved)
+        ) -> HeadPartitions:
+            return HeadPartitions(self._connections, layers, stage, version, moved)
 
-        with self._connections.reading() as connection:
-            return state_reader.state(connection, environment, open_head, whole=whole)
+        with self._connections.read_transaction() as connection:
+            return state_reader.read_state(connection, environment, open_head, whole=whole)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
-        """What was first bound under these keys, in any environment."""
-        with self._connections.reading() as connection:
-            return state_reader.traces(connection, encode(list(keys)))
+        with self._connections.read_transaction() as connection:
+            return state_reader.read_traces(connection, encode(list(keys)))
 
     def events(
         self,
@@ -101,48 +88,48 @@ class SqliteLedger:
         after: int = 0,
         run: str = "",
         limit: int | None = None,
-    ) -> Iterable[Recorded]:
-        """The facts in order up to now, read in pages: no snapshot is held open meanwhile."""
-        with self._connections.reading() as connection:
-            until = state_reader.last_seq(connection)
+    ) -> Iterable[RecordedEvent]:
+        with self._connections.read_transaction() as connection:
+            until = state_reader.read_last_seq(connection)
         wanted = sorted(set(kinds))
         if run:
             filtered = encode(wanted) if wanted else None
-            found = self._pages("events_page_of_run", after, until, run, filtered)
+            found = self._read_pages("events_page_of_run", after, until, run, filtered)
         elif wanted:
-            each = [self._pages("events_page_of_kind", after, until, kind) for kind in wanted]
+            each = [self._read_pages("events_page_of_kind", after, until, kind) for kind in wanted]
             found = heapq.merge(*each, key=lambda fact: fact.seq)
         else:
-            found = self._pages("events_page", after, until)
+            found = self._read_pages("events_page", after, until)
         return islice(found, limit)
 
     def close(self) -> None:
-        """Let go of files and connections; the next use opens them again."""
         self._connections.close()
 
-    def _pages(self, query: str, after: int, until: int, *where: str | None) -> Iterator[Recorded]:
+    def _read_pages(
+        self, query: str, after: int, until: int, *where: str | None
+    ) -> Iterator[RecordedEvent]:
         while True:
-            with self._connections.reading() as connection:
+            with self._connections.read_transaction() as connection:
                 rows = connection.execute(
-                    queries()[query], (after, until, *where, _PAGE)
+                    queries()[query], (after, until, *where, _PAGE_ROWS)
                 ).fetchall()
-            yield from state_reader.recorded(rows)
-            if len(rows) < _PAGE:
+            yield from state_reader.decode_facts(rows)
+            if len(rows) < _PAGE_ROWS:
                 return
             after = rows[-1][0]
 
 
 def rebuild(ledger: Path, copy: Path) -> None:
     """Rebuild a ledger's projections from its facts, in the new file `copy`; leases aren't copied."""
-    source, target = Connections(ledger, BUSY_S), Connections(copy, BUSY_S)
+    source, target = Connections(ledger, BUSY_TIMEOUT_S), Connections(copy, BUSY_TIMEOUT_S)
     try:
-        with source.reading() as facts, target.writing() as rebuilt:
-            derivation, current = Derivation(connection=rebuilt), 0
+        with source.read_transaction() as facts, target.write_transaction() as rebuilt:
+            derivation, current = Projector(connection=rebuilt), 0
             for seq, batch, at, body in facts.execute(queries()["events_of_batches"]):
                 if batch != current:
-                    derivation, current = Derivation(connection=rebuilt), batch
+                    derivation, current = Projector(connection=rebuilt), batch
                 event = decode_event(body)
-                row = (seq, batch, at, type(event).__name__, *address(event), body)
+                row = (seq, batch, at, type(event).__name__, *event_scope(event), body)
                 rebuilt.execute(queries()["insert_event"], row)
                 derivation.apply(seq, at, event)
     finally:

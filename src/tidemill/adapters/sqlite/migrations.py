@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
 
-SCHEMA = 7
+SCHEMA_VERSION = 7
 
 
-def migrate(connection: sqlite3.Connection, tidemill: str) -> None:
+def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
     """Apply all missing migrations inside the open transaction; `tidemill` is the version recorded."""
     (current,) = connection.execute("PRAGMA user_version").fetchone()
     for version, statements in migrations(current):
         for statement in statements:
             connection.execute(statement)
-        connection.execute(queries()["record_migration"], (version, tidemill))
+        connection.execute(queries()["record_migration"], (version, tidemill_version))
         connection.execute(f"PRAGMA user_version = {version}")
 
 
@@ -25,10 +25,10 @@ def migrations(after: int) -> Iterator[tuple[int, list[str]]]:
     """Yield each schema version above `after`, in order, with the statements that lead to it."""
     for file in sorted(name for name in os.listdir(FOLDER) if name[:4].isdigit()):
         if int(file[:4]) > after:
-            yield int(file[:4]), list(_statements(read_script(file)))
+            yield int(file[:4]), list(_split_statements(read_script(file)))
 
 
-def _statements(script: str) -> Iterator[str]:
+def _split_statements(script: str) -> Iterator[str]:
     """Split a script into statements; triggers contain semicolons, so SQLite finds the ends."""
     pending = ""
     for line in without_comments(script).splitlines(keepends=True):

@@ -35,7 +35,7 @@ from tidemill.ledger.run import Action, Outcome
 
 
 @dataclass(slots=True, kw_only=True)
-class Derivation:
+class Projector:
     """Apply one append's events to the projection tables, inside its transaction.
 
     `bound_objects` collects the objects that the events bind.
@@ -44,75 +44,75 @@ class Derivation:
     connection: sqlite3.Connection
     seq: int = 0
     at: float = 0.0
-    bound: dict[str, None] = field(default_factory=dict)
-    _moved: set[tuple[str, str]] = field(default_factory=set)
-    _noted: set[str] = field(default_factory=set)
+    bound_objects: dict[str, None] = field(default_factory=dict)
+    _moved_heads: set[tuple[str, str]] = field(default_factory=set)
+    _known_environments: set[str] = field(default_factory=set)
     # For each environment: whether it is a branch, and the fact that created its newest branch.
-    _families: dict[str, tuple[bool, int]] = field(default_factory=dict)
+    _branching: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
     def apply(self, seq: int, at: float, event: Event) -> None:
         """Update the tables for an event; ConflictError when it contradicts them."""
         self.seq, self.at = seq, at
         environment = getattr(event, "environment", None)
-        if environment is not None and not isinstance(event, _LIVES):
-            self.note(environment)
-        _RULES[type(event)](self, event)
+        if environment is not None and not isinstance(event, _ENVIRONMENT_EVENTS):
+            self.ensure_environment(environment)
+        _HANDLERS[type(event)](self, event)
 
-    def run(self, name: str, *values: object) -> int:
+    def execute(self, name: str, *values: object) -> int:
         """Run a named statement and return the number of rows it changed."""
         return self.connection.execute(queries()[name], values).rowcount
 
-    def note(self, environment: str) -> None:
+    def ensure_environment(self, environment: str) -> None:
         """Create the environment's row with the first event that names it."""
-        if environment not in self._noted:
-            self._noted.add(environment)
-            self.run("add_environment", environment, "", self.seq, self.at, None, 1.0, "")
+        if environment not in self._known_environments:
+            self._known_environments.add(environment)
+            self.execute("add_environment", environment, "", self.seq, self.at, None, 1.0, "")
 
-    def move(self, environment: str, stage: str) -> None:
+    def move_head(self, environment: str, stage: str) -> None:
         """Advance a head's version: once per append, however many partitions change."""
-        if (environment, stage) not in self._moved:
-            self._moved.add((environment, stage))
-            self.run("move_head", environment, stage, self.seq)
+        if (environment, stage) not in self._moved_heads:
+            self._moved_heads.add((environment, stage))
+            self.execute("move_head", environment, stage, self.seq)
 
-    def family(self, environment: str) -> tuple[bool, int]:
+    def branching(self, environment: str) -> tuple[bool, int]:
         """Whether an environment is a branch, and the fact that created its newest branch, or 0."""
-        if environment not in self._families:
-            parent, newest, _ = self.known(environment) or ("", None, 1.0)
-            self._families[environment] = bool(parent), newest or 0
-        return self._families[environment]
+        if environment not in self._branching:
+            parent, newest, _ = self.environment_row(environment) or ("", None, 1.0)
+            self._branching[environment] = bool(parent), newest or 0
+        return self._branching[environment]
 
-    def known(self, environment: str) -> tuple[str, int | None, float] | None:
+    def environment_row(self, environment: str) -> tuple[str, int | None, float] | None:
         """The parent, newest branch and sample of an environment, if there is one."""
         found: tuple[str, int | None, float] | None
         found = self.connection.execute(queries()["branching"], (environment,)).fetchone()
         return found
 
-    def forget(self) -> None:
+    def clear_caches(self) -> None:
         """Clear what is cached about environments, because one is created or dropped."""
-        self._moved.clear()
-        self._noted.clear()
-        self._families.clear()
+        self._moved_heads.clear()
+        self._known_environments.clear()
+        self._branching.clear()
 
-    def pin(self, objects: Iterable[str], key: str) -> None:
+    def pin_objects(self, objects: Iterable[str], key: str) -> None:
         """Record that `key` needs these objects to exist."""
         for name in objects:
-            self.run("pin", name, key)
+            self.execute("pin", name, key)
 
 
-def _created(projector: Derivation, event: EnvironmentCreated) -> None:
+def _create_environment(projector: Projector, event: EnvironmentCreated) -> None:
     name, parent = event.environment, event.parent
-    if parent and projector.known(parent) is None:
+    if parent and projector.environment_row(parent) is None:
         raise refusals.environment_unknown(parent)
     row = (name, parent, projector.seq, projector.at, event.expires, event.sample, event.profile)
-    if projector.run("add_environment", *row) == 0:
-        raise refusals.environment_exists(name)
-    projector.forget()
+    if projector.execute("add_environment", *row) == 0:
+        raise refusals.environment_already_exists(name)
+    projector.clear_caches()
     for part in ("recipes", "heads", "settled", "deliveries", "decisions"):
-        projector.run(f"copy_{part}", name, parent)
+        projector.execute(f"copy_{part}", name, parent)
 
 
-def _dropped(projector: Derivation, event: EnvironmentDropped) -> None:
-    name, known = event.environment, projector.known(event.environment)
+def _drop_environment(projector: Projector, event: EnvironmentDropped) -> None:
+    name, known = event.environment, projector.environment_row(event.environment)
     if known is None:
         raise refusals.environment_unknown(name)
     branches = [
@@ -122,7 +122,7 @@ def _dropped(projector: Derivation, event: EnvironmentDropped) -> None:
     ]
     if branches:
         raise refusals.environment_has_branches(name, branches)
-    projector.forget()
+    projector.clear_caches()
     own = (
         "recipes",
         "heads",
@@ -134,26 +134,26 @@ def _dropped(projector: Derivation, event: EnvironmentDropped) -> None:
         "rulings",
     )
     for part in (*own, "effects", "environment"):
-        projector.run(f"drop_{part}", name)
+        projector.execute(f"drop_{part}", name)
     for owner in filter(None, (name, known[0])):
-        projector.run("forget_past_bindings", owner)
-        projector.run("forget_past_sources", owner)
+        projector.execute("forget_past_bindings", owner)
+        projector.execute("forget_past_sources", owner)
 
 
-def _run_started(projector: Derivation, event: RunStarted) -> None:
+def _start_run(projector: Projector, event: RunStarted) -> None:
     holder = encode(event.holder)
     row = (event.run, event.environment, projector.at, event.command, event.steps, holder)
-    if projector.run("start_run", *row) == 0:
-        raise refusals.run_exists(event.run)
+    if projector.execute("start_run", *row) == 0:
+        raise refusals.run_already_started(event.run)
 
 
-def _run_ended(projector: Derivation, event: RunEnded) -> None:
+def _end_run(projector: Projector, event: RunEnded) -> None:
     receipt = encode(event.receipt) if event.receipt else None
-    if projector.run("end_run", event.status, projector.at, receipt, event.run) == 0:
+    if projector.execute("end_run", event.status, projector.at, receipt, event.run) == 0:
         raise refusals.run_not_open(event.run)
 
 
-def _attempted(projector: Derivation, event: Attempted) -> None:
+def _update_cost(projector: Projector, event: Attempted) -> None:
     attempt = event.attempt
     action = {Outcome.OK: attempt.action, Outcome.BOUND: Action.BIND}.get(attempt.outcome)
     # A planned bind that had to be computed after all is no measure of either action's cost.
@@ -161,54 +161,56 @@ def _attempted(projector: Derivation, event: Attempted) -> None:
         return
     seconds = (attempt.wall_s, attempt.cpu_s)
     sizes = (attempt.rows_in, attempt.bytes_in, attempt.rows_out)
-    projector.run("update_cost", attempt.stage, action, *seconds, *sizes)
+    projector.execute("update_cost", attempt.stage, action, *seconds, *sizes)
 
 
-def _published(projector: Derivation, event: Published) -> None:
+def _bind_partition(projector: Projector, event: Published) -> None:
     binding, environment = event.binding, event.environment
     if (
         binding.sample != 1.0
-        and (projector.known(environment) or ("", None, 1.0))[2] != binding.sample
+        and (projector.environment_row(environment) or ("", None, 1.0))[2] != binding.sample
     ):
-        raise refusals.sampled(environment, event.stage, event.partition, binding.sample)
+        raise refusals.sample_differs(environment, event.stage, event.partition, binding.sample)
     place = (environment, event.stage, event.partition)
-    _keep(projector, place)
-    projector.run("bind", *place, projector.seq)
-    _traced(projector, event)
-    projector.move(environment, event.stage)
+    _keep_past_binding(projector, place)
+    projector.execute("bind", *place, projector.seq)
+    _record_trace(projector, event)
+    projector.move_head(environment, event.stage)
 
 
-def _traced(projector: Derivation, event: Published | Computed) -> None:
+def _record_trace(projector: Projector, event: Published | Computed) -> None:
     binding = event.binding
-    projector.run("trace", binding.key, event.stage, projector.seq)
-    projector.pin(binding.product.pins, binding.key)
-    projector.bound.update(dict.fromkeys(binding.product.pins))
+    projector.execute("trace", binding.key, event.stage, projector.seq)
+    projector.pin_objects(binding.product.all_objects, binding.key)
+    projector.bound_objects.update(dict.fromkeys(binding.product.all_objects))
 
 
-def _removed(projector: Derivation, event: Removed) -> None:
+def _remove_partition(projector: Projector, event: Removed) -> None:
     place = (event.environment, event.stage, event.partition)
-    _keep(projector, place)
-    if projector.family(event.environment)[0]:
-        projector.run("hide_binding", *place, projector.seq)
+    _keep_past_binding(projector, place)
+    if projector.branching(event.environment)[0]:
+        projector.execute("hide_binding", *place, projector.seq)
     else:
-        projector.run("unbind", *place)
-    projector.move(event.environment, event.stage)
+        projector.execute("unbind", *place)
+    projector.move_head(event.environment, event.stage)
 
 
-def _keep(projector: Derivation, place: tuple[str, str, str]) -> None:
+def _keep_past_binding(projector: Projector, place: tuple[str, str, str]) -> None:
     """Keep the replaced binding for the branches that still read it."""
-    newest = projector.family(place[0])[1]
+    newest = projector.branching(place[0])[1]
     if newest:
-        projector.run("keep_binding", projector.seq, *place, newest)
+        projector.execute("keep_binding", projector.seq, *place, newest)
 
 
-def _recipe_changed(projector: Derivation, event: RecipeChanged) -> None:
-    projector.run("set_recipe", event.environment, event.stage, event.recipe, encode(event.parts))
+def _set_recipe(projector: Projector, event: RecipeChanged) -> None:
+    projector.execute(
+        "set_recipe", event.environment, event.stage, event.recipe, encode(event.parts)
+    )
 
 
-def _source_seen(projector: Derivation, event: SourceSeen) -> None:
+def _record_sources(projector: Projector, event: SourceSeen) -> None:
     place = (event.environment, event.stage)
-    is_branch, newest = projector.family(event.environment)
+    is_branch, newest = projector.branching(event.environment)
     many = projector.connection.executemany
     if newest:
         paths = (*(file.path for file in event.files), *event.gone)
@@ -219,77 +221,83 @@ def _source_seen(projector: Derivation, event: SourceSeen) -> None:
         many(queries()["hide_source"], [(*place, path, projector.seq) for path in event.gone])
     else:
         many(queries()["forget_source"], [(*place, path) for path in event.gone])
-    projector.run("clear_settled", *place)
+    projector.execute("clear_settled", *place)
 
 
-def _settled(projector: Derivation, event: Settled) -> None:
+def _set_mark(projector: Projector, event: Settled) -> None:
     mark = event.mark
-    projector.run("set_settled", event.environment, event.stage, mark.signature, mark.partitions)
+    projector.execute(
+        "set_settled", event.environment, event.stage, mark.signature, mark.partitions
+    )
 
 
-def _judged(projector: Derivation, event: Judged) -> None:
+def _ignore(projector: Projector, event: Judged) -> None:
     """Change no table: it is only read as a fact."""
 
 
-def _ruled(projector: Derivation, event: Ruled) -> None:
-    projector.run("record_ruling", event.environment, event.stage, event.partition, projector.seq)
-    projector.pin(event.ruling.pins, f"ruling {projector.seq}")
-    projector.bound.update(dict.fromkeys(event.ruling.pins))
+def _record_ruling(projector: Projector, event: Ruled) -> None:
+    projector.execute(
+        "record_ruling", event.environment, event.stage, event.partition, projector.seq
+    )
+    projector.pin_objects(event.ruling.pinned_objects, f"ruling {projector.seq}")
+    projector.bound_objects.update(dict.fromkeys(event.ruling.pinned_objects))
 
 
-def _decided(projector: Derivation, event: Decided) -> None:
+def _set_decision(projector: Projector, event: Decided) -> None:
     decision = event.decision
-    projector.run(
+    projector.execute(
         "set_decision", event.environment, decision.subject, event.stage, encode(decision)
     )
 
 
-def _delivered(projector: Derivation, event: Delivered) -> None:
-    projector.run("set_delivery", event.environment, event.delivery.name, encode(event.delivery))
+def _set_delivery(projector: Projector, event: Delivered) -> None:
+    projector.execute(
+        "set_delivery", event.environment, event.delivery.name, encode(event.delivery)
+    )
 
 
-def _effect_queued(projector: Derivation, event: EffectQueued) -> None:
+def _queue_effect(projector: Projector, event: EffectQueued) -> None:
     effect, wanted = event.effect, (event.environment, encode(event.effect))
     found = projector.connection.execute(queries()["effect"], (effect.key,)).fetchone()
     if found is not None and found != wanted:
         raise refusals.effect_differs(effect, event.environment)
     if found is None:
-        projector.run("queue_effect", effect.key, wanted[0], projector.seq, wanted[1])
-        projector.pin([effect.object] if effect.object else [], effect.key)
+        projector.execute("queue_effect", effect.key, wanted[0], projector.seq, wanted[1])
+        projector.pin_objects([effect.object] if effect.object else [], effect.key)
 
 
-def _effect_done(projector: Derivation, event: EffectDone) -> None:
+def _finish_effect(projector: Projector, event: EffectDone) -> None:
     found = projector.connection.execute(queries()["effect"], (event.key,)).fetchone()
     if found is None or found[0] != event.environment:
         raise refusals.effect_unknown(event.key, event.environment)
-    projector.run("finish_effect", encode(event.detail), event.key)
+    projector.execute("finish_effect", encode(event.detail), event.key)
 
 
-def _ticked(projector: Derivation, event: Ticked) -> None:
-    if projector.run("record_tick", event.schedule, event.tick) == 0:
-        raise refusals.tick_taken(event.schedule, event.tick)
+def _record_tick(projector: Projector, event: Ticked) -> None:
+    if projector.execute("record_tick", event.schedule, event.tick) == 0:
+        raise refusals.tick_already_taken(event.schedule, event.tick)
 
 
 # These create or drop an environment themselves.
-_LIVES = (EnvironmentCreated, EnvironmentDropped)
+_ENVIRONMENT_EVENTS = (EnvironmentCreated, EnvironmentDropped)
 
-_RULES: Mapping[type[Event], Callable[[Derivation, Any], None]] = {
-    EnvironmentCreated: _created,
-    EnvironmentDropped: _dropped,
-    RunStarted: _run_started,
-    RunEnded: _run_ended,
-    Attempted: _attempted,
-    Published: _published,
-    Computed: _traced,
-    Removed: _removed,
-    RecipeChanged: _recipe_changed,
-    SourceSeen: _source_seen,
-    Settled: _settled,
-    Judged: _judged,
-    Ruled: _ruled,
-    Decided: _decided,
-    Delivered: _delivered,
-    EffectQueued: _effect_queued,
-    EffectDone: _effect_done,
-    Ticked: _ticked,
+_HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
+    EnvironmentCreated: _create_environment,
+    EnvironmentDropped: _drop_environment,
+    RunStarted: _start_run,
+    RunEnded: _end_run,
+    Attempted: _update_cost,
+    Published: _bind_partition,
+    Computed: _record_trace,
+    Removed: _remove_partition,
+    RecipeChanged: _set_recipe,
+    SourceSeen: _record_sources,
+    Settled: _set_mark,
+    Judged: _ignore,
+    Ruled: _record_ruling,
+    Decided: _set_decision,
+    Delivered: _set_delivery,
+    EffectQueued: _queue_effect,
+    EffectDone: _finish_effect,
+    Ticked: _record_tick,
 }

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
-from tidemill.adapters.sqlite.heads import Layer, Partitions, lineage
+from tidemill.adapters.sqlite.heads import HeadPartitions, Layer, environment_layers
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
-from tidemill.ledger.event import Recorded, Ruled
+from tidemill.ledger.event import RecordedEvent, Ruled
 from tidemill.ledger.run import RunInfo, Status
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
@@ -23,57 +23,57 @@ from tidemill.workflow.source import SourceFile
 T = TypeVar("T")
 
 # Opens a head's partitions from its layers, stage, version and the fact that moved it.
-Open = Callable[[tuple[Layer, ...], str, int, int], Partitions]
+OpenHead = Callable[[tuple[Layer, ...], str, int, int], HeadPartitions]
 
 
-def state(
-    connection: sqlite3.Connection, environment: str, open_head: Open, *, whole: bool
+def read_state(
+    connection: sqlite3.Connection, environment: str, open_head: OpenHead, *, whole: bool
 ) -> State:
     """Read an environment's state from one snapshot; partitions are read lazily unless `whole`."""
     effects = _rows(connection, "pending_effects", environment)
-    layers = lineage(connection, environment)
+    layers = environment_layers(connection, environment)
     return State(
         environment=environment,
-        seq=last_seq(connection),
+        seq=read_last_seq(connection),
         heads=_heads(connection, layers, open_head, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_sources(connection, layers),
-        settled=_settled(connection, environment),
+        completion_marks=_marks(connection, environment),
         rulings=_rulings(connection, layers),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
-        pending=tuple(decode(Effect, body) for (body,) in effects),
+        pending_effects=tuple(decode(Effect, body) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
         costs=_costs(connection),
         environments=_environments(connection),
     )
 
 
-def last_seq(connection: sqlite3.Connection) -> int:
+def read_last_seq(connection: sqlite3.Connection) -> int:
     """The number of the newest fact."""
     return int(connection.execute(queries()["last_seq"]).fetchone()[0])
 
 
-def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
+def read_traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
     """The first binding recorded under each of `keys` (a JSON list)."""
     rows = connection.execute(queries()["traces"], (keys,))
     return {key: decode_binding(body) for key, body in rows}
 
 
-def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
+def decode_facts(rows: Iterable[tuple[int, float, str]]) -> list[RecordedEvent]:
     """Decode rows of (seq, at, body) to facts."""
-    return [Recorded(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
+    return [RecordedEvent(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
 
 
 def _heads(
-    connection: sqlite3.Connection, layers: tuple[Layer, ...], open_head: Open, *, whole: bool
+    connection: sqlite3.Connection, layers: tuple[Layer, ...], open_head: OpenHead, *, whole: bool
 ) -> dict[str, Head]:
     found: dict[str, Head] = {}
     for stage, version, moved in _rows(connection, "heads", layers[0].environment).fetchall():
         partitions = open_head(layers, stage, version, moved)
         if whole:
-            partitions.load(connection)
-        found[stage] = Head(version=version, moved=moved, partitions=partitions)
+            partitions.load_all(connection)
+        found[stage] = Head(version=version, last_event=moved, partitions=partitions)
     return found
 
 
@@ -110,7 +110,7 @@ def _environments(connection: sqlite3.Connection) -> dict[str, Environment]:
     }
 
 
-def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
+def _marks(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
     return {
         stage: Mark(signature=signature, partitions=partitions)
         for stage, signature, partitions in _rows(connection, "settled", environment)

@@ -27,10 +27,10 @@ def field_types_part(cls: type, visitor: Visitor) -> Part:
 
 def annotation_part(hint: Any, owner: type, visitor: Visitor) -> Part:
     """Identify an annotation in the body of `owner` by its value, or by its text if it can't be evaluated."""
-    return visitor.annotation().value(_resolved(hint, owner))
+    return visitor.annotation().value(_resolve(hint, owner))
 
 
-def _resolved(hint: Any, owner: type) -> Any:
+def _resolve(hint: Any, owner: type) -> Any:
     def holder() -> None: ...
 
     holder.__annotations__ = {"hint": hint}

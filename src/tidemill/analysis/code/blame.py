@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Literal, TypeAlias
 
 from tidemill.analysis.code.module_origin import origin_of_file, origin_of_module
-from tidemill.analysis.code.runtime_calls import ENDS, module_of, name_of, python_call
+from tidemill.analysis.code.runtime_calls import END_METHODS, module_of, name_of, python_call
 from tidemill.core.callsite import file_name
 
 # `made`: code that was generated at run time, which has no line in a file. `own`: code whose calls are
@@ -31,22 +31,24 @@ _OF_PACKAGES = ("importlib.metadata.", "platform.", "tempfile.")
 _roles: dict[str, Role] = {}  # a cache, by file
 
 
-def blamed(name: str, frame: FrameType, base: FrameType | None) -> tuple[str, str] | None:
+def find_responsible_line(
+    name: str, frame: FrameType, base: FrameType | None
+) -> tuple[str, str] | None:
     """Attribute a call of `name`: the name that the responsible line calls, and the line (`file.py:12`).
 
     `frame` makes the call, and `base` is the outermost frame that may be responsible. None if no line is,
     or if a call further out was reported already.
     """
-    way = [(_role_of(each), each) for each in _way(frame, base)]
-    if any(role == "apart" or python_call(each) or _is_sudden(each) for role, each in way):
+    way = [(_role_of(each), each) for each in _stack_frames(frame, base)]
+    if any(role == "apart" or python_call(each) or _is_finalizer(each) for role, each in way):
         return None
     if name.startswith("polars."):  # skip the frames of Polars between the caller and the call
-        way = [(role, each) for role, each in way if not _is_of("polars", each)]
-    answers = _answering(name, way)
+        way = [(role, each) for role, each in way if not _is_in_package("polars", each)]
+    answers = _responsible_frame(name, way)
     if answers is None:
         return None
     for role, each in way[:answers]:
-        if role in ("package", "library") and not _is_of("collections", each):
+        if role in ("package", "library") and not _is_in_package("collections", each):
             name = name_of(each)
     return name, line_of(way[answers][1])
 
@@ -56,13 +58,13 @@ def line_of(frame: FrameType) -> str:
     return f"{file_name(frame.f_code)}:{frame.f_lineno}"
 
 
-def _way(frame: FrameType | None, base: FrameType | None) -> Iterator[FrameType]:
+def _stack_frames(frame: FrameType | None, base: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = None if frame is base else frame.f_back
 
 
-def _is_sudden(frame: FrameType) -> bool:
+def _is_finalizer(frame: FrameType) -> bool:
     """Whether the frame runs when memory is freed, which may happen at any time."""
     code = frame.f_code
     if code.co_name == "__del__":
@@ -70,13 +72,13 @@ def _is_sudden(frame: FrameType) -> bool:
     return any(getattr(callback, "__code__", None) is code for callback in gc.callbacks)
 
 
-def _answering(name: str, way: Sequence[tuple[Role, FrameType]]) -> int | None:
+def _responsible_frame(name: str, way: Sequence[tuple[Role, FrameType]]) -> int | None:
     """The index of the responsible frame: the project's, or a package's that the project never called."""
     roles = [role for role, _ in way]
     nearest = next((place for place, role in enumerate(roles) if role != "library"), None)
     if nearest is None or roles[nearest] == "own":
         return None
-    if any(frame.f_code.co_name in ENDS for _, frame in way[:nearest]):
+    if any(frame.f_code.co_name in END_METHODS for _, frame in way[:nearest]):
         return None
     if roles[nearest] == "package" and name.startswith(_OF_PACKAGES):
         return None
@@ -114,5 +116,5 @@ def _role(file: str, module: str) -> Role:
     return "apart" if apart and not module.startswith(_NOT_APART) else "library"
 
 
-def _is_of(top: str, frame: FrameType) -> bool:
+def _is_in_package(top: str, frame: FrameType) -> bool:
     return module_of(frame).partition(".")[0] == top

@@ -14,8 +14,8 @@ from datetime import datetime
 from types import FrameType, ModuleType
 from typing import Any, Self
 
-from tidemill.analysis.code.blame import blamed, line_of
-from tidemill.analysis.code.hidden_inputs import Touch
+from tidemill.analysis.code.blame import find_responsible_line, line_of
+from tidemill.analysis.code.hidden_inputs import HiddenInput
 from tidemill.analysis.code.runtime_calls import (
     Call,
     c_call,
@@ -28,7 +28,7 @@ from tidemill.analysis.code.runtime_calls import (
 )
 
 
-class Watch:
+class CallWatch:
     """Records the hidden inputs of the calls in a `with` block, in this thread; errors pass through.
 
     `place` (`file.py:12`) is reported if the line is unknown. A profiler that was active before sees every
@@ -37,62 +37,62 @@ class Watch:
 
     def __init__(self, place: str = "") -> None:
         self._place = place
-        self._seen: dict[Touch, None] = {}
+        self._seen: dict[HiddenInput, None] = {}
         self._known: set[tuple[Call, str, int]] = set()
         self._base: FrameType | None = None
-        self._before: Any = None
+        self._previous: Any = None
         self._shared: object = None
         self._states: dict[str, Any] = {}
 
     @property
-    def touches(self) -> tuple[Touch, ...]:
+    def hidden_inputs(self) -> tuple[HiddenInput, ...]:
         """The hidden inputs, in the order in which they were used."""
         return tuple(self._seen)
 
     def __enter__(self) -> Self:
         self._base = sys._getframe(1)
         self._shared = shared_random() or self
-        self._states = _states()
-        self._before = sys.getprofile()
-        sys.setprofile(self._see_too if callable(self._before) else self._see)
+        self._states = _generator_states()
+        self._previous = sys.getprofile()
+        sys.setprofile(self._profile_both if callable(self._previous) else self._profile)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _restore(self._before)
-        for name in _moved(self._states, _states()):
+        _restore(self._previous)
+        for name in _advanced_generators(self._states, _generator_states()):
             if not any(touch.name.startswith(f"{name}.") for touch in self._seen):
-                self._seen[Touch(name=name, kind="random", where=self._place)] = None
-        self._base = self._before = None  # frames keep their variables alive
+                self._seen[HiddenInput(name=name, kind="random", where=self._place)] = None
+        self._base = self._previous = None  # frames keep their variables alive
 
-    def _see(self, frame: FrameType, event: str, arg: Any) -> None:
+    def _profile(self, frame: FrameType, event: str, arg: Any) -> None:
         """Profile every call; calls without hidden inputs must cost almost nothing."""
         if event == "call":
             code = frame.f_code
             if code.co_filename in quiet_files:
                 return
             if code.co_qualname not in quiet_names.get(code.co_filename, ()):
-                self._note(python_call(frame), frame.f_back)
+                self._record(python_call(frame), frame.f_back)
         elif event == "c_call":
             owner = arg.__self__
             if type(owner) is ModuleType:
                 if arg not in quiet_functions:
-                    self._note(c_call(arg), frame)
+                    self._record(c_call(arg), frame)
             elif owner is self._shared or issubclass(type(owner), type) or _is_naive(owner):
-                self._note(c_method(arg, frame), frame)
+                self._record(c_method(arg, frame), frame)
 
-    def _see_too(self, frame: FrameType, event: str, arg: Any) -> None:
-        self._see(frame, event, arg)
-        self._before(frame, event, arg)
+    def _profile_both(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._profile(frame, event, arg)
+        self._previous(frame, event, arg)
 
-    def _note(self, call: Call | None, frame: FrameType | None) -> None:
+    def _record(self, call: Call | None, frame: FrameType | None) -> None:
         if call is None or frame is None:
             return
         here = call, frame.f_code.co_filename, frame.f_lineno
         if here in self._known:  # a loop may draw a million numbers
             return
-        found = blamed(call[0], frame, self._base)
+        found = find_responsible_line(call[0], frame, self._base)
         if found is not None:
-            self._seen[Touch(name=found[0], kind=call[1], where=found[1])] = None
+            self._seen[HiddenInput(name=found[0], kind=call[1], where=found[1])] = None
             if found[1] == line_of(frame):
                 self._known.add(here)
 
@@ -111,7 +111,7 @@ def _restore(profiler: Any) -> None:
         getattr(profiler, "enable", str)()
 
 
-def _states() -> dict[str, Any]:
+def _generator_states() -> dict[str, Any]:
     """The states of the shared random generators; calls of NumPy's are never seen."""
     states: dict[str, Any] = {}
     python = getattr(sys.modules.get("random"), "getstate", None)
@@ -119,27 +119,27 @@ def _states() -> dict[str, Any]:
         states["random"] = python()
     numpy = getattr(sys.modules.get("numpy.random"), "get_state", None)
     if numpy is not None:
-        states["numpy.random"] = _flat(numpy(legacy=False))
+        states["numpy.random"] = _flatten(numpy(legacy=False))
     return states
 
 
-def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:
     """Flatten the state of a NumPy generator into comparable values."""
     flat: dict[str, Any] = {}
     for name, value in state.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value)
+            flat |= _flatten(value)
         else:
             flat[name] = value.tobytes() if hasattr(value, "tobytes") else value
     return flat
 
 
-def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _advanced_generators(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """The shared generators that were seeded or drawn from."""
-    return [name for name, state in after.items() if _is_moved(before.get(name), state)]
+    return [name for name, state in after.items() if _has_advanced(before.get(name), state)]
 
 
-def _is_moved(before: Any, after: Any) -> bool:
+def _has_advanced(before: Any, after: Any) -> bool:
     if before is not None or not isinstance(after, Mapping):
         return bool(before is not None and before != after)
     # NumPy's may have been created in between; this is its state until the first number is drawn.

@@ -8,8 +8,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from tidemill.analysis.code.module_origin import (
-    importable,
-    is_made,
+    exported_name,
+    is_ad_hoc_module,
     origin_of_function,
     origin_of_module,
 )
@@ -47,13 +47,13 @@ def attributes_part(value: Any, known: Container[str], visitor: Visitor) -> Part
         [name, visitor.value(item, name)]
         for name, item in list(getattr(value, "__dict__", {}).items())
         if name not in known
-        and not _is_marked(value, name, item)
+        and not _is_redundant(value, name, item)
         # A cached property follows from the other attributes.
         and not isinstance(getattr(type(value), name, None), cached_property)
     ]
 
 
-def _is_marked(value: Any, name: str, item: Any) -> bool:
+def _is_redundant(value: Any, name: str, item: Any) -> bool:
     """Whether an attribute is a mere mark, or is in the closure of a wrapper anyway."""
     if name == "__wrapped__" and isinstance(value, FunctionType):
         return any(inner is item for _, inner, _ in cells_of(value))
@@ -67,7 +67,7 @@ def _function(function: FunctionType, visitor: Visitor) -> Part:
     module = function.__globals__.get("__name__", "")
     if origin == "tidemill":
         return visitor.external(f"{module}.{function.__qualname__}")
-    known = importable(function)
+    known = exported_name(function)
     if known is not None:
         return visitor.external(known)
     # A wrapper that a library made.
@@ -95,7 +95,7 @@ def _descriptor(value: Any, visitor: Visitor) -> Part:
 
 
 def _module(value: ModuleType, visitor: Visitor) -> Part:
-    if is_made(value) or origin_of_module(value.__name__) == "project":
+    if is_ad_hoc_module(value) or origin_of_module(value.__name__) == "project":
         return visitor.refuse("a module of the project is used as a value; name what is used of it")
     return visitor.external(value.__name__)
 
@@ -104,7 +104,7 @@ def _method(value: Any, visitor: Visitor) -> Part:
     return [visitor.value(value.__self__), visitor.value(value.__func__)]
 
 
-def _wrapping(value: Any, visitor: Visitor) -> Part:
+def _wrapper(value: Any, visitor: Visitor) -> Part:
     return visitor.value(value.__func__)
 
 
@@ -116,11 +116,11 @@ def _partial(value: Any, visitor: Visitor) -> Part:
     return [visitor.value(value.func), visitor.value(value.args), visitor.value(value.keywords)]
 
 
-def _cached(value: Any, visitor: Visitor) -> Part:
+def _cache_wrapper(value: Any, visitor: Visitor) -> Part:
     return [visitor.value(value.__wrapped__), visitor.value(value.cache_parameters())]
 
 
-def _reduced(value: Any, visitor: Visitor) -> Part:
+def _operator_getter(value: Any, visitor: Visitor) -> Part:
     """Identify getters of `operator` by their arguments."""
     _, *made = value.__reduce__()
     return visitor.value(made)
@@ -137,14 +137,14 @@ CALLABLES: dict[str, Callable[[Any, Visitor], Part]] = {
     "builtins.member_descriptor": _descriptor,
     "builtins.module": _module,
     "builtins.method": _method,
-    "builtins.staticmethod": _wrapping,
-    "builtins.classmethod": _wrapping,
+    "builtins.staticmethod": _wrapper,
+    "builtins.classmethod": _wrapper,
     "builtins.property": _property,
     "functools.partial": _partial,
     "functools.partialmethod": _partial,
     "functools.cached_property": lambda value, visitor: visitor.value(value.func),
-    "functools._lru_cache_wrapper": _cached,
-    "operator.itemgetter": _reduced,
-    "operator.attrgetter": _reduced,
-    "operator.methodcaller": _reduced,
+    "functools._lru_cache_wrapper": _cache_wrapper,
+    "operator.itemgetter": _operator_getter,
+    "operator.attrgetter": _operator_getter,
+    "operator.methodcaller": _operator_getter,
 }

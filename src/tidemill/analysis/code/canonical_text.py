@@ -12,18 +12,18 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tidemill.analysis.code.bindings import BINDINGS, Definition, root
+from tidemill.analysis.code.bindings import BINDINGS, Definition, write_root
 from tidemill.analysis.code.canonical_writer import CanonicalWriter
 from tidemill.analysis.code.expressions import EXPRESSIONS
-from tidemill.analysis.code.hidden_inputs import is_given, is_seeded
-from tidemill.analysis.code.scopes import Import, Spelling, Use, is_private
+from tidemill.analysis.code.hidden_inputs import has_argument, is_seeded
+from tidemill.analysis.code.scopes import Import, NameUse, Spelling, is_mangled
 from tidemill.core.fingerprint import fingerprint
 
 _METHODS = {**BINDINGS, **EXPRESSIONS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ref:
+class Reference:
     """A name from outside the function, and the attributes that are read from it.
 
     `seeded`: a call of it has an argument; `repeatable`: it has a seed. `optional`: the name may be bound
@@ -48,7 +48,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loose:
+class UnresolvedAttribute:
     """An attribute of a value that is unknown until the code runs."""
 
     name: str
@@ -66,99 +66,101 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class FunctionShape:
     """The digest of a function's canonical text, and everything else that its meaning depends on."""
 
     digest: str
-    refs: tuple[Ref, ...]
-    loose: tuple[Loose, ...]
+    references: tuple[Reference, ...]
+    unresolved_attributes: tuple[UnresolvedAttribute, ...]
     problems: tuple[Problem, ...]
 
 
-def shape_of(
+def function_shape(
     node: Definition | ast.Lambda,
     decorators: Sequence[ast.expr],
     *,
     in_class: bool,
-) -> Shape:
+) -> FunctionShape:
     """Reduce a function to its canonical text and references; `decorators` are those that count.
 
     Default values aren't part of the text: they count by value.
     """
     writer = CanonicalWriter(_METHODS)
-    root(writer, node, decorators)
-    finder = _Finder(in_class=in_class)
+    write_root(writer, node, decorators)
+    finder = _ReferenceFinder(in_class=in_class)
     for name, line, source in writer.imports:
-        bare = Ref(name=name, line=line, source=source, bare=True)
-        finder.refs.setdefault((name, source), bare)
+        bare = Reference(name=name, line=line, source=source, bare=True)
+        finder.references.setdefault((name, source), bare)
     for path, line, call in writer.attributes:
-        finder.loosely(path, line, call)
+        finder.add_attributes(path, line, call)
     for name, line, reason in writer.problems:
         finder.problems.append(Problem(name=name, line=line, reason=reason))
     spelling = Spelling(keep=writer.sees_locals)
-    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in writer.out]
+    text = [
+        part if isinstance(part, str) else finder.add_use(part, spelling) for part in writer.out
+    ]
     # Only the first line of each counts; the others are a matter of layout.
-    first: dict[tuple[str, bool], Loose] = {}
-    for item in finder.loose:
+    first: dict[tuple[str, bool], UnresolvedAttribute] = {}
+    for item in finder.unresolved_attributes:
         first.setdefault((item.name, item.repeatable), item)
-    return Shape(
+    return FunctionShape(
         digest=fingerprint("function", "".join(text)),
-        refs=tuple(finder.refs.values()),
-        loose=tuple(first.values()),
+        references=tuple(finder.references.values()),
+        unresolved_attributes=tuple(first.values()),
         problems=tuple(dict.fromkeys(finder.problems)),
     )
 
 
-class _Finder:
+class _ReferenceFinder:
     """Sorts names into references, attributes of unknown values, and problems."""
 
     def __init__(self, *, in_class: bool) -> None:
         self.in_class = in_class
-        self.refs: dict[object, Ref] = {}
-        self.loose: list[Loose] = []
+        self.references: dict[object, Reference] = {}
+        self.unresolved_attributes: list[UnresolvedAttribute] = []
         self.problems: list[Problem] = []
 
-    def use(self, use: Use, spelling: Spelling) -> str:
+    def add_use(self, use: NameUse, spelling: Spelling) -> str:
         """Sort one use of a name; returns its canonical spelling."""
         scope = use.scope
-        home = None if scope is None else scope.home(use.name)
+        home = None if scope is None else scope.binding_scope(use.name)
         inside = scope is not None and scope.in_class()
         if home is None and use.name == "__class__" and inside:
             return "__class__,"
         if home is None:
-            self._outside(use, private=is_private(use.name) and (inside or self.in_class))
+            self._add_outside(use, private=is_mangled(use.name) and (inside or self.in_class))
         elif home.kind == "class":
             # A class body that binds a name may still read the global of that name before.
-            self._outside(replace(use, optional=True), private=False)
+            self._add_outside(replace(use, optional=True), private=False)
         else:
-            self._bound(use, home.sources.get(use.name, ()))
-        return spelling.of(use.name, home)
+            self._add_bound(use, home.sources.get(use.name, ()))
+        return spelling.spell(use.name, home)
 
-    def _outside(self, use: Use, *, private: bool) -> None:
+    def _add_outside(self, use: NameUse, *, private: bool) -> None:
         if private:
             reason = "a private name inside a class means another"
             self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
         elif not use.stored:
-            self._add(use, None)
+            self._add_reference(use, None)
         elif not use.optional:
             reason = "it assigns a global variable"
             self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
 
-    def _bound(self, use: Use, sources: Sequence[Import]) -> None:
+    def _add_bound(self, use: NameUse, sources: Sequence[Import]) -> None:
         if not use.stored:
             for source in sources:
-                self._add(use, source)
+                self._add_reference(use, source)
         if not sources:
-            self.loosely(use.path, use.line, use.call)
+            self.add_attributes(use.path, use.line, use.call)
 
-    def _add(self, use: Use, source: Import | None) -> None:
+    def _add_reference(self, use: NameUse, source: Import | None) -> None:
         """Record a reference, once, at its first line."""
-        seeded = is_given(use.call, (use.name, *use.path)[-1])
+        seeded = has_argument(use.call, (use.name, *use.path)[-1])
         repeatable = bool(use.path) and is_seeded(use.call, use.path)
         flags = (seeded, repeatable, use.optional, use.dynamic)
         key = (use.name, use.path, source, flags)
-        if key not in self.refs:
-            self.refs[key] = Ref(
+        if key not in self.references:
+            self.references[key] = Reference(
                 name=use.name,
                 line=use.line,
                 path=use.path,
@@ -169,9 +171,11 @@ class _Finder:
                 dynamic=use.dynamic,
             )
 
-    def loosely(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:
+    def add_attributes(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:
         """Record attributes of an unknown value; the call is on the last of them."""
         for index, name in enumerate(path):
             called = call if index == len(path) - 1 else None
             repeatable = is_seeded(called, path[: index + 1])
-            self.loose.append(Loose(name=name, line=line, repeatable=repeatable))
+            self.unresolved_attributes.append(
+                UnresolvedAttribute(name=name, line=line, repeatable=repeatable)
+            )

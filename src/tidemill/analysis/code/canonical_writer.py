@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from tidemill.analysis.code.scopes import How, Import, Scope, ScopeKind, Use
+from tidemill.analysis.code.scopes import BindingKind, Import, NameUse, Scope, ScopeKind
 
 Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
 
@@ -21,7 +21,7 @@ class CanonicalWriter:
 
     def __init__(self, methods: Methods) -> None:
         self._methods = methods
-        self.out: list[str | Use] = []
+        self.out: list[str | NameUse] = []
         self.imports: list[tuple[str, int, Import]] = []
         self.attributes: list[tuple[Sequence[str], int, ast.Call | None]] = []
         self.problems: list[tuple[str, int, str]] = []
@@ -37,17 +37,17 @@ class CanonicalWriter:
         self.scope = Scope(kind, outside, self._scopes)
         return outside
 
-    def bind(self, name: str, how: How = "local") -> None:
+    def bind(self, name: str, how: BindingKind = "local") -> None:
         """Bind a name in the current scope."""
         assert self.scope is not None  # a decorator binds by `:=` only
         self.scope.bind(name, how)
 
-    def store(self, name: str, line: int, how: How = "local") -> None:
+    def store(self, name: str, line: int, how: BindingKind = "local") -> None:
         """Bind a name, and write it."""
         self.bind(name, how)
-        self.out.append(self.made(name, line, stored=True))
+        self.out.append(self.name_use(name, line, stored=True))
 
-    def store_maybe(self, name: str | None, line: int) -> None:
+    def store_optional(self, name: str | None, line: int) -> None:
         """Bind and write an optional name."""
         if name is None:
             self.out.append("~")
@@ -58,9 +58,9 @@ class CanonicalWriter:
         self, name: str, line: int, path: Sequence[str] = (), call: ast.Call | None = None
     ) -> None:
         """Write a name that is read, and the attributes that are read from it."""
-        self.out.append(self.made(name, line, path, call))
+        self.out.append(self.name_use(name, line, path, call))
 
-    def made(
+    def name_use(
         self,
         name: str,
         line: int,
@@ -68,9 +68,9 @@ class CanonicalWriter:
         call: ast.Call | None = None,
         *,
         stored: bool = False,
-    ) -> Use:
+    ) -> NameUse:
         """The use of a name in the current scope."""
-        return Use(
+        return NameUse(
             scope=self.scope,
             name=name,
             line=line,
@@ -80,7 +80,7 @@ class CanonicalWriter:
             optional=self.optional,
         )
 
-    def imported(self, name: str, line: int, source: Import) -> None:
+    def record_import(self, name: str, line: int, source: Import) -> None:
         """Record that an import binds a name in the current scope."""
         self.imports.append((name, line, source))
         assert self.scope is not None
@@ -95,25 +95,25 @@ class CanonicalWriter:
         self.out.append(f"{type(node).__name__}(")
         for field in node._fields:
             if field not in _SKIPPED:
-                self.field(getattr(node, field, None))
+                self.write_field(getattr(node, field, None))
         self.out.append(")")
 
-    def field(self, value: Any) -> None:
+    def write_field(self, value: Any) -> None:
         if isinstance(value, ast.AST):
             self.visit(value)
         elif isinstance(value, list):
-            self.many(value)
+            self.write_list(value)
         else:
             self.out.append(f"{value!r},")
 
-    def many(self, nodes: Iterable[Any]) -> None:
+    def write_list(self, nodes: Iterable[Any]) -> None:
         self.out.append("[")
         for node in nodes:
-            self.field(node)
+            self.write_field(node)
         self.out.append("]")
 
-    def apart(self, nodes: Iterable[ast.expr | None]) -> None:
+    def write_optional(self, nodes: Iterable[ast.expr | None]) -> None:
         """Write decorators or annotations, whose names may be bound where the function was defined."""
         before, self.optional = self.optional, True
-        self.many(nodes)
+        self.write_list(nodes)
         self.optional = before

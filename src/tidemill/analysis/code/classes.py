@@ -49,12 +49,12 @@ def class_part(cls: type, visitor: Visitor) -> Part:
     if issubclass(cls, enum.Enum):
         for name, item in cls.__members__.items():
             set_on = attributes_part(item, _OF_MEMBER, visitor)
-            parts.append([name, _said(cls, name, item.value, visitor), set_on])
+            parts.append([name, _attribute(cls, name, item.value, visitor), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
-        parts.append(None if made is None else _said(cls, "__new__", made, visitor))
+        parts.append(None if made is None else _attribute(cls, "__new__", made, visitor))
     if (contract := getattr(cls, "__tidemill_contract__", None)) is not None:
         parts.append(_contract(contract))
-    parts.append([[name, _said(cls, name, item, visitor)] for name, item in _members(cls)])
+    parts.append([[name, _attribute(cls, name, item, visitor)] for name, item in _members(cls)])
     return parts
 
 
@@ -63,7 +63,7 @@ def _contract(spec: Any) -> Part:
     return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
 
 
-def _said(cls: type, name: str, value: Any, visitor: Visitor) -> Part:
+def _attribute(cls: type, name: str, value: Any, visitor: Visitor) -> Part:
     return visitor.value(value, f"{cls.__qualname__}.{name}")
 
 
@@ -81,7 +81,7 @@ def _field(cls: type, field: Any, visitor: Visitor) -> Part:
     """A field of a dataclass; its type is resolved in the class that declares it."""
     flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
     made = [
-        None if value is dataclasses.MISSING else _said(cls, field.name, value, visitor)
+        None if value is dataclasses.MISSING else _attribute(cls, field.name, value, visitor)
         for value in (field.default, field.default_factory)
     ]
     owner = [base for base in cls.__mro__ if _fields(base).get(field.name) is field][-1]

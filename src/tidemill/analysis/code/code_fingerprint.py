@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
-from tidemill.analysis.code.hidden_inputs import Touch, Unresolved
-from tidemill.analysis.code.mutable_state import Keeper, State
+from tidemill.analysis.code.hidden_inputs import HiddenInput, Unresolved
+from tidemill.analysis.code.mutable_state import HeldState, MutableHolder
 from tidemill.analysis.code.reference_walker import CodeWalker
 from tidemill.core.fingerprint import Part, fingerprint
 
@@ -31,14 +31,14 @@ class Code:
 
     digest: str
     unresolved: tuple[Unresolved, ...] = ()
-    touches: tuple[Touch, ...] = ()
+    hidden_inputs: tuple[HiddenInput, ...] = ()
     packages: tuple[tuple[str, str], ...] = ()
-    keepers: tuple[Keeper, ...] = field(default=(), compare=False, repr=False)
+    mutable_holders: tuple[MutableHolder, ...] = field(default=(), compare=False, repr=False)
 
     @property
-    def state(self) -> State:
+    def held_state(self) -> HeldState:
         """A snapshot of the mutable state in its current form."""
-        return State(self.keepers, lambda value: CodeWalker().visit().value(value))
+        return HeldState(self.mutable_holders, lambda value: CodeWalker().visit().value(value))
 
 
 def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) -> Code:
@@ -49,7 +49,7 @@ def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) ->
     """
     walker = CodeWalker(exclude)
     root = walker.visit().value(function, getattr(function, "__qualname__", repr(function)))
-    return _code(walker, root)
+    return _fingerprint_walk(walker, root)
 
 
 def code_of_value(value: object, name: str, where: str) -> Code:
@@ -58,20 +58,20 @@ def code_of_value(value: object, name: str, where: str) -> Code:
     `where` is the line of its declaration (`file.py:12`).
     """
     walker = CodeWalker(named=True)
-    return _code(walker, walker.visit(where).value(value, name))
+    return _fingerprint_walk(walker, walker.visit(where).value(value, name))
 
 
-def _code(walker: CodeWalker, root: Part) -> Code:
+def _fingerprint_walk(walker: CodeWalker, root: Part) -> Code:
     """Visit everything that `root` leads to, and fingerprint it."""
     parts: list[Part] = []
     for value, where in walker.queue:  # it grows while it is read
-        parts.append(walker.entity(value, where))
+        parts.append(walker.entity_part(value, where))
     packages = tuple(sorted(walker.packages))
     names = [[item.name, item.reason] for item in walker.unresolved]
     return Code(
         digest=fingerprint("code", FORMAT, root, parts, packages, names),
         unresolved=tuple(walker.unresolved),
-        touches=tuple(walker.touches),
+        hidden_inputs=tuple(walker.hidden_inputs),
         packages=packages,
-        keepers=tuple(walker.keepers),
+        mutable_holders=tuple(walker.mutable_holders),
     )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
-from tidemill.analysis.code.hidden_inputs import BY_SOURCE, sees_source
-from tidemill.analysis.code.scopes import Use
+from tidemill.analysis.code.hidden_inputs import BY_SOURCE, reads_source
+from tidemill.analysis.code.scopes import NameUse
 
 # Calls that may see the names of local variables.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
@@ -18,7 +18,7 @@ _BY_NAME = "it looks up variables by their names"
 _BY_COMPUTED = "it looks up attributes by a computed name"
 
 
-def name(writer: CanonicalWriter, node: ast.Name) -> None:
+def write_name(writer: CanonicalWriter, node: ast.Name) -> None:
     """Write a name."""
     if isinstance(node.ctx, ast.Load):
         writer.sees_locals |= node.id in _SEES_LOCALS
@@ -27,11 +27,13 @@ def name(writer: CanonicalWriter, node: ast.Name) -> None:
         writer.store(node.id, node.lineno)
 
 
-def attribute(writer: CanonicalWriter, node: ast.Attribute, call: ast.Call | None = None) -> None:
+def write_attribute(
+    writer: CanonicalWriter, node: ast.Attribute, call: ast.Call | None = None
+) -> None:
     """Write a chain of attributes, down to the name that they are read from, if there is one."""
-    path, base = _path(node)
+    path, base = _attribute_path(node)
     writer.out.append(f".{'.'.join(path)}(")
-    _look(writer, path, node.lineno, call)
+    _check_attributes(writer, path, node.lineno, call)
     if isinstance(base, ast.Name):
         writer.load(base.id, base.lineno, path, call)
     else:
@@ -40,12 +42,14 @@ def attribute(writer: CanonicalWriter, node: ast.Attribute, call: ast.Call | Non
     writer.out.append(")")
 
 
-def _look(writer: CanonicalWriter, path: Sequence[str], line: int, call: ast.Call | None) -> None:
+def _check_attributes(
+    writer: CanonicalWriter, path: Sequence[str], line: int, call: ast.Call | None
+) -> None:
     writer.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
     for name in path:
         if name == "__subclasses__":
             writer.problems.append((name, line, _BY_CLASS))
-        if sees_source(name):
+        if reads_source(name):
             writer.problems.append((name, line, BY_SOURCE))
     # pandas: frame.query("delay > @LIMIT")
     if call is not None and call.args and path[-1] in ("query", "eval"):
@@ -54,26 +58,26 @@ def _look(writer: CanonicalWriter, path: Sequence[str], line: int, call: ast.Cal
             writer.problems.append((path[-1], line, _BY_NAME))
 
 
-def call(writer: CanonicalWriter, node: ast.Call) -> None:
+def write_call(writer: CanonicalWriter, node: ast.Call) -> None:
     """Write a call; the use of the called name records whether it gets a seed."""
     writer.out.append("Call(")
     if isinstance(node.func, ast.Attribute):
-        attribute(writer, node.func, node)
+        write_attribute(writer, node.func, node)
     elif isinstance(node.func, ast.Name):
         writer.sees_locals |= node.func.id in _SEES_LOCALS
         writer.load(node.func.id, node.lineno, (), node)
     else:
         writer.visit(node.func)
-    _arguments(writer, node)
+    _write_arguments(writer, node)
     writer.out.append(";")
-    writer.many(node.keywords)
+    writer.write_list(node.keywords)
     writer.out.append(")")
 
 
-def _arguments(writer: CanonicalWriter, node: ast.Call) -> None:
+def _write_arguments(writer: CanonicalWriter, node: ast.Call) -> None:
     """Write arguments: `getattr(module, "name")` as `module.name`; a computed name is recorded."""
     args = node.args
-    called = [getattr(node.func, "id", ""), *_path(node.func)[0]][-1]
+    called = [getattr(node.func, "id", ""), *_attribute_path(node.func)[0]][-1]
     if called == "attrgetter" and not all(isinstance(name, ast.Constant) for name in args):
         writer.problems.append((called, node.lineno, _BY_COMPUTED))
     if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(args) > 1:
@@ -84,17 +88,17 @@ def _arguments(writer: CanonicalWriter, node: ast.Call) -> None:
         else:
             start = len(writer.out)
             writer.visit(args[0])
-            writer.out[start:] = map(_computed, writer.out[start:])
+            writer.out[start:] = map(_as_dynamic, writer.out[start:])
             args = args[1:]
-    writer.many(args)
+    writer.write_list(args)
 
 
-def _computed(part: str | Use) -> str | Use:
+def _as_dynamic(part: str | NameUse) -> str | NameUse:
     """Mark the use of a name of which an attribute is read by a computed name."""
     return part if isinstance(part, str) else replace(part, dynamic=part.call is None)
 
 
-def keyword(writer: CanonicalWriter, node: ast.keyword) -> None:
+def write_keyword(writer: CanonicalWriter, node: ast.keyword) -> None:
     """Write a keyword argument; `register_globals` makes Polars look up variables."""
     if node.arg == "register_globals":
         writer.problems.append((node.arg, node.lineno, _BY_NAME))
@@ -102,13 +106,13 @@ def keyword(writer: CanonicalWriter, node: ast.keyword) -> None:
     writer.visit(node.value)
 
 
-def annotated(writer: CanonicalWriter, node: ast.AnnAssign) -> None:
+def write_annotated_assignment(writer: CanonicalWriter, node: ast.AnnAssign) -> None:
     """Write an annotated assignment; the annotation counts in class bodies, where it may declare a field."""
     if writer.scope is not None and writer.scope.kind == "class":
         writer.out.append("AnnAssign(")
         writer.visit(node.target)
-        writer.apart([node.annotation])
-        writer.field(node.value)
+        writer.write_optional([node.annotation])
+        writer.write_field(node.value)
         writer.out.append(")")
     elif node.value is not None:
         writer.out.append("Assign([")
@@ -120,7 +124,7 @@ def annotated(writer: CanonicalWriter, node: ast.AnnAssign) -> None:
         writer.bind(node.target.id)
 
 
-def statement(writer: CanonicalWriter, node: ast.Expr) -> None:
+def write_expression_statement(writer: CanonicalWriter, node: ast.Expr) -> None:
     """Write an expression statement, unless it is a docstring or another constant."""
     if not isinstance(node.value, ast.Constant):
         writer.out.append("Expr(")
@@ -128,20 +132,20 @@ def statement(writer: CanonicalWriter, node: ast.Expr) -> None:
         writer.out.append(")")
 
 
-def nothing(writer: CanonicalWriter, node: ast.Pass) -> None:
+def write_nothing(writer: CanonicalWriter, node: ast.Pass) -> None:
     """Write nothing: `pass` has no effect."""
 
 
-def constant(writer: CanonicalWriter, node: ast.Constant) -> None:
+def write_constant(writer: CanonicalWriter, node: ast.Constant) -> None:
     """Write a literal and its type; a text may be the name of an attribute that is read elsewhere."""
     value = node.value
-    if isinstance(value, str) and sees_source(value):
+    if isinstance(value, str) and reads_source(value):
         writer.problems.append((value, node.lineno, BY_SOURCE))
     text = f"{value:x}" if type(value) is int else repr(value)
     writer.out.append(f"{type(value).__name__}:{text},")
 
 
-def _path(node: ast.expr) -> tuple[list[str], ast.expr]:
+def _attribute_path(node: ast.expr) -> tuple[list[str], ast.expr]:
     """The attributes in a chain, and the expression that they are read from."""
     path: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -151,12 +155,12 @@ def _path(node: ast.expr) -> tuple[list[str], ast.expr]:
 
 
 EXPRESSIONS: Methods = {
-    ast.Name: name,
-    ast.Attribute: attribute,
-    ast.Call: call,
-    ast.keyword: keyword,
-    ast.AnnAssign: annotated,
-    ast.Expr: statement,
-    ast.Pass: nothing,
-    ast.Constant: constant,
+    ast.Name: write_name,
+    ast.Attribute: write_attribute,
+    ast.Call: write_call,
+    ast.keyword: write_keyword,
+    ast.AnnAssign: write_annotated_assignment,
+    ast.Expr: write_expression_statement,
+    ast.Pass: write_nothing,
+    ast.Constant: write_constant,
 }

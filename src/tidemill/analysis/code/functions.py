@@ -7,10 +7,14 @@ from collections.abc import Container, Iterator
 from types import FunctionType, ModuleType
 
 from tidemill.analysis.code.callables import attributes_part, cell_part, cells_of
-from tidemill.analysis.code.canonical_text import Shape, shape_of
+from tidemill.analysis.code.canonical_text import FunctionShape, function_shape
 from tidemill.analysis.code.module_origin import public_name
-from tidemill.analysis.code.name_resolution import Around, loose_part, ref_part
-from tidemill.analysis.code.source_tree import NO_SOURCE, Function, SourceFile, source_file
+from tidemill.analysis.code.name_resolution import (
+    NameScope,
+    reference_part,
+    unresolved_attribute_part,
+)
+from tidemill.analysis.code.source_tree import NO_SOURCE, Function, ParsedFile, load_source
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
@@ -20,23 +24,25 @@ _MEMO, _WORKFLOW = "tidemill.memo", "tidemill.Workflow"
 def function_part(function: FunctionType, visitor: Visitor, *, named: bool) -> Part:
     """Identify a function by its text, its defaults and its references; `named`: by its name, too."""
     code = function.__code__
-    file = source_file(code.co_filename, function.__globals__)
+    file = load_source(code.co_filename, function.__globals__)
     node = NO_SOURCE if file is None else file.find(code)
-    around = Around.of(function)
-    own = visitor.at(f"{around.place}:{code.co_firstlineno}", function.__qualname__)
+    around = NameScope.of(function)
+    own = visitor.at(f"{around.file}:{code.co_firstlineno}", function.__qualname__)
     parts: list[Part] = ["function", function.__name__ if named else ""]
     parts += _defaults(function, own)
     parts.append(attributes_part(function, (), own))
     if file is None or isinstance(node, str):
         parts.append(own.refuse(str(node)))
-        return [*parts, *_closed(function, (), own)]
-    shape = _shape(file, node, around)
+        return [*parts, *_unnamed_cells(function, (), own)]
+    shape = _function_shape(file, node, around)
     parts.append(shape.digest)
-    parts += [ref_part(ref, around, visitor) for ref in shape.refs]
-    parts += [loose_part(loose, around, visitor) for loose in shape.loose]
+    parts += [reference_part(ref, around, visitor) for ref in shape.references]
+    parts += [
+        unresolved_attribute_part(loose, around, visitor) for loose in shape.unresolved_attributes
+    ]
     for problem in shape.problems:
-        visitor.at(f"{around.place}:{problem.line}", problem.name).refuse(problem.reason)
-    return [*parts, *_closed(function, {ref.name for ref in shape.refs}, own)]
+        visitor.at(f"{around.file}:{problem.line}", problem.name).refuse(problem.reason)
+    return [*parts, *_unnamed_cells(function, {ref.name for ref in shape.references}, own)]
 
 
 def _defaults(function: FunctionType, visitor: Visitor) -> Iterator[Part]:
@@ -49,25 +55,27 @@ def _defaults(function: FunctionType, visitor: Visitor) -> Iterator[Part]:
         yield [name, visitor.value(value, f"{function.__qualname__}({name}=)")]
 
 
-def _closed(function: FunctionType, known: Container[str], visitor: Visitor) -> Iterator[Part]:
+def _unnamed_cells(
+    function: FunctionType, known: Container[str], visitor: Visitor
+) -> Iterator[Part]:
     """Variables in the closure that the text doesn't name: `__class__`, for `super()`."""
     for name, value, filled in cells_of(function):
         if name not in known:
             yield cell_part(name, value, filled, visitor)
 
 
-def _shape(file: SourceFile, node: Function, around: Around) -> Shape:
+def _function_shape(file: ParsedFile, node: Function, around: NameScope) -> FunctionShape:
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-    counted = [item for item in decorators if not _is_workflows(item, around)]
+    counted = [item for item in decorators if not _is_declaration(item, around)]
     key = (id(node), *map(id, counted))
     if key not in file.shapes:
         owner = around.function.__qualname__.rpartition(".")[0]
         in_class = bool(owner) and not owner.endswith("<locals>")
-        file.shapes[key] = shape_of(node, counted, in_class=in_class)
+        file.shapes[key] = function_shape(node, counted, in_class=in_class)
     return file.shapes[key]
 
 
-def _is_workflows(decorator: ast.expr, around: Around) -> bool:
+def _is_declaration(decorator: ast.expr, around: NameScope) -> bool:
     """Whether a workflow or a memo declares the function with it; its arguments are in other parts."""
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     path: list[str] = []

@@ -18,20 +18,20 @@ class Unresolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
+class HiddenInput:
     """A name that gives code something besides its declared inputs, and the line (`file.py:12`)."""
 
     name: str
-    kind: TouchKind
+    kind: HiddenInputKind
     where: str
 
 
 T = TypeVar("T")
 
-TouchKind: TypeAlias = Literal["reads", "clock", "environment", "random", "network"]
+HiddenInputKind: TypeAlias = Literal["reads", "clock", "environment", "random", "network"]
 
 # A name stands for everything below it.
-_TOUCHES: dict[TouchKind, str] = {
+_LISTED: dict[HiddenInputKind, str] = {
     "reads": """
         builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
         tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
@@ -72,8 +72,8 @@ _TOUCHES: dict[TouchKind, str] = {
         psycopg psycopg2 pymysql sqlalchemy.create_engine connectorx grpc openai anthropic
     """,
 }
-_KIND: dict[str, TouchKind] = {
-    name: kind for kind, names in _TOUCHES.items() for name in names.split()
+_KIND: dict[str, HiddenInputKind] = {
+    name: kind for kind, names in _LISTED.items() for name in names.split()
 }
 _PURE = frozenset(
     {"time.sleep", "time.strptime", "time.struct_time"}
@@ -140,7 +140,7 @@ _BLIND = {
 BY_SOURCE = "it looks at source or annotations, which don't count otherwise"
 _SOURCES = frozenset(("__doc__", "__annotations__", "__code__", "__globals__", "__closure__"))
 # Attributes of values that can't be known without running the code.
-_LOOSE: dict[str, TouchKind] = {
+_ATTRIBUTES: dict[str, HiddenInputKind] = {
     **dict.fromkeys(("now", "utcnow", "today"), "clock"),
     **dict.fromkeys(("environ", "getenv"), "environment"),
     **dict.fromkeys(("urlopen", "urlretrieve"), "network"),
@@ -155,10 +155,10 @@ READERS = ("read_", "scan_")
 _SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
 
 
-def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
+def hidden_input_kind(name: str, *, seeded: bool) -> HiddenInputKind | None:
     """The hidden input of a name in the standard library or a package, called with a seed or not."""
     last = name.rpartition(".")[2]
-    found = known_kind(name)
+    found = listed_kind(name)
     if found == "random" and last in _SEEDED and seeded:
         return None
     if name == "datetime.datetime.fromtimestamp" and seeded:
@@ -168,16 +168,18 @@ def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
     return found
 
 
-def known_kind(name: str) -> TouchKind | None:
+def listed_kind(name: str) -> HiddenInputKind | None:
     """The hidden input of a listed name, whatever its arguments."""
     name = plain_name(name)
-    return None if name in _PURE else _below(name, _KIND)
+    return None if name in _PURE else _nearest_entry(name, _KIND)
 
 
-def may_touch(module: str) -> bool:
+def may_have_hidden_inputs(module: str) -> bool:
     """Whether the list has a name that `module` defines."""
     name = plain_name(module)
-    return _below(name, _KIND) is not None or any(known.startswith(f"{name}.") for known in _KIND)
+    return _nearest_entry(name, _KIND) is not None or any(
+        known.startswith(f"{name}.") for known in _KIND
+    )
 
 
 def plain_name(name: str) -> str:
@@ -186,36 +188,36 @@ def plain_name(name: str) -> str:
     return f"{_ALIASES.get(module, module)}{dot}{rest}"
 
 
-def blind_reason(name: str) -> str | None:
+def refusal_reason(name: str) -> str | None:
     """Why code that uses `name` can't be fingerprinted; None if it can."""
-    return _below(plain_name(name), _BLIND)
+    return _nearest_entry(plain_name(name), _BLIND)
 
 
-def sees_source(name: str) -> bool:
+def reads_source(name: str) -> bool:
     """Whether a name, or a part of `a.b.c`, gives access to source text or annotations."""
     return "__" in name and not _SOURCES.isdisjoint(name.split("."))
 
 
-def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
+def attribute_kind(attribute: str, *, seeded: bool) -> HiddenInputKind | None:
     """The most likely hidden input of an attribute of an unknown value."""
     if attribute in ("sample", "shuffle"):
         return None if seeded else "random"
     if attribute in _ZONED:
         return None if seeded else "environment"
-    return _LOOSE.get(attribute)
+    return _ATTRIBUTES.get(attribute)
 
 
-def is_given(call: ast.Call | None, attribute: str = "") -> bool:
+def has_argument(call: ast.Call | None, attribute: str = "") -> bool:
     """Whether a call passes any argument but None; `fromtimestamp` needs a time zone."""
     if call is None:
         return False
     if attribute == "fromtimestamp":
-        return is_zoned(call)
+        return has_time_zone(call)
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
     return any(not _is_none(value) for value in values)
 
 
-def is_zoned(call: ast.Call) -> bool:
+def has_time_zone(call: ast.Call) -> bool:
     """Whether a call of `fromtimestamp` passes a time zone."""
     zones = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "tz")]
     return any(not _is_none(zone) for zone in zones)
@@ -228,11 +230,11 @@ def is_seeded(call: ast.Call | None, path: Sequence[str]) -> bool:
     """
     attribute = path[-1]
     if attribute in ("timestamp", "astimezone"):
-        return call is None or is_given(call) or "dt" in path[-2:-1]
+        return call is None or has_argument(call) or "dt" in path[-2:-1]
     if call is None:
         return False
     if attribute == "fromtimestamp":
-        return is_zoned(call)
+        return has_time_zone(call)
     needed = 1 if attribute == "shuffle" else 2
     named = any(word.arg in _SEEDS and not _is_none(word.value) for word in call.keywords)
     return named or len(call.args) >= needed
@@ -242,7 +244,7 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _below(name: str, table: Mapping[str, T]) -> T | None:
+def _nearest_entry(name: str, table: Mapping[str, T]) -> T | None:
     """The entry of a name, or of its nearest parent."""
     while name:
         if name in table:

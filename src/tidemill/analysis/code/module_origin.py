@@ -21,7 +21,7 @@ _STANDARD = linecache.__file__.replace("\\", "/").rpartition("/")[0] + "/"
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 # `__main__` may be a package's runner, but what is defined there is the project's.
 _GIVEN: dict[str, Origin] = {"tidemill": "tidemill", "__main__": "project"}
-_found: dict[str, str] = {}
+_module_files: dict[str, str] = {}
 
 
 @cache
@@ -41,30 +41,30 @@ def origin_of_module(name: str) -> Origin | None:
     if top in _GIVEN:
         return _GIVEN[top]
     module = sys.modules.get(name) or sys.modules.get(top)
-    file = _found.get(top) if module is None else _file(module)
+    file = _module_files.get(top) if module is None else _module_file(module)
     if file is None and module is None:
         spec = find_spec(top)
         if spec is None:
             return None
-        file = spec.origin if spec.has_location else _first(spec.submodule_search_locations)
+        file = spec.origin if spec.has_location else _first_path(spec.submodule_search_locations)
         if file is not None:
-            _found[top] = file
+            _module_files[top] = file
     if file is not None:
         return origin_of_file(file)
     return "standard" if top in sys.stdlib_module_names else "project"
 
 
-def is_made(module: ModuleType) -> bool:
+def is_ad_hoc_module(module: ModuleType) -> bool:
     """Whether a module object was created by hand; no import leads to its contents."""
     known = sys.modules.get(module.__name__)
     return type(module) is ModuleType and module.__spec__ is None and known is not module
 
 
-def _file(module: ModuleType) -> str | None:
-    return getattr(module, "__file__", None) or _first(getattr(module, "__path__", None))
+def _module_file(module: ModuleType) -> str | None:
+    return getattr(module, "__file__", None) or _first_path(getattr(module, "__path__", None))
 
 
-def _first(folders: Any) -> str | None:
+def _first_path(folders: Any) -> str | None:
     """A path in the first of some folders."""
     return next((f"{folder}/" for folder in folders or ()), None)
 
@@ -107,7 +107,7 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def importable(value: Any) -> str | None:
+def exported_name(value: Any) -> str | None:
     """The full name under which a package exports `value`, if there is one."""
     module = getattr(value, "__module__", None)
     qualname = getattr(value, "__qualname__", getattr(value, "__name__", None))
@@ -129,7 +129,7 @@ def _is_foreign(module: str) -> bool:
     return origin_of_module(module) not in (None, "project")
 
 
-def absolute(module: str, level: int, where: dict[str, Any]) -> str:
+def absolute_module_name(module: str, level: int, where: dict[str, Any]) -> str:
     """The absolute name of a module that is imported `level` packages up from the globals `where`.
 
     Raises ImportError when there is no such package.
@@ -139,7 +139,7 @@ def absolute(module: str, level: int, where: dict[str, Any]) -> str:
 
 
 @cache
-def package_of(top: str) -> tuple[str, str]:
+def distribution_of(top: str) -> tuple[str, str]:
     """Distribution and version of a top-level module; the version is empty if it is unknown.
 
     A distribution from a folder or a repository keeps its version while it changes. The list of its
@@ -157,11 +157,11 @@ def package_of(top: str) -> tuple[str, str]:
     versions = []
     for name in names:
         found = metadata.distribution(name)
-        versions.append(found.version + build_of(found))
+        versions.append(found.version + build_suffix(found))
     return ", ".join(names), ", ".join(versions)
 
 
-def build_of(distribution: Any) -> str:
+def build_suffix(distribution: Any) -> str:
     """A version suffix that distinguishes builds; empty for a distribution from an index."""
     if not distribution.read_text("direct_url.json"):
         return ""

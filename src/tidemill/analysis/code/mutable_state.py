@@ -32,7 +32,7 @@ _HOLDERS = (FunctionType, type)
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class MutableHolder:
     """A value that can change in place, the name that led to it, and the line of that name."""
 
     value: Any
@@ -40,7 +40,7 @@ class Keeper:
     where: str
 
 
-def can_change(value: Any) -> bool:
+def is_mutable(value: Any) -> bool:
     """Whether a call can change a value in place."""
     kind = type(value)
     if f"{kind.__module__}.{kind.__qualname__}" in _CONTAINERS:
@@ -55,22 +55,22 @@ def _is_frozen(kind: type) -> bool:
     return parameters is not None and bool(parameters.frozen)
 
 
-class State:
+class HeldState:
     """A snapshot of mutable values; `part` identifies a value."""
 
-    def __init__(self, keepers: Sequence[Keeper], part: Callable[[Any], Part]) -> None:
-        self._keepers = keepers
+    def __init__(self, keepers: Sequence[MutableHolder], part: Callable[[Any], Part]) -> None:
+        self._holders = keepers
         self._part = part
-        self._before = [self._held(keeper.value) for keeper in keepers]
+        self._before = [self._contents(keeper.value) for keeper in keepers]
 
-    def changed(self) -> Keeper | None:
+    def first_change(self) -> MutableHolder | None:
         """The first value that differs from the snapshot."""
-        for keeper, before in zip(self._keepers, self._before, strict=True):
-            if not _same(before, self._held(keeper.value)):
+        for keeper, before in zip(self._holders, self._before, strict=True):
+            if not _is_same(before, self._contents(keeper.value)):
                 return keeper
         return None
 
-    def _held(self, value: Any) -> Mapping[str, Any]:
+    def _contents(self, value: Any) -> Mapping[str, Any]:
         if isinstance(value, _HOLDERS):
             return dict(_attributes(value))
         return {"": fingerprint("state", self._part(value))}
@@ -85,7 +85,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name} ", item) for name, item, _ in cells_of(value))
 
 
-def _same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def _is_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     if before.keys() != after.keys():
         return False
     return all(_is_equal(item, after[name]) for name, item in before.items())

@@ -11,16 +11,16 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from tidemill.analysis.code.callables import cells_of
-from tidemill.analysis.code.canonical_text import Loose, Ref
-from tidemill.analysis.code.hidden_inputs import is_seeded, loose_kind
+from tidemill.analysis.code.canonical_text import Reference, UnresolvedAttribute
+from tidemill.analysis.code.hidden_inputs import attribute_kind, is_seeded
 from tidemill.analysis.code.module_origin import (
-    absolute,
-    is_made,
+    absolute_module_name,
+    is_ad_hoc_module,
     origin_of_class,
     origin_of_function,
     origin_of_module,
 )
-from tidemill.analysis.code.scopes import Import, is_private
+from tidemill.analysis.code.scopes import Import, is_mangled
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.callsite import file_name
 from tidemill.core.fingerprint import Part
@@ -36,18 +36,18 @@ _COMPUTED = "an attribute of it is looked up by a computed name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class NameScope:
     """The variables around a function, in which its names are looked up."""
 
     function: FunctionType
-    place: str
+    file: str
     cells: Mapping[str, Any]
 
     @classmethod
-    def of(cls, function: FunctionType) -> Around:
+    def of(cls, function: FunctionType) -> NameScope:
         """Collect the closure of a function, and the name of its file."""
         cells = {name: value if filled else _MISSING for name, value, filled in cells_of(function)}
-        return cls(function=function, place=file_name(function.__code__), cells=cells)
+        return cls(function=function, file=file_name(function.__code__), cells=cells)
 
     def lookup(self, name: str) -> Any:
         """The value of a name, except for builtins."""
@@ -56,33 +56,33 @@ class Around:
         return self.function.__globals__.get(name, _MISSING)
 
 
-def ref_part(ref: Ref, around: Around, visitor: Visitor) -> Part:
+def reference_part(ref: Reference, around: NameScope, visitor: Visitor) -> Part:
     """Identify what a reference, a name with its attributes, refers to."""
-    visitor = visitor.at(f"{around.place}:{ref.line}", ref.label, seeded=ref.seeded)
+    visitor = visitor.at(f"{around.file}:{ref.line}", ref.label, seeded=ref.seeded)
     if visitor.exclude and _is_excluded(ref, visitor):
         part: Part = "declared"
     elif ref.source is not None:
-        part = _imported(ref, ref.source, around, visitor)
+        part = _import_part(ref, ref.source, around, visitor)
     else:
-        part = _found(ref, around, visitor)
+        part = _name_part(ref, around, visitor)
     # The alias of an import inside a function is a local variable.
     name = ref.name if ref.source is None else repr(ref.source)
     return [name, list(ref.path), part]
 
 
-def _is_excluded(ref: Ref, visitor: Visitor) -> bool:
+def _is_excluded(ref: Reference, visitor: Visitor) -> bool:
     """Whether the name, or the beginning of its path, is excluded."""
     written = (ref.name, *ref.path)
     return any(".".join(written[:count]) in visitor.exclude for count in range(1, len(written) + 1))
 
 
-def _found(ref: Ref, around: Around, visitor: Visitor) -> Part:
+def _name_part(ref: Reference, around: NameScope, visitor: Visitor) -> Part:
     value = around.lookup(ref.name)
     if value is not _MISSING:
         if ref.name == "__file__":
             visitor.report("environment")
             return "file"
-        return _reach(value, ref.path, ref, visitor)
+        return _follow_path(value, ref.path, ref, visitor)
     if ref.name in around.cells:
         return visitor.refuse("it has no value yet")
     if hasattr(builtins, ref.name):
@@ -90,44 +90,46 @@ def _found(ref: Ref, around: Around, visitor: Visitor) -> Part:
     return "missing" if ref.optional else visitor.refuse("there is no such name")
 
 
-def _reach(value: Any, path: Sequence[str], ref: Ref, visitor: Visitor) -> Part:
+def _follow_path(value: Any, path: Sequence[str], ref: Reference, visitor: Visitor) -> Part:
     """Follow attributes of modules; attributes of any other value count with the value."""
     while isinstance(value, ModuleType) and path:
-        if not is_made(value) and origin_of_module(value.__name__) != "project":
-            return _foreign(value.__name__, path, visitor, value, dynamic=ref.dynamic, kept=True)
+        if not is_ad_hoc_module(value) and origin_of_module(value.__name__) != "project":
+            return _external_part(
+                value.__name__, path, visitor, value, dynamic=ref.dynamic, kept=True
+            )
         found = getattr(value, path[0], _MISSING)
-        if found is _MISSING or is_private(path[0]):
+        if found is _MISSING or is_mangled(path[0]):
             return visitor.refuse(f"the module {value.__name__!r} has no {path[0]!r}")
         value, path = found, path[1:]
-    if ref.dynamic and _is_computed(value):
+    if ref.dynamic and _leads_anywhere(value):
         return visitor.refuse(_COMPUTED)
     if isinstance(value, type) and origin_of_class(value) != "project":
         name = f"{value.__module__}.{value.__qualname__}"
-        return _foreign(name, path, visitor, value, dynamic=ref.dynamic, kept=True)
-    if path[:1] == ("reads",) and (checks := _checks(value)):
+        return _external_part(name, path, visitor, value, dynamic=ref.dynamic, kept=True)
+    if path[:1] == ("reads",) and (checks := _contract_digest(value)):
         return [["digest", checks]]
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
     parts = [visitor.value(value, label)]
     if origin_of_class(value if isinstance(value, type) else type(value)) != "project":
-        parts += [_loose(name, is_seeded(None, [name]), visitor) for name in path[:-1]]
-        parts += [_loose(name, ref.repeatable, visitor) for name in path[-1:]]
+        parts += [_attribute_part(name, is_seeded(None, [name]), visitor) for name in path[:-1]]
+        parts += [_attribute_part(name, ref.repeatable, visitor) for name in path[-1:]]
     return parts
 
 
-def _checks(value: Any) -> str:
+def _contract_digest(value: Any) -> str:
     """The digest of a contract that is only used to select columns, `Flights.reads("hour")`."""
     checks = getattr(value, "__tidemill_check__", None) if isinstance(value, type) else None
     return str(checks()) if checks is not None else ""
 
 
-def _is_computed(value: Any) -> bool:
+def _leads_anywhere(value: Any) -> bool:
     """Whether an attribute of the value may lead anywhere; of a function it may lead to its source."""
     if isinstance(value, FunctionType):
         return origin_of_function(value) == "project"
     return isinstance(value, (ModuleType, type))
 
 
-def _foreign(
+def _external_part(
     name: str,
     path: Sequence[str],
     visitor: Visitor,
@@ -143,19 +145,19 @@ def _foreign(
     """
     parts = [visitor.external(".".join((name, *path)))]
     for item in path:
-        parts.append(_patched(item, visitor))
+        parts.append(_polars_additions(item, visitor))
         # `vars` doesn't trigger lazy loading of modules, as `getattr` would.
         owner = vars(owner).get(item) if isinstance(owner, (ModuleType, type)) else None
-        if _is_ours(owner):
+        if _is_project_value(owner):
             parts.append(visitor.value(owner))
     if kept and type(owner) in _CONSTANTS:
         parts.append(visitor.value(owner))
-    if dynamic and _is_computed(owner):
+    if dynamic and _leads_anywhere(owner):
         parts.append(visitor.refuse(_COMPUTED))
     return parts
 
 
-def _is_ours(value: Any) -> bool:
+def _is_project_value(value: Any) -> bool:
     if isinstance(value, FunctionType):
         return origin_of_function(value) == "project"
     if isinstance(value, type):
@@ -165,21 +167,23 @@ def _is_ours(value: Any) -> bool:
     return known and origin_of_module(module) == "project"
 
 
-def loose_part(loose: Loose, around: Around, visitor: Visitor) -> Part:
+def unresolved_attribute_part(
+    loose: UnresolvedAttribute, around: NameScope, visitor: Visitor
+) -> Part:
     """Identify an attribute of an unknown value by its most likely meaning."""
-    return _loose(
-        loose.name, loose.repeatable, visitor.at(f"{around.place}:{loose.line}", loose.name)
+    return _attribute_part(
+        loose.name, loose.repeatable, visitor.at(f"{around.file}:{loose.line}", loose.name)
     )
 
 
-def _loose(name: str, repeatable: bool, visitor: Visitor) -> Part:
-    kind = loose_kind(name, seeded=repeatable)
+def _attribute_part(name: str, repeatable: bool, visitor: Visitor) -> Part:
+    kind = attribute_kind(name, seeded=repeatable)
     if kind is not None:
         visitor.report(kind)
-    return _patched(name, visitor)
+    return _polars_additions(name, visitor)
 
 
-def _patched(name: str, visitor: Visitor) -> Part:
+def _polars_additions(name: str, visitor: Visitor) -> Part:
     """Identify what other code added to classes of Polars: namespaces and methods."""
     polars = sys.modules.get("polars")
     parts: list[Part] = []
@@ -200,25 +204,25 @@ def _is_added(entry: Any) -> bool:
     return module.partition(".")[0] != "polars" and origin_of_module(module) != "standard"
 
 
-def _imported(ref: Ref, source: Import, around: Around, visitor: Visitor) -> Part:
+def _import_part(ref: Reference, source: Import, around: NameScope, visitor: Visitor) -> Part:
     """Identify an import inside a function; only modules of the project are imported."""
     try:
-        name = absolute(source.module, source.level, around.function.__globals__)
+        name = absolute_module_name(source.module, source.level, around.function.__globals__)
     except ImportError as error:
         return visitor.refuse(f"it can't be imported: {error}")
     origin = origin_of_module(name)
     if origin is None:
         return visitor.refuse(f"there is no module {name!r}")
     if origin != "project":
-        return _imported_name(name, ref, source, visitor)
+        return _external_import_part(name, ref, source, visitor)
     try:
-        value = _load(name, source)
+        value = _import_value(name, source)
     except _FAILURES as error:
         return visitor.refuse(f"importing {name!r} failed: {type(error).__name__}: {error}")
-    return "imported" if ref.bare else _reach(value, ref.path, ref, visitor)
+    return "imported" if ref.bare else _follow_path(value, ref.path, ref, visitor)
 
 
-def _imported_name(name: str, ref: Ref, source: Import, visitor: Visitor) -> Part:
+def _external_import_part(name: str, ref: Reference, source: Import, visitor: Visitor) -> Part:
     visitor.count_package(name)
     if ref.bare:
         return "imported"
@@ -228,10 +232,10 @@ def _imported_name(name: str, ref: Ref, source: Import, visitor: Visitor) -> Par
         name = name.partition(".")[0]
     full = f"{name}.{source.item}" if source.item else name
     path = full.split(".")
-    return _foreign(path[0], [*path[1:], *ref.path], visitor, sys.modules.get(path[0]))
+    return _external_part(path[0], [*path[1:], *ref.path], visitor, sys.modules.get(path[0]))
 
 
-def _load(name: str, source: Import) -> Any:
+def _import_value(name: str, source: Import) -> Any:
     module = import_module(name)
     if source.top:
         return sys.modules[name.partition(".")[0]]

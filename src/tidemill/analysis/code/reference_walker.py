@@ -10,14 +10,14 @@ from typing import Any
 from tidemill.analysis.code.classes import class_part
 from tidemill.analysis.code.functions import function_part
 from tidemill.analysis.code.hidden_inputs import (
-    Touch,
-    TouchKind,
+    HiddenInput,
+    HiddenInputKind,
     Unresolved,
-    blind_reason,
-    touch_kind,
+    hidden_input_kind,
+    refusal_reason,
 )
-from tidemill.analysis.code.module_origin import origin_of_module, package_of, public_name
-from tidemill.analysis.code.mutable_state import Keeper, can_change
+from tidemill.analysis.code.module_origin import distribution_of, origin_of_module, public_name
+from tidemill.analysis.code.mutable_state import MutableHolder, is_mutable
 from tidemill.analysis.code.value_identity import value_part
 from tidemill.core.fingerprint import Part
 
@@ -33,8 +33,8 @@ class CodeWalker:
         self.queue: list[tuple[Any, str]] = []
         self.packages: dict[tuple[str, str], None] = {}
         self.unresolved: dict[Unresolved, None] = {}
-        self.touches: dict[Touch, None] = {}
-        self.keepers: list[Keeper] = []
+        self.hidden_inputs: dict[HiddenInput, None] = {}
+        self.mutable_holders: list[MutableHolder] = []
         # Values that are being identified, by id: the depth at which each was entered.
         self.entered: dict[int, int] = {}
         # How many of them can change in place: their contents count with them.
@@ -46,17 +46,17 @@ class CodeWalker:
         """Begin at a line (`file.py:12`) and a name."""
         return Visit(self, where, label)
 
-    def entity(self, value: Any, where: str) -> Part:
+    def entity_part(self, value: Any, where: str) -> Part:
         """Identify a function, class or sentinel by everything that it uses."""
         name = getattr(value, "__qualname__", "")
-        self.keepers.append(Keeper(value, name, where))
+        self.mutable_holders.append(MutableHolder(value, name, where))
         visit = self.visit(where, name)
         if isinstance(value, FunctionType):
             named = self._named or value is not self.queue[0][0]
             return function_part(value, visit, named=named)
         return class_part(value, visit) if isinstance(value, type) else "sentinel"
 
-    def number(self, value: Any, where: str) -> int:
+    def enqueue(self, value: Any, where: str) -> int:
         """Queue a value unless it is queued; the queue keeps it alive, so its id stays its own."""
         number = self._numbers.setdefault(id(value), len(self.queue))
         if number == len(self.queue):
@@ -91,9 +91,9 @@ class Visit:
             return ["again", walker.entered[key]]
         visit = replace(self, label=label) if label else self
         walker.entered[key] = len(walker.entered)
-        mutable = can_change(value)
+        mutable = is_mutable(value)
         if mutable and not walker.mutable_depth:
-            walker.keepers.append(Keeper(value, visit.label, visit.where))
+            walker.mutable_holders.append(MutableHolder(value, visit.label, visit.where))
         walker.mutable_depth += mutable
         try:
             return value_part(value, visit)
@@ -102,17 +102,17 @@ class Visit:
             walker.mutable_depth -= mutable
 
     def enqueue(self, value: Any) -> Part:
-        return ["follow", self.walker.number(value, self.where)]
+        return ["follow", self.walker.enqueue(value, self.where)]
 
     def external(self, name: str) -> Part:
         """Identify something by its full name; count its package and its hidden inputs."""
         self.count_package(name)
         if self.in_annotation:
             return ["named", public_name(name)]
-        reason = blind_reason(name)
+        reason = refusal_reason(name)
         if reason is not None:
             return self.refuse(reason)
-        kind = touch_kind(name, seeded=self.seeded)
+        kind = hidden_input_kind(name, seeded=self.seeded)
         if kind is not None:
             self.report(kind)
         return ["named", public_name(name)]
@@ -120,13 +120,13 @@ class Visit:
     def count_package(self, name: str) -> None:
         top = name.partition(".")[0]
         if origin_of_module(top) == "package":
-            package = package_of(top)
+            package = distribution_of(top)
             self.walker.packages[package] = None
             if not package[1]:
                 self.refuse(f"the version of the package {top!r} can't be found out")
 
-    def report(self, kind: TouchKind) -> None:
-        self.walker.touches[Touch(name=self.label, kind=kind, where=self.where)] = None
+    def report(self, kind: HiddenInputKind) -> None:
+        self.walker.hidden_inputs[HiddenInput(name=self.label, kind=kind, where=self.where)] = None
 
     def refuse(self, reason: str) -> Part:
         found = Unresolved(name=self.label, reason=reason, where=self.where)

@@ -40,7 +40,7 @@ _HERE = {
 def may_hold(marker: str, extras: Collection[str]) -> bool:
     """Whether a marker is true or can't be judged; `extras` are the requested ones, by normalized name."""
     try:
-        return _judged(ast.parse(marker.strip(), mode="eval").body, extras) is not False
+        return _evaluate(ast.parse(marker.strip(), mode="eval").body, extras) is not False
     except SyntaxError:  # the marker is empty, or has `~=`, which isn't Python
         return True
 
@@ -50,20 +50,20 @@ def normal_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-def _judged(node: ast.expr, extras: Collection[str]) -> bool | None:
+def _evaluate(node: ast.expr, extras: Collection[str]) -> bool | None:
     """Evaluate a marker; None if it can't be judged."""
     if isinstance(node, ast.BoolOp):
-        parts = [_judged(value, extras) for value in node.values]
+        parts = [_evaluate(value, extras) for value in node.values]
         decisive = isinstance(node.op, ast.Or)
         if decisive in parts:
             return decisive
         return None if None in parts else not decisive
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        return _compared(node.left, type(node.ops[0]), node.comparators[0], extras)
+        return _compare(node.left, type(node.ops[0]), node.comparators[0], extras)
     return None
 
 
-def _compared(
+def _compare(
     left: ast.expr, how: type[ast.cmpop], right: ast.expr, extras: Collection[str]
 ) -> bool | None:
     name = next((side.id for side in (left, right) if isinstance(side, ast.Name)), "")

@@ -18,16 +18,16 @@ from typing import Any, TypeAlias
 
 from tidemill.analysis.code.hidden_inputs import (
     READERS,
-    TouchKind,
-    is_zoned,
-    known_kind,
-    may_touch,
+    HiddenInputKind,
+    has_time_zone,
+    listed_kind,
+    may_have_hidden_inputs,
     plain_name,
 )
 from tidemill.analysis.code.module_origin import origin_of_file
 
 # The name of what is called, and the kind of its hidden input.
-Call: TypeAlias = tuple[str, TouchKind]
+Call: TypeAlias = tuple[str, HiddenInputKind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ _rules: dict[tuple[str, str], _Rule] = {}  # by file and name
 _HASH = "builtins.hash"
 _SHORT = {"io.open": "open", "builtins.input": "input"}
 # They end the use of an input that was reported when it began.
-ENDS = frozenset(("close", "__exit__", "__del__"))
+END_METHODS = frozenset(("close", "__exit__", "__del__"))
 _MOMENTS = frozenset(("now", "today", "utcnow"))
 _ZONED = frozenset(("timestamp", "astimezone"))
 # Whether a call of `fromtimestamp` passes a time zone, by its code and instruction.
@@ -61,7 +61,7 @@ def python_call(frame: FrameType) -> Call | None:
         return None
     rule = _rules.get((file, name))
     if rule is None:
-        rule = _rule(frame) if _may_be_loud(file, module_of(frame)) else None
+        rule = _rule(frame) if _may_have_rules(file, module_of(frame)) else None
         if rule is None:
             return None
         _rules[file, name] = rule
@@ -72,7 +72,7 @@ def c_call(function: Any) -> Call | None:
     """The hidden input of a function in a C module."""
     module = function.__module__ or function.__self__.__name__
     name = plain_name(f"{module}.{function.__name__}")
-    kind = None if name == _HASH else known_kind(name)
+    kind = None if name == _HASH else listed_kind(name)
     if kind is None:
         quiet_functions.add(function)
         return None
@@ -103,8 +103,8 @@ def _from_timestamp(owner: type[date], frame: FrameType) -> Call | None:
         return "datetime.date.fromtimestamp", "environment"
     here = frame.f_code, frame.f_lasti
     if here not in _zoned:
-        call = written_call(frame)
-        _zoned[here] = call is not None and is_zoned(call)
+        call = call_syntax(frame)
+        _zoned[here] = call is not None and has_time_zone(call)
     return None if _zoned[here] else ("datetime.datetime.fromtimestamp", "environment")
 
 
@@ -138,10 +138,10 @@ def _public(full: str, module: str, name: str) -> str:
     return f"{top}.{name}" if name.partition(".")[0] in offered else full
 
 
-def _may_be_loud(file: str, module: str) -> bool:
+def _may_have_rules(file: str, module: str) -> bool:
     """Whether functions of a file may have hidden inputs; if not, the file is remembered as quiet."""
     origin = origin_of_file(file)
-    loud = origin == "package" or (origin == "standard" and may_touch(module))
+    loud = origin == "package" or (origin == "standard" and may_have_hidden_inputs(module))
     if module.partition(".")[0] == "tidemill" or not loud:
         quiet_files.add(file)
         return False
@@ -149,18 +149,18 @@ def _may_be_loud(file: str, module: str) -> bool:
 
 
 def _rule(frame: FrameType) -> _Rule | None:
-    rule = None if frame.f_code.co_name in ENDS else _found(frame)
+    rule = None if frame.f_code.co_name in END_METHODS else _new_rule(frame)
     if rule is None:
         quiet_names.setdefault(frame.f_code.co_filename, set()).add(frame.f_code.co_qualname)
     return rule
 
 
-def _found(frame: FrameType) -> _Rule | None:
+def _new_rule(frame: FrameType) -> _Rule | None:
     module, name = module_of(frame), name_of(frame)
     top, last = module.partition(".")[0], name.rpartition(".")[2]
     if top == "polars":
-        return _of_polars(frame, name, last)
-    kind = known_kind(name)
+        return _polars_rule(frame, name, last)
+    kind = listed_kind(name)
     if module == "random":
         holds = _is_entropy if "SystemRandom" in name else _is_random
         return _Rule(call=(name, "random"), holds=holds)
@@ -172,12 +172,12 @@ def _found(frame: FrameType) -> _Rule | None:
     return None
 
 
-def _of_polars(frame: FrameType, name: str, last: str) -> _Rule | None:
+def _polars_rule(frame: FrameType, name: str, last: str) -> _Rule | None:
     if last.startswith(READERS) and module_of(frame).startswith("polars.io."):
         return _Rule(call=(name, "reads"))
     if last == "deserialize":
         return _Rule(call=(name, "reads"), holds=_is_path)
-    kind = known_kind(name)
+    kind = listed_kind(name)
     if kind is not None:
         return _Rule(call=(name, kind))
     code = frame.f_code
@@ -227,15 +227,15 @@ _UNKNOWN: Any = object()
 def is_seeded_state(frame: FrameType | None) -> bool:
     """Whether a frame is calling `RandomState` with a seed; False if that isn't certain."""
     made = getattr(sys.modules.get("numpy.random"), "RandomState", None)
-    call = None if frame is None or made is None else written_call(frame)
-    if frame is None or call is None or _value(call.func, frame) is not made:
+    call = None if frame is None or made is None else call_syntax(frame)
+    if frame is None or call is None or _evaluate(call.func, frame) is not made:
         return False
     given = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "seed")]
-    seed = _value(given[0], frame) if given else None
+    seed = _evaluate(given[0], frame) if given else None
     return seed is not None and seed is not _UNKNOWN
 
 
-def written_call(frame: FrameType) -> ast.Call | None:
+def call_syntax(frame: FrameType) -> ast.Call | None:
     """The syntax tree of the call that a frame is making; None if it can't be determined."""
     code = frame.f_code
     first, last, start, end = next(islice(code.co_positions(), frame.f_lasti // 2, None))
@@ -249,13 +249,13 @@ def written_call(frame: FrameType) -> ast.Call | None:
     return tree if isinstance(tree, ast.Call) else None
 
 
-def _value(node: ast.expr, frame: FrameType) -> Any:
+def _evaluate(node: ast.expr, frame: FrameType) -> Any:
     """Evaluate a constant, a name or an attribute, without running code."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
         return frame.f_locals.get(node.id, frame.f_globals.get(node.id, _UNKNOWN))
     if isinstance(node, ast.Attribute):
-        owner = _value(node.value, frame)
+        owner = _evaluate(node.value, frame)
         return getattr(owner, "__dict__", {}).get(node.attr, _UNKNOWN)
     return _UNKNOWN

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 ScopeKind: TypeAlias = Literal["function", "class", "comprehension"]
 # How a name is bound; "kept" are nested functions and classes, whose names are visible outside.
-How: TypeAlias = Literal["parameter", "kept", "local"]
+BindingKind: TypeAlias = Literal["parameter", "kept", "local"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +34,17 @@ class Scope:
         self.kind = kind
         self.parent = parent
         self.number = number
-        self.bound: dict[str, How] = {}
+        self.bound: dict[str, BindingKind] = {}
         self.outer: dict[str, bool] = {}  # declared global (True) or nonlocal (False)
         self.sources: dict[str, list[Import]] = {}
 
-    def bind(self, name: str, how: How = "local") -> None:
+    def bind(self, name: str, how: BindingKind = "local") -> None:
         """Record a binding; one that is visible outside takes precedence over a local one."""
         known = self.bound.get(name)
         if known is None or (known == "local" and how != "local"):
             self.bound[name] = how
 
-    def target(self) -> Scope:
+    def walrus_scope(self) -> Scope:
         """The scope in which `:=` binds: the nearest one that is no comprehension."""
         scope = self
         while scope.kind == "comprehension" and scope.parent is not None:
@@ -58,7 +58,7 @@ class Scope:
             yield scope
             scope = scope.parent
 
-    def home(self, name: str) -> Scope | None:
+    def binding_scope(self, name: str) -> Scope | None:
         """The scope whose binding of `name` is visible here; None for a name from outside the function."""
         for scope in self.chain():
             if scope.kind == "class" and scope is not self:
@@ -77,7 +77,7 @@ class Scope:
 
 
 @dataclass(slots=True, kw_only=True)
-class Use:
+class NameUse:
     """One use or binding of a name, with the attributes that are read from it."""
 
     scope: Scope | None  # None for the decorators, which are outside of the function
@@ -97,7 +97,7 @@ class Spelling:
         self._keep = keep
         self._numbers: dict[tuple[int, str], int] = {}
 
-    def of(self, name: str, home: Scope | None) -> str:
+    def spell(self, name: str, home: Scope | None) -> str:
         """The spelling of a name that the scope `home` binds (None: a name from outside)."""
         if home is None:
             return f"${name},"
@@ -108,6 +108,6 @@ class Spelling:
         return f"%{number},"
 
 
-def is_private(name: str) -> bool:
+def is_mangled(name: str) -> bool:
     """Whether Python mangles the name inside a class."""
     return name.startswith("__") and not name.endswith("__")

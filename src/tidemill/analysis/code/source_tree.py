@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any, TypeAlias, TypeGuard
 
-from tidemill.analysis.code.canonical_text import Shape
+from tidemill.analysis.code.canonical_text import FunctionShape
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -29,13 +29,13 @@ for _name in __future__.all_feature_names:
     _FUTURE |= getattr(__future__, _name).compiler_flag
 
 
-class SourceFile:
+class ParsedFile:
     """The text of one file, its statements, and the nodes that were found in it."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self.known: dict[int, tuple[CodeType, Function | str]] = {}
-        self.shapes: dict[tuple[int, ...], Shape] = {}
+        self.nodes: dict[int, tuple[CodeType, Function | str]] = {}
+        self.shapes: dict[tuple[int, ...], FunctionShape] = {}
         self._compiled: dict[tuple[int, int, int], dict[tuple[str, int], list[CodeType]]] = {}
         try:
             with warnings.catch_warnings():
@@ -47,26 +47,26 @@ class SourceFile:
 
     def find(self, code: CodeType) -> Function | str:
         """Find the node of a function, or the reason why there is none."""
-        known = self.known.get(id(code))
+        known = self.nodes.get(id(code))
         if known is None:
             # The code object is kept alive, so that its id stays its own.
-            known = self.known[id(code)] = code, self._find(code)
+            known = self.nodes[id(code)] = code, self._find(code)
         return known[1]
 
     def _find(self, code: CodeType) -> Function | str:
         index = bisect_right(self._starts, code.co_firstlineno) - 1
         # Several statements can be on one line.
         statements = self._body[_first(self._starts, index) : index + 1]
-        twins = self._twins(self._body, code) or self._twins(statements, code)
+        twins = self._compiled_twins(self._body, code) or self._compiled_twins(statements, code)
         if not twins:
             return CHANGED
         nodes = [node for statement in statements for node in _functions(statement, code)]
         if len(nodes) > 1:
             lambdas = [node for node in nodes if isinstance(node, ast.Lambda)]
-            nodes = _alike(lambdas, code) or _placed(lambdas, code, twins)
+            nodes = _equal_lambdas(lambdas, code) or _lambdas_by_position(lambdas, code, twins)
         return nodes[0] if len(nodes) == 1 else AMBIGUOUS
 
-    def _twins(self, body: list[ast.stmt], code: CodeType) -> list[CodeType]:
+    def _compiled_twins(self, body: list[ast.stmt], code: CodeType) -> list[CodeType]:
         """Code objects that compile to the same; a notebook compiles each statement of a cell separately."""
         flags = code.co_flags & _FUTURE
         key = (len(body), body[0].lineno if body else 0, flags)
@@ -76,13 +76,13 @@ class SourceFile:
             except (SyntaxError, ValueError):
                 self._compiled[key] = {}
         found = self._compiled[key].get((code.co_name, code.co_firstlineno), ())
-        return [other for other in found if same(code, other)]
+        return [other for other in found if is_same_code(code, other)]
 
 
-_files: dict[str, SourceFile] = {}
+_files: dict[str, ParsedFile] = {}
 
 
-def source_file(filename: str, module_globals: dict[str, Any]) -> SourceFile | None:
+def load_source(filename: str, module_globals: dict[str, Any]) -> ParsedFile | None:
     """The file in its current state; it is parsed again only if its text changed."""
     linecache.checkcache(filename)
     lines = linecache.getlines(filename, module_globals)
@@ -90,7 +90,7 @@ def source_file(filename: str, module_globals: dict[str, Any]) -> SourceFile | N
         return None
     file = _files.get(filename)
     if file is None or (file.lines is not lines and file.lines != lines):
-        file = _files[filename] = SourceFile(lines)
+        file = _files[filename] = ParsedFile(lines)
     return file
 
 
@@ -101,7 +101,7 @@ def first_line(node: ast.AST) -> int:
     return min(lines, default=node.lineno)  # type: ignore[attr-defined]
 
 
-def same(one: CodeType, other: CodeType) -> bool:
+def is_same_code(one: CodeType, other: CodeType) -> bool:
     """Whether two code objects behave the same; file names don't count, docstrings do."""
     return (
         one.co_name == other.co_name
@@ -112,7 +112,7 @@ def same(one: CodeType, other: CodeType) -> bool:
         and one.co_freevars == other.co_freevars
         and one.co_cellvars == other.co_cellvars
         and _signature(one) == _signature(other)
-        and _same_constant(one.co_consts, other.co_consts)
+        and _is_same_constant(one.co_consts, other.co_consts)
     )
 
 
@@ -120,11 +120,11 @@ def _signature(code: CodeType) -> tuple[int, int, int]:
     return code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
 
 
-def _same_constant(one: object, other: object) -> bool:
+def _is_same_constant(one: object, other: object) -> bool:
     if isinstance(one, CodeType) and isinstance(other, CodeType):
-        return same(one, other)
+        return is_same_code(one, other)
     if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_same_constant, one, other))
+        return len(one) == len(other) and all(map(_is_same_constant, one, other))
     # repr() distinguishes 1 from True and 0.0 from -0.0; the order of a frozenset doesn't count.
     return one == other and (isinstance(one, frozenset) or repr(one) == repr(other))
 
@@ -175,22 +175,24 @@ def _is_named(node: ast.AST, code: CodeType) -> TypeGuard[Function]:
     return name == code.co_name and first_line(node) == code.co_firstlineno
 
 
-def _alike(nodes: list[ast.Lambda], code: CodeType) -> list[Function]:
+def _equal_lambdas(nodes: list[ast.Lambda], code: CodeType) -> list[Function]:
     """One of the lambdas that compile to this code; they are interchangeable."""
     for node in nodes:
         statement = ast.copy_location(ast.Expr(node), node)
-        if same(next(_nested(_compile([statement], code.co_flags & _FUTURE))), code):
+        if is_same_code(next(_nested(_compile([statement], code.co_flags & _FUTURE))), code):
             return [node]
     return []
 
 
-def _placed(nodes: list[ast.Lambda], code: CodeType, twins: list[CodeType]) -> list[Function]:
+def _lambdas_by_position(
+    nodes: list[ast.Lambda], code: CodeType, twins: list[CodeType]
+) -> list[Function]:
     """Lambdas with closures, found by the position of their body on the line."""
     spots = list(code.co_positions())
     if all(list(twin.co_positions()) != spots for twin in twins):
         return []
-    return [node for node in nodes if _spot(node.body) in spots]
+    return [node for node in nodes if _position(node.body) in spots]
 
 
-def _spot(node: ast.expr) -> tuple[int | None, ...]:
+def _position(node: ast.expr) -> tuple[int | None, ...]:
     return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset

@@ -13,8 +13,8 @@ from typing import Any
 
 from tidemill.analysis.code.array_values import numpy_part, polars_part
 from tidemill.analysis.code.callables import CALLABLES, attributes_part
-from tidemill.analysis.code.hidden_inputs import BY_SOURCE, sees_source
-from tidemill.analysis.code.module_origin import importable, origin_of_class, public_name
+from tidemill.analysis.code.hidden_inputs import BY_SOURCE, reads_source
+from tidemill.analysis.code.module_origin import exported_name, origin_of_class, public_name
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part, fingerprint
 
@@ -27,27 +27,27 @@ EXACT = (type(None), bool, int, float, str, bytes)
 def value_part(value: Any, visitor: Visitor) -> Part:
     """Identify a value, as a part of a fingerprint."""
     kind = type(value)
-    if kind is str and sees_source(value):
+    if kind is str and reads_source(value):
         return visitor.refuse(BY_SOURCE)
     if kind in EXACT:
         return [kind.__name__, value]
     hook = getattr(value, "__tidemill_digest__", None)
-    if isinstance(hook, str) or (callable(hook) and not _is_unbound(value, hook)):
+    if isinstance(hook, str) or (callable(hook) and not _is_unbound_hook(value, hook)):
         return ["digest", hook if isinstance(hook, str) else str(hook())]
     if isinstance(value, type):
         if origin_of_class(value) == "project":
             return visitor.enqueue(value)
         return visitor.external(f"{value.__module__}.{value.__qualname__}")
-    handler = _HANDLERS.get(f"{kind.__module__}.{kind.__qualname__}", _other)
+    handler = _HANDLERS.get(f"{kind.__module__}.{kind.__qualname__}", _other_value)
     return [kind.__qualname__, handler(value, visitor)]
 
 
-def _is_unbound(value: Any, hook: Any) -> bool:
+def _is_unbound_hook(value: Any, hook: Any) -> bool:
     """Whether a hook is a method for instances that was looked up on their class."""
     return isinstance(value, type) and not hasattr(hook, "__self__")
 
 
-def _other(value: Any, visitor: Visitor) -> Part:
+def _other_value(value: Any, visitor: Visitor) -> Part:
     kind = type(value)
     if isinstance(value, enum.Enum):
         return [visitor.value(kind), value.name, visitor.value(value.value)]
@@ -60,8 +60,8 @@ def _other(value: Any, visitor: Visitor) -> Part:
     found = _BY_PACKAGE[top](value, visitor) if top in _BY_PACKAGE else None
     if found is not None:
         return found
-    name = importable(value) if origin_of_class(kind) != "project" else None
-    return _refused(value, visitor) if name is None else visitor.external(name)
+    name = exported_name(value) if origin_of_class(kind) != "project" else None
+    return _refuse(value, visitor) if name is None else visitor.external(name)
 
 
 def _fields(value: Any, names: list[str], visitor: Visitor) -> Part:
@@ -90,7 +90,7 @@ def _slots(kind: type) -> list[str]:
     ]
 
 
-def _refused(value: Any, visitor: Visitor) -> Part:
+def _refuse(value: Any, visitor: Visitor) -> Part:
     kind = type(value)
     named = public_name(f"{kind.__module__}.{kind.__qualname__}")
     return visitor.refuse(
@@ -113,11 +113,11 @@ def _defaults(value: Any, visitor: Visitor) -> Part:
 
 def _set(value: Any, visitor: Visitor) -> Part:
     """Sort the elements before, for the same visiting order in every process, and their parts after."""
-    parts = [visitor.value(item) for item in sorted(value, key=_place)]
+    parts = [visitor.value(item) for item in sorted(value, key=_sort_key)]
     return sorted(parts, key=lambda part: fingerprint("element", part))
 
 
-def _place(value: Any) -> str:
+def _sort_key(value: Any) -> str:
     """The sort key of an element of a set; elements with equal keys are in any order."""
     kind = type(value)
     if kind in EXACT:
@@ -125,9 +125,9 @@ def _place(value: Any) -> str:
     if isinstance(value, enum.Enum):
         return f"{kind.__qualname__} {value.name}"
     if isinstance(value, tuple):
-        return f"tuple {[_place(item) for item in value]}"
+        return f"tuple {[_sort_key(item) for item in value]}"
     if isinstance(value, frozenset):
-        return f"frozenset {sorted(map(_place, value))}"
+        return f"frozenset {sorted(map(_sort_key, value))}"
     name = public_name(f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}")
     line = getattr(getattr(value, "__code__", None), "co_firstlineno", 0)
     return f"{kind.__qualname__} {name} {line:09}"
@@ -143,7 +143,7 @@ def _moment(value: Any, visitor: Visitor) -> Part:
 
 
 def _zone(value: Any, visitor: Visitor) -> Part:
-    return _refused(value, visitor) if value.key is None else str(value.key)
+    return _refuse(value, visitor) if value.key is None else str(value.key)
 
 
 def _pattern(value: Any, visitor: Visitor) -> Part:
@@ -166,11 +166,11 @@ def _logger(value: Any, visitor: Visitor) -> Part:
     return str(value.name)
 
 
-def _nothing(value: Any, visitor: Visitor) -> Part:
+def _no_contents(value: Any, visitor: Visitor) -> Part:
     return None
 
 
-def _typing(value: Any, visitor: Visitor) -> Part:
+def _typing_value(value: Any, visitor: Visitor) -> Part:
     """Generic aliases by their arguments, other aliases by their value; the rest by name."""
     if hasattr(value, "__args__"):
         parts = [visitor.value(getattr(value, "__origin__", None)), _items(value.__args__, visitor)]
@@ -185,7 +185,7 @@ def _typing(value: Any, visitor: Visitor) -> Part:
 _BY_PACKAGE: dict[str, Callable[[Any, Visitor], Part | None]] = {
     "numpy": numpy_part,
     "polars": polars_part,
-    "typing": _typing,
+    "typing": _typing_value,
 }
 _PATHS = ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
 _BY_TEXT = (
@@ -208,8 +208,8 @@ _HANDLERS: dict[str, Callable[[Any, Visitor], Part]] = {
     "builtins.slice": lambda value, visitor: _items((value.start, value.stop, value.step), visitor),
     "builtins.object": lambda value, visitor: visitor.enqueue(value),
     "types.SimpleNamespace": lambda value, visitor: _mapping(vars(value), visitor),
-    "types.GenericAlias": lambda value, visitor: _typing(value, visitor),
-    "types.UnionType": lambda value, visitor: _typing(value, visitor),
+    "types.GenericAlias": lambda value, visitor: _typing_value(value, visitor),
+    "types.UnionType": lambda value, visitor: _typing_value(value, visitor),
     "dataclasses.InitVar": lambda value, visitor: visitor.value(value.type),
     "collections.OrderedDict": _mapping,
     "collections.Counter": _mapping,
@@ -224,6 +224,6 @@ _HANDLERS: dict[str, Callable[[Any, Visitor], Part]] = {
     "os._Environ": _environment,
     "logging.Logger": _logger,
     "logging.RootLogger": _logger,
-    "_thread.lock": _nothing,
-    "_thread.RLock": _nothing,
+    "_thread.lock": _no_contents,
+    "_thread.RLock": _no_contents,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any, Protocol
 
-from tidemill.analysis.code.hidden_inputs import TouchKind
+from tidemill.analysis.code.hidden_inputs import HiddenInputKind
 from tidemill.core.fingerprint import Part
 
 
@@ -37,7 +37,7 @@ class Visitor(Protocol):
     def count_package(self, name: str) -> None:
         """Count the package that the module `name` belongs to, if any."""
 
-    def report(self, kind: TouchKind) -> None:
+    def report(self, kind: HiddenInputKind) -> None:
         """Report that the place has a hidden input of this kind."""
 
     def refuse(self, reason: str) -> Part:

@@ -95,12 +95,12 @@ _memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
 
 
 @contextmanager
-def exported(data: pl.DataFrame | pl.Series) -> Iterator[tuple[Schema, Iterator[Array]]]:
+def export_buffers(data: pl.DataFrame | pl.Series) -> Iterator[tuple[Schema, Iterator[Array]]]:
     """Export the schema of `data` and its chunks in order; a chunk is valid until the next one is read."""
     capsule = data.__arrow_c_stream__()  # owns the stream: it must outlive the chunks
     stream = _Stream.from_address(_pointer(capsule, b"arrow_array_stream"))
     schema = Schema()
-    _succeed(stream.get_schema(addressof(stream), addressof(schema)))
+    _check_status(stream.get_schema(addressof(stream), addressof(schema)))
     try:
         with closing(_chunks(stream)) as chunks:
             yield schema, chunks
@@ -111,7 +111,7 @@ def exported(data: pl.DataFrame | pl.Series) -> Iterator[tuple[Schema, Iterator[
 def _chunks(stream: _Stream) -> Generator[Array]:
     while True:
         array = Array()
-        _succeed(stream.get_next(addressof(stream), addressof(array)))
+        _check_status(stream.get_next(addressof(stream), addressof(array)))
         if not array.release:
             return
         try:
@@ -120,7 +120,7 @@ def _chunks(stream: _Stream) -> Generator[Array]:
             _release(array.release)(addressof(array))
 
 
-def _succeed(status: int) -> None:
+def _check_status(status: int) -> None:
     if status:
         raise TidemillError(
             f"Polars {pl.__version__} can't export the buffers of a column (error {status}); "
@@ -152,7 +152,7 @@ def bits(array: Array, index: int, start: int, count: int) -> Mask:
     return unpacked[begin % 8 : begin % 8 + count].view(np.bool_)
 
 
-def validity(array: Array, start: int, count: int) -> Mask | None:
+def validity_mask(array: Array, start: int, count: int) -> Mask | None:
     """Mask the valid rows among `count` rows from `start` on; None if no row is null."""
     if array.null_count == 0 or not array.buffers[0]:
         return None

@@ -28,9 +28,9 @@ from tidemill.analysis.hashing.arrow_buffers import (
     Schema,
     bits,
     buffer,
-    exported,
+    export_buffers,
     numbers,
-    validity,
+    validity_mask,
 )
 from tidemill.core.errors import TidemillError
 
@@ -40,10 +40,10 @@ MANY_RUNS = 64
 BYTE = np.dtype("<u1")
 
 
-class Canon:
+class TypeHasher:
     """Hashes the chunks of a column, or of a part of a nested column; a Null column has no values."""
 
-    def __init__(self, layouts: Sequence[bytes], parts: Sequence[Canon] = ()) -> None:
+    def __init__(self, layouts: Sequence[bytes], parts: Sequence[TypeHasher] = ()) -> None:
         self.layouts = layouts
         self.parts = parts
         self.rows = 0
@@ -58,7 +58,7 @@ class Canon:
         for part in self.parts:
             part.clear()
 
-    def accept(self, schema: Schema) -> None:
+    def check_layout(self, schema: Schema) -> None:
         """Refuse an unexpected memory layout, which would be read as wrong values."""
         if schema.format not in self.layouts or schema.n_children != len(self.parts):
             wanted = " or ".join(layout.decode() for layout in self.layouts)
@@ -68,20 +68,22 @@ class Canon:
                 "use a version of Polars that this version of Tidemill supports"
             )
         for index, part in enumerate(self.parts):
-            part.accept(schema.children[index].contents)
+            part.check_layout(schema.children[index].contents)
 
     def feed(self, array: Array, start: int, count: int, keep: Mask | None = None) -> None:
         """Hash `count` rows from `start` on; rows outside the mask `keep` don't count."""
         if 0 < count <= BLOCK:
-            self._take(array, start, count, self._live(array, start, count, keep))
+            self._hash_values(array, start, count, self._live_rows(array, start, count, keep))
             return
         for begin in range(0, count, BLOCK):
             size = min(BLOCK, count - begin)
             kept = None if keep is None else keep[begin : begin + size]
-            self._take(array, start + begin, size, self._live(array, start + begin, size, kept))
+            self._hash_values(
+                array, start + begin, size, self._live_rows(array, start + begin, size, kept)
+            )
 
-    def _live(self, array: Array, start: int, count: int, keep: Mask | None) -> Mask | None:
-        valid = validity(array, start, count)
+    def _live_rows(self, array: Array, start: int, count: int, keep: Mask | None) -> Mask | None:
+        valid = validity_mask(array, start, count)
         if valid is not None:
             among = valid if keep is None else valid[keep]
             self.nulls.update((np.flatnonzero(~among) + self.rows).data)
@@ -91,7 +93,7 @@ class Canon:
         self.rows += int(np.count_nonzero(keep))
         return keep if valid is None else valid & keep
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         """Hash the values of the live rows (None: all of them)."""
 
     def digest(self) -> bytes:
@@ -100,7 +102,7 @@ class Canon:
         return b"".join([own, *[part.digest() for part in self.parts]])
 
 
-class Fixed(Canon):
+class FixedWidthHasher(TypeHasher):
     """Integers, times and decimals: their bytes, of the NumPy type `stored`."""
 
     def __init__(self, layouts: Sequence[bytes], stored: str) -> None:
@@ -109,13 +111,13 @@ class Fixed(Canon):
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         values = numbers(array, 1, start, count, self.kind)
-        self.values.update(self._settle(values if live is None else values[live]).data)
+        self.values.update(self._canonical_values(values if live is None else values[live]).data)
 
-    def _settle(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _canonical_values(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values
 
 
-class Floats(Fixed):
+class FloatHasher(FixedWidthHasher):
     """Floats: their bytes, with all NaNs equal."""
 
     def _settle(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -123,21 +125,21 @@ class Floats(Fixed):
         return np.where(nan, self.kind.type("nan"), values) if np.count_nonzero(nan) else values
 
 
-class Codes(Fixed):
+class EnumHasher(FixedWidthHasher):
     """Enums: the positions of their categories, as 32-bit integers."""
 
     def __init__(self) -> None:
         super().__init__((b"C", b"S", b"I"), "<u4")
 
     def accept(self, schema: Schema) -> None:
-        super().accept(schema)
+        super().check_layout(schema)
         self.kind = np.dtype({b"C": "<u1", b"S": "<u2", b"I": "<u4"}[schema.format])
 
     def _settle(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values.astype("<u4", copy=False)
 
 
-class Booleans(Canon):
+class BooleanHasher(TypeHasher):
     """Booleans: a byte each, because the position of a bit depends on the slice."""
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
@@ -145,7 +147,7 @@ class Booleans(Canon):
         self.values.update((values if live is None else values[live]).data)
 
 
-class Bytes(Canon):
+class TextHasher(TypeHasher):
     """Strings and binary, from views: (length, 12 bytes) or (length, 4 bytes, buffer, offset)."""
 
     VIEW = np.dtype(("<u4", 4))
@@ -172,15 +174,15 @@ class Bytes(Canon):
         plain = views.copy()
         plain.view("<u8")[:, 1] *= ~long  # the buffer and the offset aren't part of the value
         self.values.update(plain.data)
-        self._gather(array, views[long].astype(np.int64), count)
+        self._hash_long(array, views[long].astype(np.int64), count)
 
-    def _gather(self, array: Array, views: npt.NDArray[np.int64], count: int) -> None:
+    def _hash_long(self, array: Array, views: npt.NDArray[np.int64], count: int) -> None:
         """Hash the long values in order, with one update per run that is contiguous in memory."""
         owners, starts = views[:, 2], views[:, 3]
         stops = starts + views[:, 0]
         breaks = np.flatnonzero((owners[1:] != owners[:-1]) | (starts[1:] != stops[:-1]))
         if len(breaks) >= MANY_RUNS and self.series is not None:
-            self._gather_packed(self.series.slice(self.rows - count, count))
+            self._hash_scattered(self.series.slice(self.rows - count, count))
             return
         firsts = [0, *(breaks + 1).tolist()]
         lasts = [*breaks.tolist(), len(views) - 1]
@@ -189,11 +191,11 @@ class Bytes(Canon):
         ):
             self.long.update(buffer(array, 2 + owner, stop)[start:])
 
-    def _gather_packed(self, scattered: pl.Series) -> None:
+    def _hash_scattered(self, scattered: pl.Series) -> None:
         """Hash scattered long values after Polars has packed them: five times as fast as one by one."""
         binary = scattered.cast(pl.Binary)
         packed = binary.filter(binary.bin.size() > INLINE).cast(pl.List(pl.UInt8))
-        with exported(packed) as (_, chunks):
+        with export_buffers(packed) as (_, chunks):
             for array in chunks:
                 bounds = numbers(array, 1, 0, array.length + 1, np.dtype("<i8"))
                 first, last = bounds[[0, -1]].tolist()
@@ -204,10 +206,10 @@ class Bytes(Canon):
         return super().digest() + self.long.digest()
 
 
-class Lists(Canon):
+class ListHasher(TypeHasher):
     """Lists, and maps as lists of entries: lengths, then elements."""
 
-    def __init__(self, layout: bytes, element: Canon, offsets: str) -> None:
+    def __init__(self, layout: bytes, element: TypeHasher, offsets: str) -> None:
         super().__init__((layout,), (element,))
         self.kind = np.dtype(offsets)
 
@@ -224,10 +226,10 @@ class Lists(Canon):
         self.parts[0].feed(array.children[0].contents, first, last - first, keep)
 
 
-class Arrays(Canon):
+class ArrayHasher(TypeHasher):
     """Fixed-size arrays: the elements."""
 
-    def __init__(self, element: Canon, width: int) -> None:
+    def __init__(self, element: TypeHasher, width: int) -> None:
         super().__init__((b"+w:%d" % width,), (element,))
         self.width = width
 
@@ -237,10 +239,10 @@ class Arrays(Canon):
         self.parts[0].feed(array.children[0].contents, first, count * self.width, keep)
 
 
-class Structs(Canon):
+class StructHasher(TypeHasher):
     """Structs: the fields, each under the struct's own nulls."""
 
-    def __init__(self, fields: Sequence[Canon]) -> None:
+    def __init__(self, fields: Sequence[TypeHasher]) -> None:
         super().__init__((b"+s",), fields)
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:

@@ -14,17 +14,17 @@ from typing import Any, TypeAlias
 import polars as pl
 from xxhash import xxh3_128_hexdigest
 
-from tidemill.analysis.hashing.arrow_buffers import exported
+from tidemill.analysis.hashing.arrow_buffers import export_buffers
 from tidemill.analysis.hashing.canonical import (
-    Arrays,
-    Booleans,
-    Bytes,
-    Canon,
-    Codes,
-    Fixed,
-    Floats,
-    Lists,
-    Structs,
+    ArrayHasher,
+    BooleanHasher,
+    EnumHasher,
+    FixedWidthHasher,
+    FloatHasher,
+    ListHasher,
+    StructHasher,
+    TextHasher,
+    TypeHasher,
 )
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
@@ -32,45 +32,47 @@ from tidemill.core.fingerprint import fingerprint
 Tag: TypeAlias = "str | int | tuple[Tag, ...] | None"
 
 # The hasher of each type without inner types.
-_LEAVES: Mapping[Any, Callable[[Any], Canon]] = {
-    pl.Null: lambda _: Canon((b"n",)),
-    pl.Boolean: lambda _: Booleans((b"b",)),
-    pl.Int8: lambda _: Fixed((b"c",), "<i1"),
-    pl.Int16: lambda _: Fixed((b"s",), "<i2"),
-    pl.Int32: lambda _: Fixed((b"i",), "<i4"),
-    pl.Int64: lambda _: Fixed((b"l",), "<i8"),
-    pl.Int128: lambda _: Fixed((b"_pli128",), "<2u8"),
-    pl.UInt8: lambda _: Fixed((b"C",), "<u1"),
-    pl.UInt16: lambda _: Fixed((b"S",), "<u2"),
-    pl.UInt32: lambda _: Fixed((b"I",), "<u4"),
-    pl.UInt64: lambda _: Fixed((b"L",), "<u8"),
-    pl.UInt128: lambda _: Fixed((b"_plu128",), "<2u8"),
-    pl.Float16: lambda _: Floats((b"e",), "<f2"),
-    pl.Float32: lambda _: Floats((b"f",), "<f4"),
-    pl.Float64: lambda _: Floats((b"g",), "<f8"),
-    pl.Decimal: lambda dtype: Fixed((b"d:%d,%d" % (dtype.precision, dtype.scale),), "<2u8"),
-    pl.Date: lambda _: Fixed((b"tdD",), "<i4"),
-    pl.Time: lambda _: Fixed((b"ttn",), "<i8"),
-    pl.Datetime: lambda dtype: Fixed(
+_LEAVES: Mapping[Any, Callable[[Any], TypeHasher]] = {
+    pl.Null: lambda _: TypeHasher((b"n",)),
+    pl.Boolean: lambda _: BooleanHasher((b"b",)),
+    pl.Int8: lambda _: FixedWidthHasher((b"c",), "<i1"),
+    pl.Int16: lambda _: FixedWidthHasher((b"s",), "<i2"),
+    pl.Int32: lambda _: FixedWidthHasher((b"i",), "<i4"),
+    pl.Int64: lambda _: FixedWidthHasher((b"l",), "<i8"),
+    pl.Int128: lambda _: FixedWidthHasher((b"_pli128",), "<2u8"),
+    pl.UInt8: lambda _: FixedWidthHasher((b"C",), "<u1"),
+    pl.UInt16: lambda _: FixedWidthHasher((b"S",), "<u2"),
+    pl.UInt32: lambda _: FixedWidthHasher((b"I",), "<u4"),
+    pl.UInt64: lambda _: FixedWidthHasher((b"L",), "<u8"),
+    pl.UInt128: lambda _: FixedWidthHasher((b"_plu128",), "<2u8"),
+    pl.Float16: lambda _: FloatHasher((b"e",), "<f2"),
+    pl.Float32: lambda _: FloatHasher((b"f",), "<f4"),
+    pl.Float64: lambda _: FloatHasher((b"g",), "<f8"),
+    pl.Decimal: lambda dtype: FixedWidthHasher(
+        (b"d:%d,%d" % (dtype.precision, dtype.scale),), "<2u8"
+    ),
+    pl.Date: lambda _: FixedWidthHasher((b"tdD",), "<i4"),
+    pl.Time: lambda _: FixedWidthHasher((b"ttn",), "<i8"),
+    pl.Datetime: lambda dtype: FixedWidthHasher(
         (f"ts{dtype.time_unit[0]}:{dtype.time_zone or ''}".encode(),), "<i8"
     ),
-    pl.Duration: lambda dtype: Fixed((f"tD{dtype.time_unit[0]}".encode(),), "<i8"),
-    pl.Enum: lambda _: Codes(),
-    pl.String: lambda _: Bytes((b"vu",)),
-    pl.Binary: lambda _: Bytes((b"vz",)),
+    pl.Duration: lambda dtype: FixedWidthHasher((f"tD{dtype.time_unit[0]}".encode(),), "<i8"),
+    pl.Enum: lambda _: EnumHasher(),
+    pl.String: lambda _: TextHasher((b"vu",)),
+    pl.Binary: lambda _: TextHasher((b"vz",)),
 }
-_NESTED: Mapping[Any, Callable[[Any, list[Canon]], Canon]] = {
-    pl.List: lambda _, parts: Lists(b"+L", parts[0], "<i8"),
-    pl.Map: lambda _, parts: Lists(b"+m", Structs(parts), "<i4"),
-    pl.Array: lambda dtype, parts: Arrays(parts[0], dtype.size),
-    pl.Struct: lambda _, parts: Structs(parts),
+_NESTED: Mapping[Any, Callable[[Any, list[TypeHasher]], TypeHasher]] = {
+    pl.List: lambda _, parts: ListHasher(b"+L", parts[0], "<i8"),
+    pl.Map: lambda _, parts: ListHasher(b"+m", StructHasher(parts), "<i4"),
+    pl.Array: lambda dtype, parts: ArrayHasher(parts[0], dtype.size),
+    pl.Struct: lambda _, parts: StructHasher(parts),
 }
 _PARAMETERS: Mapping[Any, Callable[[Any], tuple[Tag, ...]]] = {
     pl.Datetime: lambda dtype: (dtype.time_unit, dtype.time_zone),
     pl.Duration: lambda dtype: (dtype.time_unit,),
     pl.Decimal: lambda dtype: (dtype.precision, dtype.scale),
     pl.Enum: lambda dtype: tuple(dtype.categories.to_list()),
-    pl.Categorical: lambda dtype: _identity(dtype.categories),
+    pl.Categorical: lambda dtype: _categories_tag(dtype.categories),
     pl.Array: lambda dtype: (dtype.size,),
     pl.Struct: lambda dtype: tuple(field.name for field in dtype.fields),
 }
@@ -86,41 +88,43 @@ def column_hash(series: pl.Series) -> str:
 
 def column_hashes(frame: pl.DataFrame) -> dict[str, str]:
     """Hash each column of `frame`, by name; raises as `column_hash` does."""
-    return Hasher(dict(zip(frame.columns, frame.dtypes, strict=True))).hashes(frame)
+    return FrameHasher(dict(zip(frame.columns, frame.dtypes, strict=True))).hashes(frame)
 
 
-class Hasher:
+class FrameHasher:
     """Hashes frames of one schema; what depends on the types only is computed once.
 
     Raises ContractError for a type without stable bytes.
     """
 
     def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
-        self._heads = {name: _head(dtype) for name, dtype in schema.items()}
-        plain = {name: _spelled(dtype) for name, dtype in schema.items()}
+        self._headers = {name: _type_header(dtype) for name, dtype in schema.items()}
+        plain = {name: _without_categorical(dtype) for name, dtype in schema.items()}
         same = all(map(operator.is_, plain.values(), schema.values()))
-        self._spelled = () if same else tuple(plain.values())
-        canons = [_canon(name, schema[name], dtype) for name, dtype in plain.items()]
-        self._whole = Structs(canons)
-        self._texts = [(n, canon) for n, canon in enumerate(canons) if isinstance(canon, Bytes)]
+        self._plain_types = () if same else tuple(plain.values())
+        canons = [_type_hasher(name, schema[name], dtype) for name, dtype in plain.items()]
+        self._whole = StructHasher(canons)
+        self._text_hashers = [
+            (n, canon) for n, canon in enumerate(canons) if isinstance(canon, TextHasher)
+        ]
 
     def hashes(self, frame: pl.DataFrame) -> dict[str, str]:
         """Hash each column of `frame`, whose columns and types must be those of the schema."""
-        if self._spelled:
-            columns = zip(frame.get_columns(), self._spelled, strict=True)
+        if self._plain_types:
+            columns = zip(frame.get_columns(), self._plain_types, strict=True)
             frame = pl.DataFrame([series.cast(dtype) for series, dtype in columns])
-        for index, canon in self._texts:
+        for index, canon in self._text_hashers:
             canon.series = frame.to_series(index)
         try:
             self._feed(frame)
-            parts = zip(self._heads.items(), self._whole.parts, strict=True)
+            parts = zip(self._headers.items(), self._whole.parts, strict=True)
             return {name: xxh3_128_hexdigest(head + part.digest()) for (name, head), part in parts}
         finally:
             self._whole.clear()
 
     def _feed(self, frame: pl.DataFrame) -> None:
-        with exported(frame) as (schema, chunks):
-            self._whole.accept(schema)
+        with export_buffers(frame) as (schema, chunks):
+            self._whole.check_layout(schema)
             for array in chunks:
                 self._whole.feed(array, 0, array.length)
 
@@ -144,7 +148,7 @@ def rowset_hash(
     return fingerprint("rowset", frame.height, {name: found[name] for name in names})
 
 
-def _canon(column: str, whole: pl.DataType, dtype: pl.DataType) -> Canon:
+def _type_hasher(column: str, whole: pl.DataType, dtype: pl.DataType) -> TypeHasher:
     """The hasher for `dtype`, the type of a column or of a part of it."""
     kind = dtype.base_type()
     if kind in _LEAVES:
@@ -155,10 +159,10 @@ def _canon(column: str, whole: pl.DataType, dtype: pl.DataType) -> Canon:
             "to compare or store; convert them to numbers, String, Binary or Struct in the stage "
             "that makes them"
         )
-    return _NESTED[kind](dtype, [_canon(column, whole, part) for part in _parts(dtype)])
+    return _NESTED[kind](dtype, [_type_hasher(column, whole, part) for part in _inner_types(dtype)])
 
 
-def _parts(dtype: Any) -> list[Any]:
+def _inner_types(dtype: Any) -> list[Any]:
     match dtype:
         case pl.Map():
             return [dtype.key, dtype.value]
@@ -167,15 +171,15 @@ def _parts(dtype: Any) -> list[Any]:
     return [dtype.inner]
 
 
-def _spelled(dtype: pl.DataType) -> pl.DataType:
+def _without_categorical(dtype: pl.DataType) -> pl.DataType:
     """Replace Categorical by String: its codes depend on the categories that the process saw before."""
     kind = dtype.base_type()
     if kind is pl.Categorical:
         return pl.String()
     if kind not in _NESTED:
         return dtype
-    parts = _parts(dtype)
-    plain = [_spelled(part) for part in parts]
+    parts = _inner_types(dtype)
+    plain = [_without_categorical(part) for part in parts]
     if all(map(operator.is_, plain, parts)):
         return dtype
     match dtype:
@@ -187,7 +191,7 @@ def _spelled(dtype: pl.DataType) -> pl.DataType:
     return dtype.__class__(*plain)
 
 
-def _head(dtype: pl.DataType) -> bytes:
+def _type_header(dtype: pl.DataType) -> bytes:
     return ascii(("column", 1, type_tag(dtype))).encode()
 
 
@@ -195,9 +199,9 @@ def type_tag(dtype: pl.DataType) -> Tag:
     """Describe a type by its name, parameters and inner types."""
     kind = dtype.base_type()
     parameters = _PARAMETERS[kind](dtype) if kind in _PARAMETERS else ()
-    parts = map(type_tag, _parts(dtype)) if kind in _NESTED else ()
+    parts = map(type_tag, _inner_types(dtype)) if kind in _NESTED else ()
     return (kind.__name__, *parameters, *parts)
 
 
-def _identity(categories: pl.Categories) -> tuple[Tag, ...]:
+def _categories_tag(categories: pl.Categories) -> tuple[Tag, ...]:
     return categories.name(), categories.namespace(), str(categories.physical())

@@ -41,7 +41,7 @@ _UNSIGNED = (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Boolean)
 _SPELLED = (pl.Int128, pl.UInt128, pl.Decimal, pl.Enum, pl.Categorical)
 
 
-class Keys:
+class RowKeys:
     """The keys of rows, as two arrays of 64-bit halves."""
 
     __slots__ = ("high", "low")
@@ -53,14 +53,14 @@ class Keys:
     def __len__(self) -> int:
         return len(self.high)
 
-    def at(self, positions: Positions) -> Keys:
+    def take(self, positions: Positions) -> RowKeys:
         """The keys at some positions."""
-        return Keys(self.high[positions], self.low[positions])
+        return RowKeys(self.high[positions], self.low[positions])
 
-    def distinct(self) -> Positions:
+    def first_positions(self) -> Positions:
         """The position of the first row of each key, sorted."""
         order = np.lexsort((self.low, self.high))
-        sorted_ = self.at(order)
+        sorted_ = self.take(order)
         first = np.ones(len(order), np.bool_)
         first[1:] = (sorted_.high[1:] != sorted_.high[:-1]) | (sorted_.low[1:] != sorted_.low[:-1])
         return np.sort(order[first])
@@ -75,28 +75,28 @@ class KeyIndex:
 
     __slots__ = ("_before", "_keys", "_last", "_shift")
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: RowKeys) -> None:
         self._keys = keys
         bits = len(keys).bit_length() + 1
         self._shift = np.uint64(64 - bits)
         self._last = np.full(1 << bits, -1, np.int32)
         self._before = np.full(len(keys), -1, np.int32)
         for start in range(0, len(keys), _BLOCK):
-            self._enter(start, min(start + _BLOCK, len(keys)))
+            self._insert(start, min(start + _BLOCK, len(keys)))
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def find(self, keys: Keys) -> Positions:
+    def find(self, keys: RowKeys) -> Positions:
         """The position of each key, -1 for a missing key."""
         found = np.full(len(keys), -1, np.intp)
         if len(self):
             for start in range(0, len(keys), _BLOCK):
                 block = slice(start, start + _BLOCK)
-                found[block] = self._found(keys.high[block], keys.low[block])
+                found[block] = self._look_up(keys.high[block], keys.low[block])
         return found
 
-    def _enter(self, start: int, stop: int) -> None:
+    def _insert(self, start: int, stop: int) -> None:
         rows, slots = (
             np.arange(start, stop, dtype=np.int32),
             self._slots(self._keys.high[start:stop]),
@@ -109,7 +109,7 @@ class KeyIndex:
             self._before[rows[entered]] = before[entered]
             rows, slots = rows[~entered], slots[~entered]
 
-    def _found(self, high: Numbers, low: Numbers) -> Positions:
+    def _look_up(self, high: Numbers, low: Numbers) -> Positions:
         held = self._keys
         found = self._last[self._slots(high)].astype(np.intp)
         wrong = np.flatnonzero((held.high[found] != high) | (held.low[found] != low))
@@ -125,30 +125,30 @@ class KeyIndex:
         return (high >> self._shift).view(np.int64)
 
 
-def keys_of(columns: Sequence[pl.Series]) -> Keys:
+def row_keys(columns: Sequence[pl.Series]) -> RowKeys:
     """The keys of rows, given as columns of equal length; ContractError for types without bytes."""
-    parts = [_part(series) for series in columns]
+    parts = [_column_bytes(series) for series in columns]
     whole = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
-    digests = whole if whole.shape[1] == _WIDTH else _hashed_rows(whole)
+    digests = whole if whole.shape[1] == _WIDTH else _hash_rows(whole)
     halves = digests.view(">u8")
-    return Keys(halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64))
+    return RowKeys(halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64))
 
 
-def _part(series: pl.Series) -> Bytes2D:
+def _column_bytes(series: pl.Series) -> Bytes2D:
     """Encode one column: a row of bytes per value."""
     kind: Any = series.dtype.base_type()
     if kind in (pl.String, pl.Binary):
-        return _texts(series.cast(pl.Binary))
+        return _text_hashes(series.cast(pl.Binary))
     if kind in _SPELLED:
-        return _texts(series.cast(pl.String).cast(pl.Binary))
+        return _text_hashes(series.cast(pl.String).cast(pl.Binary))
     if kind in (pl.List, pl.Array):
-        return _lists(series)
+        return _list_hashes(series)
     if kind is pl.Struct:
-        return _struct(series)
-    return _fixed(series, kind)
+        return _struct_bytes(series)
+    return _fixed_width_bytes(series, kind)
 
 
-def _fixed(series: pl.Series, kind: Any) -> Bytes2D:
+def _fixed_width_bytes(series: pl.Series, kind: Any) -> Bytes2D:
     if kind in _FLOATS:
         values = series.cast(pl.Float64).fill_null(0.0).to_numpy()
         values = np.where(np.isnan(values), np.float64("nan"), values)
@@ -170,29 +170,29 @@ def _fixed(series: pl.Series, kind: Any) -> Bytes2D:
     return made
 
 
-def _texts(series: pl.Series) -> Bytes2D:
+def _text_hashes(series: pl.Series) -> Bytes2D:
     filled = series.fill_null(b"")
-    digests = _hashed(len(series), lambda start, stop: filled[start:stop].to_list())
+    digests = _hash_pieces(len(series), lambda start, stop: filled[start:stop].to_list())
     return _with_nulls(digests, series)
 
 
-def _lists(series: pl.Series) -> Bytes2D:
+def _list_hashes(series: pl.Series) -> Bytes2D:
     if series.dtype.base_type() is pl.Array:
         series = series.arr.to_list()
     sizes = series.list.len().fill_null(0).to_numpy()
     elements = series.filter(sizes > 0).explode()
-    digests = keys_of([elements])
+    digests = row_keys([elements])
     packed = np.column_stack((digests.high, digests.low)).astype(">u8").tobytes()
     ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]) * _WIDTH
 
     def pieces(start: int, stop: int) -> list[bytes]:
         return [packed[one:next_] for one, next_ in pairwise(ends[start : stop + 1].tolist())]
 
-    return _with_nulls(_hashed(len(series), pieces), series)
+    return _with_nulls(_hash_pieces(len(series), pieces), series)
 
 
-def _struct(series: pl.Series) -> Bytes2D:
-    parts = [_part(part) for part in series.struct.unnest().get_columns()]
+def _struct_bytes(series: pl.Series) -> Bytes2D:
+    parts = [_column_bytes(part) for part in series.struct.unnest().get_columns()]
     valid = series.is_not_null().to_numpy()
     made = np.concatenate([valid.view(np.uint8).reshape(-1, 1), *parts], axis=1)
     made[~valid] = 0
@@ -205,13 +205,13 @@ def _with_nulls(digests: Bytes2D, series: pl.Series) -> Bytes2D:
     return digests
 
 
-def _hashed_rows(whole: Bytes2D) -> Bytes2D:
+def _hash_rows(whole: Bytes2D) -> Bytes2D:
     """Hash each row of a table of bytes."""
     packed = np.ascontiguousarray(whole).view(f"V{whole.shape[1]}").ravel()
-    return _hashed(len(packed), lambda start, stop: packed[start:stop].tolist())
+    return _hash_pieces(len(packed), lambda start, stop: packed[start:stop].tolist())
 
 
-def _hashed(count: int, pieces: Callable[[int, int], list[bytes]]) -> Bytes2D:
+def _hash_pieces(count: int, pieces: Callable[[int, int], list[bytes]]) -> Bytes2D:
     """Hash `count` pieces in blocks, so that only a few of them exist at a time."""
     digests = [
         b"".join(map(xxh3_128_digest, pieces(start, min(start + _PIECES, count))))

@@ -14,7 +14,7 @@ _END, _NULL = "\x1f", "\x00"
 _CODES = 1 << 64
 
 
-def portion(rows: pl.DataFrame, by: Sequence[str], share: float) -> pl.DataFrame:
+def sample_rows(rows: pl.DataFrame, by: Sequence[str], share: float) -> pl.DataFrame:
     """Keep the rows whose key hashes into the first `share` of all hashes.
 
     The key is made of those of the columns `by` that the rows have and that aren't nested; without any,

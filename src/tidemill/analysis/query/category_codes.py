@@ -15,32 +15,34 @@ from typing import Any, TypeAlias
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.opaque_parts import Hit
-from tidemill.analysis.query.operator import inputs_of, rest_of
-from tidemill.analysis.query.serialized import Node, schema_of
+from tidemill.analysis.query.opaque_parts import OpaquePart
+from tidemill.analysis.query.operator import input_nodes, parameters_of
+from tidemill.analysis.query.serialized import Node, node_schema
 
 _CALLS = ("ToPhysical", {"Categorical": "Physical"})
 _SUSPECTS = ('"ToPhysical"', '"Physical"')
 Schema: TypeAlias = Mapping[str, pl.DataType]
 
 
-def codes_in(text: str, plan: Node) -> tuple[Hit, ...]:
+def find_category_codes(text: str, plan: Node) -> tuple[OpaquePart, ...]:
     """An opaque part for each place that uses the codes of a value that is, or may be, a Categorical."""
     if not any(suspect in text for suspect in _SUSPECTS):
         return ()
-    return tuple(sorted(set(_codes(plan))))
+    return tuple(sorted(set(_code_uses(plan))))
 
 
-def _codes(node: Node) -> Iterator[Hit]:
+def _code_uses(node: Node) -> Iterator[OpaquePart]:
     for content in (part for part in node.values() if isinstance(part, dict)):
-        below = [*inputs_of(content)]
-        operands = [*_operands(rest_of(content))]
-        schemas = [schema_of(inner) for inner in below] if operands else []
+        below = [*input_nodes(content)]
+        operands = [*_operands(parameters_of(content))]
+        schemas = [node_schema(inner) for inner in below] if operands else []
         yield from (
-            Hit("codes", _told(operand)) for operand in operands if _is_one(operand, schemas)
+            OpaquePart("codes", _describe_operand(operand))
+            for operand in operands
+            if _may_be_categorical(operand, schemas)
         )
         for inner in below:
-            yield from _codes(inner)
+            yield from _code_uses(inner)
 
 
 def _operands(part: Any) -> Iterator[Any]:
@@ -57,7 +59,7 @@ def _operands(part: Any) -> Iterator[Any]:
             yield from _operands(item)
 
 
-def _is_one(operand: Any, schemas: Sequence[Schema]) -> bool:
+def _may_be_categorical(operand: Any, schemas: Sequence[Schema]) -> bool:
     """Whether an operand is a Categorical over any of the frames, or may be."""
     made: list[pl.DataType] = []
     for schema in schemas:
@@ -72,6 +74,6 @@ def _expression(operand: Any) -> pl.Expr:
     return pl.Expr.deserialize(BytesIO(json.dumps(operand).encode()), format="json")
 
 
-def _told(operand: Any) -> str:
+def _describe_operand(operand: Any) -> str:
     """Describe an operand by the columns that it uses."""
     return ", ".join(_expression(operand).meta.root_names()) or "an expression"

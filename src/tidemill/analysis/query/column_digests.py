@@ -7,17 +7,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tidemill.analysis.query.category_codes import codes_in
-from tidemill.analysis.query.opaque_parts import Hit, hits_in
-from tidemill.analysis.query.partitionwise import Crossing, least_rows
-from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import Node, Unreadable, parsed, written
-from tidemill.analysis.query.value_numbers import SURPRISES, Length, Lost, Relation, Value, term
+from tidemill.analysis.query.category_codes import find_category_codes
+from tidemill.analysis.query.opaque_parts import OpaquePart, find_opaque_parts
+from tidemill.analysis.query.partitionwise import NotPartitionwise, min_partition_rows
+from tidemill.analysis.query.plan_walk import PlanWalk
+from tidemill.analysis.query.serialized import Node, UnreadableQuery, parse_query, serialize_query
+from tidemill.analysis.query.value_numbers import (
+    UNKNOWN_FORM,
+    Length,
+    MissingColumn,
+    Relation,
+    Value,
+    term,
+)
 from tidemill.core.fingerprint import fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class ColumnDigest:
     """The digest of a result column, and the columns of each input that it depends on.
 
     An input of which only the number of rows counts has no columns.
@@ -28,7 +35,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Numbered:
+class QueryDigests:
     """The digests of a query: equal digests mean the same values in the same rows for the same inputs.
 
     `columns` are in the order of the result; `rows` is the digest of its rows. `hits` are the opaque parts,
@@ -37,71 +44,71 @@ class Numbered:
     of `least_rows`, None for a query that isn't partition-wise.
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, ColumnDigest]
     rows: str
-    hits: tuple[Hit, ...] = ()
+    opaque_parts: tuple[OpaquePart, ...] = ()
     unordered: str = ""
     unstable: str = ""
-    least: int | None = None
+    min_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apart:
+class PartitionColumns:
     """The partition column of the result, and of each input (empty: every partition reads it whole)."""
 
-    cuts: Mapping[str, str]
-    column: str
+    inputs: Mapping[str, str]
+    result: str
 
 
-def numbered(
+def query_digests(
     frame: pl.LazyFrame,
     keys: Mapping[str, Sequence[str]] | None = None,
-    apart: Apart | None = None,
-) -> Numbered:
+    partition_columns: PartitionColumns | None = None,
+) -> QueryDigests:
     """Fingerprint a query over placeholder frames, without running it.
 
     `keys` are columns of an input that are unique together: sorting by them defines the order.
     Raises Unreadable if Polars can't serialize the query, and Polars' errors if it has no schema.
     """
-    text = written(frame)
+    text = serialize_query(frame)
     schema = frame.collect_schema()
-    plan, tree = Plan(keys=keys or {}), parsed(text)
-    hits = (*hits_in(text, tree), *codes_in(text, tree))
+    plan, tree = PlanWalk(keys=keys or {}), parse_query(text)
+    hits = (*find_opaque_parts(text, tree), *find_category_codes(text, tree))
     try:
         relation = _relation(plan, tree, list(schema))
     except RecursionError as error:
-        raise Unreadable("the query is nested too deeply") from error
+        raise UnreadableQuery("the query is nested too deeply") from error
     unseeded = [hit.name for hit in hits if hit.kind == "unseeded"]
-    return Numbered(
+    return QueryDigests(
         columns={
-            name: _column(plan, relation, relation.columns[name], dtype)
+            name: _column_digest(plan, relation, relation.columns[name], dtype)
             for name, dtype in schema.items()
         },
         rows=fingerprint("query rows", relation.rows, pl.__version__),
-        hits=hits,
+        opaque_parts=hits,
         unordered=relation.open,
         unstable=f"{unseeded[0]} without a seed" if unseeded else relation.doubt,
-        least=None if apart is None else _least(tree, apart),
+        min_rows=None if partition_columns is None else _min_rows(tree, partition_columns),
     )
 
 
-def _least(tree: Node, apart: Apart) -> int | None:
+def _min_rows(tree: Node, apart: PartitionColumns) -> int | None:
     try:
-        return least_rows(tree, apart.cuts, apart.column)
-    except Crossing:
+        return min_partition_rows(tree, apart.inputs, apart.result)
+    except NotPartitionwise:
         return None
 
 
-def _relation(plan: Plan, tree: Node, names: Sequence[str]) -> Relation:
+def _relation(plan: PlanWalk, tree: Node, names: Sequence[str]) -> Relation:
     """Number the query; if its names were followed wrongly, every column depends on all of its text."""
     try:
         relation = plan.relation(tree)
-    except (Lost, *SURPRISES):
-        return _whole(plan, tree, names)
-    return relation if list(relation.columns) == names else _whole(plan, tree, names)
+    except (MissingColumn, *UNKNOWN_FORM):
+        return _opaque_relation(plan, tree, names)
+    return relation if list(relation.columns) == names else _opaque_relation(plan, tree, names)
 
 
-def _whole(plan: Plan, tree: Node, names: Sequence[str]) -> Relation:
+def _opaque_relation(plan: PlanWalk, tree: Node, names: Sequence[str]) -> Relation:
     number = term("plan", tree)
     length = Length(number, plan.all_reads(tree))
     return Relation(
@@ -112,8 +119,10 @@ def _whole(plan: Plan, tree: Node, names: Sequence[str]) -> Relation:
     )
 
 
-def _column(plan: Plan, relation: Relation, value: Value, dtype: pl.DataType) -> Column:
-    return Column(
+def _column_digest(
+    plan: PlanWalk, relation: Relation, value: Value, dtype: pl.DataType
+) -> ColumnDigest:
+    return ColumnDigest(
         digest=fingerprint("query column", relation.rows, value.term, repr(dtype), pl.__version__),
-        reads=plan.sources.named(relation.reads | value.reads),
+        reads=plan.sources.columns_of(relation.reads | value.reads),
     )

@@ -17,12 +17,12 @@ from typing import Any
 import polars as pl
 
 from tidemill.analysis.query.scan_leaves import (
+    ForeignLeaf,
     Leaves,
-    Stranger,
+    foreign_leaf,
     has_rows,
-    is_counted,
-    plan_of,
-    stranger,
+    is_row_count,
+    plan_nodes,
 )
 from tidemill.analysis.query.summary import Reads
 
@@ -30,7 +30,7 @@ from tidemill.analysis.query.summary import Reads
 _Need = frozenset[str] | None
 
 # Nodes that pass rows on, or select them by position, whatever their columns are.
-_AS_THEY_ARE = {"Cache", "HConcat", "Slice", "Union", "row_index"}
+_PASS_THROUGH = {"Cache", "HConcat", "Slice", "Union", "row_index"}
 _BY_VALUES = {
     "Distinct", "GroupBy", "Join", "MergeSorted", "Reduce", "Sink", "Sort",
     "explode", "hint_sorted", "unnest", "unpivot",
@@ -66,11 +66,11 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "Window": ("function", "partition_by", "order_by"),
 }
 # Expressions that Polars doesn't expose (by the word in its error) and that contain no Python.
-_UNSHOWN = {"field", "is_in", "list.eval", "row_encode", "total order min_by/max_by"}
+_UNEXPOSED = {"field", "is_in", "list.eval", "row_encode", "total order min_by/max_by"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ColumnReads:
     """The columns that a query reads.
 
     `reads` maps each input in the query to its columns in order; none where only the number of rows
@@ -81,33 +81,33 @@ class Asked:
 
     reads: Reads
     leaves: Mapping[tuple[str, ...], tuple[str, ...]]
-    strangers: tuple[Stranger, ...] = ()
+    foreign_leaves: tuple[ForeignLeaf, ...] = ()
 
 
-def columns_read(query: pl.LazyFrame, leaves: Leaves | None) -> Asked | None:
+def columns_read(query: pl.LazyFrame, leaves: Leaves | None) -> ColumnReads | None:
     """Find the columns that `query` reads of the inputs that `leaves` describes, without running it.
 
     None if they can't be determined: a Python function in the query, a node that Polars doesn't expose,
     or an untested release of Polars. Errors of Polars about the query itself pass through.
     """
-    nodes = plan_of(query, optimised=True)
+    nodes = plan_nodes(query, optimised=True)
     if nodes is None or leaves is None:
         return None
     try:
-        walk = _Walk(nodes, leaves)
-        walk.down()
-        return _asked(walk, leaves)
+        walk = _ReadsWalk(nodes, leaves)
+        walk.walk_down()
+        return _collect_reads(walk, leaves)
     except NotImplementedError:
         return None
 
 
-def outside(asked: Asked, allowed: Reads) -> dict[str, tuple[str, ...]]:
+def disallowed_columns(reads: ColumnReads, allowed: Reads) -> dict[str, tuple[str, ...]]:
     """The columns of each input that are read but not allowed.
 
     From a leaf of several inputs, every column that any of them allows may be read: their rows are the same.
     """
     found: dict[str, dict[str, None]] = {}
-    for names, columns in asked.leaves.items():
+    for names, columns in reads.leaves.items():
         free = {column for name in names for column in allowed.get(name, ())}
         over = dict.fromkeys(column for column in columns if column not in free)
         for name in names if over else ():
@@ -115,15 +115,15 @@ def outside(asked: Asked, allowed: Reads) -> dict[str, tuple[str, ...]]:
     return {name: tuple(columns) for name, columns in found.items()}
 
 
-def _asked(walk: _Walk, leaves: Leaves) -> Asked:
+def _collect_reads(walk: _ReadsWalk, leaves: Leaves) -> ColumnReads:
     reads: dict[str, set[str]] = {}
     for names, columns in walk.found.items():
         for name in names:
             reads.setdefault(name, set()).update(columns)
-    return Asked(
+    return ColumnReads(
         {name: _in_order(columns, leaves.schemas[name]) for name, columns in reads.items()},
         {n: _in_order(columns, leaves.schemas[n[0]]) for n, columns in walk.found.items()},
-        tuple(sorted(walk.strangers)),
+        tuple(sorted(walk.foreign_leaves)),
     )
 
 
@@ -132,16 +132,16 @@ def _in_order(columns: set[str], schema: tuple[str, ...]) -> tuple[str, ...]:
     return (*(c for c in schema if c in columns), *sorted(columns.difference(schema)))
 
 
-class _Walk:
+class _ReadsWalk:
     """Walks down a plan once, and determines the columns that are needed of each node."""
 
     def __init__(self, nodes: Any, leaves: Leaves) -> None:
         self._nodes = nodes
         self._leaves = leaves
         self.found: dict[tuple[str, ...], set[str]] = {}
-        self.strangers: set[Stranger] = set()
+        self.foreign_leaves: set[ForeignLeaf] = set()
 
-    def down(self) -> None:
+    def walk_down(self) -> None:
         todo: list[tuple[int, _Need]] = [(self._nodes.get_node(), None)]
         seen: set[tuple[int, _Need]] = set()
         while todo:
@@ -153,36 +153,36 @@ class _Walk:
             self._nodes.set_node(node)
             below = self._nodes.get_inputs()
             if not below:
-                self._leaf(need)
+                self._visit_leaf(need)
                 continue
             view = self._nodes.view_current_node()
-            if is_counted(view):
-                self._attribute(view, set())
+            if is_row_count(view):
+                self._assign_leaf(view, set())
             else:
-                passed = self._passed(view, need)
+                passed = self._need_of_inputs(view, need)
                 todo += ((child, passed) for child in below)
 
-    def _leaf(self, need: _Need) -> None:
+    def _visit_leaf(self, need: _Need) -> None:
         try:
             view = self._nodes.view_current_node()
         except NotImplementedError as error:
             # The leaves of inputs are exposed; others, such as IPC files or bytes in memory, may not be.
-            self.strangers.add(Stranger("scan", str(error)))
+            self.foreign_leaves.add(ForeignLeaf("scan", str(error)))
             return
         kinds, named = self._expressions()
         # A leaf may filter its rows by columns that it doesn't produce.
-        need = _chosen_by(kinds, named, need)
+        need = _need_of_filter(kinds, named, need)
         columns = {*self._nodes.get_schema(), *named}
-        self._attribute(view, columns if need is None else columns & need)
+        self._assign_leaf(view, columns if need is None else columns & need)
 
-    def _attribute(self, view: Any, columns: set[str]) -> None:
+    def _assign_leaf(self, view: Any, columns: set[str]) -> None:
         for names in self._leaves.inputs(view) or {()}:
             if names:
                 self.found.setdefault(names, set()).update(columns)
             elif has_rows(view):
-                self.strangers.add(stranger(view))
+                self.foreign_leaves.add(foreign_leaf(view))
 
-    def _passed(self, view: Any, need: _Need) -> _Need:
+    def _need_of_inputs(self, view: Any, need: _Need) -> _Need:
         """The columns that are needed of a node's inputs, if `need` is needed of the node."""
         kind = type(view).__name__
         kinds, named = self._expressions()
@@ -190,19 +190,19 @@ class _Walk:
             return frozenset(self._nodes.get_schema()) if need is None else need
         if kind == "MapFunction":
             kind = view.function[0]
-        if kind in _AS_THEY_ARE:
+        if kind in _PASS_THROUGH:
             return need
         if kind == "Filter":
-            return _chosen_by(kinds, named, need)
+            return _need_of_filter(kinds, named, need)
         if kind == "Select":
             return frozenset() if kinds <= _COUNTING else None
         if kind == "HStack":
-            return self._beside(view, need) if kinds <= _COUNTING else None
+            return self._need_of_existing(view, need) if kinds <= _COUNTING else None
         if kind not in _BY_VALUES:
             raise NotImplementedError(kind)
         return None
 
-    def _beside(self, view: Any, need: _Need) -> _Need:
+    def _need_of_existing(self, view: Any, need: _Need) -> _Need:
         """The needed columns, without those that the current node adds."""
         made = {expression.output_name for expression in view.exprs}
         return frozenset(self._nodes.get_schema() if need is None else need) - made
@@ -213,7 +213,7 @@ class _Walk:
         named: set[str] = set()
         todo: list[int] = [expression.node for expression in self._nodes.get_exprs()]
         while todo:
-            view = self._shown(todo.pop())
+            view = self._view_expression(todo.pop())
             kind = type(view).__name__
             kinds.add(kind)
             if kind == "Column":
@@ -222,16 +222,16 @@ class _Walk:
                 todo += _parts(view, kind)
         return kinds, named
 
-    def _shown(self, expression: int) -> Any:
+    def _view_expression(self, expression: int) -> Any:
         try:
             return self._nodes.view_expression(expression)
         except NotImplementedError as error:
-            if str(error).partition("[")[0] in _UNSHOWN:
+            if str(error).partition("[")[0] in _UNEXPOSED:
                 return _Hidden()
             raise
 
 
-def _chosen_by(kinds: set[str], named: set[str], need: _Need) -> _Need:
+def _need_of_filter(kinds: set[str], named: set[str], need: _Need) -> _Need:
     """The needed columns of a filter, of whose output `need` is needed."""
     return None if need is None or "_Hidden" in kinds else need | named
 

@@ -8,27 +8,27 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from tidemill.analysis.query.known_functions import spoken
-from tidemill.analysis.query.selectors import expand
+from tidemill.analysis.query.known_functions import python_name
+from tidemill.analysis.query.selectors import expand_selector
 from tidemill.analysis.query.value_numbers import (
     ONE,
     Key,
     Length,
-    Lost,
+    MissingColumn,
     Reads,
     Relation,
-    Unknown,
+    UnknownMeaning,
     Value,
-    first,
+    first_reason,
     term,
-    union,
+    union_reads,
 )
 
 Schema: TypeAlias = Mapping[str, pl.DataType]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class EvaluationScope:
     """The columns that an expression can name, and their rows.
 
     Inside of groups, `groups` holds the names of the keys, and `fixed` the terms that are constant there.
@@ -48,7 +48,7 @@ class Scope:
     selected: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, relation: Relation, schema: Callable[[], Schema]) -> Scope:
+    def of(cls, relation: Relation, schema: Callable[[], Schema]) -> EvaluationScope:
         return cls(
             columns=relation.columns,
             length=relation.length,
@@ -64,58 +64,62 @@ class Scope:
 
     @property
     def all_reads(self) -> Reads:
-        return self.length.reads | union(value.reads for value in self.columns.values())
+        return self.length.reads | union_reads(value.reads for value in self.columns.values())
 
     def column(self, name: str) -> Value:
         value = self.columns.get(name)
         if value is None:
-            raise (Lost if self.element is None else Unknown)(f"column {name!r}")
+            raise (MissingColumn if self.element is None else UnknownMeaning)(f"column {name!r}")
         return Value(
             name, value.term, self.length, value.reads, value.numeric, name, "", value.unstable
         )
 
-    def tells_apart(self, *by: Value) -> bool:
+    def is_unique(self, *by: Value) -> bool:
         """Whether `by` is unique among the rows (of a group)."""
         known = {value.term for value in by} | self.fixed
         return any(key <= known for key in self.keys)
 
-    def select(self, selector: Any) -> list[str]:
+    def expand(self, selector: Any) -> list[str]:
         """Expand a selector to column names."""
         text = repr(selector)
         if text not in self.selected:
-            self.selected[text] = expand(selector, list(self.columns), self.schema, self.groups)
+            self.selected[text] = expand_selector(
+                selector, list(self.columns), self.schema, self.groups
+            )
         return self.selected[text]
 
-    def at(self, pick: int) -> Scope:
+    def with_pick(self, pick: int) -> EvaluationScope:
         return replace(self, pick=pick)
 
-    def inside(self) -> Scope:
+    def element_scope(self) -> EvaluationScope:
         """The scope of an expression over the elements of lists, which sees no columns."""
         elements = Length("element", 0)
-        return Scope(columns={}, length=elements, element=Value("", "element", elements))
+        return EvaluationScope(columns={}, length=elements, element=Value("", "element", elements))
 
 
-def each(tag: Any, operands: Sequence[Value], scope: Scope, *, numeric: bool = False) -> Value:
+def combine_by_row(
+    tag: Any, operands: Sequence[Value], scope: EvaluationScope, *, numeric: bool = False
+) -> Value:
     """Combine operands row by row; the value is named after the first operand."""
     lengths = {operand.length for operand in operands} - {ONE}
     parts = [operand.term for operand in operands]
     if len(lengths) > 1:
-        return along(tag, operands, scope, numeric=numeric)
+        return combine_over_rows(tag, operands, scope, numeric=numeric)
     return Value(
         operands[0].name,
         term(tag, parts),
         next(iter(lengths), ONE),
-        union(operand.reads for operand in operands),
+        union_reads(operand.reads for operand in operands),
         numeric,
         operands[0].root,
         *_alignment(operands),
     )
 
 
-def along(
+def combine_over_rows(
     tag: Any,
     operands: Sequence[Value],
-    scope: Scope,
+    scope: EvaluationScope,
     *,
     length: Length | None = None,
     numeric: bool = False,
@@ -127,13 +131,13 @@ def along(
     Without a `length`, they have that of the operands, or a new one if the operands have several.
     """
     number = term(tag, [operand.term for operand in operands], scope.rows)
-    reads = scope.length.reads | union(operand.reads for operand in operands)
+    reads = scope.length.reads | union_reads(operand.reads for operand in operands)
     lengths = {operand.length for operand in operands} - {ONE}
     if length is None:
         length = lengths.pop() if len(lengths) == 1 else Length(term("length of", number), reads)
     opened, unstable = _alignment(operands)
-    disorder = "" if free else first(scope.open, opened)
-    doubt = disorder and f"{_named(tag)} over rows in no fixed order ({disorder})"
+    disorder = "" if free else first_reason(scope.open, opened)
+    doubt = disorder and f"{_function_name(tag)} over rows in no fixed order ({disorder})"
     return Value(
         operands[0].name if operands else None,
         number,
@@ -141,8 +145,8 @@ def along(
         reads,
         numeric,
         operands[0].root if operands else None,
-        first(open, opened if free and length != ONE else ""),
-        first(unstable, scope.unstable, doubt),
+        first_reason(open, opened if free and length != ONE else ""),
+        first_reason(unstable, scope.unstable, doubt),
     )
 
 
@@ -152,11 +156,11 @@ def _alignment(operands: Sequence[Value]) -> tuple[str, str]:
     for operand in operands:
         opened, unstable = opened or operand.open, unstable or operand.unstable
     if opened and len({operand.term for operand in operands if operand.length != ONE}) > 1:
-        return "", first(unstable, f"values in no fixed order beside others ({opened})")
+        return "", first_reason(unstable, f"values in no fixed order beside others ({opened})")
     return opened, unstable
 
 
-def _named(tag: Any) -> str:
+def _function_name(tag: Any) -> str:
     """The name that users of Polars know: `cum_sum`."""
     name = tag if isinstance(tag, str) else str(tag[0])
-    return spoken(name)
+    return python_name(name)

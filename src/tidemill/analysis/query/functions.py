@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.analysis.query.evaluation_scope import Scope, along, each
+from tidemill.analysis.query.evaluation_scope import (
+    EvaluationScope,
+    combine_by_row,
+    combine_over_rows,
+)
 from tidemill.analysis.query.known_functions import (
     CONSTANT_OPERANDS,
     COUNTS,
@@ -13,88 +17,104 @@ from tidemill.analysis.query.known_functions import (
     NUMERIC,
     ORDER_FREE,
     TIES,
-    Kind,
+    RowDependence,
+    disorder_reason,
     function_name,
-    kind_of,
-    opens,
-    spoken,
+    python_name,
+    row_dependence,
 )
-from tidemill.analysis.query.value_numbers import ONE, Length, Unknown, Value, first, term, union
+from tidemill.analysis.query.value_numbers import (
+    ONE,
+    Length,
+    UnknownMeaning,
+    Value,
+    first_reason,
+    term,
+    union_reads,
+)
 
 
-def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope) -> Value:
+def number_function(
+    content: Mapping[str, Any], operands: Sequence[Value], scope: EvaluationScope
+) -> Value:
     """Number a function of these operands; Unknown if it depends on unknown names."""
     called = content["function"]
     name = function_name(called)
     if _is_row_number(content):
-        made = along(("row number", called), operands, scope, length=scope.length)
+        made = combine_over_rows(("row number", called), operands, scope, length=scope.length)
         return made._replace(name=None)
-    kind = kind_of(name, called)
-    if kind is Kind.OTHER or not operands:
-        return _named(name, called, operands, scope)
+    kind = row_dependence(name, called)
+    if kind is RowDependence.OTHER or not operands:
+        return _number_unknown(name, called, operands, scope)
     if name in CONSTANT_OPERANDS:
         kind, operands = _with_constants(kind, content, operands)
     tag: Any = (name, called)
     if name in NAMED:
-        tag = (*tag, _names(operands))
+        tag = (*tag, _operand_names(operands))
     numeric = name in COUNTS or (name in NUMERIC and all(part.numeric for part in operands))
-    if kind is Kind.EACH:
-        made = each(tag, operands, scope, numeric=numeric)
+    if kind is RowDependence.EACH:
+        made = combine_by_row(tag, operands, scope, numeric=numeric)
     else:
-        length = _length(kind, name, called, operands, scope)
-        free, order = name in ORDER_FREE, opens(name, called)
-        made = along(tag, operands, scope, length=length, numeric=numeric, free=free, open=order)
-    if name in TIES and not scope.tells_apart(operands[TIES[name]]):
-        tied = f"{spoken(name)}() of several rows with equal values"
-        made = made._replace(unstable=first(made.unstable, tied))
+        length = _function_length(kind, name, called, operands, scope)
+        free, order = name in ORDER_FREE, disorder_reason(name, called)
+        made = combine_over_rows(
+            tag, operands, scope, length=length, numeric=numeric, free=free, open=order
+        )
+    if name in TIES and not scope.is_unique(operands[TIES[name]]):
+        tied = f"{python_name(name)}() of several rows with equal values"
+        made = made._replace(unstable=first_reason(made.unstable, tied))
     match called:
         case {"StructExpr": {"FieldByName": field}}:
             return made._replace(name=field, root=None)
     return made
 
 
-def _length(
-    kind: Kind, name: str, called: Any, operands: Sequence[Value], scope: Scope
+def _function_length(
+    kind: RowDependence, name: str, called: Any, operands: Sequence[Value], scope: EvaluationScope
 ) -> Length | None:
     """The length, if it doesn't depend on the values; None for the length of the operands."""
     base = operands[0].length
     match kind:
-        case Kind.TOTAL:
+        case RowDependence.TOTAL:
             return ONE
-        case Kind.PART if name == "GatherEvery" and base != ONE:
+        case RowDependence.PART if name == "GatherEvery" and base != ONE:
             return Length(term("gather every", called, base.term), base.reads)
-        case Kind.ALONG if base != ONE:
+        case RowDependence.ALONG if base != ONE:
             return None
     return _own_length(called, operands, scope)
 
 
-def _named(name: str, called: Any, operands: Sequence[Value], scope: Scope) -> Value:
+def _number_unknown(
+    name: str, called: Any, operands: Sequence[Value], scope: EvaluationScope
+) -> Value:
     """Number an unknown function, which may depend on all rows of its operands, and on their names."""
-    tag = (name, called, _names(operands))
-    made = along(tag, operands, scope, length=_own_length(tag, operands, scope))
+    tag = (name, called, _operand_names(operands))
+    made = combine_over_rows(tag, operands, scope, length=_own_length(tag, operands, scope))
     return made._replace(name=None, root=None)
 
 
-def _own_length(tag: Any, operands: Sequence[Value], scope: Scope) -> Length:
+def _own_length(tag: Any, operands: Sequence[Value], scope: EvaluationScope) -> Length:
     number = term("length of", tag, [operand.term for operand in operands], scope.rows)
-    return Length(number, scope.length.reads | union(operand.reads for operand in operands))
+    return Length(number, scope.length.reads | union_reads(operand.reads for operand in operands))
 
 
-def _names(operands: Sequence[Value]) -> list[str]:
+def _operand_names(operands: Sequence[Value]) -> list[str]:
     names = [operand.name for operand in operands]
     if None in names:
-        raise Unknown("a function of operands whose names aren't known")
+        raise UnknownMeaning("a function of operands whose names aren't known")
     return [name for name in names if name is not None]
 
 
 def _with_constants(
-    kind: Kind, content: Mapping[str, Any], operands: Sequence[Value]
-) -> tuple[Kind, Sequence[Value]]:
+    kind: RowDependence, content: Mapping[str, Any], operands: Sequence[Value]
+) -> tuple[RowDependence, Sequence[Value]]:
     """Treat literals after the first operand as one value each, and columns as whole columns."""
     head, *rest = operands
     if all("Literal" in operand for operand in content["input"][1:]):
         return kind, [head, *(operand._replace(length=ONE) for operand in rest)]
-    return (kind if all(operand.length == ONE for operand in rest) else Kind.ALONG), operands
+    return (
+        kind if all(operand.length == ONE for operand in rest) else RowDependence.ALONG
+    ), operands
 
 
 def _is_row_number(content: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ _FAMILIES = {
 }  # fmt: skip
 
 
-class Kind(Enum):
+class RowDependence(Enum):
     """How the values of a function depend on the rows that it is computed over."""
 
     EACH = "each value from the values of its own row"
@@ -37,16 +37,16 @@ def function_name(function: Any) -> str:
     return f"{name}.{content if isinstance(content, str) else next(iter(content))}"
 
 
-def spoken(name: str) -> str:
+def python_name(name: str) -> str:
     """The name in the Python API of Polars: `cum_sum`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2]).lower()
 
 
-def kind_of(name: str, function: Any) -> Kind:
+def row_dependence(name: str, function: Any) -> RowDependence:
     """How the function `name` (a `function_name`) depends on rows, given its parameters."""
     if name == "StringExpr.Strptime" and function["StringExpr"]["Strptime"][1]["format"] is None:
-        return Kind.ALONG  # the format is guessed from the first values
-    return _KINDS.get(name, Kind.OTHER)
+        return RowDependence.ALONG  # the format is guessed from the first values
+    return _KINDS.get(name, RowDependence.OTHER)
 
 
 def _names(text: str, family: str = "") -> list[str]:
@@ -97,11 +97,11 @@ _TOTAL = [
                Correlation UpperBound LowerBound"""),
 ]  # fmt: skip
 _PART = _names("DropNans DropNulls Mode TopK TopKBy Unique GatherEvery ArgUnique ArgWhere")
-_KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(_EACH, Kind.EACH),
-    **dict.fromkeys(_ALONG, Kind.ALONG),
-    **dict.fromkeys(_TOTAL, Kind.TOTAL),
-    **dict.fromkeys(_PART, Kind.PART),
+_KINDS: Mapping[str, RowDependence] = {
+    **dict.fromkeys(_EACH, RowDependence.EACH),
+    **dict.fromkeys(_ALONG, RowDependence.ALONG),
+    **dict.fromkeys(_TOTAL, RowDependence.TOTAL),
+    **dict.fromkeys(_PART, RowDependence.PART),
 }
 
 # Functions of which a selector is several operands, not several expressions.
@@ -142,11 +142,15 @@ AGGREGATES_FREE = {"Min", "Max", "Median", "NUnique", "Mean", "Count", "Sum", "S
 TIES = {"ArgMin": 0, "ArgMax": 0, "ArgSort": 0, "MinBy": 1, "MaxBy": 1}
 
 
-def opens(name: str, function: Any) -> str:
+def disorder_reason(name: str, function: Any) -> str:
     """Why the order of a function's values is undefined; empty if it is that of the rows."""
     match function:
         case {"Unique": False}:
             return "unique() without maintain_order"
         case {"Mode": {"maintain_order": False}}:
             return "mode() without maintain_order"
-    return f"{spoken(name)}() without an order" if name in {"TopK", "TopKBy", "ValueCounts"} else ""
+    return (
+        f"{python_name(name)}() without an order"
+        if name in {"TopK", "TopKBy", "ValueCounts"}
+        else ""
+    )

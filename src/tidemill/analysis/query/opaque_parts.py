@@ -39,7 +39,7 @@ _SUSPECTS = [*(f'"{name}"' for name in _KINDS), '"seed":null', *_CODE]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Hit:
+class OpaquePart:
     """A part of a query whose effect isn't in its text.
 
     `kind` is python, plugin, scan, source, sql, sink, unseeded or codes.
@@ -49,42 +49,42 @@ class Hit:
     name: str
 
 
-def hits_in(text: str, plan: Any) -> tuple[Hit, ...]:
+def find_opaque_parts(text: str, plan: Any) -> tuple[OpaquePart, ...]:
     """All opaque parts of a plan, which was parsed from `text`."""
-    return tuple(sorted(set(_hits(plan, "query")))) if is_suspect(text) else ()
+    return tuple(sorted(set(_opaque_parts(plan, "query")))) if may_have_opaque_parts(text) else ()
 
 
-def is_suspect(text: str) -> bool:
+def may_have_opaque_parts(text: str) -> bool:
     """Whether a text may have opaque parts; most have none and needn't be parsed."""
     return any(suspect in text for suspect in _SUSPECTS)
 
 
-def _hits(part: Any, place: str) -> Iterator[Hit]:
+def _opaque_parts(part: Any, place: str) -> Iterator[OpaquePart]:
     if isinstance(part, list):
         if part and isinstance(part[0], int):
-            yield from _code(part, place)
+            yield from _pickled_code(part, place)
             return
         for item in part:
-            yield from _hits(item, place)
+            yield from _opaque_parts(item, place)
     elif isinstance(part, dict):
         for name, content in part.items():
             # Columns may have any name.
             if place != "fields":
-                yield from _named(name, content)
-            yield from _hits(content, name)
-        yield from _random(part, place)
+                yield from _named_part(name, content)
+            yield from _opaque_parts(content, name)
+        yield from _unseeded_sampling(part, place)
     elif isinstance(part, str) and part in ("Resolver",):
-        yield Hit("source", part)
+        yield OpaquePart("source", part)
 
 
-def _named(name: str, content: Any) -> Iterator[Hit]:
+def _named_part(name: str, content: Any) -> Iterator[OpaquePart]:
     if isinstance(content, (dict, list)) and name in _KINDS:
-        yield Hit(_KINDS[name], _told(name, content))
+        yield OpaquePart(_KINDS[name], _part_name(name, content))
     elif name == "apply" and content is not None:
-        yield Hit("python", "map_groups")
+        yield OpaquePart("python", "map_groups")
 
 
-def _told(name: str, content: Any) -> str:
+def _part_name(name: str, content: Any) -> str:
     """Name an opaque part by its file, its library or its text."""
     match name, content:
         case "Scan", {"sources": {"Paths": [{"inner": str(path)}, *_]}}:
@@ -98,18 +98,20 @@ def _told(name: str, content: Any) -> str:
     return name
 
 
-def _code(numbers: list[int], place: str) -> Iterator[Hit]:
+def _pickled_code(numbers: list[int], place: str) -> Iterator[OpaquePart]:
     text = json.dumps(numbers, separators=(",", ":"))
     head = text[:64]
     if any(code in text for code in _CODE[:2]) or any(code in head for code in _PICKLES):
-        yield Hit("python", f"a Python function in {place}")
+        yield OpaquePart("python", f"a Python function in {place}")
 
 
-def _random(part: dict[str, Any], place: str) -> Iterator[Hit]:
+def _unseeded_sampling(part: dict[str, Any], place: str) -> Iterator[OpaquePart]:
     if "seed" not in part or part["seed"] is not None:
         return
     options = part.get("options")
     method = (options if isinstance(options, dict) else part).get("method", place)
     if place == "Rank" and method != "Random":
         return
-    yield Hit("unseeded", str(next(iter(method)) if isinstance(method, dict) else method).lower())
+    yield OpaquePart(
+        "unseeded", str(next(iter(method)) if isinstance(method, dict) else method).lower()
+    )

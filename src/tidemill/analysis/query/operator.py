@@ -10,42 +10,48 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.evaluation_scope import Scope
-from tidemill.analysis.query.serialized import Node, schema_of
-from tidemill.analysis.query.value_numbers import Lost, Relation, Unknown, Value, first
+from tidemill.analysis.query.evaluation_scope import EvaluationScope
+from tidemill.analysis.query.serialized import Node, node_schema
+from tidemill.analysis.query.value_numbers import (
+    MissingColumn,
+    Relation,
+    UnknownMeaning,
+    Value,
+    first_reason,
+)
 
 
 @dataclass(frozen=True)
-class Below:
+class InputFrame:
     """An input frame of an operator, and the part of the plan that computes it."""
 
     relation: Relation
     node: Node
 
     @cached_property
-    def scope(self) -> Scope:
-        return Scope.of(self.relation, self.schema)
+    def scope(self) -> EvaluationScope:
+        return EvaluationScope.of(self.relation, self.schema)
 
     def schema(self) -> dict[str, pl.DataType]:
         return polars_schema(self.node)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Operator:
     """An operator: its name, its parameters, its inputs, and its node in the plan."""
 
     name: str
     content: Mapping[str, Any]
-    below: tuple[Below, ...]
+    inputs: tuple[InputFrame, ...]
     node: Node
 
     @property
     def relation(self) -> Relation:
-        return self.below[0].relation
+        return self.inputs[0].relation
 
     @property
-    def scope(self) -> Scope:
-        return self.below[0].scope
+    def scope(self) -> EvaluationScope:
+        return self.inputs[0].scope
 
     def names(self) -> list[str]:
         """The names of the output columns, as Polars gives them."""
@@ -55,7 +61,7 @@ class Step:
 _INPUTS = ("input", "input_left", "input_right", "inputs", "idxs")
 
 
-def inputs_of(content: Mapping[str, Any]) -> Iterator[Node]:
+def input_nodes(content: Mapping[str, Any]) -> Iterator[Node]:
     """The nodes of an operator's inputs."""
     for place in _INPUTS:
         part = content.get(place)
@@ -67,7 +73,7 @@ def inputs_of(content: Mapping[str, Any]) -> Iterator[Node]:
         yield part
 
 
-def rest_of(content: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an operator, without its inputs."""
     rest = {key: part for key, part in content.items() if key not in _INPUTS}
     if "relations" in rest:
@@ -75,29 +81,29 @@ def rest_of(content: Mapping[str, Any]) -> dict[str, Any]:
     return rest
 
 
-Handler = Callable[[Step], Relation]
+Handler = Callable[[Operator], Relation]
 
 
 def polars_schema(node: Node) -> dict[str, pl.DataType]:
     try:
-        return schema_of(node)
+        return node_schema(node)
     except PolarsError as error:
-        raise Lost(f"a part of the plan has no schema: {error}") from error
+        raise MissingColumn(f"a part of the plan has no schema: {error}") from error
 
 
-def columns(values: Iterable[Value]) -> dict[str, Value]:
+def columns_by_name(values: Iterable[Value]) -> dict[str, Value]:
     """Index values by their names; Unknown if a name is missing or occurs twice."""
     found: dict[str, Value] = {}
     for value in values:
         if value.name is None or value.name in found:
-            raise Unknown(f"the name of a column ({value.name})")
+            raise UnknownMeaning(f"the name of a column ({value.name})")
         found[value.name] = value
     return found
 
 
-def beside(value: Value, reason: str = "beside other columns") -> Value:
+def place_in_rows(value: Value, reason: str = "beside other columns") -> Value:
     """Place a value in the rows of a frame: if its order is undefined, its rows are undefined."""
     if not value.open:
         return value
-    unstable = first(value.unstable, f"values in no fixed order {reason} ({value.open})")
+    unstable = first_reason(value.unstable, f"values in no fixed order {reason} ({value.open})")
     return value._replace(open="", unstable=unstable)

@@ -18,12 +18,23 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.analysis.query.known_functions import CONSTANT_OPERANDS, Kind, function_name, kind_of
+from tidemill.analysis.query.known_functions import (
+    CONSTANT_OPERANDS,
+    RowDependence,
+    function_name,
+    row_dependence,
+)
 from tidemill.analysis.query.operator import polars_schema
-from tidemill.analysis.query.placeholders import mark_in
-from tidemill.analysis.query.selectors import expand
-from tidemill.analysis.query.serialized import Node, Unreadable, parsed, plain_items, written
-from tidemill.analysis.query.value_numbers import SURPRISES, Lost
+from tidemill.analysis.query.placeholders import placeholder_input
+from tidemill.analysis.query.selectors import expand_selector
+from tidemill.analysis.query.serialized import (
+    Node,
+    UnreadableQuery,
+    parse_query,
+    serialize_query,
+    variant_of,
+)
+from tidemill.analysis.query.value_numbers import UNKNOWN_FORM, MissingColumn
 
 # Families of functions that compute a row from that row's values, without floats.
 _FAMILIES = {"StringExpr", "TemporalExpr", "Categorical", "BinaryExpr", "Business", "Bitwise"}
@@ -42,7 +53,7 @@ _FUNCTIONS = {
     "StructExpr.FieldByName", "Replace", "ReplaceStrict", "Hash", "Pow.Generic",
 }  # fmt: skip
 # They treat a column of one value as a constant, for which they have another kernel, or refuse null.
-_SINGLED = {"Pow.Generic", "StringExpr.Replace"}
+_SINGLE_VALUE_KERNELS = {"Pow.Generic", "StringExpr.Replace"}
 _QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
 # Aggregates that don't depend on the order of rows.
 _TOTALS = {"Boolean.Any", "Boolean.All", "Boolean.HasNulls", "Boolean.IsEmpty", "NullCount"}
@@ -53,167 +64,187 @@ _FEWER = {"Semi", "Anti"}
 _JOINS = {"Inner", "Left", *_FEWER}
 
 
-class Crossing(Exception):
+class NotPartitionwise(Exception):
     """The query isn't partition-wise, or may not be; the message names the operator."""
 
 
-def least_rows(tree: Node, cuts: Mapping[str, str], column: str) -> int:
+def min_partition_rows(tree: Node, partition_columns: Mapping[str, str], column: str) -> int:
     """The fewest rows for which a partition's result from a query over many is its own; mostly 0.
 
     `cuts` maps each input to its partition column, empty for an input that every partition reads whole;
     `column` is the partition column of the result. Raises NotPartitionwise if no number of rows suffices.
     """
     try:
-        rows = _Query(cuts).rows(tree)
-    except (Lost, RecursionError, *SURPRISES):
-        raise Crossing("a query that isn't understood") from None
-    if column not in rows.cuts:
-        raise Crossing(f"{column} isn't taken from an input as it is")
-    return rows.least
+        rows = _PartitionWalk(partition_columns).rows(tree)
+    except (MissingColumn, RecursionError, *UNKNOWN_FORM):
+        raise NotPartitionwise("a query that isn't understood") from None
+    if column not in rows.partition_columns:
+        raise NotPartitionwise(f"{column} isn't taken from an input as it is")
+    return rows.min_rows
 
 
-def row_by_row(expression: pl.Expr, schema: Mapping[str, pl.DataType]) -> bool:
+def is_row_wise(expression: pl.Expr, schema: Mapping[str, pl.DataType]) -> bool:
     """Whether the value of an expression in each row depends on that row only."""
     try:
-        content = parsed(written(pl.LazyFrame(schema=dict(schema)).select(expression)))["Select"]
-        return not _by_row(content["expr"], _Query({}).rows(content["input"]))
-    except (Crossing, Unreadable, *SURPRISES):
+        content = parse_query(
+            serialize_query(pl.LazyFrame(schema=dict(schema)).select(expression))
+        )["Select"]
+        return not _min_rows_by_row(content["expr"], _PartitionWalk({}).rows(content["input"]))
+    except (NotPartitionwise, UnreadableQuery, *UNKNOWN_FORM):
         return False
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _PartitionRows:
     """The rows of a part of a query: each belongs to the partition that any column of `cuts` names.
 
     `shared` rows belong to no partition: all partitions read them. Values of a partition with fewer rows
     than `least` may differ.
     """
 
-    cuts: frozenset[str]
+    partition_columns: frozenset[str]
     node: Node
     shared: bool = False
-    least: int = 0
+    min_rows: int = 0
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         return polars_schema(self.node)
 
-    def given(self, expression: Any) -> pl.Schema:
+    def output_schema(self, expression: Any) -> pl.Schema:
         """The names and types of an expression's columns."""
         found = pl.Expr.deserialize(BytesIO(json.dumps(expression).encode()), format="json")
         return pl.LazyFrame(schema=self.schema).select(found).collect_schema()
 
     def dtype(self, expression: Any) -> pl.DataType:
         """The type of an expression of one column."""
-        (dtype,) = self.given(expression).dtypes()
+        (dtype,) = self.output_schema(expression).dtypes()
         return dtype
 
-    def named(self, selector: Any) -> list[str]:
-        return expand(selector, list(self.schema), lambda: self.schema, None)
+    def expand(self, selector: Any) -> list[str]:
+        return expand_selector(selector, list(self.schema), lambda: self.schema, None)
 
     def by_partition(self, keys: Sequence[Any]) -> bool:
         """Whether rows with equal keys belong to the same partition."""
-        return any(key.get("Column") in self.cuts for key in keys if isinstance(key, dict))
+        return any(
+            key.get("Column") in self.partition_columns for key in keys if isinstance(key, dict)
+        )
 
-    def then(self, node: Node, least: int, cuts: frozenset[str] | None = None) -> _Rows:
+    def with_node(
+        self, node: Node, least: int, cuts: frozenset[str] | None = None
+    ) -> _PartitionRows:
         """These rows, or some of them, after an operator."""
-        kept = self.cuts if cuts is None else cuts
-        return _Rows(kept, node, self.shared, max(self.least, least))
+        kept = self.partition_columns if cuts is None else cuts
+        return _PartitionRows(kept, node, self.shared, max(self.min_rows, least))
 
-    def multiplied(self, node: Node, cuts: frozenset[str] | None = None) -> _Rows:
+    def with_more_rows(self, node: Node, cuts: frozenset[str] | None = None) -> _PartitionRows:
         """These rows after an operator that may add rows."""
-        if self.least:
-            raise Crossing("more rows than those of a quotient by a constant")
-        return self.then(node, 0, cuts)
+        if self.min_rows:
+            raise NotPartitionwise("more rows than those of a quotient by a constant")
+        return self.with_node(node, 0, cuts)
 
 
-class _Query:
+class _PartitionWalk:
     def __init__(self, cuts: Mapping[str, str]) -> None:
-        self._cuts = cuts
+        self._partition_columns = cuts
 
-    def rows(self, node: Node) -> _Rows:
+    def rows(self, node: Node) -> _PartitionRows:
         """Follow the rows of a part of the query; NotPartitionwise if partitions are mixed in it."""
-        name, content = plain_items(node)
+        name, content = variant_of(node)
         handler = _OPERATORS.get(name)
         if handler is None:
-            raise Crossing(name)
+            raise NotPartitionwise(name)
         return handler(self, content, node)
 
-    def _one(self, content: Mapping[str, Any], what: str) -> _Rows:
+    def _partition_rows(self, content: Mapping[str, Any], what: str) -> _PartitionRows:
         """The input rows of an operator, which must belong to partitions."""
         rows = self.rows(content["input"])
         if rows.shared:
-            raise Crossing(f"{what} of rows of no partition")
+            raise NotPartitionwise(f"{what} of rows of no partition")
         return rows
 
-    def scan(self, content: Mapping[str, Any], node: Node) -> _Rows:
-        source = mark_in(content)
-        cut = "" if source is None else self._cuts[source]
-        return _Rows(frozenset({cut}) - {""}, node, shared=not cut)
+    def scan(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+        source = placeholder_input(content)
+        cut = "" if source is None else self._partition_columns[source]
+        return _PartitionRows(frozenset({cut}) - {""}, node, shared=not cut)
 
-    def filter(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def filter(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         rows = self.rows(content["input"])
-        return rows.then(node, _by_row([content["predicate"]], rows))
+        return rows.with_node(node, _min_rows_by_row([content["predicate"]], rows))
 
-    def select(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def select(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         rows = self.rows(content["input"])
         expressions = content["expr"]
         if not any(map(_has_rows, expressions)):
-            raise Crossing("a select of no column")
-        kept = {new for e in expressions for old, new in _plain(e, rows) if old in rows.cuts}
-        return rows.then(node, _by_row(expressions, rows), frozenset(kept))
+            raise NotPartitionwise("a select of no column")
+        kept = {
+            new
+            for e in expressions
+            for old, new in _unchanged_columns(e, rows)
+            if old in rows.partition_columns
+        }
+        return rows.with_node(node, _min_rows_by_row(expressions, rows), frozenset(kept))
 
-    def with_columns(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def with_columns(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         rows = self.rows(content["input"])
-        made = {name for expression in content["exprs"] for name in _names(expression, rows)}
-        return rows.then(node, _by_row(content["exprs"], rows), rows.cuts - made)
+        made = {name for expression in content["exprs"] for name in _output_names(expression, rows)}
+        return rows.with_node(
+            node, _min_rows_by_row(content["exprs"], rows), rows.partition_columns - made
+        )
 
-    def sort(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def sort(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         rows = self.rows(content["input"])
         if content["slice"] is not None:
-            raise Crossing("a slice")
-        return rows.then(node, _by_row(content["by_column"], rows))
+            raise NotPartitionwise("a slice")
+        return rows.with_node(node, _min_rows_by_row(content["by_column"], rows))
 
-    def distinct(self, content: Mapping[str, Any], node: Node) -> _Rows:
-        rows = self._one(content, "unique()")
+    def distinct(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+        rows = self._partition_rows(content, "unique()")
         options = content["options"]
         if options["subset"] is None:
             subset = list(rows.schema)
         else:
-            subset = [new for e in options["subset"] for _, new in _plain(e, rows)]
-        if not rows.cuts.intersection(subset):
-            raise Crossing("unique() without the partition column")
+            subset = [new for e in options["subset"] for _, new in _unchanged_columns(e, rows)]
+        if not rows.partition_columns.intersection(subset):
+            raise NotPartitionwise("unique() without the partition column")
         chosen = options["keep_strategy"] != "None"
-        if chosen and (options["subset"] is not None or not all(map(_exact, rows.schema.values()))):
-            raise Crossing("unique() that keeps one of several rows")
-        return rows.then(node, 0)
+        if chosen and (
+            options["subset"] is not None or not all(map(_is_exact, rows.schema.values()))
+        ):
+            raise NotPartitionwise("unique() that keeps one of several rows")
+        return rows.with_node(node, 0)
 
-    def group_by(self, content: Mapping[str, Any], node: Node) -> _Rows:
-        rows = self._one(content, "groups")
+    def group_by(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+        rows = self._partition_rows(content, "groups")
         options = content["options"]
         if content["apply"] is not None or any(options.values()):
-            raise Crossing("groups by windows, functions or slices")
+            raise NotPartitionwise("groups by windows, functions or slices")
         keys = content["keys"]
-        if not rows.by_partition([_bare(key)[0] for key in keys]):
-            raise Crossing("group_by without the partition column")
-        if not all(_exact(rows.dtype(key)) for key in keys):
-            raise Crossing("groups by floats")
+        if not rows.by_partition([_strip_wrapper(key)[0] for key in keys]):
+            raise NotPartitionwise("group_by without the partition column")
+        if not all(_is_exact(rows.dtype(key)) for key in keys):
+            raise NotPartitionwise("groups by floats")
         parts = (*content["aggs"], *content["predicates"])
-        least = [_by_group(expression, rows, beside_rows=False) for expression in parts]
-        kept = {new for key in keys for old, new in _plain(key, rows) if old in rows.cuts}
-        return rows.then(node, max(_by_row(keys, rows), *least, 0), frozenset(kept))
+        least = [_min_rows_by_group(expression, rows, beside_rows=False) for expression in parts]
+        kept = {
+            new
+            for key in keys
+            for old, new in _unchanged_columns(key, rows)
+            if old in rows.partition_columns
+        }
+        return rows.with_node(node, max(_min_rows_by_row(keys, rows), *least, 0), frozenset(kept))
 
-    def join(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def join(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         left, right = self.rows(content["input_left"]), self.rows(content["input_right"])
         args, condition = content["options"]["args"], content["condition"]["Equi"]
         if args["how"] not in _JOINS or args["slice"] is not None:
-            raise Crossing(f"a join of kind {args['how']}")
+            raise NotPartitionwise(f"a join of kind {args['how']}")
         if left.shared and not right.shared:
-            raise Crossing("a join of rows of no partition with those of partitions")
+            raise NotPartitionwise("a join of rows of no partition with those of partitions")
         on = list(zip(condition["left_on"], condition["right_on"], strict=True))
-        least = _by_row(condition["left_on"], left)
-        if _by_row(condition["right_on"], right) or right.least:
-            raise Crossing("a join with rows of which it isn't seen how many there are")
+        least = _min_rows_by_row(condition["left_on"], left)
+        if _min_rows_by_row(condition["right_on"], right) or right.min_rows:
+            raise NotPartitionwise("a join with rows of which it isn't seen how many there are")
         met = any(
             left.by_partition([one])
             and right.by_partition([other])
@@ -221,117 +252,121 @@ class _Query:
             for one, other in on
         )
         if not right.shared and not met:
-            raise Crossing("a join without the partition column of both sides")
-        left = left.then(node, least)
-        return left if args["how"] in _FEWER else left.multiplied(node)
+            raise NotPartitionwise("a join without the partition column of both sides")
+        left = left.with_node(node, least)
+        return left if args["how"] in _FEWER else left.with_more_rows(node)
 
-    def union(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def union(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         parts = [self.rows(part) for part in content["inputs"]]
         if any(part.shared for part in parts):
-            raise Crossing("rows of no partition below others")
-        cuts = frozenset.intersection(*(part.cuts for part in parts))
-        first, *_ = (part.multiplied(node, cuts) for part in parts)
+            raise NotPartitionwise("rows of no partition below others")
+        cuts = frozenset.intersection(*(part.partition_columns for part in parts))
+        first, *_ = (part.with_more_rows(node, cuts) for part in parts)
         return first
 
-    def map_function(self, content: Mapping[str, Any], node: Node) -> _Rows:
+    def map_function(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
         rows = self.rows(content["input"])
-        name, options = plain_items(content["function"])
+        name, options = variant_of(content["function"])
         match name:
             case "Rename":
                 new = dict(zip(options["existing"], options["new"], strict=True))
-                return rows.then(node, 0, frozenset(new.get(cut, cut) for cut in rows.cuts))
+                return rows.with_node(
+                    node, 0, frozenset(new.get(cut, cut) for cut in rows.partition_columns)
+                )
             case "Explode":
-                return rows.multiplied(node, rows.cuts.difference(rows.named(options["columns"])))
-        raise Crossing(name)
+                return rows.with_more_rows(
+                    node, rows.partition_columns.difference(rows.expand(options["columns"]))
+                )
+        raise NotPartitionwise(name)
 
 
-_OPERATORS: Mapping[str, Callable[[_Query, Mapping[str, Any], Node], _Rows]] = {
-    "DataFrameScan": _Query.scan,
-    "Distinct": _Query.distinct,
-    "Filter": _Query.filter,
-    "GroupBy": _Query.group_by,
-    "HStack": _Query.with_columns,
-    "Join": _Query.join,
-    "MapFunction": _Query.map_function,
-    "Select": _Query.select,
-    "Sort": _Query.sort,
-    "Union": _Query.union,
+_OPERATORS: Mapping[str, Callable[[_PartitionWalk, Mapping[str, Any], Node], _PartitionRows]] = {
+    "DataFrameScan": _PartitionWalk.scan,
+    "Distinct": _PartitionWalk.distinct,
+    "Filter": _PartitionWalk.filter,
+    "GroupBy": _PartitionWalk.group_by,
+    "HStack": _PartitionWalk.with_columns,
+    "Join": _PartitionWalk.join,
+    "MapFunction": _PartitionWalk.map_function,
+    "Select": _PartitionWalk.select,
+    "Sort": _PartitionWalk.sort,
+    "Union": _PartitionWalk.union,
 }
 
 
-def _by_row(expressions: Sequence[Any], rows: _Rows) -> int:
+def _min_rows_by_row(expressions: Sequence[Any], rows: _PartitionRows) -> int:
     """The `least` for values that depend on their row or partition only; or NotPartitionwise."""
     least = 0
     for name, content in [part for expression in expressions for part in _parts(expression)]:
         if name == "Over":
-            least = max(least, _over(content, rows))
+            least = max(least, _min_rows_of_window(content, rows))
         elif name not in _PLAIN:
-            raise Crossing(name)
-        least = max(least, _by_itself(name, content, rows))
+            raise NotPartitionwise(name)
+        least = max(least, _min_rows_of_kernel(name, content, rows))
     return least
 
 
-def _by_itself(name: str, content: Any, rows: _Rows) -> int:
+def _min_rows_of_kernel(name: str, content: Any, rows: _PartitionRows) -> int:
     """The `least` of an operator on values of one row: Polars has other kernels for single values."""
     match name:
         case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
-            exact = content["op"] != "TrueDivide" and _exact(rows.dtype(content["left"]))
+            exact = content["op"] != "TrueDivide" and _is_exact(rows.dtype(content["left"]))
             return 0 if exact else 2
-        case "Function" if function_name(content["function"]) in _SINGLED:
+        case "Function" if function_name(content["function"]) in _SINGLE_VALUE_KERNELS:
             return 2 if any(map(_has_rows, content["input"][1:])) else 0
     return 0
 
 
-def _over(content: Mapping[str, Any], rows: _Rows) -> int:
+def _min_rows_of_window(content: Mapping[str, Any], rows: _PartitionRows) -> int:
     if content["order_by"] is not None or content["mapping"] != "GroupsToRows":
-        raise Crossing("a window with an order")
+        raise NotPartitionwise("a window with an order")
     if not rows.by_partition(content["partition_by"]):
-        raise Crossing("a window without the partition column")
-    inner = _by_group(content["function"], rows, beside_rows=True)
-    return max(inner, _by_row(content["partition_by"], rows))
+        raise NotPartitionwise("a window without the partition column")
+    inner = _min_rows_by_group(content["function"], rows, beside_rows=True)
+    return max(inner, _min_rows_by_row(content["partition_by"], rows))
 
 
-def _by_group(expression: Any, rows: _Rows, *, beside_rows: bool) -> int:
+def _min_rows_by_group(expression: Any, rows: _PartitionRows, *, beside_rows: bool) -> int:
     """The `least` of an aggregate of a group; NotPartitionwise if it depends on other groups."""
     least, found = 0, list(_parts(expression))
     for name, content in found:
         if name == "Agg":
-            least = max(least, _aggregate(content, rows))
+            least = max(least, _min_rows_of_aggregate(content, rows))
         elif name == "Total":
-            least = max(least, _inside(content, rows))
+            least = max(least, _min_rows_of_operand(content, rows))
         elif name not in _PLAIN and name != "Len":
-            raise Crossing(name)
-        itself = _by_itself(name, content, rows)
+            raise NotPartitionwise(name)
+        itself = _min_rows_of_kernel(name, content, rows)
         if itself and beside_rows:
             # The quotients of all groups are computed at once, and there may be many rows of one group.
-            raise Crossing("a quotient by a constant for each of some groups")
+            raise NotPartitionwise("a quotient by a constant for each of some groups")
         least = max(least, itself)
     if any(name in ("Column", "Selector") for name, _ in found):
         if not beside_rows:
-            raise Crossing("values of a group as a list")
+            raise NotPartitionwise("values of a group as a list")
         if any(name == "BinaryExpr" and content["op"] in _QUOTIENTS for name, content in found):
-            raise Crossing("a quotient of rows and a value of their group")
+            raise NotPartitionwise("a quotient of rows and a value of their group")
     return least
 
 
-def _aggregate(content: Mapping[str, Any], rows: _Rows) -> int:
-    name, inner = plain_items(content)
+def _min_rows_of_aggregate(content: Mapping[str, Any], rows: _PartitionRows) -> int:
+    name, inner = variant_of(content)
     if isinstance(inner, dict) and "input" in inner:
         inner = inner["input"]
     if name in _EXACT_ONLY:
-        if not _exact(rows.dtype(_bare(inner, "Filter")[0])):
-            raise Crossing(f"{name.lower()}() of floats")
+        if not _is_exact(rows.dtype(_strip_wrapper(inner, "Filter")[0])):
+            raise NotPartitionwise(f"{name.lower()}() of floats")
     elif name not in _COUNTS:
-        raise Crossing(f"{name.lower()}()")
-    return _inside(inner, rows)
+        raise NotPartitionwise(f"{name.lower()}()")
+    return _min_rows_of_operand(inner, rows)
 
 
-def _inside(operand: Any, rows: _Rows) -> int:
+def _min_rows_of_operand(operand: Any, rows: _PartitionRows) -> int:
     """The `least` of an aggregate's operand: values of all rows, or of filtered ones."""
     match operand:
         case {"Filter": {"input": values, "by": condition}}:
-            return _by_row([values, condition], rows)
-    return _by_row([operand], rows)
+            return _min_rows_by_row([values, condition], rows)
+    return _min_rows_by_row([operand], rows)
 
 
 # Expressions that depend on other rows only as far as their operands do.
@@ -347,12 +382,12 @@ def _parts(expression: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(expression, str):
         yield expression, None
         return
-    name, content = plain_items(expression)
+    name, content = variant_of(expression)
     match name:
-        case "Literal" if plain_items(content)[0] not in ("Dyn", "Scalar"):
-            raise Crossing("a column of values")
-        case "Cast" if plain_items(content["dtype"])[0] != "Literal":
-            raise Crossing("a cast to a type that is computed")
+        case "Literal" if variant_of(content)[0] not in ("Dyn", "Scalar"):
+            raise NotPartitionwise("a column of values")
+        case "Cast" if variant_of(content["dtype"])[0] != "Literal":
+            raise NotPartitionwise("a cast to a type that is computed")
         case "Function" if function_name(content["function"]) in _TOTALS:
             (operand,) = content["input"]
             yield "Total", operand
@@ -367,12 +402,12 @@ def _operands(content: Mapping[str, Any]) -> Sequence[Any]:
     called, operands = content["function"], content["input"]
     name = function_name(called)
     listed = name in _FUNCTIONS or name.partition(".")[0] in _FAMILIES
-    if not listed or not operands or kind_of(name, called) is not Kind.EACH:
-        raise Crossing(name)
+    if not listed or not operands or row_dependence(name, called) is not RowDependence.EACH:
+        raise NotPartitionwise(name)
     if name not in CONSTANT_OPERANDS:
         return operands  # type: ignore[no-any-return]
     if not all("Literal" in constant for constant in operands[1:]):
-        raise Crossing(f"{name} of columns")
+        raise NotPartitionwise(f"{name} of columns")
     return operands[:1]  # type: ignore[no-any-return]
 
 
@@ -395,7 +430,7 @@ def _has_rows(expression: Any) -> bool:
     return any(name not in _CONSTANT for name, _ in _parts(expression))
 
 
-def _bare(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
+def _strip_wrapper(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
     """Strip the alias, or the filter, of an expression; returns the alias as well."""
     match expression:
         case {"Alias": [inner, str(name)]} if wrapper == "Alias":
@@ -405,23 +440,23 @@ def _bare(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
     return expression, ""
 
 
-def _plain(expression: Any, rows: _Rows) -> Iterator[tuple[str, str]]:
+def _unchanged_columns(expression: Any, rows: _PartitionRows) -> Iterator[tuple[str, str]]:
     """The columns that an expression passes on unchanged: their names before and after."""
-    inner, name = _bare(expression)
+    inner, name = _strip_wrapper(expression)
     match inner:
         case {"Column": str(column)}:
             yield column, name or column
         case {"Selector": selector} if not name:
-            yield from ((column, column) for column in rows.named(selector))
+            yield from ((column, column) for column in rows.expand(selector))
 
 
-def _names(expression: Any, rows: _Rows) -> Collection[str]:
+def _output_names(expression: Any, rows: _PartitionRows) -> Collection[str]:
     """The possible names of an expression's columns."""
-    inner, name = _bare(expression)
-    return (name,) if name else rows.given(inner).names()
+    inner, name = _strip_wrapper(expression)
+    return (name,) if name else rows.output_schema(inner).names()
 
 
-def _exact(dtype: pl.DataType) -> bool:
+def _is_exact(dtype: pl.DataType) -> bool:
     """Whether equal values of a type are identical, and its sums don't depend on the order."""
     return (
         not dtype.is_float() and not dtype.is_nested() and dtype.base_type() is not pl.Categorical

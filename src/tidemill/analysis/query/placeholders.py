@@ -15,13 +15,13 @@ import polars as pl
 _MARK = "__tidemill_input__ "
 
 
-def marked(name: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+def placeholder_frame(name: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
     """An empty frame with the columns of `schema` that `query_digests` recognizes as the input `name`."""
     mark = _MARK + name
     return pl.LazyFrame(schema={**schema, mark: pl.Null()}).drop(mark)
 
 
-def mark_in(scan: Mapping[str, Any]) -> str | None:
+def placeholder_input(scan: Mapping[str, Any]) -> str | None:
     """The input that the scan of an in-memory frame stands for; None if the frame is data."""
     last = next(reversed(scan["schema"]["fields"]), "")
     return last.removeprefix(_MARK) if last.startswith(_MARK) else None

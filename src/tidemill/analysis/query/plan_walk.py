@@ -11,20 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.analysis.query import groups, joins, reshape_operators, row_operators, unions
-from tidemill.analysis.query.known_functions import NUMBERS, spoken
-from tidemill.analysis.query.operator import Below, Handler, Step, inputs_of, rest_of
-from tidemill.analysis.query.placeholders import is_mark, mark_in
-from tidemill.analysis.query.serialized import Node, plain_items
+from tidemill.analysis.query.known_functions import NUMBERS, python_name
+from tidemill.analysis.query.operator import (
+    Handler,
+    InputFrame,
+    Operator,
+    input_nodes,
+    parameters_of,
+)
+from tidemill.analysis.query.placeholders import is_mark, placeholder_input
+from tidemill.analysis.query.serialized import Node, variant_of
 from tidemill.analysis.query.value_numbers import (
-    SURPRISES,
+    UNKNOWN_FORM,
     Length,
     Reads,
     Relation,
     Sources,
     Value,
-    first,
+    first_reason,
     term,
-    union,
+    union_reads,
 )
 
 _HANDLERS: Mapping[str, Handler] = {
@@ -39,7 +45,7 @@ _ROW_BY_ROW = {"MatchToSchema"}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanWalk:
     """Turns a plan into relations; `keys` are the columns of each input that are unique together."""
 
     keys: Mapping[str, Sequence[str]]
@@ -47,20 +53,20 @@ class Plan:
 
     def relation(self, node: Node) -> Relation:
         """Number a part of the plan."""
-        name, content = plain_items(node)
+        name, content = variant_of(node)
         if name == "DataFrameScan":
             return self._scan(content)
-        below = tuple(Below(self.relation(inner), inner) for inner in inputs_of(content))
-        operator = Step(name, content, below, node)
+        below = tuple(InputFrame(self.relation(inner), inner) for inner in input_nodes(content))
+        operator = Operator(name, content, below, node)
         try:
             return _HANDLERS[name](operator)
-        except SURPRISES:
-            return self._whole(operator)
+        except UNKNOWN_FORM:
+            return self._unknown_operator(operator)
 
     def _scan(self, content: Mapping[str, Any]) -> Relation:
-        source = mark_in(content)
+        source = placeholder_input(content)
         if source is None:
-            return _data(content)
+            return _literal_frame(content)
         reads = self.sources.bit(source)
         length = Length(term("input", source), reads)
         columns = {
@@ -75,19 +81,19 @@ class Plan:
         number = term("column", source, name, dtype)
         return Value(name, number, length, reads, _is_number(dtype), name)
 
-    def _whole(self, operator: Step) -> Relation:
+    def _unknown_operator(self, operator: Operator) -> Relation:
         """Number an unknown operator."""
-        relations = [below.relation for below in operator.below]
-        rest = rest_of(operator.content)
+        relations = [below.relation for below in operator.inputs]
+        rest = parameters_of(operator.content)
         number = term("node", operator.name, rest, [relation.digest for relation in relations])
-        reads = union(relation.all_reads for relation in relations) | self.all_reads(rest)
+        reads = union_reads(relation.all_reads for relation in relations) | self.all_reads(rest)
         length = Length(number, reads)
-        disorder = first(*(relation.open for relation in relations))
+        disorder = first_reason(*(relation.open for relation in relations))
         if operator.name in _ROW_BY_ROW:
             disorder = ""
-        unstable = first(
+        unstable = first_reason(
             *(relation.doubt for relation in relations),
-            disorder and f"{spoken(operator.name)} over rows in no fixed order ({disorder})",
+            disorder and f"{python_name(operator.name)} over rows in no fixed order ({disorder})",
         )
         return Relation(
             rows=number,
@@ -96,13 +102,13 @@ class Plan:
                 name: Value(name, term("column of node", number, name), length, reads, root=name)
                 for name in operator.names()
             },
-            open=_order_of(operator),
+            open=_unknown_order(operator),
             unstable=unstable,
         )
 
     def all_reads(self, part: Any) -> Reads:
         """All columns of all inputs in a part of the plan."""
-        return union(self._scan(content).all_reads for content in _marked_scans(part))
+        return union_reads(self._scan(content).all_reads for content in _marked_scans(part))
 
 
 def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:
@@ -112,14 +118,16 @@ def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:
             yield from _marked_scans(item)
     elif isinstance(part, dict):
         match part:
-            case {"DataFrameScan": {"schema": {"fields": _}} as scan} if mark_in(scan) is not None:
+            case {"DataFrameScan": {"schema": {"fields": _}} as scan} if (
+                placeholder_input(scan) is not None
+            ):
                 yield scan
             case _:
                 for item in part.values():
                     yield from _marked_scans(item)
 
 
-def _data(content: Mapping[str, Any]) -> Relation:
+def _literal_frame(content: Mapping[str, Any]) -> Relation:
     """A frame whose data is in the plan: it is identified by its bytes."""
     number = term("data", content)
     length = Length(number, 0)
@@ -134,11 +142,11 @@ def _is_number(dtype: Any) -> bool:
     return isinstance(dtype, str) and dtype in NUMBERS
 
 
-def _order_of(operator: Step) -> str:
+def _unknown_order(operator: Operator) -> str:
     """Why the order of an unknown operator's rows is undefined; empty if it is defined."""
     keeps = operator.content.get("maintain_order", operator.name in _ROW_BY_ROW)
     if keeps is True:
-        return first(*(below.relation.open for below in operator.below))
+        return first_reason(*(below.relation.open for below in operator.inputs))
     if "maintain_order" in operator.content:
-        return f"{spoken(operator.name)} without maintain_order"
-    return f"the order of {spoken(operator.name)} isn't known"
+        return f"{python_name(operator.name)} without maintain_order"
+    return f"the order of {python_name(operator.name)} isn't known"

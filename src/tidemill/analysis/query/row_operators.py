@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tidemill.analysis.query.evaluation_scope import Scope
-from tidemill.analysis.query.expressions import several, values
-from tidemill.analysis.query.operator import Handler, Step, beside, columns
+from tidemill.analysis.query.evaluation_scope import EvaluationScope
+from tidemill.analysis.query.expressions import expand_expression, expand_expressions
+from tidemill.analysis.query.operator import Handler, Operator, columns_by_name, place_in_rows
 from tidemill.analysis.query.value_numbers import (
     ONE,
     Length,
     Relation,
-    Unknown,
+    UnknownMeaning,
     Value,
-    first,
+    first_reason,
     term,
-    union,
+    union_reads,
 )
 
 
-def _filter(operator: Step) -> Relation:
+def _filter(operator: Operator) -> Relation:
     relation, scope = operator.relation, operator.scope
     conditions = _conditions(operator.content["predicate"], scope)
     below, known = relation.filtered or (relation.rows, frozenset())
@@ -29,20 +29,22 @@ def _filter(operator: Step) -> Relation:
     return replace(
         relation,
         rows=term("filter", below, sorted(together)),
-        reads=relation.reads | union(condition.reads for condition in conditions),
-        unstable=first(
-            relation.unstable, *(beside(condition).unstable for condition in conditions)
+        reads=relation.reads | union_reads(condition.reads for condition in conditions),
+        unstable=first_reason(
+            relation.unstable, *(place_in_rows(condition).unstable for condition in conditions)
         ),
         filtered=(below, together),
     )
 
 
-def _conditions(predicate: Any, scope: Scope) -> list[Value]:
+def _conditions(predicate: Any, scope: EvaluationScope) -> list[Value]:
     """The conditions of a filter: the parts of a conjunction, if each has a value per row."""
-    found = values(predicate, scope)
+    found = expand_expression(predicate, scope)
     if len(found) != 1:
-        raise Unknown("a filter of several conditions")
-    parts = [part for conjunct in _conjuncts(predicate) for part in values(conjunct, scope)]
+        raise UnknownMeaning("a filter of several conditions")
+    parts = [
+        part for conjunct in _conjuncts(predicate) for part in expand_expression(conjunct, scope)
+    ]
     if parts and all(part.length in (ONE, scope.length) for part in parts):
         return parts
     return found
@@ -59,75 +61,82 @@ def _conjuncts(predicate: Any) -> list[Any]:
     return [found for part in parts for found in _conjuncts(part)]
 
 
-def _select(operator: Step) -> Relation:
+def _select(operator: Operator) -> Relation:
     relation, options = operator.relation, operator.content["options"]
-    _expected(options)
-    outputs = several(operator.content["expr"], operator.scope)
+    _require_plain_options(options)
+    outputs = expand_expressions(operator.content["expr"], operator.scope)
     lengths = {output.length for output in outputs} - {ONE}
     keeps = options["maintain_dataframe_height"]
     if lengths == {relation.length} or (not outputs and keeps):
-        return relation.with_columns(columns(map(beside, outputs)))
+        return relation.with_columns(columns_by_name(map(place_in_rows, outputs)))
     if not lengths and outputs and (not keeps or relation.length == ONE):
-        return Relation(rows=ONE.term, reads=0, columns=columns(outputs), keys=(frozenset(),))
+        return Relation(
+            rows=ONE.term, reads=0, columns=columns_by_name(outputs), keys=(frozenset(),)
+        )
     if len(lengths) == 1 and not keeps:
-        return _cut(relation, outputs, lengths.pop())
+        return _frame_of_length(relation, outputs, lengths.pop())
     rows = term("select", relation.rows, sorted(lengths), keeps, len(outputs))
     return Relation(
         rows=rows,
-        reads=relation.reads | union(length.reads for length in lengths),
-        columns=columns(_at(rows, beside(output)) for output in outputs),
+        reads=relation.reads | union_reads(length.reads for length in lengths),
+        columns=columns_by_name(_value_at(rows, place_in_rows(output)) for output in outputs),
         open=relation.open,
         unstable=relation.unstable,
     )
 
 
-def _cut(relation: Relation, outputs: Sequence[Value], length: Length) -> Relation:
+def _frame_of_length(relation: Relation, outputs: Sequence[Value], length: Length) -> Relation:
     """The frame of expressions that share a length other than that of the input."""
     ordered = [output for output in outputs if output.length != ONE]
     alone = ordered[0].open if len(ordered) == 1 else ""
-    kept = (output if output is ordered[0] and alone else beside(output) for output in outputs)
+    kept = (
+        output if output is ordered[0] and alone else place_in_rows(output) for output in outputs
+    )
     return Relation(
         rows=length.term,
         reads=length.reads,
-        columns=columns(output._replace(open="") for output in kept),
-        open=first(alone, relation.open),
+        columns=columns_by_name(output._replace(open="") for output in kept),
+        open=first_reason(alone, relation.open),
         unstable=relation.unstable,
     )
 
 
-def _with_columns(operator: Step) -> Relation:
+def _with_columns(operator: Operator) -> Relation:
     relation = operator.relation
-    _expected(operator.content["options"])
-    outputs = [beside(output) for output in several(operator.content["exprs"], operator.scope)]
+    _require_plain_options(operator.content["options"])
+    outputs = [
+        place_in_rows(output)
+        for output in expand_expressions(operator.content["exprs"], operator.scope)
+    ]
     others = {output.length for output in outputs} - {ONE, relation.length}
-    made = columns(outputs)
+    made = columns_by_name(outputs)
     if not others:
         return relation.with_columns({**relation.columns, **made})
     # A frame of one row takes the length of the new columns.
     rows = term("with_columns", relation.rows, sorted(others))
-    placed = {name: _at(rows, value) for name, value in made.items()}
+    placed = {name: _value_at(rows, value) for name, value in made.items()}
     return replace(
         relation,
         rows=rows,
-        reads=relation.reads | union(length.reads for length in others),
+        reads=relation.reads | union_reads(length.reads for length in others),
         columns={**relation.columns, **placed},
         keys=(),
         filtered=None,
     )
 
 
-def _at(rows: str, value: Value) -> Value:
+def _value_at(rows: str, value: Value) -> Value:
     return value._replace(term=term("at", rows, value.term))
 
 
-def _expected(options: Mapping[str, Any]) -> None:
+def _require_plain_options(options: Mapping[str, Any]) -> None:
     if not (options["should_broadcast"] and options["duplicate_check"]):
-        raise Unknown("a select with rules of its own")
+        raise UnknownMeaning("a select with rules of its own")
 
 
-def _sort(operator: Step) -> Relation:
+def _sort(operator: Operator) -> Relation:
     relation, options = operator.relation, operator.content["sort_options"]
-    by = several(operator.content["by_column"], operator.scope)
+    by = expand_expressions(operator.content["by_column"], operator.scope)
     cut = operator.content["slice"]
     known = {key.term for key in by}
     if any(key <= known for key in relation.keys):
@@ -139,38 +148,40 @@ def _sort(operator: Step) -> Relation:
     return replace(
         relation,
         rows=term("sort", relation.rows, [key.term for key in by], options, cut),
-        reads=relation.reads | union(key.reads for key in by),
+        reads=relation.reads | union_reads(key.reads for key in by),
         open=open,
-        unstable=first(
-            relation.unstable, *(beside(key).unstable for key in by), cut and open and _sliced(open)
+        unstable=first_reason(
+            relation.unstable,
+            *(place_in_rows(key).unstable for key in by),
+            cut and open and _slice_reason(open),
         ),
         filtered=None,
     )
 
 
-def _slice(operator: Step) -> Relation:
+def _slice(operator: Operator) -> Relation:
     relation, content = operator.relation, operator.content
     return replace(
         relation,
         rows=term("slice", relation.rows, content["offset"], content["len"]),
-        unstable=first(relation.unstable, relation.open and _sliced(relation.open)),
+        unstable=first_reason(relation.unstable, relation.open and _slice_reason(relation.open)),
         filtered=None,
     )
 
 
-def _sliced(reason: str) -> str:
+def _slice_reason(reason: str) -> str:
     return f"a slice of rows in no fixed order ({reason})"
 
 
-def _distinct(operator: Step) -> Relation:
+def _distinct(operator: Operator) -> Relation:
     relation, options = operator.relation, operator.content["options"]
     names = list(relation.columns)
     subset = [operator.scope.column(name) for name in names]
     if options["subset"] is not None:
-        subset = several(options["subset"], operator.scope)
+        subset = expand_expressions(options["subset"], operator.scope)
     known = frozenset(key.term for key in subset)
     keep = options["keep_strategy"]
-    reasons = [relation.unstable, *(beside(key).unstable for key in subset)]
+    reasons = [relation.unstable, *(place_in_rows(key).unstable for key in subset)]
     if keep in ("First", "Last") and relation.open:
         reasons.append(
             f"unique() that keeps the {keep.lower()} of rows in no fixed order ({relation.open})"
@@ -178,9 +189,9 @@ def _distinct(operator: Step) -> Relation:
     made = replace(
         relation,
         rows=term("unique", relation.rows, [key.term for key in subset], options),
-        reads=relation.reads | union(key.reads for key in subset),
+        reads=relation.reads | union_reads(key.reads for key in subset),
         open=relation.open if options["maintain_order"] else "unique without maintain_order",
-        unstable=first(*reasons),
+        unstable=first_reason(*reasons),
         keys=(*relation.keys, known),
         filtered=None,
     )
@@ -191,7 +202,7 @@ def _distinct(operator: Step) -> Relation:
         {
             name: value
             if value.term in known
-            else value._replace(unstable=first(value.unstable, chosen))
+            else value._replace(unstable=first_reason(value.unstable, chosen))
             for name, value in relation.columns.items()
         }
     )

@@ -21,29 +21,31 @@ _FORM = (16, 0)
 _MARK = "__tidemill_leaf__ "
 
 
-class RowsWanted(Exception):
+class RowsRequested(Exception):
     """Raised by a recording source when its rows are requested."""
 
 
-def noting(name: str, schema: Mapping[str, pl.DataType], noted: list[str]) -> pl.LazyFrame:
+def recording_frame(
+    name: str, schema: Mapping[str, pl.DataType], requested: list[str]
+) -> pl.LazyFrame:
     """A frame without rows: when they are requested, it appends `name` to `noted` and raises RowsWanted."""
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
-        noted.append(name)
-        raise RowsWanted(name)
+        requested.append(name)
+        raise RowsRequested(name)
 
     return register_io_source(source, schema=dict(schema))
 
 
-def marked(mark: str, frame: pl.DataFrame) -> pl.LazyFrame:
+def tag_frame(tag: str, frame: pl.DataFrame) -> pl.LazyFrame:
     """Tag an in-memory frame, so that its leaf can be recognized by `mark`."""
     # A column of type Null has no buffers, so it costs microseconds; no query can name it.
-    marks = pl.Series(_MARK + mark, [None], pl.Null).new_from_index(0, frame.height)
+    marks = pl.Series(_MARK + tag, [None], pl.Null).new_from_index(0, frame.height)
     return frame.hstack([marks]).lazy().select(frame.columns)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Stranger:
+class ForeignLeaf:
     """A leaf with rows that belongs to no input; its `name` is the same in every process.
 
     `kind` is scan, source (an IO source) or frame (rows in the query itself: an in-memory frame, or rows
@@ -74,12 +76,12 @@ class Leaves:
         schemas: dict[str, tuple[str, ...]] = {}
         owners: dict[object, tuple[str, ...]] = {}
         for name, frame in frames.items():
-            nodes = plan_of(frame, optimised=False)
+            nodes = plan_nodes(frame, optimised=False)
             if nodes is None:
                 return None
             schemas[name] = tuple(nodes.get_schema())
-            for leaf in leaves_of(nodes):
-                known = known_by(leaf)
+            for leaf in plan_leaves(nodes):
+                known = leaf_tags(leaf)
                 if not known and has_rows(leaf):
                     raise ValueError(f"the frame of input {name!r} is in memory, but not marked")
                 for part in known:
@@ -91,10 +93,10 @@ class Leaves:
 
         Polars merges concatenated scans into one scan of several files.
         """
-        return {self.owners.get(part, ()) for part in known_by(leaf)}
+        return {self.owners.get(part, ()) for part in leaf_tags(leaf)}
 
 
-def plan_of(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
+def plan_nodes(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
     """The nodes of a query's plan, without running it; None if this release of Polars isn't supported."""
     if not is_supported(pl.__version__):
         return None
@@ -105,7 +107,7 @@ def plan_of(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
     return nodes if nodes.version() == _FORM else None
 
 
-def leaves_of(nodes: Any) -> list[Any]:
+def plan_leaves(nodes: Any) -> list[Any]:
     """The leaves of a plan; NotImplementedError for a leaf that Polars doesn't expose."""
     found, todo = [], [nodes.get_node()]
     while todo:
@@ -117,7 +119,7 @@ def leaves_of(nodes: Any) -> list[Any]:
     return found
 
 
-def known_by(leaf: Any) -> list[object]:
+def leaf_tags(leaf: Any) -> list[object]:
     """The tags by which the parts of a leaf are recognized; none for an untagged frame."""
     match type(leaf).__name__:
         case "PythonScan":
@@ -131,7 +133,7 @@ def known_by(leaf: Any) -> list[object]:
     raise NotImplementedError(type(leaf).__name__)
 
 
-def is_counted(node: Any) -> bool:
+def is_row_count(node: Any) -> bool:
     """Whether a node replaces a scan of which only the rows are counted; its own leaf is empty."""
     return type(node).__name__ == "MapFunction" and node.function[0] == "fast_count"
 
@@ -141,14 +143,14 @@ def has_rows(leaf: Any) -> bool:
     return type(leaf).__name__ != "DataFrameScan" or leaf.df.height() > 0
 
 
-def stranger(leaf: Any) -> Stranger:
+def foreign_leaf(leaf: Any) -> ForeignLeaf:
     """Describe a leaf that belongs to no input."""
     match type(leaf).__name__:
         case "PythonScan":
-            return Stranger("source", "an IO source")
+            return ForeignLeaf("source", "an IO source")
         case "Scan":
-            return Stranger("scan", f"{leaf.scan_type[0]} {', '.join(map(str, leaf.paths))}")
+            return ForeignLeaf("scan", f"{leaf.scan_type[0]} {', '.join(map(str, leaf.paths))}")
         case "MapFunction":
             _, paths, scan, _ = leaf.function
-            return Stranger("scan", f"{scan[0]} {', '.join(map(str, paths))}")
-    return Stranger("frame", f"columns {', '.join(leaf.df.columns())}")
+            return ForeignLeaf("scan", f"{scan[0]} {', '.join(map(str, paths))}")
+    return ForeignLeaf("frame", f"columns {', '.join(leaf.df.columns())}")

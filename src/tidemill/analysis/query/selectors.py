@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.value_numbers import Unknown
+from tidemill.analysis.query.value_numbers import UnknownMeaning
 
 Schema: TypeAlias = Mapping[str, pl.DataType]
 _SUFFIX = "__tidemill_selected"
 
 
-def expand(
+def expand_selector(
     selector: Any, names: Sequence[str], schema: Callable[[], Schema], groups: Sequence[str] | None
 ) -> list[str]:
     """Expand `selector` over the columns `names`; `schema` is called if their types are needed.
@@ -25,14 +25,14 @@ def expand(
     Raises Unknown for a selector that Polars refuses.
     """
     if groups is None:
-        plain = _by_name(selector, names)
+        plain = _expand_common(selector, names)
         if plain is not None:
             return plain
     types = schema() if "ByDType" in repr(selector) else dict.fromkeys(names, pl.Null())
-    return _by_polars(selector, types, groups)
+    return _expand_with_polars(selector, types, groups)
 
 
-def _by_name(selector: Any, names: Sequence[str]) -> list[str] | None:
+def _expand_common(selector: Any, names: Sequence[str]) -> list[str] | None:
     """Expand the common selectors without Polars; None for others."""
     match selector:
         case "Wildcard":
@@ -47,7 +47,7 @@ def _by_name(selector: Any, names: Sequence[str]) -> list[str] | None:
     return None
 
 
-def _by_polars(selector: Any, types: Schema, groups: Sequence[str] | None) -> list[str]:
+def _expand_with_polars(selector: Any, types: Schema, groups: Sequence[str] | None) -> list[str]:
     text = json.dumps({"Selector": selector}).encode()
     frame = pl.LazyFrame(schema=dict(types))
     try:
@@ -57,5 +57,5 @@ def _by_polars(selector: Any, types: Schema, groups: Sequence[str] | None) -> li
         keys = [pl.col(name) for name in groups if name in types] or [pl.lit(0).alias(_SUFFIX)]
         made = frame.group_by(keys).agg(expression.name.suffix(_SUFFIX)).collect_schema().names()
     except PolarsError as error:
-        raise Unknown(f"selector {selector}") from error
+        raise UnknownMeaning(f"selector {selector}") from error
     return [name.removesuffix(_SUFFIX) for name in made[len(keys) :]]

@@ -38,7 +38,7 @@ _STAND_INS = {
 _NOT_FINITE = re.compile(b"|".join(map(re.escape, _STAND_INS)))
 
 
-class Unreadable(Exception):
+class UnreadableQuery(Exception):
     """The query can't be serialized; the message is the reason."""
 
 
@@ -47,11 +47,11 @@ def is_supported(version: str) -> bool:
     return tuple(version.split(".")[:2]) in {tuple(map(str, known)) for known in SUPPORTED}
 
 
-def written(frame: pl.LazyFrame) -> str:
+def serialize_query(frame: pl.LazyFrame) -> str:
     """Serialize a query to JSON without losing numbers; Unreadable if Polars can't."""
     if not is_supported(pl.__version__):
         known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
-        raise Unreadable(
+        raise UnreadableQuery(
             f"query plans of Polars {pl.__version__} are not supported (supported: {known})"
         )
     try:
@@ -65,7 +65,7 @@ def written(frame: pl.LazyFrame) -> str:
         reason = str(error).strip().rpartition("\n")[2]
         # With cloudpickle installed, Polars pickles functions, which are then found in the text.
         python = "cloudpickle" in reason
-        raise Unreadable(
+        raise UnreadableQuery(
             "a Python function in its query"
             if python
             else f"Polars can't serialize the query: {reason}"
@@ -73,22 +73,22 @@ def written(frame: pl.LazyFrame) -> str:
     return target.getvalue().decode()
 
 
-def parsed(text: str) -> Node:
+def parse_query(text: str) -> Node:
     """Parse a serialized query; Unreadable if it is nested too deep."""
     try:
-        plan: Node = json.loads(text, object_hook=_plain)
+        plan: Node = json.loads(text, object_hook=_unwrap)
     except RecursionError as error:
-        raise Unreadable("the query is nested too deeply") from error
+        raise UnreadableQuery("the query is nested too deeply") from error
     return plan
 
 
-def schema_of(node: Node) -> dict[str, pl.DataType]:
+def node_schema(node: Node) -> dict[str, pl.DataType]:
     """Ask Polars for the schema of a part of a query; PolarsError if it has none."""
     frame = pl.LazyFrame.deserialize(BytesIO(json.dumps(node).encode()), format="json")
     return dict(frame.collect_schema())
 
 
-def _plain(record: Node) -> Node:
+def _unwrap(record: Node) -> Node:
     # Called for every record, and few of them are wrappers.
     if len(record) == 1 and ("IR" in record or "Cache" in record):
         match record:
@@ -100,11 +100,11 @@ def _plain(record: Node) -> Node:
 def _with_finite(binary: bytes) -> bytes:
     for number in _STAND_INS.values():
         if number in binary:
-            raise Unreadable("it contains a number that stands for NaN or infinity here")
+            raise UnreadableQuery("it contains a number that stands for NaN or infinity here")
     return _NOT_FINITE.sub(lambda found: _STAND_INS[found[0]], binary)
 
 
-def plain_items(record: Mapping[str, Any]) -> tuple[str, Any]:
+def variant_of(record: Mapping[str, Any]) -> tuple[str, Any]:
     """The name and content of a record that is a variant; LookupError if it isn't one."""
     if len(record) != 1:
         raise LookupError(f"not one name but {list(record)}")

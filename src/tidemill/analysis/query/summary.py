@@ -11,7 +11,7 @@ Reads: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class QuerySummary:
     """What calling a transform on empty frames shows about its query.
 
     `columns` has a digest per output column: equal digests compute the same from the same inputs.

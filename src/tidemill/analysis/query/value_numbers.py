@@ -24,16 +24,16 @@ def term(*parts: Any) -> str:
     return blake2b(repr(parts).encode(), digest_size=16, person=b"tidemill-query").hexdigest()
 
 
-class Unknown(Exception):
+class UnknownMeaning(Exception):
     """A part of the query has an unknown meaning: the operator that contains it is opaque."""
 
 
-class Lost(Exception):
+class MissingColumn(Exception):
     """The query names a column that doesn't exist: its names were followed wrongly."""
 
 
 # Raised by reading a part of a query that has an unknown form.
-SURPRISES = (Unknown, LookupError, TypeError, ValueError, AttributeError)
+UNKNOWN_FORM = (UnknownMeaning, LookupError, TypeError, ValueError, AttributeError)
 
 
 class Length(NamedTuple):
@@ -90,7 +90,7 @@ class Relation:
 
     @property
     def all_reads(self) -> Reads:
-        return self.reads | union(value.reads for value in self.columns.values())
+        return self.reads | union_reads(value.reads for value in self.columns.values())
 
     def with_columns(self, columns: Mapping[str, Value]) -> Relation:
         """The same rows with other columns."""
@@ -104,7 +104,7 @@ class Relation:
     @property
     def doubt(self) -> str:
         """Why rows or values are undefined; empty if all are defined."""
-        return first(self.unstable, *(value.unstable for value in self.columns.values()))
+        return first_reason(self.unstable, *(value.unstable for value in self.columns.values()))
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Sources:
     def bit(self, source: str, column: str | None = None) -> Reads:
         return self.bits.setdefault((source, column), 1 << len(self.bits))
 
-    def named(self, reads: Reads) -> dict[str, tuple[str, ...]]:
+    def columns_of(self, reads: Reads) -> dict[str, tuple[str, ...]]:
         """The columns that are read of each input; none for an input of which only the rows count."""
         places = list(self.bits)
         found: dict[str, list[str]] = {}
@@ -128,7 +128,7 @@ class Sources:
         return {source: tuple(columns) for source, columns in found.items()}
 
 
-def union(reads: Iterable[Reads]) -> Reads:
+def union_reads(reads: Iterable[Reads]) -> Reads:
     """The union of several sets of columns."""
     found = 0
     for bits in reads:
@@ -136,6 +136,6 @@ def union(reads: Iterable[Reads]) -> Reads:
     return found
 
 
-def first(*reasons: str) -> str:
+def first_reason(*reasons: str) -> str:
     """The first nonempty reason."""
     return next(filter(None, reasons), "")

@@ -1,4 +1,4 @@
-"""`tidemill contract`: read a contract, or scaffold one."""
+"""`tidemill contract`: show, compare, infer and exchange contracts."""
 
 from __future__ import annotations
 
@@ -10,25 +10,37 @@ from tidemill.cli.lazy_group import LazyGroup
 @click.group(
     cls=LazyGroup,
     commands_at={
-        "diff": ("tidemill.cli.contract.diff:diff", "What changes from one contract to another."),
+        "diff": (
+            "tidemill.cli.contract.diff:diff",
+            "Compare two contracts, and find consumers that may break.",
+        ),
         "docs": (
             "tidemill.cli.contract.docs:docs",
-            "Write a data dictionary of the whole workflow.",
+            "Write a data dictionary of the workflow.",
         ),
-        "export": ("tidemill.cli.contract.odcs:export", "Write a contract as a document of ODCS."),
+        "export": (
+            "tidemill.cli.contract.odcs:export",
+            "Write a contract in the Open Data Contract Standard.",
+        ),
         "history": (
             "tidemill.cli.contract.history:history",
-            "The versions that a STAGE's partitions passed.",
+            "List the contract versions that the partitions of STAGE passed.",
         ),
-        "import": ("tidemill.cli.contract.odcs:import_", "Print the contracts in a file of ODCS."),
+        "import": (
+            "tidemill.cli.contract.odcs:import_",
+            "Print the contracts of an ODCS file as Python.",
+        ),
         "infer": (
             "tidemill.cli.contract.infer:infer",
-            "Print a contract that fits the data in PATH, or of a STAGE.",
+            "Infer a contract from data files, or from a STAGE.",
         ),
-        "sample": ("tidemill.cli.contract.sample:sample", "Synthetic rows that a contract allows."),
+        "sample": (
+            "tidemill.cli.contract.sample:sample",
+            "Generate synthetic rows that a contract allows.",
+        ),
         "show": (
             "tidemill.cli.contract.show:show",
-            "What a contract says, who gives it and who reads it.",
+            "Show a contract, its producer and its consumers.",
         ),
     },
 )

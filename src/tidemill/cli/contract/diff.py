@@ -1,16 +1,17 @@
-"""`tidemill contract diff`: what changes from one contract to another, and whom it may break."""
+"""`tidemill contract diff`: compare two contracts, and list the stages that the changes may break."""
 
 from __future__ import annotations
 
 import click
 
-from tidemill.cli.contract.reference import Named, contract_named
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.contract_changes import review as text_of
-from tidemill.cli.render.json_document import json_option, tell
-from tidemill.lineage.impact import Consumer
-from tidemill.lineage.versioning import Reviewed, review
+from tidemill.cli.contract.reference import ContractReference, find_contract
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.contract_changes import render_comparison as text_of
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.contracts.spec import ContractSpec
+from tidemill.lineage.versioning import ContractReview
+from tidemill.project.contracts import compare_contracts
 
 _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"
 
@@ -19,41 +20,39 @@ _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"
 @click.argument("old", metavar=f"OLD:{_NAMED}")
 @click.argument("new", metavar=f"NEW:{_NAMED}")
 @json_option
-@where_options
+@project_options
 def diff(old: str, new: str, as_json: bool) -> None:
-    """What changes from the contract OLD to NEW: each change, its direction, and whom it may break.
+    """Compare the contracts OLD and NEW: list each change, its direction, and what it may break.
 
-    A contract is that of a stage, of a stage at a git REF, of a class, or of a table in a file of ODCS.
-    Of a stage the readers are known. The exit code is 3 when a change that the compatibility of NEW
-    rules out lacks its major version, or takes a column that a stage reads.
+    A contract is named by a stage, a stage at a git REF, a class, or a table in an ODCS file. Consumers
+    are known for a stage. The exit code is 3 when a change violates the compatibility mode of NEW
+    without a new major version, or removes a column that a stage reads.
     """
-    before, after = contract_named(old), contract_named(new)
-    stage = after.stage or before.stage
-    found = review(stage or after.spec.name, before.spec, after.spec, _consumers(stage))
-    tell(_text(found), as_json, "tidemill.contract.diff/1", lambda: {"review": found})
+    before, after = find_contract(old), find_contract(new)
+    found = _compare(after.stage or before.stage, before.spec, after.spec)
+    print_result(_text(found), as_json, "tidemill.contract.diff/1", lambda: {"review": found})
     for name, side in ((old, before), (new, after)):
         _warn(name, side)
     click.get_current_context().exit(3 if found.failed else 0)
 
 
-def _consumers(stage: str) -> tuple[Consumer, ...]:
+def _compare(stage: str, old: ContractSpec, new: ContractSpec) -> ContractReview:
     if not stage:
-        return ()
-    with opened() as project:
-        known = any(stage == other.name for other in project.flow.stages)
-        return project.consumers(stage) if known else ()
+        return compare_contracts(old, new)
+    with project_session() as project:
+        return project.contracts.compare(stage, old, new)
 
 
-def _text(found: Reviewed) -> str:
+def _text(found: ContractReview) -> str:
     return text_of(found) if found.diff.changes or found.faults else str(found.diff)
 
 
-def _warn(name: str, side: Named) -> None:
-    if side.unsaid:
-        parts = "1 part" if side.unsaid == 1 else f"{side.unsaid} parts"
+def _warn(name: str, side: ContractReference) -> None:
+    if side.unexpressed:
+        parts = "1 part" if side.unexpressed == 1 else f"{side.unexpressed} parts"
         file = name.partition("#")[0]
         click.echo(
-            f"{parts} of {file} can't be said by contracts, and aren't compared: "
+            f"{parts} of {file} can't be expressed in a contract, and aren't compared: "
             f"tidemill contract import {file}",
             err=True,
         )

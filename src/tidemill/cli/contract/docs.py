@@ -1,4 +1,4 @@
-"""`tidemill contract docs`: a data dictionary of the whole workflow."""
+"""`tidemill contract docs`: write a data dictionary of the workflow."""
 
 from __future__ import annotations
 
@@ -6,33 +6,35 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.dictionary_html import page
-from tidemill.cli.render.dictionary_markdown import markdown
-from tidemill.cli.render.json_document import answer, document, json_option
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.dictionary_html import render_html
+from tidemill.cli.render.dictionary_markdown import render_markdown
+from tidemill.cli.render.json_document import document, json_option, print_document
 from tidemill.core.errors import StorageError
-from tidemill.lineage.dictionary import dictionary
 
-_WRITERS = {"markdown": (markdown, "dictionary.md"), "html": (page, "dictionary.html")}
+_WRITERS = {
+    "markdown": (render_markdown, "dictionary.md"),
+    "html": (render_html, "dictionary.html"),
+}
 
 
 @click.command()
 @click.option("--to", "folder", metavar="FOLDER", type=click.Path(file_okay=False),
-              help="Write dictionary.md and dictionary.html there, instead of to stdout.")  # fmt: skip
+              help="Write dictionary.md and dictionary.html to FOLDER instead of stdout.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(_WRITERS)),
-              help="One of the two.  [default: markdown; both with --to]")  # fmt: skip
+              help="Write only this format.  [default: markdown; both with --to]")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def docs(folder: str | None, form: str | None, as_json: bool) -> None:
-    """Write a data dictionary of the workflow: every contract, who gives it and who reads it.
+    """Write a data dictionary of the workflow: all contracts, their producers and their consumers.
 
-    The same workflow gives the same bytes, so that it can be committed and compared.
+    The same workflow gives the same bytes, so that the dictionary can be committed and compared.
     """
-    with opened() as project:
-        book = dictionary(project.flow, project.recipes)
+    with project_session() as project:
+        book = project.lineage.dictionary()
     if as_json:
-        answer(document("tidemill.contract.docs/1", {"dictionary": book}))
+        print_document(document("tidemill.contract.docs/1", {"dictionary": book}))
     if folder is None:
         if not as_json:
             click.echo(_WRITERS[form or "markdown"][0](book), nl=False)

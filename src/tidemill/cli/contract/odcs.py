@@ -1,4 +1,4 @@
-"""`tidemill contract export` and `import`: contracts as files of the Open Data Contract Standard."""
+"""`tidemill contract export` and `import`: exchange contracts in the Open Data Contract Standard."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.contract.reference import chosen, contract_named
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.render.json_document import answer, document, json_option
-from tidemill.contracts.inference.python_source import source
-from tidemill.contracts.io.odcs_files import read_odcs, write_odcs
-from tidemill.contracts.odcs.reader import Imported
+from tidemill.cli.contract.reference import find_contract
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.render.json_document import document, json_option, print_document
+from tidemill.contracts.inference.python_source import generate_source
+from tidemill.project.contract_files import (
+    ImportedContracts,
+    contract_of_table,
+    read_odcs,
+    write_odcs,
+)
 
 
 @click.command(name="export")
@@ -20,48 +24,52 @@ from tidemill.contracts.odcs.reader import Imported
 @click.option("--format", "form", type=click.Choice(["odcs"]), default="odcs", show_default=True,
               help="The standard to write.")  # fmt: skip
 @click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Write FILE.  [default: stdout]"
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE.  [default: stdout]",
 )
-@where_options
+@project_options
 def export(name: str, form: str, to: Path | None) -> None:
-    """Write the contract of a stage, or of a class, as a document of another standard.
+    """Write the contract of a stage or a class as a document of the Open Data Contract Standard.
 
     Needs the extra: pip install 'tidemill[odcs]'.
     """
-    text = write_odcs(contract_named(name).spec, to)
+    text = write_odcs(find_contract(name).spec, to)
     click.echo(f"{to}" if to else text.rstrip())
 
 
 @click.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--schema", metavar="NAME", help="Only the table NAME.  [default: all]")
+@click.option("--schema", metavar="NAME", help="Import only the table NAME.  [default: all]")
 @json_option
 def import_(file: Path, schema: str | None, as_json: bool) -> None:
-    """Print FILE's contracts as Python, to be read and owned by a person.
+    """Print the contracts in FILE as Python, to review and keep.
 
-    FILE is YAML of the Open Data Contract Standard 3. What contracts can't say is listed on stderr, and
-    in a comment. Needs the extra: pip install 'tidemill[odcs]'.
+    FILE is YAML in the Open Data Contract Standard 3. What a contract can't express is counted on
+    stderr and listed in a comment. Needs the extra: pip install 'tidemill[odcs]'.
     """
     found = read_odcs(file)
-    written = source(found.contracts if schema is None else [chosen(found.contracts, schema, file)])
+    contracts = found.contracts
+    if schema is not None:
+        contracts = (contract_of_table(contracts, schema, file),)
+    written = generate_source(contracts)
     listed = (*found.unrepresented, *written.left_out)
     if as_json:
         body = {"file": str(file), "unrepresented": listed, "source": written.text}
-        answer(document("tidemill.contract.import/1", body))
+        print_document(document("tidemill.contract.import/1", body))
     else:
         click.echo((written.text + _remark(file, found, listed)).strip())
     if listed:
         parts = "1 part" if len(listed) == 1 else f"{len(listed)} parts"
-        click.echo(f"{parts} of {file} can't be said by contracts: see the list", err=True)
+        click.echo(f"{parts} of {file} can't be expressed in a contract: see the list", err=True)
 
 
-def _remark(file: Path, found: Imported, listed: tuple[str, ...]) -> str:
-    """What stands below the classes: where they come from, and what they don't say."""
+def _remark(file: Path, found: ImportedContracts, listed: tuple[str, ...]) -> str:
+    """The comment below the classes: the source file, and what the contracts don't express."""
     if not listed:
         return ""
-    head = (
-        f"Of {file} the contracts don't say:" if found.contracts else f"{file} describes no table:"
-    )
+    head = f"Not expressed, of {file}:" if found.contracts else f"{file} describes no table:"
     lines = [head, *(f"- {line}" for line in listed)]
     return "\n\n" + "\n".join(
         textwrap.fill(

@@ -1,4 +1,4 @@
-"""`tidemill contract sample`: synthetic rows of a contract, as a file or on the screen."""
+"""`tidemill contract sample`: generate synthetic rows of a contract."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.cli.contract.reference import contract_named
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.render.frame import head_table
-from tidemill.contracts.io.synthetic import sample as sampled
+from tidemill.cli.contract.reference import find_contract
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.render.frame import frame_table
 from tidemill.core.errors import UsageError
+from tidemill.project.contract_files import sample as sampled
 
 _WRITERS: Mapping[str, Callable[[pl.DataFrame, Path], object]] = {
     ".csv": pl.DataFrame.write_csv,
@@ -25,23 +25,27 @@ _WRITERS: Mapping[str, Callable[[pl.DataFrame, Path], object]] = {
 @click.command()
 @click.argument("name", metavar="STAGE|MODULE:CLASS")
 @click.option("--rows", type=click.IntRange(min=0), default=10, show_default=True,
-              help="How many rows.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Other seeds, other rows.")
+              help="The number of rows.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the rows.")
 @click.option("--bad", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="The share of rows that break a rule each; they come last.")  # fmt: skip
-@click.option("--partition", metavar="KEY", help="All rows of one partition.  [default: a few]")
+              help="The share of rows that each break a rule; they come last.")  # fmt: skip
+@click.option(
+    "--partition",
+    metavar="KEY",
+    help="Put all rows into one partition.  [default: a few]",
+)
 @click.option("--to", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write .csv, .ndjson or .parquet.  [default: stdout]")  # fmt: skip
-@where_options
+              help="Write a .csv, .ndjson or .parquet file.  [default: stdout]")  # fmt: skip
+@project_options
 def sample(
     name: str, rows: int, seed: int, bad: float, partition: str | None, to: Path | None
 ) -> None:
-    """Print or write synthetic rows that a contract allows, always the same for a seed."""
+    """Generate synthetic rows that a contract allows; the same seed gives the same rows."""
     if to is not None and to.suffix not in _WRITERS:
         raise UsageError(f"{to}: the suffix is none of {', '.join(_WRITERS)}")
-    frame = sampled(contract_named(name).spec, rows, seed=seed, bad=bad, partition=partition)
+    frame = sampled(find_contract(name).spec, rows, seed=seed, bad=bad, partition=partition)
     if to is None:
-        click.echo(head_table(frame))
+        click.echo(frame_table(frame))
         return
     try:
         _WRITERS[to.suffix](frame, to)

@@ -1,81 +1,71 @@
-"""`tidemill contract show`: all that a contract says, who gives it and who reads it."""
+"""`tidemill contract show`: show a contract, its producer and its consumers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import click
 
-from tidemill.cli.contract.reference import of_class
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.dictionary_markdown import cells_said, use_said
-from tidemill.cli.render.figures import table, without_empty
-from tidemill.cli.render.json_document import json_option, plain, tell
-from tidemill.contracts.docs.phrases import conditions, table_rules
+from tidemill.cli.contract.reference import contract_in_module
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.dictionary_markdown import columns_by_stage, columns_read
+from tidemill.cli.render.json_document import json_option, print_result, to_json_values
+from tidemill.contracts.docs.phrases import conditions, table_conditions
 from tidemill.contracts.docs.text import contract_text
 from tidemill.contracts.spec import ContractSpec
-from tidemill.contracts.table_rules import WideRule
-from tidemill.core.errors import UsageError
-from tidemill.lineage.dictionary import Entry, entry_of
-
-if TYPE_CHECKING:
-    from tidemill.project.project import Project
+from tidemill.contracts.table_rules import TableRule
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.lineage.dictionary import DictionaryEntry
 
 
 @click.command()
 @click.argument("name", metavar="STAGE|MODULE:CLASS")
 @json_option
-@where_options
+@project_options
 def show(name: str, as_json: bool) -> None:
-    """The columns and rules of a contract, what follows when each is broken, who gives and reads it."""
-    with opened() as project:
+    """Show the columns and rules of a contract, the action on each failure, producers and consumers."""
+    with project_session() as project:
         module, colon, attribute = name.partition(":")
-        spec = of_class(module, attribute) if colon else _of_stage(project, name)
-        stages = [s.name for s in project.flow.stages if s.output == spec] if colon else [name]
-        entries = [entry_of(project.flow, project.recipes, stage) for stage in stages]
-    text = "\n\n".join([contract_text(spec), *map(_around, entries)])
-    tell(text, as_json, "tidemill.contract.show/1", lambda: _body(spec, entries))
+        spec = contract_in_module(module, attribute) if colon else project.contracts.of_stage(name)
+        lineage = project.lineage
+        entries = lineage.entries_of(spec) if colon else (lineage.entry(name),)
+    text = "\n\n".join([contract_text(spec), *map(_neighbours, entries)])
+    print_result(text, as_json, "tidemill.contract.show/1", lambda: _body(spec, entries))
 
 
-def _of_stage(project: Project, stage: str) -> ContractSpec:
-    spec = project.stage(stage).output
-    if spec is None:
-        raise UsageError(f"{stage} has no contract: it makes no table")
-    return spec
-
-
-def _around(entry: Entry) -> str:
-    """Who gives the table of a stage, and who reads what of it."""
-    given = f"given by {entry.stage} ({entry.kind}, {entry.place})"
+def _neighbours(entry: DictionaryEntry) -> str:
+    """The producer of a stage's table, and the columns that each consumer reads."""
+    given = f"produced by {entry.stage} ({entry.kind}, {entry.place})"
     lines = [given + (f" from {', '.join(entry.inputs)}" if entry.inputs else "")]
     if entry.opaque:
         lines.append(f"  not followed column by column: {entry.opaque}")
-    lines += [f"read by {use.stage} {use_said(use)}" for use in entry.uses]
+    lines += [f"read by {use.stage} {columns_read(use)}" for use in entry.uses]
     flow = (
-        [_flow(entry, column) for column in entry.spec.names] if entry.lineage or entry.uses else []
+        [_column_flow(entry, column) for column in entry.spec.names]
+        if entry.lineage or entry.uses
+        else []
     )
     headers = ("column", "comes from", "read by")
-    told = table(*without_empty(headers, flow, *headers[1:]))
-    return "\n".join(lines) + (f"\n\n{told}" if flow else "")
+    shown = text_table(*drop_empty_columns(headers, flow, *headers[1:]))
+    return "\n".join(lines) + (f"\n\n{shown}" if flow else "")
 
 
-def _flow(entry: Entry, column: str) -> tuple[str, str, str]:
-    origins = "; ".join(f"{s}: {columns}" for s, columns in cells_said(entry.origins(column)))
+def _column_flow(entry: DictionaryEntry, column: str) -> tuple[str, str, str]:
+    origins = "; ".join(f"{s}: {columns}" for s, columns in columns_by_stage(entry.origins(column)))
     readers = ", ".join(use.stage for use in entry.readers(column))
     return column, origins or "-", readers or "-"
 
 
-def _body(spec: ContractSpec, entries: Sequence[Entry]) -> dict[str, object]:
-    said = ("name", "version", "key", "rows", "budget", "unknown_columns")
+def _body(spec: ContractSpec, entries: Sequence[DictionaryEntry]) -> dict[str, object]:
+    names = ("name", "version", "key", "rows", "budget", "unknown_columns")
     more = ("compatibility", "description", "place")
     return {
-        **{name: getattr(spec, name) for name in (*said, *more)},
+        **{name: getattr(spec, name) for name in (*names, *more)},
         "partitioning": str(spec.partitioning),
         "columns": [
-            {**plain(column), "type": str(column.dtype), "must": conditions(column)}
+            {**to_json_values(column), "type": str(column.dtype), "must": conditions(column)}
             for column in spec.columns
         ],
         "rules": [
@@ -86,21 +76,23 @@ def _body(spec: ContractSpec, entries: Sequence[Entry]) -> dict[str, object]:
             }
             for rule in spec.rules
         ],
-        "wider": [{"kind": _kind(r), "must_hold": str(r), **_told(r)} for r in spec.wider],
-        "table_rules": table_rules(spec),
+        "wider": [
+            {"kind": _kind(r), "must_hold": str(r), **_rule_fields(r)} for r in spec.table_rules
+        ],
+        "table_rules": table_conditions(spec),
         "stages": list(_stages(entries)),
     }
 
 
-def _kind(rule: WideRule) -> str:
+def _kind(rule: TableRule) -> str:
     return type(rule).__name__.removesuffix("Rule").lower()
 
 
-def _told(rule: WideRule) -> dict[str, object]:
+def _rule_fields(rule: TableRule) -> dict[str, object]:
     return {field.name: getattr(rule, field.name) for field in fields(rule) if field.compare}
 
 
-def _stages(entries: Sequence[Entry]) -> Iterator[Mapping[str, object]]:
+def _stages(entries: Sequence[DictionaryEntry]) -> Iterator[Mapping[str, object]]:
     for entry in entries:
         yield {
             "stage": entry.stage,

@@ -1,4 +1,4 @@
-"""`tidemill env`: which environments there are, how one begins, what differs, and how it ends."""
+"""`tidemill env`: list, create, compare and drop environments."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from tidemill.cli.lazy_group import LazyGroup
 @click.group(
     cls=LazyGroup,
     commands_at={
-        "list": ("tidemill.cli.env.commands:list_", "The environments that there are."),
+        "list": ("tidemill.cli.env.commands:list_", "List the environments."),
         "create": (
             "tidemill.cli.env.commands:create",
-            "Begin one, with all that another has now; nothing is copied.",
+            "Create a branch of an environment, without copying data.",
         ),
-        "diff": ("tidemill.cli.env.commands:diff", "What one holds differently than another."),
-        "drop": ("tidemill.cli.env.commands:drop", "End some; what they computed stays known."),
+        "diff": (
+            "tidemill.cli.env.commands:diff",
+            "Compare the published data of two environments.",
+        ),
+        "drop": (
+            "tidemill.cli.env.commands:drop",
+            "Drop environments; their results can still be reused.",
+        ),
     },
 )
 def env() -> None:
-    """Environments: `run --env NAME` works in one, `promote` takes what it does to another."""
+    """List, create, compare and drop environments.
+
+    `run --env NAME` runs in an environment, `promote` promotes it to another.
+    """

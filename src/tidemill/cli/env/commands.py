@@ -8,40 +8,45 @@ from typing import Any
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, moment, plural, table, without_empty
-from tidemill.cli.render.frame import head_table
-from tidemill.cli.render.json_document import json_option, tell
-from tidemill.core.partition import WHOLE, spread
-from tidemill.environments.io.compare import StageApart
-from tidemill.environments.io.terms import told as terms_told
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time, plural
+from tidemill.cli.render.frame import frame_table
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.project.environments import StageDiff, options_text
 from tidemill.workflow.environment import PRODUCTION, Environment
 
 
 @click.command("list")
 @json_option
-@where_options
+@project_options
 def list_(as_json: bool) -> None:
-    """List the environments: what each branched off, when it began, and when it expires."""
-    with opened(PRODUCTION) as project:
+    """List the environments: the parent, creation time and expiry of each."""
+    with project_session(PRODUCTION) as project:
         found = project.environments.list()
-    tell(_listed(found), as_json, "tidemill.environments/1", lambda: {"environments": found})
+    print_result(
+        _environment_table(found),
+        as_json,
+        "tidemill.environments/1",
+        lambda: {"environments": found},
+    )
 
 
-def _listed(found: Sequence[Environment]) -> str:
-    headers = ("environment", "branch of", "began", "expires", "sample", "profile")
+def _environment_table(found: Sequence[Environment]) -> str:
+    headers = ("environment", "branch of", "created", "expires", "sample", "profile")
     lines = [
         [item.name, item.parent or "-", *_times(item), _share(item), item.profile or "-"]
         for item in found
     ]
-    return table(*without_empty(headers, lines, "expires", "sample", "profile"))
+    return text_table(*drop_empty_columns(headers, lines, "expires", "sample", "profile"))
 
 
 def _times(item: Environment) -> tuple[str, str]:
-    over = " (over)" if item.expired(time.time()) else ""
-    expires = "-" if item.expires is None else moment(item.expires) + over
-    return moment(item.at) if item.since else "-", expires
+    over = " (expired)" if item.has_expired(time.time()) else ""
+    expires = "-" if item.expires is None else local_time(item.expires) + over
+    return local_time(item.at) if item.since else "-", expires
 
 
 def _share(item: Environment) -> str:
@@ -50,14 +55,18 @@ def _share(item: Environment) -> str:
 
 @click.command("create")
 @click.argument("name")
-@click.option("--from", "parent", metavar="NAME", help="What it begins with.  [default: prod]")
-@click.option("--empty", is_flag=True, help="It begins with nothing.")
-@click.option("--ttl", metavar="TIME", help="It expires after such a time as 12h or 14d; see drop.")
+@click.option(
+    "--from", "parent", metavar="NAME", help="The environment to branch off.  [default: prod]"
+)
+@click.option("--empty", is_flag=True, help="Start without any published data.")
+@click.option(
+    "--ttl", metavar="TIME", help="Let it expire after a time such as 12h or 14d; see drop."
+)
 @click.option("--sample", type=float, metavar="SHARE",
-              help="It works on this share of rows, such as 0.05.")  # fmt: skip
-@click.option("--profile", metavar="NAME", help="It works with this profile of the settings.")
+              help="Run on this share of the source rows, such as 0.05.")  # fmt: skip
+@click.option("--profile", metavar="NAME", help="Run with this run profile of the settings.")
 @json_option
-@where_options
+@project_options
 def create(
     name: str,
     parent: str | None,
@@ -67,38 +76,43 @@ def create(
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Begin the environment NAME with all that another has now; nothing is copied."""
+    """Create the environment NAME as a branch of another, without copying data."""
     if empty and parent:
-        raise click.UsageError("--empty and --from are two ways to begin; choose one")
+        raise click.UsageError("--empty and --from can't be combined")
     begin = "" if empty else parent or PRODUCTION
-    with opened(PRODUCTION) as project:
+    with project_session(PRODUCTION) as project:
         made = project.environments.create(
             name, parent=begin, ttl=ttl, sample=sample, profile=profile
         )
-    told = f"{name} is a new branch of {made.parent}" if made.parent else f"{name} is new and empty"
-    told += terms_told(made)
-    told += "" if made.expires is None else f", until {moment(made.expires)}"
-    tell(told, as_json, "tidemill.environment/1", lambda: {"environment": made})
+    text = f"{name} is a new branch of {made.parent}" if made.parent else f"{name} is new and empty"
+    text += options_text(made)
+    text += "" if made.expires is None else f", until {local_time(made.expires)}"
+    print_result(text, as_json, "tidemill.environment/1", lambda: {"environment": made})
 
 
 @click.command("drop")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--expired", is_flag=True, help="All whose time is over.")
+@click.option("--expired", is_flag=True, help="Drop all expired environments.")
 @json_option
-@where_options
+@project_options
 def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
-    """End environments. What was computed in them stays known, and everything stays stored."""
+    """Drop environments. Their results stay stored and can still be reused."""
     if not names and not expired:
-        raise click.UsageError("name the environments to drop, or say --expired")
-    with opened(PRODUCTION) as project:
+        raise click.UsageError("name the environments to drop, or add --expired")
+    with project_session(PRODUCTION) as project:
         done = project.environments.drop(names, expired=expired)
     lines = [f"dropped {name}" for name in done.dropped]
     lines += [
-        f"{name} expired and stays, because "
-        + (f"{', '.join(branches)} branched off it" if branches else "something is at work in it")
+        f"{name} expired but is kept: "
+        + (f"{', '.join(branches)} branched off it" if branches else "a run is active in it")
         for name, branches in done.kept.items()
     ]
-    tell("\n".join(lines) or "none expired", as_json, "tidemill.dropped/1", lambda: {"done": done})
+    print_result(
+        "\n".join(lines) or "no environment has expired",
+        as_json,
+        "tidemill.dropped/1",
+        lambda: {"done": done},
+    )
 
 
 @click.command("diff")
@@ -106,32 +120,32 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
 @click.argument("other", default=PRODUCTION, metavar="[OTHER]")
 @click.argument("stage", default="", metavar="[STAGE]")
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--rows", is_flag=True, help="Also the rows of a STAGE that has one partition.")
+@click.option("--rows", is_flag=True, help="Compare the rows of a STAGE without partitions.")
 @json_option
-@where_options
+@project_options
 def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: bool) -> None:
-    """Show what the environment ONE holds differently than OTHER (default: prod).
+    """Compare the published data of the environments ONE and OTHER (default: prod).
 
-    By partitions and columns, which reads no data; with a STAGE and a PARTITION, row by row.
+    Compares partitions and columns by their hashes; with a STAGE and a PARTITION, compares rows.
     """
     if rows and not stage:
         raise click.UsageError("--rows needs a STAGE")
-    with opened(one) as project:
+    with project_session(one) as project:
         if partition or rows:
             apart = project.diff_rows(other, stage, partition or WHOLE)
             body: dict[str, Any] = {"rows": apart, "examples": apart.examples.to_dicts()}
-            text = "\n".join(_rows_told(f"{stage} {partition}".strip(), one, apart))
+            text = "\n".join(_row_diff_lines(f"{stage} {partition}".strip(), one, apart))
         else:
             found = project.diff(other, stage)
-            body, text = {"stages": found}, _stages_told(found, one, other)
-    tell(
+            body, text = {"stages": found}, _stage_diff_text(found, one, other)
+    print_result(
         text, as_json, "tidemill.environments.diff/1", lambda: {"one": one, "other": other, **body}
     )
 
 
-def _stages_told(found: Sequence[StageApart], one: str, other: str) -> str:
+def _stage_diff_text(found: Sequence[StageDiff], one: str, other: str) -> str:
     if not found:
-        return f"{one} holds what {other} holds"
+        return f"{one} and {other} have the same data"
     headers = (
         "stage",
         ">same",
@@ -154,33 +168,33 @@ def _stages_told(found: Sequence[StageApart], one: str, other: str) -> str:
         for item in found
     ]
     recipes = [f"{item.stage}: {', '.join(item.recipe)}" for item in found if item.recipe]
-    return "\n".join([table(headers, lines), *([""] if recipes else []), *recipes])
+    return "\n".join([text_table(headers, lines), *([""] if recipes else []), *recipes])
 
 
-def _columns(item: StageApart) -> Iterator[str]:
+def _columns(item: StageDiff) -> Iterator[str]:
     for name, number in item.columns.items():
         yield name if number == len(item.changed) else f"{name} ({number})"
 
 
-def _places(item: StageApart) -> Iterator[str]:
+def _places(item: StageDiff) -> Iterator[str]:
     for keys in (item.changed, item.added, item.removed):
         if places := [key for key in keys if key != WHOLE]:
-            yield spread(places)
+            yield summarize_keys(places)
 
 
-def _rows_told(place: str, one: str, apart: Any) -> Iterator[str]:
-    told = [
+def _row_diff_lines(place: str, one: str, apart: Any) -> Iterator[str]:
+    kinds = [
         (apart.added, f"only in {one}"),
         (apart.removed, "missing there"),
         (apart.changed, "changed"),
     ]
-    counts = [f"{plural(number, 'row')} {words}" for number, words in told if number]
-    yield f"{place}: {', '.join(counts) or 'the rows are the same'}"
+    counts = [f"{plural(number, 'row')} {words}" for number, words in kinds if number]
+    yield f"{place}: {', '.join(counts) or 'the rows are equal'}"
     if apart.unlike:
-        yield f"not compared, because not both have them alike: {', '.join(apart.unlike)}"
+        yield f"not compared, because the types differ or a side lacks them: {', '.join(apart.unlike)}"
     for name, number in apart.columns.items():
         most = f", by at most {apart.largest[name]:.3g}" if name in apart.largest else ""
         yield f"- {name} differs in {plural(number, 'row')}{most}"
     if apart.examples.height:
         yield ""
-        yield head_table(apart.examples)
+        yield frame_table(apart.examples)

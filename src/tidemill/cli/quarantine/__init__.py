@@ -1,4 +1,4 @@
-"""`tidemill quarantine`: look at quarantined rows, and say what becomes of them."""
+"""`tidemill quarantine`: inspect quarantined rows, and release, correct or drop them."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tidemill.cli.lazy_group import LazyGroup
     commands_at={
         "list": (
             "tidemill.cli.quarantine.inspect:list_",
-            "Where rows are quarantined, and what was ruled on them.",
+            "List partitions with quarantined rows, and the rulings on them.",
         ),
         "show": (
             "tidemill.cli.quarantine.inspect:show",
-            "The quarantined rows, with their numbers and reasons.",
+            "Show quarantined rows, with their numbers and reasons.",
         ),
         "export": (
             "tidemill.cli.quarantine.inspect:export",
-            "Write them to a CSV, Parquet or JSON file.",
+            "Write quarantined rows to a CSV, Parquet or JSON file.",
         ),
         "release": (
             "tidemill.cli.quarantine.release:release",
-            "Say that rows are good, as they are or corrected.",
+            "Release rows, as they are or corrected.",
         ),
         "drop": (
             "tidemill.cli.quarantine.release:drop",
-            "Say that rows are to be left out for good.",
+            "Drop rows for good.",
         ),
         "undo": (
             "tidemill.cli.quarantine.release:undo",
-            "Take back a ruling: its rows are quarantined again.",
+            "Undo a ruling: its rows are quarantined again.",
         ),
     },
 )
 def quarantine() -> None:
-    """Look at quarantined rows, and say what becomes of them: the next run does it."""
+    """Inspect quarantined rows, and rule on them. The next run applies the rulings."""

@@ -1,33 +1,39 @@
-"""`tidemill quarantine list`, `show` and `export`: what is in quarantine."""
+"""`tidemill quarantine list`, `show` and `export`: inspect quarantined rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, moment, plural, table
-from tidemill.cli.render.frame import head_table
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time, plural
+from tidemill.cli.render.frame import frame_table
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.partition import WHOLE
-from tidemill.quarantine.io.release import Held
+from tidemill.core.text_table import text_table
+
+if TYPE_CHECKING:
+    from tidemill.project.quarantine import QuarantinedPartition
 
 
 @click.command("list")
 @click.argument("stage", default="", metavar="[STAGE]")
 @json_option
-@where_options
+@project_options
 def list_(stage: str, as_json: bool) -> None:
-    """List the partitions with quarantined rows or rulings, of STAGE or of all stages."""
-    with opened() as project:
+    """List the partitions that have quarantined rows or rulings, of STAGE or of all stages."""
+    with project_session() as project:
         found = project.quarantine.list(stage)
-    tell(_listed(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found})
+    print_result(
+        _quarantine_table(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found}
+    )
 
 
-def _listed(found: Sequence[Held]) -> str:
+def _quarantine_table(found: Sequence[QuarantinedPartition]) -> str:
     if not found:
         return "nothing is quarantined"
     headers = ("stage", "partition", ">rows", "reasons", "since", "run", "contract")
@@ -37,16 +43,16 @@ def _listed(found: Sequence[Held]) -> str:
             "" if held.partition == WHOLE else held.partition,
             count(held.rows),
             ", ".join(f"{rule} {rows}" for rule, rows in held.reasons.items()) or "-",
-            moment(held.at),
+            local_time(held.at),
             held.run,
             held.contract,
         ]
         for held in found
     ]
-    return "\n".join([table(headers, lines), *_rulings(found)])
+    return "\n".join([text_table(headers, lines), *_rulings(found)])
 
 
-def _rulings(found: Sequence[Held]) -> list[str]:
+def _rulings(found: Sequence[QuarantinedPartition]) -> list[str]:
     lines: list[str] = []
     for held in found:
         if not held.rulings:
@@ -54,11 +60,13 @@ def _rulings(found: Sequence[Held]) -> list[str]:
         lines += ["", f"{held.stage} {'' if held.partition == WHOLE else held.partition}".strip()]
         carried = len(held.rulings) - held.pending
         for number, words in enumerate(held.rulings, 1):
-            lines.append(f"  {number}. {words}{'' if number <= carried else ' (waits for a run)'}")
+            lines.append(f"  {number}. {words}{'' if number <= carried else ' (pending)'}")
         if held.done:
             lines.append(f"  {held.done}")
         if held.gone:
-            lines.append(f"  {plural(held.gone, 'row')} of them came no more: nothing became of it")
+            lines.append(
+                f"  {plural(held.gone, 'row')} of them no longer in the source: not applied"
+            )
     return lines
 
 
@@ -66,18 +74,18 @@ def _rulings(found: Sequence[Held]) -> list[str]:
 @click.argument("stage")
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--rows", default=20, show_default=True, type=click.IntRange(min=0), metavar="N",
-              help="The first N rows.")  # fmt: skip
+              help="Show the first N rows.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
-    """Show the quarantined rows of STAGE as they came, each with its number and the rules it broke."""
-    with opened() as project:
+    """Show the quarantined rows of STAGE as they came, with their numbers and the rules they broke."""
+    with project_session() as project:
         found = project.quarantine.rows(stage, partition)
     head = found.head(rows)
     title = f"{stage} {partition}".strip() + f": {plural(found.height, 'quarantined row')}"
     body = {"stage": stage, "partition": partition or None, "rows": found.height}
-    tell(
-        "\n".join([title, "", head_table(head)]),
+    print_result(
+        "\n".join([title, "", frame_table(head)]),
         as_json,
         "tidemill.quarantined/1",
         lambda: {**body, "head": head.to_dicts()},
@@ -88,10 +96,10 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
 @click.argument("stage")
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--to", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="A .csv, .parquet, .json or .ndjson file.")  # fmt: skip
-@where_options
+              help="The file to write: .csv, .parquet, .json or .ndjson.")  # fmt: skip
+@project_options
 def export(stage: str, partition: str, to: Path) -> None:
-    """Write the quarantined rows of STAGE to FILE, with their numbers in `_row`."""
-    with opened() as project:
+    """Write the quarantined rows of STAGE to FILE, with their numbers in the column `_row`."""
+    with project_session() as project:
         rows = project.quarantine.export(stage, partition, to=to)
     click.echo(f"{plural(rows, 'quarantined row')} written to {to}")

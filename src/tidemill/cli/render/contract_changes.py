@@ -1,48 +1,50 @@
-"""Changed contracts as text: each change, its direction, and the stages that it concerns."""
+"""Render changes of contracts and stages: each change, its direction, and the stages that it affects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidemill.cli.render.figures import table, without_empty
-from tidemill.contracts.compatibility.changes import Change, remarks
-from tidemill.lineage.stage_changes import Against, Moved
-from tidemill.lineage.versioning import Reviewed
+from tidemill.contracts.compatibility.changes import Change, remark_text
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.lineage.stage_changes import StageChange, WorkflowChanges
+from tidemill.lineage.versioning import ContractReview
 
 
-def reviews(ref: str, found: Against) -> str:
-    """What stands below the rest of a check."""
+def render_changes_since(ref: str, found: WorkflowChanges) -> str:
+    """Render a comparison with a git ref, to follow the rest of a check."""
     head = f"\n\nagainst {ref}:"
-    moved = f"\n\n{_moved(found.stages)}" if found.stages else ""
+    moved = f"\n\n{_stage_changes(found.stages)}" if found.stages else ""
     if not found.contracts:
         return f"{head}{moved}\n\nno contract changed" if moved else f"{head} no contract changed"
-    blocks = (f"\n\n{review(item)}" for item in found.contracts)
+    blocks = (f"\n\n{render_comparison(item)}" for item in found.contracts)
     return head + moved + "".join(blocks)
 
 
-def _moved(stages: Sequence[Moved]) -> str:
+def _stage_changes(stages: Sequence[StageChange]) -> str:
     rows = []
     for move in stages:
         name = f"{move.was} -> {move.stage}" if move.was else move.stage
         fates = "; ".join(f"{reader} ({fate})" for reader, fate in move.readers)
         rows.append((name, move.kind, move.what, fates or "-"))
-    return table(*without_empty(("stage", "kind", "is", "was read by"), rows, "was read by"))
+    return text_table(
+        *drop_empty_columns(("stage", "kind", "change", "consumers"), rows, "consumers")
+    )
 
 
-def review(item: Reviewed) -> str:
-    """One contract beside another: a line for each change, then what its version lacks."""
-    headers = (f"{item.stage}: {item.diff.head}", "direction", "whom it breaks")
+def render_comparison(item: ContractReview) -> str:
+    """Render a comparison of two contracts: a line per change, then the faults of the new version."""
+    headers = (f"{item.stage}: {item.diff.head}", "direction", "affected stages")
     rows = [
-        (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))
+        (f"  {change}{remark_text(change)}", str(change.direction), _affected_stages(item, change))
         for change in item.diff.changes
     ]
     faults = (*item.faults, *item.broken)
-    lines = [table(headers, rows), *(f"- {fault}" for fault in faults)]
+    lines = [text_table(headers, rows), *(f"- {fault}" for fault in faults)]
     return "\n".join([*lines, *(f"- {note}" for note in item.notes if not item.faults)])
 
 
-def _whom(item: Reviewed, change: Change) -> str:
-    """The stages of one fate and one reason stand together."""
+def _affected_stages(item: ContractReview, change: Change) -> str:
+    """The affected stages, grouped by effect and reason."""
     stages: dict[str, list[str]] = {}
     for each in item.consequences:
         if each.change == change:

@@ -1,4 +1,4 @@
-"""How the data dictionary looks: one style sheet, in light and dark, on paper and narrow screens."""
+"""The style sheet of the data dictionary, for light and dark mode, print and narrow screens."""
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --line: #dfe4ea;

@@ -1,4 +1,4 @@
-"""The data dictionary of a workflow as one HTML file that needs nothing else."""
+"""Render the data dictionary of a workflow as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ from tidemill.cli.render.dictionary_css import STYLE
 from tidemill.cli.render.dictionary_markdown import (
     HOW_TO_READ,
     PERSONAL_HINT,
-    cells_said,
-    head_said,
-    use_said,
+    columns_by_stage,
+    columns_read,
+    entry_facts,
 )
 from tidemill.contracts.docs.html import (
     COLUMN_HEADERS,
     PERSONAL,
+    badge,
     column_cells,
     html_table,
-    mark,
     paragraphs,
     rule_tables,
 )
-from tidemill.lineage.dictionary import Cell, Dictionary, Entry, Personal, Reached, Use
+from tidemill.lineage.dictionary import (
+    Cell,
+    DataFlowTarget,
+    Dictionary,
+    DictionaryEntry,
+    PersonalColumn,
+    TableUse,
+)
 
 _PERSONAL = "personal-data"
 
 
-def page(book: Dictionary) -> str:
-    """The whole dictionary; the same workflow gives the same bytes."""
+def render_html(book: Dictionary) -> str:
+    """Render the dictionary; the same workflow gives the same bytes."""
     title = f"{book.workflow}: data dictionary"
     sections = "\n".join(_section(book, entry) for entry in book.entries)
     return f"""<!DOCTYPE html>
@@ -74,24 +81,24 @@ def _anchor(stage: str) -> str:
     return f"stage-{escape(stage)}"
 
 
-def _section(book: Dictionary, entry: Entry) -> str:
+def _section(book: Dictionary, entry: DictionaryEntry) -> str:
     known = {each.stage: each for each in book.entries}
-    said = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in head_said(entry))
+    said = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in entry_facts(entry))
     uses = ", ".join(_use(use, known) for use in entry.uses)
     inputs = ", ".join(_link(name, name, known) for name in entry.inputs)
     return f"""<section aria-labelledby="{_anchor(entry.stage)}">
 <h2 id="{_anchor(entry.stage)}">{escape(entry.stage)} <span class="kind">{entry.kind}, contract \
 {escape(entry.spec.name)} {escape(entry.spec.version)}</span></h2>
 {paragraphs(entry.spec.description)}
-<dl>{said}{f"<dt>made from</dt><dd>{inputs}</dd>" if inputs else ""}
-<dt>read by</dt><dd>{uses or "nobody"}</dd></dl>
+<dl>{said}{f"<dt>inputs</dt><dd>{inputs}</dd>" if inputs else ""}
+<dt>read by</dt><dd>{uses or "no stage"}</dd></dl>
 {_columns(entry, known)}
 {rule_tables(entry.spec)}
 </section>"""
 
 
-def _use(use: Use, known: Iterable[str]) -> str:
-    return f"{_link(use.stage, use.stage, known)} {escape(use_said(use))}"
+def _use(use: TableUse, known: Iterable[str]) -> str:
+    return f"{_link(use.stage, use.stage, known)} {escape(columns_read(use))}"
 
 
 def _link(stage: str, text: str, known: Iterable[str]) -> str:
@@ -99,7 +106,7 @@ def _link(stage: str, text: str, known: Iterable[str]) -> str:
     return f'<a href="#{_anchor(stage)}">{inside}</a>' if stage in known else inside
 
 
-def _columns(entry: Entry, known: Iterable[str]) -> str:
+def _columns(entry: DictionaryEntry, known: Iterable[str]) -> str:
     headers = (*COLUMN_HEADERS, "comes from", "read by")
     rows = [
         [
@@ -113,7 +120,7 @@ def _columns(entry: Entry, known: Iterable[str]) -> str:
 
 
 def _origins(origins: tuple[Cell, ...], known: Iterable[str]) -> Iterator[str]:
-    for stage, columns in cells_said(origins):
+    for stage, columns in columns_by_stage(origins):
         yield f"{_link(stage, stage, known)}: <code>{escape(columns)}</code>"
 
 
@@ -123,20 +130,20 @@ def _personal(book: Dictionary) -> str:
         return f"<section>{head}\n<p>No column is marked as personal data.</p></section>"
     known = [entry.stage for entry in book.entries]
     rows = [_personal_row(item, known) for item in book.personal]
-    table = html_table("Columns that hold it", ("column", "kind", "may reach"), rows)
+    table = html_table("Columns with personal data", ("column", "kind", "may reach"), rows)
     return f"<section>{head}\n<p>{escape(PERSONAL_HINT)}</p>\n{table}</section>"
 
 
-def _personal_row(item: Personal, known: Iterable[str]) -> tuple[str, str, str]:
+def _personal_row(item: PersonalColumn, known: Iterable[str]) -> tuple[str, str, str]:
     reached = "<br>".join(_reached(each, known) for each in item.reached)
     return (
         f"{_link(item.stage, item.stage, known)} <code>{escape(item.column)}</code>",
-        mark(f"{PERSONAL}: {item.pii}"),
+        badge(f"{PERSONAL}: {item.pii}"),
         reached or "nothing else",
     )
 
 
-def _reached(each: Reached, known: Iterable[str]) -> str:
+def _reached(each: DataFlowTarget, known: Iterable[str]) -> str:
     if each.columns is None:
         return f"{_link(each.stage, each.stage, known)} ({each.kind}): anywhere in it"
     return f"{_link(each.stage, each.stage, known)}: <code>{escape(', '.join(each.columns))}</code>"

@@ -1,56 +1,56 @@
-"""The data dictionary of a workflow as Markdown, and the words that its pages share."""
+"""Render the data dictionary of a workflow as Markdown; phrases that its HTML page shares."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from tidemill.cli.render.figures import markdown_table, without_empty
-from tidemill.contracts.docs.html import marks_of
+from tidemill.contracts.docs.html import column_badges
 from tidemill.contracts.docs.phrases import (
     OUTCOMES,
     Condition,
     conditions,
     head_terms,
-    row_rules,
-    table_rules,
+    row_conditions,
+    table_conditions,
     type_name,
 )
-from tidemill.lineage.dictionary import Cell, Dictionary, Entry, Personal, Use
+from tidemill.core.text_table import drop_empty_columns, markdown_table
+from tidemill.lineage.dictionary import Cell, Dictionary, DictionaryEntry, PersonalColumn, TableUse
 
 HOW_TO_READ = (
-    "Every table of the workflow, in the order in which the stages run: what its contract promises, "
-    "what its columns come from, and who reads them."
+    "The tables of the workflow, in the order in which their stages run: the promises of each contract, "
+    "the lineage of its columns, and the stages that read them."
 )
 PERSONAL_HINT = (
-    "What depends on a column that is marked as personal data: values that are computed from it, and "
-    "rows that are chosen, joined or grouped by it. A stage that isn't followed column by column (a "
-    "model, a delivery, code that collects its rows) may hold it anywhere in what it makes."
+    "The columns that depend on a column marked as personal data: values computed from it, and rows "
+    "filtered, joined or grouped by it. A stage without column lineage (a model, a delivery, code that "
+    "collects its rows) may have it anywhere in its output."
 )
-# What Markdown would take for its own, where it would: pipes are left to `markdown_table`.
+# Characters that are Markdown syntax where they stand; `markdown_table` escapes pipes.
 _SPECIAL = re.compile(r"([\\`*\[\]<~]|\b_|_\b|&(?=#?\w+;)|^[>#+=-])")
 _NUMBERED = re.compile(r"^(\d+)([.)])")
 
 
-def head_said(entry: Entry) -> Iterator[tuple[str, str]]:
-    """What is said of a stage and its contract as a whole, each under its name."""
+def entry_facts(entry: DictionaryEntry) -> Iterator[tuple[str, str]]:
+    """Facts about a stage and its contract as a whole: pairs of a label and a text."""
     if entry.about:
-        yield "what it does", entry.about
+        yield "purpose", entry.about
     yield from head_terms(entry.spec)
     yield "declared", f"contract {entry.spec.place}, stage {entry.place}"
     if entry.opaque:
-        yield "columns", f"not followed from the inputs: {entry.opaque}"
+        yield "column lineage", f"unknown ({entry.opaque})"
 
 
-def use_said(use: Use) -> str:
-    """What a stage reads of a table, in brackets."""
+def columns_read(use: TableUse) -> str:
+    """The columns that a stage reads of a table, in brackets."""
     if use.columns is None:
         return f"({use.kind}, any column)"
     return f"({', '.join(use.columns)})" if use.columns else "(the number of rows)"
 
 
-def cells_said(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
-    """The columns of every stage, in one text each."""
+def columns_by_stage(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
+    """The columns of each stage, joined."""
     found: dict[str, list[str]] = {}
     for stage, column in cells:
         found.setdefault(stage, []).append(column)
@@ -58,8 +58,8 @@ def cells_said(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
         yield stage, ", ".join(columns)
 
 
-def markdown(book: Dictionary) -> str:
-    """The whole dictionary as one Markdown page; the same workflow gives the same text."""
+def render_markdown(book: Dictionary) -> str:
+    """Render the dictionary as one Markdown page; the same workflow gives the same text."""
     blocks = [f"# {_plain(book.workflow)}: data dictionary"]
     if book.owner:
         blocks.append(f"Owner: {_plain(book.owner)}")
@@ -74,27 +74,27 @@ def _contents(book: Dictionary) -> str:
     return "\n".join([*lines, "- [Personal data](#personal-data)"])
 
 
-def _section(entry: Entry) -> Iterator[str]:
+def _section(entry: DictionaryEntry) -> Iterator[str]:
     spec = entry.spec
     yield f"## {_plain(entry.stage)}"
     yield f"{str(entry.kind).capitalize()}, contract **{_plain(spec.name)} {spec.version}**"
     if spec.description:
         yield "\n\n".join(_plain(part) for part in spec.description.split("\n\n"))
-    yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _said(entry))
+    yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _facts(entry))
     yield _columns(entry)
-    yield from _rules("Rules over rows", row_rules(spec), code=True)
-    yield from _rules("Rules over the table", table_rules(spec), code=False)
+    yield from _rules("Rules over rows", row_conditions(spec), code=True)
+    yield from _rules("Rules over the table", table_conditions(spec), code=False)
 
 
-def _said(entry: Entry) -> Iterator[tuple[str, str]]:
-    yield from head_said(entry)
+def _facts(entry: DictionaryEntry) -> Iterator[tuple[str, str]]:
+    yield from entry_facts(entry)
     if entry.inputs:
-        yield "made from", ", ".join(entry.inputs)
-    uses = "; ".join(f"{use.stage} {use_said(use)}" for use in entry.uses)
-    yield "read by", uses or "nobody"
+        yield "inputs", ", ".join(entry.inputs)
+    uses = "; ".join(f"{use.stage} {columns_read(use)}" for use in entry.uses)
+    yield "read by", uses or "no stage"
 
 
-def _columns(entry: Entry) -> str:
+def _columns(entry: DictionaryEntry) -> str:
     headers = (
         "column",
         "type",
@@ -111,10 +111,10 @@ def _columns(entry: Entry) -> str:
             _code(type_name(column)),
             _plain(", ".join(conditions(column))) or "-",
             OUTCOMES[column.on_fail],
-            _plain(", ".join(marks_of(entry.spec, column))) or "-",
+            _plain(", ".join(column_badges(entry.spec, column))) or "-",
             _plain(column.description) or "-",
             "; ".join(
-                f"{_plain(s)}: {_plain(c)}" for s, c in cells_said(entry.origins(column.name))
+                f"{_plain(s)}: {_plain(c)}" for s, c in columns_by_stage(entry.origins(column.name))
             )
             or "-",
             ", ".join(_plain(use.stage) for use in entry.readers(column.name)) or "-",
@@ -131,7 +131,7 @@ def _rules(title: str, rules: Sequence[Condition], *, code: bool) -> Iterator[st
     rows = [
         [
             _code(rule.name),
-            _code(rule.says) if code else _plain(rule.says),
+            _code(rule.phrase) if code else _plain(rule.phrase),
             OUTCOMES[rule.on_fail],
             _plain(rule.description) or "-",
         ]
@@ -141,7 +141,7 @@ def _rules(title: str, rules: Sequence[Condition], *, code: bool) -> Iterator[st
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return markdown_table(*without_empty(headers, rows, *headers))
+    return markdown_table(*drop_empty_columns(headers, rows, *headers))
 
 
 def _personal(book: Dictionary) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _personal(book: Dictionary) -> Iterator[str]:
     yield markdown_table(("stage", "column", "kind", "may reach"), rows)
 
 
-def _reached(item: Personal) -> str:
+def _reached(item: PersonalColumn) -> str:
     return "; ".join(
         f"{r.stage} ({r.kind}): anywhere in it"
         if r.columns is None
@@ -167,12 +167,12 @@ def _reached(item: Personal) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is Markdown, on one line; `markdown_table` sees to its pipes."""
+    """Text on one line, with Markdown syntax escaped except pipes."""
     return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
 
 
 def _code(text: str) -> str:
-    """Text as code, fenced by more backticks than it holds."""
+    """Text as inline code, fenced by more backticks than it has."""
     flat = " ".join(text.split())
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)

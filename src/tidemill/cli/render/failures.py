@@ -1,4 +1,4 @@
-"""The failures of a run as a table: what failed, why, and what to do."""
+"""Render the failures of a run as a table: what failed, why, and what to do."""
 
 from __future__ import annotations
 
@@ -7,47 +7,50 @@ from collections.abc import Iterator, Sequence
 from itertools import compress, zip_longest
 from textwrap import wrap
 
-from tidemill.cli.render.figures import count, harmless, plural, table
+from tidemill.cli.render.figures import count, plural, printable
 from tidemill.core.partition import WHOLE
+from tidemill.core.text_table import text_table
 from tidemill.ledger.run import Failure
 
-# The widest that partitions get, and the least that the texts get: what is longer goes on below.
+# The maximum width of partitions and the minimum width of texts; longer ones wrap.
 _PARTITIONS, _TEXT = 24, 20
-# So many are shown, and of the partitions of one so many are named.
+# How many failures are shown, and how many partitions of each are named.
 _SHOWN, _NAMED = 20, 2
 _COMMAND, _HARD = re.compile(r"`[^`]*`"), "\xa0"
 _ABOUT = ("failed", "partitions", ">skipped", "why", "what to do")
 
 
 def render_failures(failures: Sequence[Failure], width: int) -> str:
-    """A row a cause, as far as that can be not wider than `width`; the last line says how many more."""
+    """A row per cause, if possible not wider than `width`; the last line counts those left out."""
     shown = failures[:_SHOWN]
-    parted = any(named(failure.partitions) for failure in shown)
+    parted = any(partition_names(failure.partitions) for failure in shown)
     kept = (True, parted, any(failure.skipped for failure in shown), True, True)
     why, advice = _texts(shown, width, kept)
     rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure, why, advice)]
-    text = table(list(compress(_ABOUT, kept)), rows)
+    text = text_table(list(compress(_ABOUT, kept)), rows)
     more = len(failures) - len(shown)
     return f"{text}\nand {plural(more, 'more failure')}" if more else text
 
 
-def named(partitions: Sequence[str]) -> str:
+def partition_names(partitions: Sequence[str]) -> str:
     """`2024-01, 2024-02 and 10 more`; nothing for a stage without partitions."""
     if set(partitions) <= {WHOLE}:
         return ""
-    # One more is named as quickly as counted.
+    # Naming one more is as short as counting it.
     shown = partitions if len(partitions) <= _NAMED + 1 else partitions[:_NAMED]
     more = len(partitions) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tuple[int, int]:
-    """How wide the texts may be, of what the other columns leave: what can't be parted has to fit."""
+    """The widths of the two texts in the space left by the other columns; commands must fit unbroken."""
     first = (
-        (failure.stage, named(failure.partitions)[:_PARTITIONS], count(failure.skipped))
+        (failure.stage, partition_names(failure.partitions)[:_PARTITIONS], count(failure.skipped))
         for failure in failures
     )
-    beside = table(list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first])
+    beside = text_table(
+        list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first]
+    )
     left = width - max(map(len, beside.split("\n"))) - 2 * len("  ")
     words = (len(word) for one in failures for word in _whole(one.advice).split(" "))
     advice = max(_TEXT, left * 9 // 20, *words)
@@ -55,10 +58,10 @@ def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tup
 
 
 def _rows(failure: Failure, why: int, advice: int) -> Iterator[tuple[str, ...]]:
-    """Its row, and what didn't fit into it below."""
+    """The row of a failure, and continuation rows for wrapped texts."""
     cells = (
         [failure.stage],
-        _wrapped(named(failure.partitions), _PARTITIONS),
+        _wrapped(partition_names(failure.partitions), _PARTITIONS),
         [count(failure.skipped)],
         _wrapped(failure.why, why),
         _wrapped(failure.advice, advice),
@@ -72,6 +75,6 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _whole(text: str) -> str:
-    """The text in one line that may come from data, with hard spaces in commands, which are to be copied."""
-    text = harmless(" ".join(text.split()))
+    """The text on one line, made harmless, with no-break spaces in commands so that they can be copied."""
+    text = printable(" ".join(text.split()))
     return _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)

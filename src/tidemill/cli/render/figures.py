@@ -1,4 +1,4 @@
-"""Text tables and figures as people read them; no colours, no width of a terminal."""
+"""Format numbers, sizes, times and tables as plain text."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from datetime import datetime
 
 import click
 
-from tidemill.core.text_table import markdown_table as markdown_table
-from tidemill.core.text_table import table as table
-from tidemill.core.text_table import without_empty as without_empty
-
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def count(number: int) -> str:
-    """`12,345`; nothing is `-`, so that what is there stands out."""
+    """`12,345`; zero is `-`, so that other numbers stand out."""
     return f"{number:,}" if number else "-"
 
 
 def size(number: int) -> str:
-    """Bytes in the unit that gives up to three digits before the point: `3.2 MB`."""
+    """Bytes in the unit with at most three digits before the point: `3.2 MB`."""
     if not number:
         return "-"
     value, unit = float(number), 0
@@ -38,8 +34,8 @@ def seconds(number: float) -> str:
     return f"{number:.1f} s" if number >= 9.995 else f"{number:.2f} s"
 
 
-def rough(number: float) -> str:
-    """Seconds that are only guessed: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; never nothing."""
+def approximate_seconds(number: float) -> str:
+    """Estimated seconds: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; at least `1 ms`."""
     if number >= 5400:
         return f"{number / 3600:.1f} h"
     if number >= 89.5:
@@ -52,14 +48,14 @@ def rough(number: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """`1.25 USD`; small amounts keep two digits that tell something."""
+    """`1.25 USD`; amounts below 0.01 keep two significant digits."""
     if amount >= 0.01:
         return f"{amount:.2f} {currency}"
     return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
 
 
-def moment(unix: float) -> str:
-    """A time in the zone of this machine, to the second."""
+def local_time(unix: float) -> str:
+    """A Unix time in the local time zone, to the second."""
     return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -68,17 +64,17 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def harmless(text: str) -> str:
-    """Text without what would move the cursor or colour the rest: it may come from data."""
+def printable(text: str) -> str:
+    """Text from data, without control characters that would move the cursor or change colours."""
     if text.isprintable():
         return text
     text = click.unstyle(text)
     return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text)
 
 
-def harmless_lines(text: str) -> str:
+def printable_lines(text: str) -> str:
     """The same for text of several lines."""
-    return "\n".join(map(harmless, text.split("\n")))
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _escaped(letter: str) -> str:

@@ -1,10 +1,10 @@
-"""Frames as text. Nothing here imports Polars, so a run with nothing to do doesn't either."""
+"""Render frames as text, without importing Polars: a run with nothing to do doesn't need it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidemill.cli.render.figures import table
+from tidemill.core.text_table import text_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 _WIDEST = 32
 
 
-def head_table(frame: pl.DataFrame) -> str:
-    """The rows of a (small) frame; numbers are aligned to the right."""
+def frame_table(frame: pl.DataFrame) -> str:
+    """Render the rows of a small frame as a table; numbers are aligned to the right."""
     headers = [f">{name}" if dtype.is_numeric() else name for name, dtype in frame.schema.items()]
     if not headers:
         return "(no columns)"
-    return table(headers, ([cell(value) for value in row] for row in frame.iter_rows()))
+    return text_table(headers, ([cell_text(value) for value in row] for row in frame.iter_rows()))
 
 
-def cell(value: Any) -> str:
-    """One value; text that is too long is cut."""
+def cell_text(value: Any) -> str:
+    """Render one value; long text is cut."""
     if value is None:
         return "null"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""What `--json` writes: one document that names its schema, on stdout; text then goes to stderr."""
+"""The option `--json`: one document that names its schema on stdout, while text goes to stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _META = "tidemill.printed"
 
 
 def _keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    """Until the document is written, what anybody else prints goes to stderr."""
+    """Redirect other output to stderr until the document is written."""
     if value:
         ctx.meta[_META] = ctx.with_resource(_printed_to_stderr())
     return value
@@ -27,43 +27,47 @@ def _keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_keep_apart,
-    help="One JSON document on stdout; text goes to stderr.",
+    help="Write one JSON document to stdout, and the text to stderr.",
 )  # fmt: skip
 
 
 def document(schema: str, body: Mapping[str, Any]) -> str:
     """`body` as JSON under the name of its schema, such as "tidemill.plan/1"."""
-    return json.dumps({"schema": schema, **plain(body)}, ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        {"schema": schema, **to_json_values(body)}, ensure_ascii=False, allow_nan=False
+    )
 
 
-def tell(text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, Any]]) -> None:
-    """Show `text`; or it on stderr and the document that `body` gives on stdout."""
+def print_result(
+    text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, Any]]
+) -> None:
+    """Print `text`; with --json print it to stderr, and the document of `body()` to stdout."""
     if as_json:
         click.echo(text, err=True)
-        answer(document(schema, body()))
+        print_document(document(schema, body()))
     else:
         click.echo(text)
 
 
-def answer(text: str) -> None:
-    """Write the document of a command to stdout."""
+def print_document(text: str) -> None:
+    """Print the document of a command to stdout."""
     click.get_current_context().meta[_META].close()
     click.echo(text)
 
 
-def room() -> int:
-    """How many columns text may have: those of the terminal; 120 in a file."""
+def text_width() -> int:
+    """The number of columns for text: of the terminal, or 120 in a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
 
 
-def plain(value: Any) -> Any:
-    """Records, enums, times and sequences as what JSON has; NaN and infinities become null."""
+def to_json_values(value: Any) -> Any:
+    """Convert records, enums, times and sequences to JSON values; NaN and infinities become null."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_json_values(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [to_json_values(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):
@@ -77,7 +81,7 @@ def plain(value: Any) -> Any:
 
 @contextmanager
 def _printed_to_stderr() -> Iterator[ExitStack]:
-    """Let stdout be stderr until what this gives is closed, also for subprocesses and C code."""
+    """Redirect stdout to stderr until the stack is closed, also for subprocesses and C code."""
     with ExitStack() as undo:
         stdout = sys.stdout
         with suppress(OSError, ValueError):
@@ -85,7 +89,7 @@ def _printed_to_stderr() -> Iterator[ExitStack]:
             stdout.flush()
             undo.callback(os.close, kept := os.dup(number))
             undo.callback(os.dup2, kept, number)
-            # What somebody who kept the stream wrote to it isn't the document either.
+            # Code that kept a reference to the stream may have written to it.
             undo.callback(stdout.flush)
             os.dup2(sys.stderr.fileno(), number)
         undo.enter_context(redirect_stdout(sys.stderr))

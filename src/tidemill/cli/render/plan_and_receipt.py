@@ -1,4 +1,4 @@
-"""Plans and receipts as text: pure functions, for the commands and whoever else shows one."""
+"""Render plans and receipts as text."""
 
 from __future__ import annotations
 
@@ -6,54 +6,62 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tidemill.cli.render.failures import render_failures
 from tidemill.cli.render.figures import (
+    approximate_seconds,
     count,
-    harmless_lines,
-    markdown_table,
     money,
     plural,
-    rough,
+    printable_lines,
     seconds,
     size,
-    table,
-    without_empty,
 )
-from tidemill.core.partition import WHOLE, spread
-from tidemill.ledger.run import Receipt, Tally
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
+from tidemill.ledger.run import Receipt, StageTotals
 from tidemill.planning.plan import ModelState, Plan, Step, estimate_of
-from tidemill.planning.stage_reasons import common, only_if, planned
+from tidemill.planning.stage_reasons import (
+    planned_partitions,
+    reasons_without_partition,
+    unlikely_condition,
+)
 from tidemill.runs.totals import Price
 from tidemill.workflow.incremental_fold import FoldUsage
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
-# Seldom anything but zero, and then not shown.
-RECHECKED = ">rechecked"
+# Columns that are shown only if a row has something in them.
+RECHECKED, REMOVED = ">rechecked", ">removed"
 _RECEIPT = (
-    *("stage", ">ran", ">bound", RECHECKED, ">current", ">failed", ">skipped"),
+    *("stage", ">ran", ">reused", RECHECKED, ">up to date", REMOVED, ">failed", ">skipped"),
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
 _ABOUT = ">about"
-_PLAN = ("stage", "does", ">steps", _ABOUT, ">current", "partitions", "why")
-# So many stages without history are named, of more only how many they are.
+_PLAN = ("stage", "action", ">steps", _ABOUT, ">up to date", "partitions", "why")
+# The words for actions that plans record under another name.
+_ACTIONS = {"bind": "reuse"}
+# How many stages without history are named; more are only counted.
 _NAMED = 3
 FREE = Price()
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
 def render_receipt(receipt: Receipt, width: int = 120) -> str:
-    """What a run did and cost: a line a stage, the totals, what failed, and what has to be said.
+    """Render what a run did and cost: a line per stage, totals, failures and messages.
 
-    Of the tables the one of failures is fitted into so many columns.
+    The table of failures is fitted into `width` columns.
     """
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
-    parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
+    parts = [
+        text_table(*drop_empty_columns(_RECEIPT, lines, RECHECKED, REMOVED)),
+        "",
+        _totals(receipt),
+    ]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
     if receipt.failures:
         parts += ["", render_failures(receipt.failures, width), ""]
-    told = {message for failure in receipt.failures for message in failure.messages}
-    parts += [_bullet(message) for message in receipt.messages if message not in told]
+    listed = {message for failure in receipt.failures for message in failure.messages}
+    parts += [_bullet(message) for message in receipt.messages if message not in listed]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")
     if receipt.failures:
@@ -63,24 +71,25 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     return "\n".join(parts)
 
 
-def _receipt_row(tally: Tally) -> list[str]:
+def _receipt_row(tally: StageTotals) -> list[str]:
     return [
         tally.stage,
-        *map(count, (tally.ran, tally.bound, tally.rechecked)),
-        *map(count, (tally.current, tally.failed, tally.skipped)),
+        *map(count, (tally.ran - tally.removed, tally.bound, tally.rechecked)),
+        *map(count, (tally.current, tally.removed, tally.failed, tally.skipped)),
         *map(count, (tally.rows_in, tally.rows_out, tally.quarantined)),
         size(tally.bytes_in),
         f"{tally.cpu_s:.2f}" if tally.cpu_s >= 0.005 else "-",
     ]
 
 
-def _sum(stages: Sequence[Tally]) -> Tally:
-    return Tally(
+def _sum(stages: Sequence[StageTotals]) -> StageTotals:
+    return StageTotals(
         stage="total",
         ran=sum(s.ran for s in stages),
         bound=sum(s.bound for s in stages),
         rechecked=sum(s.rechecked for s in stages),
         current=sum(s.current for s in stages),
+        removed=sum(s.removed for s in stages),
         failed=sum(s.failed for s in stages),
         skipped=sum(s.skipped for s in stages),
         rows_in=sum(s.rows_in for s in stages),
@@ -106,45 +115,45 @@ def _cost(receipt: Receipt) -> str:
         unpriced = receipt.memo is not None and receipt.cost <= receipt.memo.spent
         cost = f"cost {money(receipt.cost, receipt.currency)}"
         return f"{cost} without CPU ({NO_PRICE})" if unpriced else cost
-    # A run with nothing to do names no currency: whatever the price, it is nothing.
+    # A run with nothing to do names no currency: it costs nothing at any price.
     return NO_PRICE if receipt.currency else "cost nothing"
 
 
-def render_memo(used: Usage, currency: str) -> str:
-    """What memos spared and took."""
-    told = [
-        f"{plural(used.known, 'row')} known",
-        f"{plural(used.asked, 'row')} asked for in {plural(used.calls, 'call')}",
+def render_memo(used: MemoUsage, currency: str) -> str:
+    """Render the use of memos: rows from the cache, rows computed, calls, tokens, money."""
+    figures = [
+        f"{plural(used.known, 'row')} cached",
+        f"{plural(used.asked, 'row')} computed in {plural(used.calls, 'call')}",
     ]
     if used.tokens or used.tokens_saved:
-        told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
+        figures.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
     if used.spent or used.saved:
-        told.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
-    return f"memo: {', '.join(told)}"
+        figures.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+    return f"memo: {', '.join(figures)}"
 
 
 def _fold(used: FoldUsage) -> str:
-    """What folds took."""
-    computed = f"{plural(used.computed, 'partition')} computed of {plural(used.rows, 'row')}"
-    return f"fold: {plural(used.kept, 'partition')} known, {computed}"
+    """Render the use of folds: partitions from the cache, and partitions computed."""
+    computed = f"{plural(used.computed, 'partition')} computed from {plural(used.rows, 'row')}"
+    return f"fold: {plural(used.kept, 'partition')} cached, {computed}"
 
 
 def _bullet(message: str) -> str:
-    return "- " + harmless_lines(message).replace("\n", "\n  ")
+    return "- " + printable_lines(message).replace("\n", "\n  ")
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
-    """What would run and cost, a line a stage and reason; with `why` a line a step."""
+    """Render what would run and cost: a line per stage and reason, with `why` a line per step."""
     parts = [_headline(plan, price), ""]
     if why:
         parts += [_why(plan.steps)] if plan.steps else []
     else:
-        parts.append(table(*_plan_table(plan)))
+        parts.append(text_table(*_plan_table(plan)))
     return "\n".join((*parts, *remark_lines(plan))).rstrip()
 
 
-def markdown_plan(plan: Plan, *, price: Price = FREE) -> str:
-    """The same for a pull request."""
+def render_plan_markdown(plan: Plan, *, price: Price = FREE) -> str:
+    """Render a plan as Markdown, for a pull request."""
     parts = [f"### {_headline(plan, price)}"]
     parts.append(markdown_table(*_plan_table(plan)))
     for title, lines in _remarks(plan).items():
@@ -160,25 +169,29 @@ def _headline(plan: Plan, price: Price) -> str:
     sure = [step for step in plan.steps if not step.unlikely]
     rest = len(plan.steps) - len(sure)
     rows, read = sum(s.rows for s in sure), sum(s.bytes for s in sure)
-    told = [plural(len(sure), "step")]
+    figures = [plural(len(sure), "step")]
     if rest:
         more = plan.may_follow.wall_s
-        told.append(f"{rest:,} may follow{f' (about {rough(more)})' if more else ''}")
+        figures.append(
+            f"{rest:,} may follow{f' (about {approximate_seconds(more)})' if more else ''}"
+        )
     if rows:
-        told.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
+        figures.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
     if wall := plan.estimate.wall_s:
-        told.append(f"about {rough(wall)} ({_spent(plan, price)})")
-    return f"{subject}: {', '.join(told)}{_untold(plan)}"
+        figures.append(f"about {approximate_seconds(wall)} ({_cost_text(plan, price)})")
+    return f"{subject}: {', '.join(figures)}{_left_out_text(plan)}"
 
 
-def _spent(plan: Plan, price: Price) -> str:
+def _cost_text(plan: Plan, price: Price) -> str:
     cpu = plan.estimate.cpu_s or 0.0
     cost = price.of(cpu)
-    return f"{rough(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+    return (
+        f"{approximate_seconds(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+    )
 
 
-def _untold(plan: Plan) -> str:
-    """Which steps the estimate leaves out."""
+def _left_out_text(plan: Plan) -> str:
+    """The steps that the estimate leaves out."""
     unknown = plan.estimate.unknown
     if not unknown:
         return ""
@@ -195,7 +208,7 @@ def _untold(plan: Plan) -> str:
 
 
 def _stages(plan: Plan) -> list[str]:
-    """In the order in which they run first; those that only stay as they are stand where they belong."""
+    """All stages of a plan, in the order of the workflow."""
     return list(dict.fromkeys((*plan.current, *plan.by_stage())))
 
 
@@ -208,25 +221,28 @@ def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
 
 
 def _about(steps: Sequence[Step]) -> str:
-    """What steps should take; `?` when none of the kind ever ran."""
+    """The estimated duration of steps; `?` when none of the kind ever ran."""
     wall = estimate_of(steps).wall_s
-    return "?" if wall is None else rough(wall) if wall else "-"
+    return "?" if wall is None else approximate_seconds(wall) if wall else "-"
 
 
 def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
     current = count(plan.current.get(stage, 0))
     groups: dict[tuple[str, tuple[str, ...]], list[Step]] = {}
-    steps = planned(plan)
+    steps = planned_partitions(plan)
     for step in plan.by_stage().get(stage, ()):
-        reasons = (only_if(step, steps),) if step.unlikely else common(step)
-        does = f"may {step.action}" if step.unlikely else str(step.action)
+        reasons = (
+            (unlikely_condition(step, steps),) if step.unlikely else reasons_without_partition(step)
+        )
+        action = _ACTIONS.get(step.action, str(step.action))
+        does = f"may {action}" if step.unlikely else action
         groups.setdefault((does, reasons), []).append(step)
     if not groups:
         return [[stage, "-", "-", "-", current, "", ""]]
     rows = []
     for number, ((does, reasons), some) in enumerate(groups.items()):
         name, kept = (stage, current) if number == 0 else ("", "")
-        where = spread({s.partition for s in some} - {WHOLE})
+        where = summarize_keys({s.partition for s in some} - {WHOLE})
         steps_of = (count(len(some)), _about(some))
         rows.append([name, does, *steps_of, kept, where, "; ".join(reasons)])
     return rows
@@ -239,7 +255,7 @@ def _why(steps: Iterable[Step]) -> str:
 
 
 def remark_lines(plan: Plan, titles: Iterable[str] = ()) -> Iterator[str]:
-    """What has to be said besides steps, a block a title; all of it, or what stands under `titles`."""
+    """Render what a plan notes besides steps: a block per title, of all titles or of `titles`."""
     for title, lines in _remarks(plan).items():
         if lines and (not titles or title in titles):
             yield from ("", f"{title}:", *(f"  {line}" for line in lines))
@@ -255,7 +271,7 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
             line for model in plan.models for line in (model_line(model, plan), model.note) if line
         ],
         "waiting": [
-            " ".join(filter(None, (stage, spread(set(keys) - {WHOLE, ""})))) + f": {reason}"
+            " ".join(filter(None, (stage, summarize_keys(set(keys) - {WHOLE, ""})))) + f": {reason}"
             for (stage, reason), keys in waiting.items()
         ],
         "can't be read": [
@@ -266,11 +282,11 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
 
 
 def model_line(model: ModelState, plan: Plan) -> str:
-    """Whether a model is outdated and due, and by what; or that it may become so."""
-    trigger = f"; trained again when {model.trigger}" if model.trigger else ""
+    """Describe whether a model is outdated and due for training, and why."""
+    trigger = f"; retrained when {model.trigger}" if model.trigger else ""
     training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
     if training:
-        outcome = only_if(training[0], planned(plan))
+        outcome = unlikely_condition(training[0], planned_partitions(plan))
         return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{trigger}"
     outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
     due = f"due ({'; '.join(model.due)})" if model.due else "not due"

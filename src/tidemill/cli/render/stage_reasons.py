@@ -1,4 +1,4 @@
-"""Why a plan does to a stage what it does, as text."""
+"""Render the reasons of a plan for one stage."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from collections.abc import Iterable
 from tidemill.cli.render.figures import plural
 from tidemill.cli.render.plan_and_receipt import model_line, remark_lines
 from tidemill.cli.render.recipe import recipe_line
-from tidemill.core.partition import WHOLE, spread
+from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.planning.plan import Plan
-from tidemill.planning.stage_reasons import Group, Why
+from tidemill.planning.stage_reasons import ReasonGroup, StageReasons
 
 _FILES = 3
-# What the names of what changed say better.
-_SAID = ("files changed", "rows changed")
-# What is done to one partition, and to several.
-_DOES = {
+# Reasons that the names of the changed files make redundant.
+_REDUNDANT = ("files changed", "rows changed")
+# The action on one partition, and on several.
+_ACTIONS = {
     "run": ("runs", "run"),
-    "bind": ("is bound, as it was made before", "are bound, as they were made before"),
-    "recheck": ("is judged again", "are judged again"),
+    "bind": ("is reused from an earlier run", "are reused from earlier runs"),
+    "recheck": ("is rechecked", "are rechecked"),
     "train": ("is trained", "are trained"),
     "evaluate": ("is scored", "are scored"),
     "gate": ("goes through its gates", "go through their gates"),
     "deliver": ("is delivered", "are delivered"),
     "remove": ("is removed", "are removed"),
     "wait": ("waits", "wait"),
-    "stay": ("stays as it is", "stay as they are"),
-    "made": ("was made", "were made"),
+    "stay": ("is up to date", "are up to date"),
+    "made": ("was published", "were published"),
 }
 
 
-def render_why(why: Why, plan: Plan, *, parts_of_it: bool = False) -> str:
-    """What the plan does to the stage, then what is behind it, then its recipe.
+def render_why(why: StageReasons, plan: Plan, *, parts_of_it: bool = False) -> str:
+    """Render what the plan does with the stage, the upstream causes, and the stage's recipe.
 
-    With `parts_of_it` the plan wasn't asked for all partitions: those that stay needn't be current.
+    With `parts_of_it` the request doesn't cover all partitions, so the others may be outdated.
     """
-    # A model that stays may still be outdated: that is said in a line of its own.
+    # A model that isn't trained may still be outdated: `model_line` describes it.
     own = [group for group in why.groups if why.model is None or group.does != "stay"]
     lines = [_headline(why, plan), "", *(_line(group, parts_of_it) for group in own)]
     if not why.groups and why.model is None:
-        lines.append(f"{why.stage}: nothing is published, and nothing would be")
+        lines.append(f"{why.stage}: nothing is published, and nothing would run")
     if why.model is not None:
         lines.append(model_line(why.model, plan))
     lines += [f"because {_line(group, parts_of_it)}" for group in why.because]
@@ -47,36 +47,36 @@ def render_why(why: Why, plan: Plan, *, parts_of_it: bool = False) -> str:
     return "\n".join((*lines, *remark_lines(plan, ("can't be read", "notes"))))
 
 
-def _headline(why: Why, plan: Plan) -> str:
+def _headline(why: StageReasons, plan: Plan) -> str:
     own = [group for group in why.groups if group.does not in ("wait", "stay")]
     counts = (
         (sum(len(g.partitions) for g in own if not g.unlikely), "step", ""),
         (sum(len(g.partitions) for g in own if g.unlikely), "step", " may follow"),
         (_count(why.groups, "wait"), "partition", " waiting"),
-        (_count(why.groups, "stay"), "partition", " as before"),
+        (_count(why.groups, "stay"), "partition", " up to date"),
     )
-    told = [plural(number, noun) + rest for number, noun, rest in counts if number]
-    return f"{why.stage} in {plan.environment}: {', '.join(told) or 'nothing to do'}"
+    shown = [plural(number, noun) + rest for number, noun, rest in counts if number]
+    return f"{why.stage} in {plan.environment}: {', '.join(shown) or 'nothing to do'}"
 
 
-def _count(groups: Iterable[Group], does: str) -> int:
+def _count(groups: Iterable[ReasonGroup], does: str) -> int:
     return sum(len(group.partitions) for group in groups if group.does == does)
 
 
-def _line(group: Group, parts_of_it: bool) -> str:
+def _line(group: ReasonGroup, parts_of_it: bool) -> str:
     """`flights 2013-03-07 runs: data/flights/2013-03-07.parquet changed`."""
-    where = f"{group.stage} {spread(set(group.partitions) - {WHOLE, ''})}".rstrip()
-    does = _DOES[group.does][len(group.partitions) > 1]
+    where = f"{group.stage} {summarize_keys(set(group.partitions) - {WHOLE, ''})}".rstrip()
+    does = _ACTIONS[group.does][len(group.partitions) > 1]
     if group.unlikely:
         return f"{where} may follow, {'; '.join(group.reasons)}"
     if group.does == "stay":
-        return f"{where} {does}: current{', or not asked for' if parts_of_it else ''}"
+        return f"{where} {does}{', or not requested' if parts_of_it else ''}"
     if group.run:
         does = f"{does} by run {group.run} since"
-    reasons = [reason for reason in group.reasons if reason not in _SAID or not group.files]
+    reasons = [reason for reason in group.reasons if reason not in _REDUNDANT or not group.files]
     return f"{where} {does}: {'; '.join((*reasons, *_files(group)))}".removesuffix(": ")
 
 
-def _files(group: Group) -> list[str]:
+def _files(group: ReasonGroup) -> list[str]:
     rest = len(group.files) - _FILES
     return [*group.files[:_FILES], *([f"and {rest:,} more"] if rest > 0 else [])]

@@ -1,4 +1,4 @@
-"""`tidemill runs`: what was run, what steps said, and how stages perform."""
+"""`tidemill runs`: list past runs; show one, its logs, or the performance of stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DEFAULT = "show"
 
 
 class _Runs(LazyGroup):
-    """Without a command it shows: `tidemill runs` lists, `tidemill runs last` tells of one."""
+    """A group whose default command is `show`: `tidemill runs last` is `tidemill runs show last`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         named = bool(args) and args[0] in (*self.list_commands(ctx), *ctx.help_option_names)
@@ -23,14 +23,14 @@ class _Runs(LazyGroup):
     commands_at={
         "show": (
             "tidemill.cli.runs.show:show",
-            "The last runs, or all about RUN; needn't be said: `tidemill runs last`.",
+            "List the last runs, or show RUN. The default: `tidemill runs last`.",
         ),
-        "logs": ("tidemill.cli.runs.logs:logs", "What the steps of RUN printed and logged."),
+        "logs": ("tidemill.cli.runs.logs:logs", "Show what the steps of RUN printed and logged."),
         "stages": (
             "tidemill.cli.runs.stages:stages",
-            "How often, how long and how well stages ran.",
+            "Show the performance of stages: failures, durations, throughput.",
         ),
     },
 )
 def runs() -> None:
-    """What was run: the last runs, or all about RUN, such as `last`."""
+    """List the last runs, or show RUN, such as `last`."""

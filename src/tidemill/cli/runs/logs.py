@@ -1,4 +1,4 @@
-"""`tidemill runs logs`: what the steps of a run printed and logged, and how they ended."""
+"""`tidemill runs logs`: show what the steps of a run printed and logged, and how they ended."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import harmless, moment
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import local_time, printable
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.partition import WHOLE
-from tidemill.history.io.runs import LAST
-from tidemill.ledger.log_line import END, Line
+from tidemill.ledger.log_line import END, LogLine
+from tidemill.project.runs import LAST
 
-# The texts of other steps don't stand further to the right for one with a long name.
+# A step with a longer name doesn't indent the texts of other steps further.
 _WIDEST = 60
 
 
@@ -22,54 +22,56 @@ _WIDEST = 60
 @click.argument("run", default=LAST, metavar="[RUN]")
 @click.argument("stage", default="", metavar="[STAGE]")
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--follow", is_flag=True, help="Also what comes, until the run ends.")
+@click.option("--follow", is_flag=True, help="Keep printing new lines until the run ends.")
 @json_option
-@where_options
+@project_options
 def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> None:
-    """Show what the steps of RUN printed and logged, and how those ended that did, or that failed.
+    """Show what the steps of RUN printed and logged, and the end of those that did or that failed.
 
-    RUN is an id, the beginning of one, or `last`, which is the default.
+    RUN is an id, a prefix of one, or `last` (the default).
     """
     if follow and as_json:
-        raise click.UsageError("--json is one document: it can't --follow a run")
-    with opened() as project:
+        raise click.UsageError(
+            "--json and --follow can't be combined: the document ends with the run"
+        )
+    with project_session() as project:
         info = project.history.run(run)
         if follow:
             for lines in project.history.follow(info.id, stage, partition):
                 if lines:
-                    click.echo(_told(lines))
+                    click.echo(_log_text(lines))
             return
         found = project.history.log(info.id, stage, partition)
-    place = f" by {stage} {partition}".rstrip() if stage else ""
-    nothing = f"nothing is kept that was printed or logged{place} in run {info.id}"
+    place = f" of {stage} {partition}".rstrip() if stage else ""
+    nothing = f"no log lines{place} are stored for run {info.id}"
     body = {"run": info.id, "lines": found}
-    tell(_told(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
+    print_result(_log_text(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
 
 
-def _told(lines: Sequence[Line]) -> str:
-    """A line each: when, which step, of which kind unless it was printed, and the text."""
+def _log_text(lines: Sequence[LogLine]) -> str:
+    """One line per text: time, step, log level unless it was printed, and the text."""
     places = [_place(line) for line in lines]
     width = min(max(map(len, places)), _WIDEST)
     return "\n".join(
-        f"{moment(line.at)}  {place:{width}}  {text}"
+        f"{local_time(line.at)}  {place:{width}}  {text}"
         for line, place in zip(lines, places, strict=True)
         for text in _texts(line)
     )
 
 
-def _place(line: Line) -> str:
+def _place(line: LogLine) -> str:
     partition = "" if line.partition == WHOLE else f" {line.partition}"
     again = f" (try {line.attempt})" if line.attempt > 1 else ""
-    return harmless(f"{line.stage or '(a step)'}{partition}{again}".rstrip())
+    return printable(f"{line.stage or '(a step)'}{partition}{again}".rstrip())
 
 
-def _texts(line: Line) -> Iterator[str]:
-    first, *more = map(harmless, line.text.split("\n"))
+def _texts(line: LogLine) -> Iterator[str]:
+    first, *more = map(printable, line.text.split("\n"))
     yield f"{_kind(line)}{first}".rstrip()
     yield from (f"  {text}".rstrip() for text in more)
 
 
-def _kind(line: Line) -> str:
+def _kind(line: LogLine) -> str:
     if line.stream == END:
         return f"{line.level}: " if line.text else line.level
     return f"{line.level} {line.logger}: " if line.level else ""

@@ -1,29 +1,22 @@
-"""`tidemill runs show`: what was run, and all about one run."""
+"""`tidemill runs show`: list past runs, or show one with its attempts."""
 
 from __future__ import annotations
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import (
-    count,
-    harmless_lines,
-    moment,
-    money,
-    seconds,
-    table,
-    without_empty,
-)
-from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time, money, printable_lines, seconds
+from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_receipt
 from tidemill.core.partition import WHOLE
+from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
-from tidemill.runs.totals import used_by
+from tidemill.runs.totals import memo_usage
 
 _COST = ">cost"
 _LIST = (
-    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed", _COST),
+    *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _COST),
     *("environment", "command"),
 )
 
@@ -31,29 +24,29 @@ _LIST = (
 @click.command("show")
 @click.argument("run", default="", metavar="[RUN]")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
-              help="The last N runs.")  # fmt: skip
+              help="List the last N runs.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def show(run: str, limit: int, as_json: bool) -> None:
-    """List the last runs, newest first; or show the receipt and the attempts of RUN.
+    """List the last runs, newest first; or show the receipt of RUN and its failed attempts.
 
-    RUN is an id, the beginning of one, or `last`.
+    RUN is an id, a prefix of one, or `last`.
     """
-    with opened() as project:
+    with project_session() as project:
         if not run:
             found = project.runs(limit)
-            tell(_listed(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
+            print_result(run_list(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
             return
         info = project.history.run(run)
         attempts, currency = project.history.attempts(info.id), project.settings.currency
     body = {"run": info, "attempts": attempts}
-    tell(_told(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
+    print_result(run_text(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
 
 
-def _listed(found: list[RunInfo]) -> str:
+def run_list(found: list[RunInfo]) -> str:
     if not found:
-        return "no runs yet; `tidemill run` makes the first"
-    return table(*without_empty(_LIST, map(_row, found), RECHECKED, _COST))
+        return "no runs yet; start one with `tidemill run`"
+    return text_table(*drop_empty_columns(_LIST, map(_row, found), RECHECKED, _COST))
 
 
 def _row(info: RunInfo) -> list[str]:
@@ -62,7 +55,7 @@ def _row(info: RunInfo) -> list[str]:
     return [
         info.id,
         str(info.status),
-        moment(info.started),
+        local_time(info.started),
         took,
         count(sum(s.ran for s in stages)),
         count(sum(s.bound for s in stages)),
@@ -78,15 +71,15 @@ def _cost(receipt: Receipt | None) -> str:
     return money(receipt.cost, receipt.currency) if receipt is not None and receipt.cost else "-"
 
 
-def _told(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
+def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
     holder = info.holder
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
-    parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
+    parts = [f"{info.command} ({who}) in {info.environment}, {local_time(info.started)}"]
     if info.receipt is not None:
-        parts += ["", render_receipt(info.receipt, room())]
+        parts += ["", render_receipt(info.receipt, text_width())]
     else:
-        parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
-        used = used_by(attempts)
+        parts.append(f"{info.status}: no receipt was recorded")
+        used = memo_usage(attempts)
         parts += [render_memo(used, currency)] if used is not None else []
     bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]
     verdicts = [a for a in attempts if a.outcome is Outcome.OK and a.message]
@@ -94,10 +87,10 @@ def _told(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
         place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
         parts += [
             "",
-            harmless_lines(
+            printable_lines(
                 f"{attempt.action} {attempt.stage}{place} {attempt.outcome}: {attempt.message}"
             ),
         ]
         if attempt.trace:
-            parts.append("  " + harmless_lines(attempt.trace.rstrip()).replace("\n", "\n  "))
+            parts.append("  " + printable_lines(attempt.trace.rstrip()).replace("\n", "\n  "))
     return "\n".join(parts)

@@ -1,4 +1,4 @@
-"""`tidemill runs stages`: how often, how long and how well the steps of each stage ran."""
+"""`tidemill runs stages`: show the performance of each stage over the last runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, rough, seconds, size, table, without_empty
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import approximate_seconds, count, seconds, size
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.performance import Performance
 
 _HEADERS = (
     *(
         "stage",
         ">runs",
-        ">tries",
+        ">attempts",
         ">failed",
         ">retried",
         ">p50",
@@ -24,32 +25,34 @@ _HEADERS = (
         ">queued p50",
         ">queued p95",
     ),
-    *(">rows/s", ">bytes/s", ">CPU", ">peak RSS", ">processes"),
+    *(">rows/s", ">bytes/s", ">CPU", ">peak RSS", ">workers"),
 )
 _RARE = (">retried", ">queued p50", ">queued p95")
 
 
 @click.command()
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
-              help="Over the last N runs that had something to do.")  # fmt: skip
+              help="Over the last N runs that had steps to run.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def stages(last: int, as_json: bool) -> None:
-    """Show figures of each stage: tries and failures, how long they took and waited, what they read.
+    """Show the performance of each stage: attempts, failures, durations, queueing, throughput.
 
-    Half of the tries that succeeded took at most p50, 95 % of them at most p95. Steps that took over
-    what was known don't count.
+    p50 and p95 are percentiles over the successful attempts. Steps that reused a known result don't
+    count.
     """
-    with opened() as project:
+    with project_session() as project:
         found = project.history.performance(last)
-    tell(_told(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found})
+    print_result(
+        _table(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found}
+    )
 
 
-def _told(found: Sequence[Performance], last: int) -> str:
+def _table(found: Sequence[Performance], last: int) -> str:
     if not found:
-        return "no stage has run yet; `tidemill run` does what is to be done"
-    told = table(*without_empty(_HEADERS, map(_row, found), *_RARE))
-    return f"{told}\n\nover the runs that had any of this to do, the last {last:,} at most"
+        return "no stage has run yet; start with `tidemill run`"
+    text = text_table(*drop_empty_columns(_HEADERS, map(_row, found), *_RARE))
+    return f"{text}\n\nover the last runs with steps of these stages, at most {last:,}"
 
 
 def _row(stage: Performance) -> list[str]:
@@ -70,4 +73,4 @@ def _row(stage: Performance) -> list[str]:
 
 
 def _length(number: float | None) -> str:
-    return rough(number) if number else "-"
+    return approximate_seconds(number) if number else "-"

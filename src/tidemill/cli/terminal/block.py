@@ -1,4 +1,4 @@
-"""Lines at the foot of a terminal that are drawn again and again, while others write above them."""
+"""Redraw lines at the bottom of a terminal while other output scrolls above them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO, cast
 
-# Whoever prints more often than that has the lines drawn by the clock, not by every print.
+# Prints that follow each other faster don't redraw the lines; the clock does.
 _PRINTED_S = 0.05
 _ERASE = "\r\x1b[J"
-# A line that turns out wider than it should is cut by the terminal, and takes no second line.
+# Without wrapping, a line that is too wide is cut by the terminal and takes no second line.
 _CUT, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
 
-class Block:
-    """Lines at the foot of a terminal; the cursor stays above them, on an empty line.
+class TerminalBlock:
+    """Lines at the bottom of a terminal; the cursor stays above them, on an empty line.
 
-    So what anybody else writes (a worker process, a library in C, the user's keyboard) stands above them,
-    and they are drawn anew below it. No mode of the terminal is left changed between two writes: when
-    the process is killed there is nothing to put right.
+    So other output (of a worker process, a C library, the keyboard) appears above the lines, and they
+    are redrawn below it. Each write restores the modes of the terminal, so a killed process leaves
+    nothing to repair.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -36,7 +36,7 @@ class Block:
         self._open = False
 
     def open(self) -> None:
-        """From now on what is printed in this process goes above the lines."""
+        """Redirect what this process prints to above the lines."""
         self._open = True
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
@@ -45,9 +45,9 @@ class Block:
                 setattr(sys, name, cast(TextIO, self._prints[name]))
 
     def close(self) -> None:
-        """Erase the lines, and leave the streams as they were."""
+        """Erase the lines and restore the streams."""
         for name, above in self._prints.items():
-            # Whoever put something else there meanwhile has to take it away, not we.
+            # Another stream that was installed meanwhile isn't ours to remove.
             if getattr(sys, name) is above:
                 setattr(sys, name, above.stream)
         with self.lock:
@@ -60,13 +60,13 @@ class Block:
                 above.end()
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines instead of those before; they must leave a line of the terminal free."""
+        """Show these lines instead of the last ones; they must leave one line of the terminal free."""
         with self.lock:
             self._lines = lines
             self._redraw()
 
-    def above(self, stream: TextIO, text: str) -> None:
-        """Write whole lines above the block; to be called with the lock."""
+    def write_above(self, stream: TextIO, text: str) -> None:
+        """Write whole lines above the block; the caller holds the lock."""
         self._erase()
         stream.write(text)
         stream.flush()
@@ -75,7 +75,7 @@ class Block:
 
     @property
     def is_open(self) -> bool:
-        """Whether the lines are this process's to draw: what was forked from it doesn't."""
+        """Whether this process draws the lines; a forked process doesn't."""
         return self._open and os.getpid() == self._pid
 
     def _redraw(self) -> None:
@@ -92,21 +92,21 @@ class Block:
 
 
 class _Above:
-    """A stream of the terminal that the block is on: whole lines go above it, the rest waits for its end."""
+    """A stream on the block's terminal: writes whole lines above the block, and buffers the rest."""
 
-    def __init__(self, stream: TextIO, block: Block) -> None:
+    def __init__(self, stream: TextIO, block: TerminalBlock) -> None:
         self.stream = stream
         self._block = block
         self._rest = ""
 
     def write(self, text: str) -> int:
         if not self._block.is_open:
-            # Somebody kept it: a handler of logging that was made while the block was there.
+            # A logging handler that was created while the block was open still has this stream.
             return self.stream.write(text)
         with self._block.lock:
             lines, newline, self._rest = (self._rest + text).rpartition("\n")
             if newline:
-                self._block.above(self.stream, lines + newline)
+                self._block.write_above(self.stream, lines + newline)
         return len(text)
 
     def writelines(self, lines: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ class _Above:
             self.write(line)
 
     def end(self) -> None:
-        """Write what no newline followed."""
+        """Write the buffered text that has no newline."""
         self.stream.write(self._rest)
         self.stream.flush()
         self._rest = ""
@@ -123,8 +123,8 @@ class _Above:
         return getattr(self.stream, name)
 
 
-def size(stream: TextIO) -> tuple[int, int]:
-    """Columns and lines of the terminal; where it doesn't tell, what the environment says, or 80 x 24."""
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """The columns and lines of the terminal, else those in the environment, else 80 x 24."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""Ctrl-C ends the program within a second, whatever it is computing.
+"""End the program within a second of Ctrl-C, even during a long query.
 
-The first interrupt is the usual KeyboardInterrupt, and a run then writes down how far it got. But
-Python raises it only between two of its own instructions, and one query can take minutes. State is
-safe to be cut off at any moment, so a program that is still there after a moment just leaves.
+The first interrupt raises the usual KeyboardInterrupt, and a run records how far it got. But Python
+raises it only between two instructions, and one query can take minutes. Stored state survives a stop at
+any moment, so a program that is still running after the grace period exits at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Callable
 
 GRACE_SECONDS = 0.7
 INTERRUPTED = 130
-# Held by who draws on the terminal; a program that leaves takes it, if it comes soon.
-drawing = threading.Lock()
+# Held while drawing on the terminal; an exiting program acquires it if that doesn't take long.
+drawing_lock = threading.Lock()
 _SOON_S = 0.2
 
 
-def leave_when_interrupted(
+def exit_when_interrupted(
     grace_s: float = GRACE_SECONDS, leave: Callable[[int], object] = os._exit
 ) -> Callable[[], None]:
-    """Watch for SIGINT from a thread; to be called in the main thread. Returns what ends the watch."""
+    """Watch for SIGINT in a thread; call it in the main thread. Returns a function that ends the watch."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -42,14 +42,14 @@ def leave_when_interrupted(
 
 
 def _watch(reader: int, grace_s: float, leave: Callable[[int], object]) -> None:
-    # Each signal that Python handles arrives as one byte: its number. The pipe's end is no byte.
+    # Each signal that Python handles arrives as one byte: its number. An empty read is the pipe's end.
     while received := os.read(reader, 1):
         if received[0] == signal.SIGINT:
             time.sleep(grace_s)
-            held = drawing.acquire(timeout=_SOON_S)
-            # What is below is bars of progress, which nobody draws any more.
+            held = drawing_lock.acquire(timeout=_SOON_S)
+            # Erase the progress bars below the cursor, which are no longer updated.
             below = b"\x1b[J" if os.isatty(2) and os.environ.get("TERM") != "dumb" else b""
-            os.write(2, b"\n" + below + b"interrupted; whatever was published is kept\n")
+            os.write(2, b"\n" + below + b"interrupted; published partitions are kept\n")
             leave(INTERRUPTED)
             if held:
-                drawing.release()
+                drawing_lock.release()

@@ -24,13 +24,13 @@ _ISO: dict[type[pl.DataType], tuple[str, ...]] = {
 _ISO_ZONED = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
 
 
-def fit(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series]:
+def cast_column(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series]:
     """Return `series` with missing values as null, and its cast to `dtype`, null where the cast fails."""
     if series.dtype == dtype:
         return series, series
     if series.dtype.is_float() and not dtype.is_float():
         series = series.fill_nan(None)
-    if dtype_of(dtype).holds(dtype_of(series.dtype)):
+    if dtype_of(dtype).includes(dtype_of(series.dtype)):
         return series, series.cast(dtype)
     if isinstance(series.dtype, _TEXT):
         return series, _from_text(series.cast(pl.String), dtype)

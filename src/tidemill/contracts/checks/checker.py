@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.partitionwise import row_by_row
+from tidemill.analysis.query.partitionwise import is_row_wise
 from tidemill.contracts.checks.broken_rules import (
     BrokenRule,
     quarantined_rows,
@@ -29,28 +29,46 @@ from tidemill.contracts.checks.broken_rules import (
     without_cleared,
     without_rows,
 )
-from tidemill.contracts.checks.casts import fit, has_value
+from tidemill.contracts.checks.casts import cast_column, has_value
 from tidemill.contracts.checks.findings import (
     budget_findings,
-    row_finding,
+    evaluated_finding,
     rows_findings,
-    unknown_finding,
+    undeclared_column_findings,
 )
-from tidemill.contracts.checks.partition_column import all_inside, keys_of, outside, raw_keys, split
-from tidemill.contracts.checks.row_order import by_key, repeats
+from tidemill.contracts.checks.partition_column import (
+    are_all_inside,
+    partition_keys,
+    raw_partition_keys,
+    rows_outside,
+    split_by_partition,
+)
+from tidemill.contracts.checks.row_order import repeated_rows, sort_by_key
 from tidemill.contracts.checks.row_rules import (
     ColumnRules,
-    Query,
     RowRule,
-    broken_rule,
+    RuleQuery,
     column_rules,
-    default_of,
+    default_series,
     expression_rules,
     key_rule,
+    rule_error,
 )
-from tidemill.contracts.checks.rule_masks import Mask, OneOf, breaks_of, masks_of, one_of
+from tidemill.contracts.checks.rule_masks import (
+    Mask,
+    UniquenessMask,
+    column_masks,
+    uniqueness_mask,
+    violates,
+)
 from tidemill.contracts.checks.ruled_rows import REASONS as REASONS
-from tidemill.contracts.checks.ruled_rows import Docket, Said, Taken, marked, unwaivable
+from tidemill.contracts.checks.ruled_rows import (
+    MatchedRow,
+    ResolvedRuling,
+    RulingMatcher,
+    row_mask,
+    unwaivable_rules,
+)
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Disposition
 from tidemill.contracts.spec import ContractSpec
@@ -62,7 +80,7 @@ _Fitted = tuple[pl.Series, pl.Series]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class CheckedPartition:
     """The good and the bad rows of a partition.
 
     `good` has the contract's columns (and unknown ones that are kept) in the contract's types and
@@ -77,7 +95,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Evaluation:
     """The rows unconverted and cast, the rules that they break, and the good rows."""
 
     frame: pl.DataFrame
@@ -101,67 +119,69 @@ class Checker:
         self._key = key_rule(spec)
         self._unique = [(column.name, column.unique) for column in self.columns if column.unique]
         self._defaults = {
-            column.name: pl.lit(default_of(column, rules.dtype)).first().alias(column.name)
+            column.name: pl.lit(default_series(column, rules.dtype)).first().alias(column.name)
             for column, rules in zip(spec.columns, self.columns, strict=True)
             if column.optional
         }
-        of_columns = (query for column in self.columns for query in column.others)
+        of_columns = (query for column in self.columns for query in column.queries)
         self._queries = (*of_columns, *expression_rules(spec))
         self._all_pass = [
             query.passes.all(ignore_nulls=True).alias(str(index))
             for index, query in enumerate(self._queries)
         ]
 
-    def judge(
+    def check(
         self,
         frame: pl.DataFrame,
         *,
         partition: str | None = None,
-        rulings: Sequence[Said] = (),
-    ) -> Judged:
+        rulings: Sequence[ResolvedRuling] = (),
+    ) -> CheckedPartition:
         """Check all rows of one partition against every rule except table rules.
 
         `partition` is its key (None: rows may belong to any), `rulings` the rulings on its rows, newest
         last. ContractError if columns are missing or a rule raises.
         """
         if self._defaults:
-            frame = self.completed(frame, frame.columns)
-        unknown = self.unknown(frame.columns)
+            frame = self.fill_defaults(frame, frame.columns)
+        unknown = self.undeclared_columns(frame.columns)
         found = self._check(frame, unknown, partition)
         ruled: list[Finding] = []
         if rulings:
             found, ruled = self._apply_rulings(
-                found, unknown, partition, Docket(rulings, frame.height)
+                found, unknown, partition, RulingMatcher(rulings, frame.height)
             )
         frame, good = found.frame, found.good
         bad = quarantined_rows(frame, found.broken)
-        findings = [row_finding(item.rule, frame, item.rows) for item in found.broken]
-        findings += unknown_finding(self.spec, unknown, frame.height)
+        findings = [evaluated_finding(item.rule, frame, item.rows) for item in found.broken]
+        findings += undeclared_column_findings(self.spec, unknown, frame.height)
         # Rows without a partition are all bad, and any number of them is allowed.
         if partition != UNPLACED:
             findings += budget_findings(self.spec, frame.height, 0 if bad is None else bad.height)
             findings += rows_findings(self.spec, good.height)
-        return Judged(good=good, bad=bad, findings=(*findings, *ruled))
+        return CheckedPartition(good=good, bad=bad, findings=(*findings, *ruled))
 
-    def clean(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    def clean_partitions(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         """Return the partitions in a frame whose rows all pass, by key.
 
         Their only findings are `row_count_findings`. Other partitions must be checked one by one, and so
         must all partitions if a rule compares rows of different partitions.
         """
-        frame = self.completed(frame, frame.columns)
-        if not self._is_partitionwise or self.unknown(frame.columns):
+        frame = self.fill_defaults(frame, frame.columns)
+        if not self._is_partitionwise or self.undeclared_columns(frame.columns):
             return {}
         found = self._check(frame, (), None)
-        parts = split(found.good, self._partitioning)
+        parts = split_by_partition(found.good, self._partitioning)
         if found.broken:
             broken = reduce(or_, (item.rows for item in found.broken))
-            keys = keys_of(found.table.get_column(self._partitioning.column), self._partitioning)
+            keys = partition_keys(
+                found.table.get_column(self._partitioning.column), self._partitioning
+            )
             for key in keys.filter(broken).unique():
                 parts.pop(key, None)
         return parts
 
-    def has_places(self, rows: Mapping[str, pl.DataFrame]) -> bool:
+    def matches_partitions(self, rows: Mapping[str, pl.DataFrame]) -> bool:
         """Whether frames of partitions have the same schema, and each has only rows of its partition."""
         partitioning, first = self._partitioning, next(iter(rows.values()))
         if (
@@ -172,11 +192,11 @@ class Checker:
         return all(
             frame.schema == first.schema
             and not frame.get_column(partitioning.column).null_count()
-            and all_inside(frame.get_column(partitioning.column), partitioning, partition)
+            and are_all_inside(frame.get_column(partitioning.column), partitioning, partition)
             for partition, frame in rows.items()
         )
 
-    def findings(self, rows: int) -> tuple[Finding, ...]:
+    def row_count_findings(self, rows: int) -> tuple[Finding, ...]:
         """Return the findings of a partition with this many rows that all pass."""
         return tuple(rows_findings(self.spec, rows))
 
@@ -187,9 +207,11 @@ class Checker:
         kept = self.spec.unknown_columns == "keep"
         keyed = self._partitioning.column in self.spec.key
         alone = kept or not keyed or self._unique
-        return not alone and all(row_by_row(query.passes, schema) for query in self._queries)
+        return not alone and all(is_row_wise(query.passes, schema) for query in self._queries)
 
-    def _check(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
+    def _check(
+        self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None
+    ) -> _Evaluation:
         fitted, table = self._cast(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
@@ -197,45 +219,51 @@ class Checker:
         rows = table
         if unknown and self.spec.unknown_columns == "keep":
             rows = table.hstack(frame.select(unknown))
-        good, unique = by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
+        good, unique = sort_by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
         if not unique:
             repeated = self._repeated_keys(table, rejected_rows(broken))
             broken += repeated
-            good, _ = by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
-        return _Found(frame, table, rows, broken, good)
+            good, _ = sort_by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
+        return _Evaluation(frame, table, rows, broken, good)
 
     def _apply_rulings(
-        self, found: _Found, unknown: Sequence[str], partition: str | None, docket: Docket
-    ) -> tuple[_Found, list[Finding]]:
+        self,
+        found: _Evaluation,
+        unknown: Sequence[str],
+        partition: str | None,
+        docket: RulingMatcher,
+    ) -> tuple[_Evaluation, list[Finding]]:
         """Apply rulings to the rows, and report what they did."""
         taken = self._match(found, docket)
         while replaced := [
             t for t in taken if docket.rulings[t.ruling].disposition is Disposition.REPLACE
         ]:
-            frame = docket.replace(found.frame, replaced, self.spec)
+            frame = docket.replace_rows(found.frame, replaced, self.spec)
             found = self._check(frame, unknown, partition)
             taken = self._match(found, docket)
         dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
-        never = unwaivable(self.spec)
-        released = {t.row: docket.waived(t) - never for t in taken if t.row not in dropped}
+        never = unwaivable_rules(self.spec)
+        released = {t.row: docket.waived_rules(t) - never for t in taken if t.row not in dropped}
         conflicts = [*self._release_conflicts(found, released)]
         for item in conflicts:
             for row in item.rows.arg_true() if item.rule.on_fail == "quarantine" else ():
                 released.pop(row, None)
-        cleared = marked({*dropped, *released}, found.frame.height)
+        cleared = row_mask({*dropped, *released}, found.frame.height)
         broken = without_cleared([*found.broken, *conflicts], cleared)
         rejected = rejected_rows(broken)
-        gone = marked(dropped, found.frame.height)
+        gone = row_mask(dropped, found.frame.height)
         good = found.rows.filter(~gone if rejected is None else ~(gone | rejected))
         done = [t for t in taken if t.row in dropped or t.row in released]
-        good, _ = by_key(good, self.spec.key)
-        return _Found(found.frame, found.table, found.rows, broken, good), [docket.finding(done)]
+        good, _ = sort_by_key(good, self.spec.key)
+        return _Evaluation(found.frame, found.table, found.rows, broken, good), [
+            docket.summary(done)
+        ]
 
-    def _match(self, found: _Found, docket: Docket) -> list[Taken]:
+    def _match(self, found: _Evaluation, docket: RulingMatcher) -> list[MatchedRow]:
         rejected, bad = rejected_rows(found.broken), quarantined_rows(found.frame, found.broken)
         if bad is None or rejected is None:
             return []
-        never, numbers = unwaivable(self.spec), rejected.arg_true().to_list()
+        never, numbers = unwaivable_rules(self.spec), rejected.arg_true().to_list()
         reasons = dict(zip(numbers, bad.get_column(REASONS).to_list(), strict=True))
         return [
             item
@@ -245,7 +273,7 @@ class Checker:
         ]
 
     def _release_conflicts(
-        self, found: _Found, released: Mapping[int, frozenset[str]]
+        self, found: _Evaluation, released: Mapping[int, frozenset[str]]
     ) -> Iterator[BrokenRule]:
         """Yield the uniqueness rules broken by released rows that repeat a good or earlier released row."""
         kept, rejected = dict(released), rejected_rows(found.broken)
@@ -256,11 +284,11 @@ class Checker:
             repeats = _repeating_rows(found.table.select(columns), ~rejected, sorted(kept))
             rows = {row for row in repeats if rule.id not in kept[row]}
             if rows:
-                yield BrokenRule(rule, marked(rows, found.frame.height))
+                yield BrokenRule(rule, row_mask(rows, found.frame.height))
             if rule.on_fail == "quarantine":
                 kept = {row: waived for row, waived in kept.items() if row not in rows}
 
-    def completed(self, frame: Frame, columns: Sequence[str]) -> Frame:
+    def fill_defaults(self, frame: Frame, columns: Sequence[str]) -> Frame:
         """Add missing optional columns, with their defaults, to a frame that has these columns."""
         missing = [default for name, default in self._defaults.items() if name not in columns]
         return frame.with_columns(missing) if missing else frame
@@ -270,7 +298,7 @@ class Checker:
         if self._partitioning.is_whole:
             return pl.lit(WHOLE)
         keys = partial(
-            raw_keys, dtype=self._partition_column.dtype, partitioning=self._partitioning
+            raw_partition_keys, dtype=self._partition_column.dtype, partitioning=self._partitioning
         )
         # Not marked as element-wise, or Polars would call it for every chunk, that is for every file.
         return pl.col(self._partition_column.name).map_batches(keys, return_dtype=pl.String)
@@ -281,43 +309,46 @@ class Checker:
 
     def masks(
         self, schema: Mapping[str, pl.DataType], partition: str | None
-    ) -> tuple[list[Mask], list[OneOf]]:
+    ) -> tuple[list[Mask], list[UniquenessMask]]:
         """Return the rules as masks over a cast frame with this input schema, in the order of `check`."""
         masks = [
             mask
             for column in self.columns
-            for mask in masks_of(column, schema[column.name], self._partitioning, partition)
+            for mask in column_masks(column, schema[column.name], self._partitioning, partition)
         ]
-        masks += [Mask(rule=query.rule, breaks=breaks_of(query.passes)) for query in self._queries]
+        masks += [
+            Mask(rule=query.rule, violation=violates(query.passes)) for query in self._queries
+        ]
         types = {column.name: column.dtype for column in self.columns}
-        ones = [one_of(rule, (name,), types) for name, rule in self._unique]
+        ones = [uniqueness_mask(rule, (name,), types) for name, rule in self._unique]
         if self.spec.key:
-            ones.append(one_of(self._key, self.spec.key, types))
+            ones.append(uniqueness_mask(self._key, self.spec.key, types))
         return masks, ones
 
-    def unknown(self, given: list[str]) -> list[str]:
+    def undeclared_columns(self, names: list[str]) -> list[str]:
         """Return the undeclared columns; ContractError if a declared column is missing."""
-        if REASONS in given:
+        if REASONS in names:
             raise ContractError(
                 f"column name {REASONS!r} is reserved for the reasons of quarantined rows; rename or drop it"
             )
-        if given == self._names:
+        if names == self._names:
             return []
-        here, known = set(given), set(self._names)
+        here, known = set(names), set(self._names)
         for name in self._names:
             if name not in here:
                 raise ContractError(
                     f"column {name!r} of contract {self.spec.name} is missing "
-                    f"({did_you_mean(name, given)})"
+                    f"({did_you_mean(name, names)})"
                 )
-        return [name for name in given if name not in known]
+        return [name for name in names if name not in known]
 
     def _cast(self, frame: pl.DataFrame) -> tuple[list[_Fitted], pl.DataFrame]:
         """Return the columns unconverted (missing values are null) and cast, and the cast table."""
         shaped = frame.columns == self._names
         columns = frame.get_columns() if shaped else map(frame.get_column, self._names)
         fitted = [
-            fit(series, item.dtype) for series, item in zip(columns, self.columns, strict=True)
+            cast_column(series, item.dtype)
+            for series, item in zip(columns, self.columns, strict=True)
         ]
         if shaped and all(source is values for source, values in fitted):
             return fitted, frame
@@ -329,7 +360,7 @@ class Checker:
         for column, (source, values) in zip(self.columns, fitted, strict=True):
             if source is not values or not column.nullable:
                 yield from _broken_missing(column, source, values)
-            if column.least is not None or column.most is not None:
+            if column.lower is not None or column.upper is not None:
                 for query in _broken_bounds(column, values):
                     yield from self._broken(table, query)
             if partition is not None and column.name == self._partitioning.column:
@@ -349,35 +380,35 @@ class Checker:
             if not passed:
                 yield from self._broken(table, query)
 
-    def _broken(self, table: pl.DataFrame, query: Query) -> Iterator[BrokenRule]:
+    def _broken(self, table: pl.DataFrame, query: RuleQuery) -> Iterator[BrokenRule]:
         rows = self._rows(table, query)
         if rows.any():
             yield BrokenRule(query.rule, rows)
 
-    def _rows(self, table: pl.DataFrame, query: Query) -> pl.Series:
+    def _rows(self, table: pl.DataFrame, query: RuleQuery) -> pl.Series:
         """Mark the rows that break a rule; an aggregate (a mean) applies to every row."""
-        breaks = breaks_of(query.passes).alias("\0breaks")
+        breaks = violates(query.passes).alias("\0breaks")
         try:
             return table.with_columns(breaks).get_column("\0breaks")
         except PolarsError as error:
-            raise broken_rule(self.spec, query.rule.id, error) from error
+            raise rule_error(self.spec, query.rule.id, error) from error
 
     def _repeated_keys(
         self, table: pl.DataFrame, rejected: pl.Series | None
     ) -> Iterator[BrokenRule]:
         identified = [has_value(table.get_column(name)) for name in self.spec.key]
         among = reduce(and_, identified if rejected is None else [*identified, ~rejected])
-        rows = repeats(table, self.spec.key, among)
+        rows = repeated_rows(table, self.spec.key, among)
         if rows.any():
             yield BrokenRule(self._key, rows)
 
 
 @lru_cache(maxsize=256)
-def _checker(spec: _Same) -> Checker:
+def _cached_checker(spec: _ByIdentity) -> Checker:
     return Checker(spec.value)
 
 
-class _Same:
+class _ByIdentity:
     """A contract compared by identity: comparing two contracts by value costs more than a check."""
 
     __slots__ = ("value",)
@@ -389,23 +420,23 @@ class _Same:
         return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.value is self.value
+        return isinstance(other, _ByIdentity) and other.value is self.value
 
 
-def judge(
+def check_rows(
     frame: pl.DataFrame,
     spec: ContractSpec,
     *,
     partition: str | None = None,
-    rulings: Sequence[Said] = (),
-) -> Judged:
+    rulings: Sequence[ResolvedRuling] = (),
+) -> CheckedPartition:
     """Check rows with the cached checker of a contract; see `Checker.check`."""
-    return checker_of(spec).judge(frame, partition=partition, rulings=rulings)
+    return checker_of(spec).check(frame, partition=partition, rulings=rulings)
 
 
 def checker_of(spec: ContractSpec) -> Checker:
     """Return the cached checker of a contract."""
-    return _checker(_Same(spec))
+    return _cached_checker(_ByIdentity(spec))
 
 
 def _broken_missing(
@@ -423,15 +454,15 @@ def _broken_missing(
         yield BrokenRule(column.nan, values.is_nan().fill_null(False))
 
 
-def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
+def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[RuleQuery]:
     """Yield the bounds that some value breaks; the minimum of a column without values is None."""
-    if column.least is not None:
-        bound, query, beyond = column.least
+    if column.lower is not None:
+        bound, query, beyond = column.lower
         least: Any = values.min()
         if least is not None and beyond(least, bound):
             yield query
-    if column.most is not None:
-        bound, query, beyond = column.most
+    if column.upper is not None:
+        bound, query, beyond = column.upper
         most: Any = values.max()
         if most is not None and beyond(most, bound):
             yield query
@@ -440,9 +471,9 @@ def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
 def _broken_partition(
     column: ColumnRules, values: pl.Series, partitioning: Partitioning, partition: str
 ) -> Iterator[BrokenRule]:
-    if not all_inside(values, partitioning, partition):
+    if not are_all_inside(values, partitioning, partition):
         yield BrokenRule(
-            column.partition, outside(values, partitioning, partition).fill_null(False)
+            column.partition, rows_outside(values, partitioning, partition).fill_null(False)
         )
 
 
@@ -455,7 +486,7 @@ def _repeated_values(
     if values.n_unique() >= values.len() - max(values.null_count() - 1, 0):
         return
     among = has_value(values) if rejected is None else has_value(values) & ~rejected
-    rows = repeats(table, (name,), among)
+    rows = repeated_rows(table, (name,), among)
     if rows.any():
         yield BrokenRule(rule, rows)
 
@@ -464,5 +495,5 @@ def _repeating_rows(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -
     """Return the members of `rows` that repeat the values of a good row or of an earlier member."""
     ordered = pl.concat([table.filter(good), table[rows]])
     among = reduce(and_, map(has_value, ordered.get_columns()))
-    repeated = repeats(ordered, table.columns, among)[-len(rows) :]
+    repeated = repeated_rows(ordered, table.columns, among)[-len(rows) :]
     return [row for row, is_so in zip(rows, repeated, strict=True) if is_so]

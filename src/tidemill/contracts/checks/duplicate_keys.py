@@ -36,7 +36,7 @@ def is_exact(dtype: pl.DataType) -> bool:
     return isinstance(dtype, _EXACT)
 
 
-def code_of(names: Sequence[str], schema: dict[str, pl.DataType]) -> list[pl.Expr]:
+def key_codes(names: Sequence[str], schema: dict[str, pl.DataType]) -> list[pl.Expr]:
     """Return the code of a key: its columns as integers, or one hash; null if the key has a null."""
     if len(names) <= 2 and all(is_exact(schema[name]) for name in names):
         return [pl.col(name).to_physical() for name in names]
@@ -49,7 +49,7 @@ def code_of(names: Sequence[str], schema: dict[str, pl.DataType]) -> list[pl.Exp
     return [mixed]
 
 
-def candidates(columns: Sequence[pl.Series], among: pl.Series) -> Codes:
+def possible_duplicates(columns: Sequence[pl.Series], among: pl.Series) -> Codes:
     """Return the numbers of the rows in `among` whose codes occur more than once in the columns."""
     if among.len() < 2:
         return np.empty(0, dtype=np.int64)

@@ -16,30 +16,36 @@ _LONGEST = 60
 
 
 # The most rows of a broken rule that are searched for distinct sample values.
-LOOKED_AT = 100
+MAX_SAMPLED_ROWS = 100
 
 
-def row_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
+def evaluated_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
     """Count the rows of `frame` (unconverted) that break `rule`, with the first distinct values."""
     # A frame without columns has no rows either.
-    shown = frame.select(rule.shows).filter(rows).head(LOOKED_AT) if rule.shows else pl.DataFrame()
-    return counted_finding(rule, int(rows.sum()), frame.height, shown)
+    shown = (
+        frame.select(rule.sample_columns).filter(rows).head(MAX_SAMPLED_ROWS)
+        if rule.sample_columns
+        else pl.DataFrame()
+    )
+    return rule_finding(rule, int(rows.sum()), frame.height, shown)
 
 
-def counted_finding(rule: RowRule, count: int, height: int, shown: pl.DataFrame) -> Finding:
+def rule_finding(rule: RowRule, count: int, height: int, shown: pl.DataFrame) -> Finding:
     """Report that `count` of `height` rows break `rule`; `shown` has its columns in the first of them."""
-    sample = sample_of(shown) if shown.width else ""
+    sample = sample_text(shown) if shown.width else ""
     example = f", such as {sample}" if sample else ""
     return Finding(
         rule=rule.id,
         severity=rule.on_fail,
         rows=count,
         sample=sample,
-        message=f"{rule.id}: {count} of {height} {rule.says}{example}; {rule.advice}",
+        message=f"{rule.id}: {count} of {height} {rule.violation}{example}; {rule.advice}",
     )
 
 
-def unknown_finding(spec: ContractSpec, unknown: Sequence[str], rows: int) -> list[Finding]:
+def undeclared_column_findings(
+    spec: ContractSpec, unknown: Sequence[str], rows: int
+) -> list[Finding]:
     """Report columns that the contract doesn't declare."""
     if not unknown or spec.unknown_columns == "keep":
         return []
@@ -91,7 +97,7 @@ def _size_problems(rule: Rows, rows: int) -> Iterable[str]:
         yield f"are more than max={rule.max}"
 
 
-def sample_of(rows: pl.DataFrame) -> str:
+def sample_text(rows: pl.DataFrame) -> str:
     """Format the first distinct rows as text."""
     single = rows.width == 1
     texts = (

@@ -12,7 +12,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tidemill.analysis.query.opaque_parts import Hit, hits_in, is_suspect
+from tidemill.analysis.query.opaque_parts import (
+    OpaquePart,
+    find_opaque_parts,
+    may_have_opaque_parts,
+)
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault
 
@@ -24,7 +28,7 @@ _SAYS = {
 }
 
 
-def rule_faults(spec: ContractSpec) -> Iterator[Fault]:
+def opaque_rule_faults(spec: ContractSpec) -> Iterator[Fault]:
     """Yield a fault for each rule of a contract whose expression is opaque."""
     for rule in spec.rules:
         opaque = _opaque_reason(rule.expr)
@@ -43,7 +47,7 @@ def _opaque_reason(expr: Any) -> str | None:
     failed = sys.modules["polars"].exceptions.PolarsError
     try:
         text = expr.meta.serialize(format="json")
-        hits = hits_in(text, json.loads(text)) if is_suspect(text) else ()
+        hits = find_opaque_parts(text, json.loads(text)) if may_have_opaque_parts(text) else ()
     except (failed, TypeError, ValueError, AttributeError, RecursionError) as error:
         # Without cloudpickle, Polars can't serialise functions at all.
         reason = str(error).strip().rpartition("\n")[2]
@@ -51,5 +55,5 @@ def _opaque_reason(expr: Any) -> str | None:
     return _describe_part(hits[0]) if hits else None
 
 
-def _describe_part(hit: Hit) -> str:
+def _describe_part(hit: OpaquePart) -> str:
     return _SAYS.get(hit.kind, f"reads something other than the row ({hit.name})")

@@ -11,13 +11,21 @@ from itertools import accumulate
 
 import polars as pl
 
-from tidemill.contracts.checks.casts import fit
-from tidemill.core.partition import UNPLACED, WHOLE, Grain, Partitioning, end_of, key_of, start_of
+from tidemill.contracts.checks.casts import cast_column
+from tidemill.core.partition import (
+    UNPLACED,
+    WHOLE,
+    Grain,
+    Partitioning,
+    partition_end,
+    partition_key,
+    partition_start,
+)
 
 _EVERY = {Grain.HOUR: "1h", Grain.DAY: "1d", Grain.WEEK: "1w", Grain.MONTH: "1mo"}
 
 
-def keys_of(series: pl.Series, partitioning: Partitioning) -> pl.Series:
+def partition_keys(series: pl.Series, partitioning: Partitioning) -> pl.Series:
     """Return the partition key of each value as text; null for a missing value."""
     if partitioning.is_whole:
         return pl.Series(series.name, [WHOLE]).new_from_index(0, series.len())
@@ -29,21 +37,25 @@ def keys_of(series: pl.Series, partitioning: Partitioning) -> pl.Series:
     else:
         series = _wall_clock(series, partitioning.grain).dt.truncate(_EVERY[partitioning.grain])
         values = series.unique().drop_nulls()
-        texts = [key_of(moment, partitioning.grain) for moment in values.cast(pl.Datetime("us"))]
+        texts = [
+            partition_key(moment, partitioning.grain) for moment in values.cast(pl.Datetime("us"))
+        ]
     if not texts:
         # Polars refuses an empty replacement.
         return pl.Series(series.name, [None], dtype=pl.String).new_from_index(0, series.len())
     return series.replace_strict(values, texts, return_dtype=pl.String)
 
 
-def raw_keys(series: pl.Series, dtype: pl.DataType, partitioning: Partitioning) -> pl.Series:
+def raw_partition_keys(
+    series: pl.Series, dtype: pl.DataType, partitioning: Partitioning
+) -> pl.Series:
     """Return the partition keys of an unconverted column that the contract declares as `dtype`."""
-    return keys_of(fit(series, dtype)[1], partitioning)
+    return partition_keys(cast_column(series, dtype)[1], partitioning)
 
 
-def split(frame: pl.DataFrame, partitioning: Partitioning) -> dict[str, pl.DataFrame]:
+def split_by_partition(frame: pl.DataFrame, partitioning: Partitioning) -> dict[str, pl.DataFrame]:
     """Split a frame into partitions by key, in row order; rows without a partition are left out."""
-    keys = keys_of(frame.get_column(partitioning.column), partitioning)
+    keys = partition_keys(frame.get_column(partitioning.column), partitioning)
     runs = keys.rle().struct.unnest()
     names, lengths = runs.get_column("value").to_list(), runs.get_column("len").to_list()
     if len(set(names)) < len(names):
@@ -59,7 +71,7 @@ def split(frame: pl.DataFrame, partitioning: Partitioning) -> dict[str, pl.DataF
     }
 
 
-def only_key(series: pl.Series, partitioning: Partitioning) -> str | None:
+def common_key(series: pl.Series, partitioning: Partitioning) -> str | None:
     """Return the key that all values share, from their minimum and maximum; None if it isn't certain."""
     if partitioning.grain is None or not series.len() or series.null_count():
         return None
@@ -71,23 +83,23 @@ def only_key(series: pl.Series, partitioning: Partitioning) -> str | None:
 
 def _key_of(moment: object, grain: Grain) -> str:
     if isinstance(moment, datetime):
-        return key_of(moment, grain)
+        return partition_key(moment, grain)
     assert isinstance(moment, date)
-    return key_of(datetime.combine(moment, time()), grain)
+    return partition_key(datetime.combine(moment, time()), grain)
 
 
-def outside(series: pl.Series, partitioning: Partitioning, partition: str) -> pl.Series:
+def rows_outside(series: pl.Series, partitioning: Partitioning, partition: str) -> pl.Series:
     """Mark the values that belong to another partition; null for a missing value."""
     if partition == UNPLACED:
         return series.is_not_null()
     if partitioning.grain is None:
-        return keys_of(series, partitioning) != partition
+        return partition_keys(series, partitioning) != partition
     start, end = _bounds(series.dtype, partitioning.grain, partition)
     wall = _wall_clock(series, partitioning.grain)
     return (wall < start) | (wall >= end)
 
 
-def all_inside(series: pl.Series, partitioning: Partitioning, partition: str) -> bool:
+def are_all_inside(series: pl.Series, partitioning: Partitioning, partition: str) -> bool:
     """Whether no value belongs to another partition; cheaper than `rows_outside`."""
     if series.null_count() == series.len():
         return True
@@ -112,7 +124,7 @@ def _wall_clock(series: pl.Series, grain: Grain) -> pl.Series:
 
 
 def _bounds(dtype: pl.DataType, grain: Grain, partition: str) -> tuple[datetime, datetime]:
-    start, end = start_of(partition, grain), end_of(partition, grain)
+    start, end = partition_start(partition, grain), partition_end(partition, grain)
     if isinstance(dtype, pl.Date):
         # A column of days must be compared with days.
         return start.date(), end.date()  # type: ignore[return-value]

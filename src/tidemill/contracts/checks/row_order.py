@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.column_digests import numbered
-from tidemill.analysis.query.serialized import Unreadable
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.serialized import UnreadableQuery
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.spec import ContractSpec
 
 
-def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]:
+def sort_by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]:
     """Return `frame` sorted by `key` (equal keys in any order), and whether all keys are unique."""
     if not key or frame.height < 2:
         return frame, True
@@ -48,23 +48,23 @@ def _is_constant(series: pl.Series) -> bool:
     return series.null_count() == 0 and bool(series.min() == series.max())
 
 
-def repeats(frame: pl.DataFrame, key: Sequence[str], among: pl.Series) -> pl.Series:
+def repeated_rows(frame: pl.DataFrame, key: Sequence[str], among: pl.Series) -> pl.Series:
     """Mark the rows that have the key of an earlier row, considering only the rows in `among`."""
     rows = frame.select(key).with_row_index("\0row").filter(among)
-    repeated = rows.get_column("\0row").filter(later(rows.select(key)))
+    repeated = rows.get_column("\0row").filter(repeated_values(rows.select(key)))
     return pl.repeat(False, frame.height, eager=True).scatter(repeated, True)
 
 
-def later(keys: pl.DataFrame) -> pl.Series:
+def repeated_values(keys: pl.DataFrame) -> pl.Series:
     """Mark the rows that have the values of an earlier row."""
     return ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
 
 
-def depends_on_order(spec: ContractSpec) -> bool:
+def may_depend_on_order(spec: ContractSpec) -> bool:
     """Whether a rule may give another result for the same rows in another order, or can't be analysed."""
     # Declare the order of rows as undefined: a result that becomes unstable depends on it.
     rows = pl.LazyFrame(schema=schema_of(spec)).unique(maintain_order=False)
     try:
-        return any(numbered(rows.select(rule.expr)).unstable for rule in spec.rules)
-    except (Unreadable, PolarsError):
+        return any(query_digests(rows.select(rule.expr)).unstable for rule in spec.rules)
+    except (UnreadableQuery, PolarsError):
         return True

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.category_codes import codes_in
-from tidemill.analysis.query.serialized import Unreadable, parsed, written
-from tidemill.contracts.checks.opaque_rules import rule_faults
+from tidemill.analysis.query.category_codes import find_category_codes
+from tidemill.analysis.query.serialized import UnreadableQuery, parse_query, serialize_query
+from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.checks.schema import polars_type, schema_of
 from tidemill.contracts.column import Column, OnFail
 from tidemill.contracts.spec import ContractSpec, Rule
@@ -34,13 +34,13 @@ class RowRule:
 
     id: str
     on_fail: OnFail
-    says: str
+    violation: str
     advice: str
-    shows: tuple[str, ...]
+    sample_columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class RuleQuery:
     """A rule as an expression over the contract's columns; null passes."""
 
     rule: RowRule
@@ -49,7 +49,7 @@ class Query:
 
 # The bound for the minimum or maximum, the query that finds the rows that break it, and the comparison
 # that decides whether a value breaks it: NaN doesn't.
-Bounded: TypeAlias = tuple[Any, Query, Callable[[Any, Any], bool]]
+BoundRule: TypeAlias = tuple[Any, RuleQuery, Callable[[Any, Any], bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +64,10 @@ class ColumnRules:
     null: RowRule
     nan: RowRule
     partition: RowRule
-    least: Bounded | None
-    most: Bounded | None
+    lower: BoundRule | None
+    upper: BoundRule | None
     unique: RowRule | None
-    others: tuple[Query, ...]
+    queries: tuple[RuleQuery, ...]
 
 
 def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
@@ -78,14 +78,14 @@ def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
         _column(spec, column, schema[column.name], fixed=column.name in fixed)
         for column in spec.columns
     )
-    _try(spec, empty, [query for column in compiled for query in column.others])
+    _try(spec, empty, [query for column in compiled for query in column.queries])
     for column, rules in zip(spec.columns, compiled, strict=True):
         if column.default is not None:
             _refuse_default(spec, column, rules)
     return compiled
 
 
-def _try(spec: ContractSpec, empty: pl.DataFrame, queries: Sequence[Query]) -> None:
+def _try(spec: ContractSpec, empty: pl.DataFrame, queries: Sequence[RuleQuery]) -> None:
     """Raise ContractError for the first query that Polars refuses."""
     try:
         # Trying all of them at once takes a tenth of the time.
@@ -95,15 +95,15 @@ def _try(spec: ContractSpec, empty: pl.DataFrame, queries: Sequence[Query]) -> N
             try:
                 empty.select(query.passes)
             except PolarsError as error:
-                raise broken_rule(spec, query.rule.id, error) from error
+                raise rule_error(spec, query.rule.id, error) from error
         raise
 
 
 def _refuse_default(spec: ContractSpec, column: Column, rules: ColumnRules) -> None:
     """Raise ContractError if a default breaks a rule that needs Polars, such as a pattern."""
-    value = default_of(column, rules.dtype).to_frame()
-    bounds = [bound[1] for bound in (rules.least, rules.most) if bound]
-    for query in (*bounds, *rules.others):
+    value = default_series(column, rules.dtype).to_frame()
+    bounds = [bound[1] for bound in (rules.lower, rules.upper) if bound]
+    for query in (*bounds, *rules.queries):
         if not value.select(query.passes.all()).item():
             raise ContractError(
                 f"{spec.place}: contract {spec.name}: {column.name}: default={column.default!r} "
@@ -111,14 +111,14 @@ def _refuse_default(spec: ContractSpec, column: Column, rules: ColumnRules) -> N
             )
 
 
-def default_of(column: Column, dtype: pl.DataType) -> pl.Series:
+def default_series(column: Column, dtype: pl.DataType) -> pl.Series:
     """Return the default of an optional column as a series of one value."""
     return pl.Series(column.name, [column.default], dtype=dtype)
 
 
-def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
+def expression_rules(spec: ContractSpec) -> tuple[RuleQuery, ...]:
     """Compile the rules over several columns; ContractError for one that the columns don't determine."""
-    for fault in rule_faults(spec):
+    for fault in opaque_rule_faults(spec):
         raise ContractError(str(fault))
     if not spec.rules:
         return ()
@@ -131,13 +131,13 @@ def key_rule(spec: ContractSpec) -> RowRule:
     return RowRule(
         id="key",
         on_fail="quarantine",
-        says=f"rows repeat the key ({', '.join(spec.key)}) of an earlier row",
+        violation=f"rows repeat the key ({', '.join(spec.key)}) of an earlier row",
         advice="fix the source, or add columns to key= that make it unique",
-        shows=spec.key,
+        sample_columns=spec.key,
     )
 
 
-def broken_rule(spec: ContractSpec, rule: str, error: Exception) -> ContractError:
+def rule_error(spec: ContractSpec, rule: str, error: Exception) -> ContractError:
     """Return the error for a rule that can't be evaluated: which rule, where it is declared, and why."""
     return ContractError(
         f"{spec.place}: rule {rule} of contract {spec.name} can't be evaluated: "
@@ -163,7 +163,7 @@ def _schema(spec: ContractSpec) -> tuple[dict[str, pl.DataType], pl.DataFrame]:
             try:
                 pl.Series(name, [], dtype=dtype)
             except PolarsError as error:
-                raise broken_rule(spec, f"{name}.type", error) from error
+                raise rule_error(spec, f"{name}.type", error) from error
         raise
 
 
@@ -174,7 +174,9 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
     missing = tuple(key for key in spec.key if key != name)
 
     def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = (name,)) -> RowRule:
-        return RowRule(id=f"{name}.{kind}", on_fail=strict, says=says, advice=advice, shows=shows)
+        return RowRule(
+            id=f"{name}.{kind}", on_fail=strict, violation=says, advice=advice, sample_columns=shows
+        )
 
     if not _compares_in_python(column, dtype):
         others += [bound[1] for bound in (least, most) if bound]
@@ -190,12 +192,12 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
         null=rule("null", "values are missing", _OR + "declare nullable=True", missing),
         nan=rule("nan", "values are NaN, which is missing", _OR + "declare nullable=True", missing),
         partition=rule("partition", "rows belong to another partition", _KEEP),
-        least=least,
-        most=most,
+        lower=least,
+        upper=most,
         unique=_value_rule(column, "unique", _TWICE, _OR + "drop unique=")
         if column.unique
         else None,
-        others=tuple(others),
+        queries=tuple(others),
     )
 
 
@@ -226,7 +228,7 @@ def _compares_in_python(column: Column, dtype: pl.DataType) -> bool:
     return not rounded or (column.min_exclusive is None and column.max_exclusive is None)
 
 
-def _bound(column: Column, side: _Side) -> Bounded | None:
+def _bound(column: Column, side: _Side) -> BoundRule | None:
     kind = next((kind for kind in side if getattr(column, kind) is not None), None)
     if kind is None:
         return None
@@ -241,16 +243,16 @@ def _bound(column: Column, side: _Side) -> Bounded | None:
     rule = _value_rule(
         column, kind, f"values are {_BEYOND[kind]} {kind}={bound}", _OR + f"change {kind}="
     )
-    return bound, Query(rule=rule, passes=passes), beyond
+    return bound, RuleQuery(rule=rule, passes=passes), beyond
 
 
-def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
+def _others(spec: ContractSpec, column: Column) -> Iterable[RuleQuery]:
     value = pl.col(column.name)
     yield from _lengths(column)
     if column.regex is not None:
         says = f"values don't match {column.regex!r}"
         rule = _value_rule(column, "regex", says, _OR + "change regex=")
-        yield Query(rule=rule, passes=value.str.contains(column.regex))
+        yield RuleQuery(rule=rule, passes=value.str.contains(column.regex))
     if column.isin is not None:
         allowed = [item for item in column.isin if item is not None]
         passes = _among(value, _items(spec, column, allowed))
@@ -259,7 +261,7 @@ def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
         listed = ", ".join(map(repr, allowed[:5])) + (", ..." if len(allowed) > 5 else "")
         says = f"values are none of {listed}"
         rule = _value_rule(column, "isin", says, _OR + "add them to isin=")
-        yield Query(rule=rule, passes=passes)
+        yield RuleQuery(rule=rule, passes=passes)
 
 
 def _among(value: pl.Expr, allowed: pl.Series) -> pl.Expr:
@@ -269,7 +271,7 @@ def _among(value: pl.Expr, allowed: pl.Series) -> pl.Expr:
     return value.is_in(allowed.implode())
 
 
-def _lengths(column: Column) -> Iterable[Query]:
+def _lengths(column: Column) -> Iterable[RuleQuery]:
     sides = (("min_length", "shorter", operator.ge), ("max_length", "longer", operator.le))
     for kind, than, within in sides:
         limit = getattr(column, kind)
@@ -278,7 +280,7 @@ def _lengths(column: Column) -> Iterable[Query]:
         unit, length = _LENGTHS[column.dtype.name]
         says = f"values are {than} than {kind}={limit} {unit}"
         rule = _value_rule(column, kind, says, _OR + f"change {kind}=")
-        yield Query(rule=rule, passes=within(length(pl.col(column.name)), limit))
+        yield RuleQuery(rule=rule, passes=within(length(pl.col(column.name)), limit))
 
 
 _LENGTHS: Mapping[str, tuple[str, Callable[[pl.Expr], pl.Expr]]] = {
@@ -292,9 +294,9 @@ def _value_rule(column: Column, kind: str, says: str, advice: str) -> RowRule:
     return RowRule(
         id=f"{column.name}.{kind}",
         on_fail=column.on_fail,
-        says=says,
+        violation=says,
         advice=advice,
-        shows=(column.name,),
+        sample_columns=(column.name,),
     )
 
 
@@ -302,7 +304,7 @@ def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Seri
     try:
         return pl.Series(allowed, dtype=polars_type(column.dtype))
     except (PolarsError, TypeError) as error:
-        raise broken_rule(spec, f"{column.name}.isin", error) from error
+        raise rule_error(spec, f"{column.name}.isin", error) from error
 
 
 def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
@@ -311,10 +313,10 @@ def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
     if "Physical" not in rule.expr.meta.serialize(format="json"):
         return
     try:
-        text = written(query)
-        hits = codes_in(text, parsed(text))
-    except Unreadable as error:
-        raise broken_rule(spec, rule.name, error) from error
+        text = serialize_query(query)
+        hits = find_category_codes(text, parse_query(text))
+    except UnreadableQuery as error:
+        raise rule_error(spec, rule.name, error) from error
     for hit in hits:
         raise ContractError(
             f"{spec.place}: rule {rule.name} of contract {spec.name} uses the codes of a Categorical "
@@ -323,7 +325,7 @@ def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
         )
 
 
-def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> Query:
+def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> RuleQuery:
     roots = tuple(dict.fromkeys(rule.expr.meta.root_names()))
     for name in roots:
         if name not in spec.names:
@@ -338,7 +340,7 @@ def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> Query:
         # Polars finds most type errors only when it evaluates a query.
         query.collect()
     except PolarsError as error:
-        raise broken_rule(spec, rule.name, error) from error
+        raise rule_error(spec, rule.name, error) from error
     if any(dtype != pl.Boolean for dtype in given.dtypes()):
         found = ", ".join(map(str, given.dtypes()))
         raise ContractError(
@@ -348,10 +350,10 @@ def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> Query:
     compiled = RowRule(
         id=rule.name,
         on_fail=rule.on_fail,
-        says=f"rows break it{f' ({rule.description})' if rule.description else ''}",
+        violation=f"rows break it{f' ({rule.description})' if rule.description else ''}",
         advice=_OR + f"change the rule ({spec.place})",
-        shows=spec.key or roots,
+        sample_columns=spec.key or roots,
     )
     # An expression may expand to several columns (pl.all() > 0): a row passes if all of them do.
     passes = rule.expr if len(given) == 1 else pl.all_horizontal(rule.expr)
-    return Query(rule=compiled, passes=passes)
+    return RuleQuery(rule=compiled, passes=passes)

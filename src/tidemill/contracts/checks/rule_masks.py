@@ -12,9 +12,9 @@ from functools import partial
 
 import polars as pl
 
-from tidemill.contracts.checks.casts import fit
-from tidemill.contracts.checks.duplicate_keys import code_of
-from tidemill.contracts.checks.partition_column import outside
+from tidemill.contracts.checks.casts import cast_column
+from tidemill.contracts.checks.duplicate_keys import key_codes
+from tidemill.contracts.checks.partition_column import rows_outside
 from tidemill.contracts.checks.row_rules import ColumnRules, RowRule
 from tidemill.core.partition import Partitioning
 
@@ -29,20 +29,20 @@ class Mask:
     """A rule, and the expression that is true for each row that breaks it."""
 
     rule: RowRule
-    breaks: pl.Expr
+    violation: pl.Expr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneOf:
+class UniquenessMask:
     """A rule that the values of these columns are unique: their codes, and which rows have values."""
 
     rule: RowRule
     columns: tuple[str, ...]
     codes: tuple[pl.Expr, ...]
-    here: pl.Expr
+    has_values: pl.Expr
 
 
-def fitted(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFrame:
+def cast_frame(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFrame:
     """Cast the contract's columns to its types; columns that change keep their original next to them."""
     schema = frame.collect_schema()
     parts: list[pl.Expr] = []
@@ -60,59 +60,61 @@ def fitted(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFrame:
 
 
 def _cast(series: pl.Series, dtype: pl.DataType) -> pl.Series:
-    return fit(series, dtype)[1]
+    return cast_column(series, dtype)[1]
 
 
-def masks_of(
-    column: ColumnRules, given: pl.DataType, partitioning: Partitioning, partition: str | None
+def column_masks(
+    column: ColumnRules, input_type: pl.DataType, partitioning: Partitioning, partition: str | None
 ) -> Iterator[Mask]:
     """Yield the masks of a column that has `input_type`, over a cast frame, in the checker's order."""
     values = pl.col(column.name)
-    came = values if given == column.dtype else pl.col(_CAME + column.name)
-    if given != column.dtype:
-        yield Mask(rule=column.type, breaks=values.is_null() & came.is_not_null())
+    came = values if input_type == column.dtype else pl.col(_CAME + column.name)
+    if input_type != column.dtype:
+        yield Mask(rule=column.type, violation=values.is_null() & came.is_not_null())
     if not column.nullable:
-        yield Mask(rule=column.null, breaks=came.is_null())
+        yield Mask(rule=column.null, violation=came.is_null())
         if column.is_float:
-            yield Mask(rule=column.nan, breaks=values.is_nan().fill_null(False))
-    for bound in filter(None, (column.least, column.most)):
-        yield Mask(rule=bound[1].rule, breaks=breaks_of(bound[1].passes))
+            yield Mask(rule=column.nan, violation=values.is_nan().fill_null(False))
+    for bound in filter(None, (column.lower, column.upper)):
+        yield Mask(rule=bound[1].rule, violation=violates(bound[1].passes))
     if partition is not None and column.name == partitioning.column:
         beyond = partial(_is_outside, partitioning=partitioning, partition=partition)
         breaks = values.map_batches(beyond, return_dtype=pl.Boolean, is_elementwise=True)
-        yield Mask(rule=column.partition, breaks=breaks)
+        yield Mask(rule=column.partition, violation=breaks)
 
 
 def _is_outside(series: pl.Series, partitioning: Partitioning, partition: str) -> pl.Series:
-    return outside(series, partitioning, partition).fill_null(False)
+    return rows_outside(series, partitioning, partition).fill_null(False)
 
 
-def breaks_of(passes: pl.Expr) -> pl.Expr:
+def violates(passes: pl.Expr) -> pl.Expr:
     """Negate an expression that rows pass; null passes."""
     return passes.not_().fill_null(False)
 
 
-def one_of(rule: RowRule, names: Sequence[str], schema: Mapping[str, pl.DataType]) -> OneOf:
+def uniqueness_mask(
+    rule: RowRule, names: Sequence[str], schema: Mapping[str, pl.DataType]
+) -> UniquenessMask:
     """Return the uniqueness rule of some columns of a cast frame."""
     here = [pl.col(name).is_not_null() for name in names]
     here += [
         pl.col(name).is_not_nan().fill_null(False) for name in names if schema[name].is_float()
     ]
-    return OneOf(
+    return UniquenessMask(
         rule=rule,
         columns=tuple(names),
-        codes=tuple(code_of(names, dict(schema))),
-        here=pl.all_horizontal(here),
+        codes=tuple(key_codes(names, dict(schema))),
+        has_values=pl.all_horizontal(here),
     )
 
 
-def selection(masks: Sequence[Mask], ones: Sequence[OneOf]) -> list[pl.Expr]:
+def pass_expressions(masks: Sequence[Mask], ones: Sequence[UniquenessMask]) -> list[pl.Expr]:
     """Return the expressions of one pass: a bit per rule, and the codes and a bit per uniqueness rule."""
     # Rules may aggregate to one value for all rows, so add a column that has a value for each row.
     bits = [pl.first().is_null().alias(EVERY)]
-    bits += [mask.breaks.alias(str(index)) for index, mask in enumerate(masks)]
+    bits += [mask.violation.alias(str(index)) for index, mask in enumerate(masks)]
     for index, one in enumerate(ones):
-        bits.append(one.here.alias(here_name(index)))
+        bits.append(one.has_values.alias(has_values_name(index)))
         bits += [code.alias(code_name(index, part)) for part, code in enumerate(one.codes)]
     return bits
 
@@ -122,6 +124,6 @@ def code_name(index: int, part: int) -> str:
     return f"\0code {index} {part}"
 
 
-def here_name(index: int) -> str:
+def has_values_name(index: int) -> str:
     """Name the column of `pass_expressions` that marks the rows with values to compare."""
     return f"{_HERE}{index}"

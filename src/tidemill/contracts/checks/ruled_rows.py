@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tidemill.contracts.checks.casts import fit
+from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Disposition, Ruling
@@ -24,7 +24,7 @@ from tidemill.core.errors import ContractError
 REASONS = "_reasons"
 # The column with a row's number in its quarantine, in displays and exports.
 ROW = "_row"
-RULED = "rulings"
+RULINGS_RULE = "rulings"
 Reasons = frozenset[str]
 
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
@@ -36,7 +36,7 @@ _DONE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ResolvedRuling:
     """A ruling with its rows, except those that a later ruling on the same quarantine covers.
 
     `rows` are the unconverted rows, `waived` the rules that rejected each.
@@ -45,22 +45,24 @@ class Said:
     disposition: Disposition
     rows: pl.DataFrame
     waived: tuple[Reasons, ...]
-    fixed: pl.DataFrame | None = None
+    replacements: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class MatchedRow:
     """A bad row that matches a ruling: its row number, the ruling, and the row's index in the ruling."""
 
     row: int
     ruling: int
-    of: int
+    index: int
 
 
-def spoken(rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]) -> tuple[Said, ...]:
+def resolve_rulings(
+    rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]
+) -> tuple[ResolvedRuling, ...]:
     """Resolve rulings, in their order, to their rows; `load` returns the rows of an object."""
     later: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
-    found: list[Said] = []
+    found: list[ResolvedRuling] = []
     for ruling in reversed(rulings):
         whole, passed = load(ruling.object), later[ruling.object, ruling.key]
         numbers = ruling.rows or range(whole.height)
@@ -70,28 +72,30 @@ def spoken(rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]) -> tu
             continue
         rows = whole[[number for _, number in current]]
         found.append(
-            Said(
+            ResolvedRuling(
                 disposition=ruling.disposition,
                 rows=rows.drop(REASONS),
                 waived=tuple(map(frozenset, rows.get_column(REASONS).to_list())),
-                fixed=load(ruling.fixed)[[at for at, _ in current]] if ruling.fixed else None,
+                replacements=load(ruling.fixed)[[at for at, _ in current]]
+                if ruling.fixed
+                else None,
             )
         )
     return tuple(reversed(found))
 
 
-class Docket:
+class RulingMatcher:
     """Matches the rows of one partition with its rulings.
 
     Replacement rows only match rulings that are newer than the one that added them.
     """
 
-    def __init__(self, rulings: Sequence[Said], height: int) -> None:
+    def __init__(self, rulings: Sequence[ResolvedRuling], height: int) -> None:
         self.rulings = rulings
         self._since = [-1] * height
         self._spent: set[tuple[int, int]] = set()
 
-    def match(self, bad: pl.DataFrame, numbers: Sequence[int]) -> list[Taken]:
+    def match(self, bad: pl.DataFrame, numbers: Sequence[int]) -> list[MatchedRow]:
         """Match bad rows (unconverted, with `_reasons`) with these `numbers` to the rulings on them."""
         ids, ruled = _number_equal_rows(bad.drop(REASONS), [item.rows for item in self.rulings])
         wanted = {number for each in ruled for number in each if number is not None}
@@ -108,7 +112,7 @@ class Docket:
         self,
         free: dict[int, dict[tuple[Reasons, int], deque[int]]],
         ruled: Sequence[Sequence[int | None]],
-    ) -> Iterator[Taken]:
+    ) -> Iterator[MatchedRow]:
         newer: defaultdict[int, Counter[Reasons]] = defaultdict(Counter)
         for ruling in reversed(range(len(self.rulings))):
             waived, own = self.rulings[ruling].waived, ruled[ruling]
@@ -123,49 +127,49 @@ class Docket:
                 elif (ruling, of) not in self._spent:
                     row = _pop_first(free[name], waived[of], ruling)
                     if row is not None:
-                        yield Taken(row=row, ruling=ruling, of=of)
+                        yield MatchedRow(row=row, ruling=ruling, index=of)
             for of, name in enumerate(own):
                 if name is not None:
                     newer[name][waived[of]] += 1
 
-    def replace(
-        self, frame: pl.DataFrame, taken: Sequence[Taken], spec: ContractSpec
+    def replace_rows(
+        self, frame: pl.DataFrame, matched: Sequence[MatchedRow], spec: ContractSpec
     ) -> pl.DataFrame:
         """Remove matched rows from `frame` and append their replacements."""
-        gone = {item.row for item in taken}
+        gone = {item.row for item in matched}
         self._since = [since for row, since in enumerate(self._since) if row not in gone]
-        frame = frame.filter(~marked(gone, frame.height))
-        for ruling in sorted({item.ruling for item in taken}):
-            own = sorted(item.of for item in taken if item.ruling == ruling)
-            fixed = self.rulings[ruling].fixed
+        frame = frame.filter(~row_mask(gone, frame.height))
+        for ruling in sorted({item.ruling for item in matched}):
+            own = sorted(item.index for item in matched if item.ruling == ruling)
+            fixed = self.rulings[ruling].replacements
             assert fixed is not None
-            frame = pl.concat(beside(fixed[own], frame, spec))
+            frame = pl.concat(align_rows(fixed[own], frame, spec))
             self._since += [ruling] * len(own)
             self._spent.update((ruling, of) for of in own)
         return frame
 
-    def waived(self, item: Taken) -> Reasons:
+    def waived_rules(self, item: MatchedRow) -> Reasons:
         """Return the rules that are waived for a matched row."""
-        return self.rulings[item.ruling].waived[item.of]
+        return self.rulings[item.ruling].waived[item.index]
 
-    def finding(self, taken: Sequence[Taken]) -> Finding:
+    def summary(self, matched: Sequence[MatchedRow]) -> Finding:
         """Count the rows by disposition; `matched` are the released and the dropped rows."""
-        counts = Counter(self.rulings[item.ruling].disposition for item in taken)
+        counts = Counter(self.rulings[item.ruling].disposition for item in matched)
         counts[Disposition.REPLACE] += len(self._spent)
         done = ", ".join(f"{counts[v]} {word}" for v, word in _DONE.items() if counts[v])
         rows = sum(counts.values())
-        message = f"{RULED}: {done or 'no rows matched'}"
-        return Finding(rule=RULED, severity="info", rows=rows, message=message)
+        message = f"{RULINGS_RULE}: {done or 'no rows matched'}"
+        return Finding(rule=RULINGS_RULE, severity="info", rows=rows, message=message)
 
 
-def unwaivable(spec: ContractSpec) -> frozenset[str]:
+def unwaivable_rules(spec: ContractSpec) -> frozenset[str]:
     """Return the rules that no ruling can waive: rows that break them can't be kept."""
     placed = [name for name in (*spec.key, spec.partitioning.column) if name]
     missing = {f"{name}.{rule}" for name in placed for rule in ("null", "nan", "partition")}
     return frozenset({"key", *missing, *(f"{name}.type" for name in spec.names)})
 
 
-def beside(
+def align_rows(
     rows: pl.DataFrame, frame: pl.DataFrame, spec: ContractSpec
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return `frame`, and `rows` with its columns and types, so that they can be concatenated.
@@ -180,11 +184,11 @@ def beside(
             columns.append(own)
             others.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, rows.height))
             continue
-        series, fitted = fit(rows.get_column(name), dtype)
+        series, fitted = cast_column(rows.get_column(name), dtype)
         lost = fitted.is_null() & series.is_not_null()
         wide = schema_of(spec).get(name, dtype)
         if lost.any() and wide != dtype:
-            (came, own), (_, fitted) = fit(own, wide), fit(series, wide)
+            (came, own), (_, fitted) = cast_column(own, wide), cast_column(series, wide)
             if own.null_count() == came.null_count() and fitted.null_count() == series.null_count():
                 lost = pl.repeat(False, rows.height, eager=True)
         if lost.any():
@@ -197,7 +201,7 @@ def beside(
     return pl.DataFrame(columns), pl.DataFrame(others)
 
 
-def marked(rows: Collection[int], height: int) -> pl.Series:
+def row_mask(rows: Collection[int], height: int) -> pl.Series:
     """Return a boolean series that is true for these rows."""
     return pl.repeat(False, height, eager=True).scatter(
         pl.Series(sorted(rows), dtype=pl.UInt32), True

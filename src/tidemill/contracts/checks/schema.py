@@ -101,7 +101,7 @@ def _output_fault(
             hint=did_you_mean(column.name, set(actual).difference(spec.names) or actual),
         )
     found = dtype_of(actual[column.name])
-    if column.dtype.holds(found):
+    if column.dtype.includes(found):
         return None
     return Fault(
         message=f"column {column.name!r} is {found}, but contract {spec.name} declares {column.dtype}",

@@ -8,10 +8,10 @@ from statistics import median
 import numpy as np
 import polars as pl
 
-from tidemill.contracts.checks.findings import sample_of
-from tidemill.contracts.checks.value_index import Index
+from tidemill.contracts.checks.findings import sample_text
+from tidemill.contracts.checks.value_index import ValueIndex
 from tidemill.contracts.finding import Finding
-from tidemill.contracts.profiles.partition_profile import compare, merge
+from tidemill.contracts.profiles.partition_profile import compare_profiles, merge_profiles
 from tidemill.contracts.profiles.record import ColumnProfile, Distance, Profile
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftRule, ReferenceRule, UniqueRule
@@ -36,7 +36,7 @@ def median_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> li
     return [Finding(rule="rows", severity=rule.on_fail, rows=rows, message=message)]
 
 
-def apart(spec: ContractSpec, rule: UniqueRule) -> bool:
+def is_partition_unique(spec: ContractSpec, rule: UniqueRule) -> bool:
     """Whether partitions can't share values of the rule's columns, as these determine the partition."""
     return spec.partitioning.is_whole or spec.partitioning.column in rule.columns
 
@@ -63,10 +63,10 @@ def unique_findings(
 
 
 def reference_findings(
-    spec: ContractSpec, rule: ReferenceRule, keys: pl.DataFrame, known: Index, stage: str
+    spec: ContractSpec, rule: ReferenceRule, keys: pl.DataFrame, index: ValueIndex, stage: str
 ) -> list[Finding]:
     """Report rows whose values are not in the `index` of the table of `stage`."""
-    unknown = keys.filter(~_mask(known.matches(keys)["row"].to_numpy(), keys.height))
+    unknown = keys.filter(~_mask(index.find_matches(keys)["row"].to_numpy(), keys.height))
     if not unknown.height:
         return []
     named = " and ".join(rule.columns)
@@ -77,23 +77,23 @@ def reference_findings(
 
 
 def drift_findings(
-    spec: ContractSpec, rule: DriftRule, before: Sequence[Profile], own: Profile
+    spec: ContractSpec, rule: DriftRule, before: Sequence[Profile], current: Profile
 ) -> list[Finding]:
     """Report columns whose distance from the merged partitions `before` is above the limit."""
-    if not own.rows or not before:
+    if not current.rows or not before:
         return []
-    past, count = merge(before), len(before)
+    past, count = merge_profiles(before), len(before)
     then = "the partition before" if count == 1 else f"the {count} partitions before"
     hint = f"find out what changed, or change the rule ({spec.place})"
     return [
         Finding(
             rule=rule.name,
             severity=rule.on_fail,
-            rows=own.rows,
+            rows=current.rows,
             message=f"{rule.name}: {problem}; {hint}",
         )
-        for found in compare(past, own)
-        if (problem := _drift_problem(rule, found, past[found.name], own[found.name], then))
+        for found in compare_profiles(past, current)
+        if (problem := _drift_problem(rule, found, past[found.name], current[found.name], then))
     ]
 
 
@@ -101,7 +101,7 @@ def _drift_problem(
     rule: DriftRule, found: Distance, old: ColumnProfile, new: ColumnProfile, then: str
 ) -> str:
     # Without values there is no distribution, and so no distance.
-    if old.present and not new.present:
+    if old.present_count and not new.present_count:
         return f"{found.name} has no values, but had some in {then}"
     distance: float | None = getattr(found, rule.by)
     if distance is None or distance <= rule.limit:
@@ -117,7 +117,7 @@ def _mask(rows: Sequence[int] | np.ndarray, height: int) -> pl.Series:
 
 
 def _sample(rows: pl.DataFrame) -> str:
-    return f", such as {sample_of(rows.head(100))}"
+    return f", such as {sample_text(rows.head(100))}"
 
 
 def _finding(rule: UniqueRule | ReferenceRule, rows: int, of: int, says: str, hint: str) -> Finding:
@@ -129,7 +129,7 @@ def _finding(rule: UniqueRule | ReferenceRule, rows: int, of: int, says: str, hi
     )
 
 
-def newest(series: pl.Series) -> float | None:
+def newest_time(series: pl.Series) -> float | None:
     """Return the newest time of a Date or Datetime column, in Unix seconds; None without values.
 
     A date counts as its midnight, and a time without a zone as UTC.

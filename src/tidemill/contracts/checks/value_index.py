@@ -26,7 +26,7 @@ _OWNER = "\0owner"
 _TEXTS = frozenset({"String", "Enum", "Categorical"})
 
 
-class Index:
+class ValueIndex:
     """An index of rows with these column types; each row has an owner (a number)."""
 
     def __init__(self, types: Mapping[str, pl.DataType]) -> None:
@@ -34,7 +34,7 @@ class Index:
         self._rows = pl.DataFrame(schema={**self._types, _OWNER: pl.UInt32})
         self._runs: list[_Run] = []
 
-    def fitted(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def complete_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Cast the rows of a frame to the index's types, and keep those with a value in every column.
 
         The frame has the columns in this order, under any names. NaN counts as missing.
@@ -67,7 +67,7 @@ class Index:
             [_comparable(s.cast(dtype, strict=False)).alias(name) for s, (name, dtype) in named]
         )
 
-    def matches(self, keys: pl.DataFrame) -> pl.DataFrame:
+    def find_matches(self, keys: pl.DataFrame) -> pl.DataFrame:
         """Find the rows that are in the index: their number in `row`, and the `owner` of each match."""
         # In sorted order, neighbouring lookups touch neighbouring memory.
         hashes, rows = _sorted(_hashes(keys), np.arange(keys.height, dtype=np.uint32))
@@ -92,11 +92,11 @@ def _lookup(hashes: np.ndarray, run: _Run) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(hit, many), places[np.repeat(first, many) + within]
 
 
-def common_type(one: DType, other: DType) -> pl.DataType:
+def comparison_type(one: DType, other: DType) -> pl.DataType:
     """Return the type in which to compare values of two types."""
     if one.name in _TEXTS:
         return pl.String()
-    return polars_type(one if one.holds(other) else other)
+    return polars_type(one if one.includes(other) else other)
 
 
 def _hashes(keys: pl.DataFrame) -> np.ndarray:

@@ -89,7 +89,7 @@ class Diff:
     def _repr_html_(self) -> str:
         """Render the changes as an HTML table for notebooks."""
         cells = [
-            (change.about, change.words, str(change.direction), remarks(change).strip(" ()"))
+            (change.about, change.words, str(change.direction), remark_text(change).strip(" ()"))
             for change in self.changes
         ]
         body = "".join(_html_row(row, "td") for row in cells)
@@ -119,10 +119,10 @@ def _html_row(cells: Iterable[str], tag: str) -> str:
 
 
 def _line(change: Change, width: int) -> str:
-    return f"  {change.direction:{width}}  {change}{remarks(change)}"
+    return f"  {change.direction:{width}}  {change}{remark_text(change)}"
 
 
-def remarks(change: Change) -> str:
+def remark_text(change: Change) -> str:
     """Return the remark in brackets after a change; empty if its direction says everything."""
     return _bracketed(("no reader is affected" if change.survived else "", change.note))
 

@@ -19,7 +19,7 @@ _FLOATS = ("Float16", "Float32", "Float64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ChangeEffect:
     """The direction of a change, with the flags and the note of `Change`."""
 
     direction: Direction
@@ -29,27 +29,27 @@ class Verdict:
     note: str = ""
 
 
-Judge: TypeAlias = Callable[[Any, Any], Verdict]
+Judge: TypeAlias = Callable[[Any, Any], ChangeEffect]
 
-TIGHTENS = Verdict(direction=Direction.TIGHTENS)
-LOOSENS = Verdict(direction=Direction.LOOSENS)
-BOTH = Verdict(direction=Direction.BOTH)
-NEUTRAL = Verdict(direction=Direction.NEUTRAL)
-SURVIVED = Verdict(direction=Direction.LOOSENS, survived=True)
-TOLD = Verdict(direction=Direction.NEUTRAL, told=True)
-WATCHED = Verdict(direction=Direction.NEUTRAL, note="it only warns")
-
-
-def _changed_meaning(note: str) -> Verdict:
-    return Verdict(direction=Direction.NEUTRAL, felt=True, note=note)
+TIGHTENS = ChangeEffect(direction=Direction.TIGHTENS)
+LOOSENS = ChangeEffect(direction=Direction.LOOSENS)
+BOTH = ChangeEffect(direction=Direction.BOTH)
+NEUTRAL = ChangeEffect(direction=Direction.NEUTRAL)
+READERS_UNAFFECTED = ChangeEffect(direction=Direction.LOOSENS, survived=True)
+DOCUMENTATION = ChangeEffect(direction=Direction.NEUTRAL, told=True)
+WARNS_ONLY = ChangeEffect(direction=Direction.NEUTRAL, note="it only warns")
 
 
-def always(verdict: Verdict) -> Judge:
+def _changed_meaning(note: str) -> ChangeEffect:
+    return ChangeEffect(direction=Direction.NEUTRAL, felt=True, note=note)
+
+
+def constant_judge(verdict: ChangeEffect) -> Judge:
     """Return a judge with a constant result."""
     return lambda old, new: verdict
 
 
-def towards(tighter: bool, looser: bool) -> Verdict:
+def set_effect(tighter: bool, looser: bool) -> ChangeEffect:
     """Return the effect of removing values from a set (tighter) and of adding values (looser)."""
     if tighter and looser:
         return BOTH
@@ -58,32 +58,32 @@ def towards(tighter: bool, looser: bool) -> Verdict:
     return NEUTRAL
 
 
-def when_set(old: bool, new: bool) -> Verdict:
+def judge_promise(old: bool, new: bool) -> ChangeEffect:
     """Judge a flag that is a promise, such as `unique`: setting it tightens."""
-    return towards(new and not old, old and not new)
+    return set_effect(new and not old, old and not new)
 
 
-def when_eased(old: bool, new: bool) -> Verdict:
+def judge_permission(old: bool, new: bool) -> ChangeEffect:
     """Judge a flag that is a permission, such as `nullable`: setting it loosens."""
-    return when_set(new, old)
+    return judge_promise(new, old)
 
 
-def least(old: Any, new: Any) -> Verdict:
+def judge_minimum(old: Any, new: Any) -> ChangeEffect:
     """Judge a minimum: a greater one is tighter."""
     return _end(old, new, operator.gt)
 
 
-def greatest(old: Any, new: Any) -> Verdict:
+def judge_maximum(old: Any, new: Any) -> ChangeEffect:
     """Judge a maximum: a smaller one is tighter."""
     return _end(old, new, operator.lt)
 
 
-def lower_end(old: tuple[Any, Any], new: tuple[Any, Any]) -> Verdict:
+def judge_lower_bound(old: tuple[Any, Any], new: tuple[Any, Any]) -> ChangeEffect:
     """Judge a minimum given as (inclusive, exclusive); > 5 is tighter than >= 5."""
     return _end(_tightest(old, max, 1), _tightest(new, max, 1), operator.gt)
 
 
-def upper_end(old: tuple[Any, Any], new: tuple[Any, Any]) -> Verdict:
+def judge_upper_bound(old: tuple[Any, Any], new: tuple[Any, Any]) -> ChangeEffect:
     """Judge a maximum given as (inclusive, exclusive)."""
     return _end(_tightest(old, min, -1), _tightest(new, min, -1), operator.lt)
 
@@ -92,7 +92,7 @@ def _tightest(ends: tuple[Any, Any], choose: Callable[..., Any], sign: int) -> A
     return choose(((end, sign * n) for n, end in enumerate(ends) if end is not None), default=None)
 
 
-def _end(old: Any, new: Any, tighter: Callable[[Any, Any], bool]) -> Verdict:
+def _end(old: Any, new: Any, tighter: Callable[[Any, Any], bool]) -> ChangeEffect:
     if old == new:
         return NEUTRAL
     if old is None or new is None:
@@ -104,34 +104,36 @@ def _end(old: Any, new: Any, tighter: Callable[[Any, Any], bool]) -> Verdict:
         return BOTH
 
 
-def pattern(old: Any, new: Any) -> Verdict:
+def judge_condition(old: Any, new: Any) -> ChangeEffect:
     """Judge a regular expression or another condition; two different ones can't be compared."""
-    return BOTH if old and new else towards(not old, not new)
+    return BOTH if old and new else set_effect(not old, not new)
 
 
-def allowed(old: Collection[object] | None, new: Collection[object] | None) -> Verdict:
+def judge_allowed_values(
+    old: Collection[object] | None, new: Collection[object] | None
+) -> ChangeEffect:
     """Judge a set of allowed values; None allows all."""
     if old is None or new is None:
-        return towards(old is None, new is None)
-    return towards(any(v not in new for v in old), any(v not in old for v in new))
+        return set_effect(old is None, new is None)
+    return set_effect(any(v not in new for v in old), any(v not in old for v in new))
 
 
-def severity(order: tuple[str, ...]) -> Judge:
+def severity_judge(order: tuple[str, ...]) -> Judge:
     """Return a judge of consequences, which `order` lists from mild to severe."""
-    return lambda old, new: least(order.index(old), order.index(new))
+    return lambda old, new: judge_minimum(order.index(old), order.index(new))
 
 
-def types(old: DType, new: DType) -> Verdict:
+def judge_type(old: DType, new: DType) -> ChangeEffect:
     """Judge the type of a column by the values it can hold, and by whether readers must change."""
-    verdict = towards(not new.holds(old), not old.holds(new))
-    if verdict is LOOSENS and widened(old, new):
-        return SURVIVED
+    verdict = set_effect(not new.includes(old), not old.includes(new))
+    if verdict is LOOSENS and is_widening(old, new):
+        return READERS_UNAFFECTED
     if verdict is NEUTRAL:
         return _changed_meaning("it sorts in another order")
     return verdict
 
 
-def widened(old: DType, new: DType) -> bool:
+def is_widening(old: DType, new: DType) -> bool:
     """Whether every reader of `old` can read `new`: a wider number of the same kind, also as items."""
     match old.name, new.name:
         case "List", "List":
@@ -146,33 +148,33 @@ def widened(old: DType, new: DType) -> bool:
 
 def _inner(old: DType, new: DType) -> bool:
     before, after = old.args[0], new.args[0]
-    return isinstance(before, DType) and isinstance(after, DType) and widened(before, after)
+    return isinstance(before, DType) and isinstance(after, DType) and is_widening(before, after)
 
 
-def keys(old: tuple[str, ...], new: tuple[str, ...]) -> Verdict:
+def judge_key(old: tuple[str, ...], new: tuple[str, ...]) -> ChangeEffect:
     """Judge a key: fewer columns promise more."""
     if not old or not new:
-        return towards(not old, not new)
+        return set_effect(not old, not new)
     if set(old) == set(new):
         return _changed_meaning("rows are stored in another order")
-    return towards(not set(old) <= set(new), not set(new) <= set(old))
+    return set_effect(not set(old) <= set(new), not set(new) <= set(old))
 
 
-def unknown(old: str, new: str) -> Verdict:
+def judge_unknown_columns(old: str, new: str) -> ChangeEffect:
     """Judge the handling of undeclared columns: refused, dropped or kept."""
     if new == "fail":
         return TIGHTENS
     if old == "keep":
         return _changed_meaning("undeclared columns are dropped")
-    return SURVIVED
+    return READERS_UNAFFECTED
 
 
-def moved(note: str) -> Judge:
+def meaning_judge(note: str) -> Judge:
     """Return a judge of a term that changes the meaning of values; setting it first is documentation."""
-    return lambda old, new: TOLD if old is None or old == "" else _changed_meaning(note)
+    return lambda old, new: DOCUMENTATION if old is None or old == "" else _changed_meaning(note)
 
 
-def listed(old: Iterable[object], new: Iterable[object]) -> str:
+def describe_list_change(old: Iterable[object], new: Iterable[object]) -> str:
     """Describe the additions to a list and removals from it, such as `+ 'lost', - 'open'`."""
     before, after = list(old), list(new)
     added = [f"+ {value!r}" for value in after if value not in before]

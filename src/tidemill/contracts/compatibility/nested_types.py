@@ -13,13 +13,13 @@ from tidemill.contracts.compatibility.directions import (
     LOOSENS,
     NEUTRAL,
     TIGHTENS,
-    Verdict,
-    types,
+    ChangeEffect,
+    judge_type,
 )
 from tidemill.contracts.dtype import DType
 
 _NESTED = ("Struct", "List", "Array")
-_ORDER = Verdict(direction=NEUTRAL.direction, felt=True, note="affects readers by position")
+_ORDER = ChangeEffect(direction=NEUTRAL.direction, felt=True, note="affects readers by position")
 
 
 def has_fields(old: DType, new: DType) -> bool:
@@ -29,25 +29,25 @@ def has_fields(old: DType, new: DType) -> bool:
     return old.name == "Struct" or has_fields(_item(old), _item(new))
 
 
-def inside(old: DType, new: DType, path: str = "") -> Iterator[tuple[str, Verdict]]:
+def nested_changes(old: DType, new: DType, path: str = "") -> Iterator[tuple[str, ChangeEffect]]:
     """Yield each change between two types: its description and its direction."""
     if old == new:
         return
     if old.name != new.name or old.name not in _NESTED:
-        yield f"type of {path} {old} -> {new}", types(old, new)
+        yield f"type of {path} {old} -> {new}", judge_type(old, new)
     elif old.name == "Struct":
         yield from _fields(old, new, path)
     else:
         if old.args[1:] != new.args[1:]:
             yield f"length of {path or 'each'} {old.args[1]} -> {new.args[1]}", BOTH
-        yield from inside(_item(old), _item(new), f"{path}[]")
+        yield from nested_changes(_item(old), _item(new), f"{path}[]")
 
 
-def _fields(old: DType, new: DType, path: str) -> Iterator[tuple[str, Verdict]]:
+def _fields(old: DType, new: DType, path: str) -> Iterator[tuple[str, ChangeEffect]]:
     before, after = _by_name(old), _by_name(new)
     for name, dtype in before.items():
         if name in after:
-            yield from inside(dtype, after[name], f"{path}.{name}")
+            yield from nested_changes(dtype, after[name], f"{path}.{name}")
         else:
             yield f"field {path}.{name} removed", LOOSENS
     for name, dtype in after.items():

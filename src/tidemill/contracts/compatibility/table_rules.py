@@ -9,25 +9,25 @@ from typing import Any
 from tidemill.contracts.compatibility.changes import Change
 from tidemill.contracts.compatibility.directions import (
     BOTH,
+    DOCUMENTATION,
     LOOSENS,
     TIGHTENS,
-    TOLD,
-    WATCHED,
-    Verdict,
-    allowed,
-    always,
-    greatest,
-    keys,
-    severity,
+    WARNS_ONLY,
+    ChangeEffect,
+    constant_judge,
+    judge_allowed_values,
+    judge_key,
+    judge_maximum,
+    severity_judge,
 )
-from tidemill.contracts.compatibility.terms import Term, change, judged, term
+from tidemill.contracts.compatibility.terms import Term, make_change, term, term_changes
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
     DriftRule,
     FreshnessRule,
     ReferenceRule,
+    TableRule,
     UniqueRule,
-    WideRule,
 )
 from tidemill.core.partition import Span, parse_span
 
@@ -35,55 +35,59 @@ from tidemill.core.partition import Span, parse_span
 _MOMENT = datetime(2000, 1, 1)
 
 
-def _judge_age(old: str, new: str) -> Verdict:
+def _judge_age(old: str, new: str) -> ChangeEffect:
     """Judge a maximal age: a shorter one is tighter."""
-    return greatest(_length(parse_span(old)), _length(parse_span(new)))
+    return judge_maximum(_length(parse_span(old)), _length(parse_span(new)))
 
 
 def _length(span: Span) -> timedelta:
     return _MOMENT - span.before(_MOMENT)
 
 
-def _judge_added_columns(old: Any, new: Any) -> Verdict:
+def _judge_added_columns(old: Any, new: Any) -> ChangeEffect:
     """Judge columns that are checked one by one: adding one is tighter."""
-    return allowed(new, old)
+    return judge_allowed_values(new, old)
 
 
 _TERMS: Mapping[type[object], tuple[Term, ...]] = {
     FreshnessRule: (
-        term("column", always(BOTH), checked=True),
+        term("column", constant_judge(BOTH), checked=True),
         term("within", _judge_age, checked=True),
     ),
-    UniqueRule: (term("columns", keys, checked=True),),
+    UniqueRule: (term("columns", judge_key, checked=True),),
     ReferenceRule: tuple(
-        term(name, always(BOTH), checked=True) for name in ("columns", "contract", "to", "stage")
+        term(name, constant_judge(BOTH), checked=True)
+        for name in ("columns", "contract", "to", "stage")
     ),
     DriftRule: (
         term("columns", _judge_added_columns, checked=True),
-        term("by", always(BOTH), checked=True),
-        term("limit", greatest, checked=True),
-        term("vs_last", always(BOTH), checked=True),
+        term("by", constant_judge(BOTH), checked=True),
+        term("limit", judge_maximum, checked=True),
+        term("vs_last", constant_judge(BOTH), checked=True),
     ),
 }
-_COMMON = (term("on_fail", severity(("warn", "fail"))), term("description", always(TOLD)))
+_COMMON = (
+    term("on_fail", severity_judge(("warn", "fail"))),
+    term("description", constant_judge(DOCUMENTATION)),
+)
 
 
-def wider(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
+def table_rule_changes(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
     """Yield every change of a table rule."""
-    before = {rule.name: rule for rule in old.wider}
-    after = {rule.name: rule for rule in new.wider}
+    before = {rule.name: rule for rule in old.table_rules}
+    after = {rule.name: rule for rule in new.table_rules}
     for name, rule in before.items():
         if type(after.get(name)) is not type(rule):
-            yield change(name, f"rule removed: {rule}", _unless_it_warns(rule, LOOSENS))
+            yield make_change(name, f"rule removed: {rule}", _unless_it_warns(rule, LOOSENS))
     for name, rule in after.items():
         earlier = before.get(name)
         if earlier is None or type(earlier) is not type(rule):
-            yield change(name, f"rule added: {rule}", _unless_it_warns(rule, TIGHTENS))
+            yield make_change(name, f"rule added: {rule}", _unless_it_warns(rule, TIGHTENS))
             continue
         warns = earlier.on_fail == rule.on_fail == "warn"
         terms = (*_TERMS[type(rule)], *_COMMON)
-        yield from judged(name, terms, earlier, rule, warns=warns)
+        yield from term_changes(name, terms, earlier, rule, warns=warns)
 
 
-def _unless_it_warns(rule: WideRule, verdict: Verdict) -> Verdict:
-    return WATCHED if rule.on_fail == "warn" else verdict
+def _unless_it_warns(rule: TableRule, verdict: ChangeEffect) -> ChangeEffect:
+    return WARNS_ONLY if rule.on_fail == "warn" else verdict

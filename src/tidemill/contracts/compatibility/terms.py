@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tidemill.contracts.compatibility.changes import Change
-from tidemill.contracts.compatibility.directions import WATCHED, Judge, Verdict
+from tidemill.contracts.compatibility.directions import WARNS_ONLY, ChangeEffect, Judge
 
 Words: TypeAlias = Callable[[Any, Any], str]
 
@@ -33,7 +33,7 @@ class Term:
             return getattr(record, self.field), getattr(record, self.exclusive)
         return getattr(record, self.field)
 
-    def told(self, old: object, new: object) -> str:
+    def describe(self, old: object, new: object) -> str:
         """Describe the change between two records, such as `min 0 -> 5`."""
         if self.words is not None:
             return f"{self.label} {self.words(self.value(old), self.value(new))}"
@@ -41,7 +41,7 @@ class Term:
             return (
                 f"{self.label} {_format_bound(self.value(old))} -> {_format_bound(self.value(new))}"
             )
-        return f"{self.label} {said(self.value(old))} -> {said(self.value(new))}"
+        return f"{self.label} {format_value(self.value(old))} -> {format_value(self.value(new))}"
 
 
 def term(name: str, judge: Judge, **more: Any) -> Term:
@@ -51,12 +51,12 @@ def term(name: str, judge: Judge, **more: Any) -> Term:
 
 def _format_bound(ends: tuple[object, object]) -> str:
     inclusive, exclusive = ends
-    parts = [said(inclusive)] if inclusive is not None else []
-    parts += [f"{said(exclusive)} (exclusive)"] if exclusive is not None else []
+    parts = [format_value(inclusive)] if inclusive is not None else []
+    parts += [f"{format_value(exclusive)} (exclusive)"] if exclusive is not None else []
     return " and ".join(parts) or "none"
 
 
-def said(value: object) -> str:
+def format_value(value: object) -> str:
     """Format the value of a term for people."""
     if value is None or value == "":
         return "none"
@@ -67,22 +67,24 @@ def said(value: object) -> str:
     return str(value)
 
 
-def change(about: str, words: str, verdict: Verdict, column: str = "", term: str = "") -> Change:
+def make_change(
+    about: str, words: str, effect: ChangeEffect, column: str = "", term: str = ""
+) -> Change:
     """Return a change with the given effect."""
     return Change(
         about=about,
         words=words,
-        direction=verdict.direction,
+        direction=effect.direction,
         column=column,
         term=term,
-        survived=verdict.survived,
-        told=verdict.told,
-        felt=verdict.felt,
-        note=verdict.note,
+        survived=effect.survived,
+        told=effect.told,
+        felt=effect.felt,
+        note=effect.note,
     )
 
 
-def judged(
+def term_changes(
     about: str,
     terms: tuple[Term, ...],
     old: object,
@@ -95,5 +97,5 @@ def judged(
     for item in terms:
         before, after = item.value(old), item.value(new)
         if before != after:
-            verdict = WATCHED if warns and item.checked else item.judge(before, after)
-            yield change(about, item.told(old, new), verdict, column, item.label)
+            verdict = WARNS_ONLY if warns and item.checked else item.judge(before, after)
+            yield make_change(about, item.describe(old, new), verdict, column, item.label)

@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.terms import said
-from tidemill.contracts.compatibility.value_inclusion import VALUE_TERMS, value_faults
+from tidemill.contracts.compatibility.terms import format_value
+from tidemill.contracts.compatibility.value_inclusion import VALUE_TERMS, breakable_terms
 from tidemill.contracts.spec import ContractSpec
-from tidemill.contracts.table_rules import Rows, UniqueRule, WideRule
+from tidemill.contracts.table_rules import Rows, TableRule, UniqueRule
 from tidemill.core.errors import did_you_mean
 
 _SILENT: dict[str, Any] = {field: None for fields in VALUE_TERMS.values() for field in fields}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unmet:
+class UnmetDemand:
     """An unmet demand: the column or rule, the term, and what each side says."""
 
     about: str
@@ -36,35 +36,37 @@ class Unmet:
         return f"{self.about}.{self.term}" if self.term else self.about
 
 
-def unmet(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+def unmet_demands(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:
     """Yield the demands of `wanted` that a table allowed by `given` may break."""
     for column in wanted.columns:
         if column.name not in given.names:
             hint = did_you_mean(column.name, given.names)
-            yield Unmet(about=column.name, term="exists", asked="a column", given="none", hint=hint)
+            yield UnmetDemand(
+                about=column.name, term="exists", asked="a column", given="none", hint=hint
+            )
         else:
             yield from _column(column, given)
     yield from _table(wanted, given)
 
 
-def _column(wanted: Column, spec: ContractSpec) -> Iterator[Unmet]:
+def _column(wanted: Column, spec: ContractSpec) -> Iterator[UnmetDemand]:
     declared = spec.column(wanted.name)
     given = _guaranteed(declared, spec)
     name, warns = wanted.name, declared.on_fail == "warn"
-    if not wanted.dtype.holds(given.dtype):
-        yield Unmet(about=name, term="type", asked=str(wanted.dtype), given=str(given.dtype))
+    if not wanted.dtype.includes(given.dtype):
+        yield UnmetDemand(about=name, term="type", asked=str(wanted.dtype), given=str(given.dtype))
         return
     if wanted.on_fail == "warn":
         return
     if given.nullable and not wanted.nullable:
         words = "it may be null" + _only_warns(warns and not declared.nullable)
-        yield Unmet(about=name, term="null", asked="never null", given=words)
-    for term in value_faults(wanted, given):
+        yield UnmetDemand(about=name, term="null", asked="never null", given=words)
+    for term in breakable_terms(wanted, given):
         words = _describe_term(declared, term) + _only_warns(warns)
-        yield Unmet(about=name, term=term, asked=_describe_term(wanted, term), given=words)
+        yield UnmetDemand(about=name, term=term, asked=_describe_term(wanted, term), given=words)
     if wanted.unique and not _is_unique((name,), spec):
         words = "it may repeat" + _only_warns(warns and declared.unique)
-        yield Unmet(about=name, term="unique", asked="unique", given=words)
+        yield UnmetDemand(about=name, term="unique", asked="unique", given=words)
 
 
 def _guaranteed(column: Column, spec: ContractSpec) -> Column:
@@ -81,7 +83,7 @@ def _describe_term(column: Column, term: str) -> str:
     for field in VALUE_TERMS[term]:
         value = getattr(column, field)
         if value is not None:
-            return f"{term} {said(value)}{' (exclusive)' * field.endswith('_exclusive')}"
+            return f"{term} {format_value(value)}{' (exclusive)' * field.endswith('_exclusive')}"
     return f"no {term}"
 
 
@@ -101,7 +103,7 @@ def _is_unique(columns: tuple[str, ...], spec: ContractSpec) -> bool:
         and rule.on_fail == "fail"
         and set(rule.columns) <= within
         and (rule.columns == columns or not _may_be_null(rule.columns, spec))
-        for rule in spec.wider
+        for rule in spec.table_rules
     )
 
 
@@ -114,11 +116,14 @@ def _may_be_null(columns: tuple[str, ...], spec: ContractSpec) -> bool:
     return any(_guaranteed(spec.column(name), spec).nullable for name in columns)
 
 
-def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:
     names = [name for name in wanted.key if name in given.names]
     if wanted.key and (len(names) < len(wanted.key) or not _is_unique(tuple(names), given)):
-        yield Unmet(
-            about="key", term="", asked=f"key {said(wanted.key)}", given=f"key {said(given.key)}"
+        yield UnmetDemand(
+            about="key",
+            term="",
+            asked=f"key {format_value(wanted.key)}",
+            given=f"key {format_value(given.key)}",
         )
     yield from _rules(wanted, given)
     yield from _table_rules(wanted, given)
@@ -127,10 +132,12 @@ def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
         share = given.budget.max_bad if given.budget is not None else None
         if share is None or share > wanted.budget.max_bad:
             asked = f"max_bad {wanted.budget.max_bad}"
-            yield Unmet(about="budget", term="", asked=asked, given=f"max_bad {said(share)}")
+            yield UnmetDemand(
+                about="budget", term="", asked=asked, given=f"max_bad {format_value(share)}"
+            )
 
 
-def _rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+def _rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:
     kept = {rule.digest: rule.on_fail for rule in given.rules}
     names = {rule.name for rule in given.rules}
     for rule in wanted.rules:
@@ -141,23 +148,23 @@ def _rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
         if not found and rule.name not in names:
             words = "no such rule"
         hint = "" if found else did_you_mean(rule.name, names)
-        yield Unmet(about=rule.name, term="", asked=str(rule.expr), given=words, hint=hint)
+        yield UnmetDemand(about=rule.name, term="", asked=str(rule.expr), given=words, hint=hint)
 
 
-def _table_rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
-    kept = {_plain(rule): rule.on_fail for rule in given.wider}
-    for rule in wanted.wider:
+def _table_rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:
+    kept = {_plain(rule): rule.on_fail for rule in given.table_rules}
+    for rule in wanted.table_rules:
         found = kept.get(_plain(rule))
         if rule.on_fail == "fail" and found != "fail":
             words = "it only warns" if found else "no such rule"
-            yield Unmet(about=rule.name, term="", asked=str(rule), given=words)
+            yield UnmetDemand(about=rule.name, term="", asked=str(rule), given=words)
 
 
-def _plain(rule: WideRule) -> tuple[str, str]:
+def _plain(rule: TableRule) -> tuple[str, str]:
     return type(rule).__name__, repr(replace(rule, name="", description="", on_fail="fail"))
 
 
-def _rows(wanted: Rows | None, given: Rows | None) -> Iterator[Unmet]:
+def _rows(wanted: Rows | None, given: Rows | None) -> Iterator[UnmetDemand]:
     if wanted is None or wanted.on_fail == "warn":
         return
     held = Rows() if given is None or given.on_fail == "warn" else given
@@ -169,7 +176,7 @@ def _rows(wanted: Rows | None, given: Rows | None) -> Iterator[Unmet]:
     if not all(ends):
         words = "none" if given is None else _describe_rows(given)
         words += _only_warns(given is not None and given.on_fail == "warn")
-        yield Unmet(about="rows", term="", asked=_describe_rows(wanted), given=words)
+        yield UnmetDemand(about="rows", term="", asked=_describe_rows(wanted), given=words)
 
 
 def _describe_rows(rows: Rows) -> str:

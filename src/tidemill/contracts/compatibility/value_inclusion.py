@@ -29,7 +29,7 @@ VALUE_TERMS: Mapping[str, tuple[str, ...]] = {
 _ROUNDED = {"Float16": "e", "Float32": "f"}
 
 
-def value_faults(wanted: Column, given: Column) -> Iterator[str]:
+def breakable_terms(wanted: Column, given: Column) -> Iterator[str]:
     """Yield the terms of `wanted` that a value allowed by `given` may break; the types are compatible."""
     finite = _values(given, wanted)
     for term, fields in VALUE_TERMS.items():

@@ -14,8 +14,8 @@ from tidemill.contracts.docs.phrases import (
     Condition,
     conditions,
     head_terms,
-    row_rules,
-    table_rules,
+    row_conditions,
+    table_conditions,
     type_name,
 )
 from tidemill.contracts.spec import ContractSpec
@@ -55,7 +55,7 @@ def paragraphs(text: str) -> str:
     return "".join(f'<p class="about">{escape(part)}</p>' for part in parts if part)
 
 
-def mark(text: str) -> str:
+def badge(text: str) -> str:
     """Render a word as a badge; personal data stands out."""
     more = " personal" if text.startswith(PERSONAL) else ""
     return f'<span class="mark{more}">{escape(text)}</span>'
@@ -98,12 +98,12 @@ def column_cells(spec: ContractSpec, column: Column) -> list[str]:
         f"<code>{escape(type_name(column))}</code>",
         "<br>".join(map(escape, must)),
         OUTCOMES[column.on_fail],
-        " ".join(map(mark, marks_of(spec, column))),
+        " ".join(map(badge, column_badges(spec, column))),
         escape(column.description),
     ]
 
 
-def marks_of(spec: ContractSpec, column: Column) -> Iterator[str]:
+def column_badges(spec: ContractSpec, column: Column) -> Iterator[str]:
     """Yield the badges of a column: key, partition, unit, role, personal data."""
     if column.name in spec.key:
         yield "key"
@@ -119,8 +119,8 @@ def marks_of(spec: ContractSpec, column: Column) -> Iterator[str]:
 
 def rule_tables(spec: ContractSpec) -> str:
     """Render the rules over rows and over the table, one table for each kind that exists."""
-    return _rules("Rules over rows", row_rules(spec), code=True) + _rules(
-        "Rules over the table", table_rules(spec), code=False
+    return _rules("Rules over rows", row_conditions(spec), code=True) + _rules(
+        "Rules over the table", table_conditions(spec), code=False
     )
 
 
@@ -131,7 +131,7 @@ def _rules(caption: str, rules: Sequence[Condition], *, code: bool) -> str:
     rows = [
         (
             f"<code>{escape(rule.name)}</code>",
-            f"<code>{escape(rule.says)}</code>" if code else escape(rule.says),
+            f"<code>{escape(rule.phrase)}</code>" if code else escape(rule.phrase),
             OUTCOMES[rule.on_fail],
             escape(rule.description),
         )

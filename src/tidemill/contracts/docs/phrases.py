@@ -28,7 +28,7 @@ class Condition:
     """A rule about rows, a partition or a table, phrased in words or as an expression."""
 
     name: str
-    says: str
+    phrase: str
     on_fail: str
     description: str = ""
 
@@ -38,7 +38,7 @@ def conditions(column: Column) -> tuple[str, ...]:
     return tuple(filter(None, (*_bounds(column), *_values(column), _optional(column))))
 
 
-def terms(column: Column) -> str:
+def column_terms(column: Column) -> str:
     """Phrase all terms of a column except its type, in one line."""
     marks = (
         column.unit and f"in {column.unit}",
@@ -83,26 +83,26 @@ def type_name(column: Column) -> str:
     return "Enum" if column.dtype.name == "Enum" else str(column.dtype)
 
 
-def row_rules(spec: ContractSpec) -> tuple[Condition, ...]:
+def row_conditions(spec: ContractSpec) -> tuple[Condition, ...]:
     """Return the rules about single rows."""
     return tuple(
-        Condition(name=r.name, says=str(r.expr), on_fail=r.on_fail, description=r.description)
+        Condition(name=r.name, phrase=str(r.expr), on_fail=r.on_fail, description=r.description)
         for r in spec.rules
     )
 
 
-def table_rules(spec: ContractSpec) -> tuple[Condition, ...]:
+def table_conditions(spec: ContractSpec) -> tuple[Condition, ...]:
     """Return the rules about a partition or the whole table."""
     found = []
     if spec.rows is not None:
         found.append(
-            Condition(name="rows", says=_rows_phrase(spec.rows), on_fail=spec.rows.on_fail)
+            Condition(name="rows", phrase=_rows_phrase(spec.rows), on_fail=spec.rows.on_fail)
         )
     if spec.budget is not None:
-        found.append(Condition(name="budget", says=_budget_phrase(spec.budget), on_fail="fail"))
+        found.append(Condition(name="budget", phrase=_budget_phrase(spec.budget), on_fail="fail"))
     found += [
-        Condition(name=r.name, says=str(r), on_fail=r.on_fail, description=r.description)
-        for r in spec.wider
+        Condition(name=r.name, phrase=str(r), on_fail=r.on_fail, description=r.description)
+        for r in spec.table_rules
     ]
     return tuple(found)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from tidemill.contracts.docs.html import contract_html
 from tidemill.contracts.docs.phrases import (
     Condition,
+    column_terms,
     head_terms,
-    row_rules,
-    table_rules,
-    terms,
+    row_conditions,
+    table_conditions,
     type_name,
 )
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.text_table import table, without_empty
+from tidemill.core.text_table import drop_empty_columns, text_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -35,10 +35,10 @@ class Description:
 
 def contract_text(spec: ContractSpec) -> str:
     """Render head, columns and rules of a contract as blocks of text."""
-    return "\n\n".join([head(spec), _columns(spec), *_rules(spec)])
+    return "\n\n".join([contract_heading(spec), _columns(spec), *_rules(spec)])
 
 
-def head(spec: ContractSpec) -> str:
+def contract_heading(spec: ContractSpec) -> str:
     """Render name, version, description and table terms, one per line."""
     about = [f"  {' '.join(line.split())}" for line in spec.description.split("\n") if line.strip()]
     terms = [f"  {name}: {words}" for name, words in head_terms(spec)]
@@ -48,19 +48,19 @@ def head(spec: ContractSpec) -> str:
 def _columns(spec: ContractSpec) -> str:
     headers = ("column", "type", "contract", "on_fail", "description")
     rows = [
-        (c.name, type_name(c), terms(c) or "-", c.on_fail, c.description or "-")
+        (c.name, type_name(c), column_terms(c) or "-", c.on_fail, c.description or "-")
         for c in spec.columns
     ]
-    return table(*without_empty(headers, rows, "contract", "description"))
+    return text_table(*drop_empty_columns(headers, rows, "contract", "description"))
 
 
 def _rules(spec: ContractSpec) -> Iterator[str]:
-    yield from _rules_table("rule over rows", row_rules(spec))
-    yield from _rules_table("rule over the table", table_rules(spec))
+    yield from _rules_table("rule over rows", row_conditions(spec))
+    yield from _rules_table("rule over the table", table_conditions(spec))
 
 
 def _rules_table(title: str, rules: Sequence[Condition]) -> Iterator[str]:
     if rules:
-        rows = [(rule.name, rule.says, rule.on_fail, rule.description or "-") for rule in rules]
+        rows = [(rule.name, rule.phrase, rule.on_fail, rule.description or "-") for rule in rules]
         headers = (title, "must hold", "on_fail", "description")
-        yield table(*without_empty(headers, rows, "description"))
+        yield text_table(*drop_empty_columns(headers, rows, "description"))

@@ -48,7 +48,7 @@ _SIMPLE = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class DeclarationLine:
     """A line of source that declares a column, with a remark on its values.
 
     An argument that is a tuple is written as a list of its items.
@@ -57,14 +57,14 @@ class Line:
     name: str
     type: str
     arguments: tuple[str | tuple[str, ...], ...]
-    seen: str = ""
+    remark: str = ""
 
     def text(self) -> str:
         call = f"    {self.name} = {self.type}({', '.join(map(_flat, self.arguments))})"
-        note = f"  # {self.seen}" if self.seen else ""
+        note = f"  # {self.remark}" if self.remark else ""
         if len(call) + len(note) <= _WIDTH:
             return call + note
-        above = f"    # {self.seen}\n" if self.seen else ""
+        above = f"    # {self.remark}\n" if self.remark else ""
         if len(call) <= _WIDTH:
             return above + call
         inside = "".join(f"        {_wrapped(argument)},\n" for argument in self.arguments)
@@ -97,12 +97,12 @@ def infer(
     data can't show are kept (unit, description, role, pii, partition). `remarks` are comments at the end.
     UsageError if `name` isn't a valid class name, ContractError if no column can be declared.
     """
-    if not declarable(name):
+    if not is_declarable(name):
         raise UsageError(f"{name!r} isn't a valid class name; use letters, such as Flights")
     lines = {
         series.name: line
         for series in frame
-        if declarable(series.name) and (line := _line(series, known)) is not None
+        if is_declarable(series.name) and (line := _line(series, known)) is not None
     }
     if not lines:
         raise ContractError(f"none of the {frame.width} columns can be declared in a contract")
@@ -110,7 +110,7 @@ def infer(
     key = _key(frame.select(list(lines)))
     arguments = ['version="0.1.0"']
     if key:
-        arguments.append(f"key=({', '.join(map(quoted, key))}{',' if len(key) == 1 else ''})")
+        arguments.append(f"key=({', '.join(map(quote, key))}{',' if len(key) == 1 else ''})")
     if left_out:
         arguments.append('unknown_columns="drop"')
     body = "\n".join(
@@ -122,17 +122,17 @@ def infer(
             *(line for remark in remarks for line in ("", *_comment_lines(remark))),
         ]
     )
-    return f"import tidemill as tm\n\n\n{head(name, arguments)}\n{body}\n"
+    return f"import tidemill as tm\n\n\n{class_head(name, arguments)}\n{body}\n"
 
 
-def head(name: str, arguments: list[str]) -> str:
+def class_head(name: str, arguments: list[str]) -> str:
     head = f"class {name}(tm.Contract, {', '.join(arguments)}):"
     if len(head) <= _WIDTH:
         return head
     return "\n".join([f"class {name}(", *(f"    {a}," for a in ["tm.Contract", *arguments]), "):"])
 
 
-def declarable(name: str) -> bool:
+def is_declarable(name: str) -> bool:
     # Python mangles names with two leading underscores in a class body, and normalises others (NFKC).
     plain = name.isidentifier() and not iskeyword(name) and normalize("NFKC", name) == name
     return plain and not name.startswith("__") and name not in _RESERVED
@@ -142,7 +142,7 @@ def _left_out_remark(left_out: list[str]) -> Iterable[str]:
     if not left_out:
         return
     count = f"{len(left_out)} column{'s' if len(left_out) > 1 else ''}"
-    names = ", ".join(map(quoted, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
+    names = ", ".join(map(quote, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
     yield ""
     yield from _comment_lines(
         f"{count} can't be declared and {'are' if len(left_out) > 1 else 'is'} dropped: {names}. "
@@ -166,11 +166,11 @@ def _comment_lines(text: str) -> list[str]:
     )
 
 
-def _line(series: pl.Series, known: Mapping[str, Column]) -> Line | None:
+def _line(series: pl.Series, known: Mapping[str, Column]) -> DeclarationLine | None:
     """Return the declaration of a column; None if contracts don't support its type."""
     categories = _categories(series)
     dtype = DType("Enum", categories) if categories else dtype_of(series.dtype)
-    made = call_of(dtype)
+    made = type_call(dtype)
     if made is None:
         return None
     limits, seen = _limits(series)
@@ -182,19 +182,19 @@ def _line(series: pl.Series, known: Mapping[str, Column]) -> Line | None:
     if series.name in known:
         arguments += _known_arguments(known[series.name], dtype)
         seen = seen.partition(";")[0] if known[series.name].partition else seen
-    return Line(name=series.name, type=made[0], arguments=tuple(arguments), seen=seen)
+    return DeclarationLine(name=series.name, type=made[0], arguments=tuple(arguments), remark=seen)
 
 
 def _known_arguments(column: Column, dtype: DType) -> Iterator[str]:
     """Yield declared terms that data can't show; the partitioning only if the type is the same."""
     if column.partition and column.dtype == dtype:
-        yield f"partition={quoted(_GRAINS.get(str(column.partition), str(column.partition)))}"
+        yield f"partition={quote(_GRAINS.get(str(column.partition), str(column.partition)))}"
     for name in ("unit", "description", "role", "pii"):
         if getattr(column, name):
-            yield f"{name}={quoted(getattr(column, name))}"
+            yield f"{name}={quote(getattr(column, name))}"
 
 
-def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
+def type_call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
     """Return the function and the arguments that declare a type; None for an unsupported one."""
     match dtype.name:
         case "Boolean":
@@ -202,12 +202,12 @@ def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
         case "Null":
             return "tm.String", []
         case "Enum":
-            return "tm.Enum", [tuple(quoted(str(item)) for item in dtype.args)]
+            return "tm.Enum", [tuple(quote(str(item)) for item in dtype.args)]
         case "Decimal":
             return "tm.Decimal", [str(arg) for arg in dtype.args]
         case "Datetime" | "Duration":
             given = [arg for arg in dtype.args if arg is not None]
-            return f"tm.{dtype.name}", [quoted(str(arg)) for arg in given if given != ["us"]]
+            return f"tm.{dtype.name}", [quote(str(arg)) for arg in given if given != ["us"]]
         case "List":
             item = _part(dtype.args[0])
             return ("tm.List", [item]) if item else None
@@ -216,7 +216,7 @@ def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
             return ("tm.Array", [item, str(dtype.args[1])]) if item else None
         case "Struct":
             parts = [*map(_part, dtype.args[1::2])]
-            names = [quoted(str(name)) for name in dtype.args[::2]]
+            names = [quote(str(name)) for name in dtype.args[::2]]
             fields = [f"{name}: {part}" for name, part in zip(names, parts, strict=True)]
             declared = bool(parts) and all(parts)
             return ("tm.Struct", [f"{{{', '.join(fields)}}}"]) if declared else None
@@ -225,7 +225,7 @@ def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
 
 def _part(dtype: object) -> str:
     """Return the call that declares the type of items or of a field; empty for an unsupported type."""
-    made = call_of(dtype) if isinstance(dtype, DType) and dtype.name != "Null" else None
+    made = type_call(dtype) if isinstance(dtype, DType) and dtype.name != "Null" else None
     return f"{made[0]}({', '.join(map(_flat, made[1]))})" if made else ""
 
 
@@ -312,7 +312,7 @@ def _unique(frame: pl.DataFrame, names: tuple[str, ...]) -> bool:
     return bool(frame.select(pl.struct(names).n_unique()).item() == frame.height)
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return a Python string literal, with double quotes if possible."""
     literal = repr(text)
     return literal if '"' in text or literal[0] == '"' else f'"{literal[1:-1]}"'

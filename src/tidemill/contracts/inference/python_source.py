@@ -10,10 +10,16 @@ from typing import Any
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.inference.infer import Line, call_of, declarable, head, quoted
-from tidemill.contracts.odcs.writer import grain_said
+from tidemill.contracts.inference.infer import (
+    DeclarationLine,
+    class_head,
+    is_declarable,
+    quote,
+    type_call,
+)
+from tidemill.contracts.odcs.writer import grain_text
 from tidemill.contracts.spec import ContractSpec, Rule
-from tidemill.contracts.table_rules import Budget, ReferenceRule, Rows, WideRule
+from tidemill.contracts.table_rules import Budget, ReferenceRule, Rows, TableRule
 from tidemill.core.partition import Grain
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -30,14 +36,14 @@ _OTHERS = {"pl.": "import polars as pl"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class GeneratedSource:
     """The source of classes, and the parts of their contracts that Python can't express."""
 
     text: str
     left_out: tuple[str, ...] = ()
 
 
-def source(contracts: Sequence[ContractSpec]) -> Source:
+def generate_source(contracts: Sequence[ContractSpec]) -> GeneratedSource:
     """Generate the classes of contracts and their imports; referenced contracts come first."""
     placed = _in_reference_order(contracts)
     above = {
@@ -46,7 +52,9 @@ def source(contracts: Sequence[ContractSpec]) -> Source:
     classes = [_class(spec, above[spec.name]) for spec in placed]
     body = "\n\n\n".join(each.text for each in classes)
     left_out = tuple(line for each in classes for line in each.left_out)
-    return Source(text=f"{_imports(body)}\n\n\n{body}\n" if body else "", left_out=left_out)
+    return GeneratedSource(
+        text=f"{_imports(body)}\n\n\n{body}\n" if body else "", left_out=left_out
+    )
 
 
 def _in_reference_order(contracts: Sequence[ContractSpec]) -> list[ContractSpec]:
@@ -61,7 +69,7 @@ def _in_reference_order(contracts: Sequence[ContractSpec]) -> list[ContractSpec]
 
 
 def _referred(spec: ContractSpec) -> set[str]:
-    return {rule.contract for rule in spec.wider if isinstance(rule, ReferenceRule)}
+    return {rule.contract for rule in spec.table_rules if isinstance(rule, ReferenceRule)}
 
 
 def _imports(body: str) -> str:
@@ -77,13 +85,13 @@ def _uses(name: str, body: str) -> bool:
     return re.search(rf"(?<![.\w]){re.escape(name)}", body) is not None
 
 
-def _class(spec: ContractSpec, above: frozenset[str]) -> Source:
-    columns = [column for column in spec.columns if declarable(column.name)]
+def _class(spec: ContractSpec, above: frozenset[str]) -> GeneratedSource:
+    columns = [column for column in spec.columns if is_declarable(column.name)]
     names = {column.name for column in columns}
     rules = [rule for rule in spec.rules if _writable(rule, set(spec.names) - names)]
-    wider = [rule for rule in spec.wider if _is_writable(rule, names, above)]
+    wider = [rule for rule in spec.table_rules if _is_writable(rule, names, above)]
     key = spec.key if set(spec.key) <= names else ()
-    declared: list[Rule | WideRule] = [*rules, *wider]
+    declared: list[Rule | TableRule] = [*rules, *wider]
     taken = names | {rule.name for rule in declared}
     parts = (
         [_docstring_line(spec.description)],
@@ -93,19 +101,19 @@ def _class(spec: ContractSpec, above: frozenset[str]) -> Source:
         [*_record_line(spec.rows, "rows", taken), *_record_line(spec.budget, "budget", taken)],
     )
     body = "\n\n".join(filter(None, ("\n".join(part) for part in parts)))
-    text = f"{head(class_name(spec.name), _arguments(spec, key))}\n{body}"
-    return Source(text=text, left_out=tuple(_left_out(spec, names, declared)))
+    text = f"{class_head(class_name(spec.name), _arguments(spec, key))}\n{body}"
+    return GeneratedSource(text=text, left_out=tuple(_left_out(spec, names, declared)))
 
 
 def _left_out(
-    spec: ContractSpec, names: set[str], rules: Sequence[Rule | WideRule]
+    spec: ContractSpec, names: set[str], rules: Sequence[Rule | TableRule]
 ) -> Iterator[str]:
     if class_name(spec.name) != spec.name:
         yield f"{spec.name}: the name; the class is called {class_name(spec.name)}"
     for column in spec.columns:
         if column.name not in names:
             yield f"{spec.name}: column {column.name!r}, whose name isn't a valid Python name"
-    declared: tuple[Rule | WideRule, ...] = (*spec.rules, *spec.wider)
+    declared: tuple[Rule | TableRule, ...] = (*spec.rules, *spec.table_rules)
     for rule in declared:
         if rule not in rules:
             yield f"{spec.name}: rule {rule.name!r}: {_UNWRITABLE}"
@@ -123,28 +131,28 @@ def class_name(name: str) -> str:
 
 
 def _writable(rule: Rule, unnamed: set[str]) -> bool:
-    return declarable(rule.name) and unnamed.isdisjoint(rule.expr.meta.root_names())
+    return is_declarable(rule.name) and unnamed.isdisjoint(rule.expr.meta.root_names())
 
 
 _UNWRITABLE = "its name or a column's isn't a valid Python name, or it refers to no class above"
 
 
-def _is_writable(rule: WideRule, names: set[str], above: frozenset[str]) -> bool:
+def _is_writable(rule: TableRule, names: set[str], above: frozenset[str]) -> bool:
     if isinstance(rule, ReferenceRule) and rule.contract not in above:
         return False
-    return declarable(rule.name) and set(_columns(rule)) <= names
+    return is_declarable(rule.name) and set(_columns(rule)) <= names
 
 
-def _columns(rule: WideRule) -> tuple[str, ...]:
+def _columns(rule: TableRule) -> tuple[str, ...]:
     column: str = getattr(rule, "column", "")
     columns: tuple[str, ...] = getattr(rule, "columns", (column,))
     return columns
 
 
-def _table_rule_line(rule: WideRule) -> str:
+def _table_rule_line(rule: TableRule) -> str:
     """Return the declaration of a table rule, such as `once = tm.Unique("a", "b", on_fail="warn")`."""
     kind = type(rule).__name__.removesuffix("Rule").replace("Reference", "References")
-    arguments = [*map(quoted, _columns(rule))]
+    arguments = [*map(quote, _columns(rule))]
     if isinstance(rule, ReferenceRule):
         arguments = [_names(rule.columns), class_name(rule.contract), _names(rule.to)]
     usual = {item.name: item.default for item in fields(rule)}
@@ -152,11 +160,11 @@ def _table_rule_line(rule: WideRule) -> str:
         value = getattr(rule, name, None)
         if value is not None and value != usual[name]:
             arguments.append(f"{name}={_value(value)}")
-    return Line(name=rule.name, type=f"tm.{kind}", arguments=tuple(arguments)).text()
+    return DeclarationLine(name=rule.name, type=f"tm.{kind}", arguments=tuple(arguments)).text()
 
 
 def _names(names: Sequence[str]) -> str:
-    return quoted(names[0]) if len(names) == 1 else f"[{', '.join(map(quoted, names))}]"
+    return quote(names[0]) if len(names) == 1 else f"[{', '.join(map(quote, names))}]"
 
 
 def _docstring_line(text: str) -> str:
@@ -169,7 +177,7 @@ def _docstring_line(text: str) -> str:
 def _arguments(spec: ContractSpec, key: tuple[str, ...]) -> list[str]:
     arguments = [f'version="{spec.version}"']
     if key:
-        arguments.append(f"key=({', '.join(map(quoted, key))}{',' if len(key) == 1 else ''})")
+        arguments.append(f"key=({', '.join(map(quote, key))}{',' if len(key) == 1 else ''})")
     if spec.unknown_columns != "fail":
         arguments.append(f'unknown_columns="{spec.unknown_columns}"')
     if spec.compatibility != "none":
@@ -178,10 +186,10 @@ def _arguments(spec: ContractSpec, key: tuple[str, ...]) -> list[str]:
 
 
 def _column_line(column: Column) -> str:
-    call = call_of(column.dtype)
+    call = type_call(column.dtype)
     assert call is not None, f"{column.dtype} isn't a column type"
     arguments = (f"{name}={value}" for name, value in _column_arguments(column))
-    return Line(name=column.name, type=call[0], arguments=(*call[1], *arguments)).text()
+    return DeclarationLine(name=column.name, type=call[0], arguments=(*call[1], *arguments)).text()
 
 
 def _column_arguments(column: Column) -> Iterator[tuple[str, str]]:
@@ -196,9 +204,7 @@ def _value(value: Any) -> str:
     match value:
         case str():
             return (
-                quoted(str(value))
-                if not isinstance(value, Grain)
-                else quoted(str(grain_said(value)))
+                quote(str(value)) if not isinstance(value, Grain) else quote(str(grain_text(value)))
             )
         case float() if value != value or abs(value) == float("inf"):
             return f'float("{value}")'
@@ -208,15 +214,15 @@ def _value(value: Any) -> str:
 
 
 def _rule_line(rule: Rule) -> str:
-    arguments = [expression(rule.expr)]
+    arguments = [expression_source(rule.expr)]
     if rule.on_fail != "quarantine":
         arguments.append(f'on_fail="{rule.on_fail}"')
     if rule.description:
-        arguments.append(f"description={quoted(rule.description)}")
-    return Line(name=rule.name, type="tm.rule", arguments=tuple(arguments)).text()
+        arguments.append(f"description={quote(rule.description)}")
+    return DeclarationLine(name=rule.name, type="tm.rule", arguments=tuple(arguments)).text()
 
 
-def expression(expr: Any) -> str:
+def expression_source(expr: Any) -> str:
     """Return Python source for an expression, which deserialises it from JSON."""
     text = expr.meta.serialize(format="json")
     return f'pl.Expr.deserialize(io.StringIO({text!r}), format="json")'

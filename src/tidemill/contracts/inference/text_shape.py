@@ -47,7 +47,7 @@ def _pattern(shape: str) -> str:
     return f"^{''.join(parts)}$"
 
 
-def codes_among(text: pl.LazyFrame, numbers: list[str]) -> list[str]:
+def code_columns(text: pl.LazyFrame, numbers: list[str]) -> list[str]:
     """Return the columns, read as text, that have a number with a leading zero, which is a code."""
     if not numbers:
         return []

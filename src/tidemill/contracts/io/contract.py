@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tidemill.contracts.io.validate import Data, Validated
 
 
-class Contract(contract.Contract, base=True):
-    __doc__ = contract.Contract.__doc__
+class Contract(contract.DeclaredContract, base=True):
+    __doc__ = contract.DeclaredContract.__doc__
 
     @classmethod
     def describe(cls) -> Description:
@@ -39,7 +39,7 @@ class Contract(contract.Contract, base=True):
         seed: int = 0,
         bad: float = 0.0,
         partition: str | None = None,
-        given: Mapping[type[contract.Contract], pl.DataFrame] | None = None,
+        given: Mapping[type[contract.DeclaredContract], pl.DataFrame] | None = None,
     ) -> pl.DataFrame:
         """Generate `rows` synthetic rows that the contract allows, always the same for a `seed`.
 

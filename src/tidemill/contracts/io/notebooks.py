@@ -15,7 +15,7 @@ from tidemill.contracts.docs.text import contract_text
 from tidemill.contracts.spec import ContractSpec
 
 
-def draw_contracts() -> bool:
+def register_formatters() -> bool:
     """Register the formatters with the running shell, once; False if no shell is running."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None

@@ -20,24 +20,24 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class OdcsFile:
     """A valid document, and the paths of its fields that the standard doesn't define."""
 
     fields: Mapping[str, Any]
     unknown: tuple[str, ...] = ()
 
 
-def read(file: Path) -> Document:
+def read_file(file: Path) -> OdcsFile:
     """Read the document in a file; SourceError lists every problem."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it isn't UTF-8"
         raise SourceError(f"can't read {file}: {reason}") from error
-    return parse(text, str(file))
+    return parse_text(text, str(file))
 
 
-def parse(text: str, name: str) -> Document:
+def parse_text(text: str, name: str) -> OdcsFile:
     """Parse a document; `name` identifies it in errors."""
     yaml = _package("yaml")
     lines: dict[str, int] = {}
@@ -60,10 +60,10 @@ def parse(text: str, name: str) -> Document:
     except ValueError as error:
         raise SourceError("\n".join(_validation_problems(error, name, lines))) from None
     fields = checked.model_dump(by_alias=True, exclude_unset=True)
-    return Document(fields=fields, unknown=tuple(_unknown_fields(raw, fields, "")))
+    return OdcsFile(fields=fields, unknown=tuple(_unknown_fields(raw, fields, "")))
 
 
-def text_of(fields: Mapping[str, Any]) -> str:
+def to_yaml(fields: Mapping[str, Any]) -> str:
     """Return a document as YAML, after the standard's package has validated it."""
     yaml = _package("yaml")
     _package("open_data_contract_standard.model").OpenDataContractStandard.model_validate(fields)

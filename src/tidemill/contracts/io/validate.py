@@ -18,28 +18,28 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.serialized import Unreadable, parsed, written
+from tidemill.analysis.query.serialized import UnreadableQuery, parse_query, serialize_query
 from tidemill.contracts.checks.broken_rules import reasons_of
 from tidemill.contracts.checks.checker import REASONS, Checker, checker_of
-from tidemill.contracts.checks.duplicate_keys import candidates
+from tidemill.contracts.checks.duplicate_keys import possible_duplicates
 from tidemill.contracts.checks.findings import (
-    LOOKED_AT,
+    MAX_SAMPLED_ROWS,
     budget_findings,
-    counted_finding,
     rows_findings,
-    unknown_finding,
+    rule_finding,
+    undeclared_column_findings,
 )
-from tidemill.contracts.checks.row_order import later
-from tidemill.contracts.checks.row_rules import RowRule, broken_rule
+from tidemill.contracts.checks.row_order import repeated_values
+from tidemill.contracts.checks.row_rules import RowRule, rule_error
 from tidemill.contracts.checks.rule_masks import (
     Mask,
-    OneOf,
+    UniquenessMask,
+    cast_frame,
     code_name,
-    fitted,
-    here_name,
-    selection,
+    has_values_name,
+    pass_expressions,
 )
-from tidemill.contracts.declaration import Contract
+from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError
@@ -78,7 +78,7 @@ class Validated:
         if len(self.bad_rows):
             bad = pl.Series(self.bad_rows).implode()
             data = data.with_row_index(_ROW).filter(~pl.col(_ROW).is_in(bad)).drop(_ROW)
-        rows = fitted(data, checker.columns).select(self.contract.names)
+        rows = cast_frame(data, checker.columns).select(self.contract.names)
         kept = self._unknown_columns(data)
         return pl.concat([rows, data.select(kept)], how="horizontal") if kept else rows
 
@@ -120,7 +120,7 @@ class Validated:
 
 
 def validate(
-    contract: type[Contract] | ContractSpec, data: Data, *, partition: str | None = None
+    contract: type[DeclaredContract] | ContractSpec, data: Data, *, partition: str | None = None
 ) -> Validated:
     """Check data against a contract: a frame, a scan of Parquet files, or their paths.
 
@@ -135,8 +135,8 @@ def validate(
         names = source.collect_schema().names()
     except (PolarsError, OSError) as error:
         raise SourceError(f"can't read the data: {error}") from error
-    source = checker.completed(source, names)
-    unknown = checker.unknown(source.collect_schema().names())
+    source = checker.fill_defaults(source, names)
+    unknown = checker.undeclared_columns(source.collect_schema().names())
     return _Pass(checker, source, partition).result(unknown)
 
 
@@ -155,10 +155,10 @@ def _source(data: Data) -> pl.LazyFrame:
 def _is_scan(frame: pl.LazyFrame) -> bool:
     """Whether a query is a scan of Parquet files and nothing else."""
     try:
-        match parsed(written(frame)):
+        match parse_query(serialize_query(frame)):
             case {"Scan": {"scan_type": {"Parquet": _}}}:
                 return True
-    except Unreadable:
+    except UnreadableQuery:
         pass
     return False
 
@@ -180,12 +180,14 @@ class _Pass:
                 self._broken.append((mask.rule, bits))
         for index, one in enumerate(self._ones):
             codes = [found.drop_in_place(code_name(index, i)) for i in range(len(one.codes))]
-            self._find_repeats(one, codes, found.drop_in_place(here_name(index)))
+            self._find_repeats(one, codes, found.drop_in_place(has_values_name(index)))
 
     def _collect(self) -> pl.DataFrame:
-        prepared = fitted(self._source, self._checker.columns)
+        prepared = cast_frame(self._source, self._checker.columns)
         try:
-            return prepared.select(selection(self._masks, self._ones)).collect(engine="streaming")
+            return prepared.select(pass_expressions(self._masks, self._ones)).collect(
+                engine="streaming"
+            )
         except PolarsError:
             # Evaluate the rules one by one, so that the error names the rule that raises.
             for mask in self._masks:
@@ -194,19 +196,19 @@ class _Pass:
 
     def _try(self, prepared: pl.LazyFrame, mask: Mask) -> None:
         try:
-            prepared.select(mask.breaks.any()).collect(engine="streaming")
+            prepared.select(mask.violation.any()).collect(engine="streaming")
         except PolarsError as error:
-            raise broken_rule(self._spec, mask.rule.id, error) from error
+            raise rule_error(self._spec, mask.rule.id, error) from error
 
-    def _find_repeats(self, one: OneOf, codes: list[pl.Series], here: pl.Series) -> None:
+    def _find_repeats(self, one: UniquenessMask, codes: list[pl.Series], here: pl.Series) -> None:
         """Find the rows that repeat an earlier row's values, among rows that earlier rules don't reject."""
         rejected = self._broken_rows(("quarantine",))
         among = here if rejected is None else here & ~rejected
-        rows = candidates(codes, among)
+        rows = possible_duplicates(codes, among)
         if not len(rows):
             return
         # Equal keys have equal codes, but not conversely: compare the values.
-        repeats = rows[later(self._read_rows(rows, one.columns, typed=True)).to_numpy()]
+        repeats = rows[repeated_values(self._read_rows(rows, one.columns, typed=True)).to_numpy()]
         bits = np.zeros(self._height, dtype=bool)
         bits[repeats] = True
         if len(repeats):
@@ -222,7 +224,7 @@ class _Pass:
         """Read some columns of the rows with these ascending numbers."""
         frame = self._source
         if typed:
-            frame = fitted(frame, self._checker.columns)
+            frame = cast_frame(frame, self._checker.columns)
         # Read no further than the last one: the first broken rows are mostly near the start.
         frame = frame.select(columns).head(int(rows[-1]) + 1).with_row_index(_ROW)
         wanted = frame.filter(pl.col(_ROW).is_in(pl.Series(rows).implode()))
@@ -236,7 +238,7 @@ class _Pass:
         bad = none if rejected is None else rejected.arg_true().to_numpy()
         lost = 0 if quarantined is None else int(quarantined.sum())
         findings = [*self._findings()]
-        findings += unknown_finding(spec, unknown, self._height)
+        findings += undeclared_column_findings(spec, unknown, self._height)
         findings += budget_findings(spec, self._height, lost)
         findings += rows_findings(spec, self._height - lost)
         return Validated(
@@ -251,13 +253,15 @@ class _Pass:
 
     def _findings(self) -> Iterator[Finding]:
         """Yield a finding for each broken rule; read the sample rows of all of them together."""
-        firsts = [rows.arg_true().head(LOOKED_AT).to_numpy() for _, rows in self._broken]
+        firsts = [rows.arg_true().head(MAX_SAMPLED_ROWS).to_numpy() for _, rows in self._broken]
         if not firsts:
             return
         numbers = np.unique(np.concatenate(firsts))
-        columns = list(dict.fromkeys(name for rule, _ in self._broken for name in rule.shows))
+        columns = list(
+            dict.fromkeys(name for rule, _ in self._broken for name in rule.sample_columns)
+        )
         shown = self._read_rows(numbers, columns) if columns else pl.DataFrame()
         for (rule, rows), first in zip(self._broken, firsts, strict=True):
             at = np.searchsorted(numbers, first)
-            part = shown.select(rule.shows)[at] if rule.shows else pl.DataFrame()
-            yield counted_finding(rule, int(rows.sum()), self._height, part)
+            part = shown.select(rule.sample_columns)[at] if rule.sample_columns else pl.DataFrame()
+            yield rule_finding(rule, int(rows.sum()), self._height, part)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
-from tidemill.contracts.odcs.document import Node
+from tidemill.contracts.odcs.document import DocumentNode
 
 OPERATORS = (
     "mustBe",
@@ -29,19 +29,19 @@ _NOTHING: tuple[tuple[str, Any], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class CountRange:
     """A range of allowed counts, from `least` to `most`; None means no limit."""
 
     least: int | None = None
     most: int | None = None
 
     @property
-    def is_none(self) -> bool:
+    def is_zero(self) -> bool:
         """Whether only a count of 0 is allowed."""
         return self.most == 0
 
 
-def count_of(check: Node) -> Count | None:
+def count_of(check: DocumentNode) -> CountRange | None:
     """Return the range that the single operator of a check allows; None if there is no such range."""
     operators = {name: check.peek(name) for name in OPERATORS if name in check}
     if len(operators) != 1:
@@ -49,27 +49,27 @@ def count_of(check: Node) -> Count | None:
     ((name, value),) = operators.items()
     if check.peek("unit") not in (None, "rows"):
         # A percentage depends on the number of rows; only 0 is the same in every unit.
-        return Count(least=0, most=0) if (name, value) in _NOTHING else None
+        return CountRange(least=0, most=0) if (name, value) in _NOTHING else None
     if name == "mustBeBetween":
         least, most = value
-        return Count(least=ceil(least), most=floor(most))
+        return CountRange(least=ceil(least), most=floor(most))
     return _count(name, value) if _is_number(value) else None
 
 
-def _count(name: str, value: float) -> Count | None:
+def _count(name: str, value: float) -> CountRange | None:
     match name:
         case "mustBe" if value == floor(value):
-            return Count(least=int(value), most=int(value))
+            return CountRange(least=int(value), most=int(value))
         case "mustBeGreaterThan":
-            return Count(least=floor(value) + 1)
+            return CountRange(least=floor(value) + 1)
         case "mustBeGreaterOrEqualTo":
-            return Count(least=ceil(value))
+            return CountRange(least=ceil(value))
         case "mustBeLessThan":
-            return Count(most=ceil(value) - 1)
+            return CountRange(most=ceil(value) - 1)
         case "mustBeLessOrEqualTo":
-            return Count(most=floor(value))
+            return CountRange(most=floor(value))
         case "mustNotBe" if value == 0:
-            return Count(least=1)
+            return CountRange(least=1)
     return None
 
 
@@ -77,7 +77,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 63
 
 
-def said(check: Node) -> str:
+def format_operators(check: DocumentNode) -> str:
     """Format the operators of a check for a message, such as `mustBeLessThan 5 percent`."""
     operators = [f"{name} {check.peek(name)}" for name in OPERATORS if name in check]
     unit = check.peek("unit")

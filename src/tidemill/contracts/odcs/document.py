@@ -12,7 +12,7 @@ from typing import Any
 _BRIEF = 60
 
 
-class Node:
+class DocumentNode:
     """An object of a document: its fields, its path, and which fields have been taken."""
 
     __slots__ = ("_notes", "_parts", "_refused", "_taken", "_value", "path")
@@ -21,7 +21,7 @@ class Node:
         self.path = path
         self._value = value
         self._taken: set[str] = set()
-        self._parts: list[Node] = []
+        self._parts: list[DocumentNode] = []
         self._notes: list[str] = []
         self._refused = ""
 
@@ -42,30 +42,30 @@ class Node:
         if self._value.get(key) in values:
             self._taken.add(key)
 
-    def part(self, key: str) -> Node:
+    def part(self, key: str) -> DocumentNode:
         """Take the object in a field as a node; an empty one if absent."""
-        return self._child(self.take(key) or {}, self.at(key))
+        return self._child(self.take(key) or {}, self.field_path(key))
 
-    def parts(self, key: str) -> list[Node]:
+    def parts(self, key: str) -> list[DocumentNode]:
         """Take the objects in the list of a field as nodes."""
         items = self.take(key) or []
-        return [self._child(item, f"{self.at(key)}[{i}]") for i, item in enumerate(items)]
+        return [self._child(item, f"{self.field_path(key)}[{i}]") for i, item in enumerate(items)]
 
-    def _child(self, value: Any, path: str) -> Node:
-        node = Node(value if isinstance(value, Mapping) else {}, path)
+    def _child(self, value: Any, path: str) -> DocumentNode:
+        node = DocumentNode(value if isinstance(value, Mapping) else {}, path)
         if not isinstance(value, Mapping):
             node.refuse(f"{_brief(value)} is not an object with fields")
         self._parts.append(node)
         return node
 
-    def at(self, key: str) -> str:
+    def field_path(self, key: str) -> str:
         """Return the path of a field."""
         return f"{self.path}.{key}" if self.path else key
 
     def note(self, key: str, why: str) -> None:
         """Take a field that is only partly represented, and list the reason."""
         self._taken.add(key)
-        self._notes.append(f"{self.at(key)}: {why}")
+        self._notes.append(f"{self.field_path(key)}: {why}")
 
     def refuse(self, why: str) -> None:
         """List the whole object with one reason, even if some of its fields were taken."""
@@ -76,12 +76,12 @@ class Node:
         self._refused = ""
         self._taken.update(self._value)
 
-    def whole(self) -> None:
+    def refuse_if_untaken(self) -> None:
         """List the object on one line if none of its fields have been taken."""
         if not self._taken and not self._refused:
             self.refuse(", ".join(f"{key} {_brief(value)}" for key, value in self._value.items()))
 
-    def left(self) -> Iterator[str]:
+    def unrepresented(self) -> Iterator[str]:
         """Yield a line, with its path, for each part that isn't represented."""
         if self._refused:
             yield f"{self.path}: {self._refused}"
@@ -89,9 +89,9 @@ class Node:
         yield from self._notes
         for key, value in self._value.items():
             if key not in self._taken and value not in (None, [], {}):
-                yield f"{self.at(key)}: {_brief(value)}"
+                yield f"{self.field_path(key)}: {_brief(value)}"
         for part in self._parts:
-            yield from part.left()
+            yield from part.unrepresented()
 
 
 def _brief(value: Any) -> str:

@@ -48,15 +48,15 @@ _DIGITS = 38
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Physical:
+class PhysicalType:
     """A parsed physical type: the column type, the `outer` type if it is nested, and a remark."""
 
     dtype: DType
     outer: str = ""
-    more: str = ""
+    remark: str = ""
 
 
-def physical_type(text: str, logical: str | None) -> Physical | None:
+def physical_type(text: str, logical: str | None) -> PhysicalType | None:
     """Return the column type of a physical type; None if unknown or in conflict with the logical type."""
     found = _own(text) or _of_databases(text)
     if found is None:
@@ -66,20 +66,20 @@ def physical_type(text: str, logical: str | None) -> Physical | None:
     return found if agree else None
 
 
-def _own(text: str) -> Physical | None:
+def _own(text: str) -> PhysicalType | None:
     """Parse one of Tidemill's own types by its exact name."""
     found = _WORDS.fullmatch(text)
     name, inside = (found[1], found[2]) if found else ("", None)
     if name in _OUTER and inside is None:
-        return Physical(dtype=DType(name), outer=name)
+        return PhysicalType(dtype=DType(name), outer=name)
     if name == "Decimal":
         return _decimal(inside)
     if name in _PARAMETRIC and inside is not None:
         args = tuple(map(_argument, inside.split(",")))
         right = len(args) == (1 if name == "Duration" else 2)
-        return Physical(dtype=DType(name, args)) if right and args[0] in _UNITS else None
+        return PhysicalType(dtype=DType(name, args)) if right and args[0] in _UNITS else None
     plain = name in FAMILIES and name not in _OUTER | _PARAMETRIC
-    return Physical(dtype=DType(name)) if plain and inside is None else None
+    return PhysicalType(dtype=DType(name)) if plain and inside is None else None
 
 
 def _argument(text: str) -> str | None:
@@ -87,7 +87,7 @@ def _argument(text: str) -> str | None:
     return None if plain == "None" else plain
 
 
-def _of_databases(text: str) -> Physical | None:
+def _of_databases(text: str) -> PhysicalType | None:
     found = _WORDS.fullmatch(text)
     if found is None:
         return None
@@ -101,15 +101,15 @@ def _of_databases(text: str) -> Physical | None:
         case "Datetime" | "zoned":
             zone = "UTC" if name == "zoned" else None
             more = "" if inside is None else "its precision isn't kept"
-            return Physical(dtype=DType("Datetime", ("us", zone)), more=more)
+            return PhysicalType(dtype=DType("Datetime", ("us", zone)), remark=more)
     more = "" if inside is None else f"read as {name}"
-    return Physical(dtype=DType(name), more=more)
+    return PhysicalType(dtype=DType(name), remark=more)
 
 
-def _decimal(inside: str | None) -> Physical | None:
+def _decimal(inside: str | None) -> PhysicalType | None:
     digits = [part.strip() for part in inside.split(",")] if inside else []
     if not digits or not all(part.isdecimal() for part in digits):
         return None
     precision, scale = int(digits[0]), int(digits[1]) if len(digits) > 1 else 0
     fits = 0 < precision <= _DIGITS and scale <= precision
-    return Physical(dtype=DType("Decimal", (precision, scale))) if fits else None
+    return PhysicalType(dtype=DType("Decimal", (precision, scale))) if fits else None

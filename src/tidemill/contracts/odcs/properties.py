@@ -12,11 +12,11 @@ from polars.exceptions import PolarsError
 
 from tidemill.contracts.column import ON_FAIL, ROLES, Column
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.odcs.document import Node
-from tidemill.contracts.odcs.quality import column_checks, enum_values
-from tidemill.contracts.odcs.types import type_of
-from tidemill.contracts.odcs.values import decoded
-from tidemill.contracts.odcs.vocabulary import BOUNDS, Customs
+from tidemill.contracts.odcs.document import DocumentNode
+from tidemill.contracts.odcs.quality import apply_column_checks, apply_enum
+from tidemill.contracts.odcs.types import read_type
+from tidemill.contracts.odcs.values import decode
+from tidemill.contracts.odcs.vocabulary import BOUNDS, CustomProperties
 from tidemill.core.partition import GRAINS
 
 
@@ -25,22 +25,22 @@ class Property:
     """A column read from a property, with its positions in the key and the partitioning."""
 
     column: Column
-    node: Node
-    key: int | None = None
-    partitioned: int | None = None
+    node: DocumentNode
+    key_position: int | None = None
+    partition_position: int | None = None
 
 
-def property_of(node: Node) -> Property | None:
+def read_property(node: DocumentNode) -> Property | None:
     """Read the column of a property; None, with the reason listed, if contracts can't express it."""
     name = node.take("name")
     if not name:
         node.refuse("a property without a name")
         return None
     options = node.part("logicalTypeOptions")
-    dtype = type_of(node, options)
+    dtype = read_type(node, options)
     if dtype is None:
         return None
-    customs = Customs(node)
+    customs = CustomProperties(node)
     column = Column(
         name=str(name),
         dtype=dtype,
@@ -51,7 +51,7 @@ def property_of(node: Node) -> Property | None:
         **_limits(options, customs, dtype),
         **_own(customs, dtype),
     )
-    column = column_checks(node, enum_values(node, column))
+    column = apply_column_checks(node, apply_enum(node, column))
     # These values are the defaults of a contract.
     node.take_if("criticalDataElement", False)
     node.take_if("deprecated", False)
@@ -62,10 +62,10 @@ def property_of(node: Node) -> Property | None:
         column = replace(column, partition=GRAINS[grain] if grain else "value")
     if key is not None:
         column = replace(column, nullable=False)
-    return Property(column=column, node=node, key=key, partitioned=partitioned)
+    return Property(column=column, node=node, key_position=key, partition_position=partitioned)
 
 
-def _position(node: Node, mark: str, position: str) -> int | None:
+def _position(node: DocumentNode, mark: str, position: str) -> int | None:
     """Return the position of a column in a key, last if unspecified; None if it isn't in the key."""
     marked, at = node.take(mark), node.peek(position)
     if not marked:
@@ -75,14 +75,14 @@ def _position(node: Node, mark: str, position: str) -> int | None:
     return at if isinstance(at, int) and at > 0 else 1 << 30
 
 
-def _unique(node: Node, dtype: DType) -> bool:
+def _unique(node: DocumentNode, dtype: DType) -> bool:
     if dtype.is_nested and node.peek("unique"):
         node.note("unique", f"values of a {dtype.name} aren't compared")
         return False
     return bool(node.take("unique"))
 
 
-def _pii(node: Node, customs: Customs) -> str:
+def _pii(node: DocumentNode, customs: CustomProperties) -> str:
     """Return the kind of personal data if the classification is `pii`; other classifications are listed."""
     if str(node.peek("classification")).lower() != "pii":
         return ""
@@ -90,7 +90,7 @@ def _pii(node: Node, customs: Customs) -> str:
     return customs.take("pii", lambda value: isinstance(value, str)) or "pii"
 
 
-def _own(customs: Customs, dtype: DType) -> dict[str, Any]:
+def _own(customs: CustomProperties, dtype: DType) -> dict[str, Any]:
     found = {
         "on_fail": customs.take("onFail", lambda value: value in ON_FAIL),
         "optional": customs.take("optional", lambda value: isinstance(value, bool)),
@@ -101,16 +101,16 @@ def _own(customs: Customs, dtype: DType) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _decode_custom(customs: Customs, name: str, dtype: DType) -> Any:
+def _decode_custom(customs: CustomProperties, name: str, dtype: DType) -> Any:
     value = customs.take(name)
     try:
-        return decoded(value, dtype)
+        return decode(value, dtype)
     except ValueError as error:
         customs.refuse(name, f"the custom property tidemillDefault: {error}")
         return None
 
 
-def _limits(options: Node, customs: Customs, dtype: DType) -> dict[str, Any]:
+def _limits(options: DocumentNode, customs: CustomProperties, dtype: DType) -> dict[str, Any]:
     limits = {}
     if dtype.is_number or dtype.is_time:
         limits = _bounds(options, _exact(customs), dtype)
@@ -128,11 +128,11 @@ _LENGTHS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _exact(customs: Customs) -> Mapping[str, Any]:
+def _exact(customs: CustomProperties) -> Mapping[str, Any]:
     return customs.take("exact", lambda value: isinstance(value, Mapping)) or {}
 
 
-def _bounds(options: Node, exact: Mapping[str, Any], dtype: DType) -> dict[str, Any]:
+def _bounds(options: DocumentNode, exact: Mapping[str, Any], dtype: DType) -> dict[str, Any]:
     found = {}
     for name, key in BOUNDS.items():
         if key not in options:
@@ -148,11 +148,11 @@ def _bounds(options: Node, exact: Mapping[str, Any], dtype: DType) -> dict[str, 
 def _bound(value: Any, exact: Any, dtype: DType) -> Any:
     # The exact text only refines the number; if somebody edited the number, the edit wins.
     if exact is not None and float(str(exact)) == value:
-        return decoded(str(exact), dtype) if dtype.name == "Decimal" else Decimal(str(exact))
-    return decoded(value, dtype)
+        return decode(str(exact), dtype) if dtype.name == "Decimal" else Decimal(str(exact))
+    return decode(value, dtype)
 
 
-def _pattern(options: Node) -> str | None:
+def _pattern(options: DocumentNode) -> str | None:
     """Return the pattern; None, with the reason listed, if Polars doesn't support it (a look-ahead)."""
     pattern = options.take("pattern")
     try:

@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.odcs.document import Node
-from tidemill.contracts.odcs.properties import Property, property_of
-from tidemill.contracts.odcs.quality import table_checks
+from tidemill.contracts.odcs.document import DocumentNode
+from tidemill.contracts.odcs.properties import Property, read_property
+from tidemill.contracts.odcs.quality import read_table_checks
 from tidemill.contracts.odcs.table_rules_reader import (
-    Known,
-    freshness,
-    ordered,
-    reference_of,
-    references,
+    TableTypes,
+    read_freshness,
+    read_reference,
+    read_references,
+    sort_rules,
 )
-from tidemill.contracts.odcs.vocabulary import Customs
-from tidemill.contracts.odcs.writer import identifier
+from tidemill.contracts.odcs.vocabulary import CustomProperties
+from tidemill.contracts.odcs.writer import document_id
 from tidemill.contracts.spec import COMPATIBILITY, UNKNOWN_COLUMNS, ContractSpec
-from tidemill.contracts.table_rules import Budget, WideRule
+from tidemill.contracts.table_rules import Budget, TableRule
 from tidemill.contracts.validity import contradictions
 from tidemill.core.errors import ContractError
 
@@ -29,7 +29,7 @@ _VERSION = re.compile(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedContracts:
     """The contracts of a document, one per table, and every part that they don't represent.
 
     Each line of `unrepresented` begins with its path, such as `schema[0].properties[3].quality[1]`.
@@ -39,14 +39,14 @@ class Imported:
     unrepresented: tuple[str, ...] = ()
 
 
-def imported(
+def read_document(
     document: Mapping[str, Any], *, file: str = "", unknown: Iterable[str] = ()
-) -> Imported:
+) -> ImportedContracts:
     """Read the contracts of a document; `unknown` are the paths of fields that the standard doesn't define.
 
     ContractError if the document isn't of version 3, or with all inconsistencies of its tables.
     """
-    node = Node(document)
+    node = DocumentNode(document)
     _refuse_versions(node, file)
     version = _version(node)
     tables = node.parts("schema")
@@ -56,15 +56,15 @@ def imported(
     known = {table.name: {n: c.dtype for n, c in table.by_name.items()} for table in read}
     found = [_contract(table, version, file, levels, known) for table in read]
     for level in levels:
-        level.whole()
+        level.refuse_if_untaken()
     problems = [f"{spec.place}: {problem}" for spec in found for problem in contradictions(spec)]
     if problems:
         raise ContractError("\n".join(problems))
     fields = (f"{path}: not a field of the standard" for path in unknown)
-    return Imported(contracts=tuple(found), unrepresented=(*node.left(), *fields))
+    return ImportedContracts(contracts=tuple(found), unrepresented=(*node.unrepresented(), *fields))
 
 
-def _refuse_versions(node: Node, file: str) -> None:
+def _refuse_versions(node: DocumentNode, file: str) -> None:
     where = f"{file}: " if file else ""
     kind, version = node.take("kind"), str(node.take("apiVersion"))
     if kind != "DataContract":
@@ -73,7 +73,7 @@ def _refuse_versions(node: Node, file: str) -> None:
         raise ContractError(f"{where}apiVersion: {version!r} is not version 3, such as v3.1.0")
 
 
-def _version(node: Node) -> str:
+def _version(node: DocumentNode) -> str:
     text = str(node.take("version"))
     found = _VERSION.fullmatch(text)
     if found is None:
@@ -85,19 +85,19 @@ def _version(node: Node) -> str:
     return version
 
 
-def _envelope(node: Node, tables: Sequence[Node]) -> None:
+def _envelope(node: DocumentNode, tables: Sequence[DocumentNode]) -> None:
     """Take the document's own fields if they have the values that the writer produces."""
     names = [str(table.peek("name")) for table in tables]
     node.take_if("status", "active")
     node.take_if("name", *names[:1])
-    node.take_if("id", *map(identifier, names[:1]))
+    node.take_if("id", *map(document_id, names[:1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
     """A table whose columns have been read."""
 
-    node: Node
+    node: DocumentNode
     name: str
     columns: tuple[Property, ...]
 
@@ -106,29 +106,29 @@ class _Table:
         return {item.column.name: item.column for item in self.columns}
 
 
-def _read_table(node: Node) -> _Table | None:
+def _read_table(node: DocumentNode) -> _Table | None:
     """Read the columns of a table; None, with the table listed, if a contract can't express any."""
     name = node.take("name")
     found = _properties(node)
     if not name or not found:
         node.refuse("no columns that a contract can express" if name else "a table without a name")
         return None
-    return _Table(node=node, name=str(name), columns=tuple(_partitioned(found)))
+    return _Table(node=node, name=str(name), columns=tuple(_partition_columns(found)))
 
 
 def _contract(
-    table: _Table, version: str, file: str, levels: Sequence[Node], known: Known
+    table: _Table, version: str, file: str, levels: Sequence[DocumentNode], known: TableTypes
 ) -> ContractSpec:
-    node, customs = table.node, Customs(table.node)
+    node, customs = table.node, CustomProperties(table.node)
     node.take_if("physicalType", "table")
     node.take_if("deprecated", False)
     node.take_if("logicalType", "object")
-    checks = table_checks(node, table.by_name)
-    wider: list[WideRule] = [
-        *checks.wider,
-        *references(node, table.name, table.by_name, known),
+    checks = read_table_checks(node, table.by_name)
+    wider: list[TableRule] = [
+        *checks.table_rules,
+        *read_references(node, table.name, table.by_name, known),
         *_references_of(table, known),
-        *freshness(levels, customs, table.name, table.by_name),
+        *read_freshness(levels, customs, table.name, table.by_name),
     ]
     return ContractSpec(
         name=table.name,
@@ -137,7 +137,7 @@ def _contract(
         key=_key(table.columns),
         rules=tuple(checks.rules.values()),
         rows=checks.rows,
-        wider=ordered(wider, customs),
+        table_rules=sort_rules(wider, customs),
         budget=_budget(customs),
         # The standard allows columns that the document doesn't describe.
         unknown_columns=customs.take("unknownColumns", UNKNOWN_COLUMNS.__contains__) or "keep",
@@ -147,11 +147,11 @@ def _contract(
     )
 
 
-def _properties(table: Node) -> list[Property]:
+def _properties(table: DocumentNode) -> list[Property]:
     """Read the columns of a table; a second one with the same name is listed."""
     found: dict[str, Property] = {}
     for node in table.parts("properties"):
-        item = property_of(node)
+        item = read_property(node)
         if item is not None and item.column.name in found:
             node.refuse(f"a second property {item.column.name!r}")
         elif item is not None:
@@ -159,33 +159,40 @@ def _properties(table: Node) -> list[Property]:
     return list(found.values())
 
 
-def _references_of(table: _Table, known: Known) -> Iterator[WideRule]:
+def _references_of(table: _Table, known: TableTypes) -> Iterator[TableRule]:
     """Read the relationships of properties."""
     for item in table.columns:
         for node in item.node.parts("relationships"):
-            rule = reference_of(node, item.column, table.name, known)
+            rule = read_reference(node, item.column, table.name, known)
             if rule is not None:
                 yield rule
 
 
 def _key(found: Sequence[Property]) -> tuple[str, ...]:
-    keyed = sorted((item for item in found if item.key is not None), key=lambda item: item.key or 0)
+    keyed = sorted(
+        (item for item in found if item.key_position is not None),
+        key=lambda item: item.key_position or 0,
+    )
     for item in keyed:
         if item.column.dtype.is_nested:
             item.node.note("primaryKey", f"a {item.column.dtype.name} has no order")
     return tuple(item.column.name for item in keyed if not item.column.dtype.is_nested)
 
 
-def _partitioned(found: Sequence[Property]) -> list[Property]:
+def _partition_columns(found: Sequence[Property]) -> list[Property]:
     """Return the columns, with the first suitable one as the partition column."""
-    able = [item for item in found if item.partitioned is not None and not _partition_problem(item)]
-    first = min(able, key=lambda item: item.partitioned or 0, default=None)
+    able = [
+        item
+        for item in found
+        if item.partition_position is not None and not _partition_problem(item)
+    ]
+    first = min(able, key=lambda item: item.partition_position or 0, default=None)
     return list(_with_one_partition(found, first))
 
 
 def _with_one_partition(found: Sequence[Property], first: Property | None) -> Iterator[Property]:
     for item in found:
-        if item.partitioned is None or item is first:
+        if item.partition_position is None or item is first:
             yield item
             continue
         why = _partition_problem(item) or "a table is partitioned by one column only"
@@ -202,7 +209,7 @@ def _partition_problem(item: Property) -> str:
     return ""
 
 
-def _budget(customs: Customs) -> Budget | None:
+def _budget(customs: CustomProperties) -> Budget | None:
     budget = customs.take("budget", lambda value: isinstance(value, Mapping))
     try:
         return Budget(max_bad=budget["maxBad"]) if budget else None

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tidemill.contracts.odcs.vocabulary import ENGINE, SEVERITIES, custom
+from tidemill.contracts.odcs.vocabulary import ENGINE, SEVERITIES, custom_properties
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
     DriftRule,
     FreshnessRule,
     ReferenceRule,
+    TableRule,
     UniqueRule,
-    WideRule,
 )
 from tidemill.core.partition import parse_span
 
@@ -25,9 +25,9 @@ from tidemill.core.partition import parse_span
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 
-def checks(spec: ContractSpec) -> Iterator[dict[str, Any]]:
+def rule_checks(spec: ContractSpec) -> Iterator[dict[str, Any]]:
     """Yield the table rules that are checks of the table."""
-    for rule in spec.wider:
+    for rule in spec.table_rules:
         fields = _check_fields(spec, rule)
         if fields is not None:
             custom_type = {"type": "custom", "engine": ENGINE} if "implementation" in fields else {}
@@ -36,7 +36,7 @@ def checks(spec: ContractSpec) -> Iterator[dict[str, Any]]:
             yield {"name": rule.name, **about, **custom_type, **fields, "severity": severity}
 
 
-def _check_fields(spec: ContractSpec, rule: WideRule) -> dict[str, Any] | None:
+def _check_fields(spec: ContractSpec, rule: TableRule) -> dict[str, Any] | None:
     match rule:
         case UniqueRule():
             arguments = {"properties": list(rule.columns)}
@@ -59,7 +59,7 @@ def _has_plain_names(table: str, rule: ReferenceRule) -> bool:
 
 def relationships(spec: ContractSpec) -> Iterator[dict[str, Any]]:
     """Yield the references as relationships of the table."""
-    for rule in spec.wider:
+    for rule in spec.table_rules:
         if isinstance(rule, ReferenceRule) and _has_plain_names(spec.name, rule):
             properties = {
                 "name": rule.name,
@@ -71,7 +71,7 @@ def relationships(spec: ContractSpec) -> Iterator[dict[str, Any]]:
                 "type": "foreignKey",
                 "from": _columns(spec.name, rule.columns),
                 "to": _columns(rule.contract, rule.to),
-                "customProperties": custom(**properties),
+                "customProperties": custom_properties(**properties),
             }
 
 
@@ -82,7 +82,7 @@ def _columns(table: str, names: Sequence[str]) -> str | list[str]:
 
 def service_levels(spec: ContractSpec) -> Iterator[dict[str, Any]]:
     """Yield the freshness rules as service levels."""
-    for rule in spec.wider:
+    for rule in spec.table_rules:
         if isinstance(rule, FreshnessRule):
             span = parse_span(rule.within)
             yield {
@@ -94,12 +94,12 @@ def service_levels(spec: ContractSpec) -> Iterator[dict[str, Any]]:
             }
 
 
-def freshness(spec: ContractSpec) -> list[dict[str, str]] | None:
+def freshness_properties(spec: ContractSpec) -> list[dict[str, str]] | None:
     """Return what a service level can't express: the name of a rule and its consequence."""
-    rules = [rule for rule in spec.wider if isinstance(rule, FreshnessRule)]
+    rules = [rule for rule in spec.table_rules if isinstance(rule, FreshnessRule)]
     return [{"column": r.column, "name": r.name, "onFail": r.on_fail} for r in rules] or None
 
 
-def order(spec: ContractSpec) -> list[str] | None:
+def rule_order(spec: ContractSpec) -> list[str] | None:
     """Return the names of the table rules in order, if there are several."""
-    return [rule.name for rule in spec.wider] if len(spec.wider) > 1 else None
+    return [rule.name for rule in spec.table_rules] if len(spec.table_rules) > 1 else None

@@ -9,22 +9,22 @@ from typing import Any, TypeAlias
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.odcs.document import Node
-from tidemill.contracts.odcs.vocabulary import SEVERITIES, Customs
-from tidemill.contracts.table_rule_validity import wide_problems
+from tidemill.contracts.odcs.document import DocumentNode
+from tidemill.contracts.odcs.vocabulary import SEVERITIES, CustomProperties
+from tidemill.contracts.table_rule_validity import table_rule_problems
 from tidemill.contracts.table_rules import (
     CONSEQUENCES,
     Consequence,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
+    TableRule,
     UniqueRule,
-    WideRule,
 )
 
 Columns: TypeAlias = Mapping[str, Column]
 # The types of the columns of each table of the document.
-Known: TypeAlias = Mapping[str, Mapping[str, DType]]
+TableTypes: TypeAlias = Mapping[str, Mapping[str, DType]]
 
 _UNITS = {
     **{name: "h" for name in ("h", "hr", "hour", "hours")},
@@ -35,13 +35,13 @@ _UNITS = {
 _REFERENCE = re.compile(r"([^./#]+)\.([^./#]+)")
 
 
-def severity_of(check: Node) -> Consequence:
+def severity_of(check: DocumentNode) -> Consequence:
     """Return the consequence of a check: an error fails, and so does a missing severity."""
     check.take_if("severity", *SEVERITIES.values(), "info")
     return "warn" if check.peek("severity") in ("warning", "info") else "fail"
 
 
-def unique_of(check: Node, columns: Columns) -> UniqueRule | None:
+def read_unique_rule(check: DocumentNode, columns: Columns) -> UniqueRule | None:
     """Read a uniqueness rule over several columns; None if it is another check."""
     arguments = check.part("arguments")
     properties = arguments.take("properties")
@@ -53,13 +53,13 @@ def unique_of(check: Node, columns: Columns) -> UniqueRule | None:
     return rule if _is_valid(rule, columns, check) else None
 
 
-def own_of(check: Node, columns: Columns) -> WideRule | None:
+def read_custom_rule(check: DocumentNode, columns: Columns) -> TableRule | None:
     """Read a rule from a custom check of Tidemill; None, with the reason listed, if it is invalid."""
     given: Mapping[str, Any] = check.peek("implementation")
     listed = given.get("columns")
     names = tuple(map(str, listed)) if isinstance(listed, list) else ()
     common = _common_fields(check, str(check.take("name")))
-    rule: WideRule
+    rule: TableRule
     if given.get("check") == "drift":
         how = {"by": given.get("by"), "limit": given.get("limit"), "vs_last": given.get("vsLast")}
         rule = DriftRule(columns=names, **how, **common)  # type: ignore[arg-type]
@@ -73,20 +73,22 @@ def own_of(check: Node, columns: Columns) -> WideRule | None:
     return rule if _is_valid(rule, columns, check) else None
 
 
-def _common_fields(check: Node, name: str) -> dict[str, Any]:
+def _common_fields(check: DocumentNode, name: str) -> dict[str, Any]:
     description = check.take("description") or ""
     return {"name": name, "description": description, "on_fail": severity_of(check)}
 
 
-def _is_valid(rule: WideRule, columns: Columns, node: Node) -> bool:
+def _is_valid(rule: TableRule, columns: Columns, node: DocumentNode) -> bool:
     """Whether a rule is consistent with the columns; if not, the reason is listed."""
-    problem = next(iter(wide_problems(rule, columns)), None)
+    problem = next(iter(table_rule_problems(rule, columns)), None)
     if problem is not None:
         node.refuse(problem)
     return problem is None
 
 
-def references(table: Node, name: str, columns: Columns, known: Known) -> Iterator[ReferenceRule]:
+def read_references(
+    table: DocumentNode, name: str, columns: Columns, known: TableTypes
+) -> Iterator[ReferenceRule]:
     """Read the relationships of a table as references."""
     for node in table.parts("relationships"):
         rule = _reference(node, node.peek("from"), name, columns, known)
@@ -95,13 +97,15 @@ def references(table: Node, name: str, columns: Columns, known: Known) -> Iterat
             yield rule
 
 
-def reference_of(node: Node, column: Column, table: str, known: Known) -> ReferenceRule | None:
+def read_reference(
+    node: DocumentNode, column: Column, table: str, known: TableTypes
+) -> ReferenceRule | None:
     """Read the relationship of a property as a reference."""
     return _reference(node, f"{table}.{column.name}", table, {column.name: column}, known)
 
 
 def _reference(
-    node: Node, own: Any, table: str, columns: Columns, known: Known
+    node: DocumentNode, own: Any, table: str, columns: Columns, known: TableTypes
 ) -> ReferenceRule | None:
     here, there = _split_reference(own), _split_reference(node.peek("to"))
     if node.peek("type") not in (None, "foreignKey") or not here or not there:
@@ -110,7 +114,7 @@ def _reference(
     if here[0] != table:
         node.refuse(f"from {own}, which is another table")
         return None
-    customs = Customs(node)
+    customs = CustomProperties(node)
     rule = ReferenceRule(
         columns=here[1],
         contract=there[0],
@@ -136,8 +140,8 @@ def _split_reference(value: Any) -> tuple[str, tuple[str, ...]] | None:
     return tables.pop(), tuple(match[2] for match in found if match)
 
 
-def freshness(
-    levels: Sequence[Node], customs: Customs, table: str, columns: Columns
+def read_freshness(
+    levels: Sequence[DocumentNode], customs: CustomProperties, table: str, columns: Columns
 ) -> Iterator[FreshnessRule]:
     """Read the service levels about the freshness of a table's columns."""
     elements = {f"{table}.{name}": name for name in columns}
@@ -173,11 +177,11 @@ def _pop_column(known: list[Any], column: str) -> Mapping[str, Any] | None:
     return None
 
 
-def ordered(rules: Sequence[WideRule], customs: Customs) -> tuple[WideRule, ...]:
+def sort_rules(rules: Sequence[TableRule], customs: CustomProperties) -> tuple[TableRule, ...]:
     """Sort rules in the order that the table declares; number repeated names."""
     declared = customs.take("order", lambda value: isinstance(value, list)) or []
     place = {name: at for at, name in enumerate(declared) if isinstance(name, str)}
-    named: dict[str, WideRule] = {}
+    named: dict[str, TableRule] = {}
     for rule in rules:
         name, number = rule.name, 2
         while name in named:

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.odcs.document import Node
+from tidemill.contracts.odcs.document import DocumentNode
 from tidemill.contracts.odcs.physical_types import FAMILIES, physical_type
 
 _BITS = re.compile(r"(U?)Int(\d+)")
@@ -37,7 +37,7 @@ _ELEMENTS = {
 }
 
 
-def typed(dtype: DType) -> dict[str, Any]:
+def type_fields(dtype: DType) -> dict[str, Any]:
     """Return the fields of a property that declare a column type."""
     logical: dict[str, Any] = {"logicalType": FAMILIES[dtype.name]}
     match dtype.name:
@@ -59,13 +59,13 @@ def typed(dtype: DType) -> dict[str, Any]:
 
 
 def _inner(dtype: Any) -> dict[str, Any]:
-    fields = typed(dtype)
+    fields = type_fields(dtype)
     if dtype.name == "Enum":
-        fields["quality"] = [categories(dtype)]
+        fields["quality"] = [categories_check(dtype)]
     return fields
 
 
-def categories(dtype: DType) -> dict[str, Any]:
+def categories_check(dtype: DType) -> dict[str, Any]:
     """Return the check of a document that lists the categories of an Enum."""
     return {
         "name": "categories",
@@ -87,7 +87,7 @@ def _options(dtype: DType) -> dict[str, Any]:
     return {}
 
 
-def type_of(node: Node, options: Node) -> DType | None:
+def read_type(node: DocumentNode, options: DocumentNode) -> DType | None:
     """Read the type of a property; None, with the reason listed, if there is no such column type."""
     logical, physical = node.take("logicalType"), node.take("physicalType")
     if logical not in (None, *_LOGICAL):
@@ -101,8 +101,8 @@ def type_of(node: Node, options: Node) -> DType | None:
         untyped = "the property has no type"
         node.refuse(f"unknown physical type {physical}" if physical else untyped)
         return None
-    if physical and physical != logical and (found is None or found.more):
-        node.note("physicalType", f"{physical}{f' ({found.more})' if found else ''}")
+    if physical and physical != logical and (found is None or found.remark):
+        node.note("physicalType", f"{physical}{f' ({found.remark})' if found else ''}")
     if found is not None and not found.outer:
         _format(options, found.dtype)
         return _with_zone(options, found.dtype)
@@ -110,7 +110,7 @@ def type_of(node: Node, options: Node) -> DType | None:
     return _logical(logical or FAMILIES[outer], node, options, outer)
 
 
-def _logical(logical: str, node: Node, options: Node, outer: str) -> DType | None:
+def _logical(logical: str, node: DocumentNode, options: DocumentNode, outer: str) -> DType | None:
     match logical:
         case "array":
             return _array(node, options, outer)
@@ -134,11 +134,11 @@ def _logical(logical: str, node: Node, options: Node, outer: str) -> DType | Non
     return dtype
 
 
-def _format(options: Node, dtype: DType) -> None:
+def _format(options: DocumentNode, dtype: DType) -> None:
     options.take_if("format", *_options(dtype).values())
 
 
-def _with_zone(options: Node, dtype: DType) -> DType:
+def _with_zone(options: DocumentNode, dtype: DType) -> DType:
     """Add the time zone of the options to a Datetime without one."""
     if dtype.name != "Datetime":
         return dtype
@@ -162,7 +162,7 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def _array(node: Node, options: Node, outer: str) -> DType | None:
+def _array(node: DocumentNode, options: DocumentNode, outer: str) -> DType | None:
     if "items" not in node:
         node.refuse("an array without items has no item type")
         return None
@@ -181,7 +181,7 @@ def _is_width(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32
 
 
-def _struct(node: Node) -> DType | None:
+def _struct(node: DocumentNode) -> DType | None:
     args: list[str | DType] = []
     for field in node.parts("properties"):
         name, dtype = field.take("name"), _part(field)
@@ -195,7 +195,7 @@ def _struct(node: Node) -> DType | None:
     return DType("Struct", tuple(args))
 
 
-def _map(node: Node) -> DType | None:
+def _map(node: DocumentNode) -> DType | None:
     both = node.part("map")
     key, value = _part(both.part("key")), _part(both.part("value"))
     if key is None or value is None:
@@ -205,7 +205,7 @@ def _map(node: Node) -> DType | None:
     return DType("List", (DType("Struct", ("key", key, "value", value)),))
 
 
-def _vector(node: Node, options: Node) -> DType | None:
+def _vector(node: DocumentNode, options: DocumentNode) -> DType | None:
     element, width = str(options.peek("elementType") or "float32"), options.peek("dimensions")
     if element not in _ELEMENTS or not _is_width(width):
         node.refuse(f"a vector of {element} with {width or 'unknown'} dimensions")
@@ -215,7 +215,7 @@ def _vector(node: Node, options: Node) -> DType | None:
     return DType("Array", (DType(_ELEMENTS[element]), width))
 
 
-def _enum(node: Node) -> DType:
+def _enum(node: DocumentNode) -> DType:
     """Return an Enum with the categories of its first such check; String without one."""
     for check in node.peek("quality") or ():
         values = (check.get("arguments") or {}).get("validValues")
@@ -224,15 +224,15 @@ def _enum(node: Node) -> DType:
     return DType("String")
 
 
-def _part(node: Node) -> DType | None:
+def _part(node: DocumentNode) -> DType | None:
     """Read the type of items or of a field; its other fields stay untaken."""
-    dtype = type_of(node, node.part("logicalTypeOptions"))
+    dtype = read_type(node, node.part("logicalTypeOptions"))
     if dtype is not None and dtype.name == "Enum":
         take_categories(node.parts("quality"))
     return dtype
 
 
-def take_categories(checks: list[Node]) -> None:
+def take_categories(checks: list[DocumentNode]) -> None:
     """Take the check that lists the categories of an Enum."""
     check = next(check for check in checks if check.peek("name") == "categories")
     for key in ("name", "type", "metric", "arguments", "mustBe"):

@@ -16,7 +16,7 @@ _TEXT = frozenset({"String", "Enum", "Categorical"})
 _SECONDS = re.compile(r"(-?)PT(\d+)(?:\.(\d{1,6}))?S")
 
 
-def encoded(value: Any) -> Any:
+def encode(value: Any) -> Any:
     """Encode a value; kinds that documents don't have become text."""
     match value:
         case bytes():
@@ -29,13 +29,13 @@ def encoded(value: Any) -> Any:
         case Decimal():
             return str(value)
         case tuple() | list():
-            return [encoded(item) for item in value]
+            return [encode(item) for item in value]
         case Mapping():
-            return {str(name): encoded(item) for name, item in value.items()}
+            return {str(name): encode(item) for name, item in value.items()}
     return value
 
 
-def decoded(value: Any, dtype: DType) -> Any:
+def decode(value: Any, dtype: DType) -> Any:
     """Decode a document's value for a column type; ValueError if it doesn't fit."""
     if value is None:
         return None
@@ -50,9 +50,9 @@ def decoded(value: Any, dtype: DType) -> Any:
     return value
 
 
-def number_of(value: Any) -> Any:
+def encode_bound(value: Any) -> Any:
     """Encode a bound as a number; a decimal becomes the nearest float."""
-    return float(value) if isinstance(value, Decimal) else encoded(value)
+    return float(value) if isinstance(value, Decimal) else encode(value)
 
 
 def _number(value: Any) -> Any:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tidemill.contracts.odcs.document import Node
+from tidemill.contracts.odcs.document import DocumentNode
 
 
-class Customs:
+class CustomProperties:
     """The custom properties of an object; those of other tools, and those not taken, are listed."""
 
     __slots__ = ("_found",)
 
-    def __init__(self, node: Node) -> None:
-        self._found: dict[str, Node] = {}
+    def __init__(self, node: DocumentNode) -> None:
+        self._found: dict[str, DocumentNode] = {}
         for item in node.parts("customProperties"):
             name = str(item.peek("property"))
             item.refuse(f"the custom property {name}")
@@ -50,7 +50,7 @@ BOUNDS = {
 }
 
 
-def custom(**fields: Any) -> list[dict[str, Any]]:
+def custom_properties(**fields: Any) -> list[dict[str, Any]]:
     """Return custom properties, `tidemillOnFail` for `onFail`, for the fields that aren't None."""
     return [
         {"property": f"{ENGINE}{name[0].upper()}{name[1:]}", "value": value}

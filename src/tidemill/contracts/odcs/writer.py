@@ -14,22 +14,28 @@ from typing import Any
 from tidemill.contracts.column import Column
 from tidemill.contracts.odcs import expressions
 from tidemill.contracts.odcs import table_rules as wider
-from tidemill.contracts.odcs.types import categories, typed
-from tidemill.contracts.odcs.values import encoded, number_of
-from tidemill.contracts.odcs.vocabulary import API_VERSION, BOUNDS, ENGINE, SEVERITIES, custom
+from tidemill.contracts.odcs.types import categories_check, type_fields
+from tidemill.contracts.odcs.values import encode, encode_bound
+from tidemill.contracts.odcs.vocabulary import (
+    API_VERSION,
+    BOUNDS,
+    ENGINE,
+    SEVERITIES,
+    custom_properties,
+)
 from tidemill.contracts.spec import ContractSpec, Rule
 from tidemill.contracts.table_rules import Budget, Rows
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import GRAINS, Grain
 
 
-def document(spec: ContractSpec) -> dict[str, Any]:
+def write_document(spec: ContractSpec) -> dict[str, Any]:
     """Return the document of a contract; ContractError for a rule that can't be written."""
     levels = [*wider.service_levels(spec)]
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
-        "id": identifier(spec.name),
+        "id": document_id(spec.name),
         "name": spec.name,
         "version": spec.version,
         "status": "active",
@@ -38,14 +44,18 @@ def document(spec: ContractSpec) -> dict[str, Any]:
     }
 
 
-def identifier(name: str) -> str:
+def document_id(name: str) -> str:
     """Derive a stable id from a name: `DailySales` becomes daily-sales."""
     hyphenated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
     return re.sub(r"[^a-z0-9]+", "-", hyphenated.lower()).strip("-") or "contract"
 
 
 def _table(spec: ContractSpec) -> dict[str, Any]:
-    checks = [*_rows(spec.rows), *(_rule(spec, rule) for rule in spec.rules), *wider.checks(spec)]
+    checks = [
+        *_rows(spec.rows),
+        *(_rule(spec, rule) for rule in spec.rules),
+        *wider.rule_checks(spec),
+    ]
     return _without_empty(
         name=spec.name,
         physicalType="table",
@@ -53,12 +63,12 @@ def _table(spec: ContractSpec) -> dict[str, Any]:
         properties=[_property(spec, column) for column in spec.columns],
         relationships=[*wider.relationships(spec)],
         quality=checks,
-        customProperties=custom(
+        customProperties=custom_properties(
             unknownColumns=spec.unknown_columns,
             compatibility=spec.compatibility if spec.compatibility != "none" else None,
             budget=_budget(spec.budget),
-            freshness=wider.freshness(spec),
-            order=wider.order(spec),
+            freshness=wider.freshness_properties(spec),
+            order=wider.rule_order(spec),
         ),
     )
 
@@ -72,7 +82,7 @@ def _without_empty(**fields: Any) -> dict[str, Any]:
 
 def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
     keyed = column.name in spec.key
-    types = typed(column.dtype)
+    types = type_fields(column.dtype)
     return _without_empty(
         name=column.name,
         primaryKey=keyed,
@@ -89,11 +99,11 @@ def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
         quality=[*_values(column)],
         properties=types.get("properties"),
         items=types.get("items"),
-        customProperties=custom(
+        customProperties=custom_properties(
             onFail=column.on_fail if column.on_fail != "quarantine" else None,
-            partition=grain_said(column.partition),
+            partition=grain_text(column.partition),
             optional=column.optional or None,
-            default=encoded(column.default),
+            default=encode(column.default),
             unit=column.unit or None,
             role=column.role or None,
             pii=column.pii if column.pii not in ("", "pii") else None,
@@ -102,7 +112,7 @@ def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
     )
 
 
-def grain_said(partition: Grain | str | None) -> str | None:
+def grain_text(partition: Grain | str | None) -> str | None:
     """Return the text of a grain, such as `1d`; None for a partitioning without one."""
     texts = {grain: text for text, grain in GRAINS.items()}
     return texts.get(partition) if isinstance(partition, Grain) else None
@@ -110,7 +120,7 @@ def grain_said(partition: Grain | str | None) -> str | None:
 
 def _options(column: Column) -> dict[str, Any]:
     lengths = ("minItems", "maxItems") if column.dtype.is_nested else ("minLength", "maxLength")
-    bounds = {field: number_of(getattr(column, name)) for name, field in BOUNDS.items()}
+    bounds = {field: encode_bound(getattr(column, name)) for name, field in BOUNDS.items()}
     options = {
         lengths[0]: column.min_length,
         lengths[1]: column.max_length,
@@ -129,13 +139,13 @@ def _exact(column: Column) -> dict[str, str]:
 def _values(column: Column) -> Iterator[dict[str, Any]]:
     severity = SEVERITIES[column.on_fail]
     if column.dtype.name == "Enum":
-        yield {**categories(column.dtype), "severity": severity}
+        yield {**categories_check(column.dtype), "severity": severity}
     if column.isin is not None:
         yield {
             "name": "isin",
             "type": "library",
             "metric": "invalidValues",
-            "arguments": {"validValues": encoded(column.isin)},
+            "arguments": {"validValues": encode(column.isin)},
             "mustBe": 0,
             "severity": severity,
         }
@@ -143,7 +153,7 @@ def _values(column: Column) -> Iterator[dict[str, Any]]:
 
 def _rule(spec: ContractSpec, rule: Rule) -> dict[str, Any]:
     try:
-        expression = expressions.written(rule.expr)
+        expression = expressions.serialize(rule.expr)
     except ValueError as error:
         raise ContractError(
             f"{spec.place}: rule {rule.name} of contract {spec.name} can't be written: {error}"
@@ -155,7 +165,9 @@ def _rule(spec: ContractSpec, rule: Rule) -> dict[str, Any]:
         engine=ENGINE,
         implementation={"check": "rule", **expression},
         severity=SEVERITIES[rule.on_fail],
-        customProperties=custom(onFail="quarantine" if rule.on_fail == "quarantine" else None),
+        customProperties=custom_properties(
+            onFail="quarantine" if rule.on_fail == "quarantine" else None
+        ),
     )
 
 
@@ -164,7 +176,7 @@ def _rows(rows: Rows | None) -> Iterator[dict[str, Any]]:
     if rows is None:
         return
     severity = SEVERITIES[rows.on_fail]
-    compared = custom(vsLast=rows.vs_last, within=rows.within)
+    compared = custom_properties(vsLast=rows.vs_last, within=rows.within)
     if rows.min is None and rows.max is None:
         kind = {"type": "custom", "engine": ENGINE, "implementation": {"check": "rows"}}
     else:

@@ -19,7 +19,7 @@ _DENSE = 1_000
 def distance(old: ColumnProfile, new: ColumnProfile) -> Distance:
     """Compare a column with an earlier profile; distances without values or a common type are None."""
     ks = error = moved = psi = None
-    both = bool(old.present and new.present)
+    both = bool(old.present_count and new.present_count)
     if both and old.histogram is not None and new.histogram is not None:
         with np.errstate(over="ignore"):
             ks, error, moved, psi = _of_numbers(old, new)
@@ -53,7 +53,7 @@ def _is_dense(column: ColumnProfile) -> bool:
 
 
 def _share(column: ColumnProfile) -> float:
-    return column.missing / column.rows if column.rows else 0.0
+    return column.missing_count / column.rows if column.rows else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class _Shares:
 def _shares(column: ColumnProfile) -> _Shares:
     assert column.histogram is not None
     low, high = edges_of(column.histogram)
-    shares = counts_of(column.histogram) / column.present
+    shares = counts_of(column.histogram) / column.present_count
     inner = np.isfinite(low)
     return _Shares(
         low[inner],
@@ -109,7 +109,7 @@ def _shares(column: ColumnProfile) -> _Shares:
         shares[inner],
         float(shares[low == -math.inf].sum()),
         float(shares[low == math.inf].sum()),
-        column.histogram.blur / column.present,
+        column.histogram.blur / column.present_count,
     )
 
 

@@ -19,7 +19,7 @@ REGISTERS = 1 << BITS
 RANKS = 32 - BITS
 
 
-def distinct(sketch: bytes) -> int:
+def count_distinct(sketch: bytes) -> int:
     """Return the number of distinct values: exact up to 64, then with a standard error of 4.6 %."""
     if sketch[:1] != MANY:
         return len(sketch) // 4

@@ -24,7 +24,7 @@ _SHIFT = np.uint64(32)
 _FACTORS = tuple(map(np.uint64, (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0x9E3779B97F4A7C15)))
 
 
-def mixed(bits: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+def mix_bits(bits: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     """Mix the bits of 64-bit patterns (the first step of their hash)."""
     found: npt.NDArray[np.uint64] = bits.view(np.uint64) * _FACTORS[0]
     for factor in _FACTORS[1:]:
@@ -33,9 +33,9 @@ def mixed(bits: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     return found
 
 
-def hashed(bits: npt.NDArray[Any]) -> Hashes:
+def hash_bits(bits: npt.NDArray[Any]) -> Hashes:
     """Hash each 64-bit pattern to 32 bits."""
-    found: Hashes = (mixed(bits) >> _SHIFT).astype(np.uint32)
+    found: Hashes = (mix_bits(bits) >> _SHIFT).astype(np.uint32)
     return found
 
 
@@ -53,7 +53,7 @@ def raise_registers(
     np.maximum.at(registers.reshape(-1), at.ravel(), ranks.ravel())
 
 
-def different(hashes: Hashes) -> Hashes:
+def distinct_hashes(hashes: Hashes) -> Hashes:
     """Return the distinct hashes in ascending order."""
     ordered = np.sort(hashes)
     if ordered.size < 2:
@@ -66,13 +66,13 @@ def sketch_of(hashes: Hashes) -> bytes:
     """Return the sketch of hashed values; duplicates are allowed."""
     registers = np.zeros((1, REGISTERS), np.uint8)
     raise_registers(registers, hashes[None, :])
-    return sketch(registers[0], hashes)
+    return encode_sketch(registers[0], hashes)
 
 
-def sketch(registers: Registers, hashes: Hashes) -> bytes:
+def encode_sketch(registers: Registers, hashes: Hashes) -> bytes:
     """Encode a sketch: the distinct hashes if they are at most 64, else the registers."""
     if np.count_nonzero(registers) <= EXACT:
-        few = different(hashes)
+        few = distinct_hashes(hashes)
         if few.size <= EXACT:
             return FEW + few.astype("<u4").tobytes() if few.size else b""
     return MANY + registers.tobytes()

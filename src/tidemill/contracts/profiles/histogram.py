@@ -17,9 +17,9 @@ from tidemill.contracts.profiles.record import Grid, Histogram
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-FINENESS = 50
+BINS_PER_UNIT = 50
 # The bin of the greatest float; the infinities have the bins beyond it.
-LAST = math.floor(FINENESS * math.asinh(np.finfo(np.float64).max))
+LAST = math.floor(BINS_PER_UNIT * math.asinh(np.finfo(np.float64).max))
 INFINITE = LAST + 1
 _IQR_TO_SD = 1.349
 _GREATEST = float(np.finfo(np.float64).max)
@@ -52,11 +52,11 @@ def grid_of(values: Floats) -> Grid | None:
     return Grid(center=center, scale=1.0)
 
 
-def binned(values: Floats, grid: Grid) -> Ints:
+def assign_bins(values: Floats, grid: Grid) -> Ints:
     """Return the bin of each value; values must not be NaN."""
     with np.errstate(over="ignore"):
         spread = (values - grid.center) / grid.scale
-    bins = np.floor(FINENESS * np.arcsinh(np.clip(spread, -_GREATEST, _GREATEST)))
+    bins = np.floor(BINS_PER_UNIT * np.arcsinh(np.clip(spread, -_GREATEST, _GREATEST)))
     bins[values == math.inf] = INFINITE
     bins[values == -math.inf] = -INFINITE
     found: Ints = bins.astype(np.int64)
@@ -65,8 +65,8 @@ def binned(values: Floats, grid: Grid) -> Ints:
 
 def histogram_of(values: Floats, grid: Grid) -> Histogram:
     """Count values, none of them NaN, in the bins of `grid`."""
-    bins = binned(values, grid)
-    return summed(grid, bins, np.ones(bins.size, dtype=np.int64))
+    bins = assign_bins(values, grid)
+    return sum_bins(grid, bins, np.ones(bins.size, dtype=np.int64))
 
 
 def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
@@ -76,8 +76,8 @@ def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
     side of its middle, and `blur` grows by their number.
     """
     grid = parts[0].grid
-    moved = [moved_to(part, grid) for part in parts]
-    return summed(
+    moved = [move_to_grid(part, grid) for part in parts]
+    return sum_bins(
         grid,
         np.concatenate([bins_of(part) for part in moved]),
         np.concatenate([counts_of(part) for part in moved]),
@@ -85,19 +85,19 @@ def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
     )
 
 
-def moved_to(part: Histogram, grid: Grid) -> Histogram:
+def move_to_grid(part: Histogram, grid: Grid) -> Histogram:
     """Move a histogram to another grid."""
     if part.grid == grid:
         return part
     low, high = edges_of(part)
     inner = np.isfinite(low)
     bins, counts = bins_of(part).copy(), counts_of(part)
-    first = binned(low[inner], grid)
+    first = assign_bins(low[inner], grid)
     # The upper edge belongs to the next bin.
-    last = binned(np.nextafter(high[inner], -math.inf), grid)
+    last = assign_bins(np.nextafter(high[inner], -math.inf), grid)
     across = counts[inner][first != last]
-    bins[inner] = binned(low[inner] / 2 + high[inner] / 2, grid)
-    return summed(grid, bins, counts, blur=part.blur + int(across.max(initial=0)))
+    bins[inner] = assign_bins(low[inner] / 2 + high[inner] / 2, grid)
+    return sum_bins(grid, bins, counts, blur=part.blur + int(across.max(initial=0)))
 
 
 def bins_of(part: Histogram) -> Ints:
@@ -130,19 +130,19 @@ def quantile(part: Histogram, share: float) -> float | None:
 
 def _edges(bins: Ints, grid: Grid) -> Floats:
     with np.errstate(over="ignore"):
-        edges = grid.center + grid.scale * np.sinh(bins / FINENESS)
+        edges = grid.center + grid.scale * np.sinh(bins / BINS_PER_UNIT)
     return np.asarray(np.clip(edges, -_GREATEST, _GREATEST))
 
 
-def summed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
+def sum_bins(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
     """Build a histogram from bins, in any order and possibly repeated, and their counts."""
     held, where = np.unique(bins, return_inverse=True)
     sums = np.zeros(held.size, dtype=np.int64)
     np.add.at(sums, where, counts)
-    return packed(grid, held, sums, blur=blur)
+    return pack_histogram(grid, held, sums, blur=blur)
 
 
-def packed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
+def pack_histogram(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
     """Encode a histogram from bins in ascending order and their counts, as narrowly as possible."""
     size = bins.size
     if not size:

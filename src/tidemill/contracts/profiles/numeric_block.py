@@ -18,20 +18,20 @@ from tidemill.contracts.profiles.distinct_count import EXACT, REGISTERS
 from tidemill.contracts.profiles.distinct_sketch import (
     Hashes,
     Registers,
-    different,
-    hashed,
+    distinct_hashes,
+    encode_sketch,
+    hash_bits,
     raise_registers,
-    sketch,
 )
 from tidemill.contracts.profiles.histogram import (
-    FINENESS,
+    BINS_PER_UNIT,
     INFINITE,
     LAST,
     Floats,
     Ints,
     grid_of,
-    packed,
-    summed,
+    pack_histogram,
+    sum_bins,
 )
 from tidemill.contracts.profiles.record import Grid, Histogram
 
@@ -53,7 +53,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class ColumnStatistics:
     """The statistics of one column; see `ColumnProfile`."""
 
     missing: int
@@ -86,18 +86,20 @@ class _Totals:
         self.least, self.most = np.full((2, self.rows), np.nan)
 
 
-def spreads(columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> list[Spread]:
+def column_statistics(
+    columns: Sequence[Numbers], grids: Sequence[Grid | None]
+) -> list[ColumnStatistics]:
     """Compute the statistics of columns, each on its grid or, if that is None, on one for its values.
 
     The columns may be of different frames.
     """
     used = [grid or grid_of(column.floats) for column, grid in zip(columns, grids, strict=True)]
-    found: dict[int, Spread] = {}
+    found: dict[int, ColumnStatistics] = {}
     with np.errstate(all="ignore"):
         for group in _groups([len(column.floats) for column in columns]):
             block = _Block([columns[n] for n in group], [used[n] for n in group])
             block.process()
-            found.update(zip(group, block.spreads(), strict=True))
+            found.update(zip(group, block.statistics(), strict=True))
     return [found[n] for n in range(len(columns))]
 
 
@@ -192,12 +194,12 @@ class _Block:
             inner = np.isfinite(values) if finite is None else finite
             over = inner & np.isinf(bins)
             bins = np.arcsinh(bins)
-            bins *= FINENESS
+            bins *= BINS_PER_UNIT
             bins[over] = np.copysign(LAST, bins[over])
             np.clip(bins, -INFINITE, INFINITE, out=bins)
         else:
             np.arcsinh(bins, out=bins)
-            bins *= FINENESS
+            bins *= BINS_PER_UNIT
         np.floor(bins, out=bins)
         return bins
 
@@ -233,7 +235,7 @@ class _Block:
             here = integers[start:stop].view(np.uint64)
             large = np.abs(values[row]) >= EXACT_FLOATS
             bits[row, large] = ~here[large]
-        hashes = hashed(bits)
+        hashes = hash_bits(bits)
         registers = self._totals.registers
         raise_registers(registers, hashes, missing)
         filled = np.count_nonzero(registers, axis=1).tolist()
@@ -242,13 +244,13 @@ class _Block:
                 self._few[row] = None
                 continue
             present = hashes[row] if missing is None else hashes[row][~missing[row]]
-            few.append(different(present))
+            few.append(distinct_hashes(present))
 
-    def spreads(self) -> list[Spread]:
+    def statistics(self) -> list[ColumnStatistics]:
         """Return the statistics of each column."""
         return list(self._column_spreads())
 
-    def _column_spreads(self) -> Iterator[Spread]:
+    def _column_spreads(self) -> Iterator[ColumnStatistics]:
         totals = self._totals
         figures = zip(
             totals.missing.tolist(),
@@ -262,14 +264,14 @@ class _Block:
         for row, (missing, least, most, finite, mean, m2) in enumerate(figures):
             grid = self._grids[row]
             few = self._few[row]
-            yield Spread(
+            yield ColumnStatistics(
                 missing=missing,
                 least=least,
                 most=most,
                 finite=int(finite),
                 mean=mean,
                 m2=m2,
-                sketch=sketch(totals.registers[row], _joined(few)),
+                sketch=encode_sketch(totals.registers[row], _joined(few)),
                 histogram=None if grid is None else _histogram(grid, self._counted[row]),
             )
 
@@ -293,7 +295,7 @@ def _joined(few: list[Hashes] | None) -> Hashes:
 
 def _histogram(grid: Grid, counted: Sequence[tuple[Ints, Ints]]) -> Histogram:
     if len(counted) == 1:
-        return packed(grid, *counted[0])
+        return pack_histogram(grid, *counted[0])
     bins = np.concatenate([np.empty(0, np.int64), *(bins for bins, _ in counted)])
     counts = np.concatenate([np.empty(0, np.int64), *(counts for _, counts in counted)])
-    return summed(grid, bins, counts)
+    return sum_bins(grid, bins, counts)

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tidemill.contracts.profiles.numeric_block import EXACT_FLOATS, Numbers, Spread, spreads
+from tidemill.contracts.profiles.numeric_block import (
+    EXACT_FLOATS,
+    ColumnStatistics,
+    Numbers,
+    column_statistics,
+)
 from tidemill.contracts.profiles.record import Grid, Scalar
 
 # Types whose values don't fit into 64 bits: their extremes are stored as text.
@@ -21,10 +26,10 @@ def is_numeric(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype.is_temporal()
 
 
-def numbers_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[dict[str, Any]]:
+def numeric_profiles(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[dict[str, Any]]:
     """Return the fields of the profiles of columns, on the given grids or on ones of their own."""
     numbers = [_numbers(series) for series, _ in wanted]
-    found = spreads(numbers, [grid for _, grid in wanted])
+    found = column_statistics(numbers, [grid for _, grid in wanted])
     return [
         _parts(series, held, spread)
         for (series, _), held, spread in zip(wanted, numbers, found, strict=True)
@@ -60,7 +65,7 @@ def _times(values: Any) -> Numbers:
     return Numbers(floats, integers if large else None)
 
 
-def _parts(series: pl.Series, held: Numbers, spread: Spread) -> dict[str, Any]:
+def _parts(series: pl.Series, held: Numbers, spread: ColumnStatistics) -> dict[str, Any]:
     least, most = _extremes(series, held, spread)
     return {
         "nans": spread.missing - series.null_count(),
@@ -75,7 +80,7 @@ def _parts(series: pl.Series, held: Numbers, spread: Spread) -> dict[str, Any]:
 
 
 def _extremes(
-    series: pl.Series, held: Numbers, spread: Spread
+    series: pl.Series, held: Numbers, spread: ColumnStatistics
 ) -> tuple[Scalar | None, Scalar | None]:
     if spread.least != spread.least:
         return None, None

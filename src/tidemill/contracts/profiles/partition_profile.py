@@ -16,7 +16,7 @@ import polars as pl
 from tidemill.contracts.profiles.distance import distance
 from tidemill.contracts.profiles.distinct_sketch import merge_sketches, sketch_of
 from tidemill.contracts.profiles.histogram import merge_histograms
-from tidemill.contracts.profiles.numeric_columns import is_numeric, numbers_of
+from tidemill.contracts.profiles.numeric_columns import is_numeric, numeric_profiles
 from tidemill.contracts.profiles.record import (
     Categories,
     ColumnProfile,
@@ -26,28 +26,34 @@ from tidemill.contracts.profiles.record import (
     Profile,
     Scalar,
 )
-from tidemill.contracts.profiles.text_columns import binaries, booleans, hashes_of, lists, texts
+from tidemill.contracts.profiles.text_columns import (
+    binary_profile,
+    boolean_profile,
+    hashes_of,
+    list_profile,
+    text_profile,
+)
 
 
-def profile_of(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> Profile:
+def profile_frame(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> Profile:
     """Profile all columns of a frame; a column without a given grid gets one for its values."""
     known = grids or {}
     series = frame.get_columns()
-    columns = columns_of([(column, known.get(column.name)) for column in series])
+    columns = profile_columns([(column, known.get(column.name)) for column in series])
     return Profile(rows=frame.height, columns=tuple(columns))
 
 
-def columns_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnProfile]:
+def profile_columns(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnProfile]:
     """Profile columns, which may be of different frames."""
     numeric = [n for n, (series, _) in enumerate(wanted) if is_numeric(series.dtype)]
-    parts = dict(zip(numeric, numbers_of([wanted[n] for n in numeric]), strict=True))
+    parts = dict(zip(numeric, numeric_profiles([wanted[n] for n in numeric]), strict=True))
     return [
         _column(series, parts[n] if n in parts else _other(series))
         for n, (series, _) in enumerate(wanted)
     ]
 
 
-def merge(profiles: Sequence[Profile]) -> Profile:
+def merge_profiles(profiles: Sequence[Profile]) -> Profile:
     """Merge the profiles of partitions, at least one.
 
     A column is merged from the parts that have it. Histograms use the grid of the first part that has one;
@@ -63,7 +69,7 @@ def merge(profiles: Sequence[Profile]) -> Profile:
     )
 
 
-def compare(old: Profile, new: Profile) -> tuple[Distance, ...]:
+def compare_profiles(old: Profile, new: Profile) -> tuple[Distance, ...]:
     """Compare the columns that both profiles have, in the order of the new profile.
 
     Histograms on different grids are compared as they are; `ks_error` then covers the error of both.
@@ -93,18 +99,18 @@ def _other(series: pl.Series) -> Mapping[str, Any]:
 
 
 _OTHERS: Mapping[Any, Callable[[pl.Series], Mapping[str, Any]]] = {
-    pl.Boolean: booleans,
-    pl.String: texts,
-    pl.Enum: texts,
-    pl.Categorical: texts,
-    pl.Binary: binaries,
-    pl.List: lists,
+    pl.Boolean: boolean_profile,
+    pl.String: text_profile,
+    pl.Enum: text_profile,
+    pl.Categorical: text_profile,
+    pl.Binary: binary_profile,
+    pl.List: list_profile,
 }
 
 
 def _merge_columns(parts: Sequence[ColumnProfile]) -> ColumnProfile:
     last = parts[-1]
-    filled = [part for part in parts if part.present]
+    filled = [part for part in parts if part.present_count]
     finite, mean, m2 = _merge_moments(filled)
     return ColumnProfile(
         name=last.name,

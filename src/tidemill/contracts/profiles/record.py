@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tidemill.contracts.profiles.distinct_count import MANY, distinct
+from tidemill.contracts.profiles.distinct_count import MANY, count_distinct
 from tidemill.core.errors import UsageError, did_you_mean
 
 Scalar: TypeAlias = bool | int | float | str
@@ -82,19 +82,19 @@ class ColumnProfile:
     lengths: Histogram | None = None
 
     @property
-    def missing(self) -> int:
+    def missing_count(self) -> int:
         return self.nulls + self.nans
 
     @property
-    def present(self) -> int:
-        return self.rows - self.missing
+    def present_count(self) -> int:
+        return self.rows - self.missing_count
 
     @property
     def distinct(self) -> int | None:
         """The number of distinct values; None for nested types, which aren't compared."""
         if self.categories is not None and not self.categories.missed:
             return len(self.categories.counts)
-        return distinct(self.sketch) if self.sketch or not self.present else None
+        return count_distinct(self.sketch) if self.sketch or not self.present_count else None
 
     @property
     def is_exact(self) -> bool:

@@ -9,22 +9,22 @@ import numpy.typing as npt
 import polars as pl
 from xxhash import xxh3_64_intdigest
 
-from tidemill.analysis.hashing.arrow_buffers import exported, numbers
-from tidemill.analysis.hashing.canonical import INLINE, Bytes
-from tidemill.contracts.profiles.distinct_sketch import Hashes, hashed, mixed, sketch_of
-from tidemill.contracts.profiles.histogram import LENGTHS, Ints, binned, packed
+from tidemill.analysis.hashing.arrow_buffers import export_buffers, numbers
+from tidemill.analysis.hashing.canonical import INLINE, TextHasher
+from tidemill.contracts.profiles.distinct_sketch import Hashes, hash_bits, mix_bits, sketch_of
+from tidemill.contracts.profiles.histogram import LENGTHS, Ints, assign_bins, pack_histogram
 from tidemill.contracts.profiles.record import Categories, Histogram
 
 # The most categories that are listed, and the longest one in bytes.
-LISTED = 32
-LONG = 100
+MAX_CATEGORIES = 32
+MAX_CATEGORY_BYTES = 100
 # For few values, converting all is faster than selecting first.
 _QUICK = 1000
 # Values longer than this, in bytes, are hashed one by one.
 _WORDY = 64
 
 
-def booleans(series: pl.Series) -> dict[str, Any]:
+def boolean_profile(series: pl.Series) -> dict[str, Any]:
     """Return the profile fields of a boolean column."""
     true = int(series.sum() or 0)
     counts = {"false": series.len() - series.null_count() - true, "true": true}
@@ -36,12 +36,12 @@ def booleans(series: pl.Series) -> dict[str, Any]:
     }
 
 
-def texts(series: pl.Series) -> dict[str, Any]:
+def text_profile(series: pl.Series) -> dict[str, Any]:
     """Return the profile fields of a text column, or of categories, without extremes and lengths."""
     values = series.drop_nulls() if series.null_count() else series
     names, counted = values.value_counts(name="\0count").get_columns()
     found: dict[str, Any]
-    if len(names) <= LISTED:
+    if len(names) <= MAX_CATEGORIES:
         counts = dict(zip(names.to_list(), counted.to_list(), strict=True))
         found = _few(counts)
     else:
@@ -49,7 +49,10 @@ def texts(series: pl.Series) -> dict[str, Any]:
     if values.dtype == pl.String:
         if len(names):
             ends: tuple[Any, Any] = (names.min(), names.max())
-            found["least"], found["most"] = ends[0][:LONG], ends[1][:LONG]
+            found["least"], found["most"] = (
+                ends[0][:MAX_CATEGORY_BYTES],
+                ends[1][:MAX_CATEGORY_BYTES],
+            )
         return found
     del found["lengths"]
     return found
@@ -58,7 +61,7 @@ def texts(series: pl.Series) -> dict[str, Any]:
 def _few(counts: dict[str, int]) -> dict[str, Any]:
     """Return the fields for texts that are few enough to list all, unless one is too long."""
     sizes = [len(name.encode()) for name in counts]
-    if max(sizes, default=0) > LONG:
+    if max(sizes, default=0) > MAX_CATEGORY_BYTES:
         names = pl.Series([*counts], dtype=pl.String)
         return _many(names, np.array([*counts.values()], np.int64))
     listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -72,7 +75,7 @@ def _many(names: pl.Series, counts: Ints) -> dict[str, Any]:
     if names.dtype != pl.String:
         names = pl.Series(names.to_list(), dtype=pl.String)
     hashes, lengths = hashes_of(names)
-    categories = _categories(names, counts, lengths > LONG)
+    categories = _categories(names, counts, lengths > MAX_CATEGORY_BYTES)
     return {
         "categories": categories,
         # If none is missed, the categories give the number of distinct values.
@@ -81,7 +84,7 @@ def _many(names: pl.Series, counts: Ints) -> dict[str, Any]:
     }
 
 
-def binaries(series: pl.Series) -> dict[str, Any]:
+def binary_profile(series: pl.Series) -> dict[str, Any]:
     """Return the profile fields of a binary column."""
     hashes, lengths = hashes_of(series.drop_nulls())
     return {
@@ -90,7 +93,7 @@ def binaries(series: pl.Series) -> dict[str, Any]:
     }
 
 
-def lists(series: pl.Series) -> dict[str, Any]:
+def list_profile(series: pl.Series) -> dict[str, Any]:
     """Return the profile fields of a list column: the lengths."""
     lengths = series.drop_nulls().list.len().to_numpy()
     return {"lengths": _lengths(lengths, np.ones(lengths.size, np.int64))}
@@ -99,18 +102,18 @@ def lists(series: pl.Series) -> dict[str, Any]:
 def hashes_of(values: pl.Series) -> tuple[Hashes, npt.NDArray[Any]]:
     """Return the hash and the length in bytes of each text or binary value; none may be null."""
     hashes, lengths = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    with exported(values) as (_, chunks):
+    with export_buffers(values) as (_, chunks):
         for array in chunks:
-            views = numbers(array, 1, 0, array.length, Bytes.VIEW)
+            views = numbers(array, 1, 0, array.length, TextHasher.VIEW)
             halves = np.ascontiguousarray(views).view("<u8")
-            hashes.append(halves[:, 0] ^ mixed(halves[:, 1].copy()))
+            hashes.append(halves[:, 0] ^ mix_bits(halves[:, 1].copy()))
             lengths.append(views[:, 0].astype(np.int64))
     bits, sizes = np.concatenate(hashes), np.concatenate(lengths)
     long = sizes > INLINE
     if long.any():
         # A view holds only the first bytes and the address of the others.
         bits[long] = _long(values.filter(pl.Series(long)).cast(pl.Binary), sizes[long])
-    return hashed(bits), sizes
+    return hash_bits(bits), sizes
 
 
 def _long(values: pl.Series, sizes: Ints) -> npt.NDArray[np.uint64]:
@@ -138,7 +141,7 @@ def _words(values: pl.Series, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.ui
         left = np.minimum(sizes[more] - done, 8).astype(np.uint64)
         # Shift out the bytes beyond the end, which belong to the next value.
         found = words[starts[more] + done] << (np.uint64(64) - left * np.uint64(8))
-        bits[more] = mixed(bits[more]) ^ found
+        bits[more] = mix_bits(bits[more]) ^ found
     return bits
 
 
@@ -146,8 +149,8 @@ def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> 
     """Return the categories that are more frequent than all unlisted ones."""
     missed = int(counts[long].max(initial=0))
     short = counts[~long]
-    if short.size > LISTED:
-        missed = max(missed, int(np.partition(short, -LISTED - 1)[-LISTED - 1]))
+    if short.size > MAX_CATEGORIES:
+        missed = max(missed, int(np.partition(short, -MAX_CATEGORIES - 1)[-MAX_CATEGORIES - 1]))
     chosen = np.flatnonzero(~long & (counts > missed))
     few = len(names) <= _QUICK
     held: list[str] = names.to_list() if few else names.gather(chosen).to_list()
@@ -162,8 +165,8 @@ def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> 
 
 
 def _lengths(lengths: npt.NDArray[Any], counts: Ints) -> Histogram:
-    bins = binned(lengths.astype(np.float64), LENGTHS)
+    bins = assign_bins(lengths.astype(np.float64), LENGTHS)
     # Weights are floats, which are exact up to 2**53.
     whole = np.bincount(bins, weights=counts)
     held = np.flatnonzero(whole)
-    return packed(LENGTHS, held, whole[held].astype(np.int64))
+    return pack_histogram(LENGTHS, held, whole[held].astype(np.int64))

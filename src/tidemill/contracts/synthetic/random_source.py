@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
-class Chance(Protocol):
+class RandomSource(Protocol):
     """The methods of `numpy.random.Generator` that this package uses."""
 
     def integers(

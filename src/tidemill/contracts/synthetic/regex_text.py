@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tidemill.contracts.synthetic.random_source import Chance
+from tidemill.contracts.synthetic.random_source import RandomSource
 from tidemill.core.errors import ContractError
 
 # The parser of Python's `re`: it isn't public, but hasn't changed for years.
@@ -28,7 +28,7 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
 }
 
 
-class Matching:
+class RegexText:
     """A generator of texts that match `pattern`; ContractError if it can't be parsed."""
 
     def __init__(self, pattern: str) -> None:
@@ -40,15 +40,15 @@ class Matching:
             ) from error
         self._groups: dict[int | None, str] = {}
 
-    def draw(self, chance: Chance) -> str:
+    def draw(self, chance: RandomSource) -> str:
         """Draw one text."""
         self._groups = {}
         return self._all(self._tree, chance)
 
-    def _all(self, tree: Any, chance: Chance) -> str:
+    def _all(self, tree: Any, chance: RandomSource) -> str:
         return "".join(self._one(str(kind), content, chance) for kind, content in tree)
 
-    def _one(self, kind: str, content: Any, chance: Chance) -> str:
+    def _one(self, kind: str, content: Any, chance: RandomSource) -> str:
         if kind in _CHARACTERS:
             return _pick(_CHARACTERS[kind](content), chance)
         match kind, content:
@@ -68,7 +68,7 @@ class Matching:
         return ""
 
 
-def _pick(among: Sequence[str], chance: Chance) -> str:
+def _pick(among: Sequence[str], chance: RandomSource) -> str:
     return among[int(chance.integers(len(among)))] if among else ""
 
 

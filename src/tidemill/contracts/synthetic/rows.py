@@ -14,15 +14,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from tidemill.contracts.checks.checker import REASONS, Judged, checker_of
+from tidemill.contracts.checks.checker import REASONS, CheckedPartition, checker_of
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
-from tidemill.contracts.synthetic.random_source import Chance
-from tidemill.contracts.synthetic.values import drawn
+from tidemill.contracts.synthetic.random_source import RandomSource
+from tidemill.contracts.synthetic.values import draw_values
 from tidemill.contracts.table_rules import ReferenceRule, UniqueRule
 from tidemill.core.errors import ContractError, UsageError
-from tidemill.core.partition import Grain, end_of, start_of
+from tidemill.core.partition import Grain, partition_end, partition_start
 
 # The number of partitions to spread rows over by default.
 _PARTITIONS = 3
@@ -34,10 +34,10 @@ _POOL = 500
 _NUMBER = "\0number"
 
 # Turns a good row into one that breaks a rule; None if it can't.
-_Way: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
+_Spoiler: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
 
 
-def strict(spec: ContractSpec) -> ContractSpec:
+def strict_contract(spec: ContractSpec) -> ContractSpec:
     """Return the contract with every rule set to quarantine, and without rules about a partition."""
     return replace(
         spec,
@@ -49,10 +49,10 @@ def strict(spec: ContractSpec) -> ContractSpec:
     )
 
 
-def sampled(
+def sample_rows(
     spec: ContractSpec,
     rows: int,
-    chance: Chance,
+    chance: RandomSource,
     *,
     bad: float = 0.0,
     partition: str | None = None,
@@ -68,10 +68,10 @@ def sampled(
     maker = _RowGenerator(spec, chance, partition, dict(given or {}))
     wrong = round(rows * bad)
     # Bad rows are made from good ones.
-    good = maker.good(rows)
+    good = maker.draw_good(rows)
     if not wrong:
         return good
-    spoiled = maker.spoiled(good.tail(wrong), good.head(rows - wrong))
+    spoiled = maker.spoil(good.tail(wrong), good.head(rows - wrong))
     return pl.concat([good.head(rows - wrong), spoiled])
 
 
@@ -81,7 +81,7 @@ class _RowGenerator:
     def __init__(
         self,
         spec: ContractSpec,
-        chance: Chance,
+        chance: RandomSource,
         partition: str | None,
         given: dict[str, pl.DataFrame],
     ) -> None:
@@ -89,12 +89,12 @@ class _RowGenerator:
         self._chance = chance
         self._partition = partition
         self._given = given
-        self._strict = strict(spec)
+        self._strict = strict_contract(spec)
         self._checker = checker_of(self._strict)
         self._numbering = checker_of(replace(self._strict, unknown_columns="keep"))
         self._places = self._draw_places()
 
-    def good(self, rows: int) -> pl.DataFrame:
+    def draw_good(self, rows: int) -> pl.DataFrame:
         """Generate rows that pass every rule, in the order of the key."""
         found = self._judged(self._draw(rows, rows))
         for _ in range(_ROUNDS):
@@ -109,10 +109,10 @@ class _RowGenerator:
             raise self._too_few(found, rows)
         return found.good.head(rows)
 
-    def _lost(self, found: Judged) -> int:
+    def _lost(self, found: CheckedPartition) -> int:
         return 0 if found.bad is None else found.bad.height
 
-    def _too_few(self, found: Judged, rows: int) -> ContractError:
+    def _too_few(self, found: CheckedPartition, rows: int) -> ContractError:
         worst = max(found.findings, key=lambda item: item.rows, default=None)
         rule = worst.rule if worst else "unique"
         return ContractError(
@@ -121,10 +121,10 @@ class _RowGenerator:
             "rule's columns, or write the rows yourself"
         )
 
-    def _judged(self, frame: pl.DataFrame) -> Judged:
-        judged = self._checker.judge(frame, partition=self._partition)
+    def _judged(self, frame: pl.DataFrame) -> CheckedPartition:
+        judged = self._checker.check(frame, partition=self._partition)
         good = judged.good
-        for rule in self._spec.wider:
+        for rule in self._spec.table_rules:
             if isinstance(rule, UniqueRule):
                 nulls = pl.any_horizontal(pl.col(rule.columns).is_null())
                 first = pl.struct(rule.columns).is_first_distinct()
@@ -133,7 +133,7 @@ class _RowGenerator:
 
     def _draw(self, rows: int, wanted: int) -> pl.DataFrame:
         once = {*self._spec.key} if len(self._spec.key) == 1 else set()
-        for rule in self._spec.wider:
+        for rule in self._spec.table_rules:
             if isinstance(rule, UniqueRule) and len(rule.columns) == 1:
                 once.update(rule.columns)
         columns = []
@@ -143,7 +143,7 @@ class _RowGenerator:
                 places = self._places[column.name]
                 columns.append(places[self._chance.integers(len(places), size=rows)])
             else:
-                columns.append(drawn(column, rows, self._chance, spread=spread))
+                columns.append(draw_values(column, rows, self._chance, spread=spread))
         return self._draw_references(pl.DataFrame(columns))
 
     def _draw_places(self) -> dict[str, pl.Series]:
@@ -155,14 +155,14 @@ class _RowGenerator:
             return {}
         column = self._spec.column(partitioning.column)
         if self._partition is None:
-            return {partitioning.column: drawn(column, _PARTITIONS, self._chance)}
+            return {partitioning.column: draw_values(column, _PARTITIONS, self._chance)}
         if partitioning.grain is None:
             value = pl.Series(column.name, [self._partition])
             return {partitioning.column: value.cast(polars_type(column.dtype))}
         return {partitioning.column: self._within(column, self._partition, partitioning.grain)}
 
     def _within(self, column: Column, partition: str, grain: Grain) -> pl.Series:
-        start, end = start_of(partition, grain), end_of(partition, grain)
+        start, end = partition_start(partition, grain), partition_end(partition, grain)
         dtype = polars_type(column.dtype)
         if isinstance(dtype, pl.Date):
             days = pl.date_range(start.date(), end.date(), closed="left", eager=True)
@@ -178,7 +178,7 @@ class _RowGenerator:
 
     def _draw_references(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Fill the columns of references with values from random rows of the referenced tables."""
-        for rule in self._spec.wider:
+        for rule in self._spec.table_rules:
             if not isinstance(rule, ReferenceRule):
                 continue
             table = self._given.get(rule.contract)
@@ -193,7 +193,7 @@ class _RowGenerator:
                 frame = frame.with_columns(table[to][rows].cast(dtype).alias(name))
         return frame
 
-    def spoiled(self, frame: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
+    def spoil(self, frame: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
         """Change each row of `frame` so that it breaks a rule when it follows the rows of `good`."""
         ways = [*self._ways(good)]
         turns, found = dict.fromkeys(range(frame.height), 0), dict[int, pl.DataFrame]()
@@ -216,10 +216,10 @@ class _RowGenerator:
     def _bad(self, parts: list[pl.DataFrame]) -> set[int]:
         """Return the numbers of the rows that break a rule."""
         numbered = pl.concat(parts).with_row_index(_NUMBER)
-        judged = self._numbering.judge(numbered, partition=self._partition)
+        judged = self._numbering.check(numbered, partition=self._partition)
         return set() if judged.bad is None else set(judged.bad[_NUMBER])
 
-    def _ways(self, good: pl.DataFrame) -> Iterator[_Way]:
+    def _ways(self, good: pl.DataFrame) -> Iterator[_Spoiler]:
         """Yield the ways to spoil a row: a wrong value, a repeated key, each rule over columns."""
         for column in self._spec.columns:
             for value in _wrong_values(column):
@@ -230,13 +230,13 @@ class _RowGenerator:
         for rule in self._spec.rules:
             yield self._break_rule(rule.name)
 
-    def _break_rule(self, rule: str) -> _Way:
+    def _break_rule(self, rule: str) -> _Spoiler:
         """Return a way that replaces a row by a random one that breaks only this rule, if one is found."""
         pool: list[pl.DataFrame] = []
 
         def way(row: pl.DataFrame) -> pl.DataFrame | None:
             if not pool:
-                judged = self._checker.judge(self._draw(_POOL, _POOL), partition=self._partition)
+                judged = self._checker.check(self._draw(_POOL, _POOL), partition=self._partition)
                 broken = judged.bad
                 if broken is not None:
                     alone = pl.col(REASONS).list.len().eq(1) & (
@@ -248,7 +248,7 @@ class _RowGenerator:
         return way
 
 
-def _set_column(name: str, value: object, dtype: pl.DataType) -> _Way:
+def _set_column(name: str, value: object, dtype: pl.DataType) -> _Spoiler:
     """Return a way that sets a column to a value, if its type can hold it."""
     series = pl.Series(name, [value], dtype=dtype, strict=False)
     fits = value is None or series.null_count() == 0

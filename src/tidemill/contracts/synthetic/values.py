@@ -15,8 +15,8 @@ import polars as pl
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.synthetic.random_source import Chance
-from tidemill.contracts.synthetic.regex_text import Matching
+from tidemill.contracts.synthetic.random_source import RandomSource
+from tidemill.contracts.synthetic.regex_text import RegexText
 from tidemill.core.errors import ContractError
 
 Numbers = np.ndarray[Any, Any]
@@ -30,7 +30,7 @@ _PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY_S = 86_400
 
 
-def drawn(column: Column, rows: int, chance: Chance, *, spread: int = 0) -> pl.Series:
+def draw_values(column: Column, rows: int, chance: RandomSource, *, spread: int = 0) -> pl.Series:
     """Draw `rows` values, with nulls if the column is nullable.
 
     With `spread`, draw from at least that many different values, unless bounds prevent it.
@@ -46,7 +46,7 @@ def drawn(column: Column, rows: int, chance: Chance, *, spread: int = 0) -> pl.S
     return values
 
 
-def _values(column: Column, rows: int, chance: Chance, spread: int) -> Any:
+def _values(column: Column, rows: int, chance: RandomSource, spread: int) -> Any:
     if column.isin is not None:
         allowed = [value for value in column.isin if value is not None]
         return [allowed[i] for i in chance.integers(len(allowed), size=rows)]
@@ -60,7 +60,7 @@ def _values(column: Column, rows: int, chance: Chance, spread: int) -> Any:
     return _OTHERS[name](column, rows, chance)
 
 
-def _numbers(column: Column, rows: int, chance: Chance, spread: int) -> Any:
+def _numbers(column: Column, rows: int, chance: RandomSource, spread: int) -> Any:
     name = column.dtype.name
     if name.startswith("Float"):
         return _floats(column, rows, chance)
@@ -70,7 +70,7 @@ def _numbers(column: Column, rows: int, chance: Chance, spread: int) -> Any:
     return _between(least, most, rows, chance)
 
 
-def _between(least: int, most: int, rows: int, chance: Chance) -> Any:
+def _between(least: int, most: int, rows: int, chance: RandomSource) -> Any:
     """Draw integers of any size, both ends included."""
     if most < least:
         raise ContractError(f"there is no integer from {least} to {most}")
@@ -119,7 +119,7 @@ def _ceil(bound: Any) -> int:
     return -_floor(-bound)
 
 
-def _floats(column: Column, rows: int, chance: Chance) -> Numbers:
+def _floats(column: Column, rows: int, chance: RandomSource) -> Numbers:
     least: Any = column.min if column.min is not None else column.min_exclusive
     most: Any = column.max if column.max is not None else column.max_exclusive
     low = min(0.0, float(most) - 100) if least is None and most is not None else float(least or 0)
@@ -132,7 +132,7 @@ def _floats(column: Column, rows: int, chance: Chance) -> Numbers:
     return found
 
 
-def _decimals(column: Column, rows: int, chance: Chance, spread: int) -> list[Decimal]:
+def _decimals(column: Column, rows: int, chance: RandomSource, spread: int) -> list[Decimal]:
     precision, scale = (int(str(arg)) for arg in column.dtype.args)
     unit, widest = 10**scale, 10**precision - 1
     scaled = {
@@ -145,7 +145,7 @@ def _decimals(column: Column, rows: int, chance: Chance, spread: int) -> list[De
     return [Decimal(int(value)).scaleb(-scale) for value in units]
 
 
-def _days(column: Column, rows: int, chance: Chance) -> Any:
+def _days(column: Column, rows: int, chance: RandomSource) -> Any:
     one = timedelta(days=1)
     least = _least(column, lambda bound: bound + one)
     most = _most(column, lambda bound: bound - one)
@@ -155,7 +155,7 @@ def _days(column: Column, rows: int, chance: Chance) -> Any:
     return days.astype(np.int32)
 
 
-def _moments(column: Column, rows: int, chance: Chance) -> Any:
+def _moments(column: Column, rows: int, chance: RandomSource) -> Any:
     zone = column.dtype.args[1]
     first = datetime.combine(_FIRST_DAY, datetime.min.time(), tzinfo=UTC if zone else None)
     tick = timedelta(milliseconds=1)
@@ -179,34 +179,36 @@ def _span(least: Any, most: Any, first: Any, length: timedelta) -> tuple[Any, An
     return least, most
 
 
-def _durations(column: Column, rows: int, chance: Chance) -> Any:
+def _durations(column: Column, rows: int, chance: RandomSource) -> Any:
     unit = str(column.dtype.args[0])
     return chance.integers(_DAY_S, size=rows) * _PER_SECOND[unit]
 
 
-def _lists(column: Column, rows: int, chance: Chance) -> list[list[Any]]:
+def _lists(column: Column, rows: int, chance: RandomSource) -> list[list[Any]]:
     lengths = _lengths(column, rows, chance)
-    flat = drawn(_plain(column.dtype.args[0]), int(lengths.sum()), chance).to_list()
+    flat = draw_values(_plain(column.dtype.args[0]), int(lengths.sum()), chance).to_list()
     ends = np.cumsum(lengths)
     return [flat[end - length : end] for length, end in zip(lengths, ends, strict=True)]
 
 
-def _lengths(column: Column, rows: int, chance: Chance, usual: tuple[int, int] = (0, 3)) -> Any:
+def _lengths(
+    column: Column, rows: int, chance: RandomSource, usual: tuple[int, int] = (0, 3)
+) -> Any:
     low = column.min_length if column.min_length is not None else usual[0]
     high = column.max_length if column.max_length is not None else max(usual[1], low + 3)
     return chance.integers(min(low, high), high, size=rows, endpoint=True)
 
 
-def _arrays(column: Column, rows: int, chance: Chance) -> list[list[Any]]:
+def _arrays(column: Column, rows: int, chance: RandomSource) -> list[list[Any]]:
     inner, width = _plain(column.dtype.args[0]), int(str(column.dtype.args[1]))
-    flat = drawn(inner, rows * width, chance).to_list()
+    flat = draw_values(inner, rows * width, chance).to_list()
     return [flat[start : start + width] for start in range(0, rows * width, max(width, 1))]
 
 
-def _structs(column: Column, rows: int, chance: Chance) -> list[dict[str, Any]]:
+def _structs(column: Column, rows: int, chance: RandomSource) -> list[dict[str, Any]]:
     args = column.dtype.args
     fields = {
-        str(name): drawn(_plain(dtype), rows, chance).to_list()
+        str(name): draw_values(_plain(dtype), rows, chance).to_list()
         for name, dtype in zip(args[::2], args[1::2], strict=True)
     }
     return [dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True)]
@@ -217,7 +219,7 @@ def _plain(dtype: object) -> Column:
     return Column(dtype=dtype)
 
 
-def _text(column: Column, chance: Chance) -> str:
+def _text(column: Column, chance: RandomSource) -> str:
     if column.regex is not None:
         return _text_generator(column.regex).draw(chance)
     length = int(_lengths(column, 1, chance, (3, 8))[0])
@@ -225,29 +227,29 @@ def _text(column: Column, chance: Chance) -> str:
 
 
 @lru_cache(maxsize=256)
-def _text_generator(pattern: str) -> Matching:
-    return Matching(pattern)
+def _text_generator(pattern: str) -> RegexText:
+    return RegexText(pattern)
 
 
-def _bytes(column: Column, chance: Chance) -> bytes:
+def _bytes(column: Column, chance: RandomSource) -> bytes:
     return chance.bytes(int(_lengths(column, 1, chance, (1, 8))[0]))
 
 
-def _word(column: Column, chance: Chance) -> str:
+def _word(column: Column, chance: RandomSource) -> str:
     return str(_WORDS[int(chance.integers(len(_WORDS)))])
 
 
-def _enum(column: Column, rows: int, chance: Chance) -> Sequence[object]:
+def _enum(column: Column, rows: int, chance: RandomSource) -> Sequence[object]:
     return [column.dtype.args[i] for i in chance.integers(len(column.dtype.args), size=rows)]
 
 
 _WORDS = ("amber", "birch", "coral", "dune", "ember", "fern", "grove", "heath")
-_LONG: Mapping[str, Callable[[Column, Chance], Any]] = {
+_LONG: Mapping[str, Callable[[Column, RandomSource], Any]] = {
     "String": _text,
     "Binary": _bytes,
     "Categorical": _word,
 }
-_OTHERS: Mapping[str, Callable[[Column, int, Chance], Any]] = {
+_OTHERS: Mapping[str, Callable[[Column, int, RandomSource], Any]] = {
     "Boolean": lambda _, rows, chance: chance.random(rows) < 0.5,
     "Enum": _enum,
     "Date": _days,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 
 
-def carry_out(tools: Tools, environment: str, effects: Sequence[Effect]) -> list[Event]:
+def perform_effects(tools: Runtime, environment: str, effects: Sequence[Effect]) -> list[Event]:
     """Perform the queued effects; each is idempotent, so it can be repeated after a crash."""
     return [
         EffectDone(

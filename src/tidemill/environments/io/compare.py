@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tidemill.environments.io.environments import standing
+from tidemill.environments.io.environments import load_state
 from tidemill.ledger.binding import Binding, Head, Product
-from tidemill.ports.ledger import Noted
-from tidemill.ports.runtime import Tools
-from tidemill.reuse.recipe import changes
+from tidemill.ports.ledger import HasBindingFacts
+from tidemill.ports.runtime import Runtime
+from tidemill.reuse.recipe import recipe_changes
 from tidemill.workflow.stage import Stage
 
 if TYPE_CHECKING:
-    from tidemill.environments.row_diff import RowsApart
+    from tidemill.environments.row_diff import RowDiff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageApart:
+class StageDiff:
     """The differences between the partitions of a stage in two environments.
 
     `added` are only in the first, `removed` only in the second. `changed` are in both, each with the
@@ -44,35 +44,37 @@ class StageApart:
         return counts
 
 
-def differ(tools: Tools, stages: Iterable[str], one: str, other: str) -> tuple[StageApart, ...]:
+def diff_environments(
+    tools: Runtime, stages: Iterable[str], one: str, other: str
+) -> tuple[StageDiff, ...]:
     """Compare the partitions and recipes of stages in two environments, without reading rows."""
-    ours, theirs = standing(tools.ledger, one), standing(tools.ledger, other)
-    found: list[StageApart] = []
+    ours, theirs = load_state(tools.ledger, one), load_state(tools.ledger, other)
+    found: list[StageDiff] = []
     for stage in stages:
         left, right = ours.heads.get(stage, Head()), theirs.heads.get(stage, Head())
         recipes = ours.recipes.get(stage, {}), theirs.recipes.get(stage, {})
-        recipe = changes(recipes[1], recipes[0]) if all(recipes) else ()
+        recipe = recipe_changes(recipes[1], recipes[0]) if all(recipes) else ()
         # Heads that were moved by the same fact are equal.
-        if left.moved != right.moved:
+        if left.last_event != right.last_event:
             found.append(_diff_stage(stage, left.partitions, right.partitions, recipe))
         elif recipe:
-            found.append(StageApart(stage=stage, same=len(left.partitions), recipe=recipe))
+            found.append(StageDiff(stage=stage, same=len(left.partitions), recipe=recipe))
     return tuple(
         item for item in found if item.added or item.removed or item.changed or item.recipe
     )
 
 
-def differ_in_rows(tools: Tools, stage: Stage, one: str, other: str, partition: str) -> RowsApart:
+def diff_partition(tools: Runtime, stage: Stage, one: str, other: str, partition: str) -> RowDiff:
     """Compare the rows of a partition in two environments; UsageError if one doesn't have it."""
     read, key = (
         import_module("tidemill.store.published").read,
         stage.output.key if stage.output else (),
     )
     left, right = (
-        read(tools, stage, standing(tools.ledger, name), partition).collect()
+        read(tools, stage, load_state(tools.ledger, name), partition).collect()
         for name in (one, other)
     )
-    found: RowsApart = import_module("tidemill.environments.row_diff").rows_apart(left, right, key)
+    found: RowDiff = import_module("tidemill.environments.row_diff").rows_apart(left, right, key)
     return found
 
 
@@ -81,7 +83,7 @@ def _diff_stage(
     left: Mapping[str, Binding],
     right: Mapping[str, Binding],
     recipe: tuple[str, ...],
-) -> StageApart:
+) -> StageDiff:
     keys, same = _candidates(left, right)
     changed: dict[str, tuple[str, ...]] = {}
     added: list[str] = []
@@ -94,7 +96,7 @@ def _diff_stage(
             same += 1
         else:
             changed[key] = _differing_columns(ours.product, theirs.product)
-    return StageApart(
+    return StageDiff(
         stage=stage,
         same=same,
         added=tuple(added),
@@ -106,9 +108,9 @@ def _diff_stage(
 
 def _candidates(left: Mapping[str, Binding], right: Mapping[str, Binding]) -> tuple[list[str], int]:
     """The partitions to compare, and the number of those that the same fact bound, which are equal."""
-    if not (isinstance(left, Noted) and isinstance(right, Noted)):
+    if not (isinstance(left, HasBindingFacts) and isinstance(right, HasBindingFacts)):
         return sorted({*left, *right}), 0
-    ours, theirs = left.facts(), right.facts()
+    ours, theirs = left.binding_events(), right.binding_events()
     keys = sorted({key for key, _ in ours.items() ^ theirs.items()})
     return keys, len({*ours, *theirs}) - len(keys)
 

@@ -6,19 +6,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
-from tidemill.core.units import seconds_of
-from tidemill.environments.io.terms import Terms, told
+from tidemill.core.units import parse_seconds
+from tidemill.environments.io.terms import EnvironmentOptions, options_text
 from tidemill.ledger.event import EnvironmentCreated, EnvironmentDropped, Event, RunEnded
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Status
-from tidemill.planning.freshness import age
+from tidemill.planning.freshness import format_age
 from tidemill.ports.ledger import Guard, Ledger, State
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.runs.io.lease import Heartbeat, take_lease
-from tidemill.workflow.environment import PRODUCTION, Environment, environment_of
+from tidemill.workflow.environment import PRODUCTION, Environment, check_environment_name
 
 
-def standing(ledger: Ledger, name: str, *, whole: bool = False) -> State:
+def load_state(ledger: Ledger, name: str, *, whole: bool = False) -> State:
     """Load the state of an environment; UsageError if it doesn't exist."""
     state = ledger.state(name, whole=whole)
     if not _exists(state, name):
@@ -26,16 +26,18 @@ def standing(ledger: Ledger, name: str, *, whole: bool = False) -> State:
     return state
 
 
-def foreseen(ledger: Ledger, name: str, *, whole: bool = False) -> State:
+def preview_state(ledger: Ledger, name: str, *, whole: bool = False) -> State:
     """Load the state of an environment, or the one that its first run will start from: production's."""
     state = ledger.state(name, whole=whole)
     if _exists(state, name):
         return state
     origin = ledger.state(PRODUCTION, whole=whole)
-    return replace(origin, environment=name, pending=(), open_runs=())
+    return replace(origin, environment=name, pending_effects=(), open_runs=())
 
 
-def begin(tools: Tools, name: str, terms: Terms, lease: Heartbeat) -> list[str]:
+def begin_environment(
+    tools: Runtime, name: str, options: EnvironmentOptions, lease: Heartbeat
+) -> list[str]:
     """Create an environment as a branch of production unless it exists; return a note if it was created.
 
     Raises UsageError if it exists with different options.
@@ -43,17 +45,17 @@ def begin(tools: Tools, name: str, terms: Terms, lease: Heartbeat) -> list[str]:
     if name == PRODUCTION:
         return []
     state = tools.ledger.state(name)
-    settled = terms.settled(state)
+    settled = options.resolve_environment(state)
     if _exists(state, name):
         return []
     event = _creation_event(state, settled, PRODUCTION)
     tools.ledger.append([event], now=tools.clock(), guard=Guard(lease=lease.lease))
     kind = f"a new branch of {event.parent}" if event.parent else "new and empty"
-    return [f"{name} is {kind}{told(settled)}"]
+    return [f"{name} is {kind}{options_text(settled)}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dropped:
+class DropResult:
     """The environments that were dropped, and the expired ones that stay.
 
     Those have branches, which are listed, or a run is active in them.
@@ -66,9 +68,9 @@ class Dropped:
 class Environments:
     """The environments of a project; `options` has its profiles."""
 
-    def __init__(self, tools: Tools, terms: Terms) -> None:
+    def __init__(self, tools: Runtime, options: EnvironmentOptions) -> None:
         self._tools = tools
-        self._terms = terms
+        self._terms = options
 
     def list(self) -> tuple[Environment, ...]:
         """List all environments: production first, the others in the order of their creation."""
@@ -93,7 +95,7 @@ class Environments:
         profile that doesn't exist, ConflictError if the environment exists.
         """
         terms = replace(self._terms, sample=sample, profile=profile)
-        state = self._tools.ledger.state(environment_of(name))
+        state = self._tools.ledger.state(check_environment_name(name))
         if name == PRODUCTION:
             raise UsageError(f"{PRODUCTION} always exists and can't be created")
         if parent and not _exists(state, parent):
@@ -101,12 +103,12 @@ class Environments:
         given = state.environments.get(parent, Environment(name=parent))
         now = self._tools.clock()
         expires = None if ttl is None else now + _parse_ttl(ttl)
-        began = replace(terms.begun(given), name=name, expires=expires)
+        began = replace(terms.new_environment(given), name=name, expires=expires)
         event = _creation_event(state, began, parent)
         since = self._tools.ledger.append([event], now=now)
         return replace(began, parent=event.parent, since=since, at=now)
 
-    def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> Dropped:
+    def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> DropResult:
         """Drop the named environments; with `expired` also all that expired.
 
         Their results stay known for reuse, and objects stay stored. An expired environment stays while it
@@ -120,7 +122,7 @@ class Environments:
                 raise UsageError(f"{PRODUCTION} can't be dropped: it is what users read")
             if name not in known:
                 raise _unknown_environment(name, self._tools.ledger.state(PRODUCTION))
-        over = [n for n, found in known.items() if expired and found.expired(now)]
+        over = [n for n, found in known.items() if expired and found.has_expired(now)]
         kept: dict[str, tuple[str, ...]] = {}
         dropped: list[str] = []
         # A branch was created after its parent, so this order drops branches first.
@@ -141,7 +143,7 @@ class Environments:
                 kept[name] = ()
             else:
                 dropped.append(name)
-        return Dropped(dropped=tuple(dropped), kept=kept)
+        return DropResult(dropped=tuple(dropped), kept=kept)
 
     def _drop(self, known: Environment) -> None:
         tools, name = self._tools, known.name
@@ -176,7 +178,7 @@ def _creation_event(state: State, began: Environment, parent: str) -> Environmen
 
 def _parse_ttl(ttl: str | float) -> float:
     try:
-        return seconds_of(ttl)
+        return parse_seconds(ttl)
     except ValueError:
         raise UsageError(f"{ttl!r} is not a duration; write for example '12h' or '14d'") from None
 
@@ -190,29 +192,29 @@ def _unknown_environment(name: str, state: State) -> UsageError:
 
 
 # Runs announce the expiry of their environment this many seconds before.
-NOTICE = 86_400.0
+EXPIRY_NOTICE_S = 86_400.0
 
 
-def refuse_over(state: State, name: str, now: float) -> None:
+def require_unexpired(state: State, name: str, now: float) -> None:
     """Raise UsageError if an environment expired: it can't be run or promoted any more."""
     found = state.environments.get(name)
-    if found is not None and found.expires is not None and found.expired(now):
+    if found is not None and found.expires is not None and found.has_expired(now):
         raise UsageError(
-            f"the environment {name!r} expired {age(now - found.expires)} ago and will be dropped: continue "
-            f"in a branch of it (tidemill env create NAME --from {name}), or drop and recreate it"
+            f"the environment {name!r} expired {format_age(now - found.expires)} ago and will be dropped: "
+            f"continue in a branch of it (tidemill env create NAME --from {name}), or drop and recreate it"
         )
 
 
-def tend(environments: Environments, state: State, now: float) -> list[str]:
+def drop_expired(environments: Environments, state: State, now: float) -> list[str]:
     """Drop expired environments that aren't in use; return notes on those and on a coming expiry."""
     notes = []
     own = state.environments.get(state.environment)
-    if own is not None and own.expires is not None and own.expires - now < NOTICE:
+    if own is not None and own.expires is not None and own.expires - now < EXPIRY_NOTICE_S:
         notes.append(
-            f"{own.name} expires in {age(own.expires - now)}; to continue longer, create a branch of it: "
-            f"tidemill env create NAME --from {own.name}"
+            f"{own.name} expires in {format_age(own.expires - now)}; to continue longer, create a "
+            f"branch of it: tidemill env create NAME --from {own.name}"
         )
-    if any(found.expired(now) for found in state.environments.values()):
+    if any(found.has_expired(now) for found in state.environments.values()):
         dropped = environments.drop(expired=True).dropped
         notes += [f"{name} expired and was dropped" for name in dropped]
     return notes

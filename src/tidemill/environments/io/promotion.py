@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tidemill.core.errors import UsageError
-from tidemill.environments.io.environments import refuse_over, standing
-from tidemill.environments.promotion_check import unlike
-from tidemill.ports.runtime import Tools
+from tidemill.environments.io.environments import load_state, require_unexpired
+from tidemill.environments.promotion_check import recipe_mismatches
+from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.stage import Flow
 
 
-def refuse_unlike(
-    tools: Tools,
+def require_same_code(
+    tools: Runtime,
     tune: Callable[[Environment], Flow],
     recipes: Mapping[str, Recipe],
     source: str,
@@ -26,11 +26,13 @@ def refuse_unlike(
     """
     if source == target:
         raise UsageError(f"{source} can't be promoted to itself; use tidemill promote FROM TO")
-    state = standing(tools.ledger, source, whole=False)
+    state = load_state(tools.ledger, source, whole=False)
     known = state.environments.get(source, Environment(name=source))
-    refuse_over(state, source, tools.clock())
+    require_unexpired(state, source, tools.clock())
     # Neither the parameters of a profile nor a sample are promoted, so recipes are compared without them.
-    differing = list(unlike(tune(known), recipes, state.heads, state.recipes, known.sample))
+    differing = list(
+        recipe_mismatches(tune(known), recipes, state.heads, state.recipes, known.sample)
+    )
     if differing:
         listed = "\n  ".join(differing)
         raise UsageError(

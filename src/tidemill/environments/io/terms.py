@@ -9,13 +9,13 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import PRODUCTION, Environment, RunProfile
-from tidemill.workflow.profile_params import tuned
-from tidemill.workflow.sample import sampled, share_of
+from tidemill.workflow.profile_params import apply_profile
+from tidemill.workflow.sample import check_share, sample_workflow
 from tidemill.workflow.stage import Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class EnvironmentOptions:
     """The requested options of an environment; `profiles` are the defined ones, `place` names their file.
 
     Raises UsageError for a profile that doesn't exist, or that has a different sample.
@@ -40,7 +40,7 @@ class Terms:
         sample = None if self.profile is None else self.profiles[self.profile].sample
         return self.sample if sample is None else sample
 
-    def refuse_in(self, environment: str) -> None:
+    def require_allowed_in(self, environment: str) -> None:
         """Raise UsageError if production would run with a sample or a profile."""
         if environment == PRODUCTION and (self.sample, self.profile) != (None, None):
             kind = "on a sample" if self.profile is None else "with a profile"
@@ -48,21 +48,21 @@ class Terms:
                 f"{PRODUCTION} never runs {kind}: use --env NAME, such as --env dev-{this_user()}"
             )
 
-    def begun(self, base: Environment) -> Environment:
+    def new_environment(self, base: Environment) -> Environment:
         """A new environment with these options, and with those of `base` where they aren't set."""
         return replace(
             base,
             sample=base.sample
             if self._requested_sample is None
-            else share_of(self._requested_sample),
+            else check_share(self._requested_sample),
             profile=base.profile if self.profile is None else self.profile,
         )
 
-    def settled(self, state: State) -> Environment:
+    def resolve_environment(self, state: State) -> Environment:
         """The environment of a state, created or not yet; UsageError if its options differ."""
         found = state.environments.get(state.environment)
         if found is None:
-            return self.begun(Environment(name=state.environment))
+            return self.new_environment(Environment(name=state.environment))
         if self.profile not in (None, found.profile):
             own = f"with the profile {found.profile!r}" if found.profile else "without a profile"
             other = f"{found.name}-{self.profile} --profile {self.profile}"
@@ -81,12 +81,12 @@ class Terms:
             f"use another one, such as --env {other}"
         )
 
-    def flow(self, declared: Flow, state: State) -> Flow:
+    def apply(self, declared: Flow, state: State) -> Flow:
         """The workflow as it runs in the environment of a state."""
-        settled = self.settled(state)
-        return sampled(self.tuned(declared, settled), settled.sample)
+        settled = self.resolve_environment(state)
+        return sample_workflow(self.apply_profile(declared, settled), settled.sample)
 
-    def tuned(self, declared: Flow, environment: Environment) -> Flow:
+    def apply_profile(self, declared: Flow, environment: Environment) -> Flow:
         """The workflow with the parameters of an environment's profile; UsageError if that doesn't exist."""
         name = environment.profile
         if name and name not in self.profiles:
@@ -95,7 +95,7 @@ class Terms:
                 f"{self.place} ({did_you_mean(name, self.profiles)}): restore it, or drop the environment "
                 f"with tidemill env drop {environment.name}"
             )
-        return tuned(declared, self.profiles[name]) if name else declared
+        return apply_profile(declared, self.profiles[name]) if name else declared
 
     def _find_profile(self, name: str) -> RunProfile:
         if name not in self.profiles:
@@ -104,7 +104,7 @@ class Terms:
         return self.profiles[name]
 
 
-def told(environment: Environment) -> str:
+def options_text(environment: Environment) -> str:
     """Describe the options of an environment, as a suffix of its name; "" if it has none."""
     share = "" if environment.sample == 1.0 else f", on a sample of {environment.sample:g}"
     return share + (f", with the profile {environment.profile}" if environment.profile else "")

@@ -1,8 +1,7 @@
-"""What folds make of partitions, and of what they make together: computed once, and kept.
+"""Cache the partials of folds: of each partition, and of the nodes of the merge tree.
 
-A partial is kept under what it was made of: the fold, and the content of the columns that it reads, or
-the keys of the partials that it was merged from. Nothing depends on what is kept for being right: what is
-lost or damaged is computed anew.
+The key of a partial is derived from the fold, and from the content of the columns that it reads or the
+keys of the partials that it was merged from. Lost or damaged partials are computed again.
 """
 
 from __future__ import annotations
@@ -16,33 +15,33 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PanicException
 
-from tidemill.analysis.hashing.row_keys import Keys
-from tidemill.analysis.query.scan_leaves import marked
+from tidemill.analysis.hashing.row_keys import RowKeys
+from tidemill.analysis.query.scan_leaves import tag_frame
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import fingerprint
-from tidemill.folds.merge_tree import Node, tree_of
-from tidemill.folds.partials import finished, merged, partials
+from tidemill.folds.merge_tree import MergeNode, build_tree
+from tidemill.folds.partials import merge_query, partials_query, result_query
 from tidemill.ledger.binding import Binding
-from tidemill.memos.io.segments import Shelf
+from tidemill.memos.io.segments import SegmentIndex
 from tidemill.ports.reuse import Memos
-from tidemill.store.frames import Frames
-from tidemill.workflow.incremental_fold import Folded, FoldUsage
+from tidemill.store.frames import FrameStore
+from tidemill.workflow.incremental_fold import FoldUsage, ResolvedFold
 from tidemill.workflow.stage import Input
 
-# What was computed is kept whenever there is so much of it.
+# New partials are stored whenever they reach this size.
 _KEEP_BYTES = 32 * 2**20
 _DIGEST = 16
 
 
-class Folder:
+class FoldSession:
     """Folds the inputs of one step, in one thread, with partials that are kept in `memos`.
 
     `shelves` stay open from one step to the next. `usage` is None when nothing was folded.
     """
 
     def __init__(
-        self, memos: Memos, frames: Frames, shelves: dict[str, Shelf] | None = None
+        self, memos: Memos, frames: FrameStore, shelves: dict[str, SegmentIndex] | None = None
     ) -> None:
         self._memos = memos
         self._frames = frames
@@ -50,31 +49,33 @@ class Folder:
         self.usage: FoldUsage | None = None
 
     def fold(self, item: Input, bound: Mapping[str, Binding]) -> pl.LazyFrame:
-        """What a stage is handed of the partitions of a folded input."""
+        """Return the fold of an input's partitions, as the stage gets it."""
         fold, contract = item.fold, item.contract
         assert fold is not None
         assert contract is not None
         if not bound:
-            parts = _run(partials(fold.fold, self._frames.load((), contract, fold.columns)))
-            return marked(f"fold {fold.digest}", _end(fold, parts))
-        leaves = {key: _leaf(fold, binding) for key, binding in bound.items()}
-        root = tree_of(leaves, contract.partitioning)
-        shelf = self._shelves.setdefault(fold.kept, Shelf(self._memos, f"fold-{fold.kept}"))
-        work = _Merging(self._frames, shelf, fold, contract, bound)
+            parts = _run(partials_query(fold.fold, self._frames.load((), contract, fold.columns)))
+            return tag_frame(f"fold {fold.digest}", _finish(fold, parts))
+        leaves = {key: _leaf_key(fold, binding) for key, binding in bound.items()}
+        root = build_tree(leaves, contract.partitioning)
+        shelf = self._shelves.setdefault(
+            fold.partials_digest, SegmentIndex(self._memos, f"fold-{fold.partials_digest}")
+        )
+        work = _TreeMerger(self._frames, shelf, fold, contract, bound)
         parts = work.merge(root)
         took = FoldUsage(kept=len(bound) - work.computed, computed=work.computed, rows=work.rows)
         self.usage = took + (self.usage or FoldUsage())
-        return marked(f"fold {fold.digest} {root.key}", _end(fold, parts))
+        return tag_frame(f"fold {fold.digest} {root.key}", _finish(fold, parts))
 
 
-class _Merging:
-    """Merges the partials of a tree, of those that are kept and of the partitions."""
+class _TreeMerger:
+    """Merges the partials of a tree, from cached ones and from partitions."""
 
     def __init__(
         self,
-        frames: Frames,
-        shelf: Shelf,
-        fold: Folded,
+        frames: FrameStore,
+        shelf: SegmentIndex,
+        fold: ResolvedFold,
         contract: ContractSpec,
         bound: Mapping[str, Binding],
     ) -> None:
@@ -82,7 +83,7 @@ class _Merging:
         self._shelf = shelf
         self._fold = fold.fold
         self._contract = contract
-        # Where only rows are counted, any column has them.
+        # If the fold only counts rows, any column will do.
         self._columns = fold.columns or contract.names[:1]
         self._bound = bound
         self._known: dict[str, pl.DataFrame] = {}
@@ -91,45 +92,45 @@ class _Merging:
         self.computed = 0
         self.rows = 0
 
-    def merge(self, root: Node) -> pl.DataFrame:
-        """The partials of all partitions together; what was computed of them is kept."""
-        self._known = self._kept(root)
-        found = self._made(root)
-        self._keep()
+    def merge(self, root: MergeNode) -> pl.DataFrame:
+        """Return the merged partials of all partitions, and store those that were computed."""
+        self._known = self._load_cached(root)
+        found = self._node_partials(root)
+        self._store_new()
         return found
 
-    def _made(self, node: Node) -> pl.DataFrame:
+    def _node_partials(self, node: MergeNode) -> pl.DataFrame:
         found = self._known.get(node.key)
         if found is not None:
             return found
-        found = self._partial(node.leaf) if node.leaf else self._merged(node.parts)
-        payload = _packed(found)
+        found = self._leaf_partials(node.leaf) if node.leaf else self._merge_parts(node.parts)
+        payload = _pack(found)
         self._fresh[node.key] = payload
         self._size += len(payload)
         if self._size > _KEEP_BYTES:
-            self._keep()
+            self._store_new()
         return found
 
-    def _partial(self, partition: str) -> pl.DataFrame:
+    def _leaf_partials(self, partition: str) -> pl.DataFrame:
         query = self._frames.load((self._bound[partition],), self._contract, self._columns)
-        # In how many pieces rows come depends on where they were; floats are added piece by piece.
+        # Rechunk: the number of chunks depends on where rows were stored, and floats are added per chunk.
         rows = _run(query).rechunk()
         self.computed += 1
         self.rows += rows.height
-        return _run(partials(self._fold, rows.lazy()))
+        return _run(partials_query(self._fold, rows.lazy()))
 
-    def _merged(self, parts: Sequence[Node]) -> pl.DataFrame:
-        below = pl.concat([self._made(part) for part in parts], rechunk=True)
-        return _run(merged(self._fold, below.lazy()))
+    def _merge_parts(self, parts: Sequence[MergeNode]) -> pl.DataFrame:
+        below = pl.concat([self._node_partials(part) for part in parts], rechunk=True)
+        return _run(merge_query(self._fold, below.lazy()))
 
-    def _kept(self, root: Node) -> dict[str, pl.DataFrame]:
-        """The partials that are kept of a tree, from its top down to those that nothing above stands for."""
+    def _load_cached(self, root: MergeNode) -> dict[str, pl.DataFrame]:
+        """Load cached partials of a tree, top-down; nodes below a cached one aren't needed."""
         nodes = list(dict.fromkeys(node.key for node in root))
         try:
             self._shelf.refresh()
             missing = self._shelf.find(_keys(nodes)).missing
             unknown = {nodes[place] for place in missing.tolist()}
-            wanted = list(dict.fromkeys(_wanted(root, unknown)))
+            wanted = list(dict.fromkeys(_needed_keys(root, unknown)))
             keys = _keys(wanted)
             values = self._shelf.result(keys, pl.Binary(), self._shelf.find(keys)).values
             found = {} if values is None else dict(zip(wanted, values, strict=True))
@@ -138,10 +139,10 @@ class _Merging:
             return {}
         if not all(map(_is_sound, found.values())):
             self._shelf.repair(_is_sound)
-        return {key: _unpacked(payload) for key, payload in found.items() if _is_sound(payload)}
+        return {key: _unpack(payload) for key, payload in found.items() if _is_sound(payload)}
 
-    def _keep(self) -> None:
-        """Keep what was computed, durably; what wasn't kept is computed anew."""
+    def _store_new(self) -> None:
+        """Store new partials durably."""
         if not self._fresh:
             return
         self._shelf.add(
@@ -155,26 +156,26 @@ class _Merging:
             self._shelf.compact()
 
 
-def _wanted(node: Node, unknown: set[str]) -> Iterator[str]:
+def _needed_keys(node: MergeNode, unknown: set[str]) -> Iterator[str]:
     if node.key not in unknown:
         yield node.key
     else:
         for part in node.parts:
-            yield from _wanted(part, unknown)
+            yield from _needed_keys(part, unknown)
 
 
-def _leaf(fold: Folded, binding: Binding) -> str:
-    """Names what a fold reads of a partition."""
+def _leaf_key(fold: ResolvedFold, binding: Binding) -> str:
+    """Return the digest of what a fold reads from a partition."""
     product = binding.product
     return fingerprint("leaf", product.rows, [product.columns.get(name) for name in fold.columns])
 
 
-def _keys(digests: Sequence[str]) -> Keys:
+def _keys(digests: Sequence[str]) -> RowKeys:
     halves = [(int(digest[:16], 16), int(digest[16:], 16)) for digest in digests]
-    return Keys(*np.array(halves, np.uint64).reshape(-1, 2).T)
+    return RowKeys(*np.array(halves, np.uint64).reshape(-1, 2).T)
 
 
-def _packed(frame: pl.DataFrame) -> bytes:
+def _pack(frame: pl.DataFrame) -> bytes:
     into = BytesIO()
     frame.write_ipc(into)
     payload = into.getvalue()
@@ -185,7 +186,7 @@ def _is_sound(value: bytes) -> bool:
     return blake2b(value[_DIGEST:], digest_size=_DIGEST).digest() == value[:_DIGEST]
 
 
-def _unpacked(value: bytes) -> pl.DataFrame:
+def _unpack(value: bytes) -> pl.DataFrame:
     return pl.read_ipc(BytesIO(value[_DIGEST:]))
 
 
@@ -193,5 +194,5 @@ def _run(query: pl.LazyFrame) -> pl.DataFrame:
     return query.collect(engine="in-memory")
 
 
-def _end(fold: Folded, parts: pl.DataFrame) -> pl.DataFrame:
-    return _run(finished(fold.fold, parts.lazy(), fold.schema))
+def _finish(fold: ResolvedFold, parts: pl.DataFrame) -> pl.DataFrame:
+    return _run(result_query(fold.fold, parts.lazy(), fold.schema))

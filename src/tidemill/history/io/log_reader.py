@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 
 from tidemill.core.errors import StorageError
-from tidemill.ledger.log_line import Line
+from tidemill.ledger.log_line import LogLine
 
 # The lines of this many runs are kept; those of older runs for a day after the last line.
-KEPT = 200
+MAX_RUNS = 200
 _DAY_S = 86_400.0
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
-_DECODE = msgspec.json.Decoder(Line).decode
+_DECODE = msgspec.json.Decoder(LogLine).decode
 
 
 class LogReader:
@@ -31,12 +31,12 @@ class LogReader:
         self._folder = folder
         self._read: dict[Path, int] = {}
 
-    def fresh(self) -> list[Line]:
+    def read_new(self) -> list[LogLine]:
         """Read the lines since the last call, sorted by time; StorageError if a file can't be read."""
         found = [line for file in sorted(self._folder.glob("*.jsonl")) for line in self._of(file)]
         return sorted(found, key=lambda line: line.at)
 
-    def _of(self, file: Path) -> Iterator[Line]:
+    def _of(self, file: Path) -> Iterator[LogLine]:
         begin = self._read.get(file, 0)
         try:
             with file.open("rb") as stream:
@@ -57,22 +57,22 @@ class LogReader:
                 continue
 
 
-def read_log(folder: Path, stage: str = "", partition: str = "") -> list[Line]:
+def read_log(folder: Path, stage: str = "", partition: str = "") -> list[LogLine]:
     """Read the lines of a run sorted by time, of one stage or partition if given."""
     return [
         line
-        for line in LogReader(folder).fresh()
+        for line in LogReader(folder).read_new()
         if stage in ("", line.stage) and partition in ("", line.partition)
     ]
 
 
-def forget_old(logs: Path, now: float) -> None:
+def remove_old_logs(logs: Path, now: float) -> None:
     """Remove the lines of all but the newest `MAX_RUNS` runs; a run's name begins with its time."""
     try:
         runs = sorted(name for name in os.listdir(logs) if _RUN.fullmatch(name))
     except OSError:
         return
-    for run in runs[:-KEPT]:
+    for run in runs[:-MAX_RUNS]:
         folder = logs / run
         # A folder that can't be removed now is tried again next time.
         with suppress(OSError):

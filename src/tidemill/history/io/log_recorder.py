@@ -17,18 +17,18 @@ from types import TracebackType
 import msgspec
 
 from tidemill.core.errors import UsageError
-from tidemill.history.io.log_reader import forget_old
-from tidemill.history.io.stream_capture import Taps
+from tidemill.history.io.log_reader import remove_old_logs
+from tidemill.history.io.stream_capture import StreamCapture
 
 # Longer lines are truncated; of a step with more than MAX_BYTES bytes only the end is kept as well.
-LONGEST = 16_000
-MOST = 2_000_000
+MAX_LINE = 16_000
+MAX_BYTES = 2_000_000
 _TAIL = 100_000
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Recorder:
+class LogRecorder:
     """Records the output of steps in a file of this process in `folder`, created at the first line.
 
     The output also goes to its original stream, unless the recorder is `quiet`. It is a context manager;
@@ -42,12 +42,12 @@ class Recorder:
         self._folder = folder
         self._file: int | None = None
         self._failed = False
-        self._apart: dict[str, Page] = {}
+        self._apart: dict[str, AttemptLog] = {}
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> LogRecorder:
         _capture.open()
         self.open = True
-        forget_old(self._folder.parent, time.time())
+        remove_old_logs(self._folder.parent, time.time())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,28 +55,28 @@ class Recorder:
             # Include steps that are still active, for example when their run was interrupted.
             for page in (*self._apart.values(), *_active):
                 if page.recorder is self:
-                    page.end()
+                    page.flush()
             self.open = False
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
         _capture.close()
 
-    def step(self, stage: str, partition: str, number: int) -> Page:
+    def step(self, stage: str, partition: str, number: int) -> AttemptLog:
         """A context in which the output of this thread belongs to the `number`-th attempt at a step."""
         if not self.open:
             raise UsageError("open the recorder in a `with` statement before recording a step")
-        return Page(self, stage, partition, number)
+        return AttemptLog(self, stage, partition, number)
 
-    def draft(self, stage: str) -> Draft:
+    def detector(self, stage: str) -> OutputDetector:
         """A context that discards the output of this thread, and only notes whether there was any."""
-        return Draft(self, stage)
+        return OutputDetector(self, stage)
 
-    def apart(self, stage: str) -> Page:
+    def unattributed(self, stage: str) -> AttemptLog:
         """The log for output whose step isn't known; of steps of `stage`, unless that is ""."""
-        return self._apart.setdefault(stage, Page(self, stage, "", 0))
+        return self._apart.setdefault(stage, AttemptLog(self, stage, "", 0))
 
-    def keep(self, lines: bytes) -> None:
+    def append(self, lines: bytes) -> None:
         """Append lines to the file; the caller holds the lock."""
         if self._failed or not self.open:
             return
@@ -89,13 +89,13 @@ class Recorder:
                 os.write(self._file, lines[written:])
         except OSError as error:
             self._failed = True
-            _capture.say(
+            _capture.write_notice(
                 f"tidemill: can't write {self._folder} ({error.strerror}): the run continues, but the "
                 "output of its steps isn't recorded\n"
             )
 
 
-class Page:
+class AttemptLog:
     """The output of one attempt at a step; as a context manager it receives the output of this thread."""
 
     __slots__ = (
@@ -110,7 +110,7 @@ class Page:
         "stage",
     )
 
-    def __init__(self, recorder: Recorder, stage: str, partition: str, number: int) -> None:
+    def __init__(self, recorder: LogRecorder, stage: str, partition: str, number: int) -> None:
         self.stage = stage
         self.recorder = recorder
         self._about = {"stage": stage, "partition": partition, "attempt": number}
@@ -118,7 +118,7 @@ class Page:
         self._partial: dict[str, str] = {}
         self._size = self._held = self._left = 0
         self._tail: deque[tuple[float, bytes]] | None = None
-        self._token: Token[Page | None] | None = None
+        self._token: Token[AttemptLog | None] | None = None
 
     def __enter__(self) -> None:
         self._token = _current.set(self)
@@ -135,7 +135,7 @@ class Page:
         _current.reset(self._token)
         if self._partial or self._tail:
             with _lock:
-                self.end()
+                self.flush()
 
     @property
     def quiet(self) -> bool:
@@ -148,7 +148,7 @@ class Page:
             whole, end, rest = (self._partial.pop(stream, "") + text).rpartition("\n")
             lines = whole.split("\n") if end else []
             rest = _visible_text(rest) + "\r" * rest.endswith("\r")
-            if len(rest) > LONGEST:
+            if len(rest) > MAX_LINE:
                 lines.append(rest)
             elif rest:
                 self._partial[stream] = rest
@@ -160,7 +160,7 @@ class Page:
         with _lock:
             self._add([{"stream": "log", "text": text, "level": level, "logger": logger}])
 
-    def end(self) -> None:
+    def flush(self) -> None:
         """Record the text that is still held back; the caller holds the lock."""
         held, self._partial = self._partial, {}
         self._add({"stream": stream, "text": _visible_text(text)} for stream, text in held.items())
@@ -168,21 +168,21 @@ class Page:
             note = b""
             if self._left:
                 note = self._line(self._tail[0][0], _note(f"... {self._left:,} lines omitted"))
-            self.recorder.keep(note + b"".join(body for _, body in self._tail))
+            self.recorder.append(note + b"".join(body for _, body in self._tail))
             self._tail = None
 
     def _add(self, said: Iterable[dict[str, str]]) -> None:
         at, kept = time.time(), bytearray()
         for one in said:
             line = self._line(at, one)
-            if self._size < MOST:
+            if self._size < MAX_BYTES:
                 self._size += len(line)
                 kept += line
                 continue
             if self._tail is None:
                 self._tail = deque()
                 kept += self._line(
-                    at, _note(f"more than {MOST:,} bytes: from here only the end is kept")
+                    at, _note(f"more than {MAX_BYTES:,} bytes: from here only the end is kept")
                 )
             self._tail.append((at, line))
             self._held += len(line)
@@ -190,12 +190,12 @@ class Page:
                 self._held -= len(self._tail.popleft()[1])
                 self._left += 1
         if kept:
-            self.recorder.keep(bytes(kept))
+            self.recorder.append(bytes(kept))
 
     def _line(self, at: float, said: dict[str, str]) -> bytes:
         text = said["text"]
-        if len(text) > LONGEST:
-            said["text"] = f"{text[:LONGEST]}... ({len(text) - LONGEST:,} more characters)"
+        if len(text) > MAX_LINE:
+            said["text"] = f"{text[:MAX_LINE]}... ({len(text) - MAX_LINE:,} more characters)"
         try:
             return _encode({"at": at, **self._about, **said}) + b"\n"
         except UnicodeEncodeError:
@@ -206,14 +206,14 @@ class Page:
             return _encode({"at": at, **self._about, **safe}) + b"\n"
 
 
-class Draft(Page):
+class OutputDetector(AttemptLog):
     """Discards output, and knows whether there was any."""
 
-    __slots__ = ("said",)
+    __slots__ = ("has_output",)
 
-    def __init__(self, recorder: Recorder, stage: str) -> None:
+    def __init__(self, recorder: LogRecorder, stage: str) -> None:
         super().__init__(recorder, stage, "", 0)
-        self.said = False
+        self.has_output = False
 
     @property
     def quiet(self) -> bool:
@@ -222,11 +222,11 @@ class Draft(Page):
 
     def write(self, stream: str, text: str) -> None:
         """Note that something was printed."""
-        self.said = True
+        self.has_output = True
 
     def log(self, level: str, logger: str, text: str) -> None:
         """Note that something was logged."""
-        self.said = True
+        self.has_output = True
 
 
 def _note(text: str) -> dict[str, str]:
@@ -244,20 +244,20 @@ def _open_file(folder: Path) -> int:
     return os.open(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
 
-_current: ContextVar[Page | None] = ContextVar("tidemill_page", default=None)
+_current: ContextVar[AttemptLog | None] = ContextVar("tidemill_page", default=None)
 # All active attempts of this process; a dict, because sets aren't ordered.
-_active: dict[Page, None] = {}
+_active: dict[AttemptLog, None] = {}
 _lock = threading.RLock()
 
 
-def _find_page() -> Page | None:
+def _find_page() -> AttemptLog | None:
     """The log that receives the output of this thread."""
     page = _current.get()
     if page is not None and not page.recorder.open:
         return None
     if page is not None:
         # A thread or a coroutine that outlives its step still has the step's context.
-        return page if page in _active else page.recorder.apart(page.stage)
+        return page if page in _active else page.recorder.unattributed(page.stage)
     # A thread outside the context of a step was started by user code or by Polars.
     pages = list(_active)
     if len(pages) < 2:
@@ -265,10 +265,10 @@ def _find_page() -> Page | None:
     recorders, stages = {page.recorder for page in pages}, {page.stage for page in pages}
     if len(recorders) > 1:
         return None
-    return recorders.pop().apart(stages.pop() if len(stages) == 1 else "")
+    return recorders.pop().unattributed(stages.pop() if len(stages) == 1 else "")
 
 
-_capture = Taps(_find_page)
+_capture = StreamCapture(_find_page)
 
 
 def _after_fork() -> None:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.history.attempt_log import with_ends
+from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
-from tidemill.history.stage_figures import counts, performances
+from tidemill.history.stage_figures import is_computation, stage_performances
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Attempted, Published, Recorded, RunEnded, RunStarted
+from tidemill.ledger.event import Attempted, Published, RecordedEvent, RunEnded, RunStarted
 from tidemill.ledger.io.lease_holder import is_dead
-from tidemill.ledger.log_line import Line, Try
+from tidemill.ledger.log_line import AttemptKey, LogLine
 from tidemill.ledger.performance import Performance
 from tidemill.ledger.run import Attempt, RunInfo, Status
 from tidemill.ports.ledger import Ledger
-from tidemill.workflow.environment import lineage_of
+from tidemill.workflow.environment import history_filter
 
 # Names the newest run.
 LAST = "last"
@@ -61,18 +61,20 @@ class History:
         """All attempts at the steps of a run, in the order in which they were recorded."""
         return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
 
-    def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[Line]:
+    def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[LogLine]:
         """The output of steps, step by step, with the outcome of each attempt; silent successes are omitted.
 
         Raises UsageError if the run had no such step.
         """
         info = self.run(run)
         log = _RunLog(self._ledger, self._logs, info.id)
-        lines = log.fresh()
+        lines = log.read_new()
         _refuse_unknown(info.id, stage, partition, log.steps)
         return [line for line in lines if _belongs_to(line, stage, partition)]
 
-    def follow(self, run: str = LAST, stage: str = "", partition: str = "") -> Iterator[list[Line]]:
+    def follow(
+        self, run: str = LAST, stage: str = "", partition: str = ""
+    ) -> Iterator[list[LogLine]]:
         """Yield the lines so far, then new ones, until the run ends; each batch is ordered by step."""
         info = self.run(run)
         log = _RunLog(self._ledger, self._logs, info.id)
@@ -80,7 +82,7 @@ class History:
         while not over:
             # Check before reading, so that all lines from before the end are read after it.
             over = is_dead(info.holder) or _has_ended(self._ledger, info.id)
-            yield [line for line in log.fresh() if _belongs_to(line, stage, partition)]
+            yield [line for line in log.read_new() if _belongs_to(line, stage, partition)]
             if not over:
                 time.sleep(_POLL_S)
 
@@ -89,12 +91,12 @@ class History:
         tried: list[tuple[str, Attempt]] = []
         worked = 0
         for info in self.runs(limit=None):
-            own = [(info.id, a) for _, a in _attempts(self._ledger, info.id) if counts(a)]
+            own = [(info.id, a) for _, a in _attempts(self._ledger, info.id) if is_computation(a)]
             tried += own
             worked += bool(own)
             if worked == last:
                 break
-        return performances(tried)
+        return stage_performances(tried)
 
 
 class _RunLog:
@@ -104,24 +106,24 @@ class _RunLog:
         self._ledger = ledger
         self._run = run
         self._reader = LogReader(logs / run)
-        self._spoke: set[Try] = set()
+        self._spoke: set[AttemptKey] = set()
         self._seen = 0
         self.steps: set[tuple[str, str]] = set()
 
-    def fresh(self) -> list[Line]:
+    def read_new(self) -> list[LogLine]:
         # An outcome is recorded after the last line of its attempt: in this order no line is missed.
         ended = list(_attempts(self._ledger, self._run, self._seen))
-        lines = self._reader.fresh()
-        found = with_ends(lines, [(fact.at, attempt) for fact, attempt in ended], self._spoke)
+        lines = self._reader.read_new()
+        found = add_outcomes(lines, [(fact.at, attempt) for fact, attempt in ended], self._spoke)
         if ended:
             self._seen = ended[-1][0].seq
-        self._spoke.update(line.of for line in lines)
+        self._spoke.update(line.attempt_key for line in lines)
         self.steps.update((attempt.stage, attempt.partition) for _, attempt in ended)
         self.steps.update((line.stage, line.partition) for line in lines)
         return found
 
 
-def _attempts(ledger: Ledger, run: str, after: int = 0) -> Iterator[tuple[Recorded, Attempt]]:
+def _attempts(ledger: Ledger, run: str, after: int = 0) -> Iterator[tuple[RecordedEvent, Attempt]]:
     for recorded in ledger.events(kinds=("Attempted",), run=run, after=after):
         if isinstance(recorded.event, Attempted):
             yield recorded, recorded.event.attempt
@@ -131,7 +133,7 @@ def _has_ended(ledger: Ledger, run: str) -> bool:
     return any(True for _ in ledger.events(kinds=("RunEnded",), run=run, limit=1))
 
 
-def _belongs_to(line: Line, stage: str, partition: str) -> bool:
+def _belongs_to(line: LogLine, stage: str, partition: str) -> bool:
     return stage in ("", line.stage) and partition in ("", line.partition)
 
 
@@ -167,7 +169,7 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class PublishedPartition:
     """A partition that was published: by which run, and when."""
 
     partition: str
@@ -176,25 +178,25 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ContractVersion:
     """A contract version: the first and the last partition published under it, and how many there are.
 
     `published` counts all publications, `held` the partitions that are bound under it now.
     """
 
     version: str
-    first: Publication
-    last: Publication
+    first: PublishedPartition
+    last: PublishedPartition
     published: int = 0
     held: int = 0
 
 
-def list_versions(
-    ledger: Ledger, environment: str, stage: str, now: Mapping[str, Binding]
-) -> list[Held]:
+def list_contract_versions(
+    ledger: Ledger, environment: str, stage: str, bindings: Mapping[str, Binding]
+) -> list[ContractVersion]:
     """The versions of a stage's contract, oldest first; `now` are the current bindings."""
-    found: dict[str, Held] = {}
-    ours = lineage_of(ledger.state(environment).environments, environment)
+    found: dict[str, ContractVersion] = {}
+    ours = history_filter(ledger.state(environment).environments, environment)
     for recorded in ledger.events(kinds=("Published",)):
         event = recorded.event
         if not isinstance(event, Published):
@@ -202,8 +204,10 @@ def list_versions(
         if event.stage != stage or not ours(event.environment, recorded.seq):
             continue
         bound = event.binding
-        made = Publication(partition=event.partition, run=bound.run, at=recorded.at)
-        before = found.get(bound.contract, Held(version=bound.contract, first=made, last=made))
+        made = PublishedPartition(partition=event.partition, run=bound.run, at=recorded.at)
+        before = found.get(
+            bound.contract, ContractVersion(version=bound.contract, first=made, last=made)
+        )
         found[bound.contract] = replace(before, last=made, published=before.published + 1)
-    held = Counter(binding.contract for binding in now.values())
+    held = Counter(binding.contract for binding in bindings.values())
     return [replace(each, held=held[each.version]) for each in found.values()]

@@ -71,7 +71,7 @@ class _CapturedStream:
         self._inner.flush()
 
 
-class Taps:
+class StreamCapture:
     """Installs the wrappers once, however many users open it, and removes them when the last one closes."""
 
     def __init__(self, find: Find) -> None:
@@ -94,7 +94,7 @@ class Taps:
             if not self._users:
                 self._undo.close()
 
-    def say(self, text: str) -> None:
+    def write_notice(self, text: str) -> None:
         """Write a message to the user that isn't the output of a step."""
         stream = getattr(sys.stderr, "_inner", sys.stderr)
         with suppress(OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""Who holds a lease, and whether that process is still alive."""
+"""Identify the process that holds a lease, and check whether it is still alive."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-# Where Linux tells about processes; elsewhere `ps` does, which a small Linux may not have.
+# Process information on Linux; other systems have `ps`, which a minimal Linux may lack.
 _PROC = Path("/proc")
 
 
 def this_process(command: str) -> dict[str, str]:
-    """This process as a lease's holder: host, process id, when the process started, and the command."""
+    """Return this process as the holder of a lease: host, process id, its start time, and the command."""
     return {
         "host": socket.gethostname(),
         "pid": str(os.getpid()),
-        "started": _started(os.getpid()),
+        "started": _start_time(os.getpid()),
         "command": command,
     }
 
 
 def this_user() -> str:
-    """Who runs this process; its host where users have no names, as in a small container."""
+    """Return the user of this process; a text with the host name where users have no names."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        return f"somebody on {socket.gethostname()}"
+        return f"unknown user on {socket.gethostname()}"
 
 
 def is_dead(holder: Mapping[str, str]) -> bool:
-    """Whether a holder on this host is gone; one on another host is only known by its heartbeat."""
+    """Whether the holder is a dead process on this host; False for other hosts: their leases expire."""
     if holder.get("host") != socket.gethostname():
         return False
     pid = int(holder.get("pid", "0"))
@@ -42,26 +42,26 @@ def is_dead(holder: Mapping[str, str]) -> bool:
         return True
     except PermissionError:
         pass
-    # Process ids are used again: the same number with another start is somebody else.
-    return _started(pid) != holder.get("started")
+    # Process ids are reused: the same id with another start time is another process.
+    return _start_time(pid) != holder.get("started")
 
 
-def describe(holder: Mapping[str, str]) -> str:
-    """A holder in words."""
+def describe_holder(holder: Mapping[str, str]) -> str:
+    """Format the holder of a lease for messages."""
     command, pid, host = (holder.get(name, "?") for name in ("command", "pid", "host"))
     return f"`{command}` (process {pid} on {host})"
 
 
-def _started(pid: int) -> str:
-    """When a process started, in whatever unit the system tells; empty when it is gone."""
+def _start_time(pid: int) -> str:
+    """Return the start time of a process in the system's own format; empty if it has ended."""
     if _PROC.exists():
         try:
             fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             return ""
-        # A zombie has ended, though its number is still taken.
+        # A zombie has ended, though its id is still in use.
         return "" if fields[0] == "Z" else fields[19]
-    told = subprocess.run(
+    listed = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return told.stdout.strip()
+    return listed.stdout.strip()

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tidemill.core.errors import TidemillError, UsageError
-from tidemill.lineage.stage_changes import Member, heard
+from tidemill.lineage.stage_changes import StageEntry, stages_from_json
 
 
-def stages_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, Member]:
+def stages_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, StageEntry]:
     """Load the stages of the workflow at `ref`; `workflow` overrides the settings there.
 
     Raises UsageError if there is no git repository, no such ref, or no project at it; TidemillError if
@@ -61,7 +61,9 @@ def _git(folder: Path, *arguments: str, problem: str, **environment: str) -> str
     return done.stdout.strip()
 
 
-def _import_stages(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str, Member]:
+def _import_stages(
+    at: Path, ref: str, workflow: str | None, into: Path
+) -> Mapping[str, StageEntry]:
     named = ("-w", workflow) if workflow else ()
     command = [
         sys.executable,
@@ -79,7 +81,7 @@ def _import_stages(at: Path, ref: str, workflow: str | None, into: Path) -> Mapp
     if done.returncode != 0 or not into.exists():
         error = done.stderr.strip().replace(f"{at}{os.sep}", "").replace(str(at), "the project")
         raise TidemillError(f"can't load the workflow at {ref}:\n{error or 'no error message'}")
-    return heard(json.loads(into.read_text(encoding="utf-8")))
+    return stages_from_json(json.loads(into.read_text(encoding="utf-8")))
 
 
 def _run(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidemill.ledger.binding import Binding
-from tidemill.lineage.upstream import Traced, Upstream, changed_columns
+from tidemill.lineage.upstream import ColumnTrace, Upstream, changed_columns
 from tidemill.ports.ledger import Ledger, State
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.source import SourceFile
@@ -14,7 +14,7 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ProvenanceFacts:
     """The workflow, recipes, state and ledger that explanations are made from."""
 
     flow: Flow
@@ -22,7 +22,7 @@ class Facts:
     state: State
     ledger: Ledger
 
-    def bound(self, stage: str) -> Mapping[str, Binding]:
+    def bindings(self, stage: str) -> Mapping[str, Binding]:
         """The published partitions of a stage."""
         head = self.state.heads.get(stage)
         return head.partitions if head else {}
@@ -60,8 +60,11 @@ class _Contribution:
     changed_columns: set[str] = field(default_factory=set)
 
 
-def origins_of(
-    facts: Facts, stage: Stage, chosen: Collection[str], lineage: Sequence[Traced] = ()
+def trace_origins(
+    facts: ProvenanceFacts,
+    stage: Stage,
+    chosen: Collection[str],
+    lineage: Sequence[ColumnTrace] = (),
 ) -> tuple[Origin, ...]:
     """Walk upstream, nearest stages first; each stage appears once, with all contributing partitions.
 
@@ -77,7 +80,7 @@ def origins_of(
 
 
 class _OriginWalk:
-    def __init__(self, facts: Facts, lineage: Sequence[Traced]) -> None:
+    def __init__(self, facts: ProvenanceFacts, lineage: Sequence[ColumnTrace]) -> None:
         self._facts = facts
         self._upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
         self._edges: dict[tuple[str, str], set[str]] = {}
@@ -96,7 +99,7 @@ class _OriginWalk:
         return found
 
     def _take(self, found: dict[str, _Contribution], reader: Stage, key: str) -> None:
-        for name, keys in self._upstream.of(reader, key).items():
+        for name, keys in self._upstream.partitions_read(reader, key).items():
             columns = self._used_columns(reader, name)
             if columns is None:
                 continue
@@ -124,14 +127,16 @@ class _OriginWalk:
         self, reader: Stage, key: str, name: str, keys: tuple[str, ...]
     ) -> tuple[str, ...] | None:
         """The columns of an input that changed since a partition was computed from it."""
-        held = self._facts.bound(reader.name).get(key)
+        held = self._facts.bindings(reader.name).get(key)
         if held is None or self._facts.flow[name].kind is Kind.MODEL:
             return None
         return changed_columns(held, name, self._upstream.products(name, keys))
 
 
-def _make_origin(facts: Facts, stage: Stage, found: _Contribution, *, with_rows: bool) -> Origin:
-    held = facts.bound(stage.name)
+def _make_origin(
+    facts: ProvenanceFacts, stage: Stage, found: _Contribution, *, with_rows: bool
+) -> Origin:
+    held = facts.bindings(stage.name)
     bound = [held[key] for key in found.keys if key in held]
     files = facts.state.sources.get(stage.name, {}).values() if stage.kind is Kind.INGEST else ()
     own = stage.output.names if stage.output else ()

@@ -12,21 +12,21 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.core.partition import spread
-from tidemill.ledger.binding import Binding, passed
+from tidemill.core.partition import summarize_keys
+from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.event import Delivered, Published, RunStarted
-from tidemill.lineage.io.origins import Facts, Origin, origins_of
-from tidemill.lineage.upstream import Traced, judged_by, traced
+from tidemill.lineage.io.origins import Origin, ProvenanceFacts, trace_origins
+from tidemill.lineage.upstream import ColumnTrace, change_basis, trace_column
 from tidemill.ports.ledger import Ledger, State
-from tidemill.reuse.recipe import Recipe, changes
-from tidemill.workflow.environment import lineage_of
+from tidemill.reuse.recipe import Recipe, recipe_changes
+from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class ProducingRun:
     """A run that published one of the origins: its command, host and start."""
 
     run: str
@@ -49,7 +49,7 @@ class InputFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class ColumnVersion:
     """A version of a column's values: their hash, and the run that published them."""
 
     hash: str
@@ -67,10 +67,10 @@ class ColumnFacts:
     name: str
     type: str
     description: str
-    lineage: tuple[Traced, ...] = ()
+    lineage: tuple[ColumnTrace, ...] = ()
     hash: str = ""
     same_as: tuple[str, ...] = ()
-    history: tuple[Version, ...] = ()
+    history: tuple[ColumnVersion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Explanation:
     stale: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
-    runs: tuple[Made, ...] = ()
+    runs: tuple[ProducingRun, ...] = ()
     column: ColumnFacts | None = None
     artifact: Artifact | None = None
     live: str = ""
@@ -112,24 +112,26 @@ class Explanation:
     model: str = ""
 
 
-def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -> Explanation:
+def explain(
+    facts: ProvenanceFacts, stage: Stage, partition: str = "", column: str = ""
+) -> Explanation:
     """Show the provenance of a stage, one of its partitions, or one of its columns.
 
     Without `partition` it covers all published partitions. Raises UsageError for a partition or a column
     that doesn't exist.
     """
-    bound = facts.bound(stage.name)
+    bound = facts.bindings(stage.name)
     if partition and partition not in bound:
-        there = spread(bound) or f"nothing published yet; run `tidemill run {stage.name}`"
+        there = summarize_keys(bound) or f"nothing published yet; run `tidemill run {stage.name}`"
         raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
     chosen = (partition,) if partition else tuple(sorted(bound))
     one = bound[chosen[0]] if len(chosen) == 1 else None
     about = _column(facts, stage, chosen, column) if column else None
-    origins = origins_of(facts, stage, chosen, about.lineage if about else ())
+    origins = trace_origins(facts, stage, chosen, about.lineage if about else ())
     artifact = one.product.artifact if one else None
     live = facts.state.live.get(stage.name)
     made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
-    versions = passed(bound[key] for key in chosen)
+    versions = contract_versions(bound[key] for key in chosen)
     declared = _declared_facts(stage, facts.recipes[stage.name])
     return replace(
         declared,
@@ -163,7 +165,7 @@ def _declared_facts(stage: Stage, recipe: Recipe) -> Explanation:
         contract=f"{stage.output.name} {stage.output.version}" if stage.output else "",
         recipe=recipe.digest,
         recipe_parts=recipe.parts,
-        judged_by=judged_by(stage, recipe),
+        judged_by=change_basis(stage, recipe),
         opaque=recipe.opaque,
         unproven=recipe.unproven,
         reads=_reads(stage, recipe),
@@ -183,20 +185,22 @@ def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
     )
 
 
-def _describe_changes(facts: Facts, stage: Stage, chosen: Collection[str]) -> tuple[str, ...]:
+def _describe_changes(
+    facts: ProvenanceFacts, stage: Stage, chosen: Collection[str]
+) -> tuple[str, ...]:
     """Describe what changed in the stage since some of these partitions were computed."""
     recipe = facts.recipes[stage.name]
-    bound = facts.bound(stage.name)
+    bound = facts.bindings(stage.name)
     if all(bound[key].recipe == recipe.digest for key in chosen):
         checked = all(bound[key].check == recipe.check for key in chosen)
         return () if checked else ("the checks of its contract changed",)
     before = facts.state.recipes.get(stage.name, {})
-    return changes(before, recipe.parts) or ("its recipe changed",)
+    return recipe_changes(before, recipe.parts) or ("its recipe changed",)
 
 
-def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[Made, ...]:
+def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
     return tuple(
-        Made(
+        ProducingRun(
             run=fact.event.run,
             command=fact.event.command,
             host=fact.event.holder.get("host", ""),
@@ -214,11 +218,11 @@ def _decisions(state: State, artifact: Artifact | None) -> tuple[Decision, ...]:
     return tuple(sorted(own, key=lambda decision: decision.at))
 
 
-def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
+def _scored_by(facts: ProvenanceFacts, stage: Stage, binding: Binding) -> str:
     """The artifact that was live when a delivery was published."""
     if stage.kind is not Kind.DELIVER:
         return ""
-    ours = lineage_of(facts.state.environments, facts.state.environment)
+    ours = history_filter(facts.state.environments, facts.state.environment)
     lives = [
         fact.event.delivery.artifact.id
         for fact in facts.ledger.events(kinds=("Delivered",))
@@ -230,7 +234,9 @@ def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
     return lives[-1] if lives else ""
 
 
-def _column(facts: Facts, stage: Stage, chosen: Collection[str], name: str) -> ColumnFacts:
+def _column(
+    facts: ProvenanceFacts, stage: Stage, chosen: Collection[str], name: str
+) -> ColumnFacts:
     if stage.output is None:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no contracted columns")
     spec = _contract_column(stage.output, name)
@@ -238,17 +244,17 @@ def _column(facts: Facts, stage: Stage, chosen: Collection[str], name: str) -> C
         name=name,
         type=str(spec.dtype),
         description=spec.description,
-        lineage=traced(facts.flow, facts.recipes, stage, name),
+        lineage=trace_column(facts.flow, facts.recipes, stage, name),
     )
     if len(chosen) != 1:
         return about
     [partition] = chosen
-    product = facts.bound(stage.name)[partition].product
+    product = facts.bindings(stage.name)[partition].product
     hashed = product.columns.get(name, "")
     same = [
         f"{item.name}.{other}"
         for item in stage.frames
-        if (held := facts.bound(item.name).get(partition)) is not None
+        if (held := facts.bindings(item.name).get(partition)) is not None
         and held.product.rowset == product.rowset
         for other, digest in held.product.columns.items()
         if digest == hashed
@@ -264,10 +270,12 @@ def _contract_column(contract: ContractSpec, name: str) -> Column:
     return contract.column(name)
 
 
-def _history(facts: Facts, stage: Stage, partition: str, name: str) -> tuple[Version, ...]:
+def _history(
+    facts: ProvenanceFacts, stage: Stage, partition: str, name: str
+) -> tuple[ColumnVersion, ...]:
     """The versions of the column's values, oldest first."""
-    versions: list[Version] = []
-    ours = lineage_of(facts.state.environments, facts.state.environment)
+    versions: list[ColumnVersion] = []
+    ours = history_filter(facts.state.environments, facts.state.environment)
     for fact in facts.ledger.events(kinds=("Published",)):
         event = fact.event
         if not isinstance(event, Published) or not ours(event.environment, fact.seq):
@@ -276,5 +284,5 @@ def _history(facts: Facts, stage: Stage, partition: str, name: str) -> tuple[Ver
             continue
         hashed = event.binding.product.columns.get(name, "")
         if not versions or versions[-1].hash != hashed:
-            versions.append(Version(hash=hashed, run=event.binding.run, at=event.binding.at))
+            versions.append(ColumnVersion(hash=hashed, run=event.binding.run, at=event.binding.at))
     return tuple(versions)

@@ -1,4 +1,4 @@
-"""`tm.memo`: costly functions of rows, of which only rows that nobody has seen are computed."""
+"""`tm.memo`: memoise an expensive function per row, such as an embedding or a language model."""
 
 from __future__ import annotations
 
@@ -13,68 +13,73 @@ import polars as pl
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import DeclarationError, Fault, UsageError
-from tidemill.memos.identity import is_probing, recipe_of_memo, stand_in
-from tidemill.memos.io.lookup import Desk, desk
-from tidemill.workflow.memo import Costly, Fee, every_of, fee_of
+from tidemill.memos.identity import is_probing, memo_digest, placeholder
+from tidemill.memos.io.lookup import MemoSession, current_session
+from tidemill.workflow.memo import MemoFunction, MemoPrice, parse_price, parse_rate
 from tidemill.workflow.retry_policy import Retries
 
 IntoColumn: TypeAlias = "str | pl.Expr"
 
-# What else decides about what code gives.
+# The environment that the results of code depend on: Python version and platform.
 _HERE = ("{}.{}".format(*sys.version_info[:2]), platform.machine(), sys.platform)
 
 
 class Memo:
-    """A costly function of rows, to be called with columns: `reviews.select(vector=embed("text"))`."""
+    """A memoised function; call it with columns: `reviews.select(vector=embed("text"))`."""
 
-    __slots__ = ("_costly", "_recipe")
+    __slots__ = ("_function", "_recipe")
 
-    def __init__(self, costly: Costly) -> None:
-        self._costly = costly
+    def __init__(self, costly: MemoFunction) -> None:
+        self._function = costly
         self._recipe = ""
 
     def __call__(self, *columns: IntoColumn) -> pl.Expr:
-        """The function's value of each row of some columns (names or expressions), in its arguments' order.
+        """Return a Polars expression of the function's value for each row of the given columns.
 
-        Rows whose value is known aren't computed. The expression is one of Polars': it has its type without
-        a call, and the name of the function; rows that a query filters out aren't computed either.
+        `columns` are names or expressions, in the order of the function's arguments. Rows with a stored
+        result aren't computed, nor are rows that the query filters out. The column gets the function's
+        name.
         """
-        names = self._costly.arguments
+        names = self._function.arguments
         if len(columns) != len(names):
             raise UsageError(
-                f"{self._costly.name} takes {len(names)} columns ({', '.join(names)}), not {len(columns)}"
+                f"{self._function.name} takes {len(names)} columns ({', '.join(names)}), not {len(columns)}"
             )
         parts = [
             (pl.col(column) if isinstance(column, str) else column).alias(name)
             for name, column in zip(names, columns, strict=True)
         ]
-        gives, recipe = self._costly.gives, self.__tidemill_digest__()
+        gives, recipe = self._function.gives, self.__tidemill_digest__()
         if is_probing():
-            made = stand_in(recipe, parts, gives)
+            made = placeholder(recipe, parts, gives)
         else:
-            call = _Call(self._costly, recipe, desk())
+            call = _Call(self._function, recipe, current_session())
             made = pl.struct(parts).map_batches(call, return_dtype=gives, is_elementwise=True)
-        return made.alias(self._costly.function.__name__)
+        return made.alias(self._function.function.__name__)
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function itself, which computes every row that it is given."""
-        return self._costly.function
+        """The function itself, without memoisation."""
+        return self._function.function
 
     def __tidemill_digest__(self) -> str:
-        """What the function gives, for stages that call it; DeclarationError if that can't be told."""
+        """Return the digest of the function for fingerprints of stages that call it.
+
+        Raises DeclarationError if its code can't be fingerprinted.
+        """
         if not self._recipe:
-            self._recipe = recipe_of_memo(self._costly, _HERE)
+            self._recipe = memo_digest(self._function, _HERE)
         return self._recipe
 
     def __repr__(self) -> str:
-        return f"<memo {self._costly.name}({', '.join(self._costly.arguments)}) -> {self._costly.gives}>"
+        function = self._function
+        return f"<memo {function.name}({', '.join(function.arguments)}) -> {function.gives}>"
 
 
 class _Call:
-    """What Polars calls on rows."""
+    """The function that Polars calls on batches of rows."""
 
-    def __init__(self, costly: Costly, recipe: str, desk: Desk) -> None:
+    def __init__(self, costly: MemoFunction, recipe: str, desk: MemoSession) -> None:
         self._costly = costly
         self._recipe = recipe
         self._desk = desk
@@ -86,7 +91,7 @@ class _Call:
         return self._desk.values(self._costly, self._recipe, columns).alias(rows.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Queries are written down to be compared; nobody reads them back.
+        # Queries are only serialised to compare them; they are never deserialised.
         return str, (f"memo {self._costly.name} {self._recipe}",)
 
 
@@ -101,46 +106,53 @@ def memo(  # noqa: PLR0913 - a declaration, said in keywords
     rate: str | None = None,
     retries: Retries | None = None,
 ) -> Callable[[Callable[..., Any]], Memo]:
-    """Keep what a costly function of rows gives, so that no row is ever computed twice.
+    """Memoise an expensive function per row: each distinct row is computed once and stored.
 
-    The function takes a list of values for each argument, which make up rows that differ, and
-    returns a list of as many values of the Polars type `gives`: up to `batch` of them at once, in up to
-    `concurrency` threads, not more often than `rate` (`"60/m"`) says over all processes. An exception in
-    the place of a value says that the row has none; `(values, tokens)` tells the tokens a row took too.
-    `version` says what the function does in place of its code, `model` which model answers: who changes
-    either has all rows computed anew. `price` is money a row, or such as `"0.02/1M tokens"`.
-    DeclarationError for what makes no sense.
+    The function gets a list of values for each argument and returns a list of as many values. An
+    exception in place of a value means that the row has none. It may return `(values, tokens)` to count
+    tokens, per row or in total. It runs in threads and shouldn't use Polars.
+
+    - `gives`: the Polars type of the values.
+    - `version`: stands for the function's code; changing it computes all rows again.
+    - `model`: the name of the model that answers; changing it computes all rows again.
+    - `price`: money per row, or text such as `"0.5/1k rows"` or `"0.02/1M tokens"`.
+    - `batch`: the maximum number of rows per call.
+    - `concurrency`: the maximum number of calls at a time in a step.
+    - `rate`: the maximum rate of calls over all processes, such as `"60/m"`.
+    - `retries`: when a failed call is retried, `tm.retries(...)`.
+
+    Raises DeclarationError for invalid values.
     """
     where = caller(1)
     faults: list[str] = []
-    fee = _said(faults, "price", lambda: fee_of(price)) or Fee()
-    every_s = _said(faults, "rate", lambda: every_of(rate)) or 0.0
+    fee = _parse(faults, "price", lambda: parse_price(price)) or MemoPrice()
+    every_s = _parse(faults, "rate", lambda: parse_rate(rate)) or 0.0
     kind = _type(gives)
     if kind is None:
-        faults.append(f"gives={gives!r} is no type of Polars, such as pl.Float64")
+        faults.append(f"gives={gives!r} is not a Polars type such as pl.Float64")
     numbers: dict[str, Any] = {"batch": batch, "concurrency": concurrency}
     for name, value in numbers.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            faults.append(f"{name}={value!r} is no number from 1 on")
+            faults.append(f"{name}={value!r} is not a whole number of at least 1")
     texts: dict[str, Any] = {"version": version, "model": model}
     for name, text in texts.items():
         if not isinstance(text, str):
-            faults.append(f"{name}={text!r} is no text, such as '1'")
-    _refuse(faults, where)
+            faults.append(f"{name}={text!r} is not text such as '1'")
+    _raise_faults(faults, where)
 
     def declare(function: Callable[..., Any]) -> Memo:
         return Memo(
-            Costly(
+            MemoFunction(
                 function=function,
                 name=_name(function, where),
                 arguments=_arguments(function, where, named=bool(version) and not model),
                 gives=kind,
                 version=version,
                 model=model,
-                fee=fee,
+                price=fee,
                 batch=batch,
                 concurrency=concurrency,
-                every_s=every_s,
+                min_interval_s=every_s,
                 retries=retries or Retries(),
                 place=where,
             )
@@ -149,7 +161,7 @@ def memo(  # noqa: PLR0913 - a declaration, said in keywords
     return declare
 
 
-def _said(faults: list[str], name: str, read: Callable[[], Any]) -> Any:
+def _parse(faults: list[str], name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except ValueError as error:
@@ -165,36 +177,37 @@ def _type(gives: Any) -> pl.DataType | None:
 
 
 def _name(function: Any, where: str) -> str:
-    _refuse(
+    _raise_faults(
         [] if isinstance(function, FunctionType) else [f"it takes a def, not {function!r}"], where
     )
     module = function.__module__
     if module == "__main__":
-        # A script is known by its file, or all of them would be one.
+        # Scripts count by their file, because all of them are called __main__.
         module = where.rpartition(":")[0].removesuffix(".py")
     return f"{module}.{function.__qualname__}"
 
 
 def _arguments(function: Any, where: str, *, named: bool) -> tuple[str, ...]:
-    """The names of a function's arguments. `named`: its version alone says what it does."""
+    """Return the argument names of a function. `named`: it is identified by its version alone."""
     parameters = inspect.signature(function).parameters.values()
     faults = [
-        f"{item.name} of {function.__name__} is no argument that takes a column"
+        f"argument {item.name} of {function.__name__} can't take a column: it must be positional, "
+        "without a default"
         for item in parameters
         if item.kind not in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)
         or item.default is not item.empty
     ]
     if not parameters:
-        faults.append(f"{function.__name__} takes no argument; it needs one for each column")
+        faults.append(f"{function.__name__} has no arguments; it needs one for each column")
     if named and function.__code__.co_freevars:
         closed = ", ".join(function.__code__.co_freevars)
         faults.append(
-            f"{function.__name__} closes over {closed}, and version= doesn't tell which; say it by model="
+            f"{function.__name__} closes over {closed}, which version= doesn't identify; use model= for that"
         )
-    _refuse(faults, where)
+    _raise_faults(faults, where)
     return tuple(item.name for item in parameters)
 
 
-def _refuse(faults: list[str], where: str) -> None:
+def _raise_faults(faults: list[str], where: str) -> None:
     if faults:
         raise DeclarationError("tm.memo", [Fault(message=fault, where=where) for fault in faults])

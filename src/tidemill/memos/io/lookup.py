@@ -1,7 +1,7 @@
-"""What is known of the rows that a memo is asked for, and the function for the others.
+"""Look up memoised rows, and call the function for those without a stored result.
 
-A step asks at a desk, which keeps results in the project and counts what they cost; outside of steps
-nothing is kept for longer than the query lives.
+A `MemoSession` per step stores results in the project and counts their cost. Outside of steps, results
+are only kept for one query.
 """
 
 from __future__ import annotations
@@ -15,63 +15,63 @@ from contextvars import ContextVar
 import numpy as np
 import polars as pl
 
-from tidemill.analysis.hashing.row_keys import KeyIndex, Keys, Positions, keys_of
+from tidemill.analysis.hashing.row_keys import KeyIndex, Positions, RowKeys, row_keys
 from tidemill.core.errors import TidemillError
-from tidemill.memos.identity import space_of
-from tidemill.memos.io.batched_calls import Answer, Asker
-from tidemill.memos.io.in_memory import Unkept
-from tidemill.memos.io.segments import Shelf
+from tidemill.memos.identity import space_name
+from tidemill.memos.io.batched_calls import BatchCaller, BatchResult
+from tidemill.memos.io.in_memory import InMemoryMemos
+from tidemill.memos.io.segments import SegmentIndex
 from tidemill.ports.reuse import Memos
-from tidemill.workflow.memo import Costly, Usage
+from tidemill.workflow.memo import MemoFunction, MemoUsage
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
-# So many rows that failed are named, each argument in so many characters.
+# How many failed rows a message names, and the maximum length of each argument.
 _NAMED, _LONG = 3, 80
 
-_open_desk: ContextVar[Desk | None] = ContextVar("desk", default=None)
+_current_session: ContextVar[MemoSession | None] = ContextVar("desk", default=None)
 
 
-class Unanswered(TidemillError):
-    """Some rows of a memo have no value; those that have are kept."""
+class MemoIncomplete(TidemillError):
+    """Raised when some rows of a memo have no value; the values of others are stored."""
 
 
-class Desk:
-    """Where the memos of a step are asked; for any thread. `shelves` are open from one step to the next."""
+class MemoSession:
+    """Evaluates the memos of one step; thread-safe. `shelves` stay open from one step to the next."""
 
-    def __init__(self, memos: Memos, shelves: dict[str, Shelf] | None = None) -> None:
+    def __init__(self, memos: Memos, shelves: dict[str, SegmentIndex] | None = None) -> None:
         self._memos = memos
         self._lock = threading.Lock()
         self._shelves = {} if shelves is None else shelves
-        self._usage = Usage()
-        self.wanted = False
-        self.failure: Unanswered | None = None
+        self._usage = MemoUsage()
+        self.was_called = False
+        self.failure: MemoIncomplete | None = None
 
     @property
-    def usage(self) -> Usage | None:
-        """What was known and what was spent; None when no memo was asked for any row."""
-        return None if self._usage == Usage() else self._usage
+    def usage(self) -> MemoUsage | None:
+        """The use of memos in this session; None if no row was looked up."""
+        return None if self._usage == MemoUsage() else self._usage
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Let memos that are called in this thread ask here."""
-        token = _open_desk.set(self)
+    def activate(self) -> Iterator[None]:
+        """Make this the session of memos that are called in this thread."""
+        token = _current_session.set(self)
         try:
             yield
         finally:
-            _open_desk.reset(token)
+            _current_session.reset(token)
 
-    def values(self, costly: Costly, recipe: str, columns: Sequence[pl.Series]) -> pl.Series:
-        """The value of every row that the columns make up; Unanswered when some have none."""
-        space = space_of(costly.name, recipe, columns)
+    def values(self, costly: MemoFunction, recipe: str, columns: Sequence[pl.Series]) -> pl.Series:
+        """Return a memo's value for each row of the columns; MemoIncomplete if some have none."""
+        space = space_name(costly.name, recipe, columns)
         with self._lock:
-            shelf = self._shelves.setdefault(space, Shelf(self._memos, space))
+            shelf = self._shelves.setdefault(space, SegmentIndex(self._memos, space))
         shelf.refresh()
-        keys = keys_of(columns)
+        keys = row_keys(columns)
         found = shelf.find(keys)
-        search = _Search(self._memos, space, shelf, costly, columns)
+        search = _RowComputation(self._memos, space, shelf, costly, columns)
         try:
             if len(found.missing):
-                search.fill(keys, found.missing[keys.at(found.missing).distinct()])
+                search.compute(keys, found.missing[keys.take(found.missing).first_positions()])
         finally:
             known = shelf.result(keys, costly.gives, found)
             self._count(costly, len(keys) - len(known.missing), known.tokens, search)
@@ -80,42 +80,46 @@ class Desk:
             raise self.failure
         return known.values
 
-    def _count(self, costly: Costly, rows: int, tokens: int, search: _Search) -> None:
-        fee, known, saved = costly.fee, max(rows - search.asked, 0), max(tokens - search.tokens, 0)
+    def _count(self, costly: MemoFunction, rows: int, tokens: int, search: _RowComputation) -> None:
+        fee, known, saved = (
+            costly.price,
+            max(rows - search.computed, 0),
+            max(tokens - search.tokens, 0),
+        )
         with self._lock:
-            self._usage += Usage(
+            self._usage += MemoUsage(
                 known=known,
-                asked=search.asked,
+                asked=search.computed,
                 calls=search.calls,
                 tokens=search.tokens,
                 tokens_saved=saved,
-                spent=fee.of(search.asked, search.tokens),
-                saved=fee.of(known, saved),
+                spent=fee.cost(search.computed, search.tokens),
+                saved=fee.cost(known, saved),
             )
 
 
-def desk() -> Desk:
-    """The desk of the step that is at work in this thread; outside of steps one of its own."""
-    found = _open_desk.get() or Desk(Unkept())
-    found.wanted = True
+def current_session() -> MemoSession:
+    """Return the session of the step that runs in this thread; a new one in memory outside of steps."""
+    found = _current_session.get() or MemoSession(InMemoryMemos())
+    found.was_called = True
     return found
 
 
-def is_wanted() -> bool:
-    """Whether the step that is at work in this thread has called a memo."""
-    found = _open_desk.get()
-    return found is not None and found.wanted
+def was_memo_called() -> bool:
+    """Whether the step that runs in this thread has called a memo."""
+    found = _current_session.get()
+    return found is not None and found.was_called
 
 
-class _Search:
-    """Finds the values of rows that nobody knows, and counts what that took."""
+class _RowComputation:
+    """Computes the values of rows without stored results, and counts the cost."""
 
     def __init__(
         self,
         memos: Memos,
         space: str,
-        shelf: Shelf,
-        costly: Costly,
+        shelf: SegmentIndex,
+        costly: MemoFunction,
         columns: Sequence[pl.Series],
     ) -> None:
         self._memos = memos
@@ -124,90 +128,91 @@ class _Search:
         self._costly = costly
         self._columns = columns
         self._failed: dict[int, BaseException] = {}
-        self.asked = 0
+        self.computed = 0
         self.calls = 0
         self.tokens = 0
 
-    def fill(self, keys: Keys, rows: Positions) -> None:
-        """Ask for some rows, but for those that others are at: these are waited for."""
+    def compute(self, keys: RowKeys, rows: Positions) -> None:
+        """Compute rows, except those that other processes are computing: wait for these."""
         while len(rows):
-            intent = self._memos.intend(self._space, _packed(keys.at(rows)))
+            intent = self._memos.intend(self._space, _pack_keys(keys.take(rows)))
             try:
                 others = self._memos.intents(self._space, intent)
-                # Only now: whoever was at them a moment ago has kept what came of it.
-                rows = self._unknown(keys, rows)
-                theirs = _announced(keys.at(rows), others)
-                self._ask(keys, rows[~theirs])
-                rows = self._wait(keys, rows[theirs], others, intent)
+                # Only now: processes whose intents just vanished have stored their results.
+                rows = self._still_unknown(keys, rows)
+                theirs = _announced_mask(keys.take(rows), others)
+                self._call(keys, rows[~theirs])
+                rows = self._wait_for_others(keys, rows[theirs], others, intent)
             finally:
                 self._memos.withdraw(self._space, intent)
 
-    def failure(self, rows: int, missing: Positions) -> Unanswered:
-        """That some of so many rows have no value: which, and why."""
+    def failure(self, rows: int, missing: Positions) -> MemoIncomplete:
+        """Return the error for rows without values: how many, which, and why."""
         errors = list(self._failed.values())
-        why = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "it wasn't asked"
+        why = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "it wasn't called"
         named = [f"\n  {self._row(row)}" for row in list(self._failed)[:_NAMED]]
         more = len(self._failed) - len(named)
         unasked = len(missing) - len(self._failed)
-        error = Unanswered(
+        error = MemoIncomplete(
             f"{self._costly.name} has no value for {len(missing):,} of {rows:,} rows: {why} "
             f"({self._costly.place}){''.join(named)}"
             + (f"\n  and {more:,} more" if more > 0 else "")
-            + (f"\n  {unasked:,} rows weren't asked any more" if unasked > 0 and errors else "")
-            + "\n  all values that came are kept: the next run asks for these rows only"
+            + (f"\n  {unasked:,} rows were not tried any more" if unasked > 0 and errors else "")
+            + "\n  all other values are stored: the next run computes only these rows"
         )
         error.__cause__ = errors[0] if errors else None
         return error
 
     def _row(self, row: int) -> str:
-        told = []
+        parts = []
         for name, series in zip(self._costly.arguments, self._columns, strict=True):
             text = repr(series[row])
-            told.append(f"{name}={text if len(text) <= _LONG else text[: _LONG - 3] + '...'}")
-        return ", ".join(told)
+            parts.append(f"{name}={text if len(text) <= _LONG else text[: _LONG - 3] + '...'}")
+        return ", ".join(parts)
 
-    def _unknown(self, keys: Keys, rows: Positions) -> Positions:
+    def _still_unknown(self, keys: RowKeys, rows: Positions) -> Positions:
         self._shelf.refresh()
-        return rows[self._shelf.find(keys.at(rows)).missing]
+        return rows[self._shelf.find(keys.take(rows)).missing]
 
-    def _ask(self, keys: Keys, rows: Positions) -> None:
+    def _call(self, keys: RowKeys, rows: Positions) -> None:
         if not len(rows):
             return
-        space, every = self._space, self._costly.every_s
-        asker = Asker(self._costly, lambda: self._memos.turn(space, every) if every else 0.0)
+        space, every = self._space, self._costly.min_interval_s
+        asker = BatchCaller(self._costly, lambda: self._memos.turn(space, every) if every else 0.0)
         try:
-            with closing(asker.ask(self._columns, rows)) as coming:
+            with closing(asker.call(self._columns, rows)) as coming:
                 for answers in coming:
-                    self._keep(keys, answers)
+                    self._store(keys, answers)
         finally:
             self._shelf.refresh()
             self._shelf.compact()
             self._shelf.refresh()
 
-    def _keep(self, keys: Keys, answers: Sequence[Answer]) -> None:
-        """Keep what came, durably, before anything else is waited for."""
+    def _store(self, keys: RowKeys, answers: Sequence[BatchResult]) -> None:
+        """Store results durably, before waiting for more."""
         for answer in answers:
             self._failed.update(answer.failed)
             self.calls += answer.calls
-        for told in (True, False):
-            kept = [a for a in answers if a.rows and (a.tokens is not None) is told]
+        for counted in (True, False):
+            kept = [a for a in answers if a.rows and (a.tokens is not None) is counted]
             if not kept:
                 continue
             rows = np.array([row for answer in kept for row in answer.rows], np.intp)
             values = pl.concat([answer.values for answer in kept if answer.values is not None])
-            tokens = pl.concat([a.tokens for a in kept if a.tokens is not None]) if told else None
-            self._shelf.add(keys.at(rows), values, tokens)
-            self.asked += len(rows)
+            counts = [a.tokens for a in kept if a.tokens is not None]
+            tokens = pl.concat(counts) if counted else None
+            self._shelf.add(keys.take(rows), values, tokens)
+            self.computed += len(rows)
             self.tokens += int(tokens.sum()) if tokens is not None else 0
 
-    def _wait(
-        self, keys: Keys, rows: Positions, others: Mapping[str, bytes], intent: str
+    def _wait_for_others(
+        self, keys: RowKeys, rows: Positions, others: Mapping[str, bytes], intent: str
     ) -> Positions:
-        """Rows that are still unknown when those who were at them are done."""
+        """Wait until other processes have computed these rows; return those that are still unknown."""
         pause = _FIRST_PAUSE_S
         while len(rows):
             busy = any(name in others for name in self._memos.intents(self._space, intent))
-            rows = self._unknown(keys, rows)
+            rows = self._still_unknown(keys, rows)
             if not busy:
                 break
             time.sleep(pause)
@@ -215,16 +220,16 @@ class _Search:
         return rows
 
 
-def _packed(keys: Keys) -> bytes:
+def _pack_keys(keys: RowKeys) -> bytes:
     return keys.high.tobytes() + keys.low.tobytes()
 
 
-def _announced(
-    keys: Keys, others: Mapping[str, bytes]
+def _announced_mask(
+    keys: RowKeys, others: Mapping[str, bytes]
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which keys others are about to compute."""
+    """Return a mask of the keys that other processes have announced to compute."""
     theirs = np.zeros(len(keys), np.bool_)
     for packed in others.values():
         halves = np.frombuffer(packed, np.uint64).reshape(2, -1)
-        theirs |= KeyIndex(Keys(halves[0], halves[1])).find(keys) >= 0
+        theirs |= KeyIndex(RowKeys(halves[0], halves[1])).find(keys) >= 0
     return theirs

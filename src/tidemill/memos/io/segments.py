@@ -1,9 +1,9 @@
-"""The kept results of one memo, as this process has them open: segments of keys and values.
+"""Segments: the stored results of one memo, as files of row keys and values with an index in memory.
 
-A segment is a Parquet file in the order in which results came, so that what was computed together lies
-together. Its keys are held in memory, 24 bytes each; of its values only the neighbourhoods of rows that
-are looked up are read. Small segments are merged once there are several, neighbours with neighbours, so
-that of two results for one row the older stays the one that is found.
+A segment is a Parquet file in the order in which results arrived, so that rows that were computed
+together are adjacent. Its keys are held in memory, 24 bytes each; of its values only the rows that are
+looked up and their neighbours are read. Adjacent small segments are merged once there are several. If a
+row has two results, the older one stays in use.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.analysis.hashing.row_keys import KeyIndex, Keys, Positions
+from tidemill.analysis.hashing.row_keys import KeyIndex, Positions, RowKeys
 from tidemill.core.errors import StorageError
-from tidemill.memos.identity import to_merge
+from tidemill.memos.identity import count_to_merge
 from tidemill.ports.reuse import Memos
 
-# Values are written in groups of so many bytes, and rows; rows that are closer than this, and no farther
-# apart than a group is long, are read at once.
+# The maximum bytes and rows of a row group. Rows that are closer than `_NEAR`, and no farther apart than
+# the length of a group, are read at once.
 _GROUP = 4 * 2**20
 _ROWS = 262_144
 _NEAR = 4_096
@@ -35,23 +35,26 @@ _PATIENCE_S = 1.0
 
 
 class Segment:
-    """One file, or its bytes: the keys that it has, and their values; StorageError if it is damaged."""
+    """One segment, from a file or its bytes: an index of its keys, and access to its values.
+
+    Raises StorageError if it is damaged.
+    """
 
     def __init__(self, source: str | bytes) -> None:
         self._source = source
         frame = self._read(["high", "low"])
-        self._index = KeyIndex(Keys(frame["high"].to_numpy(), frame["low"].to_numpy()))
+        self._index = KeyIndex(RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()))
         size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
         self._near = min(_NEAR, frame.height * _GROUP // size)
-        with self._explaining():
-            self.told = "tokens" in pl.read_parquet_schema(source)
+        with self._report_damage():
+            self.has_tokens = "tokens" in pl.read_parquet_schema(source)
 
-    def find(self, keys: Keys) -> Positions:
-        """Where each key is in the file, -1 for one that isn't."""
+    def find(self, keys: RowKeys) -> Positions:
+        """Return the position of each key in the segment; -1 for keys that it doesn't have."""
         return self._index.find(keys)
 
-    def at(self, places: Positions, column: str) -> pl.Series:
-        """A column's values in some rows."""
+    def values_at(self, places: Positions, column: str) -> pl.Series:
+        """Return the values of a column at some positions."""
         first, last = int(places.min()), int(places.max())
         if last - first < self._near + 2 * len(places):
             return self._read([column], first, last - first + 1)[column].gather(places - first)
@@ -68,46 +71,46 @@ class Segment:
         return pl.concat(parts).gather(within)
 
     def whole(self) -> pl.DataFrame:
-        """All of it, with the number of tokens of each row."""
-        frame = self._read(["high", "low", "value", *(["tokens"] if self.told else [])])
-        return frame if self.told else frame.with_columns(tokens=pl.lit(0, pl.UInt32))
+        """Return all rows, with the number of tokens of each."""
+        frame = self._read(["high", "low", "value", *(["tokens"] if self.has_tokens else [])])
+        return frame if self.has_tokens else frame.with_columns(tokens=pl.lit(0, pl.UInt32))
 
     def _read(
         self, columns: Sequence[str], start: int = 0, rows: int | None = None
     ) -> pl.DataFrame:
-        with self._explaining():
+        with self._report_damage():
             query = pl.scan_parquet(self._source).select(columns).slice(start, rows)
             return query.collect(engine="in-memory")
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _report_damage(self) -> Iterator[None]:
         try:
             yield
         except PolarsError as error:
             where = "a segment" if isinstance(self._source, bytes) else self._source
             text = str(error).partition("\n")[0]
             raise StorageError(
-                f"{where} of a memo is damaged ({text}): delete it, and what it held is computed anew"
+                f"{where} of a memo is damaged ({text}): delete it, and its rows are computed again"
             ) from error
 
 
 Piece: TypeAlias = tuple[Segment, Positions, Positions]
 
 
-class Found(NamedTuple):
-    """Where rows were found: for each segment that has some, which they are and their places in it."""
+class FoundRows(NamedTuple):
+    """Where rows were found: per segment the indices of the rows, and their positions in it."""
 
     pieces: Sequence[Piece]
     missing: Positions
 
-    def filled(self, more: Found) -> Found:
-        """With what was found of the rows that were missing."""
+    def with_found(self, more: FoundRows) -> FoundRows:
+        """Add what was found of the missing rows."""
         pieces = [(held, self.missing[rows], places) for held, rows, places in more.pieces]
-        return Found([*self.pieces, *pieces], self.missing[more.missing])
+        return FoundRows([*self.pieces, *pieces], self.missing[more.missing])
 
     def values(self, gives: pl.DataType) -> pl.Series:
-        """The values of rows that were all found."""
-        read = [held.at(places, "value").cast(gives) for held, _, places in self.pieces]
+        """Return the values of the rows, all of which must have been found."""
+        read = [held.values_at(places, "value").cast(gives) for held, _, places in self.pieces]
         if len(read) < 2:
             return read[0] if read else pl.Series("value", [], gives)
         rows = np.concatenate([rows for _, rows, _ in self.pieces])
@@ -117,23 +120,25 @@ class Found(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """The tokens that it took to get the values of rows, as far as they were found and told."""
+        """The tokens spent on the values that were found, as far as they are known."""
         return sum(
-            int(held.at(places, "tokens").sum()) for held, _, places in self.pieces if held.told
+            int(held.values_at(places, "tokens").sum())
+            for held, _, places in self.pieces
+            if held.has_tokens
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The values of rows, None while some are `missing`; and the tokens that it took to get those known."""
+class MemoResult:
+    """The values of rows (None while some are `missing`), and the tokens spent on the known ones."""
 
     missing: Positions
     tokens: int
     values: pl.Series | None
 
 
-class Shelf:
-    """The results of rows of a space; for any thread."""
+class SegmentIndex:
+    """The results stored in a memo space, looked up by row key; thread-safe."""
 
     def __init__(self, memos: Memos, space: str) -> None:
         self._memos = memos
@@ -142,19 +147,19 @@ class Shelf:
         self._lock = threading.Lock()
 
     def refresh(self) -> None:
-        """See what was added since, by anybody."""
-        # One thread opens what all need. The others don't wait for long: they may be threads of Polars',
-        # which the one that reads needs.
+        """Load segments that any process added since the last refresh."""
+        # One thread opens segments for all. The others don't wait for long: they may be threads of Polars,
+        # which the reading one needs.
         locked = self._lock.acquire(timeout=_PATIENCE_S)
         try:
-            while (opened := self._opened()) is None:
-                pass  # one was merged away in between: another one has what it had
+            while (opened := self._open_segments()) is None:
+                pass  # a segment was merged in the meantime: another one has its rows
             self._open = opened
         finally:
             if locked:
                 self._lock.release()
 
-    def _opened(self) -> dict[str, Segment] | None:
+    def _open_segments(self) -> dict[str, Segment] | None:
         opened = dict[str, Segment]()
         for name in self._memos.segments(self._space):
             held = self._open.get(name) or self._read(name)
@@ -163,60 +168,62 @@ class Shelf:
             opened[name] = held
         return opened
 
-    def find(self, keys: Keys) -> Found:
-        """Where the results of rows are, as far as was seen."""
+    def find(self, keys: RowKeys) -> FoundRows:
+        """Find the stored results of rows, as of the last `refresh`."""
         pieces, rows = list[Piece](), np.arange(len(keys))
         for held in self._open.values():
             if not len(rows):
                 break
-            places = held.find(keys.at(rows) if pieces else keys)
+            places = held.find(keys.take(rows) if pieces else keys)
             here = places >= 0
             if here.any():
                 pieces.append((held, rows[here], places[here]))
                 rows = rows[~here]
-        return Found(pieces, rows)
+        return FoundRows(pieces, rows)
 
-    def add(self, keys: Keys, values: pl.Series, tokens: pl.Series | None) -> None:
-        """Keep results durably; they are found after the next `refresh`."""
+    def add(self, keys: RowKeys, values: pl.Series, tokens: pl.Series | None) -> None:
+        """Store results durably; `find` sees them after the next `refresh`."""
         columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
         columns += [] if tokens is None else [tokens.alias("tokens")]
-        self._memos.append(self._space, _encoded(pl.DataFrame(columns)))
+        self._memos.append(self._space, _encode(pl.DataFrame(columns)))
 
-    def result(self, keys: Keys, gives: pl.DataType, before: Found) -> Result:
-        """What is known of rows, of which some were found `before`; as far as was seen by `refresh`."""
-        found = before.filled(self.find(keys.at(before.missing)))
+    def result(self, keys: RowKeys, gives: pl.DataType, before: FoundRows) -> MemoResult:
+        """Return the results of rows, of which some were found `before`; as of the last `refresh`."""
+        found = before.with_found(self.find(keys.take(before.missing)))
         while True:
             try:
                 values = None if len(found.missing) else found.values(gives)
-                return Result(missing=found.missing, tokens=found.tokens, values=values)
+                return MemoResult(missing=found.missing, tokens=found.tokens, values=values)
             except FileNotFoundError:
-                # A segment was merged away: another one has what it had.
+                # A segment was merged in the meantime: another one has its rows.
                 self.refresh()
                 found = self.find(keys)
 
     def repair(self, sound: Callable[[bytes], bool]) -> None:
-        """Take out what is damaged: segments that can't be read, and values that aren't `sound`."""
+        """Remove damaged data: segments that can't be read, and values that aren't `sound`."""
         for name in self._memos.segments(self._space):
             try:
                 held = self._read(name)
                 frame = held.whole() if held is not None else _NOTHING
                 good = frame.filter([sound(value) for value in frame["value"]])
             except FileNotFoundError:
-                continue  # it was merged away in between
+                continue  # it was merged in the meantime
             except (StorageError, PanicException):
                 frame, good = None, _NOTHING
             if frame is None or good.height < frame.height:
-                self._memos.merge(self._space, [name], _encoded(good))
+                self._memos.merge(self._space, [name], _encode(good))
 
     def compact(self) -> None:
-        """Merge the newest segments into one, if there are several small ones."""
+        """Merge the newest small segments into one, if there are several."""
         opened, sizes = self._open, self._memos.segments(self._space)
         names = list(opened)
-        newest = to_merge([sizes.get(name) for name in names])
-        # What somebody else has merged is gone.
+        newest = count_to_merge([sizes.get(name) for name in names])
+        # Another process may have merged them already.
         with suppress(FileNotFoundError):
             if names := names[len(names) - newest :]:
-                self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
+                self._memos.merge(
+                    self._space, names, _merge_segments([opened[name] for name in names])
+                )
 
     def _read(self, name: str) -> Segment | None:
         source = self._memos.open(self._space, name)
@@ -226,15 +233,15 @@ class Shelf:
             return None
 
 
-def _merged(segments: Sequence[Segment]) -> bytes:
-    """All that segments hold, each key once: with its oldest value."""
+def _merge_segments(segments: Sequence[Segment]) -> bytes:
+    """Merge segments, with the oldest value of each key."""
     frame = pl.concat([held.whole() for held in segments])
-    first = Keys(frame["high"].to_numpy(), frame["low"].to_numpy()).distinct()
-    told = any(held.told for held in segments)
-    return _encoded(frame[first] if told else frame[first].drop("tokens"))
+    first = RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()).first_positions()
+    told = any(held.has_tokens for held in segments)
+    return _encode(frame[first] if told else frame[first].drop("tokens"))
 
 
-def _encoded(frame: pl.DataFrame) -> bytes:
+def _encode(frame: pl.DataFrame) -> bytes:
     rows = max(1, frame.height)
     group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1), _ROWS)
     into = BytesIO()

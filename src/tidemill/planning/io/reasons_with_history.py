@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import cache
 
 from tidemill.ledger.event import Attempted
-from tidemill.lineage.io.origins import Facts
+from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.planning.plan import Plan
-from tidemill.planning.stage_reasons import Before, Why, why_of
+from tidemill.planning.stage_reasons import ReasonFacts, StageReasons, collect_reasons
 from tidemill.workflow.stage import Stage
 
 
-def why(facts: Facts, plan: Plan, stage: Stage) -> Why:
+def explain_reasons(facts: ProvenanceFacts, plan: Plan, stage: Stage) -> StageReasons:
     """Collect the reasons of a plan for a stage, followed upstream; `facts` are those of the plan."""
 
     @cache
@@ -24,5 +24,7 @@ def why(facts: Facts, plan: Plan, stage: Stage) -> Why:
         ]
         return {(attempt.stage, attempt.partition): attempt.reasons for attempt in attempts}
 
-    before = Before(heads=facts.state.heads, sources=facts.state.sources, recorded=recorded)
-    return why_of(plan, facts.flow, facts.recipes, stage, before)
+    before = ReasonFacts(
+        heads=facts.state.heads, sources=facts.state.sources, recorded_reasons=recorded
+    )
+    return collect_reasons(plan, facts.flow, facts.recipes, stage, before)

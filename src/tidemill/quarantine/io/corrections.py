@@ -9,7 +9,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.contracts.checks.checker import checker_of
-from tidemill.contracts.checks.ruled_rows import REASONS, ROW, beside
+from tidemill.contracts.checks.ruled_rows import REASONS, ROW, align_rows
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError, did_you_mean
 
@@ -21,7 +21,7 @@ _READ: Mapping[str, Callable[[Path], pl.DataFrame]] = {
 }
 
 
-def write(rows: pl.DataFrame, path: Path) -> None:
+def write_rows(rows: pl.DataFrame, path: Path) -> None:
     """Write rows in the format that the file name implies; UsageError for types that it can't hold."""
     kind = _kind(path)
     if kind == ".csv":
@@ -49,7 +49,7 @@ def write(rows: pl.DataFrame, path: Path) -> None:
         raise UsageError(f"can't write {path}: {error.strerror or error}") from error
 
 
-def corrected(
+def read_corrections(
     given: str | Path | pl.DataFrame,
     chosen: Sequence[int],
     bad: pl.DataFrame,
@@ -61,7 +61,7 @@ def corrected(
     Raises UsageError unless there is one for each chosen row, and ContractError if one breaks a rule.
     """
     rows = given if isinstance(given, pl.DataFrame) else _read(Path(given))
-    rows = checker_of(spec).completed(rows, rows.columns)
+    rows = checker_of(spec).fill_defaults(rows, rows.columns)
     wanted = tuple(chosen) or tuple(range(bad.height))
     if ROW in rows.columns:
         if not rows.schema[ROW].is_integer():
@@ -89,8 +89,8 @@ def corrected(
             f"the corrected rows have a column {unknown[0]!r}, which the quarantined rows don't have "
             f"({did_you_mean(unknown[0], bad.columns)})"
         )
-    checker_of(spec).unknown(rows.columns)
-    _, rows = beside(rows, bad.drop(ROW, REASONS), spec)
+    checker_of(spec).undeclared_columns(rows.columns)
+    _, rows = align_rows(rows, bad.drop(ROW, REASONS), spec)
     _refuse_bad(rows, spec, partition, wanted)
     return rows, wanted
 
@@ -100,7 +100,7 @@ def _refuse_bad(
 ) -> None:
     """Raise ContractError if corrected rows break a rule on one column; the run checks the other rules."""
     tagged = rows.with_columns(pl.Series(ROW, numbers, pl.UInt32))
-    bad = checker_of(spec).judge(tagged, partition=partition).bad
+    bad = checker_of(spec).check(tagged, partition=partition).bad
     names = {rule.name for rule in spec.rules}
     broken = (
         {}

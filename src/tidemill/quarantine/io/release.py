@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tidemill.contracts.checks.ruled_rows import REASONS, ROW, RULED, spoken, unwaivable
+from tidemill.contracts.checks.ruled_rows import (
+    REASONS,
+    ROW,
+    RULINGS_RULE,
+    resolve_rulings,
+    unwaivable_rules,
+)
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, WHOLE
@@ -19,9 +25,9 @@ from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Ruled
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import Guard
-from tidemill.ports.runtime import Tools
-from tidemill.quarantine.io.corrections import corrected, write
-from tidemill.quarantine.ruling_input import in_words, unheard
+from tidemill.ports.runtime import Runtime
+from tidemill.quarantine.io.corrections import read_corrections, write_rows
+from tidemill.quarantine.ruling_input import describe_ruling, pending_rulings
 from tidemill.reuse.contents import RULINGS
 from tidemill.store.frames import PARQUET, encode
 
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class QuarantinedPartition:
     """The quarantined rows of one partition by rule, the run that quarantined them, and rulings on them.
 
     `rulings` are described in their order; the last `pending` of them wait for a run. `done` says what
@@ -66,9 +72,9 @@ class _PublishedPartition:
         return f"{self.stage.name} {'' if self.partition == WHOLE else self.partition}".strip()
 
     @property
-    def pending(self) -> int:
+    def pending_count(self) -> int:
         """How many of the rulings no run has applied yet."""
-        return len(unheard(self.rulings, self.binding.inputs.get(RULINGS)))
+        return len(pending_rulings(self.rulings, self.binding.inputs.get(RULINGS)))
 
 
 # A ruling on all rows lists their numbers up to this many.
@@ -80,7 +86,7 @@ class Quarantine:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: Runtime,
         environment: str,
         stage: Callable[[str], Stage],
         state: Callable[[], State],
@@ -90,7 +96,7 @@ class Quarantine:
         self._stage = stage
         self._state = state
 
-    def list(self, stage: str = "") -> tuple[Held, ...]:
+    def list(self, stage: str = "") -> tuple[QuarantinedPartition, ...]:
         """List the partitions, of one stage or all, that have quarantined rows or rulings."""
         state = self._state()
         names = [self._stage(stage).name] if stage else sorted(state.heads)
@@ -123,7 +129,7 @@ class Quarantine:
         CSV can't hold lists.
         """
         rows = self.rows(stage, partition)
-        write(rows, Path(to))
+        write_rows(rows, Path(to))
         return rows.height
 
     def release(
@@ -184,17 +190,21 @@ class Quarantine:
             place, Disposition.HOLD, revoked.rows, reason, by, takes_back=revoked
         )
 
-    def _summary(self, place: _PublishedPartition) -> Held:
+    def _summary(self, place: _PublishedPartition) -> QuarantinedPartition:
         product, contract = place.binding.product, place.stage.output
         counts: Counter[str] = Counter()
         if product.quarantine:
             reasons = self._object(product.quarantine).get_column(REASONS)
             counts.update(name for each in reasons.to_list() for name in each)
-        found = next((f for f in product.findings if f.rule == RULED), None)
-        pending = place.pending
+        found = next((f for f in product.findings if f.rule == RULINGS_RULE), None)
+        pending = place.pending_count
         applied = place.rulings[: len(place.rulings) - pending]
-        ruled = sum(item.rows.height for item in spoken(applied, self._object)) if applied else 0
-        return Held(
+        ruled = (
+            sum(item.rows.height for item in resolve_rulings(applied, self._object))
+            if applied
+            else 0
+        )
+        return QuarantinedPartition(
             stage=place.stage.name,
             partition=place.partition,
             rows=product.quarantined,
@@ -202,7 +212,7 @@ class Quarantine:
             run=place.binding.run,
             at=place.binding.at,
             contract=f"{contract.name} {place.binding.contract}" if contract else "",
-            rulings=tuple(map(in_words, place.rulings)),
+            rulings=tuple(map(describe_ruling, place.rulings)),
             pending=pending,
             done=found.message.partition(": ")[2] if found else "",
             gone=ruled - (found.rows if found else 0),
@@ -275,7 +285,7 @@ class Quarantine:
     def _require_waivable(self, place: _PublishedPartition, rows: Sequence[int]) -> None:
         """Raise UsageError if some of the rows break a rule that can't be waived."""
         assert place.stage.output is not None
-        never, bad = unwaivable(place.stage.output), self._rows(place)
+        never, bad = unwaivable_rules(place.stage.output), self._rows(place)
         reasons = bad.get_column(REASONS).to_list()
         chosen = rows or range(bad.height)
         broken = {row: rules for row in chosen if (rules := sorted(never & {*reasons[row]}))}
@@ -308,7 +318,7 @@ class Quarantine:
         # Without a choice the corrected rows determine which rows they replace.
         chosen = self._choose_rows(place, rows, rule) if rows or rule else ()
         bad = self._rows(place)
-        frame, chosen = corrected(fixed, chosen, bad, place.stage.output, place.partition)
+        frame, chosen = read_corrections(fixed, chosen, bad, place.stage.output, place.partition)
         name = self._tools.artifacts.put(encode(frame), PARQUET)
         return self._record_ruling(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
 
@@ -324,7 +334,7 @@ class Quarantine:
         takes_back: Ruling | None = None,
     ) -> Ruling:
         current = (place.binding.product.quarantine or "", place.binding.key)
-        waiting = place.rulings[len(place.rulings) - place.pending :]
+        waiting = place.rulings[len(place.rulings) - place.pending_count :]
         # Pending rulings are about the rows of an earlier quarantine, which this one may contain again.
         if not takes_back and any((ruling.object, ruling.key) != current for ruling in waiting):
             raise ConflictError(
@@ -349,7 +359,7 @@ class Quarantine:
             ruling=ruling,
         )
         guard = Guard(
-            heads={place.stage.name: place.version}, present=self._tools.artifacts.missing
+            heads={place.stage.name: place.version}, find_missing=self._tools.artifacts.find_missing
         )
         self._tools.ledger.append([event], now=ruling.at, guard=guard)
         return ruling

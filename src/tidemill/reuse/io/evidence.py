@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidemill.analysis.code.code_fingerprint import Code, code_of
-from tidemill.analysis.query.summary import Query
+from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import DeclarationError, Fault, TidemillError
 from tidemill.ports.reuse import Probes
 from tidemill.reuse.recipe import Evidence, Platform, probe_key
-from tidemill.sources.io.listing import source_of
-from tidemill.sources.reader_digest import reading_digest
+from tidemill.sources.io.listing import call_ingest
+from tidemill.sources.reader_digest import reader_digest
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 if TYPE_CHECKING:
@@ -27,14 +27,16 @@ Prober = Callable[[Stage], "Probe | None"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Known:
+class StageEvidence:
     """The evidence of every stage, and the probes that were run for it in this process."""
 
     evidence: dict[str, Evidence] = field(default_factory=dict)
-    probed: dict[str, Probe] = field(default_factory=dict)
+    probes: dict[str, Probe] = field(default_factory=dict)
 
 
-def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Known:
+def gather_evidence(
+    flow: Flow, probes: Probes, platform: Platform, prober: Prober
+) -> StageEvidence:
     """Collect the code, query and source of every stage, probing those that aren't in `probes` yet."""
     codes = {s.name: code_of(s.function) for s in flow.stages if s.function is not None}
     keys = {
@@ -43,8 +45,8 @@ def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Kn
         if stage.kind is Kind.TRANSFORM
     }
     cached = probes.get(keys.values())
-    known = Known()
-    fresh: dict[str, Query] = {}
+    known = StageEvidence()
+    fresh: dict[str, QuerySummary] = {}
     for stage in flow.stages:
         code = codes.get(stage.name)
         query = cached.get(keys.get(stage.name, ""))
@@ -59,16 +61,16 @@ def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Kn
 def _probe(
     stage: Stage,
     code: Code,
-    known: Known,
-    fresh: dict[str, Query],
+    known: StageEvidence,
+    fresh: dict[str, QuerySummary],
     key: str,
     prober: Prober,
-) -> Query | None:
+) -> QuerySummary | None:
     probed = prober(stage)
     if probed is None:
         return None
-    known.probed[stage.name] = probed
-    doubtful = code.unresolved or code.touches or probed.query.touched
+    known.probes[stage.name] = probed
+    doubtful = code.unresolved or code.hidden_inputs or probed.query.touched
     if not (doubtful or probed.faults or probed.raised):
         fresh[key] = probed.query
     return probed.query
@@ -79,7 +81,7 @@ def _source_digest(stage: Stage) -> str:
     if stage.kind is not Kind.INGEST:
         return ""
     try:
-        return reading_digest(source_of(stage), stage)
+        return reader_digest(call_ingest(stage), stage)
     except TidemillError:
         return ""
 
@@ -89,7 +91,7 @@ def source_faults(stage: Stage) -> Sequence[Fault]:
     if stage.kind is not Kind.INGEST:
         return ()
     try:
-        reading_digest(source_of(stage), stage)
+        reader_digest(call_ingest(stage), stage)
     except DeclarationError as error:
         return error.faults
     except TidemillError:
@@ -98,6 +100,6 @@ def source_faults(stage: Stage) -> Sequence[Fault]:
     return ()
 
 
-def faults_of(known: Known, names: Mapping[str, object]) -> list[Fault]:
+def probe_faults(known: StageEvidence, names: Mapping[str, object]) -> list[Fault]:
     """The faults that probes found in some stages."""
-    return [f for name, probed in known.probed.items() if name in names for f in probed.faults]
+    return [f for name, probed in known.probes.items() if name in names for f in probed.faults]

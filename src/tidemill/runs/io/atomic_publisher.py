@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tidemill.delivery.io.outbox import carry_out
+from tidemill.delivery.io.outbox import perform_effects
 from tidemill.ledger.event import Attempted, Computed, EffectQueued, Event, Published, Removed
 from tidemill.ledger.run import Outcome
 from tidemill.ports.ledger import Guard, Lease
-from tidemill.ports.runtime import Tools
-from tidemill.runs.io.publisher import Parcel, Publisher
+from tidemill.ports.runtime import Runtime
+from tidemill.runs.io.publisher import Publication, Publisher
 
 
-class Holding(Publisher):
+class AtomicPublisher(Publisher):
     """Stores and records the output of steps, and binds it all at once in `commit`.
 
     Results are recorded as they are computed, so that no crash and no conflict loses them.
@@ -20,15 +20,15 @@ class Holding(Publisher):
 
     def __init__(
         self,
-        tools: Tools,
+        tools: Runtime,
         environment: str,
         lease: Lease,
         heads: Mapping[str, int],
-        give: Callable[[str], None],
+        release: Callable[[str], None],
     ) -> None:
         self._planned = dict(heads)
         self._withheld: list[Event] = []
-        super().__init__(tools, environment, lease, heads, give)
+        super().__init__(tools, environment, lease, heads, release)
 
     def commit(self) -> None:
         """Bind all output in one transaction; ConflictError when a head moved meanwhile.
@@ -42,21 +42,21 @@ class Holding(Publisher):
         guard = Guard(
             lease=self._lease,
             heads={**self._planned, **touched},
-            present=self._tools.artifacts.missing,
+            find_missing=self._tools.artifacts.find_missing,
         )
         ledger.append(self._withheld, now=clock(), guard=guard)
         effects = [event.effect for event in self._withheld if isinstance(event, EffectQueued)]
         if effects:
-            done = carry_out(self._tools, self._environment, effects)
+            done = perform_effects(self._tools, self._environment, effects)
             ledger.append(done, now=clock(), guard=Guard(lease=self._lease))
 
-    def _publish(self, parcels: Sequence[Parcel]) -> None:
+    def _publish(self, parcels: Sequence[Publication]) -> None:
         objects = [item for parcel in parcels for item in parcel.objects]
         if objects:
             self._tools.artifacts.put_all(objects)
         events = [event for parcel in parcels for event in _results(parcel)]
         if events:
-            guard = Guard(lease=self._lease, present=self._tools.artifacts.missing)
+            guard = Guard(lease=self._lease, find_missing=self._tools.artifacts.find_missing)
             self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for parcel in parcels:
             withheld = [event for event in parcel.events if not isinstance(event, Attempted)]
@@ -68,7 +68,7 @@ class Holding(Publisher):
                 self._give(parcel.claim)
 
 
-def _results(parcel: Parcel) -> list[Event]:
+def _results(parcel: Publication) -> list[Event]:
     """The events of a step that are recorded before anything is bound: its attempt and its result."""
     tried = [event for event in parcel.events if isinstance(event, Attempted)]
     found: list[Event] = [*tried]

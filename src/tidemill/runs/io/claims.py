@@ -13,7 +13,7 @@ _PATIENCE_S = 0.2
 GIVEN_UP_S = 300.0
 
 
-class Claimed:
+class ClaimSet:
     """The keys that a run computes; each is given back when its result is published, or there is none."""
 
     def __init__(self, claims: Claims) -> None:
@@ -41,22 +41,22 @@ class Claimed:
         else:
             self._waited[key] += _PATIENCE_S
 
-    def passed(self, key: str, attempt: Attempt | None) -> str:
+    def pass_on(self, key: str, attempt: Attempt | None) -> str:
         """Return the key to give back once the result is published; without a result, give it back now."""
         if key not in self._held:
             return ""
         self._held.discard(key)
         if attempt is None or attempt.outcome is not Outcome.OK:
-            self.give(key)
+            self.release(key)
             return ""
         return key
 
-    def give(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """Let other runs claim a key."""
-        self._claims.give(key)
+        self._claims.release(key)
         self._keys.discard(key)
 
-    def give_all(self) -> None:
+    def release_all(self) -> None:
         """Let other runs claim all keys of this run, however it ended."""
         for key in list(self._keys):
-            self.give(key)
+            self.release(key)

@@ -13,12 +13,12 @@ from tidemill.runs.io.job import Job
 from tidemill.runs.io.local_steps import StepOutcome
 from tidemill.runs.io.ready_queue import StepIndex
 from tidemill.runs.io.step_attempt import StepCost
-from tidemill.steps.io.step_runner import Workshop
+from tidemill.steps.io.step_runner import StepRunner
 from tidemill.steps.io.task_codec import (
     FUNCTION,
-    context_of,
-    errand_of,
-    read_answer,
+    decode_result,
+    encode_context,
+    encode_payload,
     thread_functions,
 )
 from tidemill.steps.step_messages import Work
@@ -38,20 +38,20 @@ class Engines:
     """
 
     def __init__(
-        self, job: Job, new_shop: Callable[[], Workshop], settle: Callable[[], None]
+        self, job: Job, new_runner: Callable[[], StepRunner], settle: Callable[[], None]
     ) -> None:
-        self._options = job.elsewhere
+        self._options = job.engines
         self._flow = job.flow
         self._settle = settle
-        self._functions = thread_functions(new_shop)
-        self._context = context_of(job.elsewhere.context)
+        self._functions = thread_functions(new_runner)
+        self._context = encode_context(job.engines.context)
         self._open: dict[str, Executor] = {}
         # By task: its engine, and its stage.
         self._at_work: dict[str, tuple[str, str]] = {}
         self._unstored: set[str] = set()
 
     @property
-    def at_work(self) -> bool:
+    def has_tasks(self) -> bool:
         """Whether some tasks haven't ended yet."""
         return bool(self._at_work)
 
@@ -75,7 +75,7 @@ class Engines:
             Task(
                 id=str(index),
                 function=FUNCTION,
-                params=errand_of(self._context, work),
+                params=encode_payload(self._context, work),
                 cpus=place.cpus,
                 memory=limits.memory,
                 gpus=limits.gpus,
@@ -103,7 +103,12 @@ class Engines:
 
     def _store_inputs(self, work: Work) -> None:
         """Wait until what the work reads is in the store."""
-        read = {n for bound in work.inputs.values() for b in bound.values() for n in b.product.pins}
+        read = {
+            n
+            for bound in work.inputs.values()
+            for b in bound.values()
+            for n in b.product.all_objects
+        }
         if work.artifact is not None:
             read.add(work.artifact.object)
         if not self._unstored.isdisjoint(read):
@@ -119,5 +124,5 @@ class Engines:
             peak_rss=event.peak_rss,
             worker=event.worker,
         )
-        output = read_answer(event, self._flow[stage].retries)
+        output = decode_result(event, self._flow[stage].retries)
         return StepIndex(int(event.task)), output, cost

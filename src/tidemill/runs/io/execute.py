@@ -6,15 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from tidemill.core.errors import ConflictError, TidemillError
-from tidemill.history.io.log_recorder import Recorder
+from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard
-from tidemill.runs.failures import failures_of
-from tidemill.runs.io.atomic_publisher import Holding
-from tidemill.runs.io.claims import Claimed
+from tidemill.runs.failures import group_failures
+from tidemill.runs.io.atomic_publisher import AtomicPublisher
+from tidemill.runs.io.claims import ClaimSet
 from tidemill.runs.io.engines import Engines
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
@@ -24,11 +24,11 @@ from tidemill.runs.io.publisher import Publisher
 from tidemill.runs.io.run_events import completion_events, recipe_events, start_events
 from tidemill.runs.io.scheduler import ResultRecorder, Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
-from tidemill.runs.io.table_age import Aged, aged
-from tidemill.runs.io.table_checks import Bench
-from tidemill.runs.totals import tally
-from tidemill.sources.scan import is_apart
-from tidemill.steps.io.step_runner import Workshop
+from tidemill.runs.io.table_age import TableAges, check_table_ages
+from tidemill.runs.io.table_checks import TableChecker
+from tidemill.runs.totals import sum_stages
+from tidemill.sources.scan import feeds_only
+from tidemill.steps.io.step_runner import StepRunner
 from tidemill.workflow.source import SourceFile
 
 
@@ -38,7 +38,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     Raises ConflictError when the heads moved since the plan was made, and StorageError when state
     can't be written; everything published before stays.
     """
-    _refuse_moved(job)
+    _require_unmoved_heads(job)
     execution = _Execution(job, lease)
     status, broke = Status.FAILED, True
     try:
@@ -54,7 +54,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     return receipt
 
 
-def _refuse_moved(job: Job) -> None:
+def _require_unmoved_heads(job: Job) -> None:
     moved = [
         name
         for name in {*job.plan.heads, *job.state.heads}
@@ -75,14 +75,14 @@ class _Execution:
         self._job = job
         self._lease = lease
         self._published = PublishedView.of(job)
-        self._claimed = Claimed(job.tools.claims)
+        self._claimed = ClaimSet(job.tools.claims)
         self._append(start_events(job, lease.lease))
         heads = {name: head.version for name, head in job.state.heads.items()}
-        kind = Holding if job.at_once else Publisher
+        kind = AtomicPublisher if job.at_once else Publisher
         self.publisher = kind(
-            job.tools, job.plan.environment, lease.lease, heads, self._claimed.give
+            job.tools, job.plan.environment, lease.lease, heads, self._claimed.release
         )
-        self._recorder = Recorder(job.tools.logs / job.run)
+        self._recorder = LogRecorder(job.tools.logs / job.run)
         self._results = ResultRecorder(job.progress, self.publisher, self._claimed)
         self._placing = place_steps(job)
         self._scheduler = self._open_scheduler()
@@ -92,29 +92,33 @@ class _Execution:
         places = {placing.of(step).where for step in placing.order}
         # CPU time of other threads is counted by the tasks that they run.
         cpu_clock = time.thread_time if "thread" in places else time.process_time
-        shop = self._new_shop(_files_ahead(job))
-        bench = Bench(job.flow, self._published, shop.frames, publisher.heads, publisher.settle)
+        shop = self._new_runner(_files_ahead(job))
+        bench = TableChecker(
+            job.flow, self._published, shop.frames, publisher.heads, publisher.settle
+        )
         claim = self._claimed.take
         return Scheduler(
             job,
             placing,
             StepLifecycle(job, self._published, shop, bench, claim, cpu_clock),
             LocalSteps(shop, placing.batched, cpu_clock),
-            Engines(job, self._new_shop, publisher.settle),
+            Engines(job, self._new_runner, publisher.settle),
             self._results,
             uses_engines=bool(places - {"here"}),
         )
 
-    def _new_shop(self, coming: Mapping[str, Mapping[str, SourceFile]] | None = None) -> Workshop:
+    def _new_runner(
+        self, upcoming: Mapping[str, Mapping[str, SourceFile]] | None = None
+    ) -> StepRunner:
         job = self._job
-        return Workshop(
+        return StepRunner(
             job.tools,
             job.flow,
             job.recipes,
             job.plan.environment,
             self._recorder,
             settle=self.publisher.settle,
-            coming=coming,
+            upcoming=upcoming,
         )
 
     def run_steps(self) -> None:
@@ -127,7 +131,7 @@ class _Execution:
 
     def commit(self) -> Status:
         """Publish what was held back to be published at once, if no step failed."""
-        if isinstance(self.publisher, Holding):
+        if isinstance(self.publisher, AtomicPublisher):
             failed = (Outcome.FAILED, Outcome.SKIPPED)
             if any(attempt.outcome in failed for attempt in self._results.attempts):
                 return Status.FAILED
@@ -142,10 +146,16 @@ class _Execution:
         """
         job, published = self._job, self._published
         self.publisher.stop()
-        self._claimed.give_all()
+        self._claimed.release_all()
         done = status is Status.OK
-        age = aged(job, published.published, self.publisher.heads) if done else Aged()
-        words = [*messages, *_unkept_limits(self._placing.unkept), *_withheld(job, status)]
+        age = (
+            check_table_ages(job, published.bindings, self.publisher.heads) if done else TableAges()
+        )
+        words = [
+            *messages,
+            *_unenforced_limits(self._placing.unenforced_limits),
+            *_withheld_message(job, status),
+        ]
         receipt = _receipt(job, self._results.attempts, status, self._watch, words, age)
         settled = self._stage_events() if done else []
         try:
@@ -171,7 +181,7 @@ class _Execution:
             and held.touched
         }
         return [
-            *recipe_events(self._job, self._published.all),
+            *recipe_events(self._job, self._published.all_bindings),
             *completion_events(self._job, attempts, touched, self.publisher.heads),
         ]
 
@@ -186,12 +196,12 @@ def _files_ahead(job: Job) -> dict[str, dict[str, SourceFile]]:
     for step in job.plan.steps:
         if step.action is Action.RUN and len(paths := step.reads.get(FILES, ())) == 1:
             file = job.plan.sources[step.stage][paths[0]]
-            if is_apart(step.partition, {file.path: file}):
+            if feeds_only(step.partition, {file.path: file}):
                 found.setdefault(step.stage, {})[file.path] = file
     return found
 
 
-def _unkept_limits(stages: Sequence[str]) -> Iterator[str]:
+def _unenforced_limits(stages: Sequence[str]) -> Iterator[str]:
     for name in stages:
         yield (
             f"{name}: its timeout=, memory= and gpus= aren't enforced, because the workflow isn't in a "
@@ -199,7 +209,7 @@ def _unkept_limits(stages: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _withheld(job: Job, status: Status) -> Iterator[str]:
+def _withheld_message(job: Job, status: Status) -> Iterator[str]:
     if job.at_once and status is not Status.OK:
         yield (
             f"nothing was published: {job.plan.environment} is unchanged; results are kept, and reused "
@@ -213,7 +223,7 @@ def _receipt(
     status: Status,
     watch: Stopwatch,
     messages: Sequence[str],
-    age: Aged,
+    age: TableAges,
 ) -> Receipt:
     wall, cpu = watch.read()
     faults = [
@@ -228,7 +238,7 @@ def _receipt(
     code = code or age.exit_code
     if status is Status.OK and (bad or code):
         status = Status.FAILED
-    stages = tally(job.flow.names, attempts, job.plan)
+    stages = sum_stages(job.flow.names, attempts, job.plan)
     return Receipt(
         run=job.run,
         status=status,
@@ -240,7 +250,7 @@ def _receipt(
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         messages=(*messages, *faults, *_messages(attempts), *age.messages),
-        failures=failures_of(attempts, job.plan.steps),
+        failures=group_failures(attempts, job.plan.steps),
     )
 
 

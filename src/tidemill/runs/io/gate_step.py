@@ -8,7 +8,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered, Event, Published
-from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_same, judge, subject_of
+from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, evaluate_gates, is_live, subject_of
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
@@ -16,7 +16,7 @@ from tidemill.workflow.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class GateVerdict:
     """The decision of the gates on an artifact, and its evaluation."""
 
     decision: Decision
@@ -51,34 +51,34 @@ class Verdict:
         return decided, Delivered(environment=environment, delivery=delivery), live
 
 
-def pass_gates(
+def run_gate_step(
     model: Stage,
     evaluation: Stage,
     recipe: str,
-    holdings: PublishedView,
+    published: PublishedView,
     now: float,
     *,
-    beside: bool = True,
-) -> Verdict | None:
+    compare_live: bool = True,
+) -> GateVerdict | None:
     """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
     An approved candidate is live from then on.
     """
     trained, candidate = (
-        holdings.get(model.name, WHOLE),
-        holdings.get(evaluation.name, CANDIDATE),
+        published.get(model.name, WHOLE),
+        published.get(evaluation.name, CANDIDATE),
     )
     if trained is None or candidate is None or model.approval is None:
         return None
     artifact, scores = trained.product.artifact, candidate.product.scores
-    live = holdings.live.get(model.name)
-    if artifact is None or scores is None or is_same(live, artifact):
+    live = published.live.get(model.name)
+    if artifact is None or scores is None or is_live(live, artifact):
         return None
-    results = judge(
+    results = evaluate_gates(
         model.approval.gates,
         scores,
-        _scores(holdings, evaluation, LIVE) if live and beside else None,
-        _scores(holdings, evaluation, BASELINE),
+        _scores(published, evaluation, LIVE) if live and compare_live else None,
+        _scores(published, evaluation, BASELINE),
     )
     decision = Decision(
         subject=subject_of(artifact.id, model.approval, recipe),
@@ -89,9 +89,9 @@ def pass_gates(
         at=now,
     )
     if decision.approved:
-        holdings.live[model.name] = artifact
-        holdings.bind(evaluation.name, LIVE, candidate)
-    return Verdict(decision=decision, artifact=artifact, evaluated=candidate)
+        published.live[model.name] = artifact
+        published.add(evaluation.name, LIVE, candidate)
+    return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate)
 
 
 def _scores(holdings: PublishedView, evaluation: Stage, subject: str) -> Scores | None:

@@ -12,27 +12,27 @@ from tidemill.ports.ledger import Guard, State
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
 from tidemill.runs.io.run_events import completion_events, recipe_events, start_events
-from tidemill.runs.io.table_age import aged
-from tidemill.runs.totals import tally
+from tidemill.runs.io.table_age import check_table_ages
+from tidemill.runs.totals import sum_stages
 
 
-def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
+def record_idle_run(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     """Record a run that found everything up to date."""
     meter = Stopwatch()
     versions = {name: head.version for name, head in job.state.heads.items()}
-    age = aged(job, lambda name: _bound(job.state, name), versions)
+    age = check_table_ages(job, lambda name: _bound(job.state, name), versions)
     wall, cpu = meter.read()
     receipt = Receipt(
         run=job.run,
         status=Status.FAILED if age.exit_code else Status.OK,
-        stages=tally(job.flow.names, (), job.plan),
+        stages=sum_stages(job.flow.names, (), job.plan),
         wall_s=wall,
         cpu_s=cpu,
         peak_rss=peak_memory(),
         cost=job.price.of(cpu),
         currency=job.price.currency,
         exit_code=age.exit_code,
-        messages=(*words, *age.messages),
+        messages=(*messages, *age.messages),
     )
     events = (
         *start_events(job, lease.lease),

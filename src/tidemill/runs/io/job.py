@@ -14,10 +14,10 @@ from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.execution import Executor, TaskFunctions
 from tidemill.ports.ledger import State
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
 from tidemill.runs.totals import Price
-from tidemill.steps.step_messages import Context
+from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.stage import Flow
 
 
@@ -34,7 +34,7 @@ class Progress(Protocol):
         """Note how a step ended: without an attempt it was up to date; one that is RETRIED starts again."""
 
 
-class Unwatched:
+class NoProgress:
     """Ignores the progress of a run; a base for listeners that follow a part of it."""
 
     def begin(self, plan: Plan) -> None:
@@ -48,7 +48,7 @@ class Unwatched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class EngineOptions:
     """The engines, by name, that a run may use besides its own thread, and how many CPUs they have.
 
     A factory of an engine takes the functions that tasks in this process call. There is no "process" engine
@@ -57,7 +57,7 @@ class Elsewhere:
     """
 
     engines: Mapping[str, Callable[[TaskFunctions], Executor]] = field(default_factory=dict)
-    context: Context = field(default_factory=Context)
+    context: ProjectContext = field(default_factory=ProjectContext)
     cpus: int = 1
     careful: bool = False
 
@@ -66,7 +66,7 @@ class Elsewhere:
 class Job:
     """A plan with all that it takes to execute it; `at_once` publishes everything at its end, or nothing."""
 
-    tools: Tools
+    tools: Runtime
     flow: Flow
     recipes: Mapping[str, Recipe]
     plan: Plan
@@ -75,7 +75,7 @@ class Job:
     command: str
     price: Price
     progress: Progress
-    elsewhere: Elsewhere
+    engines: EngineOptions
     at_once: bool = False
 
     def recipe_changed(self, stage: str) -> bool:
@@ -83,7 +83,7 @@ class Job:
         return self.state.recipes.get(stage) != self.recipes[stage].parts
 
 
-def absent_from(artifacts: Artifacts, plan: Plan, state: State) -> frozenset[str]:
+def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> frozenset[str]:
     """Return the objects that a plan's steps would read or bind but that are no longer stored."""
     bound = {name: head.partitions for name, head in state.heads.items()}
     wanted = {
@@ -92,6 +92,6 @@ def absent_from(artifacts: Artifacts, plan: Plan, state: State) -> frozenset[str
         for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
         for key in keys
         if (held := bound.get(name, {}).get(key)) is not None
-        for pin in held.product.pins
+        for pin in held.product.all_objects
     }
-    return frozenset(artifacts.missing(wanted)) if wanted else frozenset()
+    return frozenset(artifacts.find_missing(wanted)) if wanted else frozenset()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ports.ledger import Lease
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 
 # A holder that hasn't renewed for this long counts as dead; on the same host that is seen at once.
 LEASE_SECONDS = 30.0
@@ -18,7 +18,7 @@ LEASE_SECONDS = 30.0
 class Heartbeat:
     """Renews a lease from a thread until it is closed, then releases it."""
 
-    def __init__(self, tools: Tools, lease: Lease) -> None:
+    def __init__(self, tools: Runtime, lease: Lease) -> None:
         self._tools = tools
         self.lease = lease
         self._stop = threading.Event()
@@ -44,7 +44,7 @@ class Heartbeat:
 
 
 def take_lease(
-    tools: Tools, environment: str, holder: Mapping[str, str], wait_s: float
+    tools: Runtime, environment: str, holder: Mapping[str, str], wait_s: float
 ) -> Heartbeat:
     """Acquire the lease of an environment within `wait_s` seconds; ConflictError says who holds it."""
     deadline = time.monotonic() + wait_s

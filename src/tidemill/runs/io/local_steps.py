@@ -7,14 +7,14 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 from tidemill.ledger.io.process_usage import Stopwatch
-from tidemill.planning.batches import STEPS, taken
+from tidemill.planning.batches import MAX_STEPS, next_batch
 from tidemill.runs.io.ready_queue import StepIndex
 from tidemill.runs.io.step_attempt import StepCost
-from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.step_messages import Failed, Made, Work
+from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 
 # A step that ran, its output, and what it cost.
-StepOutcome: TypeAlias = tuple[StepIndex, Made | Failed, StepCost]
+StepOutcome: TypeAlias = tuple[StepIndex, StepOutput | StepFailure, StepCost]
 
 _NOTHING = StepCost()
 
@@ -26,9 +26,9 @@ class LocalSteps:
     """
 
     def __init__(
-        self, shop: Workshop, batched: Collection[str], cpu_clock: Callable[[], float]
+        self, runner: StepRunner, batched: Collection[str], cpu_clock: Callable[[], float]
     ) -> None:
-        self._shop = shop
+        self._shop = runner
         self._batched = batched
         self._cpu_clock = cpu_clock
         self._queue: list[StepIndex] = []
@@ -45,13 +45,13 @@ class LocalSteps:
     def batch_size(self, index: StepIndex) -> int:
         """How many steps of its stage should wait together with a step."""
         work = self._works.get(index)
-        return STEPS if work is not None and work.stage in self._batched else 0
+        return MAX_STEPS if work is not None and work.stage in self._batched else 0
 
     def run_next(self) -> Iterator[StepOutcome]:
         """Run the next step, and others of its stage that can be computed with it."""
         index = heappop(self._queue)
         rows = self._batch_rows(index) if self._queue else {}
-        batch = taken(rows)
+        batch = next_batch(rows)
         if len(batch) > 1:
             self._queue = [other for other in self._queue if other not in batch]
             heapify(self._queue)
@@ -62,14 +62,14 @@ class LocalSteps:
     def _batch_rows(self, index: StepIndex) -> dict[StepIndex, int]:
         """The rows that a step reads, and those that each step reads that can be computed with it."""
         own = self._works[index]
-        if own.stage not in self._batched or not own.is_like(own):
+        if own.stage not in self._batched or not own.can_batch_with(own):
             return {}
         works = {n: self._works[n] for n in (index, *sorted(self._queue))}
-        return {n: work.rows for n, work in works.items() if work.is_like(own)}
+        return {n: work.rows for n, work in works.items() if work.can_batch_with(own)}
 
     def _run_together(self, rows: Mapping[StepIndex, int]) -> Iterator[StepOutcome]:
         watch = Stopwatch(self._cpu_clock)
-        outputs = self._shop.make_together([self._works[index] for index in rows])
+        outputs = self._shop.run_together([self._works[index] for index in rows])
         wall, cpu = watch.read()
         # What a call takes for one more step is mostly what its rows take.
         total = sum(rows.values()) + len(rows)
@@ -85,6 +85,6 @@ class LocalSteps:
     def _run_alone(self, index: StepIndex, spent: StepCost = _NOTHING) -> StepOutcome:
         """Run one step, for which something was `spent` before."""
         watch = Stopwatch(self._cpu_clock)
-        output = self._shop.make(self._works.pop(index))
+        output = self._shop.run(self._works.pop(index))
         wall, cpu = watch.read()
         return index, output, StepCost(wall_s=spent.wall_s + wall, cpu_s=spent.cpu_s + cpu)

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tidemill.core.partition import UNPLACED, placed
+from tidemill.core.partition import UNPLACED, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
@@ -40,7 +40,7 @@ class PublishedView:
         for stage in job.flow.stages:
             small = stage.kind in (Kind.MODEL, Kind.EVALUATE)
             further = (
-                stage.name in steps and stage.output is not None and stage.output.looks_further
+                stage.name in steps and stage.output is not None and stage.output.has_table_rules
             )
             if small or job.recipe_changed(stage.name) or further:
                 view.note_all(stage.name)
@@ -71,22 +71,22 @@ class PublishedView:
             return noted[partition]
         return self.heads.get(stage, {}).get(partition)
 
-    def found(self, stage: str, partition: str) -> Binding | None:
+    def at_start(self, stage: str, partition: str) -> Binding | None:
         """Return the binding that a partition had when the run began, if it was noted then."""
         place = stage, partition
         return self._found[place] if place in self._found else self.get(stage, partition)
 
-    def all(self, stage: str) -> list[Binding]:
+    def all_bindings(self, stage: str) -> list[Binding]:
         """Return all bindings of a stage that was noted as a whole."""
         return [binding for binding in self.noted.get(stage, {}).values() if binding is not None]
 
-    def published(self, stage: str) -> Iterator[Binding]:
+    def bindings(self, stage: str) -> Iterator[Binding]:
         """Return all bindings of a stage; one that the run changes was noted as a whole."""
         if stage in self._whole:
-            return iter(self.all(stage))
+            return iter(self.all_bindings(stage))
         return iter(self.heads.get(stage, {}).values())
 
-    def bind(self, stage: str, partition: str, binding: Binding) -> None:
+    def add(self, stage: str, partition: str, binding: Binding) -> None:
         """Note a publication."""
         held = self.noted.setdefault(stage, {})
         self._found.setdefault((stage, partition), held.get(partition))
@@ -105,12 +105,12 @@ class PublishedView:
         self._found.setdefault((stage, partition), held.get(partition))
         held[partition] = None
 
-    def before(self, stage: str, partition: str, count: int) -> list[Binding]:
+    def bindings_before(self, stage: str, partition: str, count: int) -> list[Binding]:
         """Return the bindings of the last `count` partitions before one, in order."""
         keys = self._keys(stage)
         return self._at(stage, keys[: bisect_left(keys, partition)][-count:])
 
-    def first(self, stage: str) -> list[Binding]:
+    def first_binding(self, stage: str) -> list[Binding]:
         """Return the binding of the first partition, if there is one."""
         return self._at(stage, self._keys(stage)[:1])
 
@@ -119,7 +119,7 @@ class PublishedView:
         held = self.noted.get(stage, {})
         keys = self._sorted.get(stage)
         if keys is None:
-            keys = self._sorted[stage] = placed(key for key in held if held[key] is not None)
+            keys = self._sorted[stage] = readable_keys(key for key in held if held[key] is not None)
         return keys
 
     def _at(self, stage: str, keys: Iterable[str]) -> list[Binding]:

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tidemill.delivery.io.outbox import carry_out
+from tidemill.delivery.io.outbox import perform_effects
 from tidemill.ledger.event import EffectQueued, Event, Published, Removed
 from tidemill.ports.ledger import Guard, Lease
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 
 # Small enough that an interrupt waits for little, large enough that computing never stops.
 _MOST_WAITING = 32
@@ -23,7 +23,7 @@ _PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Publication:
     """The objects of one step, the events that bind them, and the claimed key to give back afterwards."""
 
     events: tuple[Event, ...]
@@ -40,33 +40,33 @@ class Publisher:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: Runtime,
         environment: str,
         lease: Lease,
         heads: Mapping[str, int],
-        give: Callable[[str], None],
+        release: Callable[[str], None],
     ) -> None:
         self._tools = tools
-        self._give = give
+        self._give = release
         self._environment = environment
         self._lease = lease
         self.heads = dict(heads)
         # All that follows is guarded by the lock; `_done` counts steps that are durable, or given up.
         self._lock = threading.Lock()
         self._more, self._less = threading.Condition(self._lock), threading.Condition(self._lock)
-        self._waiting: list[Parcel] = []
+        self._waiting: list[Publication] = []
         self._sent = self._wanted = self._done = 0
         self._ended = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="tidemill-publisher", daemon=True)
         self._thread.start()
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, publication: Publication) -> None:
         """Publish the output of a step soon; raise the error of an earlier one."""
         self._raise()
         with self._lock:
             self._less.wait_for(lambda: len(self._waiting) < _MOST_WAITING)
-            self._waiting.append(parcel)
+            self._waiting.append(publication)
             self._sent += 1
             # The first begins the pause and the last ends it; waking the other thread isn't free.
             if len(self._waiting) in (1, _MOST_WAITING):
@@ -110,19 +110,19 @@ class Publisher:
                 self._done += len(parcels)
                 self._less.notify_all()
 
-    def _take(self) -> tuple[list[Parcel], bool]:
+    def _take(self) -> tuple[list[Publication], bool]:
         """Take what gathered; return whether more may come."""
         with self._lock:
             self._more.wait_for(lambda: self._waiting or self._ended)
-            self._more.wait_for(self._hurried, _PAUSE_S)
+            self._more.wait_for(self._is_urgent, _PAUSE_S)
             parcels, self._waiting = self._waiting, []
             self._less.notify_all()
             return parcels, not self._ended
 
-    def _hurried(self) -> bool:
+    def _is_urgent(self) -> bool:
         return self._ended or self._wanted > self._done or len(self._waiting) == _MOST_WAITING
 
-    def _publish(self, parcels: Sequence[Parcel]) -> None:
+    def _publish(self, parcels: Sequence[Publication]) -> None:
         objects = [item for parcel in parcels for item in parcel.objects]
         if objects:
             self._tools.artifacts.put_all(objects)
@@ -131,7 +131,7 @@ class Publisher:
         guard = Guard(
             lease=self._lease,
             heads={stage: self.heads.get(stage, 0) for stage in touched},
-            present=self._tools.artifacts.missing,
+            find_missing=self._tools.artifacts.find_missing,
         )
         self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for stage in touched:
@@ -141,5 +141,5 @@ class Publisher:
                 self._give(parcel.claim)
         effects = [event.effect for event in events if isinstance(event, EffectQueued)]
         if effects:
-            done = carry_out(self._tools, self._environment, effects)
+            done = perform_effects(self._tools, self._environment, effects)
             self._tools.ledger.append(done, now=self._tools.clock(), guard=Guard(lease=self._lease))

@@ -27,7 +27,7 @@ _Output = tuple[str, str]
 _GATE = "(gate)"
 
 
-class Turns:
+class ReadyQueue:
     """The steps of a plan; each is taken when all that it needs is done.
 
     Call `finish` or `postpone` for each step that was taken; several can be taken at once. `wait` is called
@@ -41,7 +41,7 @@ class Turns:
         self._models = {stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
         self._served = {s.name: s.model for s in flow.stages if s.kind is Kind.DELIVER}
         # Their rules compare a partition with those before it, which must be there first.
-        self._serial = {s.name for s in flow.stages if s.output and s.output.looks_further}
+        self._serial = {s.name for s in flow.stages if s.output and s.output.has_table_rules}
         self._refers = {s.name: frozenset(s.refers.values()) for s in flow.stages if s.refers}
         self._next = 0
         self._ready: list[StepIndex] = []
@@ -64,25 +64,25 @@ class Turns:
                 heappop(self._ready)
             else:
                 self._next += 1
-                if self._blocked(index):
+                if self._block(index):
                     continue
             self._unfinished.add(self._outputs[index])
             if self._steps[index].stage in self._serial:
                 insort(self._lines[self._steps[index].stage], index)
             return index
 
-    def first(self, index: StepIndex) -> bool:
+    def is_first(self, index: StepIndex) -> bool:
         """Return whether everything that must be published before the step is done."""
         line = self._lines.get(self._steps[index].stage)
         return line is None or line[0] == index
 
-    def put_off(self, index: StepIndex, key: str) -> None:
+    def postpone(self, index: StepIndex, key: str) -> None:
         """Put a step off whose key another run has claimed."""
         self._put_off[index] = key
         self._keep_open(index)
         self._leave(index)
 
-    def done(self, index: StepIndex) -> None:
+    def finish(self, index: StepIndex) -> None:
         """Let steps go on that waited for this one, however it ended."""
         self._idle = False
         self._leave(index)
@@ -94,11 +94,11 @@ class Turns:
                 heappush(self._ready, waiting)
 
     @property
-    def held_up(self) -> bool:
+    def has_postponed(self) -> bool:
         """Whether some steps were put off."""
         return bool(self._put_off)
 
-    def again(self, *, wait: bool) -> bool:
+    def retry_postponed(self, *, wait: bool) -> bool:
         """Let the steps that were put off be taken again; return whether there are any.
 
         With `wait`, first wait for the other run if no step was done since the last time.
@@ -118,7 +118,7 @@ class Turns:
         if line is not None:
             line.remove(index)
 
-    def _blocked(self, index: StepIndex) -> bool:
+    def _block(self, index: StepIndex) -> bool:
         """Return whether the step needs output that isn't there yet; it becomes ready when all of it is."""
         needs = self._unfinished and self._unfinished.intersection(self._needs(self._steps[index]))
         if not needs:

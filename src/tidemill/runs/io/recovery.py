@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tidemill.delivery.io.outbox import carry_out
+from tidemill.delivery.io.outbox import perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event, Removed, RunEnded
-from tidemill.ledger.io.lease_holder import describe
+from tidemill.ledger.io.lease_holder import describe_holder
 from tidemill.ledger.run import Status
 from tidemill.ports.ledger import Guard, State
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.runs.io.lease import Heartbeat
 
 
-def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
+def recover_dead_runs(tools: Runtime, state: State, lease: Heartbeat) -> list[str]:
     """Close runs that died, and carry out deliveries that they left queued; return messages about it."""
     guard, now = Guard(lease=lease.lease), tools.clock()
     words: list[str] = []
@@ -25,23 +25,25 @@ def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
         lost = [RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs]
         tools.ledger.append(lost, now=now, guard=guard)
         words += [
-            f"run {run.id} of {describe(run.holder)} died; what it published is kept"
+            f"run {run.id} of {describe_holder(run.holder)} died; what it published is kept"
             for run in state.open_runs
         ]
-    lost_objects = tools.artifacts.missing({e.object for e in state.pending if e.object})
-    gone = [effect for effect in state.pending if effect.object in lost_objects]
+    lost_objects = tools.artifacts.find_missing(
+        {e.object for e in state.pending_effects if e.object}
+    )
+    gone = [effect for effect in state.pending_effects if effect.object in lost_objects]
     if gone:
-        tools.ledger.append(tuple(_given_up(state, gone)), now=tools.clock(), guard=guard)
+        tools.ledger.append(tuple(_give_up(state, gone)), now=tools.clock(), guard=guard)
         words.append(f"{len(gone)} queued deliveries lost their objects; they will be recomputed")
-    queued = [effect for effect in state.pending if effect not in gone]
+    queued = [effect for effect in state.pending_effects if effect not in gone]
     if queued:
-        done = carry_out(tools, state.environment, queued)
+        done = perform_effects(tools, state.environment, queued)
         tools.ledger.append(done, now=tools.clock(), guard=guard)
         words.append(f"{len(done)} deliveries that were left queued were carried out")
     return words
 
 
-def _given_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
+def _give_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
     """Unbind queued deliveries whose objects are gone, so that the plan recomputes and delivers them."""
     for effect in effects:
         yield Removed(

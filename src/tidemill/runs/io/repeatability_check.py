@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tidemill.core.errors import TidemillError, UsageError
-from tidemill.lineage.io.origins import Facts
+from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.lineage.upstream import Upstream
-from tidemill.runs.repeatability import Gave, Repeated, Sample, compared, sampled
+from tidemill.runs.repeatability import Comparison, RerunOutput, Sample, choose_sample, compare_runs
 
 _THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
 
 
-def settings() -> tuple[Mapping[str, str], Mapping[str, str]]:
+def run_variables() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return the environment variables of the two runs: one thread, and at least four."""
     return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
 
@@ -39,26 +39,28 @@ def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tidemill", *where, "check", "--answer")
 
 
-def repeat(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
+def run_twice(facts: ProvenanceFacts, count: int, command: Sequence[str]) -> tuple[Comparison, ...]:
     """Run up to `count` partitions of every transform twice.
 
     `command` starts a process that calls `repeatability_worker.run_sample` with the two files whose names
     follow. Raises TidemillError when the process fails.
     """
     upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
-    sample = sampled(upstream, count)
+    sample = choose_sample(upstream, count)
     if not sample:
         return ()
-    first, second = (_run_elsewhere(command, sample, environment) for environment in settings())
+    first, second = (
+        _run_elsewhere(command, sample, environment) for environment in run_variables()
+    )
     return tuple(
-        compared(upstream, facts.recipes, facts.flow[name], first[name], second[name])
+        compare_runs(upstream, facts.recipes, facts.flow[name], first[name], second[name])
         for name in sample
     )
 
 
 def _run_elsewhere(
     command: Sequence[str], sample: Sample, environment: Mapping[str, str]
-) -> Mapping[str, Mapping[str, Gave]]:
+) -> Mapping[str, Mapping[str, RerunOutput]]:
     with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:
         question, into = Path(folder) / "question.json", Path(folder) / "answer.json"
         question.write_text(json.dumps(sample), encoding="utf-8")
@@ -79,6 +81,6 @@ def _run_elsewhere(
             )
         found = json.loads(into.read_text(encoding="utf-8"))
     return {
-        name: {key: Gave(**gave) for key, gave in partitions.items()}
+        name: {key: RerunOutput(**gave) for key, gave in partitions.items()}
         for name, partitions in found.items()
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecipeChanged, RunStarted, Settled, SourceSeen
 from tidemill.ledger.run import Attempt
-from tidemill.planning.completion import settled_by
+from tidemill.planning.completion import completion_marks
 from tidemill.ports.ledger import Lease
 from tidemill.runs.io.job import Job
 from tidemill.workflow.source import SourceFile
@@ -78,12 +78,12 @@ def completion_events(
 
     `versions` are those of the heads at the end of the run.
     """
-    marks = settled_by(
+    marks = completion_marks(
         job.flow, job.recipes, job.plan, attempts, touched, versions, job.state.rulings
     )
     dropped = {event.stage for event in _source_events(job)}
     return [
         Settled(environment=job.plan.environment, stage=name, mark=mark)
         for name, mark in marks.items()
-        if name in dropped or job.state.settled.get(name) != mark
+        if name in dropped or job.state.completion_marks.get(name) != mark
     ]

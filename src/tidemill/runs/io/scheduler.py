@@ -13,17 +13,17 @@ from heapq import heappop, heappush
 from tidemill.core.errors import UsageError
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.batches import can_batch
-from tidemill.planning.placement import Placing, Traits
+from tidemill.planning.placement import Placement, StageTraits
 from tidemill.planning.plan import Step
-from tidemill.runs.io.claims import Claimed
+from tidemill.runs.io.claims import ClaimSet
 from tidemill.runs.io.engines import Engines
 from tidemill.runs.io.job import Job, Progress
 from tidemill.runs.io.local_steps import LocalSteps
 from tidemill.runs.io.publisher import Publisher
-from tidemill.runs.io.ready_queue import StepIndex, Turns
+from tidemill.runs.io.ready_queue import ReadyQueue, StepIndex
 from tidemill.runs.io.step_attempt import StepCost, StepInProgress, StepResult
 from tidemill.runs.io.step_lifecycle import StepLifecycle
-from tidemill.steps.step_messages import Failed, Made
+from tidemill.steps.step_messages import StepFailure, StepOutput
 from tidemill.workflow.stage import Kind
 
 # Local steps that may wait while those for engines behind them are looked for.
@@ -32,25 +32,25 @@ _AHEAD = 64
 _PATIENCE_S, _OTHERS_S = 0.5, 0.2
 
 
-def place_steps(job: Job) -> Placing:
+def place_steps(job: Job) -> Placement:
     """Decide where each step of a plan runs, and in which order."""
-    options, stages = job.elsewhere, job.flow.stages
+    options, stages = job.engines, job.flow.stages
     bound: set[str] = set()
-    if job.tools.outside.keeps:
+    if job.tools.external_sources.has_snapshot:
         # Only this process can read a database as it was when the run was planned.
         bound = {stage.name for stage in stages if stage.kind is Kind.INGEST}
-    return Placing(
+    return Placement(
         job.flow,
         job.plan,
         cpus=options.cpus,
         engines=options.engines.keys(),
-        traits=Traits(
+        traits=StageTraits(
             pure={name for name, recipe in job.recipes.items() if recipe.lineage},
-            bound=bound,
+            in_process=bound,
             memos={name for name, recipe in job.recipes.items() if recipe.memos},
             batched={stage.name for stage in stages if can_batch(stage, job.recipes[stage.name])},
         ),
-        careful=options.careful,
+        isolated=options.careful,
     )
 
 
@@ -60,11 +60,11 @@ class ResultRecorder:
     `attempts` has one for each end of a step, in order.
     """
 
-    def __init__(self, progress: Progress, publisher: Publisher, claimed: Claimed) -> None:
+    def __init__(self, progress: Progress, publisher: Publisher, claims: ClaimSet) -> None:
         self.attempts: list[Attempt] = []
         self._progress = progress
         self._publisher = publisher
-        self._claimed = claimed
+        self._claimed = claims
 
     def record(self, step: Step, result: StepResult) -> None:
         """Record the end of a step, or of an attempt that is retried."""
@@ -72,9 +72,9 @@ class ResultRecorder:
         self.attempts.append(result.attempt or _up_to_date(step))
         claim = ""
         if result.retry_s is None:
-            claim = self._claimed.passed(result.key, result.attempt)
-        if result.parcel is not None:
-            self._publisher.send(replace(result.parcel, claim=claim))
+            claim = self._claimed.pass_on(result.key, result.attempt)
+        if result.publication is not None:
+            self._publisher.send(replace(result.publication, claim=claim))
 
     def wait_for(self, key: str) -> None:
         """Wait a while for another run to publish what a key stands for."""
@@ -92,7 +92,7 @@ class Scheduler:
     def __init__(
         self,
         job: Job,
-        placing: Placing,
+        placing: Placement,
         lifecycle: StepLifecycle,
         local: LocalSteps,
         engines: Engines,
@@ -108,11 +108,11 @@ class Scheduler:
         self._local = local
         self._engines = engines
         self._results = results
-        self._queue = Turns(job.flow, self._steps, results.wait_for)
+        self._queue = ReadyQueue(job.flow, self._steps, results.wait_for)
         self._uses_engines = uses_engines
         self._running: dict[StepIndex, StepInProgress] = {}
         # Outputs of steps whose turn to be checked comes later.
-        self._parked: dict[StepIndex, tuple[Made | Failed | None, StepCost]] = {}
+        self._parked: dict[StepIndex, tuple[StepOutput | StepFailure | None, StepCost]] = {}
         # When to retry which steps, the first one first (monotonic seconds).
         self._retries: list[tuple[float, StepIndex]] = []
         # Steps that workers couldn't run, because their code differs.
@@ -134,14 +134,14 @@ class Scheduler:
         ran = len(self._local) > 0
         if ran:
             for index, output, cost in self._local.run_next():
-                if self._uses_engines and isinstance(output, Made):
-                    self._engines.note_unstored(output.product.pins)
+                if self._uses_engines and isinstance(output, StepOutput):
+                    self._engines.note_unstored(output.product.all_objects)
                 self._finish(index, output, cost)
-        if self._engines.at_work or self._retries:
+        if self._engines.has_tasks or self._retries:
             self._collect(0.0 if ran else self._patience())
         elif not ran:
-            return self._queue.again(wait=True)
-        if self._queue.held_up:
+            return self._queue.retry_postponed(wait=True)
+        if self._queue.has_postponed:
             self._check_others()
         return True
 
@@ -164,8 +164,8 @@ class Scheduler:
         if isinstance(begun, StepInProgress):
             self._running[index] = begun
             self._start(index)
-        elif begun.put_off:
-            self._queue.put_off(index, begun.put_off)
+        elif begun.postponed_for:
+            self._queue.postpone(index, begun.postponed_for)
         else:
             self._end(index, begun)
 
@@ -183,11 +183,11 @@ class Scheduler:
             self._engines.submit(index, work, place)
         except UsageError as error:
             message = str(error).removeprefix(f"task {index}: ")
-            self._finish(index, Failed(message=message), StepCost())
+            self._finish(index, StepFailure(message=message), StepCost())
 
     def _collect(self, timeout_s: float) -> None:
         """Take what engines computed, and start the steps that are to be retried by now."""
-        if self._engines.at_work:
+        if self._engines.has_tasks:
             for index, output, cost in self._engines.results(timeout_s):
                 self._take_result(index, output, cost)
         elif timeout_s:
@@ -197,10 +197,12 @@ class Scheduler:
             self._progress.started(self._steps[index])
             self._start(index)
 
-    def _take_result(self, index: StepIndex, output: Made | Failed, cost: StepCost) -> None:
+    def _take_result(
+        self, index: StepIndex, output: StepOutput | StepFailure, cost: StepCost
+    ) -> None:
         """Finish a step that an engine ran; run it here if its worker had other code."""
-        if isinstance(output, Failed) and output.unlike:
-            if not self._flow[self._steps[index].stage].resources.limited:
+        if isinstance(output, StepFailure) and output.other_code:
+            if not self._flow[self._steps[index].stage].resources.needs_process:
                 # This process has the code that was planned.
                 self._local_only.add(index)
                 self._start(index)
@@ -212,9 +214,11 @@ class Scheduler:
             )
         self._finish(index, output, cost)
 
-    def _finish(self, index: StepIndex, output: Made | Failed | None, cost: StepCost) -> None:
+    def _finish(
+        self, index: StepIndex, output: StepOutput | StepFailure | None, cost: StepCost
+    ) -> None:
         """Finish a step; if its stage checks partitions in order, not before its turn."""
-        if not self._queue.first(index):
+        if not self._queue.is_first(index):
             self._parked[index] = output, cost
             return
         begun = self._running.pop(index)
@@ -228,16 +232,16 @@ class Scheduler:
 
     def _end(self, index: StepIndex, result: StepResult) -> None:
         """Record the end of a step, and let others go on that waited for it."""
-        self._queue.done(index)
+        self._queue.finish(index)
         self._results.record(self._steps[index], result)
         for other in sorted(self._parked):
-            if self._queue.first(other):
+            if self._queue.is_first(other):
                 self._finish(other, *self._parked.pop(other))
                 return  # which goes on with the next
 
     def _patience(self) -> float:
         """Seconds to wait for engines before something else is due."""
-        most = _OTHERS_S if self._queue.held_up else _PATIENCE_S
+        most = _OTHERS_S if self._queue.has_postponed else _PATIENCE_S
         until = [self._retries[0][0] - time.monotonic()] if self._retries else []
         return max(0.0, min([most, *until]))
 
@@ -246,7 +250,7 @@ class Scheduler:
         now = time.monotonic()
         if now - self._others_checked_at >= _OTHERS_S:
             self._others_checked_at = now
-            self._queue.again(wait=False)
+            self._queue.retry_postponed(wait=False)
 
 
 def _up_to_date(step: Step) -> Attempt:

@@ -9,9 +9,9 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
-from tidemill.reuse.step_key import Handed
-from tidemill.runs.io.publisher import Parcel
-from tidemill.steps.step_messages import Failed, Made, Work
+from tidemill.reuse.step_key import StepKey
+from tidemill.runs.io.publisher import Publication
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.workflow.stage import Stage
 
 
@@ -36,16 +36,16 @@ class StepInProgress:
 
     step: Step
     attempt: Attempt
-    handed: Handed = field(default_factory=lambda: Handed(key="", inputs={}, shares={}))
+    step_key: StepKey = field(default_factory=lambda: StepKey(key="", inputs={}, shares={}))
     work: Work | None = None
-    known: Made | None = None
+    known: StepOutput | None = None
     reuse: Action | None = None
     deaths: int = 0
 
     @property
     def key(self) -> str:
         """The step's key, once its inputs are known."""
-        return self.handed.key or ""
+        return self.step_key.key or ""
 
     def add_cost(self, cost: StepCost) -> None:
         """Add the cost of some of the work on the step."""
@@ -62,7 +62,7 @@ class StepInProgress:
     def next_attempt(self) -> StepInProgress:
         """The same step, for its next attempt."""
         attempt = new_attempt(self.step, self.attempt.number + 1)
-        work = None if self.work is None else replace(self.work, number=attempt.number)
+        work = None if self.work is None else replace(self.work, attempt=attempt.number)
         return replace(self, attempt=attempt, work=work)
 
 
@@ -75,9 +75,9 @@ class StepResult:
     """
 
     attempt: Attempt | None
-    parcel: Parcel | None = None
+    publication: Publication | None = None
     key: str = ""
-    put_off: str = ""
+    postponed_for: str = ""
     retry_s: float | None = None
 
 
@@ -93,11 +93,11 @@ def new_attempt(step: Step, number: int = 1) -> Attempt:
     )
 
 
-def result_of_failure(stage: Stage, begun: StepInProgress, failure: Failed) -> StepResult:
+def result_of_failure(stage: Stage, begun: StepInProgress, failure: StepFailure) -> StepResult:
     """Retry a step that failed, or give it up, as the stage's retry policy says."""
     died = failure.fate == Fate.LOST
     begun.deaths += died
-    retry_s = stage.retries.again_s(
+    retry_s = stage.retries.retry_delay_s(
         begun.attempt.number, transient=failure.transient, deaths=begun.deaths if died else 0
     )
     attempt = failed_attempt(begun.attempt, failure)
@@ -106,7 +106,7 @@ def result_of_failure(stage: Stage, begun: StepInProgress, failure: Failed) -> S
     return StepResult(attempt=attempt, retry_s=retry_s)
 
 
-def failed_attempt(attempt: Attempt, failure: Failed) -> Attempt:
+def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:
     """The attempt with its failure; the message names the step."""
     text = failure.message
     if not text.startswith(attempt.stage):

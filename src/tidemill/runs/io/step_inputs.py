@@ -11,9 +11,9 @@ from tidemill.ledger.binding import Binding
 from tidemill.models.gates import LIVE
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Step
-from tidemill.quarantine.ruling_input import contents_of
+from tidemill.quarantine.ruling_input import ruling_contents
 from tidemill.reuse.contents import RULINGS, Contents
-from tidemill.reuse.stale_columns import columns_anew
+from tidemill.reuse.stale_columns import stale_columns
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.steps.step_messages import Work
@@ -57,7 +57,7 @@ class StepInputs:
 
     def _input(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
         if name == RULINGS:
-            return contents_of(self._step_rulings(step))[key]
+            return ruling_contents(self._step_rulings(step))[key]
         if stage.kind is Kind.INGEST and name == FILES:
             return self._sources[stage.name][key].digest
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
@@ -110,12 +110,12 @@ class StepInputs:
         """Return the columns of a published partition to recompute, where the others can stay as they are."""
         before, recipe = self._recorded_recipes.get(stage.name, {}), self._recipes[stage.name]
         found = {name: self._at_run_start(name, bound) for name, bound in inputs.items()}
-        return columns_anew(stage, recipe, before, held, contents(inputs), contents(found))
+        return stale_columns(stage, recipe, before, held, contents(inputs), contents(found))
 
     def _at_run_start(self, name: str, bound: Bound) -> Bound:
         """The partitions of an input as they were when the run began."""
         was = {
-            key: item if isinstance(item, str) else self._published.found(name, key)
+            key: item if isinstance(item, str) else self._published.at_start(name, key)
             for key, item in bound.items()
         }
         return {key: item for key, item in was.items() if item is not None}

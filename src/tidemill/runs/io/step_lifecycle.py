@@ -21,11 +21,11 @@ from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.run import Action, Outcome
 from tidemill.models.gates import LIVE
 from tidemill.planning.plan import Step
-from tidemill.reuse.step_key import key_for, reuse_of
-from tidemill.runs.io.gate_step import pass_gates
+from tidemill.reuse.step_key import key_for, reuse_action
+from tidemill.runs.io.gate_step import run_gate_step
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.runs.io.publisher import Parcel
+from tidemill.runs.io.publisher import Publication
 from tidemill.runs.io.step_attempt import (
     StepCost,
     StepInProgress,
@@ -35,9 +35,9 @@ from tidemill.runs.io.step_attempt import (
     result_of_failure,
 )
 from tidemill.runs.io.step_inputs import Skip, StepInputs, contents
-from tidemill.runs.io.table_checks import Bench
-from tidemill.steps.io.step_runner import Workshop, told
-from tidemill.steps.step_messages import Failed, Made
+from tidemill.runs.io.table_checks import TableChecker
+from tidemill.steps.io.step_runner import StepRunner, describe_failure
+from tidemill.steps.step_messages import StepFailure, StepOutput
 from tidemill.workflow.stage import Kind, Stage
 
 
@@ -56,8 +56,8 @@ class StepLifecycle:
         self,
         job: Job,
         published: PublishedView,
-        shop: Workshop,
-        bench: Bench,
+        runner: StepRunner,
+        checker: TableChecker,
         claim: Callable[[str], bool],
         cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
@@ -68,8 +68,8 @@ class StepLifecycle:
         self._run = job.run
         self._published = published
         self._inputs = StepInputs(job, published)
-        self._room = shop.room
-        self._bench = bench
+        self._room = runner.data
+        self._bench = checker
         self._claim = claim
         self._cpu_clock = cpu_clock
 
@@ -81,7 +81,7 @@ class StepLifecycle:
         return self._metered(begun, self._prepare) or begun
 
     def finish(
-        self, begun: StepInProgress, output: Made | Failed | None, cost: StepCost
+        self, begun: StepInProgress, output: StepOutput | StepFailure | None, cost: StepCost
     ) -> StepResult:
         """Check the output of a step, and say what to publish.
 
@@ -96,20 +96,20 @@ class StepLifecycle:
         self,
         begun: StepInProgress,
         act: Callable[..., StepResult | None],
-        *output: Made | Failed | None,
+        *output: StepOutput | StepFailure | None,
     ) -> StepResult | None:
         """Return the result of `act` with its cost; an error that it raises becomes the step's result."""
         watch, stage = Stopwatch(self._cpu_clock), self._flow[begun.step.stage]
         try:
             result = act(stage, begun, *output)
         except _ClaimedElsewhere as other:
-            return StepResult(attempt=None, put_off=str(other))
+            return StepResult(attempt=None, postponed_for=str(other))
         except Skip as skip:
             skipped = replace(begun.attempt, outcome=Outcome.SKIPPED, message=str(skip))
             result = StepResult(attempt=skipped)
         # One step's failure must not end the run, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
-            failure = told(stage, begun.step.partition, error)
+            failure = describe_failure(stage, begun.step.partition, error)
             result = StepResult(attempt=failed_attempt(begun.attempt, failure))
         wall, cpu = watch.read()
         begun.add_cost(StepCost(wall_s=wall, cpu_s=cpu))
@@ -130,20 +130,20 @@ class StepLifecycle:
         if attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED):
             self._published.failed[attempt.stage, attempt.partition] = attempt.message
         event = Attempted(run=self._run, environment=self._environment, attempt=attempt)
-        parcel = result.parcel or Parcel(events=())
+        parcel = result.publication or Publication(events=())
         parcel = replace(parcel, events=(event, *parcel.events))
-        return replace(result, attempt=attempt, parcel=parcel, key=begun.key)
+        return replace(result, attempt=attempt, publication=parcel, key=begun.key)
 
     def _prepare(self, stage: Stage, begun: StepInProgress) -> StepResult | None:
         """Find the step's key; look its result up, or put together the work that gives it."""
         step, recipe = begun.step, self._recipes[stage.name]
         inputs = self._inputs.resolve(stage, step)
         partition = "" if stage.kind is Kind.EVALUATE else step.partition
-        begun.handed = key_for(recipe, partition, contents(inputs))
-        assert begun.handed.key is not None
+        begun.step_key = key_for(recipe, partition, contents(inputs))
+        assert begun.step_key.key is not None
         held = self._published.get(stage.name, step.partition)
         same = not step.forced and held is not None and held.key == begun.key
-        if same and held is not None and reuse_of(held, recipe) is Action.BIND:
+        if same and held is not None and reuse_action(held, recipe) is Action.BIND:
             return StepResult(attempt=None)
         if not step.forced:
             self._find_or_claim(stage, begun, held)
@@ -151,7 +151,7 @@ class StepLifecycle:
             begun.work = self._inputs.work(stage, step, inputs)
             if held is not None and not step.forced:
                 columns = self._inputs.stale_columns(stage, held, inputs)
-                if columns and not self._room.missing(held.product.objects):
+                if columns and not self._room.has_missing(held.product.objects):
                     begun.work = replace(begun.work, held=held.product, columns=columns)
         return None
 
@@ -171,19 +171,19 @@ class StepLifecycle:
         """Find a known result whose objects are all stored; check it again if its checks changed."""
         own = held is not None and held.key == begun.key
         found = held if own else self._tools.ledger.traces((begun.key,)).get(begun.key)
-        if found is None or self._room.missing(found.product.pins):
+        if found is None or self._room.has_missing(found.product.all_objects):
             return
         recipe = self._recipes[stage.name]
-        reuse = reuse_of(found, recipe, own=own)
+        reuse = reuse_action(found, recipe, own=own)
         if reuse is Action.BIND or (reuse is Action.RECHECK and found.check == recipe.check):
-            begun.known, begun.reuse = Made(product=found.product), reuse
+            begun.known, begun.reuse = StepOutput(product=found.product), reuse
         elif reuse is Action.RECHECK:
             product = self._room.recheck(stage, begun.step.partition, found)
             if product is not None:
-                begun.known, begun.reuse = Made(product=product), reuse
+                begun.known, begun.reuse = StepOutput(product=product), reuse
 
     def _conclude(
-        self, stage: Stage, begun: StepInProgress, output: Made | Failed | None
+        self, stage: Stage, begun: StepInProgress, output: StepOutput | StepFailure | None
     ) -> StepResult:
         if begun.step.action is Action.REMOVE:
             return self._remove(stage, begun)
@@ -191,19 +191,19 @@ class StepLifecycle:
             return self._gate(stage, begun)
         if output is not None and output.memo is not None:
             begun.attempt = replace(begun.attempt, memo=output.memo)
-        if isinstance(output, Made) and output.fold is not None:
+        if isinstance(output, StepOutput) and output.fold is not None:
             begun.attempt = replace(begun.attempt, fold=output.fold)
-        if isinstance(output, Failed):
+        if isinstance(output, StepFailure):
             return result_of_failure(stage, begun, output)
         made = begun.known or output
         assert made is not None
         return self._publish(stage, begun, made)
 
-    def _publish(self, stage: Stage, begun: StepInProgress, made: Made) -> StepResult:
+    def _publish(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> StepResult:
         """Bind the output of a step to its partition."""
         partition, product = begun.step.partition, made.product
         binding = self._binding(stage, begun, made)
-        self._published.bind(stage.name, partition, binding)
+        self._published.add(stage.name, partition, binding)
         events: list[Event] = [
             Published(
                 environment=self._environment,
@@ -232,16 +232,16 @@ class StepLifecycle:
             columns=made.columns,
         )
         return StepResult(
-            attempt=attempt, parcel=Parcel(events=tuple(events), objects=made.objects)
+            attempt=attempt, publication=Publication(events=tuple(events), objects=made.objects)
         )
 
-    def _binding(self, stage: Stage, begun: StepInProgress, made: Made) -> Binding:
+    def _binding(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> Binding:
         """The record of what is published; ContractError when a rule about the whole table forbids it."""
-        recipe, handed, at = self._recipes[stage.name], begun.handed, self._tools.clock()
+        recipe, handed, at = self._recipes[stage.name], begun.step_key, self._tools.clock()
         return Binding(
             key=begun.key,
             inputs=dict(handed.inputs),
-            seen={name: dict(seen) for name, seen in handed.seen.items()},
+            seen={name: dict(seen) for name, seen in handed.short_shares.items()},
             touched=made.touched,
             recipe=recipe.digest,
             contract=stage.output.version if stage.output else "",
@@ -249,12 +249,12 @@ class StepLifecycle:
             product=made.product,
             run=self._run,
             at=at,
-            verdict=self._bench.verdict(
+            verdict=self._bench.check(
                 stage,
                 begun.step.partition,
                 made.product,
                 made.objects[0][0] if made.objects else None,
-                rules=recipe.wider,
+                rules=recipe.table_check,
                 at=at,
             ),
             sample=recipe.sample,
@@ -264,14 +264,14 @@ class StepLifecycle:
         """Unbind a partition; a delivery is removed from its sink, too."""
         partition, environment = begun.step.partition, self._environment
         self._published.remove(stage.name, partition)
-        self._bench.removed(stage, partition)
+        self._bench.remove(stage, partition)
         events: list[Event] = [
             Removed(environment=environment, stage=stage.name, partition=partition, run=self._run)
         ]
         if stage.kind is Kind.DELIVER:
             effect = effect_of(stage, partition, environment, self._run)
             events.append(EffectQueued(environment=environment, effect=effect))
-        return StepResult(attempt=begun.attempt, parcel=Parcel(events=tuple(events)))
+        return StepResult(attempt=begun.attempt, publication=Publication(events=tuple(events)))
 
     def _gate(self, stage: Stage, begun: StepInProgress) -> StepResult:
         """Decide by the gates whether a candidate becomes the live model."""
@@ -285,7 +285,9 @@ class StepLifecycle:
         # A live model that can't read what the candidate reads isn't compared with it.
         beside = LIVE in reads[evaluation.name]
         now = self._tools.clock()
-        verdict = pass_gates(stage, evaluation, recipe, self._published, now, beside=beside)
+        verdict = run_gate_step(
+            stage, evaluation, recipe, self._published, now, compare_live=beside
+        )
         if verdict is None:
             return StepResult(attempt=None)
         events = verdict.events(self._environment, stage.name, evaluation.name)
@@ -295,10 +297,10 @@ class StepLifecycle:
             message=verdict.message,
             exit_code=0 if verdict.decision.approved else GateError.exit_code,
         )
-        return StepResult(attempt=attempt, parcel=Parcel(events=events))
+        return StepResult(attempt=attempt, publication=Publication(events=events))
 
 
-def _bytes_written(begun: StepInProgress, made: Made) -> int:
+def _bytes_written(begun: StepInProgress, made: StepOutput) -> int:
     """The bytes that a step added: without columns that stayed as they were."""
     if not made.columns or begun.work is None or begun.work.held is None:
         return made.product.bytes

@@ -14,44 +14,44 @@ import numpy as np
 import polars as pl
 
 from tidemill.contracts.checks.table_findings import (
-    apart,
     drift_findings,
+    is_partition_unique,
     median_findings,
-    newest,
+    newest_time,
     reference_findings,
     unique_findings,
 )
-from tidemill.contracts.checks.value_index import Index, common_type
-from tidemill.contracts.finding import Finding, Verdict
+from tidemill.contracts.checks.value_index import ValueIndex, comparison_type
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftRule, FreshnessRule, ReferenceRule, UniqueRule
 from tidemill.core.partition import UNPLACED
 from tidemill.ledger.binding import Binding, Product
-from tidemill.runs.io.past_profiles import Past
+from tidemill.runs.io.past_profiles import PastProfiles
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.steps.io.data_step import refuse
-from tidemill.store.frames import Frames
-from tidemill.workflow.references import references
+from tidemill.steps.io.data_step import require_publishable
+from tidemill.store.frames import FrameStore
+from tidemill.workflow.references import reference_rules
 from tidemill.workflow.stage import Flow, Stage
 
 
 @dataclass(slots=True)
-class _Others:
+class _PartitionKeys:
     """The keys of a table's partitions, each partition with a number; replaced numbers name nothing."""
 
-    keys: Index
+    keys: ValueIndex
     names: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
 
-    def number(self, partition: str) -> int:
+    def renumber(self, partition: str) -> int:
         """Give the keys that a partition has from now on a new number."""
         self.names.append(partition)
         self.current[partition] = len(self.names) - 1
         return self.current[partition]
 
-    def repeated(self, keys: pl.DataFrame, partition: str) -> dict[int, str]:
+    def find_repeats(self, keys: pl.DataFrame, partition: str) -> dict[int, str]:
         """Return the rows whose values another partition has, with its name."""
-        found = self.keys.matches(keys)
+        found = self.keys.find_matches(keys)
         return {
             row: self.names[owner]
             for row, owner in found.iter_rows()
@@ -60,34 +60,34 @@ class _Others:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _ReferencedTable:
     """The values of another table, and the version of the head that has them."""
 
-    keys: Index
+    keys: ValueIndex
     version: int
 
 
-class Bench:
+class TableChecker:
     """Checks the table rules of one run; `versions` are the current versions of the heads."""
 
     def __init__(
         self,
         flow: Flow,
-        holdings: PublishedView,
-        frames: Frames,
+        published: PublishedView,
+        frames: FrameStore,
         versions: Mapping[str, int],
         settle: Callable[[], None],
     ) -> None:
         self._flow = flow
-        self._holdings = holdings
+        self._holdings = published
         self._frames = frames
         self._versions = versions
         self._settle = settle
-        self._others: dict[tuple[str, str], _Others] = {}
-        self._tables: dict[tuple[str, str], _Table] = {}
-        self._past = Past(holdings, frames)
+        self._others: dict[tuple[str, str], _PartitionKeys] = {}
+        self._tables: dict[tuple[str, str], _ReferencedTable] = {}
+        self._past = PastProfiles(published, frames)
 
-    def verdict(
+    def check(
         self,
         stage: Stage,
         partition: str,
@@ -96,29 +96,29 @@ class Bench:
         *,
         rules: str,
         at: float,
-    ) -> Verdict | None:
+    ) -> TableFindings | None:
         """Check a product that is to be published; None if its contract has no table rules.
 
         `payload` is its object while that isn't stored. ContractError when it must not be published.
         """
         spec = stage.output
-        if spec is None or not spec.looks_further:
+        if spec is None or not spec.has_table_rules:
             return None
         heads = {stage.name: self._versions.get(stage.name, 0)}
         # Rows without a partition have no readers.
         if partition == UNPLACED:
-            return Verdict(at=at, heads=heads, rules=rules)
+            return TableFindings(at=at, heads=heads, rules=rules)
         names = _rule_columns(spec)
         frame = self._frames.columns(product, names, payload) if names else pl.DataFrame()
         findings = [
             *self._sizes(stage, partition, product),
             *self._findings(stage, partition, product, frame),
         ]
-        refuse(stage, partition, findings)
+        require_publishable(stage, partition, findings)
         self._add_rows(stage, partition, frame)
         heads |= {name: self._table(stage, rule).version for name, rule in self._referred(stage)}
-        ages = {column: newest(frame[column]) for column in _aging(spec)}
-        return Verdict(
+        ages = {column: newest_time(frame[column]) for column in _freshness_columns(spec)}
+        return TableFindings(
             at=at,
             heads=heads,
             rules=rules,
@@ -126,7 +126,7 @@ class Bench:
             newest={column: moment for column, moment in ages.items() if moment is not None},
         )
 
-    def removed(self, stage: Stage, partition: str) -> None:
+    def remove(self, stage: Stage, partition: str) -> None:
         """Remove a partition's rows from the table."""
         for (name, _), others in self._others.items():
             if name == stage.name:
@@ -137,7 +137,7 @@ class Bench:
         rule = stage.output.rows
         if rule is None or rule.vs_last is None:
             return []
-        before = self._holdings.before(stage.name, partition, rule.vs_last)
+        before = self._holdings.bindings_before(stage.name, partition, rule.vs_last)
         return median_findings(stage.output, product.rows, [b.product.rows for b in before])
 
     def _findings(
@@ -145,21 +145,25 @@ class Bench:
     ) -> Iterator[Finding]:
         spec = stage.output
         assert spec is not None
-        for rule in spec.wider:
+        for rule in spec.table_rules:
             match rule:
                 case UniqueRule():
                     others = self._others_of(stage, rule)
-                    keys = others.keys.fitted(frame.select(rule.columns))
-                    repeated = {} if apart(spec, rule) else others.repeated(keys, partition)
+                    keys = others.keys.complete_rows(frame.select(rule.columns))
+                    repeated = (
+                        {}
+                        if is_partition_unique(spec, rule)
+                        else others.find_repeats(keys, partition)
+                    )
                     yield from unique_findings(spec, rule, keys, repeated)
                 case ReferenceRule():
                     known = self._table(stage, rule).keys
-                    keys = known.fitted(frame.select(rule.columns))
+                    keys = known.complete_rows(frame.select(rule.columns))
                     table = stage.refers[rule.name]
                     yield from reference_findings(spec, rule, keys, known, table)
                 case DriftRule():
                     own = frame.select(rule.columns)
-                    before, now = self._past.beside(
+                    before, now = self._past.compare(
                         stage.name, partition, product, own, count=rule.vs_last
                     )
                     if now is not None:
@@ -170,36 +174,38 @@ class Bench:
     def _add_rows(self, stage: Stage, partition: str, frame: pl.DataFrame) -> None:
         """Add the rows to the table."""
         assert stage.output is not None
-        for rule in stage.output.wider:
-            if isinstance(rule, UniqueRule) and not apart(stage.output, rule):
+        for rule in stage.output.table_rules:
+            if isinstance(rule, UniqueRule) and not is_partition_unique(stage.output, rule):
                 others = self._others_of(stage, rule)
-                others.keys.add(frame.select(rule.columns), others.number(partition))
+                others.keys.add(frame.select(rule.columns), others.renumber(partition))
 
-    def _others_of(self, stage: Stage, rule: UniqueRule) -> _Others:
+    def _others_of(self, stage: Stage, rule: UniqueRule) -> _PartitionKeys:
         found = self._others.get((stage.name, rule.name))
         if found is None:
             assert stage.output is not None
             types = {name: stage.output.column(name).dtype for name in rule.columns}
-            found = _Others(Index({name: common_type(t, t) for name, t in types.items()}))
-            if not apart(stage.output, rule):
+            found = _PartitionKeys(
+                ValueIndex({name: comparison_type(t, t) for name, t in types.items()})
+            )
+            if not is_partition_unique(stage.output, rule):
                 bound = self._bound(stage.name)
-                numbers = {key: found.number(key) for key in bound}
+                numbers = {key: found.renumber(key) for key in bound}
                 self._fill(found.keys, bound, rule.columns, numbers)
             self._others[stage.name, rule.name] = found
         return found
 
     def _referred(self, stage: Stage) -> list[tuple[str, ReferenceRule]]:
-        return [(stage.refers[rule.name], rule) for rule in references(stage)]
+        return [(stage.refers[rule.name], rule) for rule in reference_rules(stage)]
 
-    def _table(self, stage: Stage, rule: ReferenceRule) -> _Table:
+    def _table(self, stage: Stage, rule: ReferenceRule) -> _ReferencedTable:
         found = self._tables.get((stage.name, rule.name))
         if found is None:
             other = self._flow[stage.refers[rule.name]]
             assert stage.output is not None
             assert other.output is not None
-            keys = Index(
+            keys = ValueIndex(
                 {
-                    name: common_type(
+                    name: comparison_type(
                         stage.output.column(name).dtype, other.output.column(to).dtype
                     )
                     for name, to in zip(rule.columns, rule.to, strict=True)
@@ -209,7 +215,7 @@ class Bench:
             self._settle()
             bound = self._bound(other.name)
             self._fill(keys, bound, rule.to, dict.fromkeys(bound, 0))
-            found = _Table(keys, self._versions.get(other.name, 0))
+            found = _ReferencedTable(keys, self._versions.get(other.name, 0))
             self._tables[stage.name, rule.name] = found
         return found
 
@@ -219,7 +225,7 @@ class Bench:
 
     def _fill(
         self,
-        keys: Index,
+        keys: ValueIndex,
         bound: Mapping[str, Binding],
         columns: Sequence[str],
         numbers: Mapping[str, int],
@@ -241,9 +247,11 @@ class Bench:
 
 def _rule_columns(spec: ContractSpec) -> list[str]:
     """The columns that table rules read."""
-    rules = [rule.columns for rule in spec.wider if not isinstance(rule, FreshnessRule)]
-    return list(dict.fromkeys([*(name for names in rules for name in names), *_aging(spec)]))
+    rules = [rule.columns for rule in spec.table_rules if not isinstance(rule, FreshnessRule)]
+    return list(
+        dict.fromkeys([*(name for names in rules for name in names), *_freshness_columns(spec)])
+    )
 
 
-def _aging(spec: ContractSpec) -> list[str]:
-    return [rule.column for rule in spec.wider if isinstance(rule, FreshnessRule)]
+def _freshness_columns(spec: ContractSpec) -> list[str]:
+    return [rule.column for rule in spec.table_rules if isinstance(rule, FreshnessRule)]

@@ -1,4 +1,4 @@
-"""Read the files of an ingest stage."""
+"""Read the files of an ingest stage: Parquet, CSV, NDJSON and Arrow."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _RENAMED = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
 
 
 def _scan_ndjson(path: Path, **options: Any) -> pl.LazyFrame:
-    # It always takes its path for a pattern.
+    # It always interprets its path as a glob pattern.
     return pl.scan_ndjson(glob.escape(str(path)), **options)
 
 
-# A file is called what it is called: `a[1].csv` is no pattern that means a1.csv.
+# Paths are literal: `a[1].csv` must not match a1.csv.
 READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
     "parquet": partial(pl.scan_parquet, glob=False),
     "csv": partial(pl.scan_csv, glob=False),
@@ -35,19 +35,19 @@ READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
 
 
 def format_of(source: Files[Any], path: str) -> Format:
-    """What a file of a source is written in; SourceError when nothing tells."""
+    """Return the format of a file; SourceError if neither `format=` nor its suffix determines it."""
     form = source.format or SUFFIXES.get(Path(path).suffix.lower())
     if form is None:
         raise SourceError(
-            f"{path}: the suffix tells no format; say format= one of {', '.join(sorted(READERS))}"
+            f"{path}: unknown suffix; set format= to one of {', '.join(sorted(READERS))}"
         )
     return form
 
 
 def read_file(source: Files[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
-    """The rows of one file, checked to have the contract's columns; SourceError names the file.
+    """Scan one file, check that it has the contract's columns, and fill missing optional columns.
 
-    Optional columns that the file lacks are filled.
+    Raises SourceError that names the file.
     """
     form = format_of(source, path)
     try:
@@ -56,33 +56,35 @@ def read_file(source: Files[Any], contract: ContractSpec, root: Path, path: str)
     except (PolarsError, PanicException, OSError, TypeError) as error:
         raise SourceError(f"{path} can't be read as {form}: {error}") from error
     columns = schema.names()
-    _refuse_twice(path, columns, contract)
-    missing = [name for name in contract.required if name not in columns]
+    _refuse_duplicates(path, columns, contract)
+    missing = [name for name in contract.required_columns if name not in columns]
     if missing:
         advice = did_you_mean(missing[0], columns)
         raise SourceError(
             f"{path} has no column {missing[0]!r} of contract {contract.name} ({advice})"
         )
-    if moments := _moments(schema, contract):
+    if moments := _time_zone_conversions(schema, contract):
         frame = frame.with_columns(moments)
-    if len(contract.required) < len(contract.names):
-        # Here, because beside files that have the column only null would be left to tell.
-        return checker_of(contract).completed(frame, columns)
+    if len(contract.required_columns) < len(contract.names):
+        # Here, because after concatenation a missing column can't be told from nulls.
+        return checker_of(contract).fill_defaults(frame, columns)
     return frame
 
 
-def _refuse_twice(path: str, columns: Sequence[str], contract: ContractSpec) -> None:
-    """SourceError for a header that has a name twice, of which Polars makes names that nobody gave."""
+def _refuse_duplicates(path: str, columns: Sequence[str], contract: ContractSpec) -> None:
+    """Raise SourceError for duplicate column names, which Polars renames silently."""
     for name in columns:
         given = _RENAMED.fullmatch(name)
         if given and given[1] in columns and name not in contract.names:
             raise SourceError(
-                f"{path} has more than one column {given[1]!r} (duplicate); name each once"
+                f"{path} has more than one column {given[1]!r}; make column names unique"
             )
 
 
-def _moments(schema: Mapping[str, pl.DataType], contract: ContractSpec) -> list[pl.Expr]:
-    """Moments of other time zones in the contract's: files of several zones can be one table then."""
+def _time_zone_conversions(
+    schema: Mapping[str, pl.DataType], contract: ContractSpec
+) -> list[pl.Expr]:
+    """Return conversions of Datetime columns to the contract's time zones, to combine files of several."""
     return [
         pl.col(column.name).dt.convert_time_zone(str(zone))
         for column in contract.columns

@@ -1,4 +1,4 @@
-"""Read a Delta or Iceberg table by its files, which never change: what is new in a version are new files."""
+"""Read a Delta or Iceberg table by its data files, which never change: new versions add new files."""
 
 from __future__ import annotations
 
@@ -7,44 +7,43 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.contracts.checks.partition_column import raw_keys
+from tidemill.contracts.checks.partition_column import raw_partition_keys
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
-from tidemill.ports.sources import LakeFile, Outside
-from tidemill.sources.io.listing import reading_of
+from tidemill.ports.sources import ExternalSources, LakeFile
+from tidemill.sources.io.listing import reading_id
 from tidemill.workflow.source import Delta, Iceberg, SourceFile
 from tidemill.workflow.stage import Stage
 
 
 class LakeTable:
-    """A table at one version; of files that are `known` no row is read to tell what they feed."""
+    """A lake table at one version; the partitions of `known` files aren't computed again."""
 
     def __init__(
         self,
         source: Delta[Any] | Iceberg[Any],
         stage: Stage,
-        outside: Outside,
+        outside: ExternalSources,
         known: Mapping[str, SourceFile],
     ) -> None:
         assert stage.output is not None
         self._name = source.path if isinstance(source, Delta) else source.table
         self._contract = stage.output
         self._known = known
-        self._reading = reading_of(source, stage)
+        self._reading = reading_id(source, stage)
         self._lake = outside.lake(source)
         self._files = {f"{self._name}/{file.name}": file for file in self._lake.files}
-        # Of the same file other rows come when a column is another, or one more.
+        # A file gives other rows if a column was added or changed.
         self._columns = {
             name: kind
             for name, kind in self._lake.columns.items()
             if name in stage.output.names or stage.output.unknown_columns != "drop"
         }
 
-    def listed(self) -> dict[str, SourceFile]:
-        """The files of the version, each with the partitions that it feeds."""
-        for name in self._contract.required:
+    def list_files(self) -> dict[str, SourceFile]:
+        for name in self._contract.required_columns:
             if name not in self._columns:
                 raise SourceError(
                     f"{self._name} has no column {name!r} of contract {self._contract.name} "
@@ -58,17 +57,16 @@ class LakeTable:
             before = self._known.get(path)
             same = before is not None and before.reading == self._reading
             if before is None or not same or before.digest != self._digest(file):
-                before = self._seen(path, file)
+                before = self._scan_file(path, file)
             found[path] = before
         return found
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of a partition, of all files that feed it."""
         frames = []
         for path, planned in files.items():
             file = self._files.get(path)
             if file is None or self._digest(file) != planned.digest:
-                raise SourceError(f"{self._name} changed while this run was at work; run again")
+                raise SourceError(f"{self._name} changed during this run; run again")
             rows = file.read([*self._columns])
             if set(planned.rows) != {partition}:
                 rows = rows.filter(self._keys(rows) == partition)
@@ -78,7 +76,7 @@ class LakeTable:
     def _digest(self, file: LakeFile) -> str:
         return fingerprint("lake", self._name, file.name, file.digest, self._columns)
 
-    def _seen(self, path: str, file: LakeFile) -> SourceFile:
+    def _scan_file(self, path: str, file: LakeFile) -> SourceFile:
         if self._contract.partitioning.is_whole:
             rows = {WHOLE: file.read([*self._lake.columns][:1]).height}
         else:
@@ -96,4 +94,4 @@ class LakeTable:
     def _keys(self, frame: pl.DataFrame) -> pl.Series:
         cut = self._contract.partitioning
         dtype = polars_type(self._contract.column(cut.column).dtype)
-        return raw_keys(frame[cut.column], dtype, cut).fill_null(UNPLACED)
+        return raw_partition_keys(frame[cut.column], dtype, cut).fill_null(UNPLACED)

@@ -1,4 +1,4 @@
-"""Which files an ingest stage has now; only those that seem changed are opened."""
+"""Scan the source of an ingest stage for its current files; only those that look changed are opened."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from typing import Any
 from tidemill.core.errors import DeclarationError, Fault, SourceError, TidemillError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
-from tidemill.ports.runtime import Tools
-from tidemill.sources.reader_digest import reading_digest
+from tidemill.ports.runtime import Runtime
+from tidemill.sources.reader_digest import reader_digest
 from tidemill.sources.scan import Scan
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
-from tidemill.workflow.user_errors import failed
+from tidemill.workflow.user_errors import user_error
 
-# Opens files and counts the rows of each by partition, or says why that can't be; it needs Polars, so
-# it is handed in by who has it.
-Count = Callable[
+# Counts the rows of files by partition, or returns errors. It needs Polars, so it is an argument.
+RowCounter = Callable[
     [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
 ]
 
-# Finds what a source has that isn't files, which needs Polars too.
-Look = Callable[[Source[Any], Stage, Tools, Mapping[str, SourceFile]], Mapping[str, SourceFile]]
+# Lists a source other than files, which needs Polars, too.
+TableLister = Callable[
+    [Source[Any], Stage, Runtime, Mapping[str, SourceFile]], Mapping[str, SourceFile]
+]
 
-# A file that changes twice within the clock's grain keeps its modification time: a hint as young as
-# this isn't trusted.
+# A file that changes twice within the file system's time resolution keeps its modification time, so
+# modification times as recent as this aren't trusted.
 _SETTLED_NS = 2_000_000_000
 
 
-def source_of(stage: Stage) -> Source[Any]:
-    """What an ingest function returns; DeclarationError or SourceError when it isn't a source."""
+def call_ingest(stage: Stage) -> Source[Any]:
+    """Call an ingest function and return its source.
+
+    Raises SourceError if the function raises, DeclarationError if it returns anything else.
+    """
     assert stage.function is not None
     try:
         source = stage.function()
@@ -46,7 +50,7 @@ def source_of(stage: Stage) -> Source[Any]:
     except (TidemillError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise SourceError(str(failed(stage, WHOLE, error))) from error
+        raise SourceError(str(user_error(stage, WHOLE, error))) from error
     if not isinstance(source, Source):
         kind = type(source).__name__
         fault = Fault(
@@ -58,14 +62,14 @@ def source_of(stage: Stage) -> Source[Any]:
     return source
 
 
-def scan(
+def scan_source(
     stage: Stage,
-    tools: Tools,
+    tools: Runtime,
     known: Mapping[str, Mapping[str, SourceFile]],
-    count: Count,
-    look: Look,
+    count: RowCounter,
+    look: TableLister,
 ) -> Scan:
-    """What a stage's source has now, of which `known` is known; when it can't be read at all, why."""
+    """Scan the source of a stage; `known` are its last known files. Errors are part of the result."""
     try:
         return list_source(stage, tools, known.get(stage.name, {}), count, look)
     except SourceError as error:
@@ -73,41 +77,45 @@ def scan(
 
 
 def list_source(
-    stage: Stage, tools: Tools, known: Mapping[str, SourceFile], count: Count, look: Look
+    stage: Stage,
+    tools: Runtime,
+    known: Mapping[str, SourceFile],
+    count: RowCounter,
+    look: TableLister,
 ) -> Scan:
-    """What a stage's source has now, and what of it can't be read with what is wrong.
+    """Scan the source of a stage; files that can't be read are part of the result.
 
-    Raises SourceError when it has nothing: an empty folder, or table, is more likely a mistake than a
-    wish to remove everything.
+    Raises SourceError if it is empty: an empty folder or table is more likely a mistake than a wish to
+    remove all rows.
     """
-    source = source_of(stage)
+    source = call_ingest(stage)
     if isinstance(source, Files):
         return _list_files(stage, source, tools, known, count)
-    return Scan(files=look(source, stage, tools, known), called="rows")
+    return Scan(files=look(source, stage, tools, known), noun="rows")
 
 
 def _list_files(
     stage: Stage,
     source: Files[Any],
-    tools: Tools,
+    tools: Runtime,
     known: Mapping[str, SourceFile],
-    count: Count,
+    count: RowCounter,
 ) -> Scan:
     root, now = tools.root, tools.clock()
     paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
-    reading = reading_of(source, stage)
+    reading = reading_id(source, stage)
     files: dict[str, SourceFile] = {}
     broken: dict[str, str] = {}
     for path in paths:
         try:
             before = known.get(path)
             same = before if before and before.reading == reading else None
-            file = _seen(root, path, same, reading, now)
+            file = _current_file(root, path, same, reading, now)
             if file is not None:
                 files[path] = file
         except OSError as error:
             broken[path] = f"{path} can't be read: {error.strerror}"
-    # Nothing is known of the rows of these; that of an empty file is counted for nothing.
+    # New and changed files; an unchanged file without rows needn't be counted again.
     fresh = [path for path, file in files.items() if not file.rows and file is not known.get(path)]
     for path, rows in count(source, stage, root, fresh).items() if fresh else ():
         if isinstance(rows, SourceError):
@@ -117,23 +125,23 @@ def _list_files(
             files[path] = replace(files[path], rows=rows)
     if not files and not broken:
         raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
-    # A partition isn't built from half its files: what a broken one fed when it was read stays.
+    # Partitions aren't built from some of their files: those that a broken file fed are kept.
     held = {key for path in broken if path in known for key in known[path].rows}
-    return Scan(files=files, broken=broken, held=frozenset(held))
+    return Scan(files=files, broken=broken, kept_partitions=frozenset(held))
 
 
-def reading_of(source: Source[Any], stage: Stage) -> str:
-    """Names all that decides which partition a row of a file belongs to, besides the file."""
+def reading_id(source: Source[Any], stage: Stage) -> str:
+    """Return a digest of how rows are read and assigned to partitions, apart from the files' content."""
     assert stage.output is not None
     cut = stage.output.partitioning
     dtype = str(stage.output.column(cut.column).dtype) if cut.column else ""
-    return fingerprint("reading", reading_digest(source, stage), str(cut), dtype)[:12]
+    return fingerprint("reading", reader_digest(source, stage), str(cut), dtype)[:12]
 
 
-def _seen(
+def _current_file(
     root: Path, path: str, known: SourceFile | None, reading: str, now: float
 ) -> SourceFile | None:
-    """A file as it is now, without its rows if it changed; None for a folder."""
+    """Return a file in its current state, without row counts if it changed; None for a folder."""
     stat = os.stat(os.path.join(root, path))
     if S_ISDIR(stat.st_mode):
         return None

@@ -1,4 +1,4 @@
-"""Read what a stage of another project has published: no row is hashed, its objects are named already."""
+"""Read a stage's published output from another project; its ledger already has the content hashes."""
 
 from __future__ import annotations
 
@@ -9,66 +9,64 @@ import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ConflictError, SourceError, did_you_mean
-from tidemill.core.partition import UNPLACED, WHOLE, fits
+from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key
 from tidemill.ledger.binding import Binding, Product, content_of
-from tidemill.ports.sources import Outside
-from tidemill.store.frames import Frames
+from tidemill.ports.sources import ExternalSources
+from tidemill.store.frames import FrameStore
 from tidemill.workflow.source import Output, SourceFile
 
 
 class OutputTable:
-    """A head of another project, as it is when it is first asked for."""
+    """The head of a stage in another project, as it is at the first access."""
 
-    def __init__(self, source: Output[Any], contract: ContractSpec, outside: Outside) -> None:
+    def __init__(
+        self, source: Output[Any], contract: ContractSpec, outside: ExternalSources
+    ) -> None:
         self._source = source
         self._contract = contract
         self._ledger, artifacts = outside.project(source.project)
-        self._frames = Frames(artifacts, lambda: None)
+        self._frames = FrameStore(artifacts, lambda: None)
         self._name = f"{source.project}:{source.stage}@{source.env}"
-        self._held: dict[str, Binding] | None = None
+        self._loaded: dict[str, Binding] | None = None
 
-    def listed(self) -> dict[str, SourceFile]:
-        """Its partitions, each named by the contents of the columns that the contract has."""
+    def list_files(self) -> dict[str, SourceFile]:
         files: dict[str, SourceFile] = {}
-        for key, binding in sorted(self._bound().items()):
+        for key, binding in sorted(self._bindings().items()):
             path, product = self._path(key), binding.product
             files[path] = SourceFile(
                 path=path,
                 size=product.bytes,
                 mtime_ns=0,
                 digest=self._digest(product),
-                rows={self._own(key): product.rows},
+                rows={self._own_partition(key): product.rows},
             )
         if not files:
             raise SourceError(f"{self._name} has no partition; nothing was removed")
         return files
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of all partitions that feed one of ours; SourceError when one is another by now."""
         chosen = []
-        for key, binding in sorted(self._bound().items()):
+        for key, binding in sorted(self._bindings().items()):
             file = files.get(self._path(key))
             if file is not None and file.digest == self._digest(binding.product):
                 chosen.append(binding)
         if len(chosen) < len(files):
-            raise SourceError(
-                f"{self._name} was published anew while this run was at work; run again"
-            )
+            raise SourceError(f"{self._name} was published again during this run; run again")
         self._frames.require({self._name: chosen})
         self._frames.verify({self._name: chosen})
         columns = self._columns(chosen[0].product)
         return self._frames.all_columns(chosen, columns)
 
-    def _bound(self) -> dict[str, Binding]:
-        if self._held is None:
+    def _bindings(self) -> dict[str, Binding]:
+        if self._loaded is None:
             try:
-                self._held = self._published(whole=False)
+                self._loaded = self._load_bindings(whole=False)
             except ConflictError:
-                # A run there published something between two looks.
-                self._held = self._published(whole=True)
-        return self._held
+                # A run there published something between the two reads.
+                self._loaded = self._load_bindings(whole=True)
+        return self._loaded
 
-    def _published(self, *, whole: bool) -> dict[str, Binding]:
+    def _load_bindings(self, *, whole: bool) -> dict[str, Binding]:
         heads = self._ledger.state(self._source.env, whole=whole).heads
         if self._source.stage not in heads:
             advice = did_you_mean(self._source.stage, heads)
@@ -79,19 +77,19 @@ class OutputTable:
     def _path(self, key: str) -> str:
         return self._name if key == WHOLE else f"{self._name} {key}"
 
-    def _own(self, key: str) -> str:
+    def _own_partition(self, key: str) -> str:
         cut = self._contract.partitioning
         if cut.is_whole:
             return WHOLE
-        if key == WHOLE or not fits(key, cut):
+        if key == WHOLE or not is_valid_key(key, cut):
             raise SourceError(
-                f"{self._name} is cut otherwise: its partition {key!r} is none {cut}; "
-                f"cut {self._contract.name} as it is, or not at all"
+                f"{self._name} is partitioned differently: {key!r} is not a partition {cut}; "
+                f"partition {self._contract.name} the same way, or not at all"
             )
         return key
 
     def _columns(self, product: Product) -> list[str]:
-        missing = [name for name in self._contract.required if name not in product.columns]
+        missing = [name for name in self._contract.required_columns if name not in product.columns]
         if missing:
             advice = did_you_mean(missing[0], product.columns)
             raise SourceError(

@@ -1,8 +1,8 @@
-"""Read what a query of a database gives: which partitions are others than before, and only these.
+"""Read a database query: find out which partitions changed, and read only these.
 
-A database has no order and no parts that could be hashed, so a partition is named by the multiset of its
-rows: of all their columns, or of key and cursor where the cursor tells of every change. What came late,
-was moved to another partition or is gone is then seen as well as what came last.
+A query result has no stable order or files to hash, so a partition is identified by the multiset of its
+rows: of all their columns, or of key and cursor if there is a cursor. This also detects rows that arrive
+late, move to another partition, or are deleted.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import Any
 import polars as pl
 import xxhash
 
-from tidemill.contracts.checks.partition_column import raw_keys
+from tidemill.contracts.checks.partition_column import raw_partition_keys
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
-from tidemill.ports.sources import Database, Within
+from tidemill.ports.sources import ColumnRange, Database
 from tidemill.workflow.source import Query, SourceFile
 
 Row = tuple[Any, ...]
 
-# Partitions of together so many rows are read by one query.
+# Partitions with up to this many rows in total are read by one query.
 _TOGETHER_ROWS = 200_000
 _HASHES = 1 << 128
 
 
 @dataclass(slots=True)
-class _Tally:
-    """A multiset of rows: how many there are, and the sum of their hashes."""
+class _RowsDigest:
+    """A digest of a multiset of rows: their number, and the sum of their hashes."""
 
     rows: int = 0
     total: int = 0
 
     def add(self, row: Row) -> None:
-        # The text of a value is the same everywhere, and tells 1 from 1.0 and 0.0 from -0.0.
+        # The repr of a value is the same everywhere, and distinguishes 1 from 1.0 and 0.0 from -0.0.
         self.rows += 1
         self.total += xxhash.xxh3_128_intdigest(repr(row).encode("utf-8", "surrogatepass"))
 
@@ -47,33 +47,33 @@ class _Tally:
 
 
 class QueryTable:
-    """What a query gives in one run; those partitions that are `coming` are read together."""
+    """The result of a query in one run; partitions in `coming` are read ahead, several at a time."""
 
     def __init__(
         self,
         source: Query[Any],
         contract: ContractSpec,
         database: Database,
-        coming: Sequence[SourceFile] = (),
+        upcoming: Sequence[SourceFile] = (),
     ) -> None:
         self._source = source
         self._contract = contract
         self._database = database
-        self._keys = _Keys(contract)
-        self._coming = {key: file for file in coming for key in file.rows}
+        self._keys = _PartitionLookup(contract)
+        self._coming = {key: file for file in upcoming for key in file.rows}
         self._columns: list[str] = []
         self._bounds: dict[str, list[Any]] = {}
-        # The rows of partitions that were read with another.
+        # The rows of partitions that were read together with another one.
         self._ahead: dict[str, pl.DataFrame | SourceError] = {}
         self._last: tuple[str, pl.DataFrame] | None = None
 
-    def listed(self) -> dict[str, SourceFile]:
-        """Every partition with a digest of its rows, as the database is at this moment."""
+    def list_files(self) -> dict[str, SourceFile]:
+        """Take a snapshot of the database, and list all partitions with a digest of their rows."""
         self._database.begin()
-        columns, cut = self._checked(), self._contract.partitioning
-        watched = self._watched(columns)
+        columns, cut = self._check_columns(), self._contract.partitioning
+        watched = self._version_columns(columns)
         asked = [*([] if cut.is_whole else [cut.column]), *watched]
-        tallies: dict[str, _Tally] = {}
+        tallies: dict[str, _RowsDigest] = {}
         for chunk in self._database.rows(self._source.query, asked):
             if cut.is_whole:
                 rows: Iterable[Row] = chunk
@@ -82,47 +82,46 @@ class QueryTable:
             keys = self._keys.of(chunk, 0)
             for key, row in zip(keys, rows, strict=True):
                 self._refuse_null(row)
-                tallies.setdefault(key, _Tally()).add(row)
+                tallies.setdefault(key, _RowsDigest()).add(row)
         if not tallies:
-            raise SourceError(f"the query gives no row in {self._place}; nothing was removed")
+            raise SourceError(f"the query returns no rows in {self._place}; nothing was removed")
         return {self._path(key): self._file(key, tallies[key]) for key in sorted(tallies)}
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of a partition with all columns; SourceError when they aren't the planned ones."""
         if self._last and self._last[0] == partition:
             return self._last[1]
         if partition not in self._ahead:
             (planned,) = files.values()
-            self._fetch({partition: planned, **self._next(partition)})
+            self._fetch({partition: planned, **self._read_ahead(partition)})
         found = self._ahead.pop(partition)
         if isinstance(found, SourceError):
             raise found
         self._last = partition, found
         return found
 
-    def _checked(self) -> list[str]:
-        """The query's columns; SourceError when the contract can't be met by them."""
+    def _check_columns(self) -> list[str]:
+        """Return the query's columns; SourceError if the contract can't be met by them."""
         if self._columns:
             return self._columns
         columns, name = [*self._database.columns(self._source.query)], self._contract.name
-        for column in self._contract.required:
+        for column in self._contract.required_columns:
             if column not in columns:
                 raise SourceError(
-                    f"the query gives no column {column!r} of contract {name} "
+                    f"the query has no column {column!r} of contract {name} "
                     f"({did_you_mean(column, columns)})"
                 )
         if twice := [column for column in columns if columns.count(column) > 1]:
-            raise SourceError(f"the query gives more than one column {twice[0]!r}; name each once")
+            raise SourceError(f"the query has more than one column {twice[0]!r}; make names unique")
         cursor = self._source.cursor
         if cursor and cursor not in columns:
             raise SourceError(
-                f"the query gives no column {cursor!r}, its cursor ({did_you_mean(cursor, columns)})"
+                f"the query has no column {cursor!r}, its cursor ({did_you_mean(cursor, columns)})"
             )
         self._columns = columns
         return columns
 
-    def _watched(self, columns: Sequence[str]) -> list[str]:
-        """The columns that tell whether a row is another, the cursor last."""
+    def _version_columns(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns that identify the version of a row; the cursor comes last."""
         cursor = self._source.cursor
         if not cursor:
             return sorted(columns)
@@ -132,8 +131,8 @@ class QueryTable:
     def _refuse_null(self, row: Row) -> None:
         if self._source.cursor and row[-1] is None:
             raise SourceError(
-                f"the cursor {self._source.cursor} is null in a row, whose changes couldn't be seen; "
-                "leave such rows out, or leave out cursor="
+                f"the cursor {self._source.cursor} is null in a row, so its changes can't be detected; "
+                "filter such rows out, or remove cursor="
             )
 
     @property
@@ -143,29 +142,29 @@ class QueryTable:
     def _path(self, key: str) -> str:
         return self._place if key == WHOLE else f"{self._place} {key}"
 
-    def _file(self, key: str, tally: _Tally) -> SourceFile:
-        # Rows of another database with the same keys and versions needn't be the same.
+    def _file(self, key: str, tally: _RowsDigest) -> SourceFile:
+        # Rows with the same keys and cursors may differ in another database.
         digest = tally.digest(self._place if self._source.cursor else "")
         return SourceFile(
             path=self._path(key), size=0, mtime_ns=0, digest=digest, rows={key: tally.rows}
         )
 
-    def _next(self, partition: str) -> dict[str, SourceFile]:
-        """The partitions right after one that are coming, as long as they are small together."""
+    def _read_ahead(self, partition: str) -> dict[str, SourceFile]:
+        """Return the partitions to read together with this one, up to a total number of rows."""
         found: dict[str, SourceFile] = {}
-        if partition not in self._coming or self._within([partition]) is None:
+        if partition not in self._coming or self._column_range([partition]) is None:
             return found
         rows = sum(self._coming[partition].rows.values())
         later = [key for key in sorted(self._bounds) if key > partition]
         for key in later:
             rows += sum(self._coming[key].rows.values()) if key in self._coming else _TOGETHER_ROWS
-            if rows > _TOGETHER_ROWS or self._within([partition, key]) is None:
+            if rows > _TOGETHER_ROWS or self._column_range([partition, key]) is None:
                 break
             found[key] = self._coming[key]
         return found
 
-    def _within(self, keys: Sequence[str]) -> Within | None:
-        """Bounds of the partition column that hold all rows of some partitions; None: look at all rows."""
+    def _column_range(self, keys: Sequence[str]) -> ColumnRange | None:
+        """Return bounds of the partition column that cover these partitions; None to read all rows."""
         cut = self._contract.partitioning
         if cut.is_whole:
             return None
@@ -175,18 +174,20 @@ class QueryTable:
                 for key, (value,) in zip(self._keys.of(chunk, 0), chunk, strict=True):
                     self._bounds.setdefault(key, []).append(value)
             for key, values in self._bounds.items():
-                self._bounds[key] = _ends(values)
+                self._bounds[key] = _min_max(values)
         ends = [end for key in keys for end in self._bounds.get(key, [None])]
         if len({type(end) for end in ends}) != 1 or ends[0] is None:
             return None
-        return Within(column=cut.column, least=min(ends), most=max(ends))
+        return ColumnRange(column=cut.column, minimum=min(ends), maximum=max(ends))
 
     def _fetch(self, planned: Mapping[str, SourceFile]) -> None:
-        columns, cut = self._checked(), self._contract.partitioning
-        watched = [columns.index(name) for name in self._watched(columns)]
+        columns, cut = self._check_columns(), self._contract.partitioning
+        watched = [columns.index(name) for name in self._version_columns(columns)]
         place = columns.index(cut.column) if cut.column else 0
-        parts: dict[str, tuple[list[Row], _Tally]] = {key: ([], _Tally()) for key in planned}
-        within = self._within([*planned])
+        parts: dict[str, tuple[list[Row], _RowsDigest]] = {
+            key: ([], _RowsDigest()) for key in planned
+        }
+        within = self._column_range([*planned])
         for chunk in self._database.rows(self._source.query, columns, within=within):
             for key, row in zip(self._keys.of(chunk, place), chunk, strict=True):
                 if key in parts:
@@ -195,14 +196,14 @@ class QueryTable:
                     tally.add(tuple([row[index] for index in watched]))
         for key, (rows, tally) in parts.items():
             same = self._file(key, tally).digest == planned[key].digest
-            self._ahead[key] = self._frame(columns, rows) if same else self._moved(key)
+            self._ahead[key] = self._frame(columns, rows) if same else self._changed_error(key)
 
-    def _moved(self, key: str) -> SourceError:
-        return SourceError(f"{self._path(key)} changed while this run was at work; run again")
+    def _changed_error(self, key: str) -> SourceError:
+        return SourceError(f"{self._path(key)} changed during this run; run again")
 
     def _frame(self, columns: Sequence[str], rows: Sequence[Row]) -> pl.DataFrame:
         given = zip(*rows, strict=True) if rows else ((),) * len(columns)
-        # A cursor that the contract doesn't have is no column of the rows.
+        # A cursor column that isn't in the contract is left out.
         own = self._contract.names
         return pl.DataFrame(
             [
@@ -213,8 +214,8 @@ class QueryTable:
         )
 
 
-class _Keys:
-    """The partitions of rows, by the value of their partition column as the database gives it."""
+class _PartitionLookup:
+    """Assigns rows to partitions by their partition column, with a cache per value and type."""
 
     def __init__(self, contract: ContractSpec) -> None:
         self._cut = contract.partitioning
@@ -223,7 +224,7 @@ class _Keys:
             self._dtype = polars_type(contract.column(self._cut.column).dtype)
 
     def of(self, rows: Sequence[Row], place: int) -> Iterator[str]:
-        """The key of each row, whose value is at `place`."""
+        """Return the partition of each row; its partition column is at index `place`."""
         if self._cut.is_whole:
             return (WHOLE for _ in rows)
         values = [row[place] for row in rows]
@@ -234,29 +235,29 @@ class _Keys:
                     fresh.setdefault(type(value), set()).add(value)
         except TypeError:
             raise SourceError(
-                f"{self._cut.column} holds lists or documents, and no partitions; cast it in the query"
+                f"{self._cut.column} has lists or documents, which can't be partitions; cast it in the query"
             ) from None
         for kind, some in fresh.items():
-            # Of one type, so that what a value means doesn't depend on those beside it.
+            # One type at a time, so that the meaning of a value doesn't depend on other values.
             series = _series(self._cut.column, [*some])
-            keys = raw_keys(series, self._dtype, self._cut)
+            keys = raw_partition_keys(series, self._dtype, self._cut)
             self._known[kind].update(
                 zip(some, (UNPLACED if key is None else str(key) for key in keys), strict=True)
             )
         return (self._known[type(value)][value] for value in values)
 
 
-def _ends(values: Sequence[Any]) -> list[Any]:
-    """The least and the greatest of some values of one type; None when they can't be ordered."""
+def _min_max(values: Sequence[Any]) -> list[Any]:
+    """Return the minimum and maximum of values of one type; `[None]` if they can't be ordered."""
     if len({type(value) for value in values}) > 1 or values[0] is None:
         return [None]
     return [min(values), max(values)]
 
 
 def _series(name: str, values: Sequence[Any]) -> pl.Series:
-    """A column of the values that a driver gives."""
+    """Return a column of values that a database driver returned."""
     series = pl.Series(name, values, strict=False)
     if series.dtype == pl.Object:
-        # Such as UUIDs, which have a text.
+        # Values such as UUIDs become text.
         return pl.Series(name, [None if value is None else str(value) for value in values])
     return series

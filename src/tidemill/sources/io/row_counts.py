@@ -1,4 +1,4 @@
-"""Count the rows of files by partition, which says what each file feeds."""
+"""Count the rows of files by partition, to know which partitions each file feeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.contracts.checks.partition_column import only_key, raw_keys
+from tidemill.contracts.checks.partition_column import common_key, raw_partition_keys
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.core.errors import SourceError
 from tidemill.core.partition import UNPLACED, WHOLE
@@ -17,43 +17,43 @@ from tidemill.sources.io.file_readers import format_of, read_file
 from tidemill.workflow.source import Files
 from tidemill.workflow.stage import Stage
 
-# So many files are read at once, so that their partition columns fit in memory.
+# The number of files read at once, so that their partition columns fit in memory.
 _TOGETHER = 64
 _PATH = "\0path"
 
-Counted = dict[str, int]
+RowCounts = dict[str, int]
 
 
 def count_rows(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
-) -> dict[str, Counted | SourceError]:
-    """How many rows each file has of each partition, or why it can't be read.
+) -> dict[str, RowCounts | SourceError]:
+    """Count the rows of each file by partition; the value is the error for a file that can't be read.
 
-    Only the partition column is read, of many files at once where each holds one partition by time.
+    Only the partition column is read, and many files at once if each holds one partition by time.
     """
-    found: dict[str, Counted | SourceError] = {}
+    found: dict[str, RowCounts | SourceError] = {}
     for first in range(0, len(paths), _TOGETHER):
-        found.update(_together(source, stage, root, paths[first : first + _TOGETHER]))
+        found.update(_count_together(source, stage, root, paths[first : first + _TOGETHER]))
     for path in paths:
         if path not in found:
             try:
-                found[path] = _alone(source, stage, root, path)
+                found[path] = _count_one(source, stage, root, path)
             except SourceError as error:
                 found[path] = error
     return found
 
 
-def _together(
+def _count_together(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
-) -> dict[str, Counted]:
-    """Of Parquet files whose first and last moments lie in one partition; others are left out."""
+) -> dict[str, RowCounts]:
+    """Count Parquet files whose minimum and maximum lie in one partition; other files are left out."""
     assert stage.output is not None
     cut = stage.output.partitioning
     if not cut.is_time or source.options:
         return {}
     dtype = polars_type(stage.output.column(cut.column).dtype)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        # Where the clock goes back over midnight, the first and the last moment don't tell.
+        # If the clock goes back across midnight, minimum and maximum don't determine the partition.
         return {}
     alike = {str(root / path): path for path in paths if _is_plain(source, stage, root, path)}
     if len(alike) < 2:
@@ -73,14 +73,16 @@ def _together(
             .collect()
         )
     except (PolarsError, PanicException):
-        return {}  # one by one tells which file it is
-    first, last = (raw_keys(table[name], dtype, cut).to_list() for name in ("first", "last"))
+        return {}  # reading them one by one finds the broken file
+    first, last = (
+        raw_partition_keys(table[name], dtype, cut).to_list() for name in ("first", "last")
+    )
     rows = zip(table[_PATH], first, last, table["nulls"], table["rows"], strict=True)
     return {alike[path]: {a: count} for path, a, b, nulls, count in rows if a == b and not nulls}
 
 
 def _is_plain(source: Files[Any], stage: Stage, root: Path, path: str) -> bool:
-    """Whether a file is Parquet with the contract's columns, and the partition's of the contract's type."""
+    """Whether a file is Parquet with the contract's columns, and a partition column of the right type."""
     assert stage.output is not None
     cut = stage.output.partitioning
     try:
@@ -90,10 +92,12 @@ def _is_plain(source: Files[Any], stage: Stage, root: Path, path: str) -> bool:
     except (SourceError, PolarsError, PanicException, OSError):
         return False
     own = polars_type(stage.output.column(cut.column).dtype)
-    return schema.get(cut.column) == own and all(name in schema for name in stage.output.required)
+    return schema.get(cut.column) == own and all(
+        name in schema for name in stage.output.required_columns
+    )
 
 
-def _alone(source: Files[Any], stage: Stage, root: Path, path: str) -> Counted:
+def _count_one(source: Files[Any], stage: Stage, root: Path, path: str) -> RowCounts:
     contract = stage.output
     assert contract is not None
     frame = read_file(source, contract, root, path)
@@ -105,11 +109,11 @@ def _alone(source: Files[Any], stage: Stage, root: Path, path: str) -> Counted:
     except (PolarsError, PanicException) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
     dtype = polars_type(contract.column(cut.column).dtype)
-    # Mostly a file holds one partition.
-    only = only_key(column, cut) if column.dtype == dtype else None
+    # The common case: the file holds one partition.
+    only = common_key(column, cut) if column.dtype == dtype else None
     if only is not None:
         return {only: column.len()}
-    keys = raw_keys(column, dtype, cut)
+    keys = raw_partition_keys(column, dtype, cut)
     counted = {key: rows for key, rows in keys.value_counts().iter_rows()}
     placed = {key: counted[key] for key in sorted(key for key in counted if key is not None)}
     return {**placed, UNPLACED: counted[None]} if None in counted else placed

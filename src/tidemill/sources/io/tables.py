@@ -1,6 +1,6 @@
-"""Rows that aren't in files: what there is of each partition, and reading one as it was planned.
+"""Tables: sources other than files. List their partitions, and read one as it was planned.
 
-The rows of a partition are taken for one file, whose digest names them.
+The rows of a partition count as one file, whose digest identifies them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.lake_table import LakeTable
 from tidemill.sources.io.project_table import OutputTable
 from tidemill.sources.io.pull_table import PullTable
@@ -20,38 +20,40 @@ from tidemill.workflow.stage import Stage
 
 
 class Table(Protocol):
-    """A source that isn't files, as one run sees it."""
+    """A source other than files, as one run sees it."""
 
-    def listed(self) -> dict[str, SourceFile]:
-        """What it has now; SourceError when it has nothing."""
+    def list_files(self) -> dict[str, SourceFile]:
+        """List the current content by path; SourceError if it is empty."""
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of a partition; SourceError when they aren't those that were planned with."""
+        """Read the rows of a partition; SourceError if they changed since the plan was made."""
 
 
-def look(
-    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+def list_table(
+    source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
 ) -> Mapping[str, SourceFile]:
-    """What the source of an ingest has now; `known` is what the ledger knows of it."""
-    return table_of(source, stage, tools, known=known).listed()
+    """List the current content of an ingest's source; `known` is what the ledger recorded last."""
+    return open_table(source, stage, tools, known=known).list_files()
 
 
-def table_of(
+def open_table(
     source: Source[Any],
     stage: Stage,
-    tools: Tools,
+    tools: Runtime,
     *,
     known: Mapping[str, SourceFile] | None = None,
-    coming: Sequence[SourceFile] = (),
+    upcoming: Sequence[SourceFile] = (),
 ) -> Table:
-    """The rows of a source; those that are `coming` may be read ahead."""
+    """Open the table of a source; the partitions in `coming` may be read ahead."""
     assert stage.output is not None
-    outside = tools.outside
+    outside = tools.external_sources
     if isinstance(source, Query):
-        return QueryTable(source, stage.output, outside.database(source.url, source.engine), coming)
+        return QueryTable(
+            source, stage.output, outside.database(source.url, source.engine), upcoming
+        )
     if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):
         return PullTable(source, stage, tools.artifacts, known or {})
-    assert isinstance(source, Output), f"{type(source).__name__} is no source of rows"
+    assert isinstance(source, Output), f"{type(source).__name__} is not a table"
     return OutputTable(source, stage.output, outside)

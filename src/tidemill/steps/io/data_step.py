@@ -9,89 +9,94 @@ from typing import TypeVar
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.analysis.code.mutable_state import State
-from tidemill.analysis.hashing.column_hash import Hasher, column_hashes, rowset_hash
-from tidemill.analysis.hashing.row_sample import portion
+from tidemill.analysis.code.mutable_state import HeldState
+from tidemill.analysis.hashing.column_hash import FrameHasher, column_hashes, rowset_hash
+from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.analysis.query.summary import Reads
-from tidemill.contracts.checks.checker import Judged, checker_of
-from tidemill.contracts.checks.findings import unknown_finding
-from tidemill.contracts.checks.row_order import depends_on_order
-from tidemill.contracts.checks.ruled_rows import spoken
+from tidemill.contracts.checks.checker import CheckedPartition, checker_of
+from tidemill.contracts.checks.findings import undeclared_column_findings
+from tidemill.contracts.checks.row_order import may_depend_on_order
+from tidemill.contracts.checks.ruled_rows import resolve_rulings
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, StepError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.partition import WHOLE
-from tidemill.folds.io.partials_cache import Folder
+from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product, content_of
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.stale_columns import narrowed, with_part
-from tidemill.sources.scan import is_apart
-from tidemill.steps.io.ingest_reader import Intake
-from tidemill.steps.io.invocation import Caller, collected
-from tidemill.steps.step_messages import Inputs, Made, Work, rows_in
-from tidemill.store.frames import PARQUET, Frames, encode
-from tidemill.store.profiles import Profiles, due, encode_profile
+from tidemill.reuse.stale_columns import narrow_contract, replace_columns
+from tidemill.sources.scan import feeds_only
+from tidemill.steps.io.ingest_reader import IngestReader
+from tidemill.steps.io.invocation import TransformCaller, collect_query
+from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
+from tidemill.store.frames import PARQUET, FrameStore, encode
+from tidemill.store.profiles import PartitionProfiler, encode_profile, is_profiled
 from tidemill.workflow.stage import Input, Stage
 
 T = TypeVar("T")
 
 
-class Workroom:
+class DataStepRunner:
     """Runs the ingest and transform steps of one run.
 
     `states` is the mutable state that the code of each transform held before it was first called.
     """
 
     def __init__(
-        self, intake: Intake, frames: Frames, profiles: Profiles, states: Mapping[str, State]
+        self,
+        reader: IngestReader,
+        frames: FrameStore,
+        profiles: PartitionProfiler,
+        states: Mapping[str, HeldState],
     ) -> None:
-        self._intake = intake
+        self._intake = reader
         self._frames = frames
         self._profiles = profiles
-        self._hashers: dict[object, Hasher] = {}
+        self._hashers: dict[object, FrameHasher] = {}
         # By stage and columns: the contract of these columns alone, and those that the query returns.
         self._narrow_contracts: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
         self._selections: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._order_matters: dict[str, bool] = {}
-        self._caller = Caller(states)
+        self._caller = TransformCaller(states)
 
-    def ingest(self, stage: Stage, work: Work) -> Made:
+    def ingest(self, stage: Stage, work: Work) -> StepOutput:
         """Read a partition from its files; rows that fail the contract go to quarantine."""
         assert stage.output is not None
-        if not is_apart(work.partition, work.files):
+        if not feeds_only(work.partition, work.files):
             return self._ingest_all_columns(stage, work)
         # Columns that the contract drops are only read when rows go to quarantine as they came.
-        rows, dropped = self._intake.kept(stage, work.partition, work.files)
+        rows, dropped = self._intake.read_contract_columns(stage, work.partition, work.files)
         rows = _sampled(stage, rows)
-        judged = checker_of(stage.output).judge(rows, partition=work.partition)
+        judged = checker_of(stage.output).check(rows, partition=work.partition)
         if judged.bad is not None and (work.rulings or stage.output.unknown_columns == "drop"):
             return self._ingest_all_columns(stage, work)
-        unknown = unknown_finding(stage.output, dropped, rows.height)
+        unknown = undeclared_column_findings(stage.output, dropped, rows.height)
         judged = replace(judged, findings=(*judged.findings, *unknown))
         return self._output(stage, work.partition, judged)
 
-    def _ingest_all_columns(self, stage: Stage, work: Work) -> Made:
-        rows = self._intake.whole(stage, work.partition, work.files)
+    def _ingest_all_columns(self, stage: Stage, work: Work) -> StepOutput:
+        rows = self._intake.read_all_columns(stage, work.partition, work.files)
         return self._check(stage, work, _sampled(stage, rows))
 
-    def ingest_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, Made]:
+    def ingest_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
         """Ingest several partitions that share no files; return only those whose rows all pass."""
         assert stage.output is not None
         checker = checker_of(stage.output)
-        if not self._intake.has_files(stage, works[0].partition):
+        if not self._intake.reads_files(stage, works[0].partition):
             return {}
         kept = {
-            work.partition: self._intake.kept(stage, work.partition, work.files) for work in works
+            work.partition: self._intake.read_contract_columns(stage, work.partition, work.files)
+            for work in works
         }
         rows = {key: _sampled(stage, narrow) for key, (narrow, _) in kept.items()}
         clean: dict[str, pl.DataFrame] = {}
-        if checker.has_places(rows):
-            clean = checker.clean(pl.concat(rows.values(), rechunk=True))
-        outputs: dict[str, Made] = {}
+        if checker.matches_partitions(rows):
+            clean = checker.clean_partitions(pl.concat(rows.values(), rechunk=True))
+        outputs: dict[str, StepOutput] = {}
         for key, good in clean.items():
-            unknown = unknown_finding(stage.output, kept[key][1], good.height)
+            unknown = undeclared_column_findings(stage.output, kept[key][1], good.height)
             if (output := self._clean_output(stage, key, good, unknown)) is not None:
                 outputs[key] = output
         for work in works:
@@ -99,7 +104,7 @@ class Workroom:
                 self._intake.put_back(stage, work.files, kept[work.partition])
         return outputs
 
-    def transform(self, stage: Stage, work: Work, reads: Reads, folder: Folder) -> Made:
+    def transform(self, stage: Stage, work: Work, reads: Reads, folder: FoldSession) -> StepOutput:
         """Compute a partition; only the stale columns where the others can stay.
 
         StepError when the query reads a column that isn't among `reads`, the ones of the step's key.
@@ -114,7 +119,7 @@ class Workroom:
 
     def transform_together(
         self, stage: Stage, works: Sequence[Work], recipe: Recipe
-    ) -> dict[str, Made]:
+    ) -> dict[str, StepOutput]:
         """Compute several partitions by one query.
 
         Left out are those that have to be computed alone: with too few rows for the query to give each
@@ -125,14 +130,14 @@ class Workroom:
         clean, touched = self._clean_partitions(stage, columns, inputs, recipe.reads)
         if columns and touched:
             return {}
-        outputs: dict[str, Made] = {}
+        outputs: dict[str, StepOutput] = {}
         for work in works:
             good = clean.get(work.partition)
-            if good is None or good.height < (recipe.least or 0):
+            if good is None or good.height < (recipe.min_batch_rows or 0):
                 continue
             if work.held is None:
                 output = self._clean_output(stage, work.partition, good, touched=touched)
-            elif checker_of(self._narrow(stage, columns)).findings(good.height):
+            elif checker_of(self._narrow(stage, columns)).row_count_findings(good.height):
                 output = None
             else:
                 output = self._updated(stage, columns, work.held, good)
@@ -155,7 +160,7 @@ class Workroom:
         if columns:
             spec, query = self._narrow(stage, columns), self._select(stage, columns, query)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
-        clean = checker_of(spec).clean(query.collect(engine="in-memory"))
+        clean = checker_of(spec).clean_partitions(query.collect(engine="in-memory"))
         assert clean.keys() <= inputs.keys(), "the query returned rows of another partition"
         return clean, touched
 
@@ -168,12 +173,14 @@ class Workroom:
             if item.contract.partitioning.is_whole:
                 bound = bound[:1]
             self._frames.require({item.name: bound})
-            found[item.name] = self._frames.together(item.name, bound, item.contract, item.columns)
+            found[item.name] = self._frames.load_concatenated(
+                item.name, bound, item.contract, item.columns
+            )
         return found
 
     def _update_columns(
-        self, stage: Stage, work: Work, held: Product, reads: Reads, folder: Folder
-    ) -> Made | None:
+        self, stage: Stage, work: Work, held: Product, reads: Reads, folder: FoldSession
+    ) -> StepOutput | None:
         """Recompute the stale columns of a partition, and put them beside those that it has.
 
         None when all columns have to be computed: the rows changed, or not all of them pass.
@@ -181,7 +188,7 @@ class Workroom:
         narrow = self._narrow(stage, work.columns)
         query, touched = self._query(stage, work, reads, folder)
         rows = self._collect(stage, work, self._select(stage, work.columns, query))
-        judged = checker_of(narrow).judge(rows, partition=work.partition)
+        judged = checker_of(narrow).check(rows, partition=work.partition)
         if touched or judged.bad is not None or judged.findings:
             return None
         return self._updated(stage, work.columns, held, judged.good)
@@ -196,7 +203,7 @@ class Workroom:
 
     def _updated(
         self, stage: Stage, columns: tuple[str, ...], held: Product, good: pl.DataFrame
-    ) -> Made | None:
+    ) -> StepOutput | None:
         """Replace the stale columns of a published partition; None if its rows changed."""
         narrow = self._narrow(stage, columns)
         hashes = self._hashes(narrow, good)
@@ -205,19 +212,19 @@ class Workroom:
         if not same or not changed.keys() <= {*columns}:
             return None
         if not changed:
-            return Made(product=held, columns=columns)
+            return StepOutput(product=held, columns=columns)
         good = good.select(list(changed))
         name, payload = self._frames.encode(good, self._profile(stage, good, changed))
-        product = with_part(held, name, len(payload), changed)
+        product = replace_columns(held, name, len(payload), changed)
         if product is None:
             return None
-        return Made(product=product, objects=((payload, PARQUET),), columns=columns)
+        return StepOutput(product=product, objects=((payload, PARQUET),), columns=columns)
 
     def _narrow(self, stage: Stage, columns: tuple[str, ...]) -> ContractSpec:
         """The contract of some columns alone."""
         if (stage.name, columns) not in self._narrow_contracts:
             assert stage.output is not None
-            spec = narrowed(stage.output, columns)
+            spec = narrow_contract(stage.output, columns)
             assert spec is not None
             self._narrow_contracts[stage.name, columns] = spec
         return self._narrow_contracts[stage.name, columns]
@@ -233,36 +240,36 @@ class Workroom:
             return None
         self._frames.require({stage.name: (binding,)})
         frame = self._frames.load((binding,), stage.output).collect()
-        judged = checker_of(stage.output).judge(frame, partition=partition)
+        judged = checker_of(stage.output).check(frame, partition=partition)
         if judged.bad is not None:
             return None
-        refuse(stage, partition, judged.findings)
+        require_publishable(stage, partition, judged.findings)
         kept = tuple(item for item in binding.product.findings if item.severity == "info")
         return replace(binding.product, findings=(*kept, *judged.findings))
 
     def _depends_on_order(self, stage: Stage) -> bool:
         assert stage.output is not None
         if stage.name not in self._order_matters:
-            self._order_matters[stage.name] = depends_on_order(stage.output)
+            self._order_matters[stage.name] = may_depend_on_order(stage.output)
         return self._order_matters[stage.name]
 
-    def missing(self, names: Collection[str]) -> bool:
+    def has_missing(self, names: Collection[str]) -> bool:
         """Return whether some of these objects are neither stored nor about to be."""
-        return bool(self._frames.missing(names))
+        return bool(self._frames.find_missing(names))
 
     def _query(
-        self, stage: Stage, work: Work, reads: Reads, folder: Folder
+        self, stage: Stage, work: Work, reads: Reads, folder: FoldSession
     ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
         """The query of a transform on its inputs, and the hidden inputs that its code touched."""
-        frames = self.frames_for(stage, work.inputs, folder)
+        frames = self.input_frames(stage, work.inputs, folder)
         return self._blame_damage(
             work.inputs, lambda: self._caller.query(stage, work.partition, frames, reads)
         )
 
     def _collect(self, stage: Stage, work: Work, query: pl.LazyFrame) -> pl.DataFrame:
-        rows = rows_in(work.inputs)
+        rows = count_rows(work.inputs)
         return self._blame_damage(
-            work.inputs, lambda: collected(stage, work.partition, query, rows)
+            work.inputs, lambda: collect_query(stage, work.partition, query, rows)
         )
 
     def _blame_damage(self, inputs: Inputs, act: Callable[[], T]) -> T:
@@ -273,31 +280,35 @@ class Workroom:
             self._frames.verify(_bindings(inputs))
             raise
 
-    def frames_for(self, stage: Stage, inputs: Inputs, folder: Folder) -> dict[str, pl.LazyFrame]:
+    def input_frames(
+        self, stage: Stage, inputs: Inputs, folder: FoldSession
+    ) -> dict[str, pl.LazyFrame]:
         """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing."""
         self._frames.require(_bindings(inputs))
         return {
             item.name: self._frame(item, inputs.get(item.name, {}), folder) for item in stage.frames
         }
 
-    def _frame(self, item: Input, bound: Mapping[str, Binding], folder: Folder) -> pl.LazyFrame:
+    def _frame(
+        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession
+    ) -> pl.LazyFrame:
         assert item.contract is not None
         if item.fold is not None:
             return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
         return self._frames.load(tuple(bound.values()), item.contract, item.columns)
 
-    def features(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
+    def feature_frame(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
         """Return one published partition of the stage `name` as a frame."""
         self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
 
     def _check(
         self, stage: Stage, work: Work, rows: pl.DataFrame, touched: tuple[str, ...] = ()
-    ) -> Made:
+    ) -> StepOutput:
         """Check the rows of a partition against its contract and the rulings on its rows."""
         assert stage.output is not None
-        rulings = spoken(work.rulings, self._frames.rows)
-        judged = checker_of(stage.output).judge(rows, partition=work.partition, rulings=rulings)
+        rulings = resolve_rulings(work.rulings, self._frames.rows)
+        judged = checker_of(stage.output).check(rows, partition=work.partition, rulings=rulings)
         return self._output(stage, work.partition, judged, touched)
 
     def _clean_output(
@@ -307,21 +318,21 @@ class Workroom:
         good: pl.DataFrame,
         findings: Sequence[Finding] = (),
         touched: tuple[str, ...] = (),
-    ) -> Made | None:
+    ) -> StepOutput | None:
         """The output of rows that all pass; None when there are too few or too many of them."""
         assert stage.output is not None
-        findings = (*checker_of(stage.output).findings(good.height), *findings)
+        findings = (*checker_of(stage.output).row_count_findings(good.height), *findings)
         if any(finding.severity == "fail" for finding in findings):
             return None
-        judged = Judged(good=good, bad=None, findings=findings)
+        judged = CheckedPartition(good=good, bad=None, findings=findings)
         return self._output(stage, partition, judged, touched)
 
     def _output(
-        self, stage: Stage, partition: str, judged: Judged, touched: tuple[str, ...] = ()
-    ) -> Made:
+        self, stage: Stage, partition: str, judged: CheckedPartition, touched: tuple[str, ...] = ()
+    ) -> StepOutput:
         """Hash, profile and encode checked rows; ContractError when they must not be published."""
         assert stage.output is not None
-        refuse(stage, partition, judged.findings)
+        require_publishable(stage, partition, judged.findings)
         hashes = self._hashes(stage.output, judged.good)
         profile = self._profile(stage, judged.good, hashes)
         name, payload = self._frames.encode(judged.good, profile)
@@ -342,12 +353,12 @@ class Workroom:
             quarantined=judged.bad.height if judged.bad is not None else 0,
             findings=judged.findings,
         )
-        return Made(product=product, touched=touched, objects=tuple(objects))
+        return StepOutput(product=product, touched=touched, objects=tuple(objects))
 
     def _profile(
         self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
     ) -> Mapping[str, str] | None:
-        if not due(good.height):
+        if not is_profiled(good.height):
             return None
         return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
@@ -357,7 +368,7 @@ class Workroom:
         # A contract may be checked on all of its columns and on some.
         of = (spec.name, spec.version, spec.names)
         if of not in self._hashers:
-            self._hashers[of] = Hasher(schema_of(spec))
+            self._hashers[of] = FrameHasher(schema_of(spec))
         return self._hashers[of].hashes(good)
 
 
@@ -366,10 +377,10 @@ def _bindings(inputs: Inputs) -> dict[str, tuple[Binding, ...]]:
 
 
 def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows if stage.sample == 1.0 else portion(rows, stage.sampled_by, stage.sample)
+    return rows if stage.sample == 1.0 else sample_rows(rows, stage.sample_columns, stage.sample)
 
 
-def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
+def require_publishable(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
     """Raise ContractError when a finding says that the partition must not be published."""
     fatal = [finding for finding in findings if finding.severity == "fail"]
     if fatal:

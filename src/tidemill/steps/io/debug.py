@@ -9,21 +9,25 @@ import polars as pl
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.errors import UsageError
-from tidemill.core.partition import WHOLE, placed, spread
-from tidemill.folds.io.partials_cache import Folder
+from tidemill.core.partition import WHOLE, readable_keys, summarize_keys
+from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
-from tidemill.memos.io.lookup import Desk
+from tidemill.memos.io.lookup import MemoSession
 from tidemill.ports.ledger import State
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.listing import list_source
 from tidemill.sources.io.row_counts import count_rows
-from tidemill.sources.io.tables import look
-from tidemill.steps.io.data_step import Workroom
-from tidemill.steps.io.ingest_reader import Intake
+from tidemill.sources.io.tables import list_table
+from tidemill.steps.io.data_step import DataStepRunner
+from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.step_messages import Work
-from tidemill.store.frames import Frames
-from tidemill.store.profiles import Profiles
-from tidemill.workflow.partition_mapping import cuts_of, seen_whole, visible
+from tidemill.store.frames import FrameStore
+from tidemill.store.profiles import PartitionProfiler
+from tidemill.workflow.partition_mapping import (
+    partitionings_of,
+    visible_partitions,
+    visible_to_unpartitioned,
+)
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 
@@ -36,26 +40,28 @@ class Trial:
     bad: pl.DataFrame | None
 
 
-def attempt(
-    tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
+def debug_step(
+    tools: Runtime, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Run an ingest or transform step as a run would; raise what the stage raises."""
-    with closing(tools.outside):
+    with closing(tools.external_sources):
         return _attempt(tools, flow, stage, state, partition, reads)
 
 
 def _attempt(
-    tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
+    tools: Runtime, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
-    held = Frames(tools.artifacts, lambda: None)
-    room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
+    held = FrameStore(tools.artifacts, lambda: None)
+    room = DataStepRunner(
+        IngestReader(tools, {}), held, PartitionProfiler(tools.artifacts, lambda stage: {}), {}
+    )
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
-        scan = list_source(stage, tools, known, count_rows, look)
+        scan = list_source(stage, tools, known, count_rows, list_table)
         files = {path: file for path, file in scan.files.items() if partition in file.rows}
         if not files:
-            keys = spread({key for file in scan.files.values() for key in file.rows})
+            keys = summarize_keys({key for file in scan.files.values() for key in file.rows})
             raise UsageError(
                 f"the source of {stage.name} has no rows for {partition!r}; it has {keys}"
             )
@@ -70,8 +76,8 @@ def _attempt(
             rulings=rulings,
         )
         # Results of memos may have cost money, so they are kept.
-        with Desk(tools.memos).open():
-            made = room.transform(stage, work, reads, Folder(tools.memos, held))
+        with MemoSession(tools.memos).activate():
+            made = room.transform(stage, work, reads, FoldSession(tools.memos, held))
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
@@ -87,13 +93,13 @@ def _inputs(
         item.name: state.heads[item.name].partitions if item.name in state.heads else {}
         for item in stage.frames
     }
-    keys = {name: placed(bound) for name, bound in held.items()}
-    cuts = cuts_of(flow)
+    keys = {name: readable_keys(bound) for name, bound in held.items()}
+    cuts = partitionings_of(flow)
     if partition == WHOLE:
-        seen = seen_whole(stage, cuts, keys)
+        seen = visible_to_unpartitioned(stage, cuts, keys)
     else:
         seen = {
-            item.name: visible(
+            item.name: visible_partitions(
                 item, partition, stage.partitioning, cuts[item.name], keys[item.name]
             )
             or ()
@@ -101,6 +107,6 @@ def _inputs(
         }
     for item in stage.frames:
         if not seen.get(item.name) and not item.optional:
-            there = spread(keys[item.name]) or "no partitions"
+            there = summarize_keys(keys[item.name]) or "no partitions"
             raise UsageError(f"{stage.name} {partition} needs {item.name}, which has {there}")
     return {name: {key: held[name][key] for key in chosen} for name, chosen in seen.items()}

@@ -12,11 +12,11 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.contracts.checks.checker import checker_of
 from tidemill.core.errors import SourceError
 from tidemill.core.partition import UNPLACED, WHOLE
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_readers import format_of, read_file
-from tidemill.sources.io.tables import Table, table_of
-from tidemill.sources.scan import is_apart
-from tidemill.steps.io.invocation import call
+from tidemill.sources.io.tables import Table, open_table
+from tidemill.sources.scan import feeds_only
+from tidemill.steps.io.invocation import call_stage
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
 
@@ -25,18 +25,20 @@ _TOGETHER = 32
 _TOGETHER_BYTES = 8_000_000
 
 
-class Intake:
+class IngestReader:
     """Reads the sources of one run.
 
     `upcoming` are the files that are a partition each, by stage and in the order of their steps.
     """
 
-    def __init__(self, tools: Tools, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
+    def __init__(self, tools: Runtime, upcoming: Mapping[str, Mapping[str, SourceFile]]) -> None:
         self._tools = tools
         self._root = tools.root
         self._tables: dict[str, Table] = {}
-        self._coming = {stage: tuple(files.values()) for stage, files in coming.items()}
-        self._places = {s: {path: n for n, path in enumerate(files)} for s, files in coming.items()}
+        self._coming = {stage: tuple(files.values()) for stage, files in upcoming.items()}
+        self._places = {
+            s: {path: n for n, path in enumerate(files)} for s, files in upcoming.items()
+        }
         # How many of the coming files were read, or skipped.
         self._passed: dict[str, int] = {}
         self._sources: dict[str, Source[Any]] = {}
@@ -45,7 +47,9 @@ class Intake:
         # Rows that were read ahead of their step, and the columns that were dropped from them.
         self._ahead: dict[tuple[str, str], tuple[pl.DataFrame, list[str]]] = {}
 
-    def whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
+    def read_all_columns(
+        self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
+    ) -> pl.DataFrame:
         """Read the rows of a partition with all of their columns.
 
         SourceError when a file can't be read, or changed since this run was planned.
@@ -53,14 +57,14 @@ class Intake:
         source, paths = self._source(stage, partition), tuple(files)
         if not isinstance(source, Files):
             return self._table(stage, source).read(partition, files)
-        if is_apart(partition, files):
+        if feeds_only(partition, files):
             rows, _ = self._read(stage, source, paths, drop=False)
         else:
             rows = self._part(stage, source, partition, paths)
         self._require_unchanged(files)
         return rows
 
-    def kept(
+    def read_contract_columns(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
     ) -> tuple[pl.DataFrame, list[str]]:
         """Read files that feed no other partition; return rows without the dropped columns, and these."""
@@ -76,7 +80,7 @@ class Intake:
         self._require_unchanged(files)
         return found
 
-    def has_files(self, stage: Stage, partition: str) -> bool:
+    def reads_files(self, stage: Stage, partition: str) -> bool:
         """Return whether a stage reads files, which can be read one by one."""
         return isinstance(self._source(stage, partition), Files)
 
@@ -90,12 +94,12 @@ class Intake:
     def _table(self, stage: Stage, source: Source[Any]) -> Table:
         if stage.name not in self._tables:
             coming = self._coming.get(stage.name, ())
-            self._tables[stage.name] = table_of(source, stage, self._tools, coming=coming)
+            self._tables[stage.name] = open_table(source, stage, self._tools, upcoming=coming)
         return self._tables[stage.name]
 
     def _source(self, stage: Stage, partition: str) -> Source[Any]:
         if stage.name not in self._sources:
-            self._sources[stage.name] = call(stage, partition, {})
+            self._sources[stage.name] = call_stage(stage, partition, {})
         return self._sources[stage.name]
 
     def _read(

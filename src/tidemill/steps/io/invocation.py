@@ -9,21 +9,21 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException
 
-from tidemill.analysis.code.call_watch import Watch
-from tidemill.analysis.code.mutable_state import State
-from tidemill.analysis.query.column_reads import columns_read, outside
+from tidemill.analysis.code.call_watch import CallWatch
+from tidemill.analysis.code.mutable_state import HeldState
+from tidemill.analysis.query.column_reads import columns_read, disallowed_columns
 from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.errors import StepError, TidemillError
-from tidemill.memos.io.lookup import is_wanted
+from tidemill.memos.io.lookup import was_memo_called
 from tidemill.planning.batches import IN_MEMORY_ROWS
-from tidemill.reuse.recipe import all_columns, keeping, words
-from tidemill.workflow.fold_inputs import offered
+from tidemill.reuse.recipe import all_input_columns, describe_held_state, describe_hidden_input
+from tidemill.workflow.fold_inputs import readable_columns
 from tidemill.workflow.stage import Stage
-from tidemill.workflow.user_errors import failed
+from tidemill.workflow.user_errors import user_error
 
 
-def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
+def call_stage(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
     """Call the stage's function; an error that it raises becomes a StepError with the user's trace."""
     assert stage.function is not None
     process = os.getpid()
@@ -33,27 +33,27 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
         raise
     # Neither SystemExit nor the CancelledError of asyncio is an Exception.
     except BaseException as error:
-        raise failed(stage, partition, error) from error
+        raise user_error(stage, partition, error) from error
     finally:
         # A function that forked returns twice, and only one of the two processes is the run's.
         if os.getpid() != process:
             os._exit(0)
 
 
-def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
+def collect_query(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
     """Collect a query over `rows` input rows; an error in it becomes a StepError."""
     # In memory a memo gets all rows at once; streaming would split them into smaller batches.
-    whole = rows <= IN_MEMORY_ROWS or is_wanted()
+    whole = rows <= IN_MEMORY_ROWS or was_memo_called()
     try:
         return frame.collect(engine="in-memory" if whole else "auto")
     except (Exception, PanicException) as error:
-        raise failed(stage, partition, error) from error
+        raise user_error(stage, partition, error) from error
 
 
-class Caller:
+class TransformCaller:
     """Calls the transforms of one run; `states` is the mutable state of their code before the first call."""
 
-    def __init__(self, states: Mapping[str, State]) -> None:
+    def __init__(self, states: Mapping[str, HeldState]) -> None:
         self._states = states
         # Hidden inputs of each stage, from its first call: they are the same for other partitions.
         self._watched: dict[str, tuple[str, ...]] = {}
@@ -65,10 +65,10 @@ class Caller:
 
         StepError when the stage returns no frame, or reads a column that isn't among `reads`.
         """
-        exact = all_columns(stage) != dict(reads)
+        exact = all_input_columns(stage) != dict(reads)
         if exact and stage.name in self._watched:
             # A stage that is judged by its query is called the same way for every partition.
-            result, touched = call(stage, partition, frames), self._watched[stage.name]
+            result, touched = call_stage(stage, partition, frames), self._watched[stage.name]
         else:
             result, touched = _call_watched(stage, partition, frames)
             self._watched[stage.name] = touched
@@ -86,18 +86,18 @@ class Caller:
     def _changed_state(self, stage: Stage) -> tuple[str, ...]:
         """The mutable state of a stage's code that changed since this run began."""
         state = self._states.get(stage.name)
-        changed = state.changed() if state is not None and not stage.vouched else None
-        return () if changed is None else (keeping(changed),)
+        changed = state.first_change() if state is not None and not stage.is_vouched_for else None
+        return () if changed is None else (describe_held_state(changed),)
 
 
 def _call_watched(
     stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame]
 ) -> tuple[Any, tuple[str, ...]]:
-    with Watch(stage.place) as watched:
-        result = call(stage, partition, frames)
-    if stage.vouched:
+    with CallWatch(stage.place) as watched:
+        result = call_stage(stage, partition, frames)
+    if stage.is_vouched_for:
         return result, ()
-    return result, tuple(map(words, watched.touches))
+    return result, tuple(map(describe_hidden_input, watched.hidden_inputs))
 
 
 def _refuse_unkeyed(
@@ -114,7 +114,7 @@ def _refuse_unkeyed(
         query = query.select([name for name in stage.output.names if name in given])
     asked = columns_read(query, Leaves.of(frames))
     # If Polars doesn't show this plan, the plan on empty frames was checked already.
-    over = {} if asked is None else outside(asked, offered(stage, reads))
+    over = {} if asked is None else disallowed_columns(asked, readable_columns(stage, reads))
     if over:
         named = ", ".join(
             f"{name}.{column}" for name, columns in over.items() for column in columns

@@ -12,18 +12,18 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, StepError, StorageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
-from tidemill.folds.io.partials_cache import Folder
+from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Product
 from tidemill.models.gates import BASELINE
-from tidemill.models.input_compatibility import recorded, refusal
+from tidemill.models.input_compatibility import incompatibility, inputs_as_json
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
-from tidemill.steps.io.data_step import Workroom
-from tidemill.steps.io.invocation import call, collected
-from tidemill.steps.step_messages import Made, Work
+from tidemill.steps.io.data_step import DataStepRunner
+from tidemill.steps.io.invocation import call_stage, collect_query
+from tidemill.steps.step_messages import StepOutput, Work
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
-from tidemill.workflow.guarantees import spelling_faults
+from tidemill.workflow.guarantees import guarantee_faults
 from tidemill.workflow.model import Artifact, Fitted
 from tidemill.workflow.stage import Flow, Stage
 
@@ -59,7 +59,7 @@ class TrivialPredictor:
         return features.with_columns(pl.lit(self._value, pl.Float64).alias(PREDICTION))
 
 
-def load(
+def load_predictor(
     artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
 ) -> ModelPredictor:
     """Load the predictor of a stored model; its bytes are verified first."""
@@ -81,33 +81,33 @@ def load(
     return ModelPredictor(form.load(payload), artifact.inputs)
 
 
-class Trainer:
+class ModelStepRunner:
     """Runs the model steps of one run: training, evaluation and delivery."""
 
     def __init__(
         self,
         flow: Flow,
-        room: Workroom,
+        data: DataStepRunner,
         artifacts: Artifacts,
         formats: Sequence[ModelFormat],
         settle: Callable[[], None],
     ) -> None:
         self._flow = flow
-        self._room = room
+        self._room = data
         self._settle = settle
         self._loaded: dict[str, ModelPredictor] = {}
         self._artifacts = artifacts
         self._formats = formats
 
-    def train(self, stage: Stage, work: Work, folder: Folder) -> Made:
+    def train(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Call the training function; store its model as bytes, with what it was trained on."""
         assert stage.training is not None
         training, inputs = stage.training, work.inputs
-        frames = self._room.frames_for(stage, inputs, folder)
+        frames = self._room.input_frames(stage, inputs, folder)
         extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
         if training.wants_seed:
             extra["seed"] = training.seed
-        fitted = call(stage, WHOLE, {**frames, **extra})
+        fitted = call_stage(stage, WHOLE, {**frames, **extra})
         self._refuse(stage, fitted)
         form = self._format_of(stage, fitted)
         payload = form.dump(fitted.model)
@@ -127,14 +127,14 @@ class Trainer:
             recipe=work.recipe,
             params=json.dumps(dict(training.params), sort_keys=True, default=repr),
             seed=training.seed,
-            reads=recorded(fitted.inputs),
+            reads=inputs_as_json(fitted.inputs),
         )
         product = Product(
             content=name, objects=(name,), rows=artifact.rows, bytes=len(payload), artifact=artifact
         )
-        return Made(product=product, objects=((payload, f".{form.name}"),))
+        return StepOutput(product=product, objects=((payload, f".{form.name}"),))
 
-    def evaluate(self, stage: Stage, work: Work, folder: Folder) -> Made:
+    def evaluate(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Score a model, or the trivial baseline, on partitions that its training never saw."""
         assert work.artifact is not None
         artifact, trivial = work.artifact, work.subject == BASELINE
@@ -149,29 +149,29 @@ class Trainer:
                     stage,
                     f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
-        frames = self._room.frames_for(stage, inputs, folder)
+        frames = self._room.input_frames(stage, inputs, folder)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
-        found = call(stage, WHOLE, {**frames, model.name: predictor})
+        found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
         content = fingerprint("scores", repr(found))
-        return Made(product=Product(content=content, rows=rows, scores=found))
+        return StepOutput(product=Product(content=content, rows=rows, scores=found))
 
-    def deliver(self, stage: Stage, work: Work) -> Made:
+    def deliver(self, stage: Stage, work: Work) -> StepOutput:
         """Score a partition of features with the live model, for delivery."""
         # Statistics are for readers outside of Tidemill.
         payload = encode(self._scored(stage, work), statistics=True)
         name = object_name(payload, PARQUET)
         rows = sum(b.product.rows for bound in work.inputs.values() for b in bound.values())
         product = Product(content=name, objects=(name,), rows=rows, bytes=len(payload))
-        return Made(product=product, objects=((payload, PARQUET),))
+        return StepOutput(product=product, objects=((payload, PARQUET),))
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
         """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
         if artifact.id not in self._loaded:
             self._settle()
-            self._loaded[artifact.id] = load(artifact, self._artifacts, self._formats)
+            self._loaded[artifact.id] = load_predictor(artifact, self._artifacts, self._formats)
         return self._loaded[artifact.id]
 
     def _scored(self, stage: Stage, work: Work) -> pl.DataFrame:
@@ -195,16 +195,16 @@ class Trainer:
             raise _error(
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
-        frames = self._room.features(source.name, binding, contract)
+        frames = self._room.feature_frame(source.name, binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
         scored = scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
-        return collected(stage, work.partition, scored, binding.product.rows)
+        return collect_query(stage, work.partition, scored, binding.product.rows)
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
             raise _error(stage, f"it returned {type(fitted).__name__}, not tm.fitted(...)")
-        for fault in spelling_faults(stage, fitted.inputs):
+        for fault in guarantee_faults(stage, fitted.inputs):
             raise _error(stage, f"{fault.message.partition(': ')[2]} ({fault.hint})")
         if fitted.output in fitted.inputs.columns:
             raise _error(stage, f"its label {fitted.output!r} is among the columns that it reads")
@@ -245,10 +245,10 @@ class Trainer:
 
 
 def _require_compatible(
-    artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]
+    artifact: Artifact, model: Stage, contracts: Sequence[ContractSpec | None]
 ) -> None:
     """Raise ContractError when a model's inputs aren't compatible with those it was trained on."""
-    message = refusal(artifact, model, given)
+    message = incompatibility(artifact, model, contracts)
     if message:
         raise ContractError(message)
 

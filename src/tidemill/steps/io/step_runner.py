@@ -9,26 +9,26 @@ from polars.exceptions import PanicException
 
 from tidemill.core.errors import ContractError, StepError, TidemillError
 from tidemill.core.partition import WHOLE
-from tidemill.folds.io.partials_cache import Folder
-from tidemill.history.io.log_recorder import Recorder
+from tidemill.folds.io.partials_cache import FoldSession
+from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.binding import Binding
-from tidemill.memos.io.lookup import Desk, Unanswered
-from tidemill.memos.io.segments import Shelf
-from tidemill.ports.runtime import Tools
+from tidemill.memos.io.lookup import MemoIncomplete, MemoSession
+from tidemill.memos.io.segments import SegmentIndex
+from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
-from tidemill.steps.io.data_step import Workroom
-from tidemill.steps.io.ingest_reader import Intake
-from tidemill.steps.io.model_step import Trainer
-from tidemill.steps.step_messages import Failed, Made, Work
-from tidemill.store.frames import Frames
-from tidemill.store.profiles import Profiles
+from tidemill.steps.io.data_step import DataStepRunner
+from tidemill.steps.io.ingest_reader import IngestReader
+from tidemill.steps.io.model_step import ModelStepRunner
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
+from tidemill.store.frames import FrameStore
+from tidemill.store.profiles import PartitionProfiler
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Flow, Kind, Stage
-from tidemill.workflow.user_errors import failed
+from tidemill.workflow.user_errors import user_error
 
 
-class Workshop:
+class StepRunner:
     """Runs steps of a workflow; `recorder`, which is open meanwhile, keeps what their code prints and logs.
 
     `settle` waits until all output so far is durable. `upcoming` are the files that may be read ahead, by
@@ -37,14 +37,14 @@ class Workshop:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: Runtime,
         flow: Flow,
         recipes: Mapping[str, Recipe],
         environment: str,
-        recorder: Recorder,
+        recorder: LogRecorder,
         *,
         settle: Callable[[], None] = lambda: None,
-        coming: Mapping[str, Mapping[str, SourceFile]] | None = None,
+        upcoming: Mapping[str, Mapping[str, SourceFile]] | None = None,
     ) -> None:
         self._flow = flow
         self._recipes = recipes
@@ -58,65 +58,71 @@ class Workshop:
 
         self._artifacts = tools.artifacts
         self._memos = tools.memos
-        self._memo_shelves: dict[str, Shelf] = {}
-        self._fold_shelves: dict[str, Shelf] = {}
-        states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
-        self.frames = Frames(tools.artifacts, settle)
-        profiles = Profiles(tools.artifacts, head)
-        self.room = Workroom(Intake(tools, coming or {}), self.frames, profiles, states)
-        self._trainer = Trainer(flow, self.room, tools.artifacts, tools.formats, settle)
+        self._memo_shelves: dict[str, SegmentIndex] = {}
+        self._fold_shelves: dict[str, SegmentIndex] = {}
+        states = {name: r.code.held_state for name, r in recipes.items() if r.code is not None}
+        self.frames = FrameStore(tools.artifacts, settle)
+        profiles = PartitionProfiler(tools.artifacts, head)
+        self.data = DataStepRunner(
+            IngestReader(tools, upcoming or {}), self.frames, profiles, states
+        )
+        self._trainer = ModelStepRunner(flow, self.data, tools.artifacts, tools.formats, settle)
 
-    def make(self, work: Work) -> Made | Failed:
+    def run(self, work: Work) -> StepOutput | StepFailure:
         """Run a step; whatever goes wrong in it becomes its result."""
         stage = self._flow[work.stage]
         if self._recipes[stage.name].digest != work.recipe:
-            return Failed(message=f"{stage.name} does something else in this process", unlike=True)
-        desk = Desk(self._memos, self._memo_shelves)
-        folder = Folder(self._memos, self.frames, self._fold_shelves)
+            return StepFailure(
+                message=f"{stage.name} does something else in this process", other_code=True
+            )
+        desk = MemoSession(self._memos, self._memo_shelves)
+        folder = FoldSession(self._memos, self.frames, self._fold_shelves)
         try:
-            with self.recorder.step(stage.name, work.partition, work.number), desk.open():
+            with self.recorder.step(stage.name, work.partition, work.attempt), desk.activate():
                 made = self._make(stage, work, folder)
                 return replace(made, memo=desk.usage, fold=folder.usage)
         # One step's failure must not end the run, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
-            if desk.failure and any(isinstance(item, Unanswered) for item in _causes(error)):
-                error = _unanswered(stage, work.partition, desk.failure)
-            return replace(told(stage, work.partition, error), memo=desk.usage)
+            if desk.failure and any(isinstance(item, MemoIncomplete) for item in _causes(error)):
+                error = _memo_failure(stage, work.partition, desk.failure)
+            return replace(describe_failure(stage, work.partition, error), memo=desk.usage)
 
-    def make_together(self, works: Sequence[Work]) -> list[Made | None]:
+    def run_together(self, works: Sequence[Work]) -> list[StepOutput | None]:
         """Run the same step on several partitions at once; None for those that have to run alone.
 
         All of them have to when something fails, is printed or logged: it belongs to one of them.
         """
-        stage, made = self._flow[works[0].stage], dict[str, Made]()
-        draft = self.recorder.draft(stage.name)
+        stage, made = self._flow[works[0].stage], dict[str, StepOutput]()
+        draft = self.recorder.detector(stage.name)
         try:
             with draft:
                 if stage.kind is Kind.INGEST:
-                    made = self.room.ingest_together(stage, works)
+                    made = self.data.ingest_together(stage, works)
                 else:
-                    made = self.room.transform_together(stage, works, self._recipes[stage.name])
+                    made = self.data.transform_together(stage, works, self._recipes[stage.name])
         except (Exception, PanicException):  # noqa: BLE001 - the step that fails reports it when it runs alone
             pass
-        return [None if draft.said else made.get(work.partition) for work in works]
+        return [None if draft.has_output else made.get(work.partition) for work in works]
 
-    def store(self, work: Work) -> Made | Failed:
+    def run_and_store(self, work: Work) -> StepOutput | StepFailure:
         """Run a step and store its objects."""
-        gave = self.make(work)
-        if isinstance(gave, Failed):
+        gave = self.run(work)
+        if isinstance(gave, StepFailure):
             return gave
         try:
             self._artifacts.put_all(gave.objects)
         except TidemillError as error:
-            return replace(told(self._flow[work.stage], work.partition, error), memo=gave.memo)
+            return replace(
+                describe_failure(self._flow[work.stage], work.partition, error), memo=gave.memo
+            )
         return replace(gave, objects=())
 
-    def _make(self, stage: Stage, work: Work, folder: Folder) -> Made:
+    def _make(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         match stage.kind:
             case Kind.INGEST:
-                return self.room.ingest(stage, work)
+                return self.data.ingest(stage, work)
             case Kind.TRANSFORM:
-                return self.room.transform(stage, work, self._recipes[stage.name].reads, folder)
+                return self.data.transform(stage, work, self._recipes[stage.name].reads, folder)
             case Kind.MODEL:
                 return self._trainer.train(stage, work, folder)
             case Kind.EVALUATE:
@@ -125,22 +131,22 @@ class Workshop:
                 return self._trainer.deliver(stage, work)
 
 
-def told(stage: Stage, partition: str, error: BaseException) -> Failed:
+def describe_failure(stage: Stage, partition: str, error: BaseException) -> StepFailure:
     """Describe as data what went wrong in a step."""
-    ours = error if isinstance(error, TidemillError) else failed(stage, partition, error)
-    return Failed(
+    ours = error if isinstance(error, TidemillError) else user_error(stage, partition, error)
+    return StepFailure(
         message=str(ours),
         trace=ours.trace if isinstance(ours, StepError) else "",
         exit_code=ours.exit_code,
-        transient=transient(error, stage.retries),
+        transient=is_transient(error, stage.retries),
     )
 
 
-def _unanswered(stage: Stage, partition: str, failure: Unanswered) -> StepError:
+def _memo_failure(stage: Stage, partition: str, failure: MemoIncomplete) -> StepError:
     """The failure of a memo as the user should see it, not as Polars wraps it."""
     cause = failure.__cause__
     place = "" if partition == WHOLE else f" {partition}"
-    trace = failed(stage, partition, cause).trace if cause is not None else ""
+    trace = user_error(stage, partition, cause).trace if cause is not None else ""
     error = StepError(
         f"{stage.name}{place}: {failure}", stage=stage.name, partition=partition, trace=trace
     )
@@ -148,7 +154,7 @@ def _unanswered(stage: Stage, partition: str, failure: Unanswered) -> StepError:
     return error
 
 
-def transient(error: BaseException, retries: Retries) -> bool:
+def is_transient(error: BaseException, retries: Retries) -> bool:
     """Return whether an error, or one of its causes, is of a kind that is retried."""
     if isinstance(error, ContractError):
         return False

@@ -53,8 +53,8 @@ class ArtifactsSuite:
 
     def test_missing_objects_are_listed(self, artifacts: Artifacts) -> None:
         here, gone = artifacts.put(b"one", ".parquet"), samples.object_name("gone")
-        assert list(artifacts.missing([gone, here])) == [gone]
-        assert list(artifacts.missing([])) == []
+        assert list(artifacts.find_missing([gone, here])) == [gone]
+        assert list(artifacts.find_missing([])) == []
         with pytest.raises(StorageError, match=f"{gone}.*run again"):
             artifacts.get(gone)
 
@@ -97,7 +97,7 @@ class ClaimsSuite:
         one, other = new_claims(), new_claims()
         assert one.take(self.KEYS[0])
         assert not other.take(self.KEYS[0])
-        one.give(self.KEYS[0])
+        one.release(self.KEYS[0])
         assert other.take(self.KEYS[0])
         assert not one.take(self.KEYS[0])
 
@@ -105,7 +105,7 @@ class ClaimsSuite:
         one, other = new_claims(), new_claims()
         assert [one.take(self.KEYS[0]) for _ in range(3)] == [True] * 3
         assert one.wait(self.KEYS[0], 0.0)
-        one.give(self.KEYS[0])
+        one.release(self.KEYS[0])
         assert other.take(self.KEYS[0])
 
     def test_keys_without_a_common_prefix_are_independent(
@@ -122,20 +122,20 @@ class ClaimsSuite:
         one, other = new_claims(), new_claims()
         assert one.take(self.KEYS[0])
         assert one.take(self.KEYS[1])
-        one.give(self.KEYS[0])
+        one.release(self.KEYS[0])
         assert not other.take(self.KEYS[1])
-        one.give(self.KEYS[1])
+        one.release(self.KEYS[1])
         assert other.take(self.KEYS[0])
         assert other.take(self.KEYS[1])
 
     def test_only_the_holder_can_release_a_key(self, new_claims: Callable[[], Claims]) -> None:
         one, other = new_claims(), new_claims()
-        other.give(self.KEYS[0])
+        other.release(self.KEYS[0])
         assert one.take(self.KEYS[0])
-        other.give(self.KEYS[0])
+        other.release(self.KEYS[0])
         assert not other.take(self.KEYS[0])
-        one.give(self.KEYS[0])
-        one.give(self.KEYS[0])
+        one.release(self.KEYS[0])
+        one.release(self.KEYS[0])
         assert other.take(self.KEYS[0])
 
     def test_waiting_for_a_free_key_takes_it(self, new_claims: Callable[[], Claims]) -> None:
@@ -155,7 +155,7 @@ class ClaimsSuite:
         got: list[bool] = []
         thread = Thread(target=lambda: got.append(other.wait(self.KEYS[0], 60.0)))
         thread.start()
-        one.give(self.KEYS[0])
+        one.release(self.KEYS[0])
         thread.join()
         assert got == [True]
         assert not one.take(self.KEYS[0])
@@ -170,7 +170,7 @@ class ClaimsSuite:
                 met.extend(other for other in busy if other == key)
                 busy.append(key)
                 busy.remove(key)
-                claims.give(key)
+                claims.release(key)
 
         threads = [Thread(target=work, args=(new_claims(),)) for _ in range(3)]
         for thread in threads:

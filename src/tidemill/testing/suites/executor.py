@@ -27,7 +27,7 @@ def task(name: str, function: str = "echo", /, params: bytes = b"", **options: o
     return Task(id=name, function=at, params=params, **options)  # type: ignore[arg-type]
 
 
-def fates(executor: Executor, names: Iterable[str]) -> dict[str, TaskEvent]:
+def final_events(executor: Executor, names: Iterable[str]) -> dict[str, TaskEvent]:
     """Wait for the final event of each task; fail if a task has two, or none in time."""
     wanted, found = set(names), dict[str, TaskEvent]()
     end = time.monotonic() + PATIENCE_S
@@ -41,15 +41,15 @@ def fates(executor: Executor, names: Iterable[str]) -> dict[str, TaskEvent]:
     return found
 
 
-def done(executor: Executor, *tasks: Task) -> list[TaskEvent]:
+def run_tasks(executor: Executor, *tasks: Task) -> list[TaskEvent]:
     """Run tasks and return their final events, in order."""
     for each in tasks:
         executor.submit(each)
-    found = fates(executor, (each.id for each in tasks))
+    found = final_events(executor, (each.id for each in tasks))
     return [found[each.id] for each in tasks]
 
 
-def started(executor: Executor, *names: str) -> None:
+def wait_until_started(executor: Executor, *names: str) -> None:
     """Wait until all of these tasks have started."""
     end, waited = time.monotonic() + PATIENCE_S, {*names}
     while waited and time.monotonic() < end:
@@ -58,13 +58,13 @@ def started(executor: Executor, *names: str) -> None:
 
 
 @contextmanager
-def kept_busy(executor: Executor, gate: Path, *names: str, **options: object) -> Iterator[None]:
+def keep_busy(executor: Executor, gate: Path, *names: str, **options: object) -> Iterator[None]:
     """Keep tasks with these names running until the block ends and the file `gate` is removed."""
     gate.touch()
     try:
         for name in names:
             executor.submit(task(name, "linger", params=bytes(gate), **options))
-        started(executor, *names)
+        wait_until_started(executor, *names)
         yield
     finally:
         gate.unlink()
@@ -78,7 +78,7 @@ class ExecutorSuite:
 
     def test_a_result_comes_back(self, executor: Executor) -> None:
         begun = time.time()
-        (event,) = done(executor, task("one", params=b"\0 bytes \xff"))
+        (event,) = run_tasks(executor, task("one", params=b"\0 bytes \xff"))
         assert (event.fate, event.result, event.error) == (Fate.OK, b"\0 bytes \xff", None)
         assert begun - 1 < event.at < time.time() + 1
         assert event.wall_s >= 0
@@ -86,20 +86,20 @@ class ExecutorSuite:
 
     def test_every_one_of_many_tasks_ends_once(self, executor: Executor) -> None:
         tasks = [task(str(number), params=str(number).encode()) for number in range(500)]
-        events = done(executor, *tasks)
+        events = run_tasks(executor, *tasks)
         assert [event.result for event in events] == [each.params for each in tasks]
         assert list(executor.events(0.1)) == []
 
     def test_a_task_of_the_same_id_is_not_run_twice(self, executor: Executor) -> None:
         executor.submit(task("one", "sleep", params=b"0.3"))
         executor.submit(task("one", "sleep", params=b"0.3"))
-        assert fates(executor, ["one"])["one"].fate is Fate.OK
+        assert final_events(executor, ["one"])["one"].fate is Fate.OK
         assert list(executor.events(0.5)) == []
         # Its final event was read, so the id may run again.
-        assert done(executor, task("one"))[0].fate is Fate.OK
+        assert run_tasks(executor, task("one"))[0].fate is Fate.OK
 
     def test_an_error_is_reported_as_text(self, executor: Executor) -> None:
-        two, mute, left = done(
+        two, mute, left = run_tasks(
             executor, task("1", "two_arguments"), task("2", "unprintable"), task("3", "leave")
         )
         assert [event.fate for event in (two, mute, left)] == [Fate.ERROR] * 3
@@ -110,7 +110,7 @@ class ExecutorSuite:
         assert (mute.error.type, mute.error.trace) == ("Unprintable", "")
         assert left.error is not None
         assert (left.error.type, left.error.message) == ("SystemExit", "3")
-        assert done(executor, task("4"))[0].fate is Fate.OK
+        assert run_tasks(executor, task("4"))[0].fate is Fate.OK
 
     @pytest.mark.parametrize(
         ("function", "kind", "message"),
@@ -127,7 +127,7 @@ class ExecutorSuite:
     def test_any_exception_is_reported(
         self, executor: Executor, function: str, kind: str, message: str
     ) -> None:
-        event, fine = done(executor, task("1", function), task("2"))
+        event, fine = run_tasks(executor, task("1", function), task("2"))
         assert (event.fate, fine.fate) == (Fate.ERROR, Fate.OK)
         assert event.error is not None
         assert event.error.type == kind
@@ -135,7 +135,7 @@ class ExecutorSuite:
         assert len(event.error.message) < 200_000
 
     def test_a_memory_error_is_reported_as_out_of_memory(self, executor: Executor) -> None:
-        asked, bare = done(executor, task("1", "without_memory"), task("2", "starve"))
+        asked, bare = run_tasks(executor, task("1", "without_memory"), task("2", "starve"))
         assert (asked.fate, bare.fate) == (Fate.OOM, Fate.OOM)
         assert bare.error is not None
         assert bare.error.type == "Starved"
@@ -158,14 +158,14 @@ class ExecutorSuite:
         except UsageError as error:
             assert "task 1: " in str(error)  # noqa: PT017 - both outcomes are valid
         else:
-            assert fates(executor, ["1"])["1"].fate is fate
+            assert final_events(executor, ["1"])["1"].fate is fate
         # A rejected task's id is free.
-        assert done(executor, task("1"))[0].fate is Fate.OK
+        assert run_tasks(executor, task("1"))[0].fate is Fate.OK
 
     def test_large_parameters_and_results(self, executor: Executor) -> None:
         much = bytes(range(256)) * 40_000
         tasks = [task(str(number), params=much) for number in range(4)]
-        assert {event.result for event in done(executor, *tasks)} == {much}
+        assert {event.result for event in run_tasks(executor, *tasks)} == {much}
 
     @pytest.mark.parametrize(
         ("function", "kind"),
@@ -178,7 +178,7 @@ class ExecutorSuite:
     def test_a_function_that_cannot_be_called(
         self, executor: Executor, function: str, kind: str
     ) -> None:
-        (event,) = done(executor, Task(id="one", function=function))
+        (event,) = run_tasks(executor, Task(id="one", function=function))
         assert event.fate is Fate.ERROR
         assert event.error is not None
         assert event.error.type == kind
@@ -189,7 +189,7 @@ class ExecutorSuite:
             part.write_bytes(part.name.encode())
         good, bad = tmp_path / "good", tmp_path / "bad"
         inputs = tuple(map(str, parts))
-        first, second = done(
+        first, second = run_tasks(
             executor,
             task("1", "copy", inputs=inputs, output=str(good)),
             task("2", "half", output=str(bad)),
@@ -200,7 +200,7 @@ class ExecutorSuite:
 
     def test_the_highest_priority_goes_first(self, executor: Executor, tmp_path: Path) -> None:
         later = [task(str(level), priority=level, cpus=2) for level in (1, 3, 2)]
-        with kept_busy(executor, tmp_path / "gate", *self.blockers):
+        with keep_busy(executor, tmp_path / "gate", *self.blockers):
             for each in later:
                 executor.submit(each)
         order: list[str] = []
@@ -211,17 +211,17 @@ class ExecutorSuite:
         assert order == ["3", "2", "1"]
 
     def test_a_queued_task_can_be_cancelled(self, executor: Executor, tmp_path: Path) -> None:
-        with kept_busy(executor, tmp_path / "gate", *self.blockers):
+        with keep_busy(executor, tmp_path / "gate", *self.blockers):
             for each in (task("one"), task("two")):
                 executor.submit(each)
             executor.cancel("one")
             executor.cancel("unknown")
-        found = fates(executor, ["one", "two", *self.blockers])
+        found = final_events(executor, ["one", "two", *self.blockers])
         assert found.pop("one").fate is Fate.CANCELLED
         assert {event.fate for event in found.values()} == {Fate.OK}
 
     def test_the_cost_of_a_task_is_reported(self, executor: Executor) -> None:
-        spun, slept = done(
+        spun, slept = run_tasks(
             executor, task("1", "spin", params=b"0.2"), task("2", "sleep", params=b"0.2")
         )
         assert spun.cpu_s >= 0.2
@@ -234,7 +234,7 @@ class ExecutorSuite:
         for name in names:
             executor.submit(task(name, "sleep", params=b"0.5"))
         executor.close()
-        found = fates(executor, names)
+        found = final_events(executor, names)
         assert found[names[-1]].fate is Fate.CANCELLED
         with pytest.raises(Exception, match="closed"):
             executor.submit(task("late"))
@@ -244,5 +244,5 @@ class ExecutorSuite:
         for name in names:
             executor.submit(task(name, "sleep", params=b"0.1"))
         executor.close(PATIENCE_S)
-        assert {event.fate for event in fates(executor, names).values()} == {Fate.OK}
+        assert {event.fate for event in final_events(executor, names).values()} == {Fate.OK}
         assert executor.capacity().live == 0

@@ -18,11 +18,11 @@ from tidemill.ports.execution import Executor, Fate, TaskEvent
 from tidemill.testing.suites.executor import (
     PATIENCE_S,
     ExecutorSuite,
-    done,
-    fates,
-    kept_busy,
-    started,
+    final_events,
+    keep_busy,
+    run_tasks,
     task,
+    wait_until_started,
 )
 
 
@@ -30,19 +30,19 @@ class ProcessesSuite(ExecutorSuite):
     """Further tests for executors that run tasks in worker processes."""
 
     # The number of tasks, and the number of workers killed while they run.
-    chaos = (150, 30)
+    tasks_and_kills = (150, 30)
 
     @pytest.mark.parametrize("name", ["SIGKILL", "SIGABRT", "SIGSEGV", "SIGTERM"])
     def test_a_dying_worker_loses_only_its_task(self, executor: Executor, name: str) -> None:
         others = [task(str(number), "sleep", params=b"0.05") for number in range(10)]
-        lost, *rest = done(executor, task("dies", "die", params=name.encode()), *others)
+        lost, *rest = run_tasks(executor, task("dies", "die", params=name.encode()), *others)
         assert lost.fate is Fate.LOST
         assert lost.error is not None
         assert name in lost.error.message
         assert {event.fate for event in rest} == {Fate.OK}
 
     def test_the_exit_code_of_a_worker_is_reported(self, executor: Executor) -> None:
-        lost, fine = done(executor, task("1", "vanish"), task("2"))
+        lost, fine = run_tasks(executor, task("1", "vanish"), task("2"))
         assert lost.error is not None
         assert (lost.fate, fine.fate) == (Fate.LOST, Fate.OK)
         assert "exit code 7" in lost.error.message
@@ -54,14 +54,14 @@ class ProcessesSuite(ExecutorSuite):
         # A busy machine may take longer than the first timeout to start the child.
         for timeout_s in (1.0, 10.0, 60.0):
             child = task("1", "child", params=bytes(note), timeout_s=timeout_s)
-            event, deaf = done(executor, child, task("2", "deaf", timeout_s=0.5))
+            event, deaf = run_tasks(executor, child, task("2", "deaf", timeout_s=0.5))
             assert (event.fate, deaf.fate) == (Fate.TIMEOUT, Fate.TIMEOUT)
             if note.exists() and note.read_text():
                 break
         assert deaf.error is not None
         assert "timeout of 0.5 s" in deaf.error.message
         assert 0.5 <= deaf.wall_s < PATIENCE_S
-        assert is_gone(int(note.read_text()))
+        assert wait_until_gone(int(note.read_text()))
 
     @pytest.mark.parametrize(
         ("function", "says"),
@@ -76,14 +76,14 @@ class ProcessesSuite(ExecutorSuite):
         self, executor: Executor, function: str, says: str
     ) -> None:
         other = task("other", "sleep", params=b"0.2")
-        lost, fine = done(executor, task("1", function), other)
+        lost, fine = run_tasks(executor, task("1", function), other)
         assert (lost.fate, fine.fate) == (Fate.LOST, Fate.OK)
         assert lost.error is not None
         assert says in lost.error.message
-        assert done(executor, task("again"))[0].fate is Fate.OK
+        assert run_tasks(executor, task("again"))[0].fate is Fate.OK
 
     def test_a_task_that_forks_ends_once(self, executor: Executor) -> None:
-        events = done(executor, *(task(str(number), "fork") for number in range(4)))
+        events = run_tasks(executor, *(task(str(number), "fork") for number in range(4)))
         assert [event.result for event in events] == [b"parent"] * 4
 
     def test_a_death_is_noticed_while_a_child_lives(
@@ -91,21 +91,21 @@ class ProcessesSuite(ExecutorSuite):
     ) -> None:
         """The child inherits its worker's connections and keeps them open."""
         note = tmp_path / "pid"
-        (lost,) = done(executor, task("1", "bequeath", params=str(note).encode()))
+        (lost,) = run_tasks(executor, task("1", "bequeath", params=str(note).encode()))
         assert lost.fate is Fate.LOST
-        assert is_gone(int(note.read_text()))
+        assert wait_until_gone(int(note.read_text()))
 
     def test_children_of_a_task_end_with_its_worker(
         self, executor: Executor, tmp_path: Path
     ) -> None:
         note = tmp_path / "pid"
-        (event,) = done(executor, task("1", "leave_behind", params=str(note).encode()))
+        (event,) = run_tasks(executor, task("1", "leave_behind", params=str(note).encode()))
         assert event.fate is Fate.OK
         executor.close()
-        assert is_gone(int(note.read_text()))
+        assert wait_until_gone(int(note.read_text()))
 
     def test_a_memory_cap_is_enforced(self, executor: Executor) -> None:
-        over, under = done(
+        over, under = run_tasks(
             executor,
             task("1", "hoard", params=b"300000000", memory=100_000_000),
             task("2", "hold", params=b"30000000", memory=200_000_000),
@@ -119,17 +119,17 @@ class ProcessesSuite(ExecutorSuite):
     def test_a_running_task_can_be_cancelled_and_frees_its_worker(self, executor: Executor) -> None:
         for number in range(2):
             executor.submit(task(str(number), "sleep", params=b"60"))
-        started(executor, "0", "1")
+        wait_until_started(executor, "0", "1")
         begun = time.monotonic()
         executor.cancel("0")
-        assert fates(executor, ["0"])["0"].fate is Fate.CANCELLED
+        assert final_events(executor, ["0"])["0"].fate is Fate.CANCELLED
         assert time.monotonic() - begun < PATIENCE_S
-        assert done(executor, task("2"))[0].fate is Fate.OK
+        assert run_tasks(executor, task("2"))[0].fate is Fate.OK
         executor.cancel("1")
-        assert fates(executor, ["1"])["1"].fate is Fate.CANCELLED
+        assert final_events(executor, ["1"])["1"].fate is Fate.CANCELLED
 
     def test_the_cost_of_a_killed_task_is_reported(self, executor: Executor) -> None:
-        (event,) = done(executor, task("1", "spin", params=b"600", timeout_s=1.0))
+        (event,) = run_tasks(executor, task("1", "spin", params=b"600", timeout_s=1.0))
         assert event.fate is Fate.TIMEOUT
         assert 1.0 <= event.wall_s < PATIENCE_S
         assert event.peak_rss > 1_000_000
@@ -143,13 +143,13 @@ class ProcessesSuite(ExecutorSuite):
         slow = task(
             "1", "copy", params=b"600", inputs=(str(part),), output=str(output), timeout_s=0.5
         )
-        assert done(executor, slow)[0].fate is Fate.TIMEOUT
+        assert run_tasks(executor, slow)[0].fate is Fate.TIMEOUT
         assert [path.name for path in tmp_path.iterdir()] == ["part"]
 
     def test_worker_classes_share_no_process(self, executor: Executor) -> None:
         names = ["serving", "training", "serving", "training"]
         events = [
-            done(executor, task(str(index), "process_id", worker_class=name))[0]
+            run_tasks(executor, task(str(index), "process_id", worker_class=name))[0]
             for index, name in enumerate(names)
         ]
         assert not {events[0].result, events[2].result} & {events[1].result, events[3].result}
@@ -157,7 +157,7 @@ class ProcessesSuite(ExecutorSuite):
     @pytest.mark.parametrize("variable", ["POLARS_MAX_THREADS", "OMP_NUM_THREADS"])
     def test_threads_follow_cpus(self, executor: Executor, variable: str) -> None:
         names = variable.encode()
-        one, two = done(
+        one, two = run_tasks(
             executor,
             task("1", "environment", params=names),
             task("2", "environment", params=names, cpus=2),
@@ -165,12 +165,12 @@ class ProcessesSuite(ExecutorSuite):
         assert (one.result, two.result) == (b"1", b"2")
 
     def test_a_task_that_needs_more_than_exists_runs_alone(self, executor: Executor) -> None:
-        first, large, last = done(executor, task("1"), task("2", cpus=64), task("3"))
+        first, large, last = run_tasks(executor, task("1"), task("2", cpus=64), task("3"))
         assert {event.fate for event in (first, large, last)} == {Fate.OK}
 
     def test_random_kills_lose_and_repeat_no_task(self, executor: Executor) -> None:
         chance, kills = random.Random(7), 0
-        number, most = self.chaos
+        number, most = self.tasks_and_kills
         names = [str(each) for each in range(number)]
         for name in names:
             executor.submit(task(name, "sleep", params=b"0.01"))
@@ -185,27 +185,27 @@ class ProcessesSuite(ExecutorSuite):
                     assert event.task not in found
                     found[event.task] = event
             if workers and kills < most and chance.random() < 0.5:
-                kills += kill(workers.pop())
+                kills += kill_worker(workers.pop())
         assert found.keys() == set(names)
         counted = Counter(event.fate for event in found.values())
         assert counted[Fate.LOST] <= kills
         assert counted[Fate.OK] + counted[Fate.LOST] == len(names)
 
     def test_an_idle_executor_holds_no_workers(self, executor: Executor, tmp_path: Path) -> None:
-        with kept_busy(executor, tmp_path / "gate", "held"):
+        with keep_busy(executor, tmp_path / "gate", "held"):
             assert executor.capacity().live > 0
-        fates(executor, ["held"])
-        done(executor, *(task(str(number), "sleep", params=b"0.05") for number in range(4)))
+        final_events(executor, ["held"])
+        run_tasks(executor, *(task(str(number), "sleep", params=b"0.05") for number in range(4)))
         end = time.monotonic() + PATIENCE_S
         while executor.capacity().live and time.monotonic() < end:
             time.sleep(0.05)
         held = executor.capacity()
         assert (held.live, held.busy, held.waiting) == (0, 0, 0)
         assert 0 < held.busy_s <= held.held_s
-        assert done(executor, task("again"))[0].fate is Fate.OK
+        assert run_tasks(executor, task("again"))[0].fate is Fate.OK
 
 
-def kill(worker: str) -> bool:
+def kill_worker(worker: str) -> bool:
     """Kill a worker by its process id; whether it existed."""
     try:
         os.kill(int(worker), signal.SIGKILL)
@@ -214,7 +214,7 @@ def kill(worker: str) -> bool:
     return True
 
 
-def is_gone(process: int) -> bool:
+def wait_until_gone(process: int) -> bool:
     """Wait for a process to end; whether it did. A zombie counts as ended."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:

@@ -12,7 +12,7 @@ from tidemill.ports.reuse import Memos
 SPACE = "flows.embed-0123"
 
 
-def _held(memos: Memos) -> list[bytes]:
+def _segment_payloads(memos: Memos) -> list[bytes]:
     found = []
     for name in memos.segments(SPACE):
         source = memos.open(SPACE, name)
@@ -35,7 +35,7 @@ class MemosSuite:
         for number, memos in enumerate([one, other, one]):
             memos.append(SPACE, b"x" * (number + 1))
         assert list(other.segments(SPACE).values()) == [1, 2, 3]
-        assert _held(one) == [b"x", b"xx", b"xxx"]
+        assert _segment_payloads(one) == [b"x", b"xx", b"xxx"]
         assert dict(one.segments("another-45")) == {}
 
     def test_merging_replaces_segments_by_one(self, open_memos: Callable[[], Memos]) -> None:
@@ -44,7 +44,7 @@ class MemosSuite:
             memos.append(SPACE, payload)
         for _ in range(12):  # so that the number needs two digits
             assert memos.merge(SPACE, list(memos.segments(SPACE))[:-1], b"ab")
-            assert _held(open_memos()) == [b"ab", b"c"]
+            assert _segment_payloads(open_memos()) == [b"ab", b"c"]
 
     def test_what_is_gone_is_not_merged_again(self, open_memos: Callable[[], Memos]) -> None:
         memos = open_memos()
@@ -54,7 +54,7 @@ class MemosSuite:
         assert memos.merge(SPACE, names, b"ab")
         assert not open_memos().merge(SPACE, names, b"ab")
         assert memos.open(SPACE, names[0]) is None
-        assert _held(memos) == [b"ab"]
+        assert _segment_payloads(memos) == [b"ab"]
 
     def test_later_holders_see_earlier_intents(self, open_memos: Callable[[], Memos]) -> None:
         one, other = open_memos(), open_memos()

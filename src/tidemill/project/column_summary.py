@@ -1,4 +1,4 @@
-"""What is in the columns of published partitions: as their profiles tell, or of their rows."""
+"""Summarize the columns of published partitions, from their stored profiles or from their rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from polars import selectors as cs
 from tidemill.contracts.profiles.record import ColumnProfile, Profile, Scalar
 
 
-def profile(frame: pl.LazyFrame) -> list[dict[str, Any]]:
-    """Per column: type, nulls, least and greatest value, number of distinct values (nested: unknown)."""
+def row_summary(frame: pl.LazyFrame) -> list[dict[str, Any]]:
+    """Per column: type, nulls, minimum, maximum, number of distinct values (None for nested types)."""
     schema = frame.collect_schema()
     flat = frame.select(~cs.nested() - cs.object()).collect_schema().names()
     wanted = [
@@ -27,7 +27,7 @@ def profile(frame: pl.LazyFrame) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            # The categories of an Enum are its contract's matter.
+            # The contract shows the categories of an Enum.
             "type": "Enum" if isinstance(dtype, pl.Enum) else str(dtype),
             "rows": row["rows"],
             "nulls": row[f"nulls {name}"],
@@ -39,12 +39,12 @@ def profile(frame: pl.LazyFrame) -> list[dict[str, Any]]:
     ]
 
 
-def told(stored: Profile, schema: pl.Schema) -> list[dict[str, Any]]:
-    """What `profile` tells, of a stored profile; `about` marks numbers that are estimated."""
-    return [_told(stored[name], dtype) for name, dtype in schema.items()]
+def profile_summary(stored: Profile, schema: pl.Schema) -> list[dict[str, Any]]:
+    """The same from a stored profile; `about` marks estimated numbers of distinct values."""
+    return [_column_summary(stored[name], dtype) for name, dtype in schema.items()]
 
 
-def _told(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]:
+def _column_summary(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]:
     distinct = None if dtype.is_nested() else column.distinct
     found = {
         "name": column.name,
@@ -53,7 +53,7 @@ def _told(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]:
         "nulls": column.nulls,
         "min": _native(column.least, dtype),
         "max": _native(column.most, dtype),
-        # Null is one of the different values, and NaN another, as Polars counts.
+        # Polars counts null as a value, and NaN as another.
         "unique": None if distinct is None else distinct + bool(column.nulls) + bool(column.nans),
     }
     if not column.is_exact:
@@ -62,7 +62,7 @@ def _told(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]:
 
 
 def _native(value: Scalar | None, dtype: pl.DataType) -> Any:
-    """A value of a profile in the type of its column."""
+    """A profile's value in the column's own type."""
     if value is None or not (dtype.is_temporal() or dtype.is_decimal() or dtype.is_integer()):
         return value
     return pl.Series([value]).cast(dtype).item()

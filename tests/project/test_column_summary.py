@@ -1,4 +1,4 @@
-"""A stored profile is told as the rows are."""
+"""A stored profile gives the same summary as the rows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from tests.support.commands import tidemill
-from tidemill.cli.render.profile import profile, told
-from tidemill.contracts.profiles.partition_profile import profile_of
+from tidemill.contracts.profiles.partition_profile import profile_frame
+from tidemill.project.column_summary import profile_summary, row_summary
 from tidemill.store.profiles import SMALL
 
 START = dt.datetime(2026, 1, 1, 12)
@@ -38,16 +38,52 @@ FRAME = pl.DataFrame(
 
 
 @pytest.mark.parametrize("frame", [FRAME, FRAME.clear()], ids=["rows", "no rows"])
-def test_a_stored_profile_is_told_as_the_rows_are(frame: pl.DataFrame) -> None:
-    assert told(profile_of(frame), frame.schema) == profile(frame.lazy())
+def test_a_stored_profile_gives_the_summary_of_the_rows(frame: pl.DataFrame) -> None:
+    assert profile_summary(profile_frame(frame), frame.schema) == row_summary(frame.lazy())
 
 
 def test_a_number_that_is_estimated_is_marked() -> None:
     frame = pl.DataFrame({"n": range(1000), "few": [1] * 1000})
-    found: list[dict[str, Any]] = told(profile_of(frame), frame.schema)
+    found: list[dict[str, Any]] = profile_summary(profile_frame(frame), frame.schema)
     assert found[0]["about"]
     assert found[0]["unique"] == pytest.approx(1000, rel=4 * 0.046)
     assert "about" not in found[1]
+
+
+def test_profile_of_every_kind_of_column() -> None:
+    frame = pl.LazyFrame(
+        {
+            "number": [3, None, 1],
+            "kind": ["a", "b", "a"],
+            "list": [[1], [2], None],
+        },
+        schema_overrides={"kind": pl.Enum(["b", "a"])},
+    )
+    found = {known["name"]: known for known in row_summary(frame)}
+    assert found["number"] == {
+        "name": "number",
+        "type": "Int64",
+        "rows": 3,
+        "nulls": 1,
+        "min": 1,
+        "max": 3,
+        "unique": 3,
+    }
+    # Categories have an order of their own, which a minimum would only suggest.
+    assert (found["kind"]["type"], found["kind"]["min"], found["kind"]["unique"]) == (
+        "Enum",
+        None,
+        2,
+    )
+    assert (found["list"]["nulls"], found["list"]["unique"]) == (1, None)
+
+
+def test_profile_of_columns_that_clash_with_the_names_of_its_figures() -> None:
+    found = row_summary(pl.LazyFrame({"rows": [1, 2], "nulls rows": [3, 4]}))
+    assert [(known["name"], known["rows"], known["max"]) for known in found] == [
+        ("rows", 2, 2),
+        ("nulls rows", 2, 4),
+    ]
 
 
 FLOW = """
@@ -81,7 +117,7 @@ def test_show_reads_the_profile_of_a_large_partition(
     def forbidden(*_: object) -> None:
         raise AssertionError("the rows are read")
 
-    monkeypatch.setattr("tidemill.cli.show.profile", forbidden)
+    monkeypatch.setattr("tidemill.project.data.row_summary", forbidden)
     lines = tidemill("show", "raw").out.split("\n")
     line = lines[3].split()
     assert line[:5] == ["id", "Int64", "-", "0", f"{SMALL - 1}"]

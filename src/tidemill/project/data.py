@@ -1,0 +1,137 @@
+"""Read published and quarantined rows, and profiles of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tidemill.contracts.docs.phrases import column_terms
+from tidemill.contracts.profiles.record import Profile
+from tidemill.ledger.binding import Binding
+from tidemill.project.column_summary import profile_summary, row_summary
+from tidemill.project.workspace import Workspace
+from tidemill.store.published import (
+    read_profile,
+    read_quarantine,
+    read_rows,
+    stored_profile,
+    verify_stage,
+)
+from tidemill.workflow.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableView:
+    """Published partitions of a stage: a summary of each column, and the first rows.
+
+    `columns` are as in `column_summary`, each with its conditions under "contract".
+    """
+
+    stage: Stage
+    bindings: Mapping[str, Binding]
+    columns: list[dict[str, Any]]
+    head: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineView:
+    """Quarantined rows: how many, how many broke each rule (most first), and the first of them."""
+
+    rows: int
+    reasons: pl.DataFrame
+    head: pl.DataFrame
+
+
+class PublishedData:
+    """Reads what the stages of a workspace published."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
+        """The published rows of a partition, or of all; UsageError names the partitions there are."""
+        space, subject = self._workspace, self._workspace.stage(stage)
+        return space.read_state(lambda state: read_rows(space.tools, subject, state, partition))
+
+    def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
+        """The quarantined rows as they came, with the rules that each broke in `_reasons`."""
+        space, subject = self._workspace, self._workspace.stage(stage)
+        return space.read_state(
+            lambda state: read_quarantine(space.tools, subject, state, partition)
+        )
+
+    def profile(
+        self, stage: str, partition: str | None = None, until: str | None = None
+    ) -> Profile:
+        """The profile of a partition, of those from `partition` to `until`, or of all."""
+        space, subject = self._workspace, self._workspace.stage(stage)
+        return space.read_state(
+            lambda state: read_profile(space.tools, subject, state, partition, until)
+        )
+
+    def stored_profile(self, stage: str, partition: str | None = None) -> Profile | None:
+        """The profile if it is stored for every partition; None where rows would have to be read."""
+        space, subject = self._workspace, self._workspace.stage(stage)
+        return space.read_state(
+            lambda state: stored_profile(space.tools, subject, state, partition)
+        )
+
+    def show(self, stage: str, partition: str | None = None, rows: int = 10) -> TableView:
+        """The view of published partitions with their first `rows` rows.
+
+        StorageError names a damaged object.
+        """
+        with self._damage_named(stage):
+            frame = self.read(stage, partition)
+            bindings = self._workspace.published(stage, partition or "")
+            stored = self.stored_profile(stage, partition)
+            if stored is None:
+                columns = row_summary(frame)
+            else:
+                columns = profile_summary(stored, frame.collect_schema())
+            head = frame.head(rows).collect()
+        subject = self._workspace.stage(stage)
+        _add_conditions(columns, subject)
+        return TableView(stage=subject, bindings=bindings, columns=columns, head=head)
+
+    def show_quarantined(
+        self, stage: str, partition: str | None = None, rows: int = 10
+    ) -> QuarantineView:
+        """The view of quarantined rows; StorageError names a damaged object."""
+        with self._damage_named(stage):
+            bad = self.quarantined(stage, partition).collect()
+        head = bad.head(rows).select(
+            "_reasons", *(name for name in bad.columns if name != "_reasons")
+        )
+        return QuarantineView(rows=bad.height, reasons=_count_reasons(bad), head=head)
+
+    @contextmanager
+    def _damage_named(self, stage: str) -> Iterator[None]:
+        """Raise StorageError for a damaged object instead of the error of Polars that it causes."""
+        try:
+            yield
+        except pl.exceptions.PolarsError:
+            verify_stage(self._workspace.tools, self._workspace.state(), stage)
+            raise
+
+
+def _add_conditions(columns: list[dict[str, Any]], stage: Stage) -> None:
+    contracted = {column.name: column for column in stage.output.columns} if stage.output else {}
+    for column in columns:
+        name = column["name"]
+        column["contract"] = column_terms(contracted[name]) if name in contracted else ""
+
+
+def _count_reasons(bad: pl.DataFrame) -> pl.DataFrame:
+    if not bad.height:
+        return pl.DataFrame(schema={"rule": pl.String, "rows": pl.UInt32})
+    return (
+        bad.select(pl.col("_reasons").explode().alias("rule"))
+        .group_by("rule")
+        .len("rows")
+        .sort("rows", "rule", descending=[True, False])
+    )

@@ -1,0 +1,37 @@
+"""List, create, compare and drop the environments of a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.partition import WHOLE
+from tidemill.environments.io.compare import StageDiff as StageDiff
+from tidemill.environments.io.compare import diff_environments, diff_partition
+from tidemill.environments.io.environments import Environments
+from tidemill.environments.io.terms import options_text as options_text
+from tidemill.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tidemill.environments.row_diff import RowDiff
+
+
+class ProjectEnvironments(Environments):
+    """The environments of a project, and how they differ from the workspace's own."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace.tools, workspace.options)
+        self._workspace = workspace
+
+    def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
+        """The stages whose partitions or recipes differ from those in `other`; no rows are read.
+
+        UsageError when either environment doesn't exist.
+        """
+        space = self._workspace
+        stages = [space.stage(stage).name] if stage else space.flow.names
+        return diff_environments(space.tools, stages, space.environment, other)
+
+    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowDiff:
+        """How the rows of a partition differ from those in `other`, matched by their key."""
+        space = self._workspace
+        return diff_partition(space.tools, space.stage(stage), space.environment, other, partition)

@@ -1,0 +1,95 @@
+"""Plan what would run and why, and explain a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tidemill.core.errors import ConflictError, DeclarationError
+from tidemill.environments.io.environments import require_unexpired
+from tidemill.planning.io.reasons_with_history import explain_reasons
+from tidemill.planning.plan import Plan, PlanInputs
+from tidemill.planning.planner import make_plan, request_scope
+from tidemill.planning.request import Request
+from tidemill.planning.stage_reasons import StageReasons
+from tidemill.ports.ledger import State
+from tidemill.project.composition import count_rows, list_tables
+from tidemill.project.workspace import Workspace
+from tidemill.reuse.io.evidence import probe_faults
+from tidemill.runs.io.job import missing_objects
+from tidemill.sources.io.listing import scan_source
+from tidemill.sources.scan import Scan
+from tidemill.workflow.stage import Kind
+
+
+class Plans:
+    """Plans what a request needs, on the state of the workspace's environment."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def make(self, request: Request) -> Plan:
+        """Plan a request and change nothing.
+
+        Raises DeclarationError when a stage that would run violates its contract's schema.
+        """
+        space = self._workspace
+        try:
+            return self.make_on(space.preview_state(), request)
+        except ConflictError:
+            return self.make_on(space.preview_state(whole=True), request)
+        finally:
+            space.tools.external_sources.close()
+
+    def make_on(self, state: State, request: Request) -> Plan:
+        """Plan a request on a given state; the caller closes the sources that were opened for it."""
+        space = self._workspace
+        require_unexpired(state, space.environment, space.tools.clock())
+        scans, now = self._scan(state, request), _now(state, space.tools.clock())
+        plan = self._plan(now, scans, request)
+        absent = missing_objects(space.tools.artifacts, plan, state)
+        if absent:
+            plan = self._plan(replace(now, missing_objects=absent), scans, request)
+        self._refuse_faults(plan)
+        return plan
+
+    def reasons(self, plan: Plan, stage: str) -> StageReasons:
+        """Why the plan runs, delays or keeps a stage, followed upstream to source files."""
+        return explain_reasons(self._workspace.facts(), plan, self._workspace.stage(stage))
+
+    def _plan(self, now: PlanInputs, scans: Mapping[str, Scan], request: Request) -> Plan:
+        space = self._workspace
+        known = space.tools.ledger.traces
+        return make_plan(space.flow, space.recipes, now, scans, known, request, space.environment)
+
+    def _scan(self, state: State, request: Request) -> Mapping[str, Scan]:
+        """List the sources of the ingest stages that the request covers."""
+        space = self._workspace
+        scope = request_scope(space.flow, request)
+        return {
+            stage.name: scan_source(stage, space.tools, state.sources, count_rows, list_tables)
+            for stage in space.flow.stages
+            if stage.kind is Kind.INGEST and stage.name in scope
+        }
+
+    def _refuse_faults(self, plan: Plan) -> None:
+        space = self._workspace
+        running = plan.by_stage()
+        faults = probe_faults(space.evidence, running)
+        faults += [fault for name in running for fault in space.recipes[name].faults]
+        if faults:
+            raise DeclarationError(f"workflow {space.flow.name!r}", faults)
+
+
+def _now(state: State, at: float) -> PlanInputs:
+    return PlanInputs(
+        heads=state.heads,
+        recipes=state.recipes,
+        live=state.live,
+        decisions=state.decisions,
+        sources=state.sources,
+        marks=state.completion_marks,
+        rulings=state.rulings,
+        costs=state.costs,
+        at=at,
+    )

@@ -1,0 +1,117 @@
+"""Execute plans: run a request, or promote an environment."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
+from tidemill.environments.io.promotion import require_same_code
+from tidemill.history.io.runs import LAST as LAST
+from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ledger.run import Receipt
+from tidemill.planning.request import Request
+from tidemill.project.composition import engine_options, run_id
+from tidemill.project.plans import Plans
+from tidemill.project.workspace import Workspace
+from tidemill.runs.io.idle_run import record_idle_run
+from tidemill.runs.io.job import EngineOptions, Job
+from tidemill.runs.io.job import NoProgress as NoProgress
+from tidemill.runs.io.job import Progress as Progress
+from tidemill.runs.io.lease import Heartbeat, take_lease
+from tidemill.runs.io.recovery import recover_dead_runs
+
+
+class Runs:
+    """Executes requests in the workspace's environment, one run at a time."""
+
+    def __init__(self, workspace: Workspace, plans: Plans) -> None:
+        self._workspace = workspace
+        self._plans = plans
+
+    def run(
+        self,
+        request: Request,
+        *,
+        command: str,
+        wait_s: float = 0.0,
+        progress: Progress | None = None,
+        inline: bool = False,
+    ) -> Receipt:
+        """Plan a request, execute the plan, and return what it did and cost.
+
+        With `inline` steps run one after the other in this thread. Raises ConflictError when another
+        run holds the environment for longer than `wait_s` seconds.
+        """
+        tools = self._workspace.tools
+        lease = take_lease(tools, self._workspace.environment, this_process(command), wait_s)
+        try:
+            return self._run(request, lease, command, progress or NoProgress(), inline=inline)
+        finally:
+            tools.external_sources.close()
+            lease.close()
+
+    def promote(
+        self,
+        source: str,
+        request: Request,
+        *,
+        command: str,
+        wait_s: float = 0.0,
+        progress: Progress | None = None,
+    ) -> Receipt:
+        """Publish in one transaction what the environment `source` computes, on this one's data.
+
+        UsageError when the code isn't what `source` ran; ConflictError when a run published meanwhile.
+        """
+        space = self._workspace
+        tools = space.tools
+        lease = take_lease(tools, space.environment, this_process(command), wait_s)
+        try:
+            tune = partial(space.options.apply_profile, space.declared)
+            require_same_code(tools, tune, space.recipes, source, space.environment)
+            return self._run(request, lease, command, progress or NoProgress(), at_once=True)
+        finally:
+            tools.external_sources.close()
+            lease.close()
+
+    def _run(
+        self,
+        request: Request,
+        lease: Heartbeat,
+        command: str,
+        progress: Progress,
+        *,
+        inline: bool = False,
+        at_once: bool = False,
+    ) -> Receipt:
+        space = self._workspace
+        tools, name = space.tools, space.environment
+        messages = [] if at_once else begin_environment(tools, name, space.options, lease)
+        state = space.state()
+        crashed = bool(state.open_runs)
+        recovered = recover_dead_runs(tools, state, lease)
+        if recovered:
+            messages, state = [*messages, *recovered], space.state()
+        plan, run = self._plans.make_on(state, request), run_id()
+        messages += drop_expired(Environments(tools, space.options), state, tools.clock())
+        # A step that brought the run before down may do so again.
+        engines = engine_options(space.settings, name, run, careful=crashed)
+        job = Job(
+            tools=tools,
+            flow=space.flow,
+            recipes=space.recipes,
+            plan=plan,
+            state=state,
+            run=run,
+            command=command,
+            price=space.price,
+            progress=progress,
+            engines=EngineOptions() if inline else engines,
+            at_once=at_once,
+        )
+        if plan.empty and not plan.broken:
+            return record_idle_run(job, lease, messages)
+        # Only a run with steps needs Polars and the scheduler.
+        from tidemill.runs.io.execute import execute
+
+        return execute(job, lease, messages)

@@ -1,0 +1,151 @@
+"""The state that the services of an open project share: settings, workflow, adapters, recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from tidemill.core.errors import ConflictError, UsageError, did_you_mean
+from tidemill.core.partition import summarize_keys
+from tidemill.environments.io.environments import load_state, preview_state
+from tidemill.environments.io.terms import EnvironmentOptions
+from tidemill.ledger.binding import Binding
+from tidemill.lineage.io.origins import ProvenanceFacts
+from tidemill.ports.ledger import State
+from tidemill.ports.runtime import Runtime
+from tidemill.project.composition import open_tools, probe, this_platform
+from tidemill.project.settings import Settings
+from tidemill.reuse.io.evidence import StageEvidence, gather_evidence
+from tidemill.reuse.recipe import Recipe, recipe_of
+from tidemill.runs.totals import Price
+from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.seal import seal
+from tidemill.workflow.stage import Flow, Stage
+from tidemill.workflow.workflow import Workflow
+
+T = TypeVar("T")
+
+
+class Workspace:
+    """One workflow in one environment. Adapters open, and recipes are computed, at first use.
+
+    Raises DeclarationError when the workflow has faults, UsageError when production is opened on a
+    sample or with a profile.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        workflow: Workflow,
+        environment: str,
+        sample: float | None = None,
+        profile: str | None = None,
+    ) -> None:
+        self.options = EnvironmentOptions(
+            sample=sample,
+            profile=profile,
+            profiles=settings.profiles,
+            place=settings.profiles_place,
+        )
+        self.options.require_allowed_in(environment)
+        self.settings = settings
+        self.environment = environment
+        self.declared: Flow = seal(workflow)
+        self._flow: Flow | None = self.declared if environment == PRODUCTION else None
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.settings.root
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds the ledger and the stored objects."""
+        return self.root / self.settings.home
+
+    @cached_property
+    def tools(self) -> Runtime:
+        """The adapters. A new home gets a .gitignore that excludes all of it."""
+        memo = self.settings.memo or self.home / "memo"
+        return open_tools(self.root, self.home, self.root / memo)
+
+    @property
+    def flow(self) -> Flow:
+        """The stages as this environment runs them: with its sample, and its profile's parameters."""
+        if self._flow is None:
+            self.preview_state()
+        assert self._flow is not None
+        return self._flow
+
+    @cached_property
+    def evidence(self) -> StageEvidence:
+        """The analysis of each stage's query and code; only changed stages are probed."""
+        return gather_evidence(self.flow, self.tools.probes, this_platform(), probe)
+
+    @cached_property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """What each stage computes, as digests."""
+        here, known = this_platform(), self.evidence.evidence
+        return {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
+
+    @property
+    def price(self) -> Price:
+        """The price of a CPU hour, as the settings have it."""
+        return Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency)
+
+    def stage(self, name: str) -> Stage:
+        """The stage of that name; UsageError suggests the nearest one."""
+        if name not in self.flow.names:
+            advice = did_you_mean(name, self.flow.names)
+            raise UsageError(f"there is no stage {name!r} ({advice})")
+        return self.flow[name]
+
+    def state(self, *, whole: bool = False) -> State:
+        """The published state of the environment; UsageError when the environment doesn't exist.
+
+        With `whole` all of it is read at once, so that no run can change it meanwhile.
+        """
+        return load_state(self.tools.ledger, self.environment, whole=whole)
+
+    def preview_state(self, *, whole: bool = False) -> State:
+        """The state that a run would start from: a new environment starts as a branch of production."""
+        state = preview_state(self.tools.ledger, self.environment, whole=whole)
+        if self._flow is None:
+            self._flow = self.options.apply(self.declared, state)
+        return state
+
+    def read_state(self, use: Callable[[State], T]) -> T:
+        """Call `use` with the state; again with all of it read at once when a run published meanwhile."""
+        try:
+            return use(self.state())
+        except ConflictError:
+            return use(self.state(whole=True))
+
+    def bindings(self, stage: str) -> Mapping[str, Binding]:
+        """The published bindings of a stage by partition."""
+        head = self.state().heads.get(stage)
+        return head.partitions if head else {}
+
+    def published(self, stage: str, partition: str = "") -> Mapping[str, Binding]:
+        """A published partition of a stage, or all of them; UsageError when there is none."""
+        known = self.bindings(stage)
+        found = {key: known[key] for key in sorted(known) if key == (partition or key)}
+        if not found:
+            there = summarize_keys(known) or f"nothing published yet; run `tidemill run {stage}`"
+            raise UsageError(f"{stage} has no {partition or 'partition'}: there is {there}")
+        return found
+
+    def facts(self) -> ProvenanceFacts:
+        """What explanations need: the stages, their recipes, the whole state, and the ledger."""
+        state = self.state(whole=True)
+        return ProvenanceFacts(
+            flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger
+        )
+
+    def close(self) -> None:
+        """Close files and connections."""
+        if "tools" in self.__dict__:
+            self.tools.external_sources.close()
+            self.tools.ledger.close()

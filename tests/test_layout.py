@@ -1,0 +1,100 @@
+"""The layout of the code: tests mirror modules, names are unique, packages re-export nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tools.coverage_bars import bar_of
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "tidemill"
+TESTS = ROOT / "tests"
+# Folders of tests that aren't about one module.
+OTHERS = {"behaviour", "docs", "e2e", "seams", "soundness", "support"}
+# Packages whose __init__ holds code: the public names, and the groups of the command line.
+SPEAKING = {".", "cli", "cli/contract", "cli/env", "cli/quarantine", "cli/runs"}
+
+
+def modules() -> list[Path]:
+    """Every module of the package, by its path below it; templates are projects of users."""
+    found = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    return sorted(path for path in found if path.parts[0] != "templates")
+
+
+def mirror_of(module: Path) -> Path:
+    name = "package" if module.name == "__init__.py" else module.stem
+    return module.parent / f"test_{name}.py"
+
+
+PURE = [
+    module
+    for module in modules()
+    if bar_of(f"tidemill/{module.as_posix()}") == "pure" and module.name != "__init__.py"
+]
+
+
+@pytest.mark.parametrize("module", PURE, ids=Path.as_posix)
+def test_a_pure_module_has_a_test_file(module: Path) -> None:
+    assert (TESTS / mirror_of(module)).is_file()
+
+
+def test_every_test_file_is_about_a_module() -> None:
+    known = {mirror_of(module) for module in modules()}
+    found = {path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    strays = {path for path in found if len(path.parts) > 1 and path.parts[0] not in OTHERS}
+    assert strays - known == set()
+
+
+def test_no_class_name_is_defined_twice() -> None:
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for module in modules():
+        tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{module}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_packages_re_export_nothing() -> None:
+    for module in modules():
+        if module.name == "__init__.py" and module.parent.as_posix() not in SPEAKING:
+            body = ast.parse((PACKAGE / module).read_text(encoding="utf-8")).body
+            assert all(isinstance(node, ast.Expr) for node in body), module
+
+
+# A bare participle or adverb says neither what a function does nor what it returns.
+PARTICIPLES = frozenset(
+    "told said spoken written taken given made held kept seen known found gathered settled marked "
+    "moved named drawn aged anew again apart beside outside standing foreseen begun done spent "
+    "handed asked answered lent opened closed met bound tried learned gave fed thrown chosen".split()
+)
+# Words in -ing that are nouns of the field.
+NOUNS = frozenset(
+    "binding finding listing mapping partitioning pricing reading ruling sampling scheduling "
+    "serving setting string wiring".split()
+)
+
+
+def is_bare(name: str) -> bool:
+    word = name.strip("_")
+    return word in PARTICIPLES or (
+        word.endswith("ing") and len(word) > 5 and "_" not in word and word not in NOUNS
+    )
+
+
+def test_names_are_nouns_and_verbs() -> None:
+    """At most 3 % of modules and 1 % of functions are named by a bare participle or gerund."""
+    functions = [
+        node.name
+        for module in modules()
+        for node in ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    names = [module.stem for module in modules() if module.name != "__init__.py"]
+    odd_modules, odd_functions = list(filter(is_bare, names)), list(filter(is_bare, functions))
+    assert len(odd_modules) <= 0.03 * len(names), odd_modules
+    assert len(odd_functions) <= 0.01 * len(functions), odd_functions
