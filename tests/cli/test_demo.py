@@ -15,8 +15,8 @@ import pytest
 
 import tidemill as tm
 from tidemill.cli import demo
-from tidemill.core.errors import TidemillError
 from tidemill.cli.demo import ACTS, unused_folder
+from tidemill.core.errors import TidemillError
 from tidemill.ledger.run import Receipt, Status
 
 ALL = {"flights": 365, "weather": 364, "features": 365, "labels": 365, "scored_flights": 365}
@@ -151,7 +151,7 @@ class TestAFewDays:
         first, *others = ACTS
         acts = (short(("plan",), first), *(short(("--version",), act) for act in others))
         monkeypatch.setattr(demo, "ACTS", acts)
-        demo.play(tmp_path / "demo", told.append)
+        demo.play_acts(tmp_path / "demo", told.append)
         for number, act in enumerate(ACTS, 1):
             assert any(f"{number}. {act.title}" in line for line in told)
         days = sorted(file.stem for file in (tmp_path / "demo/data/flights").iterdir())
@@ -171,4 +171,4 @@ class TestAFewDays:
         act = replace(ACTS[1], command=("show", "nothing"))
         monkeypatch.setattr(demo, "ACTS", (act,))
         with pytest.raises(TidemillError, match="act 1 ended with exit code 2, not 0"):
-            demo.play(tmp_path / "demo", lambda line: None)
+            demo.play_acts(tmp_path / "demo", lambda line: None)

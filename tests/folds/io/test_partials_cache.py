@@ -343,7 +343,7 @@ def to_bytes(frame: pl.DataFrame) -> list[list[object]]:
 
 
 class TestKeeping:
-    item = input_of(ByDay, FOLDS[0])
+    item: Any = input_of(ByDay, FOLDS[0])
 
     def folder(self, memos: Memos, many: int = 30) -> tuple[Rows, FoldSession]:
         rows = Rows()
