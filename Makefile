@@ -15,7 +15,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check lint layers types mypy pyright shape unit bench soak docs lock clean
+.PHONY: help setup demo test test-full test-times check lint layers types mypy pyright shape unit bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -25,8 +25,13 @@ demo: $(VENV)/.ready ## play a year of flights through a workflow, in ./demo
 
 test: check unit ## everything that a change must pass
 
-test-full: $(VENV)/.ready docs ## what is slow, or needs more than `make test` installs
+test-full: $(VENV)/.ready docs ## what is slow by nature, or needs more than `make test` installs
+	@mkdir -p build/tests
+	@$(STEP) "pytest, slow" $(PY) tools/unit.py --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
+
+test-times: $(VENV)/.ready ## list the longest 50 tests of the last `make test` and `make test-full`
+	@$(PY) tools/test_times.py
 
 check: lint layers types shape ## everything but the tests
 
@@ -49,7 +54,7 @@ shape: $(VENV)/.ready
 	@$(STEP) "shape bars" $(PY) tools/shape.py src/tidemill
 
 unit: $(VENV)/.ready
-	@rm -rf build/coverage && mkdir -p build/coverage
+	@rm -rf build/coverage && mkdir -p build/coverage build/tests
 	@$(STEP) "pytest" $(PY) tools/unit.py
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet
@@ -66,7 +71,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench execution" $(PY) -m bench.execution
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
-	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/planning/test_planner.py tests/analysis/query tests/behaviour/query tests/behaviour/test_unread_columns.py tests/seams/test_ledger_properties.py tests/adapters/lanes/test_resource_shares.py tests/adapters/lanes/test_process_lane.py tests/e2e/test_crash.py
+	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak --thorough tests/planning/test_planner.py tests/analysis/query tests/behaviour/query tests/behaviour/test_unread_columns.py tests/seams/test_ledger_properties.py tests/adapters/lanes/test_resource_shares.py tests/adapters/lanes/test_process_lane.py tests/e2e/test_crash.py
 	@rm -rf build/soak && mkdir -p build/soak
 	@SOAK_SECONDS=600 SOAK_REPORT=build/soak/counts.txt \
 		$(STEP) "soundness" $(PY) -m pytest -s -o faulthandler_timeout=0 tests/soundness

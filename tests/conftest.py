@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.bakery import built, built_template, committed, fresh, fresh_template
 from tests.support.modules import Project
+from tests.support.thoroughness import draw_all_examples
 from tidemill.cli.terminal import live_progress
 
 # Fixtures that are made elsewhere are found by their names here.
@@ -40,8 +41,17 @@ live_progress._LOG_S = 86_400.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--random-order SEED` shows whether a test depends on those before it."""
     parser.addoption(
+        "--thorough", action="store_true", help="draw all examples of costly properties"
+    )
+    parser.addoption(
         "--random-order", type=int, metavar="SEED", help="shuffle modules, and the tests of each"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Test modules are imported later, and ask for the number of their examples then."""
+    if config.getoption("thorough"):
+        draw_all_examples()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

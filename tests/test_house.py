@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tools import native
+from tools import native, test_times, unit
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tidemill"
@@ -302,6 +302,95 @@ class TestStep:
 
 def missing_library(name: str) -> None:
     raise OSError(f"{name}: cannot open shared object file")
+
+
+class TestUnit:
+    def test_both_halves_take_equally_long(self) -> None:
+        seconds = {"a": 9.0, "b": 5.0, "c": 4.0, "d": 2.0}
+        assert unit.in_halves(["d", "c", "b", "a"], seconds, 1.0) == [["a", "d"], ["b", "c"]]
+
+    def test_every_file_runs_once_whether_or_not_it_was_measured(self) -> None:
+        files = [str(number) for number in range(9)]
+        first, second = unit.in_halves(files, {"3": 3.0, "gone": 50.0}, 1.0)
+        assert sorted(first + second) == files
+        assert len(first) == 4
+
+    @pytest.mark.parametrize("part", unit.OTHERS)
+    def test_no_half_is_empty(self, part: str) -> None:
+        """Without a file, pytest would run all of them."""
+        assert all(unit.in_halves(["a", "b", "c"], {}, unit.OTHERS[part]))
+
+    @pytest.mark.parametrize("part", unit.ARGUMENTS)
+    def test_only_files_that_exist_are_recorded(self, part: str) -> None:
+        seconds = json.loads(unit.SECONDS.read_text(encoding="utf-8"))[part]
+        assert [file for file in seconds if not (ROOT / file).exists()] == []
+
+    @pytest.mark.parametrize(("failing", "code"), [((), 0), ((1,), 1), ((2,), 1)])
+    def test_any_failing_process_fails_and_both_show_their_output(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+        failing: tuple[int, ...],
+        code: int,
+    ) -> None:
+        (tmp_path / "tests").mkdir()
+        for number in (1, 2):
+            text = f"def test_{number}():\n    assert {number not in failing}\n"
+            (tmp_path / "tests" / f"test_{number}.py").write_text(text)
+        (tmp_path / "seconds.json").write_text('{"test": {}}')
+        monkeypatch.setattr(unit, "ROOT", tmp_path)
+        monkeypatch.setattr(unit, "SECONDS", tmp_path / "seconds.json")
+        monkeypatch.setattr(unit, "REPORTS", tmp_path)
+        monkeypatch.setitem(unit.ARGUMENTS, "test", ["-m", "pytest", "-p", "no:cacheprovider"])
+        assert unit.main("test") == code
+        shown = capfd.readouterr().out
+        assert len(re.findall(r"=+ 1 (?:passed|failed) in ", shown)) == 2
+        for number in failing:
+            assert f"FAILED tests/test_{number}.py::test_{number}" in shown
+        assert {path.name for path in tmp_path.glob("*.xml")} == {"test-1.xml", "test-2.xml"}
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.core.test_a.TestX" name="test_one[a]" file="tests/core/test_a.py" time="2.5"/>
+<testcase classname="tests.core.test_a" name="test_two" file="tests/core/test_a.py" time="0.25"/>
+<testcase classname="tests.test_b" name="test_three" file="tests/test_b.py" time="0.5"/>
+</testsuite></testsuites>"""
+
+
+class TestTimes:
+    @pytest.fixture(autouse=True)
+    def reports(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(test_times, "REPORTS", tmp_path)
+        monkeypatch.setattr(test_times, "SECONDS", tmp_path / "seconds.json")
+
+    def test_the_longest_is_first(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "test-2.xml").write_text(REPORT)
+        assert test_times.main([]) == 0
+        head, *lines = capsys.readouterr().out.splitlines()
+        assert head == "test: 3 tests, 3 s in both processes"
+        assert [line.split() for line in lines] == [
+            ["2.50", "s", "test", "tests/core/test_a.py::TestX::test_one[a]"],
+            ["0.50", "s", "test", "tests/test_b.py::test_three"],
+            ["0.25", "s", "test", "tests/core/test_a.py::test_two"],
+        ]
+
+    def test_a_record_has_the_long_files_and_keeps_the_part_that_was_not_run(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "seconds.json").write_text('{"test": {"old": 3}, "test-full": {"kept": 4}}')
+        (tmp_path / "test-1.xml").write_text(REPORT)
+        assert test_times.main(["--record"]) == 0
+        assert json.loads((tmp_path / "seconds.json").read_text()) == {
+            "test": {"tests/core/test_a.py": 2.8},
+            "test-full": {"kept": 4},
+        }
+
+    def test_without_a_report_it_says_what_makes_one(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert test_times.main([]) == 1
+        assert "make test" in capsys.readouterr().err
 
 
 class TestNative:

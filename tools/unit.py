@@ -1,31 +1,63 @@
-"""Run all tests with their coverage, in two processes side by side: some folders take as long as all others.
+"""Run the tests in two processes side by side, which take equally long by what was measured before.
 
-Only one of the two writes to the terminal; what the other said comes after.
+`unit.py` runs all tests but the slow ones, with their coverage; `unit.py --full` runs the slow ones, and
+costly properties with all their examples. Only one of the two processes writes to the terminal; the
+output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-# What takes half of the time.
-LONG = ("tests/behaviour", "tests/e2e", "tests/project", "tests/soundness")
-PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest"]
+ROOT = Path(__file__).parents[1]
+# The seconds of each test file that takes longer than others, by the part that runs it.
+SECONDS = ROOT / "tools" / "test_seconds.json"
+REPORTS = ROOT / "build" / "tests"
+OTHERS = {"test": 0.3, "test-full": 0.1}
+ARGUMENTS = {
+    "test": ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow"],
+    "test-full": ["-m", "pytest", "-m", "slow or thorough", "--thorough"],
+}
 
 
-def main() -> int:
-    """The exit code of the part that failed, if one did."""
-    with tempfile.TemporaryFile() as said:
-        beside = subprocess.Popen([*PYTEST, *LONG], stdout=said, stderr=subprocess.STDOUT)
+def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) -> list[list[str]]:
+    """Files in two groups that take equally long: from the longest on, each goes to the shorter group."""
+    halves: list[list[str]] = [[], []]
+    lengths = [0.0, 0.0]
+    for file in sorted(files, key=lambda file: (-seconds.get(file, other), file)):
+        shorter = lengths.index(min(lengths))
+        halves[shorter].append(file)
+        lengths[shorter] += seconds.get(file, other)
+    return [sorted(half) for half in halves]
+
+
+def main(part: str) -> int:
+    """The exit code of a process that failed, if one did."""
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
+    seconds = json.loads(SECONDS.read_text(encoding="utf-8"))[part]
+    first, second = (
+        [
+            *(sys.executable, *ARGUMENTS[part], "-o", "junit_family=xunit1"),
+            *(f"--junit-xml={REPORTS / f'{part}-{number}.xml'}", *half),
+        ]
+        for number, half in enumerate(in_halves(files, seconds, OTHERS[part]), 1)
+    )
+    with tempfile.TemporaryFile() as output:
+        beside = subprocess.Popen(second, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         try:
-            code = subprocess.call([*PYTEST, *(f"--ignore={folder}" for folder in LONG)])
+            code = subprocess.call(first, cwd=ROOT)
             beside.wait()
         finally:
             beside.kill()
-        said.seek(0)
+        output.seek(0)
         sys.stdout.flush()
-        sys.stdout.buffer.write(said.read())
+        sys.stdout.buffer.write(output.read())
+        sys.stdout.flush()
     return code or beside.returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("test-full" if "--full" in sys.argv[1:] else "test"))

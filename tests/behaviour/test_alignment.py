@@ -17,11 +17,12 @@ from functools import partial
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.input_frames import RUN, Tables, agree, handed, settled, values
 from tests.support.query import drawn
+from tests.support.thoroughness import examples, thorough
 
 seeds = st.integers(0, 2**32 - 1)
 KINDS = (*RUN, "source")
@@ -32,9 +33,11 @@ _OPEN = (
 )  # fmt: skip
 
 
+@thorough
 def test_a_column_alone_is_that_column_of_the_whole(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
 
+    @settings(max_examples=examples(25))
     @given(seeds)
     def each(seed: int) -> None:
         counts.update(_alone(random.Random(seed), tmp_path))
@@ -43,9 +46,11 @@ def test_a_column_alone_is_that_column_of_the_whole(tmp_path: Path) -> None:
     assert counts["aligned"] > 4 * (counts["raised"] + counts["order open"]), counts
 
 
+@thorough
 def test_frames_files_and_sources_give_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
 
+    @settings(max_examples=examples(40))
     @given(seeds)
     def each(seed: int) -> None:
         rng = random.Random(seed)

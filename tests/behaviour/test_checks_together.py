@@ -8,13 +8,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from polars.exceptions import PolarsError
 from polars.testing import assert_frame_equal
 
 import tidemill as tm
 from tests.support.reference_checker import contracts, frames
+from tests.support.thoroughness import examples, thorough
 from tidemill.analysis.query.partitionwise import is_row_wise
 from tidemill.contracts.checks.checker import Checker
 from tidemill.contracts.checks.partition_column import (
@@ -66,6 +67,8 @@ ROWS = st.lists(
 )
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(ROWS)
 def test_of_clean_partitions_nothing_else_is_to_be_said(rows: Sequence[Row]) -> None:
     frame, checker = table(*rows), Checker(SPEC)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.erratic import Erratic, away_to
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Tides, day, rebuilt
 from tidemill.ledger.event import Attempted
 
@@ -69,7 +70,8 @@ def test_who_reads_other_columns_does_nothing(tmp_path: Path) -> None:
     assert {name.split()[-1] for name in sea.ok()} == {"doubled"}
 
 
-@settings(max_examples=25, deadline=None)
+@thorough
+@settings(max_examples=examples(5, 25), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     edits=st.lists(

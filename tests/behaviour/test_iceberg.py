@@ -32,6 +32,7 @@ from pyiceberg.types import (
 )
 
 from tests.support.icebergs import CUTS, NAME, SCHEMA, Sea
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
 
@@ -394,8 +395,9 @@ CHANGES = st.lists(
 )
 
 
+@thorough
 @pytest.mark.filterwarnings("ignore:Delete operation did not match")
-@settings(max_examples=8)
+@settings(max_examples=examples(3, 8))
 @given(CHANGES, st.sampled_from([*CUTS]))
 def test_whatever_happened_a_full_read_says_the_same(
     changes: list[tuple[str, int, int]], cut: str

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.erratic import Erratic, away_to
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import FIRST, Tides, day
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Receipt
@@ -297,7 +298,8 @@ def play(rng: Random, root: Path, kinds: list[str], *, away: bool) -> int:
     return narrow_steps(one, "made")
 
 
-@settings(max_examples=max(settings().max_examples // 8, 1))
+@thorough
+@settings(max_examples=examples(5, max(settings().max_examples // 8, 1)))
 @given(
     seed=st.integers(0, 10**6),
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=5),

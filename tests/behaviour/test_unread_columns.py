@@ -7,7 +7,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.input_frames import (
@@ -21,6 +21,7 @@ from tests.support.input_frames import (
     values,
 )
 from tests.support.query import drawn
+from tests.support.thoroughness import examples, thorough
 from tidemill.analysis.query.column_reads import ColumnReads, columns_read, disallowed_columns
 from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.analysis.query.summary import Reads
@@ -28,9 +29,11 @@ from tidemill.analysis.query.summary import Reads
 seeds = st.integers(0, 2**32 - 1)
 
 
+@thorough
 def test_what_is_not_read_does_not_count(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
 
+    @settings(max_examples=examples(50))
     @given(seeds)
     def each(seed: int) -> None:
         counts[_poison(random.Random(seed), tmp_path)] += 1

@@ -1,15 +1,22 @@
-"""The demo is played once, as a user would; what every act ran is read from the ledger that it leaves."""
+"""The demo is played once, as a user would; what every act ran is read from the ledger that it leaves.
+
+That takes a minute, so `make test` plays a few days only, in the class below.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 import tidemill as tm
+from tidemill.cli import demo
 from tidemill.cli.demo import ACTS, unused_folder
+from tidemill.core.errors import TidemillError
 from tidemill.ledger.run import Receipt, Status
 
 ALL = {"flights": 365, "weather": 364, "features": 365, "labels": 365, "scored_flights": 365}
@@ -41,11 +48,13 @@ def ran(receipt: Receipt) -> dict[str, int]:
     return {tally.stage: tally.ran for tally in receipt.stages if tally.ran}
 
 
+@pytest.mark.slow
 def test_every_act_is_told(played: tuple[Path, str]) -> None:
     for number, act in enumerate(ACTS, 1):
         assert f"{number}. {act.title}" in played[1]
 
 
+@pytest.mark.slow
 def test_the_history_is_built_and_nothing_is_lost(receipts: list[Receipt]) -> None:
     assert ran(receipts[0]) == {
         "flights": 364,
@@ -61,11 +70,13 @@ def test_the_history_is_built_and_nothing_is_lost(receipts: list[Receipt]) -> No
     assert (weather.rows_in, weather.rows_out, weather.quarantined) == (26_115, 26_111, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [1, 3], ids=["run again", "a comment"])
 def test_nothing_runs(receipts: list[Receipt], act: int) -> None:
     assert ran(receipts[act]) == {}
 
 
+@pytest.mark.slow
 def test_only_the_new_day_runs(receipts: list[Receipt]) -> None:
     assert ran(receipts[2]) == {
         "flights": 1,
@@ -76,10 +87,12 @@ def test_only_the_new_day_runs(receipts: list[Receipt]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_only_what_reads_the_feature_runs(receipts: list[Receipt]) -> None:
     assert ran(receipts[4]) == {"features": 365, "delay_scores": 1, "scored_flights": 365}
 
 
+@pytest.mark.slow
 def test_bad_rows_are_quarantined_and_the_rest_flows(
     receipts: list[Receipt], played: tuple[Path, str]
 ) -> None:
@@ -90,6 +103,7 @@ def test_bad_rows_are_quarantined_and_the_rest_flows(
         assert project.read("flights").collect().height == 336_776 - 12 + 2
 
 
+@pytest.mark.slow
 def test_gates_let_the_better_model_pass_and_stop_the_worse(receipts: list[Receipt]) -> None:
     better, worse, back = receipts[6:]
     assert better.exit_code == 0
@@ -99,6 +113,7 @@ def test_gates_let_the_better_model_pass_and_stop_the_worse(receipts: list[Recei
     assert ran(back) == {}
 
 
+@pytest.mark.slow
 def test_it_leaves_a_project_with_every_flight_scored(played: tuple[Path, str]) -> None:
     with tm.open(played[0]) as project:
         assert project.plan().empty
@@ -114,3 +129,46 @@ def test_an_earlier_demo_is_never_played_over(tmp_path: Path) -> None:
     assert unused_folder(folder) == folder
     (folder / "mine.py").touch()
     assert unused_folder(folder) == tmp_path / "demo-2"
+
+
+def short(command: tuple[str, ...], act: demo.Act) -> demo.Act:
+    """The same change, followed by another command."""
+    return replace(act, command=command, exit_code=0)
+
+
+class TestAFewDays:
+    """All changes on some days of December, with quick commands; the year takes a minute."""
+
+    @pytest.fixture(autouse=True)
+    def december(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(demo, "_FIRST", date(2013, 12, 14))
+        monkeypatch.setattr(demo, "_LAST", date(2013, 12, 16))
+
+    def test_every_change_applies_after_those_before(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[str] = []
+        first, *others = ACTS
+        acts = (short(("plan",), first), *(short(("--version",), act) for act in others))
+        monkeypatch.setattr(demo, "ACTS", acts)
+        demo.play_acts(tmp_path / "demo", told.append)
+        for number, act in enumerate(ACTS, 1):
+            assert any(f"{number}. {act.title}" in line for line in told)
+        days = sorted(file.stem for file in (tmp_path / "demo/data/flights").iterdir())
+        assert days == [f"2013-12-{day}" for day in (14, 15, 16, 31)]
+        text = (tmp_path / "demo/flights.py").read_text(encoding="utf-8")
+        for changed in (
+            "is_between(15, 20)",
+            '"rounds": 40',
+            '"learning_rate": 0.1',
+            "Every flight",
+        ):
+            assert changed in text
+
+    def test_another_exit_code_than_expected_ends_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        act = replace(ACTS[1], command=("show", "nothing"))
+        monkeypatch.setattr(demo, "ACTS", (act,))
+        with pytest.raises(TidemillError, match="act 1 ended with exit code 2, not 0"):
+            demo.play_acts(tmp_path / "demo", lambda line: None)

@@ -95,6 +95,7 @@ def ok_attempts(tides: Tides) -> Counter[tuple[str, str]]:
     )
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_the_result_is_that_of_an_undisturbed_run(
     tmp_path: Path,
 ) -> None:
@@ -224,6 +225,7 @@ def test_ctrl_c_ends_a_run_at_once_and_the_next_one_goes_on(tmp_path: Path) -> N
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_polars_computes_leaves_without_waiting_for_it(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", BUSY.replace("{slow}", "True"), 4)
     process = start(tides.root)

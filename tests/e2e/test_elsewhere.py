@@ -93,6 +93,7 @@ def gone_from(folder: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_one_bad_task_never_takes_anything_else_with_it(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", BEFALLEN.replace("HOW", LIMITED), 8)
     befalls(tides, d0="abort", d1="kill", d2="exit", d3="hang", d4="hog", d5="raise")
@@ -249,6 +250,7 @@ def test_inline_is_one_process(tmp_path: Path) -> None:
     assert {a.worker for a in attempts(tides)} == {""}
 
 
+@pytest.mark.slow
 def test_several_commands_at_once_with_workers_share_the_work(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", BEFALLEN.replace("HOW", LIMITED), DAYS)
     both: list[subprocess.Popen[str]] = [start(tides.root), start(tides.root, "--env", "dev")]

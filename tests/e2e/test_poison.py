@@ -59,8 +59,10 @@ def beside(raw: tm.Frame[Row]) -> tm.Frame[Row]:
          "in 2026-01-02: KeyError: 2 at flow.py:", "`tidemill run poisoned 2026-01-02 --debug`"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "resources=tm.resources(cpus=1)",
          "its process was ended by SIGKILL (tried 2 times)", "check its output"),
-        ("time.sleep(600)", "resources=tm.resources(timeout='15s')",
-         "it took longer than its timeout of 15 s", "resources=tm.resources(timeout=...)"),
+        pytest.param(
+         "time.sleep(600)", "resources=tm.resources(timeout='15s')",
+         "it took longer than its timeout of 15 s", "resources=tm.resources(timeout=...)",
+         marks=pytest.mark.slow),
         ("time.sleep(bytearray(10**9).count(1) + 600)", "resources=tm.resources(memory='300MB')",
          "more than its memory cap of 300 MB", "resources=tm.resources(memory=...)"),
     ],

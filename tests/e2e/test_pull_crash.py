@@ -119,6 +119,7 @@ def test_killed_around_publishing(tmp_path: Path, point: str, when: str, nth: in
     all_is_well(feed)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_while_rows_come(tmp_path: Path) -> None:
     feed = feed_of(tmp_path / "project")
     rng = Random(11)

@@ -37,6 +37,7 @@ def assert_derived(path: Path) -> None:
     assert tables(path) == tables(copy)
 
 
+@pytest.mark.slow
 def test_killed_before_every_single_statement(tmp_path: Path) -> None:
     assert finish(start("die", tmp_path)) == []
     deaths = sorted(tmp_path.iterdir())

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tests.support.thoroughness import examples, thorough
 from tidemill.core.errors import DeclarationError
 from tidemill.folds.partials import equal_up_to_rounding, merge_query, partials_query, result_query
 from tidemill.workflow.incremental_fold import Aggregate, Fold
@@ -79,6 +80,8 @@ def folded(fold: Fold, parts: Sequence[pl.DataFrame], types: Any) -> pl.DataFram
     return result_query(fold, merge_query(fold, again.lazy()), types).collect()
 
 
+@thorough
+@settings(max_examples=examples(40))
 @given(
     rows=ROWS,
     places=st.lists(st.integers(0, 30), max_size=4),
@@ -111,6 +114,8 @@ def test_floats_are_added_within_the_tolerance(
         assert equal_up_to_rounding(expected[name], found[name], item.tolerance), name
 
 
+@thorough
+@settings(max_examples=examples(25))
 @given(
     values=st.lists(FLOATS, max_size=60),
     places=st.lists(st.integers(0, 60), max_size=6),

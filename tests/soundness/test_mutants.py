@@ -142,6 +142,7 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_each_part_of_a_recipe_is_missed(tmp_path: Path, groups: set[str]) -> None:
     assert groups == {*KINDS_OF, *SCENES}
     survivors = []
@@ -161,6 +162,7 @@ def _blank(value: Any) -> Any:
     return type(value)() if isinstance(value, (str, dict)) else {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", inspect.signature(step_key).parameters)
 def test_each_argument_of_a_steps_key_is_missed(tmp_path: Path, name: str) -> None:
     signature = inspect.signature(step_key)
@@ -174,6 +176,7 @@ def test_each_argument_of_a_steps_key_is_missed(tmp_path: Path, name: str) -> No
         assert not _survives(tmp_path, ("late rows", "file deleted", "helper"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
 def test_each_input_of_a_steps_key_is_missed(tmp_path: Path, place: int) -> None:
     def forgetful(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
@@ -207,6 +210,7 @@ def _depending_on_less(recipe: Recipe, place: int) -> Recipe:
     return replace(recipe, lineage=lineage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
 def test_each_column_that_an_output_column_depends_on_is_missed(tmp_path: Path, place: int) -> None:
     with _recipes(lambda recipe: _depending_on_less(recipe, place)):
@@ -214,6 +218,7 @@ def test_each_column_that_an_output_column_depends_on_is_missed(tmp_path: Path, 
 
 
 # The first one is mostly the day, which all rows of a partition share.
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [1, -1], ids=["second", "last"])
 def test_each_column_of_a_steps_key_is_missed(tmp_path: Path, place: int) -> None:
     def forgetful(recipe: Recipe, *given: Any, **named: Any) -> Any:
@@ -232,6 +237,7 @@ def test_a_run_refuses_to_read_a_column_that_is_not_in_its_key(tmp_path: Path, p
         play(random_scenario(0, 0), tmp_path)
 
 
+@pytest.mark.slow
 def test_what_a_contract_only_checks_is_missed(tmp_path: Path) -> None:
     with _recipes(lambda recipe: replace(recipe, check="")):
         assert not _survives(tmp_path, ("rule added", "rule's on_fail"))
@@ -254,6 +260,7 @@ def test_a_stale_probe(tmp_path: Path) -> None:
         assert not _survives(tmp_path, CODE)
 
 
+@pytest.mark.slow
 def test_the_text_of_a_query_as_its_key(tmp_path: Path) -> None:
     known = probing.probe
 
@@ -282,6 +289,7 @@ def test_a_memo_that_forgets_what_it_does(tmp_path: Path) -> None:
         assert not _survives(tmp_path, ("body",), ("memo",))
 
 
+@pytest.mark.slow
 def test_a_memo_that_forgets_what_it_knew(tmp_path: Path) -> None:
     class Forgetful(MemoSession):
         def __init__(self, memos: Memos, shelves: dict[str, SegmentIndex] | None = None) -> None:
@@ -291,6 +299,7 @@ def test_a_memo_that_forgets_what_it_knew(tmp_path: Path) -> None:
         assert not _survives(tmp_path, DATA, ("memo",))
 
 
+@pytest.mark.slow
 def test_partials_that_forget_a_column(tmp_path: Path) -> None:
     def short(fold: ResolvedFold, binding: Binding) -> str:
         return fingerprint("leaf", [binding.product.columns.get(name) for name in fold.columns[:1]])
@@ -299,6 +308,7 @@ def test_partials_that_forget_a_column(tmp_path: Path) -> None:
         assert not _survives(tmp_path, DATA, ("fold",))
 
 
+@pytest.mark.slow
 def test_partials_that_forget_what_is_folded(tmp_path: Path) -> None:
     known = resolve_fold
 

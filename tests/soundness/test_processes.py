@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.soundness.counting import Tally
 from tests.soundness.processes import KINDS, WEIGHTED, judged, scenario_of
 from tests.soundness.soaking import FULL, SECONDS, report, soak
@@ -11,6 +13,7 @@ SCENARIOS = 2
 LEAST = 300
 
 
+@pytest.mark.slow
 def test_what_commands_publish_is_what_a_naive_interpreter_says() -> None:
     total = soak(judged, scenario_of, SCENARIOS, 0.4, _enough)
     report("edits through commands", total)

@@ -18,6 +18,7 @@ import pytest
 
 from tests.behaviour.test_models import MODEL
 from tests.support.constant import ConstantFormat
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import FIRST, Tides, day, flow_of
 from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.core.errors import UsageError
@@ -29,7 +30,7 @@ from tidemill.testing.doubles import MemoryArtifacts, MemoryLedger
 from tidemill.workflow.environment import PRODUCTION, RunProfile
 
 STEPS = 24
-SEEDS = range(int(os.environ.get("PROFILE_SEEDS", "4")))
+SEEDS = range(int(os.environ.get("PROFILE_SEEDS", examples(1, 4))))
 VALUES, SHARES = (9.0, 9.5, 9.9), (None, 0.5, 0.7)
 # The profiles, and the environments that are made with them (or with none).
 PROFILES = ("a", "b")
@@ -172,6 +173,7 @@ class Sandbox:
         self.trained.add(made)
 
 
+@thorough
 def test_nothing_is_confused(tmp_path: Path) -> None:
     did = Counter[str]()
     for seed in SEEDS:

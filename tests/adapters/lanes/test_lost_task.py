@@ -108,6 +108,7 @@ def test_a_lane_works_without_root() -> None:
     assert fates == ["ok", "oom", "timeout", "lost"]
 
 
+@pytest.mark.slow
 @needs_proc
 def test_ten_thousand_tasks_leave_nothing_behind() -> None:
     """Open files, threads and memory of the lane, and its processes: from /proc."""

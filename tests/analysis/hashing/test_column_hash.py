@@ -25,6 +25,7 @@ from tests.support.columns import (
     golden_columns,
     with_garbage,
 )
+from tests.support.thoroughness import examples, thorough
 from tidemill.analysis.hashing import canonical
 from tidemill.analysis.hashing.arrow_buffers import export_buffers, numbers
 from tidemill.analysis.hashing.canonical import FixedWidthHasher, TextHasher
@@ -182,11 +183,12 @@ def test_equal_exactly_if_the_values_are(pair: tuple[pl.Series, pl.Series]) -> N
     assert (column_hash(left) == column_hash(right)) is same
 
 
+@thorough
 @given(
     any_series(min_size=0, max_size=30, allow_null=True, excluded_dtypes=[pl.Object, pl.Extension]),
     st.data(),
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(120, 300), deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_series_keeps_its_hash_in_any_layout(column: pl.Series, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(column)))
     layouts = ["slice", "pieces", "rechunked slice", "garbage", "filter", "gather", "ipc"]

@@ -7,11 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.behaviour.odcs.test_documents import EXPECTED, leaves, parsed
 from tests.support.odcs.contracts import contracts
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts.checks.row_rules import column_rules
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.io.odcs_yaml import parse_text, to_yaml
@@ -72,6 +73,8 @@ def test_one_value_is_junk(name: str, data: st.DataObject, junk: Any) -> None:
     survives(whole)
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(contracts(), st.data(), JUNK)
 def test_one_value_of_an_export_is_junk(spec: Any, data: st.DataObject, junk: Any) -> None:
     whole = write_document(spec)

@@ -9,10 +9,11 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.support.odcs.contracts import contracts
 from tests.support.reference_checker import contracts as judged
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.compatibility.diff import diff
 from tidemill.contracts.declaration import DeclaredContract
@@ -46,6 +47,8 @@ def comes_back(spec: ContractSpec) -> None:
     assert (check_digest(again), value_digest(again)) == (check_digest(spec), value_digest(spec))
 
 
+@thorough
+@settings(max_examples=examples(25))
 @given(contracts())
 def test_any_contract_comes_back(spec: ContractSpec) -> None:
     comes_back(spec)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tests.support.query import drawn
 from tests.support.query.judge import number, result, same
+from tests.support.thoroughness import examples, thorough
 from tidemill.analysis.query.column_digests import QueryDigests
 
 # An example draws many stages, so there are fewer of them.
-FEWER = settings(max_examples=max(settings().max_examples // 5, 1))
+FEWER = settings(max_examples=examples(8, max(settings().max_examples // 5, 1)))
 seeds = st.integers(0, 2**32 - 1)
 Stages = dict[str, tuple[drawn.Drawn, QueryDigests]]
 
@@ -41,6 +42,7 @@ def equals(stages: Stages) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
                 yield first, (source, name)
 
 
+@thorough
 @FEWER
 @given(seeds)
 def test_equal_digests_hold_equal_data(seed: int) -> None:
@@ -63,6 +65,7 @@ def test_equal_digests_hold_equal_data(seed: int) -> None:
                 assert same(one, two, ordered=ordered), (first, second, tables)
 
 
+@thorough
 @FEWER
 @given(seeds)
 def test_columns_that_are_not_read_do_not_count(seed: int) -> None:
@@ -94,6 +97,7 @@ def poison(
     return poisoned
 
 
+@thorough
 @FEWER
 @given(seeds)
 def test_order_and_values_are_as_settled_as_they_are_said_to_be(seed: int) -> None:

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import examples, thorough
 from tidemill.cli.terminal.progress_bars import ascii_only, log_line, progress_lines
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Outcome
@@ -174,6 +175,8 @@ SEENS = st.builds(
 )
 
 
+@thorough
+@settings(max_examples=examples(25))
 @given(SEENS, st.integers(1, 200), st.integers(1, 60), st.booleans())
 def test_it_always_fits_and_no_name_reaches_the_terminal_as_a_code(
     seen: RunProgress, width: int, height: int, color: bool

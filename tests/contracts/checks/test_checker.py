@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from polars.exceptions import ComputeError
 
 from tests.support.reference_checker import cases, detailed
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import REASONS, CheckedPartition, Checker, check_rows
 from tidemill.contracts.checks.findings import evaluated_finding
@@ -820,8 +821,9 @@ def test_no_row_is_lost_or_doubled_and_good_rows_stay_good(rows: list[dict[str, 
 # --- beside a judge that looks at every row for every rule
 
 
+@thorough
 @given(cases())
-@settings(max_examples=400)
+@settings(max_examples=examples(100, 400))
 def test_no_contract_and_no_frame_are_judged_otherwise_than_row_by_row(
     case: tuple[ContractSpec, pl.DataFrame, str | None],
 ) -> None:

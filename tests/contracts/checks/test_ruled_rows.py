@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contracts.checks.test_checker import contract
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import CheckedPartition, check_rows
 from tidemill.contracts.checks.ruled_rows import (
@@ -333,7 +334,8 @@ def counted(rows: Sequence[tuple[Any, ...]]) -> Counter[Row]:
     return Counter((row[0], str(row[1])) for row in rows)
 
 
-@settings(max_examples=150, deadline=None)
+@thorough
+@settings(max_examples=examples(50, 150), deadline=None)
 @given(st.data())
 def test_every_row_is_good_or_bad_or_gone(data: st.DataObject) -> None:
     """After every ruling and every change of the source, rows are where a plain count says."""
@@ -375,7 +377,8 @@ def _expect(
     assert kept + held + lost == counted(pool)
 
 
-@settings(max_examples=100, deadline=None)
+@thorough
+@settings(max_examples=examples(50, 100), deadline=None)
 @given(st.data())
 def test_keys_hold_and_nothing_is_lost(data: st.DataObject) -> None:
     """With keys and corrected rows: each row is somewhere, keys don't repeat, good ones stay good."""

@@ -9,9 +9,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.column import Column
@@ -214,6 +215,8 @@ def published(spec: ContractSpec, frame: pl.DataFrame) -> bool:
     return not failed and judged.good.height == frame.height
 
 
+@thorough
+@settings(max_examples=examples(40))
 @given(
     data=st.data(),
     kind=st.sampled_from(["Int8", "Float64", "String", "Enum"]),

@@ -281,6 +281,7 @@ def test_the_search_for_a_key_ends() -> None:
     assert declared(infer(frame, "Found")).key == ()
 
 
+@pytest.mark.slow
 def test_the_text_passes_the_strictest_type_checks(tmp_path: Path) -> None:
     texts = [infer(frame, f"Found{n}") for n, frame in enumerate(FRAMES.values())]
     text = "import tidemill as tm\n" + "".join(

@@ -12,6 +12,7 @@ from polars.exceptions import PolarsError
 from polars.testing import assert_frame_equal
 
 from tests.support.reference_checker import cases
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import Checker
 from tidemill.contracts.io.contract import Contract as Public
@@ -20,8 +21,9 @@ from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.core.errors import ContractError, SourceError, UsageError
 
 
+@thorough
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80, 300), deadline=None)
 def test_the_verdicts_are_those_of_a_run(
     case: tuple[ContractSpec, pl.DataFrame, str | None],
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tests.support.reference_checker import contracts
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import Checker
 from tidemill.contracts.checks.schema import schema_of
@@ -43,8 +44,9 @@ def drawn_or_told(
     return None
 
 
+@thorough
 @given(contracts(), st.integers(0, 5), st.integers(0, 12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(15, 100), deadline=None)
 def test_what_is_drawn_passes(spec: ContractSpec, seed: int, rows: int) -> None:
     frame = drawn_or_told(spec, rows, seed)
     if frame is None:
@@ -55,8 +57,9 @@ def test_what_is_drawn_passes(spec: ContractSpec, seed: int, rows: int) -> None:
     assert_frame_equal(frame, sample(spec, rows, seed=seed))
 
 
+@thorough
 @given(contracts(), st.integers(0, 5), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, 60), deadline=None)
 def test_as_many_rows_break_a_rule_as_are_wanted(spec: ContractSpec, seed: int, wrong: int) -> None:
     frame = drawn_or_told(spec, 8, seed, bad=wrong / 8)
     if frame is None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import Tides, day, flow_of, rebuilt, rows_of
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.contracts.checks.schema import schema_of
@@ -310,7 +311,8 @@ EDITS = st.lists(
 )
 
 
-@settings(max_examples=40)
+@thorough
+@settings(max_examples=examples(15, 40))
 @given(edits=EDITS, contract=st.sampled_from(sorted(CONTRACTS)), fold=st.sampled_from(FOLDS))
 def test_bytes_are_the_same_whatever_was_kept(edits: Any, contract: str, fold: Any) -> None:
     item = input_of(CONTRACTS[contract], fold)
@@ -341,16 +343,15 @@ def to_bytes(frame: pl.DataFrame) -> list[list[object]]:
 
 
 class TestKeeping:
+    item = input_of(ByDay, FOLDS[0])
+
     def folder(self, memos: Memos, many: int = 30) -> tuple[Rows, FoldSession]:
         rows = Rows()
+        assert self.item.contract is not None
         for number in range(many):
             key = str(date(2024, 1, 1) + timedelta(days=number))
             rows.held[key] = rows_in(key, [1.5, 2.0 * number], self.item.contract)
         return rows, FoldSession(memos, cast(FrameStore, rows))
-
-    @property
-    def item(self) -> Any:
-        return input_of(ByDay, FOLDS[0])
 
     def test_of_many_days_a_change_reads_one(self) -> None:
         rows, folder = self.folder(InMemoryMemos(), 400)
@@ -370,7 +371,6 @@ class TestKeeping:
         for path in tmp_path.glob("*/segments/*"):
             damage(path, how)
         for computed in (30, 0):
-            _, folder = self.folder(FileMemos(tmp_path))
             found = FoldSession(FileMemos(tmp_path), cast(FrameStore, rows))
             assert found.fold(self.item, rows.bound()).collect().equals(expected)
             assert found.usage is not None

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import Before, Tides, day, flow_of, rows_of
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import ConflictError, ContractError, SourceError, StorageError, UsageError
@@ -457,7 +458,8 @@ FLIPS = st.booleans()
 VALUE = st.sampled_from([1.0, 2000.0, 3000.0, None])
 
 
-@settings(max_examples=15, deadline=None)
+@thorough
+@settings(max_examples=examples(5, 15), deadline=None)
 @given(st.data())
 def test_an_incremental_build_is_one_from_nothing(data: st.DataObject) -> None:
     """Rulings, other files and runs in any order: nothing is lost, and a rebuild gives the same."""

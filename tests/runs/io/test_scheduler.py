@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.behaviour.test_claims import Meeting, foreseen
 from tests.behaviour.test_models import MODEL, WINDOW, Sea
 from tests.support.erratic import Erratic, away_to
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, STAGES, Tides, day, rebuilt
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Attempted, Published
@@ -83,7 +84,8 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
     assert worker._worker.runner is None
 
 
-@settings(max_examples=60, deadline=None)
+@thorough
+@settings(max_examples=examples(12, 60), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     text=st.sampled_from([CHAIN, SERIAL]),

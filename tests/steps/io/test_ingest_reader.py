@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
 from tidemill.steps.io import ingest_reader as intake
@@ -44,7 +45,8 @@ def outcome(text: str, days: Sequence[tuple[list[float | None], int]], together:
         return tides.contents(), told, receipt.messages, tides.ran(receipt)
 
 
-@settings(max_examples=25)
+@thorough
+@settings(max_examples=examples(6, 25))
 @given(DAYS, st.sampled_from([CHAIN, DROPPING]))
 def test_files_read_together_give_what_each_gives_alone(
     days: list[tuple[list[float | None], int]], text: str
