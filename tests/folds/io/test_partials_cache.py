@@ -347,6 +347,7 @@ class TestKeeping:
 
     def folder(self, memos: Memos, many: int = 30) -> tuple[Rows, FoldSession]:
         rows = Rows()
+        assert self.item.contract is not None
         for number in range(many):
             key = str(date(2024, 1, 1) + timedelta(days=number))
             rows.held[key] = rows_in(key, [1.5, 2.0 * number], self.item.contract)
