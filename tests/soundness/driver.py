@@ -333,7 +333,7 @@ class Player:
     def _shown(self, project: Project, name: str, key: str, product: Any) -> Shown:
         """The published rows; an object that was read before is still what its name says."""
         table = self.now.flow.table(name)
-        objects = (name, *product.pins, *table.names)
+        objects = (name, *product.all_objects, *table.names)
         if objects not in self._known:
             good: list[dict[str, Any]] = []
             if key != UNPLACED or product.rows:
