@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,7 +36,7 @@ from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.memos.io.lookup import MemoSession
 from tidemill.memos.io.segments import SegmentIndex
 from tidemill.ports.reuse import Memos
-from tidemill.project.project import Project
+from tidemill.project.workspace import Workspace
 from tidemill.reuse import probe as probing
 from tidemill.reuse.io import evidence
 from tidemill.reuse.recipe import Recipe, step_key
@@ -103,13 +104,15 @@ def _everywhere(known: Any, other: Any) -> Iterator[None]:
 @contextmanager
 def _recipes(mutate: Mutate) -> Iterator[None]:
     """Every recipe that a project has, changed."""
-    known = inspect.getattr_static(Project, "recipes").fget
+    known = inspect.getattr_static(Workspace, "recipes").func
 
-    def recipes(self: Project) -> Mapping[str, Recipe]:
+    def recipes(self: Workspace) -> Mapping[str, Recipe]:
         return {name: mutate(recipe) for name, recipe in known(self).items()}
 
+    mutant = cached_property(recipes)
+    mutant.__set_name__(Workspace, "recipes")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Project, "recipes", property(recipes))
+        patch.setattr(Workspace, "recipes", mutant)
         yield
 
 

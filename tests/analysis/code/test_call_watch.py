@@ -450,13 +450,13 @@ def test_another_generator_of_numpy(project: Project, name: str) -> None:
 
 FRESH = """
 import sys
-from tidemill.analysis.code.call_watch import Watch
+from tidemill.analysis.code.call_watch import CallWatch
 sys.modules.pop("random", None)  # coverage may have imported it
-with Watch() as watch:
+with CallWatch() as watch:
     import random
     import numpy as np
     BODY
-print([touch.name for touch in watch.touches])
+print([touch.name for touch in watch.hidden_inputs])
 """
 
 
