@@ -191,7 +191,7 @@ def test_a_key_is_given_when_its_product_is_published(tides: Tides, tmp_path: Pa
     known: dict[str, bool] = {}
 
     class Noting(MemoryClaims):
-        def give(self, key: str) -> None:
+        def release(self, key: str) -> None:
             known.setdefault(key, key in ledger.traces([key]))
             super().release(key)
 

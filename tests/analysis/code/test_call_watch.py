@@ -46,7 +46,7 @@ class Relayed(CallWatch):
 
     _worker = ThreadPoolExecutor(1)
 
-    def _see(self, frame: FrameType, event: str, arg: Any) -> None:
+    def _profile(self, frame: FrameType, event: str, arg: Any) -> None:
         loud = event == "call" and frame.f_code.co_filename not in calls.quiet_files
         if loud or (event == "c_call" and not _is_quiet(arg)):
             self._worker.submit(super()._profile, frame, event, arg).result()

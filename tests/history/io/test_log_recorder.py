@@ -184,7 +184,7 @@ class TestPrinted:
         kept = bytearray()
 
         class Kept(LogRecorder):
-            def keep(self, lines: bytes) -> None:
+            def append(self, lines: bytes) -> None:
                 kept.extend(lines)
 
         page = AttemptLog(Kept(Path()), "a", "b", 1)

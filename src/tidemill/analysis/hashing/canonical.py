@@ -109,7 +109,7 @@ class FixedWidthHasher(TypeHasher):
         super().__init__(layouts)
         self.kind = np.dtype(stored)
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         values = numbers(array, 1, start, count, self.kind)
         self.values.update(self._canonical_values(values if live is None else values[live]).data)
 
@@ -120,7 +120,7 @@ class FixedWidthHasher(TypeHasher):
 class FloatHasher(FixedWidthHasher):
     """Floats: their bytes, with all NaNs equal."""
 
-    def _settle(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _canonical_values(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         nan = np.isnan(values)
         return np.where(nan, self.kind.type("nan"), values) if np.count_nonzero(nan) else values
 
@@ -131,18 +131,18 @@ class EnumHasher(FixedWidthHasher):
     def __init__(self) -> None:
         super().__init__((b"C", b"S", b"I"), "<u4")
 
-    def accept(self, schema: Schema) -> None:
+    def check_layout(self, schema: Schema) -> None:
         super().check_layout(schema)
         self.kind = np.dtype({b"C": "<u1", b"S": "<u2", b"I": "<u4"}[schema.format])
 
-    def _settle(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _canonical_values(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values.astype("<u4", copy=False)
 
 
 class BooleanHasher(TypeHasher):
     """Booleans: a byte each, because the position of a bit depends on the slice."""
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         values = bits(array, 1, start, count)
         self.values.update((values if live is None else values[live]).data)
 
@@ -163,7 +163,7 @@ class TextHasher(TypeHasher):
         self.series = None
         self.long.reset()
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         views = numbers(array, 1, start, count, self.VIEW)
         if live is not None:
             views = views[live]
@@ -213,7 +213,7 @@ class ListHasher(TypeHasher):
         super().__init__((layout,), (element,))
         self.kind = np.dtype(offsets)
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         bounds = numbers(array, 1, start, count + 1, self.kind).astype(np.int64, copy=False)
         sizes = np.diff(bounds)
         keep = None
@@ -233,7 +233,7 @@ class ArrayHasher(TypeHasher):
         super().__init__((b"+w:%d" % width,), (element,))
         self.width = width
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         keep = None if live is None else np.repeat(live, self.width)
         first = (array.offset + start) * self.width
         self.parts[0].feed(array.children[0].contents, first, count * self.width, keep)
@@ -245,6 +245,6 @@ class StructHasher(TypeHasher):
     def __init__(self, fields: Sequence[TypeHasher]) -> None:
         super().__init__((b"+s",), fields)
 
-    def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
+    def _hash_values(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         for index, part in enumerate(self.parts):
             part.feed(array.children[index].contents, array.offset + start, count, live)
