@@ -51,7 +51,7 @@ def test_a_contract_comes_out_as_it_was_but_for_its_expressions() -> None:
     found = through(spec)
     assert diff(found, Orders).changes == ()
     assert (found.columns, found.rows, found.budget) == (spec.columns, spec.rows, spec.budget)
-    assert found.wider == spec.table_rules
+    assert found.table_rules == spec.table_rules
     [asked] = found.rules
     assert str(asked.expr) == str(spec.rules[0].expr)
     assert asked.digest == spec.rules[0].digest

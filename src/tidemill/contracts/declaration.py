@@ -177,5 +177,5 @@ def _inherited_declarations(
         if spec is not None:
             columns.update({column.name: column for column in spec.columns})
             rules.update({rule.name: rule for rule in spec.rules})
-            wider.update({rule.name: rule for rule in spec.wider})
+            wider.update({rule.name: rule for rule in spec.table_rules})
     return columns, rules, wider

@@ -37,11 +37,11 @@ SOAK = settings().max_examples > 1_000
 
 
 class TestProcessLane(ProcessesSuite):
-    chaos = (1_000, 200) if SOAK else ProcessesSuite.tasks_and_kills
+    tasks_and_kills = (1_000, 200) if SOAK else ProcessesSuite.tasks_and_kills
 
 
 class TestSharing(SharingSuite):
-    crowd = 1_000 if SOAK else SharingSuite.task_count
+    task_count = 1_000 if SOAK else SharingSuite.task_count
 
 
 def test_a_worker_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,14 +75,14 @@ def test_a_comparison_is_a_table() -> None:
 
 def test_what_others_registered_for_classes_stays() -> None:
     other = "shell.display_formatter.formatters['text/html'].for_type(type, lambda c: 'other')"
-    again = "from tidemill.contracts.io.notebooks import draw_contracts; assert draw_contracts()"
+    again = "from tidemill.contracts.io.notebooks import register_formatters; assert register_formatters()"
     cells = shown(before=other, after=again)
     assert cells["Plain"]["text/html"] == "other"
     assert "One row" in cells["Orders"]["text/html"]
 
 
 def test_tidemill_before_the_shell_can_be_told() -> None:
-    late = "from tidemill.contracts.io.notebooks import draw_contracts; draw_contracts()"
+    late = "from tidemill.contracts.io.notebooks import register_formatters; register_formatters()"
     assert "text/html" not in shown(first="import tidemill; tidemill.Contract")["Orders"]
     assert "text/html" in shown(first="import tidemill; tidemill.Contract", after=late)["Orders"]
 

@@ -49,7 +49,7 @@ class Watched:
         self.calls.append(f"{len(objects)} objects")
         return self.artifacts.put_all(objects)
 
-    def missing(self, names: Sequence[str]) -> Sequence[str]:
+    def find_missing(self, names: Sequence[str]) -> Sequence[str]:
         return list(self.artifacts.find_missing(names))
 
     def deliver(self, effect: object, root: Path, artifacts: object) -> dict[str, str]:

@@ -65,4 +65,4 @@ class Contract(contract.DeclaredContract, base=True):
 
 # In a notebook, contracts show themselves as tables; other programs skip the import.
 if "IPython" in sys.modules:
-    import_module("tidemill.contracts.io.notebooks").draw_contracts()
+    import_module("tidemill.contracts.io.notebooks").register_formatters()

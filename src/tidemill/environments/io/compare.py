@@ -67,14 +67,14 @@ def diff_environments(
 def diff_partition(tools: Runtime, stage: Stage, one: str, other: str, partition: str) -> RowDiff:
     """Compare the rows of a partition in two environments; UsageError if one doesn't have it."""
     read, key = (
-        import_module("tidemill.store.published").read,
+        import_module("tidemill.store.published").read_rows,
         stage.output.key if stage.output else (),
     )
     left, right = (
         read(tools, stage, load_state(tools.ledger, name), partition).collect()
         for name in (one, other)
     )
-    found: RowDiff = import_module("tidemill.environments.row_diff").rows_apart(left, right, key)
+    found: RowDiff = import_module("tidemill.environments.row_diff").diff_rows(left, right, key)
     return found
 
 

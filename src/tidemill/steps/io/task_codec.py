@@ -99,9 +99,9 @@ def thread_functions(new_runner: Callable[[], StepRunner]) -> TaskFunctions:
     local = threading.local()
 
     def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
-        if not hasattr(local, "shop"):
-            local.shop = new_runner()
-        shop: StepRunner = local.shop
-        return encode_result(shop.run_and_store(decode_payload(params).work))
+        if not hasattr(local, "runner"):
+            local.runner = new_runner()
+        runner: StepRunner = local.runner
+        return encode_result(runner.run_and_store(decode_payload(params).work))
 
     return {FUNCTION: make}
