@@ -71,17 +71,17 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Scores": {"by": "", "slices": ()},
     "SourceFile": {"reading": ""},
     "SourceSeen": {"files": (), "gone": ()},
-    "Tally": {
+    "StageTotals": {
         "ran": 0, "bound": 0, "rechecked": 0, "removed": 0, "current": 0, "failed": 0, "retried": 0,
         "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
         "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0, "memo": None,
         "fold": None,
     },
     "FoldUsage": {"kept": 0, "computed": 0, "rows": 0},
-    "Usage": {
+    "MemoUsage": {
         "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
     },
-    "Verdict": {"heads": {}, "rules": "", "findings": (), "newest": {}},
+    "TableFindings": {"heads": {}, "rules": "", "findings": (), "newest": {}},
 }  # fmt: skip
 
 

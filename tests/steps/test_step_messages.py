@@ -44,7 +44,7 @@ def test_rows_of_inputs_and_files_are_counted() -> None:
         ({"inputs": {"raw": {"2": rows(9)}, "kinds": {WHOLE: rows(6)}}}, False),
         ({"stage": "weekly"}, False),
         # A second attempt, and one with rulings on its rows, run alone.
-        ({"number": 2}, False),
+        ({"attempt": 2}, False),
         ({"rulings": ("a ruling",)}, False),
         # Recomputed as a whole, or only some columns of it.
         ({"held": Product(content="c", rows=1), "columns": ("x",)}, False),

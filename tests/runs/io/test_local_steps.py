@@ -90,7 +90,7 @@ def test_a_step_that_has_to_run_alone_pays_for_both_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"number": 2}, {"columns": ("x",), "held": Product(content="h")}]
+    "other", [{"attempt": 2}, {"columns": ("x",), "held": Product(content="h")}]
 )
 def test_work_that_differs_runs_alone(other: dict[str, Any]) -> None:
     runner = Runner()

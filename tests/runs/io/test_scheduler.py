@@ -208,7 +208,7 @@ def test_a_worker_with_other_code_leaves_the_work_to_the_run(
         return real(shop, work)
 
     monkeypatch.setattr(
-        StepRunner, "store", lambda *_: StepFailure(message="other", other_code=True)
+        StepRunner, "run_and_store", lambda *_: StepFailure(message="other", other_code=True)
     )
     monkeypatch.setattr(StepRunner, "run", make)
     monkeypatch.setattr(running, "can_batch", lambda *_: False)

@@ -35,7 +35,7 @@ DAYS = st.lists(st.tuples(VALUES, st.integers(0, len(LOOKS) - 1)), min_size=1, m
 
 def outcome(text: str, days: Sequence[tuple[list[float | None], int]], together: int) -> object:
     """The output and messages of a run that reads so many files at once."""
-    with TemporaryDirectory() as folder, patch.object(intake, "_MAX_OPEN_FILES", together):
+    with TemporaryDirectory() as folder, patch.object(intake, "_TOGETHER", together):
         tides = Tides(Path(folder), text)
         for number, (values, look) in enumerate(days):
             tides.put(f"{day(number)}.parquet", LOOKS[look](rows_of(number, values)))
