@@ -119,8 +119,8 @@ def test_bytes_do_not_depend_on_threads_or_process(
 ) -> None:
     program = (
         "import sys; from datetime import date; from pathlib import Path\n"
-        "from tidemill.cli.demo_data import lay_out\n"
-        "day = date.fromisoformat(sys.argv[2]); lay_out(Path(sys.argv[1]), first=day, last=day)"
+        "from tidemill.cli.demo_data import write_daily_files\n"
+        "day = date.fromisoformat(sys.argv[2]); write_daily_files(Path(sys.argv[1]), first=day, last=day)"
     )
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), str(SMALLEST)],

@@ -19,11 +19,11 @@ from tidemill.adapters.sinks import parquet
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 
 POINTS: dict[str, tuple[Any, str]] = {
-    "fill": (files, "_fill"),
-    "move": (files, "_move"),
+    "fill": (files, "_write_all"),
+    "move": (files, "_move_into_place"),
     "append": (SqliteLedger, "append"),
     "deliver": (parquet, "deliver"),
-    "replace": (parquet, "_replace"),
+    "replace": (parquet, "_replace_file"),
 }
 
 

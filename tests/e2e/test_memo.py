@@ -100,8 +100,8 @@ POLARS_INSIDE = """
 import polars as pl
 import tidemill as tm
 from tidemill.memos.io import batched_calls
-from tidemill.memos.io.lookup import Desk
-from tidemill.memos.io.in_memory import Unkept
+from tidemill.memos.io.lookup import MemoSession
+from tidemill.memos.io.in_memory import InMemoryMemos
 
 batched_calls._LONG_S = 1.0
 
@@ -111,7 +111,7 @@ def sorted_(number):
     return pl.LazyFrame({"n": number}).sort("n").collect()["n"].to_list()
 
 
-with Desk(Unkept()).open():
+with MemoSession(InMemoryMemos()).activate():
     more = sorted_(pl.col("number") + 2).alias("more")
     query = pl.LazyFrame({"number": [1, 2]}).select(sorted_("number"), more)
 query.collect(engine="in-memory")

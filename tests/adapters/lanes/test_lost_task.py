@@ -82,10 +82,10 @@ if os.geteuid() == 0:
     os.setgid(65534), os.setuid(65534)
 from tidemill.adapters.lanes.process_lane import ProcessLane
 from tidemill.ports.execution import WorkerClass
-from tidemill.testing.suites.executor import done, task
+from tidemill.testing.suites.executor import run_tasks, task
 
 with ProcessLane(max_workers=1, classes={"nice": WorkerClass(niceness=19)}) as lane:
-    events = done(
+    events = run_tasks(
         lane,
         task("1", "niceness", worker_class="nice"),
         task("2", "hoard", params=b"300000000", memory=100_000_000),

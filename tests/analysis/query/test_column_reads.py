@@ -339,7 +339,7 @@ def test_unknown_nodes(
     frames = probing(SCHEMAS)
     leaves = Leaves.of(frames)
     monkeypatch.setattr(
-        "tidemill.analysis.query.column_reads.plan_of",
+        "tidemill.analysis.query.column_reads.plan_nodes",
         lambda q, **k: _Nodes(plan_nodes(q, **k), **changes),
     )
     assert columns_read(query(frames["left"]), leaves) is None
