@@ -72,7 +72,7 @@ def test_columns_that_not_both_have_alike_are_not_compared() -> None:
     left = pl.DataFrame({"id": [1], "x": [1], "new": [1]})
     right = pl.DataFrame({"id": [1], "x": [1.0], "old": [1]})
     found = diff_rows(left, right, ["id"])
-    assert (found.mismatched, found.changed, found.columns) == (("x", "new", "old"), 0, {})
+    assert (found.unlike, found.changed, found.columns) == (("x", "new", "old"), 0, {})
     other = diff_rows(left, right.cast({"id": pl.String}), ["id"])
     assert (other.key, other.added, other.removed) == ((), 0, 0)
     longer = diff_rows(pl.concat([left, left]), right.cast({"id": pl.String}), ["id"])

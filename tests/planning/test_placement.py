@@ -19,7 +19,7 @@ from tidemill.runs.io.ready_queue import ReadyQueue
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.stage import Flow, Stage
 
-TRAITS = {"pure", "bound", "memos"}
+TRAITS = {"pure", "in_process", "memos"}
 BOTH = frozenset({"process", "thread"})
 
 RAW = ingest("raw")
@@ -75,10 +75,10 @@ def test_long_steps_go_to_processes() -> None:
 
 def test_what_only_the_runs_own_process_sees_as_planned_stays() -> None:
     slow = step("raw", wall_s=60.0)
-    assert where(slow, bound={"raw"}) == "here"
-    assert where(slow, bound={"features"}) == "process"
+    assert where(slow, in_process={"raw"}) == "here"
+    assert where(slow, in_process={"features"}) == "process"
     # Unless it may take the run along.
-    assert where(slow, bound={"raw"}, careful=True) == "process"
+    assert where(slow, in_process={"raw"}, isolated=True) == "process"
 
 
 def test_what_no_other_process_could_import_stays() -> None:
@@ -118,9 +118,9 @@ def test_whoever_may_wait_for_calls_keeps_nobody_waiting() -> None:
 
 
 def test_what_took_a_run_along_is_done_elsewhere() -> None:
-    assert where(step("features"), careful=True) == "process"
-    assert where(step("mod", action=Action.GATE), careful=True) == "here"
-    assert where(step("features", action=Action.REMOVE), careful=True) == "here"
+    assert where(step("features"), isolated=True) == "process"
+    assert where(step("mod", action=Action.GATE), isolated=True) == "here"
+    assert where(step("features", action=Action.REMOVE), isolated=True) == "here"
 
 
 def test_models_are_trained_elsewhere_when_that_takes_long() -> None:

@@ -15,7 +15,7 @@ class RowDiff:
     """The rows that only one of two tables has, and those with equal keys that differ.
 
     `added` rows are only in the left table, `removed` ones only in the right one. `columns` counts the rows
-    in which each column differs, `largest` has the largest difference of numbers. `mismatched` are the
+    in which each column differs, `largest` has the largest difference of numbers. `unlike` are the
     columns that aren't in both tables with the same type. Without a key a changed row counts as one added
     and one removed. `examples` are some of these rows, with `_side` as the first column.
     """
@@ -26,7 +26,7 @@ class RowDiff:
     changed: int = 0
     columns: Mapping[str, int] = field(default_factory=dict)
     largest: Mapping[str, float] = field(default_factory=dict)
-    mismatched: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
     examples: pl.DataFrame = field(compare=False)
 
 
@@ -77,7 +77,7 @@ def diff_rows(
         largest=dict(
             _largest_differences(changed, [name for name, count in counts.items() if count])
         ),
-        mismatched=unlike,
+        unlike=unlike,
         examples=pl.concat(examples),
     )
 
@@ -125,9 +125,7 @@ def _diff_without_key(
     if not shared:
         more_rows = left.height - right.height
         added, removed = max(0, more_rows), max(0, -more_rows)
-        return RowDiff(
-            key=(), added=added, removed=removed, mismatched=unlike, examples=pl.DataFrame()
-        )
+        return RowDiff(key=(), added=added, removed=removed, unlike=unlike, examples=pl.DataFrame())
     left, right = left.select(shared), right.select(shared)
     counted = pl.concat(
         [
@@ -147,6 +145,6 @@ def _diff_without_key(
         key=(),
         added=int(more[_SIDE].sum()),
         removed=-int(less[_SIDE].sum()),
-        mismatched=unlike,
+        unlike=unlike,
         examples=examples,
     )

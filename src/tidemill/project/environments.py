@@ -12,7 +12,7 @@ from tidemill.environments.io.terms import options_text as options_text
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tidemill.environments.row_diff import RowDiff
+    from tidemill.environments.row_diff import RowDiff as RowDiff
 
 
 class ProjectEnvironments(Environments):

@@ -180,7 +180,7 @@ def test_where_there_are_no_locks_every_process_gets_its_keys(
     assert said(process) == "True"
     mine = without_fcntl(monkeypatch).FileClaims(path)
     assert mine.take(KEY)
-    mine.give(KEY)
+    mine.release(KEY)
     assert mine.wait(KEY, 0.0)
     process.kill()
     process.communicate()

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from tidemill.cli.render.json_document import document, to_json_values
+from tidemill.contracts.column_types import Int64
+from tidemill.contracts.docs.phrases import table_conditions
+from tidemill.contracts.io.contract import Contract
+from tidemill.contracts.table_rules import Unique
 from tidemill.ledger.run import Status
 
 
@@ -44,3 +48,14 @@ def test_a_document_names_its_schema_first() -> None:
     text = document("tidemill.plan/1", {"stage": "größe", "rows": float("inf")})
     assert text.startswith('{"schema": "tidemill.plan/1", ')
     assert json.loads(text) == {"schema": "tidemill.plan/1", "stage": "größe", "rows": None}
+
+
+def test_keys_that_scripts_know_stay() -> None:
+    class Orders(Contract, key=("id",)):
+        id = Int64(min=1)
+        once = Unique("id")
+
+    spec = Orders.__tidemill_contract__
+    assert [rule["name"] for rule in to_json_values(spec)["wider"]] == ["once"]
+    [condition, *_] = table_conditions(spec)
+    assert to_json_values(condition)["says"] == condition.phrase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.project.environments import StageDiff, options_text
 from tidemill.workflow.environment import PRODUCTION, Environment
+
+if TYPE_CHECKING:
+    from tidemill.project.environments import RowDiff
 
 
 @click.command("list")
@@ -182,7 +185,7 @@ def _places(item: StageDiff) -> Iterator[str]:
             yield summarize_keys(places)
 
 
-def _row_diff_lines(place: str, one: str, apart: Any) -> Iterator[str]:
+def _row_diff_lines(place: str, one: str, apart: RowDiff) -> Iterator[str]:
     kinds = [
         (apart.added, f"only in {one}"),
         (apart.removed, "missing there"),

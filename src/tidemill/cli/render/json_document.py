@@ -16,6 +16,8 @@ from typing import Any
 import click
 
 _META = "tidemill.printed"
+# Keys that scripts know; the fields have other names by now.
+_KEYS = {("ContractSpec", "table_rules"): "wider", ("Condition", "phrase"): "says"}
 
 
 def _keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
@@ -63,7 +65,11 @@ def text_width() -> int:
 def to_json_values(value: Any) -> Any:
     """Convert records, enums, times and sequences to JSON values; NaN and infinities become null."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json_values(getattr(value, field.name)) for field in fields(value)}
+        kind = type(value).__name__
+        return {
+            _KEYS.get((kind, field.name), field.name): to_json_values(getattr(value, field.name))
+            for field in fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): to_json_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
