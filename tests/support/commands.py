@@ -84,7 +84,7 @@ UNHURRIED = """
 from functools import partial
 from tidemill import cli
 
-cli.leave_when_interrupted = partial(cli.leave_when_interrupted, 600.0)
+cli.exit_when_interrupted = partial(cli.exit_when_interrupted, 600.0)
 cli.main()
 """
 

@@ -35,7 +35,7 @@ claims.take(sys.argv[3])
 there, back = os.pipe(), os.pipe()
 if os.fork() == 0:
     said = [claims.take(sys.argv[2]), claims.wait(sys.argv[2], 0.01)]
-    claims.give(sys.argv[2])
+    claims.release(sys.argv[2])
     os.write(there[1], repr(said).encode())
     os.close(back[1])
     os.read(back[0], 1)  # until the parent is dead
@@ -43,7 +43,7 @@ if os.fork() == 0:
     os._exit(0)
 print(os.read(there[0], 100).decode(), flush=True)
 sys.stdin.readline()
-claims.give(sys.argv[2])
+claims.release(sys.argv[2])
 print("given", flush=True)
 sys.stdin.readline()
 os.kill(os.getpid(), 9)
