@@ -7,6 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.contracts.checks.findings import budget_findings, rows_findings
+from tidemill.contracts.checks.table_findings import median_findings
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.table_rules import Budget, Rows
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning.plan import Step
@@ -103,11 +107,39 @@ def test_several_rules_give_all_that_is_wrong_and_then_all_that_helps() -> None:
     assert advice(attempt) == "remove the repetition; fix the source"
 
 
+def test_every_finding_about_a_partition_says_what_to_do() -> None:
+    spec = ContractSpec(
+        name="Labels",
+        version="1.0.0",
+        columns=(),
+        rows=Rows(min=5, max=9, vs_last=3, within=0.1),
+        budget=Budget(max_bad=0.1),
+    )
+    findings = [
+        *rows_findings(spec, 2),
+        *rows_findings(spec, 20),
+        *median_findings(spec, 2, [6, 6, 6]),
+        *budget_findings(spec, 9, 10),
+    ]
+    assert len(findings) == 4
+    for finding in findings:
+        said, _, hint = finding.message.rpartition("; ")
+        assert (why(broken("1", finding.message)), advice(broken("1", finding.message))) == (
+            f"breaks Labels 1.0.0: {said}",
+            hint,
+        )
+
+
 @pytest.mark.parametrize(
     ("message", "why_", "advice_"),
     [
         ("labels 1: data/x.csv can't be read; run again", "data/x.csv can't be read", "run again"),
         ("labels: no disk", "no disk", "fix the cause, then run again"),
+        ("labels: can't be fed Days 2.0.0: x removed; retrain it, or declare",
+         "can't be fed Days 2.0.0: x removed", "retrain it, or declare"),
+        ("labels can't be read: x is damaged; check the disk; then `tidemill run x --again` recomputes it",
+         "can't be read: x is damaged", "check the disk; then `tidemill run x --again` recomputes it"),
+        ("labels: unknown format; set format= to one of csv", "unknown format", "set format= to one of csv"),
         ("labels (bakery.py:7): no disk", "(bakery.py:7): no disk", "fix the cause, then run again"),
         ("elsewhere it broke\nin two lines", "elsewhere it broke in two lines",
          "fix the cause, then run again"),

@@ -22,7 +22,10 @@ _GATE = re.compile(r"(?:^|; )([^;]+?) FAILED: ")
 # Figures and samples differ between partitions that failed for the same cause.
 _FIGURES = re.compile(r"(?<!\w)'[^']*'|\d[\d.,:-]*")
 # The parts of a message that say what to do; they come last.
-_ADVICE = re.compile(r"(?:add|change|declare|find|fix|make|name|remove|repair|run|say|`tidemill) ")
+_ADVICE = re.compile(
+    r"(?:add|change|check|correct|create|declare|delete|filter|find|fix|make|mark|name|remove|rename|repair"
+    r"|retrain|run|say|set|use|wait|write|(?:then )?`tidemill) "
+)
 # Names of errors that are mostly transient.
 _BUILTIN = frozenset({"BrokenPipeError", "ConnectionAbortedError", "ConnectionRefusedError",
                       "ConnectionResetError", *(kind.__name__ for kind in TRANSIENT)})  # fmt: skip
