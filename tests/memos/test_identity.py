@@ -80,8 +80,8 @@ def test_what_a_function_gives_depends_on(terms: dict[str, Any]) -> None:
     "terms",
     [
         {"function": other},  # its version says what it does
-        {"fee": MemoPrice(amount=1.0)},
-        {"batch": 7, "concurrency": 1, "every_s": 3.0},
+        {"price": MemoPrice(amount=1.0)},
+        {"batch": 7, "concurrency": 1, "min_interval_s": 3.0},
         {"place": "flows.py:7"},
     ],
 )

@@ -158,11 +158,11 @@ STAGES = st.builds(
     StageProgress,
     name=NAMES,
     total=st.integers(1, 10_000),
-    done=st.integers(0, 10_000),
+    completed=st.integers(0, 10_000),
     outcomes=st.dictionaries(st.sampled_from(Outcome), st.integers(0, 10_000)),
     part=st.floats(0, 1),
     rate=st.floats(0, 1e9),
-    at_work=st.lists(
+    running=st.lists(
         st.builds(doing, NAMES, NAMES, st.floats(0, 1e6), st.sampled_from(Action)), max_size=6
     ).map(tuple),
 )
@@ -171,7 +171,7 @@ SEENS = st.builds(
     elapsed_s=st.floats(0, 1e6),
     stages=st.lists(STAGES, max_size=50).map(tuple),
     left_s=st.one_of(st.none(), st.floats(0, 1e6)),
-    more=st.booleans(),
+    is_partial=st.booleans(),
 )
 
 

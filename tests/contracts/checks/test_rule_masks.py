@@ -7,6 +7,9 @@ from datetime import date
 import polars as pl
 
 from tidemill.contracts.checks import rule_masks as masks
+from tidemill.contracts.checks.row_rules import column_rules
+from tidemill.contracts.column_types import Int64
+from tidemill.contracts.io.contract import Contract
 from tidemill.core.partition import Grain, Partitioning
 
 
@@ -19,3 +22,14 @@ def test_a_missing_value_is_in_no_other_partition() -> None:
     days = pl.Series([date(2013, 3, 7), date(2013, 3, 8), None])
     cut = Partitioning(column="day", grain=Grain.DAY)
     assert masks._is_outside(days, cut, "2013-03-07").to_list() == [False, True, False]
+
+
+def test_nan_in_a_column_of_another_type_counts_as_null() -> None:
+    class Orders(Contract):
+        amount = Int64(nullable=True)
+
+    rules = column_rules(Orders.__tidemill_contract__)
+    frame = pl.LazyFrame({"amount": [1.0, float("nan"), None]})
+    cast, original = masks.cast_frame(frame, rules).collect().get_columns()
+    assert cast.to_list() == [1, None, None]
+    assert original.to_list() == [1.0, None, None]
