@@ -19,7 +19,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, Reads, rule
 from tidemill.contracts.table_rules import Budget, Rows
 from tidemill.lineage.impact import Consumer, consequences, consumers_of
-from tidemill.lineage.versioning import review_contract
+from tidemill.lineage.version_review import review_contract
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Input
 

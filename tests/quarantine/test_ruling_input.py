@@ -14,7 +14,7 @@ from tidemill.quarantine.ruling_input import (
     rulings_digest,
     with_rulings,
 )
-from tidemill.reuse.contents import RULINGS, input_digest
+from tidemill.reuse.input_contents import RULINGS, input_digest
 
 DROP = Ruling(
     disposition=Disposition.DROP,

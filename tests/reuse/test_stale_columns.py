@@ -19,7 +19,7 @@ from tidemill.contracts.table_rules import Rows
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import Grain
 from tidemill.ledger.binding import Binding, Product, content_of
-from tidemill.reuse.contents import (
+from tidemill.reuse.input_contents import (
     Contents,
     ExpectedContent,
     abbreviate_shares,

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import ContractSpec
-from tidemill.lineage.versioning import ContractReview
+from tidemill.lineage.version_review import ContractReview
 from tidemill.workflow.stage import Flow
 
 ChangeKind: TypeAlias = Literal["new", "removed", "renamed"]

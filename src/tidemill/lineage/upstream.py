@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.partition import UNPLACED, WHOLE, Partitioning, readable_keys
 from tidemill.ledger.binding import Binding, Head, Product
-from tidemill.reuse.contents import (
+from tidemill.reuse.input_contents import (
     ALL,
     ROWS,
     abbreviate_shares,

@@ -13,7 +13,7 @@ from tidemill.planning.draft import Draft, is_rerun_requested, reads_of, reasons
 from tidemill.planning.plan import Step, Waiting
 from tidemill.planning.request import is_selected
 from tidemill.quarantine.ruling_input import pending_rulings, with_rulings
-from tidemill.reuse.contents import RULINGS, Content, ExpectedContent, OverlaidContents
+from tidemill.reuse.input_contents import RULINGS, Content, ExpectedContent, OverlaidContents
 from tidemill.reuse.step_key import Inputs, expected_content, key_for, reuse_action
 from tidemill.sources.scan import Scan
 from tidemill.workflow.partition_mapping import (

@@ -16,7 +16,7 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import ModelState, PlanInputs, Step, Waiting
 from tidemill.planning.request import Request
-from tidemill.reuse.contents import ALL, ROWS, RULINGS, Content, Contents, ExpectedContent
+from tidemill.reuse.input_contents import ALL, ROWS, RULINGS, Content, Contents, ExpectedContent
 from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
 from tidemill.reuse.step_key import Inputs, StepKey
 from tidemill.workflow.partition_mapping import sortable_end

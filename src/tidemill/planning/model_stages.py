@@ -17,7 +17,7 @@ from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.triggers import TriggerFacts, due_reasons
 from tidemill.planning.draft import Draft, reads_of, reasons_for, size_of
 from tidemill.planning.plan import ModelState, Step, Waiting
-from tidemill.reuse.contents import Content
+from tidemill.reuse.input_contents import Content
 from tidemill.reuse.step_key import Inputs, key_for
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import visible_to_unpartitioned

@@ -13,7 +13,7 @@ from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.planning.model_stages import plan_evaluation, plan_model
 from tidemill.planning.plan import Plan, PlanInputs
 from tidemill.planning.request import Request
-from tidemill.reuse.contents import OverlaidContents
+from tidemill.reuse.input_contents import OverlaidContents
 from tidemill.reuse.recipe import Recipe
 from tidemill.sources.scan import Scan
 from tidemill.workflow.partition_mapping import partitionings_of

@@ -21,7 +21,7 @@ from tidemill.lineage.stage_changes import (
     stage_entries,
     stages_as_json,
 )
-from tidemill.lineage.versioning import review_contract
+from tidemill.lineage.version_review import review_contract
 from tidemill.project.composition import compile_rules, probe
 from tidemill.project.settings import find_settings, load_workflow
 from tidemill.project.workspace import Workspace

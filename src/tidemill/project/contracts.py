@@ -13,7 +13,7 @@ from tidemill.history.io.runs import PublishedPartition as PublishedPartition
 from tidemill.history.io.runs import list_contract_versions
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
-from tidemill.lineage.versioning import ContractReview, review_contract
+from tidemill.lineage.version_review import ContractReview, review_contract
 from tidemill.project.workspace import Workspace
 
 _SPEC = "__tidemill_contract__"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tidemill.core.partition import WHOLE
 from tidemill.environments.io.compare import StageDiff as StageDiff
 from tidemill.environments.io.compare import diff_environments, diff_partition
+from tidemill.environments.io.environment_options import options_text as options_text
 from tidemill.environments.io.environments import Environments
-from tidemill.environments.io.terms import options_text as options_text
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:

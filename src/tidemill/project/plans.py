@@ -17,7 +17,7 @@ from tidemill.project.composition import count_rows, list_tables
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.io.evidence import probe_faults
 from tidemill.runs.io.job import missing_objects
-from tidemill.sources.io.listing import scan_source
+from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.stage import Kind
 

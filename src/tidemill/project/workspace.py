@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
 from tidemill.core.partition import summarize_keys
+from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
-from tidemill.environments.io.terms import EnvironmentOptions
 from tidemill.ledger.binding import Binding
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.ports.ledger import State

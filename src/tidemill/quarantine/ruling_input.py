@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.fingerprint import fingerprint
-from tidemill.reuse.contents import RULINGS, Content, input_digest
+from tidemill.reuse.input_contents import RULINGS, Content, input_digest
 
 RulingsByPartition = Mapping[str, tuple[Ruling, ...]]
 

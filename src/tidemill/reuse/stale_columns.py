@@ -16,7 +16,7 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding, Part, Product, content_of
-from tidemill.reuse.contents import Contents, input_digest, share_columns
+from tidemill.reuse.input_contents import Contents, input_digest, share_columns
 from tidemill.reuse.recipe import Recipe, recipe_columns, unchanged_columns
 from tidemill.workflow.stage import Kind, Stage
 

@@ -10,7 +10,7 @@ from tidemill.analysis.query.summary import Reads
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action
-from tidemill.reuse.contents import (
+from tidemill.reuse.input_contents import (
     ROWS,
     RULINGS,
     Contents,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import event_scope
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import StorageError

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost

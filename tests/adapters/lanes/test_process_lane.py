@@ -13,8 +13,8 @@ from hypothesis import settings
 
 from tidemill.adapters.lanes import task_call as making
 from tidemill.adapters.lanes.process_lane import ProcessLane
-from tidemill.adapters.lanes.wire import TaskCall
 from tidemill.adapters.lanes.worker_process import WorkerProcess
+from tidemill.adapters.lanes.worker_protocol import TaskCall
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Fate
 from tidemill.testing.suites.executor import final_events, run_tasks, task, wait_until_started
@@ -100,7 +100,7 @@ def test_a_task_that_cannot_be_sent_is_rejected(
 ) -> None:
     with pytest.raises(UsageError, match="can't be sent"):
         executor.submit(task("1", inputs=(os.fsdecode(b"\xff"),)))
-    monkeypatch.setattr("tidemill.adapters.lanes.wire.MAX_MESSAGE_BYTES", 100)
+    monkeypatch.setattr("tidemill.adapters.lanes.worker_protocol.MAX_MESSAGE_BYTES", 100)
     with pytest.raises(UsageError, match="in inputs"):
         executor.submit(task("2", params=bytes(200)))
     assert run_tasks(executor, task("3"))[0].fate is Fate.OK

@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from tests.support.modules import Project
-from tidemill.analysis.code import blame
+from tidemill.analysis.code import responsible_line as blame
 from tidemill.analysis.code import runtime_calls as calls
 from tidemill.analysis.code.call_watch import CallWatch
 from tidemill.analysis.code.hidden_inputs import HiddenInput

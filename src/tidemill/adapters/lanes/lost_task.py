@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 
 from tidemill.adapters.lanes.exit_causes import describe_exit
-from tidemill.adapters.lanes.wire import temporary_path
 from tidemill.adapters.lanes.worker_process import WorkerProcess
+from tidemill.adapters.lanes.worker_protocol import temporary_path
 from tidemill.ports.execution import Fate, Task, TaskError, TaskEvent
 
 

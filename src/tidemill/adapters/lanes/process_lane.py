@@ -19,9 +19,9 @@ from types import TracebackType
 from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import ResourceShares
 from tidemill.adapters.lanes.task_queue import TaskQueue
-from tidemill.adapters.lanes.wire import call_message
 from tidemill.adapters.lanes.worker_pool import PoolLimits, WorkerPool
 from tidemill.adapters.lanes.worker_process import DEVICES_VARIABLE
+from tidemill.adapters.lanes.worker_protocol import call_message
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, WorkerClass
 

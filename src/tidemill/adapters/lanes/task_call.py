@@ -12,7 +12,12 @@ from typing import Any
 
 import msgspec
 
-from tidemill.adapters.lanes.wire import MAX_MESSAGE_BYTES, TaskAnswer, TaskCall, temporary_path
+from tidemill.adapters.lanes.worker_protocol import (
+    MAX_MESSAGE_BYTES,
+    TaskAnswer,
+    TaskCall,
+    temporary_path,
+)
 from tidemill.ledger.io.process_usage import peak_memory, reset_peak_memory
 from tidemill.ports.execution import Task
 

@@ -18,7 +18,7 @@ from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import AllocationRound, ResourceShares
 from tidemill.adapters.lanes.task_call import call_task, move_output
 from tidemill.adapters.lanes.task_queue import QueuedTask, TaskQueue, reject_limits
-from tidemill.adapters.lanes.wire import TaskCall, task_event
+from tidemill.adapters.lanes.worker_protocol import TaskCall, task_event
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent, TaskFunctions
 

@@ -20,7 +20,12 @@ from socket import socket
 from typing import Any
 
 from tidemill.adapters.lanes.task_call import call_task
-from tidemill.adapters.lanes.wire import FrameReader, TaskAnswer, call_decoder, frame_message
+from tidemill.adapters.lanes.worker_protocol import (
+    FrameReader,
+    TaskAnswer,
+    call_decoder,
+    frame_message,
+)
 
 _PARENT_POLL_S = 0.5
 

@@ -16,8 +16,8 @@ from tidemill.adapters.lanes.lost_task import lost_task_event
 from tidemill.adapters.lanes.resource_shares import AllocationRound, ResourceShares
 from tidemill.adapters.lanes.task_call import move_output
 from tidemill.adapters.lanes.task_queue import QueuedTask, TaskQueue, WorkerKind
-from tidemill.adapters.lanes.wire import TaskAnswer, answer_decoder, task_event
 from tidemill.adapters.lanes.worker_process import WorkerProcess
+from tidemill.adapters.lanes.worker_protocol import TaskAnswer, answer_decoder, task_event
 from tidemill.ports.execution import Fate, TaskError, TaskEvent, WorkerClass
 
 # How often memory and time are checked; a process rarely allocates more than 100 MB in between.

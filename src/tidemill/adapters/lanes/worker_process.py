@@ -13,7 +13,7 @@ from socket import SOCK_STREAM, socketpair
 
 from tidemill.adapters.lanes.exit_causes import explain_failed_start, output_tail
 from tidemill.adapters.lanes.task_queue import QueuedTask, WorkerKind
-from tidemill.adapters.lanes.wire import FrameReader
+from tidemill.adapters.lanes.worker_protocol import FrameReader
 from tidemill.ports.execution import Fate, Task
 
 WORKER_MODULE = "tidemill.adapters.lanes.worker_main"

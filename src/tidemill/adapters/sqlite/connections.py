@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode
-from tidemill.adapters.codec.refusals import describe_holder
+from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.adapters.files.disk import FORBIDDEN_ADVICE, FULL_ADVICE, make_folder, storage_error
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrate
 from tidemill.adapters.sqlite.statements import queries

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode, encode, event_scope
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.event import Event

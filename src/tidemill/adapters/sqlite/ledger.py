@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode_event, encode, encode_event, event_scope
-from tidemill.adapters.codec.refusals import require_objects
+from tidemill.adapters.codec.ledger_errors import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
-from tidemill.adapters.sqlite.heads import HeadPartitions, Layer
+from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding

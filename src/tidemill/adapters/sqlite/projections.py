@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import encode
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.event import (

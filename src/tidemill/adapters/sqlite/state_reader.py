@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
-from tidemill.adapters.sqlite.heads import HeadPartitions, Layer, environment_layers
+from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark

@@ -14,8 +14,8 @@ from datetime import datetime
 from types import FrameType, ModuleType
 from typing import Any, Self
 
-from tidemill.analysis.code.blame import find_responsible_line, line_of
 from tidemill.analysis.code.hidden_inputs import HiddenInput
+from tidemill.analysis.code.responsible_line import find_responsible_line, line_of
 from tidemill.analysis.code.runtime_calls import (
     Call,
     c_call,

@@ -10,7 +10,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.contract_changes import render_comparison as text_of
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.contracts.spec import ContractSpec
-from tidemill.lineage.versioning import ContractReview
+from tidemill.lineage.version_review import ContractReview
 from tidemill.project.contracts import compare_contracts
 
 _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tidemill.contracts.compatibility.changes import Change, remark_text
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.lineage.stage_changes import StageChange, WorkflowChanges
-from tidemill.lineage.versioning import ContractReview
+from tidemill.lineage.version_review import ContractReview
 
 
 def render_changes_since(ref: str, found: WorkflowChanges) -> str:

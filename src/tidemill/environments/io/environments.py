@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
 from tidemill.core.units import parse_seconds
-from tidemill.environments.io.terms import EnvironmentOptions, options_text
+from tidemill.environments.io.environment_options import EnvironmentOptions, options_text
 from tidemill.ledger.event import EnvironmentCreated, EnvironmentDropped, Event, RunEnded
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Status

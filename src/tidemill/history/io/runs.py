@@ -14,7 +14,7 @@ from pathlib import Path
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
-from tidemill.history.stage_figures import is_computation, stage_performances
+from tidemill.history.stage_performance import is_computation, stage_performances
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted, Published, RecordedEvent, RunEnded, RunStarted
 from tidemill.ledger.io.lease_holder import is_dead

@@ -28,7 +28,7 @@ from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import read_corrections, write_rows
 from tidemill.quarantine.ruling_input import describe_ruling, pending_rulings
-from tidemill.reuse.contents import RULINGS
+from tidemill.reuse.input_contents import RULINGS
 from tidemill.store.frames import PARQUET, encode
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import DeclarationError, Fault, TidemillError
 from tidemill.ports.reuse import Probes
 from tidemill.reuse.recipe import Evidence, Platform, probe_key
-from tidemill.sources.io.listing import call_ingest
+from tidemill.sources.io.file_listing import call_ingest
 from tidemill.sources.reader_digest import reader_digest
 from tidemill.workflow.stage import Flow, Kind, Stage
 

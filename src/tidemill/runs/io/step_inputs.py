@@ -12,7 +12,7 @@ from tidemill.models.gates import LIVE
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Step
 from tidemill.quarantine.ruling_input import ruling_contents
-from tidemill.reuse.contents import RULINGS, Contents
+from tidemill.reuse.input_contents import RULINGS, Contents
 from tidemill.reuse.stale_columns import stale_columns
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView

@@ -13,7 +13,7 @@ from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ports.sources import ExternalSources, LakeFile
-from tidemill.sources.io.listing import reading_id
+from tidemill.sources.io.file_listing import reading_id
 from tidemill.workflow.source import Delta, Iceberg, SourceFile
 from tidemill.workflow.stage import Stage
 

@@ -19,7 +19,7 @@ from tidemill.contracts.checks.schema import polars_type
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ports.artifacts import Artifacts
-from tidemill.sources.io.listing import reading_id
+from tidemill.sources.io.file_listing import reading_id
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.source import Pull, SourceFile
 from tidemill.workflow.stage import Stage

@@ -15,7 +15,7 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.memos.io.lookup import MemoSession
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.sources.io.listing import list_source
+from tidemill.sources.io.file_listing import list_source
 from tidemill.sources.io.row_counts import count_rows
 from tidemill.sources.io.tables import list_table
 from tidemill.steps.io.data_step import DataStepRunner

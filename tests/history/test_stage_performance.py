@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.history.stage_figures import percentiles, stage_performances
+from tidemill.history.stage_performance import percentiles, stage_performances
 from tidemill.ledger.performance import Percentiles, Performance
 from tidemill.ledger.run import Action, Attempt, Outcome
 

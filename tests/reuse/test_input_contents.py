@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Product
-from tidemill.reuse.contents import ROWS, Contents, abbreviate_shares, column_shares, input_digest
+from tidemill.reuse.input_contents import (
+    ROWS,
+    Contents,
+    abbreviate_shares,
+    column_shares,
+    input_digest,
+)
 
 
 def made(rows: int = 1, **columns: str) -> Product:

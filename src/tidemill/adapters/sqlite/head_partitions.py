@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode_binding
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.modules import Project
-from tidemill.analysis.code.blame import find_responsible_line, line_of
+from tidemill.analysis.code.responsible_line import find_responsible_line, line_of
 from tidemill.analysis.code.runtime_calls import module_of
 
 

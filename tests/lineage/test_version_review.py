@@ -10,7 +10,7 @@ from tests.support.contract_changes import EASY, LOOSER, STRICT, TIGHTER, change
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.lineage.impact import Consumer
-from tidemill.lineage.versioning import (
+from tidemill.lineage.version_review import (
     forbidden_changes,
     review_contract,
     version_bump,
