@@ -19,7 +19,7 @@ def here() -> FrameType:
 
 def test_a_line_is_named_by_its_file_alone() -> None:
     frame = here()
-    assert line_of(frame) == f"test_blame.py:{frame.f_lineno}"
+    assert line_of(frame) == f"test_responsible_line.py:{frame.f_lineno}"
 
 
 def test_the_projects_nearest_line_answers(project: Project) -> None:
