@@ -87,13 +87,13 @@ class StorageError(TidemillError):
 
 
 class GateError(TidemillError):
-    """A gate or a review is pending or was rejected."""
+    """A gate refused a model."""
 
     exit_code = 4
 
 
 class BudgetError(TidemillError):
-    """A budget would be exceeded."""
+    """A cost budget would be exceeded; nothing raises it yet."""
 
     exit_code = 5
 

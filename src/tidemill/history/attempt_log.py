@@ -68,6 +68,7 @@ def _end_time(recorded: float, attempt: Attempt, own: AttemptKey, spans: _Spans)
 
 def _outcome_text(attempt: Attempt) -> str:
     if attempt.outcome is Outcome.OK:
-        text = f"{attempt.wall_s:.2f} s, {attempt.rows_out:,} rows"
+        rows = "row" if attempt.rows_out == 1 else "rows"
+        text = f"{attempt.wall_s:.2f} s, {attempt.rows_out:,} {rows}"
         return f"{attempt.message}\n{text}" if attempt.message else text
     return "\n".join(part for part in (attempt.message, attempt.trace.rstrip()) if part)

@@ -96,6 +96,11 @@ def _published_keys(stage: Stage, state: State, partition: str | None) -> list[s
 def _products(tools: Runtime, stage: Stage, state: State, bound: list[str]) -> list[Product]:
     products = [state.heads[stage.name].partitions[key].product for key in bound]
     names = [name for product in products for name in product.objects]
+    if stage.output is not None and not names:
+        raise UsageError(
+            f"{stage.name} has no published rows: all are in quarantine; "
+            f"`tidemill show {stage.name} --bad` lists them"
+        )
     if not all(name.endswith(".parquet") for name in names) or not names:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")
     _require_objects(tools, stage, names)

@@ -23,10 +23,10 @@ _MOST = 1_000_000
 def _which(function: F) -> F:
     decorated: Any = function
     for option in (
-        click.option("--all", "everything", is_flag=True, help="Rule on all quarantined rows."),
-        click.option("--rule", default="", metavar="RULE", help="Rule on the rows that broke RULE."),
+        click.option("--all", "everything", is_flag=True, help="Select all quarantined rows of PARTITION."),
+        click.option("--rule", default="", metavar="RULE", help="Select the rows that broke RULE."),
         click.option("--rows", "numbers", default="", metavar="0,3-7",
-                     help="Rule on the rows with these numbers, as `show` lists them."),
+                     help="Select the rows with these numbers, as `show` lists them."),
     ):  # fmt: skip
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]

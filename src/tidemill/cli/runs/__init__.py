@@ -23,7 +23,7 @@ class _Runs(LazyGroup):
     commands_at={
         "show": (
             "tidemill.cli.runs.show:show",
-            "List the last runs, or show RUN. The default: `tidemill runs last`.",
+            "List the last runs, or show RUN: `tidemill runs last` shows the newest.",
         ),
         "logs": ("tidemill.cli.runs.logs:logs", "Show what the steps of RUN printed and logged."),
         "stages": (
