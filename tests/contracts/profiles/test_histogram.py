@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_infinities_have_bins_beyond_the_greatest_number() -> None:
     greatest = np.finfo(np.float64).max
     values = np.array([-math.inf, -greatest, greatest, math.inf])
     fine = Grid(center=0.0, scale=1e-9)
-    assert assign_bins(values, fine).tolist() == [-INFINITE, -LAST - 1, LAST, INFINITE]
+    assert assign_bins(values, fine).tolist() == [-INFINITE, -LAST, LAST, INFINITE]
 
 
 @given(NUMBERS, GRIDS)
@@ -105,6 +106,16 @@ def test_moved_to_another_grid_no_count_is_off_by_more_than_the_blur(
     for edge in {*bins_of(moved).tolist(), *bins_of(straight).tolist()}:
         below = [counts_of(held)[bins_of(held) < edge].sum() for held in (moved, straight)]
         assert abs(int(below[0]) - int(below[1])) <= moved.blur
+
+
+def test_the_least_floats_are_apart_from_minus_infinity() -> None:
+    least = -1.7694064958454636e308
+    held = histogram_of(np.array([-math.inf, least, -sys.float_info.max]), UNIT)
+    assert counts_of(held).tolist() == [1, 2]
+    low, high = edges_of(held)
+    assert low[1] <= -sys.float_info.max < least < high[1]
+    other = Grid(center=0.0, scale=2.0)
+    assert counts_of(move_to_grid(held, other)).tolist() == [1, 2]
 
 
 def test_on_its_own_grid_nothing_moves() -> None:

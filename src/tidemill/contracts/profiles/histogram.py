@@ -57,6 +57,8 @@ def assign_bins(values: Floats, grid: Grid) -> Ints:
     with np.errstate(over="ignore"):
         spread = (values - grid.center) / grid.scale
     bins = np.floor(BINS_PER_UNIT * np.arcsinh(np.clip(spread, -_GREATEST, _GREATEST)))
+    # The least floats would be in the bin of -inf: they join the bin above it.
+    bins = np.maximum(bins, -LAST)
     bins[values == math.inf] = INFINITE
     bins[values == -math.inf] = -INFINITE
     found: Ints = bins.astype(np.int64)
@@ -112,6 +114,7 @@ def edges_of(part: Histogram) -> tuple[Floats, Floats]:
     """Return the lower and upper edges of the bins; those of the infinities are infinite."""
     bins = bins_of(part)
     low, high = _edges(bins, part.grid), _edges(bins + 1, part.grid)
+    low[bins == -LAST] = -_GREATEST
     for sign in (-1, 1):
         low[bins == sign * INFINITE] = high[bins == sign * INFINITE] = sign * math.inf
     return low, high
