@@ -132,6 +132,14 @@ def test_what_overflows_is_no_infinity() -> None:
     assert bins(column[0])[-1] == INFINITE
 
 
+@pytest.mark.parametrize("others", [[], [float("-inf")]])
+def test_the_least_floats_are_apart_from_minus_infinity(others: list[float]) -> None:
+    least = pl.Series("a", [-1.7694064958454636e308, *others])
+    histogram = profile_columns([(least, Grid(center=0.0, scale=1.0))])[0].histogram
+    assert histogram is not None
+    assert bins_of(histogram).tolist() == [*([-INFINITE] * len(others)), 1 - INFINITE]
+
+
 def test_bins_far_apart_are_counted_as_well() -> None:
     frame = pl.DataFrame({name: [float("inf"), float("-inf"), 0.0, 0.0] for name in "abc"})
     whole = profile_frame(frame)

@@ -197,10 +197,13 @@ class _Block:
             bins *= BINS_PER_UNIT
             bins[over] = np.copysign(LAST, bins[over])
             np.clip(bins, -INFINITE, INFINITE, out=bins)
+            np.floor(bins, out=bins)
+            bins[inner] = np.maximum(bins[inner], -LAST)
         else:
             np.arcsinh(bins, out=bins)
             bins *= BINS_PER_UNIT
-        np.floor(bins, out=bins)
+            np.floor(bins, out=bins)
+            np.maximum(bins, -LAST, out=bins)
         return bins
 
     def _add_histograms(self, bins: Floats, size: int) -> None:
