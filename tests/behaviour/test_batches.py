@@ -186,3 +186,26 @@ def test_what_a_stage_says_is_said_of_each_partition(tmp_path: Path) -> None:
         for partition in found
     ]
     assert sorted(line.partition for line in said) == sorted(tried)
+
+
+def test_small_partitions_of_a_memo_are_stored_and_counted(tmp_path: Path) -> None:
+    tides = sent(tmp_path, 0)
+    asked = tmp_path / "asked"
+    tides.edit(
+        "@flow.transform\ndef weighed(",
+        '@tm.memo(gives=pl.Float64, version="1", price=0.5)\n'
+        "def share(value, number):\n"
+        f"    with open({str(asked)!r}, 'a') as file:\n"
+        "        file.writelines(f'{n}\\n' for n in number)\n"
+        "    return [None if v is None else v / 9 for v in value]\n\n\n"
+        "@flow.transform\ndef weighed(",
+    )
+    tides.edit('third=pl.col("value") / 3', 'third=share("value", "id")')
+    first = tides.run()
+    calls = asked.read_text().splitlines()
+    assert first.memo is not None and first.memo.asked == len(calls) > DAYS
+    assert first.memo.spent == len(calls) / 2
+    tides.edit('third=share("value", "id")', 'third=share("value", "id") + 0')
+    second = tides.run()
+    assert asked.read_text().splitlines() == calls
+    assert second.memo is not None and second.memo.asked == 0

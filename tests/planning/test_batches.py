@@ -142,6 +142,11 @@ def keyed(stage: Stage) -> Stage:
             Recipe(digest="", min_batch_rows=0, stable=True, unproven=("the clock",)),
             False,
         ),
+        (
+            keyed(FEATURES),
+            Recipe(digest="", min_batch_rows=0, stable=True, memos=True),
+            False,
+        ),
         (FEATURES, Recipe(digest="", min_batch_rows=0, stable=True), False),
         (keyed(RAW), Recipe(digest=""), True),
         (RAW, Recipe(digest=""), False),

@@ -28,11 +28,15 @@ _Step = TypeVar("_Step")
 
 
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
-    """Whether partitions of a stage can be computed together."""
+    """Whether partitions of a stage can be computed together.
+
+    Not those that use memos: each step has a session of its own, which stores and counts what they computed.
+    """
     keyed = stage.output is not None and stage.partitioning.column in stage.output.key
     if stage.kind is Kind.INGEST:
         return keyed
-    return keyed and recipe.min_batch_rows is not None and recipe.stable and not recipe.unproven
+    local = recipe.min_batch_rows is not None and not recipe.memos
+    return keyed and local and recipe.stable and not recipe.unproven
 
 
 def next_batch(rows: Mapping[_Step, int]) -> list[_Step]:
