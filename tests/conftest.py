@@ -9,6 +9,8 @@ from random import Random
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests.support.bakery import built, built_template, committed, fresh, fresh_template
 from tests.support.modules import Project
@@ -50,6 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Test modules are imported later, and ask for the number of their examples then."""
+    if not config.getoption("--hypothesis-profile"):
+        # Hypothesis also draws constants that it finds in modules: those which happen to be imported.
+        assert hasattr(providers, "_get_local_constants")
+        providers._get_local_constants = Constants
     if config.getoption("thorough"):
         draw_all_examples()
 
