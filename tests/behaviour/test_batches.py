@@ -203,9 +203,11 @@ def test_small_partitions_of_a_memo_are_stored_and_counted(tmp_path: Path) -> No
     tides.edit('third=pl.col("value") / 3', 'third=share("value", "id")')
     first = tides.run()
     calls = asked.read_text().splitlines()
-    assert first.memo is not None and first.memo.asked == len(calls) > DAYS
+    assert first.memo is not None
+    assert first.memo.asked == len(calls) > DAYS
     assert first.memo.spent == len(calls) / 2
     tides.edit('third=share("value", "id")', 'third=share("value", "id") + 0')
     second = tides.run()
     assert asked.read_text().splitlines() == calls
-    assert second.memo is not None and second.memo.asked == 0
+    assert second.memo is not None
+    assert second.memo.asked == 0
