@@ -13,12 +13,12 @@ from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.idle_run import record_idle_run
 from tidemill.runs.io.job import EngineOptions, Job
 from tidemill.runs.io.job import NoProgress as NoProgress
 from tidemill.runs.io.job import Progress as Progress
 from tidemill.runs.io.lease import Heartbeat, take_lease
 from tidemill.runs.io.recovery import recover_dead_runs
+from tidemill.runs.io.run_record import record_idle_run
 
 
 class Runs:
@@ -110,7 +110,7 @@ class Runs:
             at_once=at_once,
         )
         if plan.empty and not plan.broken:
-            return record_idle_run(job, lease, messages)
+            return record_idle_run(job, lease.lease, messages)
         # Only a run with steps needs Polars and the scheduler.
         from tidemill.runs.io.execute import execute
 

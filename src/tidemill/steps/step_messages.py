@@ -1,4 +1,4 @@
-"""The messages between a run and its workers: the work of a step, and its output or failure."""
+"""The messages between a run and its workers: the work of a step, its output or failure, and its cost."""
 
 from __future__ import annotations
 
@@ -117,3 +117,14 @@ class StepOutput:
     memo: MemoUsage | None = None
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCost:
+    """The cost of work on a step, in seconds and bytes, and the worker that did it."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    queued_s: float = 0.0
+    peak_rss: int = 0
+    worker: str = ""

@@ -20,7 +20,7 @@ from tidemill.ledger.run import Receipt, Status
 from tidemill.lineage.io.provenance import explain
 from tidemill.ports.ledger import State
 from tidemill.project.project import Project, open_project
-from tidemill.runs.io.atomic_publisher import AtomicPublisher
+from tidemill.runs.io.publisher import AtomicPublisher
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import MemoryLedger
 from tidemill.workflow.environment import PRODUCTION

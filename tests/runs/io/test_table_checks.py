@@ -272,7 +272,7 @@ class TestDrift:
             made.append(frame.height)
             return profile_frame(frame, *more)
 
-        monkeypatch.setattr("tidemill.runs.io.past_profiles.profile_frame", counted)
+        monkeypatch.setattr("tidemill.runs.io.table_checks.profile_frame", counted)
         tides.send(3, [float(value) for value in range(5, 17)])
         [message] = tides.run().messages
         assert "ks of double to the 2 partitions before is" in message

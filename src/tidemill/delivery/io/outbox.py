@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event
+from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 
 
-def perform_effects(tools: Runtime, environment: str, effects: Sequence[Effect]) -> list[Event]:
-    """Perform the queued effects; each is idempotent, so it can be repeated after a crash."""
-    return [
+def perform_effects(
+    tools: Runtime, environment: str, effects: Sequence[Effect], guard: Guard
+) -> None:
+    """Perform queued effects, and record that; each is idempotent, so it can be repeated after a crash."""
+    done: list[Event] = [
         EffectDone(
             environment=environment,
             key=effect.key,
@@ -19,3 +22,4 @@ def perform_effects(tools: Runtime, environment: str, effects: Sequence[Effect])
         )
         for effect in effects
     ]
+    tools.ledger.append(done, now=tools.clock(), guard=guard)

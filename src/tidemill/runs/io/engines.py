@@ -1,33 +1,116 @@
-"""Run steps on engines: threads, worker processes, or others.
+"""Run steps where they are placed: in the run's own thread, or on engines.
 
-An engine is opened when its first task comes, and closed when the run ends.
+Engines are threads, worker processes, or others. An engine is opened when its first task comes, and closed
+when the run ends. Steps in the run's own thread are run several of a stage by one call where that gives the
+same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
 
+from tidemill.ledger.io.process_usage import Stopwatch
+from tidemill.planning.batches import MAX_STEPS, next_batch
 from tidemill.planning.placement import Place
-from tidemill.ports.execution import Executor, Fate, Task, TaskEvent
+from tidemill.ports.execution import Executor, Fate, Task, TaskEvent, TaskFunctions
 from tidemill.runs.io.job import Job
-from tidemill.runs.io.local_steps import StepOutcome
 from tidemill.runs.io.ready_queue import StepIndex
-from tidemill.runs.io.step_attempt import StepCost
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.steps.io.task_codec import (
     FUNCTION,
+    decode_payload,
     decode_result,
     encode_context,
     encode_payload,
-    thread_functions,
+    encode_result,
 )
-from tidemill.steps.step_messages import Work
+from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
+
+# A step that ran, its output, and what it cost.
+StepOutcome: TypeAlias = tuple[StepIndex, StepOutput | StepFailure, StepCost]
+
+_NOTHING = StepCost()
 
 # With two engines at work, each is asked in turn.
 _TURN_S = 0.01
 # So many tasks a CPU are submitted at once: enough that no worker ever waits for the next, and that
 # the most urgent can go first.
 _AHEAD = 16
+
+
+class LocalSteps:
+    """Steps that wait to run in the run's own thread, and are then run in the order of the plan.
+
+    Partitions of a stage that is `batched` can be computed together.
+    """
+
+    def __init__(
+        self, runner: StepRunner, batched: Collection[str], cpu_clock: Callable[[], float]
+    ) -> None:
+        self._shop = runner
+        self._batched = batched
+        self._cpu_clock = cpu_clock
+        self._queue: list[StepIndex] = []
+        self._works: dict[StepIndex, Work] = {}
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, index: StepIndex, work: Work) -> None:
+        """Let a step wait."""
+        self._works[index] = work
+        heappush(self._queue, index)
+
+    def batch_size(self, index: StepIndex) -> int:
+        """How many steps of its stage should wait together with a step."""
+        work = self._works.get(index)
+        return MAX_STEPS if work is not None and work.stage in self._batched else 0
+
+    def run_next(self) -> Iterator[StepOutcome]:
+        """Run the next step, and others of its stage that can be computed with it."""
+        index = heappop(self._queue)
+        rows = self._batch_rows(index) if self._queue else {}
+        batch = next_batch(rows)
+        if len(batch) > 1:
+            self._queue = [other for other in self._queue if other not in batch]
+            heapify(self._queue)
+            yield from self._run_together({other: rows[other] for other in batch})
+        else:
+            yield self._run_alone(index)
+
+    def _batch_rows(self, index: StepIndex) -> dict[StepIndex, int]:
+        """The rows that a step reads, and those that each step reads that can be computed with it."""
+        own = self._works[index]
+        if own.stage not in self._batched or not own.can_batch_with(own):
+            return {}
+        works = {n: self._works[n] for n in (index, *sorted(self._queue))}
+        return {n: work.rows for n, work in works.items() if work.can_batch_with(own)}
+
+    def _run_together(self, rows: Mapping[StepIndex, int]) -> Iterator[StepOutcome]:
+        watch = Stopwatch(self._cpu_clock)
+        outputs = self._shop.run_together([self._works[index] for index in rows])
+        wall, cpu = watch.read()
+        # What a call takes for one more step is mostly what its rows take.
+        total = sum(rows.values()) + len(rows)
+        for (index, count), output in zip(rows.items(), outputs, strict=True):
+            share = (count + 1) / total
+            cost = StepCost(wall_s=wall * share, cpu_s=cpu * share)
+            if output is None:
+                yield self._run_alone(index, cost)
+            else:
+                del self._works[index]
+                yield index, output, cost
+
+    def _run_alone(self, index: StepIndex, spent: StepCost = _NOTHING) -> StepOutcome:
+        """Run one step, for which something was `spent` before."""
+        watch = Stopwatch(self._cpu_clock)
+        output = self._shop.run(self._works.pop(index))
+        wall, cpu = watch.read()
+        return index, output, StepCost(wall_s=spent.wall_s + wall, cpu_s=spent.cpu_s + cpu)
 
 
 class Engines:
@@ -43,12 +126,15 @@ class Engines:
         self._options = job.engines
         self._flow = job.flow
         self._settle = settle
-        self._functions = thread_functions(new_runner)
-        self._context = encode_context(job.engines.context)
+        self._new_runner = new_runner
         self._open: dict[str, Executor] = {}
         # By task: its engine, and its stage.
         self._at_work: dict[str, tuple[str, str]] = {}
         self._unstored: set[str] = set()
+
+    @cached_property
+    def _context(self) -> bytes:
+        return encode_context(self._options.context)
 
     @property
     def has_tasks(self) -> bool:
@@ -70,7 +156,8 @@ class Engines:
         limits = self._flow[work.stage].resources
         engine = self._open.get(place.where)
         if engine is None:
-            engine = self._open[place.where] = self._options.engines[place.where](self._functions)
+            functions = _thread_functions(self._new_runner)
+            engine = self._open[place.where] = self._options.engines[place.where](functions)
         engine.submit(
             Task(
                 id=str(index),
@@ -126,3 +213,16 @@ class Engines:
         )
         output = decode_result(event, self._flow[stage].retries)
         return StepIndex(int(event.task)), output, cost
+
+
+def _thread_functions(new_runner: Callable[[], StepRunner]) -> TaskFunctions:
+    """Return the function that tasks in threads of this process call; each thread has its own runner."""
+    local = threading.local()
+
+    def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
+        if not hasattr(local, "runner"):
+            local.runner = new_runner()
+        runner: StepRunner = local.runner
+        return encode_result(runner.run_and_store(decode_payload(params).work))
+
+    return {FUNCTION: make}

@@ -8,25 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.event import Event, RunEnded
-from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
-from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
+from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
+from tidemill.ledger.run import Action, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard
-from tidemill.runs.failures import group_failures
-from tidemill.runs.io.atomic_publisher import AtomicPublisher
 from tidemill.runs.io.claims import ClaimSet
-from tidemill.runs.io.engines import Engines
+from tidemill.runs.io.engines import Engines, LocalSteps
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
-from tidemill.runs.io.local_steps import LocalSteps
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.runs.io.publisher import Publisher
-from tidemill.runs.io.run_events import completion_events, recipe_events, start_events
-from tidemill.runs.io.scheduler import ResultRecorder, Scheduler, place_steps
+from tidemill.runs.io.publisher import AtomicPublisher, Publisher
+from tidemill.runs.io.run_record import (
+    TableAges,
+    check_table_ages,
+    completion_events,
+    receipt_of,
+    recipe_events,
+    start_events,
+)
+from tidemill.runs.io.scheduler import Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
-from tidemill.runs.io.table_age import TableAges, check_table_ages
 from tidemill.runs.io.table_checks import TableChecker
-from tidemill.runs.totals import sum_stages
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.workflow.source import SourceFile
@@ -72,39 +74,32 @@ class _Execution:
 
     def __init__(self, job: Job, lease: Heartbeat) -> None:
         self._watch = Stopwatch(cpu_with_children)
-        self._job = job
-        self._lease = lease
+        self._job, self._lease = job, lease
         self._published = PublishedView.of(job)
         self._claimed = ClaimSet(job.tools.claims)
         self._append(start_events(job, lease.lease))
         heads = {name: head.version for name, head in job.state.heads.items()}
         kind = AtomicPublisher if job.at_once else Publisher
-        self.publisher = kind(
+        self.publisher = publisher = kind(
             job.tools, job.plan.environment, lease.lease, heads, self._claimed.release
         )
         self._recorder = LogRecorder(job.tools.logs / job.run)
-        self._results = ResultRecorder(job.progress, self.publisher, self._claimed)
-        self._placing = place_steps(job)
-        self._scheduler = self._open_scheduler()
-
-    def _open_scheduler(self) -> Scheduler:
-        job, publisher, placing = self._job, self.publisher, self._placing
+        self._placing = placing = place_steps(job)
         places = {placing.of(step).where for step in placing.order}
         # CPU time of other threads is counted by the tasks that they run.
         cpu_clock = time.thread_time if "thread" in places else time.process_time
-        shop = self._new_runner(_files_ahead(job))
-        bench = TableChecker(
-            job.flow, self._published, shop.frames, publisher.heads, publisher.settle
+        runner = self._new_runner(_files_ahead(job))
+        checker = TableChecker(
+            job.flow, self._published, runner.frames, publisher.heads, publisher.settle
         )
-        claim = self._claimed.take
-        return Scheduler(
+        self._scheduler = Scheduler(
             job,
             placing,
-            StepLifecycle(job, self._published, shop, bench, claim, cpu_clock),
-            LocalSteps(shop, placing.batched, cpu_clock),
+            StepLifecycle(job, self._published, runner, checker, self._claimed.take, cpu_clock),
+            LocalSteps(runner, placing.batched, cpu_clock),
             Engines(job, self._new_runner, publisher.settle),
-            self._results,
-            uses_engines=bool(places - {"here"}),
+            publisher,
+            self._claimed,
         )
 
     def _new_runner(
@@ -133,7 +128,7 @@ class _Execution:
         """Publish what was held back to be published at once, if no step failed."""
         if isinstance(self.publisher, AtomicPublisher):
             failed = (Outcome.FAILED, Outcome.SKIPPED)
-            if any(attempt.outcome in failed for attempt in self._results.attempts):
+            if any(attempt.outcome in failed for attempt in self._scheduler.attempts):
                 return Status.FAILED
             self.publisher.commit()
         return Status.OK
@@ -156,7 +151,7 @@ class _Execution:
             *_unenforced_limits(self._placing.unenforced_limits),
             *_withheld_message(job, status),
         ]
-        receipt = _receipt(job, self._results.attempts, status, self._watch, words, age)
+        receipt = receipt_of(job, self._scheduler.attempts, status, self._watch, words, age)
         settled = self._stage_events() if done else []
         try:
             self._append(
@@ -173,7 +168,7 @@ class _Execution:
 
     def _stage_events(self) -> list[Event]:
         """The events about whole stages, now that all steps have ended."""
-        attempts = self._results.attempts
+        attempts = self._scheduler.attempts
         touched = {
             attempt.stage
             for attempt in attempts
@@ -215,49 +210,3 @@ def _withheld_message(job: Job, status: Status) -> Iterator[str]:
             f"nothing was published: {job.plan.environment} is unchanged; results are kept, and reused "
             "when this is run again"
         )
-
-
-def _receipt(
-    job: Job,
-    attempts: Sequence[Attempt],
-    status: Status,
-    watch: Stopwatch,
-    messages: Sequence[str],
-    age: TableAges,
-) -> Receipt:
-    wall, cpu = watch.read()
-    faults = [
-        f"{stage}: {message}"
-        for stage, files in job.plan.broken.items()
-        for message in files.values()
-    ]
-    bad = [a for a in attempts if a.outcome in (Outcome.FAILED, Outcome.REFUSED)]
-    code = max([a.exit_code for a in bad] + [1] * bool(faults), default=0)
-    if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad) or faults:
-        code = 1
-    code = code or age.exit_code
-    if status is Status.OK and (bad or code):
-        status = Status.FAILED
-    stages = sum_stages(job.flow.names, attempts, job.plan)
-    return Receipt(
-        run=job.run,
-        status=status,
-        stages=stages,
-        wall_s=wall,
-        cpu_s=cpu,
-        peak_rss=max([peak_memory(), *(attempt.peak_rss for attempt in attempts)]),
-        cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
-        currency=job.price.currency,
-        exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *_messages(attempts), *age.messages),
-        failures=group_failures(attempts, job.plan.steps),
-    )
-
-
-def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """The messages of steps that failed, and of gates."""
-    for attempt in attempts:
-        failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
-        judged = attempt.action == Action.GATE and attempt.outcome is Outcome.OK
-        if attempt.message and (failed or judged):
-            yield attempt.message

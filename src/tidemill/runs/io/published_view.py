@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tidemill.core.partition import UNPLACED, readable_keys
 from tidemill.ledger.binding import Binding
+from tidemill.planning.plan import Step
 from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
@@ -113,6 +114,18 @@ class PublishedView:
     def first_binding(self, stage: str) -> list[Binding]:
         """Return the binding of the first partition, if there is one."""
         return self._at(stage, self._keys(stage)[:1])
+
+    def input_size(self, step: Step) -> tuple[int, int]:
+        """Return the rows and bytes that a step reads."""
+        products = [
+            binding.product
+            for name, keys in step.reads.items()
+            for key in keys
+            if (binding := self.get(name, key)) is not None
+        ]
+        if not products:
+            return step.rows, step.bytes
+        return sum(p.rows for p in products), sum(p.bytes for p in products)
 
     def _keys(self, stage: str) -> list[str]:
         """The bound keys of a stage that was noted as a whole, in order."""

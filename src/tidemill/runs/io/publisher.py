@@ -2,7 +2,7 @@
 
 One thread stores objects and appends events. It lets a few steps gather, and publishes them in one fsynced
 commit. A step is done when its commit is; after a crash, exactly those steps are not redone. `settle` and
-`close` don't wait for more steps to gather.
+`close` don't wait for more steps to gather. AtomicPublisher binds the output of all steps at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.delivery.io.outbox import perform_effects
-from tidemill.ledger.event import EffectQueued, Event, Published, Removed
+from tidemill.ledger.event import Attempted, Computed, EffectQueued, Event, Published, Removed
+from tidemill.ledger.run import Outcome
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.ports.runtime import Runtime
 
@@ -141,5 +142,72 @@ class Publisher:
                 self._give(parcel.claim)
         effects = [event.effect for event in events if isinstance(event, EffectQueued)]
         if effects:
-            done = perform_effects(self._tools, self._environment, effects)
-            self._tools.ledger.append(done, now=self._tools.clock(), guard=Guard(lease=self._lease))
+            perform_effects(self._tools, self._environment, effects, Guard(lease=self._lease))
+
+
+class AtomicPublisher(Publisher):
+    """Stores and records the output of steps, and binds it all at once in `commit`.
+
+    Results are recorded as they are computed, so that no crash and no conflict loses them.
+    """
+
+    def __init__(
+        self,
+        tools: Runtime,
+        environment: str,
+        lease: Lease,
+        heads: Mapping[str, int],
+        release: Callable[[str], None],
+    ) -> None:
+        self._planned = dict(heads)
+        self._withheld: list[Event] = []
+        super().__init__(tools, environment, lease, heads, release)
+
+    def commit(self) -> None:
+        """Bind all output in one transaction; ConflictError when a head moved meanwhile.
+
+        Call it after `close`.
+        """
+        if not self._withheld:
+            return
+        ledger, clock = self._tools.ledger, self._tools.clock
+        touched = {stage: 0 for stage in self.heads if stage not in self._planned}
+        guard = Guard(
+            lease=self._lease,
+            heads={**self._planned, **touched},
+            find_missing=self._tools.artifacts.find_missing,
+        )
+        ledger.append(self._withheld, now=clock(), guard=guard)
+        effects = [event.effect for event in self._withheld if isinstance(event, EffectQueued)]
+        if effects:
+            perform_effects(self._tools, self._environment, effects, Guard(lease=self._lease))
+
+    def _publish(self, parcels: Sequence[Publication]) -> None:
+        objects = [item for parcel in parcels for item in parcel.objects]
+        if objects:
+            self._tools.artifacts.put_all(objects)
+        events = [event for parcel in parcels for event in _results(parcel)]
+        if events:
+            guard = Guard(lease=self._lease, find_missing=self._tools.artifacts.find_missing)
+            self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
+        for parcel in parcels:
+            withheld = [event for event in parcel.events if not isinstance(event, Attempted)]
+            self._withheld += withheld
+            for event in withheld:
+                if isinstance(event, (Published, Removed)):
+                    self.heads[event.stage] = self._planned.get(event.stage, 0) + 1
+            if parcel.claim:
+                self._give(parcel.claim)
+
+
+def _results(parcel: Publication) -> list[Event]:
+    """The events of a step that are recorded before anything is bound: its attempt and its result."""
+    tried = [event for event in parcel.events if isinstance(event, Attempted)]
+    found: list[Event] = [*tried]
+    if not any(event.attempt.outcome is Outcome.BOUND for event in tried):
+        found += [
+            Computed(stage=event.stage, partition=event.partition, binding=event.binding)
+            for event in parcel.events
+            if isinstance(event, Published)
+        ]
+    return found

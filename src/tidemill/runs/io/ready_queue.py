@@ -36,7 +36,9 @@ class ReadyQueue:
 
     def __init__(self, flow: Flow, steps: Sequence[Step], wait: Callable[[str], object]) -> None:
         self._steps = steps
-        self._outputs = [_output_of(step) for step in steps]
+        self._outputs: list[_Output] = [
+            (step.stage, _GATE if step.action is Action.GATE else step.partition) for step in steps
+        ]
         self._wait = wait
         self._models = {stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
         self._served = {s.name: s.model for s in flow.stages if s.kind is Kind.DELIVER}
@@ -150,7 +152,3 @@ class ReadyQueue:
             )
         if step.stage in self._serial and step.stage in self._latest:
             yield self._latest[step.stage]
-
-
-def _output_of(step: Step) -> _Output:
-    return step.stage, _GATE if step.action is Action.GATE else step.partition

@@ -16,14 +16,12 @@ from tidemill.planning.batches import can_batch
 from tidemill.planning.placement import Placement, StageTraits
 from tidemill.planning.plan import Step
 from tidemill.runs.io.claims import ClaimSet
-from tidemill.runs.io.engines import Engines
-from tidemill.runs.io.job import Job, Progress
-from tidemill.runs.io.local_steps import LocalSteps
+from tidemill.runs.io.engines import Engines, LocalSteps
+from tidemill.runs.io.job import Job
 from tidemill.runs.io.publisher import Publisher
 from tidemill.runs.io.ready_queue import ReadyQueue, StepIndex
-from tidemill.runs.io.step_attempt import StepCost, StepInProgress, StepResult
-from tidemill.runs.io.step_lifecycle import StepLifecycle
-from tidemill.steps.step_messages import StepFailure, StepOutput
+from tidemill.runs.io.step_lifecycle import StepInProgress, StepLifecycle, StepResult
+from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput
 from tidemill.workflow.stage import Kind
 
 # Local steps that may wait while those for engines behind them are looked for.
@@ -54,39 +52,10 @@ def place_steps(job: Job) -> Placement:
     )
 
 
-class ResultRecorder:
-    """Records how steps ended, publishes their output, and gives their claims back.
+class Scheduler:
+    """Takes each step from the ready queue to its result, and publishes its output.
 
     `attempts` has one for each end of a step, in order.
-    """
-
-    def __init__(self, progress: Progress, publisher: Publisher, claims: ClaimSet) -> None:
-        self.attempts: list[Attempt] = []
-        self._progress = progress
-        self._publisher = publisher
-        self._claimed = claims
-
-    def record(self, step: Step, result: StepResult) -> None:
-        """Record the end of a step, or of an attempt that is retried."""
-        self._progress.ended(step, result.attempt)
-        self.attempts.append(result.attempt or _up_to_date(step))
-        claim = ""
-        if result.retry_s is None:
-            claim = self._claimed.pass_on(result.key, result.attempt)
-        if result.publication is not None:
-            self._publisher.send(replace(result.publication, claim=claim))
-
-    def wait_for(self, key: str) -> None:
-        """Wait a while for another run to publish what a key stands for."""
-        # A run that waits holds nothing back: two runs that wait for each other would never end.
-        self._publisher.settle()
-        self._claimed.wait(key)
-
-
-class Scheduler:
-    """Takes each step from the ready queue to its result.
-
-    If it `uses_engines`, steps are begun for them while others wait to run in this thread.
     """
 
     def __init__(
@@ -96,10 +65,10 @@ class Scheduler:
         lifecycle: StepLifecycle,
         local: LocalSteps,
         engines: Engines,
-        results: ResultRecorder,
-        *,
-        uses_engines: bool,
+        publisher: Publisher,
+        claims: ClaimSet,
     ) -> None:
+        self.attempts: list[Attempt] = []
         self._flow = job.flow
         self._progress = job.progress
         self._placing = placing
@@ -107,9 +76,11 @@ class Scheduler:
         self._lifecycle = lifecycle
         self._local = local
         self._engines = engines
-        self._results = results
-        self._queue = ReadyQueue(job.flow, self._steps, results.wait_for)
-        self._uses_engines = uses_engines
+        self._publisher = publisher
+        self._claimed = claims
+        self._queue = ReadyQueue(job.flow, self._steps, self._wait_for)
+        # Steps are begun for engines while others wait to run in this thread.
+        self._uses_engines = any(placing.of(step).where != "here" for step in self._steps)
         self._running: dict[StepIndex, StepInProgress] = {}
         # Outputs of steps whose turn to be checked comes later.
         self._parked: dict[StepIndex, tuple[StepOutput | StepFailure | None, StepCost]] = {}
@@ -226,18 +197,34 @@ class Scheduler:
         if result.retry_s is None:
             self._end(index, result)
         else:
-            self._results.record(begun.step, result)
+            self._record(begun.step, result)
             self._running[index] = begun.next_attempt()
             heappush(self._retries, (time.monotonic() + result.retry_s, index))
 
     def _end(self, index: StepIndex, result: StepResult) -> None:
         """Record the end of a step, and let others go on that waited for it."""
         self._queue.finish(index)
-        self._results.record(self._steps[index], result)
+        self._record(self._steps[index], result)
         for other in sorted(self._parked):
             if self._queue.is_first(other):
                 self._finish(other, *self._parked.pop(other))
                 return  # which goes on with the next
+
+    def _record(self, step: Step, result: StepResult) -> None:
+        """Record the end of a step, or of an attempt that is retried; publish its output."""
+        self._progress.ended(step, result.attempt)
+        self.attempts.append(result.attempt or _up_to_date(step))
+        claim = ""
+        if result.retry_s is None:
+            claim = self._claimed.pass_on(result.key, result.attempt)
+        if result.publication is not None:
+            self._publisher.send(replace(result.publication, claim=claim))
+
+    def _wait_for(self, key: str) -> None:
+        """Wait a while for another run to publish what a key stands for."""
+        # A run that waits holds nothing back: two runs that wait for each other would never end.
+        self._publisher.settle()
+        self._claimed.wait(key)
 
     def _patience(self) -> float:
         """Seconds to wait for engines before something else is due."""

@@ -120,18 +120,6 @@ class StepInputs:
         }
         return {key: item for key, item in was.items() if item is not None}
 
-    def size(self, step: Step) -> tuple[int, int]:
-        """Return the rows and bytes that a step reads."""
-        products = [
-            binding.product
-            for name, keys in step.reads.items()
-            for key in keys
-            if (binding := self._published.get(name, key)) is not None
-        ]
-        if not products:
-            return step.rows, step.bytes
-        return sum(p.rows for p in products), sum(p.bytes for p in products)
-
 
 def contents(inputs: Mapping[str, Bound]) -> dict[str, Contents]:
     """Return what the step's key depends on of its inputs."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
 
@@ -18,27 +18,75 @@ from tidemill.delivery.effects import effect_of
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
-from tidemill.ledger.run import Action, Outcome
+from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.gates import LIVE
 from tidemill.planning.plan import Step
-from tidemill.reuse.step_key import key_for, reuse_action
+from tidemill.ports.execution import Fate
+from tidemill.reuse.step_key import StepKey, key_for, reuse_action
 from tidemill.runs.io.gate_step import run_gate_step
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
-from tidemill.runs.io.step_attempt import (
-    StepCost,
-    StepInProgress,
-    StepResult,
-    failed_attempt,
-    new_attempt,
-    result_of_failure,
-)
 from tidemill.runs.io.step_inputs import Skip, StepInputs, contents
 from tidemill.runs.io.table_checks import TableChecker
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
-from tidemill.steps.step_messages import StepFailure, StepOutput
+from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
 from tidemill.workflow.stage import Kind, Stage
+
+
+@dataclass(slots=True, kw_only=True)
+class StepInProgress:
+    """A step that was begun and isn't finished; without `work` there is nothing to compute.
+
+    `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
+    after checking it again. `deaths` counts the attempts whose process died.
+    """
+
+    step: Step
+    attempt: Attempt
+    step_key: StepKey = field(default_factory=lambda: StepKey(key="", inputs={}, shares={}))
+    work: Work | None = None
+    known: StepOutput | None = None
+    reuse: Action | None = None
+    deaths: int = 0
+
+    @property
+    def key(self) -> str:
+        """The step's key, once its inputs are known."""
+        return self.step_key.key or ""
+
+    def add_cost(self, cost: StepCost) -> None:
+        """Add the cost of some of the work on the step."""
+        now = self.attempt
+        self.attempt = replace(
+            now,
+            wall_s=now.wall_s + cost.wall_s,
+            cpu_s=now.cpu_s + cost.cpu_s,
+            queued_s=cost.queued_s or now.queued_s,
+            peak_rss=cost.peak_rss or now.peak_rss,
+            worker=cost.worker or now.worker,
+        )
+
+    def next_attempt(self) -> StepInProgress:
+        """The same step, for its next attempt."""
+        attempt = new_attempt(self.step, self.attempt.number + 1)
+        work = None if self.work is None else replace(self.work, attempt=attempt.number)
+        return replace(self, attempt=attempt, work=work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """How a step ended: its attempt (none when it was up to date) and what to publish.
+
+    `key` is the key it had claimed. `postponed_for` is a key that another run claimed: the step hasn't ended.
+    `retry_s`: it failed, and is retried after so many seconds.
+    """
+
+    attempt: Attempt | None
+    publication: Publication | None = None
+    key: str = ""
+    postponed_for: str = ""
+    retry_s: float | None = None
 
 
 class _ClaimedElsewhere(Exception):
@@ -218,7 +266,7 @@ class StepLifecycle:
         else:
             if begun.reuse is Action.RECHECK:
                 attempt = replace(attempt, action=Action.RECHECK)
-            rows, size = self._inputs.size(begun.step)
+            rows, size = self._published.input_size(begun.step)
             attempt = replace(
                 attempt, rows_in=rows, bytes_in=size, bytes_out=_bytes_written(begun, made)
             )
@@ -306,3 +354,45 @@ def _bytes_written(begun: StepInProgress, made: StepOutput) -> int:
         return made.product.bytes
     there = begun.work.held.objects
     return sum(part.bytes for part in made.product.parts if part.object not in there)
+
+
+def new_attempt(step: Step, number: int = 1) -> Attempt:
+    """The `number`-th attempt at a step, as long as nothing went wrong."""
+    return Attempt(
+        stage=step.stage,
+        partition=step.partition,
+        action=step.action,
+        outcome=Outcome.OK,
+        reasons=step.reasons,
+        number=number,
+    )
+
+
+def result_of_failure(stage: Stage, begun: StepInProgress, failure: StepFailure) -> StepResult:
+    """Retry a step that failed, or give it up, as the stage's retry policy says."""
+    died = failure.fate == Fate.LOST
+    begun.deaths += died
+    retry_s = stage.retries.retry_delay_s(
+        begun.attempt.number, transient=failure.transient, deaths=begun.deaths if died else 0
+    )
+    attempt = failed_attempt(begun.attempt, failure)
+    if retry_s is not None:
+        attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
+    return StepResult(attempt=attempt, retry_s=retry_s)
+
+
+def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:
+    """The attempt with its failure; the message names the step."""
+    text = failure.message
+    if not text.startswith(attempt.stage):
+        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+        text = f"{attempt.stage}{place}: {text}"
+    refused = failure.exit_code == GateError.exit_code
+    return replace(
+        attempt,
+        outcome=Outcome.REFUSED if refused else Outcome.FAILED,
+        message=text,
+        trace=failure.trace,
+        exit_code=failure.exit_code,
+        fate=failure.fate,
+    )

@@ -70,8 +70,10 @@ class TransformCaller:
             # A stage that is judged by its query is called the same way for every partition.
             result, touched = call_stage(stage, partition, frames), self._watched[stage.name]
         else:
-            result, touched = _call_watched(stage, partition, frames)
-            self._watched[stage.name] = touched
+            with CallWatch(stage.place) as watch:
+                result = call_stage(stage, partition, frames)
+            found = () if stage.is_vouched_for else watch.hidden_inputs
+            touched = self._watched[stage.name] = tuple(map(describe_hidden_input, found))
         touched = (*touched, *self._changed_state(stage))
         if isinstance(result, pl.DataFrame):
             result = result.lazy()
@@ -88,16 +90,6 @@ class TransformCaller:
         state = self._states.get(stage.name)
         changed = state.first_change() if state is not None and not stage.is_vouched_for else None
         return () if changed is None else (describe_held_state(changed),)
-
-
-def _call_watched(
-    stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame]
-) -> tuple[Any, tuple[str, ...]]:
-    with CallWatch(stage.place) as watched:
-        result = call_stage(stage, partition, frames)
-    if stage.is_vouched_for:
-        return result, ()
-    return result, tuple(map(describe_hidden_input, watched.hidden_inputs))
 
 
 def _refuse_unkeyed(

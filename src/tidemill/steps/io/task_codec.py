@@ -5,14 +5,11 @@ Both are a few bytes: rows are in stored objects, which they name.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from tidemill.ports.execution import Fate, TaskEvent, TaskFunctions
-from tidemill.steps.io.step_runner import StepRunner
+from tidemill.ports.execution import Fate, TaskEvent
 from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work
 from tidemill.workflow.retry_policy import Retries
 
@@ -92,16 +89,3 @@ def decode_result(event: TaskEvent, retries: Retries) -> StepOutput | StepFailur
         transient=kind is not None and retries.is_retryable(kind),
         fate=event.fate,
     )
-
-
-def thread_functions(new_runner: Callable[[], StepRunner]) -> TaskFunctions:
-    """Return the function that tasks in threads of this process call; each thread has its own runner."""
-    local = threading.local()
-
-    def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
-        if not hasattr(local, "runner"):
-            local.runner = new_runner()
-        runner: StepRunner = local.runner
-        return encode_result(runner.run_and_store(decode_payload(params).work))
-
-    return {FUNCTION: make}

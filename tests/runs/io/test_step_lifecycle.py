@@ -10,14 +10,13 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Outcome
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
-from tidemill.runs.io.step_attempt import (
-    StepCost,
+from tidemill.runs.io.step_lifecycle import (
     StepInProgress,
     failed_attempt,
     new_attempt,
     result_of_failure,
 )
-from tidemill.steps.step_messages import StepFailure, Work
+from tidemill.steps.step_messages import StepCost, StepFailure, Work
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.stage import Kind, Stage
 

@@ -9,7 +9,7 @@ import pytest
 
 from tidemill.ledger.binding import Product
 from tidemill.planning.batches import MAX_STEPS
-from tidemill.runs.io.local_steps import LocalSteps
+from tidemill.runs.io.engines import LocalSteps
 from tidemill.runs.io.ready_queue import StepIndex
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.steps.step_messages import StepFailure, StepOutput, Work

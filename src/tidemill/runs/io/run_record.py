@@ -1,0 +1,223 @@
+"""The record of a run as a whole: the events of its start and its end, the age of tables, and its receipt.
+
+Nothing here needs Polars, so that a run with nothing to do never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tidemill.contracts.finding import TableFindings
+from tidemill.core.errors import ContractError
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import (
+    Event,
+    Judged,
+    RecipeChanged,
+    RunEnded,
+    RunStarted,
+    Settled,
+    SourceSeen,
+)
+from tidemill.ledger.io.process_usage import Stopwatch, peak_memory
+from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
+from tidemill.planning.completion import completion_marks
+from tidemill.planning.freshness import check_freshness
+from tidemill.ports.ledger import Guard, Lease
+from tidemill.runs.failures import group_failures
+from tidemill.runs.io.job import Job
+from tidemill.runs.totals import sum_stages
+from tidemill.workflow.source import SourceFile
+from tidemill.workflow.stage import Kind
+
+
+def start_events(job: Job, lease: Lease) -> list[Event]:
+    """Return the events of a run's start, and of files in its sources that are new, changed or gone."""
+    environment = job.plan.environment
+    events: list[Event] = [
+        RunStarted(
+            run=job.run,
+            environment=environment,
+            command=job.command,
+            holder=lease.holder,
+            steps=len(job.plan.steps),
+        )
+    ]
+    return [*events, *_source_events(job)]
+
+
+def _source_events(job: Job) -> Iterator[SourceSeen]:
+    for stage, files in job.plan.sources.items():
+        known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
+        # A file that seems unchanged is the same object as the known record: `is` is faster than `!=`.
+        fresh = tuple(
+            file
+            for path, file in files.items()
+            if (before := known.get(path)) is not file and before != file
+        )
+        broken = job.plan.broken.get(stage, {})
+        gone = tuple(path for path in known if path not in files and path not in broken)
+        # Without any file the whole source is broken, and its files don't count as gone.
+        if fresh or (gone and files):
+            yield SourceSeen(environment=job.plan.environment, stage=stage, files=fresh, gone=gone)
+
+
+def recipe_events(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[Event]:
+    """Record the recipes of stages whose published partitions were all computed by it.
+
+    An evaluation also has scores of earlier candidates, which stay as they are. `bound` is called only for
+    stages whose recipe changed.
+    """
+    events: list[Event] = []
+    for name, recipe in job.recipes.items():
+        if not job.recipe_changed(name):
+            continue
+        made = [held.recipe == recipe.digest for held in bound(name)]
+        if any(made) or not made if job.flow[name].kind is Kind.EVALUATE else all(made):
+            events.append(
+                RecipeChanged(
+                    environment=job.plan.environment,
+                    stage=name,
+                    recipe=recipe.digest,
+                    parts=dict(recipe.parts),
+                )
+            )
+    return events
+
+
+def completion_events(
+    job: Job, attempts: Sequence[Attempt], touched: Collection[str], versions: Mapping[str, int]
+) -> list[Event]:
+    """Record the stages that this run leaves wholly up to date, unless that is recorded already.
+
+    `versions` are those of the heads at the end of the run.
+    """
+    marks = completion_marks(
+        job.flow, job.recipes, job.plan, attempts, touched, versions, job.state.rulings
+    )
+    dropped = {event.stage for event in _source_events(job)}
+    return [
+        Settled(environment=job.plan.environment, stage=name, mark=mark)
+        for name, mark in marks.items()
+        if name in dropped or job.state.completion_marks.get(name) != mark
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableAges:
+    """The findings about the age of tables: messages, new events, and the exit code."""
+
+    messages: tuple[str, ...] = ()
+    events: tuple[Judged, ...] = ()
+    exit_code: int = 0
+
+
+def check_table_ages(
+    job: Job, published: Callable[[str], Iterable[Binding]], versions: Mapping[str, int]
+) -> TableAges:
+    """Check the age of every table in the plan whose contract has a freshness rule.
+
+    `published` returns the published partitions of a stage, `versions` are those of the heads.
+    """
+    now = job.tools.clock()
+    verdicts = {
+        name: verdict
+        for name in job.plan.aging
+        if (verdict := check_freshness(job.flow[name], published(name), versions.get(name, 0), now))
+    }
+    if not verdicts:
+        return TableAges()
+    found = [(name, item) for name, verdict in verdicts.items() for item in verdict.findings]
+    return TableAges(
+        messages=tuple(f"{name}: {finding.message}" for name, finding in found),
+        events=tuple(_changed_verdicts(job, verdicts)),
+        exit_code=ContractError.exit_code if any(f.severity == "fail" for _, f in found) else 0,
+    )
+
+
+def _changed_verdicts(job: Job, verdicts: Mapping[str, TableFindings]) -> Iterator[Judged]:
+    """The verdicts whose broken rules differ from those of the last verdict, or from none."""
+    environment = job.plan.environment
+    last: dict[str, TableFindings] = {
+        fact.event.stage: fact.event.verdict
+        for fact in job.tools.ledger.events(kinds=(Judged.__name__,))
+        if isinstance(fact.event, Judged) and fact.event.environment == environment
+    }
+    for name, verdict in verdicts.items():
+        before = _broken_rules(last[name]) if name in last else frozenset()
+        if _broken_rules(verdict) != before:
+            yield Judged(environment=environment, stage=name, run=job.run, verdict=verdict)
+
+
+def _broken_rules(verdict: TableFindings) -> frozenset[str]:
+    return frozenset(finding.rule for finding in verdict.findings)
+
+
+def receipt_of(
+    job: Job,
+    attempts: Sequence[Attempt],
+    status: Status,
+    watch: Stopwatch,
+    messages: Sequence[str],
+    age: TableAges,
+) -> Receipt:
+    """Sum up the attempts of a run that ended with `status`; stale tables and failures count in it."""
+    wall, cpu = watch.read()
+    faults = [
+        f"{stage}: {message}"
+        for stage, files in job.plan.broken.items()
+        for message in files.values()
+    ]
+    bad = [a for a in attempts if a.outcome in (Outcome.FAILED, Outcome.REFUSED)]
+    code = max([a.exit_code for a in bad] + [1] * bool(faults), default=0)
+    if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad) or faults:
+        code = 1
+    code = code or age.exit_code
+    if status is Status.OK and (bad or code):
+        status = Status.FAILED
+    stages = sum_stages(job.flow.names, attempts, job.plan)
+    return Receipt(
+        run=job.run,
+        status=status,
+        stages=stages,
+        wall_s=wall,
+        cpu_s=cpu,
+        peak_rss=max([peak_memory(), *(attempt.peak_rss for attempt in attempts)]),
+        cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
+        currency=job.price.currency,
+        exit_code=130 if status is Status.INTERRUPTED else code,
+        messages=(*messages, *faults, *_messages(attempts), *age.messages),
+        failures=group_failures(attempts, job.plan.steps),
+    )
+
+
+def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
+    """The messages of steps that failed, and of gates."""
+    for attempt in attempts:
+        failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
+        judged = attempt.action == Action.GATE and attempt.outcome is Outcome.OK
+        if attempt.message and (failed or judged):
+            yield attempt.message
+
+
+def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
+    """Record a run that found everything up to date."""
+    watch = Stopwatch()
+    heads = job.state.heads
+    versions = {name: head.version for name, head in heads.items()}
+
+    def bound(stage: str) -> Iterable[Binding]:
+        return heads[stage].partitions.values() if stage in heads else ()
+
+    age = check_table_ages(job, bound, versions)
+    receipt = receipt_of(job, (), Status.OK, watch, messages, age)
+    events = (
+        *start_events(job, lease),
+        *recipe_events(job, bound),
+        *completion_events(job, (), (), versions),
+        *age.events,
+        RunEnded(run=job.run, status=receipt.status, receipt=receipt),
+    )
+    job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease))
+    return receipt
