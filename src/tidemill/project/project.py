@@ -1,13 +1,14 @@
 """The composition root: opens a project and the services that work on it.
 
-Services that need Polars are imported when they are first used.
+Services that a run doesn't need are imported when they are first used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.partition import WHOLE
 from tidemill.history.io.runs import History
@@ -16,17 +17,11 @@ from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.project.checks import Checks
-from tidemill.project.contracts import Contracts
-from tidemill.project.environments import ProjectEnvironments, StageDiff
-from tidemill.project.lineage import Lineage
-from tidemill.project.models import Models
 from tidemill.project.plans import Plans
 from tidemill.project.runs import Progress, Runs
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
-from tidemill.runs.repeatability import Comparison
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 from tidemill.workflow.stage import Flow, Stage
@@ -37,9 +32,15 @@ if TYPE_CHECKING:
 
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
+    from tidemill.project.checks import Checks
+    from tidemill.project.contracts import Contracts
     from tidemill.project.data import PublishedData
+    from tidemill.project.environments import ProjectEnvironments, StageDiff
+    from tidemill.project.lineage import Lineage
+    from tidemill.project.models import Models
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.trials import Trial, Trials
+    from tidemill.runs.repeatability import Comparison
 
 
 def open_project(
@@ -79,7 +80,6 @@ class Project:
     ) -> None:
         self.workspace = Workspace(settings, workflow, environment, sample, profile)
         self.plans = Plans(self.workspace)
-        self.checks = Checks(self.workspace)
         self._runs = Runs(self.workspace, self.plans)
 
     @property
@@ -203,9 +203,8 @@ class Project:
     @property
     def trials(self) -> Trials:
         """Single steps that are executed without being published."""
-        from tidemill.project.trials import Trials
-
-        return Trials(self.workspace)
+        service: Trials = self._service("trials", "Trials")
+        return service
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Check contracts and wiring without data; return notes on what can't be reused.
@@ -224,9 +223,16 @@ class Project:
         return self.checks.repeat(sample)
 
     @property
+    def checks(self) -> Checks:
+        """Checks of the workflow, without data, and of whether stages are repeatable."""
+        service: Checks = self._service("checks", "Checks")
+        return service
+
+    @property
     def environments(self) -> ProjectEnvironments:
         """The environments of the project: list, create, compare and drop them."""
-        return ProjectEnvironments(self.workspace)
+        service: ProjectEnvironments = self._service("environments", "ProjectEnvironments")
+        return service
 
     def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in the environment `other`.
@@ -242,9 +248,8 @@ class Project:
     @property
     def data(self) -> PublishedData:
         """The published and quarantined rows, with profiles."""
-        from tidemill.project.data import PublishedData
-
-        return PublishedData(self.workspace)
+        service: PublishedData = self._service("data", "PublishedData")
+        return service
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all; UsageError names the partitions there are."""
@@ -274,17 +279,20 @@ class Project:
     @property
     def contracts(self) -> Contracts:
         """The contracts of the stages: find and compare them."""
-        return Contracts(self.workspace)
+        service: Contracts = self._service("contracts", "Contracts")
+        return service
 
     @property
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
-        return Lineage(self.workspace)
+        service: Lineage = self._service("lineage", "Lineage")
+        return service
 
     @property
     def models(self) -> Models:
         """The published model artifacts and their scores."""
-        return Models(self.workspace)
+        service: Models = self._service("models", "Models")
+        return service
 
     @property
     def history(self) -> History:
@@ -294,6 +302,9 @@ class Project:
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last `limit` runs, newest first."""
         return self.history.runs(limit)
+
+    def _service(self, module: str, name: str) -> Any:
+        return getattr(import_module(f"tidemill.project.{module}"), name)(self.workspace)
 
     def __enter__(self) -> Project:
         return self
