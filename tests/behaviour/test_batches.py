@@ -211,3 +211,94 @@ def test_small_partitions_of_a_memo_are_stored_and_counted(tmp_path: Path) -> No
     assert asked.read_text().splitlines() == calls
     assert second.memo is not None
     assert second.memo.asked == 0
+
+    assert second.memo is not None and second.memo.asked == 0
+
+
+# A model of gradient-boosted trees over days of few rows, some without any, with nulls and odd keys.
+SCORED = """
+import lightgbm
+import polars as pl
+import tidemill as tm
+
+
+class Raw(tm.Contract, key=("day", "name")):
+    day = tm.Date(partition="1d")
+    name = tm.String()
+    value = tm.Float64(nullable=True)
+    target = tm.Float64()
+
+
+class Features(tm.Contract, key=("day", "name")):
+    day, value, target = Raw.day, Raw.value, Raw.target
+    name = NAME
+
+
+flow = tm.Workflow("harbour")
+
+
+@flow.ingest
+def raw() -> tm.Source[Raw]:
+    return tm.files("data/*.parquet")
+
+
+@flow.transform
+def features(raw: tm.Frame[Raw]) -> tm.Frame[Features]:
+    return raw.filter(pl.col("target") < 9).with_columns(CAST)
+
+
+@flow.model(window=tm.last("30d", before=tm.last("5d")))
+def model(features: tm.Frame[Features]) -> tm.Fitted:
+    rows = features.select("value", "target").collect()
+    data = lightgbm.Dataset(rows.select("value").to_numpy(), rows["target"].to_numpy())
+    options = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "deterministic": True}
+    return tm.fitted(lightgbm.train(options, data, 5), inputs=Features.reads("value"), output="target")
+
+
+@flow.evaluate(window=tm.last("5d"))
+def scores(model: tm.Predictor, features: tm.Frame[Features]) -> tm.Scores:
+    scored = model.predict(features)
+    return tm.scores(scored, mae=(pl.col("prediction") - pl.col("target")).abs().mean())
+
+
+live = flow.approve(model, gates=[tm.beats_baseline("mae", by=-100.0)])
+flow.table("out", model=live, features=features, sink=tm.parquet("out"))
+"""
+NAMES = {
+    "tm.String()": ("'name'", True),
+    "tm.Enum(['', 'b', 'c d', 'é'])": ("pl.col('name').cast(pl.Enum(['', 'b', 'c d', 'é']))", True),
+    "tm.Categorical()": ("pl.col('name').cast(pl.Categorical)", False),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_partitions_that_are_scored_together_are_delivered_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    cast, batched = NAMES[name]
+    text = SCORED.replace("NAME", name).replace("CAST", cast)
+    several, single = Tides(tmp_path / "several", text), Tides(tmp_path / "single", text)
+    rng = Random(name)
+    for number in range(DAYS):
+        count = rng.choice([1, 2, 4])
+        rows = {
+            "day": [FIRST + timedelta(days=number)] * count,
+            "name": rng.sample(["", "b", "c d", "é"], count),
+            "value": [rng.choice([None, rng.gauss(0, 2)]) for _ in range(count)],
+            "target": [rng.choice([float(number % 9), 9.0]) for _ in range(count)],
+        }
+        for tides in (several, single):
+            tides.put(
+                f"{day(number)}.parquet", pl.DataFrame(rows, schema_overrides={"value": pl.Float64})
+            )
+    calls = counting(monkeypatch)
+    assert several.run().exit_code == 0
+    with monkeypatch.context() as patched:
+        one_by_one(patched)
+        assert single.run().exit_code == 0
+    files = {path.name: path.read_bytes() for path in (tmp_path / "several" / "out").iterdir()}
+    assert len(files) == DAYS
+    assert files == {
+        path.name: path.read_bytes() for path in (tmp_path / "single" / "out").iterdir()
+    }
+    assert calls["out", ()] == (DAYS if batched else 0)

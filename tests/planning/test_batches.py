@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.planning import flow_of, ingest, model, reads, spec, transform
+from tests.support.planning import deliver, flow_of, ingest, model, reads, spec, transform
 from tidemill.ledger.run import Action
 from tidemill.planning.batches import IN_MEMORY_ROWS, MAX_STEPS, batch_order, can_batch, next_batch
 from tidemill.planning.plan import Step
@@ -151,6 +151,7 @@ def keyed(stage: Stage) -> Stage:
         (keyed(RAW), Recipe(digest=""), True),
         (RAW, Recipe(digest=""), False),
         (MODEL, Recipe(digest="", min_batch_rows=0, stable=True), False),
+        (deliver("out", MODEL, FEATURES), Recipe(digest=""), True),
     ],
 )
 def test_only_what_surely_stays_apart_is_made_together(

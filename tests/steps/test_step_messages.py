@@ -29,10 +29,27 @@ def work(partition: str = "1", **other: Any) -> Work:
 
 
 def test_rows_of_inputs_and_files_are_counted() -> None:
-    assert count_rows(TWO) == 12
-    assert work().rows == 12
+    assert count_rows(TWO) == 7
+    assert work().rows == 7
     both = {"a.csv": file_of("a.csv", x=2, y=3), "b.csv": file_of("b.csv", x=7)}
     assert work(inputs={}, files=both).rows == 12
+
+
+@pytest.mark.parametrize(
+    ("inputs", "count"),
+    [
+        ({}, 0),
+        ({"raw": {}}, 0),
+        # Without partitions, and where a table is too large to be joined on the side, all rows count.
+        ({"kinds": {WHOLE: rows(5)}}, 5),
+        ({"kinds": {WHOLE: rows(5)}, "raw": {}}, 5),
+        ({"kinds": {WHOLE: rows(100_000)}, "raw": {"1": rows(3)}}, 3),
+        ({"kinds": {WHOLE: rows(100_001)}, "raw": {"1": rows(3)}}, 100_004),
+        ({"a": {WHOLE: rows(60_000)}, "b": {WHOLE: rows(60_000)}, "raw": {"1": rows(3)}}, 120_003),
+    ],
+)
+def test_small_whole_tables_do_not_count_beside_partitions(inputs: Inputs, count: int) -> None:
+    assert count_rows(inputs) == count
 
 
 @pytest.mark.parametrize(

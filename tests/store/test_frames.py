@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -48,6 +49,20 @@ def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, o
     loaded = frames.load([bound(name) for name in names], contract).collect()
     numbers = (0, 1) if order == "stored first" else (1, 0)
     assert loaded.equals(pl.concat([rows_of(number) for number in numbers]))
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_stored_partitions_are_scanned_at_once_around_a_recent_one(
+    contract: ContractSpec, engine: Any
+) -> None:
+    artifacts = MemoryArtifacts()
+    before, frames = FrameStore(artifacts, lambda: None), FrameStore(artifacts, lambda: None)
+    names = [artifacts.put(before.encode(rows_of(number))[1], PARQUET) for number in range(30)]
+    names[20], _ = frames.encode(rows_of(20))
+    query = frames.load([bound(name) for name in names], contract)
+    assert query.explain(optimized=False).count("Parquet SCAN") == 2
+    days = [rows_of(number) for number in range(30)]
+    assert query.collect(engine=engine).equals(pl.concat(days))
 
 
 def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:

@@ -20,6 +20,7 @@ class ConstantFormat:
     """Stores constants as JSON."""
 
     name = "constant"
+    is_rowwise = True
 
     def accepts(self, model: Any) -> bool:
         return isinstance(model, Constant)

@@ -30,8 +30,11 @@ _Step = TypeVar("_Step")
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
     """Whether partitions of a stage can be computed together.
 
-    Not those that use memos: each step has a session of its own, which stores and counts what they computed.
+    Those of a delivery can, as far as the model's format allows. Those of a stage that uses memos can't: each
+    step has a session of its own, which stores and counts what they computed.
     """
+    if stage.kind is Kind.DELIVER:
+        return True
     keyed = stage.output is not None and stage.partitioning.column in stage.output.key
     if stage.kind is Kind.INGEST:
         return keyed

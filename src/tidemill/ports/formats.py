@@ -11,9 +11,13 @@ from tidemill.ports.artifacts import Artifacts
 
 
 class ModelFormat(Protocol):
-    """Serialises models of one library, and loads them for prediction."""
+    """Serialises models of one library, and loads them for prediction.
+
+    `is_rowwise`: the prediction of a row is the same, bit for bit, whichever other rows are predicted with it.
+    """
 
     name: str
+    is_rowwise: bool
 
     def accepts(self, model: Any) -> bool:
         """Whether this format can store `model`."""

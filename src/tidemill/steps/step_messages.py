@@ -38,11 +38,20 @@ class ProjectContext:
 # By stage, the partitions that a step reads.
 Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
 Objects = tuple[tuple[bytes, str], ...]
+_SHARED_ROWS = 100_000
 
 
 def count_rows(inputs: Inputs) -> int:
-    """Count the rows of a step's inputs; their number decides which engine of Polars computes them."""
-    return sum(held.product.rows for bound in inputs.values() for held in bound.values())
+    """Count the rows of a step's inputs; their number decides which engine of Polars computes them.
+
+    Beside partitions, whole tables of up to 100,000 rows don't count: joining one to few rows takes little.
+    """
+    own = shared = 0
+    for bound in inputs.values():
+        rows = sum(held.product.rows for held in bound.values())
+        own, shared = (own, shared + rows) if WHOLE in bound else (own + rows, shared)
+    partitioned = any(bound and WHOLE not in bound for bound in inputs.values())
+    return own if partitioned and shared <= _SHARED_ROWS else own + shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +86,13 @@ class Work:
         """Return whether both are first attempts at the same work on two partitions."""
         if self.attempt > 1 or self.rulings or not feeds_only(self.partition, self.files):
             return False
-        same = (self.stage, self.columns, self.held is None, self._shared_inputs)
-        return same == (other.stage, other.columns, other.held is None, other._shared_inputs)
+        return self._batch_key == other._batch_key
 
     @property
-    def _shared_inputs(self) -> Inputs:
-        """The inputs without partitions, which all steps of a stage share."""
-        return {name: bound for name, bound in self.inputs.items() if WHOLE in bound}
+    def _batch_key(self) -> tuple[object, ...]:
+        """What steps that run together have in common; of inputs, those without partitions."""
+        shared = {name: bound for name, bound in self.inputs.items() if WHOLE in bound}
+        return self.stage, self.columns, self.held is None, self.artifact, shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO
+from itertools import groupby
 
 import polars as pl
 
@@ -83,17 +84,24 @@ class FrameStore:
         if not bindings:
             schema = schema_of(contract)
             return pl.LazyFrame(schema={name: schema[name] for name in columns})
-        names = [name for binding in bindings for name in binding.product.objects]
-        stored = not any(name in self._recent for name in names)
-        whole = not any(binding.product.parts for binding in bindings)
-        if stored and whole and contract.unknown_columns != "keep":
-            # One scan of many files is planned faster than many scans.
-            return pl.scan_parquet([self._artifacts.uri(n) for n in names], glob=False).select(
-                columns
-            )
-        # Cached frames may not be stored yet; kept unknown columns differ between partitions.
-        frames = [self._rows(binding.product, columns) for binding in bindings]
+        frames: list[pl.LazyFrame] = []
+        for alike, group in groupby(bindings, lambda binding: self._scans(binding.product, contract)):
+            products = [binding.product for binding in group]
+            if alike:
+                # One scan of many files is planned faster than many scans.
+                uris = [self._artifacts.uri(product.objects[0]) for product in products]
+                frames.append(pl.scan_parquet(uris, glob=False).select(columns))
+            else:
+                frames += [self._rows(product, columns) for product in products]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+    def _scans(self, product: Product, contract: ContractSpec) -> bool:
+        """Whether a partition can be scanned together with others: it is one stored file of a known schema.
+
+        Cached frames may not be stored yet; kept unknown columns differ between partitions.
+        """
+        stored = not product.parts and product.objects[0] not in self._recent
+        return stored and contract.unknown_columns != "keep"
 
     def load_concatenated(
         self, name: str, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str]

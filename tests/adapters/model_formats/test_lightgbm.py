@@ -73,3 +73,20 @@ def test_other_models_are_not_accepted(model: object) -> None:
 
 def test_a_dataset_is_no_model() -> None:
     assert not LightGBMText().accepts(lightgbm.Dataset(TABLE, LABEL))
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_row_is_predicted_the_same_in_any_company(linear: bool) -> None:
+    params = {**PARAMS, "linear_tree": linear, "num_threads": 2}
+    booster = lightgbm.train(
+        params, lightgbm.Dataset(TABLE, LABEL, params={"linear_tree": linear}), 5
+    )
+    form = LightGBMText()
+    assert form.is_rowwise
+    predict = form.load(form.dump(booster))
+    table = TABLE.copy()
+    table[::7, 1] = np.nan
+    together = predict(table)
+    for size in (1, 3, 64):
+        cut = [predict(table[first : first + size]) for first in range(0, len(table), size)]
+        assert np.concatenate(cut).tobytes() == together.tobytes()

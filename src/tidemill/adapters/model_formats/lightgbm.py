@@ -10,6 +10,7 @@ class LightGBMText:
     """Store a `lightgbm.Booster` (or the booster of its scikit-learn wrapper) as text."""
 
     name = "lightgbm"
+    is_rowwise = True
 
     def accepts(self, model: Any) -> bool:
         """Whether `model` is a booster; this doesn't import LightGBM."""

@@ -297,10 +297,12 @@ class DataStepRunner:
             return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
         return self._frames.load(tuple(bound.values()), item.contract, item.columns)
 
-    def feature_frame(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
-        """Return one published partition of the stage `name` as a frame."""
-        self._frames.require({name: (binding,)})
-        return self._frames.load((binding,), contract)
+    def feature_frame(
+        self, name: str, bindings: Sequence[Binding], contract: ContractSpec
+    ) -> pl.LazyFrame:
+        """Return published partitions of the stage `name` as a frame, in their order."""
+        self._frames.require({name: bindings})
+        return self._frames.load(bindings, contract)
 
     def _check(
         self, stage: Stage, work: Work, rows: pl.DataFrame, touched: tuple[str, ...] = ()

@@ -13,14 +13,14 @@ from tidemill.core.errors import ContractError, StepError, StorageError, did_you
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
-from tidemill.ledger.binding import Product
+from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
 from tidemill.models.input_compatibility import incompatibility, inputs_as_json
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.data_step import DataStepRunner
 from tidemill.steps.io.invocation import call_stage, collect_query
-from tidemill.steps.step_messages import StepOutput, Work
+from tidemill.steps.step_messages import StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
@@ -63,14 +63,7 @@ def load_predictor(
     artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
 ) -> ModelPredictor:
     """Load the predictor of a stored model; its bytes are verified first."""
-    form = next((form for form in formats if form.name == artifact.format), None)
-    if form is None:
-        known = ", ".join(form.name for form in formats)
-        raise StepError(
-            f"model {artifact.id} is stored as {artifact.format!r}, which none of {known} reads",
-            stage=artifact.stage,
-            partition=WHOLE,
-        )
+    form = _format_named(artifact, formats)
     try:
         payload = artifacts.get(artifact.object)
     except StorageError as error:
@@ -79,6 +72,18 @@ def load_predictor(
             f"`tidemill run --train {artifact.stage}` trains it again"
         ) from error
     return ModelPredictor(form.load(payload), artifact.inputs)
+
+
+def _format_named(artifact: Artifact, formats: Iterable[ModelFormat]) -> ModelFormat:
+    form = next((form for form in formats if form.name == artifact.format), None)
+    if form is None:
+        known = ", ".join(form.name for form in formats)
+        raise StepError(
+            f"model {artifact.id} is stored as {artifact.format!r}, which none of {known} reads",
+            stage=artifact.stage,
+            partition=WHOLE,
+        )
+    return form
 
 
 class ModelStepRunner:
@@ -160,12 +165,28 @@ class ModelStepRunner:
 
     def deliver(self, stage: Stage, work: Work) -> StepOutput:
         """Score a partition of features with the live model, for delivery."""
-        # Statistics are for readers outside of Tidemill.
-        payload = encode(self._scored(stage, work), statistics=True)
-        name = object_name(payload, PARQUET)
-        rows = sum(b.product.rows for bound in work.inputs.values() for b in bound.values())
-        product = Product(content=name, objects=(name,), rows=rows, bytes=len(payload))
-        return StepOutput(product=product, objects=((payload, PARQUET),))
+        [bound] = work.inputs.values()
+        scored = self._scored(stage, work, tuple(bound.values()))
+        return _delivered(collect_query(stage, work.partition, scored, count_rows(work.inputs)))
+
+    def deliver_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
+        """Score several partitions by one prediction; none if that could change what is delivered."""
+        artifact = works[0].artifact
+        assert artifact is not None
+        if not _format_named(artifact, self._formats).is_rowwise:
+            return {}
+        bindings = [
+            held for work in works for bound in work.inputs.values() for held in bound.values()
+        ]
+        scored = self._scored(stage, works[0], bindings).collect(engine="in-memory")
+        if any(dtype == pl.Categorical for dtype in scored.schema.values()):
+            return {}  # its categories would include those of other partitions
+        outputs: dict[str, StepOutput] = {}
+        for work, held in zip(works, bindings, strict=True):
+            rows, scored = scored[: held.product.rows], scored[held.product.rows :]
+            outputs[work.partition] = _delivered(rows)
+        assert scored.is_empty(), "the partitions have more rows than their bindings say"
+        return outputs
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
         """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
@@ -174,13 +195,12 @@ class ModelStepRunner:
             self._loaded[artifact.id] = load_predictor(artifact, self._artifacts, self._formats)
         return self._loaded[artifact.id]
 
-    def _scored(self, stage: Stage, work: Work) -> pl.DataFrame:
-        """The rows to deliver: key columns, `prediction`, `model`."""
+    def _scored(self, stage: Stage, work: Work, bindings: Sequence[Binding]) -> pl.LazyFrame:
+        """The rows of partitions to deliver: key columns, `prediction`, `model`."""
         assert work.artifact is not None
         artifact, model, source = work.artifact, self._flow[stage.model], stage.inputs[0]
         contract = self._flow[source.name].output
         assert contract is not None
-        [binding] = work.inputs[source.name].values()
         missing = [name for name in artifact.inputs if name not in contract.names]
         if missing:
             advice = did_you_mean(missing[0], contract.names)
@@ -195,11 +215,10 @@ class ModelStepRunner:
             raise _error(
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
-        frames = self._room.feature_frame(source.name, binding, contract)
+        frames = self._room.feature_frame(source.name, bindings, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
-        scored = scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
-        return collect_query(stage, work.partition, scored, binding.product.rows)
+        return scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
@@ -242,6 +261,14 @@ class ModelStepRunner:
         raise _error(
             stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
         )
+
+
+def _delivered(scored: pl.DataFrame) -> StepOutput:
+    # Statistics are for readers outside of Tidemill.
+    payload = encode(scored, statistics=True)
+    name = object_name(payload, PARQUET)
+    product = Product(content=name, objects=(name,), rows=scored.height, bytes=len(payload))
+    return StepOutput(product=product, objects=((payload, PARQUET),))
 
 
 def _require_compatible(

@@ -96,13 +96,19 @@ class StepRunner:
         draft = self.recorder.detector(stage.name)
         try:
             with draft:
-                if stage.kind is Kind.INGEST:
-                    made = self.data.ingest_together(stage, works)
-                else:
-                    made = self.data.transform_together(stage, works, self._recipes[stage.name])
+                made = self._make_together(stage, works)
         except (Exception, PanicException):  # noqa: BLE001 - the step that fails reports it when it runs alone
             pass
         return [None if draft.has_output else made.get(work.partition) for work in works]
+
+    def _make_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
+        match stage.kind:
+            case Kind.INGEST:
+                return self.data.ingest_together(stage, works)
+            case Kind.DELIVER:
+                return self._trainer.deliver_together(stage, works)
+            case _:
+                return self.data.transform_together(stage, works, self._recipes[stage.name])
 
     def run_and_store(self, work: Work) -> StepOutput | StepFailure:
         """Run a step and store its objects."""
