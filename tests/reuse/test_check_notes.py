@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.planning import ingest, reads, transform
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.reuse.check_notes import reuse_notes
+from tidemill.reuse.check_notes import opaque_notes, reuse_notes
 from tidemill.reuse.recipe import Recipe
 
 CLEAN = transform("clean", "day", reads(ingest("raw")))
@@ -20,12 +20,6 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
     [
         ({}, QuerySummary(), (), []),
         ({}, None, (), []),
-        (
-            {"opaque": "it collects raw when it is called"},
-            None,
-            (),
-            ["clean is opaque: it collects raw when it is called; its code and all columns count"],
-        ),
         # What can't be proven says the same, and more.
         (
             {"opaque": READS_THE_CLOCK, "unproven": (READS_THE_CLOCK,)},
@@ -82,3 +76,18 @@ def test_notes(
     stage = replace(CLEAN, output=replace(CLEAN.output, key=key))
     made = Recipe(digest="recipe", **recipe)  # type: ignore[arg-type]
     assert list(reuse_notes(stage, made, query)) == notes
+
+
+def test_a_reason_that_several_stages_share_is_given_once() -> None:
+    collects, unknown = "it collects raw when it is called", "query plans aren't supported"
+    recipes = {
+        "clean": Recipe(digest="", opaque=unknown),
+        "daily": Recipe(digest="", opaque=collects),
+        "plain": Recipe(digest=""),
+        "total": Recipe(digest="", opaque=unknown),
+        "clock": Recipe(digest="", opaque=READS_THE_CLOCK, unproven=(READS_THE_CLOCK,)),
+    }
+    assert list(opaque_notes(recipes)) == [
+        f"clean, total are opaque: {unknown}; their code and all columns count",
+        f"daily is opaque: {collects}; its code and all columns count",
+    ]

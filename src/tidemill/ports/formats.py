@@ -13,7 +13,7 @@ from tidemill.ports.artifacts import Artifacts
 class ModelFormat(Protocol):
     """Serialises models of one library, and loads them for prediction.
 
-    `is_rowwise`: the prediction of a row is the same, bit for bit, whichever other rows are predicted with it.
+    `is_rowwise`: a row is predicted the same, bit for bit, whichever other rows are predicted with it.
     """
 
     name: str

@@ -25,7 +25,7 @@ from tidemill.lineage.version_review import review_contract
 from tidemill.project.composition import compile_rules, probe
 from tidemill.project.settings import find_settings, load_workflow
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.check_notes import reuse_notes
+from tidemill.reuse.check_notes import opaque_notes, reuse_notes
 from tidemill.reuse.io.evidence import Prober, source_faults
 from tidemill.reuse.recipe import Recipe, reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
@@ -149,7 +149,7 @@ def check_workflow(
     faults += [fault for profile in profiles for fault in profile_faults(flow, profile)]
     if faults:
         raise DeclarationError(f"workflow {flow.name!r}", faults)
-    notes: list[str] = []
+    notes = [*opaque_notes({stage.name: recipes[stage.name] for stage in flow.stages})]
     for stage in flow.stages:
         found = probed[stage.name]
         notes += reuse_notes(stage, recipes[stage.name], found.query if found else None)

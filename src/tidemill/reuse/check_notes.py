@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Stage
 
 
+def opaque_notes(recipes: Mapping[str, Recipe]) -> Iterator[str]:
+    """Explain, once for each reason, why stages are judged by their code."""
+    by_reason: dict[str, list[str]] = {}
+    for name, recipe in recipes.items():
+        if recipe.opaque and not recipe.unproven:
+            by_reason.setdefault(recipe.opaque, []).append(name)
+    for reason, names in by_reason.items():
+        verb, whose = ("is", "its") if len(names) == 1 else ("are", "their")
+        yield f"{', '.join(names)} {verb} opaque: {reason}; {whose} code and all columns count"
+
+
 def reuse_notes(stage: Stage, recipe: Recipe, query: QuerySummary | None) -> Iterator[str]:
-    """Explain why a stage is judged by its code, is never reused, or returns rows in no fixed order."""
-    if recipe.opaque and not recipe.unproven:
-        yield f"{stage.name} is opaque: {recipe.opaque}; its code and all columns count"
+    """Explain why a stage is never reused, or returns rows in no fixed order."""
     for reason in _without_repeats(recipe.unproven):
         yield (
             f"{stage.name} is never reused: {reason}; remove it, mark the stage @tm.impure, "

@@ -85,7 +85,9 @@ class FrameStore:
             schema = schema_of(contract)
             return pl.LazyFrame(schema={name: schema[name] for name in columns})
         frames: list[pl.LazyFrame] = []
-        for alike, group in groupby(bindings, lambda binding: self._scans(binding.product, contract)):
+        for alike, group in groupby(
+            bindings, lambda binding: self._scans(binding.product, contract)
+        ):
             products = [binding.product for binding in group]
             if alike:
                 # One scan of many files is planned faster than many scans.

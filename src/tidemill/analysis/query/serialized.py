@@ -52,7 +52,8 @@ def serialize_query(frame: pl.LazyFrame) -> str:
     if not is_supported(pl.__version__):
         known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         raise UnreadableQuery(
-            f"query plans of Polars {pl.__version__} are not supported (supported: {known})"
+            f"query plans of Polars {pl.__version__} are not supported (supported: {known}; install one of "
+            "these, or a newer Tidemill)"
         )
     try:
         binary = frame.serialize()
