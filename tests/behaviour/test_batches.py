@@ -212,8 +212,6 @@ def test_small_partitions_of_a_memo_are_stored_and_counted(tmp_path: Path) -> No
     assert second.memo is not None
     assert second.memo.asked == 0
 
-    assert second.memo is not None and second.memo.asked == 0
-
 
 # A model of gradient-boosted trees over days of few rows, some without any, with nulls and odd keys.
 SCORED = """
