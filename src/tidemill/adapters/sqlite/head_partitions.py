@@ -125,15 +125,15 @@ class HeadPartitions(Mapping[str, Binding]):
         own, *ancestors = self._layers
         found: dict[str, Any] = {}
         for layer in reversed(ancestors):
-            where = (layer.environment, self._head_key[1], layer.before)
+            where = {**layer._asdict(), "stage": self._head_key[1]}
             _overlay(found, connection.execute(queries()[f"{query}_before"], where))
         _overlay(found, connection.execute(queries()[query], (own.environment, self._head_key[1])))
         return dict(sorted(found.items())) if ancestors else found
 
     def _nearest_binding(self, connection: sqlite3.Connection, partition: str) -> str | None:
         """The fact that bound a partition, as JSON, from the nearest layer that mentions it."""
-        for environment, before in self._layers:
-            where = (environment, self._head_key[1], before, partition)
+        for layer in self._layers:
+            where = {**layer._asdict(), "stage": self._head_key[1], "partition": partition}
             row = connection.execute(queries()["binding"], where).fetchone()
             if row is not None:
                 return None if row[0] else str(row[1])

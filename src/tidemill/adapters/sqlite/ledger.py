@@ -94,9 +94,11 @@ class SqliteLedger:
         wanted = sorted(set(kinds))
         if run:
             filtered = encode(wanted) if wanted else None
-            found = self._read_pages("events_page_of_run", after, until, run, filtered)
+            found = self._read_pages("events_page_of_run", after, until, run=run, kinds=filtered)
         elif wanted:
-            each = [self._read_pages("events_page_of_kind", after, until, kind) for kind in wanted]
+            each = [
+                self._read_pages("events_page_of_kind", after, until, kind=kind) for kind in wanted
+            ]
             found = heapq.merge(*each, key=lambda fact: fact.seq)
         else:
             found = self._read_pages("events_page", after, until)
@@ -106,13 +108,12 @@ class SqliteLedger:
         self._connections.close()
 
     def _read_pages(
-        self, query: str, after: int, until: int, *where: str | None
+        self, query: str, after: int, until: int, **where: str | None
     ) -> Iterator[RecordedEvent]:
         while True:
             with self._connections.read_transaction() as connection:
-                rows = connection.execute(
-                    queries()[query], (after, until, *where, _PAGE_ROWS)
-                ).fetchall()
+                page = {"after": after, "until": until, "limit": _PAGE_ROWS}
+                rows = connection.execute(queries()[query], {**page, **where}).fetchall()
             yield from state_reader.decode_facts(rows)
             if len(rows) < _PAGE_ROWS:
                 return

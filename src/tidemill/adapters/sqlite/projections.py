@@ -58,9 +58,9 @@ class Projector:
             self.ensure_environment(environment)
         _HANDLERS[type(event)](self, event)
 
-    def execute(self, name: str, *values: object) -> int:
+    def execute(self, name: str, *values: object, **named: object) -> int:
         """Run a named statement and return the number of rows it changed."""
-        return self.connection.execute(queries()[name], values).rowcount
+        return self.connection.execute(queries()[name], named or values).rowcount
 
     def ensure_environment(self, environment: str) -> None:
         """Create the environment's row with the first event that names it."""
@@ -136,8 +136,8 @@ def _drop_environment(projector: Projector, event: EnvironmentDropped) -> None:
     for part in (*own, "effects", "environment"):
         projector.execute(f"drop_{part}", name)
     for owner in filter(None, (name, known[0])):
-        projector.execute("forget_past_bindings", owner)
-        projector.execute("forget_past_sources", owner)
+        projector.execute("forget_past_bindings", environment=owner)
+        projector.execute("forget_past_sources", environment=owner)
 
 
 def _start_run(projector: Projector, event: RunStarted) -> None:
@@ -214,7 +214,7 @@ def _record_sources(projector: Projector, event: SourceSeen) -> None:
     many = projector.connection.executemany
     if newest:
         paths = (*(file.path for file in event.files), *event.gone)
-        many(queries()["keep_source"], [(*place, path, projector.seq, newest) for path in paths])
+        many(queries()["keep_source"], [(projector.seq, *place, path, newest) for path in paths])
     seen = [(*place, file.path, encode(file), projector.seq) for file in event.files]
     many(queries()["record_source"], seen)
     if is_branch:

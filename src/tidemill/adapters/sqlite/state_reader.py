@@ -82,7 +82,8 @@ def _sources(
 ) -> dict[str, dict[str, SourceFile]]:
     found: dict[tuple[str, str], str] = {}
     for layer in reversed(layers):
-        for stage, path, gone, body in connection.execute(queries()["sources_before"], layer):
+        rows = connection.execute(queries()["sources_before"], layer._asdict())
+        for stage, path, gone, body in rows:
             if gone:
                 found.pop((stage, path), None)
             else:

@@ -27,21 +27,21 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: events_page
 -- The next page of facts after one number, up to another.
 SELECT seq, at, body FROM events
-WHERE seq > ? AND seq <= ?
-ORDER BY seq LIMIT ?;
+WHERE seq > :after AND seq <= :until
+ORDER BY seq LIMIT :limit;
 
 -- name: events_page_of_kind
 -- The same for one kind. The caller merges several kinds, so that each reads an index in order.
 SELECT seq, at, body FROM events
-WHERE seq > ? AND seq <= ? AND kind = ?
-ORDER BY seq LIMIT ?;
+WHERE seq > :after AND seq <= :until AND kind = :kind
+ORDER BY seq LIMIT :limit;
 
 -- name: events_page_of_run
 -- The same for one run. A run has few facts, so kinds (a JSON list, or NULL for all) are filtered here.
 SELECT seq, at, body FROM events
-WHERE seq > ?1 AND seq <= ?2 AND run = ?3
-  AND (?4 IS NULL OR kind IN (SELECT value FROM json_each(?4)))
-ORDER BY seq LIMIT ?5;
+WHERE seq > :after AND seq <= :until AND run = :run
+  AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
+ORDER BY seq LIMIT :limit;
 
 -- name: events_of_batches
 -- All facts, each with the append that wrote it, to rebuild the projections.
@@ -140,16 +140,16 @@ UPDATE outbox SET state = 'done', detail = '{}' WHERE environment = ? AND state 
 -- name: forget_past_bindings
 -- Delete past bindings that no branch of the environment reads.
 DELETE FROM past_bindings
-WHERE environment = ?1 AND NOT EXISTS (
+WHERE environment = :environment AND NOT EXISTS (
     SELECT 1 FROM environments AS branch
-    WHERE branch.parent = ?1 AND branch.since > past_bindings.seq AND branch.since < past_bindings.until
+    WHERE branch.parent = :environment AND branch.since > past_bindings.seq AND branch.since < past_bindings.until
 );
 
 -- name: forget_past_sources
 DELETE FROM past_sources
-WHERE environment = ?1 AND NOT EXISTS (
+WHERE environment = :environment AND NOT EXISTS (
     SELECT 1 FROM environments AS branch
-    WHERE branch.parent = ?1 AND branch.since > past_sources.seq AND branch.since < past_sources.until
+    WHERE branch.parent = :environment AND branch.since > past_sources.seq AND branch.since < past_sources.until
 );
 
 -- name: set_recipe
@@ -227,20 +227,20 @@ INSERT INTO deliveries (environment, name, body) VALUES (?, ?, ?)
 ON CONFLICT (environment, name) DO UPDATE SET body = excluded.body;
 
 -- name: record_source
-INSERT INTO sources (environment, stage, path, body, seq) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO sources (environment, stage, path, body, seq) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (environment, stage, path) DO UPDATE SET
     body = excluded.body, seq = excluded.seq, gone = 0;
 
 -- name: keep_source
 INSERT INTO past_sources (environment, stage, path, body, seq, until, gone)
-SELECT environment, stage, path, body, seq, ?4, gone FROM sources
-WHERE environment = ?1 AND stage = ?2 AND path = ?3 AND seq < ?5;
+SELECT environment, stage, path, body, seq, ?, gone FROM sources
+WHERE environment = ? AND stage = ? AND path = ? AND seq < ?;
 
 -- name: forget_source
-DELETE FROM sources WHERE environment = ?1 AND stage = ?2 AND path = ?3;
+DELETE FROM sources WHERE environment = ? AND stage = ? AND path = ?;
 
 -- name: hide_source
-INSERT INTO sources (environment, stage, path, body, seq, gone) VALUES (?1, ?2, ?3, '', ?4, 1)
+INSERT INTO sources (environment, stage, path, body, seq, gone) VALUES (?, ?, ?, '', ?, 1)
 ON CONFLICT (environment, stage, path) DO UPDATE SET body = '', seq = excluded.seq, gone = 1;
 
 -- name: set_settled
@@ -294,10 +294,10 @@ ORDER BY bindings.partition;
 -- The same before a given fact.
 WITH held (partition, gone, seq) AS (
     SELECT partition, gone, seq FROM bindings
-    WHERE environment = ?1 AND stage = ?2 AND seq < ?3
+    WHERE environment = :environment AND stage = :stage AND seq < :before
     UNION ALL
     SELECT partition, gone, seq FROM past_bindings
-    WHERE environment = ?1 AND stage = ?2 AND seq < ?3 AND until > ?3
+    WHERE environment = :environment AND stage = :stage AND seq < :before AND until > :before
 )
 SELECT held.partition, held.gone, events.body FROM held JOIN events ON events.seq = held.seq;
 
@@ -306,10 +306,10 @@ SELECT held.partition, held.gone, events.body FROM held JOIN events ON events.se
 SELECT held.gone, events.body
 FROM (
     SELECT gone, seq FROM bindings
-    WHERE environment = ?1 AND stage = ?2 AND partition = ?4 AND seq < ?3
+    WHERE environment = :environment AND stage = :stage AND partition = :partition AND seq < :before
     UNION ALL
     SELECT gone, seq FROM past_bindings
-    WHERE environment = ?1 AND stage = ?2 AND partition = ?4 AND seq < ?3 AND until > ?3
+    WHERE environment = :environment AND stage = :stage AND partition = :partition AND seq < :before AND until > :before
 ) AS held
 JOIN events ON events.seq = held.seq;
 
@@ -318,10 +318,10 @@ JOIN events ON events.seq = held.seq;
 SELECT partition, gone, seq FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
 
 -- name: partitions_before
-SELECT partition, gone, seq FROM bindings WHERE environment = ?1 AND stage = ?2 AND seq < ?3
+SELECT partition, gone, seq FROM bindings WHERE environment = :environment AND stage = :stage AND seq < :before
 UNION ALL
 SELECT partition, gone, seq FROM past_bindings
-WHERE environment = ?1 AND stage = ?2 AND seq < ?3 AND until > ?3;
+WHERE environment = :environment AND stage = :stage AND seq < :before AND until > :before;
 
 -- name: count_bindings
 SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
@@ -331,10 +331,10 @@ SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
 
 -- name: sources_before
 -- The files that an environment itself recorded before a fact, or recorded as gone.
-SELECT stage, path, gone, body FROM sources WHERE environment = ?1 AND seq < ?2
+SELECT stage, path, gone, body FROM sources WHERE environment = :environment AND seq < :before
 UNION ALL
 SELECT stage, path, gone, body FROM past_sources
-WHERE environment = ?1 AND seq < ?2 AND until > ?2;
+WHERE environment = :environment AND seq < :before AND until > :before;
 
 -- name: settled
 SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
