@@ -15,7 +15,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-times check lint layers types mypy pyright shape unit bench soak docs lock clean
+.PHONY: help setup demo test test-full test-wheel wheels test-times check lint layers types mypy pyright shape unit bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -23,12 +23,18 @@ help: ## list the targets
 demo: $(VENV)/.demo ## play a year of flights through a workflow, in ./demo
 	@$(BIN)/tidemill demo ./demo
 
-test: check unit ## everything that a change must pass
+test: check unit wheels ## everything that a change must pass
 
 test-full: $(VENV)/.ready docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
 	@$(STEP) "pytest, slow" $(PY) tools/unit.py --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
+
+test-wheel: $(VENV)/.ready ## try the built wheel on every interpreter from 3.11 to 3.14 that is installed
+	@$(STEP) "wheel" $(PY) tools/wheel.py
+
+wheels: $(VENV)/.ready
+	@$(STEP) "wheel on other interpreters" $(PY) tools/wheel.py --others
 
 test-times: $(VENV)/.ready ## list the longest 50 tests of the last `make test` and `make test-full`
 	@$(PY) tools/test_times.py
