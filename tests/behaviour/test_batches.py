@@ -20,8 +20,8 @@ from tidemill.runs.io import scheduler as running
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.steps.step_messages import StepOutput, Work
 
-# Joins within a day and with a table that has no days, windows and groups of a day, a quotient that
-# Polars computes in another way for a row alone, and rows that break a contract.
+# Joins within a day and with a table that has no days, windows and groups of a day, sums of floats, ranks, a
+# quotient that Polars computes in another way for a row alone, and rows that break a contract.
 HARBOUR = """
 import polars as pl
 import tidemill as tm
@@ -54,6 +54,19 @@ class Counted(tm.Contract, key=("day", "kind")):
     some = tm.Rows(min=2, on_fail="warn")
 
 
+class Summed(tm.Contract, key=("day", "kind")):
+    day = Raw.day
+    kind = tm.String()
+    total = tm.Float64(max=2.5)
+    mean = tm.Float64(nullable=True)
+
+
+class Ranked(tm.Contract, key=("day", "id"), unknown_columns="drop"):
+    day, id = Raw.day, Raw.id
+    rank = tm.Float64(nullable=True)
+    trend = tm.Float64(nullable=True)
+
+
 flow = tm.Workflow("harbour")
 
 
@@ -82,6 +95,19 @@ def counted(weighed: tm.Frame[Weighed], raw: tm.Frame[Raw]) -> tm.Frame[Counted]
     rows = weighed.join(raw.select("day", "id"), on=["day", "id"], how="inner")
     kind = pl.col("kind").fill_null("").cast(pl.Enum(["a", "b", "c", ""]))
     return rows.group_by("day", kind=kind).agg(rows=pl.len(), last=pl.col("id").max())
+
+
+@flow.transform
+def summed(raw: tm.Frame[Raw]) -> tm.Frame[Summed]:
+    kind = pl.col("kind").fill_null("none")
+    return raw.group_by("day", kind=kind).agg(total=pl.col("value").sum(), mean=pl.col("value").mean())
+
+
+@flow.transform
+def ranked(raw: tm.Frame[Raw]) -> tm.Frame[Ranked]:
+    value = pl.col("value")
+    rows = raw.with_columns(rank=value.rank() / 3, trend=value.ewm_mean(span=3).log1p())
+    return rows.select("day", "id", "rank", "trend")
 """
 DAYS = 40
 
@@ -169,7 +195,9 @@ def test_what_is_made_together_is_what_is_made_alone(
         assert [(k, one[k], other[k]) for k in one if one[k] != other.get(k)] == []
         assert one.keys() == other.keys()
         assert tried(several) == tried(single)
-    assert min(calls["weighed", ()], calls["counted", ()], calls["weighed", ("others",)]) > 5
+    # By one query, and by queries that mustn't see the rows of several partitions.
+    expected = [(name, ()) for name in ("weighed", "counted", "summed", "ranked")]
+    assert min(calls[key] for key in (*expected, ("weighed", ("others",)))) > 5
 
 
 def test_what_a_stage_says_is_said_of_each_partition(tmp_path: Path) -> None:

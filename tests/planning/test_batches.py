@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ DAILY = transform("daily", "day", reads(FEATURES))
 TOTAL = transform("total", "whole", reads(DAILY))
 SIDE = replace(transform("side", "day", reads(RAW)), refers={"known": "features"})
 MODEL = model("mod", reads(DAILY))
+FOLDED = replace(FEATURES, inputs=tuple(replace(item, fold=Mock()) for item in FEATURES.inputs))
 FLOW = flow_of(RAW, FEATURES, DAILY, TOTAL, SIDE, MODEL)
 
 
@@ -135,7 +137,9 @@ def keyed(stage: Stage) -> Stage:
     [
         (keyed(FEATURES), Recipe(digest="", min_batch_rows=0, stable=True), True),
         (keyed(FEATURES), Recipe(digest="", min_batch_rows=2, stable=True), True),
-        (keyed(FEATURES), Recipe(digest="", stable=True), False),
+        # A query that mustn't see several partitions is collected together with others.
+        (keyed(FEATURES), Recipe(digest="", stable=True), True),
+        (keyed(FOLDED), Recipe(digest="", stable=True), False),
         (keyed(FEATURES), Recipe(digest="", min_batch_rows=0), False),
         (
             keyed(FEATURES),

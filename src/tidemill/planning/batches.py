@@ -1,7 +1,7 @@
 """Plan which steps of a stage run in one call, and order the steps of a plan for that.
 
-A call costs a millisecond or two however few rows it has, so small partitions are computed together if
-each then gets the same rows as alone, as `Recipe.min_batch_rows` tells.
+A call costs a millisecond or two however few rows it has, so small partitions are computed together: by one
+query if each then gets the same rows as alone, as `Recipe.min_batch_rows` tells; else by a query each.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ _Step = TypeVar("_Step")
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
     """Whether partitions of a stage can be computed together.
 
-    Those of a delivery can, as far as the model's format allows. Those of a stage that uses memos can't: each
-    step has a session of its own, which stores and counts what they computed.
+    Those of a delivery can, as far as the model's format allows. Those of a transform can if its query is
+    known: by one query, or by a query each that are collected at once. Each step that uses memos or folds has
+    a session for itself, which stores and counts what it computed.
     """
     if stage.kind is Kind.DELIVER:
         return True
     keyed = stage.output is not None and stage.partitioning.column in stage.output.key
-    if stage.kind is Kind.INGEST:
-        return keyed
-    local = recipe.min_batch_rows is not None and not recipe.memos
-    return keyed and local and recipe.stable and not recipe.unproven
+    if stage.kind is not Kind.TRANSFORM:
+        return keyed and stage.kind is Kind.INGEST
+    alone = recipe.memos or any(item.fold is not None for item in stage.frames)
+    return keyed and not alone and recipe.stable and not recipe.unproven
 
 
 def next_batch(rows: Mapping[_Step, int]) -> list[_Step]:

@@ -120,14 +120,17 @@ class DataStepRunner:
     def transform_together(
         self, stage: Stage, works: Sequence[Work], recipe: Recipe
     ) -> dict[str, StepOutput]:
-        """Compute several partitions by one query.
+        """Compute several partitions by one query, or by a query each that are collected at once.
 
         Left out are those that have to be computed alone: with too few rows for the query to give each
         the same as alone, or with rows that don't pass.
         """
         columns = works[0].columns
         inputs = {work.partition: work.inputs for work in works}
-        clean, touched = self._clean_partitions(stage, columns, inputs, recipe.reads)
+        compute = self._clean_by_one_query
+        if recipe.min_batch_rows is None:
+            compute = self._clean_by_queries
+        clean, touched = compute(stage, columns, inputs, recipe.reads)
         if columns and touched:
             return {}
         outputs: dict[str, StepOutput] = {}
@@ -145,7 +148,30 @@ class DataStepRunner:
                 outputs[work.partition] = output
         return outputs
 
-    def _clean_partitions(
+    def _clean_by_queries(
+        self,
+        stage: Stage,
+        columns: tuple[str, ...],
+        inputs: Mapping[str, Inputs],
+        reads: Reads,
+    ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+        """Like `_clean_by_one_query`, for a query that mustn't see rows of several partitions."""
+        assert stage.output is not None
+        queries: dict[str, pl.LazyFrame] = {}
+        touched: dict[str, None] = {}
+        for partition, bound in inputs.items():
+            frames = self.input_frames(stage, bound, None)
+            query, found = self._caller.query(stage, partition, frames, reads)
+            queries[partition] = self._select(stage, columns, query) if columns else query
+            touched |= dict.fromkeys(found)
+        spec = self._narrow(stage, columns) if columns else stage.output
+        collected = pl.collect_all(queries.values(), engine="in-memory")
+        rows, checker = dict(zip(queries, collected, strict=True)), checker_of(spec)
+        if not checker.matches_partitions(rows):
+            return {}, (*touched,)
+        return checker.clean_partitions(pl.concat(rows.values(), rechunk=True)), (*touched,)
+
+    def _clean_by_one_query(
         self,
         stage: Stage,
         columns: tuple[str, ...],
@@ -281,19 +307,23 @@ class DataStepRunner:
             raise
 
     def input_frames(
-        self, stage: Stage, inputs: Inputs, folder: FoldSession
+        self, stage: Stage, inputs: Inputs, folder: FoldSession | None
     ) -> dict[str, pl.LazyFrame]:
-        """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing."""
+        """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing.
+
+        Stages without folds need no `folder`.
+        """
         self._frames.require(_bindings(inputs))
         return {
             item.name: self._frame(item, inputs.get(item.name, {}), folder) for item in stage.frames
         }
 
     def _frame(
-        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession
+        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession | None
     ) -> pl.LazyFrame:
         assert item.contract is not None
         if item.fold is not None:
+            assert folder is not None
             return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
         return self._frames.load(tuple(bound.values()), item.contract, item.columns)
 
