@@ -36,6 +36,8 @@ SEEN: list[tuple[str, str, str, Window | None, list[str], tuple[str, ...] | None
     ("day", "2013-03-01", "day", last(2), DAYS, ("2013-02-28", "2013-03-01")),
     ("day", "2013-03-04", "day", last("3d"), DAYS, ("2013-03-04",)),
     ("day", "2013-03-01", "day", all_partitions, DAYS, tuple(DAYS[:3])),
+    ("value", "EWR", "day", last(2, before=last(1)), DAYS, ("2013-02-28", "2013-03-01")),
+    ("value", "EWR", "day", last(2, before=last(1)), DAYS[:1], None),
     # The day before the own one, which isn't there.
     ("day", "2013-03-04", "day", last("1d", before=last("1d")), DAYS, ()),
     ("month", "2013-02", "day", None, DAYS, ("2013-02-27", "2013-02-28")),

@@ -78,7 +78,9 @@ def visible_partitions(
     if not is_alike(partitioning, input_partitioning):
         if item.window is None or input_partitioning.grain is None or not keys:
             return tuple(keys) or None
-        return tuple(select_partitions(item.window, keys, input_partitioning.grain, keys[-1]))
+        # What isn't in time with its input waits for a window with rows, as an unpartitioned stage does.
+        found = select_partitions(item.window, keys, input_partitioning.grain, keys[-1])
+        return tuple(found) or None
     if partitioning.grain is None or input_partitioning.grain is None:
         return (partition,) if _contains(partition, keys) else None
     return _visible_by_time(item, partition, partitioning.grain, input_partitioning.grain, keys)
