@@ -339,6 +339,8 @@ class TestUnit:
             text = f"def test_{number}():\n    assert {number not in failing}\n"
             (tmp_path / "tests" / f"test_{number}.py").write_text(text)
         (tmp_path / "seconds.json").write_text('{"test": {}}')
+        # Options of the outer run, which this small suite doesn't know.
+        monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
         monkeypatch.setattr(unit, "ROOT", tmp_path)
         monkeypatch.setattr(unit, "SECONDS", tmp_path / "seconds.json")
         monkeypatch.setattr(unit, "REPORTS", tmp_path)
