@@ -29,6 +29,8 @@ PROJECT = '[tool.tidemill]\nworkflow = "tides:flow"\n'
 SLOW = (
     CHAIN.replace("import polars", "import time\nfrom pathlib import Path\n\nimport polars", 1)
     .replace("@flow.transform\ndef doubled", '@flow.transform(version="1")\ndef doubled')
+    # What is collected isn't computed in batches: each day ends before the next one begins.
+    .replace("return doubled.", "return doubled.collect().lazy().")
     .replace(
         '    return raw.select("day"',
         f'    while Path("slow").exists() and str(raw.collect()["day"][0]) == "{day(2)}":\n'
