@@ -152,7 +152,7 @@ def test_check_tells_what_is_opaque_and_what_is_never_reused(tides: Tides) -> No
     tides.edit("import polars as pl\n", "import time\n\nimport polars as pl\n")
     tides.edit("value * 2", "value * 2 + 0 * time.time()")
     tides.edit("    return doubled.group_by", "    doubled.collect()\n    return doubled.group_by")
-    never, opaque = tides.open().check()
+    opaque, never = tides.open().check()
     assert opaque == (
         "daily is opaque: it collects doubled when it is called; its code and all columns count"
     )
