@@ -78,9 +78,10 @@ def try_on(minor: str, interpreter: Path, wheel: Path) -> None:
     (folder / "project").mkdir(parents=True)
     python = folder / "venv" / "bin" / "python"
     call(UV, "venv", "--quiet", "--python", interpreter, folder / "venv")
-    install = (UV, "pip", "install", "--quiet", "--python", python)
+    # Pip is what users have, and what is configured for this machine.
+    install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet")
     call(*install, "--require-hashes", "--only-binary", ":all:", "-r", "requirements/wheel.txt")
-    call(*install, "--no-deps", "--offline", wheel)
+    call(*install, "--no-deps", "--no-index", wheel)
     for command in COMMANDS:
         call(python.with_name("tidemill"), *command, cwd=folder / "project")
     # A copy, from which the sources of the checkout can't be imported.
