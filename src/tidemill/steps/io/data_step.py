@@ -156,17 +156,16 @@ class DataStepRunner:
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
         """Like `_clean_by_one_query`, for a query that mustn't see rows of several partitions."""
-        assert stage.output is not None
         queries: dict[str, pl.LazyFrame] = {}
         touched: dict[str, None] = {}
         for partition, bound in inputs.items():
             frames = self.input_frames(stage, bound, None)
             query, found = self._caller.query(stage, partition, frames, reads)
-            queries[partition] = self._select(stage, columns, query) if columns else query
+            queries[partition] = self._select(stage, columns, query)
             touched |= dict.fromkeys(found)
-        spec = self._narrow(stage, columns) if columns else stage.output
         collected = pl.collect_all(queries.values(), engine="in-memory")
-        rows, checker = dict(zip(queries, collected, strict=True)), checker_of(spec)
+        rows = dict(zip(queries, collected, strict=True))
+        checker = checker_of(self._narrow(stage, columns))
         if not checker.matches_partitions(rows):
             return {}, (*touched,)
         return checker.clean_partitions(pl.concat(rows.values(), rechunk=True)), (*touched,)
@@ -179,14 +178,11 @@ class DataStepRunner:
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
         """Compute all or some columns of the partitions without findings; also the hidden inputs touched."""
-        assert stage.output is not None
         frames = self._frames_of_all(stage, list(inputs.values()))
         query, touched = self._caller.query(stage, "together", frames, reads)
-        spec = stage.output
-        if columns:
-            spec, query = self._narrow(stage, columns), self._select(stage, columns, query)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
-        clean = checker_of(spec).clean_partitions(query.collect(engine="in-memory"))
+        rows = self._select(stage, columns, query).collect(engine="in-memory")
+        clean = checker_of(self._narrow(stage, columns)).clean_partitions(rows)
         assert clean.keys() <= inputs.keys(), "the query returned rows of another partition"
         return clean, touched
 
@@ -220,7 +216,9 @@ class DataStepRunner:
         return self._updated(stage, work.columns, held, judged.good)
 
     def _select(self, stage: Stage, columns: tuple[str, ...], query: pl.LazyFrame) -> pl.LazyFrame:
-        """Select some columns of a query, and those that are needed to check them."""
+        """Select some columns of a query, and those that are needed to check them; all if none is named."""
+        if not columns:
+            return query
         if (stage.name, columns) not in self._selections:
             # A query that is known by its columns gives the same ones for every partition.
             schema, names = query.collect_schema(), self._narrow(stage, columns).names
@@ -247,9 +245,11 @@ class DataStepRunner:
         return StepOutput(product=product, objects=((payload, PARQUET),), columns=columns)
 
     def _narrow(self, stage: Stage, columns: tuple[str, ...]) -> ContractSpec:
-        """The contract of some columns alone."""
+        """The contract of some columns alone; of all if none is named."""
+        assert stage.output is not None
+        if not columns:
+            return stage.output
         if (stage.name, columns) not in self._narrow_contracts:
-            assert stage.output is not None
             spec = narrow_contract(stage.output, columns)
             assert spec is not None
             self._narrow_contracts[stage.name, columns] = spec

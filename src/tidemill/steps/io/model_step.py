@@ -178,9 +178,10 @@ class ModelStepRunner:
         bindings = [
             held for work in works for bound in work.inputs.values() for held in bound.values()
         ]
-        scored = self._scored(stage, works[0], bindings).collect(engine="in-memory")
-        if any(dtype == pl.Categorical for dtype in scored.schema.values()):
+        query = self._scored(stage, works[0], bindings)
+        if any(dtype == pl.Categorical for dtype in query.collect_schema().dtypes()):
             return {}  # its categories would include those of other partitions
+        scored = query.collect(engine="in-memory")
         outputs: dict[str, StepOutput] = {}
         for work, held in zip(works, bindings, strict=True):
             rows, scored = scored[: held.product.rows], scored[held.product.rows :]
