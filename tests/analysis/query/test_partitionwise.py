@@ -125,6 +125,7 @@ EXPRESSIONS = [
     "x.arccos()", "x.arctan()", "x.sinh()", "x.cosh()", "x.tanh()", "x.degrees()", "x.radians()",
     "x.hash()", "pl.struct(x, y)", "x.replace(0.5, 0.1)", "x ** 2", "x ** 3", "x ** 0.5", "x ** -1",
     "x + y", "x - y", "x * y", "x / y", "x // y", "x % y", "x * 3", "x + 0.1", "0.1 - x", "1 / x", "n / m",
+    "0 - x", "x - 0", "n + 0", "pl.sum_horizontal(x, 1)", "pl.sum_horizontal(n, 0)",
     "n // m", "n % m", "n // 3", "n % 3", "x.is_between(y, 1)", "x.is_in([0.5, 3.0])", "x > y", "x == y",
     "pl.when(x > y).then(x * y).otherwise(x)", "x.cast(pl.Float32)", "x.cast(pl.String)", "x.is_finite()",
     "x.cast(pl.Float32) * y.cast(pl.Float32)", "n.cast(pl.Float64) * 0.1", "x.cast(pl.Int64, strict=False)",
@@ -139,6 +140,10 @@ OF_TWO = [
     "x ** n",
     "x ** y",
     "x / pl.lit(3.0).cast(pl.Float64)",
+    "x + 0",
+    "0.0 + x + y",
+    "x + (pl.lit(1) - 1)",
+    "pl.sum_horizontal(x, 0)",
 ]
 
 
@@ -183,7 +188,7 @@ def test_floats_are_the_same_in_any_company(text: str) -> None:
     assert not same(found, fewest)
 
 
-@pytest.mark.parametrize("text", ["x / 3", "x ** n"])
+@pytest.mark.parametrize("text", ["x / 3", "x ** n", "x + 0", "pl.sum_horizontal(x, 0)"])
 def test_a_row_alone_is_computed_in_another_way(text: str) -> None:
     table = floats(random.Random(text), [1] * 500)
 

@@ -109,7 +109,8 @@ def test_order_and_values_are_as_settled_as_they_are_said_to_be(seed: int) -> No
         # Which of -0.0 and 0.0 is the smaller one is not promised either.
         tables = {n: t.with_columns(cs.float() + 0.0) for n, t in drawn.tables(rng, 30).items()}
         here, there = (result(stage, tables, engine) for engine in ("in-memory", "streaming"))
-        if found.unstable or here is None or there is None:
+        # Nothing is promised either of rows that are declared sorted and aren't.
+        if found.unstable or here is None or there is None or "set_sorted" in stage.source:
             continue
         for name in found.columns:
             if here[name].dtype != there[name].dtype:

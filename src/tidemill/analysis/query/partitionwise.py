@@ -4,7 +4,7 @@ Only known operators count as partition-wise: those that look at one row, and th
 rows with the partition column among their keys. The order of rows is ignored. Results that may differ in
 the last digit or in the sign of a zero are different: sums, minima and maxima of floats, and computations
 for which Polars has another kernel for a single row (a quotient by a constant is a product with its
-inverse) or for the last few rows (`log1p`).
+inverse, a sum with the constant 0 returns -0.0 as it is) or for the last few rows (`log1p`).
 """
 
 from __future__ import annotations
@@ -312,9 +312,28 @@ def _min_rows_of_kernel(name: str, content: Any, rows: _PartitionRows) -> int:
         case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
             exact = content["op"] != "TrueDivide" and _is_exact(rows.dtype(content["left"]))
             return 0 if exact else 2
+        case "BinaryExpr" if content["op"] == "Plus":
+            zero = _may_add_zero((content["left"], content["right"]))
+            return 2 if zero and not _is_exact(rows.dtype({name: content})) else 0
+        case "Function" if function_name(content["function"]) == "SumHorizontal":
+            zero = _may_add_zero(content["input"])
+            return 2 if zero and not _is_exact(rows.dtype({name: content})) else 0
         case "Function" if function_name(content["function"]) in _SINGLE_VALUE_KERNELS:
             return 2 if any(map(_has_rows, content["input"][1:])) else 0
     return 0
+
+
+def _may_add_zero(summands: Sequence[Any]) -> bool:
+    """Whether a sum of rows has a constant summand that is 0, or isn't seen to be another number."""
+    constants = [summand for summand in summands if not _has_rows(summand)]
+    return any(map(_has_rows, summands)) and not all(map(_is_nonzero, constants))
+
+
+def _is_nonzero(constant: Any) -> bool:
+    match constant:
+        case {"Literal": {"Dyn": {"Int": value} | {"Float": value}}}:
+            return bool(value)
+    return False
 
 
 def _min_rows_of_window(content: Mapping[str, Any], rows: _PartitionRows) -> int:
