@@ -95,6 +95,24 @@ class TestExitCodes:
         assert "raise ZeroDivisionError('no')" in told
         assert f"{Path(package.__file__).parent}/" not in told
 
+    def test_a_query_that_fails_in_every_partition_is_one_failure(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            'loaves=pl.col("sold").cast(pl.Float64)',
+            'loaves=pl.col("shop").cast(pl.String).cast(pl.Int64).cast(pl.Float64)',
+        )
+        ended = tidemill("run")
+        assert ended.code == 1
+        told = " ".join(ended.out.split())
+        assert told.count("InvalidOperationError") == 1
+        assert "labels 2026-01-05, 2026-01-06 " in told
+        assert "in the query at bakery.py:" in told
+        listed = tidemill("runs", "last").out
+        assert len(listed.split("\n")) < 40
+        assert "failed (and 27 more attempts for the same cause): labels 2026-01-05 raised" in listed
+        assert 0 < listed.count(" skipped: ") < 5
+        assert "plan until failure" not in ended.out + listed
+
     def test_data_that_breaks_its_contract(self, fresh: Path) -> None:
         file = fresh / "data" / "sales" / "2026-01-05.csv"
         file.write_text(file.read_text().replace("harbour", "lighthouse"))

@@ -96,3 +96,23 @@ def test_errors_of_users_are_told_in_text_that_can_be_recorded(
     error: BaseException, said: str
 ) -> None:
     assert describe_error(error) == said
+
+
+PLANS = [
+    (
+        'unable to find column "cod"; valid columns: ["day"]\n\nResolved plan until failure:\n\n\t---> FAILED '
+        "HERE RESOLVING 'select' <---\nParquet SCAN [/data/2024-01-01.parquet]\n",
+        'unable to find column "cod"; valid columns: ["day"]',
+    ),
+    (
+        'conversion from `str` to `i64` failed: ["x0y"]\n\nThis error occurred in the following expression:'
+        '\n\tcol("code").strict_cast(Int64)\n\nThis error occurred with the following context stack:\n\t[1]',
+        'conversion from `str` to `i64` failed: ["x0y"]; in col("code").strict_cast(Int64)',
+    ),
+    ("it has no plan\nand two lines", "it has no plan\nand two lines"),
+]
+
+
+@pytest.mark.parametrize(("text", "short"), PLANS)
+def test_errors_are_described_without_query_plans(text: str, short: str) -> None:
+    assert describe_error(ValueError(text)) == f"ValueError: {short}"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -243,8 +244,67 @@ def test_what_waits_is_counted_at_what_it_waits_for() -> None:
         skipped(stage="model", partition=WHOLE, action="gate"),
         skipped(stage="alone", partition=WHOLE, action="run"),
     ]
-    assert [failure.skipped for failure in group_failures(attempts, steps)] == [4, 4]
+    assert [failure.skipped for failure in group_failures(attempts, steps)] == [4, 1]
     assert [failure.skipped for failure in group_failures(attempts)] == [0, 0]
+
+
+def test_a_long_message_keeps_the_place_in_the_code() -> None:
+    text = why(raised("1", f"ValueError: {'very ' * 100}bad"))
+    assert len(text) <= 240
+    assert text.endswith("… at bakery.py:73")
+
+
+def test_different_errors_of_one_query_are_different_failures() -> None:
+    told = "InvalidOperationError: conversion failed in column `{}`: [{}]; in `{}` in the query"
+    attempts = [
+        raised("2024-01-01", told.format("a", '"x]"', "a")),
+        raised("2024-01-02", told.format("b", '"x"', "b")),
+        raised("2024-01-03", told.format("a", '"y"', "a")),
+    ]
+    found = group_failures(attempts)
+    assert [failure.partitions for failure in found] == [
+        ("2024-01-01", "2024-01-03"),
+        ("2024-01-02",),
+    ]
+    assert all(failure.why.endswith("in the query at bakery.py:73") for failure in found)
+
+
+# Texts that name what differs between the partitions of a stage that failed for the same cause.
+SAYINGS = [
+    "can't read /data/{key}/part.parquet: bad magic; find out why",
+    "can't read s3://bucket/raw/{key}.csv (line {number})",
+    r"can't read C:\data\{key}.csv: it ends early",
+    "{number} of {number} rows break shop.known, such as '{value}' and '{value}'",
+    'conversion failed for {number} values: ["{value}", "{value}"]',
+    "upstream sales {key} is missing",
+    "raised InvalidOperationError: failed for {number} values: [{number}, {number}] in the query at a.py:7",
+]
+KEYS = st.one_of(
+    st.dates().map(str),
+    st.integers(1, 10**9).map(str),
+    st.text("abcdefxyzABC_-", min_size=8, max_size=20),
+)
+VALUES = st.text(st.characters(exclude_characters="'\"\\", categories=["L", "N", "P", "Zs"]), max_size=9)
+PARTICULARS = st.lists(
+    st.tuples(KEYS, st.integers(0, 10**6), VALUES), min_size=2, max_size=9, unique_by=lambda it: it[0]
+)
+
+
+@pytest.mark.parametrize("saying", SAYINGS)
+@given(places=PARTICULARS)
+def test_files_keys_figures_and_values_do_not_divide_a_cause(
+    saying: str, places: list[tuple[str, int, str]]
+) -> None:
+    attempts = [
+        FAILED(
+            partition=key,
+            message=f"labels {key}: " + saying.format(key=key, number=number, value=value),
+            trace=TRACE if "raised" in saying else "",
+        )
+        for key, number, value in places
+    ]
+    [failure] = group_failures(attempts)
+    assert failure.partitions == tuple(sorted(key for key, *_ in places))
 
 
 ATTEMPTS = st.builds(
@@ -261,6 +321,22 @@ ATTEMPTS = st.builds(
     fate=st.sampled_from(["", "error", "lost", "oom", "timeout", "cancelled"]),
     number=st.integers(1, 3),
 )
+
+
+@given(st.lists(ATTEMPTS, max_size=20), st.randoms())
+def test_skipped_steps_are_counted_once(attempts: list[Attempt], random: Random) -> None:
+    made = [(a.stage, a.partition) for a in attempts]
+    steps = [
+        STEP(
+            stage=stage,
+            partition=partition,
+            reads={other: (key,) for other, key in random.sample(made, k=min(2, len(made)))},
+        )
+        for stage, partition in dict.fromkeys(made)
+    ]
+    found = group_failures(attempts, steps)
+    skipped = {(a.stage, a.partition) for a in attempts if a.outcome is Outcome.SKIPPED}
+    assert sum(failure.skipped for failure in found) <= len(skipped)
 
 
 @given(st.lists(ATTEMPTS, max_size=20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from polars.exceptions import ColumnNotFoundError, PanicException
 
 from tidemill.core.partition import WHOLE
 from tidemill.workflow import partition_mapping
@@ -56,6 +57,22 @@ def test_the_traceback_has_only_frames_of_users(call: object) -> None:
     assert "test_user_errors.py" in trace
     assert "/tidemill/workflow/" not in trace
     assert "/polars/" not in trace
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            ColumnNotFoundError("no `b`\n\nResolved plan until failure:\n\nFILTER x"),
+            "daily raised ColumnNotFoundError: no `b` in the query at flow.py:1",
+        ),
+        (PanicException("it broke"), "daily raised PanicException: it broke in the query at flow.py:1"),
+    ],
+)
+def test_an_error_of_a_query_names_the_stage_that_returned_it(
+    error: BaseException, message: str
+) -> None:
+    assert str(user_error(STAGE, WHOLE, error)) == message
 
 
 def test_an_exception_without_frames_has_no_line() -> None:

@@ -16,12 +16,18 @@ The exit codes of the command line follow the class: see `TidemillError.exit_cod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 # Characters. Nobody reads a longer message, and every reader of the ledger would load it.
 _MAX_LENGTH = 10_000
+# What Polars appends to a message: its query, which names files and differs between partitions, ...
+_QUERY_PLAN = re.compile(r"\s*(?:Resolved plan until failure|This error occurred with the following context)"
+                         r".*", re.DOTALL)  # fmt: skip
+# ... and the expression, on a line of its own.
+_EXPRESSION = re.compile(r"\s*This error occurred in the following expression:\s*")
 
 
 class TidemillError(Exception):
@@ -125,12 +131,19 @@ def describe_error(error: BaseException) -> str:
     """Describe an error of user code by its type and message; shorten a huge message in the middle.
 
     Its `__str__` may raise. Lone surrogates (as in odd file names) are escaped: they can't be recorded.
+    The query plan is left out that Polars appends, also to errors of functions that a query calls.
     """
     kind = type(error).__name__
     try:
         text = f"{kind}: {error}"
     except Exception as worse:  # noqa: BLE001
         return f"{kind}: (its message can't be shown: {type(worse).__name__})"
+    text = without_query_plan(text)
     if len(text) > _MAX_LENGTH:
         text = f"{text[: _MAX_LENGTH // 2]}\n[...]\n{text[-_MAX_LENGTH // 2 :]}"
     return text.encode(errors="backslashreplace").decode()
+
+
+def without_query_plan(text: str) -> str:
+    """The message of an error without the query plan that Polars appends to it."""
+    return _EXPRESSION.sub("; in ", _QUERY_PLAN.sub("", text)).strip()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import DeclarationError, Fault, TidemillError, UsageError
+from tidemill.analysis.query.summary import QuerySummary
+from tidemill.core.errors import Fault, TidemillError, UsageError
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.stage_changes import (
@@ -22,25 +20,17 @@ from tidemill.lineage.stage_changes import (
     stages_as_json,
 )
 from tidemill.lineage.version_review import review_contract
-from tidemill.project.composition import compile_rules, probe
+from tidemill.project.composition import compile_rules, probe, this_platform
 from tidemill.project.settings import find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.check_notes import opaque_notes, reuse_notes
-from tidemill.reuse.io.evidence import Prober, source_faults
-from tidemill.reuse.recipe import Recipe, reader_faults
+from tidemill.reuse.io.evidence import Compiler, Prober, gather_evidence, list_faults
+from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
-from tidemill.workflow.environment import RunProfile
-from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
 from tidemill.workflow.stage import Flow
 from tidemill.workflow.workflow import Workflow
-
-if TYPE_CHECKING:
-    from tidemill.reuse.probe import Probe
-
-# Compiling a contract needs Polars, as probing does.
-Compiler = Callable[[ContractSpec], list[Fault]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +64,22 @@ class Checks:
         `workflow` names the workflow at that ref. Raises DeclarationError with every fault.
         """
         space = self._workspace
-        recipes, probed = space.recipes, space.evidence.probes
-        notes = check_workflow(
-            space.flow,
-            recipes,
-            space.settings.profiles.values(),
-            # What was probed for the recipes needn't be called again.
-            lambda stage: probed.get(stage.name) or probe(stage),
-            compile_rules,
-        )
+        space.refuse_faults(space.flow.names)
+        notes = tuple(self._notes())
         repeated = self.repeat(twice) if twice else ()
         if twice:
             notes = (*notes, *describe_differences(space.flow, repeated))
         changes = self.against(against, workflow) if against else WorkflowChanges()
         return CheckReport(flow=space.flow, notes=notes, repeated=repeated, against=changes)
+
+    def _notes(self) -> Iterator[str]:
+        """Notes on stages that are reused less than they could be."""
+        space = self._workspace
+        recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
+        yield from opaque_notes(recipes)
+        for stage in space.flow.stages:
+            query = space.evidence.evidence[stage.name].query
+            yield from reuse_notes(stage, recipes[stage.name], query)
 
     def repeat(self, sample: int = 3) -> tuple[Comparison, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.
@@ -135,27 +127,6 @@ class Checks:
         into.write_text(json.dumps(stages_as_json(stage_entries(space.flow))), encoding="utf-8")
 
 
-def check_workflow(
-    flow: Flow,
-    recipes: Mapping[str, Recipe],
-    profiles: Iterable[RunProfile],
-    prober: Prober,
-    compiler: Compiler,
-) -> tuple[str, ...]:
-    """Notes on stages that are reused less than they could be; DeclarationError has every fault."""
-    probed = {stage.name: prober(stage) for stage in flow.stages}
-    read = [fault for recipe in recipes.values() for fault in recipe.faults]
-    faults = _faults(flow, probed.values(), read, compiler)
-    faults += [fault for profile in profiles for fault in profile_faults(flow, profile)]
-    if faults:
-        raise DeclarationError(f"workflow {flow.name!r}", faults)
-    notes = [*opaque_notes({stage.name: recipes[stage.name] for stage in flow.stages})]
-    for stage in flow.stages:
-        found = probed[stage.name]
-        notes += reuse_notes(stage, recipes[stage.name], found.query if found else None)
-    return tuple(notes)
-
-
 def faults_at(folder: Path, workflow: str | None = None) -> tuple[Fault, ...]:
     """The faults of the workflow of a folder; none when its module can't be imported."""
     try:
@@ -173,26 +144,22 @@ def faults_in(
     Needs no data or state, and writes nothing.
     """
     drawn = resolve_declaration(workflow)
-    flow = drawn.checkable
-    codes = [(stage, code_of(stage.function)) for stage in flow.stages if stage.function]
-    found = _faults(
-        flow,
-        [prober(stage) for stage in flow.stages],
-        [fault for stage, code in codes for fault in reader_faults(stage, code)],
-        compiler,
-    )
-    return tuple(dict.fromkeys((*drawn.faults, *found)))
+    stages = drawn.checkable.stages
+    known = gather_evidence(drawn.checkable, _NoCache(), this_platform(), prober, compiler)
+    read = [
+        fault
+        for stage in stages
+        if (code := known.evidence[stage.name].code) is not None
+        for fault in reader_faults(stage, code)
+    ]
+    return tuple(dict.fromkeys((*drawn.faults, *list_faults(known, stages, read))))
 
 
-def _faults(
-    flow: Flow, probed: Iterable[Probe | None], read: Iterable[Fault], compiler: Compiler
-) -> list[Fault]:
-    """The faults of single stages: in their queries, their code and their contracts."""
-    faults = [f for found in probed if found for f in (*found.faults, *found.raised)]
-    faults += read
-    faults += [fault for stage in flow.stages for fault in source_faults(stage)]
-    # An input has the contract of its stage.
-    contracts = {id(stage.output): stage.output for stage in flow.stages if stage.output}
-    faults += [fault for spec in contracts.values() for fault in compiler(spec)]
-    # Stages that share a contract share its faults.
-    return list(dict.fromkeys(faults))
+class _NoCache:
+    """Probes that remember nothing."""
+
+    def get(self, keys: Collection[str]) -> Mapping[str, QuerySummary]:
+        return {}
+
+    def put(self, found: Mapping[str, QuerySummary]) -> None:
+        pass

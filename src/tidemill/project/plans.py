@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tidemill.core.errors import ConflictError, DeclarationError
+from tidemill.core.errors import ConflictError
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.plan import Plan, PlanInputs
@@ -15,7 +15,6 @@ from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.project.composition import count_rows, list_tables
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.io.evidence import probe_faults
 from tidemill.runs.io.job import missing_objects
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
@@ -31,9 +30,10 @@ class Plans:
     def make(self, request: Request) -> Plan:
         """Plan a request and change nothing.
 
-        Raises DeclarationError when a stage that would run violates its contract's schema.
+        Raises DeclarationError with all faults of the stages that the request covers.
         """
         space = self._workspace
+        self.refuse_faults(request)
         try:
             return self.make_on(space.preview_state(), request)
         except ConflictError:
@@ -50,8 +50,11 @@ class Plans:
         absent = missing_objects(space.tools.artifacts, plan, state)
         if absent:
             plan = self._plan(replace(now, missing_objects=absent), scans, request)
-        self._refuse_faults(plan)
         return plan
+
+    def refuse_faults(self, request: Request) -> None:
+        """Raise DeclarationError when `check` finds faults in stages that a request covers."""
+        self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
 
     def reasons(self, plan: Plan, stage: str) -> StageReasons:
         """Why the plan runs, delays or keeps a stage, followed upstream to source files."""
@@ -71,14 +74,6 @@ class Plans:
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
-
-    def _refuse_faults(self, plan: Plan) -> None:
-        space = self._workspace
-        running = plan.by_stage()
-        faults = probe_faults(space.evidence, running)
-        faults += [fault for name in running for fault in space.recipes[name].faults]
-        if faults:
-            raise DeclarationError(f"workflow {space.flow.name!r}", faults)
 
 
 def _now(state: State, at: float) -> PlanInputs:

@@ -145,7 +145,7 @@ class Project:
         The plan covers `stage` and its upstream stages (default: all stages), time partitions from
         `since` to `until` (inclusive, such as "2013-03"), and at most `limit` partitions a stage. With
         `again` up-to-date partitions rerun; the models in `train` are trained even if no trigger fires.
-        Raises DeclarationError when a stage that would run violates its contract's schema.
+        Raises DeclarationError with every fault that `check` finds in the stages that the plan covers.
         """
         return self.plans.make(request_of(stage, since, until, limit, again, train))
 

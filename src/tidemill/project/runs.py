@@ -40,8 +40,10 @@ class Runs:
         """Plan a request, execute the plan, and return what it did and cost.
 
         With `inline` steps run one after the other in this thread. Raises ConflictError when another
-        run holds the environment for longer than `wait_s` seconds.
+        run holds the environment for longer than `wait_s` seconds, DeclarationError with all faults of the
+        stages that the request covers, before anything runs.
         """
+        self._plans.refuse_faults(request)
         tools = self._workspace.tools
         lease = take_lease(tools, self._workspace.environment, this_process(command), wait_s)
         try:
@@ -63,6 +65,7 @@ class Runs:
 
         UsageError when the code isn't what `source` ran; ConflictError when a run published meanwhile.
         """
+        self._plans.refuse_faults(request)
         space = self._workspace
         tools = space.tools
         lease = take_lease(tools, space.environment, this_process(command), wait_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tidemill.core.errors import ContractError
@@ -11,16 +11,19 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Failure, Outcome
 from tidemill.planning.plan import Step
 from tidemill.workflow.retry_policy import TRANSIENT
+from tidemill.workflow.user_errors import IN_QUERY
 
 _FAILED = frozenset({Outcome.FAILED, Outcome.REFUSED})
 # About three lines of a table; `tidemill runs RUN` shows the whole message.
 _LONGEST = 240
 _RAISED = re.compile(r"raised (\w+)")
-_AT = re.compile(r" at \S+:\d+$")
+_AT = re.compile(rf"(?:{IN_QUERY})? at \S+:\d+$")
 _CONTRACT = re.compile(r"^breaks its contract \(contract (.+?)\): ")
 _GATE = re.compile(r"(?:^|; )([^;]+?) FAILED: ")
-# Figures and samples differ between partitions that failed for the same cause.
-_FIGURES = re.compile(r"(?<!\w)'[^']*'|\d[\d.,:-]*")
+# Figures, samples, values and files differ between partitions that failed for the same cause.
+_PARTICULARS = re.compile(
+    r"""(?<!\w)'[^']*'|\[(?:"(?:\\.|[^"\\])*"|[^\]"])*\]|(?:\w+:/)?[^\s'"(]*[/\\][^\s'"),;]*|\d[\d.,:-]*"""
+)
 # The parts of a message that say what to do; they come last.
 _ADVICE = re.compile(
     r"(?:add|change|check|correct|create|declare|delete|filter|find|fix|make|mark|name|remove|rename|repair"
@@ -39,13 +42,10 @@ _Output = tuple[str, str]
 def group_failures(attempts: Sequence[Attempt], steps: Iterable[Step] = ()) -> tuple[Failure, ...]:
     """Group the failures of a run by cause, in the order in which they came.
 
-    Attempts that were retried don't count. Steps that were skipped are counted at the failure that they wait
-    for, if `steps` of the plan are given.
+    Attempts that were retried don't count. Steps that were skipped are counted at the first failure that
+    they wait for, if `steps` of the plan are given.
     """
-    groups: dict[_Cause, list[Attempt]] = {}
-    for attempt in attempts:
-        if attempt.outcome in _FAILED:
-            groups.setdefault(_cause(attempt), []).append(attempt)
+    groups = {_cause(group[0]): group for group in group_attempts(attempts, _FAILED)}
     skipped = {
         _output_of(a.stage, a.partition, a.action) for a in attempts if a.outcome is Outcome.SKIPPED
     }
@@ -55,15 +55,31 @@ def group_failures(attempts: Sequence[Attempt], steps: Iterable[Step] = ()) -> t
     )
 
 
+def group_attempts(
+    attempts: Iterable[Attempt], outcomes: Collection[Outcome]
+) -> list[list[Attempt]]:
+    """Group the attempts with one of these outcomes by cause, in the order in which they came."""
+    groups: dict[_Cause, list[Attempt]] = {}
+    for attempt in attempts:
+        if attempt.outcome in outcomes:
+            groups.setdefault(_cause(attempt), []).append(attempt)
+    return list(groups.values())
+
+
 def _cause(attempt: Attempt) -> _Cause:
     what = _what(attempt)
     raised, at = _RAISED.match(what), _AT.search(what)
-    if attempt.trace and raised and at:
+    if attempt.trace and raised and at and IN_QUERY not in at[0]:
         # The same error at the same line of the user's code is one cause, whatever its text.
         what = raised[0] + at[0]
     elif attempt.partition != WHOLE:
-        what = _FIGURES.sub("0", what)
+        what = _without_particulars(what, attempt.partition)
     return attempt.stage, attempt.action, str(attempt.outcome), attempt.fate, what
+
+
+def _without_particulars(text: str, partition: str) -> str:
+    """The text without what differs between partitions: the partition's key, files, figures, values."""
+    return _PARTICULARS.sub("0", re.sub(rf"(?<!\w){re.escape(partition)}(?!\w)", "0", text))
 
 
 def _what(attempt: Attempt) -> str:
@@ -147,7 +163,12 @@ def _split(attempt: Attempt, what: str) -> tuple[str, str]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1].rstrip() + "…"
+    """The text, cut in front of the place in the user's code if it is too long."""
+    if len(text) <= _LONGEST:
+        return text
+    found = _AT.search(text)
+    at = found[0] if found and len(found[0]) < _LONGEST // 2 else ""
+    return f"{text[: _LONGEST - 1 - len(at)].rstrip()}…{at}"
 
 
 def _output_of(stage: str, partition: str, action: str) -> _Output:
@@ -157,19 +178,22 @@ def _output_of(stage: str, partition: str, action: str) -> _Output:
 def _count_skipped(
     groups: Mapping[_Cause, Sequence[Attempt]], steps: Iterable[Step], skipped: set[_Output]
 ) -> dict[_Cause, int]:
-    """Count by cause the steps that were skipped because something upstream failed."""
-    blame: dict[_Output, set[_Cause]] = {}
+    """Count by cause the steps that were skipped because something upstream failed.
+
+    A step that waits for several failures counts at the first, so that the counts add up.
+    """
+    blame: dict[_Output, _Cause] = {}
     for cause, group in groups.items():
         for attempt in group:
             made = _output_of(attempt.stage, attempt.partition, attempt.action)
-            blame.setdefault(made, set()).add(cause)
+            blame.setdefault(made, cause)
     count: dict[_Cause, int] = {}
     for step in steps:
         made = _output_of(step.stage, step.partition, step.action)
         if made in skipped:
-            causes = {cause for need in _needs(step) for cause in blame.get(need, ())}
-            blame[made] = causes
-            for cause in causes:
+            cause = next((blame[need] for need in _needs(step) if need in blame), None)
+            if cause is not None:
+                blame[made] = cause
                 count[cause] = count.get(cause, 0) + 1
     return count
 

@@ -12,6 +12,10 @@ from tidemill.workflow.stage import Stage
 # Frames of Tidemill, Polars and the import machinery don't help users, whose code is around them.
 _TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
 _IMPORTLIB = importlib.__path__[0].replace("\\", "/") + "/"
+# Where errors of Polars are defined; those of its Rust code that panics in `pyo3_runtime`.
+_POLARS = ("polars.exceptions", "pyo3_runtime")
+# Precedes the place of a stage whose query failed without a frame of the user's code.
+IN_QUERY = " in the query"
 _HIDDEN = (_TIDEMILL, _IMPORTLIB, "/site-packages/polars/", "<frozen ")
 
 
@@ -22,6 +26,9 @@ def user_error(stage: Stage, partition: str, error: BaseException) -> StepError:
     said = describe_error(error)
     trace = "".join(traceback.format_list(frames)) + said
     at = f" at {_file(frames[0])}:{frames[0].lineno}" if frames else ""
+    if not frames and type(error).__module__ in _POLARS:
+        # A query fails when it is collected, after the user's code returned it.
+        at = f"{IN_QUERY} at {stage.place}"
     message = f"{stage.name}{place} raised {said}{at}"
     return StepError(message, stage=stage.name, partition=partition, trace=trace)
 

@@ -77,5 +77,5 @@ def test_it_is_no_wider_than_the_terminal_unless_that_is_very_narrow(width: int)
 
 def test_many_are_counted() -> None:
     found = [FAILURE(partitions=(str(number),)) for number in range(22)]
-    assert lines(found)[-1] == "and 2 more failures"
+    assert lines(found)[-1] == "and 2 steps failed for 2 more reasons"
     assert len(lines(found)) == 22

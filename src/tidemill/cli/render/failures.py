@@ -21,15 +21,20 @@ _ABOUT = ("failed", "partitions", ">skipped", "why", "what to do")
 
 
 def render_failures(failures: Sequence[Failure], width: int) -> str:
-    """A row per cause, if possible not wider than `width`; the last line counts those left out."""
+    """A row per cause, if possible not wider than `width`; the last line counts what is left out."""
     shown = failures[:_SHOWN]
     parted = any(partition_names(failure.partitions) for failure in shown)
     kept = (True, parted, any(failure.skipped for failure in shown), True, True)
     why, advice = _texts(shown, width, kept)
     rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure, why, advice)]
     text = text_table(list(compress(_ABOUT, kept)), rows)
-    more = len(failures) - len(shown)
-    return f"{text}\nand {plural(more, 'more failure')}" if more else text
+    rest = failures[len(shown) :]
+    steps = sum(len(failure.partitions) for failure in rest)
+    return (
+        f"{text}\nand {plural(steps, 'step')} failed for {len(rest):,} more reasons"
+        if rest
+        else text
+    )
 
 
 def partition_names(partitions: Sequence[str]) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import count, local_time, money, printable_lines, seconds
+from tidemill.cli.render.figures import (
+    count,
+    local_time,
+    money,
+    plural,
+    printable_lines,
+    seconds,
+)
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_receipt
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
+from tidemill.runs.failures import group_attempts
 from tidemill.runs.totals import memo_usage
 
 _COST = ">cost"
+_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.RETRIED)
 _LIST = (
     *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _COST),
     *("environment", "command"),
@@ -28,9 +39,9 @@ _LIST = (
 @json_option
 @project_options
 def show(run: str, limit: int, as_json: bool) -> None:
-    """List the last runs, newest first; or show the receipt of RUN and its failed attempts.
+    """List the last runs, newest first; or show the receipt of RUN and its failed attempts by cause.
 
-    RUN is an id, a prefix of one, or `last`.
+    RUN is an id, a prefix of one, or `last`. --json lists every attempt.
     """
     with project_session() as project:
         if not run:
@@ -81,16 +92,34 @@ def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
         parts.append(f"{info.status}: no receipt was recorded")
         used = memo_usage(attempts)
         parts += [render_memo(used, currency)] if used is not None else []
-    bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]
     verdicts = [a for a in attempts if a.outcome is Outcome.OK and a.message]
-    for attempt in (*verdicts, *bad):
-        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
-        parts += [
-            "",
-            printable_lines(
-                f"{attempt.action} {attempt.stage}{place} {attempt.outcome}: {attempt.message}"
-            ),
-        ]
-        if attempt.trace:
-            parts.append("  " + printable_lines(attempt.trace.rstrip()).replace("\n", "\n  "))
-    return "\n".join(parts)
+    parts += [line for attempt in verdicts for line in ("", *_attempt_lines(attempt, 0))]
+    for group in group_attempts(attempts, _BAD):
+        parts += ["", *_attempt_lines(group[0], len(group) - 1)]
+    skipped = list(_skipped_lines(attempts))
+    return "\n".join([*parts, *([""] if skipped else []), *skipped])
+
+
+def _attempt_lines(attempt: Attempt, more: int) -> Iterator[str]:
+    """An attempt with its message and trace; `more` attempts of the same cause are only counted."""
+    place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+    others = f" (and {plural(more, 'more attempt')} for the same cause)" if more else ""
+    yield printable_lines(
+        f"{attempt.action} {attempt.stage}{place} {attempt.outcome}{others}: {attempt.message}"
+    )
+    # The trace of a query has no line of the user's code, and repeats the message.
+    if attempt.trace and attempt.trace not in attempt.message:
+        yield "  " + printable_lines(attempt.trace.rstrip()).replace("\n", "\n  ")
+
+
+def _skipped_lines(attempts: Sequence[Attempt]) -> Iterator[str]:
+    """A line per stage whose steps were skipped, and what the first one waits for."""
+    stages: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in attempts:
+        if attempt.outcome is Outcome.SKIPPED:
+            stages.setdefault((attempt.action, attempt.stage), []).append(attempt)
+    for (action, stage), group in stages.items():
+        keys = summarize_keys({attempt.partition for attempt in group} - {WHOLE})
+        yield printable_lines(
+            " ".join(filter(None, (action, stage, keys))) + f" skipped: {group[0].message}"
+        )

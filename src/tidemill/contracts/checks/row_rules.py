@@ -22,7 +22,7 @@ from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.checks.schema import polars_type, schema_of
 from tidemill.contracts.column import Column, OnFail
 from tidemill.contracts.spec import ContractSpec, Rule
-from tidemill.core.errors import ContractError, did_you_mean
+from tidemill.core.errors import ContractError, did_you_mean, without_query_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +147,7 @@ def rule_error(spec: ContractSpec, rule: str, error: Exception) -> ContractError
 
 def _brief(error: Exception) -> str:
     """Return the message of an error without the query plan that Polars appends."""
-    text = str(error)
-    for tail in ("This error occurred", "Resolved plan"):
-        text = text.partition(tail)[0]
+    text = without_query_plan(str(error)).partition("; in ")[0]
     return " ".join(text.split())
 
 

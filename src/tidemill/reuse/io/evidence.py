@@ -5,13 +5,16 @@ Nothing here imports Polars, so a plan whose stages were all probed before doesn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidemill.analysis.code.code_fingerprint import Code, code_of
 from tidemill.analysis.query.summary import QuerySummary
+from tidemill.contracts.digests import check_digest
+from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DeclarationError, Fault, TidemillError
+from tidemill.core.fingerprint import fingerprint
 from tidemill.ports.reuse import Probes
 from tidemill.reuse.recipe import Evidence, Platform, probe_key
 from tidemill.sources.io.file_listing import call_ingest
@@ -22,29 +25,39 @@ if TYPE_CHECKING:
     from tidemill.reuse.probe import Probe
 
 
-# Probing imports Polars, so the caller passes it in and imports it late.
+# Probing and compiling import Polars, so the caller passes them in and imports them late.
 Prober = Callable[[Stage], "Probe | None"]
+Compiler = Callable[[ContractSpec], list[Fault]]
 
 
 @dataclass(slots=True, kw_only=True)
 class StageEvidence:
-    """The evidence of every stage, and the probes that were run for it in this process."""
+    """The evidence of every stage, the probes that were run for it in this process, and its faults.
+
+    Only a probe without faults is cached, so every fault is found in every process.
+    """
 
     evidence: dict[str, Evidence] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
+    source_faults: dict[str, Sequence[Fault]] = field(default_factory=dict)
+    contract_faults: dict[str, Sequence[Fault]] = field(default_factory=dict)
 
 
 def gather_evidence(
-    flow: Flow, probes: Probes, platform: Platform, prober: Prober
+    flow: Flow, probes: Probes, platform: Platform, prober: Prober, compiler: Compiler
 ) -> StageEvidence:
-    """Collect the code, query and source of every stage, probing those that aren't in `probes` yet."""
+    """Collect the code, query and source of every stage, probing those that aren't in `probes` yet.
+
+    The rules of contracts that aren't in `probes` yet are compiled, to find those that can't be evaluated.
+    """
     codes = {s.name: code_of(s.function) for s in flow.stages if s.function is not None}
     keys = {
         stage.name: probe_key(stage, codes[stage.name], platform)
         for stage in flow.stages
         if stage.kind is Kind.TRANSFORM
     }
-    cached = probes.get(keys.values())
+    rules = {stage.name: _rules_key(stage, platform) for stage in flow.stages if stage.output}
+    cached = probes.get([*keys.values(), *rules.values()])
     known = StageEvidence()
     fresh: dict[str, QuerySummary] = {}
     for stage in flow.stages:
@@ -52,7 +65,13 @@ def gather_evidence(
         query = cached.get(keys.get(stage.name, ""))
         if query is None and code is not None and stage.name in keys:
             query = _probe(stage, code, known, fresh, keys[stage.name], prober)
-        known.evidence[stage.name] = Evidence(code=code, query=query, source=_source_digest(stage))
+        source, known.source_faults[stage.name] = _source_digest(stage)
+        known.evidence[stage.name] = Evidence(code=code, query=query, source=source)
+    for stage in flow.stages:
+        if stage.output is not None and (key := rules[stage.name]) not in {*cached, *fresh}:
+            known.contract_faults[stage.name] = faults = compiler(stage.output)
+            # A contract that compiles has no query to cache, only the fact.
+            fresh.update({} if faults else {key: QuerySummary()})
     if fresh:
         probes.put(fresh)
     return known
@@ -76,30 +95,46 @@ def _probe(
     return probed.query
 
 
-def _source_digest(stage: Stage) -> str:
-    """The digest of an ingest's source; "" if it is invalid, which listing its files reports."""
-    if stage.kind is not Kind.INGEST:
-        return ""
-    try:
-        return reader_digest(call_ingest(stage), stage)
-    except TidemillError:
-        return ""
+def _rules_key(stage: Stage, platform: Platform) -> str:
+    """Digest everything that decides whether the rules of a stage's contract can be evaluated."""
+    assert stage.output is not None
+    here = [platform.engine, platform.python, platform.machine, platform.tidemill]
+    return fingerprint("compiled rules", check_digest(stage.output), here)
 
 
-def source_faults(stage: Stage) -> Sequence[Fault]:
-    """The faults in how an ingest declares its source; the source itself isn't read."""
+def _source_digest(stage: Stage) -> tuple[str, Sequence[Fault]]:
+    """The digest of an ingest's source, and the faults in how it is declared; the source isn't read.
+
+    The digest is "" for a source that is invalid now, which listing its files reports.
+    """
     if stage.kind is not Kind.INGEST:
-        return ()
+        return "", ()
     try:
-        reader_digest(call_ingest(stage), stage)
+        return reader_digest(call_ingest(stage), stage), ()
     except DeclarationError as error:
-        return error.faults
+        return "", error.faults
     except TidemillError:
         # Its function needs something that isn't available now.
-        return ()
-    return ()
+        return "", ()
 
 
-def probe_faults(known: StageEvidence, names: Mapping[str, object]) -> list[Fault]:
-    """The faults that probes found in some stages."""
-    return [f for name, probed in known.probes.items() if name in names for f in probed.faults]
+def probe_faults(stage: Stage, probed: Probe | None) -> Iterator[Fault]:
+    """The faults that a probe found in a stage.
+
+    What an impure stage raises is none: it may depend on something that isn't available now.
+    """
+    if probed is not None:
+        yield from probed.faults
+        yield from probed.raised if stage.impure is None else ()
+
+
+def list_faults(
+    known: StageEvidence, stages: Sequence[Stage], read: Iterable[Fault]
+) -> list[Fault]:
+    """The faults of some stages: of their queries, their code (`read`), their sources, their contracts."""
+    faults = [f for stage in stages for f in probe_faults(stage, known.probes.get(stage.name))]
+    faults += read
+    faults += [f for stage in stages for f in known.source_faults.get(stage.name, ())]
+    faults += [f for stage in stages for f in known.contract_faults.get(stage.name, ())]
+    # Stages that share a contract share its faults.
+    return list(dict.fromkeys(faults))
