@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -258,10 +259,57 @@ def test_a_worse_model_is_stopped_with_the_figures(sea: Sea) -> None:
     assert (sea.run().exit_code, sea.ok()) == (0, {})
     decisions = [e.decision for e in sea.events("Decided") if isinstance(e, Decided)]
     assert [d.approved for d in decisions] == [True, False]
-    # Other gates are another question.
+    # Other gates judge it when that is requested.
     sea.edit('tm.beats_live("mae")', 'tm.beats_live("mae", by=-9)')
-    receipt = sea.run()
+    assert sea.ok() == {}
+    receipt = sea.run("model", again=True)
     assert (receipt.exit_code, sea.ran(receipt)) == (0, {"ok gate model": ["all"]})
+    assert sea.open().state().live["model"].artifact.id != first
+
+
+REFUSED = re.compile(
+    r"model: candidate [0-9a-f]{12} was refused on \d{4}-\d\d-\d\d by beats_live\(mae\); "
+    r"to have it judged again, run `tidemill run model --again`"
+)
+EDITS = [
+    ('tm.beats_live("mae")', 'tm.beats_live("mae", by=0.5)'),
+    ('tm.beats_live("mae")', 'tm.beats_live("mae"), tm.beats_baseline("mae")'),
+    ("tm.scores(scored,", 'tm.scores(scored, bias=(pl.col("prediction") - pl.col("y")).mean(),'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), EDITS)
+def test_a_refused_candidate_stays_refused_whatever_is_edited(sea: Sea, old: str, new: str) -> None:
+    sea.ok()
+    sea.edit('"value": 9.0', '"value": 3.0')
+    assert sea.run(train=["model"]).exit_code == 4
+    sea.edit(old, new)
+    receipt = sea.run()
+    assert (receipt.status, receipt.exit_code) == (Status.OK, 0)
+    assert [m for m in receipt.messages if REFUSED.fullmatch(m)] == list(receipt.messages)
+    assert "refused gate model" not in sea.ran(receipt)
+    assert len(sea.events("Decided")) == 2
+    [state] = sea.open().plan().models
+    assert REFUSED.fullmatch(state.refused)
+
+
+def test_a_refused_candidate_that_is_trained_again_stays_refused(sea: Sea) -> None:
+    sea.ok()
+    sea.edit('"value": 9.0', '"value": 3.0')
+    assert sea.run(train=["model"]).exit_code == 4
+    receipt = sea.run(train=["model"])
+    assert (receipt.status, receipt.exit_code) == (Status.OK, 0)
+    [message] = receipt.messages
+    assert REFUSED.fullmatch(message)
+    assert sea.ran(receipt)["ok gate model"] == ["all"]
+    # Another candidate is judged, and is trained again later: its training is known then.
+    sea.edit('"value": 3.0', '"value": 4.0')
+    assert sea.run(train=["model"]).exit_code == 4
+    sea.edit('"value": 4.0', '"value": 3.0')
+    receipt = sea.run()
+    assert sea.ran(receipt) == {"bound bind model": ["all"]}
+    assert (receipt.exit_code, len(sea.events("Decided"))) == (0, 3)
+    assert REFUSED.fullmatch(receipt.messages[0])
 
 
 def test_a_first_model_that_is_refused_delivers_nothing(sea: Sea) -> None:

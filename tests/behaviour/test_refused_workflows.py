@@ -30,7 +30,10 @@ FAULTS = {
         '    text = tm.String(nullable=True, optional=True, regex="(?<=a)b")',
     ),
     "an ingest without a source": ('tm.files("data/*.parquet")', '"data/*.parquet"'),
-    "a statement that is no query": ('tm.files("data/*.parquet")', 'tm.sql("drop x", "sqlite:///x")'),
+    "a statement that is no query": (
+        'tm.files("data/*.parquet")',
+        'tm.sql("drop x", "sqlite:///x")',
+    ),
 }
 
 

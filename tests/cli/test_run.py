@@ -109,7 +109,9 @@ class TestExitCodes:
         assert "in the query at bakery.py:" in told
         listed = tidemill("runs", "last").out
         assert len(listed.split("\n")) < 40
-        assert "failed (and 27 more attempts for the same cause): labels 2026-01-05 raised" in listed
+        assert (
+            "failed (and 27 more attempts for the same cause): labels 2026-01-05 raised" in listed
+        )
         assert 0 < listed.count(" skipped: ") < 5
         assert "plan until failure" not in ended.out + listed
 

@@ -100,8 +100,8 @@ def test_errors_of_users_are_told_in_text_that_can_be_recorded(
 
 PLANS = [
     (
-        'unable to find column "cod"; valid columns: ["day"]\n\nResolved plan until failure:\n\n\t---> FAILED '
-        "HERE RESOLVING 'select' <---\nParquet SCAN [/data/2024-01-01.parquet]\n",
+        'unable to find column "cod"; valid columns: ["day"]\n\nResolved plan until failure:\n\n\t---> FAILED'
+        " HERE RESOLVING 'select' <---\nParquet SCAN [/data/2024-01-01.parquet]\n",
         'unable to find column "cod"; valid columns: ["day"]',
     ),
     (

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.models.gates import evaluate_gates, subject_of
-from tidemill.workflow.gate import Gate, Scores, Slice, beats_baseline, beats_live, no_slice_worse
+from tidemill.ledger.delivery import Decision
+from tidemill.models.gates import evaluate_gates, last_decision, refusal_message, subject_of
+from tidemill.workflow.gate import (
+    Gate,
+    GateResult,
+    Scores,
+    Slice,
+    beats_baseline,
+    beats_live,
+    no_slice_worse,
+)
 from tidemill.workflow.stage import Approval
 
 NAN, INF = math.nan, math.inf
@@ -119,3 +129,40 @@ def test_a_decision_is_about_artifact_gates_and_evaluation() -> None:
     assert len(set(subjects)) == 4
     moved = Approval(model="mod", gates=(LIVE, BASE), place="flow.py:99")
     assert subject_of("a", moved, "recipe") == subjects[0]
+
+
+def decision(artifact: str, at: float, *gates: GateResult) -> Decision:
+    return Decision(
+        subject=f"{artifact} {at}",
+        artifact=artifact,
+        approved=False,
+        results=gates,
+        actor="gates",
+        at=at,
+    )
+
+
+def test_the_last_decision_on_an_artifact_counts_whatever_its_gates_were() -> None:
+    old, new, other = decision("a", 1.0), decision("a", 2.0), decision("b", 3.0)
+    assert last_decision([new, other, old], "a") == new
+    assert last_decision([other], "a") is None
+
+
+def test_a_refusal_names_the_day_and_the_gates_that_failed() -> None:
+    results = [
+        GateResult(gate=name, passed=passed, evidence="1")
+        for name, passed in (
+            ("beats_live(mae)", False),
+            ("x", True),
+            ("beats_baseline(mae)", False),
+        )
+    ]
+    noon = datetime(2026, 11, 27, 12).timestamp()
+    advice = "to have it judged again, run `tidemill run m --again`"
+    assert refusal_message("m", decision("5c97", noon, *results)) == (
+        "m: candidate 5c97 was refused on 2026-11-27 by beats_live(mae), beats_baseline(mae); "
+        + advice
+    )
+    assert refusal_message("m", decision("5c97", noon)) == (
+        "m: candidate 5c97 was refused on 2026-11-27; " + advice
+    )

@@ -104,11 +104,19 @@ def test_a_refused_model_is_not_judged_again_and_delivers_nothing() -> None:
     assert [(w.stage, w.partition, w.reason) for w in after.waiting] == [
         ("out", "", "model `mod` has no approved version yet")
     ]
-    # Other gates are another question.
+    # Other gates don't judge it either, unless that is requested.
     mod = model("mod", reads(world.flow["raw"], BEFORE), gates=(beats_live("mae"),))
     raw, _, ev, out = world.flow.stages
     world.flow = flow_of(raw, mod, ev, out)
-    assert models_of(world) == [GATE]
+    assert models_of(world) == []
+    [state] = world.plan().models
+    assert state.refused.startswith("mod: candidate ")
+    assert state.refused.endswith("to have it judged again, run `tidemill run mod --again`")
+    for stage in ("mod", "ev"):
+        again = world.plan(stage=stage, again=True)
+        assert [step.id for step in again.steps if step.forced] == [GATE]
+        assert again.models[0].refused == ""
+    assert [step.id for step in world.plan(again=True).steps if step.subject] == []
 
 
 class _Always(dict[str, float]):

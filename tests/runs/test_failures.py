@@ -284,9 +284,14 @@ KEYS = st.one_of(
     st.integers(1, 10**9).map(str),
     st.text("abcdefxyzABC_-", min_size=8, max_size=20),
 )
-VALUES = st.text(st.characters(exclude_characters="'\"\\", categories=["L", "N", "P", "Zs"]), max_size=9)
+VALUES = st.text(
+    st.characters(exclude_characters="'\"\\", categories=["L", "N", "P", "Zs"]), max_size=9
+)
 PARTICULARS = st.lists(
-    st.tuples(KEYS, st.integers(0, 10**6), VALUES), min_size=2, max_size=9, unique_by=lambda it: it[0]
+    st.tuples(KEYS, st.integers(0, 10**6), VALUES),
+    min_size=2,
+    max_size=9,
+    unique_by=lambda it: it[0],
 )
 
 

@@ -161,8 +161,9 @@ class Tides:
     def ok(self, stage: str = "", **request: Any) -> dict[str, list[str]]:
         """A run that must succeed; what it did."""
         receipt = self.run(stage, **request)
-        # Gates that approve give their evidence.
-        faults = [message for message in receipt.messages if " approved: " not in message]
+        # Gates that approve give their evidence, and a candidate that was refused is remembered.
+        known = (" approved: ", " was refused on ")
+        faults = [m for m in receipt.messages if not any(words in m for words in known)]
         assert (receipt.exit_code, faults) == (0, [])
         return self.ran(receipt)
 

@@ -66,7 +66,10 @@ def test_the_traceback_has_only_frames_of_users(call: object) -> None:
             ColumnNotFoundError("no `b`\n\nResolved plan until failure:\n\nFILTER x"),
             "daily raised ColumnNotFoundError: no `b` in the query at flow.py:1",
         ),
-        (PanicException("it broke"), "daily raised PanicException: it broke in the query at flow.py:1"),
+        (
+            PanicException("it broke"),
+            "daily raised PanicException: it broke in the query at flow.py:1",
+        ),
     ],
 )
 def test_an_error_of_a_query_names_the_stage_that_returned_it(

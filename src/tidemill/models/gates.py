@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.ledger.delivery import Decision
 from tidemill.workflow.gate import BeatsBaseline, BeatsLive, Gate, GateResult, NoSliceWorse, Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Approval
@@ -14,6 +16,22 @@ from tidemill.workflow.stage import Approval
 def subject_of(artifact: str, approval: Approval, evaluation: str) -> str:
     """Return the digest of what is decided on: the artifact, the gates, and the evaluation's recipe."""
     return fingerprint("decision", artifact, [repr(gate) for gate in approval.gates], evaluation)
+
+
+def last_decision(decisions: Iterable[Decision], artifact: str) -> Decision | None:
+    """Return the last decision on an artifact, by whatever gates and evaluation; None if there is none."""
+    own = [decision for decision in decisions if decision.artifact == artifact]
+    return max(own, key=lambda decision: decision.at, default=None)
+
+
+def refusal_message(model: str, decision: Decision) -> str:
+    """Say when a candidate was refused, by which gates, and how to have it judged again."""
+    day = datetime.fromtimestamp(decision.at).astimezone().strftime("%Y-%m-%d")
+    gates = ", ".join(result.gate for result in decision.results if not result.passed)
+    return (
+        f"{model}: candidate {decision.artifact} was refused on {day}{f' by {gates}' if gates else ''}; "
+        f"to have it judged again, run `tidemill run {model} --again`"
+    )
 
 
 def evaluate_gates(

@@ -19,6 +19,7 @@ from tidemill.planning.request import Request
 from tidemill.reuse.input_contents import ALL, ROWS, RULINGS, Content, Contents, ExpectedContent
 from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
 from tidemill.reuse.step_key import Inputs, StepKey
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import sortable_end
 from tidemill.workflow.stage import Flow, Stage
 
@@ -32,7 +33,8 @@ class Draft:
 
     `changed` are the partitions that have steps, `incomplete` the stages that won't be fully current when
     all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
-    output, and `source_nouns` what each ingest reads ("files", "rows"), for messages.
+    output, `candidates` the artifact that each model will have if that is known, and `source_nouns` what
+    each ingest reads ("files", "rows"), for messages.
     """
 
     flow: Flow
@@ -52,6 +54,7 @@ class Draft:
     changed: dict[str, set[str]] = field(default_factory=dict)
     incomplete: set[str] = field(default_factory=set)
     unlikely_models: set[str] = field(default_factory=set)
+    candidates: dict[str, Artifact | None] = field(default_factory=dict)
     source_nouns: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -11,8 +11,16 @@ from dataclasses import dataclass, replace
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE, time_bounds
 from tidemill.ledger.binding import Binding
+from tidemill.ledger.delivery import Decision
 from tidemill.ledger.run import Action
-from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_live, subject_of
+from tidemill.models.gates import (
+    BASELINE,
+    CANDIDATE,
+    LIVE,
+    is_live,
+    last_decision,
+    refusal_message,
+)
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.triggers import TriggerFacts, due_reasons
 from tidemill.planning.draft import Draft, reads_of, reasons_for, size_of
@@ -37,6 +45,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     held: dict[str, Content] = {WHOLE: bound.product.content} if bound else {}
     draft.contents[stage.name] = held
     draft.current[stage.name] = len(held)
+    draft.candidates[stage.name] = bound.product.artifact if bound else None
     if window.missing:
         _add_waiting(draft, stage, window.missing)
         return
@@ -60,12 +69,9 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if outdated and known and not reasons:
         # Reusing an identical training costs nothing, so no trigger is needed.
         reasons = ("the same training was done before",)
-    trigger = str(stage.training.retrain or "") if stage.training else ""
-    live = draft.facts.live.get(stage.name)
-    note = _incompatibility(stage, live.artifact) or unchecked_note(live.artifact) if live else ""
-    draft.models.append(
-        ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger, note=note)
-    )
+    if reasons:
+        draft.candidates[stage.name] = known.product.artifact if known else None
+    draft.models.append(_model_state(draft, stage, outdated, reasons))
     if not reasons:
         return
     action = Action.BIND if known else Action.TRAIN
@@ -81,6 +87,39 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     draft.unlikely_models.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
+
+
+def _model_state(
+    draft: Draft, stage: Stage, outdated: tuple[str, ...], due: tuple[str, ...]
+) -> ModelState:
+    live = draft.facts.live.get(stage.name)
+    note = _incompatibility(stage, live.artifact) or unchecked_note(live.artifact) if live else ""
+    refusal = _refusal(draft, stage)
+    return ModelState(
+        stage=stage.name,
+        outdated=outdated,
+        due=due,
+        trigger=str(stage.training.retrain or "") if stage.training else "",
+        note=note,
+        refused=refusal_message(stage.name, refusal) if refusal else "",
+    )
+
+
+def _refusal(draft: Draft, model: Stage) -> Decision | None:
+    """The decision that refused a model's candidate; None if it is live, or is to be judged (again)."""
+    artifact, live = draft.candidates.get(model.name), draft.facts.live.get(model.name)
+    if model.approval is None or artifact is None or _is_judged_again(draft, model):
+        return None
+    if live is not None and is_live(live.artifact, artifact):
+        return None
+    last = last_decision(draft.facts.decisions.values(), artifact.id)
+    return None if last is None or last.approved else last
+
+
+def _is_judged_again(draft: Draft, model: Stage) -> bool:
+    """Whether it was requested by name that the gates judge the candidate of a model again."""
+    names = {model.name, *(other.name for other in draft.flow.readers(model.name))}
+    return draft.request.again and draft.request.stage in names
 
 
 def _incompatibility(model: Stage, artifact: Artifact) -> str:
@@ -195,6 +234,7 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
         ),
         reads={stage.name: tuple(subjects)},
         subject=CANDIDATE,
+        forced=_is_judged_again(draft, model),
         unlikely=model.name in draft.unlikely_models,
     )
     return draft.add(gate, after=(after, *ranks), in_place_of=stage.name)
@@ -203,12 +243,14 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
 def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     """The subjects to evaluate, each with the content of its model, None if it isn't trained yet."""
     found: dict[str, Content] = {}
-    bound = draft.bindings(model.name).get(WHOLE)
-    artifact = bound.product.artifact if bound else None
+    artifact = draft.candidates.get(model.name)
     content = draft.contents[model.name].get(WHOLE, "")
     live = draft.facts.live.get(model.name)
     pending = (model.name, WHOLE) in draft.ranks
-    if pending or (artifact is not None and _needs_decision(draft, stage, model, artifact)):
+    undecided = pending
+    if artifact is not None:
+        undecided = _needs_decision(draft, model, artifact, pending=pending)
+    if undecided:
         found[CANDIDATE] = content
         found[BASELINE] = None if pending else content
     if live is not None and not _incompatibility(model, live.artifact):
@@ -216,14 +258,17 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     return found
 
 
-def _needs_decision(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> bool:
+def _needs_decision(draft: Draft, model: Stage, artifact: Artifact, *, pending: bool) -> bool:
+    """Whether the gates must judge a candidate: a refused one stays refused, whatever gates are edited."""
     if model.approval is None:
         return True
     live = draft.facts.live.get(model.name)
     if live is not None and is_live(live.artifact, artifact):
-        return False
-    subject = subject_of(artifact.id, model.approval, draft.recipes[stage.name].digest)
-    return subject not in draft.facts.decisions
+        return pending
+    if _is_judged_again(draft, model):
+        return True
+    last = last_decision(draft.facts.decisions.values(), artifact.id)
+    return last is None or (last.approved and pending)
 
 
 def _evaluate(

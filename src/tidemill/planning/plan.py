@@ -81,7 +81,8 @@ class Waiting:
 class ModelState:
     """Whether a model is outdated (its inputs changed) and whether it is due (a trigger requests training).
 
-    `note` says why the live model isn't applied to the current inputs, or is applied without a check.
+    `note` says why the live model isn't applied to the current inputs, or is applied without a check;
+    `refused` says when its candidate was refused, which isn't judged again.
     """
 
     stage: str
@@ -89,6 +90,7 @@ class ModelState:
     due: tuple[str, ...]
     trigger: str = ""
     note: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,7 @@ class Runs:
             messages, state = [*messages, *recovered], space.state()
         plan, run = self._plans.make_on(state, request), run_id()
         messages += drop_expired(Environments(tools, space.options), state, tools.clock())
+        messages += [model.refused for model in plan.models if model.refused]
         # A step that brought the run before down may do so again.
         engines = engine_options(space.settings, name, run, careful=crashed)
         job = Job(

@@ -268,7 +268,10 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
         waiting.setdefault(key, []).append(item.partition)
     return {
         "models": [
-            line for model in plan.models for line in (model_line(model, plan), model.note) if line
+            line
+            for model in plan.models
+            for line in (model_line(model, plan), model.refused, model.note)
+            if line
         ],
         "waiting": [
             " ".join(filter(None, (stage, summarize_keys(set(keys) - {WHOLE, ""})))) + f": {reason}"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered, Event, Published
-from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, evaluate_gates, is_live, subject_of
+from tidemill.models.gates import (
+    BASELINE,
+    CANDIDATE,
+    LIVE,
+    evaluate_gates,
+    is_live,
+    last_decision,
+    subject_of,
+)
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
@@ -49,6 +58,18 @@ class GateVerdict:
             environment=environment, stage=evaluation, partition=LIVE, binding=self.evaluated
         )
         return decided, Delivered(environment=environment, delivery=delivery), live
+
+
+def earlier_refusal(
+    model: Stage, published: PublishedView, decisions: Iterable[Decision]
+) -> Decision | None:
+    """The decision that refused the candidate of a model before; None if it is live, or wasn't refused."""
+    trained = published.get(model.name, WHOLE)
+    artifact = trained.product.artifact if trained else None
+    if artifact is None or is_live(published.live.get(model.name), artifact):
+        return None
+    last = last_decision(decisions, artifact.id)
+    return None if last is None or last.approved else last
 
 
 def run_gate_step(

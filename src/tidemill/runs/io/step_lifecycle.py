@@ -19,11 +19,11 @@ from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.run import Action, Attempt, Outcome
-from tidemill.models.gates import LIVE
+from tidemill.models.gates import LIVE, refusal_message
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
 from tidemill.reuse.step_key import StepKey, key_for, reuse_action
-from tidemill.runs.io.gate_step import run_gate_step
+from tidemill.runs.io.gate_step import earlier_refusal, run_gate_step
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
@@ -114,6 +114,7 @@ class StepLifecycle:
         self._recipes = job.recipes
         self._environment = job.plan.environment
         self._run = job.run
+        self._decisions = tuple(job.state.decisions.values())
         self._published = published
         self._inputs = StepInputs(job, published)
         self._room = runner.data
@@ -329,6 +330,10 @@ class StepLifecycle:
         for name, key in needed:
             if (name, key) in self._published.failed:
                 raise Skip(f"{name} of the candidate is missing: its step failed or was skipped")
+        refusal = earlier_refusal(stage, self._published, self._decisions)
+        if refusal is not None and not begun.step.forced:
+            message = refusal_message(stage.name, refusal)
+            return StepResult(attempt=replace(begun.attempt, outcome=Outcome.OK, message=message))
         recipe = self._recipes[evaluation.name].digest
         # A live model that can't read what the candidate reads isn't compared with it.
         beside = LIVE in reads[evaluation.name]
