@@ -53,7 +53,7 @@ GROUPS: Mapping[str, str] = {
     "Triggers": "degraded contract_changed volume every new_data any_of all_of",
     "Gates": "beats_live beats_baseline no_slice_worse",
     "Project": "open",
-    "Errors and version": "TidemillError __version__",
+    "Errors and version": "TidemillError RunFailed __version__",
 }
 # Their docstring is that of a type of another library, or there is none.
 SAID = {

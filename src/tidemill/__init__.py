@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tidemill.contracts.table_rules import Budget, Drift, Freshness, References, Rows, Unique
     from tidemill.core.errors import TidemillError
     from tidemill.folds.aggregates import fold
+    from tidemill.ledger.run import RunFailed
     from tidemill.memos.io.decorator import memo
     from tidemill.models.metrics import scores
     from tidemill.project.project import open_project as open
@@ -97,6 +98,7 @@ __all__ = [
     "Predictor",
     "References",
     "Rows",
+    "RunFailed",
     "Scores",
     "Source",
     "String",
@@ -157,6 +159,7 @@ _HOMES = {
     "tidemill.contracts.io.validate": "Validated validate",
     "tidemill.contracts.io.contract": "Contract",
     "tidemill.folds.aggregates": "fold",
+    "tidemill.ledger.run": "RunFailed",
     "tidemill.contracts.compatibility.diff": "diff",
     "tidemill.workflow.annotations": "Frame Predictor",
     "tidemill.models.metrics": "scores",

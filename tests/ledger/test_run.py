@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import datetime
+from functools import partial
 
-from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo, StageTotals, Status
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import (
+    Attempt,
+    Failure,
+    Outcome,
+    Receipt,
+    RunFailed,
+    RunInfo,
+    StageTotals,
+    Status,
+)
 
 
 def test_names_that_are_recorded() -> None:
@@ -37,3 +49,61 @@ def test_what_did_nothing_costs_nothing() -> None:
 def test_a_run_that_has_not_ended() -> None:
     info = RunInfo(id="r", environment="prod", status=Status.RUNNING, started=1.0)
     assert (info.ended, info.receipt, dict(info.holder)) == (None, None, {})
+
+
+FAILURE = partial(Failure, why="ValueError: <no> at a.py:7", advice="correct it")
+FAILED = Receipt(
+    run="r1",
+    status=Status.FAILED,
+    stages=(
+        StageTotals(stage="sales", ran=1_200, quarantined=3),
+        StageTotals(stage="labels", failed=2, skipped=1),
+    ),
+    wall_s=1.23,
+    exit_code=3,
+    failures=(FAILURE(stage="labels", partitions=("1", "2")),),
+    messages=("labels 1 raised", "labels 2 raised"),
+)
+
+
+def test_a_receipt_is_shown_in_one_line() -> None:
+    assert repr(FAILED) == (
+        "<Receipt r1 failed: 1,200 ran, 2 failed, 1 skipped, 3 rows quarantined; 1.2 s>"
+    )
+    assert repr(Receipt(run="r2", status=Status.OK)) == "<Receipt r2 ok: nothing to do; 0.0 s>"
+
+
+def test_a_notebook_shows_stages_and_failures() -> None:
+    found = FAILED._repr_html_()
+    assert "<td>sales</td><td>1,200</td><td>0</td>" in found
+    assert (
+        "<td>labels</td><td>2</td><td>ValueError: &lt;no&gt; at a.py:7</td><td>correct it</td>"
+        in found
+    )
+    assert Receipt(run="r2", status=Status.OK)._repr_html_().count("<table>") == 1
+
+
+def test_a_run_is_shown_in_one_line_and_with_its_receipt_in_a_notebook() -> None:
+    noon = datetime(2026, 11, 27, 12).timestamp()
+    info = RunInfo(id="r1", environment="prod", status=Status.FAILED, started=noon, command="x <y>")
+    assert repr(info) == "<RunInfo r1 failed in prod, 2026-11-27 12:00:00: x <y>>"
+    line = "<p>r1 failed in prod, 2026-11-27 12:00:00: x &lt;y&gt;</p>"
+    assert info._repr_html_() == line
+    assert replace(info, receipt=FAILED)._repr_html_() == line + FAILED._repr_html_()
+
+
+def test_the_error_of_a_failed_run_has_its_receipt_and_names_causes() -> None:
+    error = RunFailed(FAILED)
+    assert (error.receipt, error.exit_code) == (FAILED, 3)
+    assert str(error) == (
+        "run r1 failed; see its receipt, or `tidemill runs r1`\n"
+        "  labels 1 .. 2 (2): ValueError: <no> at a.py:7"
+    )
+    many = tuple(FAILURE(stage=f"s{n}", partitions=(WHOLE,)) for n in range(5))
+    assert str(RunFailed(replace(FAILED, failures=many))).split("\n")[1:] == [
+        *(f"  s{n}: ValueError: <no> at a.py:7" for n in range(3)),
+        "  and 2 more",
+    ]
+    assert str(RunFailed(replace(FAILED, failures=()))).endswith(
+        "\n  labels 1 raised\n  labels 2 raised"
+    )

@@ -321,3 +321,26 @@ def test_other_partitions_of_the_same_column(tides: Tides) -> None:
     assert tides.published() == {name: ["2024-03"] for name in ("raw", "doubled", "daily")}
     assert tides.read("daily").height == 2
     assert tides.ok() == {}
+
+
+def test_a_project_shows_itself_without_opening_anything(tmp_path: Path) -> None:
+    tides = Tides(tmp_path)
+    project = open_project(tmp_path, workflow=flow_of(tmp_path, tides.text))
+    assert repr(project) == f"<Project tides in prod, {tmp_path}>"
+    found = project._repr_html_()
+    assert "<td>doubled</td><td>transform</td><td>raw</td><td>tides.py:" in found
+    assert not project.home.exists()
+
+
+def test_a_failure_does_not_pass_in_silence(tmp_path: Path) -> None:
+    tides = Tides(tmp_path)
+    tides.send(0)
+    tides.edit("id = tm.Int64(min=0)", 'id = tm.Int64(min=2, on_fail="fail")')
+    with tides.open() as project:
+        with pytest.raises(
+            tm.RunFailed, match=r"(?s)^run .* failed; see its receipt.*raw 2024-03-01: "
+        ) as failed:
+            project.run()
+        receipt = failed.value.receipt
+        assert (receipt.exit_code, failed.value.exit_code, len(receipt.failures)) == (3, 3, 1)
+        assert project.run(raise_on_failure=False).exit_code == 3

@@ -151,10 +151,10 @@ class Tides:
         self.change = lambda known: replace(known, **tools)
 
     def run(self, stage: str = "", **request: Any) -> Receipt:
-        """One run by a command of its own."""
+        """One run by a command of its own; its receipt, also if it failed."""
         project = self.open()
         try:
-            return project.run(stage, **request)
+            return project.run(stage, **{"raise_on_failure": False, **request})
         finally:
             project.close()
 

@@ -33,7 +33,12 @@ def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_js
     """
     with project_session(target) as project, ProgressBars(sys.stderr) as progress:
         receipt = project.promote(
-            source, train=train, wait_s=wait, command=command_line(), progress=progress
+            source,
+            train=train,
+            wait_s=wait,
+            command=command_line(),
+            progress=progress,
+            raise_on_failure=False,
         )
     print_result(
         render_receipt(receipt, text_width()),

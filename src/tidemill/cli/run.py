@@ -53,7 +53,12 @@ def run(
     bars = nullcontext() if inline else ProgressBars(sys.stderr)
     with project_session() as project, bars as progress:
         receipt = project.run(
-            **request, wait_s=wait, command=command_line(), progress=progress, inline=inline
+            **request,
+            wait_s=wait,
+            command=command_line(),
+            progress=progress,
+            inline=inline,
+            raise_on_failure=False,
         )
     text = render_receipt(receipt, text_width())
     print_result(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})

@@ -11,6 +11,7 @@ TidemillError                 a message with what, where, which values, and what
 ├── ConflictError             another process holds it, or it changed after planning
 └── UsageError                the caller asked for something that doesn't exist
 
+`RunFailed` in `ledger/run.py` carries the receipt of a run that failed.
 The exit codes of the command line follow the class: see `TidemillError.exit_code`.
 """
 

@@ -1,10 +1,12 @@
-"""Tables as plain text; colours and the width of the terminal are added elsewhere."""
+"""Tables as plain text, Markdown and HTML; colours and the width of the terminal are added elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 _GAP = "  "
+# The ampersand comes first: the others contain one.
+_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#x27;"))
 
 
 def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
@@ -41,3 +43,23 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str
         *([cell.replace("|", "\\|") for cell in row] for row in rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
+    """Write the table as HTML, for a notebook; all text is made harmless."""
+    head = _html_row([header.removeprefix(">") for header in headers], "th")
+    body = "".join(_html_row(row, "td") for row in rows)
+    title = f"<caption>{html_text(caption)}</caption>" if caption else ""
+    return f"<table>{title}<thead>{head if body else ''}</thead><tbody>{body}</tbody></table>"
+
+
+def html_text(text: str) -> str:
+    """The text as HTML shows it: markup is escaped, and characters that can't be printed."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    for letter, entity in _ENTITIES:
+        shown = shown.replace(letter, entity)
+    return shown
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html_text(cell)}</{tag}>' for cell in cells)}</tr>"

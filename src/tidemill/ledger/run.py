@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
+from tidemill.core.errors import TidemillError
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import html_table, html_text
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
+
+# How many causes the error of a failed run names.
+_NAMED_CAUSES = 3
 
 
 class Outcome(StrEnum):
@@ -111,7 +118,7 @@ class StageTotals:
     fold: FoldUsage | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Receipt:
     """The summary of a run: what it did, reused and cost.
 
@@ -131,6 +138,45 @@ class Receipt:
     messages: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Receipt {self._headline}>"
+
+    @property
+    def _headline(self) -> str:
+        kinds = ("ran", "bound", "failed", "skipped", "quarantined")
+        counts = {kind: sum(getattr(tally, kind) for tally in self.stages) for kind in kinds}
+        words = {"bound": "reused", "quarantined": "rows quarantined"}
+        figures = [
+            f"{number:,} {words.get(kind, kind)}" for kind, number in counts.items() if number
+        ]
+        return f"{self.run} {self.status}: {', '.join(figures) or 'nothing to do'}; {self.wall_s:.1f} s"
+
+    def _repr_html_(self) -> str:
+        """Render a row per stage, and one per cause of failures, for notebooks."""
+        counts = (
+            "ran",
+            "bound",
+            "current",
+            "failed",
+            "skipped",
+            "rows_in",
+            "rows_out",
+            "quarantined",
+        )
+        headers = ("stage", "ran", "reused", "up to date", "failed", "skipped", "rows in", "rows out",
+                   "quarantined")  # fmt: skip
+        rows = [
+            (tally.stage, *(f"{getattr(tally, name):,}" for name in counts))
+            for tally in self.stages
+        ]
+        failures = [
+            (one.stage, f"{len(one.partitions):,}", one.why, one.advice) for one in self.failures
+        ]
+        found = html_table(headers, rows, caption=self._headline)
+        if failures:
+            found += html_table(("failed", "steps", "why", "what to do"), failures)
+        return found
+
     @property
     def memo(self) -> MemoUsage | None:
         """The total use of memos; None if no memo was called."""
@@ -144,7 +190,29 @@ class Receipt:
         return sum(used, FoldUsage()) if used else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(TidemillError):
+    """A run in which something failed, was refused or was interrupted; carries its receipt."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self.exit_code = receipt.exit_code
+        causes = [
+            f"{one.stage}{_partitions(one.partitions)}: {one.why}" for one in receipt.failures
+        ] or list(receipt.messages)
+        more = len(causes) - _NAMED_CAUSES
+        shown = causes[:_NAMED_CAUSES] + ([f"and {more:,} more"] if more > 0 else [])
+        head = (
+            f"run {receipt.run} {receipt.status}; see its receipt, or `tidemill runs {receipt.run}`"
+        )
+        super().__init__("\n  ".join([head, *shown]))
+
+
+def _partitions(keys: Sequence[str]) -> str:
+    named = summarize_keys(set(keys) - {WHOLE})
+    return f" {named}" if named else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RunInfo:
     """A run in the ledger; times are Unix seconds."""
 
@@ -156,6 +224,19 @@ class RunInfo:
     command: str = ""
     holder: Mapping[str, str] = field(default_factory=dict)
     receipt: Receipt | None = None
+
+    def __repr__(self) -> str:
+        return f"<RunInfo {self._headline}>"
+
+    @property
+    def _headline(self) -> str:
+        started = datetime.fromtimestamp(self.started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return f"{self.id} {self.status} in {self.environment}, {started}: {self.command}"
+
+    def _repr_html_(self) -> str:
+        """Render the run and its receipt, for notebooks."""
+        receipt = self.receipt._repr_html_() if self.receipt is not None else ""
+        return f"<p>{html_text(self._headline)}</p>{receipt}"
 
 
 class Action(StrEnum):

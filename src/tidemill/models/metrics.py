@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from tidemill.core.errors import UsageError
+from tidemill.models.given_frames import given_frame
 from tidemill.workflow.gate import Scores, Slice
 
 _ROWS = "_rows"
@@ -18,12 +19,13 @@ def scores(scored: pl.LazyFrame, *, by: str | None = None, **metrics: pl.Expr) -
 
     Each metric is an aggregate: `mae=(pl.col("prediction") - pl.col("y")).abs().mean()`. One that is null
     becomes NaN, which fails every gate. Raises UsageError without metrics, or for an expression with a
-    value per row.
+    value per row or a frame that isn't Polars'.
     """
     if not metrics:
         raise UsageError(
             "scores() needs a metric: mae=(pl.col('prediction') - pl.col('y')).abs().mean()"
         )
+    scored = given_frame(scored, "scores")
     wanted = [pl.len().alias(_ROWS), *(metric.alias(name) for name, metric in metrics.items())]
     overall = scored.select(wanted)
     if by is None:

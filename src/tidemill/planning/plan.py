@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import html_table
 from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
@@ -93,7 +94,11 @@ class ModelState:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# How many stages and reasons are named when a plan is shown in short.
+_NAMED_STAGES, _NAMED_REASONS = 6, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Plan:
     """The steps that would run and why, and the head versions that the plan was made from.
 
@@ -117,6 +122,35 @@ class Plan:
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     broken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        grouped = self.by_stage()
+        named = [f"{stage} {len(steps):,}" for stage, steps in grouped.items()][:_NAMED_STAGES]
+        more = len(grouped) - len(named)
+        named += [f"{more:,} more stages"] if more else []
+        return f"<Plan {self._headline}{': ' if named else ''}{', '.join(named)}>"
+
+    @property
+    def _headline(self) -> str:
+        steps = f"{len(self.steps):,} step{'' if len(self.steps) == 1 else 's'}"
+        return f"{self.workflow} in {self.environment}: {steps if self.steps else 'nothing to do'}"
+
+    def _repr_html_(self) -> str:
+        """Render a row per stage, for notebooks: its steps, and why they run."""
+        grouped = self.by_stage()
+        rows = [
+            (
+                name,
+                ", ".join(dict.fromkeys(str(step.action) for step in grouped.get(name, ()))),
+                f"{len(grouped.get(name, ())):,}",
+                f"{self.current.get(name, 0):,}",
+                summarize_keys({step.partition for step in grouped.get(name, ())} - {WHOLE}),
+                _reasons_of(grouped.get(name, ())),
+            )
+            for name in dict.fromkeys((*self.current, *grouped))
+        ]
+        headers = ("stage", "action", "steps", "up to date", "partitions", "why")
+        return html_table(headers, rows, caption=self._headline)
+
     @property
     def empty(self) -> bool:
         return not self.steps
@@ -137,6 +171,13 @@ class Plan:
         for step in self.steps:
             grouped.setdefault(step.stage, []).append(step)
         return grouped
+
+
+def _reasons_of(steps: Iterable[Step]) -> str:
+    """The first few different reasons of some steps."""
+    reasons = list(dict.fromkeys(reason for step in steps for reason in step.reasons))
+    more = len(reasons) - _NAMED_REASONS
+    return "; ".join(reasons[:_NAMED_REASONS]) + (f"; {more:,} more reasons" if more > 0 else "")
 
 
 def estimate_of(steps: Iterable[Step]) -> Estimate:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.binding import Binding
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.gate import Scores
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Kind
+
+if TYPE_CHECKING:
+    from tidemill.project.loaded_model import LoadedModel
 
 
 class Models:
@@ -18,6 +25,30 @@ class Models:
     def artifact(self, stage: str, partition: str = "") -> Binding:
         """The binding of a model's published artifact; UsageError when there is none."""
         return next(iter(self._workspace.published(stage, partition).values()))
+
+    def load(self, name: str, *, candidate: bool = False) -> LoadedModel:
+        """Load the live model, or with `candidate` the one that was trained last."""
+        # Only predictions need Polars.
+        from tidemill.project.loaded_model import load_model
+
+        return load_model(self._workspace, self._chosen(name, candidate=candidate))
+
+    def _chosen(self, name: str, *, candidate: bool) -> Artifact:
+        space = self._workspace
+        models = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
+        if name not in models:
+            raise UsageError(f"there is no model {name!r} ({did_you_mean(name, models)})")
+        trained = self.artifact(name).product.artifact
+        assert trained is not None
+        if candidate or space.flow[name].approval is None:
+            return trained
+        live = space.state().live.get(name)
+        if live is None:
+            raise UsageError(
+                f"{name} has no approved version yet; project.model({name!r}, candidate=True) loads "
+                f"{trained.id}, which was trained last"
+            )
+        return live.artifact
 
     def scores(self, stage: str, partition: str = "") -> Mapping[str, Scores]:
         """The published scores of an evaluation by model artifact; UsageError when there are none."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.partition import WHOLE
+from tidemill.core.text_table import html_table
 from tidemill.history.io.runs import History
-from tidemill.ledger.run import Receipt, RunInfo
+from tidemill.ledger.run import Receipt, RunFailed, RunInfo
 from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
@@ -24,6 +25,7 @@ from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
+from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Stage
 from tidemill.workflow.workflow import Workflow
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from tidemill.project.data import PublishedData
     from tidemill.project.environments import ProjectEnvironments, StageDiff
     from tidemill.project.lineage import Lineage
+    from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.models import Models
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.trials import Trial, Trials
@@ -81,6 +84,19 @@ class Project:
         self.workspace = Workspace(settings, workflow, environment, sample, profile)
         self.plans = Plans(self.workspace)
         self._runs = Runs(self.workspace, self.plans)
+
+    def __repr__(self) -> str:
+        """The workflow, the environment and the folder; nothing is opened or read."""
+        space = self.workspace
+        return f"<Project {space.declared.name} in {space.environment}, {space.root}>"
+
+    def _repr_html_(self) -> str:
+        """Render a row per stage, for notebooks; nothing is opened or read."""
+        rows = [
+            (stage.name, str(stage.kind), ", ".join(dependencies(stage)), stage.place)
+            for stage in self.workspace.declared.stages
+        ]
+        return html_table(("stage", "kind", "reads", "declared at"), rows, caption=repr(self)[1:-1])
 
     @property
     def settings(self) -> Settings:
@@ -162,18 +178,20 @@ class Project:
         command: str = "tm.open().run()",
         progress: Progress | None = None,
         inline: bool = False,
+        raise_on_failure: bool = True,
     ) -> Receipt:
         """Execute what `plan` with the same arguments plans; return what it did and cost.
 
         With `inline` steps run one after the other in this thread: breakpoints work, and resource
         limits of stages don't apply. Raises ConflictError when another run holds the environment for
-        longer than `wait_s` seconds. A failed step raises nothing: see the receipt's `exit_code` and
-        `messages`.
+        longer than `wait_s` seconds. When a step failed, gates refused a model or the run was interrupted,
+        raises RunFailed, which has the `receipt`; without `raise_on_failure` returns it.
         """
         request = request_of(stage, since, until, limit, again, train)
-        return self._runs.run(
+        receipt = self._runs.run(
             request, command=command, wait_s=wait_s, progress=progress, inline=inline
         )
+        return _checked(receipt) if raise_on_failure else receipt
 
     def promote(
         self,
@@ -183,18 +201,20 @@ class Project:
         wait_s: float = 0.0,
         command: str = "tm.open().promote()",
         progress: Progress | None = None,
+        raise_on_failure: bool = True,
     ) -> Receipt:
         """Promote the environment `source` to this one, atomically.
 
         Plans here with the current code, which must be what `source` ran (else UsageError). Reuses
         known results, runs the rest, and publishes everything in one transaction, or nothing when a
         step fails. Trains the models that are due here, and those in `train`. Raises ConflictError when
-        something was published here meanwhile, or as `run` does.
+        something was published here meanwhile, or as `run` does; RunFailed as `run` does.
         """
         request = Request(train=frozenset(train))
-        return self._runs.promote(
+        receipt = self._runs.promote(
             source, request, command=command, wait_s=wait_s, progress=progress
         )
+        return _checked(receipt) if raise_on_failure else receipt
 
     def debug(self, stage: str, partition: str) -> Trial:
         """Execute one step in this process and publish nothing; return its rows and findings."""
@@ -294,6 +314,14 @@ class Project:
         service: Models = self._service("models", "Models")
         return service
 
+    def model(self, name: str, *, candidate: bool = False) -> LoadedModel:
+        """Load a model that predicts: the live one, or with `candidate` the one that was trained last.
+
+        A model without gates has no live one: the last is loaded. Raises UsageError when there is none,
+        and names the stages for another name.
+        """
+        return self.models.load(name, candidate=candidate)
+
     @property
     def history(self) -> History:
         """Past runs: their attempts and logs, and the performance of stages."""
@@ -315,3 +343,9 @@ class Project:
     def close(self) -> None:
         """Close files and connections."""
         self.workspace.close()
+
+
+def _checked(receipt: Receipt) -> Receipt:
+    if receipt.exit_code:
+        raise RunFailed(receipt)
+    return receipt

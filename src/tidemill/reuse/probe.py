@@ -22,6 +22,7 @@ from tidemill.analysis.query.serialized import UnreadableQuery
 from tidemill.analysis.query.summary import QuerySummary, Reads
 from tidemill.contracts.checks.schema import schema_faults, schema_of
 from tidemill.core.errors import Fault, describe_error
+from tidemill.core.other_frames import describe_other_frame
 from tidemill.memos.identity import probe_memos
 from tidemill.reuse.recipe import all_input_columns, describe_hidden_input, undeclared_fault
 from tidemill.workflow.fold_inputs import input_columns
@@ -263,6 +264,7 @@ def _name_stage(stage: Stage, fault: Fault) -> Fault:
 
 
 def _not_a_frame_fault(stage: Stage, result: object) -> Fault:
-    kind = type(result).__name__
+    kind, _, conversion = describe_other_frame(result).partition("; ")
     message = f"transform {stage.name!r} returned {kind}, not a polars.LazyFrame"
-    return Fault(message=message, where=stage.place, hint="return the query without collecting it")
+    hint = conversion or "return the query without collecting it"
+    return Fault(message=message, where=stage.place, hint=hint)

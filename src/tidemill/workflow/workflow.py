@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, overload
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.callsite import caller
 from tidemill.core.errors import DeclarationError, Fault
+from tidemill.core.text_table import html_table
 from tidemill.workflow.gate import Gate
 from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.resources import Resources
@@ -64,6 +65,11 @@ class Workflow:
 
     def __repr__(self) -> str:
         return f"Workflow({self.name!r}, {len(self.declarations)} stages)"
+
+    def _repr_html_(self) -> str:
+        """Render a row per declared stage, for notebooks."""
+        rows = [(one.name, str(one.kind), one.place) for one in self.declarations]
+        return html_table(("stage", "kind", "declared at"), rows, caption=f"workflow {self.name}")
 
     @overload
     def ingest(self, function: F) -> F: ...

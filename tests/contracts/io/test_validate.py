@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -169,6 +170,7 @@ def test_bad_rows_keep_their_unknown_columns_and_good_ones_drop_them() -> None:
         ([], UsageError, r"\[\] is neither a frame nor a path"),
         ([3], UsageError, r"\[3\] is neither a frame nor a path"),
         (None, UsageError, "None is neither a frame"),
+        (np.zeros((2, 2)), UsageError, r"numpy.ndarray is neither a frame .* pl\.from_numpy"),
         (FRAME.drop("size"), ContractError, "column 'size' of contract Orders is missing"),
     ],
 )
@@ -200,3 +202,12 @@ def test_what_fails_only_together_is_not_hidden(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("tidemill.contracts.io.validate.pass_expressions", fails)
     with pytest.raises(PolarsError):
         Orders.validate(FRAME)
+
+
+def test_a_validation_is_shown_in_one_line_and_as_a_table() -> None:
+    found = Orders.validate(FRAME)
+    assert repr(found) == "<Validated Orders 1.2.0 failed: 5 rows, 3 bad>"
+    shown = found._repr_html_()
+    assert shown.startswith("<table><caption>Orders 1.2.0 failed: 5 rows, 3 bad</caption>")
+    assert shown.count("<tr>") == 1 + len(found.findings)
+    assert repr(Orders.validate(found.good)).startswith("<Validated Orders 1.2.0 passed: 2 rows")

@@ -109,7 +109,7 @@ def test_another_cut_needs_no_other_pull(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("return (rows", "raise OSError('no line')\n    return (rows", "no line"),
-        ("(rows[:2], rows[2:])", "'rows'", "rows must be a frame, a list of dicts"),
+        ("(rows[:2], rows[2:])", "'rows'", "rows must be a Polars frame, a list of dicts"),
         ('{"seen": len(lines)}', "{1: len(lines)}", "changes when it is stored as JSON"),
         ('{"seen": len(lines)}', "lines.append", "JSON serializable"),
         ("json.loads(line)", '{"day": "2024-03-01"}', "have no column 'id' of contract Raw"),

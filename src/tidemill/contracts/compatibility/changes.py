@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from html import escape
+
+from tidemill.core.text_table import html_table
 
 
 class Direction(StrEnum):
@@ -92,10 +93,8 @@ class Diff:
             (change.about, change.words, str(change.direction), remark_text(change).strip(" ()"))
             for change in self.changes
         ]
-        body = "".join(_html_row(row, "td") for row in cells)
-        head = _html_row(("what", "change", "direction", "remark"), "th") if cells else ""
-        caption = f"<caption>{escape(str(self).partition(chr(10))[0])}</caption>"
-        return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
+        headers = ("what", "change", "direction", "remark")
+        return html_table(headers, cells, caption=str(self).partition("\n")[0])
 
     @property
     def head(self) -> str:
@@ -112,10 +111,6 @@ class Diff:
     def for_consumers(self) -> tuple[Change, ...]:
         """The changes that can break consumers of the table."""
         return tuple(change for change in self.changes if change.for_consumers)
-
-
-def _html_row(cells: Iterable[str], tag: str) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def _line(change: Change, width: int) -> str:

@@ -8,7 +8,7 @@ are never copied: they are the data filtered by row number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -43,6 +43,8 @@ from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError
+from tidemill.core.other_frames import describe_other_frame, is_other_frame
+from tidemill.core.text_table import html_table
 
 Data: TypeAlias = "pl.DataFrame | pl.LazyFrame | str | Path | Sequence[str | Path]"
 
@@ -50,7 +52,7 @@ _ROW = "\0row"
 _REJECTS = ("fail", "quarantine")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Validated:
     """The result of checking data against a contract.
 
@@ -64,7 +66,26 @@ class Validated:
     counts: Mapping[str, int]
     bad_rows: np.ndarray[Any, Any]
     _data: pl.LazyFrame
-    _reasons: Sequence[tuple[str, pl.Series]] = field(repr=False)
+    _reasons: Sequence[tuple[str, pl.Series]]
+
+    def __repr__(self) -> str:
+        return f"<Validated {self._headline}>"
+
+    @property
+    def _headline(self) -> str:
+        verdict = "passed" if self.passed else "failed"
+        return (
+            f"{self.contract.name} {self.contract.version} {verdict}: {self.rows:,} rows, "
+            f"{len(self.bad_rows):,} bad"
+        )
+
+    def _repr_html_(self) -> str:
+        """Render a row per broken rule, for notebooks."""
+        rows = [
+            (found.rule, str(found.severity), f"{found.rows:,}", found.message)
+            for found in self.findings
+        ]
+        return html_table(("rule", "severity", "rows", "finding"), rows, caption=self._headline)
 
     @property
     def passed(self) -> bool:
@@ -148,7 +169,10 @@ def _source(data: Data) -> pl.LazyFrame:
         return data if _is_scan(data) else data.collect(engine="streaming").lazy()
     paths = list(data) if isinstance(data, Sequence) and not isinstance(data, str) else [data]
     if not paths or not all(isinstance(path, (str, Path)) for path in paths):
-        raise UsageError(f"validate: {data!r} is neither a frame nor a path of a Parquet file")
+        shown = describe_other_frame(data) if is_other_frame(data) else f"{data!r}"
+        what, _, advice = shown.partition("; ")
+        more = f"; {advice}" if advice else ""
+        raise UsageError(f"validate: {what} is neither a frame nor a path of a Parquet file{more}")
     return pl.scan_parquet([Path(path) for path in paths], glob=False)
 
 

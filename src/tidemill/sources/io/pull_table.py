@@ -17,6 +17,7 @@ from polars.exceptions import PolarsError
 from tidemill.contracts.checks.partition_column import raw_partition_keys
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.core.errors import SourceError, did_you_mean
+from tidemill.core.other_frames import describe_other_frame, is_other_frame
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ports.artifacts import Artifacts
 from tidemill.sources.io.file_listing import reading_id
@@ -131,6 +132,11 @@ def _count_keys(keys: pl.Series) -> dict[str, int]:
     return dict(sorted(keys.value_counts().iter_rows()))
 
 
+def _is_no_iterator(rows: object) -> bool:
+    """Whether the parts of an iterable aren't rows: those of a text, a dict or a frame of pandas."""
+    return isinstance(rows, (str, bytes, Mapping)) or is_other_frame(rows)
+
+
 def _frames(rows: Any) -> Iterator[pl.DataFrame]:
     """Yield the rows as frames: from a frame, a list of dicts, or an iterator of these."""
     if isinstance(rows, pl.LazyFrame):
@@ -139,11 +145,11 @@ def _frames(rows: Any) -> Iterator[pl.DataFrame]:
         yield rows
     elif isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
         yield pl.DataFrame(rows, infer_schema_length=None)
-    elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
+    elif isinstance(rows, Iterable) and not _is_no_iterator(rows):
         for part in rows:
             yield from _frames(part)
     else:
-        kind = type(rows).__name__
+        kind = describe_other_frame(rows)
         raise TypeError(
-            f"rows must be a frame, a list of dicts, or an iterator of these, not {kind}"
+            f"rows must be a Polars frame, a list of dicts, or an iterator of these, not {kind}"
         )

@@ -15,6 +15,7 @@ from tidemill.analysis.query.column_reads import columns_read, disallowed_column
 from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.errors import StepError, TidemillError
+from tidemill.core.other_frames import describe_other_frame
 from tidemill.memos.io.lookup import was_memo_called
 from tidemill.planning.batches import IN_MEMORY_ROWS
 from tidemill.reuse.recipe import all_input_columns, describe_held_state, describe_hidden_input
@@ -78,8 +79,9 @@ class TransformCaller:
         if isinstance(result, pl.DataFrame):
             result = result.lazy()
         if not isinstance(result, pl.LazyFrame):
-            kind = type(result).__name__
+            kind, _, conversion = describe_other_frame(result).partition("; ")
             message = f"{stage.name} returned {kind}, not a polars.LazyFrame ({stage.place})"
+            message += f"; {conversion}" if conversion else ""
             raise StepError(message, stage=stage.name, partition=partition)
         if exact:
             _refuse_unkeyed(stage, partition, result, frames, reads)

@@ -15,6 +15,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
+from tidemill.models.given_frames import given_frame
 from tidemill.models.input_compatibility import incompatibility, inputs_as_json
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
@@ -39,6 +40,7 @@ class ModelPredictor:
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
         """Add the column `prediction`; the model gets its inputs as floats, null as NaN."""
+        features = given_frame(features, "predict")
         schema = {**features.collect_schema(), PREDICTION: pl.Float64()}
         return features.map_batches(self._scored, schema=schema)
 
@@ -56,7 +58,9 @@ class TrivialPredictor:
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
         """Add the constant as `prediction`."""
-        return features.with_columns(pl.lit(self._value, pl.Float64).alias(PREDICTION))
+        return given_frame(features, "predict").with_columns(
+            pl.lit(self._value, pl.Float64).alias(PREDICTION)
+        )
 
 
 def load_predictor(

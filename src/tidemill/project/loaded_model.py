@@ -1,0 +1,55 @@
+"""A stored model in this process, ready to predict."""
+
+from __future__ import annotations
+
+from typing import overload
+
+import polars as pl
+
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.models.given_frames import given_frame
+from tidemill.project.workspace import Workspace
+from tidemill.steps.io.model_step import ModelPredictor, load_predictor
+from tidemill.workflow.model import Artifact
+
+
+class LoadedModel:
+    """A stored model: `artifact` says what it is, and `predict` adds its predictions to a frame."""
+
+    def __init__(self, artifact: Artifact, predictor: ModelPredictor) -> None:
+        self.artifact = artifact
+        self._predictor = predictor
+
+    def __repr__(self) -> str:
+        known = self.artifact
+        return (
+            f"<LoadedModel {known.stage} {known.id}: {', '.join(known.inputs)} -> {known.output}>"
+        )
+
+    @overload
+    def predict(self, features: pl.DataFrame) -> pl.DataFrame: ...
+    @overload
+    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame: ...
+    def predict(self, features: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+        """Add a Float64 column `prediction`; the model gets its inputs as floats, null as NaN.
+
+        Raises UsageError for a frame without a column that the model reads.
+        """
+        if isinstance(features, pl.DataFrame):
+            return self.predict(features.lazy()).collect()
+        features = given_frame(features, "predict")
+        names = features.collect_schema().names()
+        missing = [name for name in self.artifact.inputs if name not in names]
+        if missing:
+            raise UsageError(
+                f"model {self.artifact.stage} {self.artifact.id} reads {', '.join(missing)}, which the frame "
+                f"doesn't have ({did_you_mean(missing[0], names)})"
+            )
+        return self._predictor.predict(features)
+
+
+def load_model(space: Workspace, artifact: Artifact) -> LoadedModel:
+    """Load a stored model after its bytes were verified."""
+    return LoadedModel(
+        artifact, load_predictor(artifact, space.tools.artifacts, space.tools.formats)
+    )
