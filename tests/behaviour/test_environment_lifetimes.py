@@ -125,7 +125,7 @@ def test_what_is_in_use_keeps_nothing_else_from_being_dropped(tides: Tides, cloc
         lease = take_lease(project.tools, DEV, {"host": "tern"}, 0.0)
         done = project.environments.drop(expired=True)
         assert (done.dropped, done.kept) == (("other",), {DEV: ()})
-        with pytest.raises(ConflictError, match="held by host tern"):
+        with pytest.raises(ConflictError, match=f"active in {DEV}: a process on tern; try again"):
             project.environments.drop([DEV], expired=True)
         lease.close()
 
@@ -213,5 +213,5 @@ def test_of_two_promotions_at_once_one_is_told_what_to_do(tides: Tides) -> None:
     with opened(tides) as project:
         assert project.promote(DEV, progress=Before(another)).exit_code == 0
     [error] = said
-    assert (error.exit_code, "wait for it or stop it, then run again" in str(error)) == (6, True)
+    assert (error.exit_code, "use --wait 5m to run after it" in str(error)) == (6, True)
     assert did(promoted(tides)) == dict.fromkeys(("raw", "doubled", "daily"), (0, 0))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,12 @@ from tests.support.waiting import PATIENCE_S, until
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import RunEnded
 from tidemill.ledger.io import lease_holder as holder
-from tidemill.ledger.io.lease_holder import describe_holder, is_dead, this_process
+from tidemill.ledger.io.lease_holder import (
+    active_run_message,
+    describe_holder,
+    is_dead,
+    this_process,
+)
 from tidemill.ledger.run import Status
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Lease
@@ -49,6 +55,7 @@ def test_a_second_run_is_told_who_holds_the_environment(tides: Tides) -> None:
     with pytest.raises(ConflictError, match=f"pid {os.getpid()}.*tidemill run features") as caught:
         tides.run()
     assert caught.value.exit_code == 6
+    assert str(caught.value).endswith("; use --wait 5m to run after it (in Python: wait_s=300)")
     # Other environments, and readers, don't care.
     assert tides.open().plan().steps
     project.tools.ledger.release(lease)
@@ -89,7 +96,7 @@ def test_another_host_is_believed_until_its_lease_ends(tides: Tides) -> None:
     now = time.time()
     tides.use(clock=lambda: now)
     held(tides.open().tools, {**this_process("tidemill run"), "host": "elsewhere"})
-    with pytest.raises(ConflictError, match="host elsewhere"):
+    with pytest.raises(ConflictError, match=" on elsewhere, `tidemill run`, started "):
         tides.run()
     now += 3601
     assert tides.ok() == everything([0, 1, 2])
@@ -103,6 +110,18 @@ def test_who_is_dead() -> None:
     assert not is_dead({**me, "host": "elsewhere", "pid": "4194304"})
     assert describe_holder(me) == f"`tidemill run` (process {os.getpid()} on {me['host']})"
     assert describe_holder({}) == "`?` (process ? on ?)"
+
+
+def test_an_active_run_is_described_in_plain_words() -> None:
+    me = this_process("tidemill run")
+    now = datetime.fromtimestamp(float(me["since"])).astimezone()
+    assert active_run_message("prod", me) == (
+        f"another run is active in prod: pid {os.getpid()}, `tidemill run`, started {now:%H:%M}"
+    )
+    noon = str(datetime(2024, 2, 29, 12).timestamp())
+    assert active_run_message("dev", {"host": "tern", "pid": "7", "since": noon}) == (
+        "another run is active in dev: pid 7 on tern, started 2024-02-29 12:00"
+    )
 
 
 def test_a_process_of_somebody_else_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:

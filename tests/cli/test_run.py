@@ -225,3 +225,27 @@ def test_an_interrupted_process_leaves_a_receipt(fresh: Path) -> None:
     (fresh / "hold").unlink()
     again = process("run", "labels", "--json", cwd=fresh)
     assert again.returncode == 0
+
+
+def test_one_partition_runs_with_what_it_reads(fresh: Path) -> None:
+    planned = tidemill("plan", "features", "2026-01-07", "--json").document
+    assert [step["id"] for step in planned["steps"]] == [
+        f"run {stage}[2026-01-07]" for stage in ("sales", "weather", "features")
+    ]
+    ended = tidemill("run", "features", "2026-01-07", "--json")
+    assert ended.code == 0
+    receipt = ended.document["receipt"]
+    assert {stage["stage"]: stage["ran"] for stage in receipt["stages"]} == {
+        "sales": 1,
+        "weather": 1,
+        "features": 1,
+    }
+    assert tidemill("plan", "features", "2026-01-07").out.startswith(
+        "bakery in prod: nothing to do"
+    )
+    assert tidemill("plan", "--json").document["current"]["features"] == 1
+    refused = tidemill("run", "features", "2026-01")
+    assert refused.code == 2
+    assert (
+        "features has no partition '2026-01': there is 2026-01-05 .. 2026-02-01 (28)" in refused.err
+    )

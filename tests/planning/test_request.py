@@ -75,3 +75,18 @@ def test_times_are_the_bounds_of_partitions() -> None:
 def test_a_request_that_selects_nothing_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parsed(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"partition": "a"}, "name the stage of the partition 'a'"),
+        ({"stage": "raw", "partition": "a", "limit": 1}, "'a' can't be combined with --from"),
+        ({"stage": "raw", "partition": "a", "since": "2013"}, "can't be combined"),
+        ({"stage": "raw", "partition": "a", "train": ["guess"]}, "--limit or --train"),
+    ],
+)
+def test_one_partition_is_of_a_stage_and_nothing_else(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parsed(**given)
+    assert parsed(stage="raw", partition="a") == Request(stage="raw", partition="a")

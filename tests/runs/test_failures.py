@@ -159,6 +159,12 @@ def test_a_message_of_ours_says_itself_what_to_do(message: str, why_: str, advic
         ("ReadTimeout: late", 1, "with retries=tm.retries(3, on=(ReadTimeout,)) the stage"),
         ("ConnectionError: gone", 4, "find out why it persists, then run again"),
         ("KeyError: 'shop'", 1, "correct the code, then run again; `tidemill run labels --debug`"),
+        (
+            "ModuleNotFoundError: No module named 'lightgbm'",
+            1,
+            "`pip install 'tidemill[lightgbm]'`, then run again",
+        ),
+        ("ModuleNotFoundError: it hides", 1, "correct the code, then run again"),
     ],
 )
 def test_what_passes_by_itself_is_tried_again(error: str, number: int, says: str) -> None:

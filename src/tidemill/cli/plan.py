@@ -28,7 +28,10 @@ from tidemill.runs.totals import Price
 @environment_options
 @project_options
 def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
-    """Show what would run to bring STAGE up to date (default: all stages), and why. Changes nothing."""
+    """Show what would run to bring STAGE or its PARTITION up to date (default: all), and why.
+
+    Changes nothing.
+    """
     if why and markdown:
         raise click.UsageError("--why and --markdown can't be combined")
     with project_session() as project:
@@ -37,7 +40,7 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
         if why and request["stage"]:
             reasons = project.plans.reasons(made, request["stage"])
     if reasons is not None:
-        parts = any(request[name] for name in ("since", "until", "limit"))
+        parts = any(request[name] for name in ("partition", "since", "until", "limit"))
         text = render_why(reasons, made, parts_of_it=parts)
     else:
         text = (

@@ -11,6 +11,7 @@ import click
 
 from tidemill.cli.lazy_group import project_location
 from tidemill.core.errors import TidemillError
+from tidemill.core.extras import install_command
 from tidemill.project.project import open_project
 from tidemill.workflow.user_errors import user_frames
 
@@ -54,5 +55,6 @@ def user_traceback(error: BaseException) -> str:
 
 def _import_error_text(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f"the workflow imports {error.name!r}, which isn't installed: install it, or correct the name"
+        command = install_command(error.name or "")
+        return f"the workflow imports {error.name!r}, which isn't installed: `{command}`, or correct the name"
     return f"the workflow can't be imported: it raised {type(error).__name__}"

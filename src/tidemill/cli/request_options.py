@@ -23,7 +23,7 @@ def parse_duration(ctx: click.Context, param: click.Parameter, value: str) -> fl
 
 
 def request_options(function: F) -> F:
-    """Add [STAGE] --from --to --limit --again --train, under the names of `Project.plan`."""
+    """Add [STAGE] [PARTITION] and the options of a request, under the names of `Project.plan`."""
     decorated: Any = function
     for option in (
         click.option("--train", multiple=True, metavar="MODEL",
@@ -33,6 +33,7 @@ def request_options(function: F) -> F:
         click.option("--to", "until", metavar="TIME", help="Only partitions that end by the end of TIME."),
         click.option("--from", "since", metavar="TIME",
                      help="Only partitions that start at TIME or later, such as 2013-03."),
+        click.argument("partition", default="", metavar="[PARTITION]"),
         click.argument("stage", default="", metavar="[STAGE]"),
     ):  # fmt: skip
         decorated = option(decorated)

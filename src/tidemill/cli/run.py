@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 @click.command()
 @request_options
-@click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
               help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @click.option("--debug", is_flag=True,
@@ -34,21 +33,16 @@ if TYPE_CHECKING:
 @json_option
 @environment_options
 @project_options
-def run(
-    partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any
-) -> None:
+def run(wait: float, debug: bool, inline: bool, as_json: bool, **request: Any) -> None:
     """Run what `tidemill plan` with the same arguments shows, and print a receipt.
 
-    A terminal shows a progress bar per stage; otherwise progress is a line now and then. A table lists
-    failures, with their causes and what to do. PARTITION is for --debug.
+    Runs all stages, or STAGE with what is upstream of it, or only its PARTITION and what that reads. A
+    terminal shows a progress bar per stage; otherwise progress is a line now and then. A table lists
+    failures, with their causes and what to do.
     """
     if debug:
-        _debug(request, partition, as_json)
+        _debug(request, as_json)
         return
-    if partition:
-        raise click.UsageError(
-            f"run takes one STAGE; to select {partition!r}, add --from {partition} --to {partition}"
-        )
     # Breakpoints work with --inline, and bars would be drawn over the debugger.
     bars = nullcontext() if inline else ProgressBars(sys.stderr)
     with project_session() as project, bars as progress:
@@ -65,8 +59,8 @@ def run(
     click.get_current_context().exit(receipt.exit_code)
 
 
-def _debug(request: dict[str, Any], partition: str, as_json: bool) -> None:
-    stage = request.pop("stage")
+def _debug(request: dict[str, Any], as_json: bool) -> None:
+    stage, partition = request.pop("stage"), request.pop("partition")
     if not stage:
         raise click.UsageError("--debug needs a STAGE, and its PARTITION if it has several")
     if any(request.values()):

@@ -18,7 +18,7 @@ The exit codes of the command line follow the class: see `TidemillError.exit_cod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -109,6 +109,10 @@ class ConflictError(TidemillError):
     """Another process holds the resource, or it changed after the plan was made."""
 
     exit_code = 6
+
+    def __init__(self, message: str, *, holder: Mapping[str, str] | None = None) -> None:
+        self.holder = dict(holder or {})
+        super().__init__(message)
 
 
 class UsageError(TidemillError):

@@ -102,8 +102,8 @@ _NAMED_STAGES, _NAMED_REASONS = 6, 3
 class Plan:
     """The steps that would run and why, and the head versions that the plan was made from.
 
-    `current` counts the partitions of each stage that stay as they are. `complete` are the stages that
-    are fully current once all steps are done. `aging` are the planned stages whose contracts have
+    `current` counts the partitions of each selected stage that stay as they are. `complete` are the stages
+    that are fully current once all steps are done. `aging` are the planned stages whose contracts have
     freshness rules. `sources` are the files that were seen, `broken` those that can't be read, with the
     error.
     """

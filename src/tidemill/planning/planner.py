@@ -11,6 +11,7 @@ from tidemill.planning.draft import Draft, Lookup
 from tidemill.planning.estimates import estimate_steps
 from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.planning.model_stages import plan_evaluation, plan_model
+from tidemill.planning.one_partition import narrow_to_partition
 from tidemill.planning.plan import Plan, PlanInputs
 from tidemill.planning.request import Request
 from tidemill.reuse.input_contents import OverlaidContents
@@ -32,8 +33,8 @@ def make_plan(
 ) -> Plan:
     """Plan the steps that would bring the requested stages up to date, in an order in which they can run.
 
-    `lookup` finds bindings that were ever made under some keys. Raises UsageError for a stage or model
-    that doesn't exist.
+    `lookup` finds bindings that were ever made under some keys. Raises UsageError for a stage, a model or
+    a partition that doesn't exist.
     """
     scope = request_scope(flow, request)
     draft = Draft(
@@ -47,9 +48,12 @@ def make_plan(
     gates: dict[str, str] = {}
     for stage in flow.stages:
         if stage.name in scope:
+            draft.current[stage.name] = 0
             _plan_stage(draft, stage, scans, gates)
         else:
             _keep_as_is(draft, stage)
+    if request.partition:
+        narrow_to_partition(draft, flow[request.stage], request.partition)
     return _build_plan(draft, scans, scope, environment)
 
 
@@ -111,9 +115,7 @@ def _note_stale_tables(draft: Draft, aging: Sequence[str]) -> None:
 
 
 def _keep_as_is(draft: Draft, stage: Stage) -> None:
-    bound = draft.bindings(stage.name)
-    draft.contents[stage.name] = OverlaidContents(bound)
-    draft.current[stage.name] = len(bound)
+    draft.contents[stage.name] = OverlaidContents(draft.bindings(stage.name))
 
 
 def _complete_stages(

@@ -20,13 +20,14 @@ from tidemill.core.partition import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request to bring all stages up to date, or one stage with its upstream.
+    """A request to bring all stages up to date, or one stage with its upstream, or one `partition` of it.
 
     Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
     current partitions; `train` are the models to train.
     """
 
     stage: str = ""
+    partition: str = ""
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
@@ -41,8 +42,16 @@ def request_of(
     limit: int | None,
     again: bool,
     train: Iterable[str],
+    partition: str = "",
 ) -> Request:
     """Parse a request with times as text; UsageError for one that selects nothing."""
+    if partition and not stage:
+        raise UsageError(f"name the stage of the partition {partition!r}")
+    models = frozenset(train)
+    if partition and (since or until or limit is not None or models):
+        raise UsageError(
+            f"partition {partition!r} can't be combined with --from, --to, --limit or --train"
+        )
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
     first = time_bounds(since)[0] if since else None
@@ -51,11 +60,12 @@ def request_of(
         raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
     return Request(
         stage=stage,
+        partition=partition,
         since=first,
         until=end,
         limit=limit,
         again=again,
-        train=frozenset(train),
+        train=models,
     )
 
 

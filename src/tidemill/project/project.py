@@ -149,6 +149,7 @@ class Project:
     def plan(
         self,
         stage: str = "",
+        partition: str = "",
         *,
         since: str | None = None,
         until: str | None = None,
@@ -158,16 +159,18 @@ class Project:
     ) -> Plan:
         """Plan what would run and why; change nothing.
 
-        The plan covers `stage` and its upstream stages (default: all stages), time partitions from
-        `since` to `until` (inclusive, such as "2013-03"), and at most `limit` partitions a stage. With
+        The plan covers `stage` and its upstream stages (default: all stages), or only one `partition` of it
+        and what that reads; time partitions from `since` to `until` (inclusive, such as "2013-03"), and at
+        most `limit` partitions a stage. With
         `again` up-to-date partitions rerun; the models in `train` are trained even if no trigger fires.
         Raises DeclarationError with every fault that `check` finds in the stages that the plan covers.
         """
-        return self.plans.make(request_of(stage, since, until, limit, again, train))
+        return self.plans.make(request_of(stage, since, until, limit, again, train, partition))
 
     def run(  # noqa: PLR0913 - a request in keywords
         self,
         stage: str = "",
+        partition: str = "",
         *,
         since: str | None = None,
         until: str | None = None,
@@ -187,7 +190,7 @@ class Project:
         longer than `wait_s` seconds. When a step failed, gates refused a model or the run was interrupted,
         raises RunFailed, which has the `receipt`; without `raise_on_failure` returns it.
         """
-        request = request_of(stage, since, until, limit, again, train)
+        request = request_of(stage, since, until, limit, again, train, partition)
         receipt = self._runs.run(
             request, command=command, wait_s=wait_s, progress=progress, inline=inline
         )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tidemill.core.errors import ContractError
+from tidemill.core.extras import install_command, missing_module
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Failure, Outcome
 from tidemill.planning.plan import Step
@@ -138,6 +139,8 @@ def _after_error(attempt: Attempt, what: str) -> str:
     """Advice on an error in the user's code."""
     found = _RAISED.match(what)
     name = found[1] if found else ""
+    if name == ModuleNotFoundError.__name__ and (module := missing_module(what)):
+        return f"`{install_command(module)}`, then run again"
     if name in _BUILTIN or _PASSING.search(name):
         if attempt.number > 1:
             return "find out why it persists, then run again: only failed steps are rerun"

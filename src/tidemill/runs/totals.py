@@ -26,7 +26,7 @@ class Price:
 def sum_stages(
     names: Sequence[str], attempts: Sequence[Attempt], plan: Plan
 ) -> tuple[StageTotals, ...]:
-    """Sum up each stage, in the order of the workflow, including stages without steps.
+    """Sum up each named stage, including those without steps.
 
     Steps that were found up to date while running count as `current`.
     """

@@ -131,4 +131,7 @@ def test_another_run_is_a_conflict(built: Path) -> None:
             )
     for command in (("promote", "dev"), ("env", "drop", "dev")):
         ended = tidemill(*command)
-        assert (ended.code, "held by host elsewhere" in ended.err) == (6, True)
+        assert (ended.code, "active in " in ended.err and "pid 1 on elsewhere; " in ended.err) == (
+            6,
+            True,
+        )

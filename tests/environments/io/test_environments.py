@@ -370,7 +370,7 @@ def test_an_environment_in_which_a_run_is_at_work_stays(tides: Tides) -> None:
             ttl=60,
             dead=lambda _: False,
         )
-        with pytest.raises(ConflictError, match="held by host elsewhere"):
+        with pytest.raises(ConflictError, match="a process on elsewhere; try again"):
             project.environments.drop([DEV])
         ledger.release(lease)
         # A run that died without anybody noticing is closed.

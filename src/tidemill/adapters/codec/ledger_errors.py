@@ -16,7 +16,8 @@ def describe_holder(holder: Mapping[str, str]) -> str:
 def lease_held(name: str, holder: Mapping[str, str], remaining_s: float) -> ConflictError:
     return ConflictError(
         f"{name!r} is held by {describe_holder(holder)}; its lease expires in {remaining_s:.0f} s "
-        "unless renewed: wait for it or stop it, then run again"
+        "unless renewed: wait for it or stop it, then run again",
+        holder=holder,
     )
 
 

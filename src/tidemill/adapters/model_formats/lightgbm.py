@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tidemill.core.errors import TidemillError
+from tidemill.core.extras import install_command
+
 
 class LightGBMText:
     """Store a `lightgbm.Booster` (or the booster of its scikit-learn wrapper) as text."""
@@ -23,8 +26,12 @@ class LightGBMText:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The booster's `predict`; verify the bytes first, because a damaged text can crash the process."""
-        import lightgbm
-
+        try:
+            import lightgbm
+        except ImportError as error:
+            raise TidemillError(
+                f"the model needs lightgbm ({error}): {install_command('lightgbm')}"
+            ) from error
         return lightgbm.Booster(model_str=payload.decode("utf-8")).predict
 
     @staticmethod

@@ -147,7 +147,7 @@ class Environments:
 
     def _drop(self, known: Environment) -> None:
         tools, name = self._tools, known.name
-        lease = take_lease(tools, name, this_process(f"drop {name}"), 0.0)
+        lease = take_lease(tools, name, this_process(f"drop {name}"), None)
         try:
             state = tools.ledger.state(name)
             if state.environments.get(name) != known:

@@ -6,7 +6,9 @@ import getpass
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 # Process information on Linux; other systems have `ps`, which a minimal Linux may lack.
@@ -14,11 +16,15 @@ _PROC = Path("/proc")
 
 
 def this_process(command: str) -> dict[str, str]:
-    """Return this process as the holder of a lease: host, process id, its start time, and the command."""
+    """Return this process as the holder of a lease: host, process id, its start time, and the command.
+
+    `started` is the start time in the system's own format, `since` the time now in Unix seconds.
+    """
     return {
         "host": socket.gethostname(),
         "pid": str(os.getpid()),
         "started": _start_time(os.getpid()),
+        "since": f"{time.time():.0f}",
         "command": command,
     }
 
@@ -50,6 +56,20 @@ def describe_holder(holder: Mapping[str, str]) -> str:
     """Format the holder of a lease for messages."""
     command, pid, host = (holder.get(name, "?") for name in ("command", "pid", "host"))
     return f"`{command}` (process {pid} on {host})"
+
+
+def active_run_message(environment: str, holder: Mapping[str, str]) -> str:
+    """Say in plain words which run is active in an environment."""
+    host = holder.get("host", "")
+    place = "" if host == socket.gethostname() else f" on {host}"
+    parts = [f"pid {holder['pid']}{place}" if "pid" in holder else f"a process{place}"]
+    if "command" in holder:
+        parts.append(f"`{holder['command']}`")
+    if "since" in holder:
+        since = datetime.fromtimestamp(float(holder["since"])).astimezone()
+        today = datetime.now().astimezone().date()
+        parts.append(f"started {since:{'%H:%M' if since.date() == today else '%Y-%m-%d %H:%M'}}")
+    return f"another run is active in {environment}: {', '.join(parts)}"
 
 
 def _start_time(pid: int) -> str:

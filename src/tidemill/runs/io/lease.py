@@ -7,12 +7,15 @@ import time
 from collections.abc import Mapping
 
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.ledger.io.lease_holder import active_run_message, is_dead
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Runtime
 
 # A holder that hasn't renewed for this long counts as dead; on the same host that is seen at once.
 LEASE_SECONDS = 30.0
+
+
+_ADVICE = ("use --wait 5m to run after it (in Python: wait_s=300)", "try again when it has ended")
 
 
 class Heartbeat:
@@ -44,18 +47,24 @@ class Heartbeat:
 
 
 def take_lease(
-    tools: Runtime, environment: str, holder: Mapping[str, str], wait_s: float
+    tools: Runtime, environment: str, holder: Mapping[str, str], wait_s: float | None
 ) -> Heartbeat:
-    """Acquire the lease of an environment within `wait_s` seconds; ConflictError says who holds it."""
-    deadline = time.monotonic() + wait_s
+    """Acquire the lease of an environment within `wait_s` seconds; ConflictError says who holds it.
+
+    Its advice names the option for waiting, unless `wait_s` is None: the caller can't wait.
+    """
+    deadline = time.monotonic() + (wait_s or 0.0)
     while True:
         try:
             lease = tools.ledger.acquire(
                 f"run:{environment}", holder, now=tools.clock(), ttl=LEASE_SECONDS, dead=is_dead
             )
-        except ConflictError:
+        except ConflictError as error:
             if time.monotonic() >= deadline:
-                raise
+                message = (
+                    f"{active_run_message(environment, error.holder)}; {_ADVICE[wait_s is None]}"
+                )
+                raise ConflictError(message, holder=error.holder) from error
             time.sleep(0.1)
         else:
             return Heartbeat(tools, lease)

@@ -176,7 +176,7 @@ def receipt_of(
     code = code or age.exit_code
     if status is Status.OK and (bad or code):
         status = Status.FAILED
-    stages = sum_stages(job.flow.names, attempts, job.plan)
+    stages = sum_stages(tuple(job.plan.current), attempts, job.plan)
     return Receipt(
         run=job.run,
         status=status,

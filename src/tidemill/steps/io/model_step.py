@@ -10,6 +10,7 @@ import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, StepError, StorageError, did_you_mean
+from tidemill.core.extras import install_command
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
@@ -248,7 +249,8 @@ class ModelStepRunner:
         kind = type(fitted.model)
         raise _error(
             stage,
-            f"a model of type {kind.__module__}.{kind.__qualname__} can't be stored (known: {known})",
+            f"a model of type {kind.__module__}.{kind.__qualname__} can't be stored (known: {known}); "
+            f"train a model of one of these libraries, such as lightgbm (`{install_command('lightgbm')}`)",
         )
 
     def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:

