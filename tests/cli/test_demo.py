@@ -133,7 +133,7 @@ def test_an_earlier_demo_is_never_played_over(tmp_path: Path) -> None:
 
 def short(command: tuple[str, ...], act: demo.Act) -> demo.Act:
     """The same change, followed by another command."""
-    return replace(act, command=command, exit_code=0)
+    return replace(act, command=command, exit_code=0, planned=False)
 
 
 class TestAFewDays:
@@ -151,7 +151,13 @@ class TestAFewDays:
         first, *others = ACTS
         acts = (short(("plan",), first), *(short(("--version",), act) for act in others))
         monkeypatch.setattr(demo, "ACTS", acts)
+        monkeypatch.chdir(tmp_path)
         demo.play_acts(tmp_path / "demo", told.append)
+        assert "\n0 runs: 0 of 0 steps computed; the others were up to date or reused.\n" in told
+        # The commands at the end work from the prompt at which the demo was started.
+        [plan] = [line for line in told if " -C demo plan " in line]
+        done = subprocess.run(plan, shell=True, capture_output=True, text=True, check=False)
+        assert (done.returncode, "flight-delays in prod: " in done.stdout) == (0, True)
         for number, act in enumerate(ACTS, 1):
             assert any(f"{number}. {act.title}" in line for line in told)
         days = sorted(file.stem for file in (tmp_path / "demo/data/flights").iterdir())
@@ -172,3 +178,40 @@ class TestAFewDays:
         monkeypatch.setattr(demo, "ACTS", (act,))
         with pytest.raises(TidemillError, match="act 1 ended with exit code 2, not 0"):
             demo.play_acts(tmp_path / "demo", lambda line: None)
+
+    def test_a_plan_is_shown_and_explained_once(self) -> None:
+        [planned] = [act for act in ACTS if act.planned]
+        assert planned.title == "A feature changes"
+
+    def test_the_runs_are_summed_up_in_a_sentence(self) -> None:
+        tally = {
+            "ran": 3,
+            "removed": 1,
+            "failed": 1,
+            "bound": 10,
+            "rechecked": 20,
+            "current": 1_000,
+        }
+        receipts = [{"stages": [tally, tally]}, {"stages": [tally]}]
+        assert demo.summary(receipts) == (
+            "2 runs: 9 of 3,099 steps computed; the others were up to date or reused."
+        )
+
+    def test_a_command_names_the_program_if_it_is_not_on_the_path(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scripts = tmp_path / ".venv" / "bin"
+        scripts.mkdir(parents=True)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "executable", str(scripts / "python"))
+        monkeypatch.setenv("PATH", "/usr/bin")
+        folder = tmp_path / "my demo"
+        assert demo.prompt_command(folder, "plan") == (
+            ".venv/bin/python -m tidemill -C 'my demo' plan"
+        )
+        (scripts / "tidemill").touch(mode=0o755)
+        assert demo.prompt_command(folder, "plan") == ".venv/bin/tidemill -C 'my demo' plan"
+        monkeypatch.setenv("PATH", str(scripts))
+        assert demo.prompt_command(tmp_path.parent / "x", "runs") == (
+            f"tidemill -C {tmp_path.parent / 'x'} runs"
+        )

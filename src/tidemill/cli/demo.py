@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,15 +24,33 @@ _FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
 _DAMAGED = date(2013, 12, 15)
 
 
+_ABOUT_PLANS = """
+   A plan has a line for each stage and reason. `action`: what would be done, in how many `steps` (a step is
+   one partition of a stage) and in `about` how much time. `up to date`: how many partitions stay as they are.
+   `partitions` and `why`: which ones change, and the reason.
+"""
+# What to try next, in the project.
+_NEXT = (
+    "plan                               # nothing to do, until you change something",
+    "show weather --bad                 # four rows that broke a rule",
+    "explain delay_model                # why it is live, and what its gates saw",
+    "runs                               # the runs of the demo",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One act: a change to the project, the command that follows, and its expected exit code."""
+    """One act: a change to the project, the command that follows, and its expected exit code.
+
+    If `planned`, the plan is shown before that command, and its columns are explained.
+    """
 
     title: str
     story: str
     change: Callable[[Path], str]
     command: tuple[str, ...] = ("run",)
     exit_code: int = 0
+    planned: bool = False
 
 
 def unused_folder(wanted: Path) -> Path:
@@ -51,16 +73,68 @@ def play_acts(folder: Path, echo: Callable[[str], None]) -> None:
         done = act.change(folder)
         if done:
             echo(f"   ({done})")
-        echo(f"\n   $ tidemill {' '.join(act.command)}")
-        ended = subprocess.run(
-            [sys.executable, "-m", "tidemill", *act.command], cwd=folder, check=False
-        )
-        if ended.returncode != act.exit_code:
+        if act.planned:
+            _show(folder, ("plan",), echo)
+            echo(_ABOUT_PLANS)
+        code = _show(folder, act.command, echo)
+        if code != act.exit_code:
             raise TidemillError(
-                f"act {number} ended with exit code {ended.returncode}, not {act.exit_code}; "
+                f"act {number} ended with exit code {code}, not {act.exit_code}; "
                 f"the project is in {folder}"
             )
-    echo(f"\nThe project stays in {folder}: read flights.py, change it, run `tidemill plan`.")
+    echo(f"\n{summary(receipts_of(folder))}\n")
+    echo(f"The project stays in {_from_here(folder)}. Read and change its flights.py, and try:\n")
+    for command in _NEXT:
+        echo(f"  {prompt_command(folder, command)}")
+
+
+def _show(folder: Path, command: tuple[str, ...], echo: Callable[[str], None]) -> int:
+    """Run a command in the project, after a line that shows it; return its exit code."""
+    echo(f"\n   $ tidemill {' '.join(command)}")
+    ended = subprocess.run([sys.executable, "-m", "tidemill", *command], cwd=folder, check=False)
+    return ended.returncode
+
+
+def receipts_of(folder: Path) -> list[dict[str, Any]]:
+    """The receipts of all runs of a project."""
+    command = [sys.executable, "-m", "tidemill", "runs", "--limit", "1000", "--json"]
+    listed = subprocess.run(
+        command, cwd=folder, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    return [run["receipt"] for run in json.loads(listed.stdout)["runs"] if run["receipt"]]
+
+
+def summary(receipts: Sequence[Mapping[str, Any]]) -> str:
+    """Sum up what the runs computed, of all that they would compute without reuse."""
+    tallies = [tally for receipt in receipts for tally in receipt["stages"]]
+    computed = sum(tally["ran"] - tally["removed"] + tally["failed"] for tally in tallies)
+    kept = sum(tally["bound"] + tally["rechecked"] + tally["current"] for tally in tallies)
+    return (
+        f"{len(receipts)} runs: {computed:,} of {computed + kept:,} steps computed; the others were up to "
+        "date or reused."
+    )
+
+
+def prompt_command(folder: Path, command: str) -> str:
+    """A command line that works where the demo was started, also where `tidemill` isn't on the path."""
+    script = Path(sys.executable).with_name("tidemill")
+    found = shutil.which("tidemill")
+    on_path = found is not None and Path(found).resolve() == script.resolve()
+    if on_path:
+        program = "tidemill"
+    else:
+        program = (
+            _from_here(script)
+            if script.exists()
+            else f"{_from_here(Path(sys.executable))} -m tidemill"
+        )
+    return f"{program} -C {_from_here(folder)} {command}"
+
+
+def _from_here(path: Path) -> str:
+    """The path as it is typed in the current folder."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _start(folder: Path) -> str:
@@ -119,6 +193,7 @@ ACTS = (
         title="A feature changes",
         story="Only what reads it runs: labels and both ingests are up to date.",
         change=_edit("is_between(16, 20)", "is_between(15, 20)"),
+        planned=True,
     ),
     Act(
         title="A bad batch arrives",
