@@ -1,20 +1,20 @@
 """Values that aren't Polars frames are named, with the way to convert them."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from tidemill.core.other_frames import describe_other_frame
+from tidemill.core.other_frames import describe_other_frame, is_other_frame
 
-# pandas needn't be installed: only the name of the module counts.
+# These libraries needn't be installed: only the name of the module counts.
 PANDAS = type("DataFrame", (), {"__module__": "pandas.core.frame"})
+ARROW = type("Table", (), {"__module__": "pyarrow.lib"})
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         (PANDAS(), "pandas.DataFrame; convert it with pl.from_pandas(...)"),
-        (pa.table({"a": [1]}), "pyarrow.Table; convert it with pl.from_arrow(...)"),
+        (ARROW(), "pyarrow.Table; convert it with pl.from_arrow(...)"),
         (np.zeros((1, 1)), "numpy.ndarray; convert it with pl.from_numpy(...)"),
         (None, "NoneType"),
         ([1], "list"),
@@ -22,3 +22,4 @@ PANDAS = type("DataFrame", (), {"__module__": "pandas.core.frame"})
 )
 def test_a_value_is_named(value: object, words: str) -> None:
     assert describe_other_frame(value) == words
+    assert is_other_frame(value) == ("convert" in words)

@@ -360,17 +360,3 @@ def _near(data: st.DataObject, pair: tuple[Window, Window]) -> Window:
     trained, own = pair
     before = trained.before if isinstance(trained, Last) else None
     return data.draw(st.sampled_from([own, before or own]))
-
-
-def test_one_delivery_waits_for_the_model_and_for_no_other_partition() -> None:
-    world = harbour()
-    plan = world.plan(stage="out", partition=DAYS[7])
-    ids = shown(plan)
-    assert ids[-1] == f"deliver out[{DAYS[7]}]"
-    assert [one for one in ids if "raw" not in one and "out" not in one] == [*FIRST, GATE]
-    assert [model.stage for model in plan.models] == ["mod"]
-    world.run()
-    world.feed("raw", DAYS[6], DAYS[6], digest="two")
-    world.feed("raw", DAYS[7], DAYS[7], digest="two")
-    plan = world.plan(stage="raw", partition=DAYS[7])
-    assert (shown(plan), plan.models, plan.current) == ([f"run raw[{DAYS[7]}]"], (), {"raw": 7})

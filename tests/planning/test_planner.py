@@ -70,48 +70,6 @@ def test_a_part_that_was_asked_for_is_done_once(data: st.DataObject, world: Worl
 
 
 @given(data=st.data(), world=worlds())
-def test_one_partition_is_brought_up_to_date_with_what_it_reads(
-    data: st.DataObject, world: World
-) -> None:
-    for _ in range(data.draw(st.integers(1, 2))):
-        change(data, world)
-        whole = world.plan()
-        made = [step for step in whole.steps if step.action is not Action.REMOVE]
-        assume(made)
-        wanted = data.draw(st.sampled_from(made))
-        request = {"stage": wanted.stage, "partition": wanted.partition}
-        plan = world.plan(**request)
-        holds_together(world, plan, {"stage": wanted.stage})
-        assert wanted.id in shown(plan)
-        assert set(shown(plan)) <= set(shown(whole))
-        # Every step is the partition's, or is read by another.
-        read = {
-            (name, key) for step in plan.steps for name, keys in step.reads.items() for key in keys
-        }
-        assert {(step.stage, step.partition) for step in plan.steps} <= read | {
-            (wanted.stage, wanted.partition)
-        }
-        world.run(**request)
-        assert shown(world.plan(**request)) == []
-    world.run()
-    assert world.contents() == rebuild(world)
-
-
-def test_a_partition_that_is_not_there_is_refused() -> None:
-    raw = ingest("raw")
-    table = transform("table", "whole", reads(raw))
-    world = World(flow=flow_of(raw, table))
-    with pytest.raises(UsageError, match="raw has no partition 'x': there is none yet"):
-        world.plan(stage="raw", partition="x")
-    world.feed("raw", "2013-03-01", "2013-03-01", rows=1)
-    with pytest.raises(UsageError, match="there is 2013-03-01; to select a range of time"):
-        world.plan(stage="raw", partition="2013-03")
-    with pytest.raises(UsageError, match="table has no partitions: leave out '2013-03-01'"):
-        world.plan(stage="table", partition="2013-03-01")
-    assert len(world.plan(stage="table", partition="all").steps) == 2
-
-
-@given(data=st.data(), world=worlds())
 def test_limited_runs_get_there_in_the_end(data: st.DataObject, world: World) -> None:
     built = rebuild(world)
     partitions = sum(map(len, built.values()))

@@ -194,10 +194,10 @@ def _count_skipped(
     for step in steps:
         made = _output_of(step.stage, step.partition, step.action)
         if made in skipped:
-            cause = next((blame[need] for need in _needs(step) if need in blame), None)
-            if cause is not None:
-                blame[made] = cause
-                count[cause] = count.get(cause, 0) + 1
+            first = next((blame[need] for need in _needs(step) if need in blame), None)
+            if first is not None:
+                blame[made] = first
+                count[first] = count.get(first, 0) + 1
     return count
 
 
