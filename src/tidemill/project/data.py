@@ -13,6 +13,8 @@ from tidemill.contracts.docs.phrases import column_terms
 from tidemill.contracts.profiles.record import Profile
 from tidemill.ledger.binding import Binding
 from tidemill.project.column_summary import profile_summary, row_summary
+from tidemill.project.loaded_model import LoadedModel, load_model
+from tidemill.project.models import Models
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import (
     read_profile,
@@ -51,6 +53,11 @@ class PublishedData:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    def model(self, name: str, *, candidate: bool = False) -> LoadedModel:
+        """Load the live model, or with `candidate` the one that was trained last."""
+        artifact = Models(self._workspace).current(name, candidate=candidate)
+        return load_model(self._workspace, artifact)
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all; UsageError names the partitions there are."""

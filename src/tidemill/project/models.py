@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.binding import Binding
@@ -11,9 +10,6 @@ from tidemill.project.workspace import Workspace
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
-
-if TYPE_CHECKING:
-    from tidemill.project.loaded_model import LoadedModel
 
 
 class Models:
@@ -26,14 +22,11 @@ class Models:
         """The binding of a model's published artifact; UsageError when there is none."""
         return next(iter(self._workspace.published(stage, partition).values()))
 
-    def load(self, name: str, *, candidate: bool = False) -> LoadedModel:
-        """Load the live model, or with `candidate` the one that was trained last."""
-        # Only predictions need Polars.
-        from tidemill.project.loaded_model import load_model
+    def current(self, name: str, *, candidate: bool = False) -> Artifact:
+        """The live artifact of a model, or with `candidate` the one that was trained last.
 
-        return load_model(self._workspace, self._chosen(name, candidate=candidate))
-
-    def _chosen(self, name: str, *, candidate: bool) -> Artifact:
+        A model without gates has no live one: the last counts. UsageError when there is none.
+        """
         space = self._workspace
         models = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
         if name not in models:

@@ -323,7 +323,7 @@ class Project:
         A model without gates has no live one: the last is loaded. Raises UsageError when there is none,
         and names the stages for another name.
         """
-        return self.models.load(name, candidate=candidate)
+        return self.data.model(name, candidate=candidate)
 
     @property
     def history(self) -> History:
