@@ -28,6 +28,7 @@ from tidemill.reuse.io.evidence import Compiler, Prober, gather_evidence, list_f
 from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
+from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
 from tidemill.workflow.stage import Flow
 from tidemill.workflow.workflow import Workflow
@@ -64,7 +65,10 @@ class Checks:
         `workflow` names the workflow at that ref. Raises DeclarationError with every fault.
         """
         space = self._workspace
-        space.refuse_faults(space.flow.names)
+        # Who doesn't use a profile isn't disturbed by its faults.
+        profiles = space.settings.profiles.values()
+        unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
+        space.refuse_faults(space.flow.names, unfit)
         notes = tuple(self._notes())
         repeated = self.repeat(twice) if twice else ()
         if twice:

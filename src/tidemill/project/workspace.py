@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from tidemill.core.errors import ConflictError, DeclarationError, UsageError, did_you_mean
+from tidemill.core.errors import ConflictError, DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.core.partition import summarize_keys
 from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
@@ -21,7 +21,6 @@ from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faul
 from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION
-from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import Flow, Stage
 from tidemill.workflow.workflow import Workflow
@@ -91,18 +90,15 @@ class Workspace:
         here, known = this_platform(), self.evidence.evidence
         return {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
 
-    def refuse_faults(self, stages: Collection[str]) -> None:
-        """Raise DeclarationError with the faults of some stages and of the run profiles, if there are any.
+    def refuse_faults(self, stages: Collection[str], others: Iterable[Fault] = ()) -> None:
+        """Raise DeclarationError with the faults of some stages and the `others`, if there are any.
 
         They are found without data, so that nothing runs of what `check` refuses.
         """
         some = [stage for stage in self.flow.stages if stage.name in stages]
         code = [fault for stage in some for fault in self.recipes[stage.name].faults]
         faults = list_faults(self.evidence, some, code)
-        profiles = self.settings.profiles.values()
-        faults += [
-            fault for profile in profiles for fault in profile_faults(self.declared, profile)
-        ]
+        faults += others
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
 
