@@ -50,7 +50,7 @@ def test_a_price(fresh: Path) -> None:
 
 
 def test_another_environment(built: Path) -> None:
-    receipt = tidemill("run", "sales", "--env", "dev-ana", "--json").document["receipt"]
+    receipt = tidemill("run", "sales", "--env", "dev-ana", "--create", "--json").document["receipt"]
     sales = receipt["stages"][0]
     assert (sales["ran"], sales["bound"], sales["current"]) == (0, 0, 28)
     assert tidemill("env", "create", "bare", "--empty").code == 0

@@ -253,7 +253,10 @@ def test_inline_is_one_process(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_several_commands_at_once_with_workers_share_the_work(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", BEFALLEN.replace("HOW", LIMITED), DAYS)
-    both: list[subprocess.Popen[str]] = [start(tides.root), start(tides.root, "--env", "dev")]
+    both: list[subprocess.Popen[str]] = [
+        start(tides.root),
+        start(tides.root, "--env", "dev", "--create"),
+    ]
     said = ["".join(process.communicate()) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     done = Counter(

@@ -56,7 +56,7 @@ def test_two_environments_share_the_work(tmp_path: Path) -> None:
     branch.open().close()  # which lets it begin, empty
     # Neither gets far before the other has begun: both plan to do everything.
     (tides.root / "slow").touch()
-    both = [start(tides.root), start(tides.root, "--env", "dev")]
+    both = [start(tides.root), start(tides.root, "--env", "dev", "--create")]
     until(lambda: len(watch.events("RunStarted")) == 2, *both)
     (tides.root / "slow").unlink()
     said = [process.communicate() for process in both]
@@ -82,7 +82,7 @@ def test_who_waits_for_one_that_is_killed_takes_over(tmp_path: Path) -> None:
     (tides.root / "slow").touch()
     first = start(tides.root)
     until(lambda: watch.ran("prod").total() == 9, first)
-    second = start(tides.root, "--env", "dev")
+    second = start(tides.root, "--env", "dev", "--create")
     until(lambda: watch.tried("dev").total() == 3 * 5 - len(stuck), first, second)
     assert not {(stage, key) for _, stage, key in watch.tried("dev")} & set(stuck)
     first.kill()

@@ -75,7 +75,7 @@ class Commands(Player):
 
     def run_elsewhere(self) -> tuple[int, str]:
         """`tidemill run` in another environment."""
-        return _ended(self._start(Random(self._writes), "--env", ELSEWHERE))
+        return _ended(self._start(Random(self._writes), "--env", ELSEWHERE, "--create"))
 
     def _start(self, rng: Random, *arguments: str) -> subprocess.Popen[str]:
         self.tally.steps["processes"] += 1

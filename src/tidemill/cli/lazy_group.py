@@ -23,11 +23,15 @@ _META = "tidemill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectLocation:
-    """The project, workflow and environment of a command; sample and profile for a new environment."""
+    """The project, workflow and environment of a command.
+
+    With `create` a new environment may be begun, with a `sample` and a `profile`.
+    """
 
     project: str = "."
     workflow: str | None = None
     environment: str = PRODUCTION
+    create: bool = False
     sample: float | None = None
     profile: str | None = None
 
@@ -94,10 +98,15 @@ def _forget_output() -> None:
 
 def project_options(function: F) -> F:
     """Add `-C`, `-w` and `--env`. They work before and after a command; the one after it wins."""
+    env = click.option("--env", "environment", expose_value=False, callback=_note, metavar="NAME",
+                       help="The environment to work in.  [default: prod]")  # fmt: skip
+    return place_options(env(function))
+
+
+def place_options(function: F) -> F:
+    """Add `-C` and `-w`, for commands whose arguments name the environments."""
     decorated: Any = function
     for option in (
-        click.option("--env", "environment", expose_value=False, callback=_note, metavar="NAME",
-                     help="The environment to work in.  [default: prod]"),
         click.option("-w", "--workflow", expose_value=False, callback=_note, metavar="MODULE:NAME",
                      help="The workflow to use instead of the one in pyproject.toml."),
         click.option("-C", "--project", expose_value=False, callback=_note, metavar="PATH",
@@ -109,7 +118,7 @@ def project_options(function: F) -> F:
 
 
 def environment_options(function: F) -> F:
-    """Add `--sample` and `--profile`, for commands that may start a new environment."""
+    """Add `--create`, `--sample` and `--profile`, for commands that may begin a new environment."""
     decorated: Any = function
     for option in (
         click.option("--profile", expose_value=False, callback=_note, metavar="NAME",
@@ -117,6 +126,8 @@ def environment_options(function: F) -> F:
         click.option("--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
                      help="The share of source rows that a new environment samples for its lifetime, such as "
                      "0.05."),
+        click.option("--create", is_flag=True, default=None, expose_value=False, callback=_note,
+                     help="Create the environment of --env as a branch of prod if there is none."),
     ):  # fmt: skip
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
@@ -131,7 +142,7 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 def project_location() -> ProjectLocation:
     """The options of the command line that name the project."""
     meta = click.get_current_context().meta
-    names = ("project", "workflow", "environment", "sample", "profile")
+    names = ("project", "workflow", "environment", "create", "sample", "profile")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
     return ProjectLocation(**given)
 

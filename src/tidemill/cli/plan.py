@@ -34,7 +34,7 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
     """
     if why and markdown:
         raise click.UsageError("--why and --markdown can't be combined")
-    with project_session() as project:
+    with project_session(begins=True) as project:
         made, price = project.plan(**request), project.price
         reasons = None
         if why and request["stage"]:

@@ -13,6 +13,7 @@ from tidemill.cli.lazy_group import project_location
 from tidemill.core.errors import TidemillError
 from tidemill.core.extras import install_command
 from tidemill.project.project import open_project
+from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.user_errors import user_frames
 
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def project_session(environment: str = "") -> Iterator[Project]:
+def project_session(environment: str = "", *, begins: bool = False) -> Iterator[Project]:
     """Open the project, and close it at the end; exit 1 when importing its workflow raises.
 
-    `environment` overrides `--env`.
+    `environment` is that of a command whose arguments name it, which takes no `--env`. A command that
+    `begins` environments begins a new one only with `--create`, so that a misspelt one is an error.
     """
     at = project_location()
+    if environment and at.environment != PRODUCTION:
+        raise click.UsageError("--env can't be used here: the arguments name the environments")
     env = environment or at.environment
     try:
         project = open_project(
@@ -40,6 +44,8 @@ def project_session(environment: str = "") -> Iterator[Project]:
         )
         click.get_current_context().exit(1)
     try:
+        if begins and not at.create and project.environment != PRODUCTION:
+            project.environments.require(project.environment)
         yield project
     finally:
         project.close()

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from tidemill.cli.lazy_group import command_line, project_options
+from tidemill.cli.lazy_group import command_line, place_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
@@ -23,7 +23,7 @@ from tidemill.workflow.environment import PRODUCTION
 @click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
               help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @json_option
-@project_options
+@place_options
 def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_json: bool) -> None:
     """Promote the environment SOURCE to TARGET (default: prod), atomically, and print a receipt.
 

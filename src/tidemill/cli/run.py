@@ -45,7 +45,7 @@ def run(wait: float, debug: bool, inline: bool, as_json: bool, **request: Any) -
         return
     # Breakpoints work with --inline, and bars would be drawn over the debugger.
     bars = nullcontext() if inline else ProgressBars(sys.stderr)
-    with project_session() as project, bars as progress:
+    with project_session(begins=True) as project, bars as progress:
         receipt = project.run(
             **request,
             wait_s=wait,

@@ -11,7 +11,7 @@ DAY = "2026-01-05"
 
 def test_from_a_branch_to_production(built: Path) -> None:
     assert tidemill("env", "diff", "prod", "prod").out == "prod and prod have the same data\n"
-    ended = tidemill("run", "--env", "dev")
+    ended = tidemill("run", "--env", "dev", "--create")
     assert (ended.code, "- dev is a new branch of prod" in ended.out) == (0, True)
     assert tidemill("env", "diff", "dev").out == "dev and prod have the same data\n"
     listed = [line.split() for line in tidemill("env", "list").out.splitlines()]
@@ -71,7 +71,7 @@ def test_a_branch_with_a_profile(built: Path) -> None:
     settings = built / "pyproject.toml"
     text = settings.read_text()
     settings.write_text(f"{text}\n[tool.tidemill.profiles.quick]\nsample = 0.5\n")
-    ended = tidemill("run", "--env", "quick", "--profile", "quick", "--limit", "1")
+    ended = tidemill("run", "--env", "quick", "--create", "--profile", "quick", "--limit", "1")
     told = "- quick is a new branch of prod, on a sample of 0.5, with the profile quick\n"
     assert (ended.code, told in ended.out) == (0, True), ended.err
     made = tidemill("env", "create", "deep", "--from", "quick").out
@@ -135,3 +135,28 @@ def test_another_run_is_a_conflict(built: Path) -> None:
             6,
             True,
         )
+
+
+def test_a_misspelt_environment_begins_no_branch(built: Path) -> None:
+    assert tidemill("env", "create", "dev-ana").code == 0
+    for command in ("plan", "run"):
+        ended = tidemill(command, "--env", "dev-anna")
+        assert (ended.code, ended.out) == (2, "")
+        assert "there is no environment 'dev-anna' (did you mean 'dev-ana'?)" in ended.err
+        assert "tidemill env create dev-anna, or with --create in its first run" in ended.err
+    assert len(tidemill("env", "list").out.splitlines()) == 3
+    assert tidemill("plan", "--env", "dev-anna", "--create").code == 0
+    assert tidemill("plan", "--env", "prod").code == 0
+    assert tidemill("plan", "--env", "dev-ana", "--create").code == 0
+
+
+def test_commands_whose_arguments_name_environments_take_no_other(built: Path) -> None:
+    for command in (
+        ("env", "list"),
+        ("env", "create", "x"),
+        ("promote", "x"),
+        ("env", "drop", "x"),
+    ):
+        assert tidemill(*command, "--env", "dev").code == 2
+        ended = tidemill("--env", "dev", *command)
+        assert (ended.code, "--env can't be used here" in ended.err) == (2, True)

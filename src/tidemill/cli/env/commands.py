@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import project_options
+from tidemill.cli.lazy_group import place_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import count, local_time, plural
 from tidemill.cli.render.frame import frame_table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command("list")
 @json_option
-@project_options
+@place_options
 def list_(as_json: bool) -> None:
     """List the environments: the parent, creation time and expiry of each."""
     with project_session(PRODUCTION) as project:
@@ -69,7 +69,7 @@ def _share(item: Environment) -> str:
               help="Run on this share of the source rows, such as 0.05.")  # fmt: skip
 @click.option("--profile", metavar="NAME", help="Run with this run profile of the settings.")
 @json_option
-@project_options
+@place_options
 def create(
     name: str,
     parent: str | None,
@@ -97,7 +97,7 @@ def create(
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--expired", is_flag=True, help="Drop all expired environments.")
 @json_option
-@project_options
+@place_options
 def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
     """Drop environments. Their results stay stored and can still be reused."""
     if not names and not expired:
@@ -125,7 +125,7 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--rows", is_flag=True, help="Compare the rows of a STAGE without partitions.")
 @json_option
-@project_options
+@place_options
 def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: bool) -> None:
     """Compare the published data of the environments ONE and OTHER (default: prod).
 

@@ -79,6 +79,10 @@ class Environments:
         production = known.get(PRODUCTION, Environment(name=PRODUCTION))
         return (production, *(found for found in others if found.name != PRODUCTION))
 
+    def require(self, name: str) -> None:
+        """Raise UsageError if there is no such environment."""
+        load_state(self._tools.ledger, name)
+
     def create(
         self,
         name: str,
@@ -186,8 +190,8 @@ def _parse_ttl(ttl: str | float) -> float:
 def _unknown_environment(name: str, state: State) -> UsageError:
     names: Collection[str] = {PRODUCTION, *state.environments}
     return UsageError(
-        f"there is no environment {name!r} ({did_you_mean(name, names)}); create it with its first run or "
-        f"with tidemill env create {name}"
+        f"there is no environment {name!r} ({did_you_mean(name, names)}); create it with tidemill env create "
+        f"{name}, or with --create in its first run"
     )
 
 
