@@ -11,7 +11,10 @@ from tidemill.contracts.profiles.record import ColumnProfile, Profile, Scalar
 
 
 def row_summary(frame: pl.LazyFrame) -> list[dict[str, Any]]:
-    """Per column: type, nulls, minimum, maximum, number of distinct values (None for nested types)."""
+    """Per column: type, nulls, minimum, maximum, number of distinct values (None for nested types).
+
+    Null is no value, NaN is one.
+    """
     schema = frame.collect_schema()
     flat = frame.select(~cs.nested() - cs.object()).collect_schema().names()
     wanted = [
@@ -20,7 +23,7 @@ def row_summary(frame: pl.LazyFrame) -> list[dict[str, Any]]:
     ]
     for name in flat:
         column = pl.col(name)
-        wanted.append(column.n_unique().alias(f"unique {name}"))
+        wanted.append(column.drop_nulls().n_unique().alias(f"unique {name}"))
         if not isinstance(schema[name], (pl.Categorical, pl.Enum)):
             wanted += [column.min().alias(f"min {name}"), column.max().alias(f"max {name}")]
     row = frame.select(wanted).collect(engine="streaming").row(0, named=True)
@@ -53,8 +56,8 @@ def _column_summary(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]
         "nulls": column.nulls,
         "min": _native(column.least, dtype),
         "max": _native(column.most, dtype),
-        # Polars counts null as a value, and NaN as another.
-        "unique": None if distinct is None else distinct + bool(column.nulls) + bool(column.nans),
+        # The profile doesn't count NaN.
+        "unique": None if distinct is None else distinct + bool(column.nans),
     }
     if not column.is_exact:
         found["about"] = True
