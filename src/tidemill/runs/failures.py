@@ -17,13 +17,15 @@ from tidemill.workflow.user_errors import IN_QUERY
 _FAILED = frozenset({Outcome.FAILED, Outcome.REFUSED})
 # About three lines of a table; `tidemill runs RUN` shows the whole message.
 _LONGEST = 240
+# Characters of a message that tell causes apart; some messages are very long.
+_COMPARED = 1_000
 _RAISED = re.compile(r"raised (\w+)")
 _AT = re.compile(rf"(?:{IN_QUERY})? at \S+:\d+$")
 _CONTRACT = re.compile(r"^breaks its contract \(contract (.+?)\): ")
 _GATE = re.compile(r"(?:^|; )([^;]+?) FAILED: ")
 # Figures, samples, values and files differ between partitions that failed for the same cause.
 _PARTICULARS = re.compile(
-    r"""(?<!\w)'[^']*'|\[(?:"(?:\\.|[^"\\])*"|[^\]"])*\]|(?:\w+:/)?[^\s'"(]*[/\\][^\s'"),;]*|\d[\d.,:-]*"""
+    r"""(?<!\w)'[^']*'|\[(?:"(?:\\.|[^"\\])*"|[^\]"])*\]|[^\s'"(]{0,200}[/\\][^\s'"),;]*|\d[\d.,:-]*"""
 )
 # The parts of a message that say what to do; they come last.
 _ADVICE = re.compile(
@@ -80,7 +82,8 @@ def _cause(attempt: Attempt) -> _Cause:
 
 def _without_particulars(text: str, partition: str) -> str:
     """The text without what differs between partitions: the partition's key, files, figures, values."""
-    return _PARTICULARS.sub("0", re.sub(rf"(?<!\w){re.escape(partition)}(?!\w)", "0", text))
+    text = re.sub(rf"(?<!\w){re.escape(partition)}(?!\w)", "0", text[:_COMPARED])
+    return _PARTICULARS.sub("0", text)
 
 
 def _what(attempt: Attempt) -> str:
