@@ -50,7 +50,7 @@ def test_what_is_refused(built: Path) -> None:
         (("env", "create", "x", "--from", "prod", "--empty"), "can't be combined"),
         (("env", "create", "x", "--sample", "5"), "is not a sample"),
         (("run", "--sample", "0.5"), "prod never runs on a sample"),
-        (("plan", "--env", "x", "--sample", "2"), "is not a sample"),
+        (("plan", "--env", "x", "--create", "--sample", "2"), "is not a sample"),
     ):
         ended = tidemill(*arguments)
         assert (ended.code, words in ended.err) == (2, True), (arguments, ended.err)
