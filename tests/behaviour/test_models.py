@@ -460,6 +460,26 @@ def test_a_model_of_a_format_that_nobody_reads(sea: Sea) -> None:
     assert "is stored as 'constant', which none of lightgbm reads" in receipt.messages[0]
 
 
+def test_a_model_that_cannot_be_stored_says_what_can(sea: Sea) -> None:
+    sea.edit('tm.fitted(Constant(params["value"]),', "tm.fitted(object(),")
+    receipt = sea.run()
+    assert receipt.exit_code == 1
+    assert (
+        "a model of type builtins.object can't be stored (known: constant)" in receipt.messages[0]
+    )
+    assert "such as lightgbm (`pip install 'tidemill[lightgbm]'`)" in receipt.messages[0]
+
+
+def test_frames_of_other_libraries_come_with_the_way_to_convert_them(sea: Sea) -> None:
+    sea.edit("tm.scores(scored,", "tm.scores(scored.collect().to_numpy(),")
+    receipt = sea.run()
+    assert receipt.exit_code == 1
+    [failure] = receipt.failures
+    assert failure.partitions == ("baseline", "candidate")
+    advice = "scores takes a Polars frame, not numpy.ndarray; convert it with pl.from_numpy(...)"
+    assert failure.why.startswith(f"UsageError: {advice} at tides.py:")
+
+
 def test_features_that_the_live_model_needs_are_gone(sea: Sea) -> None:
     sea.ok()
     sea.edit("day, id, x = Raw.day, Raw.id, Raw.x", "day, id, xx = Raw.day, Raw.id, Raw.x")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import lightgbm
 import numpy as np
 import pytest
 
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
+from tidemill.core.errors import TidemillError
 from tidemill.core.fingerprint import object_name
 from tidemill.ports.formats import ModelFormat
 
@@ -90,3 +93,12 @@ def test_a_row_is_predicted_the_same_in_any_company(linear: bool) -> None:
     for size in (1, 3, 64):
         cut = [predict(table[first : first + size]) for first in range(0, len(table), size)]
         assert np.concatenate(cut).tobytes() == together.tobytes()
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
+    booster: lightgbm.Booster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload = LightGBMText().dump(booster)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(TidemillError, match=r"needs lightgbm .*pip install 'tidemill\[lightgbm\]'"):
+        LightGBMText().load(payload)

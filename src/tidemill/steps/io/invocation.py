@@ -14,7 +14,7 @@ from tidemill.analysis.code.mutable_state import HeldState
 from tidemill.analysis.query.column_reads import columns_read, disallowed_columns
 from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.analysis.query.summary import Reads
-from tidemill.core.errors import StepError, TidemillError
+from tidemill.core.errors import StepError, TidemillError, UsageError
 from tidemill.core.other_frames import describe_other_frame
 from tidemill.memos.io.lookup import was_memo_called
 from tidemill.planning.batches import IN_MEMORY_ROWS
@@ -30,6 +30,9 @@ def call_stage(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> An
     process = os.getpid()
     try:
         return stage.function(**arguments)
+    except UsageError as error:
+        # The stage called a function of Tidemill in a wrong way, at a line of its own.
+        raise user_error(stage, partition, error) from error
     except (TidemillError, KeyboardInterrupt):
         raise
     # Neither SystemExit nor the CancelledError of asyncio is an Exception.
