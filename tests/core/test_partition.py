@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.support.rebuild import bounds, minus
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import (
+    EMPTY,
+    RESERVED,
     UNPLACED,
     WHOLE,
     Grain,
@@ -25,6 +27,7 @@ from tidemill.core.partition import (
     partition_start,
     readable_keys,
     time_bounds,
+    value_key,
 )
 
 grains = st.sampled_from(Grain)
@@ -54,6 +57,35 @@ def test_keys(grain: Grain, key: str, start: datetime, end: datetime) -> None:
     assert partition_key(start, grain) == key
     assert (partition_start(key, grain), partition_end(key, grain)) == (start, end)
     assert time_bounds(key) == (start, end)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("acme", "acme"),
+        ("", EMPTY),
+        ("all", r"\all"),
+        ("(none)", r"\(none)"),
+        ("(empty)", r"\(empty)"),
+        (r"\all", r"\\all"),
+        # No name follows the backslashes.
+        ("\\", "\\"),
+        ("all ", "all "),
+        ("ALL", "ALL"),
+        ("all\n", "all\n"),
+    ],
+)
+def test_the_key_of_a_value_is_the_value_unless_it_spells_a_name(value: str, key: str) -> None:
+    assert value_key(value) == key
+
+
+@given(st.sets(st.text(alphabet="\\()aleno\n", max_size=9) | st.sampled_from(RESERVED)))
+def test_no_two_values_share_a_key_and_none_has_a_reserved_one(values: set[str]) -> None:
+    keys = {value_key(value) for value in values}
+    assert len(keys) == len(values)
+    assert keys.isdisjoint({WHOLE, UNPLACED})
+    assert (EMPTY in keys) is ("" in values)
+    assert "" not in keys
 
 
 @given(moment=times, grain=grains)

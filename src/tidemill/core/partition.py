@@ -2,7 +2,7 @@
 
 Keys are text that sorts by time: `2013-03-07T05`, `2013-03-07`, `2013-W10`, `2013-03`.
 An unpartitioned output has the single key WHOLE. Rows without a partition value go to UNPLACED, which
-no downstream stage reads.
+no downstream stage reads. A value that spells one of these names gets another key (`value_key`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from tidemill.core.errors import UsageError
 
 WHOLE = "all"
 UNPLACED = "(none)"
+# The key of the empty text, since some callers read "" as "no partition given".
+EMPTY = "(empty)"
+RESERVED = (WHOLE, UNPLACED, EMPTY)
+_RESERVED_VALUE = re.compile(r"\\*(?:" + "|".join(map(re.escape, RESERVED)) + ")")
 
 
 class Grain(StrEnum):
@@ -122,6 +126,17 @@ def partition_key(moment: datetime, grain: Grain) -> str:
     """The key of the partition that holds `moment`."""
     # Not every platform writes years before 1000 with four digits.
     return moment.strftime(_FORMATS[grain]).zfill(len(_EXAMPLES[grain]))
+
+
+def value_key(text: str) -> str:
+    r"""The key of the partition for the value `text`: the text itself, unless it spells a reserved name.
+
+    Such a value gets a leading backslash (`\(none)`), and so does one that begins with backslashes and
+    goes on like that, so that no two values share a key.
+    """
+    if not text:
+        return EMPTY
+    return f"\\{text}" if _RESERVED_VALUE.fullmatch(text) else text
 
 
 # Plans ask for the same keys many times.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
@@ -29,5 +29,11 @@ class ModelFormat(Protocol):
         """Return a function from a two-dimensional float array (rows x inputs) to predictions."""
 
 
-# Carries out an effect in the project's folder, and returns details for the ledger.
-SinkWriter: TypeAlias = Callable[[Effect, Path, Artifacts], Mapping[str, str]]
+class SinkWriter(Protocol):
+    """Delivers partitions to one kind of target; a module with these functions is one."""
+
+    def deliver(self, effect: Effect, root: Path, artifacts: Artifacts, /) -> Mapping[str, str]:
+        """Carry out an effect in the project's folder, and return details for the ledger."""
+
+    def find_obstacle(self, target: str, root: Path, /) -> str:
+        """Return why nothing can be delivered to a target; empty if nothing is known against it."""

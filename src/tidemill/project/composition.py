@@ -106,7 +106,7 @@ def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
-        sinks={"parquet": parquet.deliver},
+        sinks={"parquet": parquet},
         external_sources=OpenedSources(root),
         clock=time.time,
     )

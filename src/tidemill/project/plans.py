@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from tidemill.core.errors import ConflictError
+from tidemill.core.errors import ConflictError, DeclarationError, Fault
+from tidemill.delivery.effects import delivery_target
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.plan import Plan, PlanInputs
@@ -50,6 +51,7 @@ class Plans:
         absent = missing_objects(space.tools.artifacts, plan, state)
         if absent:
             plan = self._plan(replace(now, missing_objects=absent), scans, request)
+        self._refuse_sinks(plan)
         return plan
 
     def refuse_faults(self, request: Request) -> None:
@@ -74,6 +76,26 @@ class Plans:
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
+
+    def _refuse_sinks(self, plan: Plan) -> None:
+        """Raise DeclarationError for deliveries that would fail: no run queues what can't be delivered."""
+        faults = [fault for name in plan.by_stage() for fault in self._sink_faults(name)]
+        if faults:
+            raise DeclarationError(f"workflow {self._workspace.flow.name!r}", faults)
+
+    def _sink_faults(self, name: str) -> Iterator[Fault]:
+        space = self._workspace
+        stage = space.stage(name)
+        if stage.sink is None:
+            return
+        target = delivery_target(stage.sink, space.environment)
+        writer = space.tools.sinks[stage.sink.format]
+        if obstacle := writer.find_obstacle(target, space.tools.root):
+            yield Fault(
+                message=f"{name} can't be delivered to {target!r}: {obstacle}",
+                where=stage.place,
+                hint="choose another folder, or make it writable",
+            )
 
 
 def _now(state: State, at: float) -> PlanInputs:

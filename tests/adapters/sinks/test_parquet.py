@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.adapters.sinks import parquet
 from tidemill.core.errors import StorageError
@@ -51,6 +54,11 @@ def test_a_file_is_written_replaced_and_removed(tmp_path: Path, artifacts: Memor
         ("../../etc/passwd", "..%2F..%2Fetc%2Fpasswd.parquet"),
         ("a b/ü", "a%20b%2F%C3%BC.parquet"),
         ("(none)", "%28none%29.parquet"),
+        ("..", "...parquet"),
+        ("a\nb\0", "a%0Ab%00.parquet"),
+        ("x" * 200, "x" * 200 + ".parquet"),
+        # Longer names end in a hash of the whole partition.
+        ("x" * 201, "x" * 167 + "+" + sha256(b"x" * 201).hexdigest()[:32] + ".parquet"),
     ],
 )
 def test_a_partition_names_its_file(
@@ -58,6 +66,48 @@ def test_a_partition_names_its_file(
 ) -> None:
     parquet.deliver(write(artifacts, b"x", partition), tmp_path, artifacts)
     assert os.listdir(tmp_path / "out" / "a") == [name]
+
+
+@given(st.sets(st.text(max_size=3) | st.text(alphabet="aü", min_size=190), min_size=1))
+def test_the_names_of_files_differ_as_their_partitions_do(partitions: set[str]) -> None:
+    names = {parquet.file_name(partition) for partition in partitions}
+    assert len(names) == len(partitions)
+    assert max(map(len, names)) <= 208
+    assert all(name.isascii() and "/" not in name and name.isprintable() for name in names)
+
+
+@pytest.mark.parametrize("partition", ["x" * 10_000, "ü" * 3_000, "/" * 100])
+def test_a_long_value_is_delivered_and_withdrawn(
+    tmp_path: Path, artifacts: MemoryArtifacts, partition: str
+) -> None:
+    effect = write(artifacts, b"x", partition)
+    parquet.deliver(effect, tmp_path, artifacts)
+    assert [path.read_bytes() for path in (tmp_path / "out" / "a").iterdir()] == [b"x"]
+    parquet.deliver(replace(effect, action="remove", object=""), tmp_path, artifacts)
+    assert not list((tmp_path / "out" / "a").iterdir())
+
+
+def test_what_stands_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loose").symlink_to("nowhere")
+    assert parquet.find_obstacle("folder", tmp_path) == ""
+    assert parquet.find_obstacle("folder/new/newer", tmp_path) == ""
+    assert parquet.find_obstacle("file", tmp_path) == f"{tmp_path}/file is not a folder"
+    assert parquet.find_obstacle("file/sub", tmp_path) == f"{tmp_path}/file is not a folder"
+    assert parquet.find_obstacle("loose", tmp_path) == f"{tmp_path}/loose is not a folder"
+    assert parquet.find_obstacle("a\0b", tmp_path) == "its name has a NUL character"
+    assert parquet.find_obstacle("x" * 300, tmp_path) == "File name too long"
+    # Each name is short enough, but not all of them together.
+    assert parquet.find_obstacle("/".join(["x" * 200] * 20), tmp_path) == "File name too long"
+
+
+def test_a_folder_without_permission_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A superuser may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert parquet.find_obstacle("out", tmp_path) == f"{tmp_path} is not writable"
 
 
 def test_a_folder_outside_the_root_is_named_in_full(

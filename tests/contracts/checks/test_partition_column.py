@@ -43,7 +43,11 @@ CASES: list[tuple[pl.DataType, list[Any], Grain | None, list[str | None]]] = [
     # The day of 10 March 2013 had 23 hours.
     (ZONED, [moment("2013-03-11T03:59"), moment("2013-03-11T04:00")], DAY, ["2013-03-10", "2013-03-11"]),
     (pl.String(), ["acme", None], None, ["acme", None]),
+    # No text has the key of rows without a value, or of an output without partitions.
+    (pl.String(), ["(none)", None, "all", "", "\\all", "\\"], None,
+     ["\\(none)", None, "\\all", "(empty)", "\\\\all", "\\"]),
     (pl.Enum(["b", "a"]), ["a"], None, ["a"]),
+    (pl.Enum(["b", "all"]), ["all", "b"], None, ["\\all", "b"]),
     (pl.Int64(), [-3, None, 20], None, ["-3", None, "20"]),
     (pl.Boolean(), [True, False], None, ["True", "False"]),
     (pl.Date(), [date(2013, 3, 7)], None, ["2013-03-07"]),

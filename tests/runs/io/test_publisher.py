@@ -56,6 +56,9 @@ class Watched:
         self.calls.append("delivered")
         return {}
 
+    def find_obstacle(self, target: str, root: Path) -> str:
+        return ""
+
     def publisher(self, lease: Lease | None = None) -> Publisher:
         tools = Runtime(
             root=Path(),
@@ -66,7 +69,7 @@ class Watched:
             probes=MemoryProbes(),
             memos=InMemoryMemos(),
             formats=(),
-            sinks={"parquet": self.deliver},
+            sinks={"parquet": self},
             external_sources=OpenedSources(Path()),
             clock=lambda: 1.0,
         )

@@ -13,6 +13,7 @@ import polars as pl
 
 from tidemill.contracts.checks.casts import cast_column
 from tidemill.core.partition import (
+    RESERVED,
     UNPLACED,
     WHOLE,
     Grain,
@@ -20,6 +21,7 @@ from tidemill.core.partition import (
     partition_end,
     partition_key,
     partition_start,
+    value_key,
 )
 
 _EVERY = {Grain.HOUR: "1h", Grain.DAY: "1d", Grain.WEEK: "1w", Grain.MONTH: "1mo"}
@@ -31,7 +33,7 @@ def partition_keys(series: pl.Series, partitioning: Partitioning) -> pl.Series:
         return pl.Series(series.name, [WHOLE]).new_from_index(0, series.len())
     if partitioning.grain is None:
         if isinstance(series.dtype, (pl.String, pl.Enum, pl.Categorical)):
-            return series.cast(pl.String)
+            return _text_keys(series.cast(pl.String))
         values = series.unique().drop_nulls()
         texts = [str(value) for value in values]
     else:
@@ -44,6 +46,15 @@ def partition_keys(series: pl.Series, partitioning: Partitioning) -> pl.Series:
         # Polars refuses an empty replacement.
         return pl.Series(series.name, [None], dtype=pl.String).new_from_index(0, series.len())
     return series.replace_strict(values, texts, return_dtype=pl.String)
+
+
+def _text_keys(series: pl.Series) -> pl.Series:
+    """Replace the few texts that can't be keys themselves."""
+    suspects = series.is_in(["", *RESERVED]) | series.str.starts_with("\\")
+    if not suspects.any():
+        return series
+    values = series.filter(suspects).unique()
+    return series.replace(values, [value_key(value) for value in values])
 
 
 def raw_partition_keys(
@@ -107,7 +118,7 @@ def are_all_inside(series: pl.Series, partitioning: Partitioning, partition: str
         return False
     if partitioning.grain is None:
         least = series.min()
-        return str(least) == partition and least == series.max()
+        return value_key(str(least)) == partition and least == series.max()
     start, end = _bounds(series.dtype, partitioning.grain, partition)
     wall = _wall_clock(series, partitioning.grain)
     least, most = wall.min(), wall.max()

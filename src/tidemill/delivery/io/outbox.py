@@ -18,7 +18,7 @@ def perform_effects(
         EffectDone(
             environment=environment,
             key=effect.key,
-            detail=tools.sinks[effect.format](effect, tools.root, tools.artifacts),
+            detail=tools.sinks[effect.format].deliver(effect, tools.root, tools.artifacts),
         )
         for effect in effects
     ]

@@ -135,7 +135,9 @@ def reading_id(source: Source[Any], stage: Stage) -> str:
     assert stage.output is not None
     cut = stage.output.partitioning
     dtype = str(stage.output.column(cut.column).dtype) if cut.column else ""
-    return fingerprint("reading", reader_digest(source, stage), str(cut), dtype)[:12]
+    # The version of `value_key`, which decides the keys of texts.
+    keys = [2] if cut.column and not cut.is_time else []
+    return fingerprint("reading", reader_digest(source, stage), str(cut), dtype, *keys)[:12]
 
 
 def _current_file(
