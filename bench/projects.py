@@ -110,6 +110,8 @@ def age(folder: Path, hours: float = 1) -> Path:
     for path in (folder, *folder.rglob("*.*")):
         if path.is_file():
             os.utime(path, (then, then))
+    # The time at which the inode changed can't be set.
+    time.sleep(2.5)
     return folder
 
 

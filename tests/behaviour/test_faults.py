@@ -68,7 +68,7 @@ def test_rows_without_a_partition_are_kept_apart_and_read_by_nobody(tides: Tides
     lost = rows_of(0).with_columns(day=pl.lit(None, pl.Date))
     tides.put("lost.parquet", pl.concat([lost, rows_of(2)]))
     ran = tides.ok()
-    assert ran["ok run raw"] == ["(none)", *(day(n) for n in (0, 1, 2))]
+    assert sorted(ran["ok run raw"]) == ["(none)", *(day(n) for n in (0, 1, 2))]
     assert ran["ok run daily"] == [day(n) for n in (0, 1, 2)]
     assert tides.read("raw").height == 9
     assert tides.quarantined("raw")["_reasons"].to_list() == [["day.null"]] * 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.sources.scan import feeds_only
+from tidemill.sources.scan import OTHERS, cut_to_partition, feeds_only
 from tidemill.workflow.source import SourceFile
 
 
@@ -25,3 +25,17 @@ def test_files_that_feed_one_partition(rows: list[dict[str, int]], expected: boo
         for n, each in enumerate(rows)
     }
     assert feeds_only("a", files) is expected
+
+
+def test_a_step_gets_what_a_file_has_of_its_partition() -> None:
+    def file(**rows: int) -> SourceFile:
+        return SourceFile(
+            path="a.csv", size=9, mtime_ns=1, digest="d", rows=rows, parts=dict.fromkeys(rows, "p")
+        )
+
+    assert cut_to_partition(file(a=1), "a") == file(a=1)
+    cut = cut_to_partition(file(a=1, b=2, c=3), "b")
+    assert (cut.rows, cut.parts, cut.digest) == ({"b": 2, OTHERS: 1}, {}, "d")
+    assert not feeds_only("b", {"a.csv": cut})
+    # A file that lost the rows of the partition still belongs to others.
+    assert not feeds_only("d", {"a.csv": cut_to_partition(file(a=1, b=2), "d")})

@@ -31,8 +31,8 @@ def work(partition: str = "1", **other: Any) -> Work:
 def test_rows_of_inputs_and_files_are_counted() -> None:
     assert count_rows(TWO) == 7
     assert work().rows == 7
-    both = {"a.csv": file_of("a.csv", x=2, y=3), "b.csv": file_of("b.csv", x=7)}
-    assert work(inputs={}, files=both).rows == 12
+    both = {"a.csv": file_of("a.csv", **{"1": 2, "2": 3}), "b.csv": file_of("b.csv", **{"1": 7})}
+    assert work(inputs={}, files=both).rows == 9
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,17 @@ def test_small_whole_tables_do_not_count_beside_partitions(inputs: Inputs, count
 )
 def test_work_that_is_alike(other: dict[str, Any], alike: bool) -> None:
     assert work(**other).can_batch_with(work()) is alike
+
+
+def test_work_on_the_same_files_is_alike() -> None:
+    def shared(partition: str, *paths: str) -> Work:
+        files = {path: file_of(path, **{partition: 1, "other": 1}) for path in paths}
+        return work(partition=partition, files=files)
+
+    assert shared("1", "a.csv").can_batch_with(shared("2", "a.csv"))
+    assert shared("1", "a.csv", "b.csv").can_batch_with(shared("2", "a.csv", "b.csv"))
+    assert not shared("1", "a.csv").can_batch_with(shared("2", "b.csv"))
+    assert not shared("1", "a.csv").can_batch_with(shared("2", "a.csv", "b.csv"))
+    assert not shared("1", "a.csv").can_batch_with(
+        work(files={"a.csv": file_of("a.csv", **{"1": 1})})
+    )

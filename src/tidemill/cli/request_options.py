@@ -26,6 +26,8 @@ def request_options(function: F) -> F:
     """Add [STAGE] [PARTITION] and the options of a request, under the names of `Project.plan`."""
     decorated: Any = function
     for option in (
+        click.option("--verify-sources", is_flag=True,
+                     help="Hash every source file, not only those that look changed."),
         click.option("--train", multiple=True, metavar="MODEL",
                      help="Train MODEL even if no trigger fires; can be repeated."),
         click.option("--again", is_flag=True, help="Force a rerun of up-to-date partitions."),

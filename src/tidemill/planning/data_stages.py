@@ -84,15 +84,22 @@ def _note_skipped_rows(draft: Draft, stage: Stage, scan: Scan) -> None:
 def partitions_with_changed_files(
     known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
 ) -> frozenset[str]:
-    """The partitions whose files, or whose number of rows in a file, differ from the known ones."""
+    """The partitions of which a file has other rows, or another number of them, than the known one."""
     found: set[str] = set()
     for path in {*known, *files} if known.keys() != files.keys() else files:
         before, now = known.get(path), files.get(path)
         if before is now:
             continue
-        if before and now and (before.digest, before.rows) == (now.digest, now.rows):
+        if before is None or now is None:
+            found.update(before.rows if before else (), now.rows if now else ())
             continue
-        found.update(before.rows if before else (), now.rows if now else ())
+        if (before.digest, before.rows, before.parts) == (now.digest, now.rows, now.parts):
+            continue
+        found.update(
+            key
+            for key in {**before.rows, **now.rows}
+            if before.rows.get(key) != now.rows.get(key) or before.content(key) != now.content(key)
+        )
     return frozenset(found)
 
 
@@ -109,7 +116,7 @@ def _files_by_partition(
         for key in keys:
             if _is_before_start(stage, key):
                 continue
-            wanted.setdefault(key, {})[path] = file.digest
+            wanted.setdefault(key, {})[path] = file.content(key)
             known, rows = sizes.get(key, (0, 0)), file.rows[key]
             sizes[key] = (known[0] + rows, known[1] + file.size * rows // whole)
     return wanted, sizes

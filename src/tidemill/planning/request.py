@@ -23,7 +23,7 @@ class Request:
     """A request to bring all stages up to date, or one stage with its upstream, or one `partition` of it.
 
     Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
-    current partitions; `train` are the models to train.
+    current partitions; `train` are the models to train. With `verify_sources` all source files are hashed.
     """
 
     stage: str = ""
@@ -33,9 +33,10 @@ class Request:
     limit: int | None = None
     again: bool = False
     train: frozenset[str] = frozenset()
+    verify_sources: bool = False
 
 
-def request_of(
+def request_of(  # noqa: PLR0913 - a request in keywords
     stage: str,
     since: str | None,
     until: str | None,
@@ -43,6 +44,7 @@ def request_of(
     again: bool,
     train: Iterable[str],
     partition: str = "",
+    verify_sources: bool = False,
 ) -> Request:
     """Parse a request with times as text; UsageError for one that selects nothing."""
     if partition and not stage:
@@ -66,6 +68,7 @@ def request_of(
         limit=limit,
         again=again,
         train=models,
+        verify_sources=verify_sources,
     )
 
 

@@ -241,7 +241,7 @@ class _CauseChain:
         for path in step.reads.get(FILES, ()):
             if path not in seen:
                 yield f"{path} is new"
-            elif seen[path].digest != now[path].digest:
+            elif seen[path].content(step.partition) != now[path].content(step.partition):
                 yield f"{path} changed"
         yield from (
             f"{path} was removed" for path in self._gone.get((step.stage, step.partition), ())

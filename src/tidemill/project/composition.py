@@ -30,6 +30,7 @@ from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings
 from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
+from tidemill.sources.scan import FileRows
 from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
@@ -50,7 +51,7 @@ def run_id() -> str:
 
 def count_rows(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
-) -> Mapping[str, dict[str, int] | SourceError]:
+) -> Mapping[str, FileRows | SourceError]:
     # Only changed files are opened, which needs Polars.
     from tidemill.sources.io.row_counts import count_rows
 

@@ -72,7 +72,14 @@ class Plans:
         space = self._workspace
         scope = request_scope(space.flow, request)
         return {
-            stage.name: scan_source(stage, space.tools, state.sources, count_rows, list_tables)
+            stage.name: scan_source(
+                stage,
+                space.tools,
+                state.sources,
+                count_rows,
+                list_tables,
+                verify=request.verify_sources,
+            )
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }

@@ -146,7 +146,7 @@ class Project:
         """The published state of the environment; UsageError when the environment doesn't exist."""
         return self.workspace.state()
 
-    def plan(
+    def plan(  # noqa: PLR0913 - a request in keywords
         self,
         stage: str = "",
         partition: str = "",
@@ -156,16 +156,20 @@ class Project:
         limit: int | None = None,
         again: bool = False,
         train: Iterable[str] = (),
+        verify_sources: bool = False,
     ) -> Plan:
         """Plan what would run and why; change nothing.
 
         The plan covers `stage` and its upstream stages (default: all stages), or only one `partition` of it
         and what that reads; time partitions from `since` to `until` (inclusive, such as "2013-03"), and at
         most `limit` partitions a stage. With
-        `again` up-to-date partitions rerun; the models in `train` are trained even if no trigger fires.
+        `again` up-to-date partitions rerun; the models in `train` are trained even if no trigger fires. With
+        `verify_sources` every source file is hashed, not only those that look changed.
         Raises DeclarationError with every fault that `check` finds in the stages that the plan covers.
         """
-        return self.plans.make(request_of(stage, since, until, limit, again, train, partition))
+        return self.plans.make(
+            request_of(stage, since, until, limit, again, train, partition, verify_sources)
+        )
 
     def run(  # noqa: PLR0913 - a request in keywords
         self,
@@ -177,6 +181,7 @@ class Project:
         limit: int | None = None,
         again: bool = False,
         train: Iterable[str] = (),
+        verify_sources: bool = False,
         wait_s: float = 0.0,
         command: str = "tm.open().run()",
         progress: Progress | None = None,
@@ -190,7 +195,9 @@ class Project:
         longer than `wait_s` seconds. When a step failed, gates refused a model or the run was interrupted,
         raises RunFailed, which has the `receipt`; without `raise_on_failure` returns it.
         """
-        request = request_of(stage, since, until, limit, again, train, partition)
+        request = request_of(
+            stage, since, until, limit, again, train, partition, verify_sources
+        )
         receipt = self._runs.run(
             request, command=command, wait_s=wait_s, progress=progress, inline=inline
         )

@@ -77,14 +77,22 @@ class Work:
 
     @property
     def rows(self) -> int:
-        """The number of rows of its inputs and files."""
+        """The number of rows of its inputs, and of its partition in files."""
         return count_rows(self.inputs) + sum(
-            sum(file.rows.values()) for file in self.files.values()
+            file.rows.get(self.partition, 0) for file in self.files.values()
         )
 
     def can_batch_with(self, other: Work) -> bool:
-        """Return whether both are first attempts at the same work on two partitions."""
-        if self.attempt > 1 or self.rulings or not feeds_only(self.partition, self.files):
+        """Return whether both are first attempts at the same work on two partitions.
+
+        Files either feed one partition each, or all of them feed both.
+        """
+        if self.attempt > 1 or self.rulings:
+            return False
+        alone = feeds_only(self.partition, self.files)
+        if feeds_only(other.partition, other.files) != alone:
+            return False
+        if not alone and self.files.keys() != other.files.keys():
             return False
         return self._batch_key == other._batch_key
 

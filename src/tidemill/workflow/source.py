@@ -126,8 +126,9 @@ class SourceFile:
 
     For sources other than files, the rows of each partition count as one file.
 
-    `size` and `mtime_ns` only help to avoid hashing an unchanged file. `reading` identifies how the file
-    was read and partitioned; if that changes, its rows are counted again.
+    `parts` are digests of the rows of each partition, if there are several and they were read. `size` and
+    `mtime_ns`, `ctime_ns` and `inode` only help to avoid hashing an unchanged file (0: unknown). `reading`
+    identifies how the file was read and partitioned; if that changes, its rows are counted again.
     """
 
     path: str
@@ -136,6 +137,13 @@ class SourceFile:
     digest: str
     rows: dict[str, int]
     reading: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
+    ctime_ns: int = 0
+    inode: int = 0
+
+    def content(self, partition: str) -> str:
+        """The digest of what the file has of a partition; of the whole file if that isn't known."""
+        return self.parts.get(partition, self.digest)
 
 
 def _query_faults(query: str) -> Iterator[Fault]:

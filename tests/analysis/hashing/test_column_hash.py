@@ -245,6 +245,44 @@ def test_a_hasher_takes_no_trace_of_one_frame_to_the_next(
         assert hasher.hashes(column.alias("a").to_frame()) == {"a": column_hash(column)}
 
 
+@thorough
+@given(
+    any_series(min_size=1, max_size=30, allow_null=True, excluded_dtypes=[pl.Object, pl.Extension]),
+    st.data(),
+)
+@settings(max_examples=examples(60, 300), deadline=None, suppress_health_check=list(HealthCheck))
+def test_segments_are_digested_as_frames_of_their_own(
+    column: pl.Series, data: st.DataObject
+) -> None:
+    frame = pl.DataFrame({"a": column, "n": range(len(column))})
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(column)), max_size=4)) | {len(column)})
+    lengths = [end - start for start, end in zip([0, *cuts], cuts, strict=False)]
+    hasher = FrameHasher(frame.schema)
+    found = hasher.digests(pl.concat([frame[: cuts[0]], frame[cuts[0] :]], rechunk=False), lengths)
+    alone = [
+        hasher.digests(frame.slice(end - n, n), [n])[0]
+        for end, n in zip(cuts, lengths, strict=True)
+    ]
+    assert found == alone
+    assert len(set(found)) == len(found)
+
+
+def test_names_types_and_values_count_in_the_digest_of_a_segment() -> None:
+    frame = pl.DataFrame({"a": ["x" * 20, "y" * 20] * 40, "b": [1, 2] * 40})
+    shuffled = frame.reverse().reverse()
+    others = [
+        frame.rename({"b": "c"}),
+        frame.select("b", "a"),
+        frame.with_columns(pl.col("b").cast(pl.Int32)),
+        frame.with_columns(pl.col("b").replace({2: 3})),
+        frame.with_columns(a=pl.col("a").str.head(19)),
+    ]
+    digests = [FrameHasher(each.schema).digests(each, [80])[0] for each in (frame, *others)]
+    assert len(set(digests)) == len(digests)
+    assert FrameHasher(frame.schema).digests(shuffled, [80]) == digests[:1]
+    assert digests[0] == "eefe109e34c822466069e54ccde936ce"
+
+
 def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
     hasher = FrameHasher({"a": pl.String(), "b": pl.Int64()})
     frame = pl.DataFrame({"a": ["x" * 20, None], "b": [1, 2]})

@@ -24,6 +24,7 @@ from tidemill.core.partition import (
     value_key,
 )
 
+_KEY = "\0key"
 _EVERY = {Grain.HOUR: "1h", Grain.DAY: "1d", Grain.WEEK: "1w", Grain.MONTH: "1mo"}
 
 
@@ -70,8 +71,8 @@ def split_by_partition(frame: pl.DataFrame, partitioning: Partitioning) -> dict[
     runs = keys.rle().struct.unnest()
     names, lengths = runs.get_column("value").to_list(), runs.get_column("len").to_list()
     if len(set(names)) < len(names):
-        parts = frame.with_columns(keys.alias("\0key")).partition_by(
-            "\0key", as_dict=True, maintain_order=True, include_key=False
+        parts = frame.with_columns(keys.alias(_KEY)).partition_by(
+            _KEY, as_dict=True, maintain_order=True, include_key=False
         )
         return {str(key): part for (key,), part in parts.items() if key is not None}
     starts = accumulate(lengths, initial=0)
@@ -79,6 +80,23 @@ def split_by_partition(frame: pl.DataFrame, partitioning: Partitioning) -> dict[
         name: frame.slice(start, length)
         for name, start, length in zip(names, starts, lengths, strict=False)
         if name is not None
+    }
+
+
+def sort_by_partition(
+    frame: pl.DataFrame, keys: pl.Series | pl.Expr
+) -> tuple[pl.DataFrame, dict[str, tuple[int, int]]]:
+    """Bring the rows of each partition together, in their order; return the offset and length of each.
+
+    `keys` are the partitions of the rows; rows without one are in UNPLACED.
+    """
+    ordered = frame.with_columns(keys.alias(_KEY)).sort(_KEY, maintain_order=True)
+    runs = ordered.get_column(_KEY).rle().struct.unnest()
+    names, lengths = runs.get_column("value").to_list(), runs.get_column("len").to_list()
+    starts = accumulate(lengths, initial=0)
+    return ordered.drop(_KEY), {
+        UNPLACED if name is None else name: (start, length)
+        for name, start, length in zip(names, starts, lengths, strict=False)
     }
 
 

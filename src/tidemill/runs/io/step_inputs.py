@@ -16,6 +16,7 @@ from tidemill.reuse.input_contents import RULINGS, Contents
 from tidemill.reuse.stale_columns import stale_columns
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
+from tidemill.sources.scan import cut_to_partition
 from tidemill.steps.step_messages import Work
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
@@ -59,7 +60,7 @@ class StepInputs:
         if name == RULINGS:
             return ruling_contents(self._step_rulings(step))[key]
         if stage.kind is Kind.INGEST and name == FILES:
-            return self._sources[stage.name][key].digest
+            return self._sources[stage.name][key].content(step.partition)
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
             return self._artifact(name, step.subject).object
         binding = self._published.get(name, key)
@@ -99,7 +100,10 @@ class StepInputs:
                 name: {key: item for key, item in items.items() if isinstance(item, Binding)}
                 for name, items in inputs.items()
             },
-            files={path: seen[path] for path in inputs.get(FILES, ())} if seen else {},
+            files={
+                path: cut_to_partition(seen[path], step.partition)
+                for path in (inputs.get(FILES, ()) if seen else ())
+            },
             rulings=self._step_rulings(step),
             artifact=artifact,
         )

@@ -16,14 +16,14 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
 from tidemill.ports.runtime import Runtime
 from tidemill.sources.reader_digest import reader_digest
-from tidemill.sources.scan import Scan
+from tidemill.sources.scan import FileRows, Scan
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
 from tidemill.workflow.user_errors import user_error
 
 # Counts the rows of files by partition, or returns errors. It needs Polars, so it is an argument.
 RowCounter = Callable[
-    [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
+    [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "FileRows | SourceError"]
 ]
 
 # Lists a source other than files, which needs Polars, too.
@@ -31,8 +31,8 @@ TableLister = Callable[
     [Source[Any], Stage, Runtime, Mapping[str, SourceFile]], Mapping[str, SourceFile]
 ]
 
-# A file that changes twice within the file system's time resolution keeps its modification time, so
-# modification times as recent as this aren't trusted.
+# A file that changes twice within the file system's time resolution keeps its times, so times as recent as
+# this aren't trusted.
 _SETTLED_NS = 2_000_000_000
 
 
@@ -68,10 +68,15 @@ def scan_source(
     known: Mapping[str, Mapping[str, SourceFile]],
     count: RowCounter,
     look: TableLister,
+    *,
+    verify: bool = False,
 ) -> Scan:
-    """Scan the source of a stage; `known` are its last known files. Errors are part of the result."""
+    """Scan the source of a stage; `known` are its last known files. Errors are part of the result.
+
+    With `verify` every file is hashed, whether it looks changed or not.
+    """
     try:
-        return list_source(stage, tools, known.get(stage.name, {}), count, look)
+        return list_source(stage, tools, known.get(stage.name, {}), count, look, verify=verify)
     except SourceError as error:
         return Scan(files={}, broken={stage.name: str(error)})
 
@@ -82,6 +87,8 @@ def list_source(
     known: Mapping[str, SourceFile],
     count: RowCounter,
     look: TableLister,
+    *,
+    verify: bool = False,
 ) -> Scan:
     """Scan the source of a stage; files that can't be read are part of the result.
 
@@ -90,7 +97,7 @@ def list_source(
     """
     source = call_ingest(stage)
     if isinstance(source, Files):
-        return _list_files(stage, source, tools, known, count)
+        return _list_files(stage, source, tools, known, count, verify)
     return Scan(files=look(source, stage, tools, known), noun="rows")
 
 
@@ -100,6 +107,7 @@ def _list_files(
     tools: Runtime,
     known: Mapping[str, SourceFile],
     count: RowCounter,
+    verify: bool,
 ) -> Scan:
     root, now = tools.root, tools.clock()
     paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
@@ -110,7 +118,7 @@ def _list_files(
         try:
             before = known.get(path)
             same = before if before and before.reading == reading else None
-            file = _current_file(root, path, same, reading, now)
+            file = _current_file(root, path, same, reading, now, verify)
             if file is not None:
                 files[path] = file
         except OSError as error:
@@ -122,12 +130,19 @@ def _list_files(
             broken[path] = str(rows)
             del files[path]
         else:
-            files[path] = replace(files[path], rows=rows)
+            files[path] = _with_rows(files[path], rows, known.get(path))
     if not files and not broken:
         raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
     # Partitions aren't built from some of their files: those that a broken file fed are kept.
     held = {key for path in broken if path in known for key in known[path].rows}
     return Scan(files=files, broken=broken, kept_partitions=frozenset(held))
+
+
+def _with_rows(file: SourceFile, found: FileRows, known: SourceFile | None) -> SourceFile:
+    # A file without digests of its parts keeps them off until it changes, so that no partition is read again.
+    plain = known is not None and known.digest == file.digest and len(known.rows) > 1
+    parts = {} if plain and known is not None and not known.parts else found.parts
+    return replace(file, rows=found.rows, parts=parts)
 
 
 def reading_id(source: Source[Any], stage: Stage) -> str:
@@ -141,22 +156,35 @@ def reading_id(source: Source[Any], stage: Stage) -> str:
 
 
 def _current_file(
-    root: Path, path: str, known: SourceFile | None, reading: str, now: float
+    root: Path, path: str, known: SourceFile | None, reading: str, now: float, verify: bool
 ) -> SourceFile | None:
     """Return a file in its current state, without row counts if it changed; None for a folder."""
     stat = os.stat(os.path.join(root, path))
     if S_ISDIR(stat.st_mode):
         return None
-    if known and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+    if known and not verify and seems_unchanged(known, stat):
         return known
     with (root / path).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    settled = stat.st_mtime_ns < now * 1e9 - _SETTLED_NS
+    same = known is not None and known.digest == digest
+    settled = max(stat.st_mtime_ns, stat.st_ctime_ns) < now * 1e9 - _SETTLED_NS
     return SourceFile(
         path=path,
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns if settled else 0,
         digest=digest,
-        rows=known.rows if known and known.digest == digest else {},
+        rows=known.rows if same else {},
         reading=reading,
+        parts=known.parts if same else {},
+        ctime_ns=stat.st_ctime_ns,
+        inode=stat.st_ino,
     )
+
+
+def seems_unchanged(file: SourceFile, stat: os.stat_result) -> bool:
+    """Whether a file needn't be hashed: nothing says that it was written, or replaced by another one.
+
+    Copies can keep the size and the modification time, but not the time at which the inode changed.
+    """
+    was = (file.size, file.mtime_ns, file.ctime_ns, file.inode)
+    return was == (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)

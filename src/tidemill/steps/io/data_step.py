@@ -81,7 +81,7 @@ class DataStepRunner:
         return self._check(stage, work, _sampled(stage, rows))
 
     def ingest_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
-        """Ingest several partitions that share no files; return only those whose rows all pass."""
+        """Ingest partitions, of own files or all of the same ones; return only those whose rows all pass."""
         assert stage.output is not None
         checker = checker_of(stage.output)
         if not self._intake.reads_files(stage, works[0].partition):

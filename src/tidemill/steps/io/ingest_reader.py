@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.contracts.checks.checker import checker_of
+from tidemill.contracts.checks.partition_column import sort_by_partition
 from tidemill.core.errors import SourceError
-from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ports.runtime import Runtime
+from tidemill.sources.io.file_listing import seems_unchanged
 from tidemill.sources.io.file_readers import format_of, read_file
 from tidemill.sources.io.tables import Table, open_table
 from tidemill.sources.scan import feeds_only
@@ -42,8 +44,12 @@ class IngestReader:
         # How many of the coming files were read, or skipped.
         self._passed: dict[str, int] = {}
         self._sources: dict[str, Source[Any]] = {}
-        self._steady: dict[str, int] = {}
-        self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
+        # Files that were hashed again, with their times since.
+        self._steady: dict[str, SourceFile] = {}
+        # Files with several partitions, their rows, and where the rows of each partition are.
+        self._split: dict[
+            str, tuple[tuple[str, ...], pl.DataFrame, dict[str, tuple[int, int]]]
+        ] = {}
         # Rows that were read ahead of their step, and the columns that were dropped from them.
         self._ahead: dict[tuple[str, str], tuple[pl.DataFrame, list[str]]] = {}
 
@@ -67,10 +73,12 @@ class IngestReader:
     def read_contract_columns(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
     ) -> tuple[pl.DataFrame, list[str]]:
-        """Read files that feed no other partition; return rows without the dropped columns, and these."""
+        """Read the rows of a partition; return them without the dropped columns, and the names of these."""
         source, paths = self._source(stage, partition), tuple(files)
         if not isinstance(source, Files):
             return _without_dropped(stage, self._table(stage, source).read(partition, files))
+        if not feeds_only(partition, files):
+            return _without_dropped(stage, self.read_all_columns(stage, partition, files))
         found = None
         if len(paths) == 1:
             if (stage.name, paths[0]) not in self._ahead:
@@ -87,8 +95,11 @@ class IngestReader:
     def put_back(
         self, stage: Stage, files: Mapping[str, SourceFile], kept: tuple[pl.DataFrame, list[str]]
     ) -> None:
-        """Keep rows that `read_contract_columns` returned for the next call with the same file."""
-        if len(files) == 1:
+        """Keep rows that `read_contract_columns` returned for the next call with the same file.
+
+        Rows of a file with several partitions are kept until another file is read.
+        """
+        if len(files) == 1 and all(len(file.rows) == 1 for file in files.values()):
             self._ahead[stage.name, next(iter(files))] = kept
 
     def _table(self, stage: Stage, source: Source[Any]) -> Table:
@@ -177,22 +188,12 @@ class IngestReader:
     ) -> pl.DataFrame:
         """Read a partition; files that feed several partitions are read once for all of them."""
         assert stage.output is not None
-        known, parts = self._split.get(stage.name, ((), {}))
-        if known != paths:
+        if stage.name not in self._split or self._split[stage.name][0] != paths:
             frame, _ = self._read(stage, source, paths, drop=False)
-            cut = stage.output.partitioning
-            parts = {WHOLE: frame}
-            if not cut.is_whole:
-                keys = checker_of(stage.output).partition_keys().alias("_key")
-                parts = {
-                    UNPLACED if key[0] is None else str(key[0]): part
-                    for key, part in frame.with_columns(keys)
-                    .partition_by("_key", maintain_order=True, as_dict=True, include_key=False)
-                    .items()
-                }
-            self._split[stage.name] = (paths, parts)
-        empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
-        return parts.get(partition, empty)
+            keys = checker_of(stage.output).partition_keys()
+            self._split[stage.name] = (paths, *sort_by_partition(frame, keys))
+        _, frame, places = self._split[stage.name]
+        return frame.slice(*places.get(partition, (0, 0)))
 
     def _require_unchanged(self, files: Mapping[str, SourceFile]) -> None:
         """Raise SourceError when a file changed since the plan: its rows would get the old digest."""
@@ -206,15 +207,16 @@ class IngestReader:
 
     def _changed(self, path: str, file: SourceFile) -> bool:
         stat = (self._root / path).stat()
-        if stat.st_size == file.size and stat.st_mtime_ns in (
-            file.mtime_ns,
-            self._steady.get(path),
-        ):
+        if any(seems_unchanged(known, stat) for known in (file, self._steady.get(path, file))):
             return False
         with (self._root / path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._steady[path] = stat.st_mtime_ns
-        return digest != file.digest
+        if digest != file.digest:
+            return True
+        self._steady[path] = replace(
+            file, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns, inode=stat.st_ino
+        )
+        return False
 
 
 def _without_dropped(stage: Stage, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
