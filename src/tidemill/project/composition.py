@@ -53,9 +53,9 @@ def count_rows(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> Mapping[str, FileRows | SourceError]:
     # Only changed files are opened, which needs Polars.
-    from tidemill.sources.io.row_counts import count_rows
+    from tidemill.sources.io.first_look import look_at_files
 
-    return count_rows(source, stage, root, paths)
+    return look_at_files(source, stage, root, paths)
 
 
 def list_tables(

@@ -16,7 +16,7 @@ from tidemill.memos.io.lookup import MemoSession
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import list_source
-from tidemill.sources.io.row_counts import count_rows
+from tidemill.sources.io.first_look import look_at_files
 from tidemill.sources.io.tables import list_table
 from tidemill.steps.io.data_step import DataStepRunner
 from tidemill.steps.io.ingest_reader import IngestReader
@@ -58,7 +58,7 @@ def _attempt(
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
-        scan = list_source(stage, tools, known, count_rows, list_table)
+        scan = list_source(stage, tools, known, look_at_files, list_table)
         files = {path: file for path, file in scan.files.items() if partition in file.rows}
         if not files:
             keys = summarize_keys({key for file in scan.files.values() for key in file.rows})

@@ -1,0 +1,285 @@
+"""Look at unknown files where a crash of a parser costs one file and not the run.
+
+Parsers are native code: a damaged file can make one abort the process, or take all memory. So files that
+aren't known yet are read completely by another process, many at a time. If it dies, the files that it was
+reading are read again one by one, to find the one that killed it.
+
+That process is a fork, which costs little and counts the rows as well, as long as Polars has no threads
+here yet: a fork has none, and would wait for them. Else it is a separate program that only reads
+(`file_probe`), and the rows are counted here afterwards.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, NoReturn, TypeAlias
+
+from tidemill.core.errors import SourceError
+from tidemill.sources.io import file_probe
+from tidemill.sources.io.file_readers import format_of
+from tidemill.sources.io.row_counts import count_rows
+from tidemill.sources.scan import FileRows
+from tidemill.workflow.source import Files
+from tidemill.workflow.stage import Stage
+
+Looks: TypeAlias = "dict[str, FileRows | SourceError]"
+# Reads portions of files, and yields what it found in each; raises _Death when it dies.
+Reader: TypeAlias = Callable[[Sequence[Sequence[str]]], Iterator[Looks]]
+
+# Files per request, so that their partition columns fit in memory.
+_TOGETHER = 64
+# Threads that a fork can do without: of the allocator, and of an idle cleaner in Polars.
+_DISPENSABLE = {"jemalloc_bg_thd", "polars-ooc-clea"}
+# Signals by which a process dies of a file: of what it does, or of the memory that it takes.
+_DEADLY = {
+    signal.SIGABRT,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGKILL,
+}
+_UNCLEAR = 70
+_MAX_WORDS = 200
+
+
+class _Death(Exception):
+    """The process that was reading files died of one; the message says how."""
+
+
+class _Unclear(Exception):
+    """The process that was reading files ended for another reason."""
+
+
+def look_at_files(source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]) -> Looks:
+    """Count the rows of unknown files by partition, as `count_rows` does, after reading each completely.
+
+    The value is an error for a file that can't be read, or that kills the process that reads it.
+    """
+    forks = _can_fork()
+    try:
+        if forks:
+            found = _survivors(paths, lambda some: _fork(source, stage, root, some))
+        else:
+            found = _survivors(paths, lambda some: _probe.read(source, root, some))
+    except _Unclear:
+        forks, found = False, {}
+    rest = [] if forks else [path for path in paths if path not in found]
+    return {**found, **count_rows(source, stage, root, rest)}
+
+
+def _survivors(paths: Sequence[str], read: Reader) -> Looks:
+    """Read files in portions; those of a portion that killed the process are read one by one."""
+    found: Looks = {}
+    portions = [paths[n : n + _TOGETHER] for n in range(0, len(paths), _TOGETHER)]
+    while portions:
+        done = 0
+        try:
+            for looks in read(portions):
+                found |= looks
+                done += 1
+            return found
+        except _Death as death:
+            suspects, later = portions[done], portions[done + 1 :]
+            if len(suspects) == 1:
+                found[suspects[0]] = SourceError(f"{suspects[0]} can't be read: {death}")
+                portions = later
+            else:
+                portions = [*([path] for path in suspects), *later]
+    return found
+
+
+def _can_fork() -> bool:
+    """Whether a fork can use Polars: it can't once Polars started threads, which the fork doesn't have."""
+    try:
+        names = [
+            Path(task.path, "comm").read_text().strip() for task in os.scandir("/proc/self/task")
+        ]
+        own = Path("/proc/self/comm").read_text().strip()
+    except OSError:
+        return False  # not Linux, where a fork may not use system libraries either
+    ours = {own, *(thread.name[:15] for thread in threading.enumerate())}
+    return all(
+        thread is threading.main_thread() or thread.name.startswith("tidemill-")
+        for thread in threading.enumerate()
+    ) and _DISPENSABLE.union(ours).issuperset(names)
+
+
+def _fork(
+    source: Files[Any], stage: Stage, root: Path, portions: Sequence[Sequence[str]]
+) -> Iterator[Looks]:
+    """Read files in a fork of this process."""
+    out, into = os.pipe()
+    with tempfile.TemporaryFile() as errors, open(out, encoding="ascii") as lines:
+        with warnings.catch_warnings():
+            # The other threads are known, and hold no lock that the fork needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            _work_in_fork(source, stage, root, portions, into, errors)
+        os.close(into)
+        try:
+            for line, paths in zip(lines, portions, strict=False):
+                yield dict(zip(paths, map(_decode, json.loads(line)), strict=True))
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        finally:
+            _, status = os.waitpid(pid, 0)
+        if status:
+            _raise_cause(os.waitstatus_to_exitcode(status), errors)
+
+
+def _work_in_fork(
+    source: Files[Any],
+    stage: Stage,
+    root: Path,
+    portions: Sequence[Sequence[str]],
+    into: int,
+    errors: IO[bytes],
+) -> NoReturn:
+    """Answer and end, without anything that the other process does at its end."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.dup2(errors.fileno(), 1)
+        os.dup2(errors.fileno(), 2)
+        file_probe.forbid_core_dumps()
+        with open(into, "w", encoding="ascii") as answers:
+            write_answers(source, stage, root, portions, answers)
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not return to the code of the caller
+        with suppress(Exception):
+            os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(_UNCLEAR)
+
+
+def write_answers(
+    source: Files[Any],
+    stage: Stage,
+    root: Path,
+    portions: Sequence[Sequence[str]],
+    answers: IO[str],
+) -> None:
+    """Read files completely, count their rows, and write a line for each portion."""
+    for paths in portions:
+        found = count_rows(source, stage, root, paths, read_all=True)
+        # ASCII, since names of files that aren't valid text are part of messages.
+        answers.write(json.dumps([_encode(found[path]) for path in paths]) + "\n")
+        answers.flush()
+
+
+def _encode(look: FileRows | SourceError) -> list[Any]:
+    return [str(look)] if isinstance(look, SourceError) else [look.rows, look.parts]
+
+
+def _decode(look: list[Any]) -> FileRows | SourceError:
+    return SourceError(look[0]) if len(look) == 1 else FileRows(rows=look[0], parts=look[1])
+
+
+class _Probe:
+    """A program that reads files, and is started when it is needed and isn't running."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[bytes] | None = None
+
+    def read(
+        self, source: Files[Any], root: Path, portions: Sequence[Sequence[str]]
+    ) -> Iterator[Looks]:
+        """Have files read; nothing is known of them afterwards but that they can be."""
+        with self._lock:
+            for paths in portions:
+                requests = [*_requests(source, root, paths)]
+                if requests and not self._ask(requests):
+                    self._raise_cause()
+                yield {}
+
+    def close(self) -> None:
+        """End the program."""
+        process, self._process = self._process, None
+        for stream in (process.stdin, process.stdout) if process else ():
+            assert stream is not None
+            stream.close()
+        if process is not None:
+            process.wait()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _ask(self, requests: Sequence[object]) -> bool:
+        """Whether the program answered all requests."""
+        process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(requests) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return all(process.stdout.readline() for _ in requests)
+
+    def _start(self) -> subprocess.Popen[str]:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the program runs
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", file_probe.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            encoding="ascii",
+            start_new_session=True,
+        )
+        return self._process
+
+    def _raise_cause(self) -> NoReturn:
+        assert self._process is not None
+        assert self._errors is not None
+        try:
+            _raise_cause(self._process.wait(), self._errors)
+        finally:
+            with suppress(BrokenPipeError):
+                self.close()
+
+
+_probe = _Probe()
+atexit.register(_probe.close)
+
+
+def _requests(
+    source: Files[Any], root: Path, paths: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the files whose format is known, with the options that can be written as JSON."""
+    options = {name: value for name, value in source.options.items() if _is_plain(value)}
+    for path in paths:
+        with suppress(SourceError):
+            yield format_of(source, path), str(root / path), options
+
+
+def _is_plain(value: object) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _raise_cause(code: int, errors: IO[bytes]) -> NoReturn:
+    """Raise why a process that read files ended with this exit code; negative for a signal."""
+    errors.seek(0)
+    words = errors.read()[-10_000:].decode(errors="replace").strip().splitlines()
+    if -code not in _DEADLY:
+        raise _Unclear(f"exit code {code}: {words[:1]}")
+    last = f": {words[0][:_MAX_WORDS]}" if words else ""
+    raise _Death(f"it crashes the program that reads it ({signal.Signals(-code).name}{last})")

@@ -1,0 +1,213 @@
+"""A file that kills the process that reads it costs that file, however it is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.crashing import CRASHING, ends_a_process
+from tests.support.tides import CHAIN, Tides, day, flow_of, rows_of
+from tidemill.core.errors import SourceError
+from tidemill.sources.io import file_probe, first_look
+from tidemill.sources.io.first_look import look_at_files, write_answers
+from tidemill.sources.io.row_counts import count_rows
+from tidemill.sources.scan import FileRows
+from tidemill.workflow.seal import seal
+from tidemill.workflow.source import Files
+from tidemill.workflow.stage import Stage
+
+SOURCE: Files[Any] = Files(pattern="*")
+DIES = r"bad.parquet can't be read: it crashes the program that reads it \(SIGABRT: memory alloc"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The ingest of the chain."""
+    return seal(flow_of(tmp_path_factory.mktemp("chain"), CHAIN, "first_look_chain"))["raw"]
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file at which Polars aborts."""
+    path = tmp_path_factory.mktemp("bad") / "bad.parquet"
+    path.write_bytes(CRASHING)
+    if not ends_a_process(path):
+        pytest.skip("this version of Polars reads the damaged file without a crash")
+    return path
+
+
+def lay(root: Path, count: int) -> list[str]:
+    """Write good files of a day each."""
+    for number in range(count):
+        rows_of(number).write_parquet(root / f"{number:03}.parquet")
+    return [f"{number:03}.parquet" for number in range(count)]
+
+
+def rows(count: int) -> dict[str, FileRows]:
+    return {f"{number:03}.parquet": FileRows(rows={day(number): 3}) for number in range(count)}
+
+
+def test_a_file_that_crashes_is_named_among_many_good_ones(
+    tmp_path: Path, stage: Stage, bad: Path
+) -> None:
+    names = lay(tmp_path, 70)
+    (tmp_path / "bad.parquet").write_bytes(bad.read_bytes())
+    (tmp_path / "no.parquet").write_bytes(b"PAR1")
+    found = look_at_files(
+        SOURCE, stage, tmp_path, [*names[:5], "bad.parquet", *names[5:], "no.parquet"]
+    )
+    errors = {path: str(item) for path, item in found.items() if isinstance(item, SourceError)}
+    assert errors.keys() == {"bad.parquet", "no.parquet"}
+    assert re.match(DIES, errors["bad.parquet"])
+    assert {path: item for path, item in found.items() if path not in errors} == rows(70)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "ndjson", "ipc"])
+def test_looking_counts_rows_as_counting_does(tmp_path: Path, stage: Stage, suffix: str) -> None:
+    frames = [rows_of(0), pl.concat([rows_of(1), rows_of(2)]), rows_of(3).clear()]
+    names = [f"{number}.{suffix}" for number in range(len(frames))]
+    for name, frame in zip(names, frames, strict=True):
+        getattr(frame, f"write_{suffix}")(tmp_path / name)
+    (tmp_path / "odd").write_text("?")
+    names += ["odd", f"gone.{suffix}"]
+    looked = look_at_files(SOURCE, stage, tmp_path, names)
+    counted = count_rows(SOURCE, stage, tmp_path, names)
+    assert looked.keys() == counted.keys()
+    assert list(map(repr, map(looked.get, names))) == list(map(repr, map(counted.get, names)))
+    # What a fork answers is the same.
+    answers = io.StringIO()
+    write_answers(SOURCE, stage, tmp_path, [names[:2], names[2:]], answers)
+    lines = [json.loads(line) for line in answers.getvalue().splitlines()]
+    forked = [first_look._decode(item) for line in lines for item in line]
+    assert list(map(repr, forked)) == list(map(repr, map(counted.get, names)))
+
+
+@given(
+    st.lists(st.booleans(), max_size=20),
+    st.integers(1, 5),
+)
+def test_whatever_files_kill_their_reader_all_others_are_read(
+    dies: list[bool], together: int
+) -> None:
+    paths = [str(number) for number in range(len(dies))]
+    started = 0
+
+    def read(portions: Sequence[Sequence[str]]) -> Iterator[dict[str, FileRows | SourceError]]:
+        nonlocal started
+        started += 1
+        for portion in portions:
+            if any(dies[int(path)] for path in portion):
+                raise first_look._Death("boom")
+            yield {path: FileRows(rows={path: 1}) for path in portion}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first_look, "_TOGETHER", together)
+        found = first_look._survivors(paths, read)
+    assert found.keys() == set(paths)
+    for path, item in found.items():
+        if dies[int(path)]:
+            assert str(item) == f"{path} can't be read: boom"
+        else:
+            assert item == FileRows(rows={path: 1})
+    assert started <= 1 + 2 * sum(dies)
+
+
+def test_a_program_that_ends_for_another_reason_blames_no_file(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = lay(tmp_path, 2)
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit(3)")
+    monkeypatch.setattr(first_look, "_can_fork", lambda: False)
+    monkeypatch.setattr(first_look, "_probe", first_look._Probe())
+    monkeypatch.setattr(file_probe, "__file__", str(broken))
+    assert look_at_files(SOURCE, stage, tmp_path, names) == rows(2)
+
+
+def test_a_file_may_take_no_more_memory_than_there_is(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system kills is named as well."""
+    names = lay(tmp_path, 1)
+    killed = tmp_path / "killed.py"
+    killed.write_text("import os, sys\nsys.stdin.readline()\nos.kill(os.getpid(), 9)")
+    monkeypatch.setattr(first_look, "_can_fork", lambda: False)
+    monkeypatch.setattr(first_look, "_probe", first_look._Probe())
+    monkeypatch.setattr(file_probe, "__file__", str(killed))
+    (error,) = look_at_files(SOURCE, stage, tmp_path, names).values()
+    assert str(error).endswith("it crashes the program that reads it (SIGKILL)")
+
+
+def test_options_that_are_not_plain_are_left_out_of_the_request(tmp_path: Path) -> None:
+    source: Files[Any] = Files(
+        pattern="*",
+        format="csv",
+        options={"separator": ";", "schema_overrides": {"a": pl.Int8}, "null_values": ["?"]},
+    )
+    assert [*first_look._requests(source, tmp_path, ["a.csv"])] == [
+        ("csv", str(tmp_path / "a.csv"), {"separator": ";", "null_values": ["?"]})
+    ]
+
+
+def test_the_program_reads_files_and_answers_for_each(tmp_path: Path) -> None:
+    (name,) = lay(tmp_path, 1)
+    asked = [["parquet", str(tmp_path / name), {}], ["csv", str(tmp_path / "gone.csv"), {}]]
+    answers = io.StringIO()
+    file_probe.main(io.StringIO(json.dumps(asked) + "\n" + json.dumps(asked[:1]) + "\n"), answers)
+    assert answers.getvalue() == "done\n" * 3
+
+
+def test_a_fork_is_for_processes_without_threads_of_polars(tmp_path: Path) -> None:
+    program = (
+        "import polars as pl\n"
+        "from tidemill.sources.io.first_look import _can_fork\n"
+        "before = _can_fork()\n"
+        "pl.DataFrame({'a': [1, 2]}).lazy().group_by('a').len().collect()\n"
+        "pl.scan_parquet(__import__('sys').argv[1]).collect()\n"
+        "print(before, _can_fork())"
+    )
+    (name,) = lay(tmp_path, 1)
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / name], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(sys.platform == "linux"), "False"]
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_command_goes_on_without_the_file(tmp_path: Path, bad: Path, command: str) -> None:
+    tides = Tides(tmp_path)
+    for number in range(3):
+        tides.send(number)
+    (tmp_path / "data" / "bad.parquet").write_bytes(bad.read_bytes())
+    (tmp_path / "tides.py").write_text(CHAIN)
+    (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "tides:flow"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "tidemill", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert done.returncode == (1 if command == "run" else 0)
+    assert "raw: data/bad.parquet can't be read: it crashes the program" in done.stdout
+    assert done.stderr == ""
+    if command == "run":
+        assert tides.published()["daily"] == [day(number) for number in range(3)]
+        # It is named until it is gone or good.
+        receipt = tides.run()
+        assert (receipt.exit_code, len(receipt.messages)) == (1, 1)
+        rows_of(7).write_parquet(tmp_path / "data" / "bad.parquet")
+        assert tides.ok()["ok run raw"] == [day(7)]
