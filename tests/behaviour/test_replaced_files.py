@@ -63,7 +63,7 @@ def test_an_unchanged_file_is_not_opened(tides: Tides, monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise AssertionError("it was hashed")
 
-    monkeypatch.setattr(file_listing.hashlib, "file_digest", refuse)
+    monkeypatch.setattr("hashlib.file_digest", refuse)
     assert tides.ok() == {}
 
 

@@ -35,7 +35,7 @@ TIMED = ("hour", "day", "week", "month")
 CUTS = (*TIMED, "value", "whole")
 
 
-def spec(cut: str, *, version: str = "1.0.0") -> ContractSpec:
+def spec(cut: str, *, version: str = "1.0.0", zone: str | None = None) -> ContractSpec:
     """A contract whose output is cut by hour, day, week, month, value, or not at all."""
     value = Column(name="x", dtype=DType("Int64"))
     if cut == "whole":
@@ -43,7 +43,7 @@ def spec(cut: str, *, version: str = "1.0.0") -> ContractSpec:
     if cut == "value":
         own = Column(name="own", dtype=DType("String"), partition="value")
     else:
-        own = Column(name="own", dtype=DType("Datetime", ("us", None)), partition=Grain(cut))
+        own = Column(name="own", dtype=DType("Datetime", ("us", zone)), partition=Grain(cut))
     return ContractSpec(name="Table", version=version, columns=(own, value))
 
 
@@ -55,14 +55,16 @@ def reads(
     return Input(name=producer.name, contract=contract, window=window, optional=optional)
 
 
-def ingest(name: str, cut: str = "day", *, start: str | None = None) -> Stage:
+def ingest(
+    name: str, cut: str = "day", *, start: str | None = None, zone: str | None = None
+) -> Stage:
     """A stage that is fed by files."""
-    return _stage(name, Kind.INGEST, output=spec(cut), start=start)
+    return _stage(name, Kind.INGEST, output=spec(cut, zone=zone), start=start)
 
 
-def transform(name: str, cut: str, *inputs: Input) -> Stage:
+def transform(name: str, cut: str, *inputs: Input, zone: str | None = None) -> Stage:
     """A stage that makes one table of others."""
-    return _stage(name, Kind.TRANSFORM, *inputs, output=spec(cut))
+    return _stage(name, Kind.TRANSFORM, *inputs, output=spec(cut, zone=zone))
 
 
 def model(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+import polars as pl
 import pytest
 
 from tests.support.planning import (
@@ -14,11 +17,14 @@ from tests.support.planning import (
     spec,
     transform,
 )
-from tidemill.core.partition import WHOLE, Grain
+from tidemill.contracts.checks.partition_column import partition_keys
+from tidemill.core.partition import WHOLE, Grain, Partitioning
 from tidemill.workflow.partition_mapping import (
+    inherited_zones,
     is_alike,
     output_partitions,
     partitionings_of,
+    resolve_partitionings,
     sortable_end,
     visible_partitions,
     visible_to_unpartitioned,
@@ -137,3 +143,94 @@ def test_moments_of_all_grains_sort_in_time() -> None:
         sortable_end("9999-12", Grain.MONTH),
     ]  # fmt: skip
     assert ends == sorted(ends)
+
+
+# When clocks change, in UTC: St. John's changed a minute after midnight, São Paulo at midnight, Lord Howe by
+# half an hour, and Apia skipped a day.
+NIGHTS = {
+    "Europe/Berlin": [datetime(2024, 3, 31, 1), datetime(2024, 10, 27, 1)],
+    "America/New_York": [datetime(2024, 3, 10, 7), datetime(2024, 11, 3, 6)],
+    "America/St_Johns": [datetime(2010, 3, 14, 3, 31), datetime(2010, 11, 7, 2, 31)],
+    "America/Sao_Paulo": [datetime(2018, 2, 18, 2), datetime(2018, 11, 4, 3)],
+    "Australia/Lord_Howe": [datetime(2024, 4, 6, 15), datetime(2024, 10, 5, 15, 30)],
+    "Asia/Kolkata": [datetime(2024, 3, 31)],
+    "Pacific/Apia": [datetime(2011, 12, 30, 10)],
+}
+CASES = [(zone, night) for zone, nights in NIGHTS.items() for night in nights]
+
+
+def zoned(grain: Grain, zone: str, *, clock: str | None = None) -> Partitioning:
+    """The partitioning of a column in a time zone; with `clock` of one without, on the clock of an input."""
+    own = "UTC" if grain is Grain.HOUR else zone
+    return Partitioning(column="at", grain=grain, zone=zone, clock=own if clock is None else clock)
+
+
+def keys_at(moments: pl.Series, cut: Partitioning) -> list[str]:
+    """The partition of each moment of UTC, as the contract of a column of this kind decides."""
+    local = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(cut.zone or "UTC")
+    if cut.clock == cut.zone and cut.grain is Grain.HOUR:
+        local = local.dt.replace_time_zone(None)
+    return partition_keys(local, cut).to_list()
+
+
+@pytest.mark.parametrize(("zone", "night"), CASES)
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (Grain.DAY, Grain.HOUR), (Grain.WEEK, Grain.HOUR), (Grain.MONTH, Grain.HOUR), (Grain.HOUR, Grain.DAY),
+        (Grain.DAY, "UTC days"), ("UTC days", Grain.DAY), (Grain.DAY, "local hours"),
+        ("local hours", Grain.HOUR), (Grain.DAY, Grain.DAY), (Grain.WEEK, Grain.DAY),
+    ],
+)  # fmt: skip
+def test_a_partition_sees_every_partition_with_a_moment_of_it(
+    zone: str, night: datetime, own: Grain | str, other: Grain | str
+) -> None:
+    special = {
+        "UTC days": zoned(Grain.DAY, "UTC"), "local hours": zoned(Grain.HOUR, zone, clock=zone)
+    }  # fmt: skip
+    mine, theirs = (special.get(cut) or zoned(Grain(cut), zone) for cut in (own, other))
+    begin, end = night - timedelta(days=3), night + timedelta(days=3)
+    moments = pl.datetime_range(begin, end, "1m", closed="left", eager=True)
+    pairs = [*dict.fromkeys(zip(keys_at(moments, mine), keys_at(moments, theirs), strict=True))]
+    keys = sorted({key for _, key in pairs})
+    seen: dict[str, set[str]] = {}
+    for partition, key in pairs:
+        seen.setdefault(partition, set()).add(key)
+    item = reads(ingest("raw"))
+    for partition, expected in seen.items():
+        assert visible_partitions(item, partition, mine, theirs, keys) == tuple(sorted(expected))
+    # Within the span there are no other partitions; at its ends, keys reach beyond it.
+    stage = transform("next", "day", item)
+    cuts = {"next": mine, "raw": theirs}
+    inner = keys[1:-1]
+    made = output_partitions(stage, cuts, {"raw": inner})
+    assert set(made) == {partition for partition, key in pairs if key in inner}
+
+
+def test_a_day_without_a_zone_is_one_of_its_inputs_zone() -> None:
+    raw = ingest("raw", "hour", zone="Europe/Berlin")
+    daily = transform("daily", "day", reads(raw))
+    weekly = transform("weekly", "week", reads(daily))
+    zoned_too = transform("zoned", "day", reads(raw), reads(weekly), zone="Asia/Tokyo")
+    cuts = resolve_partitionings([zoned_too, weekly, daily, raw])
+    assert {name: (cut.zone, cut.clock) for name, cut in cuts.items()} == {
+        "raw": ("Europe/Berlin", "UTC"),
+        "daily": ("Europe/Berlin", "Europe/Berlin"),
+        "weekly": ("Europe/Berlin", "Europe/Berlin"),
+        "zoned": ("Asia/Tokyo", "Asia/Tokyo"),
+    }
+    assert inherited_zones(weekly, {"daily": cuts["daily"], "weekly": weekly.partitioning}) == {
+        "Europe/Berlin"
+    }
+
+
+def test_windows_over_clocks_end_together() -> None:
+    hours, days = ingest("hours", "hour", zone="UTC"), ingest("days", "day", zone="Europe/Berlin")
+    stage = transform("next", "whole", reads(hours, last(2)), reads(days, last(1)))
+    cuts = resolve_partitionings([hours, days, stage])
+    there = {"hours": [f"2024-07-01T{hour}" for hour in range(18, 24)], "days": ["2024-07-01"]}
+    # The day in Berlin ends two hours before that of UTC.
+    assert visible_to_unpartitioned(stage, cuts, there) == {
+        "hours": ("2024-07-01T20", "2024-07-01T21"),
+        "days": ("2024-07-01",),
+    }

@@ -119,7 +119,10 @@ class ContractSpec:
             if column.partition == "value":
                 return Partitioning(column=column.name)
             if column.partition is not None:
-                return Partitioning(column=column.name, grain=Grain(column.partition))
+                grain = Grain(column.partition)
+                zone = str(column.dtype.args[1] or "") if column.dtype.name == "Datetime" else ""
+                clock = "UTC" if zone and grain is Grain.HOUR else zone
+                return Partitioning(column=column.name, grain=grain, zone=zone, clock=clock)
         return Partitioning()
 
 

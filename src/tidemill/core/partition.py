@@ -8,12 +8,14 @@ no downstream stage reads. A value that spells one of these names gets another k
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidemill.core.errors import UsageError
 
@@ -52,15 +54,22 @@ _LENGTHS = {
     "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
     Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1), Grain.WEEK: timedelta(weeks=1),
 }  # fmt: skip
+_TICK = timedelta(microseconds=1)
 _SPAN = re.compile(r"([1-9]\d*)(h|d|w|mo)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partitioning:
-    """How an output is partitioned: by time (column and grain), by a column's value, or not at all."""
+    """How an output is partitioned: by time (column and grain), by a column's value, or not at all.
+
+    `zone` is the time zone of the column, `clock` that of the keys ("" if unknown): hours of a column with a
+    zone are UTC hours.
+    """
 
     column: str = ""
     grain: Grain | None = None
+    zone: str = ""
+    clock: str = ""
 
     @property
     def is_time(self) -> bool:
@@ -162,6 +171,93 @@ def partition_end(key: str, grain: Grain) -> datetime:
         return add_months(start, 1) if grain is Grain.MONTH else start + _LENGTHS[grain]
     except (OverflowError, ValueError):
         return datetime.max
+
+
+@lru_cache(maxsize=100_000)
+def partition_instants(key: str, grain: Grain, clock: str) -> tuple[datetime, datetime]:
+    """The first moment of a partition and the first after it, in UTC without a zone.
+
+    `clock` is the time zone of the key; without one (or beyond the calendar of UTC) the key's own times.
+    """
+    start, end = partition_start(key, grain), partition_end(key, grain)
+    if not clock:
+        return start, end
+    zone = _zone(clock)
+    try:
+        return _instant(start, zone), _instant(end, zone, last=True)
+    except OverflowError:
+        return start, end
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise UsageError(
+            f"this machine doesn't know the time zone {name!r}; install its time zone data, "
+            "or the package tzdata"
+        ) from error
+
+
+def _instant(wall: datetime, zone: ZoneInfo, *, last: bool = False) -> datetime:
+    """The first instant at which a clock shows `wall` or more.
+
+    With `last` it is the one from which on the clock never shows less, where it was put back over `wall`.
+    """
+    first, again = (
+        wall.replace(tzinfo=zone, fold=fold).astimezone(UTC).replace(tzinfo=None) for fold in (0, 1)
+    )
+    if again < first:
+        # The clock skipped `wall`: find when.
+        seconds = range(int((first - again).total_seconds()) + 1)
+        skipped = bisect_left(
+            seconds, wall, key=lambda count: _shown(again + timedelta(seconds=count), zone)
+        )
+        return again + timedelta(seconds=skipped)
+    return again if last and again > first and _shown(again - _TICK, zone) < wall else first
+
+
+def _shown(instant: datetime, zone: ZoneInfo) -> datetime:
+    return instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+
+
+def keys_between(start: datetime, end: datetime, grain: Grain, clock: str) -> list[str]:
+    """The partitions of a grain that overlap a span of time, in order.
+
+    Both moments are those of `partition_instants`.
+    """
+    first, last = _wall(start, clock), _wall(end - _TICK, clock)
+    key = partition_key(min(first, last), grain)
+    # A clock that is put back can show times of the partition before or after in between.
+    found = [_neighbour(key, grain, -1), key]
+    while found[-1] and partition_start(found[-1], grain) <= max(first, last):
+        found.append(_neighbour(found[-1], grain, 1))
+    return [key for key in found if key and _overlaps(key, grain, clock, start, end)]
+
+
+def _overlaps(key: str, grain: Grain, clock: str, start: datetime, end: datetime) -> bool:
+    begins, ends = partition_instants(key, grain, clock)
+    # A clock can skip a whole partition.
+    return begins < ends and begins < end and start < ends
+
+
+def _neighbour(key: str, grain: Grain, step: int) -> str:
+    """The key of the next partition (1) or the one before (-1); empty at the end of the calendar."""
+    try:
+        if step < 0:
+            return partition_key(partition_start(key, grain) - _TICK, grain)
+        end = partition_end(key, grain)
+        return partition_key(end, grain) if end != datetime.max else ""
+    except OverflowError:
+        return ""
+
+
+def _wall(instant: datetime, clock: str) -> datetime:
+    """What a clock shows at an instant of UTC."""
+    try:
+        return _shown(instant, _zone(clock)) if clock else instant
+    except OverflowError:
+        return instant
 
 
 def time_bounds(text: str) -> tuple[datetime, datetime]:

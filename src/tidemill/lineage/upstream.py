@@ -115,7 +115,7 @@ class Upstream:
             return {**visible_to_unpartitioned(stage, self._cuts, keys), **models}
         if partition == UNPLACED:
             return {}
-        cuts, cut = self._cuts, stage.partitioning
+        cuts, cut = self._cuts, self._cuts[stage.name]
         return {
             item.name: seen
             for item in stage.frames

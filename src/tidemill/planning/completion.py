@@ -20,7 +20,12 @@ from tidemill.planning.draft import Draft, is_rerun_requested
 from tidemill.planning.plan import Plan
 from tidemill.quarantine.ruling_input import RulingsByPartition, rulings_digest
 from tidemill.reuse.recipe import Recipe
-from tidemill.workflow.partition_mapping import Partitionings, is_alike, partitionings_of
+from tidemill.workflow.partition_mapping import (
+    Partitionings,
+    has_same_keys,
+    is_alike,
+    partitionings_of,
+)
 from tidemill.workflow.stage import Flow, Input, Kind, Stage
 from tidemill.workflow.window import window_code
 
@@ -63,7 +68,10 @@ def mark_signature(
     ]
     own: list[Part] = [stage.name, versions.get(stage.name, 0), str(cuts[stage.name])]
     own += [stage.start or "", *([rulings_digest(rulings)] if rulings else [])]
-    more = [recipe.table_check] if recipe.table_check else []
+    more: list[Part] = [recipe.table_check] if recipe.table_check else []
+    clocks = [cuts[name].clock for name in (stage.name, *(item.name for item in stage.inputs))]
+    if len(set(filter(None, clocks))) > 1:
+        more.append(clocks)
     return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs, *more)
 
 
@@ -99,7 +107,7 @@ def suspect_partitions(draft: Draft, stage: Stage) -> frozenset[str] | None:
 def reads_only_own_partition(draft: Draft, stage: Stage, item: Input) -> bool:
     """Whether each partition of a stage reads only the partition of the same name of an input."""
     cut, other = draft.partitionings[stage.name], draft.partitionings[item.name]
-    return is_alike(cut, other) and cut.grain == other.grain and item.window is None
+    return is_alike(cut, other) and has_same_keys(cut, other) and item.window is None
 
 
 def _is_whole(draft: Draft, item: Input) -> bool:

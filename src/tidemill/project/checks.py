@@ -28,6 +28,7 @@ from tidemill.reuse.io.evidence import Compiler, Prober, gather_evidence, list_f
 from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
+from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
 from tidemill.workflow.stage import Flow
@@ -77,9 +78,10 @@ class Checks:
         return CheckReport(flow=space.flow, notes=notes, repeated=repeated, against=changes)
 
     def _notes(self) -> Iterator[str]:
-        """Notes on stages that are reused less than they could be."""
+        """Notes on how partitions meet, and on stages that are reused less than they could be."""
         space = self._workspace
         recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
+        yield from partition_notes(space.flow)
         yield from opaque_notes(recipes)
         for stage in space.flow.stages:
             query = space.evidence.evidence[stage.name].query

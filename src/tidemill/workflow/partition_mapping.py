@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from tidemill.core.partition import (
     WHOLE,
     Grain,
     Partitioning,
-    partition_end,
-    partition_key,
-    partition_start,
+    keys_between,
+    partition_instants,
     readable_keys,
 )
 from tidemill.workflow.stage import Flow, Input, Kind, Stage
@@ -22,12 +22,46 @@ Partitionings = Mapping[str, Partitioning]
 
 
 def partitionings_of(flow: Flow) -> dict[str, Partitioning]:
-    """Return the partitioning of each stage's output; a delivery has that of its features."""
-    cuts = {stage.name: stage.partitioning for stage in flow.stages}
-    for stage in flow.stages:
-        if stage.kind is Kind.DELIVER:
-            cuts[stage.name] = cuts[stage.inputs[0].name]
+    """Return the partitioning of each stage's output; a delivery has that of its features.
+
+    A partition column without a time zone, such as a Date, is in the time zone of the inputs' ones.
+    """
+    return resolve_partitionings(flow.stages)
+
+
+def resolve_partitionings(stages: Collection[Stage]) -> dict[str, Partitioning]:
+    """Return the partitioning of each stage's output, for stages in any order."""
+    cuts = {stage.name: stage.partitioning for stage in stages}
+    pending = list(stages)
+    while pending:
+        left = [stage for stage in pending if not _resolve(stage, cuts)]
+        if len(left) == len(pending):
+            break
+        pending = left
     return cuts
+
+
+def _resolve(stage: Stage, cuts: dict[str, Partitioning]) -> bool:
+    """Give a stage what it has of its inputs; whether it got something."""
+    own = cuts[stage.name]
+    if stage.kind is Kind.DELIVER:
+        found = cuts.get(stage.inputs[0].name, own)
+    elif len(zones := inherited_zones(stage, cuts)) == 1:
+        (zone,) = zones
+        found = replace(own, zone=zone, clock=zone)
+    else:
+        return False
+    cuts[stage.name] = found
+    return found != own
+
+
+def inherited_zones(stage: Stage, partitionings: Partitionings) -> set[str]:
+    """The time zones of inputs by time, if a stage's own partition column has none."""
+    own = partitionings[stage.name]
+    if not own.is_time or own.zone:
+        return set()
+    inputs = [partitionings[item.name] for item in stage.frames if item.name in partitionings]
+    return {other.zone for other in inputs if other.is_time and other.zone}
 
 
 def output_partitions(
@@ -39,7 +73,7 @@ def output_partitions(
     no such input is required. Whether a partition must wait for other inputs is decided later, so that a
     missing input is reported instead of skipped.
     """
-    cut = stage.partitioning
+    cut = partitionings[stage.name]
     if cut.is_whole:
         return [WHOLE]
     same = [item for item in stage.frames if is_alike(cut, partitionings[item.name])]
@@ -48,7 +82,7 @@ def output_partitions(
         other = partitionings[item.name]
         keys = readable_keys(available[item.name])
         found.update(
-            keys if cut.grain == other.grain else _convert_grain(keys, other.grain, cut.grain)
+            keys if has_same_keys(cut, other) else _overlapped_partitions(keys, other, cut)
         )
     return sorted(found)
 
@@ -58,6 +92,17 @@ def is_alike(partitioning: Partitioning, other: Partitioning) -> bool:
     return (
         not partitioning.is_whole and not other.is_whole and partitioning.is_time == other.is_time
     )
+
+
+def has_same_keys(partitioning: Partitioning, other: Partitioning) -> bool:
+    """Whether a key names the same span of time, or the same value, in two outputs that are alike."""
+    return partitioning.grain == other.grain and key_clocks(partitioning, other)[0] == ""
+
+
+def key_clocks(partitioning: Partitioning, other: Partitioning) -> tuple[str, str]:
+    """The time zones between which keys have to be converted; none if they are equal, or one is unknown."""
+    clocks = partitioning.clock, other.clock
+    return clocks if all(clocks) and clocks[0] != clocks[1] else ("", "")
 
 
 def visible_partitions(
@@ -83,7 +128,7 @@ def visible_partitions(
         return tuple(found) or None
     if partitioning.grain is None or input_partitioning.grain is None:
         return (partition,) if _contains(partition, keys) else None
-    return _visible_by_time(item, partition, partitioning.grain, input_partitioning.grain, keys)
+    return _visible_by_time(item, partition, partitioning, input_partitioning, keys)
 
 
 def visible_to_unpartitioned(
@@ -95,44 +140,53 @@ def visible_to_unpartitioned(
     that is ahead of the others doesn't shift its window. Inputs without partitions are left out.
     """
     keys = {item.name: readable_keys(available[item.name]) for item in stage.frames}
+    cuts = {item.name: partitionings[item.name] for item in stage.frames}
+    # Without a zone a clock can't be compared with others.
+    zoned = all(cut.clock for cut in cuts.values() if cut.grain)
     newest = [
-        sortable_end(keys[item.name][-1], grain)
-        for item in stage.frames
-        if (grain := partitionings[item.name].grain) and keys[item.name]
+        sortable_end(keys[name][-1], cut.grain, cut.clock if zoned else "")
+        for name, cut in cuts.items()
+        if cut.grain and keys[name]
     ]
     end = min(newest, default="")
     seen: dict[str, tuple[str, ...]] = {}
     for item in stage.frames:
-        grain = partitionings[item.name].grain
-        reached = keys[item.name]
-        if grain is not None and item.window is not None:
-            reached = [key for key in reached if sortable_end(key, grain) <= end]
-        found = visible_partitions(item, WHOLE, Partitioning(), partitionings[item.name], reached)
+        cut, reached = cuts[item.name], keys[item.name]
+        if cut.grain is not None and item.window is not None:
+            clock = cut.clock if zoned else ""
+            reached = [key for key in reached if sortable_end(key, cut.grain, clock) <= end]
+        found = visible_partitions(item, WHOLE, Partitioning(), cut, reached)
         if found:
             seen[item.name] = found
     return seen
 
 
 def _visible_by_time(
-    item: Input, partition: str, grain: Grain, other: Grain, keys: Sequence[str]
+    item: Input,
+    partition: str,
+    partitioning: Partitioning,
+    input_partitioning: Partitioning,
+    keys: Sequence[str],
 ) -> tuple[str, ...] | None:
-    if grain == other:
+    grain, other = partitioning.grain, input_partitioning.grain
+    assert grain is not None
+    assert other is not None
+    if has_same_keys(partitioning, input_partitioning):
         if not _contains(partition, keys):
             return None
         if item.window is None:
             return (partition,)
         return tuple(select_partitions(item.window, keys, other, partition))
-    begin, end = partition_start(partition, grain), partition_end(partition, grain)
+    own, clock = key_clocks(partitioning, input_partitioning)
+    begin, end = partition_instants(partition, grain, own)
     if item.window is not None:
-        ended = bisect_right(keys, end, key=lambda key: partition_end(key, other))
+        ended = bisect_right(keys, end, key=lambda key: partition_instants(key, other, clock)[1])
         return (
             tuple(select_partitions(item.window, keys, other, keys[ended - 1])) if ended else None
         )
-    first = bisect_right(keys, begin, key=lambda key: partition_end(key, other))
-    return (
-        tuple(keys[first : bisect_left(keys, end, key=lambda key: partition_start(key, other))])
-        or None
-    )
+    first = bisect_right(keys, begin, key=lambda key: partition_instants(key, other, clock)[1])
+    last = bisect_left(keys, end, key=lambda key: partition_instants(key, other, clock)[0])
+    return tuple(keys[first:last]) or None
 
 
 def _contains(key: str, keys: Sequence[str]) -> bool:
@@ -141,20 +195,22 @@ def _contains(key: str, keys: Sequence[str]) -> bool:
     return place < len(keys) and keys[place] == key
 
 
-def _convert_grain(keys: Iterable[str], grain: Grain | None, into: Grain | None) -> set[str]:
-    """Return the partitions of grain `into` that overlap `keys` in time."""
-    assert grain is not None
-    assert into is not None
+def _overlapped_partitions(
+    keys: Iterable[str], partitioning: Partitioning, into: Partitioning
+) -> set[str]:
+    """Return the partitions of `into` that overlap `keys` in time."""
+    assert partitioning.grain is not None
+    assert into.grain is not None
+    clock, own = key_clocks(partitioning, into)
     found: set[str] = set()
     for key in keys:
-        moment, end = partition_start(key, grain), partition_end(key, grain)
-        while moment < end:
-            found.add(partition_key(moment, into))
-            moment = partition_end(partition_key(moment, into), into)
+        found.update(
+            keys_between(*partition_instants(key, partitioning.grain, clock), into.grain, own)
+        )
     return found
 
 
 @lru_cache(maxsize=200_000)
-def sortable_end(key: str, grain: Grain) -> str:
-    """Return the end of a partition as ISO text, which sorts by time across grains."""
-    return partition_end(key, grain).isoformat()
+def sortable_end(key: str, grain: Grain, clock: str = "") -> str:
+    """Return the end of a partition as ISO text, which sorts by time across grains (and clocks)."""
+    return partition_instants(key, grain, clock)[1].isoformat()

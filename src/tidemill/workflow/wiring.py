@@ -9,7 +9,7 @@ from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_de
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import Fault, did_you_mean
 from tidemill.workflow.guarantees import unmet_guarantees
-from tidemill.workflow.partition_mapping import is_alike
+from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
 from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_code
 
@@ -28,6 +28,7 @@ def wiring_faults(stages: Mapping[str, Stage], faulty: Collection[str] = ()) -> 
             faults += _connection_faults(stage, clear)
         if stage.kind is Kind.MODEL and stage.approval:
             faults += _unscored_faults(stage, stages)
+    faults += _zone_faults(clear)
     return faults + list(_cycle_faults(stages))
 
 
@@ -108,6 +109,21 @@ def _partitioning_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[
         message = f"its output is partitioned {own}, but none of its inputs is"
         hint = "partition an input the same way, or don't partition the output"
         yield _fault(stage, message, hint)
+
+
+def _zone_faults(stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    """Yield stages whose partition column could be in several time zones."""
+    cuts = resolve_partitionings([*stages.values()])
+    for stage in stages.values():
+        zones = sorted(inherited_zones(stage, cuts))
+        if len(zones) > 1:
+            own = stage.partitioning
+            message = (
+                f"its partition column {own.column!r} has no time zone, and those of its inputs "
+                f"have {' and '.join(zones)}"
+            )
+            hint = f"make {own.column!r} a tm.Datetime with a time zone, which decides"
+            yield _fault(stage, message, hint)
 
 
 def _evaluation_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:

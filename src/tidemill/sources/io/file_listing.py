@@ -140,8 +140,8 @@ def _list_files(
 
 def _with_rows(file: SourceFile, found: FileRows, known: SourceFile | None) -> SourceFile:
     # A file without digests of its parts keeps them off until it changes, so that no partition is read again.
-    plain = known is not None and known.digest == file.digest and len(known.rows) > 1
-    parts = {} if plain and known is not None and not known.parts else found.parts
+    same = known is not None and known.digest == file.digest and len(known.rows) > 1
+    parts = {} if same and known and not known.parts else found.parts
     return replace(file, rows=found.rows, parts=parts)
 
 
@@ -166,16 +166,16 @@ def _current_file(
         return known
     with (root / path).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    same = known is not None and known.digest == digest
+    same = known if known and known.digest == digest else None
     settled = max(stat.st_mtime_ns, stat.st_ctime_ns) < now * 1e9 - _SETTLED_NS
     return SourceFile(
         path=path,
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns if settled else 0,
         digest=digest,
-        rows=known.rows if same else {},
+        rows=same.rows if same else {},
         reading=reading,
-        parts=known.parts if same else {},
+        parts=same.parts if same else {},
         ctime_ns=stat.st_ctime_ns,
         inode=stat.st_ino,
     )

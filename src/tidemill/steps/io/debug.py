@@ -100,7 +100,7 @@ def _inputs(
     else:
         seen = {
             item.name: visible_partitions(
-                item, partition, stage.partitioning, cuts[item.name], keys[item.name]
+                item, partition, cuts[stage.name], cuts[item.name], keys[item.name]
             )
             or ()
             for item in stage.frames
