@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
@@ -62,13 +62,15 @@ class LakeFile:
     """A data file of a lake table; files with equal `digest` have the same rows.
 
     `read` takes the names of one or more columns and returns these rows; it raises SourceError if it
-    can't.
+    can't. `path` is that of a local Parquet file, which `parser` reads.
     """
 
     name: str
     size: int
     digest: str
     read: Callable[[Sequence[str]], pl.DataFrame]
+    path: str = ""
+    parser: Literal["parquet", "pyarrow"] = "parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,9 +195,7 @@ class Project:
         longer than `wait_s` seconds. When a step failed, gates refused a model or the run was interrupted,
         raises RunFailed, which has the `receipt`; without `raise_on_failure` returns it.
         """
-        request = request_of(
-            stage, since, until, limit, again, train, partition, verify_sources
-        )
+        request = request_of(stage, since, until, limit, again, train, partition, verify_sources)
         receipt = self._runs.run(
             request, command=command, wait_s=wait_s, progress=progress, inline=inline
         )

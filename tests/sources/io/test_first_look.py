@@ -156,17 +156,52 @@ def test_options_that_are_not_plain_are_left_out_of_the_request(tmp_path: Path) 
         format="csv",
         options={"separator": ";", "schema_overrides": {"a": pl.Int8}, "null_values": ["?"]},
     )
-    assert [*first_look._requests(source, tmp_path, ["a.csv"])] == [
-        ("csv", str(tmp_path / "a.csv"), {"separator": ";", "null_values": ["?"]})
-    ]
+    assert dict(first_look._requests(source, tmp_path, ["a.csv"])) == {
+        "a.csv": ("csv", str(tmp_path / "a.csv"), {"separator": ";", "null_values": ["?"]})
+    }
 
 
 def test_the_program_reads_files_and_answers_for_each(tmp_path: Path) -> None:
     (name,) = lay(tmp_path, 1)
-    asked = [["parquet", str(tmp_path / name), {}], ["csv", str(tmp_path / "gone.csv"), {}]]
+    asked: list[list[object]] = [
+        [form, str(tmp_path / name), {}] for form in ("parquet", "pyarrow", "csv", "ndjson")
+    ]
+    asked.append(["arrow", str(tmp_path / "gone.arrow"), {}])
     answers = io.StringIO()
     file_probe.main(io.StringIO(json.dumps(asked) + "\n" + json.dumps(asked[:1]) + "\n"), answers)
-    assert answers.getvalue() == "done\n" * 3
+    assert answers.getvalue() == "done\n" * 2
+
+
+def test_files_that_are_alike_are_read_by_one_query(tmp_path: Path) -> None:
+    asked: list[tuple[str, str, dict[str, object]]] = [
+        ("parquet", str(tmp_path / name), {}) for name in lay(tmp_path, 3)
+    ]
+    assert file_probe.read_together(asked)
+    rows_of(9).drop("value").write_parquet(tmp_path / "other.parquet")
+    other: tuple[str, str, dict[str, object]] = ("parquet", str(tmp_path / "other.parquet"), {})
+    assert file_probe.read_together([other])
+    assert not file_probe.read_together([*asked, other])
+    assert not file_probe.read_together([*asked, ("csv", "a.csv", {})])
+    assert not file_probe.read_together([("parquet", str(tmp_path / "gone.parquet"), {})])
+
+
+def test_a_deadly_file_of_a_delta_table_breaks_the_table(tmp_path: Path, bad: Path) -> None:
+    deltalake = pytest.importorskip("deltalake")
+    folder = tmp_path / "lake"
+    for number in range(3):
+        deltalake.write_deltalake(str(folder), rows_of(number).to_arrow(), mode="append")
+    tides = Tides(tmp_path, CHAIN.replace('tm.files("data/*.parquet")', 'tm.delta("lake")'))
+    assert len(tides.ok()["ok run raw"]) == 3
+    deltalake.write_deltalake(str(folder), rows_of(3).to_arrow(), mode="append")
+    newest = max(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(bad.read_bytes())
+    receipt = tides.run()
+    assert receipt.exit_code == 1
+    assert (
+        f"lake/{newest.name} can't be read: it crashes the program that reads it"
+        in receipt.messages[0]
+    )
+    assert len(tides.published()["raw"]) == 3
 
 
 def test_a_fork_is_for_processes_without_threads_of_polars(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def _list_files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[
             # Files are immutable and their names are unique, so the name identifies the content.
             digest="",
             read=partial(_read_rows, folder / unquote(path), values, columns),
+            path=str(folder / unquote(path)),
         )
 
 

@@ -92,7 +92,15 @@ def _list_files(source: Iceberg[Any], table: Any, scan: Any) -> Iterator[LakeFil
             # Deleted rows are listed in separate files, which are immutable as well.
             digest=fingerprint("iceberg", mapping, deletes),
             read=partial(_read_rows, source.table, table, scan.projection(), task),
+            path=_local_path(task.file.file_path),
+            parser="pyarrow",
         )
+
+
+def _local_path(location: str) -> str:
+    """The path of a file on this machine; empty for one elsewhere."""
+    path = location.removeprefix("file://")
+    return "" if "://" in path else path
 
 
 def _read_rows(

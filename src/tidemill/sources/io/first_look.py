@@ -21,7 +21,7 @@ import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn, TypeAlias
@@ -35,6 +35,8 @@ from tidemill.workflow.source import Files
 from tidemill.workflow.stage import Stage
 
 Looks: TypeAlias = "dict[str, FileRows | SourceError]"
+# What `file_probe` needs to know of a file: format, path and options.
+Request: TypeAlias = "tuple[str, str, dict[str, Any]]"
 # Reads portions of files, and yields what it found in each; raises _Death when it dies.
 Reader: TypeAlias = Callable[[Sequence[Sequence[str]]], Iterator[Looks]]
 
@@ -73,11 +75,21 @@ def look_at_files(source: Files[Any], stage: Stage, root: Path, paths: Sequence[
         if forks:
             found = _survivors(paths, lambda some: _fork(source, stage, root, some))
         else:
-            found = _survivors(paths, lambda some: _probe.read(source, root, some))
+            requests = dict(_requests(source, root, paths))
+            found = _survivors(paths, lambda some: _probe.read(requests, some))
     except _Unclear:
         forks, found = False, {}
     rest = [] if forks else [path for path in paths if path not in found]
     return {**found, **count_rows(source, stage, root, rest)}
+
+
+def find_deadly_files(files: Mapping[str, Request]) -> dict[str, SourceError]:
+    """Return an error for each file that kills the process that reads it; the keys are names for messages."""
+    try:
+        found = _survivors([*files], lambda some: _probe.read(files, some))
+    except _Unclear:
+        return {}
+    return {path: look for path, look in found.items() if isinstance(look, SourceError)}
 
 
 def _survivors(paths: Sequence[str], read: Reader) -> Looks:
@@ -196,32 +208,33 @@ class _Probe:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[bytes] | None = None
+        # A fork of this process has the same object, but the program isn't its.
+        self._owner = 0
 
     def read(
-        self, source: Files[Any], root: Path, portions: Sequence[Sequence[str]]
+        self, requests: Mapping[str, Request], portions: Sequence[Sequence[str]]
     ) -> Iterator[Looks]:
         """Have files read; nothing is known of them afterwards but that they can be."""
         with self._lock:
             for paths in portions:
-                requests = [*_requests(source, root, paths)]
-                if requests and not self._ask(requests):
+                asked = [requests[path] for path in paths if path in requests]
+                if asked and not self._ask(asked):
                     self._raise_cause()
                 yield {}
 
     def close(self) -> None:
         """End the program."""
         process, self._process = self._process, None
-        for stream in (process.stdin, process.stdout) if process else ():
-            assert stream is not None
-            stream.close()
-        if process is not None:
-            process.wait()
+        if process is not None and self._owner == os.getpid():
+            # Its input may stay open in a process that was forked since.
+            process.kill()
+            process.communicate()
         if self._errors is not None:
             self._errors.close()
             self._errors = None
 
     def _ask(self, requests: Sequence[object]) -> bool:
-        """Whether the program answered all requests."""
+        """Whether the program lived to answer."""
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -230,9 +243,10 @@ class _Probe:
             process.stdin.flush()
         except BrokenPipeError:
             return False
-        return all(process.stdout.readline() for _ in requests)
+        return bool(process.stdout.readline())
 
     def _start(self) -> subprocess.Popen[str]:
+        self._owner = os.getpid()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the program runs
         self._process = subprocess.Popen(
             [sys.executable, "-P", file_probe.__file__],
@@ -260,12 +274,12 @@ atexit.register(_probe.close)
 
 def _requests(
     source: Files[Any], root: Path, paths: Sequence[str]
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the files whose format is known, with the options that can be written as JSON."""
+) -> Iterator[tuple[str, Request]]:
+    """Yield requests for files whose format is known, with the options that can be written as JSON."""
     options = {name: value for name, value in source.options.items() if _is_plain(value)}
     for path in paths:
         with suppress(SourceError):
-            yield format_of(source, path), str(root / path), options
+            yield path, (format_of(source, path), str(root / path), options)
 
 
 def _is_plain(value: object) -> bool:

@@ -14,6 +14,7 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ports.sources import ExternalSources, LakeFile
 from tidemill.sources.io.file_listing import reading_id
+from tidemill.sources.io.first_look import Request, find_deadly_files
 from tidemill.workflow.source import Delta, Iceberg, SourceFile
 from tidemill.workflow.stage import Stage
 
@@ -53,13 +54,17 @@ class LakeTable:
             version = self._lake.version
             raise SourceError(f"{self._name} has no file in {version}; nothing was removed")
         found: dict[str, SourceFile] = {}
+        fresh: dict[str, LakeFile] = {}
         for path, file in self._files.items():
             before = self._known.get(path)
             same = before is not None and before.reading == self._reading
-            if before is None or not same or before.digest != self._digest(file):
-                before = self._scan_file(path, file)
-            found[path] = before
-        return found
+            if before is not None and same and before.digest == self._digest(file):
+                found[path] = before
+            else:
+                fresh[path] = file
+        self._refuse_deadly_files(fresh)
+        found |= {path: self._scan_file(path, file) for path, file in fresh.items()}
+        return {path: found[path] for path in self._files}
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
         frames = []
@@ -72,6 +77,14 @@ class LakeTable:
                 rows = rows.filter(self._keys(rows) == partition)
             frames.append(rows)
         return pl.concat(frames, how="diagonal_relaxed")
+
+    def _refuse_deadly_files(self, fresh: Mapping[str, LakeFile]) -> None:
+        """Raise SourceError for the first new file that would crash this process."""
+        requests: dict[str, Request] = {
+            path: (file.parser, file.path, {}) for path, file in fresh.items() if file.path
+        }
+        for error in find_deadly_files(requests).values():
+            raise error
 
     def _digest(self, file: LakeFile) -> str:
         return fingerprint("lake", self._name, file.name, file.digest, self._columns)
