@@ -194,30 +194,7 @@ def test_an_object_of_a_trace_that_is_gone_is_made_anew(tides: Tides) -> None:
     sound(tides)
 
 
-@pytest.mark.parametrize("how", ["cut", "flipped", "same length"])
-def test_a_damaged_object_is_named_and_not_the_code_that_reads_it(tides: Tides, how: str) -> None:
-    tides.ok()
-    [path] = objects(tides, "raw", 1)
-    payload = path.read_bytes()
-    damaged = {
-        "cut": payload[: len(payload) // 2],
-        "flipped": payload[:-9] + bytes(9),
-        "same length": bytes(len(payload)),
-    }
-    path.write_bytes(damaged[how])
-    tides.edit("value * 2", "value * 3")
-    receipt = tides.run()
-    assert receipt.exit_code == 1
-    [message] = receipt.messages
-    assert message.startswith(f"doubled {day(1)}: raw can't be read: the object {path} is damaged")
-    assert "delete the file" in message
-    assert "`tidemill run raw --again`" in message
-    path.unlink()
-    tides.ok("raw", again=True)
-    assert tides.ok() == {"ok run doubled": [day(1)], "ok run daily": [day(1)]}
-
-
-def test_a_model_that_is_gone_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_model_that_is_gone_is_trained_again_once_it_is_needed(tmp_path: Path) -> None:
     sea = Sea(tmp_path)
     for number in range(WINDOW):
         sea.flood(number)
@@ -225,14 +202,11 @@ def test_a_model_that_is_gone_is_named_with_what_to_do(tmp_path: Path) -> None:
     project = sea.open()
     artifact = project.state().live["model"].artifact
     Path(project.tools.artifacts.uri(artifact.object)).unlink()
+    assert sea.ok() == {}
     sea.flood(WINDOW)
-    receipt = sea.run()
-    assert receipt.exit_code == 1
-    assert f"model {artifact.id} can't be loaded: " in receipt.messages[0]
-    assert "`tidemill run --train model` trains it again" in receipt.messages[0]
-    sea.run(train=["model"])
-    receipt = sea.run()
-    assert receipt.exit_code == 0
+    [step] = [step for step in sea.open().plan().steps if step.action == "train"]
+    assert step.reasons == ("its stored object is missing",)
+    assert sea.run().exit_code == 0
     assert sea.delivered()[day(WINDOW)] == 9.0
 
 

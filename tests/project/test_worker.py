@@ -75,7 +75,7 @@ def test_what_it_made_is_stored_and_named(tides: Tides) -> None:
     assert isinstance(found, StepOutput)
     assert found.objects == ()
     assert found.product.rows == 3
-    assert FileArtifacts(tides.root / ".tidemill").find_missing(found.product.all_objects) == []
+    assert FileArtifacts(tides.root / ".tidemill").find_missing(found.product.all_objects) == {}
     assert str(tides.root) in sys.path
     # As the run was called: a module that reads its arguments is the same there.
     assert sys.argv == ["mine.py", "--fast"]

@@ -32,7 +32,7 @@ def contract(tmp_path: Path) -> ContractSpec:
 def test_statistics_are_written_only_for_readers_outside() -> None:
     frame = rows_of(0)
     inside, outside = encode(frame), encode(frame, statistics=True)
-    assert FrameStore(MemoryArtifacts(), lambda: None).encode(frame)[1] == inside
+    assert FrameStore(MemoryArtifacts(), lambda: None).encode(frame)[1][0] == inside
     assert len(inside) < 0.9 * len(outside)
     for payload in (inside, outside):
         assert pl.read_parquet(payload).equals(frame)
@@ -42,7 +42,7 @@ def test_statistics_are_written_only_for_readers_outside() -> None:
 def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, order: str) -> None:
     artifacts = MemoryArtifacts()
     frames = FrameStore(artifacts, settle=lambda: None)
-    stored = artifacts.put(FrameStore(artifacts, lambda: None).encode(rows_of(0))[1], PARQUET)
+    stored = artifacts.put(*FrameStore(artifacts, lambda: None).encode(rows_of(0))[1])
     fresh, _ = frames.encode(rows_of(1))
     names = [stored, fresh] if order == "stored first" else [fresh, stored]
     frames.require({"raw": [bound(name) for name in names]})
@@ -57,7 +57,7 @@ def test_stored_partitions_are_scanned_at_once_around_a_recent_one(
 ) -> None:
     artifacts = MemoryArtifacts()
     before, frames = FrameStore(artifacts, lambda: None), FrameStore(artifacts, lambda: None)
-    names = [artifacts.put(before.encode(rows_of(number))[1], PARQUET) for number in range(30)]
+    names = [artifacts.put(*before.encode(rows_of(number))[1]) for number in range(30)]
     names[20], _ = frames.encode(rows_of(20))
     query = frames.load([bound(name) for name in names], contract)
     assert query.explain(optimized=False).count("Parquet SCAN") == 2
@@ -67,10 +67,10 @@ def test_stored_partitions_are_scanned_at_once_around_a_recent_one(
 
 def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:
     artifacts = MemoryArtifacts()
-    name, payload = FrameStore(artifacts, lambda: None).encode(rows_of(0))
+    name, stored = FrameStore(artifacts, lambda: None).encode(rows_of(0))
 
     def settle() -> None:
-        artifacts.put(payload, PARQUET)
+        artifacts.put(*stored)
 
     frames = FrameStore(artifacts, settle)
     frames.require({"raw": [bound(name)]})
@@ -95,7 +95,7 @@ def test_columns_in_several_objects_are_put_side_by_side(
     artifacts = MemoryArtifacts()
     writer = FrameStore(artifacts, lambda: None)
     encoded = [writer.encode(rows_of(0).select(names)) for names in (["id", "day"], ["value"])]
-    names = tuple(artifacts.put(payload, PARQUET) for _, payload in encoded)
+    names = tuple(artifacts.put(*stored) for _, stored in encoded)
     parts = (
         Part(object=names[0], columns=("id", "day"), rowset="r"),
         Part(object=names[1], columns=("value",), rowset="r"),
@@ -109,9 +109,7 @@ def test_columns_in_several_objects_are_put_side_by_side(
     loaded = frames.load([binding], contract)
     assert loaded.collect().equals(rows_of(0))
     assert loaded.select("value").collect().equals(rows_of(0).select("value"))
-    beside = frames.load(
-        [binding, bound(artifacts.put(writer.encode(rows_of(1))[1], PARQUET))], contract
-    )
+    beside = frames.load([binding, bound(artifacts.put(*writer.encode(rows_of(1))[1]))], contract)
     assert beside.collect().equals(pl.concat([rows_of(0), rows_of(1)]))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.sqlite.connections import APPLICATION_ID
-from tidemill.adapters.sqlite.migrations import migrations
+from tidemill.adapters.sqlite.migrations import add_functions, migrations
 
 # Not derived from events: how the file came about, and who may act now.
 NOT_DERIVED = ("leases", "migrations")
@@ -38,6 +38,7 @@ def earlier(path: Path, version: int) -> Iterator[Callable[..., None]]:
     """A new ledger's file as an earlier schema has it; gives what runs a statement on it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
+        add_functions(connection)
         for number, statements in migrations(0):
             for statement in statements if number <= version else ():
                 connection.execute(statement)

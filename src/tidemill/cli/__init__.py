@@ -52,6 +52,14 @@ INTERRUPTED = 130
             "tidemill.cli.runs:runs",
             "List runs; show a run, its logs, or the performance of stages.",
         ),
+        "verify": (
+            "tidemill.cli.verify:verify",
+            "Verify the ledger, stored objects and delivered files.",
+        ),
+        "ledger": (
+            "tidemill.cli.ledger:ledger",
+            "Export the events of the ledger, or rebuild it from them.",
+        ),
     },
 )
 @project_options

@@ -6,6 +6,7 @@ TidemillError                 a message with what, where, which values, and what
 ├── StepError                 the work of one step failed
 ├── SourceError               a source can't be read: missing, unreadable, corrupt, changed shape
 ├── StorageError              state can't be read or written: full disk, damaged object, newer ledger
+│   └── DamagedObjectError    a stored object isn't what was stored
 ├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget would be exceeded
 ├── ConflictError             another process holds it, or it changed after planning
@@ -91,6 +92,10 @@ class SourceError(TidemillError):
 
 class StorageError(TidemillError):
     """State can't be read or written: a full disk, a damaged object, a ledger of a newer version."""
+
+
+class DamagedObjectError(StorageError):
+    """A stored object isn't what was stored under its name; the store remembers that."""
 
 
 class GateError(TidemillError):

@@ -66,10 +66,18 @@ class Draft:
         return head.partitions if head else {}
 
     def is_missing(self, binding: Binding) -> bool:
-        """Whether an object of a binding is known to be missing in the store."""
-        return bool(self.facts.missing_objects) and not self.facts.missing_objects.isdisjoint(
-            binding.product.all_objects
-        )
+        """Whether an object of a binding is known to be missing in the store, or to be damaged."""
+        return bool(self.absence(binding))
+
+    def absence(self, binding: Binding) -> str:
+        """Why an object of a binding can't be used, as a reason to compute it; "" if all can be."""
+        known = self.facts.missing_objects
+        if not known:
+            return ""
+        found = {known[name] for name in binding.product.all_objects if name in known}
+        if "damaged" in found:
+            return "stored object damaged"
+        return "its stored object is missing" if found else ""
 
     def add(self, step: Step, *, after: Iterable[str] = (), in_place_of: str = "") -> str:
         """Add a step to the plan, after its inputs and after the ranks `after`, and return its rank.
@@ -151,8 +159,8 @@ def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
         return f"can't be proven unchanged: {(*recipe.unproven, *bound.touched)[0]}"
     if stage.impure is not None:
         return f"impure: {stage.impure}"
-    if draft.is_missing(bound):
-        return "its stored object is missing"
+    if absence := draft.absence(bound):
+        return absence
     if bound.sample != recipe.sample:
         return "it was computed on a different sample"
     return "the checks of its contract changed"

@@ -149,6 +149,8 @@ def _due_reasons(
         return ("training requested",)
     if bound is None or bound.product.artifact is None:
         return ("not trained yet",)
+    if absence := draft.absence(bound):
+        return (absence,)
     if not outdated or stage.training is None:
         return ()
     facts = _trigger_facts(draft, stage, window, bound.product.artifact)
@@ -253,7 +255,9 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     if undecided:
         found[CANDIDATE] = content
         found[BASELINE] = None if pending else content
-    if live is not None and not _incompatibility(model, live.artifact):
+    # A live model that is damaged can't be compared with.
+    usable = live is not None and live.artifact.object not in draft.facts.missing_objects
+    if live is not None and usable and not _incompatibility(model, live.artifact):
         found[LIVE] = live.artifact.object
     return found
 

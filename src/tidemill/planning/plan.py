@@ -24,7 +24,8 @@ class PlanInputs:
 
     `sources` are the files that the ledger knows, and `marks` the completion marks of stages. `costs` are
     mean costs of earlier steps, by stage and action; `rulings` are those in force, by stage. `at` is the
-    time of the plan in Unix seconds; `missing_objects` are objects that should be stored but aren't.
+    time of the plan in Unix seconds; `missing_objects` maps objects that should be stored but can't
+    be used to the reason: "missing" or "damaged".
     """
 
     heads: Mapping[str, Head]
@@ -36,7 +37,7 @@ class PlanInputs:
     rulings: Mapping[str, RulingsByPartition] = field(default_factory=dict)
     costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
     at: float = 0.0
-    missing_objects: frozenset[str] = frozenset()
+    missing_objects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

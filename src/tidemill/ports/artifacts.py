@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
-class Artifacts(Protocol):
-    """Immutable objects named by their content: the SHA-256 in hex, and a suffix for the format."""
+class StoredBytes(Protocol):
+    """An opened object: its size, and a `version` that changes when its bytes are written again."""
 
-    def put(self, payload: bytes, suffix: str) -> str:
-        """Store the bytes durably and return their name; storing them again does nothing."""
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def version(self) -> object: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset` on; fewer where the object ends."""
+
+
+class Artifacts(Protocol):
+    """Immutable objects named by their content: the SHA-256 in hex, and a suffix for the format.
+
+    An object that was found to be damaged counts as missing until it is stored again.
+    """
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
-        """Store several (bytes, suffix) pairs durably and return their names in the same order."""
+        """Store several (bytes, suffix) pairs durably and return their names in the same order.
+
+        What is stored already isn't written again, unless it is damaged: then it is replaced.
+        """
 
     def get(self, name: str) -> bytes:
-        """Return the bytes, verified against their name; StorageError if missing or damaged."""
+        """Return the bytes, verified against their name.
+
+        DamagedObjectError if they don't match it, StorageError if they are missing. Both are remembered.
+        """
+
+    def open(self, name: str) -> AbstractContextManager[StoredBytes]:
+        """Open an object to read parts of it, which aren't verified; StorageError if it is missing."""
 
     def uri(self, name: str) -> str:
         """Return a path or URI from which Polars can scan the object."""
 
-    def find_missing(self, names: Collection[str]) -> Collection[str]:
-        """Return those of `names` that aren't stored."""
+    def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
+        """Map those of `names` that can't be used to the reason: "missing" or "damaged"."""
 
-    def names(self) -> Iterable[str]:
-        """Return the names of all stored objects."""
+    def versions(self, names: Collection[str]) -> Mapping[str, object]:
+        """Map those of `names` that are stored to the version that `open` would give."""
+
+    def names(self, *, damaged: bool = False) -> Iterable[str]:
+        """Return the names of all stored objects, or of those that are known to be damaged or missing."""
 
     def remove(self, names: Iterable[str]) -> int:
         """Delete objects, ignoring missing ones; return the number of bytes freed."""

@@ -48,11 +48,22 @@ class Memos(Protocol):
     def open(self, space: str, segment: str) -> str | bytes | None:
         """Return the path of a segment's file, or its bytes; None if it was merged into another."""
 
-    def append(self, space: str, payload: bytes) -> None:
-        """Add a segment, durably."""
+    def append(self, space: str, payload: bytes, mark: str = "") -> None:
+        """Add a segment, durably; its name has the `mark`, a checksum of the bytes."""
 
-    def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
-        """Replace adjacent segments by one; return False if some of them are gone."""
+    def merge(
+        self,
+        space: str,
+        segments: Sequence[str],
+        payload: bytes,
+        mark: str = "",
+        *,
+        keep: bool = False,
+    ) -> bool:
+        """Replace adjacent segments by one; return False if some of them are gone.
+
+        With `keep` they stay stored, but aren't listed any more.
+        """
 
     def intend(self, space: str, payload: bytes) -> str:
         """Announce rows that are about to be computed; return the name of the intent."""

@@ -25,6 +25,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.units import parse_bytes
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
+from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings
@@ -92,9 +93,11 @@ def this_platform() -> Platform:
 
 def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        # Published data and logs are as private as the user's home. A stricter umask still counts.
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = home / ".gitignore"
         if not ignore.exists():
+            ignore.touch(mode=0o600)
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
@@ -111,6 +114,11 @@ def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
         external_sources=OpenedSources(root),
         clock=time.time,
     )
+
+
+def memo_spaces(known: Memos) -> list[str]:
+    """The names of the spaces of a memo store in files."""
+    return known.spaces() if isinstance(known, memos.FileMemos) else []
 
 
 def logs_in(home: Path) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,6 @@ from tidemill.store.published import (
     read_quarantine,
     read_rows,
     stored_profile,
-    verify_stage,
 )
 from tidemill.workflow.stage import Stage
 
@@ -60,7 +58,10 @@ class PublishedData:
         return load_model(self._workspace, artifact)
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
-        """The published rows of a partition, or of all; UsageError names the partitions there are."""
+        """The published rows of a partition, or of all; UsageError names the partitions there are.
+
+        Collecting them raises DamagedObjectError if a stored object that is read is damaged.
+        """
         space, subject = self._workspace, self._workspace.stage(stage)
         return space.read_state(lambda state: read_rows(space.tools, subject, state, partition))
 
@@ -90,17 +91,17 @@ class PublishedData:
     def show(self, stage: str, partition: str | None = None, rows: int = 10) -> TableView:
         """The view of published partitions with their first `rows` rows.
 
-        StorageError names a damaged object.
+        DamagedObjectError names a damaged object.
         """
-        with self._damage_named(stage):
-            frame = self.read(stage, partition)
-            bindings = self._workspace.published(stage, partition or "")
-            stored = self.stored_profile(stage, partition)
-            if stored is None:
-                columns = row_summary(frame)
-            else:
-                columns = profile_summary(stored, frame.collect_schema())
-            head = frame.head(rows).collect()
+        frame = self.read(stage, partition)
+        bindings = self._workspace.published(stage, partition or "")
+        stored = self.stored_profile(stage, partition)
+        columns = (
+            row_summary(frame)
+            if stored is None
+            else profile_summary(stored, frame.collect_schema())
+        )
+        head = frame.head(rows).collect()
         subject = self._workspace.stage(stage)
         _add_conditions(columns, subject)
         return TableView(stage=subject, bindings=bindings, columns=columns, head=head)
@@ -108,22 +109,12 @@ class PublishedData:
     def show_quarantined(
         self, stage: str, partition: str | None = None, rows: int = 10
     ) -> QuarantineView:
-        """The view of quarantined rows; StorageError names a damaged object."""
-        with self._damage_named(stage):
-            bad = self.quarantined(stage, partition).collect()
+        """The view of quarantined rows; DamagedObjectError names a damaged object."""
+        bad = self.quarantined(stage, partition).collect()
         head = bad.head(rows).select(
             "_reasons", *(name for name in bad.columns if name != "_reasons")
         )
         return QuarantineView(rows=bad.height, reasons=_count_reasons(bad), head=head)
-
-    @contextmanager
-    def _damage_named(self, stage: str) -> Iterator[None]:
-        """Raise StorageError for a damaged object instead of the error of Polars that it causes."""
-        try:
-            yield
-        except pl.exceptions.PolarsError:
-            verify_stage(self._workspace.tools, self._workspace.state(), stage)
-            raise
 
 
 def _add_conditions(columns: list[dict[str, Any]], stage: Stage) -> None:

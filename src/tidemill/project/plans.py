@@ -16,7 +16,7 @@ from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.project.composition import count_rows, list_tables
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.job import missing_objects
+from tidemill.runs.io.job import damaged_objects, missing_objects
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.stage import Kind
@@ -47,9 +47,11 @@ class Plans:
         space = self._workspace
         require_unexpired(state, space.environment, space.tools.clock())
         scans, now = self._scan(state, request), _now(state, space.tools.clock())
-        plan = self._plan(now, scans, request)
-        absent = missing_objects(space.tools.artifacts, plan, state)
-        if absent:
+        absent = dict(damaged_objects(space.tools.artifacts, state))
+        plan = self._plan(replace(now, missing_objects=absent), scans, request)
+        # What computes a missing object may read others that are missing.
+        while more := missing_objects(space.tools.artifacts, plan, state).items() - absent.items():
+            absent |= dict(more)
             plan = self._plan(replace(now, missing_objects=absent), scans, request)
         self._refuse_sinks(plan)
         return plan

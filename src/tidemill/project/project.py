@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tidemill.project.models import Models
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.trials import Trial, Trials
+    from tidemill.project.verification import StoredState
     from tidemill.runs.repeatability import Comparison
 
 
@@ -303,6 +304,13 @@ class Project:
         from tidemill.project.quarantine import open_quarantine
 
         return open_quarantine(self.workspace)
+
+    @property
+    def stored_state(self) -> StoredState:
+        """What is stored: verify it, repair it, export and rebuild the ledger."""
+        from tidemill.project.verification import StoredState
+
+        return StoredState(self.workspace, self._runs)
 
     @property
     def contracts(self) -> Contracts:

@@ -8,7 +8,7 @@ from tidemill.environments.io.environments import Environments, begin_environmen
 from tidemill.environments.io.promotion import require_same_code
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
-from tidemill.ledger.run import Receipt
+from tidemill.ledger.run import Receipt, Status
 from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.plans import Plans
@@ -90,7 +90,36 @@ class Runs:
         space = self._workspace
         tools, name = space.tools, space.environment
         messages = [] if at_once else begin_environment(tools, name, space.options, lease)
-        state = space.state()
+        known = {*tools.artifacts.names(damaged=True)}
+
+        def run(notes: list[str]) -> Receipt:
+            return self._run_once(
+                request, lease, command, progress, notes, inline=inline, at_once=at_once
+            )
+
+        receipt = run(messages)
+        found = {*tools.artifacts.names(damaged=True)} - known
+        if not found or receipt.status is not Status.FAILED:
+            return receipt
+        count = f"{len(found)} damaged object{'s' * (len(found) != 1)}"
+        note = f"run {receipt.run} found {count}; this run computed what they held again"
+        return run([*messages, note])
+
+    def _run_once(
+        self,
+        request: Request,
+        lease: Heartbeat,
+        command: str,
+        progress: Progress,
+        messages: list[str],
+        *,
+        inline: bool,
+        at_once: bool,
+    ) -> Receipt:
+        """Plan a request and execute the plan."""
+        space = self._workspace
+        tools, name = space.tools, space.environment
+        state, messages = space.state(), [*messages]
         crashed = bool(state.open_runs)
         recovered = recover_dead_runs(tools, state, lease)
         if recovered:

@@ -95,6 +95,8 @@ class ProgressTracker:
         """The run begins with the steps of a plan."""
         self._began = now
         self._stages = {name: _StageTracker(steps) for name, steps in plan.by_stage().items()}
+        self._at_work.clear()
+        self._waiting.clear()
 
     def start_step(self, step: Step, now: float) -> None:
         """Note that a step runs, or waits for another to end; one that was put off starts again."""

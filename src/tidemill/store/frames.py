@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
 
 import polars as pl
 
+from tidemill.analysis.hashing.parquet_seal import seal
 from tidemill.analysis.query.scan_leaves import tag_frame
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.profiles.record import Profile
@@ -18,6 +19,7 @@ from tidemill.core.fingerprint import object_name
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
 from tidemill.store.profiles import load_profile
+from tidemill.store.verification import ObjectVerifier
 
 PARQUET = ".parquet"
 # Partitions that were just written are usually read next; up to this many bytes stay in memory.
@@ -28,6 +30,21 @@ def encode(
     frame: pl.DataFrame, metadata: Mapping[str, str] | None = None, *, statistics: bool = False
 ) -> bytes:
     """Encode a frame as Parquet (zstd); with one version of Polars, equal frames give equal bytes."""
+    return _parquet(frame, metadata, statistics=statistics).getvalue()
+
+
+def encode_sealed(
+    frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
+) -> tuple[bytes, str]:
+    """Encode a frame with checksums of its columns; return the bytes and the suffix of their name."""
+    buffer = _parquet(frame, metadata)
+    mark = seal(buffer)
+    return buffer.getvalue(), f".{mark}{PARQUET}"
+
+
+def _parquet(
+    frame: pl.DataFrame, metadata: Mapping[str, str] | None, *, statistics: bool = False
+) -> BytesIO:
     buffer = BytesIO()
     # Statistics let a reader skip row groups. Readers here get whole partitions by name, of a few row
     # groups each: there is nothing to skip, and a small object would be 10 % larger.
@@ -39,33 +56,35 @@ def encode(
         metadata=dict(metadata) if metadata else None,
         engine="in-memory",
     )
-    return buffer.getvalue()
+    return buffer
 
 
 class FrameStore:
     """Reads published partitions, with a cache of those that this run wrote last.
 
-    `settle` waits until everything that this run has written so far is in the store.
+    `settle` waits until everything that this run has written so far is in the store. Objects are verified
+    before they are read; `confirm` after a query that reads them.
     """
 
     def __init__(self, artifacts: Artifacts, settle: Callable[[], None]) -> None:
         self._artifacts = artifacts
         self._settle = settle
+        self._verifier = ObjectVerifier(artifacts)
         self._recent: OrderedDict[str, pl.DataFrame] = OrderedDict()
         self._held = 0
 
     def encode(
         self, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
-    ) -> tuple[str, bytes]:
-        """Return the object name and the bytes of a frame, and cache the frame."""
-        payload = encode(frame, metadata)
-        name = object_name(payload, PARQUET)
+    ) -> tuple[str, tuple[bytes, str]]:
+        """Return the object name, and the bytes of a frame with their suffix; cache the frame."""
+        payload, suffix = encode_sealed(frame, metadata)
+        name = object_name(payload, suffix)
         if name not in self._recent:
             self._recent[name] = frame
             self._held += int(frame.estimated_size())
         while self._held > _KEEP_BYTES and self._recent:
             self._held -= int(self._recent.popitem(last=False)[1].estimated_size())
-        return name, payload
+        return name, (payload, suffix)
 
     def rows(self, name: str) -> pl.DataFrame:
         """Return the rows of one object, verified; StorageError if it is missing or damaged."""
@@ -77,10 +96,19 @@ class FrameStore:
         return None if missing else load_profile(self._artifacts, product)
 
     def load(
-        self, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str] = ()
+        self,
+        bindings: Sequence[Binding],
+        contract: ContractSpec,
+        columns: Sequence[str] = (),
+        *,
+        reads: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
-        """Return the rows of partitions, in their order, with some or all columns of `contract`."""
+        """Return the rows of partitions, in their order, with some or all columns of `contract`.
+
+        Those that will be read are verified: `reads`, or all. DamagedObjectError if one is damaged.
+        """
         columns = list(columns or contract.names)
+        self._verify(bindings, columns if reads is None else reads)
         if not bindings:
             schema = schema_of(contract)
             return pl.LazyFrame(schema={name: schema[name] for name in columns})
@@ -106,12 +134,19 @@ class FrameStore:
         return stored and contract.unknown_columns != "keep"
 
     def load_concatenated(
-        self, name: str, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str]
+        self,
+        name: str,
+        bindings: Sequence[Binding],
+        contract: ContractSpec,
+        columns: Sequence[str],
+        *,
+        reads: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
         """Like `load`, but concatenate cached frames now, into one plan leaf identified by `name`."""
         if self._recent.keys().isdisjoint(n for b in bindings for n in b.product.objects):
-            return self.load(bindings, contract, columns)
+            return self.load(bindings, contract, columns, reads=reads)
         names = [*columns]
+        self._verify(bindings, names)
         tables = [self._table(binding.product, names) for binding in bindings]
         return tag_frame(name, pl.concat(tables, rechunk=True))
 
@@ -124,17 +159,46 @@ class FrameStore:
     ) -> pl.DataFrame:
         """Return some columns of a partition; `payload` is its object if that isn't stored yet."""
         if payload is None or product.objects[0] in self._recent:
-            return self._rows(product, list(names)).collect()
+            return self._collect([product], names)
         return pl.read_parquet(BytesIO(payload), columns=list(names))
 
     def all_columns(self, bindings: Sequence[Binding], names: Sequence[str]) -> pl.DataFrame:
         """Return some columns of many partitions, concatenated; StorageError if objects are missing."""
         self.require({"the table": bindings})
-        objects = [name for binding in bindings for name in binding.product.objects]
-        if not any(b.product.parts for b in bindings) and self._recent.keys().isdisjoint(objects):
+        return self._collect([binding.product for binding in bindings], names)
+
+    def _collect(self, products: Sequence[Product], names: Sequence[str]) -> pl.DataFrame:
+        """Read some columns of many partitions, verified."""
+        objects = [name for product in products for name in product.objects]
+        self._verifier.verify(dict(self._unverified(products, names)))
+        if not any(p.parts for p in products) and self._recent.keys().isdisjoint(objects):
             uris = [self._artifacts.uri(name) for name in objects]
-            return pl.scan_parquet(uris, glob=False).select(names).collect()
-        return pl.concat([self._rows(b.product, list(names)) for b in bindings]).collect()
+            found = pl.scan_parquet(uris, glob=False).select(names).collect()
+        else:
+            found = pl.concat([self._rows(p, list(names)) for p in products]).collect()
+        self._verifier.confirm(objects)
+        return found
+
+    def _verify(self, bindings: Iterable[Binding], columns: Sequence[str]) -> None:
+        products = (binding.product for binding in bindings)
+        self._verifier.verify(dict(self._unverified(products, columns)))
+
+    def _unverified(
+        self, products: Iterable[Product], columns: Sequence[str]
+    ) -> Iterator[tuple[str, Sequence[str]]]:
+        """The objects to verify, each with its columns among some; cached frames aren't read again."""
+        for product in products:
+            of = {part.object: part.columns for part in product.parts}
+            for name in product.objects:
+                if name not in self._recent:
+                    own = of.get(name)
+                    yield name, columns if own is None else [c for c in columns if c in own]
+
+    def confirm(self, bindings: Mapping[str, Iterable[Binding]]) -> None:
+        """Raise StorageError if objects that were loaded aren't those that were verified any more."""
+        self._verifier.confirm(
+            name for bound in bindings.values() for b in bound for name in b.product.objects
+        )
 
     def _rows(self, product: Product, columns: list[str]) -> pl.LazyFrame:
         """Return the rows of one partition, joining its columns if they are in several objects."""
@@ -162,19 +226,16 @@ class FrameStore:
             for name in binding.product.objects
             if name not in self._recent
         }
-        lost = sorted(self.find_missing(names))
+        lost = self.find_missing(names)
         if lost:
-            raise StorageError(
-                f"{len(lost)} objects of {names[lost[0]]} are missing from the store ({lost[0]}, ...); "
-                f"run `tidemill run {names[lost[0]]} --again` to recompute them"
-            )
+            raise lost_objects(names[min(lost)], lost)
 
-    def find_missing(self, names: Collection[str]) -> Collection[str]:
-        """Return those of `names` that are neither stored nor about to be stored by this run."""
+    def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
+        """Map those of `names` to the reason that are neither stored nor about to be stored by this run."""
         lost = self._artifacts.find_missing([name for name in names if name not in self._recent])
         if lost:
             self._settle()
-            lost = self._artifacts.find_missing(lost)
+            lost = self._artifacts.find_missing(lost.keys())
         return lost
 
     def verify(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
@@ -185,7 +246,14 @@ class FrameStore:
                     if name not in self._recent:
                         self._artifacts.get(name)
                 except StorageError as error:
-                    raise StorageError(
-                        f"{stage} can't be read: {error}; then `tidemill run {stage} --again` "
-                        "recomputes it"
-                    ) from error
+                    raise type(error)(f"{stage} can't be read: {error}") from error
+
+
+def lost_objects(stage: str, lost: Mapping[str, str]) -> StorageError:
+    """The error that objects of a stage can't be used; `lost` maps them to the reasons."""
+    first = min(lost)
+    how = "damaged" if "damaged" in lost.values() else "missing from the store"
+    return StorageError(
+        f"{len(lost)} objects of {stage} are {how} ({first}, ...); "
+        f"run `tidemill run {stage} --again` to recompute them"
+    )

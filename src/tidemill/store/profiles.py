@@ -22,6 +22,7 @@ from tidemill.core.errors import StorageError
 from tidemill.core.partition import readable_keys
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
+from tidemill.store.verification import read_columns, verify_object
 
 # The key names the format: profiles in an unknown format are ignored.
 METADATA = "tidemill.profile/1"
@@ -57,11 +58,16 @@ def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
 
 
 def load_profile(artifacts: Artifacts, product: Product) -> Profile | None:
-    """Return the stored profile of a partition, from all its objects; None if one has no profile."""
+    """Return the stored profile of a partition, from all its objects; None if one has no profile.
+
+    Raises DamagedObjectError for an object whose footer isn't what was stored.
+    """
     columns: dict[str, ColumnProfile] = {}
     # An object may have columns that were recomputed later, into another object.
     of = {part.object: part.columns for part in product.parts}
     for name in product.objects:
+        # Before Polars parses the footer, which holds the profile.
+        verify_object(artifacts, name, ())
         profile = decode_profile(pl.read_parquet_metadata(artifacts.uri(name)))
         if profile is None:
             return None
@@ -81,10 +87,7 @@ def load_profiles(artifacts: Artifacts, products: Sequence[Product]) -> Iterator
         profile = load_profile(artifacts, product)
         if profile is None:
             columns = {part.object: list(part.columns) for part in product.parts}
-            parts = [
-                pl.read_parquet(artifacts.uri(name), columns=columns.get(name))
-                for name in product.objects
-            ]
+            parts = [read_columns(artifacts, name, columns.get(name)) for name in product.objects]
             frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
             profile = profile_frame(frame, grids)
         grids = profile.grids | grids

@@ -8,21 +8,27 @@ import polars as pl
 
 from tidemill.contracts.profiles.partition_profile import merge_profiles
 from tidemill.contracts.profiles.record import Profile
-from tidemill.core.errors import StorageError, UsageError, did_you_mean
+from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, summarize_keys
 from tidemill.ledger.binding import Product
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
+from tidemill.store.frames import lost_objects
 from tidemill.store.profiles import load_profile, load_profiles
+from tidemill.store.verification import scan_verified
 from tidemill.workflow.stage import Stage
 
 
 def read_rows(tools: Runtime, stage: Stage, state: State, partition: str | None) -> pl.LazyFrame:
-    """Return the rows of a partition, or of all partitions in order."""
+    """Return the rows of a partition, or of all partitions in order.
+
+    Collecting them raises DamagedObjectError if an object that is read is damaged.
+    """
     products = _products(tools, stage, state, _published_keys(stage, state, partition))
-    if any(product.parts for product in products):
-        return pl.concat([_scan_product(tools, product) for product in products])
-    return _scan(tools, stage, [name for product in products for name in product.objects])
+    # Kept unknown columns differ between partitions.
+    alike = stage.output is None or stage.output.unknown_columns != "keep"
+    objects = [[(name, _columns_in(p, name)) for name in p.objects] for p in products]
+    return scan_verified(tools.artifacts, objects, [*products[0].columns], alike=alike)
 
 
 def read_quarantine(
@@ -37,8 +43,7 @@ def read_quarantine(
     if not names:
         return pl.LazyFrame(schema={"_reasons": pl.List(pl.String)})
     _require_objects(tools, stage, names)
-    parts = [pl.scan_parquet(tools.artifacts.uri(name), glob=False) for name in names]
-    return pl.concat(parts, how="diagonal_relaxed")
+    return scan_verified(tools.artifacts, [[(name, None)] for name in names], alike=False)
 
 
 def read_profile(
@@ -72,14 +77,6 @@ def stored_profile(
     return merge_profiles(stored)
 
 
-def verify_stage(tools: Runtime, state: State, stage: str) -> None:
-    """Raise StorageError for the first object of a stage whose content doesn't match its name."""
-    head = state.heads.get(stage)
-    for binding in head.partitions.values() if head else ():
-        for name in binding.product.all_objects:
-            tools.artifacts.get(name)
-
-
 def _published_keys(stage: Stage, state: State, partition: str | None) -> list[str]:
     head = state.heads.get(stage.name)
     partitions = head.partitions if head else {}
@@ -107,30 +104,12 @@ def _products(tools: Runtime, stage: Stage, state: State, bound: list[str]) -> l
     return products
 
 
-def _scan_product(tools: Runtime, product: Product) -> pl.LazyFrame:
-    """Scan a partition, joining its columns if they are in several objects."""
-    columns = {part.object: list(part.columns) for part in product.parts}
-    scans = [
-        pl.scan_parquet(tools.artifacts.uri(name), glob=False).select(columns.get(name, pl.all()))
-        for name in product.objects
-    ]
-    return pl.concat(scans, how="horizontal").select(list(product.columns))
-
-
-def _scan(tools: Runtime, stage: Stage, names: list[str]) -> pl.LazyFrame:
-    paths = [tools.artifacts.uri(name) for name in names]
-    if stage.output is not None and stage.output.unknown_columns == "keep":
-        # Kept unknown columns differ between partitions.
-        return pl.concat(
-            [pl.scan_parquet(path, glob=False) for path in paths], how="diagonal_relaxed"
-        )
-    return pl.scan_parquet(paths, glob=False)
+def _columns_in(product: Product, name: str) -> tuple[str, ...] | None:
+    """The columns of a product that are read from one of its objects; None for all of the object."""
+    return next((part.columns for part in product.parts if part.object == name), None)
 
 
 def _require_objects(tools: Runtime, stage: Stage, names: Sequence[str]) -> None:
     lost = tools.artifacts.find_missing(names)
     if lost:
-        raise StorageError(
-            f"{len(lost)} objects of {stage.name} are missing from the store ({min(lost)}, ...); "
-            f"run `tidemill run {stage.name} --again` to recompute them"
-        )
+        raise lost_objects(stage.name, lost)

@@ -8,14 +8,15 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import event_scope
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ports.ledger import Guard, Lease, State
@@ -122,26 +123,62 @@ class MemoryLedger:
             raise refusals.lease_lost(lease.name, lease.token, held.holder if held else None)
 
 
+@dataclass(frozen=True, slots=True)
+class _MemoryObject:
+    payload: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.payload)
+
+    @property
+    def version(self) -> object:
+        return id(self.payload)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.payload[offset : offset + length]
+
+
 class MemoryArtifacts:
     """An object store in a dict; `uri` writes the object to a temporary folder, for Polars to scan."""
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
+        self._damaged: set[str] = set()
         self._folder: str | None = None
         self._lock = threading.Lock()
 
     def put(self, payload: bytes, suffix: str) -> str:
         name = hashlib.sha256(payload).hexdigest() + suffix
-        self._objects.setdefault(name, bytes(payload))
+        if self._objects.get(name) != payload:
+            self._objects[name] = bytes(payload)
+            self._remove_copy(name)
+        self._damaged.discard(name)
         return name
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
         return [self.put(payload, suffix) for payload, suffix in objects]
 
+    def damage(self, name: str, payload: bytes) -> None:
+        """Replace the bytes of an object, as a failing disk does."""
+        self._objects[name] = payload
+        self._remove_copy(name)
+
     def get(self, name: str) -> bytes:
         if name not in self._objects:
+            self._damaged.add(name)
+        with self.open(name) as found:
+            payload = found.payload
+        if hashlib.sha256(payload).hexdigest() != name[:64]:
+            self._damaged.add(name)
+            raise DamagedObjectError(f"the object {name} is damaged: run again to recompute it")
+        return payload
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[_MemoryObject]:
+        if name not in self._objects:
             raise StorageError(f"the object {name} is missing: run again to recompute it")
-        return self._objects[name]
+        yield _MemoryObject(self._objects[name])
 
     def uri(self, name: str) -> str:
         """The path of a copy on disk, which exists if the object is stored."""
@@ -155,19 +192,30 @@ class MemoryArtifacts:
                 file.write(self._objects[name])
         return path
 
-    def find_missing(self, names: Collection[str]) -> Collection[str]:
-        return [name for name in names if name not in self._objects]
+    def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
+        return {
+            name: "damaged" if name in self._objects else "missing"
+            for name in names
+            if name in self._damaged or name not in self._objects
+        }
 
-    def names(self) -> Iterable[str]:
-        return list(self._objects)
+    def versions(self, names: Collection[str]) -> Mapping[str, object]:
+        return {name: id(self._objects[name]) for name in names if name in self._objects}
+
+    def names(self, *, damaged: bool = False) -> Iterable[str]:
+        return sorted(self._damaged) if damaged else list(self._objects)
 
     def remove(self, names: Iterable[str]) -> int:
         freed = 0
         for name in names:
             freed += len(self._objects.pop(name, b""))
-            if self._folder is not None and os.path.exists(path := self.uri(name)):
-                os.unlink(path)
+            self._damaged.discard(name)
+            self._remove_copy(name)
         return freed
+
+    def _remove_copy(self, name: str) -> None:
+        if self._folder is not None and os.path.exists(path := os.path.join(self._folder, name)):
+            os.unlink(path)
 
 
 class MemoryProbes:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.adapters.files.artifacts import FileArtifacts
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.testing.records import object_name
 
 
@@ -143,8 +143,8 @@ def test_partial_writes_are_continued(
         def write(self, payload: Any, /) -> int:
             return super().write(bytes(payload)[:2])
 
-    def slow(path: str, mode: str, buffering: int = -1) -> Any:
-        return Slow(path, mode)
+    def slow(path: str, mode: str, buffering: int = -1, opener: Any = None) -> Any:
+        return Slow(path, mode, opener=opener)
 
     with monkeypatch.context() as patched:
         patched.setattr("builtins.open", slow)
@@ -157,10 +157,44 @@ def test_a_damaged_object_is_rejected_and_repaired_by_storing_it(artifacts: File
     path = Path(artifacts.uri(name))
     for damage in (b"one two thre!", b"one", b""):
         path.write_bytes(damage)
-        with pytest.raises(StorageError, match=f"{name} is damaged.*delete the file and run again"):
+        with pytest.raises(DamagedObjectError, match=f"{name} is damaged.*The next run recomputes"):
             artifacts.get(name)
+        assert list(artifacts.names(damaged=True)) == [name]
+        assert artifacts.find_missing([name]) == {name: "damaged"}
     assert artifacts.put(b"one two three", ".parquet") == name
     assert artifacts.get(name) == b"one two three"
+    assert list(artifacts.names(damaged=True)) == []
+    assert artifacts.find_missing([name]) == {}
+
+
+def test_what_the_disk_cannot_read_is_damaged(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = artifacts.put(b"one", ".txt")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", _failing(errno.EIO))
+        with pytest.raises(DamagedObjectError, match="the disk can't read it"):
+            artifacts.get(name)
+    assert list(artifacts.names(damaged=True)) == [name]
+
+
+def test_a_long_read_goes_on_where_the_system_stopped(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, pread = artifacts.put(b"0123456789", ".txt"), os.pread
+    monkeypatch.setattr(os, "pread", lambda file, length, at: pread(file, min(length, 3), at))
+    assert artifacts.get(name) == b"0123456789"
+
+
+def test_a_replaced_file_has_another_version(artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one", ".txt")
+    before = artifacts.versions([name])
+    assert artifacts.versions([name]) == before
+    path = Path(artifacts.uri(name))
+    kept = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert artifacts.versions([name]) != before
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -247,7 +281,7 @@ def test_a_folder_that_cannot_be_read_is_named(
 ) -> None:
     name = artifacts.put(b"one", ".parquet")
     calls: dict[str, tuple[str, Callable[[], object]]] = {
-        "get": ("builtins.open", lambda: artifacts.get(name)),
+        "get": ("os.open", lambda: artifacts.get(name)),
         "missing": ("os.stat", lambda: artifacts.find_missing([name])),
         "names": ("os.scandir", lambda: list(artifacts.names())),
         "remove": ("os.unlink", lambda: artifacts.remove([name])),

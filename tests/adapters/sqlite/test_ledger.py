@@ -44,7 +44,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 7, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 8, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -53,6 +53,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (5, "0.1.0"),
         (6, "0.1.0"),
         (7, "0.1.0"),
+        (8, "0.1.0"),
     ]
 
 
@@ -302,14 +303,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 8")
+    execute(path, "PRAGMA user_version = 9")
     with pytest.raises(
-        StorageError, match=r"version 8, written by a newer Tidemill; .* up to 7: pip"
+        StorageError, match=r"version 9, written by a newer Tidemill; .* up to 8: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (8, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (9, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"8, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"9, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 
@@ -325,7 +326,7 @@ def test_another_database_is_refused(path: Path, version: int) -> None:
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to have a header" * 100)
-    with pytest.raises(StorageError, match=r"ledger\.db is damaged or not a ledger .*restore it"):
+    with pytest.raises(StorageError, match=r"ledger\.db is damaged or no ledger .*restore it"):
         SqliteLedger(path)
 
 

@@ -289,8 +289,8 @@ def test_a_trace_of_a_sample_is_not_taken_whatever_its_key(tides: Tides) -> None
             event = Computed(stage=stage, partition=day(5), binding=replace(binding, sample=0.5))
             project.tools.ledger.append([event], now=1.0)
         for name in {name for held in known.values() for name in held.product.all_objects}:
-            payload = (tides.root / ".tidemill").rglob(name)
-            project.tools.artifacts.put(next(payload).read_bytes(), ".parquet")
+            [path] = (tides.root / ".tidemill/objects").rglob(name)
+            project.tools.artifacts.put_all([(path.read_bytes(), path.name[64:])])
         assert [step.action for step in project.plan(stage="raw").steps] == ["run"]
     assert did(ran(forging)) == dict.fromkeys(STAGES, (1, 0))
 

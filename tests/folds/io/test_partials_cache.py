@@ -241,6 +241,9 @@ class Rows:
         self.read += [binding.key for binding in bindings]
         return pl.concat([self.held[b.key].lazy() for b in bindings]).select(columns)
 
+    def confirm(self, bindings: object) -> None:
+        """Nothing changes."""
+
     def bound(self) -> dict[str, Binding]:
         """The partitions, by their keys."""
         return {key: self._binding(key, frame) for key, frame in sorted(self.held.items())}

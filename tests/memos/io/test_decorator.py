@@ -18,11 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tests.support.damage import DAMAGES
 from tests.support.tides import Tides, day, flow_of, rows_of
 from tests.support.waiting import PATIENCE_S
 from tidemill.adapters.files.memos import FileMemos
+from tidemill.analysis.hashing.parquet_seal import mark_in
 from tidemill.analysis.hashing.row_keys import row_keys
-from tidemill.core.errors import DeclarationError, StorageError, UsageError
+from tidemill.core.errors import DeclarationError, UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
 from tidemill.memos.io import batched_calls as asking
@@ -678,27 +680,45 @@ class TestStoring:
         assert shelf.find(key).missing.tolist() == []
         assert memos.gone == 0
 
-    def test_a_damaged_segment_is_named(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("how", DAMAGES)
+    def test_what_a_damaged_segment_held_is_computed_again(self, tmp_path: Path, how: str) -> None:
         counted = Counted()
-        ask(counted.memo(), [1], MemoSession(FileMemos(tmp_path)))
+        expected = ask(counted.memo(), [1], MemoSession(FileMemos(tmp_path)))
         [segment] = tmp_path.glob("*/segments/*")
-        segment.write_bytes(b"nothing")
-        with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged"):
-            ask(counted.memo(), [1], MemoSession(FileMemos(tmp_path)))
+        DAMAGES[how](segment)
+        for _ in range(2):
+            assert ask(counted.memo(), [1], MemoSession(FileMemos(tmp_path))) == expected
+        assert counted.rows == [1, 1]
+        # The damaged file is kept, but isn't used.
+        assert segment.with_name(f".damaged-{segment.name}").exists()
+        assert not segment.exists()
 
-    def test_values_that_are_damaged_behind_keys_that_are_not_are_named(
-        self, tmp_path: Path
-    ) -> None:
-        shelf, keys = SegmentIndex(FileMemos(tmp_path), "s"), row_keys([pl.Series([1, 2])])
+    def test_segments_of_two_memos_that_were_swapped_are_noticed(self, tmp_path: Path) -> None:
+        keys, answers = row_keys([pl.Series([1])]), dict[str, Path]()
+        for space, value in (("one", 10), ("other", 20)):
+            SegmentIndex(FileMemos(tmp_path), space).add(keys, pl.Series([value]), None)
+            [answers[space]] = tmp_path.glob(f"{space}/segments/*")
+        one, other = answers["one"], answers["other"]
+        aside = one.rename(tmp_path / "aside")
+        other.rename(one.with_name(other.name))
+        aside.rename(other.with_name(one.name))
+        for space in answers:
+            shelf = SegmentIndex(FileMemos(tmp_path), space)
+            shelf.refresh()
+            assert shelf.find(keys).missing.tolist() == [0]
+
+    def test_segments_without_a_checksum_get_one(self, tmp_path: Path) -> None:
+        memos, keys = FileMemos(tmp_path), row_keys([pl.Series([1, 2])])
+        shelf = SegmentIndex(memos, "s")
         shelf.add(keys, pl.Series([10, 20]), None)
-        shelf.refresh()
         [segment] = tmp_path.glob("*/segments/*")
-        segment.write_bytes(segment.read_bytes()[:-20])
-        with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged .* delete it"):
-            shelf.result(keys, pl.Int64(), shelf.find(keys))
-        segment.unlink()
-        # What it held is computed anew, and nothing else is at stake.
-        assert shelf.result(keys, pl.Int64(), shelf.find(keys)).missing.tolist() == [0, 1]
+        segment.rename(segment.with_name(segment.name.split(".")[0] + ".0.parquet"))
+        shelf.refresh()
+        values = shelf.result(keys, pl.Int64(), shelf.find(keys)).values
+        assert values is not None
+        assert values.to_list() == [10, 20]
+        [name] = memos.segments("s")
+        assert mark_in(name) is not None
 
     def test_a_crash_in_the_middle_of_a_merge_loses_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -84,7 +84,7 @@ def again(tides: Tides, root: Path) -> Tides:
     for event in said:
         assert isinstance(event, Ruled)
         for name in event.ruling.pinned_objects:
-            new.tools.artifacts.put(old.tools.artifacts.get(name), ".parquet")
+            new.tools.artifacts.put_all([(old.tools.artifacts.get(name), name[64:])])
     new.tools.ledger.append(said, now=1.0)
     old.close()
     new.close()

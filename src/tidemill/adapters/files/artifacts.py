@@ -1,34 +1,58 @@
 """Store immutable objects as local files: `objects/ab/abcdef....parquet`, named by their SHA-256.
 
 Writes are atomic: an object is written under a unique name in `tmp/`, synced to disk and renamed.
-Equal content has one name, so writers never overwrite each other with different bytes.
+Equal content has one name, so writers never overwrite each other with different bytes. An empty file in
+`damaged/` remembers that the object of that name is missing or isn't what was stored; storing it again
+removes the file.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
 from tidemill.adapters.files.disk import (
     make_folder,
+    open_private,
     storage_error,
     sync_folder,
     translate_os_errors,
 )
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import object_name
 
 _NAME_PATTERN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
 # Files open at once; some systems allow a process only 256.
 _MAX_OPEN_FILES = 64
+
+
+@dataclass(slots=True)
+class _OpenFile:
+    """An opened file; its version is what the file system changes when the file is written or replaced."""
+
+    descriptor: int
+    size: int
+    version: object
+
+    def read(self, offset: int, length: int) -> bytes:
+        found = os.pread(self.descriptor, length, offset)
+        # Linux reads at most 2 GiB at once.
+        while len(found) < length and (more := self._rest(length, offset, len(found))):
+            found += more
+        return found
+
+    def _rest(self, length: int, offset: int, known: int) -> bytes:
+        return os.pread(self.descriptor, length - known, offset + known)
 
 
 class FileArtifacts:
@@ -38,19 +62,17 @@ class FileArtifacts:
         self._root = os.path.abspath(root)
         self._objects = os.path.join(self._root, "objects")
         self._temporary = os.path.join(self._root, "tmp")
+        self._damaged = os.path.join(self._root, "damaged")
         with translate_os_errors(self._root):
             make_folder(self._objects)
             make_folder(self._temporary)
         self._clear_leftovers()
 
     def put(self, payload: bytes, suffix: str) -> str:
+        """Store the bytes durably and return their name."""
         return self.put_all([(payload, suffix)])[0]
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> list[str]:
-        """Store bytes with their suffixes durably and return their names, in order.
-
-        Objects that are already stored aren't written again.
-        """
         named = [(object_name(payload, suffix), payload) for payload, suffix in objects]
         wanted = {self.uri(name): payload for name, payload in named}
         fresh = [item for item in wanted.items() if not _is_stored(*item)]
@@ -60,25 +82,43 @@ class FileArtifacts:
         for folder in dict.fromkeys([self._objects, *map(os.path.dirname, wanted)]):
             with translate_os_errors(folder):
                 sync_folder(folder)
-        return [name for name, _ in named]
+        names = [name for name, _ in named]
+        self._forget_damage(names)
+        return names
 
     def get(self, name: str) -> bytes:
+        try:
+            with self.open(name) as file:
+                payload = file.read(0, file.size)
+        except StorageError:
+            if _stat(self.uri(name)) is None:
+                self._remember_damage(name)
+            raise
+        if hashlib.sha256(payload).hexdigest() != name[:64]:
+            raise self._damage(name, "its content doesn't match its name")
+        return payload
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[_OpenFile]:
         path = self.uri(name)
         try:
-            with open(path, "rb") as file:
-                payload = file.read()
-        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
             raise StorageError(
                 f"the object {path} is missing: it was removed; run again to recompute it"
             ) from None
         except OSError as error:
             raise storage_error(error, path) from error
-        if hashlib.sha256(payload).hexdigest() != name[:64]:
-            raise StorageError(
-                f"the object {path} is damaged: its content doesn't match its name; check the disk, "
-                "delete the file and run again"
-            )
-        return payload
+        try:
+            found = os.fstat(descriptor)
+            yield _OpenFile(descriptor, found.st_size, _version(found))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise storage_error(error, path) from error
+            # The disk can't read what it stored.
+            raise self._damage(name, "the disk can't read it") from error
+        finally:
+            os.close(descriptor)
 
     def uri(self, name: str) -> str:
         """The absolute path of an object, stored or not."""
@@ -88,18 +128,32 @@ class FileArtifacts:
             )
         return os.path.join(self._objects, name[:2], name)
 
-    def find_missing(self, names: Collection[str]) -> Collection[str]:
-        """Those of `names` that aren't stored, in order."""
-        absent = []
+    def find_missing(self, names: Collection[str]) -> dict[str, str]:
+        """Those of `names` that can't be used, in order."""
+        damaged, absent = self._list_damaged(), {}
         for name in names:
             path = self.uri(name)
             with translate_os_errors(path):
-                if _file_size(path) is None:
-                    absent.append(name)
+                if _stat(path) is None:
+                    absent[name] = "missing"
+                elif name in damaged:
+                    absent[name] = "damaged"
         return absent
 
-    def names(self) -> Iterable[str]:
+    def versions(self, names: Collection[str]) -> dict[str, object]:
+        found = {}
+        for name in names:
+            path = self.uri(name)
+            with translate_os_errors(path):
+                if (known := _stat(path)) is not None:
+                    found[name] = _version(known)
+        return found
+
+    def names(self, *, damaged: bool = False) -> Iterable[str]:
         """Every stored object, in no particular order; other files are skipped."""
+        if damaged:
+            yield from sorted(self._list_damaged())
+            return
         try:
             yield from self._list_objects()
         except OSError as error:
@@ -107,19 +161,45 @@ class FileArtifacts:
 
     def remove(self, names: Iterable[str]) -> int:
         """Delete objects and return the number of bytes freed; names that aren't stored are ignored."""
-        freed = 0
+        freed, names = 0, [*names]
         for name in names:
             path = self.uri(name)
             try:
-                size = _file_size(path)
-                if size is not None:
+                known = _stat(path)
+                if known is not None:
                     os.unlink(path)
-                    freed += size
+                    freed += known.st_size
             except FileNotFoundError:
                 continue  # another process removed it in between
             except OSError as error:
                 raise storage_error(error, path) from error
+        self._forget_damage(names)
         return freed
+
+    def _damage(self, name: str, how: str) -> DamagedObjectError:
+        """Remember that an object is damaged, and return the error that says so."""
+        self._remember_damage(name)
+        return DamagedObjectError(
+            f"the object {self.uri(name)} is damaged: {how}; check the disk. The next run recomputes it"
+        )
+
+    def _remember_damage(self, name: str) -> None:
+        with suppress(OSError):
+            make_folder(self._damaged)
+            os.close(open_private(os.path.join(self._damaged, name), os.O_WRONLY | os.O_CREAT))
+
+    def _list_damaged(self) -> frozenset[str]:
+        try:
+            return frozenset(filter(_NAME_PATTERN.fullmatch, os.listdir(self._damaged)))
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            raise storage_error(error, self._damaged) from error
+
+    def _forget_damage(self, names: Iterable[str]) -> None:
+        for name in self._list_damaged().intersection(names):
+            with suppress(OSError):
+                os.unlink(os.path.join(self._damaged, name))
 
     def _write(self, objects: Mapping[str, bytes]) -> None:
         """Write each file atomically; the caller syncs the folders.
@@ -132,7 +212,9 @@ class FileArtifacts:
                 files = {}
                 for path, payload in objects.items():
                     with translate_os_errors(path):
-                        file = opened.enter_context(open(temporary[path], "xb", buffering=0))
+                        file = opened.enter_context(
+                            open(temporary[path], "xb", buffering=0, opener=open_private)
+                        )
                         _write_all(file, payload)
                     files[path] = file
                 for path, file in files.items():
@@ -165,18 +247,32 @@ class FileArtifacts:
                         os.unlink(entry.path)
 
 
-def _file_size(path: str) -> int | None:
-    """The size of a file in bytes; None if it doesn't exist."""
+def _stat(path: str) -> os.stat_result | None:
+    """The status of a file; None if it doesn't exist."""
     try:
-        return os.stat(path).st_size
+        return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
+def _version(found: os.stat_result) -> object:
+    # Any write, and any replacement, changes the time of the change, which no program can set.
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def _is_stored(path: str, payload: bytes) -> bool:
-    """Whether the object is stored; a file of another length is damaged and must be rewritten."""
+    """Whether the object is stored; a damaged file must be rewritten."""
     with translate_os_errors(path):
-        return _file_size(path) == len(payload)
+        known = _stat(path)
+        if known is None or known.st_size != len(payload):
+            return False
+        try:
+            with open(path, "rb") as file:
+                return file.read() == payload
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return False  # the disk can't read what it stored
+            raise
 
 
 def _write_all(file: FileIO, payload: bytes) -> None:
@@ -189,7 +285,7 @@ def _write_all(file: FileIO, payload: bytes) -> None:
 def _move_into_place(temporary: str, path: str) -> None:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, 0o700, exist_ok=True)
     os.replace(temporary, path)
 
 

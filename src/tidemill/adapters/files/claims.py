@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from weakref import WeakValueDictionary, finalize
 
+from tidemill.adapters.files.disk import open_like_folder
+
 try:
     import fcntl
 except ImportError:
@@ -76,7 +78,7 @@ class _LockFile:
             return
         try:
             # Python closes descriptors on exec, so programs that a stage starts don't inherit it.
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._descriptor = open_like_folder(path, os.O_RDWR | os.O_CREAT)
         except OSError:
             # The folder isn't writable. The ledger next to it reports that, so this can go on.
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tidemill.core.errors import StorageError
 
@@ -37,13 +37,24 @@ def translate_os_errors(path: str) -> Iterator[None]:
         raise storage_error(error, path) from error
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read, if it is created: for `open(..., opener=)`."""
+    return os.open(path, flags, 0o600)
+
+
+def open_like_folder(path: str, flags: int) -> int:
+    """Open a file that is as private as its folder, if it is created: for `open(..., opener=)`."""
+    return os.open(path, flags, os.stat(os.path.dirname(path)).st_mode & 0o666)
+
+
 def make_folder(path: str) -> None:
-    """Create the folder and its parents durably, if they don't exist."""
+    """Create the folder and its parents durably, if they don't exist; each as private as its parent."""
     if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
     make_folder(parent)
-    os.makedirs(path, exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(path, os.stat(parent).st_mode & 0o777)
     sync_folder(parent)
 
 

@@ -1,7 +1,8 @@
 """Store memo results as immutable local files: `memo/SPACE/segments/...parquet`.
 
 File names start with the creation time, so they sort oldest first; a merged segment keeps the name of
-its first part with a higher number. A process that is about to compute something writes an intent file
+its first part with a higher number. A name ends with a checksum of the file. A
+process that is about to compute something writes an intent file
 and holds a claim on it: when the process dies, the claim is released and the next reader removes the
 file.
 """
@@ -18,12 +19,15 @@ from pathlib import Path
 from tidemill.adapters.files.claims import FileClaims
 from tidemill.adapters.files.disk import (
     make_folder,
+    open_like_folder,
     storage_error,
     sync_folder,
     translate_os_errors,
 )
 
 _SUFFIX = ".parquet"
+# Names that begin with a dot aren't listed.
+_KEPT = ".damaged-"
 _MAX_WAIT_S = 10.0
 
 
@@ -49,10 +53,19 @@ class FileMemos:
         path = os.path.join(self._folder(space, "segments"), segment)
         return path if os.path.exists(path) else None
 
-    def append(self, space: str, payload: bytes) -> None:
-        self._write_file(self._folder(space, "segments"), f"{_unique_name()}.0{_SUFFIX}", payload)
+    def append(self, space: str, payload: bytes, mark: str = "") -> None:
+        name = _segment_name(_unique_name(), 0, mark)
+        self._write_file(self._folder(space, "segments"), name, payload)
 
-    def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
+    def merge(
+        self,
+        space: str,
+        segments: Sequence[str],
+        payload: bytes,
+        mark: str = "",
+        *,
+        keep: bool = False,
+    ) -> bool:
         """Replace adjacent segments by one; False if some are gone or another process is merging."""
         folder, claims, key = (
             self._folder(space, "segments"),
@@ -68,11 +81,15 @@ class FileMemos:
             base, _ = _sort_key((segments[0], 0))
             # Higher than all existing numbers: a process that crashed while merging may have left both.
             number = max(number for name, number in map(_sort_key, listed.items()) if name == base)
-            self._write_file(folder, f"{base}.{number + 1}{_SUFFIX}", payload)
+            self._write_file(folder, _segment_name(base, number + 1, mark), payload)
             for name in segments:
+                path = os.path.join(folder, name)
                 # Some systems can't remove an open file. It stays, and its results are stored twice.
                 with suppress(OSError):
-                    os.unlink(os.path.join(folder, name))
+                    if keep:
+                        os.replace(path, os.path.join(folder, f"{_KEPT}{name}"))
+                    else:
+                        os.unlink(path)
             return True
         finally:
             claims.release(key)
@@ -115,6 +132,11 @@ class FileMemos:
         if claims is not None:
             claims.release(_claim_key(intent))
 
+    def spaces(self) -> list[str]:
+        """The names of all spaces that have segments."""
+        found = Path(self._root).glob("*/segments")
+        return sorted(folder.parent.name for folder in found)
+
     def turn(self, space: str, every_s: float) -> float:
         claims, key = self._claims(), _claim_key(f"{space} turn")
         path = os.path.join(self._folder(space), "turn")
@@ -125,7 +147,7 @@ class FileMemos:
                 now = time.time()
                 mine = min(max(now, _read_number(path)), now + 1_000 * every_s)
                 temporary = f"{path}.{_unique_name()}"
-                with open(temporary, "w", encoding="ascii") as file:
+                with open(temporary, "w", encoding="ascii", opener=open_like_folder) as file:
                     file.write(repr(mine + every_s))
                 os.replace(temporary, path)
         finally:
@@ -162,7 +184,7 @@ class FileMemos:
         with translate_os_errors(folder):
             make_folder(folder)
             try:
-                with open(temporary, "xb") as file:
+                with open(temporary, "xb", opener=open_like_folder) as file:
                     file.write(payload)
                     if durable:
                         file.flush()
@@ -176,8 +198,12 @@ class FileMemos:
                 sync_folder(folder)
 
 
+def _segment_name(base: str, number: int, mark: str) -> str:
+    return f"{base}.{number}{mark and '.'}{mark}{_SUFFIX}"
+
+
 def _sort_key(item: tuple[str, int]) -> tuple[str, int]:
-    base, _, number = item[0].removesuffix(_SUFFIX).rpartition(".")
+    base, number, *_ = item[0].split(".")
     return base, int(number)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Collection, Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode, encode
+from tidemill.adapters.files.disk import open_private
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import StorageError
 
@@ -31,13 +33,20 @@ class FileProbes:
         kept = dict([*known.items(), *found.items()][-_MAX_ENTRIES:])
         beside = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")
         try:
-            beside.write_text(encode(kept), encoding="utf-8")
+            with open(beside, "x", encoding="utf-8", opener=open_private) as file:
+                text = encode(kept)
+                file.write(f"{_checksum(text)}\n{text}")
             os.replace(beside, self._path)
         except OSError:
             beside.unlink(missing_ok=True)
 
     def _load(self) -> dict[str, QuerySummary]:
         try:
-            return decode(dict[str, QuerySummary], self._path.read_text(encoding="utf-8"))
+            mark, _, text = self._path.read_text(encoding="utf-8").partition("\n")
+            return decode(dict[str, QuerySummary], text) if mark == _checksum(text) else {}
         except (OSError, UnicodeDecodeError, StorageError):
             return {}
+
+
+def _checksum(text: str) -> str:
+    return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -65,7 +65,7 @@ def _serve(stream: socket) -> None:
 
 def _redirect_output(path: str) -> None:
     """Redirect the output of this process and its children to a file, unbuffered."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for number in (1, 2):
         os.dup2(file, number)
     os.close(file)

@@ -192,7 +192,8 @@ def _start_process(
     if output is not None:
         # If the folder can't be created, the worker writes to this process's output.
         with suppress(OSError):
-            output.mkdir(parents=True, exist_ok=True)
+            for folder in (output.parent, output):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = [str(stream), str(parent_pipe), str(niceness), str(output or "")]
     return subprocess.Popen(
         [sys.executable, "-m", WORKER_MODULE, *arguments],

@@ -18,8 +18,15 @@ from pathlib import Path
 
 from tidemill.adapters.codec.events import decode
 from tidemill.adapters.codec.ledger_errors import describe_holder
-from tidemill.adapters.files.disk import FORBIDDEN_ADVICE, FULL_ADVICE, make_folder, storage_error
+from tidemill.adapters.files.disk import (
+    FORBIDDEN_ADVICE,
+    FULL_ADVICE,
+    make_folder,
+    open_private,
+    storage_error,
+)
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrate
+from tidemill.adapters.sqlite.stamps import DamagedTextError
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 
@@ -61,7 +68,7 @@ class Connections:
     def read_transaction(self) -> Iterator[sqlite3.Connection]:
         """Read from a snapshot that doesn't change while others write; it blocks nobody."""
         self._reset_after_fork()
-        with self._read_lock, self._translate_errors():
+        with self._read_lock, self._translate_errors(), self._report_damage():
             self._reader = self._reader or self._connect()
             with _transaction(self._reader, "BEGIN") as connection:
                 yield connection
@@ -89,6 +96,9 @@ class Connections:
     def _connect(self) -> sqlite3.Connection:
         try:
             make_folder(os.path.dirname(self.path))
+            # SQLite gives its other files the rights that this one has.
+            if not os.path.exists(self.path):
+                os.close(open_private(self.path, os.O_RDWR | os.O_CREAT))
         except OSError as error:
             raise storage_error(error, self.path) from error
         connection = sqlite3.connect(
@@ -154,6 +164,15 @@ class Connections:
         except sqlite3.Error as error:
             raise self._translate_error(error) from error
 
+    @contextmanager
+    def _report_damage(self) -> Iterator[None]:
+        """Raise StorageError for a record that isn't what was stored."""
+        try:
+            yield
+        # A damaged column may have a value of another type, or one that is out of range.
+        except (DamagedTextError, TypeError, ValueError) as error:
+            raise damaged_ledger(self.path, error) from error
+
     def _translate_error(self, error: sqlite3.Error) -> TidemillError:
         code, path = _error_code(error), self.path
         if code in _BUSY_CODES:
@@ -165,11 +184,8 @@ class Connections:
             return StorageError(f"no space left for the ledger {path} ({error}): {FULL_ADVICE}")
         if code in _FORBIDDEN_CODES:
             return StorageError(f"the ledger {path} can't be used ({error}): {FORBIDDEN_ADVICE}")
-        if code in _DAMAGED_CODES:
-            return StorageError(
-                f"{path} is damaged or not a ledger ({error}): restore it from a backup, or move it "
-                "away to start over (stored objects are kept, the recorded history is lost)"
-            )
+        if code in _DAMAGED_CODES or str(error).startswith("Could not decode to UTF-8"):
+            return damaged_ledger(path, error)
         return StorageError(f"the ledger {path} failed ({error}): check the disk, then run again")
 
     def _describe_holders(self) -> str:
@@ -185,6 +201,16 @@ class Connections:
             f"{describe_holder(decode(dict, holder))} (lease {name!r})" for name, holder in rows
         )
         return "; ".join(held) or "another process"
+
+
+def damaged_ledger(path: str, cause: BaseException) -> StorageError:
+    """The error that a ledger's file is damaged, with the ways out."""
+    # What SQLite quotes may be binary.
+    text = "".join(c if " " <= c <= "~" else "?" for c in str(cause).partition(" with text ")[0])
+    return StorageError(
+        f"the ledger {path} is damaged or no ledger ({text}): restore it from a backup, or call `tidemill "
+        "ledger rebuild`, which makes a new one from its events; `tidemill verify` says what is damaged"
+    )
 
 
 def _close_connections(connections: list[sqlite3.Connection], process: int) -> None:

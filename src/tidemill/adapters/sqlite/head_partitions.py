@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode_binding
+from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding
 
@@ -68,7 +69,9 @@ class HeadPartitions(Mapping[str, Binding]):
     def load_all(self, connection: sqlite3.Connection) -> None:
         """Read all partitions from a snapshot in which the head has this version."""
         bodies = self._overlay_layers(connection, "bindings")
-        self._cache = {partition: decode_binding(body) for partition, body in bodies.items()}
+        self._cache = {
+            partition: decode_binding(unstamp(body)) for partition, body in bodies.items()
+        }
         self._keys = dict.fromkeys(self._cache)
         self._is_complete = True
 
@@ -81,10 +84,10 @@ class HeadPartitions(Mapping[str, Binding]):
         if self._lookup_count > self._load_all_after and self._should_load_all():
             return self._load_all_once()[partition]
         with self._read_transaction() as connection:
-            body = self._nearest_binding(connection, partition)
-        if body is None:
+            found = self._nearest_binding(connection, partition)
+        if found is None:
             raise KeyError(partition)
-        found = self._cache[partition] = decode_binding(body)
+        self._cache[partition] = found
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -130,13 +133,14 @@ class HeadPartitions(Mapping[str, Binding]):
         _overlay(found, connection.execute(queries()[query], (own.environment, self._head_key[1])))
         return dict(sorted(found.items())) if ancestors else found
 
-    def _nearest_binding(self, connection: sqlite3.Connection, partition: str) -> str | None:
-        """The fact that bound a partition, as JSON, from the nearest layer that mentions it."""
+    def _nearest_binding(self, connection: sqlite3.Connection, partition: str) -> Binding | None:
+        """The binding of a partition, from the nearest layer that mentions it."""
         for layer in self._layers:
             where = {**layer._asdict(), "stage": self._head_key[1], "partition": partition}
             row = connection.execute(queries()["binding"], where).fetchone()
             if row is not None:
-                return None if row[0] else str(row[1])
+                body = unstamp(row[1])
+                return None if row[0] else decode_binding(body)
         return None
 
     def _should_load_all(self) -> bool:

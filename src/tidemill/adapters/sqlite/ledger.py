@@ -13,6 +13,7 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.projections import Projector
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
@@ -33,7 +34,7 @@ class SqliteLedger:
         self._connections = Connections(path, busy_timeout_s)
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
-        rows = [(type(e).__name__, *event_scope(e), encode_event(e)) for e in events]
+        rows = [(type(e).__name__, *event_scope(e), stamp(encode_event(e))) for e in events]
         with self._connections.write_transaction() as connection:
             if guard is not None:
                 leases.check_guard(connection, guard, events)
@@ -129,7 +130,7 @@ def rebuild(ledger: Path, copy: Path) -> None:
             for seq, batch, at, body in facts.execute(queries()["events_of_batches"]):
                 if batch != current:
                     derivation, current = Projector(connection=rebuilt), batch
-                event = decode_event(body)
+                event = decode_event(unstamp(body))
                 row = (seq, batch, at, type(event).__name__, *event_scope(event), body)
                 rebuilt.execute(queries()["insert_event"], row)
                 derivation.apply(seq, at, event)

@@ -6,19 +6,26 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
+from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
     """Apply all missing migrations inside the open transaction; `tidemill` is the version recorded."""
     (current,) = connection.execute("PRAGMA user_version").fetchone()
+    add_functions(connection)
     for version, statements in migrations(current):
         for statement in statements:
             connection.execute(statement)
         connection.execute(queries()["record_migration"], (version, tidemill_version))
         connection.execute(f"PRAGMA user_version = {version}")
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Add the functions that migrations call to a connection."""
+    connection.create_function("stamped", 1, stamp, deterministic=True)
 
 
 def migrations(after: int) -> Iterator[tuple[int, list[str]]]:

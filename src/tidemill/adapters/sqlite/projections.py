@@ -9,6 +9,7 @@ from typing import Any
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import encode
+from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.event import (
     Attempted,
@@ -204,7 +205,7 @@ def _keep_past_binding(projector: Projector, place: tuple[str, str, str]) -> Non
 
 def _set_recipe(projector: Projector, event: RecipeChanged) -> None:
     projector.execute(
-        "set_recipe", event.environment, event.stage, event.recipe, encode(event.parts)
+        "set_recipe", event.environment, event.stage, event.recipe, stamp(encode(event.parts))
     )
 
 
@@ -215,7 +216,7 @@ def _record_sources(projector: Projector, event: SourceSeen) -> None:
     if newest:
         paths = (*(file.path for file in event.files), *event.gone)
         many(queries()["keep_source"], [(projector.seq, *place, path, newest) for path in paths])
-    seen = [(*place, file.path, encode(file), projector.seq) for file in event.files]
+    seen = [(*place, file.path, stamp(encode(file)), projector.seq) for file in event.files]
     many(queries()["record_source"], seen)
     if is_branch:
         many(queries()["hide_source"], [(*place, path, projector.seq) for path in event.gone])
@@ -246,18 +247,18 @@ def _record_ruling(projector: Projector, event: Ruled) -> None:
 def _set_decision(projector: Projector, event: Decided) -> None:
     decision = event.decision
     projector.execute(
-        "set_decision", event.environment, decision.subject, event.stage, encode(decision)
+        "set_decision", event.environment, decision.subject, event.stage, stamp(encode(decision))
     )
 
 
 def _set_delivery(projector: Projector, event: Delivered) -> None:
     projector.execute(
-        "set_delivery", event.environment, event.delivery.name, encode(event.delivery)
+        "set_delivery", event.environment, event.delivery.name, stamp(encode(event.delivery))
     )
 
 
 def _queue_effect(projector: Projector, event: EffectQueued) -> None:
-    effect, wanted = event.effect, (event.environment, encode(event.effect))
+    effect, wanted = event.effect, (event.environment, stamp(encode(event.effect)))
     found = projector.connection.execute(queries()["effect"], (effect.key,)).fetchone()
     if found is not None and found != wanted:
         raise refusals.effect_differs(effect, event.environment)

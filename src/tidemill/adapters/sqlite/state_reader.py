@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
+from tidemill.adapters.sqlite.stamps import DamagedTextError, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
@@ -42,7 +43,7 @@ def read_state(
         rulings=_rulings(connection, layers),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
-        pending_effects=tuple(decode(Effect, body) for (body,) in effects),
+        pending_effects=tuple(decode(Effect, unstamp(body)) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
         costs=_costs(connection),
         environments=_environments(connection),
@@ -57,12 +58,17 @@ def read_last_seq(connection: sqlite3.Connection) -> int:
 def read_traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
     """The first binding recorded under each of `keys` (a JSON list)."""
     rows = connection.execute(queries()["traces"], (keys,))
-    return {key: decode_binding(body) for key, body in rows}
+    found = {key: decode_binding(unstamp(body)) for key, body in rows}
+    if any(binding.key != key for key, binding in found.items()):
+        raise DamagedTextError("a result is recorded under the key of another")
+    return found
 
 
 def decode_facts(rows: Iterable[tuple[int, float, str]]) -> list[RecordedEvent]:
     """Decode rows of (seq, at, body) to facts."""
-    return [RecordedEvent(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
+    return [
+        RecordedEvent(seq=seq, at=at, event=decode_event(unstamp(body))) for seq, at, body in rows
+    ]
 
 
 def _heads(
@@ -90,7 +96,7 @@ def _sources(
                 found[stage, path] = body
     grouped: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
     for (stage, path), body in found.items():
-        grouped[stage][path] = decode(SourceFile, body)
+        grouped[stage][path] = decode(SourceFile, unstamp(body))
     return dict(grouped)
 
 
@@ -124,7 +130,7 @@ def _rulings(
     found: dict[str, dict[str, tuple[Ruling, ...]]] = {}
     for layer in reversed(layers):
         for stage, partition, body in connection.execute(queries()["rulings_before"], layer):
-            event, held = decode_event(body), found.setdefault(stage, {})
+            event, held = decode_event(unstamp(body)), found.setdefault(stage, {})
             assert isinstance(event, Ruled)
             held[partition] = (*held.get(partition, ()), event.ruling)
     return found
@@ -162,7 +168,9 @@ def _costs(connection: sqlite3.Connection) -> dict[str, dict[str, Cost]]:
 def _by_name(
     connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
 ) -> dict[str, T]:
-    return {name: decode(kind, body) for name, body in _rows(connection, query, environment)}
+    return {
+        name: decode(kind, unstamp(body)) for name, body in _rows(connection, query, environment)
+    }
 
 
 def _rows(connection: sqlite3.Connection, query: str, environment: str) -> sqlite3.Cursor:

@@ -49,11 +49,14 @@ class LiveProgress:
         return self
 
     def begin(self, plan: Plan) -> None:
-        """Start showing a run of a plan."""
+        """Start showing a run of a plan, in place of an earlier one."""
         with self._lock:
             self._standing.begin(plan, time.monotonic())
-        self._thread = threading.Thread(target=self._draw, name="tidemill-progress", daemon=True)
-        self._thread.start()
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._draw, name="tidemill-progress", daemon=True
+            )
+            self._thread.start()
 
     def started(self, step: Step) -> None:
         """Note that a step started, or waits for a worker."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -240,8 +241,10 @@ def _visible_text(line: str) -> str:
 
 def _open_file(folder: Path) -> int:
     """Open the file of this process in a folder, and create both if needed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    with suppress(FileExistsError):
+        folder.parent.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return os.open(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 _current: ContextVar[AttemptLog | None] = ContextVar("tidemill_page", default=None)

@@ -28,11 +28,19 @@ class InMemoryMemos:
         with self._lock:
             return self._segments[space].get(segment)
 
-    def append(self, space: str, payload: bytes) -> None:
+    def append(self, space: str, payload: bytes, mark: str = "") -> None:
         with self._lock:
             self._segments[space][f"{next(self._numbers):020}"] = payload
 
-    def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
+    def merge(
+        self,
+        space: str,
+        segments: Sequence[str],
+        payload: bytes,
+        mark: str = "",
+        *,
+        keep: bool = False,
+    ) -> bool:
         with self._lock:
             stored = self._segments[space]
             if not all(name in stored for name in segments):

@@ -3,7 +3,7 @@
 A segment is a Parquet file in the order in which results arrived, so that rows that were computed
 together are adjacent. Its keys are held in memory, 24 bytes each; of its values only the rows that are
 looked up and their neighbours are read. Adjacent small segments are merged once there are several. If a
-row has two results, the older one stays in use.
+row has two results, the older one stays in use. A segment is verified when a process opens it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from tidemill.analysis.hashing.parquet_seal import SealMark, is_sound, mark_in, seal
 from tidemill.analysis.hashing.row_keys import KeyIndex, Positions, RowKeys
 from tidemill.core.errors import StorageError
 from tidemill.memos.identity import count_to_merge
@@ -185,7 +186,7 @@ class SegmentIndex:
         """Store results durably; `find` sees them after the next `refresh`."""
         columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
         columns += [] if tokens is None else [tokens.alias("tokens")]
-        self._memos.append(self._space, _encode(pl.DataFrame(columns)))
+        self._memos.append(self._space, *_encode(pl.DataFrame(columns), self._space))
 
     def result(self, keys: RowKeys, gives: pl.DataType, before: FoundRows) -> MemoResult:
         """Return the results of rows, of which some were found `before`; as of the last `refresh`."""
@@ -211,7 +212,7 @@ class SegmentIndex:
             except (StorageError, PanicException):
                 frame, good = None, _NOTHING
             if frame is None or good.height < frame.height:
-                self._memos.merge(self._space, [name], _encode(good))
+                self._memos.merge(self._space, [name], *_encode(good, self._space))
 
     def compact(self) -> None:
         """Merge the newest small segments into one, if there are several."""
@@ -221,31 +222,71 @@ class SegmentIndex:
         # Another process may have merged them already.
         with suppress(FileNotFoundError):
             if names := names[len(names) - newest :]:
-                self._memos.merge(
-                    self._space, names, _merge_segments([opened[name] for name in names])
-                )
+                merged = _encode(_merge_segments([opened[name] for name in names]), self._space)
+                self._memos.merge(self._space, names, *merged)
 
     def _read(self, name: str) -> Segment | None:
+        """Open a segment that is as it was stored; None if another has to be opened in its place."""
         source = self._memos.open(self._space, name)
         try:
-            return None if source is None else Segment(source)
+            if source is None or (isinstance(source, str) and self._replace(name, source)):
+                return None
+            return Segment(source)
         except FileNotFoundError:
             return None
 
+    def _replace(self, name: str, path: str) -> bool:
+        """Replace a segment that is damaged, or that has no checksum yet; return whether that was done.
 
-def _merge_segments(segments: Sequence[Segment]) -> bytes:
+        What a damaged one held is computed again; the file is kept.
+        """
+        mark = mark_in(name)
+        if mark is None:
+            with suppress(StorageError, PanicException):
+                again = _encode(Segment(path).whole(), self._space)
+                return self._memos.merge(self._space, [name], *again)
+        elif not is_file_sound(mark, path, self._space):
+            return self._memos.merge(
+                self._space, [name], *_encode(_NOTHING, self._space), keep=True
+            )
+        return False
+
+
+def damaged_segments(memos: Memos, space: str) -> Iterator[str]:
+    """Yield the files of a space's segments that aren't what was stored."""
+    for name in memos.segments(space):
+        mark, path = mark_in(name), memos.open(space, name)
+        with suppress(FileNotFoundError):
+            if mark is not None and isinstance(path, str) and not is_file_sound(mark, path, space):
+                yield path
+
+
+def is_file_sound(mark: SealMark, path: str, space: str) -> bool:
+    """Whether the file of a segment is what was stored in a space."""
+    with open(path, "rb", buffering=0) as file:
+        descriptor = file.fileno()
+
+        def read(offset: int, length: int) -> bytes:
+            return os.pread(descriptor, length, offset)
+
+        return is_sound(mark, os.fstat(descriptor).st_size, read, space=space)
+
+
+def _merge_segments(segments: Sequence[Segment]) -> pl.DataFrame:
     """Merge segments, with the oldest value of each key."""
     frame = pl.concat([held.whole() for held in segments])
     first = RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()).first_positions()
     told = any(held.has_tokens for held in segments)
-    return _encode(frame[first] if told else frame[first].drop("tokens"))
+    return frame[first] if told else frame[first].drop("tokens")
 
 
-def _encode(frame: pl.DataFrame) -> bytes:
+def _encode(frame: pl.DataFrame, space: str) -> tuple[bytes, str]:
+    """Encode a segment with checksums; return the bytes and the mark for its name."""
     rows = max(1, frame.height)
     group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1), _ROWS)
     into = BytesIO()
     frame.write_parquet(
         into, compression="zstd", compression_level=1, statistics=False, row_group_size=group
     )
-    return into.getvalue()
+    mark = seal(into, space)
+    return into.getvalue(), str(mark)

@@ -319,7 +319,7 @@ class Quarantine:
         chosen = self._choose_rows(place, rows, rule) if rows or rule else ()
         bad = self._rows(place)
         frame, chosen = read_corrections(fixed, chosen, bad, place.stage.output, place.partition)
-        name = self._tools.artifacts.put(encode(frame), PARQUET)
+        name = self._tools.artifacts.put_all([(encode(frame), PARQUET)])[0]
         return self._record_ruling(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
 
     def _record_ruling(

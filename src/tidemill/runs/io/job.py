@@ -83,8 +83,8 @@ class Job:
         return self.state.recipes.get(stage) != self.recipes[stage].parts
 
 
-def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> frozenset[str]:
-    """Return the objects that a plan's steps would read or bind but that are no longer stored."""
+def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[str, str]:
+    """Map the objects that a plan's steps would read or bind, but that can't be used, to the reason."""
     bound = {name: head.partitions for name, head in state.heads.items()}
     wanted = {
         pin
@@ -94,4 +94,19 @@ def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> frozenset
         if (held := bound.get(name, {}).get(key)) is not None
         for pin in held.product.all_objects
     }
-    return frozenset(artifacts.find_missing(wanted)) if wanted else frozenset()
+    return artifacts.find_missing(wanted) if wanted else {}
+
+
+def damaged_objects(artifacts: Artifacts, state: State) -> Mapping[str, str]:
+    """Map the published objects and live models that are known to be damaged or missing to the reason."""
+    known = frozenset(artifacts.names(damaged=True))
+    if not known:
+        return {}
+    used = {
+        name
+        for head in state.heads.values()
+        for binding in head.partitions.values()
+        for name in binding.product.all_objects
+    }
+    used.update(delivery.artifact.object for delivery in state.live.values())
+    return artifacts.find_missing(known & used)

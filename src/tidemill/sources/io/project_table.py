@@ -53,7 +53,6 @@ class OutputTable:
         if len(chosen) < len(files):
             raise SourceError(f"{self._name} was published again during this run; run again")
         self._frames.require({self._name: chosen})
-        self._frames.verify({self._name: chosen})
         columns = self._columns(chosen[0].product)
         return self._frames.all_columns(chosen, columns)
 

@@ -114,7 +114,7 @@ class PullTable:
             path=f"batch {number:08}",
             size=len(payload),
             mtime_ns=0,
-            digest=self._artifacts.put(payload, PARQUET),
+            digest=self._artifacts.put_all([(payload, PARQUET)])[0],
             rows={WHOLE: frame.height} if keys is None else _count_keys(keys),
             reading=self._reading,
         )

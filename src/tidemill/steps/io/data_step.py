@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from tidemill.contracts.checks.ruled_rows import resolve_rulings
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import ContractError, StepError
+from tidemill.core.errors import ContractError, DamagedObjectError, StepError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
@@ -31,7 +32,7 @@ from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.io.invocation import TransformCaller, collect_query
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
-from tidemill.store.frames import PARQUET, FrameStore, encode
+from tidemill.store.frames import FrameStore, encode_sealed
 from tidemill.store.profiles import PartitionProfiler, encode_profile, is_profiled
 from tidemill.workflow.stage import Input, Stage
 
@@ -159,11 +160,13 @@ class DataStepRunner:
         queries: dict[str, pl.LazyFrame] = {}
         touched: dict[str, None] = {}
         for partition, bound in inputs.items():
-            frames = self.input_frames(stage, bound, None)
+            frames = self.input_frames(stage, bound, None, reads)
             query, found = self._caller.query(stage, partition, frames, reads)
             queries[partition] = self._select(stage, columns, query)
             touched |= dict.fromkeys(found)
         collected = pl.collect_all(queries.values(), engine="in-memory")
+        for bound in inputs.values():
+            self.confirm(bound)
         rows = dict(zip(queries, collected, strict=True))
         checker = checker_of(self._narrow(stage, columns))
         if not checker.matches_partitions(rows):
@@ -178,15 +181,19 @@ class DataStepRunner:
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
         """Compute all or some columns of the partitions without findings; also the hidden inputs touched."""
-        frames = self._frames_of_all(stage, list(inputs.values()))
+        frames = self._frames_of_all(stage, list(inputs.values()), reads)
         query, touched = self._caller.query(stage, "together", frames, reads)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
         rows = self._select(stage, columns, query).collect(engine="in-memory")
+        for bound in inputs.values():
+            self.confirm(bound)
         clean = checker_of(self._narrow(stage, columns)).clean_partitions(rows)
         assert clean.keys() <= inputs.keys(), "the query returned rows of another partition"
         return clean, touched
 
-    def _frames_of_all(self, stage: Stage, inputs: Sequence[Inputs]) -> dict[str, pl.LazyFrame]:
+    def _frames_of_all(
+        self, stage: Stage, inputs: Sequence[Inputs], reads: Reads
+    ) -> dict[str, pl.LazyFrame]:
         """A frame for every input, with the rows of many partitions or of the one that all of them read."""
         found: dict[str, pl.LazyFrame] = {}
         for item in stage.frames:
@@ -196,7 +203,7 @@ class DataStepRunner:
                 bound = bound[:1]
             self._frames.require({item.name: bound})
             found[item.name] = self._frames.load_concatenated(
-                item.name, bound, item.contract, item.columns
+                item.name, bound, item.contract, item.columns, reads=reads.get(item.name)
             )
         return found
 
@@ -238,11 +245,11 @@ class DataStepRunner:
         if not changed:
             return StepOutput(product=held, columns=columns)
         good = good.select(list(changed))
-        name, payload = self._frames.encode(good, self._profile(stage, good, changed))
-        product = replace_columns(held, name, len(payload), changed)
+        name, stored = self._frames.encode(good, self._profile(stage, good, changed))
+        product = replace_columns(held, name, len(stored[0]), changed)
         if product is None:
             return None
-        return StepOutput(product=product, objects=((payload, PARQUET),), columns=columns)
+        return StepOutput(product=product, objects=(stored,), columns=columns)
 
     def _narrow(self, stage: Stage, columns: tuple[str, ...]) -> ContractSpec:
         """The contract of some columns alone; of all if none is named."""
@@ -265,7 +272,9 @@ class DataStepRunner:
         if stage.output.key and self._depends_on_order(stage):
             return None
         self._frames.require({stage.name: (binding,)})
-        frame = self._frames.load((binding,), stage.output).collect()
+        with _named(stage.name):
+            frame = self._frames.load((binding,), stage.output).collect()
+        self._frames.confirm({stage.name: (binding,)})
         judged = checker_of(stage.output).check(frame, partition=partition)
         if judged.bad is not None:
             return None
@@ -287,19 +296,25 @@ class DataStepRunner:
         self, stage: Stage, work: Work, reads: Reads, folder: FoldSession
     ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
         """The query of a transform on its inputs, and the hidden inputs that its code touched."""
-        frames = self.input_frames(stage, work.inputs, folder)
+        frames = self.input_frames(stage, work.inputs, folder, reads)
         return self._blame_damage(
             work.inputs, lambda: self._caller.query(stage, work.partition, frames, reads)
         )
 
     def _collect(self, stage: Stage, work: Work, query: pl.LazyFrame) -> pl.DataFrame:
-        rows = count_rows(work.inputs)
-        return self._blame_damage(
-            work.inputs, lambda: collect_query(stage, work.partition, query, rows)
+        count = count_rows(work.inputs)
+        rows = self._blame_damage(
+            work.inputs, lambda: collect_query(stage, work.partition, query, count)
         )
+        self.confirm(work.inputs)
+        return rows
+
+    def confirm(self, inputs: Inputs) -> None:
+        """Raise StorageError if an input changed in the store while it was read."""
+        self._frames.confirm(_bindings(inputs))
 
     def _blame_damage(self, inputs: Inputs, act: Callable[[], T]) -> T:
-        """Return what `act` returns; StorageError if it fails because an input's object is damaged."""
+        """Return what `act` returns; DamagedObjectError if it fails because an input is damaged."""
         try:
             return act()
         except (StepError, PolarsError, PanicException):
@@ -307,32 +322,42 @@ class DataStepRunner:
             raise
 
     def input_frames(
-        self, stage: Stage, inputs: Inputs, folder: FoldSession | None
+        self,
+        stage: Stage,
+        inputs: Inputs,
+        folder: FoldSession | None,
+        reads: Reads | None = None,
     ) -> dict[str, pl.LazyFrame]:
         """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing.
 
-        Stages without folds need no `folder`.
+        Stages without folds need no `folder`. Of their columns, those that the stage `reads` are
+        verified, by default all.
         """
         self._frames.require(_bindings(inputs))
         return {
-            item.name: self._frame(item, inputs.get(item.name, {}), folder) for item in stage.frames
+            item.name: self._frame(item, inputs.get(item.name, {}), folder, reads or {})
+            for item in stage.frames
         }
 
     def _frame(
-        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession | None
+        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession | None, reads: Reads
     ) -> pl.LazyFrame:
         assert item.contract is not None
-        if item.fold is not None:
-            assert folder is not None
-            return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
-        return self._frames.load(tuple(bound.values()), item.contract, item.columns)
+        with _named(item.name):
+            if item.fold is not None:
+                assert folder is not None
+                return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
+            return self._frames.load(
+                tuple(bound.values()), item.contract, item.columns, reads=reads.get(item.name)
+            )
 
     def feature_frame(
         self, name: str, bindings: Sequence[Binding], contract: ContractSpec
     ) -> pl.LazyFrame:
         """Return published partitions of the stage `name` as a frame, in their order."""
         self._frames.require({name: bindings})
-        return self._frames.load(bindings, contract)
+        with _named(name):
+            return self._frames.load(bindings, contract)
 
     def _check(
         self, stage: Stage, work: Work, rows: pl.DataFrame, touched: tuple[str, ...] = ()
@@ -367,13 +392,13 @@ class DataStepRunner:
         require_publishable(stage, partition, judged.findings)
         hashes = self._hashes(stage.output, judged.good)
         profile = self._profile(stage, judged.good, hashes)
-        name, payload = self._frames.encode(judged.good, profile)
+        name, stored = self._frames.encode(judged.good, profile)
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
-        objects: list[tuple[bytes, str]] = [(payload, PARQUET)]
+        objects = [stored]
         quarantine = None
         if judged.bad is not None and judged.bad.height:
-            objects.append((encode(judged.bad), PARQUET))
-            quarantine = object_name(objects[-1][0], PARQUET)
+            objects.append(encode_sealed(judged.bad))
+            quarantine = object_name(*objects[-1])
         product = Product(
             content=content_of(hashes, rowset),
             objects=(name,),
@@ -402,6 +427,15 @@ class DataStepRunner:
         if of not in self._hashers:
             self._hashers[of] = FrameHasher(schema_of(spec))
         return self._hashers[of].hashes(good)
+
+
+@contextmanager
+def _named(stage: str) -> Iterator[None]:
+    """Name the stage whose object is damaged in the error about it."""
+    try:
+        yield
+    except DamagedObjectError as error:
+        raise DamagedObjectError(f"{stage} can't be read: {error}") from error
 
 
 def _bindings(inputs: Inputs) -> dict[str, tuple[Binding, ...]]:

@@ -72,7 +72,7 @@ def load_predictor(
     try:
         payload = artifacts.get(artifact.object)
     except StorageError as error:
-        raise StorageError(
+        raise type(error)(
             f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
             f"`tidemill run --train {artifact.stage}` trains it again"
         ) from error
@@ -119,6 +119,8 @@ class ModelStepRunner:
             extra["seed"] = training.seed
         fitted = call_stage(stage, WHOLE, {**frames, **extra})
         self._refuse(stage, fitted)
+        baseline = self._baseline(stage, fitted.output, frames)
+        self._room.confirm(inputs)
         form = self._format_of(stage, fitted)
         payload = form.dump(fitted.model)
         name = object_name(payload, f".{form.name}")
@@ -129,7 +131,7 @@ class ModelStepRunner:
             format=form.name,
             inputs=fitted.inputs.columns,
             output=fitted.output,
-            baseline=self._baseline(stage, fitted.output, frames),
+            baseline=baseline,
             anchor=max(inputs.get(stage.frames[0].name, ()), default=""),
             rows=sum(b.product.rows for b in inputs.get(stage.frames[0].name, {}).values()),
             trained_on={name: tuple(sorted(bound)) for name, bound in inputs.items()},
@@ -162,6 +164,7 @@ class ModelStepRunner:
         frames = self._room.input_frames(stage, inputs, folder)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
         found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
+        self._room.confirm(inputs)
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
@@ -172,7 +175,9 @@ class ModelStepRunner:
         """Score a partition of features with the live model, for delivery."""
         [bound] = work.inputs.values()
         scored = self._scored(stage, work, tuple(bound.values()))
-        return _delivered(collect_query(stage, work.partition, scored, count_rows(work.inputs)))
+        rows = collect_query(stage, work.partition, scored, count_rows(work.inputs))
+        self._room.confirm(work.inputs)
+        return _delivered(rows)
 
     def deliver_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
         """Score several partitions by one prediction; none if that could change what is delivered."""
@@ -187,6 +192,8 @@ class ModelStepRunner:
         if any(dtype == pl.Categorical for dtype in query.collect_schema().dtypes()):
             return {}  # its categories would include those of other partitions
         scored = query.collect(engine="in-memory")
+        for work in works:
+            self._room.confirm(work.inputs)
         outputs: dict[str, StepOutput] = {}
         for work, held in zip(works, bindings, strict=True):
             rows, scored = scored[: held.product.rows], scored[held.product.rows :]

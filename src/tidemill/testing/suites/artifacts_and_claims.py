@@ -20,53 +20,76 @@ from tidemill.ports.reuse import Claims
 from tidemill.testing import records as samples
 
 
+def put(artifacts: Artifacts, payload: bytes, suffix: str) -> str:
+    """Store one object and return its name."""
+    return artifacts.put_all([(payload, suffix)])[0]
+
+
 class ArtifactsSuite:
     """Conformance tests for an object store; the fixture `artifacts` is an empty one."""
 
     def test_bytes_come_back_under_their_name(self, artifacts: Artifacts) -> None:
-        name = artifacts.put(b"one", ".parquet")
+        name = put(artifacts, b"one", ".parquet")
         assert name == hashlib.sha256(b"one").hexdigest() + ".parquet"
         assert artifacts.get(name) == b"one"
-        assert artifacts.put(b"one", ".parquet") == name
+        assert put(artifacts, b"one", ".parquet") == name
         assert list(artifacts.names()) == [name]
 
     def test_several_are_stored_at_once(self, artifacts: Artifacts) -> None:
-        artifacts.put(b"one", ".parquet")
+        put(artifacts, b"one", ".parquet")
         objects = [(b"two", ".txt"), (b"one", ".parquet"), (b"two", ".txt"), (b"", ".txt")]
         names = artifacts.put_all(objects)
-        assert list(names) == [artifacts.put(payload, suffix) for payload, suffix in objects]
+        assert list(names) == [put(artifacts, payload, suffix) for payload, suffix in objects]
         assert [artifacts.get(name) for name in names] == [payload for payload, _ in objects]
         assert set(artifacts.names()) == set(names)
         assert list(artifacts.put_all([])) == []
 
     def test_a_suffix_is_part_of_the_name(self, artifacts: Artifacts) -> None:
-        names = {artifacts.put(b"", suffix) for suffix in (".parquet", ".txt", "")}
+        names = {put(artifacts, b"", suffix) for suffix in (".parquet", ".txt", "")}
         assert len(names) == 3
         assert set(artifacts.names()) == names
         assert [artifacts.get(name) for name in names] == [b""] * 3
 
     def test_the_uri_is_a_file_that_holds_the_bytes(self, artifacts: Artifacts) -> None:
-        path = Path(artifacts.uri(artifacts.put(b"one", ".parquet")))
+        path = Path(artifacts.uri(put(artifacts, b"one", ".parquet")))
         assert path.is_absolute()
         assert path.suffix == ".parquet"
         assert path.read_bytes() == b"one"
 
     def test_missing_objects_are_listed(self, artifacts: Artifacts) -> None:
-        here, gone = artifacts.put(b"one", ".parquet"), samples.object_name("gone")
-        assert list(artifacts.find_missing([gone, here])) == [gone]
-        assert list(artifacts.find_missing([])) == []
+        here, gone = put(artifacts, b"one", ".parquet"), samples.object_name("gone")
+        assert artifacts.find_missing([gone, here]) == {gone: "missing"}
+        assert artifacts.find_missing([]) == {}
+        assert artifacts.versions([gone, here]).keys() == {here}
+        with pytest.raises(StorageError, match=f"{gone}.*run again"), artifacts.open(gone):
+            pass
         with pytest.raises(StorageError, match=f"{gone}.*run again"):
             artifacts.get(gone)
 
+    def test_parts_of_an_object_are_read(self, artifacts: Artifacts) -> None:
+        name = put(artifacts, b"0123456789", ".txt")
+        with artifacts.open(name) as stored:
+            assert stored.size == 10
+            assert [stored.read(2, 3), stored.read(0, 10), stored.read(8, 5)] == [
+                b"234",
+                b"0123456789",
+                b"89",
+            ]
+            assert stored.version == artifacts.versions([name])[name]
+
+    def test_no_object_is_damaged_at_first(self, artifacts: Artifacts) -> None:
+        put(artifacts, b"one", ".txt")
+        assert list(artifacts.names(damaged=True)) == []
+
     def test_removing_frees_bytes(self, artifacts: Artifacts) -> None:
-        names = [artifacts.put(payload, ".txt") for payload in (b"one", b"four")]
+        names = [put(artifacts, payload, ".txt") for payload in (b"one", b"four")]
         path = Path(artifacts.uri(names[0]))
         assert path.exists()
         assert artifacts.remove([*names, samples.object_name("gone")]) == 7
         assert artifacts.remove(names) == 0
         assert list(artifacts.names()) == []
         assert not path.exists()
-        assert artifacts.put(b"one", ".txt") == names[0]
+        assert put(artifacts, b"one", ".txt") == names[0]
         assert artifacts.get(names[0]) == b"one"
 
     def test_threads_storing_the_same_objects_agree(self, artifacts: Artifacts) -> None:
@@ -74,7 +97,7 @@ class ArtifactsSuite:
         stored: list[str] = []
 
         def work() -> None:
-            stored.extend(artifacts.put(payload, ".bin") for payload in payloads * 3)
+            stored.extend(put(artifacts, payload, ".bin") for payload in payloads * 3)
             stored.extend(artifacts.put_all([(payload, ".bin") for payload in payloads * 2]))
 
         threads = [Thread(target=work) for _ in range(4)]

@@ -47,6 +47,22 @@ ORDER BY seq LIMIT :limit;
 -- All facts, each with the append that wrote it, to rebuild the projections.
 SELECT seq, batch, at, body FROM events ORDER BY seq;
 
+-- name: event_numbers
+-- The numbers of all facts, from the table itself.
+SELECT seq FROM events NOT INDEXED ORDER BY seq;
+
+-- name: indexed_event_numbers
+-- The same from an index, which also has the numbers of facts on a damaged page.
+SELECT seq FROM events INDEXED BY events_by_kind WHERE kind IS NOT NULL ORDER BY seq;
+
+-- name: stored_event
+-- All that is stored of a fact.
+SELECT batch, at, kind, environment, run, stage, partition, body FROM events WHERE seq = ?;
+
+-- name: tables
+-- All tables but SQLite's own.
+SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name;
+
 
 -- Leases ---------------------------------------------------------------------------------------------
 
@@ -56,6 +72,11 @@ SELECT token, holder, expires FROM leases WHERE name = ?;
 -- name: lease_holders
 -- The current lease holders, for the message that explains why the ledger is busy.
 SELECT name, holder FROM leases WHERE holder IS NOT NULL ORDER BY heartbeat DESC;
+
+-- name: active_leases
+-- Those that haven't expired.
+SELECT name, holder FROM leases
+WHERE holder IS NOT NULL AND expires > CAST(strftime('%s', 'now') AS REAL) ORDER BY heartbeat DESC;
 
 -- name: take_lease
 INSERT INTO leases (name, token, holder, heartbeat, expires) VALUES (?, ?, ?, ?, ?)
@@ -283,10 +304,12 @@ SELECT version, moved FROM heads WHERE environment = ? AND stage = ?;
 SELECT stage, version, moved FROM heads WHERE environment = ? ORDER BY stage;
 
 -- name: bindings
--- Everything that an environment itself bound of a stage, or removed from its parent's partitions.
+-- Everything that an environment itself bound of a stage, or removed from its parent's partitions. A row
+-- that refers to a fact about another partition is damaged: its body is NULL.
 SELECT bindings.partition, bindings.gone, events.body
 FROM bindings
-JOIN events ON events.seq = bindings.seq
+LEFT JOIN events ON events.seq = bindings.seq
+    AND events.stage = bindings.stage AND events.partition = bindings.partition
 WHERE bindings.environment = ? AND bindings.stage = ?
 ORDER BY bindings.partition;
 
@@ -299,7 +322,9 @@ WITH held (partition, gone, seq) AS (
     SELECT partition, gone, seq FROM past_bindings
     WHERE environment = :environment AND stage = :stage AND seq < :before AND until > :before
 )
-SELECT held.partition, held.gone, events.body FROM held JOIN events ON events.seq = held.seq;
+SELECT held.partition, held.gone, events.body FROM held
+LEFT JOIN events ON events.seq = held.seq
+    AND events.stage = :stage AND events.partition = held.partition;
 
 -- name: binding
 -- One partition's row before a given fact.
@@ -311,7 +336,8 @@ FROM (
     SELECT gone, seq FROM past_bindings
     WHERE environment = :environment AND stage = :stage AND partition = :partition AND seq < :before AND until > :before
 ) AS held
-JOIN events ON events.seq = held.seq;
+LEFT JOIN events ON events.seq = held.seq
+    AND events.stage = :stage AND events.partition = :partition;
 
 -- name: partitions
 -- Names with the facts that bound them; the index covers it.
@@ -343,7 +369,8 @@ SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY 
 -- In the order in which they were recorded.
 SELECT rulings.stage, rulings.partition, events.body
 FROM rulings
-JOIN events ON events.seq = rulings.seq
+LEFT JOIN events ON events.seq = rulings.seq
+    AND events.stage = rulings.stage AND events.partition = rulings.partition
 WHERE rulings.environment = ? AND rulings.seq < ?
 ORDER BY rulings.stage, rulings.partition, rulings.seq;
 
@@ -371,4 +398,4 @@ ORDER BY stage, action;
 SELECT traces.key, events.body
 FROM json_each(?) AS wanted
 JOIN traces ON traces.key = wanted.value
-JOIN events ON events.seq = traces.seq;
+LEFT JOIN events ON events.seq = traces.seq AND events.stage = traces.stage;

@@ -1,0 +1,274 @@
+"""Check a ledger's file, export its events, and make a new ledger from events.
+
+The file is read with SQL that survives damage as far as possible: event by event, and texts as bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidemill.adapters.codec.events import decode, decode_event, encode_event, event_scope
+from tidemill.adapters.codec.ledger_errors import describe_holder
+from tidemill.adapters.sqlite.connections import Connections, damaged_ledger
+from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
+from tidemill.adapters.sqlite.projections import Projector
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.ledger.event import Event, Settled
+
+# Not derived from events: how the file came about, and who may act now.
+_NOT_DERIVED = ("leases", "migrations", "events")
+# SQLite lists at most so many faults; each table adds one.
+_MOST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as the file has it; `batch` is the number of the first one of its append."""
+
+    seq: int
+    batch: int
+    at: float
+    event: Event
+
+
+class _Exported(msgspec.Struct):
+    seq: int
+    batch: int
+    at: float
+    event: msgspec.Raw
+
+
+def find_damage(path: Path) -> list[str]:
+    """Describe everything that is wrong with a ledger's file; an intact one gives an empty list."""
+    if not path.exists():
+        return []
+    try:
+        with closing(_connect(path)) as connection:
+            found = [*_structure_faults(connection), *_event_faults(connection)]
+            return found or [*_projection_faults(path, connection)]
+    except sqlite3.Error as error:
+        return [_plain(error)]
+
+
+def read_events(path: Path) -> tuple[list[StoredEvent], list[int]]:
+    """Return the events of a ledger's file that can be read, and the numbers of those that can't.
+
+    StorageError if not even their numbers can be read.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            numbers = _numbers(connection)
+            found = [_event(connection, seq) for seq in numbers]
+    except sqlite3.Error as error:
+        raise damaged_ledger(str(path), error) from error
+    return [e for e in found if e is not None], [
+        seq for seq, event in zip(numbers, found, strict=True) if event is None
+    ]
+
+
+def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) -> int:
+    """Make a new ledger of events in the file `target`; return how many were left out.
+
+    Some may be missing unless `is_complete`: then the others get new numbers, completion marks are left
+    out, and so are events that contradict what is left.
+    """
+    connections, left_out = Connections(target, BUSY_TIMEOUT_S), 0
+    try:
+        with connections.write_transaction() as connection:
+            projector, batch, first, seq = Projector(connection=connection), 0, 0, 0
+            for stored in events:
+                if stored.batch != batch:
+                    projector = Projector(connection=connection)
+                    batch, first = stored.batch, seq + 1
+                if not is_complete and isinstance(stored.event, Settled):
+                    left_out += 1
+                    continue
+                number = stored.seq if is_complete else seq + 1
+                own = stored.batch if is_complete else first
+                if _add(connection, projector, (number, own, stored.at), stored.event, is_complete):
+                    seq = number
+                else:
+                    left_out += 1
+    finally:
+        connections.close()
+    return left_out
+
+
+def replace_ledger(path: Path, new: Path, suffix: str) -> Path:
+    """Put a new ledger in the place of a file, which is kept; return where.
+
+    ConflictError if a run holds the old one.
+    """
+    _require_unused(path)
+    kept = path.with_name(f"{path.name}.{suffix}")
+    for tail in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.replace(f"{path}{tail}", f"{kept}{tail}")
+    os.replace(new, path)
+    return kept
+
+
+def _add(
+    connection: sqlite3.Connection,
+    projector: Projector,
+    place: tuple[int, int, float],
+    event: Event,
+    is_complete: bool,
+) -> bool:
+    """Record an event and derive what follows from it; False if it contradicts the others."""
+    row = (*place, type(event).__name__, *event_scope(event), stamp(encode_event(event)))
+    connection.execute("SAVEPOINT one")
+    try:
+        connection.execute(queries()["insert_event"], row)
+        projector.apply(place[0], place[2], event)
+    except (ConflictError, sqlite3.IntegrityError):
+        if is_complete:
+            raise
+        connection.execute("ROLLBACK TO one")
+        return False
+    finally:
+        connection.execute("RELEASE one")
+    return True
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = bytes
+    return connection
+
+
+def _structure_faults(connection: sqlite3.Connection) -> Iterator[str]:
+    for (line,) in connection.execute(f"PRAGMA integrity_check({_MOST})"):
+        if line != b"ok":
+            yield from (_plain(part) for part in line.decode(errors="replace").splitlines())
+    for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield _plain(f"row {row} of {table.decode()} refers to a missing row of {parent.decode()}")
+
+
+def _event_faults(connection: sqlite3.Connection) -> Iterator[str]:
+    numbers = _numbers(connection)
+    for place, seq in enumerate(numbers, 1):
+        if place != seq:
+            yield f"event {place} is missing: the events of a ledger are numbered without a gap"
+            break
+    damaged = [seq for seq in numbers if _event(connection, seq) is None]
+    if damaged:
+        more = f" and {len(damaged) - 10} more" if len(damaged) > 10 else ""
+        listed = ", ".join(map(str, damaged[:10]))
+        yield f"{len(damaged)} events aren't what was recorded: {listed}{more}"
+
+
+def _projection_faults(path: Path, connection: sqlite3.Connection) -> Iterator[str]:
+    """Compare the tables that are derived from events with those that the events give."""
+    events, _ = read_events(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        copy = Path(folder) / "rebuilt.db"
+        try:
+            rebuild_from(events, copy, is_complete=True)
+        except TidemillError as error:
+            yield f"the events contradict each other: {error}"
+            return
+        with closing(_connect(copy)) as rebuilt:
+            for table in _derived_tables(rebuilt):
+                if _rows(connection, table) != _rows(rebuilt, table):
+                    yield f"the table {table} isn't what the events give"
+
+
+def _derived_tables(connection: sqlite3.Connection) -> list[str]:
+    names = [name.decode() for (name,) in connection.execute(queries()["tables"])]
+    return [name for name in names if name not in _NOT_DERIVED]
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> list[Any]:
+    found = connection.execute(f"SELECT * FROM {table}").fetchall()
+    return sorted(([_comparable(value) for value in row] for row in found), key=repr)
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, float):
+        # A mean that a migration computed may differ in its last digits.
+        return float(f"{value:.9g}")
+    if isinstance(value, bytes) and value.startswith(b"{"):
+        # A number may be written as 0 or as 0.0.
+        text, _, mark = value.partition(b"\n")
+        with suppress(ValueError):
+            return json.dumps(json.loads(text, parse_int=float)), bool(mark)
+    return value
+
+
+def _numbers(connection: sqlite3.Connection) -> list[int]:
+    """The numbers of all events that the table or an index has."""
+    try:
+        rows = connection.execute(queries()["event_numbers"]).fetchall()
+    except sqlite3.DatabaseError:
+        # A page of the table can't be read.
+        rows = connection.execute(queries()["indexed_event_numbers"]).fetchall()
+    return [int(seq) for (seq,) in rows]
+
+
+def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:
+    """One event, None if it isn't what was recorded."""
+    try:
+        row = connection.execute(queries()["stored_event"], (seq,)).fetchone()
+        batch, at, *scope, body = row
+        event = decode_event(unstamp(body.decode()))
+        written = [None if part is None else part.decode() for part in scope]
+        if written != [type(event).__name__, *event_scope(event)] or not 0 < batch <= seq:
+            return None
+        return StoredEvent(seq=seq, batch=batch, at=float(at), event=event)
+    except (sqlite3.Error, StorageError, AttributeError, TypeError, ValueError):
+        return None
+
+
+def _require_unused(path: Path) -> None:
+    """Raise ConflictError if a run holds a lease in a ledger, as far as that can be read."""
+    rows: list[tuple[str, str]] = []
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0)) as connection:
+        rows = connection.execute(queries()["active_leases"]).fetchall()
+    for name, holder in rows:
+        raise ConflictError(
+            f"a run is active in {name}: {describe_holder(decode(dict, holder))}; wait for it to end"
+        )
+
+
+def _plain(text: object) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in str(text))
+
+
+def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
+    """Write the events of a ledger's file as JSON lines; return how many, and the damaged ones."""
+    events, damaged = read_events(path)
+    lines = [
+        f'{{"seq":{e.seq},"batch":{e.batch},"at":{e.at!r},"event":{encode_event(e.event)}}}'
+        for e in events
+    ]
+    with open(target, "x", encoding="utf-8") as file:
+        file.writelines(f"{stamp(line).replace(chr(10), chr(9))}\n" for line in lines)
+    return len(lines), damaged
+
+
+def import_events(source: Path) -> tuple[list[StoredEvent], list[int]]:
+    """Read exported events; return them, and the numbers of the lines that are damaged."""
+    found, damaged = [], []
+    with open(source, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                read = decode(_Exported, unstamp(line.rstrip("\n").replace("\t", "\n")))
+                event = decode_event(bytes(read.event).decode())
+            except StorageError:
+                damaged.append(number)
+            else:
+                found.append(StoredEvent(seq=read.seq, batch=read.batch, at=read.at, event=event))
+    return found, damaged

@@ -1,0 +1,30 @@
+"""Checksums of the texts in the ledger: SQLite has none, so a damaged page may read as other text.
+
+A text is stored with its CRC-32 in a line of its own, which JSON never has.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from tidemill.core.errors import StorageError
+
+_LENGTH = 9
+
+
+class DamagedTextError(StorageError):
+    """A text in the ledger isn't what was stored; what opens the file adds its path and what to do."""
+
+
+def stamp(text: str) -> str:
+    """Add its checksum to a text."""
+    return f"{text}\n{crc32(text.encode()):08x}"
+
+
+def unstamp(stored: object) -> str:
+    """Return a stored text without its checksum; DamagedTextError if they don't match."""
+    if isinstance(stored, str):
+        text, mark = stored[:-_LENGTH], stored[-_LENGTH:]
+        if mark == f"\n{crc32(text.encode(errors='surrogatepass')):08x}":
+            return text
+    raise DamagedTextError("a record doesn't match its checksum")

@@ -1,0 +1,274 @@
+"""Verify what a project has stored: its ledger, its objects, and the files that it delivered."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tidemill.adapters.sqlite import integrity
+from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.ledger.delivery import Effect
+from tidemill.ledger.event import EffectDone, EffectQueued
+from tidemill.memos.io.segments import SegmentIndex, damaged_segments
+from tidemill.planning.request import Request
+from tidemill.ports.ledger import State
+from tidemill.project.composition import memo_spaces
+from tidemill.project.runs import Runs
+from tidemill.project.workspace import Workspace
+from tidemill.store.verification import verify_object
+from tidemill.workflow.environment import PRODUCTION
+
+LEDGER = "ledger.db"
+_UNUSED = "no published partition"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFault:
+    """Something stored that isn't as it was stored: of which `kind`, where, and what is wrong.
+
+    `kind` is "ledger", "object", "memo" or "delivery"; `object` is the name of a stored object.
+    """
+
+    kind: str
+    place: str
+    message: str
+    object: str = ""
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was verified (how many of each kind), and what is wrong."""
+
+    checked: Mapping[str, int]
+    problems: tuple[StorageFault, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong any more."""
+        return all(problem.repaired for problem in self.problems)
+
+
+class StoredState:
+    """Verifies and repairs all that a workspace stored, in every environment."""
+
+    def __init__(self, workspace: Workspace, runs: Runs) -> None:
+        self._workspace = workspace
+        self._runs = runs
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self._workspace.home / LEDGER
+
+    def verify(self, *, deep: bool = False, repair: bool = False) -> Verification:
+        """Verify everything, with `deep` by SHA-256; with `repair` put right what can be.
+
+        A ledger whose events are intact is rebuilt, damaged objects are computed by a run, and files are
+        delivered again.
+        """
+        checked = {"events": 0, "objects": 0, "memos": 0, "deliveries": 0}
+        problems = self._ledger_problems(repair=repair)
+        if any(not problem.repaired for problem in problems):
+            return Verification(checked=checked, problems=tuple(problems))
+        states = self._states()
+        checked["events"] = max((state.seq for state in states), default=0)
+        problems += self._objects(states, checked, deep=deep)
+        if repair and any(problem.kind == "object" for problem in problems):
+            problems = self._repair_objects(problems)
+        problems += self._memos(checked, repair=repair)
+        problems += self._deliveries(checked, repair=repair)
+        return Verification(checked=checked, problems=tuple(problems))
+
+    def export(self, target: Path) -> tuple[int, list[int]]:
+        """Write the events of the ledger as JSON lines; return how many, and the damaged ones."""
+        return integrity.export_events(self._existing_ledger(), target)
+
+    def rebuild(self, source: Path | None = None, *, skip_damaged: bool = False) -> Rebuilt:
+        """Make the ledger anew from its events, or from exported ones; the old file is kept.
+
+        StorageError if events are damaged, unless `skip_damaged`.
+        """
+        if source is None:
+            events, damaged = integrity.read_events(self._existing_ledger())
+        else:
+            events, damaged = integrity.import_events(source)
+        if damaged and not skip_damaged:
+            raise StorageError(
+                f"{len(damaged)} events are damaged ({', '.join(map(str, damaged[:10]))}): restore a "
+                "backup of the ledger, or leave them out with --skip-damaged; then what they recorded "
+                "(published partitions, rulings, decisions) is unknown, and is computed or asked for again"
+            )
+        self._workspace.close()
+        new = self.ledger.with_name(f"{LEDGER}.new")
+        new.unlink(missing_ok=True)
+        left_out = integrity.rebuild_from(events, new, is_complete=not damaged)
+        kept = integrity.replace_ledger(
+            self.ledger, new, f"before-{time.strftime('%Y%m%d-%H%M%S')}"
+        )
+        return Rebuilt(events=len(events) - left_out, left_out=left_out + len(damaged), kept=kept)
+
+    def _existing_ledger(self) -> Path:
+        if not self.ledger.exists():
+            raise UsageError(f"there is no ledger {self.ledger}: nothing was ever run here")
+        return self.ledger
+
+    def _ledger_problems(self, *, repair: bool) -> list[StorageFault]:
+        found = integrity.find_damage(self.ledger)
+        problems = [StorageFault(kind="ledger", place=LEDGER, message=text) for text in found]
+        if problems and repair:
+            try:
+                self.rebuild()
+            except TidemillError as error:
+                problems.append(StorageFault(kind="ledger", place=LEDGER, message=str(error)))
+            else:
+                problems = [replace(problem, repaired=True) for problem in problems]
+        return problems
+
+    def _states(self) -> list[State]:
+        ledger = self._workspace.tools.ledger
+        first = ledger.state(PRODUCTION, whole=True)
+        others = [name for name in first.environments if name != PRODUCTION]
+        return [first, *(ledger.state(name, whole=True) for name in others)]
+
+    def _objects(
+        self, states: list[State], checked: dict[str, int], *, deep: bool
+    ) -> Iterator[StorageFault]:
+        artifacts, used = self._workspace.tools.artifacts, _used_objects(states)
+        stored = sorted(artifacts.names())
+        for name in stored:
+            checked["objects"] += 1
+            try:
+                if deep:
+                    artifacts.get(name)
+                else:
+                    verify_object(artifacts, name)
+            except StorageError as error:
+                place = used.get(name, _UNUSED)
+                yield StorageFault(kind="object", place=place, message=str(error), object=name)
+        for name in sorted(used.keys() - {*stored}):
+            try:
+                # The store remembers that it is missing, so that the next plan has it computed.
+                artifacts.get(name)
+            except StorageError as error:
+                yield StorageFault(kind="object", place=used[name], message=str(error), object=name)
+
+    def _repair_objects(self, problems: list[StorageFault]) -> list[StorageFault]:
+        """Have a run compute damaged objects, and remove those that nothing uses; return what is left."""
+        artifacts = self._workspace.tools.artifacts
+        self._runs.run(Request(), command="tidemill verify --repair")
+        used = _used_objects(self._states())
+        lost = artifacts.find_missing([problem.object for problem in problems if problem.object])
+        artifacts.remove([name for name in lost if name not in used])
+        return [
+            replace(problem, repaired=problem.object not in lost or problem.object not in used)
+            if problem.object
+            else problem
+            for problem in problems
+        ]
+
+    def _memos(self, checked: dict[str, int], *, repair: bool) -> Iterator[StorageFault]:
+        """Verify the segments of memos and of the partials of folds."""
+        # Importing them takes Polars.
+
+        memos = self._workspace.tools.memos
+        for space in memo_spaces(memos):
+            checked["memos"] += len(memos.segments(space))
+            for path in damaged_segments(memos, space):
+                message = f"{path} is damaged; what it holds is computed again when it is needed"
+                yield StorageFault(kind="memo", place=space, message=message, repaired=repair)
+            if repair:
+                SegmentIndex(memos, space).refresh()
+
+    def _deliveries(self, checked: dict[str, int], *, repair: bool) -> Iterator[StorageFault]:
+        """Compare every delivered file with what was delivered there last."""
+        for effect, file in self._last_effects():
+            checked["deliveries"] += 1
+            path = self._workspace.root / file
+            message = _delivery_fault(effect, path)
+            if message:
+                problem = StorageFault(
+                    kind="delivery", place=f"{effect.stage} {effect.partition}", message=message
+                )
+                yield self._deliver_again(problem, effect) if repair else problem
+
+    def _deliver_again(self, problem: StorageFault, effect: Effect) -> StorageFault:
+        tools = self._workspace.tools
+        try:
+            tools.sinks[effect.format].deliver(effect, tools.root, tools.artifacts)
+        except StorageError as error:
+            return replace(problem, message=f"{problem.message}; {error}")
+        return replace(problem, repaired=True)
+
+    def _last_effects(self) -> list[tuple[Effect, str]]:
+        """The last effect on each delivered file, and the file."""
+        queued: dict[str, Effect] = {}
+        last: dict[str, Effect] = {}
+        kinds = ("EffectQueued", "EffectDone")
+        for fact in self._workspace.tools.ledger.events(kinds=kinds):
+            if isinstance(fact.event, EffectQueued):
+                queued[fact.event.effect.key] = fact.event.effect
+            elif isinstance(fact.event, EffectDone) and "file" in fact.event.detail:
+                last[fact.event.detail["file"]] = queued[fact.event.key]
+        return [(effect, file) for file, effect in last.items()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """A rebuilt ledger: its events, how many were left out, and where the old file is."""
+
+    events: int
+    left_out: int
+    kept: Path
+
+
+def _used_objects(states: list[State]) -> dict[str, str]:
+    """Map each object that an environment uses to what it belongs to, such as a stage and partition."""
+    used: dict[str, str] = {}
+    for state in states:
+        tail = "" if state.environment == PRODUCTION else f" in {state.environment}"
+        for name, place in (*_published(state), *_pinned(state)):
+            used.setdefault(name, place + tail)
+    return used
+
+
+def _published(state: State) -> Iterator[tuple[str, str]]:
+    for stage, head in state.heads.items():
+        for partition, binding in head.partitions.items():
+            for name in binding.product.all_objects:
+                yield name, f"{stage} {partition}".strip()
+
+
+def _pinned(state: State) -> Iterator[tuple[str, str]]:
+    """Objects that are needed although no partition has them."""
+    for delivery in state.live.values():
+        yield delivery.artifact.object, f"live model {delivery.name}"
+    for effect in state.pending_effects:
+        if effect.object:
+            yield effect.object, f"{effect.stage} {effect.partition}"
+    for stage, rulings in state.rulings.items():
+        for name in (n for several in rulings.values() for r in several for n in r.pinned_objects):
+            yield name, f"a ruling on {stage}"
+    for stage, files in state.sources.items():
+        # The digest of pulled rows is the name of the object that has them.
+        for file in files.values():
+            if file.digest.endswith(".parquet"):
+                yield file.digest, f"rows pulled by {stage}"
+
+
+def _delivery_fault(effect: Effect, path: Path) -> str:
+    """What is wrong with a delivered file; "" if it is as it was delivered."""
+    try:
+        payload = path.read_bytes()
+    except FileNotFoundError:
+        return "" if effect.action == "remove" else f"the delivered file {path} was deleted"
+    except OSError as error:
+        return f"the delivered file {path} can't be read: {error.strerror}"
+    if effect.action == "remove":
+        return f"the file {path} is there again, although its delivery was removed"
+    if hashlib.sha256(payload).hexdigest() != effect.object[:64]:
+        return f"the delivered file {path} was changed"
+    return ""
