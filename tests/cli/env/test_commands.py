@@ -143,7 +143,7 @@ def test_a_misspelt_environment_begins_no_branch(built: Path) -> None:
         ended = tidemill(command, "--env", "dev-anna")
         assert (ended.code, ended.out) == (2, "")
         assert "there is no environment 'dev-anna' (did you mean 'dev-ana'?)" in ended.err
-        assert "tidemill env create dev-anna, or with --create in its first run" in ended.err
+        assert "`tidemill env create dev-anna`, or with --create in its first run" in ended.err
     assert len(tidemill("env", "list").out.splitlines()) == 3
     assert tidemill("plan", "--env", "dev-anna", "--create").code == 0
     assert tidemill("plan", "--env", "prod").code == 0

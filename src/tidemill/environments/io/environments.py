@@ -190,8 +190,8 @@ def _parse_ttl(ttl: str | float) -> float:
 def _unknown_environment(name: str, state: State) -> UsageError:
     names: Collection[str] = {PRODUCTION, *state.environments}
     return UsageError(
-        f"there is no environment {name!r} ({did_you_mean(name, names)}); create it with tidemill env create "
-        f"{name}, or with --create in its first run"
+        f"there is no environment {name!r} ({did_you_mean(name, names)}); create it with "
+        f"`tidemill env create {name}`, or with --create in its first run"
     )
 
 
