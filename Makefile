@@ -70,6 +70,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench spine" $(PY) -m bench.spine
 	@$(STEP) "bench reuse" $(PY) -m bench.reuse
 	@$(STEP) "bench scale" $(PY) -m bench.scale
+	@$(STEP) "bench partitions" $(PY) -m bench.partitions
 	@$(STEP) "bench profiles" $(PY) -m bench.profiles
 	@$(STEP) "bench contracts" $(PY) -m bench.contracts
 	@$(STEP) "bench memo" $(PY) -m bench.memo

@@ -20,9 +20,11 @@ from tidemill.core.partition import (
     Span,
     add_months,
     is_valid_key,
+    keys_between,
     parse_grain,
     parse_span,
     partition_end,
+    partition_instants,
     partition_key,
     partition_start,
     readable_keys,
@@ -30,6 +32,7 @@ from tidemill.core.partition import (
     value_key,
 )
 
+ST_JOHNS = "America/St_Johns"
 grains = st.sampled_from(Grain)
 times = st.datetimes(min_value=datetime(1, 1, 1))
 usual = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1))
@@ -192,3 +195,48 @@ def test_months_are_cut_to_their_last_day() -> None:
 
 def test_placed() -> None:
     assert readable_keys(["b", UNPLACED, "a"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "grain", "clock", "start", "end"),
+    [
+        ("2024-07-01", Grain.DAY, "", datetime(2024, 7, 1), datetime(2024, 7, 2)),
+        ("2024-07-01", Grain.DAY, "UTC", datetime(2024, 7, 1), datetime(2024, 7, 2)),
+        # Days of 23 and of 25 hours.
+        ("2024-03-31", Grain.DAY, "Europe/Berlin", datetime(2024, 3, 30, 23), datetime(2024, 3, 31, 22)),
+        ("2024-10-27", Grain.DAY, "Europe/Berlin", datetime(2024, 10, 26, 22), datetime(2024, 10, 27, 23)),
+        ("2024-10", Grain.MONTH, "Europe/Berlin", datetime(2024, 9, 30, 22), datetime(2024, 10, 31, 23)),
+        # The clock went from 00:01 back to 23:01: the day before ends after this one begins.
+        ("2010-11-06", Grain.DAY, ST_JOHNS, datetime(2010, 11, 6, 2, 30), datetime(2010, 11, 7, 3, 30)),
+        ("2010-11-07", Grain.DAY, ST_JOHNS, datetime(2010, 11, 7, 2, 30), datetime(2010, 11, 8, 3, 30)),
+        # The clock went from 00:01 to 01:01: the hour of one began a minute after midnight.
+        ("2010-03-14T01", Grain.HOUR, ST_JOHNS, datetime(2010, 3, 14, 3, 31), datetime(2010, 3, 14, 4, 30)),
+        # A day that the clock skipped.
+        ("2011-12-30", Grain.DAY, "Pacific/Apia", datetime(2011, 12, 30, 10), datetime(2011, 12, 30, 10)),
+        # At the ends of the calendar, times in UTC may not exist.
+        ("0001-01-01", Grain.DAY, "Asia/Tokyo", datetime(1, 1, 1), datetime(1, 1, 2)),
+        ("9999-12-31", Grain.DAY, "America/New_York", datetime(9999, 12, 31), datetime.max),
+    ],
+)  # fmt: skip
+def test_the_instants_of_a_partition(
+    key: str, grain: Grain, clock: str, start: datetime, end: datetime
+) -> None:
+    assert partition_instants(key, grain, clock) == (start, end)
+
+
+@pytest.mark.parametrize("clock", ["", "UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("key", ["0001-01-01", "2024-03-31", "9999-12-31"])
+def test_a_day_overlaps_itself_and_its_hours(key: str, clock: str) -> None:
+    span = partition_instants(key, Grain.DAY, clock)
+    assert key in keys_between(*span, Grain.DAY, clock)
+    hours = keys_between(*span, Grain.HOUR, clock)
+    own = [hour for hour in hours if hour.startswith(key)]
+    if key.startswith("2024"):
+        assert len(own) == (23 if clock == "Europe/Berlin" else 24)
+        assert hours == own
+    assert own
+
+
+def test_a_time_zone_that_the_machine_does_not_know() -> None:
+    with pytest.raises(UsageError, match="doesn't know the time zone 'Europe/Atlantis'"):
+        partition_instants("2024-01-01", Grain.DAY, "Europe/Atlantis")

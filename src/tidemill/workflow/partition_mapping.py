@@ -33,10 +33,8 @@ def resolve_partitionings(stages: Collection[Stage]) -> dict[str, Partitioning]:
     """Return the partitioning of each stage's output, for stages in any order."""
     cuts = {stage.name: stage.partitioning for stage in stages}
     pending = list(stages)
-    while pending:
-        left = [stage for stage in pending if not _resolve(stage, cuts)]
-        if len(left) == len(pending):
-            break
+    # Until no stage learns anything of its inputs.
+    while (left := [stage for stage in pending if not _resolve(stage, cuts)]) != pending:
         pending = left
     return cuts
 
