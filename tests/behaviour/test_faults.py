@@ -9,7 +9,17 @@ from random import Random
 import polars as pl
 import pytest
 
-from tests.support.tides import CHAIN, FIRST, STAGES, Before, Tides, day, everything, rows_of
+from tests.support.tides import (
+    CHAIN,
+    FIRST,
+    LENIENT,
+    STAGES,
+    Before,
+    Tides,
+    day,
+    everything,
+    rows_of,
+)
 from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import Attempted, RunEnded
 from tidemill.ledger.run import Outcome, Status
@@ -35,6 +45,7 @@ def failures(tides: Tides, stage: str) -> dict[str, str]:
 
 
 def test_bad_rows_are_quarantined_with_their_reasons(tides: Tides) -> None:
+    tides.text = LENIENT
     bad = pl.DataFrame(
         {
             "day": [FIRST] * 6,
@@ -83,6 +94,7 @@ def test_an_empty_file_is_no_partition(tides: Tides) -> None:
 
 
 def test_a_partition_that_is_empty_is_not_missing(tides: Tides) -> None:
+    tides.text = LENIENT
     tides.edit("max=1000", "max=0.5")
     tides.ok()
     assert tides.read("raw").height == 0
@@ -139,7 +151,7 @@ def test_what_was_published_stays_while_its_new_version_is_refused(tides: Tides)
 
 
 def test_sizes_are_compared_with_the_partitions_before(tmp_path: Path) -> None:
-    text = CHAIN.replace(
+    text = LENIENT.replace(
         "max=1000)",
         'max=1000)\n    volume = tm.Rows(vs_last=3, within=0.5, on_fail="fail")',
         1,
@@ -421,6 +433,10 @@ def test_a_stage_that_returns_no_frame(tides: Tides) -> None:
 
 def test_a_stage_that_gives_rows_of_another_day(tides: Tides) -> None:
     tides.edit('raw.select("day", "id",', 'raw.select(pl.col("day").dt.offset_by("1d"), "id",')
+    receipt = tides.run()
+    assert receipt.exit_code == 3
+    assert [item.rule for item in receipt.failures[0].findings] == ["day.partition"]
+    tides.edit("    double =", "    any_bad = tm.Budget(max_bad=1)\n    double =")
     assert tides.run().exit_code == 0
     assert tides.read("doubled").height == 0
     reasons = tides.quarantined("doubled")["_reasons"].to_list()

@@ -36,7 +36,9 @@ from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
 
-ICE = CHAIN.replace('tm.files("data/*.parquet")', f'tm.iceberg("{NAME}", uri="{Sea.uri}")')
+ICE = CHAIN.replace(
+    'tm.files("data/*.parquet")', f'tm.iceberg("{NAME}", uri="{Sea.uri}", on_missing="remove")'
+)
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ def test_one_file_may_feed_several_days(tides: Tides, tmp_path: Path) -> None:
 
 
 def test_a_deleted_file_takes_its_day_away_downstream(tides: Tides, tmp_path: Path) -> None:
-    (tides.root / "data" / f"{day(1)}.parquet").unlink()
+    tides.remove_missing()
+    tides.withdraw(1)
     assert tides.ok() == {f"ok remove {stage}": [day(1)] for stage in STAGES}
     assert tides.published() == {stage: [day(0), day(2)] for stage in STAGES}
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
@@ -331,7 +332,7 @@ flow = tm.Workflow("sales")
 
 @flow.ingest
 def sales() -> tm.Source[Sale]:
-    return tm.files("data/*.parquet")
+    return tm.files("data/*.parquet", on_missing="remove")
 
 
 @flow.transform

@@ -45,6 +45,7 @@ _MASKS = (
     (re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}\b"), "<digest>"),
     # A digest of digits only, in a recipe.
     (re.compile(r"(?<=\bcode )\d{8}\b"), "<digest>"),
+    (re.compile(r"(?<=--allow-removals )[0-9a-f]{8}\b"), "<digest>"),
     (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d+)? m?s\b"), "<seconds>"),
     (re.compile(r"\b\d+(?:\.\d+)? [kMG]?B\b"), "<size>"),
     (re.compile(r"\bcost 0\.\d+ (?=[A-Z]{3}\b)"), "cost <money> "),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tidemill.contracts.finding import Finding, TableFindings
+from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
+from tidemill.reuse.input_contents import RULINGS
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import reuse_action
 
@@ -59,3 +61,27 @@ def test_what_was_held_against_others_is_asked_again(
         run="run", at=0.0, verdict=None if rules is None else TableFindings(at=0.0, rules=rules),
     )  # fmt: skip
     assert reuse_action(found, Recipe(digest="r", table_check=wider), own=own) is taken
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "partition", "inputs", "taken"),
+    [
+        (2, 2, "2026-01-01", {}, Action.BIND),
+        # It was published before contracts had a budget by default.
+        (3, 2, "2026-01-01", {}, Action.RUN),
+        (3, 2, WHOLE, {}, Action.RUN),
+        # These rows are all bad.
+        (3, 0, UNPLACED, {}, Action.BIND),
+        # People have looked at them.
+        (3, 2, "2026-01-01", {RULINGS: "r"}, Action.BIND),
+    ],
+)
+def test_a_result_with_too_many_bad_rows_is_judged_again(
+    bad: int, good: int, partition: str, inputs: dict[str, str], taken: Action
+) -> None:
+    product = Product(content="c", rows=good, quarantined=bad, quarantine="q")
+    found = Binding(
+        key="k", recipe="r", contract="1.0.0", check="", product=product, run="run", at=0.0,
+        inputs=inputs,
+    )  # fmt: skip
+    assert reuse_action(found, Recipe(digest="r", max_bad=0.5), partition=partition) is taken

@@ -89,6 +89,7 @@ def _contract(name: str, table: Table, unknown: str) -> str:
         f'    {r.name} = tm.rule(pl.col("{r.column}") < {r.below}, on_fail="{r.on_fail}")\n'
         for r in table.rules
     ]
+    lines.append("    any_bad = tm.Budget(max_bad=1)\n")
     return "".join(lines)
 
 
@@ -103,7 +104,7 @@ def _source(source: Source) -> str:
     return (
         _contract(name, source.table, "drop")
         + f"\n\n@flow.ingest\ndef {source.name}() -> tm.Source[{name}]:\n"
-        + f'    return tm.files("data/{source.name}/*.parquet")\n'
+        + f'    return tm.files("data/{source.name}/*.parquet", on_missing="remove")\n'
     )
 
 

@@ -21,12 +21,13 @@ from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Plan, PlanInputs, Step
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
+from tidemill.planning.source_changes import source_changes
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import StepKey, key_for
 from tidemill.sources.scan import Scan
 from tidemill.workflow.gate import Gate, Scores, beats_baseline
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.source import SourceFile
+from tidemill.workflow.source import OnMissing, SourceFile
 from tidemill.workflow.stage import Approval, Flow, Input, Kind, Sink, Stage, Training
 from tidemill.workflow.trigger import Trigger
 from tidemill.workflow.window import Window
@@ -146,6 +147,7 @@ class World:
     settled: dict[str, Mark] = field(default_factory=dict)
     costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
     mishaps: Mishaps = Mishaps()
+    on_missing: OnMissing = "remove"
 
     def feed(self, stage: str, path: str, *keys: str, digest: str = "one", rows: int = 10) -> None:
         """A file comes, or comes with other rows."""
@@ -170,6 +172,7 @@ class World:
                 files=self.files.get(stage.name, {}),
                 broken=self.broken.get(stage.name, {}),
                 kept_partitions=self.held.get(stage.name, frozenset()),
+                on_missing=self.on_missing,
             )
             for stage in self.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
@@ -228,11 +231,11 @@ class World:
 
     def _see(self, plan: Plan) -> None:
         """Files are known from a run's start on, and what was settled on others isn't any more."""
-        for stage, files in plan.sources.items():
+        for stage in plan.sources:
             known = self.sources.get(stage, {})
-            unread = {path: known[path] for path in plan.broken.get(stage, ()) if path in known}
-            if known != (seen := {**unread, **files}):
-                self.sources[stage] = seen
+            if (seen := source_changes(plan, stage, known, 1.0)) is not None:
+                left = {path: file for path, file in known.items() if path not in seen[1]}
+                self.sources[stage] = {**left, **{file.path: file for file in seen[0]}}
                 self.settled.pop(stage, None)
 
     def _attempt(self, step: Step, plan: Plan, failed: set[tuple[str, str]]) -> Outcome:

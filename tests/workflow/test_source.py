@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from tidemill.core.errors import DeclarationError, UsageError
@@ -107,3 +110,24 @@ def test_faults_of_a_table(table: str, more: dict[str, str], fault: str) -> None
 def test_an_address_of_a_catalog_is_not_shown() -> None:
     assert iceberg("lake/v1.metadata.json").snapshot is None
     assert "sesame" not in repr(iceberg("sea.raw", uri="https://me:sesame@catalog"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        partial(files, "a.csv"),
+        partial(sql, "SELECT 1", "sqlite:///a.db"),
+        partial(output, "../shop", "orders"),
+        partial(delta, "lake"),
+        partial(iceberg, "table"),
+    ],
+)
+def test_what_happens_when_rows_are_gone(source: partial[Any]) -> None:
+    assert (source().on_missing, source().max_missing) == ("fail", 0.2)
+    assert source(on_missing="keep").on_missing == "keep"
+    with pytest.raises(DeclarationError, match="on_missing='kep' is not one of fail, keep, remove"):
+        source(on_missing="kep")
+    if source.func is not files:
+        assert source(max_missing=0).max_missing == 0
+        with pytest.raises(DeclarationError, match="max_missing=20 is not a share"):
+            source(max_missing=20)

@@ -7,6 +7,7 @@ import click
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time, plural
+from tidemill.cli.render.frozen import frozen_line
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.render.recipe import recipe_line
 from tidemill.core.partition import WHOLE, summarize_keys
@@ -63,6 +64,7 @@ def _head(found: Explanation) -> list[str]:
     lines += [
         f"  {finding.severity}: {finding.message or finding.rule}" for finding in found.findings
     ]
+    lines += [f"  {frozen_line(item)}" for item in found.frozen]
     if found.key:
         lines.append(f"  key {found.key[:_DIGITS]}, content {found.content[:_DIGITS]}")
     return lines

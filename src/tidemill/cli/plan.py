@@ -62,6 +62,8 @@ def _body(made: Plan, price: Price, reasons: StageReasons | None) -> dict[str, A
         "models": made.models,
         "waiting": made.waiting,
         "broken": made.broken,
+        "missing": made.missing,
+        "removals": made.removals,
         "notes": made.notes,
         "heads": made.heads,
         "recipes": made.recipes,

@@ -20,11 +20,20 @@ from tidemill.workflow.environment import PRODUCTION
 @click.argument("target", default=PRODUCTION, metavar="[TARGET]")
 @click.option("--train", multiple=True, metavar="MODEL",
               help="Train MODEL in TARGET even if no trigger fires; can be repeated.")  # fmt: skip
+@click.option("--allow-removals", default="", metavar="ID",
+              help="Remove what sources of TARGET lost; `tidemill plan` shows it, and its ID.")  # fmt: skip
 @click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
               help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @json_option
 @place_options
-def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_json: bool) -> None:
+def promote(
+    source: str,
+    target: str,
+    train: tuple[str, ...],
+    allow_removals: str,
+    wait: float,
+    as_json: bool,
+) -> None:
     """Promote the environment SOURCE to TARGET (default: prod), atomically, and print a receipt.
 
     Plans in TARGET with the current code, which must be what SOURCE ran. Reuses known results, runs the
@@ -35,6 +44,7 @@ def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_js
         receipt = project.promote(
             source,
             train=train,
+            allow_removals=allow_removals,
             wait_s=wait,
             command=command_line(),
             progress=progress,

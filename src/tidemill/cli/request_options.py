@@ -26,6 +26,8 @@ def request_options(function: F) -> F:
     """Add [STAGE] [PARTITION] and the options of a request, under the names of `Project.plan`."""
     decorated: Any = function
     for option in (
+        click.option("--allow-removals", default="", metavar="ID",
+                     help="Remove what sources lost; `tidemill plan` shows it, and its ID."),
         click.option("--verify-sources", is_flag=True,
                      help="Hash every source file, not only those that look changed."),
         click.option("--train", multiple=True, metavar="MODEL",

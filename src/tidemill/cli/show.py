@@ -11,6 +11,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import count, local_time, plural, size
 from tidemill.cli.render.frame import cell_text, frame_table
+from tidemill.cli.render.frozen import frozen_line
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE, summarize_keys
@@ -59,7 +60,9 @@ def _table_text(view: TableView) -> tuple[str, dict[str, Any]]:
     bindings = view.bindings
     findings = {key: b.findings for key, b in bindings.items() if b.findings}
     title, columns = _title(view.stage, bindings), _profile_table(view.columns)
-    text = "\n".join([title, "", columns, "", frame_table(view.head), *_finding_lines(findings)])
+    remarks = [*_no_good_rows(view), *map(frozen_line, view.frozen)]
+    lines = [title, *remarks, "", columns, "", frame_table(view.head), *_finding_lines(findings)]
+    text = "\n".join(lines)
     body = {
         "partitions": list(bindings),
         "versions": {key: binding.contract for key, binding in bindings.items()},
@@ -67,9 +70,21 @@ def _table_text(view: TableView) -> tuple[str, dict[str, Any]]:
         "quarantined": sum(b.product.quarantined for b in bindings.values()),
         "columns": view.columns,
         "findings": findings,
+        "frozen": view.frozen,
         "head": view.head.to_dicts(),
     }
     return text, body
+
+
+def _no_good_rows(view: TableView) -> list[str]:
+    """Say that all rows of published partitions are in quarantine, and how to see them."""
+    products = [binding.product for binding in view.bindings.values()]
+    bad = sum(product.quarantined for product in products)
+    if not bad or any(product.rows for product in products):
+        return []
+    only = "its only row is" if bad == 1 else f"all {bad:,} rows are"
+    name = view.stage.name
+    return [f"no good rows: {only} quarantined; see `tidemill quarantine show {name}`"]
 
 
 def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from tidemill.core.errors import ContractError
 
 Severity: TypeAlias = Literal["fail", "quarantine", "warn", "info"]
 
@@ -34,3 +36,20 @@ class TableFindings:
     rules: str = ""
     findings: tuple[Finding, ...] = ()
     newest: Mapping[str, float] = field(default_factory=dict)
+
+
+class BrokenContract(ContractError):
+    """A partition breaks its contract; `findings` are the rules that its bad rows break, most rows first."""
+
+    def __init__(self, message: str, findings: tuple[Finding, ...] = ()) -> None:
+        self.findings = findings
+        super().__init__(message)
+
+
+def rejections(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The rules that sent rows to quarantine, most rows first, if these are too many to publish the rest."""
+    found = tuple(findings)
+    if not any(item.rule == "budget" and item.severity == "fail" for item in found):
+        return ()
+    bad = (item for item in found if item.severity == "quarantine")
+    return tuple(sorted(bad, key=lambda item: -item.rows))

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tidemill.contracts.column import ON_FAIL, Column, OnFail
 from tidemill.contracts.table_rules import (
+    DEFAULT_MAX_BAD,
     Budget,
     Rows,
     TableRule,
@@ -106,6 +107,11 @@ class ContractSpec:
         raise ContractError(
             f"{self.name} has no column {name!r} ({did_you_mean(name, self.names)})"
         )
+
+    @property
+    def max_bad(self) -> float:
+        """The share of a partition's rows that may be quarantined."""
+        return DEFAULT_MAX_BAD if self.budget is None else self.budget.max_bad
 
     @property
     def has_table_rules(self) -> bool:

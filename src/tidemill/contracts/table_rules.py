@@ -19,6 +19,8 @@ Consequence: TypeAlias = Literal["fail", "warn"]
 Metric: TypeAlias = Literal["psi", "ks", "wasserstein"]
 
 CONSEQUENCES = ("fail", "warn")
+# A contract without a budget lets at most this share of a partition's rows be quarantined.
+DEFAULT_MAX_BAD = 0.5
 METRICS = ("psi", "ks", "wasserstein")
 
 
@@ -47,7 +49,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The share of a partition's rows that may be quarantined before the partition fails."""
+    """The share of a partition's rows that may be quarantined before the partition fails.
+
+    Without a budget it is a half; `Budget(max_bad=1)` allows any number of bad rows.
+    """
 
     max_bad: float
 

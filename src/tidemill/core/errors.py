@@ -3,6 +3,7 @@
 TidemillError                 a message with what, where, which values, and what to do next
 ├── DeclarationError          the workflow can't be used as declared; carries every fault at once
 ├── ContractError             data breaks its contract, or a contract contradicts itself
+│   └── BrokenContract        a partition must not be published; carries the rules that its rows break
 ├── StepError                 the work of one step failed
 ├── SourceError               a source can't be read: missing, unreadable, corrupt, changed shape
 ├── StorageError              state can't be read or written: full disk, damaged object, newer ledger

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from tidemill.contracts.finding import Finding
 from tidemill.core.errors import TidemillError
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import html_table, html_text
@@ -50,7 +51,8 @@ class Attempt:
     `number` counts the attempts at a step in a run from 1. `fate` is how a failed one ended: "error",
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` seconds for the process `worker` (empty:
     the run's own), whose memory reached `peak_rss` bytes (0: not measured). If it recomputed only some
-    columns, they are in `columns`. `memo` and `fold` are the use of memos and folds.
+    columns, they are in `columns`. `memo` and `fold` are the use of memos and folds. If too many rows were
+    bad, `findings` are the rules that these break.
     """
 
     stage: str
@@ -76,6 +78,7 @@ class Attempt:
     memo: MemoUsage | None = None
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,8 @@ class Failure:
     """A failure of some partitions of a stage for the same reason, and advice what to do about it.
 
     `why` is one line; `messages` are those of the attempts (none if gates refused, since their verdict
-    is shown already). `skipped` counts the steps that were skipped because of it.
+    is shown already). `skipped` counts the steps that were skipped because of it. If too many rows of the
+    first partition were bad, `findings` are the rules that these break.
     """
 
     stage: str
@@ -92,6 +96,7 @@ class Failure:
     advice: str
     messages: tuple[str, ...] = ()
     skipped: int = 0
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

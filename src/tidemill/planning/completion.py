@@ -53,7 +53,8 @@ def mark_signature(
 
     `rulings` are those in force on the stage: a mark of a run that didn't know a ruling doesn't hide it.
 
-    The signature also depends on how keys are computed: a change of that needs a new tag here.
+    The signature also depends on how keys are computed and results judged: a change of that needs a new
+    tag here.
     """
     inputs: list[Part] = [
         [
@@ -72,7 +73,7 @@ def mark_signature(
     clocks = [cuts[name].clock for name in (stage.name, *(item.name for item in stage.inputs))]
     if len(set(filter(None, clocks))) > 1:
         more.append(clocks)
-    return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs, *more)
+    return fingerprint("settled 3", own, recipe.digest, recipe.check, inputs, *more)
 
 
 def is_unchanged(draft: Draft, stage: Stage) -> bool:

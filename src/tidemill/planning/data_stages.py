@@ -9,19 +9,26 @@ from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action
 from tidemill.planning.completion import is_unchanged, suspect_partitions
-from tidemill.planning.draft import Draft, is_rerun_requested, reads_of, reasons_for, size_of
+from tidemill.planning.draft import (
+    Draft,
+    is_before_start,
+    is_rerun_requested,
+    reads_of,
+    reasons_for,
+    size_of,
+)
+from tidemill.planning.missing_rows import hold_missing
 from tidemill.planning.plan import Step, Waiting
 from tidemill.planning.request import is_selected
 from tidemill.quarantine.ruling_input import pending_rulings, with_rulings
 from tidemill.reuse.input_contents import RULINGS, Content, ExpectedContent, OverlaidContents
 from tidemill.reuse.step_key import Inputs, expected_content, key_for, reuse_action
-from tidemill.sources.scan import Scan
+from tidemill.sources.scan import Scan, partitions_with_changed_files
 from tidemill.workflow.partition_mapping import (
     output_partitions,
     visible_partitions,
     visible_to_unpartitioned,
 )
-from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Input, Stage
 
 FILES = "files"
@@ -46,6 +53,9 @@ def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     draft.source_nouns[stage.name] = scan.noun
     _note_skipped_rows(draft, stage, scan)
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
+    missing = hold_missing(draft, stage, scan)
+    if stage.name in draft.blocked:
+        return
     within = None
     if is_unchanged(draft, stage) and not scan.broken and not scan.kept_partitions:
         within = partitions_with_changed_files(draft.facts.sources.get(stage.name, {}), scan.files)
@@ -57,13 +67,10 @@ def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     for key in sorted(scan.kept_partitions - kept):
         reason = "one of its source files can't be read"
         draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
+    kept |= missing
     held = kept | scan.kept_partitions
     inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
     plan_data(draft, stage, inputs, within=within, kept=kept, sizes=sizes)
-
-
-def _is_before_start(stage: Stage, key: str) -> bool:
-    return bool(stage.start) and key not in (UNPLACED, WHOLE) and key < str(stage.start)
 
 
 def _note_skipped_rows(draft: Draft, stage: Stage, scan: Scan) -> None:
@@ -73,34 +80,12 @@ def _note_skipped_rows(draft: Draft, stage: Stage, scan: Scan) -> None:
         rows
         for file in scan.files.values()
         for key, rows in file.rows.items()
-        if _is_before_start(stage, key)
+        if is_before_start(stage, key)
     )
     if skipped:
         draft.notes.append(
             f"{stage.name}: skipped {skipped} row{'s' * (skipped != 1)} before its start {stage.start}"
         )
-
-
-def partitions_with_changed_files(
-    known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
-) -> frozenset[str]:
-    """The partitions of which a file has other rows, or another number of them, than the known one."""
-    found: set[str] = set()
-    for path in {*known, *files} if known.keys() != files.keys() else files:
-        before, now = known.get(path), files.get(path)
-        if before is now:
-            continue
-        if before is None or now is None:
-            found.update(before.rows if before else (), now.rows if now else ())
-            continue
-        if (before.digest, before.rows, before.parts) == (now.digest, now.rows, now.parts):
-            continue
-        found.update(
-            key
-            for key in {**before.rows, **now.rows}
-            if before.rows.get(key) != now.rows.get(key) or before.content(key) != now.content(key)
-        )
-    return frozenset(found)
 
 
 def _files_by_partition(
@@ -114,7 +99,7 @@ def _files_by_partition(
         keys = file.rows if within is None else within.intersection(file.rows)
         whole = max(1, sum(file.rows.values())) if keys else 1
         for key in keys:
-            if _is_before_start(stage, key):
+            if is_before_start(stage, key):
                 continue
             wanted.setdefault(key, {})[path] = file.content(key)
             known, rows = sizes.get(key, (0, 0)), file.rows[key]
@@ -304,14 +289,15 @@ def _judge(
     recheck = unlikely = False
     ruled = _pending_rulings(draft, stage, partition, binding)
     if binding is not None and same and not forced:
-        taken = reuse_action(binding, recipe)
+        taken = reuse_action(binding, recipe, partition=partition)
         if taken is Action.BIND and not draft.is_missing(binding):
             return None
         recheck = taken is Action.RECHECK and not draft.is_missing(binding)
         forced = not recheck
     elif binding is not None and handed.key is None and not forced:
         hoped = key_for(recipe, partition, inputs, include_expected=True)
-        unlikely = hoped.key == binding.key and reuse_action(binding, recipe) is Action.BIND
+        again = reuse_action(binding, recipe, partition=partition)
+        unlikely = hoped.key == binding.key and again is Action.BIND
     return _Pending(
         partition=partition,
         inputs=inputs,
@@ -380,7 +366,8 @@ def _draft_steps(
     referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
     for item in pending:
         found = item.held or (traces.get(item.key) if item.key is not None else None)
-        taken = _reuse_action(draft, stage, found, own=item.held is not None)
+        own = item.held is not None
+        taken = _reuse_action(draft, stage, item.partition, found, own=own)
         known = found is not None and taken is not Action.RUN
         contents[item.partition] = found.product if found is not None and known else item.expected
         step = Step(
@@ -397,7 +384,9 @@ def _draft_steps(
         draft.add(step, after=(after, *referred))
 
 
-def _reuse_action(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:
+def _reuse_action(
+    draft: Draft, stage: Stage, partition: str, found: Binding | None, *, own: bool
+) -> Action:
     if found is None or draft.is_missing(found):
         return Action.RUN
-    return reuse_action(found, draft.recipes[stage.name], own=own)
+    return reuse_action(found, draft.recipes[stage.name], partition=partition, own=own)

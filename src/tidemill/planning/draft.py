@@ -14,7 +14,7 @@ from tidemill.core.partition import (
 )
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
-from tidemill.planning.plan import ModelState, PlanInputs, Step, Waiting
+from tidemill.planning.plan import MissingRows, ModelState, PlanInputs, Step, Waiting
 from tidemill.planning.request import Request
 from tidemill.reuse.input_contents import ALL, ROWS, RULINGS, Content, Contents, ExpectedContent
 from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
@@ -34,7 +34,8 @@ class Draft:
     `changed` are the partitions that have steps, `incomplete` the stages that won't be fully current when
     all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
     output, `candidates` the artifact that each model will have if that is known, and `source_nouns` what
-    each ingest reads ("files", "rows"), for messages.
+    each ingest reads ("files", "rows"), for messages. `missing` is what sources lost; `blocked` stages
+    stay as they are.
     """
 
     flow: Flow
@@ -56,6 +57,8 @@ class Draft:
     unlikely_models: set[str] = field(default_factory=set)
     candidates: dict[str, Artifact | None] = field(default_factory=dict)
     source_nouns: dict[str, str] = field(default_factory=dict)
+    missing: list[MissingRows] = field(default_factory=list)
+    blocked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
@@ -99,6 +102,11 @@ class Draft:
         self.changed.setdefault(step.stage, set()).add(step.partition)
         self.steps.append((rank, self.order[in_place_of or step.stage], step))
         return rank
+
+
+def is_before_start(stage: Stage, key: str) -> bool:
+    """Whether a partition is earlier than the declared start of an ingest."""
+    return bool(stage.start) and key not in (UNPLACED, WHOLE) and key < str(stage.start)
 
 
 def is_rerun_requested(draft: Draft, stage: Stage) -> bool:
@@ -163,6 +171,9 @@ def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
         return absence
     if bound.sample != recipe.sample:
         return "it was computed on a different sample"
+    asked = bound.verdict.rules if bound.verdict else ""
+    if (bound.check, asked) == (recipe.check, recipe.table_check):
+        return "more of its rows are bad than its contract allows"
     return "the checks of its contract changed"
 
 

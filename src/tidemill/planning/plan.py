@@ -15,7 +15,8 @@ from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.run import Action
 from tidemill.quarantine.ruling_input import RulingsByPartition
-from tidemill.workflow.source import SourceFile
+from tidemill.sources.missing import Missing
+from tidemill.workflow.source import OnMissing, SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,36 @@ class ModelState:
 _NAMED_STAGES, _NAMED_REASONS = 6, 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingRows:
+    """What a source lost, and the partitions that are therefore `held`: they stay as they are published.
+
+    `policy` is "fail" (until it is allowed), "keep" (for good), or "remove" (it was allowed: none is held).
+    A source that is `blocked` can't be read as its stage now demands, since files are gone: none of its
+    partitions changes.
+    """
+
+    stage: str
+    policy: OnMissing
+    missing: Missing
+    held: frozenset[str]
+    noun: str = "files"
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removals:
+    """What a plan would remove if it was allowed; `id` identifies exactly these removals.
+
+    `removed` are the partitions without rows in the source and without inputs downstream, by stage;
+    `shrunk` those of sources that lost some of their rows.
+    """
+
+    id: str
+    removed: Mapping[str, tuple[str, ...]]
+    shrunk: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Plan:
     """The steps that would run and why, and the head versions that the plan was made from.
@@ -106,7 +137,7 @@ class Plan:
     `current` counts the partitions of each selected stage that stay as they are. `complete` are the stages
     that are fully current once all steps are done. `aging` are the planned stages whose contracts have
     freshness rules. `sources` are the files that were seen, `broken` those that can't be read, with the
-    error.
+    error, and `missing` what sources lost. `removals` are what has to be allowed before it is removed.
     """
 
     workflow: str
@@ -122,6 +153,17 @@ class Plan:
     aging: tuple[str, ...] = ()
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     broken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    missing: tuple[MissingRows, ...] = ()
+    removals: Removals | None = None
+
+    @property
+    def unsettled(self) -> tuple[MissingRows, ...]:
+        """What sources lost that is neither kept nor removed before it is decided."""
+        return tuple(item for item in self.missing if item.policy == "fail")
+
+    def held(self, stage: str) -> frozenset[str]:
+        """The partitions of an ingest that stay as they are, because their source lost rows."""
+        return frozenset().union(*(item.held for item in self.missing if item.stage == stage))
 
     def __repr__(self) -> str:
         grouped = self.by_stage()

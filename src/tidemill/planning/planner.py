@@ -10,11 +10,11 @@ from tidemill.planning.data_stages import plan_delivery, plan_ingest, plan_trans
 from tidemill.planning.draft import Draft, Lookup
 from tidemill.planning.estimates import estimate_steps
 from tidemill.planning.freshness import check_freshness, freshness_rules
+from tidemill.planning.missing_rows import keep_blocked, leave_out
 from tidemill.planning.model_stages import plan_evaluation, plan_model
 from tidemill.planning.one_partition import narrow_to_partition
 from tidemill.planning.plan import Plan, PlanInputs
 from tidemill.planning.request import Request
-from tidemill.reuse.input_contents import OverlaidContents
 from tidemill.reuse.recipe import Recipe
 from tidemill.sources.scan import Scan
 from tidemill.workflow.partition_mapping import partitionings_of
@@ -47,11 +47,14 @@ def make_plan(
     )
     gates: dict[str, str] = {}
     for stage in flow.stages:
-        if stage.name in scope:
-            draft.current[stage.name] = 0
+        if stage.name not in scope:
+            leave_out(draft, stage)
+            continue
+        draft.current[stage.name] = 0
+        if draft.blocked.isdisjoint(dependencies(stage)):
             _plan_stage(draft, stage, scans, gates)
         else:
-            _keep_as_is(draft, stage)
+            keep_blocked(draft, stage)
     if request.partition:
         narrow_to_partition(draft, flow[request.stage], request.partition)
     return _build_plan(draft, scans, scope, environment)
@@ -114,10 +117,6 @@ def _note_stale_tables(draft: Draft, aging: Sequence[str]) -> None:
         draft.notes += [f"{name}: {found.message}" for found in verdict.findings] if verdict else []
 
 
-def _keep_as_is(draft: Draft, stage: Stage) -> None:
-    draft.contents[stage.name] = OverlaidContents(draft.bindings(stage.name))
-
-
 def _complete_stages(
     draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]
 ) -> frozenset[str]:
@@ -152,4 +151,5 @@ def _build_plan(
         aging=aging,
         sources={name: dict(scan.files) for name, scan in scans.items()},
         broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
+        missing=tuple(draft.missing),
     )

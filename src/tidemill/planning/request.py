@@ -24,6 +24,8 @@ class Request:
 
     Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
     current partitions; `train` are the models to train. With `verify_sources` all source files are hashed.
+    `allow_removals` is the id of the `Removals` of a plan that are allowed; with `removals_allowed` a plan
+    does whatever sources lost.
     """
 
     stage: str = ""
@@ -34,6 +36,8 @@ class Request:
     again: bool = False
     train: frozenset[str] = frozenset()
     verify_sources: bool = False
+    allow_removals: str = ""
+    removals_allowed: bool = False
 
 
 def request_of(  # noqa: PLR0913 - a request in keywords
@@ -45,6 +49,7 @@ def request_of(  # noqa: PLR0913 - a request in keywords
     train: Iterable[str],
     partition: str = "",
     verify_sources: bool = False,
+    allow_removals: str = "",
 ) -> Request:
     """Parse a request with times as text; UsageError for one that selects nothing."""
     if partition and not stage:
@@ -54,6 +59,8 @@ def request_of(  # noqa: PLR0913 - a request in keywords
         raise UsageError(
             f"partition {partition!r} can't be combined with --from, --to, --limit or --train"
         )
+    if allow_removals and (limit is not None or partition):
+        raise UsageError("allow_removals removes all or nothing: leave out limit and partition")
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
     first = time_bounds(since)[0] if since else None
@@ -69,6 +76,7 @@ def request_of(  # noqa: PLR0913 - a request in keywords
         again=again,
         train=models,
         verify_sources=verify_sources,
+        allow_removals=allow_removals,
     )
 
 

@@ -15,6 +15,7 @@ from tidemill.project.column_summary import profile_summary, row_summary
 from tidemill.project.loaded_model import LoadedModel, load_model
 from tidemill.project.models import Models
 from tidemill.project.workspace import Workspace
+from tidemill.sources.missing import Frozen, frozen_partitions
 from tidemill.store.published import (
     read_profile,
     read_quarantine,
@@ -28,13 +29,15 @@ from tidemill.workflow.stage import Stage
 class TableView:
     """Published partitions of a stage: a summary of each column, and the first rows.
 
-    `columns` are as in `column_summary`, each with its conditions under "contract".
+    `columns` are as in `column_summary`, each with its conditions under "contract". `frozen` are the
+    partitions that are kept although their source lost rows.
     """
 
     stage: Stage
     bindings: Mapping[str, Binding]
     columns: list[dict[str, Any]]
     head: pl.DataFrame
+    frozen: tuple[Frozen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,11 @@ class PublishedData:
         head = frame.head(rows).collect()
         subject = self._workspace.stage(stage)
         _add_conditions(columns, subject)
-        return TableView(stage=subject, bindings=bindings, columns=columns, head=head)
+        known = self._workspace.state().sources.get(stage, {})
+        frozen = frozen_partitions(stage, known, bindings.keys())
+        return TableView(
+            stage=subject, bindings=bindings, columns=columns, head=head, frozen=frozen
+        )
 
     def show_quarantined(
         self, stage: str, partition: str | None = None, rows: int = 10

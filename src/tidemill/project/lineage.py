@@ -11,6 +11,7 @@ from tidemill.lineage.io.provenance import ColumnFacts as ColumnFacts
 from tidemill.lineage.io.provenance import Explanation as Explanation
 from tidemill.lineage.io.provenance import explain
 from tidemill.project.workspace import Workspace
+from tidemill.sources.missing import Frozen as Frozen
 from tidemill.workflow.stage import Stage
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from tidemill.core.errors import ConflictError, DeclarationError, Fault
 from tidemill.delivery.effects import delivery_target
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.planning.io.reasons_with_history import explain_reasons
+from tidemill.planning.missing_rows import removals_of
 from tidemill.planning.plan import Plan, PlanInputs
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
@@ -47,12 +49,15 @@ class Plans:
         space = self._workspace
         require_unexpired(state, space.environment, space.tools.clock())
         scans, now = self._scan(state, request), _now(state, space.tools.clock())
-        absent = dict(damaged_objects(space.tools.artifacts, state))
-        plan = self._plan(replace(now, missing_objects=absent), scans, request)
-        # What computes a missing object may read others that are missing.
-        while more := missing_objects(space.tools.artifacts, plan, state).items() - absent.items():
-            absent |= dict(more)
-            plan = self._plan(replace(now, missing_objects=absent), scans, request)
+        plan = self._plan(state, now, scans, request)
+        # Only a part of what is lost would be removed now, and the rest unasked by a later run.
+        if plan.unsettled and request.limit is None and not request.partition:
+            allowed = self._plan(state, now, scans, replace(request, removals_allowed=True))
+            removals = removals_of(allowed, plan)
+            if removals is not None and removals.id == request.allow_removals:
+                plan = allowed
+            else:
+                plan = replace(plan, removals=removals)
         self._refuse_sinks(plan)
         return plan
 
@@ -64,10 +69,27 @@ class Plans:
         """Why the plan runs, delays or keeps a stage, followed upstream to source files."""
         return explain_reasons(self._workspace.facts(), plan, self._workspace.stage(stage))
 
-    def _plan(self, now: PlanInputs, scans: Mapping[str, Scan], request: Request) -> Plan:
+    def _plan(
+        self, state: State, now: PlanInputs, scans: Mapping[str, Scan], request: Request
+    ) -> Plan:
+        """Plan on what is stored: a plan whose steps would read missing objects is made again."""
         space = self._workspace
-        known = space.tools.ledger.traces
-        return make_plan(space.flow, space.recipes, now, scans, known, request, space.environment)
+        make = partial(
+            make_plan,
+            space.flow,
+            space.recipes,
+            scans=scans,
+            lookup=space.tools.ledger.traces,
+            request=request,
+            environment=space.environment,
+        )
+        absent = dict(damaged_objects(space.tools.artifacts, state))
+        plan = make(replace(now, missing_objects=absent))
+        # What computes a missing object may read others that are missing.
+        while more := missing_objects(space.tools.artifacts, plan, state).items() - absent.items():
+            absent |= dict(more)
+            plan = make(replace(now, missing_objects=absent))
+        return plan
 
     def _scan(self, state: State, request: Request) -> Mapping[str, Scan]:
         """List the sources of the ingest stages that the request covers."""

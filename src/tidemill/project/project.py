@@ -158,6 +158,7 @@ class Project:
         again: bool = False,
         train: Iterable[str] = (),
         verify_sources: bool = False,
+        allow_removals: str = "",
     ) -> Plan:
         """Plan what would run and why; change nothing.
 
@@ -165,12 +166,14 @@ class Project:
         and what that reads; time partitions from `since` to `until` (inclusive, such as "2013-03"), and at
         most `limit` partitions a stage. With
         `again` up-to-date partitions rerun; the models in `train` are trained even if no trigger fires. With
-        `verify_sources` every source file is hashed, not only those that look changed.
+        `verify_sources` every source file is hashed, not only those that look changed. What sources lost
+        is removed if `allow_removals` is the id of the plan's `removals`.
         Raises DeclarationError with every fault that `check` finds in the stages that the plan covers.
         """
-        return self.plans.make(
-            request_of(stage, since, until, limit, again, train, partition, verify_sources)
+        request = request_of(
+            stage, since, until, limit, again, train, partition, verify_sources, allow_removals
         )
+        return self.plans.make(request)
 
     def run(  # noqa: PLR0913 - a request in keywords
         self,
@@ -183,6 +186,7 @@ class Project:
         again: bool = False,
         train: Iterable[str] = (),
         verify_sources: bool = False,
+        allow_removals: str = "",
         wait_s: float = 0.0,
         command: str = "tm.open().run()",
         progress: Progress | None = None,
@@ -196,7 +200,9 @@ class Project:
         longer than `wait_s` seconds. When a step failed, gates refused a model or the run was interrupted,
         raises RunFailed, which has the `receipt`; without `raise_on_failure` returns it.
         """
-        request = request_of(stage, since, until, limit, again, train, partition, verify_sources)
+        request = request_of(
+            stage, since, until, limit, again, train, partition, verify_sources, allow_removals
+        )
         receipt = self._runs.run(
             request, command=command, wait_s=wait_s, progress=progress, inline=inline
         )
@@ -207,6 +213,7 @@ class Project:
         source: str,
         *,
         train: Iterable[str] = (),
+        allow_removals: str = "",
         wait_s: float = 0.0,
         command: str = "tm.open().promote()",
         progress: Progress | None = None,
@@ -216,10 +223,11 @@ class Project:
 
         Plans here with the current code, which must be what `source` ran (else UsageError). Reuses
         known results, runs the rest, and publishes everything in one transaction, or nothing when a
-        step fails. Trains the models that are due here, and those in `train`. Raises ConflictError when
-        something was published here meanwhile, or as `run` does; RunFailed as `run` does.
+        step fails or a source lost rows (`allow_removals` is as for `plan`). Trains the models that are
+        due here, and those in `train`. Raises ConflictError when something was published here meanwhile,
+        or as `run` does; RunFailed as `run` does.
         """
-        request = Request(train=frozenset(train))
+        request = Request(train=frozenset(train), allow_removals=allow_removals)
         receipt = self._runs.promote(
             source, request, command=command, wait_s=wait_s, progress=progress
         )

@@ -51,7 +51,8 @@ class Recipe:
     `faults` are the readers that the code calls: what they read must be declared as an ingest. `code` is
     the stage's code when the recipe was made, `sample` the share of rows that the recipe is for. A
     `stable` stage returns the same rows for the same inputs; `min_batch_rows` is the `least` of its query.
-    A stage with `memos` calls some, which takes as long as their calls.
+    A stage with `memos` calls some, which takes as long as their calls. At most the share `max_bad` of a
+    partition's rows may be quarantined.
     """
 
     digest: str
@@ -68,6 +69,7 @@ class Recipe:
     memos: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
     sample: float = 1.0
+    max_bad: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         memos=query is not None and query.memos,
         code=code,
         sample=stage.sample,
+        max_bad=stage.output.max_bad if stage.output else 1.0,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action
 from tidemill.reuse.input_contents import (
@@ -92,15 +93,31 @@ def _is_unchanged(
     )
 
 
-def reuse_action(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
+def is_over_budget(found: Binding, recipe: Recipe, partition: str) -> bool:
+    """Whether more rows of a known result are bad than its contract allows.
+
+    Contracts have a budget by default since such results could be published, and their checks have the
+    same digest as before: only these results are judged again. Rows without a partition are all bad,
+    and rows with rulings were looked at.
+    """
+    if partition == UNPLACED or RULINGS in found.inputs:
+        return False
+    bad, good = found.product.quarantined, found.product.rows
+    return bad > recipe.max_bad * (good + bad)
+
+
+def reuse_action(
+    found: Binding, recipe: Recipe, *, partition: str = WHOLE, own: bool = True
+) -> Action:
     """Decide how a result under the key of a step is reused: bind it, recheck it, or run the step.
 
     If only the checks of the contract changed, the published rows are checked again. That isn't possible
     if some went to quarantine, or failed a cast and became null: then the step runs. Table rules are
     checked whenever a result is bound; for a partition's `own` binding it is a recheck if the rules
-    changed. A result that was computed on a different sample is never reused.
+    changed. A result that was computed on a different sample is never reused, nor one with more bad rows
+    than its contract allows.
     """
-    if found.touched or found.sample != recipe.sample:
+    if found.touched or found.sample != recipe.sample or is_over_budget(found, recipe, partition):
         return Action.RUN
     if found.check == recipe.check:
         asked = found.verdict.rules if found.verdict else ""

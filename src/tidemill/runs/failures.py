@@ -110,6 +110,7 @@ def _failure(group: Sequence[Attempt]) -> Failure:
         why=why,
         advice=advice,
         messages=() if judged else tuple(messages[key] for key in sorted(messages)),
+        findings=first.findings,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding, Product
@@ -60,7 +61,8 @@ class Work:
 
     `recipe` is the digest of the stage's recipe when the step was planned. `inputs` are partitions by stage,
     `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `attempt` counts
-    from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible.
+    from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible. For the rows
+    without a partition, `source_rows` counts all rows of the source.
     """
 
     stage: str
@@ -74,6 +76,7 @@ class Work:
     artifact: Artifact | None = None
     held: Product | None = None
     columns: tuple[str, ...] = ()
+    source_rows: int = 0
 
     @property
     def rows(self) -> int:
@@ -108,7 +111,7 @@ class StepFailure:
     """Why a step failed: a message, the user's frames, and whether the fault is `transient`.
 
     `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo`
-    is what its memos used until then.
+    is what its memos used until then. `findings` are the rules that its rows break, if too many are bad.
     """
 
     message: str
@@ -118,6 +121,7 @@ class StepFailure:
     fate: str = "error"
     other_code: bool = False
     memo: MemoUsage | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

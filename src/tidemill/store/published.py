@@ -96,7 +96,7 @@ def _products(tools: Runtime, stage: Stage, state: State, bound: list[str]) -> l
     if stage.output is not None and not names:
         raise UsageError(
             f"{stage.name} has no published rows: all are in quarantine; "
-            f"`tidemill show {stage.name} --bad` lists them"
+            f"`tidemill quarantine show {stage.name}` lists them"
         )
     if not all(name.endswith(".parquet") for name in names) or not names:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")

@@ -13,6 +13,7 @@ from tidemill.workflow.environment import PRODUCTION, check_environment_name
 C = TypeVar("C")
 Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
 Engine: TypeAlias = Literal["adbc", "connectorx"]
+OnMissing: TypeAlias = Literal["fail", "keep", "remove"]
 
 SUFFIXES: Mapping[str, Format] = {
     ".parquet": "parquet",
@@ -34,6 +35,8 @@ SCHEMES: Mapping[str, str] = {
     "env": "write env:DATABASE_URL",
 }
 ENGINES = get_args(Engine)
+# The share of a table's rows, or of its partitions, that may be gone without being noticed.
+MAX_MISSING = 0.2
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _READING = ("select", "with", "values", "table")
 
@@ -48,16 +51,31 @@ class Source(Generic[C]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files(Source[C]):
+class Losable(Source[C]):
+    """A source that can lose rows; `on_missing` says what happens then, `max_missing` how many may be lost.
+
+    "fail" removes nothing until it is allowed, "keep" keeps the partitions for good, "remove" removes rows.
+    """
+
+    on_missing: OnMissing = "fail"
+    max_missing: float = MAX_MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files(Losable[C]):
     """Files that match a glob, relative to the project's folder; without `format` the suffix decides."""
 
     pattern: str
     format: Format | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if faults := [*_missing_faults(self)]:
+            raise DeclarationError("tm.files", faults)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query(Source[C]):
+class Query(Losable[C]):
     """The result of a database query; `cursor` is a column whose value changes with every row update."""
 
     query: str
@@ -67,12 +85,13 @@ class Query(Source[C]):
     engine: Engine | None = None
 
     def __post_init__(self) -> None:
-        if faults := [*_query_faults(self.query), *_url_faults(self.url, self.engine)]:
+        faults = [*_query_faults(self.query), *_url_faults(self.url, self.engine)]
+        if faults := [*faults, *_missing_faults(self)]:
             raise DeclarationError("tm.sql", faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output(Source[C]):
+class Output(Losable[C]):
     """The published output of a stage of another project, in one of its environments."""
 
     project: str
@@ -85,21 +104,25 @@ class Output(Source[C]):
             for name in ("project", "stage")
             if not getattr(self, name).strip()
         ]
-        if faults:
+        if faults := [*faults, *_missing_faults(self)]:
             raise DeclarationError("tm.output", faults)
         check_environment_name(self.env)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delta(Source[C]):
+class Delta(Losable[C]):
     """A Delta table in a folder, at `version` (None: the latest)."""
 
     path: str
     version: int | None = None
 
+    def __post_init__(self) -> None:
+        if faults := [*_missing_faults(self)]:
+            raise DeclarationError("tm.delta", faults)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Iceberg(Source[C]):
+class Iceberg(Losable[C]):
     """An Iceberg table of a catalog, or by its metadata file, at `snapshot` (None: the current one)."""
 
     table: str
@@ -109,7 +132,8 @@ class Iceberg(Source[C]):
     snapshot: int | None = None
 
     def __post_init__(self) -> None:
-        if faults := [*_table_faults(self.table, named=bool(self.catalog or self.uri))]:
+        faults = [*_table_faults(self.table, named=bool(self.catalog or self.uri))]
+        if faults := [*faults, *_missing_faults(self)]:
             raise DeclarationError("tm.iceberg", faults)
 
 
@@ -129,6 +153,8 @@ class SourceFile:
     `parts` are digests of the rows of each partition, if there are several and they were read. `size` and
     `mtime_ns`, `ctime_ns` and `inode` only help to avoid hashing an unchanged file (0: unknown). `reading`
     identifies how the file was read and partitioned; if that changes, its rows are counted again.
+    `missing_since` has the partitions that are kept although the file doesn't feed them any more, with the
+    time (Unix seconds).
     """
 
     path: str
@@ -140,6 +166,7 @@ class SourceFile:
     parts: dict[str, str] = field(default_factory=dict)
     ctime_ns: int = 0
     inode: int = 0
+    missing_since: dict[str, float] = field(default_factory=dict)
 
     def content(self, partition: str) -> str:
         """The digest of what the file has of a partition; of the whole file if that isn't known."""
@@ -152,6 +179,20 @@ def _query_faults(query: str) -> Iterator[Fault]:
         yield Fault(
             message=f"the query begins with {first[0] if first else ''!r}",
             hint=f"a source only reads: begin with {' or '.join(_READING).upper()}",
+        )
+
+
+def _missing_faults(source: Losable[Any]) -> Iterator[Fault]:
+    known = get_args(OnMissing)
+    if source.on_missing not in known:
+        yield Fault(
+            message=f"on_missing={source.on_missing!r} is not one of {', '.join(known)}",
+            hint=did_you_mean(str(source.on_missing), known),
+        )
+    if not 0 <= source.max_missing <= 1:
+        yield Fault(
+            message=f"max_missing={source.max_missing!r} is not a share between 0 and 1",
+            hint="write max_missing=0.2",
         )
 
 
@@ -178,18 +219,36 @@ def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
         )
 
 
-def files(pattern: str, *, format: Format | None = None, **options: Any) -> Files[Any]:
+def files(
+    pattern: str,
+    *,
+    format: Format | None = None,
+    on_missing: OnMissing = "fail",
+    **options: Any,
+) -> Files[Any]:
     """Read all files that match the glob `pattern`: Parquet, CSV, NDJSON or Arrow IPC.
 
     `pattern` is relative to the project's folder (`"data/orders/*.parquet"`). The suffix of a file
     decides its format unless `format` is given. `options` are passed to the Polars reader of that
     format, such as `separator`, `null_values` and `schema_overrides` for CSV.
-    Only new and changed files are opened. A file that is gone removes the rows that it fed.
+    Only new and changed files are opened.
+
+    `on_missing` says what happens when a file is gone. With "fail" nothing that it fed is removed, and
+    runs exit with 3, until `run --allow-removals` allows it; "keep" keeps the partitions that it fed as
+    they are; "remove" removes its rows. Raises DeclarationError for another value.
     """
-    return Files(pattern=pattern, format=format, options=options)
+    return Files(pattern=pattern, format=format, options=options, on_missing=on_missing)
 
 
-def sql(query: str, url: str, *, cursor: str = "", engine: Engine | None = None) -> Query[Any]:
+def sql(
+    query: str,
+    url: str,
+    *,
+    cursor: str = "",
+    engine: Engine | None = None,
+    on_missing: OnMissing = "fail",
+    max_missing: float = MAX_MISSING,
+) -> Query[Any]:
     """Read the result of a database query, partition by partition.
 
     `url` is `sqlite:///shop.db` (relative to the project's folder; absolute with four slashes),
@@ -201,32 +260,69 @@ def sql(query: str, url: str, *, cursor: str = "", engine: Engine | None = None)
     a version. With it, every run reads only the key, partition and cursor columns, and reads all columns
     of just those partitions in which a row was added, changed or deleted. Without it, every run reads all
     rows to detect changes.
+
+    When more than the share `max_missing` of the rows or of the partitions is gone, nothing is removed until
+    it is allowed; see `on_missing` of `tm.files`.
     Raises DeclarationError for a statement that isn't a query, or an unknown URL.
     """
-    return Query(query=query.strip().rstrip(";").rstrip(), url=url, cursor=cursor, engine=engine)
+    return Query(
+        query=query.strip().rstrip(";").rstrip(),
+        url=url,
+        cursor=cursor,
+        engine=engine,
+        on_missing=on_missing,
+        max_missing=max_missing,
+    )
 
 
-def output(project: str, stage: str, *, env: str = PRODUCTION) -> Output[Any]:
+def output(
+    project: str,
+    stage: str,
+    *,
+    env: str = PRODUCTION,
+    on_missing: OnMissing = "fail",
+    max_missing: float = MAX_MISSING,
+) -> Output[Any]:
     """Read the published output of a stage in another project, partition by partition.
 
     `project` is the folder of the other project, `env` the environment there. The contract may have fewer
     columns than the stage's output. It must be partitioned like it, or not at all. A partition is read
     again only when the values of one of the contract's columns change.
+
+    When more than the share `max_missing` of the rows or of the partitions is gone, nothing is removed until
+    it is allowed; see `on_missing` of `tm.files`.
     """
-    return Output(project=project, stage=stage, env=env)
+    return Output(
+        project=project, stage=stage, env=env, on_missing=on_missing, max_missing=max_missing
+    )
 
 
-def delta(path: str, *, version: int | None = None) -> Delta[Any]:
+def delta(
+    path: str,
+    *,
+    version: int | None = None,
+    on_missing: OnMissing = "fail",
+    max_missing: float = MAX_MISSING,
+) -> Delta[Any]:
     """Read the Delta table in the folder `path`, relative to the project's; needs the extra `delta`.
 
     `version` pins a version; by default the latest is read. Only files that were added or removed since
     the version that was read last are opened, and only the partitions with rows in them are read again.
+
+    When more than the share `max_missing` of the rows or of the partitions is gone, nothing is removed until
+    it is allowed; see `on_missing` of `tm.files`.
     """
-    return Delta(path=path, version=version)
+    return Delta(path=path, version=version, on_missing=on_missing, max_missing=max_missing)
 
 
 def iceberg(
-    table: str, *, catalog: str = "", uri: str = "", snapshot: int | None = None
+    table: str,
+    *,
+    catalog: str = "",
+    uri: str = "",
+    snapshot: int | None = None,
+    on_missing: OnMissing = "fail",
+    max_missing: float = MAX_MISSING,
 ) -> Iceberg[Any]:
     """Read an Iceberg table at its current snapshot, or at `snapshot`; needs the extra `iceberg`.
 
@@ -237,10 +333,20 @@ def iceberg(
     a `version-hint.text`, relative to the project's folder.
 
     Only files that were added, were removed or lost rows since the snapshot that was read last are
-    opened, and only the partitions with rows in them are read again. Raises DeclarationError for an
-    invalid table name.
+    opened, and only the partitions with rows in them are read again.
+
+    When more than the share `max_missing` of the rows or of the partitions is gone, nothing is removed until
+    it is allowed; see `on_missing` of `tm.files`.
+    Raises DeclarationError for an invalid table name.
     """
-    return Iceberg(table=table, catalog=catalog, uri=uri, snapshot=snapshot)
+    return Iceberg(
+        table=table,
+        catalog=catalog,
+        uri=uri,
+        snapshot=snapshot,
+        on_missing=on_missing,
+        max_missing=max_missing,
+    )
 
 
 def pull(function: Callable[[Any], tuple[Any, Any]]) -> Pull[Any]:

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from tidemill.cli.render.failures import partition_names, render_failures
+from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Failure
 
@@ -41,6 +42,25 @@ def test_a_row_says_what_failed_why_and_what_to_do() -> None:
         "failed partitions skipped why what to do",
         "labels 2024-01 12 KeyError: 'shop' at bakery.py:73 correct it",
         "model - KeyError: 'shop' at bakery.py:73 correct it",
+    ]
+
+
+def test_the_rules_of_bad_rows_follow() -> None:
+    broken = Finding(rule="id.min", severity="quarantine", rows=1200, sample="-1, -2\x1b[2J")
+    found = [
+        FAILURE(partitions=MONTHS[:1], findings=(broken,)),
+        FAILURE(partitions=(WHOLE,), stage="pets", findings=(broken,)),
+        FAILURE(partitions=(WHOLE,), stage="model"),
+    ]
+    assert lines(found)[4:] == [
+        "",
+        "bad rows of labels 2024-01:",
+        "rule bad rows first values",
+        "id.min 1,200 -1, -2",
+        "",
+        "bad rows of pets:",
+        "rule bad rows first values",
+        "id.min 1,200 -1, -2",
     ]
 
 

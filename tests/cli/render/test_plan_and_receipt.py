@@ -14,8 +14,9 @@ from tidemill.cli.render.plan_and_receipt import (
 )
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Failure, Receipt, StageTotals, Status
-from tidemill.planning.plan import ModelState, Plan, Step, Waiting
+from tidemill.planning.plan import MissingRows, ModelState, Plan, Removals, Step, Waiting
 from tidemill.runs.totals import Price
+from tidemill.sources.missing import Missing
 from tidemill.workflow.memo import MemoUsage
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
@@ -265,12 +266,12 @@ class TestPlan:
             "bakery in prod: 6 steps, 1 may follow (about 1.2 s), reads at least 60 rows, 3.0 kB, "
             "about 2 min (3 min CPU); 3 steps of features have no history",
             "",
-            "stage action steps about up to date partitions why",
-            "weather - - - 3",
-            "sales run 2 2 min - 2026-01-01 .. 2026-01-02 (2) new partition",
-            "labels remove 1 - - 2026-01-01 its input was removed",
-            "features run 3 ? - 2026-01-01 .. 2026-01-03 (3) new partition",
-            "daily may run 1 1.2 s - 2026-01-01 only if the output of `features` changes",
+            "stage action steps about up to date removed partitions why",
+            "weather - - - 3 -",
+            "sales run 2 2 min - - 2026-01-01 .. 2026-01-02 (2) new partition",
+            "labels remove 1 - - 1 2026-01-01 its input was removed",
+            "features run 3 ? - - 2026-01-01 .. 2026-01-03 (3) new partition",
+            "daily may run 1 1.2 s - - 2026-01-01 only if the output of `features` changes",
         ]
         assert "| sales | run | 2 | 2 min | - |" in render_plan_markdown(made)
         price = Price(cpu_hour=2.0, currency="EUR")
@@ -279,6 +280,39 @@ class TestPlan:
             render_plan(made, why=True, price=price),
         ):
             assert ", about 2 min (3 min CPU, cost 0.10 EUR); 3 steps" in text
+
+    def test_what_would_be_removed(self) -> None:
+        lost = Missing(
+            paths=("a.csv", "b.csv"), removed=(DAYS[0],), shrunk=(DAYS[1],), lost=9, rows=99
+        )
+        item = MissingRows(stage="sales", policy="fail", missing=lost, held=frozenset(DAYS[:2]))
+        held = Removals(
+            id="1a2b3c4d",
+            removed={"sales": (DAYS[0],), "totals": (WHOLE,)},
+            shrunk={"sales": (DAYS[1],)},
+        )
+        made = plan(
+            [step("sales", DAYS[2], "new partition")],
+            current={"sales": 2, "totals": 1, "pets": 1},
+            missing=(item,),
+            removals=held,
+        )
+        assert lines(render_plan(made))[2:] == [
+            "stage action steps up to date removed partitions why",
+            "sales run 1 2 - 2026-01-03 new partition",
+            "(remove) - (1) 2026-01-01 its source lost it",
+            "(run) - - 2026-01-02 its source lost rows of it",
+            "totals (remove) - 1 (1) its input would be removed",
+            "pets - - 1 -",
+            "",
+            "missing:",
+            "sales: a.csv, b.csv are gone; 2026-01-01 would be removed and 2026-01-02 would lose rows",
+            "nothing was removed; allow it by --allow-removals 1a2b3c4d, or declare "
+            'on_missing="remove" (or "keep") in the source',
+        ]
+        assert "| totals | (remove) | - | 1 | (1) |" in render_plan_markdown(made)
+        idle = replace(made, steps=())
+        assert "nothing to do; removals must be allowed" in render_plan(idle).split("\n")[0]
 
     @pytest.mark.parametrize(
         ("unknown", "told"),

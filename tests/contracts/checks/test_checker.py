@@ -29,10 +29,15 @@ from tidemill.core.partition import UNPLACED
 ZONE = ZoneInfo("UTC")
 NAN, INF = float("nan"), float("inf")
 DAYS = [date(2013, 3, 7), date(2013, 3, 8)]
+ANY_BAD = Budget(max_bad=1)
 
 
 def contract(body: dict[str, Any], **arguments: Any) -> ContractSpec:
-    declared: type[DeclaredContract] = type("C", (DeclaredContract,), body, **arguments)
+    """A contract that allows any number of bad rows, unless its body has a budget."""
+    budgets = {} if any(isinstance(item, Budget) for item in body.values()) else {"any": ANY_BAD}
+    declared: type[DeclaredContract] = type(
+        "C", (DeclaredContract,), {**body, **budgets}, **arguments
+    )
     return declared.__tidemill_contract__
 
 
@@ -627,6 +632,18 @@ def test_more_bad_rows_than_the_budget_fail_the_partition(share: float, fails: b
     assert (("budget", "fail", 1) in rules_of(judged)) is fails
 
 
+@pytest.mark.parametrize(
+    ("bad", "fails"), [(0, False), (1, False), (2, False), (3, True), (4, True)]
+)
+def test_without_a_budget_more_than_half_of_the_rows_fail_the_partition(
+    bad: int, fails: bool
+) -> None:
+    declared: type[DeclaredContract] = type("C", (DeclaredContract,), {"a": tm.Int64()})
+    rows = pl.DataFrame({"a": [None] * bad + [1] * (4 - bad)}, schema={"a": pl.Int64})
+    judged = check_rows(rows, declared.__tidemill_contract__)
+    assert (("budget", "fail", bad) in rules_of(judged)) is fails
+
+
 def test_only_rows_that_pass_are_counted() -> None:
     judged = check_rows(pl.DataFrame({"a": [1, None]}), one(tm.Int64(), size=Rows(min=2)))
     assert rules_of(judged)[-1] == ("rows", "warn", 1)
@@ -838,7 +855,11 @@ def test_no_contract_and_no_frame_are_judged_otherwise_than_row_by_row(
     findings = [
         evaluated_finding(rule, expected.frame, pl.Series(r)) for rule, r in expected.broken
     ]
-    assert [item for item in judged.findings if item.rule != "unknown_columns"] == findings
+    partition_rules = ("budget", "unknown_columns")
+    assert [item for item in judged.findings if item.rule not in partition_rules] == findings
+    bad = 0 if expected.bad is None else expected.bad.height
+    too_many = partition != UNPLACED and bad > frame.height / 2
+    assert ("budget" in [item.rule for item in judged.findings]) is too_many
     assert same(judged.bad, expected.bad)
     assert judged.good.schema == expected.good.schema
     assert same(judged.good, expected.good) or (

@@ -7,6 +7,7 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.checks.checker import check_rows
+from tidemill.contracts.checks.findings import unplaced_findings
 from tidemill.contracts.column import Column
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.finding import Finding
@@ -14,10 +15,14 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget, Rows
 
 NAN, INF = float("nan"), float("inf")
+ANY_BAD = Budget(max_bad=1)
 
 
 def contract(body: dict[str, Any], **arguments: Any) -> ContractSpec:
-    declared: type[DeclaredContract] = type("C", (DeclaredContract,), body, **arguments)
+    budgets = {} if any(isinstance(item, Budget) for item in body.values()) else {"any": ANY_BAD}
+    declared: type[DeclaredContract] = type(
+        "C", (DeclaredContract,), {**body, **budgets}, **arguments
+    )
     return declared.__tidemill_contract__
 
 
@@ -58,6 +63,28 @@ def test_many_unknown_columns_are_not_all_listed() -> None:
     assert "'z10', 'z11', ...; declare them" in finding.message
     assert 'unknown_columns="drop"' in finding.message
     assert finding.sample == ""  # the names are said once
+
+
+def test_the_default_budget_says_how_to_allow_more() -> None:
+    declared: type[DeclaredContract] = type("C", (DeclaredContract,), {"a": tm.Int64()})
+    spec = declared.__tidemill_contract__
+    judged = check_rows(pl.DataFrame({"a": [None, None, 1]}), spec)
+    assert judged.findings[-1].message == (
+        "budget: 2 of 3 rows are bad (66.7%), more than half; "
+        "fix the source, or allow more with tm.Budget(max_bad=...) in the contract"
+    )
+
+
+@pytest.mark.parametrize(("unplaced", "fails"), [(5, False), (6, True), (10, True)])
+def test_rows_without_a_partition_are_counted_against_the_source(
+    unplaced: int, fails: bool
+) -> None:
+    declared: type[DeclaredContract] = type("C", (DeclaredContract,), {"a": tm.Int64()})
+    found = unplaced_findings(declared.__tidemill_contract__, "data/a.csv", unplaced, 10)
+    assert [item.severity for item in found] == ["fail"] * fails
+    assert not fails or found[0].message.startswith(
+        f"budget: {unplaced} of 10 rows of data/a.csv have no partition"
+    )
 
 
 def test_a_budget_says_by_how_much() -> None:

@@ -196,7 +196,7 @@ LONG = [pl.col("id").is_in([0, 1, 2, last, 97, 98, 99]) for last in (90, 91)]
             "rows: vs_last 7 -> 9",
         ),
         # A larger budget lets more rows be missing.
-        ({}, {"b": Budget(max_bad=0.1)}, TIGHTENS, "budget: max_bad none -> 0.1"),
+        ({}, {"b": Budget(max_bad=0.1)}, TIGHTENS, "budget: max_bad 0.5 -> 0.1"),
         ({"b": Budget(max_bad=0.1)}, {"b": Budget(max_bad=0.2)}, LOOSENS, None),
     ],
 )

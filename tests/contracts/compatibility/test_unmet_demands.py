@@ -152,7 +152,7 @@ TABLES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any
     (X | {"b": Budget(max_bad=0.1)}, {}, X | {"b": Budget(max_bad=0.2)}, {}, [
         "budget: max_bad 0.1; max_bad 0.2",
     ]),
-    (X | {"b": Budget(max_bad=0.1)}, {}, X, {}, ["budget: max_bad 0.1; max_bad none"]),
+    (X | {"b": Budget(max_bad=0.1)}, {}, X, {}, ["budget: max_bad 0.1; max_bad 0.5"]),
 ]  # fmt: skip
 
 

@@ -60,7 +60,7 @@ flow = tm.Workflow("tides")
 
 @flow.ingest
 def raw() -> tm.Source[Raw]:
-    return tm.files("data/*.parquet")
+    return tm.files("data/*.parquet", on_missing="remove")
 
 
 @flow.transform(fold={"raw": BY_ID})

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.thoroughness import examples, thorough
-from tests.support.tides import Before, Tides, day, flow_of, rows_of
+from tests.support.tides import LENIENT, Before, Tides, day, flow_of, rows_of
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import ConflictError, ContractError, SourceError, StorageError, UsageError
 from tidemill.ledger.event import EnvironmentCreated, Ruled
@@ -29,7 +29,7 @@ BAD = (1.0, 2000.0, 3000.0, 4.0)
 @pytest.fixture
 def tides(tmp_path: Path) -> Tides:
     """Two days, one of them with two bad rows (ids 1 and 2; the file has id 3 first)."""
-    tides = Tides(tmp_path / "project")
+    tides = Tides(tmp_path / "project", LENIENT)
     tides.send(0, BAD)
     tides.send(1)
     tides.run()
@@ -250,7 +250,7 @@ def test_a_file_that_can_not_be_read_is_refused(tides: Tides, tmp_path: Path) ->
 
 
 def test_nested_values_go_to_parquet(tmp_path: Path) -> None:
-    tides = Tides(tmp_path / "project")
+    tides = Tides(tmp_path / "project", LENIENT)
     tides.edit(
         'key=("day", "id")):\n    day = tm',
         'key=("day", "id"), unknown_columns="keep"):\n    day = tm',

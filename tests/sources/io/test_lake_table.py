@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 from tests.support.tides import CHAIN, Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
 
-LAKE = CHAIN.replace('tm.files("data/*.parquet")', 'tm.delta("lake")')
+LAKE = CHAIN.replace('tm.files("data/*.parquet")', 'tm.delta("lake", on_missing="remove")')
 
 
 @pytest.fixture(params=["by day", "not cut"])

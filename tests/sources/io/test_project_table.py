@@ -85,7 +85,9 @@ def test_only_partitions_that_came_out_otherwise_run(both: tuple[Tides, Tides]) 
     # Which ids there are hasn't changed, which is all that this contract has.
     assert "ok run ids" not in done
     assert rows(reader, "read") == rows(writer, "doubled")
-    (writer.root / "data" / f"{day(0)}.parquet").unlink()
+    writer.remove_missing()
+    reader.edit('"../writer", "doubled"', '"../writer", "doubled", on_missing="remove"')
+    writer.withdraw(0)
     writer.ok()
     assert reader.ok()["ok remove read"] == [day(0)]
     assert rows(reader, "read") == rows(writer, "doubled")

@@ -36,7 +36,9 @@ Open = Callable[[], tuple[Shop, Tides]]
 
 
 def asking(url: str, query: str = QUERY, cursor: str = "version", engine: str | None = None) -> str:
-    source = f"tm.sql({query!r}, {url!r}, cursor={cursor!r}, engine={engine!r})"
+    source = (
+        f"tm.sql({query!r}, {url!r}, cursor={cursor!r}, engine={engine!r}, on_missing='remove')"
+    )
     return CHAIN.replace('tm.files("data/*.parquet")', source)
 
 
@@ -397,17 +399,17 @@ URL = "{url}"
 
 @flow.ingest
 def whole() -> tm.Source[Whole]:
-    return tm.sql("SELECT id, kind AS what, at FROM things", URL, cursor="at")
+    return tm.sql("SELECT id, kind AS what, at FROM things", URL, cursor="at", on_missing="remove")
 
 
 @flow.ingest
 def named() -> tm.Source[Named]:
-    return tm.sql("SELECT id, kind FROM things", URL)
+    return tm.sql("SELECT id, kind FROM things", URL, on_missing="remove")
 
 
 @flow.ingest
 def timed() -> tm.Source[Timed]:
-    return tm.sql("SELECT id, at, price, code, kind FROM things", URL, cursor="at")
+    return tm.sql("SELECT id, at, price, code, kind FROM things", URL, cursor="at", on_missing="remove")
 """
 
 

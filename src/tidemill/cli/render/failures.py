@@ -8,6 +8,7 @@ from itertools import compress, zip_longest
 from textwrap import wrap
 
 from tidemill.cli.render.figures import count, plural, printable
+from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import text_table
 from tidemill.ledger.run import Failure
@@ -29,12 +30,24 @@ def render_failures(failures: Sequence[Failure], width: int) -> str:
     rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure, why, advice)]
     text = text_table(list(compress(_ABOUT, kept)), rows)
     rest = failures[len(shown) :]
-    steps = sum(len(failure.partitions) for failure in rest)
-    return (
-        f"{text}\nand {plural(steps, 'step')} failed for {len(rest):,} more reasons"
-        if rest
-        else text
-    )
+    if rest:
+        steps = sum(len(failure.partitions) for failure in rest)
+        text += f"\nand {plural(steps, 'step')} failed for {len(rest):,} more reasons"
+    return "\n\n".join([text, *_rejections(shown)])
+
+
+def _rejections(failures: Sequence[Failure]) -> Iterator[str]:
+    """The rules that the rows of partitions break which have too many bad rows, for one of each cause."""
+    for failure in failures:
+        if failure.findings:
+            place = f"{failure.stage} {partition_names(failure.partitions[:1])}".strip()
+            yield f"bad rows of {place}:\n{render_findings(failure.findings, indent='  ')}"
+
+
+def render_findings(findings: Sequence[Finding], *, indent: str = "") -> str:
+    """A row per rule that rows break: how many break it, and the first values."""
+    rows = [(item.rule, count(item.rows), printable(item.sample)) for item in findings]
+    return text_table(("rule", ">bad rows", "first values"), rows, indent=indent)
 
 
 def partition_names(partitions: Sequence[str]) -> str:

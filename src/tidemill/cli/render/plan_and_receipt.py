@@ -16,7 +16,8 @@ from tidemill.cli.render.figures import (
 )
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
-from tidemill.ledger.run import Receipt, StageTotals
+from tidemill.ledger.run import Action, Receipt, StageTotals
+from tidemill.planning.missing_rows import kept_lines, missing_lines
 from tidemill.planning.plan import ModelState, Plan, Step, estimate_of
 from tidemill.planning.stage_reasons import (
     planned_partitions,
@@ -34,7 +35,7 @@ _RECEIPT = (
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
 _ABOUT = ">about"
-_PLAN = ("stage", "action", ">steps", _ABOUT, ">up to date", "partitions", "why")
+_PLAN = ("stage", "action", ">steps", _ABOUT, ">up to date", REMOVED, "partitions", "why")
 # The words for actions that plans record under another name.
 _ACTIONS = {"bind": "reuse"}
 # How many stages without history are named; more are only counted.
@@ -165,7 +166,7 @@ def render_plan_markdown(plan: Plan, *, price: Price = FREE) -> str:
 def _headline(plan: Plan, price: Price) -> str:
     subject = f"{plan.workflow} in {plan.environment}"
     if plan.empty:
-        return f"{subject}: nothing to do"
+        return f"{subject}: nothing to do{'; removals must be allowed' if plan.removals else ''}"
     sure = [step for step in plan.steps if not step.unlikely]
     rest = len(plan.steps) - len(sure)
     rows, read = sum(s.rows for s in sure), sum(s.bytes for s in sure)
@@ -214,10 +215,11 @@ def _stages(plan: Plan) -> list[str]:
 
 def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
     rows = [row for name in _stages(plan) for row in _plan_rows(plan, name)]
+    headers, rows = drop_empty_columns(_PLAN, rows, REMOVED)
     if any(step.wall_s for step in plan.steps):
-        return list(_PLAN), rows
-    at = _PLAN.index(_ABOUT)
-    return [h for h in _PLAN if h != _ABOUT], [[*row[:at], *row[at + 1 :]] for row in rows]
+        return headers, rows
+    at = headers.index(_ABOUT)
+    return [h for h in headers if h != _ABOUT], [[*row[:at], *row[at + 1 :]] for row in rows]
 
 
 def _about(steps: Sequence[Step]) -> str:
@@ -237,15 +239,29 @@ def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
         action = _ACTIONS.get(step.action, str(step.action))
         does = f"may {action}" if step.unlikely else action
         groups.setdefault((does, reasons), []).append(step)
-    if not groups:
-        return [[stage, "-", "-", "-", current, "", ""]]
     rows = []
-    for number, ((does, reasons), some) in enumerate(groups.items()):
-        name, kept = (stage, current) if number == 0 else ("", "")
+    for (does, reasons), some in groups.items():
         where = summarize_keys({s.partition for s in some} - {WHOLE})
-        steps_of = (count(len(some)), _about(some))
-        rows.append([name, does, *steps_of, kept, where, "; ".join(reasons)])
+        gone = count(sum(s.action is Action.REMOVE for s in some))
+        rows.append(["", does, count(len(some)), _about(some), "", gone, where, "; ".join(reasons)])
+    rows += _held_rows(plan, stage)
+    rows = rows or [["", "-", "-", "-", "", "-", "", ""]]
+    rows[0][0], rows[0][_PLAN.index(">up to date")] = stage, current
     return rows
+
+
+def _held_rows(plan: Plan, stage: str) -> Iterator[list[str]]:
+    """Rows, in parentheses, for what is only done if removals are allowed."""
+    if plan.removals is None:
+        return
+    own = any(item.stage == stage for item in plan.missing)
+    if removed := plan.removals.removed.get(stage, ()):
+        why = "its source lost it" if own else "its input would be removed"
+        number, keys = f"({len(removed):,})", summarize_keys({*removed} - {WHOLE})
+        yield ["", "(remove)", "-", "-", "", number, keys, why]
+    if shrunk := plan.removals.shrunk.get(stage, ()):
+        keys = summarize_keys({*shrunk} - {WHOLE})
+        yield ["", "(run)", "-", "-", "", "-", keys, "its source lost rows of it"]
 
 
 def _why(steps: Iterable[Step]) -> str:
@@ -280,7 +296,8 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
         "can't be read": [
             f"{stage}: {text}" for stage, files in plan.broken.items() for text in files.values()
         ],
-        "notes": list(plan.notes),
+        "missing": missing_lines(plan),
+        "notes": [*plan.notes, *kept_lines(plan)],
     }
 
 

@@ -8,6 +8,7 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
+from tidemill.cli.render.failures import render_findings
 from tidemill.cli.render.figures import (
     count,
     local_time,
@@ -107,6 +108,8 @@ def _attempt_lines(attempt: Attempt, more: int) -> Iterator[str]:
     yield printable_lines(
         f"{attempt.action} {attempt.stage}{place} {attempt.outcome}{others}: {attempt.message}"
     )
+    if attempt.findings:
+        yield render_findings(attempt.findings, indent="  ")
     # The trace of a query has no line of the user's code, and repeats the message.
     if attempt.trace and attempt.trace not in attempt.message:
         yield "  " + printable_lines(attempt.trace.rstrip()).replace("\n", "\n  ")

@@ -155,7 +155,7 @@ class Checker:
         bad = quarantined_rows(frame, found.broken)
         findings = [evaluated_finding(item.rule, frame, item.rows) for item in found.broken]
         findings += undeclared_column_findings(self.spec, unknown, frame.height)
-        # Rows without a partition are all bad, and any number of them is allowed.
+        # Rows without a partition are all bad: their share of the source is judged, not of these.
         if partition != UNPLACED:
             findings += budget_findings(self.spec, frame.height, 0 if bad is None else bad.height)
             findings += rows_findings(self.spec, good.height)

@@ -66,13 +66,29 @@ def undeclared_column_findings(
 
 def budget_findings(spec: ContractSpec, rows: int, bad: int) -> list[Finding]:
     """Report more quarantined rows than the budget of the contract allows."""
-    if spec.budget is None or bad <= spec.budget.max_bad * rows:
+    if bad <= spec.max_bad * rows:
         return []
+    return [_budget_finding(spec, rows, bad, "are bad")]
+
+
+def unplaced_findings(spec: ContractSpec, path: str, unplaced: int, rows: int) -> list[Finding]:
+    """Report that more of a source's rows have no partition than the budget of the contract allows."""
+    if unplaced <= spec.max_bad * rows:
+        return []
+    place = f"of {path} " if path else ""
+    return [_budget_finding(spec, rows, unplaced, f"{place}have no partition")]
+
+
+def _budget_finding(spec: ContractSpec, rows: int, bad: int, problem: str) -> Finding:
+    if spec.budget is None:
+        limit, advice = "half", "or allow more with tm.Budget(max_bad=...) in the contract"
+    else:
+        limit, advice = f"max_bad={spec.budget.max_bad:.1%}", "or raise the budget"
     message = (
-        f"budget: {bad} of {rows} rows are bad ({bad / rows:.1%}), more than "
-        f"max_bad={spec.budget.max_bad:.1%}; fix the source, or raise the budget"
+        f"budget: {bad} of {rows} rows {problem} ({bad / rows:.1%}), more than {limit}; "
+        f"fix the source, {advice}"
     )
-    return [Finding(rule="budget", severity="fail", rows=bad, message=message)]
+    return Finding(rule="budget", severity="fail", rows=bad, message=message)
 
 
 def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:

@@ -48,7 +48,7 @@ from tidemill.contracts.compatibility.terms import (
 )
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, Rule
-from tidemill.contracts.table_rules import Budget, Rows
+from tidemill.contracts.table_rules import DEFAULT_MAX_BAD, Budget, Rows
 
 _ORDER = ("warn", "quarantine", "fail")
 _TABLE = "the table"
@@ -232,7 +232,7 @@ def _rows(old: Rows | None, new: Rows | None) -> Iterator[Change]:
 
 def _budget(old: Budget | None, new: Budget | None) -> Iterator[Change]:
     # A larger share lets more rows be quarantined.
-    before, after = (budget and budget.max_bad for budget in (old, new))
+    before, after = (budget.max_bad if budget else DEFAULT_MAX_BAD for budget in (old, new))
     if before != after:
         yield make_change(
             "budget",

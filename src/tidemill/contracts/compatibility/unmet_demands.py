@@ -128,13 +128,11 @@ def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:
     yield from _rules(wanted, given)
     yield from _table_rules(wanted, given)
     yield from _rows(wanted.rows, given.rows)
-    if wanted.budget is not None:
-        share = given.budget.max_bad if given.budget is not None else None
-        if share is None or share > wanted.budget.max_bad:
-            asked = f"max_bad {wanted.budget.max_bad}"
-            yield UnmetDemand(
-                about="budget", term="", asked=asked, given=f"max_bad {format_value(share)}"
-            )
+    if wanted.budget is not None and given.max_bad > wanted.budget.max_bad:
+        asked = f"max_bad {wanted.budget.max_bad}"
+        yield UnmetDemand(
+            about="budget", term="", asked=asked, given=f"max_bad {format_value(given.max_bad)}"
+        )
 
 
 def _rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:

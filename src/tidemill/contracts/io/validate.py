@@ -44,6 +44,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError
 from tidemill.core.other_frames import describe_other_frame, is_other_frame
+from tidemill.core.partition import UNPLACED
 from tidemill.core.text_table import html_table
 
 Data: TypeAlias = "pl.DataFrame | pl.LazyFrame | str | Path | Sequence[str | Path]"
@@ -263,8 +264,10 @@ class _Pass:
         lost = 0 if quarantined is None else int(quarantined.sum())
         findings = [*self._findings()]
         findings += undeclared_column_findings(spec, unknown, self._height)
-        findings += budget_findings(spec, self._height, lost)
-        findings += rows_findings(spec, self._height - lost)
+        # Rows without a partition are all bad.
+        if self._partition != UNPLACED:
+            findings += budget_findings(spec, self._height, lost)
+            findings += rows_findings(spec, self._height - lost)
         return Validated(
             contract=spec,
             rows=self._height,

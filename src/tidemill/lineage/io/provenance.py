@@ -5,7 +5,7 @@ Everything is read from the ledger; nothing is recomputed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.contracts.column import Column
@@ -20,6 +20,7 @@ from tidemill.lineage.io.origins import Origin, ProvenanceFacts, trace_origins
 from tidemill.lineage.upstream import ColumnTrace, change_basis, trace_column
 from tidemill.ports.ledger import Ledger, State
 from tidemill.reuse.recipe import Recipe, recipe_changes
+from tidemill.sources.missing import Frozen, frozen_partitions
 from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
@@ -80,7 +81,8 @@ class Explanation:
     `recipe_parts` are the digests of the current recipe, and `stale` describes what changed since the
     partitions were computed. `judged_by` is query, code, source (of an ingest) or declaration, `opaque`
     says why it isn't the query of a transform. `touched` are the hidden inputs that were used. `origins`
-    begin with direct inputs and end with source files.
+    begin with direct inputs and end with source files. `frozen` are the partitions, of the stage or of
+    ingests upstream, that are kept although their source lost rows.
     """
 
     stage: str
@@ -104,6 +106,7 @@ class Explanation:
     stale: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
+    frozen: tuple[Frozen, ...] = ()
     runs: tuple[ProducingRun, ...] = ()
     column: ColumnFacts | None = None
     artifact: Artifact | None = None
@@ -147,6 +150,7 @@ def explain(
         stale=_describe_changes(facts, stage, chosen),
         touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,
+        frozen=_frozen(facts, stage, chosen, origins),
         runs=_runs(facts.ledger, made),
         column=about,
         artifact=artifact,
@@ -196,6 +200,18 @@ def _describe_changes(
         return () if checked else ("the checks of its contract changed",)
     before = facts.state.recipes.get(stage.name, {})
     return recipe_changes(before, recipe.parts) or ("its recipe changed",)
+
+
+def _frozen(
+    facts: ProvenanceFacts, stage: Stage, chosen: Sequence[str], origins: Sequence[Origin]
+) -> tuple[Frozen, ...]:
+    """The partitions of a stage and of its origins that are kept although their source lost rows."""
+    read = {stage.name: chosen, **{origin.stage: origin.partitions for origin in origins}}
+    return tuple(
+        item
+        for name, keys in read.items()
+        for item in frozen_partitions(name, facts.state.sources.get(name, {}), {*keys})
+    )
 
 
 def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:

@@ -128,7 +128,8 @@ class _Execution:
         """Publish what was held back to be published at once, if no step failed."""
         if isinstance(self.publisher, AtomicPublisher):
             failed = (Outcome.FAILED, Outcome.SKIPPED)
-            if any(attempt.outcome in failed for attempt in self._scheduler.attempts):
+            lost = self._job.plan.unsettled
+            if lost or any(attempt.outcome in failed for attempt in self._scheduler.attempts):
                 return Status.FAILED
             self.publisher.commit()
         return Status.OK

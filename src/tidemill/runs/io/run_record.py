@@ -24,11 +24,12 @@ from tidemill.ledger.io.process_usage import Stopwatch, peak_memory
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.freshness import check_freshness
+from tidemill.planning.missing_rows import MISSING_EXIT_CODE, missing_lines
+from tidemill.planning.source_changes import source_changes
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.runs.failures import group_failures
 from tidemill.runs.io.job import Job
 from tidemill.runs.totals import sum_stages
-from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Kind
 
 
@@ -48,19 +49,12 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
 
 
 def _source_events(job: Job) -> Iterator[SourceSeen]:
-    for stage, files in job.plan.sources.items():
-        known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
-        # A file that seems unchanged is the same object as the known record: `is` is faster than `!=`.
-        fresh = tuple(
-            file
-            for path, file in files.items()
-            if (before := known.get(path)) is not file and before != file
-        )
-        broken = job.plan.broken.get(stage, {})
-        gone = tuple(path for path in known if path not in files and path not in broken)
-        # Without any file the whole source is broken, and its files don't count as gone.
-        if fresh or (gone and files):
-            yield SourceSeen(environment=job.plan.environment, stage=stage, files=fresh, gone=gone)
+    now = job.tools.clock()
+    for stage in job.plan.sources:
+        known = job.state.sources.get(stage, {})
+        if (seen := source_changes(job.plan, stage, known, now)) is not None:
+            files, gone = seen
+            yield SourceSeen(environment=job.plan.environment, stage=stage, files=files, gone=gone)
 
 
 def recipe_events(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[Event]:
@@ -162,7 +156,7 @@ def receipt_of(
     messages: Sequence[str],
     age: TableAges,
 ) -> Receipt:
-    """Sum up the attempts of a run that ended with `status`; stale tables and failures count in it."""
+    """Sum up the attempts of a run that ended with `status`; stale tables, failures, lost rows count."""
     wall, cpu = watch.read()
     faults = [
         f"{stage}: {message}"
@@ -173,7 +167,8 @@ def receipt_of(
     code = max([a.exit_code for a in bad] + [1] * bool(faults), default=0)
     if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad) or faults:
         code = 1
-    code = code or age.exit_code
+    lost = missing_lines(job.plan)
+    code = code or (MISSING_EXIT_CODE if lost else age.exit_code)
     if status is Status.OK and (bad or code):
         status = Status.FAILED
     stages = sum_stages(tuple(job.plan.current), attempts, job.plan)
@@ -187,7 +182,7 @@ def receipt_of(
         cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *_messages(attempts), *age.messages),
+        messages=(*messages, *faults, *_messages(attempts), *age.messages, *lost),
         failures=group_failures(attempts, job.plan.steps),
     )
 

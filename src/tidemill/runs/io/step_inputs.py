@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from tidemill.contracts.row_ruling import Ruling
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.models.gates import LIVE
 from tidemill.planning.data_stages import FILES
@@ -16,7 +16,7 @@ from tidemill.reuse.input_contents import RULINGS, Contents
 from tidemill.reuse.stale_columns import stale_columns
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.sources.scan import cut_to_partition
+from tidemill.sources.scan import cut_to_partition, total_rows
 from tidemill.steps.step_messages import Work
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
@@ -106,6 +106,7 @@ class StepInputs:
             },
             rulings=self._step_rulings(step),
             artifact=artifact,
+            source_rows=total_rows(seen) if step.partition == UNPLACED else 0,
         )
 
     def stale_columns(

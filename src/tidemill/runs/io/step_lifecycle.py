@@ -192,7 +192,8 @@ class StepLifecycle:
         assert begun.step_key.key is not None
         held = self._published.get(stage.name, step.partition)
         same = not step.forced and held is not None and held.key == begun.key
-        if same and held is not None and reuse_action(held, recipe) is Action.BIND:
+        place = step.partition
+        if same and held is not None and reuse_action(held, recipe, partition=place) is Action.BIND:
             return StepResult(attempt=None)
         if not step.forced:
             self._find_or_claim(stage, begun, held)
@@ -223,7 +224,7 @@ class StepLifecycle:
         if found is None or self._room.has_missing(found.product.all_objects):
             return
         recipe = self._recipes[stage.name]
-        reuse = reuse_action(found, recipe, own=own)
+        reuse = reuse_action(found, recipe, partition=begun.step.partition, own=own)
         if reuse is Action.BIND or (reuse is Action.RECHECK and found.check == recipe.check):
             begun.known, begun.reuse = StepOutput(product=found.product), reuse
         elif reuse is Action.RECHECK:
@@ -400,4 +401,5 @@ def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:
         trace=failure.trace,
         exit_code=failure.exit_code,
         fate=failure.fate,
+        findings=failure.findings,
     )

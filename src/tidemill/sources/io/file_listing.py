@@ -17,7 +17,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.ports.runtime import Runtime
 from tidemill.sources.reader_digest import reader_digest
 from tidemill.sources.scan import FileRows, Scan
-from tidemill.workflow.source import Files, Source, SourceFile
+from tidemill.workflow.source import Files, Losable, Source, SourceFile
 from tidemill.workflow.stage import Stage
 from tidemill.workflow.user_errors import user_error
 
@@ -98,7 +98,15 @@ def list_source(
     source = call_ingest(stage)
     if isinstance(source, Files):
         return _list_files(stage, source, tools, known, count, verify)
-    return Scan(files=look(source, stage, tools, known), noun="rows")
+    files = {path: _present(file) for path, file in look(source, stage, tools, known).items()}
+    if not isinstance(source, Losable):
+        return Scan(files=files, noun="rows", on_missing="remove")  # pulled rows are stored
+    return Scan(
+        files=files,
+        noun="rows",
+        on_missing=source.on_missing,
+        max_missing=source.max_missing,
+    )
 
 
 def _list_files(
@@ -135,7 +143,13 @@ def _list_files(
         raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
     # Partitions aren't built from some of their files: those that a broken file fed are kept.
     held = {key for path in broken if path in known for key in known[path].rows}
-    return Scan(files=files, broken=broken, kept_partitions=frozenset(held))
+    return Scan(
+        files=files,
+        broken=broken,
+        kept_partitions=frozenset(held),
+        on_missing=source.on_missing,
+        max_missing=source.max_missing,
+    )
 
 
 def _with_rows(file: SourceFile, found: FileRows, known: SourceFile | None) -> SourceFile:
@@ -155,6 +169,11 @@ def reading_id(source: Source[Any], stage: Stage) -> str:
     return fingerprint("reading", reader_digest(source, stage), str(cut), dtype, *keys)[:12]
 
 
+def _present(file: SourceFile) -> SourceFile:
+    """The record of a file that exists; the same object if it wasn't missing before."""
+    return replace(file, missing_since={}) if file.missing_since else file
+
+
 def _current_file(
     root: Path, path: str, known: SourceFile | None, reading: str, now: float, verify: bool
 ) -> SourceFile | None:
@@ -163,7 +182,7 @@ def _current_file(
     if S_ISDIR(stat.st_mode):
         return None
     if known and not verify and seems_unchanged(known, stat):
-        return known
+        return _present(known)
     with (root / path).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     same = known if known and known.digest == digest else None

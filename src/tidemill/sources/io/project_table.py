@@ -20,10 +20,15 @@ class OutputTable:
     """The head of a stage in another project, as it is at the first access."""
 
     def __init__(
-        self, source: Output[Any], contract: ContractSpec, outside: ExternalSources
+        self,
+        source: Output[Any],
+        contract: ContractSpec,
+        outside: ExternalSources,
+        reading: str = "",
     ) -> None:
         self._source = source
         self._contract = contract
+        self._reading = reading
         self._ledger, artifacts = outside.project(source.project)
         self._frames = FrameStore(artifacts, lambda: None)
         self._name = f"{source.project}:{source.stage}@{source.env}"
@@ -39,6 +44,7 @@ class OutputTable:
                 mtime_ns=0,
                 digest=self._digest(product),
                 rows={self._own_partition(key): product.rows},
+                reading=self._reading,
             )
         if not files:
             raise SourceError(f"{self._name} has no partition; nothing was removed")

@@ -55,10 +55,12 @@ class QueryTable:
         contract: ContractSpec,
         database: Database,
         upcoming: Sequence[SourceFile] = (),
+        reading: str = "",
     ) -> None:
         self._source = source
         self._contract = contract
         self._database = database
+        self._reading = reading
         self._keys = _PartitionLookup(contract)
         self._coming = {key: file for file in upcoming for key in file.rows}
         self._columns: list[str] = []
@@ -146,7 +148,12 @@ class QueryTable:
         # Rows with the same keys and cursors may differ in another database.
         digest = tally.digest(self._place if self._source.cursor else "")
         return SourceFile(
-            path=self._path(key), size=0, mtime_ns=0, digest=digest, rows={key: tally.rows}
+            path=self._path(key),
+            size=0,
+            mtime_ns=0,
+            digest=digest,
+            rows={key: tally.rows},
+            reading=self._reading,
         )
 
     def _read_ahead(self, partition: str) -> dict[str, SourceFile]:

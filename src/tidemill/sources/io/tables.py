@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from tidemill.ports.runtime import Runtime
+from tidemill.sources.io.file_listing import reading_id
 from tidemill.sources.io.lake_table import LakeTable
 from tidemill.sources.io.project_table import OutputTable
 from tidemill.sources.io.pull_table import PullTable
@@ -48,12 +49,11 @@ def open_table(
     assert stage.output is not None
     outside = tools.external_sources
     if isinstance(source, Query):
-        return QueryTable(
-            source, stage.output, outside.database(source.url, source.engine), upcoming
-        )
+        database = outside.database(source.url, source.engine)
+        return QueryTable(source, stage.output, database, upcoming, reading_id(source, stage))
     if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):
         return PullTable(source, stage, tools.artifacts, known or {})
     assert isinstance(source, Output), f"{type(source).__name__} is not a table"
-    return OutputTable(source, stage.output, outside)
+    return OutputTable(source, stage.output, outside, reading_id(source, stage))

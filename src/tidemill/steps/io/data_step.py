@@ -15,20 +15,20 @@ from tidemill.analysis.hashing.column_hash import FrameHasher, column_hashes, ro
 from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.checks.checker import CheckedPartition, checker_of
-from tidemill.contracts.checks.findings import undeclared_column_findings
+from tidemill.contracts.checks.findings import undeclared_column_findings, unplaced_findings
 from tidemill.contracts.checks.row_order import may_depend_on_order
 from tidemill.contracts.checks.ruled_rows import resolve_rulings
 from tidemill.contracts.checks.schema import schema_of
-from tidemill.contracts.finding import Finding
+from tidemill.contracts.finding import BrokenContract, Finding, rejections
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import ContractError, DamagedObjectError, StepError
+from tidemill.core.errors import DamagedObjectError, StepError
 from tidemill.core.fingerprint import object_name
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product, content_of
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import narrow_contract, replace_columns
-from tidemill.sources.scan import feeds_only
+from tidemill.sources.scan import feeds_only, mostly_unplaced, total_rows
 from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.io.invocation import TransformCaller, collect_query
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
@@ -65,6 +65,8 @@ class DataStepRunner:
     def ingest(self, stage: Stage, work: Work) -> StepOutput:
         """Read a partition from its files; rows that fail the contract go to quarantine."""
         assert stage.output is not None
+        if work.partition == UNPLACED:
+            return self._ingest_unplaced(stage, work)
         if not feeds_only(work.partition, work.files):
             return self._ingest_all_columns(stage, work)
         # Columns that the contract drops are only read when rows go to quarantine as they came.
@@ -75,6 +77,24 @@ class DataStepRunner:
             return self._ingest_all_columns(stage, work)
         unknown = undeclared_column_findings(stage.output, dropped, rows.height)
         judged = replace(judged, findings=(*judged.findings, *unknown))
+        return self._output(stage, work.partition, judged)
+
+    def _ingest_unplaced(self, stage: Stage, work: Work) -> StepOutput:
+        """Quarantine the rows without a partition; ContractError when most rows of a file have none.
+
+        A partition of a table counts as a file: there the share of the whole table counts.
+        """
+        spec = stage.output
+        assert spec is not None
+        rows = self._intake.read_all_columns(stage, work.partition, work.files)
+        judged = self._judge(stage, work, _sampled(stage, rows))
+        # People have looked at rows with rulings.
+        if not work.rulings:
+            found = mostly_unplaced(work.files, spec.max_bad)
+            if not self._intake.reads_files(stage, work.partition):
+                found = "", total_rows(work.files), work.source_rows
+            more = unplaced_findings(spec, *found) if found is not None else []
+            judged = replace(judged, findings=(*judged.findings, *more))
         return self._output(stage, work.partition, judged)
 
     def _ingest_all_columns(self, stage: Stage, work: Work) -> StepOutput:
@@ -362,11 +382,14 @@ class DataStepRunner:
     def _check(
         self, stage: Stage, work: Work, rows: pl.DataFrame, touched: tuple[str, ...] = ()
     ) -> StepOutput:
+        """Check the rows of a partition, and make them its output."""
+        return self._output(stage, work.partition, self._judge(stage, work, rows), touched)
+
+    def _judge(self, stage: Stage, work: Work, rows: pl.DataFrame) -> CheckedPartition:
         """Check the rows of a partition against its contract and the rulings on its rows."""
         assert stage.output is not None
         rulings = resolve_rulings(work.rulings, self._frames.rows)
-        judged = checker_of(stage.output).check(rows, partition=work.partition, rulings=rulings)
-        return self._output(stage, work.partition, judged, touched)
+        return checker_of(stage.output).check(rows, partition=work.partition, rulings=rulings)
 
     def _clean_output(
         self,
@@ -453,4 +476,5 @@ def require_publishable(stage: Stage, partition: str, findings: Sequence[Finding
         contract = f" (contract {stage.output.name} {stage.output.version})" if stage.output else ""
         place = "" if partition == WHOLE else f" {partition}"
         lines = "; ".join(finding.message for finding in fatal)
-        raise ContractError(f"{stage.name}{place} breaks its contract{contract}: {lines}")
+        message = f"{stage.name}{place} breaks its contract{contract}: {lines}"
+        raise BrokenContract(message, rejections(findings))

@@ -18,6 +18,7 @@ from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import list_source
 from tidemill.sources.io.first_look import look_at_files
 from tidemill.sources.io.tables import list_table
+from tidemill.sources.scan import total_rows
 from tidemill.steps.io.data_step import DataStepRunner
 from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.step_messages import Work
@@ -65,7 +66,14 @@ def _attempt(
             raise UsageError(
                 f"the source of {stage.name} has no rows for {partition!r}; it has {keys}"
             )
-        work = Work(stage=stage.name, partition=partition, recipe="", files=files, rulings=rulings)
+        work = Work(
+            stage=stage.name,
+            partition=partition,
+            recipe="",
+            files=files,
+            rulings=rulings,
+            source_rows=total_rows(scan.files),
+        )
         made = room.ingest(stage, work)
     elif stage.kind is Kind.TRANSFORM:
         work = Work(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from polars.exceptions import PanicException
 
+from tidemill.contracts.finding import BrokenContract
 from tidemill.core.errors import ContractError, StepError, TidemillError
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
@@ -145,6 +146,7 @@ def describe_failure(stage: Stage, partition: str, error: BaseException) -> Step
         trace=ours.trace if isinstance(ours, StepError) else "",
         exit_code=ours.exit_code,
         transient=is_transient(error, stage.retries),
+        findings=error.findings if isinstance(error, BrokenContract) else (),
     )
 
 
