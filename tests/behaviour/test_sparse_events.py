@@ -55,12 +55,12 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
         "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
-        "memo": None, "fold": None, "columns": (),
+        "memo": None, "fold": None, "columns": (), "findings": (),
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
     "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0, "profile": ""},
-    "Failure": {"messages": (), "skipped": 0},
+    "Failure": {"messages": (), "skipped": 0, "findings": ()},
     "Finding": {"sample": "", "message": ""},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
@@ -69,7 +69,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Ruling": {"rows": (), "fixed": ""},
     "RunEnded": {"receipt": None},
     "Scores": {"by": "", "slices": ()},
-    "SourceFile": {"reading": ""},
+    "SourceFile": {
+        "reading": "", "parts": {}, "ctime_ns": 0, "inode": 0, "missing_since": {},
+    },
     "SourceSeen": {"files": (), "gone": ()},
     "StageTotals": {
         "ran": 0, "bound": 0, "rechecked": 0, "removed": 0, "current": 0, "failed": 0, "retried": 0,
