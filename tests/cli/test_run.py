@@ -133,7 +133,8 @@ class TestExitCodes:
             ended = tidemill("run", "sales", "--wait", "0.2s")
             assert (ended.code, ended.out) == (6, "")
             assert f"pid {running.pid}," in ended.err
-            assert "command tidemill run labels;" in ended.err
+            assert ", `tidemill run labels`, started " in ended.err
+            assert "; use --wait 5m to run after it" in ended.err
             assert tidemill("plan").code == 0  # a reader never blocks
             (fresh / "hold").unlink()
             assert tidemill("run", "sales", "--wait", "1h").code == 0
@@ -142,7 +143,7 @@ class TestExitCodes:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["features", "2026-01-05"], "add --from 2026-01-05 --to 2026-01-05"),
+            (["features", "2026-01"], "to select a range of time, use --from and --to"),
             (["--debug"], "--debug needs a STAGE"),
             (
                 ["--debug", "sales", "2026-01-05", "--again"],
