@@ -30,6 +30,10 @@ class File:
     def with_rows(self, rows: list[Mapping[str, Any]]) -> File:
         return replace(self, rows=tuple(rows))
 
+    def rows_of(self, partition: str) -> list[Mapping[str, Any]]:
+        """The rows of a partition in their order."""
+        return [row for row in self.rows if _key(row) == partition]
+
     def save(self, path: Path) -> None:
         """Write it as Parquet."""
         schema = {name: getattr(pl, kind) for name, kind in self.types.items()}

@@ -3,7 +3,8 @@
 A step *must* run when nothing like it ever ran: its meaning, its contract's effect on values, and the
 values of the columns that it reads, in the partitions that it sees, were never met together. It *may*
 run at the declared grain: an opaque stage is judged by the text of its code and all contracted
-columns, a query by each of its numbers and the types of what it reads, an ingest by its files' bytes.
+columns, a query by each of its numbers and the types of what it reads, an ingest by its files' bytes. An
+ingest must run when the rows of its partition, their order or types in a file were never met.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ def wanted(project: Project, world: World) -> Wanted:
             names = files.feeding(source.name, partition)
             held = [(name, files.of[source.name][name]) for name in names]
             bytes_ = [(name, file.rows, sorted(file.types.items())) for name, file in held]
+            own = [(n, file.rows_of(partition), sorted(file.types.items())) for n, file in held]
             # The names of files order their rows, and count.
-            key = _key(source.name, table, partition, bytes_)
-            must[source.name, partition] = may[source.name, partition] = key
+            must[source.name, partition] = _key(source.name, table, partition, own)
+            may[source.name, partition] = _key(source.name, table, partition, bytes_)
     columns = _Columns(flow, world)
     for stage in flow.stages:
         narrow, wide = _meaning(flow, stage), _declared(flow, stage)
