@@ -19,6 +19,7 @@ import click
 
 from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.core.errors import TidemillError
+from tidemill.core.python_command import python_module
 
 _FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
 _DAMAGED = date(2013, 12, 15)
@@ -91,13 +92,13 @@ def play_acts(folder: Path, echo: Callable[[str], None]) -> None:
 def _show(folder: Path, command: tuple[str, ...], echo: Callable[[str], None]) -> int:
     """Run a command in the project, after a line that shows it; return its exit code."""
     echo(f"\n   $ tidemill {' '.join(command)}")
-    ended = subprocess.run([sys.executable, "-m", "tidemill", *command], cwd=folder, check=False)
+    ended = subprocess.run(python_module("tidemill", *command), cwd=folder, check=False)
     return ended.returncode
 
 
 def receipts_of(folder: Path) -> list[dict[str, Any]]:
     """The receipts of all runs of a project."""
-    command = [sys.executable, "-m", "tidemill", "runs", "--limit", "1000", "--json"]
+    command = python_module("tidemill", "runs", "--limit", "1000", "--json")
     listed = subprocess.run(
         command, cwd=folder, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

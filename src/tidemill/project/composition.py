@@ -23,6 +23,7 @@ from tidemill.adapters.sinks import parquet
 from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
+from tidemill.core.python_command import inherited_path
 from tidemill.core.units import parse_bytes
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.reuse import Memos
@@ -160,7 +161,7 @@ def engine_options(
         memo=settings.memo,
         environment=environment,
         run=run,
-        path=tuple(sys.path),
+        path=inherited_path(sys.path, os.getcwd()),
         argv=tuple(sys.argv),
         profiles=settings.profiles,
     )

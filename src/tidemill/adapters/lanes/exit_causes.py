@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tidemill.core.python_command import python_code
 
 _TAIL_LINES = 5
 _TAIL_BYTES = 1000
@@ -63,7 +64,7 @@ def explain_failed_start(module: str, timeout_s: float = 10.0) -> str:
     """Explain why a worker can't start, by importing its module once more in a separate process."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", f"import {module}"],
+            python_code(f"import {module}"),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout_s,

@@ -1,7 +1,8 @@
 """The main module of a worker process: read calls from a socket, run them one by one, answer each.
 
-It is started as `python -m tidemill.adapters.lanes.worker_main`, so that the main module of the program
-that uses the lane isn't imported again. Nothing heavy is imported before a task needs it.
+It is started as `python -P -m tidemill.adapters.lanes.worker_main`, so that the main module of the program
+that uses the lane isn't imported again, and no module of the folder in which that program was started.
+Nothing heavy is imported before a task needs it.
 """
 
 from __future__ import annotations

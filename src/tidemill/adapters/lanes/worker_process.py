@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from socket import SOCK_STREAM, socketpair
 from tidemill.adapters.lanes.exit_causes import explain_failed_start, output_tail
 from tidemill.adapters.lanes.task_queue import QueuedTask, WorkerKind
 from tidemill.adapters.lanes.worker_protocol import FrameReader
+from tidemill.core.python_command import python_module
 from tidemill.ports.execution import Fate, Task
 
 WORKER_MODULE = "tidemill.adapters.lanes.worker_main"
@@ -196,7 +196,7 @@ def _start_process(
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = [str(stream), str(parent_pipe), str(niceness), str(output or "")]
     return subprocess.Popen(
-        [sys.executable, "-m", WORKER_MODULE, *arguments],
+        python_module(WORKER_MODULE, *arguments),
         pass_fds=(stream, parent_pipe),
         stdin=subprocess.DEVNULL,
         env=environment,

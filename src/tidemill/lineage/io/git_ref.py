@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.python_command import python_module
 from tidemill.lineage.stage_changes import StageEntry, stages_from_json
 
 
@@ -65,17 +65,7 @@ def _import_stages(
     at: Path, ref: str, workflow: str | None, into: Path
 ) -> Mapping[str, StageEntry]:
     named = ("-w", workflow) if workflow else ()
-    command = [
-        sys.executable,
-        "-m",
-        "tidemill",
-        "-C",
-        str(at),
-        *named,
-        "check",
-        "--tell",
-        str(into),
-    ]
+    command = python_module("tidemill", "-C", str(at), *named, "check", "--tell", str(into))
     # The stages go into a file, because the workflow may print to stdout.
     done = _run(command, at, {"PYTHONDONTWRITEBYTECODE": "1"})
     if done.returncode != 0 or not into.exists():

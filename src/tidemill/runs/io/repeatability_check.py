@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.python_command import python_module
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.lineage.upstream import Upstream
 from tidemill.runs.repeatability import Comparison, RerunOutput, Sample, choose_sample, compare_runs
@@ -36,7 +36,7 @@ def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
             "put it into a module"
         )
     where = ("-C", str(root), "-w", workflow, "--env", environment)
-    return (sys.executable, "-m", "tidemill", *where, "check", "--answer")
+    return python_module("tidemill", *where, "check", "--answer")
 
 
 def run_twice(facts: ProvenanceFacts, count: int, command: Sequence[str]) -> tuple[Comparison, ...]:
