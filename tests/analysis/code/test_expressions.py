@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.function_shapes import shape
+from tidemill.analysis.code.expressions import POLARS_EVALS
 
 
 def test_references_say_where_and_whether_they_are_given_a_seed() -> None:
@@ -27,3 +30,20 @@ def test_attributes_of_values_that_cannot_be_known_are_noted() -> None:
         ("shuffle", True),
         ("sample", True),
     }
+
+
+@pytest.mark.parametrize("namespace", sorted(POLARS_EVALS))
+def test_the_evals_of_polars_are_ordinary_methods(namespace: str) -> None:
+    """They take an expression; they see no variables, so names of local variables don't count."""
+    text = "def f(x):\n    {0} = x.y.{1}.eval(pl.element() * 2)\n    return {0}.{1}.eval(g(x))"
+    found = shape(text.format("one", namespace))
+    assert found.problems == ()
+    assert found.digest == shape(text.format("two", namespace)).digest
+
+
+@pytest.mark.parametrize(
+    "call", ["x.eval(y)", "x.eval('a > @b')", "x.list.query(y)", "list.eval(y)"]
+)
+def test_the_evals_of_pandas_see_variables(call: str) -> None:
+    found = shape(f"def f(x, y):\n    return {call}")
+    assert [item.reason for item in found.problems] == ["it looks up variables by their names"]

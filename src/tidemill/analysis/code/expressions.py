@@ -13,6 +13,8 @@ from tidemill.analysis.code.scopes import NameUse
 # Calls that may see the names of local variables.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
 _SEES_LOCALS_TOO = frozenset(("eval", "query", "sql", "SQLContext"))
+# Namespaces of Polars that have an `eval`, which takes an expression and no text.
+POLARS_EVALS = frozenset(("arr", "list", "struct"))
 _BY_CLASS = "it looks up subclasses, which may be anywhere"
 _BY_NAME = "it looks up variables by their names"
 _BY_COMPUTED = "it looks up attributes by a computed name"
@@ -45,14 +47,16 @@ def write_attribute(
 def _check_attributes(
     writer: CanonicalWriter, path: Sequence[str], line: int, call: ast.Call | None
 ) -> None:
-    writer.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
+    evaluates = path[-1] == "eval" and not POLARS_EVALS.isdisjoint(path[-2:-1])
+    if not evaluates:
+        writer.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
     for name in path:
         if name == "__subclasses__":
             writer.problems.append((name, line, _BY_CLASS))
         if reads_source(name):
             writer.problems.append((name, line, BY_SOURCE))
     # pandas: frame.query("delay > @LIMIT")
-    if call is not None and call.args and path[-1] in ("query", "eval"):
+    if call is not None and call.args and path[-1] in ("query", "eval") and not evaluates:
         text = call.args[0]
         if not isinstance(text, ast.Constant) or "@" in str(text.value):
             writer.problems.append((path[-1], line, _BY_NAME))
