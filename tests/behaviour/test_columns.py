@@ -269,6 +269,17 @@ def test_an_impure_stage_runs_every_time_or_when_it_is_old(tides: Tides) -> None
     assert tides.ok() == {}
 
 
+def test_an_impure_stage_is_due_when_its_last_run_had_a_clock_that_was_ahead(tides: Tides) -> None:
+    now = tides.open().tools.clock()
+    tides.use(clock=lambda: now)
+    tides.edit("@flow.transform\ndef features", IMPURE.format("(every='6h')"))
+    now += 365 * 24 * 3600
+    assert tides.ok() == {"ok run features": DAYS}
+    now -= 365 * 24 * 3600
+    assert tides.ok() == {"ok run features": DAYS}
+    assert tides.ok() == {}
+
+
 def test_what_a_stage_reaches_for_is_not_reused(tides: Tides) -> None:
     tides.edit("import polars as pl\n", "import datetime\n\nimport polars as pl\n")
     tides.edit("* 2,", "* 2 + pl.lit(datetime.date.today().year * 0),")

@@ -97,7 +97,10 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def in_labels(folder: Path, body: str) -> None:
-    """Let the query of the stage `labels` execute `body`: when rows are computed, not when it is called."""
+    """Let the query of the stage `labels` execute `body`: when rows are computed, not when it is called.
+
+    The stage is vouched for, since `body` may look at files.
+    """
     body = "".join(f"    {line}\n" for line in body.strip().split("\n"))
     action = f"def act(frame: pl.DataFrame) -> pl.DataFrame:\n{body}    return frame\n\n\n"
     edit(folder / "bakery.py", "flow = tm.Workflow", f"{action}flow = tm.Workflow")
@@ -105,6 +108,11 @@ def in_labels(folder: Path, body: str) -> None:
         folder / "bakery.py",
         "return sales.select(*HOUR,",
         "return sales.map_batches(act).select(*HOUR,",
+    )
+    edit(
+        folder / "bakery.py",
+        "@flow.transform\ndef labels",
+        '@flow.transform(version="1")\ndef labels',
     )
 
 

@@ -89,7 +89,10 @@ def test_what_bears_no_mark(thing: object) -> None:
         (HOUR, 0, True),
         (HOUR, HOUR - 1, True),
         (HOUR, HOUR, False),
-        (HOUR, -1, True),  # the clock was set back
+        (HOUR, -1, True),  # another machine's clock
+        (HOUR, -60, True),
+        (HOUR, -61, False),  # the clock was ahead, by an hour or by years
+        (HOUR, -10 * 365 * 24 * HOUR, False),
     ],
 )
 def test_a_result_stands_until_it_is_that_old(

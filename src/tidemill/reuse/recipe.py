@@ -251,6 +251,7 @@ _VERBS = {
     "reads": "reads something that is not one of its inputs",
     "clock": "reads the clock",
     "environment": "reads the environment",
+    "process": "depends on the process that runs it",
     "random": "draws random numbers without a seed",
     "network": "talks to the network",
 }

@@ -16,6 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__tidemill_impure__"
 _EVERY = re.compile(r"([1-9][0-9]{0,8})(m|h|d|w)")
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60}
+# How far apart the clocks of two machines with a shared state may be.
+_CLOCK_SKEW_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,12 @@ class Impure:
     every_s: float | None = None
 
     def is_valid(self, computed_at: float, now: float) -> bool:
-        """Whether a result computed at time `made` is still valid at time `now` (Unix seconds)."""
-        return self.every_s is not None and now - computed_at < self.every_s
+        """Whether a result computed at `computed_at` is still valid at `now` (Unix seconds).
+
+        One from the future isn't: its clock was ahead, so its age is unknown. Otherwise it would stay
+        until the clock catches up.
+        """
+        return self.every_s is not None and -_CLOCK_SKEW_S <= now - computed_at < self.every_s
 
     def __str__(self) -> str:
         if self.every_s is None:

@@ -650,7 +650,7 @@ TOUCHES = [
         "random",
     ),
     ("from uuid import uuid4\ndef stage(): return uuid4()", "uuid4", "random"),
-    ("def stage(x): return hash(x)", "hash", "random"),
+    ("def stage(x): return hash(x)", "hash", "process"),
     ("def stage(x): return x.sample(5)", "sample", "random"),
     ("def stage(x): return x.select('a').sample(n=5, seed=None)", "sample", "random"),
     ("import polars as pl\ndef stage(): return pl.col('a').shuffle()", "shuffle", "random"),
@@ -717,18 +717,104 @@ TOUCHES = [
         "environment",
     ),
     ("import time\ndef stage(x): return time.mktime(x)", "time.mktime", "clock"),
+    # clocks and identities in functions that run where nothing watches, such as those in a query
+    ("import numpy as np\ndef stage(x): return x > np.datetime64('now')", "now", "clock"),
+    ("import resource as r\ndef stage(x): return r.getrusage(0)", "r.getrusage", "clock"),
+    ("import os\ndef stage(x): return os.times()", "os.times", "clock"),
+    ("import gc\ndef stage(x): return gc.get_count()", "gc.get_count", "process"),
+    ("from gc import get_count as g\ndef stage(x): return g()", "g", "process"),
+    ("def stage(x): return [id(x)]", "id", "process"),
+    ("def stage(x): return map(id, x)", "id", "process"),
+    ("def stage(x): return x + repr(object())", "repr(object())", "process"),
+    ("def stage(x): return f'{object()}'", "repr(object())", "process"),
+    ("def stage(x):\n    o = object()\n    return str(o)", "repr(object())", "process"),
+    ("def low(): return 1\ndef stage(x): return repr(low)", "low", "process"),
+    ("NONE = object()\ndef stage(x): return f'{NONE}'", "NONE", "process"),
+    (
+        "import threading\ndef stage(x): return threading.get_ident()",
+        "threading.get_ident",
+        "process",
+    ),
+    (
+        "from threading import get_native_id\ndef stage(x): return get_native_id()",
+        "get_native_id",
+        "process",
+    ),
+    (
+        "import threading as t\ndef stage(x): return t.current_thread().name",
+        "t.current_thread",
+        "process",
+    ),
+    ("import uuid\ndef stage(x): return uuid.uuid7()", "uuid.uuid7", "random"),
+    # paths, and readers in C
+    ("from pathlib import Path\ndef stage(x): return Path(x).resolve()", "resolve", "environment"),
+    ("from pathlib import Path\ndef stage(x): return Path(x).exists()", "exists", "reads"),
+    (
+        "import pathlib\ndef stage(x):\n    p = pathlib.Path(x)\n    return p.stat()",
+        "stat",
+        "reads",
+    ),
+    (
+        "from pathlib import Path\nP = Path('x')\ndef stage(x): return (P / x).is_file()",
+        "is_file",
+        "reads",
+    ),
+    (
+        "from pathlib import Path\nP = Path('x')\ndef stage(x): return P.glob('*')",
+        "P.glob",
+        "reads",
+    ),
+    (
+        "import pathlib as p\ndef stage(x):\n    with p.Path(x).open() as f: return f",
+        "open",
+        "reads",
+    ),
+    ("import filecmp\ndef stage(x): return filecmp.cmp(x, 'b')", "filecmp.cmp", "reads"),
+    (
+        "from xml.dom import minidom\ndef stage(x): return minidom.parse(x)",
+        "minidom.parse",
+        "reads",
+    ),
+    (
+        "import pyarrow.fs\ndef stage(x): return pyarrow.fs.LocalFileSystem()",
+        "pyarrow.fs.LocalFileSystem",
+        "reads",
+    ),
+    (
+        "import lightgbm as l\ndef stage(x): return l.Booster(model_file='m')",
+        "model_file=path",
+        "reads",
+    ),
+    (
+        "import polars as pl\ndef stage(x): return pl.Expr.deserialize('x')",
+        "deserialize(path)",
+        "reads",
+    ),
+    ("import polars as pl\nP = 'x'\ndef stage(x): return pl.Expr.deserialize(P)", "P", "reads"),
+    ("def stage(x): return x.load_model('m')", "load_model", "reads"),
 ]
 
 
 @pytest.mark.parametrize(("source", "name", "kind"), TOUCHES)
 def test_what_it_touches_is_named(project: Project, source: str, name: str, kind: str) -> None:
     code = project.code(source)
-    line = 1 + source[: source.rindex(name.rpartition(".")[2])].count("\n")
+    line = source.count("\n") + 1
+    if name.rpartition(".")[2] in source:
+        line = 1 + source[: source.rindex(name.rpartition(".")[2])].count("\n")
     assert code.hidden_inputs == (HiddenInput(name=name, kind=kind, where=f"main.py:{line}"),)  # type: ignore[arg-type]
     assert code.unresolved == ()
 
 
 CLEAN = [
+    # a sentinel; an object that shows its contents; methods of paths on what is none
+    "NONE = object()\ndef stage(x): return x is NONE, dict(x).get(1, object())",
+    "ONE = 1\nclass A:\n    def __repr__(self): return 'A'\ndef stage(x): return repr(ONE), repr(A)",
+    "def stage(x): return x.resolve(), x.exists(), x.stat(), x.open",
+    "from pathlib import PurePath\ndef stage(x): return PurePath(x).stem, x.resolve()",
+    "from pathlib import Path\ndef stage(x): return Path(x).stem, Path('a', x).suffix",
+    "import numpy as np\ndef stage(x): return np.datetime64('2026-01-01'), np.array(['now'])",
+    "import io, polars as pl\ndef stage(x): return pl.Expr.deserialize(io.BytesIO(x))",
+    "import threading, weakref\ndef stage(x): return threading.Lock(), weakref.ref(x)",
     "import numpy as np\ndef stage(): return np.random.default_rng(7).random()",
     "import numpy as np\ndef stage(seed): return np.random.default_rng(seed=seed)",
     "import random\ndef stage(): return random.Random(7).sample([1, 2], 1)",

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.analysis.code.bindings import BINDINGS, Definition, write_root
+from tidemill.analysis.code.call_arguments import ADDRESS, Role
 from tidemill.analysis.code.canonical_writer import CanonicalWriter
 from tidemill.analysis.code.expressions import EXPRESSIONS
 from tidemill.analysis.code.hidden_inputs import has_argument, is_seeded
-from tidemill.analysis.code.scopes import Import, NameUse, Spelling, is_mangled
+from tidemill.analysis.code.scopes import Import, NameUse, Scope, Spelling, is_mangled
 from tidemill.core.fingerprint import fingerprint
 
 _METHODS = {**BINDINGS, **EXPRESSIONS}
@@ -28,7 +29,7 @@ class Reference:
 
     `seeded`: a call of it has an argument; `repeatable`: it has a seed. `optional`: the name may be bound
     elsewhere. `dynamic`: an attribute of it is looked up by a computed name. `bare`: it is imported, not
-    used.
+    used. `roles` are what calls do with it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Reference:
     optional: bool = False
     dynamic: bool = False
     bare: bool = False
+    roles: frozenset[Role] = frozenset()
 
     @property
     def label(self) -> str:
@@ -133,7 +135,7 @@ class _ReferenceFinder:
             # A class body that binds a name may still read the global of that name before.
             self._add_outside(replace(use, optional=True), private=False)
         else:
-            self._add_bound(use, home.sources.get(use.name, ()))
+            self._add_bound(use, home)
         return spelling.spell(use.name, home)
 
     def _add_outside(self, use: NameUse, *, private: bool) -> None:
@@ -146,10 +148,13 @@ class _ReferenceFinder:
             reason = "it assigns a global variable"
             self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
 
-    def _add_bound(self, use: NameUse, sources: Sequence[Import]) -> None:
+    def _add_bound(self, use: NameUse, home: Scope) -> None:
+        sources = home.sources.get(use.name, ())
         if not use.stored:
             for source in sources:
                 self._add_reference(use, source)
+        if use.role == "printed" and use.name in home.objects:
+            self.add_attributes([ADDRESS], use.line, None)
         if not sources:
             self.add_attributes(use.path, use.line, use.call)
 
@@ -159,7 +164,11 @@ class _ReferenceFinder:
         repeatable = bool(use.path) and is_seeded(use.call, use.path)
         flags = (seeded, repeatable, use.optional, use.dynamic)
         key = (use.name, use.path, source, flags)
-        if key not in self.references:
+        roles = frozenset(filter(None, [use.role]))
+        if key in self.references:
+            known = self.references[key]
+            self.references[key] = replace(known, roles=known.roles | roles)
+        else:
             self.references[key] = Reference(
                 name=use.name,
                 line=use.line,
@@ -169,6 +178,7 @@ class _ReferenceFinder:
                 repeatable=repeatable,
                 optional=use.optional,
                 dynamic=use.dynamic,
+                roles=roles,
             )
 
     def add_attributes(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tidemill.analysis.code.call_arguments import Role
 from tidemill.analysis.code.scopes import BindingKind, Import, NameUse, Scope, ScopeKind
 
 Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
@@ -25,6 +26,8 @@ class CanonicalWriter:
         self.imports: list[tuple[str, int, Import]] = []
         self.attributes: list[tuple[Sequence[str], int, ast.Call | None]] = []
         self.problems: list[tuple[str, int, str]] = []
+        # What calls do with some of their arguments, by the id of the node.
+        self.roles: dict[int, Role] = {}
         self.sees_locals = False
         self.scope: Scope | None = None
         self.optional = False
@@ -55,10 +58,17 @@ class CanonicalWriter:
             self.store(name, line)
 
     def load(
-        self, name: str, line: int, path: Sequence[str] = (), call: ast.Call | None = None
+        self,
+        name: str,
+        line: int,
+        path: Sequence[str] = (),
+        call: ast.Call | None = None,
+        role: Role | None = None,
     ) -> None:
         """Write a name that is read, and the attributes that are read from it."""
-        self.out.append(self.name_use(name, line, path, call))
+        use = self.name_use(name, line, path, call)
+        use.role = role
+        self.out.append(use)
 
     def name_use(
         self,
@@ -91,7 +101,11 @@ class CanonicalWriter:
         method = self._methods.get(type(node))
         if method is not None:
             method(self, node)
-            return
+        else:
+            self.write_fields(node)
+
+    def write_fields(self, node: ast.AST) -> None:
+        """Write a node by all its fields."""
         self.out.append(f"{type(node).__name__}(")
         for field in node._fields:
             if field not in _SKIPPED:

@@ -71,7 +71,7 @@ def _fingerprint_walk(walker: CodeWalker, root: Part) -> Code:
     return Code(
         digest=fingerprint("code", FORMAT, root, parts, packages, names),
         unresolved=tuple(walker.unresolved),
-        hidden_inputs=tuple(walker.hidden_inputs),
+        hidden_inputs=(*walker.hidden_inputs, *(walker.path_methods if walker.uses_paths else ())),
         packages=packages,
         mutable_holders=tuple(walker.mutable_holders),
     )

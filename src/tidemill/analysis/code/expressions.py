@@ -6,6 +6,12 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tidemill.analysis.code.call_arguments import (
+    ADDRESS,
+    argument_roles,
+    hidden_arguments,
+    is_bare_object,
+)
 from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.hidden_inputs import BY_SOURCE, reads_source
 from tidemill.analysis.code.scopes import NameUse
@@ -24,7 +30,7 @@ def write_name(writer: CanonicalWriter, node: ast.Name) -> None:
     """Write a name."""
     if isinstance(node.ctx, ast.Load):
         writer.sees_locals |= node.id in _SEES_LOCALS
-        writer.load(node.id, node.lineno)
+        writer.load(node.id, node.lineno, role=writer.roles.get(id(node)))
     else:
         writer.store(node.id, node.lineno)
 
@@ -65,6 +71,8 @@ def _check_attributes(
 def write_call(writer: CanonicalWriter, node: ast.Call) -> None:
     """Write a call; the use of the called name records whether it gets a seed."""
     writer.out.append("Call(")
+    writer.attributes += [([name], node.lineno, None) for name in hidden_arguments(node)]
+    writer.roles |= {id(name): role for name, role in argument_roles(node)}
     if isinstance(node.func, ast.Attribute):
         write_attribute(writer, node.func, node)
     elif isinstance(node.func, ast.Name):
@@ -128,6 +136,22 @@ def write_annotated_assignment(writer: CanonicalWriter, node: ast.AnnAssign) -> 
         writer.bind(node.target.id)
 
 
+def write_assignment(writer: CanonicalWriter, node: ast.Assign) -> None:
+    """Write an assignment; names that are assigned a bare `object()` are recorded."""
+    writer.write_fields(node)
+    if is_bare_object(node.value) and writer.scope is not None:
+        writer.scope.objects |= {item.id for item in node.targets if isinstance(item, ast.Name)}
+
+
+def write_formatted_value(writer: CanonicalWriter, node: ast.FormattedValue) -> None:
+    """Write a value in an f-string, which becomes text."""
+    if is_bare_object(node.value):
+        writer.attributes.append(([ADDRESS], node.lineno, None))
+    elif isinstance(node.value, ast.Name):
+        writer.roles[id(node.value)] = "printed"
+    writer.write_fields(node)
+
+
 def write_expression_statement(writer: CanonicalWriter, node: ast.Expr) -> None:
     """Write an expression statement, unless it is a docstring or another constant."""
     if not isinstance(node.value, ast.Constant):
@@ -163,7 +187,9 @@ EXPRESSIONS: Methods = {
     ast.Attribute: write_attribute,
     ast.Call: write_call,
     ast.keyword: write_keyword,
+    ast.Assign: write_assignment,
     ast.AnnAssign: write_annotated_assignment,
+    ast.FormattedValue: write_formatted_value,
     ast.Expr: write_expression_statement,
     ast.Pass: write_nothing,
     ast.Constant: write_constant,

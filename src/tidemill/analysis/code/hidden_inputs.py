@@ -1,4 +1,4 @@
-"""Hidden inputs of code: files, clock, environment, network and randomness."""
+"""Hidden inputs of code: files, clock, environment, process, network and randomness."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
+
+from tidemill.analysis.code.call_arguments import ADDRESS, PATHS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +30,31 @@ class HiddenInput:
 
 T = TypeVar("T")
 
-HiddenInputKind: TypeAlias = Literal["reads", "clock", "environment", "random", "network"]
+HiddenInputKind: TypeAlias = Literal[
+    "reads", "clock", "environment", "process", "random", "network"
+]
 
 # A name stands for everything below it.
 _LISTED: dict[HiddenInputKind, str] = {
     "reads": """
         builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
         tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
-        sqlite3.connect xml.etree.ElementTree.parse importlib.resources pkgutil.get_data
-        linecache gettext tokenize.open
+        sqlite3.connect importlib.resources pkgutil.get_data linecache gettext tokenize.open
+        xml.etree.ElementTree.parse xml.etree.ElementTree.iterparse xml.dom.minidom.parse
+        xml.dom.pulldom.parse xml.sax.parse filecmp mimetypes netrc
         os.open os.fdopen os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists
         os.path.lexists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime
-        os.path.getctime os.path.getatime os.path.samefile shutil
+        os.path.getctime os.path.getatime os.path.samefile os.path.islink os.path.ismount
+        os.fwalk os.readlink os.statvfs os.getxattr os.listxattr shutil
         numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap numpy.lib.npyio
         pyarrow.dataset pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.ParquetFile duckdb
+        pyarrow.fs pyarrow.input_stream pyarrow.parquet.ParquetDataset pyarrow.ipc.open_file
         joblib.load deltalake pyiceberg h5py
     """,
     "clock": """
         time datetime.datetime.now datetime.datetime.today datetime.datetime.utcnow
-        datetime.date.today
+        datetime.date.today os.times resource psutil email.utils.localtime
+        email.utils.formatdate
     """,
     "environment": """
         os.environ os.environb os.getenv os.getenvb os.getcwd os.getcwdb os.getpid os.getppid
@@ -63,8 +71,8 @@ _LISTED: dict[HiddenInputKind, str] = {
         builtins.input
     """,
     "random": """
-        random secrets numpy.random os.urandom uuid.uuid1 uuid.uuid4 scipy.stats.qmc
-        builtins.hash
+        random secrets numpy.random os.urandom os.getrandom uuid.uuid1 uuid.uuid4 uuid.uuid6
+        uuid.uuid7 uuid.uuid8 email.utils.make_msgid ssl.RAND_bytes scipy.stats.qmc
     """,
     "network": """
         requests urllib.request urllib3 http.client httpx aiohttp socket ftplib smtplib imaplib
@@ -72,8 +80,23 @@ _LISTED: dict[HiddenInputKind, str] = {
         psycopg psycopg2 pymysql sqlalchemy.create_engine connectorx grpc openai anthropic
     """,
 }
+# Libraries call these all the time, to good effect: they are found only in the project's own text.
+_IN_TEXT: dict[HiddenInputKind, str] = {
+    "process": """
+        builtins.id builtins.hash builtins.object.__repr__ builtins.object.__hash__
+        threading.get_ident threading.get_native_id threading.current_thread
+        threading.main_thread threading.active_count threading.enumerate
+        multiprocessing.current_process multiprocessing.process.current_process
+        multiprocessing.parent_process gc.get_count gc.get_stats gc.get_objects
+        gc.get_referrers sys.getrefcount sys.getallocatedblocks tracemalloc
+        weakref.getweakrefcount asyncio.current_task
+    """,
+}
 _KIND: dict[str, HiddenInputKind] = {
     name: kind for kind, names in _LISTED.items() for name in names.split()
+}
+_KIND_IN_TEXT: dict[str, HiddenInputKind] = _KIND | {
+    name: kind for kind, names in _IN_TEXT.items() for name in names.split()
 }
 _PURE = frozenset(
     {"time.sleep", "time.strptime", "time.struct_time"}
@@ -91,6 +114,8 @@ _ALIASES = {
     "nt": "os",
     "_io": "io",
     "_socket": "socket",
+    "_thread": "threading",
+    "_ssl": "ssl",
     "_sqlite3": "sqlite3",
     "_pickle": "pickle",
     "_frozen_importlib": "importlib._bootstrap",
@@ -149,6 +174,14 @@ _ATTRIBUTES: dict[str, HiddenInputKind] = {
     **dict.fromkeys(("read_excel", "read_database", "read_delta", "read_table"), "reads"),
     **dict.fromkeys(("scan_csv", "scan_parquet", "scan_ndjson", "scan_ipc"), "reads"),
     **dict.fromkeys(("scan_delta", "scan_iceberg"), "reads"),
+    **dict.fromkeys((*PATHS, "load_model"), "reads"),
+    ADDRESS: "process",
+}
+# The same, in code that uses `pathlib`.
+_PATH_METHODS: dict[str, HiddenInputKind] = {
+    **dict.fromkeys(("open", "exists", "stat", "lstat", "glob", "walk", "samefile"), "reads"),
+    **dict.fromkeys(("is_file", "is_dir", "is_symlink", "is_mount", "readlink"), "reads"),
+    **dict.fromkeys(("resolve", "absolute", "expanduser"), "environment"),
 }
 # How functions of packages that read are named.
 READERS = ("read_", "scan_")
@@ -158,7 +191,8 @@ _SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
 def hidden_input_kind(name: str, *, seeded: bool) -> HiddenInputKind | None:
     """The hidden input of a name in the standard library or a package, called with a seed or not."""
     last = name.rpartition(".")[2]
-    found = listed_kind(name)
+    plain = plain_name(name)
+    found = None if plain in _PURE else _nearest_entry(plain, _KIND_IN_TEXT)
     if found == "random" and last in _SEEDED and seeded:
         return None
     if name == "datetime.datetime.fromtimestamp" and seeded:
@@ -169,7 +203,7 @@ def hidden_input_kind(name: str, *, seeded: bool) -> HiddenInputKind | None:
 
 
 def listed_kind(name: str) -> HiddenInputKind | None:
-    """The hidden input of a listed name, whatever its arguments."""
+    """The hidden input of a listed name that is called, by whatever code, and whatever its arguments."""
     name = plain_name(name)
     return None if name in _PURE else _nearest_entry(name, _KIND)
 
@@ -205,6 +239,11 @@ def attribute_kind(attribute: str, *, seeded: bool) -> HiddenInputKind | None:
     if attribute in _ZONED:
         return None if seeded else "environment"
     return _ATTRIBUTES.get(attribute)
+
+
+def path_method_kind(attribute: str) -> HiddenInputKind | None:
+    """The hidden input of an attribute of an unknown value, if that is a path."""
+    return _PATH_METHODS.get(attribute)
 
 
 def has_argument(call: ast.Call | None, attribute: str = "") -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tidemill.analysis.code.callables import cells_of
 from tidemill.analysis.code.canonical_text import Reference, UnresolvedAttribute
-from tidemill.analysis.code.hidden_inputs import attribute_kind, is_seeded
+from tidemill.analysis.code.hidden_inputs import attribute_kind, is_seeded, path_method_kind
 from tidemill.analysis.code.module_origin import (
     absolute_module_name,
     is_ad_hoc_module,
@@ -79,6 +79,8 @@ def _is_excluded(ref: Reference, visitor: Visitor) -> bool:
 def _name_part(ref: Reference, around: NameScope, visitor: Visitor) -> Part:
     value = around.lookup(ref.name)
     if value is not _MISSING:
+        if ref.roles and not ref.path:
+            _report_roles(value, ref, visitor)
         if ref.name == "__file__":
             visitor.report("environment")
             return "file"
@@ -88,6 +90,22 @@ def _name_part(ref: Reference, around: NameScope, visitor: Visitor) -> Part:
     if hasattr(builtins, ref.name):
         return visitor.external(".".join(("builtins", ref.name, *ref.path)))
     return "missing" if ref.optional else visitor.refuse("there is no such name")
+
+
+def _report_roles(value: Any, ref: Reference, visitor: Visitor) -> None:
+    """Report a value that is written as text and shows its address, or that names a file to read."""
+    if "printed" in ref.roles and _shows_address(value):
+        visitor.report("process")
+    if "opened" in ref.roles and (isinstance(value, str) or hasattr(value, "__fspath__")):
+        visitor.report("reads")
+
+
+def _shows_address(value: Any) -> bool:
+    kind = type(value)
+    return kind is FunctionType or (kind.__repr__, kind.__str__) == (
+        object.__repr__,
+        object.__str__,
+    )
 
 
 def _follow_path(value: Any, path: Sequence[str], ref: Reference, visitor: Visitor) -> Part:
@@ -180,6 +198,8 @@ def _attribute_part(name: str, repeatable: bool, visitor: Visitor) -> Part:
     kind = attribute_kind(name, seeded=repeatable)
     if kind is not None:
         visitor.report(kind)
+    elif (of_path := path_method_kind(name)) is not None:
+        visitor.report(of_path, of_paths=True)
     return _polars_additions(name, visitor)
 
 

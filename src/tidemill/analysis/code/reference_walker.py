@@ -21,6 +21,16 @@ from tidemill.analysis.code.mutable_state import MutableHolder, is_mutable
 from tidemill.analysis.code.value_identity import value_part
 from tidemill.core.fingerprint import Part
 
+# Classes of paths that reach for files, unlike `PurePath`.
+_PATHS = (
+    *(
+        f"{module}.{name}"
+        for module in ("pathlib", "pathlib._local")
+        for name in ("Path", "PosixPath")
+    ),
+    "importlib.resources",
+)
+
 
 class CodeWalker:
     """Visits each function, class and sentinel once, in the order in which they are found.
@@ -34,6 +44,9 @@ class CodeWalker:
         self.packages: dict[tuple[str, str], None] = {}
         self.unresolved: dict[Unresolved, None] = {}
         self.hidden_inputs: dict[HiddenInput, None] = {}
+        # Attributes of unknown values that are hidden inputs if the code uses paths.
+        self.path_methods: dict[HiddenInput, None] = {}
+        self.uses_paths = False
         self.mutable_holders: list[MutableHolder] = []
         # Values that are being identified, by id: the depth at which each was entered.
         self.entered: dict[int, int] = {}
@@ -107,6 +120,7 @@ class Visit:
     def external(self, name: str) -> Part:
         """Identify something by its full name; count its package and its hidden inputs."""
         self.count_package(name)
+        self.walker.uses_paths |= name.startswith(_PATHS)
         if self.in_annotation:
             return ["named", public_name(name)]
         reason = refusal_reason(name)
@@ -125,8 +139,9 @@ class Visit:
             if not package[1]:
                 self.refuse(f"the version of the package {top!r} can't be found out")
 
-    def report(self, kind: HiddenInputKind) -> None:
-        self.walker.hidden_inputs[HiddenInput(name=self.label, kind=kind, where=self.where)] = None
+    def report(self, kind: HiddenInputKind, *, of_paths: bool = False) -> None:
+        found = HiddenInput(name=self.label, kind=kind, where=self.where)
+        (self.walker.path_methods if of_paths else self.walker.hidden_inputs)[found] = None
 
     def refuse(self, reason: str) -> Part:
         found = Unresolved(name=self.label, reason=reason, where=self.where)

@@ -43,8 +43,6 @@ quiet_files: set[str] = set()
 quiet_names: dict[str, set[str]] = {}  # by file
 quiet_functions: set[BuiltinFunctionType] = set()  # of modules in C
 _rules: dict[tuple[str, str], _Rule] = {}  # by file and name
-# Its results differ between processes. But mostly dictionaries call it, which don't depend on that.
-_HASH = "builtins.hash"
 _SHORT = {"io.open": "open", "builtins.input": "input"}
 # They end the use of an input that was reported when it began.
 END_METHODS = frozenset(("close", "__exit__", "__del__"))
@@ -72,7 +70,7 @@ def c_call(function: Any) -> Call | None:
     """The hidden input of a function in a C module."""
     module = function.__module__ or function.__self__.__name__
     name = plain_name(f"{module}.{function.__name__}")
-    kind = None if name == _HASH else listed_kind(name)
+    kind = listed_kind(name)
     if kind is None:
         quiet_functions.add(function)
         return None

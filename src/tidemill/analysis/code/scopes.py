@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tidemill.analysis.code.call_arguments import Role
+
 ScopeKind: TypeAlias = Literal["function", "class", "comprehension"]
 # How a name is bound; "kept" are nested functions and classes, whose names are visible outside.
 BindingKind: TypeAlias = Literal["parameter", "kept", "local"]
@@ -28,7 +30,7 @@ class Import:
 class Scope:
     """The names that one function, class body or comprehension binds."""
 
-    __slots__ = ("bound", "kind", "number", "outer", "parent", "sources")
+    __slots__ = ("bound", "kind", "number", "objects", "outer", "parent", "sources")
 
     def __init__(self, kind: ScopeKind, parent: Scope | None, number: int) -> None:
         self.kind = kind
@@ -37,6 +39,7 @@ class Scope:
         self.bound: dict[str, BindingKind] = {}
         self.outer: dict[str, bool] = {}  # declared global (True) or nonlocal (False)
         self.sources: dict[str, list[Import]] = {}
+        self.objects: set[str] = set()  # assigned a bare `object()`
 
     def bind(self, name: str, how: BindingKind = "local") -> None:
         """Record a binding; one that is visible outside takes precedence over a local one."""
@@ -88,6 +91,7 @@ class NameUse:
     stored: bool = False
     optional: bool = False
     dynamic: bool = False
+    role: Role | None = None
 
 
 class Spelling:

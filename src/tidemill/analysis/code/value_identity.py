@@ -151,6 +151,8 @@ def _pattern(value: Any, visitor: Visitor) -> Part:
 
 
 def _path(value: Any, visitor: Visitor) -> Part:
+    if hasattr(value, "stat"):  # not a PurePath
+        visitor.external("pathlib.Path")  # a method of it may read a file
     return str(value.as_posix())
 
 

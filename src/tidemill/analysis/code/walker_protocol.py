@@ -37,8 +37,8 @@ class Visitor(Protocol):
     def count_package(self, name: str) -> None:
         """Count the package that the module `name` belongs to, if any."""
 
-    def report(self, kind: HiddenInputKind) -> None:
-        """Report that the place has a hidden input of this kind."""
+    def report(self, kind: HiddenInputKind, *, of_paths: bool = False) -> None:
+        """Report that the place has a hidden input of this kind; `of_paths`: if the code uses paths."""
 
     def refuse(self, reason: str) -> Part:
         """Report that the place can't be fingerprinted."""
