@@ -131,7 +131,7 @@ def reasons_for(
             ("new partition",) if draft.partitionings[stage.name].column else ("not published yet",)
         )
     if step_key.key == bound.key:
-        return (_distrusted(draft, stage, bound),)
+        return (distrust_reason(draft, stage, bound),)
     recipe = draft.recipes[stage.name]
     found: list[str] = []
     if bound.recipe != recipe.digest:
@@ -160,7 +160,7 @@ def _input_reasons(
                 yield _input_change(draft, bound, name, contents, handed.short_shares[name])
 
 
-def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
+def distrust_reason(draft: Draft, stage: Stage, bound: Binding) -> str:
     """The reason why a partition isn't current although its key didn't change."""
     recipe = draft.recipes[stage.name]
     if recipe.unproven or bound.touched:

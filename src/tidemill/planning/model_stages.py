@@ -23,7 +23,7 @@ from tidemill.models.gates import (
 )
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.triggers import TriggerFacts, due_reasons
-from tidemill.planning.draft import Draft, reads_of, reasons_for, size_of
+from tidemill.planning.draft import Draft, distrust_reason, reads_of, reasons_for, size_of
 from tidemill.planning.plan import ModelState, Step, Waiting
 from tidemill.reuse.input_contents import Content
 from tidemill.reuse.step_key import Inputs, key_for
@@ -60,6 +60,8 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     unlikely = handed.key is None and bound is not None and hoped == bound.key
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
+    elif bound is not None and bound.touched:
+        outdated = (distrust_reason(draft, stage, bound),)
     known = _find_result(draft, stage, handed.key, forced)
     artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
     if any(_incompatibility(stage, artifact) for artifact in artifacts):
@@ -291,11 +293,12 @@ def _evaluate(
     recipe = draft.recipes[stage.name]
     handed = key_for(recipe, "", inputs)
     bound = draft.bindings(stage.name).get(subject)
-    if bound is not None and handed.key == bound.key and not recipe.unproven:
+    unproven = bool(recipe.unproven or (bound is not None and bound.touched))
+    if bound is not None and handed.key == bound.key and not unproven:
         draft.current[stage.name] += 1
         return ""
     reasons = reasons_for(draft, stage, bound, inputs, handed)
-    known = _find_result(draft, stage, handed.key, bool(recipe.unproven))
+    known = _find_result(draft, stage, handed.key, unproven)
     action = Action.BIND if known else Action.EVALUATE
     unlikely = model.name in draft.unlikely_models
     if subject == LIVE and bound is not None:
@@ -306,8 +309,8 @@ def _evaluate(
         action=action,
         reasons=reasons,
         subject=subject,
-        forced=bool(recipe.unproven),
-        unlikely=unlikely and not recipe.unproven,
+        forced=unproven,
+        unlikely=unlikely and not unproven,
     )
     return _add_step(draft, step, inputs, after=after)
 

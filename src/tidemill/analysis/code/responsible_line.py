@@ -39,8 +39,8 @@ def find_responsible_line(
     `frame` makes the call, and `base` is the outermost frame that may be responsible. None if no line is,
     or if a call further out was reported already.
     """
-    way = [(_role_of(each), each) for each in _stack_frames(frame, base)]
-    if any(role == "apart" or python_call(each) or _is_finalizer(each) for role, each in way):
+    way = [(role_of(each), each) for each in _stack_frames(frame, base)]
+    if any(role == "apart" or python_call(each) or is_finalizer(each) for role, each in way):
         return None
     if name.startswith("polars."):  # skip the frames of Polars between the caller and the call
         way = [(role, each) for role, each in way if not _is_in_package("polars", each)]
@@ -64,7 +64,7 @@ def _stack_frames(frame: FrameType | None, base: FrameType | None) -> Iterator[F
         frame = None if frame is base else frame.f_back
 
 
-def _is_finalizer(frame: FrameType) -> bool:
+def is_finalizer(frame: FrameType) -> bool:
     """Whether the frame runs when memory is freed, which may happen at any time."""
     code = frame.f_code
     if code.co_name == "__del__":
@@ -89,7 +89,8 @@ def _responsible_frame(name: str, way: Sequence[tuple[Role, FrameType]]) -> int 
     return nearest
 
 
-def _role_of(frame: FrameType) -> Role:
+def role_of(frame: FrameType) -> Role:
+    """The role of a frame's code, by its file."""
     file = frame.f_code.co_filename
     if file.startswith("<"):  # many modules share the file name of generated code
         return _role(file, module_of(frame))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -29,6 +29,7 @@ from tidemill.ledger.binding import Binding, Product, content_of
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import narrow_contract, replace_columns
 from tidemill.sources.scan import feeds_only, mostly_unplaced, total_rows
+from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.io.invocation import TransformCaller, collect_query
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
@@ -42,7 +43,8 @@ T = TypeVar("T")
 class DataStepRunner:
     """Runs the ingest and transform steps of one run.
 
-    `states` is the mutable state that the code of each transform held before it was first called.
+    `states` is the mutable state that the code of each transform held before it was first called, `opaque`
+    are the stages whose queries may contain Python functions.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class DataStepRunner:
         frames: FrameStore,
         profiles: PartitionProfiler,
         states: Mapping[str, HeldState],
+        opaque: Container[str] = (),
     ) -> None:
         self._intake = reader
         self._frames = frames
@@ -61,6 +64,7 @@ class DataStepRunner:
         self._selections: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._order_matters: dict[str, bool] = {}
         self._caller = TransformCaller(states)
+        self._opaque = opaque
 
     def ingest(self, stage: Stage, work: Work) -> StepOutput:
         """Read a partition from its files; rows that fail the contract go to quarantine."""
@@ -134,9 +138,10 @@ class DataStepRunner:
             updated = self._update_columns(stage, work, work.held, reads, folder)
             if updated is not None:
                 return updated
-        query, touched = self._query(stage, work, reads, folder)
-        rows = self._collect(stage, work, query)
-        return self._check(stage, work, rows, touched)
+        with self._watch(stage) as opened:
+            query, touched = self._query(stage, work, reads, folder)
+            rows = self._collect(stage, work, query)
+        return self._check(stage, work, rows, opened.describe(touched))
 
     def transform_together(
         self, stage: Stage, works: Sequence[Work], recipe: Recipe
@@ -320,6 +325,14 @@ class DataStepRunner:
         return self._blame_damage(
             work.inputs, lambda: self._caller.query(stage, work.partition, frames, reads)
         )
+
+    def _watch(self, stage: Stage) -> AuditWatch:
+        """A watch of the execution of a query.
+
+        A query that is known has no Python functions, so it isn't watched, nor in batches or by column.
+        """
+        active = stage.name in self._opaque and not stage.is_vouched_for
+        return AuditWatch(stage.place, active=active)
 
     def _collect(self, stage: Stage, work: Work, query: pl.LazyFrame) -> pl.DataFrame:
         count = count_rows(work.inputs)

@@ -20,6 +20,7 @@ from tidemill.models.given_frames import given_frame
 from tidemill.models.input_compatibility import incompatibility, inputs_as_json
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
+from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.data_step import DataStepRunner
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.steps.step_messages import StepOutput, Work, count_rows
@@ -117,7 +118,8 @@ class ModelStepRunner:
         extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
         if training.wants_seed:
             extra["seed"] = training.seed
-        fitted = call_stage(stage, WHOLE, {**frames, **extra})
+        with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
+            fitted = call_stage(stage, WHOLE, {**frames, **extra})
         self._refuse(stage, fitted)
         baseline = self._baseline(stage, fitted.output, frames)
         self._room.confirm(inputs)
@@ -144,7 +146,11 @@ class ModelStepRunner:
         product = Product(
             content=name, objects=(name,), rows=artifact.rows, bytes=len(payload), artifact=artifact
         )
-        return StepOutput(product=product, objects=((payload, f".{form.name}"),))
+        return StepOutput(
+            product=product,
+            touched=opened.describe(),
+            objects=((payload, f".{form.name}"),),
+        )
 
     def evaluate(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Score a model, or the trivial baseline, on partitions that its training never saw."""
@@ -163,13 +169,15 @@ class ModelStepRunner:
                 )
         frames = self._room.input_frames(stage, inputs, folder)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
-        found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
+        with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
+            found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
         self._room.confirm(inputs)
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
         content = fingerprint("scores", repr(found))
-        return StepOutput(product=Product(content=content, rows=rows, scores=found))
+        product = Product(content=content, rows=rows, scores=found)
+        return StepOutput(product=product, touched=opened.describe())
 
     def deliver(self, stage: Stage, work: Work) -> StepOutput:
         """Score a partition of features with the live model, for delivery."""

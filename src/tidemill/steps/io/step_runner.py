@@ -65,7 +65,11 @@ class StepRunner:
         self.frames = FrameStore(tools.artifacts, settle)
         profiles = PartitionProfiler(tools.artifacts, head)
         self.data = DataStepRunner(
-            IngestReader(tools, upcoming or {}), self.frames, profiles, states
+            IngestReader(tools, upcoming or {}),
+            self.frames,
+            profiles,
+            states,
+            {name for name, recipe in recipes.items() if recipe.opaque},
         )
         self._trainer = ModelStepRunner(flow, self.data, tools.artifacts, tools.formats, settle)
 
