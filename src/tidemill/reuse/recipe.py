@@ -74,11 +74,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The code, the query and the digest of the source of a stage, which its recipe is made from."""
+    """The code, the query and the digest of the source of a stage, which its recipe is made from.
+
+    `shared` says which state it reads that other stages change.
+    """
 
     code: Code | None = None
     query: QuerySummary | None = None
     source: str = ""
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
     """The recipe of a stage, made from its query, or from its code if the query is opaque."""
     evidence = _with_params(stage, evidence)
     code, query = evidence.code, evidence.query
-    opaque = _opaque_reason(code, query)
+    opaque = _opaque_reason(code, query, evidence.shared)
     clear = None if opaque else query
     parts = _query_parts(stage, clear) if clear else _code_parts(stage, evidence, platform)
     if code is not None and stage.kind is not Kind.INGEST:
@@ -125,7 +129,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         check=check_digest(stage.output, table_rules=False) if stage.output else "",
         table_check=table_rules_digest(stage.output) if stage.output else "",
         opaque=opaque,
-        unproven=_unproven_reasons(stage, code, query) if code is not None else (),
+        unproven=_unproven_reasons(stage, evidence),
         faults=reader_faults(stage, code) if code is not None else (),
         stable=clear is not None and not clear.unstable,
         min_batch_rows=clear.least if clear else None,
@@ -143,12 +147,14 @@ def _with_params(stage: Stage, evidence: Evidence) -> Evidence:
     return replace(evidence, code=code)
 
 
-def _opaque_reason(code: Code | None, query: QuerySummary | None) -> str:
+def _opaque_reason(code: Code | None, query: QuerySummary | None, shared: Sequence[str]) -> str:
     """Why a transform can't be judged by its query; "" if it can."""
     if query is None or query.opaque:
         return query.opaque if query else ""
     if code is not None and code.unresolved:
         return f"{code.unresolved[0].name}: {code.unresolved[0].reason}"
+    if shared:
+        return shared[0]
     return (
         describe_hidden_input(code.hidden_inputs[0])
         if code and code.hidden_inputs
@@ -219,10 +225,12 @@ def all_input_columns(stage: Stage) -> Reads:
     return {item.name: item.columns for item in stage.frames}
 
 
-def _unproven_reasons(stage: Stage, code: Code, query: QuerySummary | None) -> tuple[str, ...]:
-    if stage.is_vouched_for or stage.kind is Kind.INGEST:
+def _unproven_reasons(stage: Stage, evidence: Evidence) -> tuple[str, ...]:
+    code, query = evidence.code, evidence.query
+    if code is None or stage.is_vouched_for or stage.kind is Kind.INGEST:
         return ()
     reasons = [f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved]
+    reasons += evidence.shared
     reasons += [*map(describe_hidden_input, code.hidden_inputs), *(query.touched if query else ())]
     return tuple(dict.fromkeys(reasons))
 

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from tidemill.core.callsite import file_name
+from tidemill.steps.io import audit_watch
 from tidemill.steps.io.audit_watch import AuditWatch
 
 
@@ -34,9 +35,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def read(path: Path) -> None:
+def read(path: Path) -> str:
     with open(path) as handle:
-        handle.read()
+        return handle.read()
 
 
 def test_reads_are_named_by_what_the_project_called(file: Path) -> None:
@@ -74,9 +75,9 @@ def test_files_that_the_block_wrote_do_not_count(tmp_path: Path, file: Path) -> 
 
 
 def test_what_was_in_a_file_before_counts(file: Path) -> None:
-    def append() -> None:
+    def append() -> int:
         with open(file, "a") as handle:
-            handle.write("a")
+            return handle.write("a")
 
     assert opened(append) == []
     assert opened(lambda: [append(), read(file)]) == [("open of rate.txt", "reads")]
@@ -122,6 +123,41 @@ def test_connections_and_programs() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("event", "arguments", "found"),
+    [
+        ("open", ("rate.txt", "r", os.O_RDONLY), [("open of rate.txt", "reads")]),
+        ("open", ("rate.txt", "w", os.O_WRONLY | os.O_TRUNC), []),
+        ("open", ("rate.txt", "a", os.O_WRONLY), []),
+        ("open", ("new.txt", "a", os.O_WRONLY), []),
+        ("open", ("rate.txt", "r+", os.O_RDWR), [("open of rate.txt", "reads")]),
+        ("open", ("rate.txt", None, None), [("open of rate.txt", "reads")]),
+        ("open", (3, "r", 0), []),
+        ("open", (os.devnull, "r", 0), []),
+        ("open", (pl.__file__, "r", 0), []),
+        ("open", ("/usr/share/zoneinfo/Europe/Berlin", "r", 0), []),
+        ("os.listdir", (None,), True),
+        ("glob.glob", ("*.txt", False), [("glob.glob of *.txt", "reads")]),
+        ("socket.connect", (None, ("127.0.0.1", 9)), [("socket.connect", "network")]),
+        ("socket.connect", (None, "/run/socket"), []),
+        ("socket.gethostbyname", ("a",), [("socket.gethostbyname", "network")]),
+        ("os.system", ("true",), [("os.system", "environment")]),
+        ("import", ("a",), []),
+    ],
+)
+def test_events(
+    file: Path, monkeypatch: pytest.MonkeyPatch, event: str, arguments: Any, found: Any
+) -> None:
+    """The hook is called directly: no tracer sees what runs in a hook that Python calls."""
+    monkeypatch.chdir(file.parent)
+    with AuditWatch("stage.py:1") as watch:
+        audit_watch._hook(event, arguments)
+    got = [(item.name, item.kind) for item in watch.hidden_inputs]
+    assert got == ([(f"os.listdir of {file.parent.name}", "reads")] if found is True else found)
+    audit_watch._hook(event, arguments)  # nothing is watched any more
+    assert len(watch.hidden_inputs) == len(got)
+
+
 def in_a_query(act: Callable[[], object]) -> object:
     def call(value: float) -> float:
         act()
@@ -134,10 +170,10 @@ def in_a_query(act: Callable[[], object]) -> object:
     ).collect()
 
 
-def in_a_thread(act: Callable[[], object]) -> object:
+def in_a_thread(act: Callable[[], object]) -> None:
     thread = threading.Thread(target=act)
     thread.start()
-    return thread.join()
+    thread.join()
 
 
 @pytest.mark.parametrize("run", [in_a_query, in_a_thread])

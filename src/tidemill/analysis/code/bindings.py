@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.scopes import Import
+from tidemill.analysis.code.state_writes import aliases, item_aliases
 
 # Decorators that don't read annotations.
 _PLAIN = frozenset(
@@ -28,7 +29,7 @@ def write_root(
     annotated = _write_decorators(writer, decorators)
     if annotated and not isinstance(node, ast.Lambda):
         _write_annotations(writer, node)
-    _write_body(writer, node)
+    _write_body(writer, node, root=True)
 
 
 def write_function(writer: CanonicalWriter, node: Definition) -> None:
@@ -74,6 +75,7 @@ def write_comprehension(writer: CanonicalWriter, node: Comprehension) -> None:
         if generator is not first:
             writer.visit(generator.iter)
         writer.visit(generator.target)
+        item_aliases(generator.target, generator.iter, writer.scope)
         writer.write_list(generator.ifs)
     for field in ("elt", "key", "value"):
         writer.write_field(getattr(node, field, None))
@@ -81,10 +83,14 @@ def write_comprehension(writer: CanonicalWriter, node: Comprehension) -> None:
     writer.out.append(")")
 
 
-def _write_body(writer: CanonicalWriter, node: Definition | ast.Lambda) -> None:
+def _write_body(
+    writer: CanonicalWriter, node: Definition | ast.Lambda, *, root: bool = False
+) -> None:
     outside = writer.scope
     _write_type_parameters(writer, node)
     writer.enter("function")
+    if root:
+        writer.root = writer.scope
     args = node.args
     for kind in (args.posonlyargs, args.args, [args.vararg], args.kwonlyargs, [args.kwarg]):
         writer.out.append("|")
@@ -122,6 +128,7 @@ def write_walrus(writer: CanonicalWriter, node: ast.NamedExpr) -> None:
     """Write `:=`, which binds outside of comprehensions."""
     if writer.scope is not None:
         writer.scope.walrus_scope().bind(node.target.id)
+        aliases([node.target], node.value, writer.scope.walrus_scope())
     writer.out.append("NamedExpr(")
     writer.out.append(writer.name_use(node.target.id, node.lineno, stored=True))
     writer.visit(node.value)

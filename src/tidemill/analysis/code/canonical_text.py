@@ -9,7 +9,7 @@ keep their names: an unnecessary run is better than a wrong reuse.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.analysis.code.bindings import BINDINGS, Definition, write_root
@@ -18,6 +18,7 @@ from tidemill.analysis.code.canonical_writer import CanonicalWriter
 from tidemill.analysis.code.expressions import EXPRESSIONS
 from tidemill.analysis.code.hidden_inputs import has_argument, is_seeded
 from tidemill.analysis.code.scopes import Import, NameUse, Scope, Spelling, is_mangled
+from tidemill.analysis.code.state_writes import StateCall, StateWrite, Target, targets_of
 from tidemill.core.fingerprint import fingerprint
 
 _METHODS = {**BINDINGS, **EXPRESSIONS}
@@ -29,7 +30,7 @@ class Reference:
 
     `seeded`: a call of it has an argument; `repeatable`: it has a seed. `optional`: the name may be bound
     elsewhere. `dynamic`: an attribute of it is looked up by a computed name. `bare`: it is imported, not
-    used. `roles` are what calls do with it.
+    used. `roles` are what calls do with it. `decorator`: it only decorates the function.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Reference:
     dynamic: bool = False
     bare: bool = False
     roles: frozenset[Role] = frozenset()
+    decorator: bool = False
 
     @property
     def label(self) -> str:
@@ -75,6 +77,8 @@ class FunctionShape:
     references: tuple[Reference, ...]
     unresolved_attributes: tuple[UnresolvedAttribute, ...]
     problems: tuple[Problem, ...]
+    writes: tuple[StateWrite, ...] = ()
+    calls: tuple[StateCall, ...] = ()
 
 
 def function_shape(
@@ -110,7 +114,29 @@ def function_shape(
         references=tuple(finder.references.values()),
         unresolved_attributes=tuple(first.values()),
         problems=tuple(dict.fromkeys(finder.problems)),
+        writes=tuple(dict.fromkeys((*_writes(writer), *finder.assigned))),
+        calls=tuple(dict.fromkeys(_calls(writer))),
     )
+
+
+def _writes(writer: CanonicalWriter) -> Iterator[StateWrite]:
+    """The changes of values from outside the function."""
+    for item in writer.writes:
+        for target in targets_of(item.chain, writer.root):
+            yield StateWrite(
+                target=target, line=item.line, attribute=item.attribute, method=item.method
+            )
+
+
+def _calls(writer: CanonicalWriter) -> Iterator[StateCall]:
+    """The calls that may change a value from outside: an argument, or the owner of a method."""
+    for chain, arguments in writer.calls:
+        passed = tuple(
+            (key, target) for key, arg in arguments for target in targets_of(arg, writer.root)
+        )
+        for function in targets_of(chain, writer.root):
+            if (passed or function.path) and not function.deep:
+                yield StateCall(function=function, arguments=passed)
 
 
 class _ReferenceFinder:
@@ -121,6 +147,7 @@ class _ReferenceFinder:
         self.references: dict[object, Reference] = {}
         self.unresolved_attributes: list[UnresolvedAttribute] = []
         self.problems: list[Problem] = []
+        self.assigned: list[StateWrite] = []  # global variables
 
     def add_use(self, use: NameUse, spelling: Spelling) -> str:
         """Sort one use of a name; returns its canonical spelling."""
@@ -145,6 +172,8 @@ class _ReferenceFinder:
         elif not use.stored:
             self._add_reference(use, None)
         elif not use.optional:
+            target = Target(name="")
+            self.assigned.append(StateWrite(target=target, line=use.line, attribute=use.name))
             reason = "it assigns a global variable"
             self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
 
@@ -164,10 +193,11 @@ class _ReferenceFinder:
         repeatable = bool(use.path) and is_seeded(use.call, use.path)
         flags = (seeded, repeatable, use.optional, use.dynamic)
         key = (use.name, use.path, source, flags)
-        roles = frozenset(filter(None, [use.role]))
+        roles: frozenset[Role] = frozenset() if use.role is None else frozenset((use.role,))
         if key in self.references:
             known = self.references[key]
-            self.references[key] = replace(known, roles=known.roles | roles)
+            only = known.decorator and use.scope is None
+            self.references[key] = replace(known, roles=known.roles | roles, decorator=only)
         else:
             self.references[key] = Reference(
                 name=use.name,
@@ -179,6 +209,7 @@ class _ReferenceFinder:
                 optional=use.optional,
                 dynamic=use.dynamic,
                 roles=roles,
+                decorator=use.scope is None,
             )
 
     def add_attributes(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:

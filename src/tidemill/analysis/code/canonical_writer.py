@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tidemill.analysis.code.call_arguments import Role
-from tidemill.analysis.code.scopes import BindingKind, Import, NameUse, Scope, ScopeKind
+from tidemill.analysis.code.scopes import BindingKind, Chain, Import, NameUse, Scope, ScopeKind
+from tidemill.analysis.code.state_writes import Written
 
 Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
 
@@ -28,6 +29,10 @@ class CanonicalWriter:
         self.problems: list[tuple[str, int, str]] = []
         # What calls do with some of their arguments, by the id of the node.
         self.roles: dict[int, Role] = {}
+        # Changes of values, and calls that pass some on.
+        self.writes: list[Written] = []
+        self.calls: list[tuple[Chain, tuple[tuple[int | str, Chain], ...]]] = []
+        self.root: Scope | None = None
         self.sees_locals = False
         self.scope: Scope | None = None
         self.optional = False

@@ -15,6 +15,15 @@ from tidemill.analysis.code.call_arguments import (
 from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.hidden_inputs import BY_SOURCE, reads_source
 from tidemill.analysis.code.scopes import NameUse
+from tidemill.analysis.code.state_writes import (
+    aliases,
+    arguments_of,
+    chain_of,
+    in_place_write,
+    item_aliases,
+    writes_by_call,
+    writes_to,
+)
 
 # Calls that may see the names of local variables.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
@@ -40,6 +49,8 @@ def write_attribute(
 ) -> None:
     """Write a chain of attributes, down to the name that they are read from, if there is one."""
     path, base = _attribute_path(node)
+    if not isinstance(node.ctx, ast.Load):
+        writer.writes += writes_to(node, writer.scope)
     writer.out.append(f".{'.'.join(path)}(")
     _check_attributes(writer, path, node.lineno, call)
     if isinstance(base, ast.Name):
@@ -72,6 +83,9 @@ def write_call(writer: CanonicalWriter, node: ast.Call) -> None:
     """Write a call; the use of the called name records whether it gets a seed."""
     writer.out.append("Call(")
     writer.attributes += [([name], node.lineno, None) for name in hidden_arguments(node)]
+    writer.writes += writes_by_call(node, writer.scope)
+    if (function := chain_of(node.func, writer.scope)) is not None:
+        writer.calls.append((function, tuple(arguments_of(node, writer.scope))))
     writer.roles |= {id(name): role for name, role in argument_roles(node)}
     if isinstance(node.func, ast.Attribute):
         write_attribute(writer, node.func, node)
@@ -127,6 +141,7 @@ def write_annotated_assignment(writer: CanonicalWriter, node: ast.AnnAssign) -> 
         writer.write_field(node.value)
         writer.out.append(")")
     elif node.value is not None:
+        aliases([node.target], node.value, writer.scope)
         writer.out.append("Assign([")
         writer.visit(node.target)
         writer.out.append("]")
@@ -137,10 +152,30 @@ def write_annotated_assignment(writer: CanonicalWriter, node: ast.AnnAssign) -> 
 
 
 def write_assignment(writer: CanonicalWriter, node: ast.Assign) -> None:
-    """Write an assignment; names that are assigned a bare `object()` are recorded."""
+    """Write an assignment; what names are assigned is recorded."""
     writer.write_fields(node)
+    aliases(node.targets, node.value, writer.scope)
     if is_bare_object(node.value) and writer.scope is not None:
         writer.scope.objects |= {item.id for item in node.targets if isinstance(item, ast.Name)}
+
+
+def write_subscript(writer: CanonicalWriter, node: ast.Subscript) -> None:
+    """Write the use of an item; a change of one is recorded."""
+    if not isinstance(node.ctx, ast.Load):
+        writer.writes += writes_to(node, writer.scope)
+    writer.write_fields(node)
+
+
+def write_in_place_assignment(writer: CanonicalWriter, node: ast.AugAssign) -> None:
+    """Write `x += y`."""
+    writer.writes += in_place_write(node, writer.scope)
+    writer.write_fields(node)
+
+
+def write_loop(writer: CanonicalWriter, node: ast.For | ast.AsyncFor) -> None:
+    """Write a loop; its variables stand for items."""
+    writer.write_fields(node)
+    item_aliases(node.target, node.iter, writer.scope)
 
 
 def write_formatted_value(writer: CanonicalWriter, node: ast.FormattedValue) -> None:
@@ -187,7 +222,11 @@ EXPRESSIONS: Methods = {
     ast.Attribute: write_attribute,
     ast.Call: write_call,
     ast.keyword: write_keyword,
+    ast.Subscript: write_subscript,
     ast.Assign: write_assignment,
+    ast.AugAssign: write_in_place_assignment,
+    ast.For: write_loop,
+    ast.AsyncFor: write_loop,
     ast.AnnAssign: write_annotated_assignment,
     ast.FormattedValue: write_formatted_value,
     ast.Expr: write_expression_statement,

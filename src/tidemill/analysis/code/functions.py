@@ -35,6 +35,7 @@ def function_part(function: FunctionType, visitor: Visitor, *, named: bool) -> P
         parts.append(own.refuse(str(node)))
         return [*parts, *_unnamed_cells(function, (), own)]
     shape = _function_shape(file, node, around)
+    visitor.body(shape, function)
     parts.append(shape.digest)
     parts += [reference_part(ref, around, visitor) for ref in shape.references]
     parts += [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeAlias
 
 from tidemill.analysis.code.callables import cells_of
 from tidemill.core.fingerprint import Part, fingerprint
@@ -40,6 +40,19 @@ class MutableHolder:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a module: the dictionary that holds it, and its name (`*`: any of them)."""
+
+    namespace: dict[str, Any]
+    name: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Identifies the variable in this process."""
+        return id(self.namespace), self.name
+
+
 def is_mutable(value: Any) -> bool:
     """Whether a call can change a value in place."""
     kind = type(value)
@@ -55,25 +68,38 @@ def _is_frozen(kind: type) -> bool:
     return parameters is not None and bool(parameters.frozen)
 
 
+# What a value or a variable holds, by name.
+Contents: TypeAlias = Mapping[str, Any]
+
+
 class HeldState:
-    """A snapshot of mutable values; `part` identifies a value."""
+    """A snapshot of mutable values and variables; `part` identifies a value."""
 
     def __init__(self, keepers: Sequence[MutableHolder], part: Callable[[Any], Part]) -> None:
         self._holders = keepers
         self._part = part
-        self._before = [self._contents(keeper.value) for keeper in keepers]
+        self._before: list[Contents] | None = None
+
+    def take(self) -> None:
+        """Take the snapshot, unless it was taken before."""
+        if self._before is None:
+            self._before = [contents_of(keeper.value, self._part) for keeper in self._holders]
 
     def first_change(self) -> MutableHolder | None:
         """The first value that differs from the snapshot."""
-        for keeper, before in zip(self._holders, self._before, strict=True):
-            if not _is_same(before, self._contents(keeper.value)):
+        for keeper, before in zip(self._holders, self._before or (), strict=True):
+            if not is_same(before, contents_of(keeper.value, self._part)):
                 return keeper
         return None
 
-    def _contents(self, value: Any) -> Mapping[str, Any]:
-        if isinstance(value, _HOLDERS):
-            return dict(_attributes(value))
-        return {"": fingerprint("state", self._part(value))}
+
+def contents_of(value: Any, part: Callable[[Any], Part]) -> Contents:
+    """What a value holds now, to be compared later."""
+    if isinstance(value, Variable):
+        return {value.name: value.namespace.get(value.name, Variable)}
+    if isinstance(value, _HOLDERS):
+        return dict(_attributes(value))
+    return {"": fingerprint("state", part(value))}
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
@@ -85,7 +111,8 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name} ", item) for name, item, _ in cells_of(value))
 
 
-def _is_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def is_same(before: Contents, after: Contents) -> bool:
+    """Whether a value holds the same as before."""
     if before.keys() != after.keys():
         return False
     return all(_is_equal(item, after[name]) for name, item in before.items())

@@ -30,7 +30,7 @@ _FAILURES = (
     *(ImportError, SyntaxError, ArithmeticError, AssertionError, AttributeError, LookupError),
     *(NameError, OSError, RuntimeError, TypeError, ValueError),
 )
-_MISSING: Any = object()
+MISSING: Any = object()
 _CONSTANTS = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 _COMPUTED = "an attribute of it is looked up by a computed name"
 
@@ -46,19 +46,21 @@ class NameScope:
     @classmethod
     def of(cls, function: FunctionType) -> NameScope:
         """Collect the closure of a function, and the name of its file."""
-        cells = {name: value if filled else _MISSING for name, value, filled in cells_of(function)}
+        cells = {name: value if filled else MISSING for name, value, filled in cells_of(function)}
         return cls(function=function, file=file_name(function.__code__), cells=cells)
 
     def lookup(self, name: str) -> Any:
         """The value of a name, except for builtins."""
         if name in self.cells:
             return self.cells[name]
-        return self.function.__globals__.get(name, _MISSING)
+        return self.function.__globals__.get(name, MISSING)
 
 
 def reference_part(ref: Reference, around: NameScope, visitor: Visitor) -> Part:
     """Identify what a reference, a name with its attributes, refers to."""
-    visitor = visitor.at(f"{around.file}:{ref.line}", ref.label, seeded=ref.seeded)
+    visitor = visitor.at(
+        f"{around.file}:{ref.line}", ref.label, seeded=ref.seeded, decorator=ref.decorator
+    )
     if visitor.exclude and _is_excluded(ref, visitor):
         part: Part = "declared"
     elif ref.source is not None:
@@ -78,7 +80,9 @@ def _is_excluded(ref: Reference, visitor: Visitor) -> bool:
 
 def _name_part(ref: Reference, around: NameScope, visitor: Visitor) -> Part:
     value = around.lookup(ref.name)
-    if value is not _MISSING:
+    if value is not MISSING:
+        if ref.name not in around.cells:
+            visitor.variable(around.function.__globals__, ref.name, ref.name)
         if ref.roles and not ref.path:
             _report_roles(value, ref, visitor)
         if ref.name == "__file__":
@@ -102,21 +106,21 @@ def _report_roles(value: Any, ref: Reference, visitor: Visitor) -> None:
 
 def _shows_address(value: Any) -> bool:
     kind = type(value)
-    return kind is FunctionType or (kind.__repr__, kind.__str__) == (
-        object.__repr__,
-        object.__str__,
-    )
+    texts: tuple[object, object] = kind.__repr__, kind.__str__
+    return kind is FunctionType or texts == (object.__repr__, object.__str__)
 
 
 def _follow_path(value: Any, path: Sequence[str], ref: Reference, visitor: Visitor) -> Part:
     """Follow attributes of modules; attributes of any other value count with the value."""
     while isinstance(value, ModuleType) and path:
+        used = ref.path[: len(ref.path) - len(path) + 1]
+        visitor.variable(vars(value), path[0], ".".join((ref.name, *used)))
         if not is_ad_hoc_module(value) and origin_of_module(value.__name__) != "project":
             return _external_part(
                 value.__name__, path, visitor, value, dynamic=ref.dynamic, kept=True
             )
-        found = getattr(value, path[0], _MISSING)
-        if found is _MISSING or is_mangled(path[0]):
+        found = getattr(value, path[0], MISSING)
+        if found is MISSING or is_mangled(path[0]):
             return visitor.refuse(f"the module {value.__name__!r} has no {path[0]!r}")
         value, path = found, path[1:]
     if ref.dynamic and _leads_anywhere(value):

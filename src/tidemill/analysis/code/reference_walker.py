@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
+from tidemill.analysis.code.canonical_text import FunctionShape
 from tidemill.analysis.code.classes import class_part
 from tidemill.analysis.code.functions import function_part
 from tidemill.analysis.code.hidden_inputs import (
@@ -17,7 +18,9 @@ from tidemill.analysis.code.hidden_inputs import (
     refusal_reason,
 )
 from tidemill.analysis.code.module_origin import distribution_of, origin_of_module, public_name
-from tidemill.analysis.code.mutable_state import MutableHolder, is_mutable
+from tidemill.analysis.code.mutable_state import MutableHolder, Variable, is_mutable
+from tidemill.analysis.code.name_resolution import NameScope
+from tidemill.analysis.code.state_changes import Body
 from tidemill.analysis.code.value_identity import value_part
 from tidemill.core.fingerprint import Part
 
@@ -52,6 +55,12 @@ class CodeWalker:
         self.entered: dict[int, int] = {}
         # How many of them can change in place: their contents count with them.
         self.mutable_depth = 0
+        # Every value that can change in place, and every variable of a module, by its key.
+        self.state: dict[object, MutableHolder] = {}
+        self._bodies: dict[int, Body] = {}
+        # The entities that each entity refers to, but for its decorators, which don't run when it is called.
+        self._references: dict[int, set[int]] = {}
+        self._current = -1
         self._named = named
         self._numbers: dict[int, int] = {}
 
@@ -59,21 +68,42 @@ class CodeWalker:
         """Begin at a line (`file.py:12`) and a name."""
         return Visit(self, where, label)
 
-    def entity_part(self, value: Any, where: str) -> Part:
+    def entity_part(self, number: int, value: Any, where: str) -> Part:
         """Identify a function, class or sentinel by everything that it uses."""
         name = getattr(value, "__qualname__", "")
-        self.mutable_holders.append(MutableHolder(value, name, where))
+        self._current = number
+        holder = MutableHolder(value, name, where)
+        self.mutable_holders.append(holder)
+        self.state.setdefault(id(value), holder)
         visit = self.visit(where, name)
         if isinstance(value, FunctionType):
             named = self._named or value is not self.queue[0][0]
             return function_part(value, visit, named=named)
         return class_part(value, visit) if isinstance(value, type) else "sentinel"
 
-    def enqueue(self, value: Any, where: str) -> int:
-        """Queue a value unless it is queued; the queue keeps it alive, so its id stays its own."""
+    def add_body(self, body: Body) -> None:
+        """Record the text of the function that is being visited."""
+        self._bodies[self._current] = body
+
+    def bodies_that_run(self) -> list[Body]:
+        """The functions that may run when the root is called."""
+        found, queue = {-1}, [-1]
+        while queue:
+            fresh = self._references.get(queue.pop(), set()) - found
+            found |= fresh
+            queue += fresh
+        return [self._bodies[number] for number in sorted(found) if number in self._bodies]
+
+    def enqueue(self, value: Any, where: str, *, runs: bool = True) -> int:
+        """Queue a value unless it is queued; the queue keeps it alive, so its id stays its own.
+
+        `runs`: it may run when what refers to it is called.
+        """
         number = self._numbers.setdefault(id(value), len(self.queue))
         if number == len(self.queue):
             self.queue.append((value, where))
+        if runs:
+            self._references.setdefault(self._current, set()).add(number)
         return number
 
 
@@ -86,13 +116,21 @@ class Visit:
     label: str
     seeded: bool = False
     in_annotation: bool = False
+    in_decorator: bool = False
 
     @property
     def exclude(self) -> Container[str]:
         return self.walker.exclude
 
-    def at(self, where: str, label: str, *, seeded: bool = False) -> Visit:
-        return replace(self, where=where, label=label, seeded=seeded)
+    def at(self, where: str, label: str, *, seeded: bool = False, decorator: bool = False) -> Visit:
+        return replace(self, where=where, label=label, seeded=seeded, in_decorator=decorator)
+
+    def body(self, shape: FunctionShape, function: FunctionType) -> None:
+        self.walker.add_body(Body(shape, NameScope.of(function)))
+
+    def variable(self, namespace: dict[str, Any], name: str, label: str) -> None:
+        variable = Variable(namespace, name)
+        self.walker.state.setdefault(variable.key, MutableHolder(variable, label, self.where))
 
     def annotation(self) -> Visit:
         return replace(self, in_annotation=True)
@@ -105,6 +143,8 @@ class Visit:
         visit = replace(self, label=label) if label else self
         walker.entered[key] = len(walker.entered)
         mutable = is_mutable(value)
+        if mutable:
+            walker.state.setdefault(key, MutableHolder(value, visit.label, visit.where))
         if mutable and not walker.mutable_depth:
             walker.mutable_holders.append(MutableHolder(value, visit.label, visit.where))
         walker.mutable_depth += mutable
@@ -115,7 +155,8 @@ class Visit:
             walker.mutable_depth -= mutable
 
     def enqueue(self, value: Any) -> Part:
-        return ["follow", self.walker.enqueue(value, self.where)]
+        number = self.walker.enqueue(value, self.where, runs=not self.in_decorator)
+        return ["follow", number]
 
     def external(self, name: str) -> Part:
         """Identify something by its full name; count its package and its hidden inputs."""

@@ -30,7 +30,7 @@ class Import:
 class Scope:
     """The names that one function, class body or comprehension binds."""
 
-    __slots__ = ("bound", "kind", "number", "objects", "outer", "parent", "sources")
+    __slots__ = ("aliases", "bound", "kind", "number", "objects", "outer", "parent", "sources")
 
     def __init__(self, kind: ScopeKind, parent: Scope | None, number: int) -> None:
         self.kind = kind
@@ -40,6 +40,7 @@ class Scope:
         self.outer: dict[str, bool] = {}  # declared global (True) or nonlocal (False)
         self.sources: dict[str, list[Import]] = {}
         self.objects: set[str] = set()  # assigned a bare `object()`
+        self.aliases: dict[str, list[Chain]] = {}  # assigned a value from elsewhere
 
     def bind(self, name: str, how: BindingKind = "local") -> None:
         """Record a binding; one that is visible outside takes precedence over a local one."""
@@ -92,6 +93,15 @@ class NameUse:
     optional: bool = False
     dynamic: bool = False
     role: Role | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A name, the attributes that are read from it, and whether something `deep` inside of that is meant."""
+
+    use: NameUse
+    path: tuple[str, ...] = ()
+    deep: bool = False
 
 
 class Spelling:

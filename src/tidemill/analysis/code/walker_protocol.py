@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from types import FunctionType
 from typing import Any, Protocol
 
+from tidemill.analysis.code.canonical_text import FunctionShape
 from tidemill.analysis.code.hidden_inputs import HiddenInputKind
 from tidemill.core.fingerprint import Part
 
@@ -16,11 +18,19 @@ class Visitor(Protocol):
     def exclude(self) -> Container[str]:
         """Names, as written in the code, that count by name only."""
 
-    def at(self, where: str, label: str, *, seeded: bool = False) -> Visitor:
+    def at(
+        self, where: str, label: str, *, seeded: bool = False, decorator: bool = False
+    ) -> Visitor:
         """Visit another place: the line `where` (`file.py:12`) and the name that is written there.
 
-        `seeded`: the name is called with a seed.
+        `seeded`: the name is called with a seed. `decorator`: it only decorates what is visited.
         """
+
+    def body(self, shape: FunctionShape, function: FunctionType) -> None:
+        """Record the text of the function that is visited."""
+
+    def variable(self, namespace: dict[str, Any], name: str, label: str) -> None:
+        """Record the use of a variable of a module, called `label` there."""
 
     def annotation(self) -> Visitor:
         """Visit an annotation of the same place: what it names has no hidden inputs."""

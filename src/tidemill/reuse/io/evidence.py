@@ -5,11 +5,13 @@ Nothing here imports Polars, so a plan whose stages were all probed before doesn
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tidemill.analysis.code.code_fingerprint import Code, code_of
+from tidemill.analysis.code.module_origin import origin_of_module
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.contracts.digests import check_digest
 from tidemill.contracts.spec import ContractSpec
@@ -17,6 +19,7 @@ from tidemill.core.errors import DeclarationError, Fault, TidemillError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ports.reuse import Probes
 from tidemill.reuse.recipe import Evidence, Platform, probe_key
+from tidemill.reuse.shared_state import SharedState, may_change_state
 from tidemill.sources.io.file_listing import call_ingest
 from tidemill.sources.reader_digest import reader_digest
 from tidemill.workflow.stage import Flow, Kind, Stage
@@ -50,7 +53,8 @@ def gather_evidence(
 
     The rules of contracts that aren't in `probes` yet are compiled, to find those that can't be evaluated.
     """
-    codes = {s.name: code_of(s.function) for s in flow.stages if s.function is not None}
+    codes = _codes(flow)
+    shared = SharedState(codes)
     keys = {
         stage.name: probe_key(stage, codes[stage.name], platform)
         for stage in flow.stages
@@ -64,17 +68,49 @@ def gather_evidence(
         code = codes.get(stage.name)
         query = cached.get(keys.get(stage.name, ""))
         if query is None and code is not None and stage.name in keys:
+            shared.begin()
             query = _probe(stage, code, known, fresh, keys[stage.name], prober)
-        source, known.source_faults[stage.name] = _source_digest(stage)
+            if shared.has_changed(stage.name):
+                # In every process it has to be called again, to find what it changes.
+                fresh.pop(keys[stage.name], None)
+        source, known.source_faults[stage.name] = _watched_source(stage, code, shared)
         known.evidence[stage.name] = Evidence(code=code, query=query, source=source)
     for stage in flow.stages:
         if stage.output is not None and (key := rules[stage.name]) not in {*cached, *fresh}:
             known.contract_faults[stage.name] = faults = compiler(stage.output)
             # A contract that compiles has no query to cache, only the fact.
             fresh.update({} if faults else {key: QuerySummary()})
+    for name, found in known.evidence.items():
+        if reasons := shared.reasons(name):
+            known.evidence[name] = replace(found, shared=reasons)
+            fresh.pop(keys.get(name, ""), None)
     if fresh:
         probes.put(fresh)
     return known
+
+
+def _codes(flow: Flow) -> dict[str, Code]:
+    """The code of every stage; again if importing a module for one of them may have changed another."""
+    functions = {s.name: s.function for s in flow.stages if s.function is not None}
+    while True:
+        before = {*sys.modules}
+        codes = {name: code_of(function) for name, function in functions.items()}
+        imported = sys.modules.keys() - before
+        if not any(origin_of_module(name) == "project" for name in imported):
+            return codes
+
+
+def _watched_source(
+    stage: Stage, code: Code | None, shared: SharedState
+) -> tuple[str, Sequence[Fault]]:
+    """The digest of an ingest's source and its faults; state that declaring it changes is noted."""
+    watched = stage.kind is Kind.INGEST and code is not None and may_change_state(code)
+    if watched:
+        shared.begin()
+    found = _source_digest(stage)
+    if watched:
+        shared.has_changed(stage.name)
+    return found
 
 
 def _probe(

@@ -25,7 +25,7 @@ from tidemill.reuse.recipe import describe_hidden_input
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/System/", "/Library/")
 _PACKAGES = ("/site-packages/", "/dist-packages/", "/__pycache__/", "/zoneinfo/")
 _WRITES = os.O_WRONLY | os.O_RDWR
-_TIDEMILL = Path(__file__).parents[2]
+_TIDEMILL = str(Path(__file__).parents[2])
 # Installed once, by the first watch: a hook can't be removed.
 _installed = False
 _watches: list[AuditWatch] = []
@@ -124,7 +124,7 @@ def _is_hidden(
 
 def _path_in(event: str, arguments: tuple[Any, ...]) -> str | None:
     """The absolute path that an event opens; None for a file descriptor."""
-    found = arguments[0] if arguments else None
+    found: Any = arguments[0] if arguments else None
     if found is None and event in ("os.listdir", "os.scandir"):
         found = "."
     try:
