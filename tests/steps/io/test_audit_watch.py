@@ -183,6 +183,16 @@ def test_threads_that_begin_in_the_block_are_watched(
     assert opened(lambda: run(lambda: read(file))) == [("open of rate.txt", "reads")]
 
 
+def test_threads_of_polars_are_watched_after_code_in_them_asked_for_the_thread(file: Path) -> None:
+    pl.LazyFrame({"a": [1.0] * 1000}).with_columns(
+        pl.col("a")
+        .map_elements(lambda x: x + len(threading.current_thread().name), return_dtype=pl.Float64)
+        .alias(str(n))
+        for n in range(64)
+    ).collect()
+    assert opened(lambda: in_a_query(lambda: read(file))) == [("open of rate.txt", "reads")]
+
+
 def test_threads_that_were_there_before_are_not(file: Path) -> None:
     go, done = threading.Event(), threading.Event()
 

@@ -66,7 +66,12 @@ class AuditWatch:
             return self
         _install_hook()
         self._thread = threading.get_ident()
-        self._others = frozenset(thread.ident for thread in threading.enumerate())
+        # Python lists a thread of Polars for good once code in it asked for the current thread.
+        self._others = frozenset(
+            thread.ident
+            for thread in threading.enumerate()
+            if not isinstance(thread, threading._DummyThread)
+        )
         _watches.append(self)
         return self
 
