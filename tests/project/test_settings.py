@@ -47,7 +47,7 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         (PROJECT + "cpu_hours = 1\n", r"cpu_hours: did you mean 'cpu_hour'\?"),
         (
             PROJECT + 'root = "x"\n',
-            "root: there is: cpu_hour, currency, gpus, home, idle, memo, memory, profiles, workers, workflow",
+            "root: there is: cpu_hour, currency, gpus, home, idle, memo, memory, profiles, secrets, workers",
         ),
         (PROJECT + 'cpu_hour = "cheap"\n', "cpu_hour = 'cheap' is not a number"),
         (PROJECT + "home = 3\n", "home = 3 is not text"),
@@ -72,6 +72,11 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
             QUICK + "sample = 1\n",
             r"profiles\.quick\] sample = 1 is not a share of rows between 0 and 1",
         ),
+        (
+            '[tool.tidemill]\nworkflow = "a:b"\nsecrets = "TOKEN"\n',
+            "'TOKEN' is not a list of names",
+        ),
+        ('[tool.tidemill]\nworkflow = "a:b"\nsecrets = [1]\n', "is not a list of names"),
         (QUICK + "sample = true\n", "sample = True is not a share"),
         (QUICK + "sample = nan\n", "sample = nan is not a share"),
         (QUICK + 'sample = "all"\n', "sample = 'all' is not a share"),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from io import StringIO
 
 import click
 
 from tidemill.cli.lazy_group import LazyGroup, project_options
 from tidemill.cli.terminal.interrupt import exit_when_interrupted
+from tidemill.cli.terminal.output import print_text
 
 INTERRUPTED = 130
 
@@ -81,9 +83,11 @@ def main() -> None:
     try:
         code = cli.main(prog_name="tidemill", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        print_text(shown.getvalue(), err=True, end="")
         code = error.exit_code
     except click.Abort:
-        click.echo("interrupted; published partitions are kept", err=True)
+        print_text("interrupted; published partitions are kept", err=True)
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)

@@ -12,7 +12,7 @@ from tidemill.cli.lazy_group import project_location, project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.contract_changes import render_changes_since
 from tidemill.cli.render.figures import plural
-from tidemill.cli.render.json_document import document, json_option, print_document, print_result
+from tidemill.cli.render.json_document import json_option, print_document, print_result
 from tidemill.core.errors import DeclarationError
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import text_table
@@ -97,7 +97,7 @@ def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
     if as_json:
         body = {"workflow": error.subject, "faults": faults}
         none = dict.fromkeys(("notes", "twice", "against", "stages"), ())
-        print_document(document("tidemill.check/1", {**body, **none}))
+        print_document("tidemill.check/1", {**body, **none})
     return DeclarationError(error.subject, faults)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from tidemill.cli.demo_data import write_bad_batch, write_daily_files
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_module
 
@@ -235,4 +236,4 @@ def demo(folder: Path) -> None:
 
     If FOLDER isn't empty, FOLDER-2 is used.
     """
-    play_acts(unused_folder(folder.resolve()), click.echo)
+    play_acts(unused_folder(folder.resolve()), print_text)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import StorageError, UsageError
 
 _TEMPLATE = "bakery"
@@ -34,10 +35,10 @@ def init(folder: Path) -> None:
             f"{error.filename or folder} can't be written: {error.strerror}"
         ) from error
     for path in written:
-        click.echo(f"  {path}")
-    click.echo(f"  data/  {_DAYS} days of sales and weather\n\nnext:")
+        print_text(f"  {path}")
+    print_text(f"  data/  {_DAYS} days of sales and weather\n\nnext:")
     for command in _next(folder):
-        click.echo(f"  {command}")
+        print_text(f"  {command}")
 
 
 def create_project(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tidemill.cli.terminal.output import print_error
 from tidemill.core.errors import TidemillError, did_you_mean
 from tidemill.workflow.environment import PRODUCTION
 
@@ -82,7 +83,7 @@ class LazyGroup(click.Group):
             _forget_output()
             ctx.exit(BROKEN_PIPE)
         except TidemillError as error:
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            print_error(str(error))
             ctx.exit(error.exit_code)
         return result
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidemill.cli.lazy_group import project_location
+from tidemill.cli.terminal.output import print_error, print_text, use_redactor
 from tidemill.core.errors import TidemillError
 from tidemill.core.extras import install_command
 from tidemill.project.project import open_project
@@ -38,11 +39,10 @@ def project_session(environment: str = "", *, begins: bool = False) -> Iterator[
     except TidemillError:
         raise
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        click.echo(user_traceback(error), err=True)
-        click.echo(
-            f"{click.style('error:', fg='red', bold=True)} {_import_error_text(error)}", err=True
-        )
+        print_text(user_traceback(error), err=True)
+        print_error(_import_error_text(error))
         click.get_current_context().exit(1)
+    use_redactor(project.workspace.redactor)
     try:
         if begins and not at.create and project.environment != PRODUCTION:
             project.environments.require(project.environment)

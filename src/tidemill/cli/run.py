@@ -14,6 +14,7 @@ from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
 from tidemill.cli.request_options import parse_duration, request_options
+from tidemill.cli.terminal.output import print_text
 from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE
@@ -69,10 +70,14 @@ def _debug(request: dict[str, Any], as_json: bool) -> None:
         try:
             trial = project.debug(stage, partition or WHOLE)
         except StepError as error:
-            click.echo(error.trace, err=True)
+            print_text(error.trace, err=True)
             raise
     print_result(
-        _trial_text(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial)
+        _trial_text(stage, partition, trial),
+        as_json,
+        "tidemill.trial/1",
+        lambda: _body(trial),
+        data=True,
     )
 
 

@@ -53,7 +53,7 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
         else:
             text, body = _table_text(project.data.show(stage, partition or None, rows))
     what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
-    print_result(text, as_json, "tidemill.show/1", lambda: {**what, **body})
+    print_result(text, as_json, "tidemill.show/1", lambda: {**what, **body}, data=True)
 
 
 def _table_text(view: TableView) -> tuple[str, dict[str, Any]]:

@@ -24,6 +24,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from tidemill.core.redaction import redact
+
 # Characters. Nobody reads a longer message, and every reader of the ledger would load it.
 _MAX_LENGTH = 10_000
 # What Polars appends to a message: its query, which names files and differs between partitions, ...
@@ -141,12 +143,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def describe_error(error: BaseException) -> str:
     """Describe an error of user code by its type and message; shorten a huge message in the middle.
 
+    Credentials in URLs and parameters are masked.
     Its `__str__` may raise. Lone surrogates (as in odd file names) are escaped: they can't be recorded.
     The query plan is left out that Polars appends, also to errors of functions that a query calls.
     """
     kind = type(error).__name__
     try:
-        text = f"{kind}: {error}"
+        text = redact(f"{kind}: {error}")
     except Exception as worse:  # noqa: BLE001
         return f"{kind}: (its message can't be shown: {type(worse).__name__})"
     text = without_query_plan(text)

@@ -18,6 +18,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidemill.core.errors import UsageError
+from tidemill.core.printable import printable
 
 WHOLE = "all"
 UNPLACED = "(none)"
@@ -289,8 +290,8 @@ def readable_keys(keys: Iterable[str]) -> list[str]:
 
 
 def summarize_keys(keys: Iterable[str]) -> str:
-    """Summarize partition keys: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
+    """Summarize partition keys, to be printed: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
     ordered = sorted(keys)
     if len(ordered) <= 1:
-        return "".join(ordered)
-    return f"{ordered[0]} .. {ordered[-1]} ({len(ordered)})"
+        return printable("".join(ordered))
+    return f"{printable(ordered[0])} .. {printable(ordered[-1])} ({len(ordered)})"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tidemill.core.printable import html_text, printable
+
 _GAP = "  "
-# The ampersand comes first: the others contain one.
-_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#x27;"))
 
 
 def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Align cells in columns; a column whose header begins with `>` is right-aligned."""
+    """Align cells in columns; a column whose header begins with `>` is right-aligned.
+
+    Cells are made printable, so that no value breaks the table or controls the terminal.
+    """
     right = [header.startswith(">") for header in headers]
-    lines = [[header.removeprefix(">") for header in headers], *map(list, rows)]
+    given = [[header.removeprefix(">") for header in headers], *rows]
+    lines = [list(map(printable, line)) for line in given]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     return "\n".join(
         indent
@@ -40,7 +44,7 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     lines = [
         [header.removeprefix(">") for header in headers],
         rule,
-        *([cell.replace("|", "\\|") for cell in row] for row in rows),
+        *([printable(cell).replace("|", "\\|") for cell in row] for row in rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -51,14 +55,6 @@ def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption
     body = "".join(_html_row(row, "td") for row in rows)
     title = f"<caption>{html_text(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead>{head if body else ''}</thead><tbody>{body}</tbody></table>"
-
-
-def html_text(text: str) -> str:
-    """The text as HTML shows it: markup is escaped, and characters that can't be printed."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    for letter, entity in _ENTITIES:
-        shown = shown.replace(letter, entity)
-    return shown
 
 
 def _html_row(cells: Sequence[str], tag: str) -> str:

@@ -6,18 +6,17 @@ import unicodedata
 from html import escape
 from itertools import accumulate
 
+from tidemill.core.printable import printable
+
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Control, format, surrogate, private and unassigned characters: XML forbids some of them, and others
-# reverse or hide the text around them.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _NARROW, _WIDE = frozenset("fijlrtI.,:;'!|()[]-/ "), frozenset("mwMW@%")
 
 
 def plain_line(text: str) -> str:
     """The text in one line, with a replacement character for each character that isn't printable."""
-    joined = " ".join(text.split())
-    return "".join(_REPLACEMENT if unicodedata.category(c) in _UNSAFE else c for c in joined)
+    # XML forbids some characters, and others reverse or hide the text around them.
+    return printable(" ".join(text.split()), _REPLACEMENT)
 
 
 def escaped(text: str) -> str:

@@ -10,7 +10,8 @@ from enum import StrEnum
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import TidemillError
 from tidemill.core.partition import WHOLE, summarize_keys
-from tidemill.core.text_table import html_table, html_text
+from tidemill.core.printable import html_text
+from tidemill.core.text_table import html_table
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tidemill.core.redaction import Redactor
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, SinkWriter
 from tidemill.ports.ledger import Ledger
@@ -15,7 +16,10 @@ from tidemill.ports.sources import ExternalSources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """The adapters of one project; `clock` returns Unix seconds, `logs` is the folder of step logs."""
+    """The adapters of one project; `clock` returns Unix seconds, `logs` is the folder of step logs.
+
+    `redactor` removes the project's secrets from text that is recorded or shown.
+    """
 
     root: Path
     logs: Path
@@ -28,3 +32,4 @@ class Runtime:
     sinks: Mapping[str, SinkWriter]
     external_sources: ExternalSources
     clock: Callable[[], float]
+    redactor: Redactor = field(default_factory=Redactor)

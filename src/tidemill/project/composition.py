@@ -8,7 +8,7 @@ import platform
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import ceil
@@ -24,6 +24,7 @@ from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.python_command import inherited_path
+from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.reuse import Memos
@@ -92,7 +93,7 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
+def open_tools(root: Path, home: Path, memo: Path, redactor: Redactor) -> Runtime:
     try:
         # Published data and logs are as private as the user's home. A stricter umask still counts.
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,15 +106,16 @@ def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
     return Runtime(
         root=root,
         logs=logs_in(home),
-        ledger=sqlite.SqliteLedger(home / "ledger.db"),
+        ledger=sqlite.SqliteLedger(home / "ledger.db", redactor=redactor),
         artifacts=files.FileArtifacts(home),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet},
-        external_sources=OpenedSources(root),
+        external_sources=OpenedSources(root, redactor),
         clock=time.time,
+        redactor=redactor,
     )
 
 
@@ -128,9 +130,9 @@ def logs_in(home: Path) -> Path:
 
 
 def engine_options(
-    settings: Settings, environment: str, run: str, *, careful: bool
+    settings: Settings, environment: str, run: str, *, careful: bool, secrets: Collection[str]
 ) -> EngineOptions:
-    """The engines on which a run's steps can execute besides its own thread."""
+    """The engines on which a run's steps can execute besides its own thread; they mask `secrets`."""
     cpus = settings.workers or machine_cpus()
 
     def processes(_: TaskFunctions) -> Executor:
@@ -164,6 +166,7 @@ def engine_options(
         path=inherited_path(sys.path, os.getcwd()),
         argv=tuple(sys.argv),
         profiles=settings.profiles,
+        secrets=tuple(sorted(secrets)),
     )
     return EngineOptions(engines=engines, context=context, cpus=cpus, careful=careful)
 

@@ -12,6 +12,7 @@ from tidemill.adapters.databases.urls import public_location, resolve_url
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import SourceError, UsageError
+from tidemill.core.redaction import Redactor, url_secrets
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.sources import Database, Lake
@@ -20,10 +21,14 @@ from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
 
 
 class OpenedSources:
-    """Opens each external source once, until `close`. Paths are relative to `root`."""
+    """Opens each external source once, until `close`. Paths are relative to `root`.
 
-    def __init__(self, root: Path) -> None:
+    The `redactor` learns the credentials in their URLs.
+    """
+
+    def __init__(self, root: Path, redactor: Redactor | None = None) -> None:
         self._root = root
+        self._redactor = redactor or Redactor()
         self._databases: dict[tuple[str, Engine | None], Database] = {}
         self._lakes: dict[Delta[Any] | Iceberg[Any], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
@@ -35,10 +40,15 @@ class OpenedSources:
 
     def database(self, url: str, engine: Engine | None = None) -> Database:
         """Open the database of a URL, read by an engine; the same one until `close`."""
-        url = resolve_url(url)
+        url = self._resolved(url)
         if (url, engine) not in self._databases:
             self._databases[url, engine] = self._open_database(url, engine)
         return self._databases[url, engine]
+
+    def _resolved(self, url: str) -> str:
+        found = resolve_url(url)
+        self._redactor.learn(url_secrets(found))
+        return found
 
     def _open_database(self, url: str, engine: Engine | None) -> Database:
         scheme, _, rest = url.partition(":")
@@ -80,6 +90,7 @@ class OpenedSources:
                     self._root / source.path, source.version
                 )
             else:
+                self._resolved(source.uri)
                 found = _reader("tidemill.adapters.lakes.iceberg").open_iceberg(source, self._root)
             self._lakes[source] = found
         return self._lakes[source]

@@ -128,7 +128,8 @@ class Runs:
         messages += drop_expired(Environments(tools, space.options), state, tools.clock())
         messages += [model.refused for model in plan.models if model.refused]
         # A step that brought the run before down may do so again.
-        engines = engine_options(space.settings, name, run, careful=crashed)
+        secrets = tools.redactor.secrets
+        engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
         job = Job(
             tools=tools,
             flow=space.flow,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import isfinite
 from pathlib import Path
@@ -24,7 +24,8 @@ class Settings:
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
-    are the run profiles by name.
+    are the run profiles by name. The values of the environment variables `secrets` are masked wherever
+    text is recorded or shown.
     """
 
     root: Path
@@ -38,6 +39,7 @@ class Settings:
     memory: str = ""
     memo: str = ""
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
 
     @property
     def profiles_place(self) -> str:
@@ -81,17 +83,22 @@ def _check_type(file: Path, name: str, value: object) -> None:
         "float": (_is_number(value), "a number, such as 0.04"),
         "int": (isinstance(value, int), "a whole number, such as 4"),
         "str": (isinstance(value, str), "text"),
+        "Sequence[str]": (_is_names(value), 'a list of names, such as ["API_TOKEN"]'),
     }
     kind = next(str(field.type) for field in fields(Settings) if field.name == name)
     fits, wanted = kinds[kind]
     if not fits or isinstance(value, bool):
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is not {wanted}")
-    if kind != "str" and isinstance(value, int | float) and value < 0:
+    if isinstance(value, int | float) and value < 0:
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is negative")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and isfinite(value)
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
 
 
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:

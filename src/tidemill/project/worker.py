@@ -55,9 +55,10 @@ def _open_runner(context: bytes) -> StepRunner:
         # The file may have changed since the plan was made.
         profiles=found.profiles,
     )
-    space = Workspace(settings, load_workflow(settings), found.environment)
+    flow = load_workflow(settings)
+    space = Workspace(settings, flow, found.environment, secrets=found.secrets)
     recipes = space.recipes
     # Not before: a module that keeps a replaced stream would have another recipe than was planned.
-    recorder = LogRecorder(space.tools.logs / found.run, quiet=True)
+    recorder = LogRecorder(space.tools.logs / found.run, quiet=True, mask=space.redactor.mask)
     _worker.opened.enter_context(recorder)
     return StepRunner(space.tools, space.flow, recipes, space.environment, recorder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from tidemill.core.errors import ConflictError, DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.core.partition import summarize_keys
+from tidemill.core.redaction import Redactor
 from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.ledger.binding import Binding
@@ -31,6 +33,8 @@ T = TypeVar("T")
 class Workspace:
     """One workflow in one environment. Adapters open, and recipes are computed, at first use.
 
+    `secrets` are masked in text; by default the values of the variables that the settings name.
+
     Raises DeclarationError when the workflow has faults, UsageError when production is opened on a
     sample or with a profile.
     """
@@ -42,7 +46,10 @@ class Workspace:
         environment: str,
         sample: float | None = None,
         profile: str | None = None,
+        secrets: Iterable[str] | None = None,
     ) -> None:
+        named = (os.environ.get(name, "") for name in settings.secrets)
+        self.secrets = frozenset(named if secrets is None else secrets)
         self.options = EnvironmentOptions(
             sample=sample,
             profile=profile,
@@ -69,7 +76,12 @@ class Workspace:
     def tools(self) -> Runtime:
         """The adapters. A new home gets a .gitignore that excludes all of it."""
         memo = self.settings.memo or self.home / "memo"
-        return open_tools(self.root, self.home, self.root / memo)
+        return open_tools(self.root, self.home, self.root / memo, self.redactor)
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Removes secrets from text: those of the settings, and of the sources that were opened."""
+        return Redactor(self.secrets)
 
     @property
     def flow(self) -> Flow:

@@ -22,7 +22,8 @@ from tidemill.workflow.source import SourceFile
 class ProjectContext:
     """The settings with which another process opens the same project.
 
-    `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both.
+    `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both. The
+    values `secrets` are masked in what steps print.
     """
 
     root: str = ""
@@ -34,6 +35,7 @@ class ProjectContext:
     path: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
 
 # By stage, the partitions that a step reads.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
+from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
 C = TypeVar("C")
@@ -133,6 +134,8 @@ class Iceberg(Losable[C]):
 
     def __post_init__(self) -> None:
         faults = [*_table_faults(self.table, named=bool(self.catalog or self.uri))]
+        if ambiguity := url_ambiguity(self.uri):
+            faults.append(Fault(message=f"the URI has {ambiguity}", hint=ENCODING_ADVICE))
         if faults := [*faults, *_missing_faults(self)]:
             raise DeclarationError("tm.iceberg", faults)
 
@@ -206,6 +209,8 @@ def _url_faults(url: str, engine: str | None) -> Iterator[Fault]:
         yield Fault(message="the URL doesn't begin with a known scheme", hint=advice)
     elif not rest.strip("/"):
         yield Fault(message=f"the URL {scheme}: names no database", hint=SCHEMES.get(scheme, ""))
+    elif ambiguity := url_ambiguity(url):
+        yield Fault(message=f"the URL {scheme}: has {ambiguity}", hint=ENCODING_ADVICE)
 
 
 def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
@@ -254,7 +259,8 @@ def sql(
     `url` is `sqlite:///shop.db` (relative to the project's folder; absolute with four slashes),
     `postgresql://user@host/shop`, `duckdb:///shop.db`, `mysql://user@host/shop`, or `env:NAME` for the
     value of an environment variable. Passwords are never recorded or shown. With `engine` any other URL
-    is read through Polars: by the ADBC driver for its scheme, or by ConnectorX.
+    is read through Polars: by the ADBC driver for its scheme, or by ConnectorX. Special characters in
+    the user, the password and parameters must be percent-encoded.
 
     `cursor` is a column of the query whose value changes whenever a row changes, such as `updated_at` or
     a version. With it, every run reads only the key, partition and cursor columns, and reads all columns

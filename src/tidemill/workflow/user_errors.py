@@ -7,6 +7,7 @@ import traceback
 
 from tidemill.core.errors import StepError, describe_error
 from tidemill.core.partition import WHOLE
+from tidemill.core.redaction import redact
 from tidemill.workflow.stage import Stage
 
 # Frames of Tidemill, Polars and the import machinery don't help users, whose code is around them.
@@ -24,7 +25,7 @@ def user_error(stage: Stage, partition: str, error: BaseException) -> StepError:
     place = "" if partition == WHOLE else f" {partition}"
     frames = user_frames(error)
     said = describe_error(error)
-    trace = "".join(traceback.format_list(frames)) + said
+    trace = redact("".join(traceback.format_list(frames))) + said
     at = f" at {_file(frames[0])}:{frames[0].lineno}" if frames else ""
     if not frames and type(error).__module__ in _POLARS:
         # A query fails when it is collected, after the user's code returned it.

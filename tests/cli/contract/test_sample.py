@@ -29,6 +29,13 @@ def test_rows_are_written(fresh: Path, suffix: str) -> None:
     assert readers[suffix](f"sales.{suffix}").height == 20
 
 
+def test_text_is_guarded_against_spreadsheets(fresh: Path) -> None:
+    assert tidemill("contract", "sample", "sales", "--guard", "--to", "sales.csv").code == 0
+    assert "_guarded" in pl.read_csv("sales.csv").columns
+    ended = tidemill("contract", "sample", "sales", "--guard")
+    assert (ended.code, "--guard needs --to with a .csv file" in ended.err) == (2, True)
+
+
 def test_files_that_cannot_be_written(fresh: Path) -> None:
     ended = tidemill("contract", "sample", "sales", "--to", "sales.xml")
     assert (ended.code, "none of .csv, .ndjson, .parquet" in ended.err) == (2, True)

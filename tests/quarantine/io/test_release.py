@@ -167,6 +167,9 @@ def test_corrected_rows_from_a_file(tides: Tides, tmp_path: Path) -> None:
     rows = pl.read_parquet(tmp_path / "bad.parquet")
     assert rows.columns == ["_row", "_reasons", "day", "id", "value"]
     assert pl.read_csv(tmp_path / "bad.csv").get_column("_reasons").to_list() == ["value.max"] * 2
+    with pytest.raises(UsageError, match=r"only \.csv files are guarded"):
+        ask(tides, lambda held: held.export("raw", to=tmp_path / "bad.json", guard=True))
+    assert ask(tides, lambda held: held.export("raw", to=tmp_path / "bad.csv", guard=True)) == 2
     text = (tmp_path / "bad.csv").read_text().replace("2000.0", "20.5").replace("3000.0", "30")
     (tmp_path / "bad.csv").write_text(text)
     ruling = rule(tides, fixed=tmp_path / "bad.csv")

@@ -14,7 +14,7 @@ import polars as pl
 from polars import selectors
 
 from tidemill.adapters.databases.statements import CHUNK_ROWS, select_statement
-from tidemill.adapters.databases.urls import public_location, redact_secrets
+from tidemill.adapters.databases.urls import driver_message, public_location
 from tidemill.core.errors import SourceError
 from tidemill.ports.sources import ColumnRange
 
@@ -84,9 +84,10 @@ class EngineDatabase:
         except SourceError:
             raise
         # Each driver has its own exception classes.
-        except Exception as error:
-            message = redact_secrets(str(error).strip(), self._url)
-            raise SourceError(f"{self.place} can't be read: {message}") from error
+        except Exception as error:  # noqa: BLE001
+            # Without the driver's own traceback, whose messages may hold the password.
+            message = driver_message(error, self._url)
+            raise SourceError(f"{self.place} can't be read: {message}") from None
 
 
 def adbc(url: str, path: Path) -> SendStatement:

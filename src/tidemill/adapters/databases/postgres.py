@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from tidemill.adapters.databases.statements import CHUNK_ROWS, select_statement
-from tidemill.adapters.databases.urls import public_location, redact_secrets
+from tidemill.adapters.databases.urls import driver_message, public_location
 from tidemill.core.errors import SourceError
 from tidemill.ports.sources import ColumnRange
 
@@ -95,5 +95,5 @@ class PostgresDatabase:
         except self._psycopg.Error as error:
             # An error ends the transaction, and the snapshot with it.
             self.end()
-            message = redact_secrets(str(error).strip(), self._url)
+            message = driver_message(error, self._url)
             raise SourceError(f"{self.place} can't be read: {message}") from None

@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from tidemill.core.errors import SourceError
+from tidemill.core.redaction import Redactor, url_secrets
+from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 
 _ENV = "env:"
-# Parameters whose values aren't secret.
-_PUBLIC_PARAMETERS = ("host", "hostaddr", "port", "dbname", "sslmode", "connect_timeout")
 
 
 def resolve_url(url: str) -> str:
-    """Resolve `env:NAME` to the variable's value; SourceError when the variable isn't set."""
+    """Resolve `env:NAME` to the variable's value; SourceError if it isn't set, or holds no valid URL."""
     if not url.startswith(_ENV):
         return url
     name = url.removeprefix(_ENV)
-    if not os.environ.get(name):
+    found = os.environ.get(name)
+    if not found:
         raise SourceError(
             f"the environment variable {name} isn't set; set it to the database's url"
         )
-    return os.environ[name]
+    if ambiguity := url_ambiguity(found):
+        raise SourceError(
+            f"the url in the environment variable {name} has {ambiguity}; {ENCODING_ADVICE}"
+        )
+    return found
 
 
 def public_location(url: str) -> str:
     """The scheme, host and path of a database url, without user, password and parameters."""
-    parts = _split_url(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise SourceError(f"the database url can't be parsed; {ENCODING_ADVICE}") from None
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def redact_secrets(text: str, url: str) -> str:
-    """Remove the url's credentials from a message."""
-    parts = _split_url(url)
-    password = parts.netloc.rpartition("@")[0].partition(":")[2]
-    parameters = [item.partition("=") for item in parts.query.split("&")]
-    secrets = [
-        password,
-        *(value for name, _, value in parameters if name not in _PUBLIC_PARAMETERS),
-    ]
-    for secret in sorted({*secrets, *map(unquote, secrets)} - {""}, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text.replace(url, public_location(url))
-
-
-def _split_url(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        raise SourceError("the database url can't be parsed") from None
+def driver_message(error: Exception, url: str) -> str:
+    """The message of a driver's error, without the credentials of the url that it was given."""
+    text = str(error).strip() or type(error).__name__
+    return Redactor(url_secrets(url)).redact(text)

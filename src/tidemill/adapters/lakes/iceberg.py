@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.adapters.databases.urls import redact_secrets, resolve_url
+from tidemill.adapters.databases.urls import driver_message, resolve_url
 from tidemill.core.errors import SourceError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ports.sources import Lake, LakeFile
@@ -125,7 +125,7 @@ def _translate_errors(what: str, uri: str) -> Iterator[None]:
     except SourceError:
         raise
     # PyIceberg's errors have no common base class, and Arrow, SQLAlchemy and HTTP raise their own.
-    except Exception as error:
-        message = str(error) or type(error).__name__
-        message = redact_secrets(message, uri) if uri else message
-        raise SourceError(f"{what} can't be read as an Iceberg table: {message}") from error
+    except Exception as error:  # noqa: BLE001
+        # Without their tracebacks, whose messages may hold a password.
+        message = driver_message(error, uri)
+        raise SourceError(f"{what} can't be read as an Iceberg table: {message}") from None

@@ -15,8 +15,10 @@ from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.redaction import Redactor
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.redacted import redacted_event
 from tidemill.ports.ledger import Guard, Lease, State
 
 BUSY_TIMEOUT_S = 30.0
@@ -28,12 +30,21 @@ class SqliteLedger:
 
     Opening raises StorageError when the file is damaged, not a ledger, or from a newer Tidemill.
     A writer waits up to `busy_timeout_s` seconds for another; then ConflictError names the other.
+    `redactor` removes secrets from messages before they are stored.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        redactor: Redactor | None = None,
+    ) -> None:
         self._connections = Connections(path, busy_timeout_s)
+        self._redact = (redactor or Redactor()).redact
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
+        events = [redacted_event(event, self._redact) for event in events]
         rows = [(type(e).__name__, *event_scope(e), stamp(encode_event(e))) for e in events]
         with self._connections.write_transaction() as connection:
             if guard is not None:

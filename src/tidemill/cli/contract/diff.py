@@ -9,6 +9,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.contract_changes import render_comparison as text_of
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.spec import ContractSpec
 from tidemill.lineage.version_review import ContractReview
 from tidemill.project.contracts import compare_contracts
@@ -51,7 +52,7 @@ def _warn(name: str, side: ContractReference) -> None:
     if side.unexpressed:
         parts = "1 part" if side.unexpressed == 1 else f"{side.unexpressed} parts"
         file = name.partition("#")[0]
-        click.echo(
+        print_text(
             f"{parts} of {file} can't be expressed in a contract, and aren't compared: "
             f"tidemill contract import {file}",
             err=True,

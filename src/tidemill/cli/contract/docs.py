@@ -10,7 +10,8 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.dictionary_html import render_html
 from tidemill.cli.render.dictionary_markdown import render_markdown
-from tidemill.cli.render.json_document import document, json_option, print_document
+from tidemill.cli.render.json_document import json_option, print_document
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import StorageError
 
 _WRITERS = {
@@ -34,15 +35,15 @@ def docs(folder: str | None, form: str | None, as_json: bool) -> None:
     with project_session() as project:
         book = project.lineage.dictionary()
     if as_json:
-        print_document(document("tidemill.contract.docs/1", {"dictionary": book}))
+        print_document("tidemill.contract.docs/1", {"dictionary": book}, data=True)
     if folder is None:
         if not as_json:
-            click.echo(_WRITERS[form or "markdown"][0](book), nl=False)
+            print_text(_WRITERS[form or "markdown"][0](book), data=True, end="")
         return
     for name in (form,) if form else _WRITERS:
         write, file = _WRITERS[name]
         _write(Path(folder) / file, write(book))
-        click.echo(f"wrote {Path(folder) / file}", err=as_json)
+        print_text(f"wrote {Path(folder) / file}", err=as_json)
 
 
 def _write(file: Path, text: str) -> None:

@@ -8,7 +8,8 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.json_document import document, json_option, print_document
+from tidemill.cli.render.json_document import json_option, print_document
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.project.inference import (
     InferredContract,
@@ -55,9 +56,9 @@ def infer(
         found = _of_stage(path, since, until, name, is_stage=is_stage)
     if as_json:
         body = {"name": found.name, **found.origin, "source": found.source}
-        print_document(document("tidemill.contract/1", body))
+        print_document("tidemill.contract/1", body, data=True)
     else:
-        click.echo(found.source.rstrip())
+        print_text(found.source.rstrip(), data=True)
 
 
 def _of_stage(

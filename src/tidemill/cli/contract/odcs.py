@@ -9,7 +9,8 @@ import click
 
 from tidemill.cli.contract.reference import find_contract
 from tidemill.cli.lazy_group import project_options
-from tidemill.cli.render.json_document import document, json_option, print_document
+from tidemill.cli.render.json_document import json_option, print_document
+from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.inference.python_source import generate_source
 from tidemill.project.contract_files import (
     ImportedContracts,
@@ -36,7 +37,7 @@ def export(name: str, form: str, to: Path | None) -> None:
     Needs the extra: pip install 'tidemill[odcs]'.
     """
     text = write_odcs(find_contract(name).spec, to)
-    click.echo(f"{to}" if to else text.rstrip())
+    print_text(f"{to}" if to else text.rstrip(), data=True)
 
 
 @click.command(name="import")
@@ -57,12 +58,12 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
     listed = (*found.unrepresented, *written.left_out)
     if as_json:
         body = {"file": str(file), "unrepresented": listed, "source": written.text}
-        print_document(document("tidemill.contract.import/1", body))
+        print_document("tidemill.contract.import/1", body, data=True)
     else:
-        click.echo((written.text + _remark(file, found, listed)).strip())
+        print_text((written.text + _remark(file, found, listed)).strip(), data=True)
     if listed:
         parts = "1 part" if len(listed) == 1 else f"{len(listed)} parts"
-        click.echo(f"{parts} of {file} can't be expressed in a contract: see the list", err=True)
+        print_text(f"{parts} of {file} can't be expressed in a contract: see the list", err=True)
 
 
 def _remark(file: Path, found: ImportedContracts, listed: tuple[str, ...]) -> str:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import click
-
 from tidemill.cli.lazy_group import project_location
 from tidemill.cli.project_option import project_session, user_traceback
+from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.project.contract_files import contract_in_file
@@ -66,5 +65,5 @@ def _module(name: str) -> ModuleType:
         failed = error
     finally:
         sys.path.remove(folder)
-    click.echo(user_traceback(failed), err=True)
+    print_text(user_traceback(failed), err=True)
     raise TidemillError(f"{name} can't be imported: it raised {type(failed).__name__}")

@@ -32,7 +32,7 @@ def show(name: str, as_json: bool) -> None:
         lineage = project.lineage
         entries = lineage.entries_of(spec) if colon else (lineage.entry(name),)
     text = "\n\n".join([contract_text(spec), *map(_neighbours, entries)])
-    print_result(text, as_json, "tidemill.contract.show/1", lambda: _body(spec, entries))
+    print_result(text, as_json, "tidemill.contract.show/1", lambda: _body(spec, entries), data=True)
 
 
 def _neighbours(entry: DictionaryEntry) -> str:

@@ -141,8 +141,9 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
         else:
             found = project.diff(other, stage)
             body, text = {"stages": found}, _stage_diff_text(found, one, other)
+    sides = {"one": one, "other": other}
     print_result(
-        text, as_json, "tidemill.environments.diff/1", lambda: {"one": one, "other": other, **body}
+        text, as_json, "tidemill.environments.diff/1", lambda: {**sides, **body}, data=True
     )
 
 

@@ -13,6 +13,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import count, local_time, plural
 from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import text_table
 
@@ -89,6 +90,7 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
         as_json,
         "tidemill.quarantined/1",
         lambda: {**body, "head": head.to_dicts()},
+        data=True,
     )
 
 
@@ -97,9 +99,15 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--to", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="The file to write: .csv, .parquet, .json or .ndjson.")  # fmt: skip
+@click.option("--guard", is_flag=True,
+              help="Put an apostrophe before text that a spreadsheet would execute.")  # fmt: skip
 @project_options
-def export(stage: str, partition: str, to: Path) -> None:
-    """Write the quarantined rows of STAGE to FILE, with their numbers in the column `_row`."""
+def export(stage: str, partition: str, to: Path, guard: bool) -> None:
+    """Write the quarantined rows of STAGE to FILE, with their numbers in the column `_row`.
+
+    Values are written as they came. Before you open a .csv file in a spreadsheet, write it with --guard: a
+    spreadsheet executes text such as `=HYPERLINK(...)`. `release --fixed` removes the apostrophes.
+    """
     with project_session() as project:
-        rows = project.quarantine.export(stage, partition, to=to)
-    click.echo(f"{plural(rows, 'quarantined row')} written to {to}")
+        rows = project.quarantine.export(stage, partition, to=to, guard=guard)
+    print_text(f"{plural(rows, 'quarantined row')} written to {to}")

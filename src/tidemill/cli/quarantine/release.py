@@ -11,6 +11,7 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
+from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import UsageError
 from tidemill.quarantine.ruling_input import describe_ruling
@@ -139,5 +140,5 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _confirm(stage: str, ruling: Ruling) -> None:
-    click.echo(f"recorded: {describe_ruling(ruling)}")
-    click.echo(f"`tidemill run {stage}` applies it")
+    print_text(f"recorded: {describe_ruling(ruling)}")
+    print_text(f"`tidemill run {stage}` applies it")

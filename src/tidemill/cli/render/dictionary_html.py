@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from html import escape
 
 from tidemill.cli.render.dictionary_css import STYLE
 from tidemill.cli.render.dictionary_markdown import (
@@ -22,6 +21,7 @@ from tidemill.contracts.docs.html import (
     paragraphs,
     rule_tables,
 )
+from tidemill.core.printable import html_text
 from tidemill.lineage.dictionary import (
     Cell,
     DataFlowTarget,
@@ -43,7 +43,7 @@ def render_html(book: Dictionary) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
+<title>{html_text(title)}</title>
 <style>
 {STYLE}</style>
 </head>
@@ -51,15 +51,15 @@ def render_html(book: Dictionary) -> str:
 <a class="skip" href="#content">Skip to the contents</a>
 <div class="layout">
 <nav aria-label="Contents">
-<strong>{escape(book.workflow)}</strong>
+<strong>{html_text(book.workflow)}</strong>
 <ol>
 {_contents(book)}
 </ol>
 </nav>
 <main id="content">
-<h1>{escape(title)}</h1>
-{f'<p class="soft">Owner: {escape(book.owner)}</p>' if book.owner else ""}
-<p>{escape(HOW_TO_READ)}</p>
+<h1>{html_text(title)}</h1>
+{f'<p class="soft">Owner: {html_text(book.owner)}</p>' if book.owner else ""}
+<p>{html_text(HOW_TO_READ)}</p>
 {sections}
 {_personal(book)}
 </main>
@@ -71,24 +71,26 @@ def render_html(book: Dictionary) -> str:
 
 def _contents(book: Dictionary) -> str:
     lines = [
-        f'<li><a href="#{_anchor(e.stage)}">{escape(e.stage)}</a> <span class="kind">{e.kind}</span></li>'
+        f'<li><a href="#{_anchor(e.stage)}">{html_text(e.stage)}</a> <span class="kind">{e.kind}</span></li>'
         for e in book.entries
     ]
     return "\n".join([*lines, f'<li><a href="#{_PERSONAL}">Personal data</a></li>'])
 
 
 def _anchor(stage: str) -> str:
-    return f"stage-{escape(stage)}"
+    return f"stage-{html_text(stage)}"
 
 
 def _section(book: Dictionary, entry: DictionaryEntry) -> str:
     known = {each.stage: each for each in book.entries}
-    said = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in entry_facts(entry))
+    said = "".join(
+        f"<dt>{name}</dt><dd>{html_text(text)}</dd>" for name, text in entry_facts(entry)
+    )
     uses = ", ".join(_use(use, known) for use in entry.uses)
     inputs = ", ".join(_link(name, name, known) for name in entry.inputs)
     return f"""<section aria-labelledby="{_anchor(entry.stage)}">
-<h2 id="{_anchor(entry.stage)}">{escape(entry.stage)} <span class="kind">{entry.kind}, contract \
-{escape(entry.spec.name)} {escape(entry.spec.version)}</span></h2>
+<h2 id="{_anchor(entry.stage)}">{html_text(entry.stage)} <span class="kind">{entry.kind}, contract \
+{html_text(entry.spec.name)} {html_text(entry.spec.version)}</span></h2>
 {paragraphs(entry.spec.description)}
 <dl>{said}{f"<dt>inputs</dt><dd>{inputs}</dd>" if inputs else ""}
 <dt>read by</dt><dd>{uses or "no stage"}</dd></dl>
@@ -98,11 +100,11 @@ def _section(book: Dictionary, entry: DictionaryEntry) -> str:
 
 
 def _use(use: TableUse, known: Iterable[str]) -> str:
-    return f"{_link(use.stage, use.stage, known)} {escape(columns_read(use))}"
+    return f"{_link(use.stage, use.stage, known)} {html_text(columns_read(use))}"
 
 
 def _link(stage: str, text: str, known: Iterable[str]) -> str:
-    inside = escape(text)
+    inside = html_text(text)
     return f'<a href="#{_anchor(stage)}">{inside}</a>' if stage in known else inside
 
 
@@ -121,7 +123,7 @@ def _columns(entry: DictionaryEntry, known: Iterable[str]) -> str:
 
 def _origins(origins: tuple[Cell, ...], known: Iterable[str]) -> Iterator[str]:
     for stage, columns in columns_by_stage(origins):
-        yield f"{_link(stage, stage, known)}: <code>{escape(columns)}</code>"
+        yield f"{_link(stage, stage, known)}: <code>{html_text(columns)}</code>"
 
 
 def _personal(book: Dictionary) -> str:
@@ -131,13 +133,13 @@ def _personal(book: Dictionary) -> str:
     known = [entry.stage for entry in book.entries]
     rows = [_personal_row(item, known) for item in book.personal]
     table = html_table("Columns with personal data", ("column", "kind", "may reach"), rows)
-    return f"<section>{head}\n<p>{escape(PERSONAL_HINT)}</p>\n{table}</section>"
+    return f"<section>{head}\n<p>{html_text(PERSONAL_HINT)}</p>\n{table}</section>"
 
 
 def _personal_row(item: PersonalColumn, known: Iterable[str]) -> tuple[str, str, str]:
     reached = "<br>".join(_reached(each, known) for each in item.reached)
     return (
-        f"{_link(item.stage, item.stage, known)} <code>{escape(item.column)}</code>",
+        f"{_link(item.stage, item.stage, known)} <code>{html_text(item.column)}</code>",
         badge(f"{PERSONAL}: {item.pii}"),
         reached or "nothing else",
     )
@@ -146,4 +148,6 @@ def _personal_row(item: PersonalColumn, known: Iterable[str]) -> tuple[str, str,
 def _reached(each: DataFlowTarget, known: Iterable[str]) -> str:
     if each.columns is None:
         return f"{_link(each.stage, each.stage, known)} ({each.kind}): anywhere in it"
-    return f"{_link(each.stage, each.stage, known)}: <code>{escape(', '.join(each.columns))}</code>"
+    return (
+        f"{_link(each.stage, each.stage, known)}: <code>{html_text(', '.join(each.columns))}</code>"
+    )

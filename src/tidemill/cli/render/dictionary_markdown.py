@@ -15,6 +15,7 @@ from tidemill.contracts.docs.phrases import (
     table_conditions,
     type_name,
 )
+from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table
 from tidemill.lineage.dictionary import Cell, Dictionary, DictionaryEntry, PersonalColumn, TableUse
 
@@ -168,12 +169,16 @@ def _reached(item: PersonalColumn) -> str:
 
 def _plain(text: str) -> str:
     """Text on one line, with Markdown syntax escaped except pipes."""
-    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", _flat(text)))
+
+
+def _flat(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
 def _code(text: str) -> str:
     """Text as inline code, fenced by more backticks than it has."""
-    flat = " ".join(text.split())
+    flat = _flat(text)
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if "`" in flat else ""

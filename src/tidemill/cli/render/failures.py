@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import compress, zip_longest
 from textwrap import wrap
 
-from tidemill.cli.render.figures import count, plural, printable
+from tidemill.cli.render.figures import count, plain_text, plural
 from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE
+from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
 from tidemill.ledger.run import Failure
 
@@ -57,7 +58,7 @@ def partition_names(partitions: Sequence[str]) -> str:
     # Naming one more is as short as counting it.
     shown = partitions if len(partitions) <= _NAMED + 1 else partitions[:_NAMED]
     more = len(partitions) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+    return ", ".join(map(printable, shown)) + (f" and {more:,} more" if more else "")
 
 
 def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tuple[int, int]:
@@ -94,5 +95,5 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _whole(text: str) -> str:
     """The text on one line, made harmless, with no-break spaces in commands so that they can be copied."""
-    text = printable(" ".join(text.split()))
+    text = plain_text(" ".join(text.split()))
     return _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)

@@ -6,6 +6,8 @@ from datetime import datetime
 
 import click
 
+from tidemill.core.printable import printable_lines
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -64,18 +66,6 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def printable(text: str) -> str:
-    """Text from data, without control characters that would move the cursor or change colours."""
-    if text.isprintable():
-        return text
-    text = click.unstyle(text)
-    return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text)
-
-
-def printable_lines(text: str) -> str:
-    """The same for text of several lines."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
+def plain_text(text: str) -> str:
+    """Messages and log lines of others, without their colours; other control characters are escaped."""
+    return printable_lines(click.unstyle(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
 
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ def cell_text(value: Any) -> str:
         text = ", ".join(map(str, value))
     else:
         text = str(value)
-    text = text.replace("\n", "\\n")
+    text = printable(text)
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."

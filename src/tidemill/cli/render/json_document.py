@@ -15,6 +15,9 @@ from typing import Any
 
 import click
 
+from tidemill.cli.terminal.output import print_json, print_text, redactor
+from tidemill.core.redaction import Redact
+
 _META = "tidemill.printed"
 # Keys that scripts know; the fields have other names by now.
 _KEYS = {("ContractSpec", "table_rules"): "wider", ("Condition", "phrase"): "says"}
@@ -33,28 +36,34 @@ json_option = click.option(
 )  # fmt: skip
 
 
-def document(schema: str, body: Mapping[str, Any]) -> str:
-    """`body` as JSON under the name of its schema, such as "tidemill.plan/1"."""
+def document(schema: str, body: Mapping[str, Any], mask: Redact = str) -> str:
+    """`body` as JSON under the name of its schema, such as "tidemill.plan/1"; `mask` removes secrets."""
     return json.dumps(
-        {"schema": schema, **to_json_values(body)}, ensure_ascii=False, allow_nan=False
+        {"schema": schema, **to_json_values(body, mask)}, ensure_ascii=False, allow_nan=False
     )
 
 
 def print_result(
-    text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, Any]]
+    text: str,
+    as_json: bool,
+    schema: str,
+    body: Callable[[], Mapping[str, Any]],
+    *,
+    data: bool = False,
 ) -> None:
-    """Print `text`; with --json print it to stderr, and the document of `body()` to stdout."""
+    """Print `text`; with --json print it to stderr, and the document of `body()` to stdout.
+
+    Results with rows of tables (`data`) keep what looks like a credential in them; see `print_text`.
+    """
+    print_text(text, err=as_json, data=data)
     if as_json:
-        click.echo(text, err=True)
-        print_document(document(schema, body()))
-    else:
-        click.echo(text)
+        print_document(schema, body(), data=data)
 
 
-def print_document(text: str) -> None:
+def print_document(schema: str, body: Mapping[str, Any], *, data: bool = False) -> None:
     """Print the document of a command to stdout."""
     click.get_current_context().meta[_META].close()
-    click.echo(text)
+    print_json(document(schema, body, redactor().mask if data else redactor().redact))
 
 
 def text_width() -> int:
@@ -62,23 +71,30 @@ def text_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
 
 
-def to_json_values(value: Any) -> Any:
-    """Convert records, enums, times and sequences to JSON values; NaN and infinities become null."""
+def to_json_values(value: Any, mask: Redact = str) -> Any:
+    """Convert records, enums, times and sequences to JSON values; NaN and infinities become null.
+
+    `mask` removes secrets from text; keys are names, and stay.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value).__name__
         return {
-            _KEYS.get((kind, field.name), field.name): to_json_values(getattr(value, field.name))
+            _KEYS.get((kind, field.name), field.name): to_json_values(
+                getattr(value, field.name), mask
+            )
             for field in fields(value)
         }
     if isinstance(value, Mapping):
-        return {str(key): to_json_values(item) for key, item in value.items()}
+        return {str(key): to_json_values(item, mask) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [to_json_values(item) for item in value]
+        return [to_json_values(item, mask) for item in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):
         return value if isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
+    if isinstance(value, str):
+        return mask(value)
+    if value is None or isinstance(value, int):
         return value
     if isinstance(value, bytes):
         return value.hex()

@@ -9,12 +9,13 @@ from tidemill.cli.render.figures import (
     approximate_seconds,
     count,
     money,
+    plain_text,
     plural,
-    printable_lines,
     seconds,
     size,
 )
 from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
 from tidemill.ledger.run import Action, Receipt, StageTotals
 from tidemill.planning.missing_rows import kept_lines, missing_lines
@@ -140,7 +141,7 @@ def _fold(used: FoldUsage) -> str:
 
 
 def _bullet(message: str) -> str:
-    return "- " + printable_lines(message).replace("\n", "\n  ")
+    return "- " + plain_text(message).replace("\n", "\n  ")
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
@@ -266,7 +267,8 @@ def _held_rows(plan: Plan, stage: str) -> Iterator[list[str]]:
 
 def _why(steps: Iterable[Step]) -> str:
     return "\n".join(
-        f"{'may ' if step.unlikely else ''}{step.id}: {'; '.join(step.reasons)}" for step in steps
+        f"{'may ' if step.unlikely else ''}{printable(step.id)}: {'; '.join(step.reasons)}"
+        for step in steps
     )
 
 

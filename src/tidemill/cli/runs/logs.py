@@ -8,9 +8,11 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import local_time, printable
+from tidemill.cli.render.figures import local_time, plain_text
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.partition import WHOLE
+from tidemill.core.printable import printable
 from tidemill.ledger.log_line import END, LogLine
 from tidemill.project.runs import LAST
 
@@ -39,13 +41,15 @@ def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> N
         if follow:
             for lines in project.history.follow(info.id, stage, partition):
                 if lines:
-                    click.echo(_log_text(lines))
+                    print_text(_log_text(lines), data=True)
             return
         found = project.history.log(info.id, stage, partition)
     place = f" of {stage} {partition}".rstrip() if stage else ""
     nothing = f"no log lines{place} are stored for run {info.id}"
     body = {"run": info.id, "lines": found}
-    print_result(_log_text(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
+    print_result(
+        _log_text(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body, data=True
+    )
 
 
 def _log_text(lines: Sequence[LogLine]) -> str:
@@ -66,7 +70,7 @@ def _place(line: LogLine) -> str:
 
 
 def _texts(line: LogLine) -> Iterator[str]:
-    first, *more = map(printable, line.text.split("\n"))
+    first, *more = plain_text(line.text).split("\n")
     yield f"{_kind(line)}{first}".rstrip()
     yield from (f"  {text}".rstrip() for text in more)
 

@@ -9,14 +9,7 @@ import click
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.failures import render_findings
-from tidemill.cli.render.figures import (
-    count,
-    local_time,
-    money,
-    plural,
-    printable_lines,
-    seconds,
-)
+from tidemill.cli.render.figures import count, local_time, money, plain_text, plural, seconds
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_receipt
 from tidemill.core.partition import WHOLE, summarize_keys
@@ -105,14 +98,14 @@ def _attempt_lines(attempt: Attempt, more: int) -> Iterator[str]:
     """An attempt with its message and trace; `more` attempts of the same cause are only counted."""
     place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
     others = f" (and {plural(more, 'more attempt')} for the same cause)" if more else ""
-    yield printable_lines(
+    yield plain_text(
         f"{attempt.action} {attempt.stage}{place} {attempt.outcome}{others}: {attempt.message}"
     )
     if attempt.findings:
         yield render_findings(attempt.findings, indent="  ")
     # The trace of a query has no line of the user's code, and repeats the message.
     if attempt.trace and attempt.trace not in attempt.message:
-        yield "  " + printable_lines(attempt.trace.rstrip()).replace("\n", "\n  ")
+        yield "  " + plain_text(attempt.trace.rstrip()).replace("\n", "\n  ")
 
 
 def _skipped_lines(attempts: Sequence[Attempt]) -> Iterator[str]:
@@ -123,6 +116,6 @@ def _skipped_lines(attempts: Sequence[Attempt]) -> Iterator[str]:
             stages.setdefault((attempt.action, attempt.stage), []).append(attempt)
     for (action, stage), group in stages.items():
         keys = summarize_keys({attempt.partition for attempt in group} - {WHOLE})
-        yield printable_lines(
+        yield plain_text(
             " ".join(filter(None, (action, stage, keys))) + f" skipped: {group[0].message}"
         )

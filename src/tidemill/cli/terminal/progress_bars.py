@@ -8,6 +8,7 @@ import click
 
 from tidemill.cli.render.figures import approximate_seconds, seconds
 from tidemill.core.partition import WHOLE
+from tidemill.core.printable import printable
 from tidemill.ledger.run import Outcome
 from tidemill.runs.progress import RunProgress, StageProgress, StepProgress
 
@@ -174,8 +175,8 @@ def _place(one: StepProgress) -> str:
 
 
 def _clean(text: str) -> str:
-    """Replace control characters, which must not reach a terminal: names come from data."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    """Replace what must not reach a terminal, in the same width: names come from data."""
+    return printable(text, "?")
 
 
 def _cut(text: str, width: int) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.core.printable import printable
 from tidemill.core.text_table import html_table
 
 
@@ -114,7 +115,7 @@ class Diff:
 
 
 def _line(change: Change, width: int) -> str:
-    return f"  {change.direction:{width}}  {change}{remark_text(change)}"
+    return printable(f"  {change.direction:{width}}  {change}{remark_text(change)}")
 
 
 def remark_text(change: Change) -> str:

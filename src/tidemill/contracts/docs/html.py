@@ -6,7 +6,6 @@ User text is escaped, and the HTML loads no external resources.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.docs.phrases import (
@@ -19,6 +18,7 @@ from tidemill.contracts.docs.phrases import (
     type_name,
 )
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.printable import html_text
 
 PERSONAL = "personal"
 # Notebooks bring their own colours: set only borders and spacing, with a translucent grey.
@@ -36,10 +36,10 @@ NOTEBOOK_STYLE = (
 def contract_html(spec: ContractSpec) -> str:
     """Render a contract as a self-contained HTML fragment for a notebook."""
     return _framed(
-        f"<p><strong>{escape(spec.name)}</strong> {escape(spec.version)} "
-        f'<span class="where">{escape(spec.place)}</span></p>'
+        f"<p><strong>{html_text(spec.name)}</strong> {html_text(spec.version)} "
+        f'<span class="where">{html_text(spec.place)}</span></p>'
         + paragraphs(spec.description)
-        + f"<p>{'; '.join(f'{name}: {escape(text)}' for name, text in head_terms(spec))}</p>"
+        + f"<p>{'; '.join(f'{name}: {html_text(text)}' for name, text in head_terms(spec))}</p>"
         + columns_table(spec)
         + rule_tables(spec)
     )
@@ -52,13 +52,13 @@ def _framed(inside: str) -> str:
 def paragraphs(text: str) -> str:
     """Render user text as paragraphs, separated at empty lines."""
     parts = [" ".join(part.split()) for part in text.split("\n\n")]
-    return "".join(f'<p class="about">{escape(part)}</p>' for part in parts if part)
+    return "".join(f'<p class="about">{html_text(part)}</p>' for part in parts if part)
 
 
 def badge(text: str) -> str:
     """Render a word as a badge; personal data stands out."""
     more = " personal" if text.startswith(PERSONAL) else ""
-    return f'<span class="mark{more}">{escape(text)}</span>'
+    return f'<span class="mark{more}">{html_text(text)}</span>'
 
 
 def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -66,7 +66,7 @@ def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str
     lines = [list(row) for row in rows]
     # Leave out columns that are empty in every row.
     kept = [n for n in range(len(headers)) if n == 0 or any(line[n] for line in lines)]
-    head = "".join(f'<th scope="col">{escape(headers[n])}</th>' for n in kept)
+    head = "".join(f'<th scope="col">{html_text(headers[n])}</th>' for n in kept)
     body = "\n".join(
         "<tr>"
         + f'<th scope="row">{line[0]}</th>'
@@ -76,8 +76,8 @@ def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str
     )
     # Make a wide table focusable, so that the keyboard can scroll it.
     return (
-        f'<div class="wide" role="group" aria-label="{escape(caption)}" tabindex="0">'
-        f"<table><caption>{escape(caption)}</caption>"
+        f'<div class="wide" role="group" aria-label="{html_text(caption)}" tabindex="0">'
+        f"<table><caption>{html_text(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
@@ -94,12 +94,12 @@ def column_cells(spec: ContractSpec, column: Column) -> list[str]:
     """Return the HTML cells of a column under `COLUMN_HEADERS`."""
     must = conditions(column)
     return [
-        f"<code>{escape(column.name)}</code>",
-        f"<code>{escape(type_name(column))}</code>",
-        "<br>".join(map(escape, must)),
+        f"<code>{html_text(column.name)}</code>",
+        f"<code>{html_text(type_name(column))}</code>",
+        "<br>".join(map(html_text, must)),
         OUTCOMES[column.on_fail],
         " ".join(map(badge, column_badges(spec, column))),
-        escape(column.description),
+        html_text(column.description),
     ]
 
 
@@ -130,10 +130,10 @@ def _rules(caption: str, rules: Sequence[Condition], *, code: bool) -> str:
     headers = ("rule", "must hold", "if not", "description")
     rows = [
         (
-            f"<code>{escape(rule.name)}</code>",
-            f"<code>{escape(rule.phrase)}</code>" if code else escape(rule.phrase),
+            f"<code>{html_text(rule.name)}</code>",
+            f"<code>{html_text(rule.phrase)}</code>" if code else html_text(rule.phrase),
             OUTCOMES[rule.on_fail],
-            escape(rule.description),
+            html_text(rule.description),
         )
         for rule in rules
     ]

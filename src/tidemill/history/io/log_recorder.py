@@ -18,6 +18,7 @@ from types import TracebackType
 import msgspec
 
 from tidemill.core.errors import UsageError
+from tidemill.core.redaction import Redact
 from tidemill.history.io.log_reader import remove_old_logs
 from tidemill.history.io.stream_capture import StreamCapture
 
@@ -34,11 +35,13 @@ class LogRecorder:
 
     The output also goes to its original stream, unless the recorder is `quiet`. It is a context manager;
     opening it also removes the folders of old runs beside it, and several can be open at once. If the
-    folder can't be written, it warns once and stops recording.
+    folder can't be written, it warns once and stops recording. `mask` removes secrets from each line,
+    and from text on its way to the original stream.
     """
 
-    def __init__(self, folder: Path, *, quiet: bool = False) -> None:
+    def __init__(self, folder: Path, *, quiet: bool = False, mask: Redact = str) -> None:
         self.quiet = quiet
+        self.mask = mask
         self.open = False
         self._folder = folder
         self._file: int | None = None
@@ -62,6 +65,17 @@ class LogRecorder:
                 os.close(self._file)
                 self._file = None
         _capture.close()
+        if not self.quiet:
+            self._mask_worker_output()
+
+    def _mask_worker_output(self) -> None:
+        """Mask secrets in what programs and libraries printed in workers, which have ended by now."""
+        for file in self._folder.glob("*.out"):
+            # A file that can't be read or written isn't worth the run.
+            with suppress(OSError):
+                text = file.read_text(encoding="utf-8", errors="surrogateescape")
+                if (masked := self.mask(text)) != text:
+                    file.write_text(masked, encoding="utf-8", errors="surrogateescape")
 
     def step(self, stage: str, partition: str, number: int) -> AttemptLog:
         """A context in which the output of this thread belongs to the `number`-th attempt at a step."""
@@ -143,6 +157,10 @@ class AttemptLog:
         """Whether printed text isn't passed on to the original stream."""
         return self.recorder.quiet
 
+    def mask(self, text: str) -> str:
+        """Remove secrets from text on its way to the original stream."""
+        return self.recorder.mask(text)
+
     def write(self, stream: str, text: str) -> None:
         """Record printed text; an incomplete line is held back until its end."""
         with _lock:
@@ -194,7 +212,8 @@ class AttemptLog:
             self.recorder.append(bytes(kept))
 
     def _line(self, at: float, said: dict[str, str]) -> bytes:
-        text = said["text"]
+        # Before a long text is cut, which might cut a secret.
+        said["text"] = text = self.recorder.mask(said["text"])
         if len(text) > MAX_LINE:
             said["text"] = f"{text[:MAX_LINE]}... ({len(text) - MAX_LINE:,} more characters)"
         try:

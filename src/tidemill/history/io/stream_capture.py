@@ -24,6 +24,9 @@ class Listener(Protocol):
     def quiet(self) -> bool:
         """Whether printed text isn't passed on to the original stream."""
 
+    def mask(self, text: str) -> str:
+        """Remove secrets from text on its way to the original stream."""
+
     def write(self, stream: str, text: str) -> None:
         """Receive printed text."""
 
@@ -60,7 +63,9 @@ class _CapturedStream:
         # The output of log handlers was already captured as a record.
         if sys._getframe(1).f_globals is not logging.__dict__:
             listener.write(self._name, text)
-        return len(text) if listener.quiet else self._inner.write(text)
+        if not listener.quiet:
+            self._inner.write(listener.mask(text))
+        return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:

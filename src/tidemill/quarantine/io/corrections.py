@@ -10,6 +10,7 @@ from polars.exceptions import PolarsError
 
 from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.checks.ruled_rows import REASONS, ROW, align_rows
+from tidemill.contracts.formula_guard import guard_formulas, unguard_formulas
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError, did_you_mean
 
@@ -21,9 +22,14 @@ _READ: Mapping[str, Callable[[Path], pl.DataFrame]] = {
 }
 
 
-def write_rows(rows: pl.DataFrame, path: Path) -> None:
-    """Write rows in the format that the file name implies; UsageError for types that it can't hold."""
+def write_rows(rows: pl.DataFrame, path: Path, *, guard: bool = False) -> None:
+    """Write rows in the format that the file name implies; UsageError for types that it can't hold.
+
+    With `guard` a spreadsheet doesn't execute any text of a CSV file.
+    """
     kind = _kind(path)
+    if guard and kind != ".csv":
+        raise UsageError(f"{path}: only .csv files are guarded against formulas")
     if kind == ".csv":
         rows = rows.with_columns(pl.col(REASONS).list.join("; "))
     if kind != ".parquet":
@@ -37,6 +43,7 @@ def write_rows(rows: pl.DataFrame, path: Path) -> None:
                 f"{', '.join(refused)}: a {kind} file can't hold lists, structs or bytes; "
                 "export to .parquet"
             )
+    rows = guard_formulas(rows) if guard else rows
     writes: Mapping[str, Callable[[Path], object]] = {
         ".csv": rows.write_csv,
         ".parquet": rows.write_parquet,
@@ -122,7 +129,7 @@ def _refuse_bad(
 def _read(path: Path) -> pl.DataFrame:
     kind = _kind(path)
     try:
-        return _READ[kind](path)
+        return unguard_formulas(_READ[kind](path))
     except (PolarsError, OSError) as error:
         raise SourceError(f"can't read {path}: {error}") from error
 

@@ -123,13 +123,16 @@ class Quarantine:
         ]
         return pl.concat(parts, how="diagonal_relaxed")
 
-    def export(self, stage: str, partition: str = "", *, to: str | Path) -> int:
+    def export(
+        self, stage: str, partition: str = "", *, to: str | Path, guard: bool = False
+    ) -> int:
         """Write `rows` to a .csv, .parquet, .json or .ndjson file, and return their number.
 
-        CSV can't hold lists.
+        CSV can't hold lists. With `guard` texts of a CSV file that a spreadsheet would execute as formulas
+        get an apostrophe, which `release` removes when it reads the file.
         """
         rows = self.rows(stage, partition)
-        write_rows(rows, Path(to))
+        write_rows(rows, Path(to), guard=guard)
         return rows.height
 
     def release(

@@ -9,6 +9,7 @@ from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
+from tidemill.ledger.redacted import redacted_receipt
 from tidemill.ledger.run import Action, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard
@@ -83,7 +84,7 @@ class _Execution:
         self.publisher = publisher = kind(
             job.tools, job.plan.environment, lease.lease, heads, self._claimed.release
         )
-        self._recorder = LogRecorder(job.tools.logs / job.run)
+        self._recorder = LogRecorder(job.tools.logs / job.run, mask=job.tools.redactor.mask)
         self._placing = placing = place_steps(job)
         places = {placing.of(step).where for step in placing.order}
         # CPU time of other threads is counted by the tasks that they run.
@@ -153,6 +154,7 @@ class _Execution:
             *_withheld_message(job, status),
         ]
         receipt = receipt_of(job, self._scheduler.attempts, status, self._watch, words, age)
+        receipt = redacted_receipt(receipt, job.tools.redactor.redact)
         settled = self._stage_events() if done else []
         try:
             self._append(

@@ -18,6 +18,7 @@ from tidemill.delivery.effects import effect_of
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
+from tidemill.ledger.redacted import redacted_attempt
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.gates import LIVE, refusal_message
 from tidemill.planning.plan import Step
@@ -121,6 +122,7 @@ class StepLifecycle:
         self._bench = checker
         self._claim = claim
         self._cpu_clock = cpu_clock
+        self._redact = job.tools.redactor.redact
 
     def begin(self, step: Step) -> StepInProgress | StepResult:
         """Prepare a step, unless it is up to date or can't run; its errors are in its attempt."""
@@ -176,6 +178,7 @@ class StepLifecycle:
             peak_rss=cost.peak_rss,
             worker=cost.worker,
         )
+        attempt = redacted_attempt(attempt, self._redact)
         if attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED):
             self._published.failed[attempt.stage, attempt.partition] = attempt.message
         event = Attempted(run=self._run, environment=self._environment, attempt=attempt)

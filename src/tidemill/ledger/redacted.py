@@ -1,0 +1,72 @@
+"""Remove secrets from the texts of records, before they are recorded or returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tidemill.core.redaction import Redact
+from tidemill.ledger.event import Attempted, Event, Ruled, RunEnded, RunStarted
+from tidemill.ledger.run import Attempt, Failure, Receipt
+
+
+def redacted_attempt(attempt: Attempt, redact: Redact) -> Attempt:
+    """The attempt without secrets in its reasons, message and traceback."""
+    reasons = tuple(map(redact, attempt.reasons))
+    message, trace = redact(attempt.message), redact(attempt.trace)
+    if (reasons, message, trace) == (attempt.reasons, attempt.message, attempt.trace):
+        return attempt
+    return replace(attempt, reasons=reasons, message=message, trace=trace)
+
+
+def redacted_receipt(receipt: Receipt, redact: Redact) -> Receipt:
+    """The receipt without secrets in its messages and failures."""
+    if not receipt.messages and not receipt.failures:
+        return receipt
+    return replace(
+        receipt,
+        messages=tuple(map(redact, receipt.messages)),
+        failures=tuple(_redacted_failure(failure, redact) for failure in receipt.failures),
+    )
+
+
+def _redacted_failure(failure: Failure, redact: Redact) -> Failure:
+    return replace(
+        failure,
+        why=redact(failure.why),
+        advice=redact(failure.advice),
+        messages=tuple(map(redact, failure.messages)),
+    )
+
+
+def redacted_event(event: Event, redact: Redact) -> Event:
+    """The event without secrets in texts that people read; names, keys and digests stay as they are."""
+    change = _CHANGES.get(type(event))
+    return event if change is None else change(event, redact)
+
+
+def _of_attempt(event: Attempted, redact: Redact) -> Attempted:
+    attempt = redacted_attempt(event.attempt, redact)
+    return event if attempt is event.attempt else replace(event, attempt=attempt)
+
+
+def _of_start(event: RunStarted, redact: Redact) -> RunStarted:
+    return replace(event, command=redact(event.command))
+
+
+def _of_end(event: RunEnded, redact: Redact) -> RunEnded:
+    if event.receipt is None:
+        return event
+    return replace(event, receipt=redacted_receipt(event.receipt, redact))
+
+
+def _of_ruling(event: Ruled, redact: Redact) -> Ruled:
+    return replace(event, ruling=replace(event.ruling, reason=redact(event.ruling.reason)))
+
+
+_CHANGES: dict[type[Event], Callable[..., Event]] = {
+    Attempted: _of_attempt,
+    RunStarted: _of_start,
+    RunEnded: _of_end,
+    Ruled: _of_ruling,
+}

@@ -1,0 +1,194 @@
+"""Whatever data, names and messages hold, no command lets it control the terminal or hide."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import polars as pl
+import pytest
+
+from tests.support.commands import Ended, tidemill
+from tidemill.cli import cli
+
+# A window title, a cleared screen, 8-bit CSI, an overwritten line, reversed text, and invisible letters.
+EVIL = "a\x1b]0;title\x07\x1b[2J\x9b31m\rb\u202ec\u2066d\u200be\ufefff\u2028g\u3164h\ni"
+KEY = "p\x1b[1A\x9b2K\r\u202eq\u200br"
+COLUMN = "n\x1b[31m\u202eame\u200b"
+FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+WORKFLOW = f"""
+import polars as pl
+import tidemill as tm
+
+EVIL, COLUMN = {EVIL!r}, {COLUMN!r}
+
+
+class Raw(tm.Contract, key=("id",), unknown_columns="drop"):
+    {EVIL!r}
+
+    id = tm.Int64(min=0)
+    place = tm.String(partition="value", description=EVIL)
+    note = tm.String(nullable=True, pii=EVIL)
+    vars()[COLUMN] = tm.String(isin=[EVIL, "x"], on_fail="quarantine", description="<script>" + EVIL)
+    few = tm.rule(pl.col("id") < 1000, description=EVIL)
+
+
+class Clean(tm.Contract, key=("id",)):
+    id, place, note = Raw.id, Raw.place, Raw.note
+
+
+flow = tm.Workflow("evil", owner=EVIL)
+
+
+@flow.ingest
+def raw() -> tm.Source[Raw]:
+    return tm.files("data/*.parquet")
+
+
+def speak(frame: pl.DataFrame) -> pl.DataFrame:
+    print(EVIL)
+    return frame
+
+
+@flow.transform
+def clean(raw: tm.Frame[Raw]) -> tm.Frame[Clean]:
+    {EVIL!r}
+    return raw.select("id", "place", "note").map_batches(speak)
+
+
+def fail(frame: pl.DataFrame) -> pl.DataFrame:
+    raise ValueError(EVIL)
+
+
+@flow.transform
+def broken(raw: tm.Frame[Raw]) -> tm.Frame[Clean]:
+    return raw.select("id", "place", "note").map_batches(fail)
+"""
+
+# For each command its arguments, in the order in which they are called; `data` changes the source before.
+COMMANDS: dict[str, list[list[str]]] = {
+    "check": [["--twice"]],
+    "plan": [[], ["--why"], ["clean", "--why"], ["--markdown"]],
+    "run": [[], ["clean", KEY, "--debug"], ["nothing" + KEY]],
+    "show": [["raw"], ["raw", KEY], ["raw", "--bad"], ["clean"], [KEY], ["raw", KEY + "x"]],
+    "explain": [["raw"], ["clean", KEY], ["raw", KEY, COLUMN], ["clean", KEY, "note"]],
+    "env create": [["dev"], [KEY]],
+    "env list": [[]],
+    "env diff": [["dev", "prod"], ["dev", "prod", "raw"], ["dev", "prod", "raw", KEY]],
+    "promote": [["dev"]],
+    "env drop": [["dev"]],
+    "quarantine list": [[]],
+    "quarantine show": [["raw", KEY]],
+    "quarantine export": [["raw", KEY, "--to", "bad.csv"]],
+    "quarantine drop": [["raw", KEY, "--rows", "0", "--reason", EVIL, "--by", EVIL]],
+    "quarantine release": [["raw", KEY, "--rows", "1", "--reason", EVIL]],
+    "quarantine undo": [["raw", KEY, "1", "--reason", EVIL]],
+    "runs show": [[], ["last"]],
+    "runs logs": [[]],
+    "runs stages": [[]],
+    "contract show": [["raw"]],
+    "contract history": [["raw"]],
+    "contract docs": [[], ["--format", "html"]],
+    "contract diff": [["raw", "clean"]],
+    "contract infer": [["data"], ["raw"]],
+    "contract sample": [["raw"]],
+    "contract export": [["raw"], ["raw", "--to", "raw.yaml"]],
+    "contract import": [["raw.yaml"]],
+    "init": [[f"new{KEY}"]],
+    # It prints text of its own, and runs the commands above on data that it ships.
+    "demo": [],
+}
+
+
+def leaves(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
+
+
+def dangerous(text: str) -> list[str]:
+    """The characters that a terminal obeys or doesn't show."""
+    kept = (letter for letter in text.replace(EVIL, "") if letter not in "\n\t")
+    return [letter for letter in kept if unicodedata.category(letter) in FORBIDDEN]
+
+
+def write(root: Path, value: float) -> None:
+    rows = {
+        "id": [1, 2, -1, -2, 5],
+        "place": [KEY, KEY, KEY, KEY, "plain"],
+        "note": [EVIL, str(value), EVIL, None, "=1+1"],
+        COLUMN: [EVIL, "x", EVIL, f"not in {EVIL}", "x"],
+        EVIL: [1, 2, 3, 4, 5],
+    }
+    pl.DataFrame(rows).write_parquet(root / "data" / "rows.parquet")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "evil.py").write_text(WORKFLOW, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "evil:flow"\n')
+    write(tmp_path, 1.0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "evil", raising=False)
+    return tmp_path
+
+
+def test_no_command_prints_what_a_terminal_obeys(hostile: Path) -> None:
+    known = dict(leaves(cli))
+    assert set(COMMANDS) == set(known)
+    ended: dict[str, Ended] = {}
+    assert tidemill("run").code == 1
+    for name, calls in COMMANDS.items():
+        has_json = any("--json" in param.opts for param in known[name].params)
+        for call in calls:
+            for form in ([], ["--json"]) if has_json else ([],):
+                ended[name] = done = tidemill(*name.split(), *call, *form)
+                assert dangerous(done.out + done.err) == [], (name, call, form)
+        if name == "env create":
+            write(hostile, 2.0)
+            tidemill("--env", "dev", "run")
+    # They had something hostile to print.
+    for name in ("show", "quarantine show", "runs logs", "runs show", "explain", "contract show"):
+        assert "\\x1b" in ended[name].out + ended[name].err or "\\u001b" in ended[name].out, name
+
+
+def test_documents_keep_the_data_as_it_is(hostile: Path) -> None:
+    tidemill("run")
+    head = tidemill("show", "raw", "--json").document["head"]
+    assert {row["place"] for row in head} == {KEY, "plain"}
+    assert head[0][COLUMN] == EVIL
+    assert "<script>" not in tidemill("contract", "docs", "--format", "html").out
+
+
+def printing_calls(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in (
+                "print",
+                "click.echo",
+                "click.secho",
+                "sys.stdout.write",
+                "sys.stderr.write",
+            ):
+                yield f"{name} in line {node.lineno}"
+
+
+def test_commands_print_through_one_module() -> None:
+    root = Path(sys.modules[cli.__module__].__file__ or "").parent
+    found = {
+        path.relative_to(root).as_posix(): [*printing_calls(ast.parse(path.read_text("utf-8")))]
+        for path in root.rglob("*.py")
+    }
+    assert {name for name, calls in found.items() if calls} == {"terminal/output.py"}

@@ -1,0 +1,61 @@
+"""Secrets are removed from texts of records that people read, and from nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.core.redaction import Redactor
+from tidemill.ledger.event import Attempted, Event, Removed, Ruled, RunEnded, RunStarted
+from tidemill.ledger.redacted import redacted_attempt, redacted_event, redacted_receipt
+from tidemill.ledger.run import Attempt, Failure, Outcome, Receipt, Status
+from tidemill.testing.records import events_of_every_kind
+
+REDACT = Redactor(["hunter2"]).redact
+SECRET, MASKED = "by hunter2 at mysql://u:p@h/db", "by *** at mysql://***@h/db"
+ATTEMPT = Attempt(stage="a", partition="token=5", action="run", outcome=Outcome.FAILED)
+RECEIPT = Receipt(run="r", status=Status.FAILED)
+RULING = Ruling(
+    disposition=Disposition.DROP, object="o", key="k", actor="hunter2", reason="bad", at=1.0
+)
+
+
+def test_an_attempt_without_secrets_is_the_same_object() -> None:
+    assert redacted_attempt(ATTEMPT, REDACT) is ATTEMPT
+    assert redacted_receipt(RECEIPT, REDACT) is RECEIPT
+
+
+def test_texts_of_records_are_redacted() -> None:
+    failed = replace(ATTEMPT, reasons=(SECRET,), message=SECRET, trace=SECRET)
+    clean = replace(ATTEMPT, reasons=(MASKED,), message=MASKED, trace=MASKED)
+    failure = Failure(
+        stage="a", partitions=("token=5",), why=SECRET, advice=SECRET, messages=(SECRET,)
+    )
+    said = replace(failure, why=MASKED, advice=MASKED, messages=(MASKED,))
+    receipt = replace(RECEIPT, messages=(SECRET,), failures=(failure,))
+    masked = replace(RECEIPT, messages=(MASKED,), failures=(said,))
+    start = RunStarted(run="r", environment="prod", command=SECRET, holder={"pid": "1"}, steps=1)
+    end = RunEnded(run="r", status=Status.LOST)
+    place = {"environment": "prod", "stage": "a", "partition": "token=5"}
+    pairs: list[tuple[Event, Event]] = [
+        (start, replace(start, command=MASKED)),
+        (end, end),
+        (replace(end, receipt=receipt), replace(end, receipt=masked)),
+        (
+            Attempted(run="r", environment="prod", attempt=failed),
+            Attempted(run="r", environment="prod", attempt=clean),
+        ),
+        (
+            Ruled(**place, ruling=replace(RULING, reason=SECRET)),
+            Ruled(**place, ruling=replace(RULING, reason=MASKED)),
+        ),
+        # A name is not a text.
+        (Removed(**place, run="hunter2"), Removed(**place, run="hunter2")),
+    ]
+    for event, wanted in pairs:
+        assert redacted_event(event, REDACT) == wanted
+
+
+def test_events_without_secrets_stay_as_they_are() -> None:
+    for event in events_of_every_kind():
+        assert redacted_event(event, REDACT) == event
