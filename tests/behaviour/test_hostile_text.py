@@ -82,6 +82,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "env diff": [["dev", "prod"], ["dev", "prod", "raw"], ["dev", "prod", "raw", KEY]],
     "promote": [["dev"]],
     "env drop": [["dev"]],
+    "env adopt": [[KEY]],
     "quarantine list": [[]],
     "quarantine show": [["raw", KEY]],
     "quarantine export": [["raw", KEY, "--to", "bad.csv"]],

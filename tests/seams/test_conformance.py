@@ -13,6 +13,7 @@ from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos
+from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.testing.doubles import MemoryArtifacts, MemoryClaims, MemoryLedger
 from tidemill.testing.suites.artifacts_and_claims import ArtifactsSuite, ClaimsSuite
 from tidemill.testing.suites.ledger import LedgerSuite
@@ -23,6 +24,17 @@ class TestSqliteLedger(LedgerSuite):
     @pytest.fixture
     def ledger(self, tmp_path: Path) -> Iterator[Ledger]:
         ledger = SqliteLedger(tmp_path / "state" / "ledger.db")
+        yield ledger
+        ledger.close()
+
+
+class TestWorkflowLedger(LedgerSuite):
+    """A workflow works in a shared ledger as if it were alone in it."""
+
+    @pytest.fixture
+    def ledger(self, tmp_path: Path) -> Iterator[Ledger]:
+        shared = SqliteLedger(tmp_path / "state" / "ledger.db")
+        ledger = WorkflowLedger(shared, "shop/eu", ["daily"])
         yield ledger
         ledger.close()
 

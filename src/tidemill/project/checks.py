@@ -22,6 +22,7 @@ from tidemill.lineage.stage_changes import (
 from tidemill.lineage.version_review import review_contract
 from tidemill.project.composition import compile_rules, probe, this_platform
 from tidemill.project.settings import find_settings, load_workflow
+from tidemill.project.workflow_ledger import shared_home_notes
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.check_notes import opaque_notes, reuse_notes
 from tidemill.reuse.io.evidence import Compiler, Prober, gather_evidence, list_faults
@@ -70,7 +71,7 @@ class Checks:
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
         space.refuse_faults(space.flow.names, unfit)
-        notes = tuple(self._notes())
+        notes = (*self._notes(), *shared_home_notes(space.tools.ledger, space.flow))
         repeated = self.repeat(twice) if twice else ()
         if twice:
             notes = (*notes, *describe_differences(space.flow, repeated))

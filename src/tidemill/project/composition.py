@@ -31,12 +31,13 @@ from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings
+from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
 from tidemill.sources.scan import FileRows
 from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.source import Files, Source, SourceFile
-from tidemill.workflow.stage import Stage
+from tidemill.workflow.stage import Flow, Stage
 
 if TYPE_CHECKING:
     from tidemill.reuse.probe import Probe
@@ -93,7 +94,7 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path, memo: Path, redactor: Redactor) -> Runtime:
+def open_tools(root: Path, home: Path, memo: Path, flow: Flow, redactor: Redactor) -> Runtime:
     try:
         # Published data and logs are as private as the user's home. A stricter umask still counts.
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -103,10 +104,11 @@ def open_tools(root: Path, home: Path, memo: Path, redactor: Redactor) -> Runtim
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
+    shared = sqlite.SqliteLedger(home / "ledger.db", redactor=redactor)
     return Runtime(
         root=root,
         logs=logs_in(home),
-        ledger=sqlite.SqliteLedger(home / "ledger.db", redactor=redactor),
+        ledger=WorkflowLedger(shared, flow.name, flow.names),
         artifacts=files.FileArtifacts(home),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),

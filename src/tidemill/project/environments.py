@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.partition import WHOLE
 from tidemill.environments.io.compare import StageDiff as StageDiff
 from tidemill.environments.io.compare import diff_environments, diff_partition
 from tidemill.environments.io.environment_options import options_text as options_text
 from tidemill.environments.io.environments import Environments
+from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -21,6 +23,19 @@ class ProjectEnvironments(Environments):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace.tools, workspace.options)
         self._workspace = workspace
+
+    def adopt(self, workflow: str) -> tuple[str, ...]:
+        """Continue the environments of another workflow of this home, whose name this one had before.
+
+        Returns their names. Raises ConflictError when this workflow has state already, UsageError when
+        there is no such workflow.
+        """
+        ledger = self._workspace.tools.ledger
+        assert isinstance(ledger, WorkflowLedger)
+        if workflow not in ledger.others():
+            advice = did_you_mean(workflow, ledger.others())
+            raise UsageError(f"no other workflow {workflow!r} has state here ({advice})")
+        return ledger.adopt(workflow, now=self._workspace.tools.clock())
 
     def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in `other`; no rows are read.

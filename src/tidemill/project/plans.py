@@ -17,6 +17,7 @@ from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.project.composition import count_rows, list_tables
+from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import damaged_objects, missing_objects
 from tidemill.sources.io.file_listing import scan_source
@@ -59,7 +60,11 @@ class Plans:
             else:
                 plan = replace(plan, removals=removals)
         self._refuse_sinks(plan)
-        return plan
+        if state.heads:
+            return plan
+        # A renamed workflow would compute everything again.
+        notes = renaming_notes(space.tools.ledger, space.flow)
+        return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
 
     def refuse_faults(self, request: Request) -> None:
         """Raise DeclarationError when `check` finds faults in stages that a request covers."""

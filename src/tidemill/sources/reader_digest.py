@@ -23,7 +23,8 @@ def reader_digest(source: Source[Any], stage: Stage) -> str:
         case Query():
             return fingerprint("sql", source.query, source.cursor, *filter(None, [source.engine]))
         case Output():
-            return fingerprint("output", source.project, source.stage, source.env)
+            named = filter(None, [source.workflow])
+            return fingerprint("output", source.project, source.stage, source.env, *named)
         case Delta():
             return fingerprint("delta")
         case Iceberg():

@@ -98,6 +98,7 @@ class Output(Losable[C]):
     project: str
     stage: str
     env: str = PRODUCTION
+    workflow: str = ""
 
     def __post_init__(self) -> None:
         faults = [
@@ -286,6 +287,7 @@ def output(
     stage: str,
     *,
     env: str = PRODUCTION,
+    workflow: str = "",
     on_missing: OnMissing = "fail",
     max_missing: float = MAX_MISSING,
 ) -> Output[Any]:
@@ -293,13 +295,19 @@ def output(
 
     `project` is the folder of the other project, `env` the environment there. The contract may have fewer
     columns than the stage's output. It must be partitioned like it, or not at all. A partition is read
-    again only when the values of one of the contract's columns change.
+    again only when the values of one of the contract's columns change. `workflow` is the name of the
+    workflow there, which is needed if several of them have a stage of that name.
 
     When more than the share `max_missing` of the rows or of the partitions is gone, nothing is removed until
     it is allowed; see `on_missing` of `tm.files`.
     """
     return Output(
-        project=project, stage=stage, env=env, on_missing=on_missing, max_missing=max_missing
+        project=project,
+        stage=stage,
+        env=env,
+        workflow=workflow,
+        on_missing=on_missing,
+        max_missing=max_missing,
     )
 
 

@@ -1,4 +1,4 @@
-"""`tidemill env`: list, create, compare and drop environments."""
+"""`tidemill env`: list, create, compare and drop environments, and what is published in them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from tidemill.cli.lazy_group import LazyGroup
         "diff": (
             "tidemill.cli.env.commands:diff",
             "Compare the published data of two environments.",
+        ),
+        "adopt": (
+            "tidemill.cli.env.commands:adopt",
+            "Continue the environments of a workflow that was renamed.",
         ),
         "drop": (
             "tidemill.cli.env.commands:drop",

@@ -1,4 +1,4 @@
-"""`tidemill env list`, `create`, `diff` and `drop`."""
+"""`tidemill env list`, `create`, `diff`, `adopt` and `drop`."""
 
 from __future__ import annotations
 
@@ -91,6 +91,23 @@ def create(
     text += options_text(made)
     text += "" if made.expires is None else f", until {local_time(made.expires)}"
     print_result(text, as_json, "tidemill.environment/1", lambda: {"environment": made})
+
+
+@click.command("adopt")
+@click.argument("workflow")
+@json_option
+@project_options
+def adopt(workflow: str, as_json: bool) -> None:
+    """Continue the environments of WORKFLOW, the former name of this workflow, without copying data."""
+    with project_session(PRODUCTION) as project:
+        names = project.environments.adopt(workflow)
+        own = project.flow.name
+    print_result(
+        f"{own} continues {', '.join(names)} of {workflow}",
+        as_json,
+        "tidemill.adopted/1",
+        lambda: {"workflow": own, "from": workflow, "environments": names},
+    )
 
 
 @click.command("drop")

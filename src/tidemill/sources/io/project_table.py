@@ -11,6 +11,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ConflictError, SourceError, did_you_mean
 from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key
 from tidemill.ledger.binding import Binding, Product, content_of
+from tidemill.ledger.workflow_scope import split_name, workflow_prefix
 from tidemill.ports.sources import ExternalSources
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.source import Output, SourceFile
@@ -72,12 +73,35 @@ class OutputTable:
         return self._loaded
 
     def _load_bindings(self, *, whole: bool) -> dict[str, Binding]:
-        heads = self._ledger.state(self._source.env, whole=whole).heads
+        heads = self._ledger.state(self._environment(), whole=whole).heads
         if self._source.stage not in heads:
             advice = did_you_mean(self._source.stage, heads)
             raise SourceError(f"{self._name} has not been published ({advice})")
         bound = heads[self._source.stage].partitions
         return {key: held for key, held in bound.items() if key != UNPLACED}
+
+    def _environment(self) -> str:
+        """The recorded environment there of the workflow that publishes the stage."""
+        source = self._source
+        every = self._ledger.state(source.env).environments
+        prefixes = sorted(
+            {split_name(name)[0] for name in every if split_name(name)[1] == source.env}
+        )
+        if source.workflow:
+            return workflow_prefix(source.workflow) + source.env
+        found = [
+            prefix
+            for prefix in prefixes
+            if source.stage in self._ledger.state(prefix + source.env).heads
+        ]
+        # A home from before that a workflow took over has the stage twice.
+        own = [prefix for prefix in found if prefix]
+        if len(own) > 1:
+            names = ", ".join(prefix.rstrip("/") for prefix in own)
+            raise SourceError(
+                f"{self._name} is published by several workflows ({names}): name one with workflow="
+            )
+        return next(iter((*own, *found)), "") + source.env
 
     def _path(self, key: str) -> str:
         return self._name if key == WHOLE else f"{self._name} {key}"

@@ -1,0 +1,248 @@
+"""The ledger of one workflow in a home that several workflows may share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+
+from tidemill.core.errors import ConflictError
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import (
+    EffectDone,
+    EffectQueued,
+    EnvironmentCreated,
+    Event,
+    RecordedEvent,
+    Ticked,
+)
+from tidemill.ledger.workflow_scope import (
+    WorkflowScope,
+    adoption_events,
+    declares_any,
+    other_prefixes,
+    split_name,
+    with_environment,
+    workflow_prefix,
+    workflow_scope,
+)
+from tidemill.ports.ledger import Guard, Lease, Ledger, State
+from tidemill.workflow.environment import PRODUCTION, Environment
+from tidemill.workflow.stage import Flow
+
+
+class WorkflowLedger:
+    """Shows a ledger as if the workflow were alone in it.
+
+    A home from before, whose environments have no workflow, is taken over when the workflow declares one
+    of the stages that are published there: its first event makes its environments branches of them.
+    """
+
+    def __init__(self, shared: Ledger, workflow: str, stages: Collection[str]) -> None:
+        self.shared = shared
+        self.prefix = workflow_prefix(workflow)
+        self._stages = stages
+        self._origins_of_effects: dict[str, str] = {}
+        # Whether there is nothing (more) to take over.
+        self._begun = False
+
+    def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
+        recorded = [self._recorded(event) for event in events]
+        if guard is not None and guard.lease is not None:
+            guard = replace(guard, lease=self._recorded_lease(guard.lease))
+        adopted = self._adoption() if any(hasattr(event, "environment") for event in events) else []
+        with self._own_names():
+            if not adopted:
+                return self.shared.append(recorded, now=now, guard=guard)
+            try:
+                return self.shared.append([*adopted, *recorded], now=now, guard=guard)
+            except ConflictError:
+                # Another process took the home over at the same moment.
+                if self._adoption():
+                    raise
+                return self.shared.append(recorded, now=now, guard=guard)
+
+    def adopt(self, workflow: str, *, now: float) -> tuple[str, ...]:
+        """Continue the environments of another workflow in branches of them, and return their names.
+
+        Raises ConflictError if this workflow has environments already.
+        """
+        every = self._environments()
+        if not self._is_new(every):
+            raise ConflictError(
+                f"{self.prefix.rstrip('/')} has state of its own already: nothing was taken over"
+            )
+        scope = workflow_scope(every, self.prefix, workflow_prefix(workflow))
+        if scope.origins:
+            self.shared.append(adoption_events(every, scope), now=now)
+        return tuple(name for name, _ in scope.origins.values())
+
+    def others(self) -> list[str]:
+        """The other workflows that have state in the home."""
+        return [prefix.rstrip("/") for prefix in other_prefixes(self._environments(), self.prefix)]
+
+    def also_delivered(self, targets: Collection[str]) -> dict[str, set[str]]:
+        """By target, the other workflows that deliver there."""
+        found: dict[str, set[str]] = {}
+        for fact in self.shared.events(kinds=("EffectQueued",)):
+            event = fact.event
+            assert isinstance(event, EffectQueued)
+            prefix = split_name(event.environment)[0]
+            if event.effect.target in targets and prefix not in (self.prefix, ""):
+                found.setdefault(event.effect.target, set()).add(prefix.rstrip("/"))
+        return found
+
+    def acquire(
+        self,
+        name: str,
+        holder: Mapping[str, str],
+        *,
+        now: float,
+        ttl: float,
+        dead: Callable[[Mapping[str, str]], bool],
+    ) -> Lease:
+        recorded = self.prefix + name
+        with self._own_names():
+            lease = self.shared.acquire(recorded, holder, now=now, ttl=ttl, dead=dead)
+        return replace(lease, name=name)
+
+    def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
+        with self._own_names():
+            renewed = self.shared.renew(self._recorded_lease(lease), now=now, ttl=ttl)
+        return replace(renewed, name=lease.name)
+
+    def release(self, lease: Lease) -> None:
+        self.shared.release(self._recorded_lease(lease))
+
+    def state(self, environment: str, *, whole: bool = False) -> State:
+        recorded = f"{self.prefix}{environment}"
+        found = self.shared.state(recorded, whole=whole)
+        every = found.environments
+        scope = self._scope(every)
+        origin = next((old for old, (name, _) in scope.origins.items() if name == environment), "")
+        if origin:
+            before = self.shared.state(origin, whole=whole)
+            self._origins_of_effects.update({e.key: origin for e in before.pending_effects})
+            if recorded in every:
+                # A branch has no effects and runs of the environment that it continues.
+                effects = (*before.pending_effects, *found.pending_effects)
+                runs = (*before.open_runs, *found.open_runs)
+                found = replace(found, pending_effects=effects, open_runs=runs)
+            else:
+                found = before
+        return replace(
+            found,
+            environment=environment,
+            environments=scope.environments(every),
+            open_runs=tuple(replace(run, environment=environment) for run in found.open_runs),
+        )
+
+    def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        return self.shared.traces(keys)
+
+    def events(
+        self,
+        *,
+        kinds: Collection[str] = (),
+        after: int = 0,
+        run: str = "",
+        limit: int | None = None,
+    ) -> Iterable[RecordedEvent]:
+        scope = self._scope(self._environments())
+        found = self.shared.events(kinds=kinds, after=after, run=run)
+        return islice(self._own(found, scope), limit)
+
+    def close(self) -> None:
+        self.shared.close()
+
+    @contextmanager
+    def _own_names(self) -> Iterator[None]:
+        """Name leases and environments in errors as the workflow knows them."""
+        try:
+            yield
+        except ConflictError as error:
+            raise ConflictError(str(error).replace(self.prefix, "")) from error
+
+    def _recorded_lease(self, lease: Lease) -> Lease:
+        return replace(lease, name=self.prefix + lease.name)
+
+    def _environments(self) -> Mapping[str, Environment]:
+        # The state of an environment that never exists is quick to read.
+        return self.shared.state(self.prefix).environments
+
+    def _is_new(self, every: Mapping[str, Environment]) -> bool:
+        return not any(split_name(name)[0] == self.prefix for name in every)
+
+    def _scope(self, every: Mapping[str, Environment]) -> WorkflowScope:
+        new, former = self._is_new(every), None
+        if new and PRODUCTION in every:
+            published = self.shared.state(PRODUCTION).heads
+            former = "" if declares_any(published, self._stages) else None
+        scope = workflow_scope(every, self.prefix, former)
+        self._begun = not (new and scope.origins)
+        return scope
+
+    def _adoption(self) -> Sequence[EnvironmentCreated]:
+        """What takes a home from before over, until that is done or there is nothing to take over."""
+        if self._begun:
+            return ()
+        every = self._environments()
+        scope = self._scope(every)
+        return () if self._begun else adoption_events(every, scope)
+
+    def _recorded(self, event: Event) -> Event:
+        if isinstance(event, Ticked):
+            return replace(event, schedule=f"{self.prefix}{event.schedule}")
+        name = getattr(event, "environment", None)
+        if name is None:
+            return event
+        if isinstance(event, EffectDone) and event.key in self._origins_of_effects:
+            return replace(event, environment=self._origins_of_effects[event.key])
+        parent = event.parent if isinstance(event, EnvironmentCreated) else ""
+        return with_environment(event, self.prefix + name, parent and self.prefix + parent)
+
+    def _own(self, found: Iterable[RecordedEvent], scope: WorkflowScope) -> Iterator[RecordedEvent]:
+        for fact in found:
+            event = fact.event
+            if isinstance(event, Ticked):
+                if event.schedule.startswith(self.prefix):
+                    schedule = event.schedule.removeprefix(self.prefix)
+                    yield replace(fact, event=replace(event, schedule=schedule))
+                continue
+            recorded = getattr(event, "environment", None)
+            if recorded is None:
+                yield fact
+                continue
+            name = scope.own(recorded, fact.seq)
+            if name is not None:
+                parent = event.parent if isinstance(event, EnvironmentCreated) else ""
+                own = with_environment(event, name, split_name(parent)[1])
+                yield replace(fact, event=own)
+
+
+def shared_home_notes(ledger: Ledger, flow: Flow) -> list[str]:
+    """Notes on what other workflows in the same home have to do with this one."""
+    if not isinstance(ledger, WorkflowLedger) or not ledger.others():
+        return []
+    folders = {stage.sink.folder for stage in flow.stages if stage.sink is not None}
+    return [
+        *renaming_notes(ledger, flow),
+        *(
+            f"{folder} is also written by the workflow {', '.join(sorted(names))}: they replace each "
+            "other's files; deliver to another folder"
+            for folder, names in sorted(ledger.also_delivered(folders).items())
+        ),
+    ]
+
+
+def renaming_notes(ledger: Ledger, flow: Flow) -> list[str]:
+    """A note if the workflow has no state, but another one publishes stages of the same names."""
+    if not isinstance(ledger, WorkflowLedger) or ledger.state(PRODUCTION).heads:
+        return []
+    return [
+        f"nothing is published for the workflow {flow.name}, but {name} has stages of the same names; if it "
+        f"was renamed, `tidemill env adopt {name}` continues there"
+        for name in ledger.others()
+        if declares_any(ledger.shared.state(f"{name}/{PRODUCTION}").heads, flow.names)
+    ]
