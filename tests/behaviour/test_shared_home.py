@@ -112,6 +112,7 @@ def test_a_home_from_before_goes_on(tmp_path: Path, from_before: pytest.MonkeyPa
         assert len({run.run for run in found.runs}) == 1
     tides.send(3)
     assert tides.ok() == everything([3])
+    tides.edit('"data/*.parquet"', '"data/*.parquet", on_missing="remove"')
     tides.root.joinpath("data", f"{day(2)}.parquet").unlink()
     tides.run()
     assert tides.published()["daily"] == [day(0), day(1), day(3)]

@@ -19,7 +19,7 @@ from tidemill.core.text_table import text_table
 from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.stage import UNDECLARED, Kind, Stage
 
 if TYPE_CHECKING:
     from tidemill.project.data import QuarantineView, TableView
@@ -41,7 +41,7 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
     Shows the artifact of a model, and the scores of an evaluation.
     """
     with project_session() as project:
-        subject = project.stage(stage)
+        subject = project.known_stage(stage)
         if bad:
             text, body = _quarantine_text(
                 stage, partition, project.data.show_quarantined(stage, partition or None, rows)
@@ -52,7 +52,14 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
             text, body = _score_text(stage, project.models.scores(stage, partition))
         else:
             text, body = _table_text(project.data.show(stage, partition or None, rows))
-    what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
+    if not subject.is_declared and not text.partition("\n")[0].count(UNDECLARED):
+        text = f"{text}\n\n{stage} is {UNDECLARED}"
+    what = {
+        "stage": stage,
+        "kind": subject.kind,
+        "declared": subject.is_declared,
+        "partition": partition or None,
+    }
     print_result(text, as_json, "tidemill.show/1", lambda: {**what, **body}, data=True)
 
 
@@ -100,7 +107,8 @@ def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
         f"{sum(p.quarantined for p in products):,} quarantined",
         size(sum(p.bytes for p in products)),
     )
-    return f"{stage.name} {keys}".strip() + f": {stage.kind}{contract}, {', '.join(figures)}"
+    gone = "" if stage.is_declared else f", {UNDECLARED}"
+    return f"{stage.name} {keys}".strip() + f": {stage.kind}{contract}{gone}, {', '.join(figures)}"
 
 
 def _profile_table(columns: list[dict[str, Any]]) -> str:

@@ -32,7 +32,7 @@ from tidemill.runs.repeatability import Comparison, describe_differences
 from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
-from tidemill.workflow.stage import Flow
+from tidemill.workflow.stage import UNDECLARED, Flow
 from tidemill.workflow.workflow import Workflow
 
 
@@ -71,7 +71,12 @@ class Checks:
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
         space.refuse_faults(space.flow.names, unfit)
-        notes = (*self._notes(), *shared_home_notes(space.tools.ledger, space.flow))
+        gone = space.undeclared(space.preview_state())
+        notes = (
+            *self._notes(),
+            *shared_home_notes(space.tools.ledger, space.flow),
+            *(f"{name} is published, but {UNDECLARED}: see tidemill env forget" for name in gone),
+        )
         repeated = self.repeat(twice) if twice else ()
         if twice:
             notes = (*notes, *describe_differences(space.flow, repeated))

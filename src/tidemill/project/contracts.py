@@ -15,15 +15,19 @@ from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.version_review import ContractReview, review_contract
 from tidemill.project.workspace import Workspace
+from tidemill.workflow.stage import UNDECLARED
 
 _SPEC = "__tidemill_contract__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractHistory:
-    """A stage's contract as declared now, and the versions that its partitions passed, oldest first."""
+    """A stage's contract as declared now, and the versions that its partitions passed, oldest first.
 
-    spec: ContractSpec
+    A stage that is no longer declared has no contract.
+    """
+
+    spec: ContractSpec | None
     versions: Sequence[ContractVersion]
 
 
@@ -35,7 +39,13 @@ class Contracts:
 
     def of_stage(self, stage: str) -> ContractSpec:
         """The contract of a stage's output; UsageError for a stage without a table."""
-        spec = self._workspace.stage(stage).output
+        known = self._workspace.known_stage(stage)
+        spec = known.output
+        if not known.is_declared:
+            raise UsageError(
+                f"{stage} is {UNDECLARED}, so its contract isn't known here; name it as {stage}@REF, with a "
+                "commit that has it"
+            )
         if spec is None:
             raise UsageError(f"{stage} has no contract: it makes no table")
         return spec
@@ -54,7 +64,8 @@ class Contracts:
         """The versions of a stage's contract over time; UsageError for a stage without a table."""
         space = self._workspace
         now = space.bindings(stage)
-        spec = self.of_stage(stage)
+        declared = space.known_stage(stage).is_declared
+        spec = self.of_stage(stage) if declared else None
         versions = list_contract_versions(space.tools.ledger, space.environment, stage, now)
         return ContractHistory(spec=spec, versions=versions)
 

@@ -65,12 +65,12 @@ class PublishedData:
 
         Collecting them raises DamagedObjectError if a stored object that is read is damaged.
         """
-        space, subject = self._workspace, self._workspace.stage(stage)
+        space, subject = self._workspace, self._workspace.known_stage(stage)
         return space.read_state(lambda state: read_rows(space.tools, subject, state, partition))
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The quarantined rows as they came, with the rules that each broke in `_reasons`."""
-        space, subject = self._workspace, self._workspace.stage(stage)
+        space, subject = self._workspace, self._workspace.known_stage(stage)
         return space.read_state(
             lambda state: read_quarantine(space.tools, subject, state, partition)
         )
@@ -79,14 +79,14 @@ class PublishedData:
         self, stage: str, partition: str | None = None, until: str | None = None
     ) -> Profile:
         """The profile of a partition, of those from `partition` to `until`, or of all."""
-        space, subject = self._workspace, self._workspace.stage(stage)
+        space, subject = self._workspace, self._workspace.known_stage(stage)
         return space.read_state(
             lambda state: read_profile(space.tools, subject, state, partition, until)
         )
 
     def stored_profile(self, stage: str, partition: str | None = None) -> Profile | None:
         """The profile if it is stored for every partition; None where rows would have to be read."""
-        space, subject = self._workspace, self._workspace.stage(stage)
+        space, subject = self._workspace, self._workspace.known_stage(stage)
         return space.read_state(
             lambda state: stored_profile(space.tools, subject, state, partition)
         )
@@ -105,7 +105,7 @@ class PublishedData:
             else profile_summary(stored, frame.collect_schema())
         )
         head = frame.head(rows).collect()
-        subject = self._workspace.stage(stage)
+        subject = self._workspace.known_stage(stage)
         _add_conditions(columns, subject)
         known = self._workspace.state().sources.get(stage, {})
         frozen = frozen_partitions(stage, known, bindings.keys())

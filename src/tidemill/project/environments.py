@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import UsageError, did_you_mean
@@ -9,7 +11,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.environments.io.compare import StageDiff as StageDiff
 from tidemill.environments.io.compare import diff_environments, diff_partition
 from tidemill.environments.io.environment_options import options_text as options_text
-from tidemill.environments.io.environments import Environments
+from tidemill.environments.io.environments import Environments, forget_stages, load_state
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 
@@ -43,10 +45,35 @@ class ProjectEnvironments(Environments):
         UsageError when either environment doesn't exist.
         """
         space = self._workspace
-        stages = [space.stage(stage).name] if stage else space.flow.names
-        return diff_environments(space.tools, stages, space.environment, other)
+        if stage:
+            stages = [space.known_stage(stage).name]
+        else:
+            gone = {
+                name
+                for environment in (space.environment, other)
+                for name in space.undeclared(load_state(space.tools.ledger, environment))
+            }
+            stages = [*space.flow.names, *sorted(gone)]
+        found = diff_environments(space.tools, stages, space.environment, other)
+        return tuple(replace(item, declared=item.stage in space.flow.names) for item in found)
 
     def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowDiff:
         """How the rows of a partition differ from those in `other`, matched by their key."""
         space = self._workspace
-        return diff_partition(space.tools, space.stage(stage), space.environment, other, partition)
+        subject = space.known_stage(stage)
+        return diff_partition(space.tools, subject, space.environment, other, partition)
+
+    def forget(self, stages: Iterable[str]) -> dict[str, int]:
+        """Remove what stages published that are no longer declared; return their numbers of partitions.
+
+        Stored objects and known results stay. Raises UsageError for a stage that is declared, or that has
+        published nothing.
+        """
+        space = self._workspace
+        for name in stages:
+            if name in space.flow.names:
+                raise UsageError(
+                    f"{name} is declared in {space.flow.name}: remove it from the workflow first"
+                )
+            space.known_stage(name)
+        return forget_stages(space.tools, space.environment, stages)

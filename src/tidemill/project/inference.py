@@ -71,7 +71,7 @@ def infer_from_stage(
 
     For a transform without published rows, a contract of the columns of its query.
     """
-    subject = workspace.stage(stage)
+    subject = workspace.known_stage(stage)
     keys = _select(sorted(workspace.bindings(stage)), subject, since, until)
     if keys:
         data = PublishedData(workspace)

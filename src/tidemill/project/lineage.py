@@ -9,7 +9,7 @@ from tidemill.lineage.io.origins import Origin as Origin
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.lineage.io.provenance import ColumnFacts as ColumnFacts
 from tidemill.lineage.io.provenance import Explanation as Explanation
-from tidemill.lineage.io.provenance import explain
+from tidemill.lineage.io.provenance import explain, explain_undeclared
 from tidemill.project.workspace import Workspace
 from tidemill.sources.missing import Frozen as Frozen
 from tidemill.workflow.stage import Stage
@@ -27,7 +27,9 @@ class Lineage:
         A `partition` that is no partition but names a column of the stage is taken as the column.
         UsageError for a partition or a column that doesn't exist.
         """
-        facts, subject = self._workspace.facts(), self._workspace.stage(stage)
+        facts, subject = self._workspace.facts(), self._workspace.known_stage(stage)
+        if not subject.is_declared:
+            return explain_undeclared(facts, subject, partition, column)
         if not column and _is_column(facts, subject, partition):
             partition, column = "", partition
         return explain(facts, subject, partition, column)

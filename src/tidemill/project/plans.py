@@ -67,7 +67,12 @@ class Plans:
         return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
 
     def refuse_faults(self, request: Request) -> None:
-        """Raise DeclarationError when `check` finds faults in stages that a request covers."""
+        """Raise DeclarationError when `check` finds faults in stages that a request covers.
+
+        UsageError for a stage that isn't declared, also if it is published.
+        """
+        if request.stage:
+            self._workspace.stage(request.stage)
         self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
 
     def reasons(self, plan: Plan, stage: str) -> StageReasons:

@@ -143,6 +143,10 @@ class Project:
         """The stage of that name; UsageError suggests the nearest one."""
         return self.workspace.stage(name)
 
+    def known_stage(self, name: str) -> Stage:
+        """The stage of that name, also if it is published but no longer declared; else UsageError."""
+        return self.workspace.known_stage(name)
+
     def state(self) -> State:
         """The published state of the environment; UsageError when the environment doesn't exist."""
         return self.workspace.state()

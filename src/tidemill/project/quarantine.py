@@ -12,4 +12,4 @@ from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPa
 def open_quarantine(workspace: Workspace) -> Quarantine:
     """The quarantine of the workspace's environment."""
     state = partial(workspace.state, whole=True)
-    return Quarantine(workspace.tools, workspace.environment, workspace.stage, state)
+    return Quarantine(workspace.tools, workspace.environment, workspace.known_stage, state)

@@ -162,7 +162,8 @@ class WorkflowLedger:
         try:
             yield
         except ConflictError as error:
-            raise ConflictError(str(error).replace(self.prefix, "")) from error
+            message = str(error).replace(self.prefix, "")
+            raise ConflictError(message, holder=error.holder) from error
 
     def _recorded_lease(self, lease: Lease) -> Lease:
         return replace(lease, name=self.prefix + lease.name)

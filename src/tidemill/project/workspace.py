@@ -24,7 +24,7 @@ from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.seal import seal
-from tidemill.workflow.stage import Flow, Stage
+from tidemill.workflow.stage import UNDECLARED, Flow, Kind, Stage, undeclared_stage
 from tidemill.workflow.workflow import Workflow
 
 T = TypeVar("T")
@@ -123,8 +123,33 @@ class Workspace:
         """The stage of that name; UsageError suggests the nearest one."""
         if name not in self.flow.names:
             advice = did_you_mean(name, self.flow.names)
+            if name in self.undeclared(self.preview_state()):
+                advice = (
+                    f"it is {UNDECLARED}: `tidemill env forget {name}` removes what it published"
+                )
             raise UsageError(f"there is no stage {name!r} ({advice})")
         return self.flow[name]
+
+    def known_stage(self, name: str) -> Stage:
+        """The stage of that name, also if it is published but no longer declared; else UsageError."""
+        if name in self.flow.names:
+            return self.flow[name]
+        state = self.state()
+        if name not in self.undeclared(state):
+            return self.stage(name)
+        product = next(iter(state.heads[name].partitions.values())).product
+        if product.artifact is not None:
+            kind = Kind.MODEL
+        elif product.scores is not None:
+            kind = Kind.EVALUATE
+        else:
+            kind = Kind.INGEST if name in state.sources else Kind.TRANSFORM
+        return undeclared_stage(name, kind)
+
+    def undeclared(self, state: State) -> list[str]:
+        """The stages that have published partitions, but aren't in the workflow any more."""
+        gone = sorted(set(state.heads) - {stage.name for stage in self.declared.stages})
+        return [name for name in gone if state.heads[name].partitions]
 
     def state(self, *, whole: bool = False) -> State:
         """The published state of the environment; UsageError when the environment doesn't exist.

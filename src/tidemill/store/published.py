@@ -25,8 +25,9 @@ def read_rows(tools: Runtime, stage: Stage, state: State, partition: str | None)
     Collecting them raises DamagedObjectError if an object that is read is damaged.
     """
     products = _products(tools, stage, state, _published_keys(stage, state, partition))
-    # Kept unknown columns differ between partitions.
-    alike = stage.output is None or stage.output.unknown_columns != "keep"
+    # Kept unknown columns differ between partitions, and so may those of a contract that is gone.
+    kept = stage.output is not None and stage.output.unknown_columns == "keep"
+    alike = stage.is_declared and not kept
     objects = [[(name, _columns_in(p, name)) for name in p.objects] for p in products]
     return scan_verified(tools.artifacts, objects, [*products[0].columns], alike=alike)
 
@@ -93,7 +94,7 @@ def _published_keys(stage: Stage, state: State, partition: str | None) -> list[s
 def _products(tools: Runtime, stage: Stage, state: State, bound: list[str]) -> list[Product]:
     products = [state.heads[stage.name].partitions[key].product for key in bound]
     names = [name for product in products for name in product.objects]
-    if stage.output is not None and not names:
+    if (stage.output is not None or not stage.is_declared) and not names:
         raise UsageError(
             f"{stage.name} has no published rows: all are in quarantine; "
             f"`tidemill quarantine show {stage.name}` lists them"

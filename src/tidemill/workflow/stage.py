@@ -30,6 +30,9 @@ class Kind(StrEnum):
     DELIVER = "deliver"
 
 
+# The place of a stage that is published, but isn't in the workflow any more.
+UNDECLARED = "no longer declared"
+
 # The kinds of stages that produce a table with a contract.
 DATA = (Kind.INGEST, Kind.TRANSFORM)
 
@@ -122,6 +125,11 @@ class Stage:
         return (self.output.key or self.output.names) if self.sample_by is None else self.sample_by
 
     @property
+    def is_declared(self) -> bool:
+        """Whether the workflow still has the stage."""
+        return self.place != UNDECLARED
+
+    @property
     def is_vouched_for(self) -> bool:
         """Whether its author takes responsibility for hidden inputs: by a version, or by `tm.impure`."""
         return self.version is not None or self.impure is not None
@@ -160,6 +168,11 @@ class Flow:
         return tuple(
             s for s in self.stages if s.model == name or any(i.name == name for i in s.inputs)
         )
+
+
+def undeclared_stage(name: str, kind: Kind) -> Stage:
+    """A stage of which only what it published is known."""
+    return Stage(name=name, kind=kind, function=None, inputs=(), output=None, place=UNDECLARED)
 
 
 def parquet(folder: str) -> Sink:

@@ -11,6 +11,7 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import text_table
 from tidemill.project.contracts import ContractHistory, PublishedPartition
+from tidemill.workflow.stage import UNDECLARED
 
 _HEADERS = ("version", ">published", ">in use", "first", "when", "last", "when")
 
@@ -25,15 +26,17 @@ def history(stage: str, as_json: bool) -> None:
         found = project.contracts.history(stage)
     body = {
         "stage": stage,
-        "contract": found.spec.name,
-        "declared": found.spec.version,
+        "contract": found.spec.name if found.spec else None,
+        "declared": found.spec.version if found.spec else None,
         "versions": found.versions,
     }
     print_result(_text(stage, found), as_json, "tidemill.contract.history/1", lambda: body)
 
 
 def _text(stage: str, found: ContractHistory) -> str:
-    head = f"{stage}: {found.spec.name}, declared {found.spec.version}"
+    head = f"{stage}: {UNDECLARED}"
+    if found.spec is not None:
+        head = f"{stage}: {found.spec.name}, declared {found.spec.version}"
     if not found.versions:
         return f"{head}; nothing is published yet"
     rows = [

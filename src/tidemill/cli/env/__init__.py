@@ -23,6 +23,10 @@ from tidemill.cli.lazy_group import LazyGroup
             "tidemill.cli.env.commands:adopt",
             "Continue the environments of a workflow that was renamed.",
         ),
+        "forget": (
+            "tidemill.cli.env.commands:forget",
+            "Remove what a stage published that is no longer declared.",
+        ),
         "drop": (
             "tidemill.cli.env.commands:drop",
             "Drop environments; their results can still be reused.",

@@ -1,4 +1,4 @@
-"""`tidemill env list`, `create`, `diff`, `adopt` and `drop`."""
+"""`tidemill env list`, `create`, `diff`, `adopt`, `forget` and `drop`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import place_options
+from tidemill.cli.lazy_group import place_options, project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import count, local_time, plural
 from tidemill.cli.render.frame import frame_table
@@ -94,19 +94,39 @@ def create(
 
 
 @click.command("adopt")
-@click.argument("workflow")
+@click.argument("former", metavar="WORKFLOW")
 @json_option
-@project_options
-def adopt(workflow: str, as_json: bool) -> None:
+@place_options
+def adopt(former: str, as_json: bool) -> None:
     """Continue the environments of WORKFLOW, the former name of this workflow, without copying data."""
     with project_session(PRODUCTION) as project:
-        names = project.environments.adopt(workflow)
+        names = project.environments.adopt(former)
         own = project.flow.name
     print_result(
-        f"{own} continues {', '.join(names)} of {workflow}",
+        f"{own} continues {', '.join(names)} of {former}",
         as_json,
         "tidemill.adopted/1",
-        lambda: {"workflow": own, "from": workflow, "environments": names},
+        lambda: {"workflow": own, "from": former, "environments": names},
+    )
+
+
+@click.command("forget")
+@click.argument("stages", nargs=-1, required=True, metavar="STAGE...")
+@json_option
+@project_options
+def forget(stages: tuple[str, ...], as_json: bool) -> None:
+    """Remove what each STAGE published that is no longer declared; results can still be reused."""
+    with project_session() as project:
+        done = project.environments.forget(stages)
+        environment = project.environment
+    print_result(
+        "\n".join(
+            f"removed {plural(number, 'partition')} of {name} from {environment}"
+            for name, number in done.items()
+        ),
+        as_json,
+        "tidemill.forgotten/1",
+        lambda: {"environment": environment, "stages": done},
     )
 
 
@@ -178,7 +198,7 @@ def _stage_diff_text(found: Sequence[StageDiff], one: str, other: str) -> str:
     )
     lines = [
         [
-            item.stage,
+            item.stage if item.declared else f"{item.stage} (no longer declared)",
             count(item.same),
             count(len(item.changed)),
             count(len(item.added)),

@@ -8,6 +8,7 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
+from tidemill.cli.terminal.output import print_text
 
 
 @click.command()
@@ -22,9 +23,9 @@ def export(file: Path) -> None:
         raise click.UsageError(f"{file} exists: choose another name")
     with project_session() as project:
         count, damaged = project.stored_state.export(file)
-    click.echo(f"wrote {count:,} events to {file}")
+    print_text(f"wrote {count:,} events to {file}")
     if damaged:
-        click.echo(f"left out {len(damaged):,} damaged events", err=True)
+        print_text(f"left out {len(damaged):,} damaged events", err=True)
         click.get_current_context().exit(1)
 
 
@@ -41,6 +42,6 @@ def rebuild(source: Path | None, skip_damaged: bool) -> None:
     """
     with project_session() as project:
         made = project.stored_state.rebuild(source, skip_damaged=skip_damaged)
-    click.echo(f"rebuilt the ledger from {made.events:,} events; the old file is {made.kept}")
+    print_text(f"rebuilt the ledger from {made.events:,} events; the old file is {made.kept}")
     if made.left_out:
-        click.echo(f"left out {made.left_out:,} events", err=True)
+        print_text(f"left out {made.left_out:,} events", err=True)

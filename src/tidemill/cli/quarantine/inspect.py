@@ -40,7 +40,7 @@ def _quarantine_table(found: Sequence[QuarantinedPartition]) -> str:
     headers = ("stage", "partition", ">rows", "reasons", "since", "run", "contract")
     lines = [
         [
-            held.stage,
+            held.stage if held.declared else f"{held.stage} (no longer declared)",
             "" if held.partition == WHOLE else held.partition,
             count(held.rows),
             ", ".join(f"{rule} {rows}" for rule, rows in held.reasons.items()) or "-",

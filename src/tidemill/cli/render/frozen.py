@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tidemill.cli.render.figures import local_time, printable
+from tidemill.cli.render.figures import local_time
 from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.printable import printable
 from tidemill.project.lineage import Frozen
 
 _NAMED = 3

@@ -24,7 +24,7 @@ class StageDiff:
 
     `added` are only in the first, `removed` only in the second. `changed` are in both, each with the
     columns whose values or rows differ (empty for a model, which has no columns). `recipe` describes the
-    differences between the recipes, if both are known.
+    differences between the recipes, if both are known. A stage may be published, but not `declared` any more.
     """
 
     stage: str
@@ -33,6 +33,7 @@ class StageDiff:
     removed: tuple[str, ...] = ()
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     recipe: tuple[str, ...] = ()
+    declared: bool = True
 
     @property
     def columns(self) -> dict[str, int]:

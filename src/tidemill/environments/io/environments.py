@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
 from tidemill.core.units import parse_seconds
 from tidemill.environments.io.environment_options import EnvironmentOptions, options_text
-from tidemill.ledger.event import EnvironmentCreated, EnvironmentDropped, Event, RunEnded
+from tidemill.ledger.event import (
+    EnvironmentCreated,
+    EnvironmentDropped,
+    Event,
+    RecipeChanged,
+    Removed,
+    RunEnded,
+    SourceSeen,
+)
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Status
 from tidemill.planning.freshness import format_age
@@ -163,6 +171,29 @@ class Environments:
             tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=lease.lease))
         finally:
             lease.close()
+
+
+def forget_stages(tools: Runtime, environment: str, stages: Iterable[str]) -> dict[str, int]:
+    """Remove all partitions, sources and recipes of stages; return their numbers of partitions."""
+    names = tuple(dict.fromkeys(stages))
+    lease = take_lease(tools, environment, this_process(f"forget {' '.join(names)}"), 0.0)
+    try:
+        state = load_state(tools.ledger, environment, whole=True)
+        events = [event for name in names for event in _forget_events(state, name)]
+        tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=lease.lease))
+    finally:
+        lease.close()
+    return {name: len(state.heads[name].partitions) for name in names}
+
+
+def _forget_events(state: State, stage: str) -> Iterator[Event]:
+    name = state.environment
+    for partition in sorted(state.heads[stage].partitions):
+        yield Removed(environment=name, stage=stage, partition=partition, run="")
+    if files := state.sources.get(stage):
+        yield SourceSeen(environment=name, stage=stage, gone=tuple(files))
+    if stage in state.recipes:
+        yield RecipeChanged(environment=name, stage=stage, recipe="", parts={})
 
 
 def _exists(state: State, name: str) -> bool:

@@ -124,10 +124,7 @@ def explain(
     that doesn't exist.
     """
     bound = facts.bindings(stage.name)
-    if partition and partition not in bound:
-        there = summarize_keys(bound) or f"nothing published yet; run `tidemill run {stage.name}`"
-        raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
-    chosen = (partition,) if partition else tuple(sorted(bound))
+    chosen = _chosen(stage, bound, partition)
     one = bound[chosen[0]] if len(chosen) == 1 else None
     about = _column(facts, stage, chosen, column) if column else None
     origins = trace_origins(facts, stage, chosen, about.lineage if about else ())
@@ -137,18 +134,9 @@ def explain(
     versions = contract_versions(bound[key] for key in chosen)
     declared = _declared_facts(stage, facts.recipes[stage.name])
     return replace(
-        declared,
+        _published_facts(declared, bound, chosen, partition),
         contract=f"{stage.output.name} {versions}" if stage.output else declared.contract,
-        partitions=chosen,
-        partition=partition,
-        key=one.key if one else "",
-        content=one.product.content if one else "",
-        at=max((bound[key].at for key in chosen), default=0.0),
-        rows=sum(bound[key].product.rows for key in chosen),
-        quarantined=sum(bound[key].product.quarantined for key in chosen),
-        findings=one.findings if one else (),
         stale=_describe_changes(facts, stage, chosen),
-        touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,
         frozen=_frozen(facts, stage, chosen, origins),
         runs=_runs(facts.ledger, made),
@@ -157,6 +145,61 @@ def explain(
         live=live.artifact.id if live else "",
         decisions=_decisions(facts.state, artifact),
         model=_scored_by(facts, stage, one) if one else "",
+    )
+
+
+def explain_undeclared(
+    facts: ProvenanceFacts, stage: Stage, partition: str = "", column: str = ""
+) -> Explanation:
+    """Show what is known of a stage that isn't in the workflow any more: what it published, by which runs.
+
+    Raises UsageError for a partition that doesn't exist, and for a column.
+    """
+    if column:
+        raise UsageError(f"{stage.name} is {stage.place}: the lineage of its columns isn't known")
+    bound = facts.bindings(stage.name)
+    chosen = _chosen(stage, bound, partition)
+    parts = facts.state.recipes.get(stage.name, {})
+    bare = Explanation(
+        stage=stage.name,
+        kind=stage.kind,
+        place=stage.place,
+        contract=contract_versions(bound[key] for key in chosen),
+        recipe=bound[chosen[0]].recipe,
+        recipe_parts=parts,
+        judged_by="recorded recipe",
+        opaque="",
+        unproven=(),
+        reads=(),
+    )
+    made = {bound[key].run for key in chosen}
+    return replace(_published_facts(bare, bound, chosen, partition), runs=_runs(facts.ledger, made))
+
+
+def _chosen(stage: Stage, bound: Mapping[str, Binding], partition: str) -> tuple[str, ...]:
+    """The partition, or all; UsageError if it doesn't exist."""
+    if partition and partition not in bound:
+        there = summarize_keys(bound) or f"nothing published yet; run `tidemill run {stage.name}`"
+        raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
+    return (partition,) if partition else tuple(sorted(bound))
+
+
+def _published_facts(
+    found: Explanation, bound: Mapping[str, Binding], chosen: Collection[str], partition: str
+) -> Explanation:
+    """The explanation with what the chosen partitions hold."""
+    one = bound[next(iter(chosen))] if len(chosen) == 1 else None
+    return replace(
+        found,
+        partitions=tuple(chosen),
+        partition=partition,
+        key=one.key if one else "",
+        content=one.product.content if one else "",
+        at=max((bound[key].at for key in chosen), default=0.0),
+        rows=sum(bound[key].product.rows for key in chosen),
+        quarantined=sum(bound[key].product.quarantined for key in chosen),
+        findings=one.findings if one else (),
+        touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
     )
 
 

@@ -30,10 +30,10 @@ from tidemill.quarantine.io.corrections import read_corrections, write_rows
 from tidemill.quarantine.ruling_input import describe_ruling, pending_rulings
 from tidemill.reuse.input_contents import RULINGS
 from tidemill.store.frames import PARQUET, encode
+from tidemill.workflow.stage import UNDECLARED, Stage
 
 if TYPE_CHECKING:
     from tidemill.ports.ledger import State
-    from tidemill.workflow.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,8 @@ class QuarantinedPartition:
     """The quarantined rows of one partition by rule, the run that quarantined them, and rulings on them.
 
     `rulings` are described in their order; the last `pending` of them wait for a run. `done` says what
-    happened to rows with a ruling, `gone` counts those of them that the source no longer has.
+    happened to rows with a ruling, `gone` counts those of them that the source no longer has. A stage that
+    isn't `declared` any more has no contract.
     """
 
     stage: str
@@ -55,6 +56,7 @@ class QuarantinedPartition:
     pending: int = 0
     done: str = ""
     gone: int = 0
+    declared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,11 @@ class Quarantine:
     def list(self, stage: str = "") -> tuple[QuarantinedPartition, ...]:
         """List the partitions, of one stage or all, that have quarantined rows or rulings."""
         state = self._state()
-        names = [self._stage(stage).name] if stage else sorted(state.heads)
+        names = [stage] if stage else sorted(n for n, h in state.heads.items() if h.partitions)
         return tuple(
             self._summary(place)
-            for name in names
-            for place in self._places(state, self._stage(name))
+            for known in map(self._stage, names)
+            for place in self._places(state, known)
             if place.binding.product.quarantined or place.rulings
         )
 
@@ -152,7 +154,7 @@ class Quarantine:
         matched by the column `_row`; they are checked like all rows. The next run applies the ruling.
         Raises UsageError for rows that break a rule that can't be waived.
         """
-        place = self._place(stage, partition)
+        place = self._ruled_place(stage, partition)
         if fixed is not None:
             return self._replace(place, fixed, rows, rule, reason, by)
         chosen = self._choose_rows(place, rows, rule)
@@ -170,7 +172,7 @@ class Quarantine:
         by: str = "",
     ) -> Ruling:
         """Drop quarantined rows for good: all, or some of them as in `release`."""
-        place = self._place(stage, partition)
+        place = self._ruled_place(stage, partition)
         return self._record_ruling(
             place, Disposition.DROP, self._choose_rows(place, rows, rule), reason, by
         )
@@ -179,7 +181,7 @@ class Quarantine:
         self, stage: str, partition: str = "", *, ruling: int, reason: str, by: str = ""
     ) -> Ruling:
         """Revoke a ruling; `ruling` is its number, from 1, as `list` shows it."""
-        place = self._place(stage, partition, ruled=True)
+        place = self._ruled_place(stage, partition, ruled=True)
         if not 1 <= ruling <= len(place.rulings):
             raise UsageError(
                 f"{place.name} has no ruling {ruling}; there are {len(place.rulings)} (1 is the first)"
@@ -214,7 +216,10 @@ class Quarantine:
             reasons=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
             run=place.binding.run,
             at=place.binding.at,
-            contract=f"{contract.name} {place.binding.contract}" if contract else "",
+            contract=" ".join(
+                filter(None, [contract.name if contract else "", place.binding.contract])
+            ),
+            declared=place.stage.is_declared,
             rulings=tuple(map(describe_ruling, place.rulings)),
             pending=pending,
             done=found.message.partition(": ")[2] if found else "",
@@ -248,6 +253,18 @@ class Quarantine:
         if partition:
             raise UsageError(f"{stage} {partition} has no {what}; these partitions have: {keys}")
         raise UsageError(f"{stage} has {what} in several partitions: name one of {keys}")
+
+    def _ruled_place(
+        self, stage: str, partition: str, *, ruled: bool = False
+    ) -> _PublishedPartition:
+        """The same, of a stage whose next run applies rulings."""
+        place = self._place(stage, partition, ruled=ruled)
+        if not place.stage.is_declared:
+            raise UsageError(
+                f"{stage} is {UNDECLARED}, so no run would apply a ruling: declare it again, or remove what "
+                f"it published with `tidemill env forget {stage}`"
+            )
+        return place
 
     def _rows(self, place: _PublishedPartition) -> pl.DataFrame:
         product = place.binding.product
