@@ -124,6 +124,7 @@ def scan_verified(
     ) -> Iterator[pl.DataFrame]:
         verifier = ObjectVerifier(artifacts)
         for some in _batches(products, 1 if limit is not None else _BATCH) if alike else [products]:
+            some = [_holding(product, columns) for product in some]
             verifier.verify(dict(_wanted(some, columns)))
             query = scan(some)
             query = query if columns is None else query.select(columns)
@@ -147,7 +148,20 @@ def _scan_product(
         pl.scan_parquet(artifacts.uri(name), glob=False).select(columns or pl.all())
         for name, columns in product
     ]
-    return scans[0] if len(scans) == 1 else pl.concat(scans, how="horizontal").select(order)
+    if len(scans) == 1:
+        return scans[0]
+    held = {name for _, columns in product for name in columns or order}
+    return pl.concat(scans, how="horizontal").select([name for name in order if name in held])
+
+
+def _holding(product: StoredProduct, columns: Sequence[str] | None) -> StoredProduct:
+    """The objects of a product that hold some columns; one of them if only rows are counted.
+
+    Polars would read, unverified, at least the number of rows of each of the others.
+    """
+    if columns is None:
+        return product
+    return [item for item in product if item[1] is None or {*item[1]} & {*columns}] or product[:1]
 
 
 def _wanted(

@@ -56,6 +56,12 @@ class MemosSuite:
         assert memos.open(SPACE, names[0]) is None
         assert _segment_payloads(memos) == [b"ab"]
 
+    def test_kept_segments_are_not_listed(self, open_memos: Callable[[], Memos]) -> None:
+        memos = open_memos()
+        memos.append(SPACE, b"a", "w00")
+        assert memos.merge(SPACE, list(memos.segments(SPACE)), b"b", "w01", keep=True)
+        assert _segment_payloads(memos) == [b"b"]
+
     def test_later_holders_see_earlier_intents(self, open_memos: Callable[[], Memos]) -> None:
         one, other = open_memos(), open_memos()
         first = one.intend(SPACE, b"first")
