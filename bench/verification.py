@@ -18,7 +18,7 @@ from typing import Any
 from bench.common import Row, drive, inside
 
 TIMES = 3
-DAYS = {900: 365, 5_000: 120}
+DAYS = {900: 365, 5_000: 60}
 # Rows of a day: objects that are verified as a whole, and ones with a checksum per column.
 SMALL, LARGE = 900, 5_000
 

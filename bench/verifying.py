@@ -103,7 +103,7 @@ def read(rows: int, how: str) -> dict[str, Any]:
     home.unlink(missing_ok=True)
     home.symlink_to(f"home-{how}")
     with _project(rows, how) as project:
-        bound = tuple(project.state(whole=True).heads["items"].partitions.values())
+        bound = tuple(project.workspace.state(whole=True).heads["items"].partitions.values())
         contract = project.flow["items"].output
         assert contract is not None
 
