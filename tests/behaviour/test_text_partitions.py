@@ -28,6 +28,7 @@ from tests.support.constant import Constant
 class Raw(tm.Contract, key=("name", "id")):
     name = tm.String(partition="value")
     id = tm.Int64(min=0)
+    any_bad = tm.Budget(max_bad=1)
 
 
 class Known(tm.Contract):
@@ -44,7 +45,7 @@ flow = tm.Workflow("tides")
 
 @flow.ingest
 def raw() -> tm.Source[Raw]:
-    return tm.files("data/*.parquet")
+    return tm.files("data/*.parquet", on_missing="remove")
 
 
 @flow.transform
@@ -153,7 +154,9 @@ def test_a_database_and_a_text_file_lose_none_either(tmp_path: Path) -> None:
     names = [name for name in ODD if "\0" not in name]
     source = table([(name, 1) for name in [*names, None]])
     asked = 'tm.sql("SELECT * FROM rows", "sqlite:///rows.db")'
-    tides = by_value(tmp_path / "db", BY_VALUE.replace('tm.files("data/*.parquet")', asked))
+    tides = by_value(
+        tmp_path / "db", BY_VALUE.replace('tm.files("data/*.parquet", on_missing="remove")', asked)
+    )
     with closing(sqlite3.connect(tmp_path / "db" / "rows.db")) as database, database:
         database.execute("CREATE TABLE rows (name TEXT, id INTEGER)")
         database.executemany("INSERT INTO rows VALUES (?, ?)", source.rows())
