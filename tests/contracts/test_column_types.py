@@ -10,6 +10,7 @@ import pytest
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
+from tidemill.contracts.text_format import AS_STORED, TextFormat
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import Grain
 
@@ -137,4 +138,26 @@ def test_a_wrong_argument_is_refused_where_it_is_written(
     make: Callable[[], Any], says: str
 ) -> None:
     with pytest.raises(ContractError, match=says):
+        make()
+
+
+def test_how_a_column_is_read_is_part_of_it() -> None:
+    column = tm.Datetime(source="When", format=["%d.%m.%Y %H:%M:%S.%f", "%Y"], null_values="-")
+    assert column.source == "When"
+    assert column.text == TextFormat(formats=("%d.%m.%Y %H:%M:%S%.f", "%Y"), null_values=("-",))
+    assert tm.Bool(true_values="ja").text.true_values == ("ja",)
+    assert tm.Float64(decimal_comma=True, thousands=".").text.decimal_comma
+    assert tm.Int64().text is AS_STORED
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: tm.Int64(source=1), "source=1 is not the name of a column in files"),  # type: ignore[arg-type]
+        (lambda: tm.Date(format=1), "format=1 is not text or a list of texts"),  # type: ignore[arg-type]
+        (lambda: tm.String(format="%Y"), "String(format=...): unknown argument"),  # type: ignore[call-arg]
+    ],
+)
+def test_what_is_said_wrongly_about_text_is_refused(make: Callable[[], object], says: str) -> None:
+    with pytest.raises(ContractError, match=says.replace("(", r"\(").replace(")", r"\)")):
         make()

@@ -24,6 +24,12 @@ from tidemill.core.errors import ContractError
             {},
             "more than one column has partition=: a, b",
         ),
+        (
+            {"a": tm.Int64(), "b": tm.Int64(source="a")},
+            {},
+            "a and b are both read from the column 'a'",
+        ),
+        ({"a": tm.Int64(thousands="x")}, {}, "a: thousands='x' is none of"),
         ({"a": tm.Int64()}, {"version": "01.0.0"}, "version '01.0.0' is not MAJOR.MINOR.PATCH"),
         ({"a": tm.Int64()}, {"version": "1.0.0-rc1"}, "version '1.0.0-rc1' is not"),
         ({"a": tm.Int64()}, {"version": 1}, "version 1 is not MAJOR.MINOR.PATCH"),

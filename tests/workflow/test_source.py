@@ -7,13 +7,22 @@ from typing import Any
 
 import pytest
 
+from tidemill.contracts.text_format import TextFormat
 from tidemill.core.errors import DeclarationError, UsageError
 from tidemill.workflow.source import SUFFIXES, Files, delta, files, iceberg, output, pull, sql
 
 
 def test_files() -> None:
-    source = files("data/*.csv", separator=";", null_values=["-"])
-    assert source == Files(pattern="data/*.csv", options={"separator": ";", "null_values": ["-"]})
+    source = files("data/*.csv", separator=";", null_values=["-"], date_format="%d.%m.%Y")
+    assert source == Files(
+        pattern="data/*.csv",
+        options={"separator": ";"},
+        text=TextFormat(null_values=("-",)),
+        formats={"Date": ("%d.%m.%Y",)},
+    )
+    by_column = files("data/*.csv", null_values={"a": "-"}, time_format="%H:%M:%S.%f")
+    assert (by_column.null_words, by_column.text) == ({"a": ("-",)}, TextFormat())
+    assert by_column.formats == {"Time": ("%H:%M:%S%.f",)}
     assert files("data/*", format="ndjson").format == "ndjson"
 
 

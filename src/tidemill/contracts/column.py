@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from tidemill.contracts.dtype import DType
+from tidemill.contracts.text_format import AS_STORED, TextFormat
 from tidemill.core.partition import Grain
 
 OnFail: TypeAlias = Literal["fail", "quarantine", "warn"]
@@ -24,6 +25,7 @@ class Column:
     `min` and `max` are inclusive bounds, `min_exclusive` and `max_exclusive` exclusive ones. Lengths
     count the characters of text, the bytes of Binary, the items of a List. An `optional` column that
     is missing from the data is filled with `default`. `pii` names the kind of personal data it holds.
+    `source` is its name in files, if that differs; `text` says how text is read as its values.
     """
 
     dtype: DType
@@ -46,3 +48,10 @@ class Column:
     description: str = ""
     role: str = ""
     pii: str = ""
+    source: str = ""
+    text: TextFormat = AS_STORED
+
+    @property
+    def source_name(self) -> str:
+        """The name of the column in files."""
+        return self.source or self.name

@@ -4,6 +4,10 @@ All columns take `nullable` (False), `isin`, `unique` (False), `on_fail` ("quara
 "warn"), `partition` ("value", or "1h", "1d", "1w", "1mo" for times), `optional` (False) with its
 `default`, `unit`, `description`, `role` and `pii`. Numbers and times also take bounds; text, bytes
 and lists take bounds of their length.
+
+How a column is read: `source` is its name in files (`tm.Float64(source="Temp (F)")`), `null_values` are
+the words for a missing value. Numbers take `decimal_comma` and `thousands`, `Bool` takes `true_values` and
+`false_values`, times take the `format` of their text (or a list of formats, the first that fits counts).
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from tidemill.contracts.column import Column, OnFail
 from tidemill.contracts.dtype import DType
+from tidemill.contracts.text_format import AS_STORED, TextFormat, words
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.partition import Grain, parse_grain
 
@@ -34,6 +39,8 @@ class ColumnArguments(TypedDict, total=False):
     description: str
     role: Literal["", "label", "id", "feature"]
     pii: str
+    source: str
+    null_values: str | Sequence[str]
 
 
 class LengthArguments(ColumnArguments, total=False):
@@ -43,7 +50,27 @@ class LengthArguments(ColumnArguments, total=False):
     max_length: int | None
 
 
-class IntegerArguments(ColumnArguments, total=False):
+class NumberArguments(ColumnArguments, total=False):
+    """The arguments of a column of numbers, which say how their text is read."""
+
+    decimal_comma: bool
+    thousands: str
+
+
+class BoolArguments(ColumnArguments, total=False):
+    """The arguments of a column of true and false; words are compared without regard to case."""
+
+    true_values: str | Sequence[str]
+    false_values: str | Sequence[str]
+
+
+class TimeArguments(ColumnArguments, total=False):
+    """The arguments of a column of times; `format` is as in `strptime`, such as "%d.%m.%Y"."""
+
+    format: str | Sequence[str]
+
+
+class IntegerArguments(NumberArguments, total=False):
     """The arguments of a column of integers; `min` and `max` are inclusive bounds."""
 
     min: int | None
@@ -52,7 +79,7 @@ class IntegerArguments(ColumnArguments, total=False):
     max_exclusive: int | None
 
 
-class FloatArguments(ColumnArguments, total=False):
+class FloatArguments(NumberArguments, total=False):
     """The arguments of a column of floats; `min` and `max` are inclusive bounds."""
 
     min: float | None
@@ -61,7 +88,7 @@ class FloatArguments(ColumnArguments, total=False):
     max_exclusive: float | None
 
 
-class DecimalArguments(ColumnArguments, total=False):
+class DecimalArguments(NumberArguments, total=False):
     """The arguments of a column of decimals; a float is refused as a bound because it is inexact."""
 
     min: decimal.Decimal | int | None
@@ -70,7 +97,7 @@ class DecimalArguments(ColumnArguments, total=False):
     max_exclusive: decimal.Decimal | int | None
 
 
-class DateArguments(ColumnArguments, total=False):
+class DateArguments(TimeArguments, total=False):
     """The arguments of a column of days; `min` and `max` are inclusive bounds."""
 
     min: date | None
@@ -79,8 +106,11 @@ class DateArguments(ColumnArguments, total=False):
     max_exclusive: date | None
 
 
-class DatetimeArguments(ColumnArguments, total=False):
-    """The arguments of a column of timestamps; bounds have a time zone if the column has one."""
+class DatetimeArguments(TimeArguments, total=False):
+    """The arguments of a column of timestamps; bounds have a time zone if the column has one.
+
+    A `format` without an offset from UTC reads local times of the column's zone.
+    """
 
     min: datetime | None
     max: datetime | None
@@ -100,9 +130,35 @@ def _column(
         if argument not in known:
             advice = did_you_mean(argument, sorted({*known, "regex"}))
             raise ContractError(f"{dtype.name}({argument}=...): unknown argument ({advice})")
+    if not isinstance(source := arguments.get("source", ""), str):
+        raise ContractError(f"source={source!r} is not the name of a column in files")
+    kept = {name: value for name, value in arguments.items() if name not in _TEXT}
     isin = _allowed_values(arguments.get("isin"))
     partition = _partition_grain(arguments.get("partition"))
-    return Column(dtype=dtype, regex=regex, **{**arguments, "isin": isin, "partition": partition})
+    text = _text_format(arguments) if len(kept) < len(arguments) else AS_STORED
+    more = {"isin": isin, "partition": partition, "text": text}
+    return Column(dtype=dtype, regex=regex, **{**kept, **more})
+
+
+_TEXT = ("format", "decimal_comma", "thousands", "true_values", "false_values", "null_values")
+
+
+def _text_format(arguments: Mapping[str, Any]) -> TextFormat:
+    """Return how the text of a column is read; ContractError for an argument of the wrong type."""
+    lists = ("format", "true_values", "false_values", "null_values")
+    try:
+        formats, true, false, null = (words(arguments.get(name), name) for name in lists)
+    except TypeError as error:
+        raise ContractError(str(error)) from None
+    return TextFormat(
+        # Python's %f is what Polars calls %.f, with the point.
+        formats=tuple(form.replace(".%f", "%.f") for form in formats or ()),
+        decimal_comma=arguments.get("decimal_comma"),
+        thousands=arguments.get("thousands"),
+        true_values=true,
+        false_values=false,
+        null_values=null,
+    )
 
 
 def _allowed_values(isin: Iterable[object] | None) -> tuple[object, ...] | None:
@@ -202,9 +258,9 @@ def Decimal(precision: int, scale: int = 0, **bounds: Unpack[DecimalArguments]) 
     return _column(DType("Decimal", (precision, scale)), bounds, DecimalArguments)
 
 
-def Bool(**common: Unpack[ColumnArguments]) -> Column:
+def Bool(**common: Unpack[BoolArguments]) -> Column:
     """A column of true and false."""
-    return _column(DType("Boolean"), common)
+    return _column(DType("Boolean"), common, BoolArguments)
 
 
 def String(*, regex: str | None = None, **lengths: Unpack[LengthArguments]) -> Column:
@@ -245,9 +301,9 @@ def Datetime(
     )
 
 
-def Time(**common: Unpack[ColumnArguments]) -> Column:
+def Time(**common: Unpack[TimeArguments]) -> Column:
     """A column of times of day."""
-    return _column(DType("Time"), common)
+    return _column(DType("Time"), common, TimeArguments)
 
 
 def Duration(

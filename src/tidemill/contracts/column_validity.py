@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from tidemill.contracts.column import ON_FAIL, ROLES, Column
 from tidemill.contracts.default_value import default_problems
+from tidemill.contracts.text_format import format_problems
 from tidemill.core.partition import Grain
 
 # Polars supports Unicode classes, Python's regular expressions don't.
@@ -22,6 +23,7 @@ def column_problems(column: Column) -> Iterable[str]:
     """Yield a sentence for each contradiction in the declaration of a column."""
     problems = [*_choices(column), *_bounds(column), *_lengths(column), *_domain(column)]
     problems += [*_partition(column), *_optional(column)]
+    problems += format_problems(column.text, column.dtype)
     if not problems:
         problems += default_problems(column)
     return (f"{column.name}: {problem}" for problem in problems)

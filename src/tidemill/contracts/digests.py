@@ -7,6 +7,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
     table_rule_part,
 )
+from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.fingerprint import Part, fingerprint
 
 
@@ -23,10 +24,10 @@ def value_digest(spec: ContractSpec) -> str:
 def _value_parts(column: Column) -> list[Part]:
     match column.on_fail:
         case "quarantine":
-            return ["quarantine", *_column_parts(column)]
+            return ["quarantine", *_column_parts(column), *_text_parts(column)]
         case "warn":
-            return ["warn", column.name, str(column.dtype), *_default_parts(column)]
-    return ["fail", column.name, str(column.dtype), *_default_parts(column)]
+            return ["warn", column.name, str(column.dtype), *_filled_parts(column)]
+    return ["fail", column.name, str(column.dtype), *_filled_parts(column)]
 
 
 def check_digest(spec: ContractSpec, *, table_rules: bool = True) -> str:
@@ -70,6 +71,26 @@ def _later_parts(column: Column) -> list[Part]:
     return [
         [name, repr(value)] for name, value in terms if value is not None and value is not False
     ]
+
+
+def _filled_parts(column: Column) -> list[Part]:
+    return [*_default_parts(column), *_text_parts(column)]
+
+
+def _text_parts(column: Column) -> list[Part]:
+    """How the values are found and read, which checks of published rows don't depend on."""
+    return [] if (part := reading_part(column)) is None else [part]
+
+
+def reading_part(column: Column) -> Part:
+    """How the column is found and read in files; None for a column without such options."""
+    if not column.source and column.text == AS_STORED:
+        return None
+    # Only what is declared counts, so that digests hold when an option is added.
+    options = ((name, getattr(column.text, name)) for name in column.text.__slots__)
+    usual = AS_STORED
+    declared = [[name, repr(value)] for name, value in options if value != getattr(usual, name)]
+    return ["read", column.source, *declared]
 
 
 def _default_parts(column: Column) -> list[Part]:

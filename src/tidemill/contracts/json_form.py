@@ -19,6 +19,7 @@ from tidemill.contracts.table_rules import (
     Rows,
     UniqueRule,
 )
+from tidemill.contracts.text_format import TextFormat
 from tidemill.core.partition import Grain
 
 _KIND = "kind"
@@ -30,6 +31,7 @@ _RECORDS: Mapping[str, type[Any]] = {
     "DType": DType,
     "Recorded": RecordedExpression,
     "Rows": Rows,
+    "TextFormat": TextFormat,
     "Rule": Rule,
     "DriftRule": DriftRule,
     "FreshnessRule": FreshnessRule,

@@ -41,9 +41,17 @@ def _class_problems(spec: ContractSpec) -> Iterable[str]:
     if spec.compatibility not in COMPATIBILITY:
         yield f"compatibility={spec.compatibility!r} is not one of {', '.join(COMPATIBILITY)}"
     yield from _key_problems(spec)
+    yield from _source_problems(spec)
     partitioned = [column.name for column in spec.columns if column.partition]
     if len(partitioned) > 1:
         yield f"more than one column has partition=: {', '.join(partitioned)}"
+
+
+def _source_problems(spec: ContractSpec) -> Iterable[str]:
+    seen: dict[str, str] = {}
+    for column in spec.columns:
+        if (other := seen.setdefault(column.source_name, column.name)) != column.name:
+            yield f"{other} and {column.name} are both read from the column {column.source_name!r}"
 
 
 def _key_problems(spec: ContractSpec) -> Iterable[str]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import polars as pl
 
-from tidemill.contracts.inference.infer import infer
-from tidemill.contracts.inference.text_shape import code_columns
+from tidemill.contracts.checks.text_cells import read_text
+from tidemill.contracts.inference.infer import infer, is_declarable, quote
+from tidemill.contracts.inference.text_types import WrittenType, text_arguments, written_type
+from tidemill.contracts.text_format import AS_STORED, Cells
 from tidemill.core.errors import SourceError, UsageError
 from tidemill.core.partition import UNPLACED, summarize_keys, time_bounds
 from tidemill.project.data import PublishedData
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.output_schema import empty_output
-from tidemill.sources.io.file_readers import READERS
+from tidemill.sources.io.file_readers import collect_files, reading, scan_file
+from tidemill.sources.text_files import cells_of
 from tidemill.workflow.source import SUFFIXES, Format
 from tidemill.workflow.stage import Stage
 
@@ -52,10 +56,10 @@ def infer_from_files(
     `form` is the files' format if their suffix isn't it, `name` the name of the class.
     """
     name = _checked(name or _class_name(files[0].stem, files[0].absolute().parent.name))
-    frame, codes = _read(files, cast("Format", form) if form else _format_of(files[0]))
+    found = _read(files, cast("Format", form) if form else _format_of(files[0]))
     return InferredContract(
         name=name,
-        source=infer(frame, name, remarks=[_code_remark(codes)] if codes else []),
+        source=infer(found.frame, name, reading=found.reading, remarks=found.remarks),
         origin={"files": [str(file) for file in files]},
     )
 
@@ -103,41 +107,76 @@ def _format_of(file: Path) -> Format:
     return form
 
 
-def _read(files: Sequence[Path], form: Format) -> tuple[pl.DataFrame, list[str]]:
-    """The rows of files, and the numeric columns that are read as text because they hold codes."""
-    try:
-        if form != "csv":
-            return _concat(READERS[form](file) for file in files), []
-        parts = [READERS[form](file, try_parse_dates=True) for file in files]
-        codes = _code_columns(files, parts)
-        kept = dict.fromkeys(codes, pl.String)
-        read = (READERS[form](f, try_parse_dates=True, schema_overrides=kept) for f in files)
-        return _concat(read if codes else parts), codes
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"{files[0]} can't be read as {form}: {error}") from error
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """The rows of files under names that can be declared, and how they are read from the files."""
+
+    frame: pl.DataFrame
+    reading: Mapping[str, list[str]]
+    remarks: list[str]
 
 
-def _concat(parts: Iterator[pl.LazyFrame] | Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    return pl.concat(list(parts), how="diagonal_relaxed").collect()
+def _read(files: Sequence[Path], form: Format) -> _Read:
+    paths = [str(file) for file in files]
+    parts: list[pl.LazyFrame] = []
+    for file, path in zip(files, paths, strict=True):
+        with reading(path, form):
+            parts.append(scan_file(form, file, {}))
+            parts[-1].collect_schema()
+    with reading(paths[0], form):
+        frame = collect_files(parts, paths)
+    remarks, arguments = [], dict[str, list[str]]()
+    columns = []
+    if cells := cells_of(form):
+        quoted = _texts_of_json(files) if form == "ndjson" else frozenset[str]()
+        for series in frame:
+            own, found = _typed(series, cells, numbers=series.name not in quoted)
+            columns.append(own)
+            arguments[series.name] = [*text_arguments(found.text)]
+            if found.doubt:
+                remarks.append(f"{series.name} could also be read with {found.doubt}: both fit.")
+        frame = pl.DataFrame(columns)
+    names = _declarable_names(frame.columns)
+    renamed = {name: [f"source={quote(old)}"] for old, name in names.items() if old != name}
+    reads = {name: [*renamed.get(name, ()), *arguments.get(old, ())] for old, name in names.items()}
+    return _Read(frame=frame.rename(names), reading=reads, remarks=remarks)
 
 
-def _code_columns(files: Sequence[Path], parts: Sequence[pl.LazyFrame]) -> list[str]:
-    """Columns with leading zeros, such as 01234: as numbers their values would be different codes."""
-    found: dict[str, None] = {}
-    for file, part in zip(files, parts, strict=True):
-        numbers = [name for name, dtype in part.collect_schema().items() if dtype.is_numeric()]
-        text = READERS["csv"](file, infer_schema=False)
-        found |= dict.fromkeys(code_columns(text, numbers))
-    return list(found)
+def _typed(series: pl.Series, cells: Cells, *, numbers: bool) -> tuple[pl.Series, WrittenType]:
+    """Return the values of a column of text, and how they are written."""
+    nested = series.drop_nulls().str.contains(r"^\s*[\[{]")
+    if cells == "json" and nested.len() and nested.all():
+        values = series.str.json_decode(infer_schema_length=None)
+        return values, WrittenType(dtype=values.dtype, text=AS_STORED)
+    found = written_type(series, cells, numbers=numbers)
+    return read_text(series, found.dtype, found.text)[1], found
 
 
-def _code_remark(codes: Sequence[str]) -> str:
-    options = ", ".join(f'"{name}": pl.String' for name in codes)
-    verb = "is text" if len(codes) == 1 else "are text"
-    return (
-        f"{', '.join(codes)} {verb}: numbers with leading zeros are codes. Have the stage read them so: "
-        f"tm.files(..., schema_overrides={{{options}}})"
+def _texts_of_json(files: Sequence[Path]) -> frozenset[str]:
+    """Return the keys whose values are strings, so that digits in them aren't numbers."""
+    schemas = (
+        pl.scan_ndjson(glob.escape(str(file)), infer_schema_length=None).collect_schema()
+        for file in files
     )
+    return frozenset(
+        name for schema in schemas for name, dtype in schema.items() if dtype == pl.String
+    )
+
+
+def _declarable_names(names: Sequence[str]) -> dict[str, str]:
+    """Return a name for each column: its own, or one like it that can be declared."""
+    found: dict[str, str] = {}
+    taken = {name for name in names if is_declarable(name)}
+    for name in names:
+        own = name
+        if name not in taken:
+            own = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_").lower() or "column"
+            own = own if is_declarable(own) else f"c_{own}"
+            while own in taken:
+                own += "_"
+        taken.add(own)
+        found[name] = own
+    return found
 
 
 def _select(keys: list[str], stage: Stage, since: str | None, until: str | None) -> list[str]:

@@ -24,6 +24,7 @@ _LABELS = {
     "inputs": "its declared inputs changed",
     "fold": "the fold of its inputs changed",
     "source": "its declared source changed",
+    "text": "the way text files are read changed",
     "params": "its parameters changed",
     "seed": "its seed changed",
     "version": "its version changed",
@@ -76,13 +77,15 @@ class Recipe:
 class Evidence:
     """The code, the query and the digest of the source of a stage, which its recipe is made from.
 
-    `shared` says which state it reads that other stages change.
+    `shared` says which state it reads that other stages change. `text` identifies how text files are read;
+    it is empty for a source without text files.
     """
 
     code: Code | None = None
     query: QuerySummary | None = None
     source: str = ""
     shared: tuple[str, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +204,7 @@ def _query_parts(stage: Stage, query: QuerySummary) -> dict[str, Part]:
 def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[str, Part]:
     """The parts of a recipe by code: everything that its results depend on besides the data."""
     if stage.kind is Kind.INGEST and evidence.source:
-        return {"source": evidence.source}
+        return {"source": evidence.source, "text": evidence.text or None}
     parts: dict[str, Part] = {"inputs": [[item.name, _input_part(item)] for item in stage.inputs]}
     if evidence.code is not None:
         own = [package for package in evidence.code.packages if package[0] != "polars"]

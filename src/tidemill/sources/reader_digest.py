@@ -6,8 +6,10 @@ from typing import Any
 
 from tidemill.analysis.code.code_fingerprint import code_of_value
 from tidemill.analysis.code.value_identity import EXACT
+from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.sources.text_files import READING, may_read_text
 from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query, Source
 from tidemill.workflow.stage import Stage
 
@@ -36,7 +38,26 @@ def reader_digest(source: Source[Any], stage: Stage) -> str:
     options = {
         name: _option_part(name, value, stage) for name, value in sorted(source.options.items())
     }
-    return fingerprint("files", source.format, options)
+    return fingerprint("files", source.format, options, *_text_parts(source))
+
+
+def text_reading(source: Source[Any]) -> str:
+    """Return what identifies how the text files of a source are read; "" for one without text files."""
+    return READING if isinstance(source, Files) and may_read_text(source) else ""
+
+
+def _text_parts(source: Files[Any]) -> list[Part]:
+    """What is declared about the text of files; nothing for a source that declares nothing."""
+    usual = AS_STORED
+    text: list[Part] = [
+        [name, repr(value)]
+        for name in source.text.__slots__
+        if (value := getattr(source.text, name)) != getattr(usual, name)
+    ]
+    formats: list[Part] = [[name, list(found)] for name, found in sorted(source.formats.items())]
+    words: list[Part] = [[name, list(found)] for name, found in sorted(source.null_words.items())]
+    parts: list[Part] = [text, formats, words]
+    return [["text", *parts]] if any(parts) else []
 
 
 def _option_part(name: str, value: object, stage: Stage) -> Part:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tidemill.contracts.text_format import AS_STORED, TextFormat, words
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
 from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
@@ -15,6 +17,7 @@ C = TypeVar("C")
 Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
 Engine: TypeAlias = Literal["adbc", "connectorx"]
 OnMissing: TypeAlias = Literal["fail", "keep", "remove"]
+Words: TypeAlias = "str | Sequence[str]"
 
 SUFFIXES: Mapping[str, Format] = {
     ".parquet": "parquet",
@@ -64,11 +67,18 @@ class Losable(Source[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files(Losable[C]):
-    """Files that match a glob, relative to the project's folder; without `format` the suffix decides."""
+    """Files that match a glob, relative to the project's folder; without `format` the suffix decides.
+
+    `text` says how the text of CSV and NDJSON is read, `formats` those of times by the type of the column,
+    `null_words` the words for missing values by the column's name in the files.
+    """
 
     pattern: str
     format: Format | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    text: TextFormat = AS_STORED
+    formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    null_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if faults := [*_missing_faults(self)]:
@@ -225,25 +235,85 @@ def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
         )
 
 
-def files(
+def files(  # noqa: PLR0913 - what may be declared about text, each by its name
     pattern: str,
     *,
     format: Format | None = None,
     on_missing: OnMissing = "fail",
+    null_values: Words | Mapping[str, Words] | None = None,
+    true_values: Words | None = None,
+    false_values: Words | None = None,
+    decimal_comma: bool | None = None,
+    thousands: str | None = None,
+    date_format: Words | None = None,
+    datetime_format: Words | None = None,
+    time_format: Words | None = None,
+    time_zone: str | None = None,
     **options: Any,
 ) -> Files[Any]:
     """Read all files that match the glob `pattern`: Parquet, CSV, NDJSON or Arrow IPC.
 
     `pattern` is relative to the project's folder (`"data/orders/*.parquet"`). The suffix of a file
-    decides its format unless `format` is given. `options` are passed to the Polars reader of that
-    format, such as `separator`, `null_values` and `schema_overrides` for CSV.
+    decides its format unless `format` is given.
+
+    CSV and NDJSON are read as text, and each cell becomes a value of the type that the contract declares;
+    a row with a cell that isn't one is quarantined as it came. The other named arguments say how text is
+    read, for all columns that don't declare it themselves: words for missing, true and false values
+    (`null_values` may be a dict by column), decimal commas and separators of thousands, formats of dates,
+    timestamps and times as in `strptime`, and the zone of local times.
+
+    `options` are passed to the Polars reader of the format, such as `separator` and `skip_rows` for CSV.
+    Those that make it guess types or skip what it can't read (`schema_overrides`, `try_parse_dates`,
+    `ignore_errors`) have no effect on text.
     Only new and changed files are opened.
 
     `on_missing` says what happens when a file is gone. With "fail" nothing that it fed is removed, and
     runs exit with 3, until `run --allow-removals` allows it; "keep" keeps the partitions that it fed as
-    they are; "remove" removes its rows. Raises DeclarationError for another value.
+    they are; "remove" removes its rows. Raises DeclarationError for an argument that contradicts itself.
     """
-    return Files(pattern=pattern, format=format, options=options, on_missing=on_missing)
+    per_column = null_values if isinstance(null_values, Mapping) else {}
+    try:
+        times = {
+            "Date": words(date_format, "date_format"),
+            "Datetime": words(datetime_format, "datetime_format"),
+            "Time": words(time_format, "time_format"),
+        }
+        formats = {
+            name: tuple(form.replace(".%f", "%.f") for form in given)
+            for name, given in times.items()
+            if given
+        }
+        null_words = {name: words(each, "null_values") or () for name, each in per_column.items()}
+        text = TextFormat(
+            time_zone=_zone(time_zone),
+            decimal_comma=decimal_comma,
+            thousands=thousands,
+            true_values=words(true_values, "true_values"),
+            false_values=words(false_values, "false_values"),
+            null_values=None if per_column else words(null_values, "null_values"),
+        )
+    except TypeError as error:
+        hint = 'such as null_values=["NA", "-"] or date_format="%d.%m.%Y"'
+        raise DeclarationError("tm.files", [Fault(message=str(error), hint=hint)]) from None
+    return Files(
+        pattern=pattern,
+        format=format,
+        options=options,
+        on_missing=on_missing,
+        text=text,
+        formats=formats,
+        null_words=null_words,
+    )
+
+
+def _zone(name: str | None) -> str | None:
+    """Return the name of a time zone; TypeError if there is none of that name."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise TypeError(f"time_zone={name!r} is no time zone, such as 'Europe/Berlin'") from None
 
 
 def sql(

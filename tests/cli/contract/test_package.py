@@ -104,9 +104,7 @@ def test_codes_with_leading_zeros_stay_text(here: Path) -> None:
     told = tidemill("contract", "infer", "*.csv").out
     assert "zip = tm.String(" in told
     assert "n = tm.Int64(" in told
-    flat = " ".join(told.replace("#", "").split())
-    assert "zip, other are text: numbers with leading zeros are codes." in flat
-    assert 'schema_overrides={"zip": pl.String, "other": pl.String}' in flat
+    assert "other = tm.String(" in told
     assert 'regex=r"^[0-9]{5}$"' in told
     assert all(len(line) <= 100 for line in told.splitlines())
     declared(told)

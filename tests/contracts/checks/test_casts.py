@@ -24,6 +24,26 @@ CASES: list[tuple[pl.DataType, list[Any], pl.DataType, list[Any]]] = [
     (pl.Float64(), [0.1, INF, 1e300], pl.Float32(), [0.10000000149011612, INF, None]),
     (pl.Float64(), [0.1, 0.25], pl.Decimal(5, 1), [Decimal("0.1"), None]),
     (
+        pl.Float64(),
+        [1000.0, -1e300, INF, -INF, 999.999, 999.99, 1.5, None],
+        pl.Decimal(5, 2),
+        [None, None, None, None, None, Decimal("999.99"), Decimal("1.5"), None],
+    ),
+    (pl.Float32(), [1e30, 1.5], pl.Decimal(38, 10), [None, Decimal("1.5")]),
+    (pl.Int64(), [1000, 999], pl.Decimal(5, 2), [None, Decimal(999)]),
+    (
+        pl.Decimal(9, 4),
+        [Decimal("1000.5"), Decimal("1.105")],
+        pl.Decimal(5, 2),
+        [None, None],
+    ),
+    (
+        pl.String(),
+        ["1.105", "1.100", "1000", "1e1"],
+        pl.Decimal(5, 2),
+        [None, Decimal("1.1"), None, 10],
+    ),
+    (
         pl.Decimal(5, 2),
         [Decimal("0.10"), Decimal("0.12")],
         pl.Decimal(5, 1),

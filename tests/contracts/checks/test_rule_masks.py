@@ -10,11 +10,12 @@ from tidemill.contracts.checks import rule_masks as masks
 from tidemill.contracts.checks.row_rules import column_rules
 from tidemill.contracts.column_types import Int64
 from tidemill.contracts.io.contract import Contract
+from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.partition import Grain, Partitioning
 
 
 def test_a_column_is_turned_into_its_type() -> None:
-    turned = masks._cast(pl.Series(["1", "x", None]), pl.Int64())
+    turned = masks._cast(pl.Series(["1", "x", None]), pl.Int64(), AS_STORED)
     assert turned.to_list() == [1, None, None]
 
 

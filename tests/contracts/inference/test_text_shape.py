@@ -1,4 +1,4 @@
-"""Codes of one shape, and numbers that are codes."""
+"""Codes of one shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.contracts.inference.text_shape import code_columns, pattern_of
+from tidemill.contracts.inference.text_shape import pattern_of
 
 TEN = range(10)
 
@@ -44,11 +44,3 @@ def test_a_pattern_is_matched_by_what_it_was_made_of_and_can_be_written_raw(shap
         assert eval(f'r"{pattern}"') == pattern
         assert all(re.search(pattern, value) for value in values)
         assert pl.Series(values).str.contains(pattern).all()
-
-
-def test_numbers_that_begin_with_a_zero_are_codes() -> None:
-    text = pl.LazyFrame(
-        {"zip": ["123", "0123"], "n": ["0", "0.5"], "neg": ["-01", "2"], "m": [None, "10"]}
-    )
-    assert code_columns(text, ["zip", "n", "neg", "m"]) == ["zip", "neg"]
-    assert code_columns(text, []) == []

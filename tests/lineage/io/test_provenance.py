@@ -32,7 +32,7 @@ def workflow() -> tm.Workflow:
 
     @flow.ingest
     def tides() -> tm.Source[Tides]:
-        return tm.files("tides.csv", try_parse_dates=True)
+        return tm.files("tides.csv")
 
     @flow.ingest
     def harbours() -> tm.Source[Harbours]:

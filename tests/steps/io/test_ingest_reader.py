@@ -77,7 +77,7 @@ def test_many_files_are_few_queries(tmp_path: Path) -> None:
     tides = Tides(tmp_path)
     for number in range(10):
         tides.send(number)
-    with patch.object(intake, "read_file", side_effect=AssertionError("a file by itself")):
+    with patch.object(intake, "load_file", side_effect=AssertionError("a file by itself")):
         assert tides.ok()["ok run raw"] == [day(number) for number in range(10)]
 
 

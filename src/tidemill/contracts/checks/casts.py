@@ -2,30 +2,36 @@
 
 A value that can't be cast unchanged becomes null and violates `X.type`: 1.5 isn't an integer,
 2013-03-07 05:00 isn't a day, "x" isn't a number. Ambiguous casts aren't done at all: numbers don't
-become times, and a time without a zone doesn't become one with a zone. Text is parsed as ISO 8601
-dates, times and timestamps. A double may be rounded to the nearest float. NaN counts as missing if
-the column's type isn't a float.
+become times, and a time without a zone doesn't become one with a zone. Text is read as its format says;
+without one, as ISO 8601 dates, times and timestamps. A double may be rounded to the nearest float. NaN
+counts as missing if the column's type isn't a float.
 """
 
 from __future__ import annotations
 
+from math import nextafter
+
 import polars as pl
 
 from tidemill.contracts.checks.schema import dtype_of
+from tidemill.contracts.checks.text_cells import read_text
+from tidemill.contracts.text_format import AS_STORED, TextFormat
 
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
 # Polars doesn't format durations as text; bytes and objects have no canonical text.
 _TEXTLESS = (pl.Binary, pl.Object, pl.Duration)
-_ISO: dict[type[pl.DataType], tuple[str, ...]] = {
-    pl.Date: ("%Y-%m-%d",),
-    pl.Time: ("%H:%M:%S%.f", "%H:%M"),
-    pl.Datetime: ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"),
-}
-_ISO_ZONED = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
 
 
-def cast_column(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series]:
-    """Return `series` with missing values as null, and its cast to `dtype`, null where the cast fails."""
+def cast_column(
+    series: pl.Series, dtype: pl.DataType, text: TextFormat = AS_STORED
+) -> tuple[pl.Series, pl.Series]:
+    """Return `series` with missing values as null, and its cast to `dtype`, null where the cast fails.
+
+    `text` says how its text is read, if it holds text.
+    """
+    if text is not AS_STORED and isinstance(series.dtype, _TEXT):
+        held = series if series.dtype == pl.String else series.cast(pl.String)
+        return read_text(held, dtype, text)
     if series.dtype == dtype:
         return series, series
     if series.dtype.is_float() and not dtype.is_float():
@@ -33,7 +39,7 @@ def cast_column(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Se
     if dtype_of(dtype).includes(dtype_of(series.dtype)):
         return series, series.cast(dtype)
     if isinstance(series.dtype, _TEXT):
-        return series, _from_text(series.cast(pl.String), dtype)
+        return series, read_text(series.cast(pl.String), dtype, AS_STORED)[1]
     if isinstance(dtype, _TEXT):
         return series, _to_text(series, dtype)
     if _family(series.dtype) != _family(dtype):
@@ -45,21 +51,6 @@ def has_value(series: pl.Series) -> pl.Series:
     """Mark the values that aren't missing: not null and, in a float column, not NaN."""
     present = series.is_not_null()
     return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
-
-
-def _from_text(text: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if isinstance(dtype, _TEXT) or dtype.is_numeric():
-        return text.cast(dtype, strict=False)
-    if isinstance(dtype, pl.Boolean):
-        words = {"true": True, "false": False}
-        return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
-    if not isinstance(dtype, (pl.Date, pl.Time, pl.Datetime)):
-        return _nulls(text, dtype)
-    formats = _ISO[type(dtype)]
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        formats = _ISO_ZONED
-    read = [pl.col("").str.strptime(dtype, form, strict=False) for form in formats]
-    return text.alias("").to_frame().select(pl.coalesce(read)).to_series().alias(text.name)
 
 
 def _to_text(series: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -81,12 +72,23 @@ def _lossless(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Cast the values that survive a cast there and back; others become null."""
     if series.dtype.is_nested() or {type(series.dtype), type(dtype)} == {pl.Boolean, pl.Decimal}:
         return _nulls(series, dtype)
+    if series.dtype.is_float() and isinstance(dtype, pl.Decimal):
+        series = _within(series, dtype)
     cast = series.cast(dtype, strict=False)
     if series.dtype.is_float() and dtype.is_float():
         same = cast.is_finite() | ~series.is_finite()
     else:
         same = cast.cast(series.dtype, strict=False) == series
     return cast.zip_with(same.fill_null(False), _nulls(series, dtype))
+
+
+def _within(series: pl.Series, dtype: pl.Decimal) -> pl.Series:
+    """Leave out floats with more digits than a decimal type holds: Polars raises for them."""
+    # The greatest double below the limit may be rounded to it.
+    limit = nextafter(10.0 ** (dtype.precision - dtype.scale), 0)
+    most = (10.0**dtype.precision - 1) / 10.0**dtype.scale
+    inside = ((series.abs() <= most) & (series.abs() < limit)).fill_null(False)
+    return series.zip_with(inside, _nulls(series, series.dtype))
 
 
 def _nulls(series: pl.Series, dtype: pl.DataType) -> pl.Series:

@@ -298,7 +298,10 @@ class Checker:
         if self._partitioning.is_whole:
             return pl.lit(WHOLE)
         keys = partial(
-            raw_partition_keys, dtype=self._partition_column.dtype, partitioning=self._partitioning
+            raw_partition_keys,
+            dtype=self._partition_column.dtype,
+            partitioning=self._partitioning,
+            text=self._partition_column.text,
         )
         # Not marked as element-wise, or Polars would call it for every chunk, that is for every file.
         return pl.col(self._partition_column.name).map_batches(keys, return_dtype=pl.String)
@@ -345,12 +348,14 @@ class Checker:
     def _cast(self, frame: pl.DataFrame) -> tuple[list[_Fitted], pl.DataFrame]:
         """Return the columns unconverted (missing values are null) and cast, and the cast table."""
         shaped = frame.columns == self._names
-        columns = frame.get_columns() if shaped else map(frame.get_column, self._names)
+        columns = frame.get_columns() if shaped else list(map(frame.get_column, self._names))
         fitted = [
-            cast_column(series, item.dtype)
+            cast_column(series, item.dtype, item.text)
             for series, item in zip(columns, self.columns, strict=True)
         ]
-        if shaped and all(source is values for source, values in fitted):
+        if shaped and all(
+            given is values for given, (_, values) in zip(columns, fitted, strict=True)
+        ):
             return fitted, frame
         return fitted, pl.DataFrame([values for _, values in fitted])
 

@@ -12,6 +12,7 @@ from itertools import accumulate
 import polars as pl
 
 from tidemill.contracts.checks.casts import cast_column
+from tidemill.contracts.text_format import AS_STORED, TextFormat
 from tidemill.core.partition import (
     RESERVED,
     UNPLACED,
@@ -59,10 +60,13 @@ def _text_keys(series: pl.Series) -> pl.Series:
 
 
 def raw_partition_keys(
-    series: pl.Series, dtype: pl.DataType, partitioning: Partitioning
+    series: pl.Series,
+    dtype: pl.DataType,
+    partitioning: Partitioning,
+    text: TextFormat = AS_STORED,
 ) -> pl.Series:
     """Return the partition keys of an unconverted column that the contract declares as `dtype`."""
-    return partition_keys(cast_column(series, dtype)[1], partitioning)
+    return partition_keys(cast_column(series, dtype, text)[1], partitioning)
 
 
 def split_by_partition(frame: pl.DataFrame, partitioning: Partitioning) -> dict[str, pl.DataFrame]:

@@ -22,6 +22,7 @@ from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.checks.schema import polars_type, schema_of
 from tidemill.contracts.column import Column, OnFail
 from tidemill.contracts.spec import ContractSpec, Rule
+from tidemill.contracts.text_format import TextFormat
 from tidemill.core.errors import ContractError, did_you_mean, without_query_plan
 
 
@@ -58,6 +59,7 @@ class ColumnRules:
 
     name: str
     dtype: pl.DataType
+    text: TextFormat
     is_float: bool
     nullable: bool
     type: RowRule
@@ -182,11 +184,10 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
     return ColumnRules(
         name=name,
         dtype=dtype,
+        text=column.text,
         is_float=dtype.is_float(),
         nullable=column.nullable,
-        type=rule(
-            "type", f"values can't be cast to {column.dtype}", _OR + "change the declared type"
-        ),
+        type=rule("type", f"values can't be cast to {column.dtype}", _retype(column)),
         null=rule("null", "values are missing", _OR + "declare nullable=True", missing),
         nan=rule("nan", "values are NaN, which is missing", _OR + "declare nullable=True", missing),
         partition=rule("partition", "rows belong to another partition", _KEEP),
@@ -199,7 +200,20 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
     )
 
 
+def _retype(column: Column) -> str:
+    more = "" if column.text.formats else _FORMATS.get(column.dtype.name, "")
+    return f"fix the source, {more}or {_RETYPE}"
+
+
 _OR = "fix the source, or "
+_RETYPE = "change the declared type"
+# What may make text readable, by type.
+_FORMATS = {
+    "Date": "declare the format= of text, ",
+    "Datetime": "declare the format= of text, ",
+    "Time": "declare the format= of text, ",
+    "Boolean": "declare true_values= and false_values=, ",
+}
 _KEEP = "a partition's rows must carry its own value"
 _TWICE = "values repeat that of an earlier row"
 _FEW = 8

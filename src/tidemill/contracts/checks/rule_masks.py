@@ -16,11 +16,13 @@ from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.duplicate_keys import key_codes
 from tidemill.contracts.checks.partition_column import rows_outside
 from tidemill.contracts.checks.row_rules import ColumnRules, RowRule
+from tidemill.contracts.text_format import AS_STORED, TextFormat
 from tidemill.core.partition import Partitioning
 
 # The unconverted column, next to the one that has the contract's type.
 _CAME = "\0came "
 _HERE = "\0here "
+_TEXT = (pl.String, pl.Enum, pl.Categorical)
 EVERY = "\0every"
 
 
@@ -48,19 +50,31 @@ def cast_frame(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFr
     parts: list[pl.Expr] = []
     for column in columns:
         came, dtype = pl.col(column.name), schema[column.name]
-        if dtype == column.dtype:
+        if _is_as_declared(column, dtype):
             parts.append(came)
             continue
-        cast = partial(_cast, dtype=column.dtype)
+        cast = partial(_cast, dtype=column.dtype, text=column.text)
         parts.append(came.map_batches(cast, return_dtype=column.dtype, is_elementwise=True))
         if dtype.is_float() and not column.is_float:
             came = came.fill_nan(None)
+        elif column.text != AS_STORED and isinstance(dtype, _TEXT):
+            source = partial(_source, dtype=column.dtype, text=column.text)
+            came = came.map_batches(source, return_dtype=pl.String, is_elementwise=True)
         parts.append(came.alias(_CAME + column.name))
     return frame.select(parts)
 
 
-def _cast(series: pl.Series, dtype: pl.DataType) -> pl.Series:
-    return cast_column(series, dtype)[1]
+def _is_as_declared(column: ColumnRules, dtype: pl.DataType) -> bool:
+    """Whether a column of this type needs no cast: only text has words for missing values."""
+    return dtype == column.dtype and (column.text == AS_STORED or not isinstance(dtype, _TEXT))
+
+
+def _cast(series: pl.Series, dtype: pl.DataType, text: TextFormat) -> pl.Series:
+    return cast_column(series, dtype, text)[1]
+
+
+def _source(series: pl.Series, dtype: pl.DataType, text: TextFormat) -> pl.Series:
+    return cast_column(series, dtype, text)[0]
 
 
 def column_masks(
@@ -68,8 +82,9 @@ def column_masks(
 ) -> Iterator[Mask]:
     """Yield the masks of a column that has `input_type`, over a cast frame, in the checker's order."""
     values = pl.col(column.name)
-    came = values if input_type == column.dtype else pl.col(_CAME + column.name)
-    if input_type != column.dtype:
+    same = _is_as_declared(column, input_type)
+    came = values if same else pl.col(_CAME + column.name)
+    if not same:
         yield Mask(rule=column.type, violation=values.is_null() & came.is_not_null())
     if not column.nullable:
         yield Mask(rule=column.null, violation=came.is_null())

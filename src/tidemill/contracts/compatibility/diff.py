@@ -49,6 +49,7 @@ from tidemill.contracts.compatibility.terms import (
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, Rule
 from tidemill.contracts.table_rules import DEFAULT_MAX_BAD, Budget, Rows
+from tidemill.contracts.text_format import TextFormat
 
 _ORDER = ("warn", "quarantine", "fail")
 _TABLE = "the table"
@@ -72,6 +73,12 @@ def _describe_text(old: str, new: str) -> str:
     return "added" if new else "removed"
 
 
+def _describe_reading(old: TextFormat, new: TextFormat) -> str:
+    """Name the options of how text is read that changed."""
+    names = (name for name in new.__slots__ if getattr(old, name) != getattr(new, name))
+    return f"changed: {', '.join(name.removesuffix('s') if name == 'formats' else name for name in names)}"
+
+
 _UNIT = meaning_judge("the same numbers have another meaning")
 COLUMN_TERMS = (
     Term(label="type", field="dtype", judge=judge_type, words=_describe_types),
@@ -91,6 +98,13 @@ COLUMN_TERMS = (
     term("description", constant_judge(DOCUMENTATION), words=_describe_text),
     term("role", constant_judge(DOCUMENTATION)),
     term("pii", constant_judge(DOCUMENTATION)),
+    term("source", constant_judge(DOCUMENTATION)),
+    Term(
+        label="format of text",
+        field="text",
+        judge=constant_judge(DOCUMENTATION),
+        words=_describe_reading,
+    ),
 )
 TABLE_TERMS = (
     term("key", judge_key),

@@ -89,12 +89,14 @@ def infer(
     *,
     about: str = "",
     known: Mapping[str, Column] = MappingProxyType({}),
+    reading: Mapping[str, Sequence[str]] = MappingProxyType({}),
     remarks: Sequence[str] = (),
 ) -> str:
     """Return the source of a contract class `name` that the rows of `frame` pass.
 
     `about` is its docstring (default: the number of rows). `known` are declared columns, whose terms that
-    data can't show are kept (unit, description, role, pii, partition). `remarks` are comments at the end.
+    data can't show are kept (unit, description, role, pii, partition). `reading` are arguments by column that
+    say how it is read from files. `remarks` are comments at the end.
     UsageError if `name` isn't a valid class name, ContractError if no column can be declared.
     """
     if not is_declarable(name):
@@ -102,7 +104,7 @@ def infer(
     lines = {
         series.name: line
         for series in frame
-        if is_declarable(series.name) and (line := _line(series, known)) is not None
+        if is_declarable(series.name) and (line := _line(series, known, reading)) is not None
     }
     if not lines:
         raise ContractError(f"none of the {frame.width} columns can be declared in a contract")
@@ -166,7 +168,9 @@ def _comment_lines(text: str) -> list[str]:
     )
 
 
-def _line(series: pl.Series, known: Mapping[str, Column]) -> DeclarationLine | None:
+def _line(
+    series: pl.Series, known: Mapping[str, Column], reading: Mapping[str, Sequence[str]]
+) -> DeclarationLine | None:
     """Return the declaration of a column; None if contracts don't support its type."""
     categories = _categories(series)
     dtype = DType("Enum", categories) if categories else dtype_of(series.dtype)
@@ -179,6 +183,7 @@ def _line(series: pl.Series, known: Mapping[str, Column]) -> DeclarationLine | N
         arguments.append("nullable=True")
     if not categories and series.dtype == pl.String and (pattern := pattern_of(series)):
         arguments.append(f'regex=r"{pattern}"')
+    arguments += reading.get(series.name, ())
     if series.name in known:
         arguments += _known_arguments(known[series.name], dtype)
         seen = seen.partition(";")[0] if known[series.name].partition else seen

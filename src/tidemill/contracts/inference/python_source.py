@@ -17,6 +17,7 @@ from tidemill.contracts.inference.infer import (
     quote,
     type_call,
 )
+from tidemill.contracts.inference.text_types import text_arguments
 from tidemill.contracts.odcs.writer import grain_text
 from tidemill.contracts.spec import ContractSpec, Rule
 from tidemill.contracts.table_rules import Budget, ReferenceRule, Rows, TableRule
@@ -188,14 +189,15 @@ def _arguments(spec: ContractSpec, key: tuple[str, ...]) -> list[str]:
 def _column_line(column: Column) -> str:
     call = type_call(column.dtype)
     assert call is not None, f"{column.dtype} isn't a column type"
-    arguments = (f"{name}={value}" for name, value in _column_arguments(column))
+    arguments = [f"{name}={value}" for name, value in _column_arguments(column)]
+    arguments += text_arguments(column.text)
     return DeclarationLine(name=column.name, type=call[0], arguments=(*call[1], *arguments)).text()
 
 
 def _column_arguments(column: Column) -> Iterator[tuple[str, str]]:
     for name, usual in _DEFAULTS.items():
         value = getattr(column, name)
-        if name in ("name", "dtype") or value == usual:
+        if name in ("name", "dtype", "text") or value == usual:
             continue
         yield name, f"[{', '.join(map(_value, value))}]" if name == "isin" else _value(value)
 

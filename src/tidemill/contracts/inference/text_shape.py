@@ -1,4 +1,4 @@
-"""Recognise codes in text columns: values of one shape, and numbers with leading zeros."""
+"""Recognise codes in text columns: values of one shape."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ _ENOUGH = 10
 _LONGEST = 40
 _CLASSES = {"0": "[0-9]", "A": "[A-Z]", "a": "[a-z]"}
 _LITERAL = re.compile(r"[ -/:-@\[^_{|}~]")
-_LEADING_ZERO = r"^\s*[+-]?0[0-9]"
 
 
 def pattern_of(series: pl.Series) -> str:
@@ -45,14 +44,3 @@ def _pattern(shape: str) -> str:
         piece = _CLASSES.get(mark) or re.sub(r"[.^$*+?{}()|\[]", r"\\\g<0>", mark)
         parts.append(piece if count == 1 else f"{piece}{{{count}}}")
     return f"^{''.join(parts)}$"
-
-
-def code_columns(text: pl.LazyFrame, numbers: list[str]) -> list[str]:
-    """Return the columns, read as text, that have a number with a leading zero, which is a code."""
-    if not numbers:
-        return []
-    found = text.select(
-        pl.col(name).str.contains(_LEADING_ZERO).any().alias(name) for name in numbers
-    )
-    (row,) = found.collect().to_dicts()
-    return [name for name in numbers if row[name]]

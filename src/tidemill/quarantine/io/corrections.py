@@ -13,12 +13,18 @@ from tidemill.contracts.checks.ruled_rows import REASONS, ROW, align_rows
 from tidemill.contracts.formula_guard import guard_formulas, unguard_formulas
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError, did_you_mean
+from tidemill.sources.read_errors import reason_of
 
-_READ: Mapping[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema_length=None, try_parse_dates=True),
-    ".parquet": pl.read_parquet,
-    ".json": pl.read_json,
-    ".ndjson": pl.read_ndjson,
+_READ: Mapping[str, Callable[[Path, Sequence[str]], pl.DataFrame]] = {
+    ".csv": lambda path, text: pl.read_csv(
+        path,
+        infer_schema_length=None,
+        try_parse_dates=True,
+        schema_overrides=dict.fromkeys(text, pl.String),
+    ),
+    ".parquet": lambda path, _: pl.read_parquet(path),
+    ".json": lambda path, _: pl.read_json(path),
+    ".ndjson": lambda path, _: pl.read_ndjson(path),
 }
 
 
@@ -63,11 +69,13 @@ def read_corrections(
     spec: ContractSpec,
     partition: str,
 ) -> tuple[pl.DataFrame, tuple[int, ...]]:
-    """Read corrected rows, cast to the types of the contract, and the numbers of the rows that they replace.
+    """Read corrected rows, cast to the types of the bad ones, and the numbers of the rows that they replace.
 
+    `spec` says how text is read. Columns that are text in the bad rows stay as they are written.
     Raises UsageError unless there is one for each chosen row, and ContractError if one breaks a rule.
     """
-    rows = given if isinstance(given, pl.DataFrame) else _read(Path(given))
+    texts = [name for name, dtype in bad.schema.items() if dtype == pl.String]
+    rows = given if isinstance(given, pl.DataFrame) else _read(Path(given), texts)
     rows = checker_of(spec).fill_defaults(rows, rows.columns)
     wanted = tuple(chosen) or tuple(range(bad.height))
     if ROW in rows.columns:
@@ -126,12 +134,12 @@ def _refuse_bad(
         )
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _read(path: Path, texts: Sequence[str]) -> pl.DataFrame:
     kind = _kind(path)
     try:
-        return unguard_formulas(_READ[kind](path))
+        return unguard_formulas(_READ[kind](path, texts))
     except (PolarsError, OSError) as error:
-        raise SourceError(f"can't read {path}: {error}") from error
+        raise SourceError(f"can't read {path}: {reason_of(error)}") from error
 
 
 def _kind(path: Path) -> str:

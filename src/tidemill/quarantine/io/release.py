@@ -29,6 +29,7 @@ from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import read_corrections, write_rows
 from tidemill.quarantine.ruling_input import describe_ruling, pending_rulings
 from tidemill.reuse.input_contents import RULINGS
+from tidemill.sources.io.file_listing import ingest_contract
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.stage import UNDECLARED, Stage
 
@@ -338,7 +339,8 @@ class Quarantine:
         # Without a choice the corrected rows determine which rows they replace.
         chosen = self._choose_rows(place, rows, rule) if rows or rule else ()
         bad = self._rows(place)
-        frame, chosen = read_corrections(fixed, chosen, bad, place.stage.output, place.partition)
+        contract = ingest_contract(place.stage)
+        frame, chosen = read_corrections(fixed, chosen, bad, contract, place.partition)
         name = self._tools.artifacts.put_all([(encode(frame), PARQUET)])[0]
         return self._record_ruling(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
 

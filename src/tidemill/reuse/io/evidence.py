@@ -21,7 +21,8 @@ from tidemill.ports.reuse import Probes
 from tidemill.reuse.recipe import Evidence, Platform, probe_key
 from tidemill.reuse.shared_state import SharedState, may_change_state
 from tidemill.sources.io.file_listing import call_ingest
-from tidemill.sources.reader_digest import reader_digest
+from tidemill.sources.reader_digest import reader_digest, text_reading
+from tidemill.sources.text_files import reading_problems
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 if TYPE_CHECKING:
@@ -73,8 +74,11 @@ def gather_evidence(
             if shared.has_changed(stage.name):
                 # In every process it has to be called again, to find what it changes.
                 fresh.pop(keys[stage.name], None)
-        source, known.source_faults[stage.name] = _watched_source(stage, code, shared)
-        known.evidence[stage.name] = Evidence(code=code, query=query, source=source)
+        declared = _watched_source(stage, code, shared)
+        known.source_faults[stage.name] = declared.faults
+        known.evidence[stage.name] = Evidence(
+            code=code, query=query, source=declared.digest, text=declared.text
+        )
     for stage in flow.stages:
         if stage.output is not None and (key := rules[stage.name]) not in {*cached, *fresh}:
             known.contract_faults[stage.name] = faults = compiler(stage.output)
@@ -100,14 +104,12 @@ def _codes(flow: Flow) -> dict[str, Code]:
             return codes
 
 
-def _watched_source(
-    stage: Stage, code: Code | None, shared: SharedState
-) -> tuple[str, Sequence[Fault]]:
-    """The digest of an ingest's source and its faults; state that declaring it changes is noted."""
+def _watched_source(stage: Stage, code: Code | None, shared: SharedState) -> _Source:
+    """What the declaration of an ingest's source tells; state that declaring it changes is noted."""
     watched = stage.kind is Kind.INGEST and code is not None and may_change_state(code)
     if watched:
         shared.begin()
-    found = _source_digest(stage)
+    found = _source_evidence(stage)
     if watched:
         shared.has_changed(stage.name)
     return found
@@ -138,20 +140,34 @@ def _rules_key(stage: Stage, platform: Platform) -> str:
     return fingerprint("compiled rules", check_digest(stage.output), here)
 
 
-def _source_digest(stage: Stage) -> tuple[str, Sequence[Fault]]:
-    """The digest of an ingest's source, and the faults in how it is declared; the source isn't read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """The digest of an ingest's source, how its text is read, and the faults in how it is declared.
 
-    The digest is "" for a source that is invalid now, which listing its files reports.
+    The digest is empty for a source that is invalid now, which listing its files reports.
     """
+
+    digest: str = ""
+    text: str = ""
+    faults: Sequence[Fault] = ()
+
+
+def _source_evidence(stage: Stage) -> _Source:
+    """Return what the declaration of a source tells; the source itself isn't read."""
     if stage.kind is not Kind.INGEST:
-        return "", ()
+        return _Source()
+    assert stage.output is not None
     try:
-        return reader_digest(call_ingest(stage), stage), ()
+        source = call_ingest(stage)
+        digest = reader_digest(source, stage)
     except DeclarationError as error:
-        return "", error.faults
+        return _Source(faults=error.faults)
     except TidemillError:
         # Its function needs something that isn't available now.
-        return "", ()
+        return _Source()
+    problems = reading_problems(stage.output, source)
+    faults = [Fault(message=f"ingest {stage.name!r}: {p}", where=stage.place) for p in problems]
+    return _Source(digest=digest, text=text_reading(source), faults=faults)
 
 
 def probe_faults(stage: Stage, probed: Probe | None) -> Iterator[Fault]:

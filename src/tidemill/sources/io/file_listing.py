@@ -11,14 +11,17 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
 
+from tidemill.contracts.digests import reading_part
+from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DeclarationError, Fault, SourceError, TidemillError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
 from tidemill.ports.runtime import Runtime
-from tidemill.sources.reader_digest import reader_digest
+from tidemill.sources.reader_digest import reader_digest, text_reading
 from tidemill.sources.scan import FileRows, Scan
+from tidemill.sources.text_files import may_read_text, text_contract
 from tidemill.workflow.source import Files, Losable, Source, SourceFile
-from tidemill.workflow.stage import Stage
+from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.user_errors import user_error
 
 # Counts the rows of files by partition, or returns errors. It needs Polars, so it is an argument.
@@ -60,6 +63,19 @@ def call_ingest(stage: Stage) -> Source[Any]:
         )
         raise DeclarationError("the workflow", [fault])
     return source
+
+
+def ingest_contract(stage: Stage) -> ContractSpec:
+    """Return the contract of a stage; of an ingest of text files, with the formats of their text."""
+    assert stage.output is not None
+    try:
+        source = call_ingest(stage) if stage.kind is Kind.INGEST else None
+    except TidemillError:
+        return stage.output
+    if not isinstance(source, Files) or not may_read_text(source):
+        return stage.output
+    # Cells of JSON may be all that those of CSV are.
+    return text_contract(stage.output, source, "json")
 
 
 def scan_source(
@@ -163,10 +179,13 @@ def reading_id(source: Source[Any], stage: Stage) -> str:
     """Return a digest of how rows are read and assigned to partitions, apart from the files' content."""
     assert stage.output is not None
     cut = stage.output.partitioning
-    dtype = str(stage.output.column(cut.column).dtype) if cut.column else ""
+    column = stage.output.column(cut.column) if cut.column else None
+    dtype = str(column.dtype) if column else ""
     # The version of `value_key`, which decides the keys of texts.
     keys = [2] if cut.column and not cut.is_time else []
-    return fingerprint("reading", reader_digest(source, stage), str(cut), dtype, *keys)[:12]
+    found = [text_reading(source), reading_part(column) if column else None]
+    more = [part for part in found if part]
+    return fingerprint("reading", reader_digest(source, stage), str(cut), dtype, *keys, *more)[:12]
 
 
 def _present(file: SourceFile) -> SourceFile:

@@ -23,7 +23,14 @@ from tidemill.contracts.checks.partition_column import (
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.core.errors import ContractError, SourceError
 from tidemill.core.partition import UNPLACED, WHOLE
-from tidemill.sources.io.file_readers import format_of, read_file
+from tidemill.sources.io.file_readers import (
+    READ_ERRORS,
+    contract_of_files,
+    format_of,
+    load_file,
+    read_file,
+    reading,
+)
 from tidemill.sources.scan import FileRows
 from tidemill.workflow.source import Files
 from tidemill.workflow.stage import Stage
@@ -65,7 +72,8 @@ def _count_together(
     """Count Parquet files whose minimum and maximum lie in one partition; other files are left out."""
     assert stage.output is not None
     cut = stage.output.partitioning
-    if not cut.is_time or source.options:
+    # Of a renamed column, the name in the files isn't the one that is counted by.
+    if not cut.is_time or source.options or any(column.source for column in stage.output.columns):
         return {}
     dtype = polars_type(stage.output.column(cut.column).dtype)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
@@ -124,19 +132,21 @@ def _count_one(source: Files[Any], stage: Stage, root: Path, path: str, read_all
     if read_all:
         frame = _read_whole(frame, (root / path).stat().st_size)
     cut = contract.partitioning
-    try:
+    with reading(path):
         if cut.is_whole:
             return FileRows(rows={WHOLE: int(frame.select(pl.len()).collect().item())})
         column = frame.select(cut.column).collect().to_series()
-    except (PolarsError, PanicException) as error:
-        raise SourceError(f"{path} can't be read: {error}") from error
     dtype = polars_type(contract.column(cut.column).dtype)
     # The common case: the file holds one partition.
     only = common_key(column, cut) if column.dtype == dtype else None
     if only is not None:
         return FileRows(rows={only: column.len()})
-    keys = raw_partition_keys(column, dtype, cut)
+    text = contract_of_files(source, contract, [path]).column(cut.column).text
+    keys = raw_partition_keys(column, dtype, cut, text)
     if keys.n_unique() > 1 and (root / path).stat().st_size <= _MAX_DIGESTED:
+        if format_of(source, path) == "csv":
+            # Lines with too many fields are rows as well.
+            frame = load_file(source, contract, root, path, parse=False).rows
         return _digest_parts(frame, keys, path)
     counted = {UNPLACED if key is None else key: rows for key, rows in keys.value_counts().rows()}
     return FileRows(rows=dict(sorted(counted.items())))
@@ -149,17 +159,15 @@ def _read_whole(frame: pl.LazyFrame, size: int) -> pl.LazyFrame:
             return frame.collect().lazy()
         for _ in frame.collect_batches():
             pass
-    except (PolarsError, PanicException, OSError):
+    except READ_ERRORS:
         pass  # a step that needs what can't be read says so
     return frame
 
 
 def _digest_parts(frame: pl.LazyFrame, keys: pl.Series, path: str) -> FileRows:
     """Count and digest the rows of each partition of a file; no digests for types without stable bytes."""
-    try:
+    with reading(path):
         ordered, places = sort_by_partition(frame.collect(), keys)
-    except (PolarsError, PanicException) as error:
-        raise SourceError(f"{path} can't be read: {error}") from error
     rows = {key: length for key, (_, length) in places.items()}
     try:
         digests = FrameHasher(ordered.schema).digests(ordered, [*rows.values()])

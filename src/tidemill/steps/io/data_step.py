@@ -14,6 +14,7 @@ from tidemill.analysis.code.mutable_state import HeldState
 from tidemill.analysis.hashing.column_hash import FrameHasher, column_hashes, rowset_hash
 from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.analysis.query.summary import Reads
+from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.checker import CheckedPartition, checker_of
 from tidemill.contracts.checks.findings import undeclared_column_findings, unplaced_findings
 from tidemill.contracts.checks.row_order import may_depend_on_order
@@ -30,7 +31,7 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import narrow_contract, replace_columns
 from tidemill.sources.scan import feeds_only, mostly_unplaced, total_rows
 from tidemill.steps.io.audit_watch import AuditWatch
-from tidemill.steps.io.ingest_reader import IngestReader
+from tidemill.steps.io.ingest_reader import IngestReader, SourceRows
 from tidemill.steps.io.invocation import TransformCaller, collect_query
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import FrameStore, encode_sealed
@@ -73,13 +74,13 @@ class DataStepRunner:
             return self._ingest_unplaced(stage, work)
         if not feeds_only(work.partition, work.files):
             return self._ingest_all_columns(stage, work)
-        # Columns that the contract drops are only read when rows go to quarantine as they came.
-        rows, dropped = self._intake.read_contract_columns(stage, work.partition, work.files)
-        rows = _sampled(stage, rows)
-        judged = checker_of(stage.output).check(rows, partition=work.partition)
-        if judged.bad is not None and (work.rulings or stage.output.unknown_columns == "drop"):
+        # Dropped columns and the text of numbers are only read when rows go to quarantine as they came.
+        read = self._intake.read_contract_columns(stage, work.partition, work.files)
+        rows = _sampled(stage, read)
+        judged = checker_of(read.contract).check(rows, partition=work.partition)
+        if judged.bad is not None and (work.rulings or not read.original):
             return self._ingest_all_columns(stage, work)
-        unknown = undeclared_column_findings(stage.output, dropped, rows.height)
+        unknown = undeclared_column_findings(stage.output, read.dropped, rows.height)
         judged = replace(judged, findings=(*judged.findings, *unknown))
         return self._output(stage, work.partition, judged)
 
@@ -90,8 +91,8 @@ class DataStepRunner:
         """
         spec = stage.output
         assert spec is not None
-        rows = self._intake.read_all_columns(stage, work.partition, work.files)
-        judged = self._judge(stage, work, _sampled(stage, rows))
+        read = self._intake.read_all_columns(stage, work.partition, work.files)
+        judged = self._judge(stage, work, _sampled(stage, read), read.contract)
         # People have looked at rows with rulings.
         if not work.rulings:
             found = mostly_unplaced(work.files, spec.max_bad)
@@ -102,26 +103,26 @@ class DataStepRunner:
         return self._output(stage, work.partition, judged)
 
     def _ingest_all_columns(self, stage: Stage, work: Work) -> StepOutput:
-        rows = self._intake.read_all_columns(stage, work.partition, work.files)
-        return self._check(stage, work, _sampled(stage, rows))
+        read = self._intake.read_all_columns(stage, work.partition, work.files)
+        return self._check(stage, work, _sampled(stage, read), contract=read.contract)
 
     def ingest_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
         """Ingest partitions, of own files or all of the same ones; return only those whose rows all pass."""
         assert stage.output is not None
-        checker = checker_of(stage.output)
         if not self._intake.reads_files(stage, works[0].partition):
             return {}
         kept = {
             work.partition: self._intake.read_contract_columns(stage, work.partition, work.files)
             for work in works
         }
-        rows = {key: _sampled(stage, narrow) for key, (narrow, _) in kept.items()}
+        rows = {key: _sampled(stage, read) for key, read in kept.items()}
         clean: dict[str, pl.DataFrame] = {}
+        checker = checker_of(kept[works[0].partition].contract)
         if checker.matches_partitions(rows):
             clean = checker.clean_partitions(pl.concat(rows.values(), rechunk=True))
         outputs: dict[str, StepOutput] = {}
         for key, good in clean.items():
-            unknown = undeclared_column_findings(stage.output, kept[key][1], good.height)
+            unknown = undeclared_column_findings(stage.output, kept[key].dropped, good.height)
             if (output := self._clean_output(stage, key, good, unknown)) is not None:
                 outputs[key] = output
         for work in works:
@@ -393,16 +394,27 @@ class DataStepRunner:
             return self._frames.load(bindings, contract)
 
     def _check(
-        self, stage: Stage, work: Work, rows: pl.DataFrame, touched: tuple[str, ...] = ()
+        self,
+        stage: Stage,
+        work: Work,
+        rows: pl.DataFrame,
+        touched: tuple[str, ...] = (),
+        *,
+        contract: ContractSpec | None = None,
     ) -> StepOutput:
         """Check the rows of a partition, and make them its output."""
-        return self._output(stage, work.partition, self._judge(stage, work, rows), touched)
+        judged = self._judge(stage, work, rows, contract)
+        return self._output(stage, work.partition, judged, touched)
 
-    def _judge(self, stage: Stage, work: Work, rows: pl.DataFrame) -> CheckedPartition:
+    def _judge(
+        self, stage: Stage, work: Work, rows: pl.DataFrame, contract: ContractSpec | None
+    ) -> CheckedPartition:
         """Check the rows of a partition against its contract and the rulings on its rows."""
         assert stage.output is not None
         rulings = resolve_rulings(work.rulings, self._frames.rows)
-        return checker_of(stage.output).check(rows, partition=work.partition, rulings=rulings)
+        return checker_of(contract or stage.output).check(
+            rows, partition=work.partition, rulings=rulings
+        )
 
     def _clean_output(
         self,
@@ -478,8 +490,22 @@ def _bindings(inputs: Inputs) -> dict[str, tuple[Binding, ...]]:
     return {name: tuple(bound.values()) for name, bound in inputs.items()}
 
 
-def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows if stage.sample == 1.0 else sample_rows(rows, stage.sample_columns, stage.sample)
+def _sampled(stage: Stage, read: SourceRows) -> pl.DataFrame:
+    """Take the sample of an ingest; of text, by its values, however they are written."""
+    if stage.sample == 1.0:
+        return read.rows
+    values = None if read.contract is stage.output else _values(read, stage.sample_columns)
+    return sample_rows(read.rows, stage.sample_columns, stage.sample, values)
+
+
+def _values(read: SourceRows, names: Sequence[str]) -> pl.DataFrame:
+    schema = schema_of(read.contract)
+    texts = {column.name: column.text for column in read.contract.columns}
+    return read.rows.select(
+        cast_column(read.rows[name], schema[name], texts[name])[1] if name in texts else name
+        for name in names
+        if name in read.rows.columns
+    )
 
 
 def require_publishable(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:

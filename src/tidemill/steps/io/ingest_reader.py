@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
 from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.checks.partition_column import sort_by_partition
+from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError
 from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import seems_unchanged
-from tidemill.sources.io.file_readers import format_of, read_file
+from tidemill.sources.io.file_readers import (
+    READ_ERRORS,
+    collect_files,
+    contract_of_files,
+    format_of,
+    load_file,
+)
 from tidemill.sources.io.tables import Table, open_table
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.invocation import call_stage
@@ -25,6 +31,20 @@ from tidemill.workflow.stage import Stage
 # One query over many small files costs a third of one query per file.
 _TOGETHER = 32
 _TOGETHER_BYTES = 8_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRows:
+    """The rows of a partition, and the columns that were left out because the contract drops them.
+
+    `contract` says how their text is read. The rows are `original` if they have all of their columns, and
+    text as it is written: those of a quarantine must be.
+    """
+
+    rows: pl.DataFrame
+    contract: ContractSpec
+    dropped: tuple[str, ...] = ()
+    original: bool = True
 
 
 class IngestReader:
@@ -50,41 +70,43 @@ class IngestReader:
         self._split: dict[
             str, tuple[tuple[str, ...], pl.DataFrame, dict[str, tuple[int, int]]]
         ] = {}
-        # Rows that were read ahead of their step, and the columns that were dropped from them.
-        self._ahead: dict[tuple[str, str], tuple[pl.DataFrame, list[str]]] = {}
+        # Rows that were read ahead of their step.
+        self._ahead: dict[tuple[str, str], SourceRows] = {}
 
     def read_all_columns(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
-    ) -> pl.DataFrame:
-        """Read the rows of a partition with all of their columns.
+    ) -> SourceRows:
+        """Read the rows of a partition as they are in the source, with all of their columns.
 
         SourceError when a file can't be read, or changed since this run was planned.
         """
+        assert stage.output is not None
         source, paths = self._source(stage, partition), tuple(files)
         if not isinstance(source, Files):
-            return self._table(stage, source).read(partition, files)
+            rows = self._table(stage, source).read(partition, files)
+            return SourceRows(rows=rows, contract=stage.output)
         if feeds_only(partition, files):
-            rows, _ = self._read(stage, source, paths, drop=False)
+            found = self._read(stage, source, paths)
         else:
             rows = self._part(stage, source, partition, paths)
+            contract = contract_of_files(source, stage.output, paths)
+            found = SourceRows(rows=rows, contract=contract)
         self._require_unchanged(files)
-        return rows
+        return found
 
     def read_contract_columns(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
-    ) -> tuple[pl.DataFrame, list[str]]:
-        """Read the rows of a partition; return them without the dropped columns, and the names of these."""
+    ) -> SourceRows:
+        """Read the rows of a partition in the quickest way; they may not be original."""
         source, paths = self._source(stage, partition), tuple(files)
-        if not isinstance(source, Files):
-            return _without_dropped(stage, self._table(stage, source).read(partition, files))
-        if not feeds_only(partition, files):
+        if not isinstance(source, Files) or not feeds_only(partition, files):
             return _without_dropped(stage, self.read_all_columns(stage, partition, files))
         found = None
         if len(paths) == 1:
             if (stage.name, paths[0]) not in self._ahead:
                 self._read_ahead(stage, source, paths[0])
             found = self._ahead.pop((stage.name, paths[0]), None)
-        found = found or self._read(stage, source, paths, drop=True)
+        found = found or self._read_quickly(stage, source, paths)
         self._require_unchanged(files)
         return found
 
@@ -92,9 +114,7 @@ class IngestReader:
         """Return whether a stage reads files, which can be read one by one."""
         return isinstance(self._source(stage, partition), Files)
 
-    def put_back(
-        self, stage: Stage, files: Mapping[str, SourceFile], kept: tuple[pl.DataFrame, list[str]]
-    ) -> None:
+    def put_back(self, stage: Stage, files: Mapping[str, SourceFile], kept: SourceRows) -> None:
         """Keep rows that `read_contract_columns` returned for the next call with the same file.
 
         Rows of a file with several partitions are kept until another file is read.
@@ -113,25 +133,35 @@ class IngestReader:
             self._sources[stage.name] = call_stage(stage, partition, {})
         return self._sources[stage.name]
 
-    def _read(
-        self, stage: Stage, source: Files[Any], paths: Sequence[str], *, drop: bool
-    ) -> tuple[pl.DataFrame, list[str]]:
-        """Read some files; with `drop`, leave out columns that the contract drops, and return their names."""
+    def _read(self, stage: Stage, source: Files[Any], paths: Sequence[str]) -> SourceRows:
+        """Read the rows of some files as they are."""
         assert stage.output is not None
-        dropped: dict[str, None] = {}
-        try:
-            parts = [read_file(source, stage.output, self._root, path) for path in paths]
-            if drop and stage.output.unknown_columns == "drop":
-                known = stage.output.names
-                given = [name for part in parts for name in part.collect_schema().names()]
-                dropped = dict.fromkeys(name for name in given if name not in known)
-                parts = [part.select(known) for part in parts]
-            if len(parts) == 1:
-                return parts[0].collect(), list(dropped)
-            return pl.concat(parts, how="diagonal_relaxed").collect(), list(dropped)
-        except (PolarsError, PanicException, OSError) as error:
-            names = ", ".join(paths[:3])
-            raise SourceError(f"{names} can't be read: {error}") from error
+        parts = [
+            load_file(source, stage.output, self._root, path, parse=False).rows for path in paths
+        ]
+        contract = contract_of_files(source, stage.output, paths)
+        return SourceRows(rows=collect_files(parts, paths), contract=contract)
+
+    def _read_quickly(self, stage: Stage, source: Files[Any], paths: Sequence[str]) -> SourceRows:
+        """Read some files without the columns that the contract drops; numbers in text are parsed."""
+        assert stage.output is not None
+        files = [load_file(source, stage.output, self._root, path, parse=True) for path in paths]
+        found = {file.text for file in files}
+        if "text" in found and len(found) > 1:
+            # Of numbers beside text, how they were written would be lost.
+            return self._read(stage, source, paths)
+        parts, dropped = [file.rows for file in files], dict[str, None]()
+        if stage.output.unknown_columns == "drop" and "text" not in found:
+            known = stage.output.names
+            given = [name for part in parts for name in part.collect_schema().names()]
+            dropped = dict.fromkeys(name for name in given if name not in known)
+            parts = [part.select(known) for part in parts]
+        return SourceRows(
+            rows=collect_files(parts, paths),
+            contract=contract_of_files(source, stage.output, paths),
+            dropped=tuple(dropped),
+            original=not dropped and "parsed" not in found,
+        )
 
     def _read_ahead(self, stage: Stage, source: Files[Any], path: str) -> None:
         """Read a file together with those of later steps, if they are alike and unchanged."""
@@ -141,31 +171,38 @@ class IngestReader:
         batch = list(self._batch(stage, source, path))
         if len(batch) < 2:
             return
-        dropped: list[str] = []
+        dropped: tuple[str, ...] = ()
         scan = pl.scan_parquet(
             [self._root / file.path for file in batch], glob=False, hive_partitioning=False
         )
         try:
             if stage.output.unknown_columns == "drop":
                 given = list(pl.read_parquet_schema(self._root / path))
-                dropped = [name for name in given if name not in stage.output.names]
+                dropped = tuple(name for name in given if name not in stage.output.names)
                 scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
-        except (PolarsError, PanicException, OSError):
+        except READ_ERRORS:
             return  # reading one by one shows which file it is
         counts = [sum(file.rows.values()) for file in batch]
         if rows.height != sum(counts):
             return
         start = 0
         for file, count in zip(batch, counts, strict=True):
-            self._ahead[stage.name, file.path] = (rows.slice(start, count), dropped)
+            self._ahead[stage.name, file.path] = SourceRows(
+                rows=rows.slice(start, count),
+                contract=stage.output,
+                dropped=dropped,
+                original=not dropped,
+            )
             start += count
 
     def _batch(self, stage: Stage, source: Files[Any], path: str) -> Iterator[SourceFile]:
         """Yield a file and those after it, as long as they have the same columns and types."""
         start = self._places.get(stage.name, {}).get(path, -1)
         # After a step that was put off, the files behind it were read already.
-        if start < self._passed.get(stage.name, 0) or source.options:
+        assert stage.output is not None
+        renamed = any(column.source for column in stage.output.columns)
+        if start < self._passed.get(stage.name, 0) or source.options or renamed:
             return
         size, schema = 0, None
         for file in self._coming[stage.name][start : start + _TOGETHER]:
@@ -175,7 +212,7 @@ class IngestReader:
                 return
             try:
                 found = pl.read_parquet_schema(self._root / file.path)
-            except (PolarsError, PanicException, OSError):
+            except READ_ERRORS:
                 return
             if list((schema or found).items()) != list(found.items()):
                 return
@@ -189,9 +226,9 @@ class IngestReader:
         """Read a partition; files that feed several partitions are read once for all of them."""
         assert stage.output is not None
         if stage.name not in self._split or self._split[stage.name][0] != paths:
-            frame, _ = self._read(stage, source, paths, drop=False)
-            keys = checker_of(stage.output).partition_keys()
-            self._split[stage.name] = (paths, *sort_by_partition(frame, keys))
+            found = self._read(stage, source, paths)
+            keys = checker_of(found.contract).partition_keys()
+            self._split[stage.name] = (paths, *sort_by_partition(found.rows, keys))
         _, frame, places = self._split[stage.name]
         return frame.slice(*places.get(partition, (0, 0)))
 
@@ -219,10 +256,10 @@ class IngestReader:
         return False
 
 
-def _without_dropped(stage: Stage, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Remove the columns that the contract drops; return their names, too."""
+def _without_dropped(stage: Stage, found: SourceRows) -> SourceRows:
+    """Remove the columns that the contract drops."""
     assert stage.output is not None
-    unknown = [name for name in rows.columns if name not in stage.output.names]
-    if stage.output.unknown_columns != "drop":
-        return rows, []
-    return rows.drop(unknown), unknown
+    unknown = tuple(name for name in found.rows.columns if name not in stage.output.names)
+    if not unknown or stage.output.unknown_columns != "drop":
+        return found
+    return replace(found, rows=found.rows.drop(unknown), dropped=unknown, original=False)

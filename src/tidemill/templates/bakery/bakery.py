@@ -48,12 +48,12 @@ flow = tm.Workflow("bakery", owner="the-bakers")
 
 @flow.ingest(start="2026-01-05")
 def sales() -> tm.Source[Sales]:
-    return tm.files("data/sales/*.csv", try_parse_dates=True)
+    return tm.files("data/sales/*.csv")
 
 
 @flow.ingest(start="2026-01-05")
 def weather() -> tm.Source[Weather]:
-    return tm.files("data/weather/*.csv", try_parse_dates=True)
+    return tm.files("data/weather/*.csv")
 
 
 # Parameters name upstream stages, annotations are contracts. A stage sees its own day of its inputs.

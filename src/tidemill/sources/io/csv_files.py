@@ -1,0 +1,92 @@
+"""Read CSV files as text, so that neither the reader nor the first rows decide what values are.
+
+Numbers may be parsed while reading if every cell of their columns is one. Parsing and casting text give the
+same numbers, which a property test shows; other files are read again as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import ComputeError, PolarsError
+
+from tidemill.contracts.text_format import DAMAGED
+from tidemill.core.errors import SourceError
+
+# Options that make Polars guess types, or skip what it can't read.
+_GUESSES = frozenset(
+    {"schema_overrides", "infer_schema", "infer_schema_length", "infer_schema_files"}
+    | {"try_parse_dates", "ignore_errors"}
+)
+# Options with which the names of a file's columns aren't those that the parser knows.
+_RENAMES = frozenset({"schema", "new_columns", "with_column_names"})
+_SURPLUS = "\0surplus "
+_MOST_SURPLUS = 64
+
+
+def scan_csv(
+    path: Path, options: Mapping[str, Any], types: Mapping[str, pl.DataType] | None = None
+) -> pl.LazyFrame:
+    """Scan a CSV file as text, except for the columns in `types`."""
+    kept = {name: value for name, value in options.items() if name not in _GUESSES}
+    if path.suffix.lower() == ".tsv":
+        kept.setdefault("separator", "\t")
+    if "schema" in kept:
+        kept["schema"] = dict.fromkeys(kept["schema"], pl.String)
+    return pl.scan_csv(path, glob=False, infer_schema=False, schema_overrides=types, **kept)
+
+
+def load_csv(
+    path: Path, options: Mapping[str, Any], types: Mapping[str, pl.DataType], mark: str
+) -> tuple[pl.DataFrame, bool]:
+    """Return the rows of a CSV file, and whether the numbers in `types` could be parsed while reading.
+
+    All columns are read, because Polars doesn't look at the columns that it leaves out. A line with more
+    fields than the header is kept: its cell in the column `mark` becomes text that is no value of any type.
+    """
+    if types and _RENAMES.isdisjoint(options):
+        try:
+            return scan_csv(path, options, types).collect(), True
+        except PolarsError:
+            pass  # reading it as text shows whether the file or a cell is at fault
+    try:
+        return scan_csv(path, options).collect(), False
+    except ComputeError as error:
+        if "found more fields" not in str(error) or not mark:
+            raise
+        return _with_surplus(path, options, mark, error), False
+
+
+def _with_surplus(
+    path: Path, options: Mapping[str, Any], mark: str, error: ComputeError
+) -> pl.DataFrame:
+    names = scan_csv(path, options).collect_schema().names()
+    separator = options.get("separator", "\t" if path.suffix.lower() == ".tsv" else ",")
+    extra = [f"{_SURPLUS}{number}" for number in range(_surplus(path, separator, len(names)))]
+    schema = dict.fromkeys([*names, *extra], pl.String)
+    whole = {**options, "schema": schema, "missing_columns": "insert"}
+    try:
+        rows = scan_csv(path, whole).collect()
+    except PolarsError:
+        raise SourceError(
+            f"lines have more than {len(names) + len(extra)} fields, but the header has {len(names)}; "
+            "check the separator"
+        ) from error
+    fields = [pl.col(name).fill_null("") for name in (mark, *extra)]
+    cells = pl.lit(DAMAGED) + pl.concat_str(fields, separator=separator).str.strip_chars_end(
+        separator
+    )
+    # Empty fields beyond the header hold nothing.
+    ragged = pl.any_horizontal(pl.col(extra).is_not_null())
+    marked = pl.when(ragged).then(cells).otherwise(pl.col(mark)).alias(mark)
+    return rows.with_columns(marked).drop(extra)
+
+
+def _surplus(path: Path, separator: str, width: int) -> int:
+    """Return how many fields a line may have beyond the header; quoted separators count, too."""
+    marks = pl.col("line").str.count_matches(separator, literal=True)
+    most = pl.scan_lines(path, glob=False).select(marks.max()).collect().item() or 0
+    return max(1, min(most + 1 - width, _MOST_SURPLUS))

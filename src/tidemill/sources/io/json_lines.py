@@ -1,0 +1,123 @@
+"""Read JSON lines as text: strings as their characters, all other values as they are written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from tidemill.contracts.text_format import DAMAGED
+from tidemill.core.errors import SourceError
+
+# Options of Polars' reader that make it guess types or skip what it can't read, or tune it.
+_WITHOUT_EFFECT = frozenset(
+    {"schema", "schema_overrides", "infer_schema_length", "ignore_errors", "batch_size"}
+    | {"low_memory", "rechunk"}
+)
+_GZIP = b"\x1f\x8b"
+_SPACES = " \t\r\n"
+_Row = Mapping[str, Any]
+
+
+def read_json_lines(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the rows of a file of JSON objects, one a line, with all of their keys as columns of text.
+
+    Raises SourceError with the line that isn't a JSON object, and TypeError for an unknown option.
+    """
+    limit = options.get("n_rows")
+    unknown = [name for name in options if name not in _WITHOUT_EFFECT and name != "n_rows"]
+    if unknown:
+        raise TypeError(f"there is no option {unknown[0]!r} for NDJSON")
+    content = path.read_bytes()
+    if content.startswith(_GZIP):
+        content = gzip.decompress(content)
+    rows = _rows(content)[:limit]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [_column(name, [row.get(name) for row in rows]) for name in names]
+    return pl.DataFrame(columns)
+
+
+def _rows(content: bytes) -> list[_Row]:
+    decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    lines = content.split(b"\n")
+    try:
+        found: list[_Row] = list(decoder.decode_lines(content))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = []
+    # The decoder also takes several objects in a line, and one in several lines.
+    if len(found) == sum(1 for line in lines if line.strip()):
+        return found
+    rows: list[_Row] = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                rows.append(_row(line, decoder))
+            except (ValueError, RecursionError) as error:
+                shown = line.strip()[:40].decode(errors="replace")
+                raise SourceError(f"line {number} is not a JSON object: {shown}") from error
+    return rows
+
+
+def _row(line: bytes, decoder: msgspec.json.Decoder[dict[str, msgspec.Raw]]) -> _Row:
+    try:
+        return decoder.decode(line)
+    except msgspec.DecodeError:
+        # It also refuses halves of surrogate pairs, which are the fault of one cell.
+        text = line.decode()
+        json.loads(text, parse_constant=_refuse)
+        return dict(_cells(text.strip(_SPACES)))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _cells(text: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the keys and the written values of a JSON object that is valid."""
+    if text[0] != "{":
+        raise ValueError("not an object")
+    scan, at = json.JSONDecoder(), _next(text, 1)
+    while text[at] != "}":
+        name, at = scan.raw_decode(text, at)
+        name.encode()
+        start = _next(text, _next(text, at) + 1)
+        _, end = scan.raw_decode(text, start)
+        yield name, text[start:end].encode()
+        at = _next(text, end)
+        at = _next(text, at + 1) if text[at] == "," else at
+
+
+def _next(text: str, at: int) -> int:
+    while text[at] in _SPACES:
+        at += 1
+    return at
+
+
+def _column(name: str, cells: Sequence[Any]) -> pl.Series:
+    """Return the text of the values of one key; null for a missing value."""
+    raw = [None if cell is None else bytes(cell) for cell in cells]
+    written = pl.Series(name, raw, dtype=pl.Binary).cast(pl.String)
+    quoted = written.str.starts_with('"').fill_null(False)
+    plain = quoted & ~written.str.contains("\\", literal=True).fill_null(False)
+    inner = written.str.strip_prefix('"').str.strip_suffix('"')
+    text = inner.zip_with(plain, written)
+    text = text.set((written == "null").fill_null(False), None)
+    escaped = (quoted & ~plain).arg_true()
+    if not escaped.len():
+        return text
+    return text.scatter(escaped, [_unescaped(cell) for cell in written.gather(escaped)])
+
+
+def _unescaped(cell: str) -> str:
+    """Return the characters of a JSON string; one that isn't Unicode stays as it is written."""
+    text: str = json.loads(cell)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return DAMAGED + cell[1:-1]
+    return text
