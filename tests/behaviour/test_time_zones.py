@@ -30,6 +30,7 @@ class Daily(tm.Contract, key=("day",)):
 class Zoned(tm.Contract, key=("day",)):
     day = tm.Datetime("us", "Europe/Berlin", partition="1d")
     rows = tm.UInt32()
+    any_bad = tm.Budget(max_bad=1)
 
 
 class Weekly(tm.Contract, key=("week",)):
