@@ -311,15 +311,24 @@ def test_a_source_that_raises_stops_only_what_needs_it(tides: Tides) -> None:
     assert tides.contents() == before
 
 
-def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> None:
+def raise_on_rows(tides: Tides, code: str) -> None:
+    """Let a stage raise on frames with rows, which a check without data can't know."""
     body = 'return raw.select("day", "id", double=times(pl.col("value")))'
-    tides.edit(body, "raise SystemExit(3)")
+    tides.edit(body, f"if raw.collect().height:\n        {code}\n    {body}")
+
+
+def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> None:
+    raise_on_rows(tides, "raise SystemExit(3)")
     receipt = tides.run()
     assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
     assert len(receipt.messages) == 2
     assert all(" raised SystemExit: 3" in message for message in receipt.messages)
+    # A stage that raises it without rows, too, doesn't begin to run.
+    tides.edit("if raw.collect().height:", "if True:")
     with tides.open() as project, pytest.raises(DeclarationError, match="raised SystemExit: 3"):
         project.check()
+    with pytest.raises(DeclarationError, match="raised SystemExit: 3"):
+        tides.run()
 
 
 @pytest.mark.parametrize(
@@ -344,8 +353,7 @@ def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> Non
     ],
 )
 def test_whatever_a_stage_raises_is_told_as_its_own(tides: Tides, code: str, said: str) -> None:
-    body = 'return raw.select("day", "id", double=times(pl.col("value")))'
-    tides.edit(body, code)
+    raise_on_rows(tides, code)
     receipt = tides.run()
     assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
     assert len(receipt.messages) == 2
@@ -413,7 +421,7 @@ def test_a_stage_that_raises_fails_its_partition_only(tides: Tides, lazily: bool
 
 
 def test_the_message_of_a_stage_that_raises_names_its_line(tides: Tides) -> None:
-    tides.edit("    return raw.select(", "    1 / 0\n    return raw.select(")
+    raise_on_rows(tides, "1 / 0")
     receipt = tides.run()
     assert receipt.messages[0] == (
         f"doubled {day(0)} raised ZeroDivisionError: division by zero at tides.py:"

@@ -11,6 +11,7 @@ from tidemill.core.errors import (
     BudgetError,
     ConflictError,
     ContractError,
+    DamagedObjectError,
     DeclarationError,
     Fault,
     GateError,
@@ -24,8 +25,8 @@ from tidemill.core.errors import (
 )
 
 CODES: dict[type[TidemillError], int] = {
-    TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, UsageError: 2, ContractError: 3,
-    DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
+    TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1, UsageError: 2,
+    ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
 }  # fmt: skip
 
 
@@ -37,7 +38,8 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
     kinds = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, Exception)]
     assert set(kinds) == set(CODES)
     assert all(issubclass(kind, TidemillError) for kind in kinds)
-    drawn = [line.split()[1] for line in (errors.__doc__ or "").splitlines() if "── " in line]
+    lines = (errors.__doc__ or "").splitlines()
+    drawn = [line.partition("── ")[2].split()[0] for line in lines if "── " in line]
     assert set(drawn) == {kind.__name__ for kind in kinds} - {"TidemillError"}
 
 

@@ -3,7 +3,6 @@
 TidemillError                 a message with what, where, which values, and what to do next
 ├── DeclarationError          the workflow can't be used as declared; carries every fault at once
 ├── ContractError             data breaks its contract, or a contract contradicts itself
-│   └── BrokenContract        a partition must not be published; carries the rules that its rows break
 ├── StepError                 the work of one step failed
 ├── SourceError               a source can't be read: missing, unreadable, corrupt, changed shape
 ├── StorageError              state can't be read or written: full disk, damaged object, newer ledger
@@ -13,7 +12,8 @@ TidemillError                 a message with what, where, which values, and what
 ├── ConflictError             another process holds it, or it changed after planning
 └── UsageError                the caller asked for something that doesn't exist
 
-`RunFailed` in `ledger/run.py` carries the receipt of a run that failed.
+`RunFailed` in `ledger/run.py` carries the receipt of a run that failed, `BrokenContract` in
+`contracts/finding.py` the rules that the rows of a partition break.
 The exit codes of the command line follow the class: see `TidemillError.exit_code`.
 """
 
