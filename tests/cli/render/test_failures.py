@@ -56,11 +56,11 @@ def test_the_rules_of_bad_rows_follow() -> None:
         "",
         "bad rows of labels 2024-01:",
         "rule bad rows first values",
-        "id.min 1,200 -1, -2",
+        r"id.min 1,200 -1, -2\x1b[2J",
         "",
         "bad rows of pets:",
         "rule bad rows first values",
-        "id.min 1,200 -1, -2",
+        r"id.min 1,200 -1, -2\x1b[2J",
     ]
 
 
