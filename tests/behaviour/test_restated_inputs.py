@@ -477,8 +477,7 @@ def test_a_vanished_object_has_all_computed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", ["", ", max=9"])
 def test_rows_that_a_rule_over_two_columns_sets_aside(limit: str, tmp_path: Path) -> None:
     rule = (
-        '    sure = tm.rule(pl.col("o0") < pl.col("o1") + {n})\n'
-        "    budget = tm.Budget(max_bad=1)\n"
+        '    sure = tm.rule(pl.col("o0") < pl.col("o1") + {n})\n    budget = tm.Budget(max_bad=1)\n'
     )
     pair = Pair(tmp_path, replace(SIMPLE, limit=limit, rule=rule.format(n=100)))
     # It breaks the rule, and is missing in all columns.

@@ -15,6 +15,8 @@ from tests.support.tides import CHAIN, STAGES, Tides, by_hand, day, everything, 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import UsageError
 from tidemill.ledger.run import Status
+from tidemill.project.project import Project
+from tidemill.project.workflow_ledger import WorkflowLedger
 
 VALUES = {0: (1.0, 2.0, 3.0), 1: (4.0, 5.0), 2: (6.0, None, 7.0)}
 
@@ -390,12 +392,18 @@ def test_another_cut_of_the_same_files(tides: Tides) -> None:
     assert tides.read("raw").height == rows
 
 
+def _sqlite_ledger(project: Project) -> SqliteLedger:
+    shown = project.tools.ledger
+    assert isinstance(shown, WorkflowLedger)
+    assert isinstance(shown.shared, SqliteLedger)
+    return shown.shared
+
+
 def test_a_run_with_nothing_to_do_reads_no_binding(tides: Tides) -> None:
     assert tides.ran(tides.run()) == {}
     with tides.open() as project:
         project.state()
-        ledger = project.tools.ledger
-        assert isinstance(ledger, SqliteLedger)
+        ledger = _sqlite_ledger(project)
         asked: list[str] = []
         for connection in (ledger._connections._reader, ledger._connections._writer):
             if connection is not None:
@@ -411,8 +419,7 @@ def test_a_run_reads_the_bindings_of_what_changed(tides: Tides) -> None:
     tides.send(1, (4.0, 5.5))
     with tides.open() as project:
         project.state()
-        ledger = project.tools.ledger
-        assert isinstance(ledger, SqliteLedger)
+        ledger = _sqlite_ledger(project)
         reader, asked = ledger._connections._reader, list[str]()
         assert reader is not None
         reader.set_trace_callback(asked.append)

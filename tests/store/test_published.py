@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support.tides import Tides
+from tests.support.tides import LENIENT, Tides
 from tidemill.core.errors import UsageError
 
 
 @pytest.fixture
 def tides(tmp_path: Path) -> Tides:
-    return Tides(tmp_path)
+    return Tides(tmp_path, LENIENT)
 
 
 def test_a_stage_whose_rows_are_all_in_quarantine_says_so(tides: Tides) -> None:
@@ -23,5 +23,7 @@ def test_a_stage_whose_rows_are_all_in_quarantine_says_so(tides: Tides) -> None:
     )
     tides.put("unplaced.parquet", frame)
     assert tides.run().exit_code == 0
-    with pytest.raises(UsageError, match=r"all are in quarantine; `tidemill show raw --bad`"):
+    with pytest.raises(
+        UsageError, match=r"all are in quarantine; `tidemill quarantine show raw` lists"
+    ):
         tides.open().read("raw")

@@ -322,7 +322,6 @@ class TestFaults:
         ("url", "says"),
         [
             ("sqlite:///none.db", "sqlite:///none.db: there is no file"),
-            ("postgresql://[me:sesame", "the database url can't be parsed"),
             ("env:TIDEMILL_NO_SUCH", "the environment variable TIDEMILL_NO_SUCH isn't set"),
         ],
     )
@@ -330,6 +329,11 @@ class TestFaults:
         receipt = Tides(tmp_path, asking(url)).run()
         assert receipt.exit_code == 1
         assert says in receipt.messages[0]
+
+    def test_a_malformed_url_is_refused_before_the_run(self, tmp_path: Path) -> None:
+        with pytest.raises(DeclarationError, match="percent-encode") as refused:
+            Tides(tmp_path, asking("postgresql://[me:sesame")).run()
+        assert "sesame" not in str(refused.value)
 
     def test_an_address_from_the_environment_that_is_none(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
