@@ -169,7 +169,7 @@ GOLDEN = [
         "class Flights(tm.Contract, key=('hour',)):\n    hour = Int64(max=23)\n"
         "SOURCE = tm.files('a.csv')\n"
         "def stage(): return Flights.hour, SOURCE, {tm.Frame, tm.Scores}\n",
-        "822e7cab134dfdd845b59b3065d69a84",
+        "38609bd1ebe90feec9e385774a479f89",
     ),
 ]
 

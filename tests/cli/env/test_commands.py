@@ -70,18 +70,18 @@ def test_a_branch_with_a_life_and_a_sample(built: Path) -> None:
 def test_a_branch_with_a_profile(built: Path) -> None:
     settings = built / "pyproject.toml"
     text = settings.read_text()
-    settings.write_text(f"{text}\n[tool.tidemill.profiles.quick]\nsample = 0.5\n")
+    settings.write_text(f"{text}\n[tool.tidemill.profiles.quick]\nsample = 0.9\n")
     ended = tidemill("run", "--env", "quick", "--create", "--profile", "quick", "--limit", "1")
-    told = "- quick is a new branch of prod, on a sample of 0.5, with the profile quick\n"
-    assert (ended.code, told in ended.out) == (0, True), ended.err
+    told = "- quick is a new branch of prod, on a sample of 0.9, with the profile quick\n"
+    assert (ended.code, told in ended.out) == (0, True), ended.out + ended.err
     made = tidemill("env", "create", "deep", "--from", "quick").out
-    assert made == "deep is a new branch of quick, on a sample of 0.5, with the profile quick\n"
+    assert made == "deep is a new branch of quick, on a sample of 0.9, with the profile quick\n"
     made = tidemill("env", "create", "other", "--profile", "quick").out
-    assert made == "other is a new branch of prod, on a sample of 0.5, with the profile quick\n"
+    assert made == "other is a new branch of prod, on a sample of 0.9, with the profile quick\n"
     headers, production, *rest = tidemill("env", "list").out.splitlines()
     assert headers.split()[-2:] == ["sample", "profile"]
     assert production.split()[-2:] == ["-", "-"]
-    assert {tuple(line.split()[-2:]) for line in rest} == {("0.5", "quick")}
+    assert {tuple(line.split()[-2:]) for line in rest} == {("0.9", "quick")}
     found = tidemill("env", "list", "--json").document["environments"]
     assert [item["profile"] for item in found] == ["", "quick", "quick", "quick"]
     for arguments, words in (

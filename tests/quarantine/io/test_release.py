@@ -467,7 +467,7 @@ VALUE = st.sampled_from([1.0, 2000.0, 3000.0, None])
 def test_an_incremental_build_is_one_from_nothing(data: st.DataObject) -> None:
     """Rulings, other files and runs in any order: nothing is lost, and a rebuild gives the same."""
     with tempfile.TemporaryDirectory() as folder:
-        tides = Tides(Path(folder) / "project")
+        tides = Tides(Path(folder) / "project", LENIENT)
         sent = data.draw(st.lists(VALUE, min_size=2, max_size=5))
         tides.send(0, sent)
         tides.run()

@@ -73,35 +73,34 @@ class OutputTable:
         return self._loaded
 
     def _load_bindings(self, *, whole: bool) -> dict[str, Binding]:
-        heads = self._ledger.state(self._environment(), whole=whole).heads
-        if self._source.stage not in heads:
-            advice = did_you_mean(self._source.stage, heads)
-            raise SourceError(f"{self._name} has not been published ({advice})")
-        bound = heads[self._source.stage].partitions
-        return {key: held for key, held in bound.items() if key != UNPLACED}
-
-    def _environment(self) -> str:
-        """The recorded environment there of the workflow that publishes the stage."""
         source = self._source
-        every = self._ledger.state(source.env).environments
-        prefixes = sorted(
-            {split_name(name)[0] for name in every if split_name(name)[1] == source.env}
-        )
-        if source.workflow:
-            return workflow_prefix(source.workflow) + source.env
-        found = [
-            prefix
-            for prefix in prefixes
-            if source.stage in self._ledger.state(prefix + source.env).heads
-        ]
+        heads = {
+            prefix: self._ledger.state(prefix + source.env, whole=whole).heads
+            for prefix in self._prefixes()
+        }
+        found = [prefix for prefix, stages in heads.items() if source.stage in stages]
+        if not found:
+            advice = did_you_mean(
+                source.stage, {name for stages in heads.values() for name in stages}
+            )
+            raise SourceError(f"{self._name} has not been published ({advice})")
         # A home from before that a workflow took over has the stage twice.
-        own = [prefix for prefix in found if prefix]
+        own = [prefix for prefix in found if prefix] or found
         if len(own) > 1:
             names = ", ".join(prefix.rstrip("/") for prefix in own)
             raise SourceError(
                 f"{self._name} is published by several workflows ({names}): name one with workflow="
             )
-        return next(iter((*own, *found)), "") + source.env
+        bound = heads[own[0]][source.stage].partitions
+        return {key: held for key, held in bound.items() if key != UNPLACED}
+
+    def _prefixes(self) -> list[str]:
+        """What precedes the environment in the ledger there, for each workflow that may be meant."""
+        source = self._source
+        if source.workflow:
+            return [workflow_prefix(source.workflow)]
+        recorded = map(split_name, self._ledger.state(source.env).environments)
+        return sorted({prefix for prefix, name in recorded if name == source.env})
 
     def _path(self, key: str) -> str:
         return self._name if key == WHOLE else f"{self._name} {key}"
