@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import random
+
 import polars as pl
+import pytest
 
 from tidemill.contracts.checks.broken_rules import (
     BrokenRule,
@@ -46,6 +49,18 @@ def test_quarantined_rows_have_their_reasons() -> None:
 def test_reasons_are_in_the_order_of_the_rules() -> None:
     reasons = reasons_of((item.rule.id, item.rows) for item in (BOTH, FIRST))
     assert (reasons.name, reasons.to_list()) == (REASONS, [["both", "first"], ["both"], []])
+
+
+@pytest.mark.parametrize("count", [1, 62, 63, 130])
+@pytest.mark.parametrize("height", [0, 1, 40])
+def test_rows_may_break_any_of_many_rules(count: int, height: int) -> None:
+    rng = random.Random(count)
+    broken = {
+        f"r{n}": [rng.choice([True, False, None]) for _ in range(height)] for n in range(count)
+    }
+    reasons = reasons_of((name, pl.Series(rows, dtype=pl.Boolean)) for name, rows in broken.items())
+    wanted = [[name for name, rows in broken.items() if rows[row]] for row in range(height)]
+    assert (reasons.dtype, reasons.to_list()) == (pl.List(pl.String), wanted)
 
 
 def test_cleared_rows_break_nothing_that_quarantines() -> None:

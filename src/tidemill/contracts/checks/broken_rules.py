@@ -12,6 +12,8 @@ import polars as pl
 from tidemill.contracts.checks.row_rules import RowRule
 from tidemill.contracts.checks.ruled_rows import REASONS
 
+_BITS = 62
+
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
@@ -58,5 +60,21 @@ def quarantined_rows(frame: pl.DataFrame, broken: Sequence[BrokenRule]) -> pl.Da
 
 def reasons_of(broken: Iterable[tuple[str, pl.Series]]) -> pl.Series:
     """Return, for each row, the list of the rules that it breaks, from the rows of each broken rule."""
-    rules = [pl.when(rows).then(pl.lit(rule)) for rule, rows in broken]
-    return pl.select(pl.concat_list(rules).list.drop_nulls().alias(REASONS)).to_series()
+    rules, masks = zip(*broken, strict=True)
+    # Rows break few combinations of rules. Each is a number, or several, of which the bits are the rules.
+    starts = range(0, len(rules), _BITS)
+    codes = pl.select(_code(masks[start : start + _BITS]).alias(str(start)) for start in starts)
+    distinct = codes.unique()
+    numbers = [
+        sum(code << start for code, start in zip(row, starts, strict=True))
+        for row in distinct.iter_rows()
+    ]
+    reasons = [[rule for bit, rule in enumerate(rules) if number >> bit & 1] for number in numbers]
+    listed = distinct.with_columns(pl.Series(REASONS, reasons, dtype=pl.List(pl.String)))
+    return codes.join(listed, on=codes.columns, how="left", maintain_order="left")[REASONS]
+
+
+def _code(masks: Sequence[pl.Series]) -> pl.Expr:
+    """For each row, a number with a bit for each mask."""
+    bits = (pl.lit(mask).cast(pl.UInt64) * (1 << bit) for bit, mask in enumerate(masks))
+    return pl.sum_horizontal(bits).fill_null(0)
