@@ -9,6 +9,8 @@ from types import FrameType
 import pytest
 
 from tidemill.analysis.code.audited_calls import AUDITED, Caller, find_caller
+from tidemill.memos.io import lookup
+from tidemill.steps.io import invocation
 
 LIBRARY = "/usr/lib/python/site-packages"
 STANDARD = sys.modules["linecache"].__file__ or ""
@@ -26,8 +28,8 @@ LAYERS = {
     "traceback": ("traceback", STANDARD.replace("linecache", "traceback"), "format"),
     "finalizer": ("rates", "/home/ana/rates.py", "__del__"),
     "polars": ("polars.lazyframe.frame", f"{LIBRARY}/polars/frame.py", "collect"),
-    "tidemill": ("tidemill.steps.io.invocation", f"{LIBRARY}/tidemill/invocation.py", "call_stage"),
-    "memo": ("tidemill.memos.io.lookup", f"{LIBRARY}/tidemill/lookup.py", "call"),
+    "tidemill": ("tidemill.steps.io.invocation", invocation.__file__, "call_stage"),
+    "memo": ("tidemill.memos.io.lookup", lookup.__file__, "call"),
     "metadata": (
         "importlib.metadata",
         STANDARD.replace("linecache", "importlib/metadata"),

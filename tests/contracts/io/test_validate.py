@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
-from polars.exceptions import PolarsError
 from polars.testing import assert_frame_equal
 
 from tests.support.reference_checker import cases
@@ -171,6 +170,7 @@ def test_bad_rows_keep_their_unknown_columns_and_good_ones_drop_them() -> None:
         ([], UsageError, r"\[\] is neither a frame nor a path"),
         ([3], UsageError, r"\[3\] is neither a frame nor a path"),
         (None, UsageError, "None is neither a frame"),
+        ("a.csv", UsageError, r"a\.csv is not a Parquet file; pass pl\.scan_csv\('a\.csv'\)"),
         (np.zeros((2, 2)), UsageError, r"numpy.ndarray is neither a frame .* pl\.from_numpy"),
         (FRAME.drop("size"), ContractError, "column 'size' of contract Orders is missing"),
     ],
@@ -201,7 +201,9 @@ def test_what_fails_only_together_is_not_hidden(monkeypatch: pytest.MonkeyPatch)
         return [pl.col("size").cast(pl.String).cast(pl.Int8)]
 
     monkeypatch.setattr("tidemill.contracts.io.validate.pass_expressions", fails)
-    with pytest.raises(PolarsError):
+    with pytest.raises(
+        SourceError, match="can't read the data: conversion from `str` to `i8` failed"
+    ):
         Orders.validate(FRAME)
 
 

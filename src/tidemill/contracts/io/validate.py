@@ -45,11 +45,14 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError
 from tidemill.core.other_frames import describe_other_frame, is_other_frame
 from tidemill.core.partition import UNPLACED
+from tidemill.core.read_errors import reason_of
 from tidemill.core.text_table import html_table
 
 Data: TypeAlias = "pl.DataFrame | pl.LazyFrame | str | Path | Sequence[str | Path]"
 
 _ROW = "\0row"
+# Files that Polars reads with guessed types, which the caller is to see and to choose.
+_TEXT_READERS = {".csv": "scan_csv", ".ndjson": "scan_ndjson", ".jsonl": "scan_ndjson"}
 _REJECTS = ("fail", "quarantine")
 
 
@@ -156,7 +159,7 @@ def validate(
     try:
         names = source.collect_schema().names()
     except (PolarsError, OSError) as error:
-        raise SourceError(f"can't read the data: {error}") from error
+        raise SourceError(f"can't read the data: {reason_of(error)}") from error
     source = checker.fill_defaults(source, names)
     unknown = checker.undeclared_columns(source.collect_schema().names())
     return _Pass(checker, source, partition).result(unknown)
@@ -174,6 +177,11 @@ def _source(data: Data) -> pl.LazyFrame:
         what, _, advice = shown.partition("; ")
         more = f"; {advice}" if advice else ""
         raise UsageError(f"validate: {what} is neither a frame nor a path of a Parquet file{more}")
+    for path in map(Path, paths):
+        if reader := _TEXT_READERS.get(path.suffix.lower()):
+            raise UsageError(
+                f"validate: {path} is not a Parquet file; pass pl.{reader}({str(path)!r})"
+            )
     return pl.scan_parquet([Path(path) for path in paths], glob=False)
 
 
@@ -213,11 +221,11 @@ class _Pass:
             return prepared.select(pass_expressions(self._masks, self._ones)).collect(
                 engine="streaming"
             )
-        except PolarsError:
+        except PolarsError as error:
             # Evaluate the rules one by one, so that the error names the rule that raises.
             for mask in self._masks:
                 self._try(prepared, mask)
-            raise
+            raise SourceError(f"can't read the data: {reason_of(error)}") from error
 
     def _try(self, prepared: pl.LazyFrame, mask: Mask) -> None:
         try:

@@ -13,7 +13,7 @@ from tidemill.contracts.checks.ruled_rows import REASONS, ROW, align_rows
 from tidemill.contracts.formula_guard import guard_formulas, unguard_formulas
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError, did_you_mean
-from tidemill.sources.read_errors import reason_of
+from tidemill.core.read_errors import reason_of
 
 _READ: Mapping[str, Callable[[Path, Sequence[str]], pl.DataFrame]] = {
     ".csv": lambda path, text: pl.read_csv(

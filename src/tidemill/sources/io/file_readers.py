@@ -18,9 +18,9 @@ from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.checks.schema import dtype_of, polars_type
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError, did_you_mean
+from tidemill.core.read_errors import reason_of
 from tidemill.sources.io.csv_files import load_csv, scan_csv
 from tidemill.sources.io.json_lines import read_json_lines
-from tidemill.sources.read_errors import reason_of
 from tidemill.sources.text_files import cells_of, parsed_columns, text_contract
 from tidemill.workflow.source import SUFFIXES, Files, Format
 

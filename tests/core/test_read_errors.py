@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.sources.read_errors import reason_of
+from tidemill.core.read_errors import reason_of
 
 
 @pytest.mark.parametrize(
