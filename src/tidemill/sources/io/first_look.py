@@ -116,9 +116,8 @@ def _survivors(paths: Sequence[str], read: Reader) -> Looks:
 def _can_fork() -> bool:
     """Whether a fork can use Polars: it can't once Polars started threads, which the fork doesn't have."""
     try:
-        names = [
-            Path(task.path, "comm").read_text().strip() for task in os.scandir("/proc/self/task")
-        ]
+        tasks = os.listdir("/proc/self/task")
+        names = [Path(f"/proc/self/task/{task}/comm").read_text().strip() for task in tasks]
         own = Path("/proc/self/comm").read_text().strip()
     except OSError:
         return False  # not Linux, where a fork may not use system libraries either

@@ -152,10 +152,13 @@ class IngestReader:
             return self._read(stage, source, paths)
         parts, dropped = [file.rows for file in files], dict[str, None]()
         if stage.output.unknown_columns == "drop" and "text" not in found:
-            known = stage.output.names
-            given = [name for part in parts for name in part.collect_schema().names()]
-            dropped = dict.fromkeys(name for name in given if name not in known)
-            parts = [part.select(known) for part in parts]
+            given = [part.collect_schema().names() for part in parts]
+            known = frozenset(stage.output.names)
+            dropped = dict.fromkeys(name for names in given for name in names if name not in known)
+            parts = [
+                part.select(name for name in names if name in known)
+                for part, names in zip(parts, given, strict=True)
+            ]
         return SourceRows(
             rows=collect_files(parts, paths),
             contract=contract_of_files(source, stage.output, paths),
