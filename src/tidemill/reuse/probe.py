@@ -15,7 +15,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from tidemill.analysis.code.call_watch import CallWatch
 from tidemill.analysis.query.column_digests import PartitionColumns, QueryDigests, query_digests
-from tidemill.analysis.query.column_reads import ColumnReads, columns_read
+from tidemill.analysis.query.column_reads import ColumnReads, columns_read, reads_of_run
 from tidemill.analysis.query.placeholders import placeholder_frame
 from tidemill.analysis.query.scan_leaves import Leaves, recording_frame
 from tidemill.analysis.query.serialized import UnreadableQuery
@@ -156,7 +156,7 @@ def _judge_query(
         found = query_digests(
             again.lazy().select(names), _unique_keys(stage), _partition_columns(stage)
         )
-        return _judge_columns(stage, found, _columns_used(stage, asked))
+        return _judge_columns(stage, found, _columns_used(stage, asked, found))
     except UnreadableQuery as reason:
         return Probe(query=QuerySummary(opaque=str(reason)))
 
@@ -227,12 +227,13 @@ def _partition_columns(stage: Stage) -> PartitionColumns | None:
     return PartitionColumns(inputs=cuts, result=cut.column)
 
 
-def _columns_used(stage: Stage, asked: ColumnReads | None) -> Reads:
+def _columns_used(stage: Stage, asked: ColumnReads | None, found: QueryDigests) -> Reads:
     """The columns that the stage reads from each input; all columns if its query doesn't tell."""
     everything = all_input_columns(stage)
     if asked is None:
         return everything
-    return input_columns(stage, {name: asked.reads.get(name, ()) for name in everything})
+    reads = reads_of_run(asked, found)
+    return input_columns(stage, {name: reads.get(name, ()) for name in everything})
 
 
 def _opaque_probe(noted: list[str]) -> Probe:

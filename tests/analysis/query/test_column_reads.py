@@ -12,7 +12,14 @@ import pytest
 from polars.io.plugins import register_io_source
 
 from tests.support.input_frames import RUN, handed, probing
-from tidemill.analysis.query.column_reads import ColumnReads, columns_read, disallowed_columns
+from tidemill.analysis.query.column_digests import query_digests
+from tidemill.analysis.query.column_reads import (
+    ColumnReads,
+    columns_read,
+    disallowed_columns,
+    reads_of_run,
+)
+from tidemill.analysis.query.placeholders import placeholder_frame
 from tidemill.analysis.query.scan_leaves import (
     ForeignLeaf,
     Leaves,
@@ -199,6 +206,19 @@ def test_the_columns_that_a_query_asks_for(number: int, kind: str, tmp_path: Pat
     expected = {"left": left, "right": right}
     assert asked.reads == {k: tuple(v) for k, v in expected.items() if v is not None}
     assert asked.foreign_leaves == ()
+
+
+def test_an_input_of_which_no_row_is_kept_may_be_read_by_a_run(tmp_path: Path) -> None:
+    def query(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
+        return pl.concat([left.select("a"), right.slice(1).select("a").remove(lit(True))])
+
+    before, during = (asked_of(kind, query, tmp_path) for kind in ("probe", "files"))
+    assert before is not None
+    assert during is not None
+    assert before.reads == {"left": ("a",)}
+    marked = {name: placeholder_frame(name, schema) for name, schema in SCHEMAS.items()}
+    found = query_digests(query(marked["left"], marked["right"]))
+    assert reads_of_run(before, found) == during.reads == {"left": ("a",), "right": ("a",)}
 
 
 PYTHON: list[Callable[[pl.LazyFrame], pl.LazyFrame]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import polars as pl
 import polars.selectors as cs
@@ -19,6 +20,8 @@ from tidemill.analysis.query.column_digests import QueryDigests
 # An example draws many stages, so there are fewer of them.
 FEWER = settings(max_examples=examples(8, max(settings().max_examples // 5, 1)))
 seeds = st.integers(0, 2**32 - 1)
+# How often a result is computed again, if another one isn't the same.
+TRIES = 60
 Stages = dict[str, tuple[drawn.Drawn, QueryDigests]]
 
 
@@ -81,7 +84,13 @@ def test_columns_that_are_not_read_do_not_count(seed: int) -> None:
             poisoned = poison(rng, tables, found.columns[name].reads)
             after = result(stage, poisoned)
             if after is not None:
-                good = same(before[name], after[name], ordered=not found.unordered)
+                # Polars drops a sort below sums, and adds floats in another order each time.
+                again = (result(stage, tables) for _ in range(TRIES))
+                good = any(
+                    same(first[name], after[name], ordered=not found.unordered)
+                    for first in chain([before], again)
+                    if first is not None
+                )
                 assert good, (stage.source, name, found.columns[name].reads, tables, poisoned)
 
 

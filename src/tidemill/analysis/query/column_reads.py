@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from tidemill.analysis.query.column_digests import QueryDigests
 from tidemill.analysis.query.scan_leaves import (
     ForeignLeaf,
     Leaves,
@@ -99,6 +100,20 @@ def columns_read(query: pl.LazyFrame, leaves: Leaves | None) -> ColumnReads | No
         return _collect_reads(walk, leaves)
     except NotImplementedError:
         return None
+
+
+def reads_of_run(asked: ColumnReads, found: QueryDigests) -> dict[str, tuple[str, ...]]:
+    """The columns of each input that a run may read, if a probe of the same query read those in `asked`.
+
+    Polars leaves out an input of which a constant filter keeps no row, but not for all kinds of frames: of
+    such an input, all columns count that the query names.
+    """
+    reads = dict(asked.reads)
+    for column in found.columns.values():
+        for name, columns in column.reads.items():
+            if name not in asked.reads:
+                reads[name] = tuple(dict.fromkeys((*reads.get(name, ()), *columns)))
+    return reads
 
 
 def disallowed_columns(reads: ColumnReads, allowed: Reads) -> dict[str, tuple[str, ...]]:
