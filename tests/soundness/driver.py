@@ -373,6 +373,7 @@ class Player:
             may = keys.may.get((attempt.stage, attempt.partition))
             if attempt.action == Action.RECHECK and may is not None:
                 self._judged_by(may, attempt.stage)
+                self._judged_by(keys.must[attempt.stage, attempt.partition], attempt.stage)
         due = {
             key
             for place, key in keys.must.items()
@@ -394,25 +395,27 @@ class Player:
         must, may = keys.must[place], keys.may[place]
         if must in self._must and not forced:
             text = f"{kind}: {self._op(place[0])}"
-            if may in self._may and not self._excused(place, may):
+            if may in self._may and not self._excused(place, must, may):
                 raise Unsound(f"{text}: {place} ran for nothing")
             self.tally.declared[text] += 1
         self._must.add(must)
         self._may.add(may)
+        self._judged_by(must, place[0])
         self._judged_by(may, place[0])
 
-    def _judged_by(self, may: int, name: str) -> None:
-        self._judges.setdefault(may, set()).add(self.now.flow.table(name))
+    def _judged_by(self, key: int, name: str) -> None:
+        self._judges.setdefault(key, set()).add(self.now.flow.table(name))
 
-    def _excused(self, place: Place, may: int) -> bool:
+    def _excused(self, place: Place, must: int, may: int) -> bool:
         """Whether a step may run again with all that the declared grain looks at as it was.
 
-        Where a contract ever found something, all that it checks counts; and rows whose order is
-        open come in any.
+        Where a contract ever found something, all that it checks counts, for as little as was the
+        same; and rows whose order is open come in any.
         """
         name = place[0]
         table = self.now.flow.table(name)
-        judged = place in self._stained and self._judges[may] != {table}
+        judges = self._judges[must] | self._judges[may]
+        judged = place in self._stained and judges != {table}
         return judged or any(not self.now.flow.table(n).keyed for n in self._upstream(name))
 
     def _upstream(self, name: str) -> set[str]:
