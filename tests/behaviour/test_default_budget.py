@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from deltalake import write_deltalake
 
 from tests.support.tides import CHAIN, LENIENT, STAGES, Tides, day, rows_of
 from tidemill.cli import cli
@@ -16,6 +17,7 @@ from tidemill.core.partition import UNPLACED
 from tidemill.ledger.run import Receipt
 from tidemill.planning import completion
 
+PULL = 'tm.pull(lambda state: (pl.read_parquet("{root}/rows.parquet"), None))'
 BAD = 5000.0  # above max=1000
 
 
@@ -127,3 +129,24 @@ class TestWithoutPartition:
         assert (receipt.exit_code == 3) is fails
         if fails:
             assert "3 of 5 rows have no partition (60.0%)" in receipt.failures[0].why
+
+    @pytest.mark.parametrize(
+        ("bad", "good", "fails"), [(1, 99, False), (2, 2, False), (3, 2, True)]
+    )
+    @pytest.mark.parametrize("source", [PULL, 'tm.delta("lake")'], ids=["pull", "delta"])
+    def test_most_rows_of_a_table_that_isnt_read_by_partition_fail(
+        self, tmp_path: Path, source: str, bad: int, good: int, fails: bool
+    ) -> None:
+        tides = Tides(
+            tmp_path, CHAIN.replace('tm.files("data/*.parquet")', source.format(root=tmp_path))
+        )
+        rows = unplaced(bad, good)
+        write_deltalake(tmp_path / "lake", rows)
+        rows.write_parquet(tmp_path / "rows.parquet")
+        receipt = tides.run()
+        assert (receipt.exit_code == 3) is fails
+        if fails:
+            assert f"{bad} of {bad + good} rows have no partition" in receipt.failures[0].why
+        else:
+            assert tides.quarantined("raw", UNPLACED).height == bad
+            assert tides.read("raw", day(0)).height == good

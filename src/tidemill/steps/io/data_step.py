@@ -29,7 +29,7 @@ from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product, content_of
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import narrow_contract, replace_columns
-from tidemill.sources.scan import feeds_only, mostly_unplaced, total_rows
+from tidemill.sources.scan import feeds_only, mostly_unplaced
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.ingest_reader import IngestReader, SourceRows
 from tidemill.steps.io.invocation import TransformCaller, collect_query
@@ -97,7 +97,8 @@ class DataStepRunner:
         if not work.rulings:
             found = mostly_unplaced(work.files, spec.max_bad)
             if not self._intake.reads_files(stage, work.partition):
-                found = "", total_rows(work.files), work.source_rows
+                unplaced = sum(file.rows.get(UNPLACED, 0) for file in work.files.values())
+                found = "", unplaced, work.source_rows
             more = unplaced_findings(spec, *found) if found is not None else []
             judged = replace(judged, findings=(*judged.findings, *more))
         return self._output(stage, work.partition, judged)
