@@ -108,6 +108,24 @@ class TestFail:
         assert f"data/late.parquet is gone; {day(1)} would lose rows" in held(tides.run())
         assert tides.read("daily", day(1))["rows"].item() == 5
 
+    @pytest.mark.parametrize("policy", ["fail", "keep"])
+    def test_files_can_be_merged(self, tides: Tides, policy: str) -> None:
+        tides.edit('"data/*.parquet")', f'"data/*.parquet", on_missing="{policy}")')
+        tides.ok()
+        before = tides.contents()
+        tides.withdraw(0, 1, 2)
+        tides.put("all.parquet", pl.concat([rows_of(number) for number in range(3)]))
+        ran = tides.ok()
+        assert "ok run doubled" not in ran
+        assert tides.contents() == before
+        assert tides.ok() == {}
+
+    def test_a_row_that_is_lost_when_files_are_merged_is_missed(self, tides: Tides) -> None:
+        tides.withdraw(0, 1)
+        tides.put("all.parquet", pl.concat([rows_of(0), rows_of(1, (1.0, 2.0))]))
+        says = held(tides.run())
+        assert says.startswith(f"raw: data/{day(1)}.parquet is gone; {day(1)} would lose rows")
+
     def test_a_renamed_file_isnt_missing(self, tides: Tides) -> None:
         path = tides.root / "data" / f"{day(1)}.parquet"
         path.rename(path.with_name("renamed.parquet"))

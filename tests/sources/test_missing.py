@@ -57,10 +57,26 @@ class TestFiles:
     def test_only_what_is_published_can_be_lost(self) -> None:
         assert find_missing(THREE, scan_of(without("a")), DAYS[1:3]) is None
 
-    def test_other_rows_in_another_file_dont_replace_it(self) -> None:
-        found = find_missing(THREE, scan_of(without("a", z={DAYS[0]: 50})), DAYS[:3])
+    @pytest.mark.parametrize(
+        "now",
+        [
+            pytest.param(files_of(all={DAYS[0]: 5, DAYS[1]: 8, DAYS[2]: 2}), id="compacted"),
+            pytest.param(without("a", z={DAYS[0]: 5}), id="exported under a new name"),
+            pytest.param(without("a", z={DAYS[0]: 50}), id="with more rows"),
+            pytest.param(without("c", b={DAYS[1]: 8}, z={DAYS[2]: 2}), id="merged into another"),
+        ],
+    )
+    @pytest.mark.parametrize("policy", ["fail", "keep"])
+    def test_nothing_is_lost_while_other_files_have_as_many_rows(
+        self, now: dict[str, SourceFile], policy: OnMissing
+    ) -> None:
+        assert find_missing(THREE, scan_of(now, policy), DAYS[:3]) is None
+
+    def test_only_the_partitions_with_fewer_rows_are_lost(self) -> None:
+        now = files_of(all={DAYS[0]: 5, DAYS[1]: 7, DAYS[2]: 2})
+        found = find_missing(THREE, scan_of(now), DAYS[:3])
         assert found is not None
-        assert (found.removed, found.shrunk, found.lost) == ((), (DAYS[0],), 0)
+        assert (found.paths, found.shrunk, found.lost) == (("b", "c"), (DAYS[1],), 1)
 
     def test_a_renamed_file_isnt_missing(self) -> None:
         renamed = {"z": file_of("z", THREE["a"].rows, digest=THREE["a"].digest)}

@@ -1,7 +1,7 @@
 """Find what a source lost since it was read last: files that are gone, or many rows of a table.
 
 A source that lost rows removes nothing by itself: that could be a mistake, such as a disk that isn't
-mounted. A file that only has another name isn't missing.
+mounted. A file that only has another name isn't missing, nor one whose rows are in others now.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class Missing:
 def find_missing(known: Known, scan: Scan, published: Collection[str]) -> Missing | None:
     """Find what a source lost of the `published` partitions since the `known` files were read.
 
-    Of files: each that is gone or has no rows left; and the partitions that changed files have no rows of
-    any more, if these are more than the share `scan.max_missing` of the partitions. Of tables: the
+    Of files: the partitions with fewer rows than before that a file fed which is gone or has no rows left;
+    and those that changed files have no rows of any more, if these are more than the share
+    `scan.max_missing` of the partitions. Of tables: the
     partitions that lost rows, if more than that share of the rows or of the partitions is gone. With
     `on_missing="keep"` every partition without rows counts. What a run missed once stays missing, however
     much comes meanwhile.
@@ -67,7 +68,9 @@ def find_missing(known: Known, scan: Scan, published: Collection[str]) -> Missin
     }
     less = less if comparable else less & noted
     gone = gone_files(known, scan) if scan.noun == "files" else []
-    lost = {key for path in gone for key in known[path].rows if key in changed}
+    # Other files may have the rows of those that are gone: compacted ones, or an export under new names.
+    short = {key for key in changed if now[key] < before[key] or not comparable}
+    lost = {key for path in gone for key in known[path].rows if key in short}
     fewer = {key: before[key] - now[key] for key in less - lost}
     lost |= noted.intersection(fewer) | _noticeable(known, scan, published, fewer, now)
     if not lost:
@@ -75,7 +78,8 @@ def find_missing(known: Known, scan: Scan, published: Collection[str]) -> Missin
     removed = {key for key in lost if not now[key]}
     # A file that was renamed is in another place; a table's partition that is gone isn't.
     seen = [path for path in known if path in scan.files or scan.noun != "files"]
-    less_in = (path for path in seen if _lost_rows(known[path], scan.files.get(path), lost))
+    less_in = [path for path in seen if _lost_rows(known[path], scan.files.get(path), lost)]
+    gone = [path for path in gone if not lost.isdisjoint(known[path].rows)]
     return Missing(
         paths=tuple(sorted({*gone, *less_in})),
         removed=tuple(sorted(removed)),
