@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import struct
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+_DIGITS = {"ms": 3, "us": 6, "ns": 9}
+# The fraction of a second, before the offset from UTC.
+_FRACTION = re.compile(
+    r"(?:(?<=:[0-9]{2}:[0-9]{2})|(?<=T[0-9]{6}))[.,]([0-9]+)(?=(?:Z|[+-][0-9:]+)?$)"
+)
+_DATE = len("2013-03-07")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def nested_values(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Read lists and structs from JSON; null for a cell with an item of another type."""
     values = [None if cell is None else _cell(cell, dtype) for cell in text]
-    return pl.Series(text.name, values, dtype=dtype, strict=True)
+    return pl.Series(text.name, values, dtype=_counted(dtype), strict=True).cast(dtype)
+
+
+def _counted(dtype: pl.DataType) -> pl.DataType:
+    """The type with moments as numbers of their units: Python's moments hold no nanoseconds."""
+    match dtype:
+        case pl.Array():
+            return pl.Array(_counted(_instance(dtype.inner)), dtype.size)
+        case pl.List():
+            return pl.List(_counted(_instance(dtype.inner)))
+        case pl.Struct():
+            return pl.Struct({f.name: _counted(_instance(f.dtype)) for f in dtype.fields})
+        case pl.Datetime() | pl.Time():
+            return pl.Int64()
+    return dtype
 
 
 def _cell(cell: str, dtype: pl.DataType) -> Any:
     try:
         cell.encode()
         return _value(json.loads(cell, parse_float=Decimal), dtype)
-    except (ValueError, KeyError, ArithmeticError):
+    except (ValueError, KeyError, ArithmeticError, RecursionError):
         return None
 
 
@@ -48,7 +73,7 @@ def _scalar(value: Any, dtype: pl.DataType) -> Any:
     if isinstance(dtype, pl.Decimal):
         return _decimal(Decimal(_require(value, int, Decimal)), dtype)
     if dtype.is_float():
-        return float(_require(value, int, Decimal))
+        return _float(float(_require(value, int, Decimal)), dtype)
     read = _READ.get(type(dtype))
     if read is None:
         raise ValueError(f"{dtype} in JSON")
@@ -84,12 +109,47 @@ def _text(value: Any, dtype: pl.DataType) -> str:
     return text
 
 
-def _moment(value: Any, dtype: pl.DataType) -> datetime:
-    moment = datetime.fromisoformat(_require(value, str))
+def _float(value: float, dtype: pl.DataType) -> float:
+    """Return the number; ArithmeticError if the type doesn't hold it, such as 1e300 in Float32."""
+    if math.isinf(value):
+        raise OverflowError(f"more than {dtype} holds")
+    if isinstance(dtype, pl.Float32):
+        struct.pack("<f", value)
+    return value
+
+
+def _moment(value: Any, dtype: pl.DataType) -> int:
+    """Return the time since 1970 (UTC) in the type's unit."""
     assert isinstance(dtype, pl.Datetime)
-    if (moment.tzinfo is None) != (dtype.time_zone is None):
+    whole, fraction = _split_fraction(_require(value, str), _DIGITS[dtype.time_unit])
+    moment = datetime.fromisoformat(whole)
+    if (moment.tzinfo is None) != (dtype.time_zone is None) or moment.microsecond:
         raise ValueError(value)
-    return moment
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    units = (moment - _EPOCH) // timedelta(seconds=1) * 10 ** _DIGITS[dtype.time_unit] + fraction
+    return _integer(units, "Int64")
+
+
+def _time(value: Any, _: pl.DataType) -> int:
+    """Return the nanoseconds since midnight."""
+    whole, fraction = _split_fraction(_require(value, str), _DIGITS["ns"])
+    clock = time.fromisoformat(whole)
+    if clock.tzinfo is not None or clock.microsecond:
+        raise ValueError(value)
+    seconds = (clock.hour * 60 + clock.minute) * 60 + clock.second
+    return seconds * 10 ** _DIGITS["ns"] + fraction
+
+
+def _split_fraction(text: str, digits: int) -> tuple[str, int]:
+    """Return a time without its fraction of a second, and that in a unit; ValueError if it's finer."""
+    found = _FRACTION.search(text)
+    if found is None:
+        return text, 0
+    given = found[1].rstrip("0")
+    before = text[_DATE : found.start()]
+    if len(given) > digits or "+" in before or "-" in before:
+        raise ValueError(f"{text}: more than {digits} digits, or a fraction of an offset")
+    return text[: found.start()] + text[found.end() :], int(given.ljust(digits, "0"))
 
 
 _READ: Mapping[type[pl.DataType], Callable[[Any, pl.DataType], Any]] = {
@@ -98,7 +158,7 @@ _READ: Mapping[type[pl.DataType], Callable[[Any, pl.DataType], Any]] = {
     pl.Categorical: _text,
     pl.Boolean: lambda value, _: _require(value, bool),
     pl.Date: lambda value, _: date.fromisoformat(_require(value, str)),
-    pl.Time: lambda value, _: time.fromisoformat(_require(value, str)),
+    pl.Time: _time,
     pl.Datetime: _moment,
 }
 
