@@ -21,6 +21,10 @@ from tidemill.core.read_errors import reason_of
         ),
         ("parquet: bad\nthing. Set X=1.", "parquet: bad thing"),
         ("type mismatch. Try setting strict=False", "type mismatch"),
+        ("Try again", "Try again"),
+        ("\n\nConsider this: it is late", "Consider this: it is late"),
+        ("Try it. Set X=1.", "Try it"),
+        ("\n\n", "ValueError"),
         ("", "ValueError"),
     ],
 )
@@ -30,3 +34,9 @@ def test_the_reason_of_an_error(message: str, reason: str) -> None:
 
 def test_an_error_of_the_system_is_named_by_its_text() -> None:
     assert reason_of(PermissionError(13, "Permission denied", "a.csv")) == "Permission denied"
+
+
+def test_text_that_isnt_utf8_is_named_as_such() -> None:
+    with pytest.raises(UnicodeDecodeError) as caught:
+        b"\xff".decode()
+    assert reason_of(caught.value).startswith("its text isn't UTF-8; convert it")

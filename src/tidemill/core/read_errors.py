@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 
+_NOT_UTF8 = "its text isn't UTF-8; convert it, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
 _REASONS = (
     (
         "found more fields than defined",
         "a line has more fields than the header; put quotes around values that contain the separator",
     ),
-    (
-        "invalid utf-8",
-        "its text isn't UTF-8; convert it, such as with `iconv -f WINDOWS-1252 -t UTF-8`",
-    ),
+    ("invalid utf-8", _NOT_UTF8),
+    ("'utf-8' codec can't decode", _NOT_UTF8),
     ("unexpected end of file", "its compressed data ends too early; fetch it again"),
     ("Compressed file ended before", "its compressed data ends too early; fetch it again"),
     ("empty CSV", "it is empty, without a header"),
@@ -34,5 +33,8 @@ def reason_of(error: BaseException) -> str:
     for mark, reason in _REASONS:
         if mark in message:
             return reason
-    brief = " ".join(_TAIL.split(message, maxsplit=1)[0].split()).rstrip(" .:;(")
+    message = message.strip()
+    # A message that begins with such words has nothing else to say.
+    tail = _TAIL.search(message, 1)
+    brief = " ".join(message[: tail.start() if tail else None].split()).rstrip(" .:;(")
     return brief or type(error).__name__
