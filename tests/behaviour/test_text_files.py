@@ -265,6 +265,29 @@ def test_lists_and_structs_of_json_have_the_declared_types_inside(tmp_path: Path
     assert reasons == [["a.type"]] * 3 + [["p.type"]] * 3 + [["a.type", "p.type"]]
 
 
+@pytest.mark.parametrize(
+    ("columns", "good", "bad"),
+    [
+        ({"a": tm.Int64(), "b": tm.String()}, [], 2),
+        ({"a": tm.Int64(nullable=True), "b": tm.String(nullable=True)}, [(None, None)] * 2, 0),
+        ({"a": tm.Int64(optional=True, default=5)}, [(5,)] * 2, 0),
+    ],
+    ids=["required", "nullable", "optional"],
+)
+@pytest.mark.parametrize("beside", [(), ("more.ndjson", "other.ndjson")], ids=["alone", "beside"])
+def test_objects_without_keys_are_rows(
+    tmp_path: Path, columns: dict[str, Any], good: list[Any], bad: int, beside: Sequence[str]
+) -> None:
+    contract = type("Text", (declared(**columns),), {}, unknown_columns="drop")
+    folder = Folder(tmp_path, contract).write("rows.ndjson", "{}\n{}\n")
+    for name in beside:
+        folder.write(name, '{"a": 1, "b": "x"}\n')
+    kept, quarantined = folder.read()
+    full = [row for row in kept if row[0] == 1]
+    assert ([row for row in kept if row[0] != 1], len(quarantined)) == (good, bad)
+    assert len(full) == len(beside)
+
+
 def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
     folder = Folder(tmp_path, declared(a=tm.String(), b=tm.List(tm.String(), nullable=True)))
     folder.write(
@@ -416,7 +439,17 @@ DAMAGED: list[tuple[str, bytes, str]] = [
     ),
     ("rows.ndjson", b'{"a": NaN, "z": 1}\n', "rows.ndjson: line 1 is not a JSON object"),
     ("rows.ndjson", b"[1]\n", "rows.ndjson: line 1 is not a JSON object: [1]"),
-    ("rows.ndjson", b"\xff\n", "rows.ndjson: line 1 is not a JSON object"),
+    ("rows.ndjson", b"\xff\n", "rows.ndjson: line 1 can't be read: its text isn't UTF-8"),
+    (
+        "rows.ndjson",
+        b'{"a": 1, "z": 1}\n{"a": "\xe4", "z": 1}\n',
+        "rows.ndjson: line 2 can't be read: its text isn't UTF-8",
+    ),
+    (
+        "rows.ndjson",
+        b'{"a": 1, "z": 1}\n{"a": 2, "z": ' + b"[" * 200_000 + b"\n",
+        'rows.ndjson: line 2 is not a JSON object: {"a": 2, "z": [[[',
+    ),
     (
         "rows.ndjson",
         gzip.compress(b'{"a": 1, "z": 1}\n' * 999)[:40],

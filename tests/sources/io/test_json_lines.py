@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,9 @@ def test_lines(tmp_path: Path) -> None:
         b"{} {}",
         b'{"\\ud800": 1}',
         b'{"a": "\\ud800"} x',
-        b"\xff",
+        b'{"a": 1} {"a": 2, "b":\n3}',
+        b'{"a":' * 100_000,
+        b"[" * 100_000,
     ],
 )
 def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: bytes) -> None:
@@ -89,6 +92,34 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(b'{"a": 1}\n\n' + line + b"\n")
     with pytest.raises(SourceError, match="line 3 is not a JSON object"):
         read_json_lines(path, {})
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff", b'{"a": "\xe4"}', b'{"\xe4": 1}', b'{"a": 1} \xe4', b'{"a": "\\ud800\xe4"}']
+)
+def test_a_line_that_isnt_utf8_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n' + line + b"\n")
+    with pytest.raises(SourceError, match="line 3 can't be read: its text isn't UTF-8"):
+        read_json_lines(path, {})
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_character(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(compress(b'\xef\xbb\xbf{"a": 1}\n{"a": "\xef\xbb\xbf"}'))
+    assert read_json_lines(path, {}).rows() == [("1",), ("\ufeff",)]
+
+
+@pytest.mark.parametrize(("options", "height"), [({}, 3), ({"n_rows": 2}, 2)])
+def test_objects_without_keys_are_rows(
+    tmp_path: Path, options: dict[str, int], height: int
+) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(b"{}\n{ }\n\n{}\n")
+    assert read_json_lines(path, options).shape == (height, 0)
 
 
 def test_an_option_that_there_is_not(tmp_path: Path) -> None:

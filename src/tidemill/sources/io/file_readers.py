@@ -27,7 +27,10 @@ from tidemill.workflow.source import SUFFIXES, Files, Format
 _RENAMED = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
 # What readers raise for a file.
-READ_ERRORS = (PolarsError, PanicException, OSError, EOFError, zlib.error, TypeError, ValueError)
+READ_ERRORS = (
+    *(PolarsError, PanicException, OSError, EOFError, zlib.error),
+    *(TypeError, ValueError, RecursionError),
+)
 
 # Paths are literal: `a[1].parquet` must not match a1.parquet.
 _SCANS: Mapping[str, Callable[..., pl.LazyFrame]] = {

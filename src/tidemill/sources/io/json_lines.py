@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 import polars as pl
+from polars.exceptions import PolarsError
 
 from tidemill.contracts.text_format import DAMAGED
 from tidemill.core.errors import SourceError
+from tidemill.core.read_errors import reason_of
 
 # Options of Polars' reader that make it guess types or skip what it can't read, or tune it.
 _WITHOUT_EFFECT = frozenset(
@@ -20,6 +22,8 @@ _WITHOUT_EFFECT = frozenset(
     | {"low_memory", "rechunk"}
 )
 _GZIP = b"\x1f\x8b"
+_OPEN, _CLOSE = b"{}"
+_BOM = b"\xef\xbb\xbf"
 _SPACES = " \t\r\n"
 _Row = Mapping[str, Any]
 
@@ -27,7 +31,7 @@ _Row = Mapping[str, Any]
 def read_json_lines(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:
     """Return the rows of a file of JSON objects, one a line, with all of their keys as columns of text.
 
-    Raises SourceError with the line that isn't a JSON object, and TypeError for an unknown option.
+    Raises SourceError with the line that isn't UTF-8 or a JSON object, and TypeError for an unknown option.
     """
     limit = options.get("n_rows")
     unknown = [name for name in options if name not in _WITHOUT_EFFECT and name != "n_rows"]
@@ -36,10 +40,17 @@ def read_json_lines(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:
     content = path.read_bytes()
     if content.startswith(_GZIP):
         content = gzip.decompress(content)
+    content = content.removeprefix(_BOM)
     rows = _rows(content)[:limit]
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = [_column(name, [row.get(name) for row in rows]) for name in names]
-    return pl.DataFrame(columns)
+    try:
+        columns = [_column(name, [row.get(name) for row in rows]) for name in names]
+    except PolarsError:
+        # The decoder doesn't look at the bytes of values.
+        _require_utf8(content)
+        raise
+    # Objects without any key are rows as well.
+    return pl.DataFrame(columns or None, height=len(rows))
 
 
 def _rows(content: bytes) -> list[_Row]:
@@ -47,11 +58,11 @@ def _rows(content: bytes) -> list[_Row]:
     lines = content.split(b"\n")
     try:
         found: list[_Row] = list(decoder.decode_lines(content))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = []
-    # The decoder also takes several objects in a line, and one in several lines.
-    if len(found) == sum(1 for line in lines if line.strip()):
+    if _is_one_per_line(found, lines):
         return found
+    _require_utf8(content)
     rows: list[_Row] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -61,6 +72,22 @@ def _rows(content: bytes) -> list[_Row]:
                 shown = line.strip()[:40].decode(errors="replace")
                 raise SourceError(f"line {number} is not a JSON object: {shown}") from error
     return rows
+
+
+def _is_one_per_line(rows: Sequence[_Row], lines: Sequence[bytes]) -> bool:
+    """Whether each line is one object: the decoder takes several in a line, and one in several lines."""
+    full = [line for line in map(bytes.strip, lines) if line]
+    # Where a line ends with a brace and the next one begins with one, an object ends.
+    return len(rows) == len(full) and all(line[0] == _OPEN and line[-1] == _CLOSE for line in full)
+
+
+def _require_utf8(content: bytes) -> None:
+    """Raise SourceError with the first line that isn't UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"line {line} can't be read: {reason_of(error)}") from error
 
 
 def _row(line: bytes, decoder: msgspec.json.Decoder[dict[str, msgspec.Raw]]) -> _Row:
