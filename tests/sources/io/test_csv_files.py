@@ -161,6 +161,46 @@ def test_lines_with_too_many_fields_are_marked(tmp_path: Path) -> None:
     ]
 
 
+def upper(names: list[str]) -> list[str]:
+    return [name.upper() for name in names]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"row_index_name": "n", "row_index_offset": 7},
+        {"include_file_paths": "path"},
+        {"with_column_names": upper},
+        {"new_columns": ["x", "y"]},
+        {"row_index_name": "n", "with_column_names": upper, "include_file_paths": "path"},
+        {"has_header": False, "new_columns": ["x", "y"], "row_index_name": "n"},
+    ],
+    ids=",".join,
+)
+def test_options_that_change_columns_are_kept_beside_ragged_lines(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    plain, ragged = tmp_path / "plain" / "rows.csv", tmp_path / "ragged" / "rows.csv"
+    for path, text in ((plain, "a,b\n1,2\n3,4\n"), (ragged, "a,b\n1,2\n3,4,5,6\n")):
+        path.parent.mkdir()
+        path.write_text(text)
+    expected = scan_csv(plain, options).collect()
+    assert load_csv(plain, options, {}, expected.columns[1])[0].equals(expected)
+    for mark in expected.columns:
+        found, _ = load_csv(ragged, options, {}, mark)
+        assert found.columns == expected.columns
+        cells = expected[mark].cast(pl.String).str.replace(str(plain), str(ragged), literal=True)
+        rest = found.drop(mark)
+        assert found[mark].cast(pl.String).to_list() == [
+            *cells[:-1],
+            f"{DAMAGED}{cells[-1]},5,6",
+        ]
+        if "include_file_paths" in options and mark != "path":
+            assert rest["path"].to_list() == [str(ragged)] * rest.height
+            rest = rest.drop("path")
+        assert rest.equals(expected.select(rest.columns))
+
+
 def test_a_file_with_another_separator_is_no_file_of_ragged_lines(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n" + ",".join(map(str, range(100))) + "\n")

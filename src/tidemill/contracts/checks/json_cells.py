@@ -137,7 +137,7 @@ def _time(value: Any, _: pl.DataType) -> int:
     if clock.tzinfo is not None or clock.microsecond:
         raise ValueError(value)
     seconds = (clock.hour * 60 + clock.minute) * 60 + clock.second
-    return seconds * 10 ** _DIGITS["ns"] + fraction
+    return seconds * 10**9 + fraction
 
 
 def _split_fraction(text: str, digits: int) -> tuple[str, int]:

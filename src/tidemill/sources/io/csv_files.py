@@ -6,7 +6,7 @@ same numbers, which a property test shows; other files are read again as text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ _GUESSES = frozenset(
 )
 # Options with which the names of a file's columns aren't those that the parser knows.
 _RENAMES = frozenset({"schema", "new_columns", "with_column_names"})
+# Options that change the columns after the fields of a line were read.
+_AFTERWARDS = frozenset(
+    {"new_columns", "with_column_names", "row_index_name", "row_index_offset", "include_file_paths"}
+)
 _SURPLUS = "\0surplus "
 _MOST_SURPLUS = 64
 
@@ -63,6 +67,8 @@ def load_csv(
 def _with_surplus(
     path: Path, options: Mapping[str, Any], mark: str, error: ComputeError
 ) -> pl.DataFrame:
+    later = {name: value for name, value in options.items() if name in _AFTERWARDS}
+    options = {name: value for name, value in options.items() if name not in _AFTERWARDS}
     names = scan_csv(path, options).collect_schema().names()
     separator = options.get("separator", "\t" if path.suffix.lower() == ".tsv" else ",")
     extra = [f"{_SURPLUS}{number}" for number in range(_surplus(path, separator, len(names)))]
@@ -75,6 +81,7 @@ def _with_surplus(
             f"lines have more than {len(names) + len(extra)} fields, but the header has {len(names)}; "
             "check the separator"
         ) from error
+    rows = _as_asked(rows, path, names, later)
     fields = [pl.col(name).fill_null("") for name in (mark, *extra)]
     cells = pl.lit(DAMAGED) + pl.concat_str(fields, separator=separator).str.strip_chars_end(
         separator
@@ -83,6 +90,21 @@ def _with_surplus(
     ragged = pl.any_horizontal(pl.col(extra).is_not_null())
     marked = pl.when(ragged).then(cells).otherwise(pl.col(mark)).alias(mark)
     return rows.with_columns(marked).drop(extra)
+
+
+def _as_asked(
+    rows: pl.DataFrame, path: Path, names: Sequence[str], options: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Rename the columns `names` of a file, and add those that aren't in it, as `scan_csv` does."""
+    new = options.get("new_columns") or names
+    if rename := options.get("with_column_names"):
+        new = rename([*new])
+    rows = rows.rename(dict(zip(names, new, strict=False)))
+    if name := options.get("row_index_name"):
+        rows = rows.with_row_index(name, options.get("row_index_offset", 0))
+    if name := options.get("include_file_paths"):
+        rows = rows.with_columns(pl.lit(str(path)).alias(name))
+    return rows
 
 
 def _surplus(path: Path, separator: str, width: int) -> int:
