@@ -6,11 +6,12 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import polars as pl
 import pytest
@@ -114,7 +115,8 @@ def test_whatever_files_kill_their_reader_all_others_are_read(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(first_look, "_TOGETHER", together)
-        found = first_look._survivors(paths, read)
+        found: first_look.Looks = {}
+        first_look._find_survivors(paths, read, found)
     assert found.keys() == set(paths)
     for path, item in found.items():
         if dies[int(path)]:
@@ -134,6 +136,95 @@ def test_a_program_that_ends_for_another_reason_blames_no_file(
     monkeypatch.setattr(first_look, "_probe", first_look._Probe())
     monkeypatch.setattr(file_probe, "__file__", str(broken))
     assert look_at_files(SOURCE, stage, tmp_path, names) == rows(2)
+
+
+FORKS = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks to read files")
+
+
+def die() -> NoReturn:
+    """End this process as the system does when a file takes all memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("it lives on")
+
+
+def fork_that(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[IO[str], Sequence[str]], object]
+) -> None:
+    """Have files read by a fork that knows their rows, and calls `end` before and after each portion."""
+
+    def answer(*args: Any) -> None:
+        portions, answers = args[3:]
+        for paths in portions:
+            end(answers, paths)
+            found = [[{day(int(path[:3])): 3}, {}] for path in paths]
+            answers.write(json.dumps(found) + "\n")
+            answers.flush()
+        end(answers, ())
+
+    monkeypatch.setattr(first_look, "_can_fork", lambda: True)
+    monkeypatch.setattr(first_look, "write_answers", answer)
+    monkeypatch.setattr(first_look, "_TOGETHER", 2)
+
+
+@FORKS
+def test_a_fork_that_dies_after_its_last_answer_blames_no_file(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_that(monkeypatch, lambda answers, paths: paths or die())
+    assert look_at_files(SOURCE, stage, tmp_path, [*rows(5)]) == rows(5)
+
+
+@FORKS
+@pytest.mark.parametrize("begun", ["", "[", '[[{"2024-03-01": 3}, {}]]'])
+def test_a_fork_that_dies_within_an_answer_blames_the_file(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    def end(answers: IO[str], paths: Sequence[str]) -> None:
+        if "002.parquet" in paths:
+            answers.write(begun)
+            answers.flush()
+            die()
+
+    fork_that(monkeypatch, end)
+    found = look_at_files(SOURCE, stage, tmp_path, [*rows(5)])
+    error = found.pop("002.parquet")
+    assert str(error).startswith("002.parquet can't be read: it crashes the program that reads it")
+    assert found == {path: look for path, look in rows(5).items() if path != "002.parquet"}
+
+
+@FORKS
+def test_what_a_fork_found_is_kept_and_the_program_reads_the_rest(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch, bad: Path
+) -> None:
+    names = lay(tmp_path, 5)
+    (tmp_path / "004.parquet").write_bytes(bad.read_bytes())
+    for name in names[:2]:
+        (tmp_path / name).unlink()  # they aren't read again
+
+    def end(answers: IO[str], paths: Sequence[str]) -> None:
+        if "002.parquet" in paths:
+            raise RuntimeError("for another reason")
+
+    fork_that(monkeypatch, end)
+    found = look_at_files(SOURCE, stage, tmp_path, names)
+    assert re.match(DIES.replace("bad", "004"), str(found.pop("004.parquet")))
+    assert found == rows(4)
+
+
+def test_deadly_files_are_known_although_the_program_ends_for_another_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = tmp_path / "killed.py"
+    killed.write_text(
+        "import os, sys\nif 'deadly' in sys.stdin.readline(): os.kill(os.getpid(), 9)\nsys.exit(3)"
+    )
+    monkeypatch.setattr(first_look, "_probe", first_look._Probe())
+    monkeypatch.setattr(first_look, "_TOGETHER", 1)
+    monkeypatch.setattr(file_probe, "__file__", str(killed))
+    asked: dict[str, first_look.Request] = {
+        name: ("csv", name, {}) for name in ("deadly", "other", "last")
+    }
+    assert first_look.find_deadly_files(asked).keys() == {"deadly"}
 
 
 def test_a_file_may_take_no_more_memory_than_there_is(

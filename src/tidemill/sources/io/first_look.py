@@ -5,8 +5,9 @@ aren't known yet are read completely by another process, many at a time. If it d
 reading are read again one by one, to find the one that killed it.
 
 That process is a fork, which costs little and counts the rows as well, as long as Polars has no threads
-here yet: a fork has none, and would wait for them. Else it is a separate program that only reads
-(`file_probe`), and the rows are counted here afterwards.
+here yet: a fork has none, and would wait for them. Else, and for what a fork left over that ended for
+another reason, it is a separate program that only reads (`file_probe`), and the rows are counted here
+afterwards.
 """
 
 from __future__ import annotations
@@ -70,31 +71,33 @@ def look_at_files(source: Files[Any], stage: Stage, root: Path, paths: Sequence[
 
     The value is an error for a file that can't be read, or that kills the process that reads it.
     """
-    forks = _can_fork()
-    try:
-        if forks:
-            found = _survivors(paths, lambda some: _fork(source, stage, root, some))
-        else:
-            requests = dict(_requests(source, root, paths))
-            found = _survivors(paths, lambda some: _probe.read(requests, some))
-    except _Unclear:
-        forks, found = False, {}
-    rest = [] if forks else [path for path in paths if path not in found]
-    return {**found, **count_rows(source, stage, root, rest)}
+    found: Looks = {}
+    if _can_fork():
+        with suppress(_Unclear):
+            _find_survivors(paths, lambda some: _fork(source, stage, root, some), found)
+    if rest := [path for path in paths if path not in found]:
+        requests = dict(_requests(source, root, rest))
+        with suppress(_Unclear):
+            _find_survivors(rest, lambda some: _probe.read(requests, some), found)
+    return {
+        **found,
+        **count_rows(source, stage, root, [path for path in rest if path not in found]),
+    }
 
 
 def find_deadly_files(files: Mapping[str, Request]) -> dict[str, SourceError]:
     """Return an error for each file that kills the process that reads it; the keys are names for messages."""
-    try:
-        found = _survivors([*files], lambda some: _probe.read(files, some))
-    except _Unclear:
-        return {}
+    found: Looks = {}
+    with suppress(_Unclear):
+        _find_survivors([*files], lambda some: _probe.read(files, some), found)
     return {path: look for path, look in found.items() if isinstance(look, SourceError)}
 
 
-def _survivors(paths: Sequence[str], read: Reader) -> Looks:
-    """Read files in portions; those of a portion that killed the process are read one by one."""
-    found: Looks = {}
+def _find_survivors(paths: Sequence[str], read: Reader, found: Looks) -> None:
+    """Read files in portions; those of a portion that killed the process are read one by one.
+
+    What is found is added to `found`, where it stays when the process ends for another reason.
+    """
     portions = [paths[n : n + _TOGETHER] for n in range(0, len(paths), _TOGETHER)]
     while portions:
         done = 0
@@ -102,15 +105,16 @@ def _survivors(paths: Sequence[str], read: Reader) -> Looks:
             for looks in read(portions):
                 found |= looks
                 done += 1
-            return found
+            return
         except _Death as death:
+            if done == len(portions):
+                return  # no file is to blame
             suspects, later = portions[done], portions[done + 1 :]
             if len(suspects) == 1:
                 found[suspects[0]] = SourceError(f"{suspects[0]} can't be read: {death}")
                 portions = later
             else:
                 portions = [*([path] for path in suspects), *later]
-    return found
 
 
 def _can_fork() -> bool:
@@ -143,6 +147,8 @@ def _fork(
         os.close(into)
         try:
             for line, paths in zip(lines, portions, strict=False):
+                if not line.endswith("\n"):
+                    break  # it died while it wrote
                 yield dict(zip(paths, map(_decode, json.loads(line)), strict=True))
         except BaseException:
             os.kill(pid, signal.SIGKILL)
@@ -242,7 +248,7 @@ class _Probe:
             process.stdin.flush()
         except BrokenPipeError:
             return False
-        return bool(process.stdout.readline())
+        return process.stdout.readline().endswith("\n")
 
     def _start(self) -> subprocess.Popen[str]:
         self._owner = os.getpid()
