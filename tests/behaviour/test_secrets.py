@@ -146,6 +146,29 @@ def times("""
     assert leaks(root) == []
 
 
+@pytest.mark.parametrize("where", ["SHOP", ""])
+@pytest.mark.parametrize("raises", [True, False])
+def test_what_a_stage_prints_and_raises_when_it_is_called_without_rows(
+    where: str, raises: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"postgresql://alice:{WORD}%23{WORD}@127.0.0.1:1/shop"
+    monkeypatch.setenv("SHOP", url)
+    monkeypatch.setenv("API_TOKEN", f"{WORD}-token")
+    printing = f"""    print("printed {WORD}#{WORD}", os.environ["API_TOKEN"], file=sys.stderr)
+    print("printed {WORD}#{WORD}", os.environ["API_TOKEN"])
+    if {raises}:
+        raise ValueError("no answer to {WORD}#{WORD} and " + os.environ["API_TOKEN"])
+    return raw.select("""
+    text = asking("env:SHOP" if where else url).replace("    return raw.select(", printing)
+    root = project(tmp_path, "import os\nimport sys\n" + text, monkeypatch)
+    for command in (["check"], ["plan"], ["run"], ["explain", "doubled"], ["contract", "docs"]):
+        words = said(*command)
+        assert WORD not in words, command
+        assert "printed *** ***" in words, command
+    assert not raises or "no answer to *** and ***" in said("check")
+    assert leaks(root) == []
+
+
 def test_a_workflow_that_can_t_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = f'url = "postgresql://alice:{WORD}@host/db"; raise OSError("no " + url)\n'
     project(tmp_path, broken, monkeypatch)

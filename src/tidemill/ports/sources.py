@@ -89,6 +89,9 @@ class ExternalSources(Protocol):
     def has_snapshot(self) -> bool:
         """Whether a database snapshot is open, which other processes couldn't share."""
 
+    def learn_secrets(self, url: str) -> None:
+        """Mask the credentials of a database's URL from now on."""
+
     def database(self, url: str, engine: Engine | None = None) -> Database:
         """Return the database at `url`, read by an engine; the same connection until `close`."""
 

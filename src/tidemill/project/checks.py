@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
+from tidemill.core.redaction import Redactor
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.stage_changes import (
@@ -21,11 +22,13 @@ from tidemill.lineage.stage_changes import (
 )
 from tidemill.lineage.version_review import review_contract
 from tidemill.project.composition import compile_rules, probe, this_platform
-from tidemill.project.settings import find_settings, load_workflow
+from tidemill.project.external_sources import OpenedSources
+from tidemill.project.masked_output import masked_output
+from tidemill.project.settings import configured_secrets, find_settings, load_workflow
 from tidemill.project.workflow_ledger import shared_home_notes
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.check_notes import opaque_notes, reuse_notes
-from tidemill.reuse.io.evidence import Compiler, Prober, gather_evidence, list_faults
+from tidemill.reuse.io.evidence import Compiler, Learner, Prober, gather_evidence, list_faults
 from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
@@ -142,13 +145,21 @@ class Checks:
 def faults_at(folder: Path, workflow: str | None = None) -> tuple[Fault, ...]:
     """The faults of the workflow of a folder; none when its module can't be imported."""
     try:
-        return faults_in(load_workflow(find_settings(folder.resolve(), workflow)))
+        settings = find_settings(folder.resolve(), workflow)
+        redactor = Redactor(configured_secrets(settings))
+        with masked_output(redactor):
+            learner = OpenedSources(settings.root, redactor).learn_secrets
+            found = faults_in(load_workflow(settings), learner=learner)
     except TidemillError:
         return ()
+    return tuple(replace(fault, message=redactor.redact(fault.message)) for fault in found)
 
 
 def faults_in(
-    workflow: Workflow, prober: Prober = probe, compiler: Compiler = compile_rules
+    workflow: Workflow,
+    prober: Prober = probe,
+    compiler: Compiler = compile_rules,
+    learner: Learner = lambda url: None,
 ) -> tuple[Fault, ...]:
     """All faults of a workflow, between its stages and inside each of them.
 
@@ -157,7 +168,7 @@ def faults_in(
     """
     drawn = resolve_declaration(workflow)
     stages = drawn.checkable.stages
-    known = gather_evidence(drawn.checkable, _NoCache(), this_platform(), prober, compiler)
+    known = gather_evidence(drawn.checkable, _NoCache(), this_platform(), prober, compiler, learner)
     read = [
         fault
         for stage in stages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ class OpenedSources:
     def has_snapshot(self) -> bool:
         """Whether a database is open; another process wouldn't see the same snapshot of it."""
         return bool(self._databases)
+
+    def learn_secrets(self, url: str) -> None:
+        """Mask the credentials of a URL from now on; nothing if its variable isn't set."""
+        with suppress(SourceError):
+            self._resolved(url)
 
     def database(self, url: str, engine: Engine | None = None) -> Database:
         """Open the database of a URL, read by an engine; the same one until `close`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,11 @@ class Settings:
         if ":" in self.workflow:
             return f"[tool.tidemill.profiles] of {self.root / 'pyproject.toml'}"
         return "a workflow that is passed as an object: name it as module:name"
+
+
+def configured_secrets(settings: Settings) -> frozenset[str]:
+    """The values of the environment variables that the settings name as secrets."""
+    return frozenset(os.environ.get(name, "") for name in settings.secrets)
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:

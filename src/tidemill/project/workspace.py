@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,8 @@ from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
-from tidemill.project.settings import Settings
+from tidemill.project.masked_output import masked_output
+from tidemill.project.settings import Settings, configured_secrets
 from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faults
 from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.runs.totals import Price
@@ -48,8 +48,7 @@ class Workspace:
         profile: str | None = None,
         secrets: Iterable[str] | None = None,
     ) -> None:
-        named = (os.environ.get(name, "") for name in settings.secrets)
-        self.secrets = frozenset(named if secrets is None else secrets)
+        self.secrets = configured_secrets(settings) if secrets is None else frozenset(secrets)
         self.options = EnvironmentOptions(
             sample=sample,
             profile=profile,
@@ -94,7 +93,11 @@ class Workspace:
     @cached_property
     def evidence(self) -> StageEvidence:
         """The analysis of each stage's query and code; only changed stages are probed."""
-        return gather_evidence(self.flow, self.tools.probes, this_platform(), probe, compile_rules)
+        learn = self.tools.external_sources.learn_secrets
+        with masked_output(self.redactor):
+            return gather_evidence(
+                self.flow, self.tools.probes, this_platform(), probe, compile_rules, learn
+            )
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Probing and compiling import Polars, so the caller passes them in and imports them late.
 Prober = Callable[[Stage], "Probe | None"]
 Compiler = Callable[[ContractSpec], list[Fault]]
+# Takes the URLs of sources, before any stage is called that may print what is in them.
+Learner = Callable[[str], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +50,12 @@ class StageEvidence:
 
 
 def gather_evidence(
-    flow: Flow, probes: Probes, platform: Platform, prober: Prober, compiler: Compiler
+    flow: Flow,
+    probes: Probes,
+    platform: Platform,
+    prober: Prober,
+    compiler: Compiler,
+    learner: Learner = lambda url: None,
 ) -> StageEvidence:
     """Collect the code, query and source of every stage, probing those that aren't in `probes` yet.
 
@@ -74,7 +81,7 @@ def gather_evidence(
             if shared.has_changed(stage.name):
                 # In every process it has to be called again, to find what it changes.
                 fresh.pop(keys[stage.name], None)
-        declared = _watched_source(stage, code, shared)
+        declared = _watched_source(stage, code, shared, learner)
         known.source_faults[stage.name] = declared.faults
         known.evidence[stage.name] = Evidence(
             code=code, query=query, source=declared.digest, text=declared.text
@@ -104,12 +111,14 @@ def _codes(flow: Flow) -> dict[str, Code]:
             return codes
 
 
-def _watched_source(stage: Stage, code: Code | None, shared: SharedState) -> _Source:
+def _watched_source(
+    stage: Stage, code: Code | None, shared: SharedState, learner: Learner
+) -> _Source:
     """What the declaration of an ingest's source tells; state that declaring it changes is noted."""
     watched = stage.kind is Kind.INGEST and code is not None and may_change_state(code)
     if watched:
         shared.begin()
-    found = _source_evidence(stage)
+    found = _source_evidence(stage, learner)
     if watched:
         shared.has_changed(stage.name)
     return found
@@ -152,13 +161,15 @@ class _Source:
     faults: Sequence[Fault] = ()
 
 
-def _source_evidence(stage: Stage) -> _Source:
+def _source_evidence(stage: Stage, learner: Learner) -> _Source:
     """Return what the declaration of a source tells; the source itself isn't read."""
     if stage.kind is not Kind.INGEST:
         return _Source()
     assert stage.output is not None
     try:
         source = call_ingest(stage)
+        if url := getattr(source, "url", "") or getattr(source, "uri", ""):
+            learner(url)
         digest = reader_digest(source, stage)
     except DeclarationError as error:
         return _Source(faults=error.faults)
