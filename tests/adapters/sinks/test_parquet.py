@@ -51,10 +51,11 @@ def test_a_file_is_written_replaced_and_removed(tmp_path: Path, artifacts: Memor
         ("all", "all.parquet"),
         ("2013-03-07T05", "2013-03-07T05.parquet"),
         # Values are text of users: none may leave the folder.
-        ("../../etc/passwd", "..%2F..%2Fetc%2Fpasswd.parquet"),
+        ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.parquet"),
         ("a b/ü", "a%20b%2F%C3%BC.parquet"),
         ("(none)", "%28none%29.parquet"),
-        ("..", "...parquet"),
+        ("..", "%2E..parquet"),
+        ("_a", "%5Fa.parquet"),
         ("a\nb\0", "a%0Ab%00.parquet"),
         ("x" * 200, "x" * 200 + ".parquet"),
         # Longer names end in a hash of the whole partition.
@@ -74,6 +75,7 @@ def test_the_names_of_files_differ_as_their_partitions_do(partitions: set[str]) 
     assert len(names) == len(partitions)
     assert max(map(len, names)) <= 208
     assert all(name.isascii() and "/" not in name and name.isprintable() for name in names)
+    assert not any(name.startswith((".", "_")) for name in names)
 
 
 @pytest.mark.parametrize("partition", ["x" * 10_000, "ü" * 3_000, "/" * 100])

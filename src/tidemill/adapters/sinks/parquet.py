@@ -22,11 +22,15 @@ from tidemill.ports.artifacts import Artifacts
 # File systems allow 255 bytes, of which a temporary name and other tools take some.
 _MAX_NAME = 200
 _HASH = 32
+# Many readers skip files whose name begins so.
+_HIDDEN = {".", "_"}
 
 
 def file_name(partition: str) -> str:
     """Return the name of a partition's file: readable, unique, and never longer than a file system takes."""
     name = quote(partition, safe="")
+    if name[:1] in _HIDDEN:
+        name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) > _MAX_NAME:
         digest = hashlib.sha256(partition.encode()).hexdigest()[:_HASH]
         name = f"{name[: _MAX_NAME - _HASH - 1]}+{digest}"
