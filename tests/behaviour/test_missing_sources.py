@@ -66,6 +66,12 @@ def days_of(tides: Tides, stage: str = "daily") -> list[str]:
     return tides.published()[stage]
 
 
+def notes(tides: Tides) -> str:
+    """The notes of a plan that allows the removals of another one."""
+    with tides.open() as project:
+        return "\n".join(project.plan(allow_removals="deadbeef").notes)
+
+
 class TestFail:
     def test_a_file_that_is_gone_removes_nothing_and_the_rest_runs(self, tides: Tides) -> None:
         before = tides.contents()
@@ -91,6 +97,30 @@ class TestFail:
         # A file that is back is what it was.
         tides.send(1)
         assert tides.ok() == {}
+
+    def test_the_id_in_a_receipt_is_still_that_of_the_next_run(self, tides: Tides) -> None:
+        tides.send(5)
+        tides.run("raw")
+        tides.withdraw(1, 5)
+        receipt = tides.run()
+        # This run published more of what was lost.
+        assert tides.ran(receipt) == {f"ok run {stage}": [day(5)] for stage in STAGES[1:]}
+        shown = removals(tides).id
+        assert f"--allow-removals {shown}, or" in held(receipt)
+        tides.run(allow_removals=shown)
+        assert days_of(tides) == [day(0), day(2), day(3)]
+
+    def test_an_id_of_other_removals_is_named(self, tides: Tides) -> None:
+        receipt = tides.run(allow_removals="deadbeef")
+        assert receipt.exit_code == 0
+        assert "--allow-removals deadbeef removes nothing: nothing has to be allowed now" in notes(
+            tides
+        )
+        tides.withdraw(1)
+        shown = removals(tides).id
+        assert f"--allow-removals deadbeef removes nothing: the ID is {shown} now" in notes(tides)
+        held(tides.run(allow_removals="deadbeef"))
+        assert days_of(tides) == [day(number) for number in range(4)]
 
     def test_another_file_for_the_partition_waits(self, tides: Tides) -> None:
         tides.withdraw(1)

@@ -95,9 +95,14 @@ def removals_of(allowed: Plan, held: Plan) -> Removals | None:
     if not any(free.values()):
         return None
     gone = {stage: sorted(keys) for stage, keys in removed.items()}
-    paths = [[item.stage, *item.missing.paths] for item in held.unsettled if free[item.stage]]
+    # What follows from a loss downstream isn't part of the id: a run may publish more of it meanwhile.
+    lost = [
+        [item.stage, *item.missing.paths, gone.get(item.stage, [])]
+        for item in held.unsettled
+        if free[item.stage]
+    ]
     return Removals(
-        id=fingerprint("removals", paths, gone, shrunk)[:8],
+        id=fingerprint("removals", lost, shrunk)[:8],
         removed={stage: tuple(keys) for stage, keys in gone.items()},
         shrunk={stage: tuple(keys) for stage, keys in shrunk.items()},
     )

@@ -119,7 +119,7 @@ class MissingRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removals:
-    """What a plan would remove if it was allowed; `id` identifies exactly these removals.
+    """What a plan would remove if it was allowed; `id` identifies exactly what sources lost.
 
     `removed` are the partitions without rows in the source and without inputs downstream, by stage;
     `shrunk` those of sources that lost some of their rows.

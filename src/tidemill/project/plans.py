@@ -11,7 +11,7 @@ from tidemill.delivery.effects import delivery_target
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.missing_rows import removals_of
-from tidemill.planning.plan import Plan, PlanInputs
+from tidemill.planning.plan import Plan, PlanInputs, Removals
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import StageReasons
@@ -58,7 +58,11 @@ class Plans:
             if removals is not None and removals.id == request.allow_removals:
                 plan = allowed
             else:
-                plan = replace(plan, removals=removals)
+                plan = replace(
+                    plan, removals=removals, notes=_with_useless_id(plan, removals, request)
+                )
+        elif request.allow_removals:
+            plan = replace(plan, notes=_with_useless_id(plan, None, request))
         self._refuse_sinks(plan)
         if state.heads:
             return plan
@@ -137,6 +141,14 @@ class Plans:
                 where=stage.place,
                 hint="choose another folder, or make it writable",
             )
+
+
+def _with_useless_id(plan: Plan, removals: Removals | None, request: Request) -> tuple[str, ...]:
+    """The notes of a plan, and that the ID of the request isn't that of its removals."""
+    if not request.allow_removals:
+        return plan.notes
+    now = f"the ID is {removals.id}" if removals is not None else "nothing has to be allowed"
+    return (*plan.notes, f"--allow-removals {request.allow_removals} removes nothing: {now} now")
 
 
 def _now(state: State, at: float) -> PlanInputs:
