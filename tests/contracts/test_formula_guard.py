@@ -12,11 +12,21 @@ from hypothesis import strategies as st
 
 from tidemill.contracts.formula_guard import GUARDED, guard_formulas, unguard_formulas
 
-TEXTS = st.text(st.sampled_from("=+-@|%\t\r\n '\"a1"), max_size=6)
-STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+WIDE = "\uff1d\uff0b\uff0d\uff20\uff5c\uff05"
+INVISIBLE = "\ufeff\u200b\u00ad\u202e\x00\x1b\u3000"
+TEXTS = st.text(st.sampled_from(f"=+-@|%\t\r\n '\"a1{WIDE}{INVISIBLE}"), max_size=6)
+STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%", *WIDE)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", " =1", "|x", "%x", "'=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1+1", "+1", "-1", "@x", "\tx", "\rx", " =1", "|x", "%x", "'=1"),
+        *(f"{mark}1" for mark in WIDE),
+        *(f"{mark}=1" for mark in INVISIBLE),
+        f"{INVISIBLE} '{WIDE}",
+    ],
+)
 def test_a_formula_becomes_text(text: str) -> None:
     guarded = guard_formulas(pl.DataFrame({text: [text, "x", None], "n": [-1, 2, 3]}))
     assert guarded.to_dict(as_series=False) == {
@@ -37,8 +47,14 @@ def test_no_cell_can_be_executed_and_all_are_restored(
     guarded = guard_formulas(frame)
     text = guarded.write_csv()
     cells = [cell for row in csv.reader(StringIO(text, newline="")) for cell in row]
-    assert not [cell for cell in cells if cell.lstrip(" \n").startswith(STARTS)]
+    assert not [cell for cell in cells if cell.lstrip(f" \n{INVISIBLE}").startswith(STARTS)]
     assert unguard_formulas(guarded).equals(frame)
+
+
+@pytest.mark.parametrize("text", ["a=1", "\ufeffa", "1\uff1d", "\u200b", "", "a\n=1"])
+def test_other_text_stays(text: str) -> None:
+    guarded = guard_formulas(pl.DataFrame({"a" + text: [text]}))
+    assert guarded.drop(GUARDED).rows(named=True) == [{"a" + text: text}]
 
 
 def test_categories_are_guarded_as_well() -> None:

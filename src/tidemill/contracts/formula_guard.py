@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import polars as pl
 from polars import selectors
 
 # The column that marks a guarded file, so that it can be read back.
 GUARDED = "_guarded"
 _MARK = "'"
-# Spreadsheets execute a cell that begins with one of these, also after white space.
-_FORMULA = r"^['\s]*[=+\-@\t\r|%]"
+# Spreadsheets execute a cell that begins with one of these, also in full width or after white space and
+# characters without a width, such as a byte order mark.
+_FORMULA = r"^['\s\p{Cc}\p{Cf}]*[=+\-@\t\r|%\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}\u{FF5C}\u{FF05}]"
 
 
 def guard_formulas(rows: pl.DataFrame) -> pl.DataFrame:
@@ -22,7 +21,9 @@ def guard_formulas(rows: pl.DataFrame) -> pl.DataFrame:
     text = selectors.string() | selectors.categorical() | selectors.enum()
     names = rows.select(text).columns
     guarded = rows.with_columns(_guarded(selectors.by_name(name).cast(pl.String)) for name in names)
-    named = guarded.rename({name: _MARK + name for name in rows.columns if _is_risky(name)})
+    headers = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
+    risky = headers.filter(_is_risky(pl.col("name"))).to_series()
+    named = guarded.rename({name: _MARK + name for name in risky})
     return named.with_columns(pl.lit(True).alias(GUARDED))
 
 
@@ -35,9 +36,8 @@ def unguard_formulas(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _guarded(cells: pl.Expr) -> pl.Expr:
-    risky = cells.str.contains(_FORMULA) | cells.str.starts_with(_MARK)
-    return pl.when(risky).then(cells.str.replace("^", _MARK)).otherwise(cells)
+    return pl.when(_is_risky(cells)).then(cells.str.replace("^", _MARK)).otherwise(cells)
 
 
-def _is_risky(name: str) -> bool:
-    return name.startswith(_MARK) or re.match(_FORMULA, name) is not None
+def _is_risky(cells: pl.Expr) -> pl.Expr:
+    return cells.str.contains(_FORMULA) | cells.str.starts_with(_MARK)
