@@ -55,8 +55,14 @@ _NEXT = (
     r"\s*(?:server|host|hostaddr|port|user(?:[ _]?(?:id|name))?|uid|data(?:base|[ _]source)|db(?:name)?|"
     r"initial catalog|driver|encrypt|trusted_connection|sslmode)\s*="
 )
-# The end of an unquoted value: a space, or a separator before a space, a known name, or the end.
-_BARE = _pattern(rf"(?:\\.|[^\s;,&\\]|,(?!\s|$)|[;&](?!\s|$|{_NEXT})|\\$)+", re.IGNORECASE)
+# The end of an unquoted value: a space, or a separator before a space, a known name, or the end; none of
+# them within brackets.
+_BRACKETS = (
+    r"\((?:[^()\n]|\([^()\n]*\))*\)|\[(?:[^\[\]\n]|\[[^\[\]\n]*\])*\]|\{(?:[^{}\n]|\{[^{}\n]*\})*\}"
+)
+_BARE = _pattern(
+    rf"(?:\\.|{_BRACKETS}|[^\s;,&\\]|,(?!\s|$)|[;&](?!\s|$|{_NEXT})|\\$)+", re.IGNORECASE
+)
 _ESCAPED = {mark: _pattern(rf"(?:\\.|{mark}{mark}|[^{mark}\\\n])*") for mark in _QUOTES}
 _TO_SEMICOLON = _pattern(r"[^;\n]*(?=;)")
 _BEFORE_NEXT = _pattern(rf"[^;=\n]*(?=;{_NEXT})", re.IGNORECASE)
