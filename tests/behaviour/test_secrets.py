@@ -46,6 +46,17 @@ def leaks(root: Path, word: str = WORD) -> list[Path]:
     return [path for path in kept if word.encode() in path.read_bytes()]
 
 
+def test_a_configured_secret_that_could_be_any_word_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "prod")
+    project(tmp_path, CHAIN, monkeypatch)
+    refused = tidemill("plan")
+    assert (refused.code, refused.out) == (2, "")
+    assert "API_TOKEN has fewer than 5 characters" in refused.err
+    assert "prod" not in refused.err
+
+
 @pytest.mark.parametrize("mark", ["#", "?", "/", "@", " "])
 class TestAMalformedUrl:
     def test_in_the_workflow(

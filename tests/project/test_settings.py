@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.core.errors import UsageError
-from tidemill.project.settings import Settings, find_settings
+from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.workflow.environment import RunProfile
 
 PROJECT = '[tool.tidemill]\nworkflow = "flights:flow"\n'
@@ -124,3 +124,24 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 def test_other_files_are_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert find_settings(tmp_path, "m:flow").workflow == "m:flow"
+
+
+def test_secrets_are_the_values_of_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "tide5")
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.delenv("UNSET", raising=False)
+    settings = Settings(root=tmp_path, workflow="a:b", secrets=("API_TOKEN", "EMPTY", "UNSET"))
+    assert configured_secrets(settings) == {"tide5", ""}
+
+
+@pytest.mark.parametrize("value", ["1", "prod", " 1234\n"])
+def test_a_secret_that_could_be_any_word_is_refused(
+    tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_TOKEN", value)
+    settings = Settings(root=tmp_path, workflow="a:b", secrets=("API_TOKEN",))
+    with pytest.raises(UsageError, match="API_TOKEN has fewer than 5 characters") as caught:
+        configured_secrets(settings)
+    assert value.strip() not in str(caught.value).split()

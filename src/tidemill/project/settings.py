@@ -17,6 +17,9 @@ from tidemill.core.units import parse_bytes
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
 
+# The characters of the shortest secret that is masked.
+_LEAST_SECRET = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -51,8 +54,19 @@ class Settings:
 
 
 def configured_secrets(settings: Settings) -> frozenset[str]:
-    """The values of the environment variables that the settings name as secrets."""
-    return frozenset(os.environ.get(name, "") for name in settings.secrets)
+    """The values of the environment variables that the settings name as secrets.
+
+    UsageError for one that is too short: to mask it would hide ordinary words and numbers in all messages,
+    and so show what it is.
+    """
+    found = {name: os.environ.get(name, "") for name in settings.secrets}
+    for name, value in found.items():
+        if 0 < len(value.strip()) < _LEAST_SECRET:
+            raise UsageError(
+                f"{name} has fewer than {_LEAST_SECRET} characters, too few to be masked in text: use a "
+                f"longer secret, or remove {name} from `secrets` in [tool.tidemill]"
+            )
+    return frozenset(found.values())
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:

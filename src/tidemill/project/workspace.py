@@ -36,7 +36,7 @@ class Workspace:
     `secrets` are masked in text; by default the values of the variables that the settings name.
 
     Raises DeclarationError when the workflow has faults, UsageError when production is opened on a
-    sample or with a profile.
+    sample or with a profile, or a secret is too short to be masked.
     """
 
     def __init__(
