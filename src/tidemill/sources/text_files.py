@@ -11,6 +11,7 @@ from typing import Any
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.text_format import Cells, TextFormat, format_problems
+from tidemill.core.identity import ByIdentity
 from tidemill.workflow.source import SUFFIXES, Files, Format, Source
 
 # Changes whenever the same text would be read as other values.
@@ -36,35 +37,16 @@ def cells_of(form: Format) -> Cells:
 
 def text_contract(contract: ContractSpec, source: Files[Any], cells: Cells) -> ContractSpec:
     """Return the contract with the formats that cells of text files have, which casts need."""
-    return _cached(_Pair(contract, source), cells) if cells else contract
-
-
-class _Pair:
-    """A contract and a source, compared by identity: their values may not be hashable."""
-
-    __slots__ = ("contract", "source")
-
-    def __init__(self, contract: ContractSpec, source: Files[Any]) -> None:
-        self.contract, self.source = contract, source
-
-    def __hash__(self) -> int:
-        return hash((id(self.contract), id(self.source)))
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Pair)
-            and other.contract is self.contract
-            and other.source is self.source
-        )
+    return _cached(ByIdentity(contract, source), cells) if cells else contract
 
 
 @lru_cache(maxsize=256)
-def _cached(pair: _Pair, cells: Cells) -> ContractSpec:
+def _cached(key: ByIdentity[ContractSpec, Files[Any]], cells: Cells) -> ContractSpec:
+    contract, source = key.values
     columns = tuple(
-        replace(column, text=column_format(column, pair.source, cells))
-        for column in pair.contract.columns
+        replace(column, text=column_format(column, source, cells)) for column in contract.columns
     )
-    return replace(pair.contract, columns=columns)
+    return replace(contract, columns=columns)
 
 
 def column_format(column: Column, source: Files[Any], cells: Cells) -> TextFormat:

@@ -14,7 +14,7 @@ from math import nextafter
 import polars as pl
 
 from tidemill.contracts.checks.schema import dtype_of
-from tidemill.contracts.checks.text_cells import read_text
+from tidemill.contracts.checks.text_cells import nulls_of, read_text
 from tidemill.contracts.text_format import AS_STORED, TextFormat
 
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
@@ -43,7 +43,7 @@ def cast_column(
     if isinstance(dtype, _TEXT):
         return series, _to_text(series, dtype)
     if _family(series.dtype) != _family(dtype):
-        return series, _nulls(series, dtype)
+        return series, nulls_of(series, dtype)
     return series, _lossless(series, dtype)
 
 
@@ -55,7 +55,7 @@ def has_value(series: pl.Series) -> pl.Series:
 
 def _to_text(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     if series.dtype.is_nested() or isinstance(series.dtype, _TEXTLESS):
-        return _nulls(series, dtype)
+        return nulls_of(series, dtype)
     return series.cast(pl.String).cast(dtype, strict=False)
 
 
@@ -71,7 +71,7 @@ def _family(dtype: pl.DataType) -> str:
 def _lossless(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Cast the values that survive a cast there and back; others become null."""
     if series.dtype.is_nested() or {type(series.dtype), type(dtype)} == {pl.Boolean, pl.Decimal}:
-        return _nulls(series, dtype)
+        return nulls_of(series, dtype)
     if series.dtype.is_float() and isinstance(dtype, pl.Decimal):
         series = _within(series, dtype)
     cast = series.cast(dtype, strict=False)
@@ -79,7 +79,7 @@ def _lossless(series: pl.Series, dtype: pl.DataType) -> pl.Series:
         same = cast.is_finite() | ~series.is_finite()
     else:
         same = cast.cast(series.dtype, strict=False) == series
-    return cast.zip_with(same.fill_null(False), _nulls(series, dtype))
+    return cast.zip_with(same.fill_null(False), nulls_of(series, dtype))
 
 
 def _within(series: pl.Series, dtype: pl.Decimal) -> pl.Series:
@@ -88,8 +88,4 @@ def _within(series: pl.Series, dtype: pl.Decimal) -> pl.Series:
     limit = nextafter(10.0 ** (dtype.precision - dtype.scale), 0)
     most = (10.0**dtype.precision - 1) / 10.0**dtype.scale
     inside = ((series.abs() <= most) & (series.abs() < limit)).fill_null(False)
-    return series.zip_with(inside, _nulls(series, series.dtype))
-
-
-def _nulls(series: pl.Series, dtype: pl.DataType) -> pl.Series:
-    return pl.Series(series.name, [None], dtype=dtype).new_from_index(0, series.len())
+    return series.zip_with(inside, nulls_of(series, series.dtype))

@@ -73,6 +73,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Disposition
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, did_you_mean
+from tidemill.core.identity import ByIdentity
 from tidemill.core.partition import UNPLACED, WHOLE, Partitioning
 
 # An unconverted column and its cast to the contract's type; the same object if nothing was cast.
@@ -409,23 +410,10 @@ class Checker:
 
 
 @lru_cache(maxsize=256)
-def _cached_checker(spec: _ByIdentity) -> Checker:
-    return Checker(spec.value)
-
-
-class _ByIdentity:
-    """A contract compared by identity: comparing two contracts by value costs more than a check."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: ContractSpec) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.value is self.value
+def _cached_checker(key: ByIdentity[ContractSpec]) -> Checker:
+    # Comparing two contracts by value costs more than a check.
+    (spec,) = key.values
+    return Checker(spec)
 
 
 def check_rows(
@@ -441,7 +429,7 @@ def check_rows(
 
 def checker_of(spec: ContractSpec) -> Checker:
     """Return the cached checker of a contract."""
-    return _cached_checker(_ByIdentity(spec))
+    return _cached_checker(ByIdentity(spec))
 
 
 def _broken_missing(

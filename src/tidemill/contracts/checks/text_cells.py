@@ -78,10 +78,11 @@ def _without(text: pl.Series, words: Sequence[str]) -> pl.Series:
 
 
 def _null_where(series: pl.Series, marked: pl.Series) -> pl.Series:
-    return series.zip_with(~marked.fill_null(False), _nulls(series, series.dtype))
+    return series.zip_with(~marked.fill_null(False), nulls_of(series, series.dtype))
 
 
-def _nulls(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+def nulls_of(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return a column of nulls with the name and the length of another one."""
     return pl.Series(series.name, [None], dtype=dtype).new_from_index(0, series.len())
 
 
@@ -111,7 +112,7 @@ def _values(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> pl.Series:
             return _plain_numbers(text, form).cast(dtype, strict=False)
         case _ if dtype.is_nested() and form.cells == "json":
             return nested_values(text, dtype)
-    return _nulls(text, dtype)
+    return nulls_of(text, dtype)
 
 
 def _plain_numbers(text: pl.Series, form: TextFormat) -> pl.Series:
