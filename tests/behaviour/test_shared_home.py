@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.damage import cut, flip, object_files
 from tests.support.tides import CHAIN, Tides, day, everything, flow_of
 from tidemill.core.errors import ConflictError, UsageError
 from tidemill.ledger.delivery import Effect
@@ -217,3 +218,71 @@ def test_another_project_reads_the_workflow_that_it_names(tmp_path: Path) -> Non
     reader.edit('"daily")', '"daily", workflow="other/tides")')
     reader.ok()
     assert reader.read("days").get_column("total").to_list() == [30.0]
+
+
+@pytest.mark.parametrize("how", ["flipped", "missing"])
+def test_a_repair_leaves_the_objects_of_another_workflow(tmp_path: Path, how: str) -> None:
+    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
+    for number in range(2):
+        one.send(number)
+    one.ok()
+    two.ok()
+    [path] = object_files(two, "daily", day(1))
+    unused = tmp_path / ".tidemill/objects/ab" / f"{'ab' * 32}.parquet"
+    unused.parent.mkdir(exist_ok=True)
+    unused.write_bytes(b"of no partition")
+    if how == "flipped":
+        flip(path, 60)
+    else:
+        path.unlink()
+    with one.open() as project:
+        found = project.stored_state.verify(repair=True)
+        places = {(p.place, p.object, p.repaired) for p in found.problems}
+        assert places == {
+            (f"daily {day(1)} in prod of the workflow other%2ftides", path.name, False),
+            ("no published partition", unused.name, True),
+        }
+        assert not found.is_sound
+        # It stays known as damaged, so that the next run of its own workflow computes it.
+        assert project.tools.artifacts.find_missing([path.name])
+    assert path.exists() == (how == "flipped")
+    assert not unused.exists()
+    assert two.ok() == {"ok run daily": [day(1)]}
+    with one.open() as project:
+        assert project.stored_state.verify(deep=True).problems == ()
+
+
+def test_each_workflow_repairs_what_both_use(tmp_path: Path) -> None:
+    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
+    one.send(0)
+    one.ok()
+    two.ok()
+    cut(object_files(one, "raw", day(0))[0])
+    cut(object_files(one, "daily", day(0))[0])
+    with two.open() as project:
+        found = project.stored_state.verify(repair=True)
+        assert {p.place: p.repaired for p in found.problems} == {
+            f"raw {day(0)}": True,
+            f"daily {day(0)} in prod of the workflow tides": False,
+        }
+    with one.open() as project:
+        assert project.stored_state.verify(repair=True).is_sound
+        assert project.stored_state.verify(deep=True).problems == ()
+
+
+def test_a_repair_leaves_the_objects_of_another_environment(tmp_path: Path) -> None:
+    tides = Tides(tmp_path)
+    tides.send(0)
+    tides.ok()
+    text = tides.text
+    tides.edit("value * 2", "value * 3")
+    with on(tides, "dev") as project:
+        project.run()
+        bound = project.state().heads["doubled"].partitions[day(0)]
+        path = Path(project.tools.artifacts.uri(bound.product.all_objects[0]))
+    tides.text = text
+    cut(path)
+    with on(tides, "prod") as project:
+        [problem] = project.stored_state.verify(repair=True).problems
+        assert (problem.place, problem.repaired) == (f"doubled {day(0)} in dev", False)
+    assert path.exists()

@@ -12,11 +12,14 @@ from tidemill.adapters.sqlite import integrity
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued
+from tidemill.ledger.workflow_scope import split_name, workflow_prefix
 from tidemill.memos.io.segments import SegmentIndex, damaged_segments
 from tidemill.planning.request import Request
-from tidemill.ports.ledger import State
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import memo_spaces
 from tidemill.project.runs import Runs
+from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.store.verification import verify_object
 from tidemill.workflow.environment import PRODUCTION
@@ -129,15 +132,31 @@ class StoredState:
         return problems
 
     def _states(self) -> list[State]:
+        """The states of all recorded environments, those of this workflow first.
+
+        Workflows that share a home share its objects.
+        """
+        ledger = self._shared_ledger()
+        names = {PRODUCTION, *ledger.state(PRODUCTION).environments}
+
+        def rank(recorded: str) -> tuple[bool, bool, str]:
+            prefix, name = split_name(recorded)
+            return prefix not in (self._prefix, ""), name != PRODUCTION, recorded
+
+        return [ledger.state(name, whole=True) for name in sorted(names, key=rank)]
+
+    def _shared_ledger(self) -> Ledger:
         ledger = self._workspace.tools.ledger
-        first = ledger.state(PRODUCTION, whole=True)
-        others = [name for name in first.environments if name != PRODUCTION]
-        return [first, *(ledger.state(name, whole=True) for name in others)]
+        return ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
+
+    @property
+    def _prefix(self) -> str:
+        return workflow_prefix(self._workspace.declared.name)
 
     def _objects(
         self, states: list[State], checked: dict[str, int], *, deep: bool
     ) -> Iterator[StorageFault]:
-        artifacts, used = self._workspace.tools.artifacts, _used_objects(states)
+        artifacts, used = self._workspace.tools.artifacts, _used_objects(states, self._prefix)
         stored = sorted(artifacts.names())
         for name in stored:
             checked["objects"] += 1
@@ -157,14 +176,19 @@ class StoredState:
                 yield StorageFault(kind="object", place=used[name], message=str(error), object=name)
 
     def _repair_objects(self, problems: list[StorageFault]) -> list[StorageFault]:
-        """Have a run compute damaged objects, and remove those that nothing uses; return what is left."""
+        """Have a run compute damaged objects, and remove those that nothing uses.
+
+        What only another environment or workflow uses stays damaged until that is run.
+        """
         artifacts = self._workspace.tools.artifacts
         self._runs.run(Request(), command="tidemill verify --repair")
-        used = _used_objects(self._states())
-        lost = artifacts.find_missing([problem.object for problem in problems if problem.object])
-        artifacts.remove([name for name in lost if name not in used])
+        damaged = {problem.object for problem in problems if problem.object}
+        lost = {name for name in damaged if not _is_usable(artifacts, name)}
+        # The states are read last: what a run has bound meanwhile is used.
+        used = _used_objects(self._states(), self._prefix)
+        artifacts.remove(sorted(lost - used.keys()))
         return [
-            replace(problem, repaired=problem.object not in lost or problem.object not in used)
+            replace(problem, repaired=problem.object not in lost & used.keys())
             if problem.object
             else problem
             for problem in problems
@@ -225,14 +249,33 @@ class Rebuilt:
     kept: Path
 
 
-def _used_objects(states: list[State]) -> dict[str, str]:
-    """Map each object that an environment uses to what it belongs to, such as a stage and partition."""
+def _is_usable(artifacts: Artifacts, name: str) -> bool:
+    try:
+        verify_object(artifacts, name)
+    except StorageError:
+        return False
+    return True
+
+
+def _used_objects(states: list[State], own: str) -> dict[str, str]:
+    """Map each object that an environment uses to what it belongs to, such as a stage and partition.
+
+    `own` is the prefix of the environments of this workflow.
+    """
     used: dict[str, str] = {}
     for state in states:
-        tail = "" if state.environment == PRODUCTION else f" in {state.environment}"
+        tail = _environment_text(state.environment, own)
         for name, place in (*_published(state), *_pinned(state)):
             used.setdefault(name, place + tail)
     return used
+
+
+def _environment_text(recorded: str, own: str) -> str:
+    """Name the environment of a partition; empty for this workflow's production."""
+    prefix, name = split_name(recorded)
+    if prefix not in (own, ""):
+        return f" in {name} of the workflow {prefix.rstrip('/')}"
+    return "" if name == PRODUCTION else f" in {name}"
 
 
 def _published(state: State) -> Iterator[tuple[str, str]]:
