@@ -8,15 +8,20 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.behaviour.test_damage import sea
 from tests.support.damage import copy_home, cut, flip, object_files
 from tests.support.tides import Tides, day, rebuilt
-from tidemill.core.errors import StorageError, TidemillError
+from tidemill.adapters.sqlite import integrity
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.ledger.io.lease_holder import this_process
 from tidemill.project.verification import Verification
+from tidemill.runs.io.lease import take_lease
+from tidemill.testing.records import published_event
 
 T = TypeVar("T")
 
@@ -263,3 +268,45 @@ def test_a_damaged_export_is_noticed(tides: Tides, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="1 events are damaged"):
         project.stored_state.rebuild(target)
     project.close()
+
+
+def test_nothing_that_is_recorded_during_a_rebuild_is_lost(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, rebuild_from, refused = published_event("late"), integrity.rebuild_from, []
+
+    def while_another_writes(*args: Any, **options: Any) -> int:
+        try:
+            with closing(SqliteLedger(ledger(tides), busy_timeout_s=0.1)) as other:
+                other.append([event], now=9.0)
+        except ConflictError as error:
+            refused.append(str(error))
+        return rebuild_from(*args, **options)
+
+    monkeypatch.setattr(integrity, "rebuild_from", while_another_writes)
+    with closing(tides.open()) as project:
+        project.stored_state.rebuild()
+    with closing(SqliteLedger(ledger(tides))) as found:
+        assert refused or event in [fact.event for fact in found.events()]
+    assert len(refused) == 1
+    monkeypatch.undo()
+    assert verify(tides).problems == ()
+
+
+def test_a_ledger_that_a_run_or_a_notebook_uses_is_not_rebuilt(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "WAIT_S", 0.1)
+    with closing(tides.open()) as project, closing(tides.open()) as other:
+        other.state()
+        with pytest.raises(ConflictError, match="another process has the ledger"):
+            project.stored_state.rebuild()
+        lease = take_lease(other.tools, "prod", this_process("tidemill run"), None)
+        with pytest.raises(ConflictError, match="a run is active in tides/run:prod"):
+            project.stored_state.rebuild()
+        lease.close()
+        other.close()
+        project.stored_state.rebuild()
+        # A project that is used again opens the new ledger.
+        assert other.state().heads.keys() == project.state().heads.keys()
+    assert tides.ok() == {}

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tables import tables
-from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
+from tests.support.tables import rebuild, tables
+from tidemill.adapters.sqlite.integrity import find_damage
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.replacement import lock_ledger
 from tidemill.testing.doubles import MemoryLedger
 from tidemill.testing.records import PROD, events_of_every_kind, published_event
 
@@ -52,6 +54,26 @@ def test_killed_before_every_single_statement(tmp_path: Path) -> None:
         assert ledger.state(PROD) == whole.state(PROD)
         ledger.close()
     assert_derived(deaths[-1] / "ledger.db")
+
+
+def test_a_rebuild_that_is_killed_at_any_step_leaves_a_whole_ledger(tmp_path: Path) -> None:
+    assert finish(start("replace", tmp_path)) == []
+    whole = MemoryLedger()
+    whole.append(events_of_every_kind(), now=1.0)
+    attempts = sorted(path / "ledger.db" for path in tmp_path.iterdir())
+    assert len(attempts) > 12  # copying, removing and replacing are steps
+    replaced = {len(list(path.parent.glob("*.kept"))) for path in attempts}
+    assert replaced == {0, 1}
+    for path in attempts:
+        ledger = SqliteLedger(path)
+        assert list(ledger.events()) == list(whole.events())
+        assert ledger.state(PROD) == whole.state(PROD)
+        ledger.append([published_event("next")], now=2.0)
+        ledger.close()
+        assert find_damage(path) == []
+        with lock_ledger(path) as old:
+            events, damaged = old.read_events()
+        assert (len(events), damaged) == (len(events_of_every_kind()) + 1, [])
 
 
 @pytest.mark.parametrize("seed", range(4))

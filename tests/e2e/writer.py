@@ -5,12 +5,14 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tidemill.adapters.sqlite.integrity import rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.replacement import lock_ledger
 from tidemill.testing.records import events_of_every_kind, published_event
 
 
@@ -55,12 +57,46 @@ def die(folder: str) -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _die_before(last: int) -> None:
+def replace(folder: str) -> None:
+    """Rebuild a ledger that was never closed, each time killed one step later."""
+    for step in count(1):
+        path = Path(folder) / f"{step:03}" / "ledger.db"
+        _in_child(lambda: SqliteLedger(path).append(events_of_every_kind(), now=1.0))  # noqa: B023
+        if _in_child(lambda: _rebuild(path, step)) == 0:  # noqa: B023
+            return
+
+
+def _rebuild(path: Path, last: int) -> None:
+    _die_before(last, also=("open", "os.rename", "os.remove", "os.link", "sqlite3.connect"))
+    with lock_ledger(path) as old:
+        events, _ = old.read_events()
+        new = path.with_name("new.db")
+        rebuild_from(events, new, is_complete=True)
+        old.replace(new, "kept")
+
+
+def _in_child(act: Callable[[], object]) -> int:
+    """Call a function in a process that ends without closing anything; its exit status."""
+    child = os.fork()
+    if child == 0:
+        act()
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def _die_before(last: int, also: Sequence[str] = ()) -> None:
+    """Die before a statement, counted together with the audit events in `also`."""
     connect, begun = sqlite3.connect, count(1)
 
     def trace(statement: str) -> None:
         if next(begun) == last:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in also and any("ledger.db" in str(argument) for argument in arguments):
+            trace(event)
+
+    sys.addaudithook(hook)
 
     def traced(*args: Any, **options: Any) -> sqlite3.Connection:
         connection: sqlite3.Connection = connect(*args, **options)
@@ -73,4 +109,5 @@ def _die_before(last: int) -> None:
 
 if __name__ == "__main__":
     acts: dict[str, Callable[..., None]] = {"append": append, "forked": forked, "die": die}
+    acts["replace"] = replace
     acts[sys.argv[1]](*sys.argv[2:])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.tables import earlier, tables
-from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
+from tests.support.tables import earlier, rebuild, tables
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import (
     Computed,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.sqlite.connections import APPLICATION_ID
+from tidemill.adapters.sqlite.integrity import read_events, rebuild_from
 from tidemill.adapters.sqlite.migrations import add_functions, migrations
 
 # Not derived from events: how the file came about, and who may act now.
@@ -49,3 +50,10 @@ def earlier(path: Path, version: int) -> Iterator[Callable[..., None]]:
             connection.execute(statement, values)
 
         yield execute
+
+
+def rebuild(path: Path, copy: Path) -> None:
+    """Make a ledger of the events of another, which are intact."""
+    events, damaged = read_events(path)
+    assert damaged == []
+    assert rebuild_from(events, copy, is_complete=True) == 0

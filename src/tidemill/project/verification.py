@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tidemill.adapters.sqlite import integrity
+from tidemill.adapters.sqlite.replacement import lock_ledger
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued
@@ -93,25 +94,23 @@ class StoredState:
     def rebuild(self, source: Path | None = None, *, skip_damaged: bool = False) -> Rebuilt:
         """Make the ledger anew from its events, or from exported ones; the old file is kept.
 
-        StorageError if events are damaged, unless `skip_damaged`.
+        StorageError if events are damaged, unless `skip_damaged`. ConflictError if a run is active or another
+        process has the ledger open.
         """
         if source is None:
-            events, damaged = integrity.read_events(self._existing_ledger())
-        else:
-            events, damaged = integrity.import_events(source)
-        if damaged and not skip_damaged:
-            raise StorageError(
-                f"{len(damaged)} events are damaged ({', '.join(map(str, damaged[:10]))}): restore a "
-                "backup of the ledger, or leave them out with --skip-damaged; then what they recorded "
-                "(published partitions, rulings, decisions) is unknown, and is computed or asked for again"
-            )
+            self._existing_ledger()
         self._workspace.close()
-        new = self.ledger.with_name(f"{LEDGER}.new")
-        new.unlink(missing_ok=True)
-        left_out = integrity.rebuild_from(events, new, is_complete=not damaged)
-        kept = integrity.replace_ledger(
-            self.ledger, new, f"before-{time.strftime('%Y%m%d-%H%M%S')}"
-        )
+        # What is recorded meanwhile would be lost.
+        with lock_ledger(self.ledger) as old:
+            read = integrity.import_events(source) if source is not None else old.read_events()
+            events, damaged = read
+            if damaged and not skip_damaged:
+                raise _damaged_events(damaged)
+            new = self.ledger.with_name(f"{LEDGER}.new")
+            for tail in ("", "-wal", "-shm"):
+                Path(f"{new}{tail}").unlink(missing_ok=True)
+            left_out = integrity.rebuild_from(events, new, is_complete=not damaged)
+            kept = old.replace(new, f"before-{time.strftime('%Y%m%d-%H%M%S')}")
         return Rebuilt(events=len(events) - left_out, left_out=left_out + len(damaged), kept=kept)
 
     def _existing_ledger(self) -> Path:
@@ -247,6 +246,14 @@ class Rebuilt:
     events: int
     left_out: int
     kept: Path
+
+
+def _damaged_events(numbers: list[int]) -> StorageError:
+    return StorageError(
+        f"{len(numbers)} events are damaged ({', '.join(map(str, numbers[:10]))}): restore a backup of the "
+        "ledger, or leave them out with --skip-damaged; then what they recorded (published partitions, "
+        "rulings, decisions) is unknown, and is computed or asked for again"
+    )
 
 
 def _is_usable(artifacts: Artifacts, name: str) -> bool:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tables import earlier, execute, tables
+from tests.support.tables import earlier, execute, rebuild, tables
 from tidemill.adapters.codec.events import encode, encode_event, event_scope
 from tidemill.adapters.sqlite import migrations as sqlite_migrations
 from tidemill.adapters.sqlite.connections import Connections
-from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import migrations
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.binding import Binding

@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.support.tables import tables
+from tests.support.tables import rebuild, tables
 from tidemill.adapters.codec.events import encode_event
 from tidemill.adapters.sqlite.connections import APPLICATION_ID
-from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrations
 from tidemill.ledger.run import Outcome
 from tidemill.testing.records import PROD, attempted_event

@@ -94,6 +94,31 @@ class Connections:
             self._reset()
 
     def _connect(self) -> sqlite3.Connection:
+        while True:
+            created = self._create_file()
+            connection = sqlite3.connect(
+                self.path,
+                timeout=self._busy_timeout_s,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            try:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                version = _read_pragma(connection, "user_version")
+                # The file may have been replaced while this waited for it. From now on it can't be.
+                if self._identity() == created:
+                    self._prepare(connection, version)
+                    break
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
+        self._open.append(connection)
+        return connection
+
+    def _create_file(self) -> object:
+        """Create the file if it is missing; return what distinguishes it from one that replaces it."""
         try:
             make_folder(os.path.dirname(self.path))
             # SQLite gives its other files the rights that this one has.
@@ -101,22 +126,17 @@ class Connections:
                 os.close(open_private(self.path, os.O_RDWR | os.O_CREAT))
         except OSError as error:
             raise storage_error(error, self.path) from error
-        connection = sqlite3.connect(
-            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._open.append(connection)
-        return connection
+        return self._identity()
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _identity(self) -> object:
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _prepare(self, connection: sqlite3.Connection, version: int) -> None:
         """Create or migrate the schema; reject a file that isn't a ledger this version can read."""
-        version = _read_pragma(connection, "user_version")
         if version != 0 or connection.execute(queries()["any_table"]).fetchone():
             self._check_version(connection, version)
         if version < SCHEMA_VERSION:
@@ -131,7 +151,7 @@ class Connections:
                 mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
                 break
             except sqlite3.OperationalError as error:
-                if _error_code(error) not in _BUSY_CODES or time.monotonic() > deadline:
+                if not is_busy(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
         if mode != "wal":
@@ -211,6 +231,20 @@ def damaged_ledger(path: str, cause: BaseException) -> StorageError:
         f"the ledger {path} is damaged or no ledger ({text}): restore it from a backup, or call `tidemill "
         "ledger rebuild`, which makes a new one from its events; `tidemill verify` says what is damaged"
     )
+
+
+def unreadable_ledger(path: str, error: sqlite3.Error) -> TidemillError:
+    """The error that a ledger's file can't be read: another process has it for itself, or it is damaged."""
+    if is_busy(error):
+        return ConflictError(
+            f"the ledger {path} is busy: another process rebuilds it; try again later"
+        )
+    return damaged_ledger(path, error)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds what was needed."""
+    return _error_code(error) in _BUSY_CODES
 
 
 def _close_connections(connections: list[sqlite3.Connection], process: int) -> None:

@@ -6,7 +6,6 @@ The file is read with SQL that survives damage as far as possible: event by even
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ from typing import Any
 import msgspec
 
 from tidemill.adapters.codec.events import decode, decode_event, encode_event, event_scope
-from tidemill.adapters.codec.ledger_errors import describe_holder
-from tidemill.adapters.sqlite.connections import Connections, damaged_ledger
+from tidemill.adapters.sqlite.connections import Connections, is_busy, unreadable_ledger
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
@@ -31,6 +29,8 @@ from tidemill.ledger.event import Event, Settled
 _NOT_DERIVED = ("leases", "migrations", "events")
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
+# For another process that has the file for itself.
+WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +55,12 @@ def find_damage(path: Path) -> list[str]:
     if not path.exists():
         return []
     try:
-        with closing(_connect(path)) as connection:
+        with closing(open_survivor(path)) as connection:
             found = [*_structure_faults(connection), *_event_faults(connection)]
             return found or [*_projection_faults(path, connection)]
     except sqlite3.Error as error:
+        if is_busy(error):
+            raise unreadable_ledger(str(path), error) from error
         return [_plain(error)]
 
 
@@ -68,11 +70,19 @@ def read_events(path: Path) -> tuple[list[StoredEvent], list[int]]:
     StorageError if not even their numbers can be read.
     """
     try:
-        with closing(_connect(path)) as connection:
-            numbers = _numbers(connection)
-            found = [_event(connection, seq) for seq in numbers]
+        with closing(open_survivor(path)) as connection:
+            return events_in(connection, path)
     except sqlite3.Error as error:
-        raise damaged_ledger(str(path), error) from error
+        raise unreadable_ledger(str(path), error) from error
+
+
+def events_in(connection: sqlite3.Connection, path: Path) -> tuple[list[StoredEvent], list[int]]:
+    """The same of a file that is open already."""
+    try:
+        numbers = _numbers(connection)
+        found = [_event(connection, seq) for seq in numbers]
+    except sqlite3.Error as error:
+        raise unreadable_ledger(str(path), error) from error
     return [e for e in found if e is not None], [
         seq for seq, event in zip(numbers, found, strict=True) if event is None
     ]
@@ -106,20 +116,6 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
     return left_out
 
 
-def replace_ledger(path: Path, new: Path, suffix: str) -> Path:
-    """Put a new ledger in the place of a file, which is kept; return where.
-
-    ConflictError if a run holds the old one.
-    """
-    _require_unused(path)
-    kept = path.with_name(f"{path.name}.{suffix}")
-    for tail in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            os.replace(f"{path}{tail}", f"{kept}{tail}")
-    os.replace(new, path)
-    return kept
-
-
 def _add(
     connection: sqlite3.Connection,
     projector: Projector,
@@ -143,8 +139,9 @@ def _add(
     return True
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+def open_survivor(path: Path) -> sqlite3.Connection:
+    """Open a ledger's file that may be damaged; texts are read as bytes."""
+    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
     connection.text_factory = bytes
     return connection
 
@@ -180,7 +177,7 @@ def _projection_faults(path: Path, connection: sqlite3.Connection) -> Iterator[s
         except TidemillError as error:
             yield f"the events contradict each other: {error}"
             return
-        with closing(_connect(copy)) as rebuilt:
+        with closing(open_survivor(copy)) as rebuilt:
             for table in _derived_tables(rebuilt):
                 if _rows(connection, table) != _rows(rebuilt, table):
                     yield f"the table {table} isn't what the events give"
@@ -230,17 +227,6 @@ def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:
         return StoredEvent(seq=seq, batch=batch, at=float(at), event=event)
     except (sqlite3.Error, StorageError, AttributeError, TypeError, ValueError):
         return None
-
-
-def _require_unused(path: Path) -> None:
-    """Raise ConflictError if a run holds a lease in a ledger, as far as that can be read."""
-    rows: list[tuple[str, str]] = []
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0)) as connection:
-        rows = connection.execute(queries()["active_leases"]).fetchall()
-    for name, holder in rows:
-        raise ConflictError(
-            f"a run is active in {name}: {describe_holder(decode(dict, holder))}; wait for it to end"
-        )
 
 
 def _plain(text: object) -> str:

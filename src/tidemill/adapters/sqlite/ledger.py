@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from pathlib import Path
 
-from tidemill.adapters.codec.events import decode_event, encode, encode_event, event_scope
+from tidemill.adapters.codec.events import encode, encode_event, event_scope
 from tidemill.adapters.codec.ledger_errors import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.projections import Projector
-from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.redaction import Redactor
 from tidemill.ledger.binding import Binding
@@ -130,21 +130,3 @@ class SqliteLedger:
             if len(rows) < _PAGE_ROWS:
                 return
             after = rows[-1][0]
-
-
-def rebuild(ledger: Path, copy: Path) -> None:
-    """Rebuild a ledger's projections from its facts, in the new file `copy`; leases aren't copied."""
-    source, target = Connections(ledger, BUSY_TIMEOUT_S), Connections(copy, BUSY_TIMEOUT_S)
-    try:
-        with source.read_transaction() as facts, target.write_transaction() as rebuilt:
-            derivation, current = Projector(connection=rebuilt), 0
-            for seq, batch, at, body in facts.execute(queries()["events_of_batches"]):
-                if batch != current:
-                    derivation, current = Projector(connection=rebuilt), batch
-                event = decode_event(unstamp(body))
-                row = (seq, batch, at, type(event).__name__, *event_scope(event), body)
-                rebuilt.execute(queries()["insert_event"], row)
-                derivation.apply(seq, at, event)
-    finally:
-        source.close()
-        target.close()

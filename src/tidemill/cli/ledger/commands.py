@@ -37,8 +37,9 @@ def export(file: Path) -> None:
 def rebuild(source: Path | None, skip_damaged: bool) -> None:
     """Make the ledger anew from its own events, or from exported ones.
 
-    The old file is kept beside it. No run may be active. What damaged events recorded is unknown
-    afterwards: those partitions are computed again, and rulings and decisions are asked for again.
+    The old file is kept beside it. No run may be active, and no other process may have the ledger open,
+    such as a notebook. What damaged events recorded is unknown afterwards: those partitions are computed
+    again, and rulings and decisions are asked for again.
     """
     with project_session() as project:
         made = project.stored_state.rebuild(source, skip_damaged=skip_damaged)

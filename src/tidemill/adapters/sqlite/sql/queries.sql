@@ -43,10 +43,6 @@ WHERE seq > :after AND seq <= :until AND run = :run
   AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
 ORDER BY seq LIMIT :limit;
 
--- name: events_of_batches
--- All facts, each with the append that wrote it, to rebuild the projections.
-SELECT seq, batch, at, body FROM events ORDER BY seq;
-
 -- name: event_numbers
 -- The numbers of all facts, from the table itself.
 SELECT seq FROM events NOT INDEXED ORDER BY seq;
@@ -77,6 +73,9 @@ SELECT name, holder FROM leases WHERE holder IS NOT NULL ORDER BY heartbeat DESC
 -- Those that haven't expired.
 SELECT name, holder FROM leases
 WHERE holder IS NOT NULL AND expires > CAST(strftime('%s', 'now') AS REAL) ORDER BY heartbeat DESC;
+
+-- name: lease_tokens
+SELECT name, token FROM leases;
 
 -- name: take_lease
 INSERT INTO leases (name, token, holder, heartbeat, expires) VALUES (?, ?, ?, ?, ?)
