@@ -11,6 +11,7 @@ from typing import cast
 
 import polars as pl
 
+from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.checks.text_cells import read_text
 from tidemill.contracts.inference.infer import infer, is_declarable, quote
 from tidemill.contracts.inference.text_types import WrittenType, text_arguments, written_type
@@ -20,6 +21,7 @@ from tidemill.core.partition import UNPLACED, summarize_keys, time_bounds
 from tidemill.project.data import PublishedData
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.output_schema import empty_output
+from tidemill.sources.io.csv_files import default_separator, find_separator
 from tidemill.sources.io.file_readers import collect_files, reading, scan_file
 from tidemill.sources.text_files import cells_of
 from tidemill.workflow.source import SUFFIXES, Format
@@ -49,14 +51,15 @@ def find_files(path: str) -> list[Path]:
 
 
 def infer_from_files(
-    files: Sequence[Path], form: str | None = None, name: str = ""
+    files: Sequence[Path], form: str | None = None, name: str = "", separator: str = ""
 ) -> InferredContract:
     """A contract that the rows of files pass; SourceError when they can't be read.
 
-    `form` is the files' format if their suffix isn't it, `name` the name of the class.
+    `form` is the files' format if their suffix isn't it, `name` the name of the class. The `separator` of CSV
+    is recognised if it isn't given.
     """
     name = _checked(name or _class_name(files[0].stem, files[0].absolute().parent.name))
-    found = _read(files, cast("Format", form) if form else _format_of(files[0]))
+    found = _read(files, cast("Format", form) if form else _format_of(files[0]), separator)
     return InferredContract(
         name=name,
         source=infer(found.frame, name, reading=found.reading, remarks=found.remarks),
@@ -80,15 +83,20 @@ def infer_from_stage(
     if keys:
         data = PublishedData(workspace)
         frame = pl.concat([data.read(stage, key) for key in keys]).collect()
-        about = ""
+        about = subject.output.description if subject.output else ""
     else:
         frame = empty_output(subject)
         about = f"What the query of {stage} gives, of which no row was seen: say what one row is."
     known = {column.name: column for column in subject.output.columns} if subject.output else {}
     name = _checked(name or _class_name(stage))
+    reading = {
+        column.name: [*_source_argument(column.source), *text_arguments(column.text)]
+        for column in known.values()
+        if frame.schema.get(column.name) == polars_type(column.dtype)
+    }
     return InferredContract(
         name=name,
-        source=infer(frame, name, about=about, known=known),
+        source=infer(frame, name, about=about, known=known, reading=reading),
         origin={"stage": stage, "partitions": keys},
     )
 
@@ -116,16 +124,23 @@ class _Read:
     remarks: list[str]
 
 
-def _read(files: Sequence[Path], form: Format) -> _Read:
+def _read(files: Sequence[Path], form: Format, separator: str) -> _Read:
     paths = [str(file) for file in files]
+    remarks, arguments = [], dict[str, list[str]]()
+    if form == "csv":
+        with reading(paths[0], form):
+            separator = separator or find_separator(files[0])
+        if separator != default_separator(files[0]):
+            remarks.append(f"Read these files with tm.files(..., separator={quote(separator)}).")
     parts: list[pl.LazyFrame] = []
     for file, path in zip(files, paths, strict=True):
         with reading(path, form):
-            parts.append(scan_file(form, file, {}))
+            # What a line has beyond the header is no column; a run puts such lines into quarantine.
+            options = {"separator": separator, "truncate_ragged_lines": True} if separator else {}
+            parts.append(scan_file(form, file, options))
             parts[-1].collect_schema()
     with reading(paths[0], form):
         frame = collect_files(parts, paths)
-    remarks, arguments = [], dict[str, list[str]]()
     columns = []
     if cells := cells_of(form):
         quoted = _texts_of_json(files) if form == "ndjson" else frozenset[str]()
@@ -137,9 +152,15 @@ def _read(files: Sequence[Path], form: Format) -> _Read:
                 remarks.append(f"{series.name} could also be read with {found.doubt}: both fit.")
         frame = pl.DataFrame(columns)
     names = _declarable_names(frame.columns)
-    renamed = {name: [f"source={quote(old)}"] for old, name in names.items() if old != name}
-    reads = {name: [*renamed.get(name, ()), *arguments.get(old, ())] for old, name in names.items()}
+    reads = {
+        name: [*_source_argument(old if old != name else ""), *arguments.get(old, ())]
+        for old, name in names.items()
+    }
     return _Read(frame=frame.rename(names), reading=reads, remarks=remarks)
+
+
+def _source_argument(name: str) -> list[str]:
+    return [f"source={quote(name)}"] if name else []
 
 
 def _typed(series: pl.Series, cells: Cells, *, numbers: bool) -> tuple[pl.Series, WrittenType]:

@@ -1,5 +1,6 @@
 """`tidemill contract infer`: any format, a file, a folder or a glob."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,56 @@ def test_codes_with_leading_zeros_stay_text(here: Path) -> None:
     declared(told)
     alone = tidemill("contract", "infer", "a.csv").out
     assert "zip = tm.Int64(" in alone
+
+
+WEATHER = """
+import tidemill as tm
+
+
+class Weather(tm.Contract, version="1.0.0", key=("at",)):
+    "Readings of a station."
+
+    at = tm.Datetime(format="%d.%m.%Y %H:%M")
+    station = tm.String()
+    temp = tm.Float64(source="Temp (C)", decimal_comma=True, nullable=True, null_values="-")
+
+
+flow = tm.Workflow("weather")
+
+
+@flow.ingest
+def weather() -> tm.Source[Weather]:
+    return tm.files("rows.csv", separator=";")
+"""
+READINGS = "at;station;Temp (C)\n02.03.2026 06:00;00427;-1,5\n02.03.2026 07:00;00427;-\n"
+
+
+def test_how_a_file_is_written_is_recognised_and_of_a_stage_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A line with too many fields is one that a run quarantines.
+    (here / "rows.csv").write_text(f"{READINGS}02.03.2026 08:00;00427;1,0;more\n")
+    inferred = tidemill("contract", "infer", "rows.csv", "--name", "Weather")
+    assert (inferred.code, inferred.err) == (0, "")
+    assert 'tm.files(..., separator=";")' in inferred.out
+    [at, station, temp] = declared(inferred.out).__tidemill_contract__.columns
+    assert at.text.formats == ("%d.%m.%Y %H:%M",)
+    assert str(station.dtype) == "String"
+    assert (temp.source, temp.text.decimal_comma, temp.text.null_values) == (
+        *("Temp (C)", True),
+        ("-",),
+    )
+    alone = tidemill("contract", "infer", "rows.csv", "--separator", ",")
+    assert len(declared(alone.out).__tidemill_contract__.columns) == 1
+    (here / "forecast.py").write_text(WEATHER)
+    monkeypatch.delitem(sys.modules, "forecast", raising=False)
+    project = ("-w", "forecast:flow")
+    assert tidemill(*project, "run").code == 0
+    kept = declared(tidemill(*project, "contract", "infer", "weather").out).__tidemill_contract__
+    assert kept.description == "Readings of a station."
+    assert [(c.source, c.text) for c in kept.columns] == [
+        (c.source, c.text) for c in (at, station, temp)
+    ]
 
 
 class TestInferStage:

@@ -106,6 +106,12 @@ def test_numbers_of_rows_in_words(rows: Rows, words: str) -> None:
     assert [r.phrase for r in table_conditions(contract.__tidemill_contract__)] == [words]
 
 
+def test_a_contract_without_a_budget_has_the_default() -> None:
+    plain: Any = type("Plain", (DeclaredContract,), {"id": Int64()}, version="1.0.0")
+    terms = dict(head_terms(plain.__tidemill_contract__))
+    assert terms["bad rows"] == "at most 50 % of the rows are quarantined"
+
+
 def test_the_table_in_words() -> None:
     assert head_terms(Orders.__tidemill_contract__) == (
         ("key", "id"),

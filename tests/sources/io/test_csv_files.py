@@ -16,7 +16,7 @@ from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.text_format import DAMAGED, TextFormat
 from tidemill.core.errors import SourceError
-from tidemill.sources.io.csv_files import load_csv, scan_csv
+from tidemill.sources.io.csv_files import find_separator, load_csv, scan_csv
 from tidemill.sources.text_files import _PARSED
 
 CELLS = TextFormat(cells="csv")
@@ -138,6 +138,31 @@ def test_options_that_guess_have_no_effect_and_names_may_be_given(tmp_path: Path
     assert not parsed
     assert frame.rows() == [("2013-03-07", "1"), ("2013-03-08", "x")]
     assert frame.columns == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "separator"),
+    [
+        ("a.csv", "a,b\n1,2\n", ","),
+        ("a.csv", "a;b\n1,5;2\n2,5;3\n", ";"),
+        ("a.csv", "a;b\n1;2;3\n1;2\n1;2\n", ";"),
+        ("a.csv", "\ufeffa|b\r\n1|2\r\n", "|"),
+        ("a.csv", "a\tb\n1\t2,5\n", "\t"),
+        ("a.tsv", "a\tb\n1\t2\n", "\t"),
+        ("a.tsv", "a,b\n1,2\n", ","),
+        # A separator within quotes, or of some lines only, is none.
+        ("a.csv", 'a\n"x;y"\n"z;"\n', ","),
+        ("a.csv", "a\nx;y\nz\nu;v;w\n", ","),
+        ("a.csv", "", ","),
+        ("a.csv", 'a;b\n"never closed;1\n' + "x" * 200_000, ","),
+        ("a.csv", "\0\0;\udcff", ";"),
+    ],
+)
+def test_the_separator_of_a_file_is_found(
+    tmp_path: Path, name: str, text: str, separator: str
+) -> None:
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert find_separator(tmp_path / name) == separator
 
 
 def test_a_tsv_is_separated_by_tabs(tmp_path: Path) -> None:

@@ -33,15 +33,18 @@ from tidemill.workflow.source import Format
 )
 @click.option("--format", "form", type=click.Choice(get_args(Format)),
               help="The format of the files.  [default: from the suffix]")  # fmt: skip
+@click.option("--separator", default="", metavar="CHAR",
+              help="What separates the fields of CSV files.  [default: recognised]")  # fmt: skip
 @json_option
 @project_options
-def infer(
+def infer(  # noqa: PLR0913 - one parameter per option
     path: str,
     is_stage: bool,
     since: str | None,
     until: str | None,
     name: str,
     form: str | None,
+    separator: str,
     as_json: bool,
 ) -> None:
     """Infer a contract from the data in PATH (a file, a folder, or a quoted glob), and print it.
@@ -51,7 +54,7 @@ def infer(
     is_stage = is_stage or bool(since or until)
     files = [] if is_stage else find_files(path)
     if files:
-        found = infer_from_files(files, form, name)
+        found = infer_from_files(files, form, name, separator)
     else:
         found = _of_stage(path, since, until, name, is_stage=is_stage)
     if as_json:

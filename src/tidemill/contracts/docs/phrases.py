@@ -124,9 +124,11 @@ def _budget_phrase(budget: Budget) -> str:
 
 def head_terms(spec: ContractSpec) -> tuple[tuple[str, str], ...]:
     """Return the terms of the whole table as pairs of a name and a phrase."""
+    default = () if spec.budget else (("bad rows", _budget_phrase(Budget(max_bad=spec.max_bad))),)
     return (
         ("key", ", ".join(spec.key) or "none"),
         ("partition", str(spec.partitioning)),
+        *default,
         ("unknown columns", UNKNOWN[spec.unknown_columns]),
         ("compatibility", spec.compatibility.replace("_", " ")),
     )

@@ -6,7 +6,9 @@ same numbers, which a property test shows; other files are read again as text.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ _AFTERWARDS = frozenset(
 )
 _SURPLUS = "\0surplus "
 _MOST_SURPLUS = 64
+_SEPARATORS = (",", ";", "\t", "|")
+_LINES_TO_COMPARE = 100
 
 
 def scan_csv(
@@ -36,11 +40,33 @@ def scan_csv(
 ) -> pl.LazyFrame:
     """Scan a CSV file as text, except for the columns in `types`."""
     kept = {name: value for name, value in options.items() if name not in _GUESSES}
-    if path.suffix.lower() == ".tsv":
-        kept.setdefault("separator", "\t")
+    kept.setdefault("separator", default_separator(path))
     if "schema" in kept:
         kept["schema"] = dict.fromkeys(kept["schema"], pl.String)
     return pl.scan_csv(path, glob=False, infer_schema=False, schema_overrides=types, **kept)
+
+
+def default_separator(path: Path) -> str:
+    """Return what separates the fields of a file if no option says so."""
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def find_separator(path: Path) -> str:
+    """Return the character by which the first lines of a file have the same number of fields, and most."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        lines = list(islice(stream, _LINES_TO_COMPARE))
+    fields = {mark: _width(lines, mark) for mark in (default_separator(path), *_SEPARATORS)}
+    return max(fields, key=lambda mark: fields[mark])
+
+
+def _width(lines: Sequence[str], separator: str) -> int:
+    """The number of fields of lines if most have as many as the header; else 1."""
+    try:
+        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        return 1
+    alike = sum(width == widths[0] for width in widths) if widths else 0
+    return widths[0] if 2 * alike > len(widths) else 1
 
 
 def load_csv(
@@ -70,7 +96,7 @@ def _with_surplus(
     later = {name: value for name, value in options.items() if name in _AFTERWARDS}
     options = {name: value for name, value in options.items() if name not in _AFTERWARDS}
     names = scan_csv(path, options).collect_schema().names()
-    separator = options.get("separator", "\t" if path.suffix.lower() == ".tsv" else ",")
+    separator = options.get("separator", default_separator(path))
     extra = [f"{_SURPLUS}{number}" for number in range(_surplus(path, separator, len(names)))]
     schema = dict.fromkeys([*names, *extra], pl.String)
     whole = {**options, "schema": schema, "missing_columns": "insert"}
