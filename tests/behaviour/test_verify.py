@@ -137,6 +137,20 @@ def test_delivered_files_are_compared_and_delivered_again(tmp_path: Path, how: s
     assert verify(tides).problems == ()
 
 
+@pytest.mark.parametrize("edited", ['flow.table("told"', 'sink=tm.parquet("told")'])
+def test_files_in_a_folder_of_before_are_the_users_own(tmp_path: Path, edited: str) -> None:
+    tides = sea(tmp_path / "sea")
+    tides.edit(edited.replace("told", "out"), edited)
+    if edited.startswith("flow"):
+        tides.edit('sink=tm.parquet("out")', 'sink=tm.parquet("new")')
+    tides.ok()
+    for path in (tides.root / "out").iterdir():
+        path.unlink()
+    found = verify(tides, repair=True)
+    assert (found.problems, found.checked["deliveries"]) == ((), 6)
+    assert not list((tides.root / "out").iterdir())
+
+
 PAGE_DAMAGES: dict[str, Callable[[bytearray, Random], None]] = {
     "zeros": lambda page, rng: page.__setitem__(slice(None), bytes(len(page))),
     "noise": lambda page, rng: page.__setitem__(slice(None), rng.randbytes(len(page))),

@@ -227,7 +227,7 @@ class StoredState:
         return replace(problem, repaired=True)
 
     def _last_effects(self) -> list[tuple[Effect, str]]:
-        """The last effect on each delivered file, and the file."""
+        """The last effect on each file in a folder that a stage still delivers to, and the file."""
         queued: dict[str, Effect] = {}
         last: dict[str, Effect] = {}
         kinds = ("EffectQueued", "EffectDone")
@@ -236,7 +236,15 @@ class StoredState:
                 queued[fact.event.effect.key] = fact.event.effect
             elif isinstance(fact.event, EffectDone) and "file" in fact.event.detail:
                 last[fact.event.detail["file"]] = queued[fact.event.key]
-        return [(effect, file) for file, effect in last.items()]
+        return [(effect, file) for file, effect in last.items() if self._is_current(effect)]
+
+    def _is_current(self, effect: Effect) -> bool:
+        """Whether the stage of a delivery is declared, and delivers to the same folder."""
+        flow = self._workspace.flow
+        sink = flow[effect.stage].sink if effect.stage in flow.names else None
+        # The folders of other environments end in `@` and their name.
+        folders = (effect.target, effect.target.rpartition("@")[0])
+        return sink is not None and sink.folder in folders and sink.format == effect.format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
