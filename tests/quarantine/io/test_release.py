@@ -165,7 +165,7 @@ def test_corrected_rows_from_a_file(tides: Tides, tmp_path: Path) -> None:
         path = tmp_path / f"bad.{suffix}"
         assert ask(tides, lambda held, path=path: held.export("raw", to=path)) == 2  # type: ignore[misc]
     rows = pl.read_parquet(tmp_path / "bad.parquet")
-    assert rows.columns == ["_row", "_reasons", "day", "id", "value"]
+    assert rows.columns == ["_row", "_reasons", "_digest", "day", "id", "value"]
     assert pl.read_csv(tmp_path / "bad.csv").get_column("_reasons").to_list() == ["value.max"] * 2
     with pytest.raises(UsageError, match=r"only \.csv files are guarded"):
         ask(tides, lambda held: held.export("raw", to=tmp_path / "bad.json", guard=True))
@@ -242,6 +242,109 @@ def test_corrected_rows_say_which_they_replace(tides: Tides) -> None:
     assert ruling.rows == (1,)
     tides.run()
     assert (values(tides), bad(tides)) == ([1.0, 30.0, 4.0], [2000.0])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json", "ndjson"])
+def test_an_export_whose_rows_have_other_numbers_now_is_refused(
+    tides: Tides, tmp_path: Path, suffix: str
+) -> None:
+    path, read = tmp_path / f"old.{suffix}", getattr(pl, f"read_{suffix}")
+    ask(tides, lambda held: held.export("raw", day(0), to=path))
+    rule(tides, "drop", rows=[0])
+    tides.run()
+    assert bad(tides) == [3000.0]
+    old = read(path).filter(pl.col("_row") == 0).with_columns(value=pl.lit(9.9))
+    getattr(old, f"write_{suffix}")(path)
+    told = r"^1 of 1 corrected rows .*row 0: _digest r\w+, not r\w+\): export the rows again"
+    with pytest.raises(UsageError, match=told):
+        rule(tides, fixed=path)
+    ask(tides, lambda held: held.export("raw", day(0), to=path))
+    getattr(read(path).with_columns(value=pl.lit(9.9)), f"write_{suffix}")(path)
+    rule(tides, fixed=path)
+    tides.run()
+    assert (values(tides), bad(tides)) == ([1.0, 9.9, 4.0], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"_reasons": ["value.min", "value.max"]}, "row 0: value.max, not value.min"),
+        ({"_reasons": [["value.max"], ["key"]]}, "row 1: value.max, not key"),
+        ({"_reasons": [0, 1]}, "row 1: value.max, not 1"),
+        ({"_digest": [None, None]}, r"row 0: _digest r\w+, not empty; row 1: "),
+        ({"_digest": [1, 2]}, r"2 of 2 .*row 0: _digest r\w+, not 1; row 1: "),
+    ],
+)
+def test_corrected_rows_that_contradict_the_quarantined_ones_are_refused(
+    tides: Tides, said: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        rule(
+            tides,
+            fixed=rows_of(0, [1.0, 2.0]).with_columns(**{k: pl.Series(v) for k, v in said.items()}),
+        )
+    assert tides.events("Ruled") == []
+
+
+def test_corrected_rows_without_reasons_are_accepted(tides: Tides) -> None:
+    rows = ask(tides, lambda held: held.rows("raw")).with_columns(
+        value=pl.lit(7.0), _reasons=pl.lit(None, pl.String)
+    )
+    assert rule(tides, fixed=rows).rows == (0, 1)
+
+
+def test_many_other_rows_are_abbreviated(tides: Tides) -> None:
+    tides.send(0, [2000.0] * 10)
+    tides.run()
+    rows = rows_of(0, [1.0] * 10).with_columns(_reasons=pl.lit("key"))
+    with pytest.raises(UsageError, match=r"row 7: value.max, not key; and 2 more\): export"):
+        rule(tides, fixed=rows)
+
+
+def test_rows_keep_their_digest_when_others_come_and_go(tides: Tides, tmp_path: Path) -> None:
+    def digests() -> dict[float, str]:
+        ask(tides, lambda held: held.export("raw", day(0), to=tmp_path / "bad.parquet"))
+        rows = pl.read_parquet(tmp_path / "bad.parquet")
+        return dict(rows.select("value", "_digest").iter_rows())
+
+    before = digests()
+    tides.send(0, (5000.0, 2000.0, 3000.0, 4.0))
+    tides.run()
+    after = digests()
+    assert {value: after[value] for value in before} == before
+    assert len({*after.values()}) == 3
+
+
+def test_an_export_of_several_partitions_is_released_one_by_one(
+    tides: Tides, tmp_path: Path
+) -> None:
+    tides.send(1, BAD)
+    tides.run()
+    path = tmp_path / "all.csv"
+    assert ask(tides, lambda held: held.export("raw", to=path)) == 4
+    path.write_text(path.read_text().replace("000.0", ".5"))
+    with pytest.raises(UsageError, match=r"name one of .*; export and release .* one partition"):
+        rule(tides, "release", "raw", fixed=path)
+    with pytest.raises(UsageError, match=r"several partitions\. Export and release one partition"):
+        rule(tides, fixed=path)
+    own = pl.read_csv(path, try_parse_dates=True).head(2)
+    assert rule(tides, fixed=own.drop("_partition")).rows == (0, 1)
+
+
+def test_data_with_a_column_of_digests_keeps_it(tmp_path: Path) -> None:
+    tides = Tides(tmp_path / "project", LENIENT)
+    tides.edit(
+        'key=("day", "id")):\n    day = tm',
+        'key=("day", "id"), unknown_columns="keep"):\n    day = tm',
+    )
+    tides.put("one.parquet", rows_of(0, BAD).with_columns(_digest=pl.lit("own")))
+    tides.run()
+    path = tmp_path / "bad.parquet"
+    ask(tides, lambda held: held.export("raw", to=path))
+    assert pl.read_parquet(path).columns == ["_row", "_reasons", "day", "id", "value", "_digest"]
+    rule(tides, fixed=pl.read_parquet(path).with_columns(value=pl.lit(7.0)))
+    tides.run()
+    assert tides.read("raw").get_column("_digest").to_list() == ["own"] * 4
 
 
 def test_a_file_that_can_not_be_read_is_refused(tides: Tides, tmp_path: Path) -> None:

@@ -103,8 +103,9 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
               help="Put an apostrophe before text that a spreadsheet would execute.")  # fmt: skip
 @project_options
 def export(stage: str, partition: str, to: Path, guard: bool) -> None:
-    """Write the quarantined rows of STAGE to FILE, with their numbers in the column `_row`.
+    """Write the quarantined rows of STAGE to FILE, with their numbers in `_row`, and digests in `_digest`.
 
+    Name a PARTITION if you want to correct the rows: `release --fixed` takes those of one partition.
     Values are written as they came. Before you open a .csv file in a spreadsheet, write it with --guard: a
     spreadsheet executes text such as `=HYPERLINK(...)`. `release --fixed` removes the apostrophes.
     """

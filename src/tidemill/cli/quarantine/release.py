@@ -71,7 +71,8 @@ def release(  # noqa: PLR0913 - options of a command
     """Release quarantined rows of STAGE, as they are or corrected.
 
     Rows with a value of a wrong type, a missing key or a duplicate key can only be corrected or dropped.
-    A column `_row` of corrected rows may name the rows that they replace.
+    A column `_row` of corrected rows may name the rows that they replace. If the quarantine changed since
+    `export` wrote them, lines that belong to other rows now are refused.
     """
     rows = _numbers(numbers)
     if fixed is None or numbers or rule or everything:

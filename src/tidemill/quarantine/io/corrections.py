@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 from polars.exceptions import PolarsError
 
 from tidemill.contracts.checks.checker import checker_of
@@ -13,19 +14,41 @@ from tidemill.contracts.checks.ruled_rows import REASONS, ROW, align_rows
 from tidemill.contracts.formula_guard import guard_formulas, unguard_formulas
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, SourceError, UsageError, did_you_mean
+from tidemill.core.fingerprint import fingerprint
 from tidemill.core.read_errors import reason_of
+
+# The column of an export that identifies each row: row numbers change when the quarantine does.
+DIGEST = "_digest"
+# The column that names the partition of each row where an export has several.
+PARTITION = "_partition"
 
 _READ: Mapping[str, Callable[[Path, Sequence[str]], pl.DataFrame]] = {
     ".csv": lambda path, text: pl.read_csv(
         path,
         infer_schema_length=None,
         try_parse_dates=True,
-        schema_overrides=dict.fromkeys(text, pl.String),
+        schema_overrides=dict.fromkeys([*text, REASONS, DIGEST], pl.String),
     ),
     ".parquet": lambda path, _: pl.read_parquet(path),
     ".json": lambda path, _: pl.read_json(path),
     ".ndjson": lambda path, _: pl.read_ndjson(path),
 }
+
+
+def with_digests(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add a digest of each row as it came, and of its reasons; data with a column of that name has none."""
+    if DIGEST in rows.columns:
+        return rows
+    return rows.select(ROW, REASONS, pl.Series(DIGEST, _digests(rows)), pl.exclude(ROW, REASONS))
+
+
+def _digests(rows: pl.DataFrame) -> list[str]:
+    # Python's times have no nanoseconds. The letter keeps spreadsheets from reading digits as a number.
+    plain = rows.drop(ROW).with_columns(cs.temporal().to_physical())
+    names = plain.columns
+    return [
+        f"r{fingerprint('quarantined row', names, repr(row))[:12]}" for row in plain.iter_rows()
+    ]
 
 
 def write_rows(rows: pl.DataFrame, path: Path, *, guard: bool = False) -> None:
@@ -76,6 +99,11 @@ def read_corrections(
     """
     texts = [name for name, dtype in bad.schema.items() if dtype == pl.String]
     rows = given if isinstance(given, pl.DataFrame) else _read(Path(given), texts)
+    if PARTITION in rows.columns and PARTITION not in bad.columns:
+        raise UsageError(
+            f"the corrected rows have a column {PARTITION!r}: they are an export of several partitions. "
+            "Export and release one partition at a time"
+        )
     rows = checker_of(spec).fill_defaults(rows, rows.columns)
     wanted = tuple(chosen) or tuple(range(bad.height))
     if ROW in rows.columns:
@@ -97,7 +125,8 @@ def read_corrections(
             f"{rows.height} corrected rows can't replace {len(wanted)} rows: give one for each, in "
             f"their order or numbered in {ROW}, and drop the rows that have no correction"
         )
-    rows = rows.drop(ROW, REASONS, strict=False)
+    _refuse_stale(rows, bad, wanted)
+    rows = rows.drop(ROW, REASONS, *([] if DIGEST in bad.columns else [DIGEST]), strict=False)
     unknown = [name for name in rows.columns if name not in bad.columns]
     if unknown:
         raise UsageError(
@@ -108,6 +137,32 @@ def read_corrections(
     _, rows = align_rows(rows, bad.drop(ROW, REASONS), spec)
     _refuse_bad(rows, spec, partition, wanted)
     return rows, wanted
+
+
+def _refuse_stale(rows: pl.DataFrame, bad: pl.DataFrame, numbers: Sequence[int]) -> None:
+    """Raise UsageError if corrected rows were exported from other rows than those with their numbers."""
+    now = bad[list(numbers)]
+    stale: dict[int, str] = {}
+    if DIGEST in rows.columns and DIGEST not in bad.columns:
+        for number, found, digest in zip(
+            numbers, rows[DIGEST].to_list(), _digests(now), strict=True
+        ):
+            if found != digest:
+                stale[number] = f"{DIGEST} {digest}, not {found or 'empty'}"
+    if REASONS in rows.columns:
+        reasons = zip(rows[REASONS].to_list(), now[REASONS].to_list(), strict=True)
+        for number, (found, why) in zip(numbers, reasons, strict=True):
+            given = "; ".join(found) if isinstance(found, list) else str(found or "")
+            # An empty cell contradicts nothing.
+            if given and given != "; ".join(why):
+                stale[number] = f"{'; '.join(why)}, not {given}"
+    if stale:
+        shown = "; ".join(f"row {row}: {why}" for row, why in [*sorted(stale.items())][:8])
+        more = f"; and {len(stale) - 8} more" if len(stale) > 8 else ""
+        raise UsageError(
+            f"{len(stale)} of {len(numbers)} corrected rows belong to other rows than those that have "
+            f"their numbers now ({shown}{more}): export the rows again, and correct that file"
+        )
 
 
 def _refuse_bad(

@@ -26,7 +26,7 @@ from tidemill.ledger.event import Ruled
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
-from tidemill.quarantine.io.corrections import read_corrections, write_rows
+from tidemill.quarantine.io.corrections import PARTITION, read_corrections, with_digests, write_rows
 from tidemill.quarantine.ruling_input import describe_ruling, pending_rulings
 from tidemill.reuse.input_contents import RULINGS
 from tidemill.sources.io.file_listing import ingest_contract
@@ -116,25 +116,18 @@ class Quarantine:
         Without `partition` it reads those of all partitions, named in `_partition`. Raises UsageError when
         there are none.
         """
-        places = self._places(self._state(), self._stage(stage))
-        places = [place for place in places if place.binding.product.quarantined]
-        if partition or len(places) < 2:
-            return self._rows(self._place(stage, partition))
-        parts = [
-            self._rows(place).select(pl.lit(place.partition).alias("_partition"), pl.all())
-            for place in places
-        ]
-        return pl.concat(parts, how="diagonal_relaxed")
+        return self._joined(stage, partition, self._rows)
 
     def export(
         self, stage: str, partition: str = "", *, to: str | Path, guard: bool = False
     ) -> int:
         """Write `rows` to a .csv, .parquet, .json or .ndjson file, and return their number.
 
-        CSV can't hold lists. With `guard` texts of a CSV file that a spreadsheet would execute as formulas
+        A digest of each row in `_digest` tells `release` if the row is still the same. CSV can't hold
+        lists. With `guard` texts of a CSV file that a spreadsheet would execute as formulas
         get an apostrophe, which `release` removes when it reads the file.
         """
-        rows = self.rows(stage, partition)
+        rows = self._joined(stage, partition, lambda place: with_digests(self._rows(place)))
         write_rows(rows, Path(to), guard=guard)
         return rows.height
 
@@ -153,9 +146,13 @@ class Quarantine:
 
         With `fixed` (a frame or a file) corrected rows replace them, one for each, in their order or
         matched by the column `_row`; they are checked like all rows. The next run applies the ruling.
-        Raises UsageError for rows that break a rule that can't be waived.
+        Raises UsageError for rows that break a rule that can't be waived, and for corrected rows whose
+        `_digest` or `_reasons` show that they were exported from other rows.
         """
-        place = self._ruled_place(stage, partition)
+        hint = (
+            "" if fixed is None else "; export and release corrected rows one partition at a time"
+        )
+        place = self._ruled_place(stage, partition, hint=hint)
         if fixed is not None:
             return self._replace(place, fixed, rows, rule, reason, by)
         chosen = self._choose_rows(place, rows, rule)
@@ -238,7 +235,9 @@ class Quarantine:
             for key in sorted(head.partitions)
         ]
 
-    def _place(self, stage: str, partition: str, *, ruled: bool = False) -> _PublishedPartition:
+    def _place(
+        self, stage: str, partition: str, *, ruled: bool = False, hint: str = ""
+    ) -> _PublishedPartition:
         """The named partition, or the only one that has quarantined rows (or rulings)."""
         places = self._places(self._state(), self._stage(stage))
         there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
@@ -253,19 +252,33 @@ class Quarantine:
             raise UsageError(f"{stage} has no {what}")
         if partition:
             raise UsageError(f"{stage} {partition} has no {what}; these partitions have: {keys}")
-        raise UsageError(f"{stage} has {what} in several partitions: name one of {keys}")
+        raise UsageError(f"{stage} has {what} in several partitions: name one of {keys}{hint}")
 
     def _ruled_place(
-        self, stage: str, partition: str, *, ruled: bool = False
+        self, stage: str, partition: str, *, ruled: bool = False, hint: str = ""
     ) -> _PublishedPartition:
         """The same, of a stage whose next run applies rulings."""
-        place = self._place(stage, partition, ruled=ruled)
+        place = self._place(stage, partition, ruled=ruled, hint=hint)
         if not place.stage.is_declared:
             raise UsageError(
                 f"{stage} is {UNDECLARED}, so no run would apply a ruling: declare it again, or remove what "
                 f"it published with `tidemill env forget {stage}`"
             )
         return place
+
+    def _joined(
+        self, stage: str, partition: str, read: Callable[[_PublishedPartition], pl.DataFrame]
+    ) -> pl.DataFrame:
+        """The rows that `read` returns for a partition, or for all that have quarantined rows."""
+        places = self._places(self._state(), self._stage(stage))
+        places = [place for place in places if place.binding.product.quarantined]
+        if partition or len(places) < 2:
+            return read(self._place(stage, partition))
+        parts = [
+            read(place).select(pl.lit(place.partition).alias(PARTITION), pl.all())
+            for place in places
+        ]
+        return pl.concat(parts, how="diagonal_relaxed")
 
     def _rows(self, place: _PublishedPartition) -> pl.DataFrame:
         product = place.binding.product
