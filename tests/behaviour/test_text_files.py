@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Receipt
 from tidemill.project.checks import faults_in
 
@@ -301,7 +303,7 @@ def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
     good, bad = folder.read()
     assert good == [("😀 é \\ud800 \0", None)]
     assert [(row["a"], row["b"], row["_reasons"]) for row in bad] == [
-        ("\ufdd0x\\ud800y", None, ["a.type"]),
+        ("x\\ud800y", None, ["a.unicode"]),
         ("z", r'["\udfff"]', ["b.type"]),
     ]
 
@@ -407,7 +409,66 @@ def test_a_line_with_too_many_fields_is_a_quarantined_row(tmp_path: Path) -> Non
     good, bad = folder.write("rows.csv", csv(*lines)).read()
     assert [row[0] for row in good] == [0, 1, 2, 4]
     assert bad == [
-        {"id": "3", "day": "2013-03-08", "note": "\ufdd0hello, world", "_reasons": ["note.type"]}
+        {"id": "3", "day": "2013-03-08", "note": "hello, world", "_reasons": ["note.fields"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rule", "text", "message"),
+    [
+        (
+            "rows.csv",
+            csv("id,note", "1,a", "2,zu,viele", "3,c"),
+            "note.fields",
+            "zu,viele",
+            "1 of 3 lines have more fields than the header, such as 'zu,viele'; ",
+        ),
+        (
+            "rows.ndjson",
+            csv(
+                r'{"id": 1, "note": "a"}',
+                r'{"id": 2, "note": "x\ud800y"}',
+                r'{"id": 3, "note": "c"}',
+            ),
+            "note.unicode",
+            r"x\ud800y",
+            r"1 of 3 values hold half of a surrogate pair, such as 'x\\ud800y'; ",
+        ),
+    ],
+    ids=["csv", "ndjson"],
+)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_damaged_cell_is_shown_exported_and_released_as_it_came(
+    tmp_path: Path, name: str, content: str, rule: str, text: str, message: str, suffix: str
+) -> None:
+    folder = Folder(tmp_path, declared(id=tm.Int64(), note=tm.String())).write(name, content)
+    file = tmp_path / f"bad.{suffix}"
+    folder.run()
+    with tm.open(tmp_path, workflow=folder.flow()) as project:
+        findings = project.state().heads["rows"].partitions[WHOLE].product.findings
+        assert [found.message.startswith(f"{rule}: {message}") for found in findings] == [True]
+        held = project.quarantine
+        assert [found.reasons for found in held.list()] == [{rule: 1}]
+        assert held.rows("rows").to_dicts() == [
+            {"_row": 0, "_reasons": [rule], "id": "2", "note": text}
+        ]
+        with pytest.raises(UsageError, match="can't be released as they are"):
+            held.release("rows", reason="x", by="ana")
+        held.export("rows", to=file)
+        held.release("rows", fixed=file, reason="it is meant so", by="ana")
+    good, bad = folder.read()
+    assert (sorted(good), bad) == ([(1, "a"), (2, text), (3, "c")], [])
+
+
+def test_columns_that_are_kept_hold_damaged_text_as_it_came(tmp_path: Path) -> None:
+    contract = type("Text", (declared(id=tm.Int64()),), {}, unknown_columns="keep")
+    folder = Folder(tmp_path, contract)
+    folder.write("rows.ndjson", csv(r'{"id": 1, "b": "x\ud800y"}', r'{"id": "z", "b": "\udfff"}'))
+    _, bad = folder.read()
+    with tm.open(tmp_path, workflow=folder.flow()) as project:
+        assert project.read("rows").collect().rows() == [(1, r"x\ud800y")]
+    assert [(row["id"], row["b"], row["_reasons"]) for row in bad] == [
+        ("z", r"\udfff", ["id.type"])
     ]
 
 
@@ -415,7 +476,7 @@ def test_too_many_fields_are_noticed_beside_columns_that_are_dropped(tmp_path: P
     contract = type("Text", (tm.Contract,), {"a": tm.Int64()}, unknown_columns="drop")
     good, bad = Folder(tmp_path, contract).write("rows.csv", csv("a,b", "1,2", "3,4,5")).read()
     assert good == [(1,)]
-    assert [(row["a"], row["b"]) for row in bad] == [("\ufdd03,5", "4")]
+    assert [(row["a"], row["b"]) for row in bad] == [("3,5", "4")]
 
 
 DAMAGED: list[tuple[str, bytes, str]] = [

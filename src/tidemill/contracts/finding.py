@@ -8,6 +8,9 @@ from typing import Literal, TypeAlias
 
 from tidemill.core.errors import ContractError
 
+# The ends of the names of rules that a value breaks which can't be read, so that nothing is left of it.
+UNREAD_RULES = (".type", ".fields", ".unicode")
+
 Severity: TypeAlias = Literal["fail", "quarantine", "warn", "info"]
 
 

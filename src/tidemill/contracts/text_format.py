@@ -9,9 +9,11 @@ from typing import Literal, TypeAlias
 
 from tidemill.contracts.dtype import DType
 
-# Begins a cell of a text file that is no value of any type, not even text: half of a surrogate pair in JSON,
-# a line with too many fields in CSV. Unicode reserves this character for such internal use.
+# Begins a cell of a text file that is no value of any type, not even text. Unicode reserves such characters
+# for internal use; the checker removes them from what it returns.
 DAMAGED = "\ufdd0"
+# In CSV, a line with more fields than the header; in JSON, text with half of a surrogate pair.
+SURPLUS_FIELDS, NOT_UNICODE = f"{DAMAGED}\ufdd1", f"{DAMAGED}\ufdd2"
 
 Cells: TypeAlias = Literal["", "csv", "json"]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tidemill.analysis.query.summary import Reads
+from tidemill.contracts.finding import UNREAD_RULES
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
@@ -122,7 +123,7 @@ def reuse_action(
     if found.check == recipe.check:
         asked = found.verdict.rules if found.verdict else ""
         return Action.BIND if not own or asked == recipe.table_check else Action.RECHECK
-    whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
+    whole = not any(finding.rule.endswith(UNREAD_RULES) for finding in found.product.findings)
     # Nor if there are rulings on rows: which rows they match depends on the rules that the rows break.
     whole = whole and RULINGS not in found.inputs
     return Action.RECHECK if whole and not found.product.quarantined else Action.RUN

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.contracts.checks.text_cells import read_text
-from tidemill.contracts.text_format import AS_STORED, DAMAGED, TextFormat
+from tidemill.contracts.checks.text_cells import read_text, without_marks
+from tidemill.contracts.text_format import (
+    AS_STORED,
+    DAMAGED,
+    NOT_UNICODE,
+    SURPLUS_FIELDS,
+    TextFormat,
+)
 
 CSV, JSON = TextFormat(cells="csv"), TextFormat(cells="json")
 WORDS = TextFormat(cells="csv", null_values=("NA", "-1"))
@@ -141,3 +147,14 @@ def test_a_column_without_cells() -> None:
             source, values = read_text(text, dtype, form)
             assert (source.to_list(), values.to_list()) == (text.to_list(), text.to_list())
             assert values.dtype == dtype
+
+
+def test_rows_without_marks_are_as_they_came() -> None:
+    rows = pl.DataFrame(
+        {"a": [f"{SURPLUS_FIELDS}1,2", f"{NOT_UNICODE}\\ud800", f"{DAMAGED}x", None], "b": [1] * 4}
+    )
+    assert without_marks(rows).to_dict(as_series=False) == {
+        "a": ["1,2", "\\ud800", f"{DAMAGED}x", None],
+        "b": [1] * 4,
+    }
+    assert without_marks(rows.select("b")).equals(rows.select("b"))

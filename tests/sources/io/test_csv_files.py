@@ -14,7 +14,7 @@ from polars.exceptions import ComputeError
 from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.dtype import DType
-from tidemill.contracts.text_format import DAMAGED, TextFormat
+from tidemill.contracts.text_format import SURPLUS_FIELDS, TextFormat
 from tidemill.core.errors import SourceError
 from tidemill.sources.io.csv_files import find_separator, load_csv, scan_csv
 from tidemill.sources.text_files import _PARSED
@@ -179,9 +179,9 @@ def test_lines_with_too_many_fields_are_marked(tmp_path: Path) -> None:
     assert not parsed
     assert frame.rows() == [
         ("1", "2"),
-        ("3", f"{DAMAGED}4,5"),
+        ("3", f"{SURPLUS_FIELDS}4,5"),
         ("6", None),
-        ("7", f"{DAMAGED},,9,x,y"),
+        ("7", f"{SURPLUS_FIELDS},,9,x,y"),
         ("8,0", "1"),
     ]
 
@@ -218,7 +218,7 @@ def test_options_that_change_columns_are_kept_beside_ragged_lines(
         rest = found.drop(mark)
         assert found[mark].cast(pl.String).to_list() == [
             *cells[:-1],
-            f"{DAMAGED}{cells[-1]},5,6",
+            f"{SURPLUS_FIELDS}{cells[-1]},5,6",
         ]
         if "include_file_paths" in options and mark != "path":
             assert rest["path"].to_list() == [str(ragged)] * rest.height

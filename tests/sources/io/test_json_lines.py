@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidemill.contracts.text_format import DAMAGED
+from tidemill.contracts.text_format import NOT_UNICODE
 from tidemill.core.errors import SourceError
 from tidemill.sources.io.json_lines import read_json_lines
 
@@ -62,7 +62,7 @@ def test_lines(tmp_path: Path) -> None:
     frame = read_json_lines(path, {})
     assert frame.rows() == [
         ("1.10", None, None),
-        (f"{DAMAGED}x\\ud800", '[1, {"c": "}"}]', "\n"),
+        (f"{NOT_UNICODE}x\\ud800", '[1, {"c": "}"}]', "\n"),
         (None, None, None),
     ]
     path.write_bytes(gzip.compress(b'{"a": 1}\n{"a": 2}'))

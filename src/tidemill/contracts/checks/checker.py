@@ -16,12 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial, reduce
 from operator import and_, or_
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.partitionwise import is_row_wise
+from tidemill.contracts.checks.broken_columns import (
+    broken_bounds,
+    broken_missing,
+    broken_partition,
+)
 from tidemill.contracts.checks.broken_rules import (
     BrokenRule,
     quarantined_rows,
@@ -40,7 +45,6 @@ from tidemill.contracts.checks.partition_column import (
     are_all_inside,
     partition_keys,
     raw_partition_keys,
-    rows_outside,
     split_by_partition,
 )
 from tidemill.contracts.checks.row_order import repeated_rows, sort_by_key
@@ -69,12 +73,13 @@ from tidemill.contracts.checks.ruled_rows import (
     row_mask,
     unwaivable_rules,
 )
+from tidemill.contracts.checks.text_cells import without_marks
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Disposition
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.identity import ByIdentity
-from tidemill.core.partition import UNPLACED, WHOLE, Partitioning
+from tidemill.core.partition import UNPLACED, WHOLE
 
 # An unconverted column and its cast to the contract's type; the same object if nothing was cast.
 _Fitted = tuple[pl.Series, pl.Series]
@@ -118,6 +123,7 @@ class Checker:
         self._partitioning = spec.partitioning
         self.columns = column_rules(spec)
         self._key = key_rule(spec)
+        self._reads_text = any(column.text.cells for column in self.columns)
         self._unique = [(column.name, column.unique) for column in self.columns if column.unique]
         self._defaults = {
             column.name: pl.lit(default_series(column, rules.dtype)).first().alias(column.name)
@@ -152,8 +158,7 @@ class Checker:
             found, ruled = self._apply_rulings(
                 found, unknown, partition, RulingMatcher(rulings, frame.height)
             )
-        frame, good = found.frame, found.good
-        bad = quarantined_rows(frame, found.broken)
+        frame, good, bad = found.frame, found.good, self._bad_rows(found)
         findings = [evaluated_finding(item.rule, frame, item.rows) for item in found.broken]
         findings += undeclared_column_findings(self.spec, unknown, frame.height)
         # Rows without a partition are all bad: their share of the source is judged, not of these.
@@ -219,7 +224,7 @@ class Checker:
             broken += _repeated_values(table, name, rule, rejected_rows(broken))
         rows = table
         if unknown and self.spec.unknown_columns == "keep":
-            rows = table.hstack(frame.select(unknown))
+            rows = table.hstack(self._as_it_came(frame.select(unknown)))
         good, unique = sort_by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
         if not unique:
             repeated = self._repeated_keys(table, rejected_rows(broken))
@@ -260,8 +265,16 @@ class Checker:
             docket.summary(done)
         ]
 
+    def _bad_rows(self, found: _Evaluation) -> pl.DataFrame | None:
+        bad = quarantined_rows(found.frame, found.broken)
+        return None if bad is None else self._as_it_came(bad)
+
+    def _as_it_came(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows without the marks of damaged cells, which only text files have."""
+        return without_marks(rows) if self._reads_text else rows
+
     def _match(self, found: _Evaluation, docket: RulingMatcher) -> list[MatchedRow]:
-        rejected, bad = rejected_rows(found.broken), quarantined_rows(found.frame, found.broken)
+        rejected, bad = rejected_rows(found.broken), self._bad_rows(found)
         if bad is None or rejected is None:
             return []
         never, numbers = unwaivable_rules(self.spec), rejected.arg_true().to_list()
@@ -365,12 +378,12 @@ class Checker:
     ) -> Iterator[BrokenRule]:
         for column, (source, values) in zip(self.columns, fitted, strict=True):
             if source is not values or not column.nullable:
-                yield from _broken_missing(column, source, values)
+                yield from broken_missing(column, source, values)
             if column.lower is not None or column.upper is not None:
-                for query in _broken_bounds(column, values):
+                for query in broken_bounds(column, values):
                     yield from self._broken(table, query)
             if partition is not None and column.name == self._partitioning.column:
-                yield from _broken_partition(column, values, self._partitioning, partition)
+                yield from broken_partition(column, values, self._partitioning, partition)
 
     def _broken_queries(self, table: pl.DataFrame) -> Iterator[BrokenRule]:
         if not self._queries:
@@ -430,44 +443,6 @@ def check_rows(
 def checker_of(spec: ContractSpec) -> Checker:
     """Return the cached checker of a contract."""
     return _cached_checker(ByIdentity(spec))
-
-
-def _broken_missing(
-    column: ColumnRules, source: pl.Series, values: pl.Series
-) -> Iterator[BrokenRule]:
-    nulls = source.null_count()
-    if values.null_count() > nulls:
-        yield BrokenRule(column.type, values.is_null() & source.is_not_null())
-    if column.nullable:
-        return
-    if nulls:
-        yield BrokenRule(column.null, source.is_null())
-    # The sum is NaN if a value is; without one only if there are infinities of both signs.
-    if column.is_float and values.sum() != values.sum() and values.is_nan().any():
-        yield BrokenRule(column.nan, values.is_nan().fill_null(False))
-
-
-def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[RuleQuery]:
-    """Yield the bounds that some value breaks; the minimum of a column without values is None."""
-    if column.lower is not None:
-        bound, query, beyond = column.lower
-        least: Any = values.min()
-        if least is not None and beyond(least, bound):
-            yield query
-    if column.upper is not None:
-        bound, query, beyond = column.upper
-        most: Any = values.max()
-        if most is not None and beyond(most, bound):
-            yield query
-
-
-def _broken_partition(
-    column: ColumnRules, values: pl.Series, partitioning: Partitioning, partition: str
-) -> Iterator[BrokenRule]:
-    if not are_all_inside(values, partitioning, partition):
-        yield BrokenRule(
-            column.partition, rows_outside(values, partitioning, partition).fill_null(False)
-        )
 
 
 def _repeated_values(

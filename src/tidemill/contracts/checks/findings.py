@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from tidemill.contracts.checks.row_rules import RowRule
+from tidemill.contracts.checks.text_cells import without_marks
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Rows
@@ -23,7 +24,7 @@ def evaluated_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Fi
     """Count the rows of `frame` (unconverted) that break `rule`, with the first distinct values."""
     # A frame without columns has no rows either.
     shown = (
-        frame.select(rule.sample_columns).filter(rows).head(MAX_SAMPLED_ROWS)
+        without_marks(frame.select(rule.sample_columns).filter(rows).head(MAX_SAMPLED_ROWS))
         if rule.sample_columns
         else pl.DataFrame()
     )

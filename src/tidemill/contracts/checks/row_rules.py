@@ -63,6 +63,8 @@ class ColumnRules:
     is_float: bool
     nullable: bool
     type: RowRule
+    fields: RowRule
+    unicode: RowRule
     null: RowRule
     nan: RowRule
     partition: RowRule
@@ -188,6 +190,8 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
         is_float=dtype.is_float(),
         nullable=column.nullable,
         type=rule("type", f"values can't be cast to {column.dtype}", _retype(column)),
+        fields=rule("fields", "lines have more fields than the header", _QUOTE),
+        unicode=rule("unicode", "values hold half of a surrogate pair", _ENCODE),
         null=rule("null", "values are missing", _OR + "declare nullable=True", missing),
         nan=rule("nan", "values are NaN, which is missing", _OR + "declare nullable=True", missing),
         partition=rule("partition", "rows belong to another partition", _KEEP),
@@ -206,6 +210,8 @@ def _retype(column: Column) -> str:
 
 
 _OR = "fix the source, or "
+_QUOTE = "fix the source: quote text that holds separators"
+_ENCODE = "fix the source: write text as Unicode"
 _RETYPE = "change the declared type"
 # What may make text readable, by type.
 _FORMATS = {

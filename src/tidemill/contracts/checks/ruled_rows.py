@@ -16,7 +16,7 @@ import polars as pl
 
 from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.schema import schema_of
-from tidemill.contracts.finding import Finding
+from tidemill.contracts.finding import UNREAD_RULES, Finding
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError
@@ -166,7 +166,8 @@ def unwaivable_rules(spec: ContractSpec) -> frozenset[str]:
     """Return the rules that no ruling can waive: rows that break them can't be kept."""
     placed = [name for name in (*spec.key, spec.partitioning.column) if name]
     missing = {f"{name}.{rule}" for name in placed for rule in ("null", "nan", "partition")}
-    return frozenset({"key", *missing, *(f"{name}.type" for name in spec.names)})
+    unread = {f"{name}{rule}" for name in spec.names for rule in UNREAD_RULES}
+    return frozenset({"key", *missing, *unread})
 
 
 def align_rows(

@@ -13,7 +13,14 @@ from decimal import Decimal, InvalidOperation
 import polars as pl
 
 from tidemill.contracts.checks.json_cells import nested_values
-from tidemill.contracts.text_format import DAMAGED, TextFormat, has_clock, has_offset
+from tidemill.contracts.text_format import (
+    DAMAGED,
+    NOT_UNICODE,
+    SURPLUS_FIELDS,
+    TextFormat,
+    has_clock,
+    has_offset,
+)
 
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
 _BLANKS = " \t\r\n"
@@ -55,6 +62,15 @@ def read_text(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> tuple[pl
     gone = rows.filter(trimmed.is_null())
     source = text.clone().scatter(gone, None) if gone.len() else text
     return source, _put(values, rows, _loose_values(trimmed, dtype, form))
+
+
+def without_marks(rows: pl.DataFrame) -> pl.DataFrame:
+    """Remove the marks of damaged cells, so that rows are as they came."""
+    text = pl.col(pl.String)
+    marked = text.str.starts_with(SURPLUS_FIELDS) | text.str.starts_with(NOT_UNICODE)
+    return rows.with_columns(
+        pl.when(marked).then(text.str.slice(len(SURPLUS_FIELDS))).otherwise(text)
+    )
 
 
 def _put(values: pl.Series, rows: pl.Series, found: pl.Series) -> pl.Series:

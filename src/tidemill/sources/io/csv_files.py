@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import ComputeError, PolarsError
 
-from tidemill.contracts.text_format import DAMAGED
+from tidemill.contracts.text_format import SURPLUS_FIELDS
 from tidemill.core.errors import SourceError
 
 # Options that make Polars guess types, or skip what it can't read.
@@ -109,7 +109,7 @@ def _with_surplus(
         ) from error
     rows = _as_asked(rows, path, names, later)
     fields = [pl.col(name).fill_null("") for name in (mark, *extra)]
-    cells = pl.lit(DAMAGED) + pl.concat_str(fields, separator=separator).str.strip_chars_end(
+    cells = pl.lit(SURPLUS_FIELDS) + pl.concat_str(fields, separator=separator).str.strip_chars_end(
         separator
     )
     # Empty fields beyond the header hold nothing.

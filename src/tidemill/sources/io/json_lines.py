@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.contracts.text_format import DAMAGED
+from tidemill.contracts.text_format import NOT_UNICODE
 from tidemill.core.errors import SourceError
 from tidemill.core.read_errors import reason_of
 
@@ -146,5 +146,5 @@ def _unescaped(cell: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return DAMAGED + cell[1:-1]
+        return NOT_UNICODE + cell[1:-1]
     return text
