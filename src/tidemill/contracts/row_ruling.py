@@ -53,7 +53,9 @@ class Ruling:
 
     @property
     def pinned_objects(self) -> tuple[str, ...]:
-        """The objects that must be kept while the ruling is in force."""
+        """The objects that must be kept while the ruling is in force; none to take back another ruling."""
+        if self.disposition is Disposition.HOLD:
+            return ()
         return (self.object, self.fixed) if self.fixed else (self.object,)
 
     @property

@@ -309,7 +309,7 @@ def _pinned(state: State) -> Iterator[tuple[str, str]]:
             yield effect.object, f"{effect.stage} {effect.partition}"
     for stage, rulings in state.rulings.items():
         for name in (n for several in rulings.values() for r in several for n in r.pinned_objects):
-            yield name, f"a ruling on {stage}"
+            yield name, f"a ruling on {stage}, which needs it from a backup"
     for stage, files in state.sources.items():
         # The digest of pulled rows is the name of the object that has them.
         for file in files.values():

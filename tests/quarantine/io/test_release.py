@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.damage import flip
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import LENIENT, Before, Tides, day, flow_of, rows_of
 from tidemill.contracts.row_ruling import Ruling
@@ -540,6 +542,34 @@ def test_debugging_a_step_does_what_was_said(tides: Tides) -> None:
     trial = project.debug("raw", day(0))
     assert (trial.product.rows, trial.product.quarantined) == (3, 1)
     project.close()
+
+
+@pytest.mark.parametrize("lost", ["quarantine", "corrections"])
+@pytest.mark.parametrize("how", [partial(flip, offset=100), Path.unlink])
+def test_a_ruling_whose_rows_are_lost_can_be_withdrawn(
+    tides: Tides, tmp_path: Path, lost: str, how: Callable[[Path], None]
+) -> None:
+    ask(tides, lambda held: held.export("raw", to=tmp_path / "bad.csv"))
+    text = (tmp_path / "bad.csv").read_text().replace("2000.0", "20.5").replace("3000.0", "30")
+    (tmp_path / "bad.csv").write_text(text)
+    ruling = rule(tides, fixed=tmp_path / "bad.csv")
+    tides.ok()
+    name = ruling.object if lost == "quarantine" else ruling.fixed
+    [path] = (tides.root / ".tidemill").rglob(name)
+    how(path)
+    tides.send(0, (*BAD, 5.0))
+    receipt = tides.run()
+    [message] = [each for each in receipt.messages if each.startswith(f"raw {day(0)}: ")]
+    assert name in message
+    advice = (
+        f"withdraw the ruling: `tidemill quarantine undo raw {day(0)} --ruling 1 --reason TEXT`"
+    )
+    assert f"Ruling 1 on raw {day(0)} needs it: restore it from a backup, or {advice}" in message
+    assert [item.partition for item in held(tides, "raw")] == [day(0)]
+    ask(tides, lambda held: held.take_back("raw", day(0), ruling=1, reason="lost", by="ana"))
+    assert tides.ok()["ok run raw"] == [day(0)]
+    assert len(bad(tides)) == 2
+    assert tides.ok() == {}
 
 
 def test_who_runs_a_command(monkeypatch: pytest.MonkeyPatch, tides: Tides) -> None:

@@ -179,9 +179,7 @@ class FileArtifacts:
     def _damage(self, name: str, how: str) -> DamagedObjectError:
         """Remember that an object is damaged, and return the error that says so."""
         self._remember_damage(name)
-        return DamagedObjectError(
-            f"the object {self.uri(name)} is damaged: {how}; check the disk. The next run recomputes it"
-        )
+        return DamagedObjectError(f"the object {self.uri(name)} is damaged: {how}; check the disk")
 
     def _remember_damage(self, name: str) -> None:
         with suppress(OSError):

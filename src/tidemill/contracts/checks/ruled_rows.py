@@ -60,15 +60,31 @@ class MatchedRow:
 def resolve_rulings(
     rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]
 ) -> tuple[ResolvedRuling, ...]:
-    """Resolve rulings, in their order, to their rows; `load` returns the rows of an object."""
+    """Resolve rulings, in their order, to their rows; `load` returns the rows of an object.
+
+    What was taken back isn't loaded: it may be lost.
+    """
     later: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+    # Quarantines of which a later ruling is about all rows.
+    settled: set[tuple[str, str]] = set()
     found: list[ResolvedRuling] = []
     for ruling in reversed(rulings):
-        whole, passed = load(ruling.object), later[ruling.object, ruling.key]
+        place = (ruling.object, ruling.key)
+        if place in settled:
+            continue
+        passed = later[place]
+        if not ruling.rows:
+            settled.add(place)
+        if ruling.disposition is Disposition.HOLD:
+            passed.update(ruling.rows)
+            continue
+        if ruling.rows and passed.issuperset(ruling.rows):
+            continue
+        whole = load(ruling.object)
         numbers = ruling.rows or range(whole.height)
         current = [(at, number) for at, number in enumerate(numbers) if number not in passed]
         passed.update(numbers)
-        if ruling.disposition is Disposition.HOLD or not current:
+        if not current:
             continue
         rows = whole[[number for _, number in current]]
         found.append(

@@ -19,7 +19,7 @@ from tidemill.contracts.checks.ruled_rows import (
     unwaivable_rules,
 )
 from tidemill.contracts.row_ruling import Disposition, Ruling
-from tidemill.core.errors import ConflictError, UsageError, did_you_mean
+from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Ruled
@@ -202,11 +202,6 @@ class Quarantine:
         found = next((f for f in product.findings if f.rule == RULINGS_RULE), None)
         pending = place.pending_count
         applied = place.rulings[: len(place.rulings) - pending]
-        ruled = (
-            sum(item.rows.height for item in resolve_rulings(applied, self._object))
-            if applied
-            else 0
-        )
         return QuarantinedPartition(
             stage=place.stage.name,
             partition=place.partition,
@@ -221,8 +216,17 @@ class Quarantine:
             rulings=tuple(map(describe_ruling, place.rulings)),
             pending=pending,
             done=found.message.partition(": ")[2] if found else "",
-            gone=ruled - (found.rows if found else 0),
+            gone=self._gone_rows(applied, found.rows if found else 0),
         )
+
+    def _gone_rows(self, applied: Sequence[Ruling], matched: int) -> int:
+        """How many rows of rulings didn't match any row; 0 if it can't be told any more."""
+        try:
+            return (
+                sum(item.rows.height for item in resolve_rulings(applied, self._object)) - matched
+            )
+        except StorageError:
+            return 0
 
     def _places(self, state: State, stage: Stage) -> builtins.list[_PublishedPartition]:
         head, rulings = state.heads.get(stage.name), state.rulings.get(stage.name, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import polars as pl
@@ -22,7 +23,7 @@ from tidemill.contracts.checks.ruled_rows import resolve_rulings
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import BrokenContract, Finding, rejections
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import DamagedObjectError, StepError
+from tidemill.core.errors import DamagedObjectError, StepError, StorageError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
@@ -412,10 +413,22 @@ class DataStepRunner:
     ) -> CheckedPartition:
         """Check the rows of a partition against its contract and the rulings on its rows."""
         assert stage.output is not None
-        rulings = resolve_rulings(work.rulings, self._frames.rows)
+        rulings = resolve_rulings(work.rulings, partial(self._ruled_rows, work))
         return checker_of(contract or stage.output).check(
             rows, partition=work.partition, rulings=rulings
         )
+
+    def _ruled_rows(self, work: Work, name: str) -> pl.DataFrame:
+        """Return the rows of an object of a ruling, which no run can compute again."""
+        try:
+            return self._frames.rows(name)
+        except StorageError as error:
+            place = f"{work.stage} {work.partition}"
+            number = next(n for n, r in enumerate(work.rulings, 1) if name in (r.object, r.fixed))
+            raise StorageError(
+                f"{error}. Ruling {number} on {place} needs it: restore it from a backup, or withdraw the "
+                f"ruling: `tidemill quarantine undo {place} --ruling {number} --reason TEXT`"
+            ) from error
 
     def _clean_output(
         self,
