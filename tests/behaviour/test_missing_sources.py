@@ -151,10 +151,25 @@ class TestFail:
         assert tides.ok() == {}
 
     def test_a_row_that_is_lost_when_files_are_merged_is_missed(self, tides: Tides) -> None:
+        before = tides.contents()
         tides.withdraw(0, 1)
         tides.put("all.parquet", pl.concat([rows_of(0), rows_of(1, (1.0, 2.0))]))
         says = held(tides.run())
-        assert says.startswith(f"raw: data/{day(1)}.parquet is gone; {day(1)} would lose rows")
+        assert says.startswith(
+            f"raw: data/{day(0)}.parquet, data/{day(1)}.parquet are gone; "
+            f"{day(1)} would lose rows and {day(0)} would change"
+        )
+        assert held(tides.run()) == says
+        # What waits isn't forgotten.
+        (tides.root / "data" / "all.parquet").unlink()
+        for _ in range(2):
+            assert f"{day(0)} .. {day(1)} (2) would be removed" in held(tides.run())
+        tides.put("all.parquet", pl.concat([rows_of(0), rows_of(1)]))
+        tides.ok()
+        assert tides.ok() == {}
+        assert tides.contents() == before
+        (tides.root / "data" / "all.parquet").unlink()
+        assert held(tides.run()).startswith("raw: data/all.parquet is gone")
 
     def test_a_renamed_file_isnt_missing(self, tides: Tides) -> None:
         path = tides.root / "data" / f"{day(1)}.parquet"

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from typing import Literal
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.planning import file_of
 from tidemill.planning.plan import MissingRows, Plan
 from tidemill.planning.source_changes import source_changes
-from tidemill.sources.missing import Missing
+from tidemill.sources.missing import Missing, find_missing
+from tidemill.sources.scan import Scan
 from tidemill.workflow.source import SourceFile
 
 A = file_of("a", "1", {"x": 1})
@@ -13,20 +19,24 @@ B = file_of("b", "1", {"x": 1, "y": 1})
 C = file_of("c", "1", {"z": 1})
 
 
-def changes(
-    known: list[SourceFile], files: list[SourceFile], *held: str, missing: tuple[str, ...] = ()
-) -> tuple[list[SourceFile], list[str]] | None:
-    """What is recorded and forgotten at the time 7."""
-    lost = Missing(paths=missing, removed=held, shrunk=(), lost=1, rows=1)
-    item = MissingRows(stage="s", policy="fail", missing=lost, held=frozenset(held))
-    plan = Plan(
+def planned(files: list[SourceFile], missing: Missing | None, held: frozenset[str]) -> Plan:
+    item = MissingRows(stage="s", policy="fail", missing=missing, held=held) if missing else None
+    return Plan(
         workflow="w",
         environment="prod",
         heads={},
         recipes={},
         sources={"s": {file.path: file for file in files}},
-        missing=(item,) if held else (),
+        missing=(item,) if item and held else (),
     )
+
+
+def changes(
+    known: list[SourceFile], files: list[SourceFile], *held: str, missing: tuple[str, ...] = ()
+) -> tuple[list[SourceFile], list[str]] | None:
+    """What is recorded and forgotten at the time 7."""
+    lost = Missing(paths=missing, removed=held, shrunk=(), lost=1, rows=1)
+    plan = planned(files, lost, frozenset(held))
     found = source_changes(plan, "s", {file.path: file for file in known}, 7.0)
     return None if found is None else ([*found[0]], [*found[1]])
 
@@ -64,3 +74,39 @@ def test_only_held_partitions_are_marked() -> None:
         [replace(B, missing_since={"x": 3.0})],
         [],
     )
+
+
+COUNTS = st.dictionaries(st.sampled_from("wxyz"), st.integers(1, 3), max_size=3)
+# What happens between two runs: files by number that go, and those that come.
+STEPS = st.lists(st.tuples(st.lists(st.integers(0, 5)), st.lists(COUNTS, max_size=3)), max_size=6)
+
+
+@given(STEPS, st.sampled_from(["fail", "keep"]))
+def test_whatever_files_come_and_go_no_partition_is_emptied_unasked(
+    steps: list[tuple[list[int], list[dict[str, int]]]], policy: Literal["fail", "keep"]
+) -> None:
+    known: dict[str, SourceFile] = {}
+    files = {"always": file_of("always", "1", {"always": 1})}
+    published: dict[str, int] = {}
+    recorded: set[str] = set()
+    for number, (going, coming) in enumerate(steps):
+        there = [path for path in files if path != "always"]
+        for path in {there[index] for index in going if index < len(there)}:
+            del files[path]
+        for index, rows in enumerate(coming):
+            path = f"{number} {index}"
+            files[path] = file_of(path, path, rows)
+        found = find_missing(known, Scan(files=files, on_missing=policy), published)
+        held = found.partitions if found else frozenset[str]()
+        now = Counter[str]()
+        for file in files.values():
+            now.update(file.rows)
+        assert {key for key in recorded if not now[key]} <= held
+        if all(now[key] >= published[key] for key in published):
+            assert not held
+        published |= {key: rows for key, rows in now.items() if key not in held}
+        plan = planned([*files.values()], found, held)
+        if changed := source_changes(plan, "s", known, float(number)):
+            known = {path: file for path, file in known.items() if path not in changed[1]}
+            known |= {file.path: file for file in changed[0]}
+        recorded.update(*(file.rows for file in known.values()))

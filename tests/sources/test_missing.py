@@ -72,11 +72,12 @@ class TestFiles:
     ) -> None:
         assert find_missing(THREE, scan_of(now, policy), DAYS[:3]) is None
 
-    def test_only_the_partitions_with_fewer_rows_are_lost(self) -> None:
+    def test_whatever_gone_files_fed_is_lost_if_one_partition_has_fewer_rows(self) -> None:
         now = files_of(all={DAYS[0]: 5, DAYS[1]: 7, DAYS[2]: 2})
         found = find_missing(THREE, scan_of(now), DAYS[:3])
         assert found is not None
-        assert (found.paths, found.shrunk, found.lost) == (("b", "c"), (DAYS[1],), 1)
+        assert (found.paths, found.removed, found.lost) == (("a", "b", "c"), (), 1)
+        assert (found.shrunk, found.moved) == (tuple(DAYS[:3]), frozenset({DAYS[0], DAYS[2]}))
 
     def test_a_renamed_file_isnt_missing(self) -> None:
         renamed = {"z": file_of("z", THREE["a"].rows, digest=THREE["a"].digest)}

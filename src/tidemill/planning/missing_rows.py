@@ -129,10 +129,13 @@ def _missing_line(plan: Plan, item: MissingRows) -> str:
     found, loss = item.missing, _loss(plan, item)
     if item.blocked:
         return f"{item.stage}: {loss}, and its contract changed, so that they would have to be read again"
-    gone, less = item.held.intersection(found.removed), item.held.intersection(found.shrunk)
-    removed = f"{summarize_keys(gone)} would be removed" if gone else ""
-    shrunk = f"{summarize_keys(less)} would lose rows" if less else ""
-    return f"{item.stage}: {loss}; {' and '.join(filter(None, (removed, shrunk)))}"
+    effects = {
+        "be removed": item.held.intersection(found.removed),
+        "lose rows": item.held.intersection(found.shrunk) - found.moved,
+        "change": item.held & found.moved,
+    }
+    follows = (f"{summarize_keys(keys)} would {effect}" for effect, keys in effects.items() if keys)
+    return f"{item.stage}: {loss}; {' and '.join(follows)}"
 
 
 def _loss(plan: Plan, item: MissingRows) -> str:

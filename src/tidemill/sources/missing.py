@@ -21,8 +21,9 @@ Known = Mapping[str, SourceFile]
 class Missing:
     """What a source lost: `paths` as the ledger knows them, and the published partitions that they feed.
 
-    The partitions `removed` have no rows left in the source, those `shrunk` have some. The source lost
-    `lost` of its `rows`. It is `outdated` if it was read in another way than it is read now.
+    The partitions `removed` have no rows left in the source, those `shrunk` have some; those among them that
+    are `moved` have as many as before, in other files. The source lost `lost` of its `rows`. It is
+    `outdated` if it was read in another way than it is read now.
     """
 
     paths: tuple[str, ...]
@@ -31,6 +32,7 @@ class Missing:
     lost: int
     rows: int
     outdated: bool = False
+    moved: frozenset[str] = frozenset()
 
     @property
     def partitions(self) -> frozenset[str]:
@@ -41,12 +43,11 @@ class Missing:
 def find_missing(known: Known, scan: Scan, published: Collection[str]) -> Missing | None:
     """Find what a source lost of the `published` partitions since the `known` files were read.
 
-    Of files: the partitions with fewer rows than before that a file fed which is gone or has no rows left;
-    and those that changed files have no rows of any more, if these are more than the share
-    `scan.max_missing` of the partitions. Of tables: the
+    Of files: each that is gone or has no rows left; and the partitions that changed files have no rows of
+    any more, if these are more than the share `scan.max_missing` of the partitions. Of tables: the
     partitions that lost rows, if more than that share of the rows or of the partitions is gone. With
-    `on_missing="keep"` every partition without rows counts. What a run missed once stays missing, however
-    much comes meanwhile.
+    `on_missing="keep"` every partition without rows counts. Nothing is lost if no partition of these has
+    fewer rows than before. What a run missed once stays missing, however much comes meanwhile elsewhere.
     """
     # A source that can't be read at all lost nothing that is known of.
     if scan.on_missing == "remove" or (scan.broken and not scan.files):
@@ -68,18 +69,17 @@ def find_missing(known: Known, scan: Scan, published: Collection[str]) -> Missin
     }
     less = less if comparable else less & noted
     gone = gone_files(known, scan) if scan.noun == "files" else []
-    # Other files may have the rows of those that are gone: compacted ones, or an export under new names.
-    short = {key for key in changed if now[key] < before[key] or not comparable}
-    lost = {key for path in gone for key in known[path].rows if key in short}
+    lost = {key for path in gone for key in known[path].rows if key in changed}
     fewer = {key: before[key] - now[key] for key in less - lost}
     lost |= noted.intersection(fewer) | _noticeable(known, scan, published, fewer, now)
-    if not lost:
+    moved = {key for key in lost if now[key] >= before[key]} if comparable else set[str]()
+    # Other files may have all of the rows: merged ones, or an export under new names.
+    if lost <= moved:
         return None
     removed = {key for key in lost if not now[key]}
     # A file that was renamed is in another place; a table's partition that is gone isn't.
     seen = [path for path in known if path in scan.files or scan.noun != "files"]
-    less_in = [path for path in seen if _lost_rows(known[path], scan.files.get(path), lost)]
-    gone = [path for path in gone if not lost.isdisjoint(known[path].rows)]
+    less_in = (path for path in seen if _lost_rows(known[path], scan.files.get(path), lost))
     return Missing(
         paths=tuple(sorted({*gone, *less_in})),
         removed=tuple(sorted(removed)),
@@ -87,6 +87,7 @@ def find_missing(known: Known, scan: Scan, published: Collection[str]) -> Missin
         lost=sum(max(0, before[key] - now[key]) for key in lost),
         rows=total_rows(known),
         outdated=not comparable,
+        moved=frozenset(moved),
     )
 
 
