@@ -20,6 +20,13 @@ class TestRows:
         assert told[8].split() == ["date", "shop", "hour", "sold"]
         assert told[-2].startswith("- 2026-01-05 quarantine: sold.min: 1 of 36 values")
 
+    def test_a_name_that_is_not_unicode_is_no_damage(self, built: Path) -> None:
+        ended = tidemill("show", "sales", "\udcff")
+        assert ended.code == 2
+        assert ended.err.startswith(
+            "error: sales has no partition '\\udcff'; there is 2026-01-05 .. "
+        )
+
     def test_all_partitions(self, built: Path) -> None:
         told = tidemill("show", "features", "--rows", "2").out
         assert told.startswith("features 2026-01-05 .. 2026-02-01 (28): transform, ")

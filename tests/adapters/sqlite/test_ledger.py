@@ -341,6 +341,61 @@ def test_a_damaged_ledger_says_so(path: Path, ledger: SqliteLedger) -> None:
         ledger.state(PROD)
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda ledger: list(ledger.events()),
+        lambda ledger: list(ledger.events(run="run")),
+        lambda ledger: list(ledger.events(kinds=("Published", "Removed"))),
+        lambda ledger: ledger.state(PROD, whole=True),
+        lambda ledger: ledger.state(PROD).heads["features"].partitions["1"],
+        lambda ledger: ledger.traces(["features 1"]),
+    ],
+)
+def test_a_record_that_changed_is_said_with_the_ways_out(
+    path: Path, ledger: SqliteLedger, look: Callable[[SqliteLedger], object]
+) -> None:
+    ledger.append([published_event("1")], now=1.0)
+    execute(
+        path,
+        "DROP TRIGGER events_refuse_update",
+        "UPDATE events SET run = 'run', body = replace(body, '\"rows\":', '\"rows\":1')",
+    )
+    with pytest.raises(
+        StorageError,
+        match=r"ledger\.db is damaged .*checksum\): restore it from a backup, or .*ledger rebuild",
+    ):
+        look(ledger)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE sources SET body = x'ff'",
+        "UPDATE events SET body = x'ff' WHERE kind = 'RunStarted'",
+        "UPDATE bindings SET partition = x'ff' WHERE partition = '2'",
+    ],
+)
+def test_a_value_of_another_type_is_damage(path: Path, ledger: SqliteLedger, damage: str) -> None:
+    ledger.append(events_of_every_kind(), now=1.0)
+    branch = EnvironmentCreated(environment="branch", parent=PROD)
+    ledger.append([published_event("2"), published_event("1"), branch], now=2.0)
+    execute(path, "DROP TRIGGER events_refuse_update", damage)
+    with pytest.raises(StorageError, match=r"ledger\.db is damaged"):  # noqa: PT012
+        list(ledger.events())
+        for name in (PROD, "branch"):
+            list(ledger.state(name).heads["features"].partitions)
+
+
+def test_only_a_record_that_changed_is_damage(ledger: SqliteLedger) -> None:
+    for mistake in (TypeError("a mistake of ours"), ValueError("another")):
+        with (
+            pytest.raises(type(mistake), match=str(mistake)),
+            ledger._connections.read_transaction(),
+        ):
+            raise mistake
+
+
 def test_a_folder_or_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.db").mkdir()
     with pytest.raises(StorageError, match=r"folder\.db can't be used .*make it writable"):

@@ -170,3 +170,17 @@ def test_an_error_leaves_the_old_ledger(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     assert recorded(path) == before
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_message_of_sqlite_that_is_not_unicode_is_damage(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    payload = path.read_bytes()
+    # The name of an index in the schema, which SQLite quotes.
+    path.write_bytes(payload.replace(b"INDEX events_by_run", b"INDEX events_by_\xff\xfe\xe5"))
+    with pytest.raises(StorageError, match="is damaged or no ledger"):
+        SqliteLedger(path)
+    assert all(text.isprintable() for text in find_damage(path))
+    assert find_damage(path)
+    with lock_ledger(path) as old, pytest.raises(StorageError, match="is damaged or no ledger"):
+        old.read_events()

@@ -36,6 +36,8 @@ APPLICATION_ID = (
 
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _FORBIDDEN_CODES = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
+# SQLite quotes what it read in its messages, which may not be Unicode.
+READ_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 # A parent process's connections stay referenced: closing them in a child could release its locks.
@@ -59,7 +61,7 @@ class Connections:
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a durable write transaction; an exception inside rolls all of it back."""
         self._reset_after_fork()
-        with self._write_lock, self._translate_errors():
+        with self._write_lock, self._translate_errors(), self._report_damage():
             self._writer = self._writer or self._connect()
             with _transaction(self._writer, "BEGIN IMMEDIATE") as connection:
                 yield connection
@@ -186,11 +188,10 @@ class Connections:
 
     @contextmanager
     def _report_damage(self) -> Iterator[None]:
-        """Raise StorageError for a record that isn't what was stored."""
+        """Raise StorageError with the path and what to do for a record that isn't what was stored."""
         try:
             yield
-        # A damaged column may have a value of another type, or one that is out of range.
-        except (DamagedTextError, TypeError, ValueError) as error:
+        except (DamagedTextError, UnicodeDecodeError) as error:
             raise damaged_ledger(self.path, error) from error
 
     def _translate_error(self, error: sqlite3.Error) -> TidemillError:
@@ -233,7 +234,7 @@ def damaged_ledger(path: str, cause: BaseException) -> StorageError:
     )
 
 
-def unreadable_ledger(path: str, error: sqlite3.Error) -> TidemillError:
+def unreadable_ledger(path: str, error: Exception) -> TidemillError:
     """The error that a ledger's file can't be read: another process has it for itself, or it is damaged."""
     if is_busy(error):
         return ConflictError(
@@ -242,7 +243,7 @@ def unreadable_ledger(path: str, error: sqlite3.Error) -> TidemillError:
     return damaged_ledger(path, error)
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: Exception) -> bool:
     """Whether another connection holds what was needed."""
     return _error_code(error) in _BUSY_CODES
 
@@ -284,6 +285,6 @@ def _read_pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _error_code(error: sqlite3.Error) -> int:
+def _error_code(error: Exception) -> int:
     """The primary result code; the extended bits above it don't change how an error is handled."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode_binding
-from tidemill.adapters.sqlite.stamps import unstamp
+from tidemill.adapters.sqlite.stamps import can_be_stored, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding
 
@@ -66,6 +66,7 @@ class HeadPartitions(Mapping[str, Binding]):
         self._lookup_count = 0
         self._load_all_after = _SMALL_HEAD
 
+    @reading_values()
     def load_all(self, connection: sqlite3.Connection) -> None:
         """Read all partitions from a snapshot in which the head has this version."""
         bodies = self._overlay_layers(connection, "bindings")
@@ -78,7 +79,7 @@ class HeadPartitions(Mapping[str, Binding]):
     def __getitem__(self, partition: str) -> Binding:
         if partition in self._cache:
             return self._cache[partition]
-        if self._keys is not None and partition not in self._keys:
+        if not can_be_stored(partition) or (self._keys is not None and partition not in self._keys):
             raise KeyError(partition)
         self._lookup_count += 1
         if self._lookup_count > self._load_all_after and self._should_load_all():
@@ -123,6 +124,7 @@ class HeadPartitions(Mapping[str, Binding]):
                 self.load_all(connection)
         return self._cache
 
+    @reading_values()
     def _overlay_layers(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:
         """A query's value for each partition, nearer layers overriding farther ones."""
         own, *ancestors = self._layers
@@ -133,6 +135,7 @@ class HeadPartitions(Mapping[str, Binding]):
         _overlay(found, connection.execute(queries()[query], (own.environment, self._head_key[1])))
         return dict(sorted(found.items())) if ancestors else found
 
+    @reading_values()
     def _nearest_binding(self, connection: sqlite3.Connection, partition: str) -> Binding | None:
         """The binding of a partition, from the nearest layer that mentions it."""
         for layer in self._layers:

@@ -17,7 +17,12 @@ from typing import Any
 import msgspec
 
 from tidemill.adapters.codec.events import decode, decode_event, encode_event, event_scope
-from tidemill.adapters.sqlite.connections import Connections, is_busy, unreadable_ledger
+from tidemill.adapters.sqlite.connections import (
+    READ_ERRORS,
+    Connections,
+    is_busy,
+    unreadable_ledger,
+)
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
@@ -58,7 +63,7 @@ def find_damage(path: Path) -> list[str]:
         with closing(open_survivor(path)) as connection:
             found = [*_structure_faults(connection), *_event_faults(connection)]
             return found or [*_projection_faults(path, connection)]
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         if is_busy(error):
             raise unreadable_ledger(str(path), error) from error
         return [_plain(error)]
@@ -72,7 +77,7 @@ def read_events(path: Path) -> tuple[list[StoredEvent], list[int]]:
     try:
         with closing(open_survivor(path)) as connection:
             return events_in(connection, path)
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise unreadable_ledger(str(path), error) from error
 
 
@@ -81,7 +86,7 @@ def events_in(connection: sqlite3.Connection, path: Path) -> tuple[list[StoredEv
     try:
         numbers = _numbers(connection)
         found = [_event(connection, seq) for seq in numbers]
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise unreadable_ledger(str(path), error) from error
     return [e for e in found if e is not None], [
         seq for seq, event in zip(numbers, found, strict=True) if event is None

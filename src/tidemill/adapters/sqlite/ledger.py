@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.projections import Projector
-from tidemill.adapters.sqlite.stamps import stamp
+from tidemill.adapters.sqlite.stamps import can_be_stored, stamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.redaction import Redactor
 from tidemill.ledger.binding import Binding
@@ -86,8 +87,11 @@ class SqliteLedger:
         ) -> HeadPartitions:
             return HeadPartitions(self._connections, layers, stage, version, moved)
 
+        # A name that can't be stored has the state of one that doesn't exist.
+        stored = environment if can_be_stored(environment) else ""
         with self._connections.read_transaction() as connection:
-            return state_reader.read_state(connection, environment, open_head, whole=whole)
+            state = state_reader.read_state(connection, stored, open_head, whole=whole)
+        return state if stored == environment else replace(state, environment=environment)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
         with self._connections.read_transaction() as connection:
@@ -101,6 +105,8 @@ class SqliteLedger:
         run: str = "",
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
+        if not can_be_stored(run):
+            return ()
         with self._connections.read_transaction() as connection:
             until = state_reader.read_last_seq(connection)
         wanted = sorted(set(kinds))
@@ -126,7 +132,8 @@ class SqliteLedger:
             with self._connections.read_transaction() as connection:
                 page = {"after": after, "until": until, "limit": _PAGE_ROWS}
                 rows = connection.execute(queries()[query], {**page, **where}).fetchall()
-            yield from state_reader.decode_facts(rows)
-            if len(rows) < _PAGE_ROWS:
+                facts = state_reader.decode_facts(rows)
+            yield from facts
+            if len(facts) < _PAGE_ROWS:
                 return
-            after = rows[-1][0]
+            after = facts[-1].seq

@@ -17,10 +17,10 @@ from pathlib import Path
 from tidemill.adapters.codec.events import decode
 from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.adapters.files.disk import open_private, sync_folder, translate_os_errors
-from tidemill.adapters.sqlite.connections import is_busy
+from tidemill.adapters.sqlite.connections import READ_ERRORS, is_busy
 from tidemill.adapters.sqlite.integrity import StoredEvent, events_in, open_survivor
 from tidemill.adapters.sqlite.statements import queries
-from tidemill.core.errors import ConflictError
+from tidemill.core.errors import ConflictError, StorageError
 
 
 class LockedLedger:
@@ -66,7 +66,7 @@ class LockedLedger:
     def _copy_tokens(self, new: Path) -> None:
         """Keep the tokens of leases, so that none is given again to another holder."""
         tokens: list[tuple[bytes, int]] = []
-        with suppress(sqlite3.Error):
+        with suppress(*READ_ERRORS):
             tokens = self._connection.execute(queries()["lease_tokens"]).fetchall()
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             for name, token in tokens:
@@ -101,7 +101,7 @@ def _lock(path: Path) -> sqlite3.Connection:
     ):
         try:
             connection.execute(statement)
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             # Nobody can write to a file that is too damaged to be locked.
             if is_busy(error):
                 connection.close()
@@ -115,10 +115,13 @@ def _lock(path: Path) -> sqlite3.Connection:
 
 def _require_unused(path: Path) -> None:
     """Raise ConflictError if a run holds a lease in a ledger, as far as that can be read."""
-    rows: list[tuple[str, str]] = []
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0)) as connection:
-        rows = connection.execute(queries()["active_leases"]).fetchall()
-    for name, holder in rows:
-        raise ConflictError(
-            f"a run is active in {name}: {describe_holder(decode(dict, holder))}; wait for it to end"
-        )
+    held: list[str] = []
+    # What is damaged is read as far as possible.
+    with (
+        suppress(*READ_ERRORS, StorageError),
+        closing(sqlite3.connect(path, timeout=0)) as connection,
+    ):
+        for name, holder in connection.execute(queries()["active_leases"]):
+            held.append(f"{name}: {describe_holder(decode(dict, holder))}")
+    if held:
+        raise ConflictError(f"a run is active in {held[0]}; wait for it to end")

@@ -5,6 +5,8 @@ A text is stored with its CRC-32 in a line of its own, which JSON never has.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from zlib import crc32
 
 from tidemill.core.errors import StorageError
@@ -28,3 +30,17 @@ def unstamp(stored: object) -> str:
         if mark == f"\n{crc32(text.encode(errors='surrogatepass')):08x}":
             return text
     raise DamagedTextError("a record doesn't match its checksum")
+
+
+@contextmanager
+def reading_values() -> Iterator[None]:
+    """Raise DamagedTextError where a stored value has another type, or is out of range."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise DamagedTextError(str(error)) from error
+
+
+def can_be_stored(name: str) -> bool:
+    """Whether a name is valid Unicode; one that isn't is nowhere in the ledger, and SQLite refuses it."""
+    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)

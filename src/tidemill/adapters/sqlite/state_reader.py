@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
-from tidemill.adapters.sqlite.stamps import DamagedTextError, unstamp
+from tidemill.adapters.sqlite.stamps import DamagedTextError, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
@@ -27,6 +27,7 @@ T = TypeVar("T")
 OpenHead = Callable[[tuple[Layer, ...], str, int, int], HeadPartitions]
 
 
+@reading_values()
 def read_state(
     connection: sqlite3.Connection, environment: str, open_head: OpenHead, *, whole: bool
 ) -> State:
@@ -50,11 +51,13 @@ def read_state(
     )
 
 
+@reading_values()
 def read_last_seq(connection: sqlite3.Connection) -> int:
     """The number of the newest fact."""
     return int(connection.execute(queries()["last_seq"]).fetchone()[0])
 
 
+@reading_values()
 def read_traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
     """The first binding recorded under each of `keys` (a JSON list)."""
     rows = connection.execute(queries()["traces"], (keys,))
@@ -64,6 +67,7 @@ def read_traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]
     return found
 
 
+@reading_values()
 def decode_facts(rows: Iterable[tuple[int, float, str]]) -> list[RecordedEvent]:
     """Decode rows of (seq, at, body) to facts."""
     return [

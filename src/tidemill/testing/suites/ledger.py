@@ -283,6 +283,17 @@ class StateSuite:
         assert len(list(partitions)) == len(partitions) == count
         assert (partitions.get("a"), partitions["0000"]) == (None, wanted["0000"])
 
+    def test_a_name_that_is_not_unicode_is_unknown(self, ledger: Ledger) -> None:
+        """Check that names from the command line, which may have any bytes, aren't found."""
+        ledger.append([published_event("1")], now=1.0)
+        held = ledger.state(PROD).heads["features"].partitions
+        assert held.get("\udcff") is None
+        assert "1\udcff" not in held
+        assert list(ledger.events(run="\udcff")) == []
+        unknown = ledger.state("\udcff")
+        assert (unknown.environment, dict(unknown.heads)) == ("\udcff", {})
+        assert unknown.environments == ledger.state(PROD).environments
+
     def test_the_first_result_of_a_key_stays(self, ledger: Ledger) -> None:
         first = samples.binding("key", samples.product("first"))
         second = samples.binding("key", samples.product("second"))
