@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from tests.support.damage import flip
 from tests.support.tides import STAGES, Before, Tides, day, everything, rebuilt
 from tests.support.waiting import PATIENCE_S, until
 from tidemill.core.errors import ConflictError, StorageError
@@ -29,6 +31,7 @@ from tidemill.ledger.run import Status
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Runtime
+from tidemill.project.project import Project
 from tidemill.runs.io import claims
 from tidemill.runs.io import lease as lease_module
 from tidemill.runs.io.lease import Heartbeat, take_lease
@@ -47,6 +50,34 @@ def held(tools: Runtime, by: Mapping[str, str], ttl: float = 3600.0) -> Lease:
     return tools.ledger.acquire(
         "run:prod", by, now=tools.clock(), ttl=ttl, dead=lambda holder: False
     )
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda project: project.environments.drop(["dev"]),
+        lambda project: project.environments.forget(["raw"]),
+        lambda project: project.stored_state.verify(repair=True),
+    ],
+)
+def test_a_command_without_an_option_to_wait_advises_none(
+    tides: Tides, act: Callable[[Project], object]
+) -> None:
+    tides.run()
+    tides.edit("@flow.ingest\ndef raw", "@flow.ingest\ndef raw2")
+    tides.edit("raw: tm.Frame", "raw2: tm.Frame")
+    tides.edit("return raw.", "return raw2.")
+    flip(next((tides.root / ".tidemill" / "objects").rglob("*.parquet")), 60)
+    with closing(tides.open()) as project:
+        project.environments.create("dev")
+        for name in ("run:prod", "run:dev"):
+            by = this_process("tidemill run features")
+            project.tools.ledger.acquire(
+                name, by, now=project.tools.clock(), ttl=60.0, dead=lambda _: False
+            )
+        with pytest.raises(ConflictError, match=r"^another run is active in \w+: pid ") as caught:
+            act(project)
+        assert str(caught.value).endswith("; try again when it has ended")
 
 
 def test_a_second_run_is_told_who_holds_the_environment(tides: Tides) -> None:

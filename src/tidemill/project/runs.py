@@ -33,15 +33,15 @@ class Runs:
         request: Request,
         *,
         command: str,
-        wait_s: float = 0.0,
+        wait_s: float | None = 0.0,
         progress: Progress | None = None,
         inline: bool = False,
     ) -> Receipt:
         """Plan a request, execute the plan, and return what it did and cost.
 
         With `inline` steps run one after the other in this thread. Raises ConflictError when another
-        run holds the environment for longer than `wait_s` seconds, DeclarationError with all faults of the
-        stages that the request covers, before anything runs.
+        run holds the environment for longer than `wait_s` seconds (None if the caller has no option for
+        that), DeclarationError with all faults of the stages that the request covers, before anything runs.
         """
         self._plans.refuse_faults(request)
         tools = self._workspace.tools

@@ -180,7 +180,7 @@ class StoredState:
         What only another environment or workflow uses stays damaged until that is run.
         """
         artifacts = self._workspace.tools.artifacts
-        self._runs.run(Request(), command="tidemill verify --repair")
+        self._runs.run(Request(), command="tidemill verify --repair", wait_s=None)
         damaged = {problem.object for problem in problems if problem.object}
         lost = {name for name in damaged if not _is_usable(artifacts, name)}
         # The states are read last: what a run has bound meanwhile is used.

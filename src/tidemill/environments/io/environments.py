@@ -176,7 +176,7 @@ class Environments:
 def forget_stages(tools: Runtime, environment: str, stages: Iterable[str]) -> dict[str, int]:
     """Remove all partitions, sources and recipes of stages; return their numbers of partitions."""
     names = tuple(dict.fromkeys(stages))
-    lease = take_lease(tools, environment, this_process(f"forget {' '.join(names)}"), 0.0)
+    lease = take_lease(tools, environment, this_process(f"forget {' '.join(names)}"), None)
     try:
         state = load_state(tools.ledger, environment, whole=True)
         events = [event for name in names for event in _forget_events(state, name)]
