@@ -170,7 +170,7 @@ def test_a_branch_that_begins_meanwhile_keeps_its_parent(
 ) -> None:
     create(tides)
     meanwhile(monkeypatch, lambda: create(tides, "deep", parent=DEV))
-    with opened(tides) as project, pytest.raises(ConflictError, match="deep branched off"):
+    with opened(tides) as project, pytest.raises(ConflictError, match="'deep' branched off"):
         project.environments.drop([DEV])
     assert names(tides) == [PRODUCTION, DEV, "deep"]
 

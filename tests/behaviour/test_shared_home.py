@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.support.tides import CHAIN, Tides, day, everything, flow_of
 from tidemill.core.errors import ConflictError, UsageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectQueued
+from tidemill.ports.ledger import Lease
 from tidemill.project import composition
 from tidemill.project.project import Project, open_project
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -286,3 +288,38 @@ def test_a_repair_leaves_the_objects_of_another_environment(tmp_path: Path) -> N
         [problem] = project.stored_state.verify(repair=True).problems
         assert (problem.place, problem.repaired) == (f"doubled {day(0)} in dev", False)
     assert path.exists()
+
+
+def test_errors_name_leases_and_environments_as_the_workflow_does(tmp_path: Path) -> None:
+    tides = Tides(tmp_path)
+    tides.send(0)
+    tides.ok()
+    with tides.open() as project:
+        ledger, now = project.tools.ledger, project.tools.clock()
+        command = "tidemill -C /srv/tides/shop run 'tides/run:prod'"
+
+        def acquire(pid: str, at: float) -> Lease:
+            holder = {"pid": pid, "command": command}
+            return ledger.acquire("run:prod", holder, now=at, ttl=60.0, dead=lambda _: False)
+
+        lost = acquire("1", now)
+        with pytest.raises(ConflictError) as held:
+            acquire("2", now + 1)
+        assert str(held.value).startswith(f"'run:prod' is held by pid 1, command {command}; ")
+        assert held.value.holder == {"pid": "1", "command": command}
+        acquire("2", now + 100)
+        with pytest.raises(ConflictError) as taken:
+            ledger.renew(lost, now=now + 101, ttl=60.0)
+        assert f"'run:prod' (token {lost.token}) is no" in str(taken.value)
+        assert f"command {command} now" in str(taken.value)
+        target = {"action": "write", "target": "tides/prod", "object": f"{'ab' * 32}.parquet"}
+        effect = Effect(key="k", stage="daily", partition=day(0), **target)
+        ledger.append([EffectQueued(environment="prod", effect=effect)], now=now)
+        other = replace(effect, partition="")
+        with pytest.raises(ConflictError, match=r"\(write tides/prod\) .* other than 'prod'"):
+            ledger.append([EffectQueued(environment="prod", effect=other)], now=now)
+        project.environments.create("dev")
+        project.environments.create("dev-2", parent="dev")
+        branches = r"^'dev-2' branched off the environment 'dev' and read its data"
+        with pytest.raises(ConflictError, match=branches):
+            project.environments.drop(["dev"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 
+from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.core.errors import ConflictError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
@@ -30,6 +32,9 @@ from tidemill.ledger.workflow_scope import (
 from tidemill.ports.ledger import Guard, Lease, Ledger, State
 from tidemill.workflow.environment import PRODUCTION, Environment
 from tidemill.workflow.stage import Flow
+
+# A lease or an environment.
+_OWN_NAME = "(?:run:)?[A-Za-z0-9_.-]+"
 
 
 class WorkflowLedger:
@@ -162,8 +167,13 @@ class WorkflowLedger:
         try:
             yield
         except ConflictError as error:
-            message = str(error).replace(self.prefix, "")
+            # The command of a holder is quoted as it is; it may name folders like the workflow.
+            holder = describe_holder(error.holder)
+            message = holder.join(map(self._with_own_names, str(error).split(holder)))
             raise ConflictError(message, holder=error.holder) from error
+
+    def _with_own_names(self, message: str) -> str:
+        return re.sub(rf"'{re.escape(self.prefix)}({_OWN_NAME})'", r"'\1'", message)
 
     def _recorded_lease(self, lease: Lease) -> Lease:
         return replace(lease, name=self.prefix + lease.name)

@@ -324,7 +324,7 @@ def test_environments_are_listed_and_expire(tides: Tides) -> None:
         ]  # fmt: skip
         dropped = known.drop(expired=True)
         assert (dropped.dropped, dropped.kept) == ((), {DEV: ("deep",)})
-        with pytest.raises(ConflictError, match="deep branched off"):
+        with pytest.raises(ConflictError, match="'deep' branched off"):
             known.drop([DEV])
         assert known.drop(["deep"], expired=True).dropped == ("deep", DEV)
         assert [found.name for found in known.list()] == [PRODUCTION]

@@ -29,7 +29,8 @@ def lease_lost(name: str, token: int, holder: Mapping[str, str] | None) -> Confl
     )
     return ConflictError(
         f"the lease on {name!r} (token {token}) is no longer ours: {now}. Nothing was recorded; "
-        "run again to plan from the current state"
+        "run again to plan from the current state",
+        holder=holder,
     )
 
 
@@ -66,7 +67,7 @@ def environment_unknown(name: str) -> ConflictError:
 
 def environment_has_branches(name: str, branches: Collection[str]) -> ConflictError:
     return ConflictError(
-        f"{', '.join(sorted(branches))} branched off the environment {name!r} and read its data: "
+        f"{', '.join(map(repr, sorted(branches)))} branched off the environment {name!r} and read its data: "
         "drop them first"
     )
 

@@ -152,7 +152,7 @@ class BranchSuite:
         ledger.append([published_event("01")], now=1.0)
         ledger.append([CREATE_DEV], now=2.0)
         ledger.append([EnvironmentCreated(environment="deep", parent="dev")], now=3.0)
-        with pytest.raises(ConflictError, match="deep branched off the environment 'dev'"):
+        with pytest.raises(ConflictError, match="'deep' branched off the environment 'dev'"):
             ledger.append([DROP_DEV], now=4.0)
         ledger.append([EnvironmentDropped(environment="deep")], now=5.0)
         ledger.append([DROP_DEV], now=6.0)
