@@ -106,6 +106,7 @@ CELLS: list[tuple[Any, list[tuple[str, Any]]]] = [
             ("1", 1.0),
             ("-2.5e-3", -0.0025),
             ("inf", float("inf")),
+            ("1e400", None),
             (" 3", 3.0),
             ("4,2", None),
             ("1e", None),

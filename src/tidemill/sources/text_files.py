@@ -15,7 +15,7 @@ from tidemill.core.identity import ByIdentity
 from tidemill.workflow.source import SUFFIXES, Files, Format, Source
 
 # Changes whenever the same text would be read as other values.
-READING = "text-1"
+READING = "text-2"
 _CELLS: Mapping[str, Cells] = {"csv": "csv", "ndjson": "json"}
 # The types whose text a CSV parser reads as the same numbers as a cast.
 _PARSED = (

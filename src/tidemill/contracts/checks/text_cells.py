@@ -2,7 +2,7 @@
 
 Every cell is read alone, so that neither its position nor the other cells change the result. A cell that
 isn't a value of the type becomes null. Digits beyond those that the type holds make it another value: they
-are refused, not rounded. Doubles are the exception, which are the nearest ones.
+are refused, not rounded. Floats are the exception, which are the nearest ones.
 """
 
 from __future__ import annotations
@@ -124,6 +124,8 @@ def _values(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> pl.Series:
             return _booleans(text, form)
         case pl.Date() | pl.Time() | pl.Datetime():
             return _times(text, dtype, form)
+        case _ if dtype.is_float():
+            return _floats(_plain_numbers(text, form), dtype)
         case _ if dtype.is_numeric():
             return _plain_numbers(text, form).cast(dtype, strict=False)
         case _ if dtype.is_nested() and form.cells == "json":
@@ -152,6 +154,15 @@ def _plain_numbers(text: pl.Series, form: TextFormat) -> pl.Series:
 
 def _escaped(mark: str) -> str:
     return rf"\{mark}" if mark == "." else mark
+
+
+def _floats(text: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Read floats; a number that is too large for the type becomes null, and not infinite."""
+    values = text.cast(dtype, strict=False)
+    endless = values.is_infinite()
+    if not endless.any():
+        return values
+    return _null_where(values, endless & ~text.str.contains("[iI]"))
 
 
 def _decimals(text: pl.Series, dtype: pl.Decimal) -> pl.Series:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -78,16 +79,23 @@ def load_csv(
     fields than the header is kept: its cell in the column `mark` becomes text that is no value of any type.
     """
     if types and _RENAMES.isdisjoint(options):
-        try:
-            return scan_csv(path, options, types).collect(), True
-        except PolarsError:
-            pass  # reading it as text shows whether the file or a cell is at fault
+        # Reading it as text shows whether the file or a cell is at fault.
+        with suppress(PolarsError):
+            rows = scan_csv(path, options, types).collect()
+            if not _has_infinity(rows, types):
+                return rows, True
     try:
         return scan_csv(path, options).collect(), False
     except ComputeError as error:
         if "found more fields" not in str(error) or not mark:
             raise
         return _with_surplus(path, options, mark, error), False
+
+
+def _has_infinity(rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> bool:
+    """Whether a float is infinite, which a number that is too large becomes as well."""
+    floats = [name for name, dtype in types.items() if dtype.is_float()]
+    return any(rows[name].is_infinite().any() for name in floats)
 
 
 def _with_surplus(
