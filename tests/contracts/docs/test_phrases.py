@@ -8,7 +8,17 @@ import polars as pl
 import pytest
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.column_types import Binary, Date, Enum, Float64, Int64, List, String
+from tidemill.contracts.column_types import (
+    Binary,
+    Bool,
+    Date,
+    Datetime,
+    Enum,
+    Float64,
+    Int64,
+    List,
+    String,
+)
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.docs.phrases import (
     column_terms,
@@ -27,6 +37,19 @@ from tidemill.contracts.table_rules import Budget, Freshness, Rows, Unique
     [
         (Int64(min=0, max=9), "never null, >= 0, <= 9"),
         (Int64(min_exclusive=0, max_exclusive=9), "never null, > 0, < 9"),
+        (
+            Float64(source="EUR", decimal_comma=True, thousands=".", null_values=["-", "n/a"]),
+            "never null, from 'EUR' in files, with decimal commas, with '.' between thousands, "
+            "null if '-' or 'n/a'",
+        ),
+        (
+            Datetime(time_zone="Europe/Berlin", format=["%d.%m.%Y %H:%M", "%d.%m.%Y"]),
+            "never null, written as %d.%m.%Y %H:%M or %d.%m.%Y",
+        ),
+        (
+            Bool(nullable=True, true_values="ja", false_values="nein"),
+            "true if 'ja', false if 'nein'",
+        ),
         (Float64(nullable=True, unit="mph"), "in mph"),
         (Enum(["a", "b"]), "never null, one of a, b"),
         (Int64(isin=[1, 2]), "never null, one of 1, 2"),

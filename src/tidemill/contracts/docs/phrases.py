@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget, Rows
+from tidemill.contracts.text_format import TextFormat
 
 # The consequence of a broken rule.
 OUTCOMES = {
@@ -45,8 +46,21 @@ def column_terms(column: Column) -> str:
         column.role and f"role {column.role}",
         column.pii and f"personal: {column.pii}",
         "partition" if column.partition else "",
+        column.source and f"from {column.source!r} in files",
+        *_written(column.text),
     )
     return ", ".join(filter(None, (*conditions(column), *marks)))
+
+
+def _written(text: TextFormat) -> Iterator[str]:
+    """Phrase how the text of cells is read, as far as the column declares it."""
+    yield f"written as {' or '.join(text.formats)}" if text.formats else ""
+    yield f"in the time of {text.time_zone}" if text.time_zone else ""
+    yield "with decimal commas" if text.decimal_comma else ""
+    yield f"with {text.thousands!r} between thousands" if text.thousands else ""
+    words = (("true", text.true_values), ("false", text.false_values), ("null", text.null_values))
+    for meaning, listed in words:
+        yield f"{meaning} if {' or '.join(map(repr, listed))}" if listed else ""
 
 
 def _bounds(column: Column) -> Iterator[str]:
