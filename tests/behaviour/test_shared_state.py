@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from tests.support.tides import CHAIN, Tides
 from tidemill.project.project import Project
 
 HELPER = """
+import functools
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 N = 1
 STATE = {"n": 1}
@@ -37,6 +40,28 @@ class Config:
         self.n = n
 
 CONFIG = Config()
+
+
+@dataclass(frozen=True)
+class Frozen:
+    n: int = 1
+
+
+FROZEN = Frozen()
+
+
+@functools.lru_cache
+def box() -> list[int]:
+    return [1]
+
+
+@functools.cache
+def made(n: int) -> SimpleNamespace:
+    return SimpleNamespace(inner=Config(n))
+
+
+def plain() -> list[int]:
+    return [1]
 
 
 def fill(state: dict[str, int], n: int) -> None:
@@ -85,6 +110,13 @@ WAYS = {
     "an attribute of a class": ("h.Count.n = $", "h.Count.n"),
     "an inner dict": ('h.NESTED["inner"]["n"] = $', 'h.NESTED["inner"]["n"]'),
     "an item of a list": ("for item in h.ITEMS:\n        item.update(n=$)", 'h.ITEMS[0]["n"]'),
+    "an attribute of a frozen object": ('object.__setattr__(h.FROZEN, "n", $)', "h.FROZEN.n"),
+    "a cached list": ("h.box()[0] = $", "h.box()[0]"),
+    "the name of a cached list": (
+        "box = h.box()\n    box.clear()\n    box.append($)",
+        "h.box()[0]",
+    ),
+    "an attribute of a cached object": ("h.made(1).inner.n = $", "h.made(1).inner.n"),
     "a swapped function": ("h.value = lambda: $", "h.value()"),
     "a slice": ("h.LIST[:] = [$]", "h.LIST[0]"),
     "in place": ("items = h.LIST\n    items *= 0\n    items += [$]", "h.LIST[0]"),
@@ -103,11 +135,12 @@ class Fresh(Tides):
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "h.py").write_text(HELPER)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    return tmp_path
+    yield tmp_path
+    sys.modules.pop("h", None)
 
 
 def sharing(way: str, mark: str) -> str:
@@ -193,6 +226,11 @@ def test_what_calling_a_stage_changes_is_found_in_every_process(root: Path, way:
 ORDINARY = {
     "a table": ("h.STATE.get('n')", "h.STATE['n'] + len(h.NESTED)"),
     "a copy": ("state = dict(h.STATE)\n    state['n'] = 2", "h.STATE['n']"),
+    "a list that is made": (
+        "h.plain()[0] = 2\n    box = h.plain()\n    box.clear()",
+        "h.plain()[0]",
+    ),
+    "a cached list that is read": ("sorted(h.box())", "h.box()[0]"),
     "a local dict": ("state = {}\n    state.update(n=2)", "h.STATE['n']"),
     "a name that is bound twice": (
         "items = []\n    items.append(h.N)\n    state = sorted(h.ITEMS, key=len)\n    state.clear()",

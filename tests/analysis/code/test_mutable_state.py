@@ -46,7 +46,7 @@ class Counting:
         ({}, True), ([], True), (set(), True), (bytearray(), True), (SimpleNamespace(), True),
         (Loose(), True), (Counting(), True), (np.ones(1), True), (pl.Series([1]), True),
         (pl.DataFrame(), True), (partial(int), True),
-        ((), False), (1, False), ("a", False), (frozenset(), False), (Frozen(), False),
+        ((), False), (1, False), ("a", False), (frozenset(), False), (Frozen(), True),
         (Colour.RED, False), (pl.col("a"), False), (len, False), (is_mutable, False),
         (Loose, False),
     ],

@@ -60,12 +60,8 @@ def is_mutable(value: Any) -> bool:
         return True
     if isinstance(value, (*_HOLDERS, Enum)) or kind.__module__.startswith("polars."):
         return False
-    return isinstance(getattr(value, "__dict__", None), dict) and not _is_frozen(kind)
-
-
-def _is_frozen(kind: type) -> bool:
-    parameters = getattr(kind, "__dataclass_params__", None)
-    return parameters is not None and bool(parameters.frozen)
+    # Frozen ones too: `object.__setattr__` changes them.
+    return isinstance(getattr(value, "__dict__", None), dict)
 
 
 # What a value or a variable holds, by name.

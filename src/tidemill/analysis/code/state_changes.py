@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -20,12 +21,15 @@ from tidemill.analysis.code.state_writes import (
     OF_ARRAYS,
     OF_CONTAINERS,
     OF_FRAMES,
+    RESULT,
     StateCall,
     StateWrite,
     Target,
 )
 
 _MOST_NESTED = 10_000
+# The type of functions that `functools.cache` and `lru_cache` decorate.
+_CACHED = type(cache(len))
 ANY = "*"
 # Methods that change a value in place, by the package of its type: that of a list sorts it, that of a
 # frame returns another one.
@@ -68,6 +72,9 @@ class Body:
         else:
             value = self.around.lookup(target.name)
         for name in target.path:
+            if name == RESULT:
+                # Every call of a cached function may return the same value. It stands for all of them.
+                return value if isinstance(value, _CACHED) else MISSING
             value = _attribute(value, name)
         return value
 
@@ -193,6 +200,8 @@ def _changes(body: Body, effect: _Effect) -> Iterator[StateChange]:
 
 def _applies(owner: Any, write: StateWrite) -> bool:
     """Whether a change is one of this value, or of something inside of it."""
+    if isinstance(owner, _CACHED):
+        return True
     if isinstance(owner, (FunctionType, type)):
         return write.attribute is not None
     if not is_mutable(owner):

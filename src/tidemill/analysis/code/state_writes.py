@@ -42,6 +42,8 @@ _OPERATORS = {
     **{ast.Sub: "__isub__", ast.Mult: "__imul__"},
 }
 _MOST_STEPS = 8
+# In the path of a chain: what a call returns.
+RESULT = "()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,8 @@ def _chain_of_call(node: ast.Call, scope: Scope | None) -> Chain | None:
         return base and replace(base, deep=True)
     called = getattr(node.func, "id", "")
     if called not in ("vars", "getattr") or not node.args:
-        return None
+        base = chain_of(node.func, scope)
+        return base and (base if base.deep else replace(base, path=(*base.path, RESULT)))
     base = chain_of(node.args[0], scope)
     name = "__dict__" if called == "vars" else _constant(node.args[1:2])
     if base is None or base.deep:
