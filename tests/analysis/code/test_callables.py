@@ -53,3 +53,10 @@ def test_builtins_of_the_projects_own_extensions_have_no_source(
     handler: Any = CALLABLES["builtins.builtin_function_or_method"]
     handler(Builtin(), Walk())
     assert said == ["it has no Python source"]
+
+
+def test_a_method_of_a_module_is_no_function_of_it(project: Project) -> None:
+    source = "import helper\ndef stage(): return helper.__getattribute__('FACTOR')"
+    project.write(helper="FACTOR = 2\n")
+    [item] = project.code(source).unresolved
+    assert item.reason.startswith("a module of the project is used as a value")

@@ -112,3 +112,23 @@ def test_generated_methods_of_a_dataclass_do_not_count_but_written_ones_do(
     assert project.digest(source.format("", written.format(1))) != project.digest(
         source.format("", written.format(2))
     )
+
+
+ANSWERING = """
+class Meta(type):
+    def __getattr__(cls, name): {}
+class A(metaclass=Meta): pass
+def stage(): return A
+"""
+
+
+def test_a_metaclass_that_answers_for_any_name(project: Project) -> None:
+    codes = [project.code(ANSWERING.format(f"return {number}")) for number in (20, 21)]
+    assert [code.unresolved for code in codes] == [(), ()]
+    assert codes[0].digest != codes[1].digest
+
+
+def test_a_class_that_can_not_be_looked_at_is_refused(project: Project) -> None:
+    code = project.code(ANSWERING.format("raise ValueError(name)"))
+    [reason] = {item.reason for item in code.unresolved}
+    assert reason.startswith("looking at it raises ValueError: __")

@@ -80,7 +80,7 @@ def _function(function: FunctionType, visitor: Visitor) -> Part:
 
 def _builtin(value: Any, visitor: Visitor) -> Part:
     owner = value.__self__
-    if owner is None or isinstance(owner, ModuleType):
+    if owner is None or (isinstance(owner, ModuleType) and hasattr(value, "__module__")):
         module = value.__module__ or getattr(owner, "__name__", "builtins")
         if origin_of_module(module) == "project":
             return visitor.refuse("it has no Python source")

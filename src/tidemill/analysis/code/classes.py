@@ -52,7 +52,9 @@ def class_part(cls: type, visitor: Visitor) -> Part:
             parts.append([name, _attribute(cls, name, item.value, visitor), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
         parts.append(None if made is None else _attribute(cls, "__new__", made, visitor))
-    if (contract := getattr(cls, "__tidemill_contract__", None)) is not None:
+    # Not by getattr: a metaclass may answer for any name.
+    contracts = (vars(base).get("__tidemill_contract__") for base in cls.__mro__)
+    if (contract := next(filter(None, contracts), None)) is not None:
         parts.append(_contract(contract))
     parts.append([[name, _attribute(cls, name, item, visitor)] for name, item in _members(cls)])
     return parts

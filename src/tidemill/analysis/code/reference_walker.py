@@ -22,6 +22,7 @@ from tidemill.analysis.code.mutable_state import MutableHolder, Variable, is_mut
 from tidemill.analysis.code.name_resolution import NameScope
 from tidemill.analysis.code.state_changes import Body
 from tidemill.analysis.code.value_identity import value_part
+from tidemill.core.errors import TidemillError
 from tidemill.core.fingerprint import Part
 
 # Classes of paths that reach for files, unlike `PurePath`.
@@ -150,6 +151,10 @@ class Visit:
         walker.mutable_depth += mutable
         try:
             return value_part(value, visit)
+        except TidemillError:
+            raise
+        except Exception as error:  # noqa: BLE001 - its attributes may be computed by the project's code
+            return visit.refuse(f"looking at it raises {type(error).__name__}: {error}")
         finally:
             del walker.entered[key]
             walker.mutable_depth -= mutable
