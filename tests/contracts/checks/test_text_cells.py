@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.contracts.checks.text_cells import read_text, without_marks
+from tidemill.contracts.checks.text_cells import has_infinity, read_text, without_marks
 from tidemill.contracts.text_format import (
     AS_STORED,
     DAMAGED,
@@ -166,3 +166,22 @@ def test_rows_without_marks_are_as_they_came() -> None:
         "b": [1] * 4,
     }
     assert without_marks(rows.select("b")).equals(rows.select("b"))
+
+
+INF, MOST = float("inf"), 1.7976931348623157e308
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], False),
+        ([None, 1.0], False),
+        ([float("nan")], False),
+        ([MOST, MOST], False),  # their sum is infinite
+        ([INF], True),
+        ([INF, -INF, None], True),
+        ([float("nan"), -INF], True),
+    ],
+)
+def test_infinities_are_found(values: list[float | None], expected: bool) -> None:
+    assert has_infinity(pl.Series(values, dtype=pl.Float64)) is expected

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 import polars as pl
 
@@ -159,10 +160,15 @@ def _escaped(mark: str) -> str:
 def _floats(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Read floats; a number that is too large for the type becomes null, and not infinite."""
     values = text.cast(dtype, strict=False)
-    endless = values.is_infinite()
-    if not endless.any():
+    if not has_infinity(values):
         return values
-    return _null_where(values, endless & ~text.str.contains("[iI]"))
+    return _null_where(values, values.is_infinite() & ~text.str.contains("[iI]"))
+
+
+def has_infinity(values: pl.Series) -> bool:
+    """Whether a column of floats has an infinite one."""
+    # Their sum is computed ten times as fast; most often it is finite.
+    return not isfinite(values.sum()) and bool(values.is_infinite().any())
 
 
 def _decimals(text: pl.Series, dtype: pl.Decimal) -> pl.Series:

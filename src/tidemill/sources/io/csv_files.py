@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import ComputeError, PolarsError
 
+from tidemill.contracts.checks.text_cells import has_infinity
 from tidemill.contracts.text_format import SURPLUS_FIELDS
 from tidemill.core.errors import SourceError
 
@@ -82,7 +83,8 @@ def load_csv(
         # Reading it as text shows whether the file or a cell is at fault.
         with suppress(PolarsError):
             rows = scan_csv(path, options, types).collect()
-            if not _has_infinity(rows, types):
+            # An infinity may be a number that is too large.
+            if not any(has_infinity(rows[name]) for name in types if types[name].is_float()):
                 return rows, True
     try:
         return scan_csv(path, options).collect(), False
@@ -90,12 +92,6 @@ def load_csv(
         if "found more fields" not in str(error) or not mark:
             raise
         return _with_surplus(path, options, mark, error), False
-
-
-def _has_infinity(rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> bool:
-    """Whether a float is infinite, which a number that is too large becomes as well."""
-    floats = [name for name, dtype in types.items() if dtype.is_float()]
-    return any(rows[name].is_infinite().any() for name in floats)
 
 
 def _with_surplus(
