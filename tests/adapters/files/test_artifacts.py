@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.adapters.files import artifacts as artifacts_module
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.testing.records import object_name
@@ -28,8 +29,13 @@ def artifacts(root: Path) -> FileArtifacts:
     return FileArtifacts(root)
 
 
+def store(artifacts: FileArtifacts, payload: bytes, suffix: str) -> str:
+    [name] = artifacts.put_all([(payload, suffix)])
+    return name
+
+
 def test_objects_are_spread_over_folders(root: Path, artifacts: FileArtifacts) -> None:
-    name = artifacts.put(b"one", ".parquet")
+    name = store(artifacts, b"one", ".parquet")
     assert artifacts.uri(name) == str(root / "objects" / name[:2] / name)
     assert (root / "objects" / name[:2] / name).read_bytes() == b"one"
     assert list((root / "tmp").iterdir()) == []
@@ -40,7 +46,7 @@ def test_a_relative_root_gives_absolute_paths(root: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(root)
     artifacts = FileArtifacts(Path("state"))
     monkeypatch.chdir("/")
-    path = artifacts.uri(artifacts.put(b"one", ".txt"))
+    path = artifacts.uri(store(artifacts, b"one", ".txt"))
     assert path.startswith(str(root / "state"))
     assert os.path.exists(path)
 
@@ -48,10 +54,10 @@ def test_a_relative_root_gives_absolute_paths(root: Path, monkeypatch: pytest.Mo
 def test_storing_an_object_again_writes_nothing(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = artifacts.put(b"one", ".parquet")
+    name = store(artifacts, b"one", ".parquet")
     before = os.stat(artifacts.uri(name))
     monkeypatch.setattr(os, "replace", _failing(errno.EIO))
-    assert artifacts.put(b"one", ".parquet") == name
+    assert store(artifacts, b"one", ".parquet") == name
     assert os.stat(artifacts.uri(name)) == before
 
 
@@ -88,7 +94,7 @@ def test_an_object_is_on_the_disk_before_it_appears(
     )
     # One that is there may be another writer's, who didn't get as far as its folder yet.
     calls.clear()
-    artifacts.put(b"two", ".parquet")
+    store(artifacts, b"two", ".parquet")
     assert calls == [("fsync", str(root / "objects")), ("fsync", shards[1])]
 
 
@@ -148,12 +154,12 @@ def test_partial_writes_are_continued(
 
     with monkeypatch.context() as patched:
         patched.setattr("builtins.open", slow)
-        name = artifacts.put(b"one two three", ".txt")
+        name = store(artifacts, b"one two three", ".txt")
     assert artifacts.get(name) == b"one two three"
 
 
 def test_a_damaged_object_is_rejected_and_repaired_by_storing_it(artifacts: FileArtifacts) -> None:
-    name = artifacts.put(b"one two three", ".parquet")
+    name = store(artifacts, b"one two three", ".parquet")
     path = Path(artifacts.uri(name))
     for damage in (b"one two thre!", b"one", b""):
         path.write_bytes(damage)
@@ -161,7 +167,7 @@ def test_a_damaged_object_is_rejected_and_repaired_by_storing_it(artifacts: File
             artifacts.get(name)
         assert list(artifacts.names(damaged=True)) == [name]
         assert artifacts.find_missing([name]) == {name: "damaged"}
-    assert artifacts.put(b"one two three", ".parquet") == name
+    assert store(artifacts, b"one two three", ".parquet") == name
     assert artifacts.get(name) == b"one two three"
     assert list(artifacts.names(damaged=True)) == []
     assert artifacts.find_missing([name]) == {}
@@ -170,7 +176,7 @@ def test_a_damaged_object_is_rejected_and_repaired_by_storing_it(artifacts: File
 def test_what_the_disk_cannot_read_is_damaged(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = artifacts.put(b"one", ".txt")
+    name = store(artifacts, b"one", ".txt")
     with monkeypatch.context() as patched:
         patched.setattr(os, "pread", _failing(errno.EIO))
         with pytest.raises(DamagedObjectError, match="the disk can't read it"):
@@ -181,13 +187,13 @@ def test_what_the_disk_cannot_read_is_damaged(
 def test_a_long_read_goes_on_where_the_system_stopped(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, pread = artifacts.put(b"0123456789", ".txt"), os.pread
+    name, pread = store(artifacts, b"0123456789", ".txt"), os.pread
     monkeypatch.setattr(os, "pread", lambda file, length, at: pread(file, min(length, 3), at))
     assert artifacts.get(name) == b"0123456789"
 
 
 def test_a_replaced_file_has_another_version(artifacts: FileArtifacts) -> None:
-    name = artifacts.put(b"one", ".txt")
+    name = store(artifacts, b"one", ".txt")
     before = artifacts.versions([name])
     assert artifacts.versions([name]) == before
     path = Path(artifacts.uri(name))
@@ -216,15 +222,15 @@ def test_a_disk_error_names_the_path_and_leaves_nothing(
     code: int,
     says: str,
 ) -> None:
-    artifacts.put(b"before", ".parquet")
+    store(artifacts, b"before", ".parquet")
     with monkeypatch.context() as patched:
         patched.setattr(os, call, _failing(code))
         with pytest.raises(StorageError, match=says) as caught:
-            artifacts.put(b"one", ".parquet")
+            store(artifacts, b"one", ".parquet")
     assert artifacts.uri(object_name("one")) in str(caught.value)
     assert list(artifacts.names()) == [object_name("before")]
     assert list((root / "tmp").iterdir()) == []
-    assert artifacts.put(b"one", ".parquet") == object_name("one")
+    assert store(artifacts, b"one", ".parquet") == object_name("one")
 
 
 def test_an_interrupt_leaves_nothing(
@@ -235,7 +241,7 @@ def test_an_interrupt_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        artifacts.put(b"one", ".parquet")
+        store(artifacts, b"one", ".parquet")
     assert list(artifacts.names()) == []
     assert list((root / "tmp").iterdir()) == []
 
@@ -263,7 +269,7 @@ def test_only_object_names_are_accepted(artifacts: FileArtifacts, name: str) -> 
 
 
 def test_other_files_are_skipped(root: Path, artifacts: FileArtifacts) -> None:
-    name = artifacts.put(b"one", ".parquet")
+    name = store(artifacts, b"one", ".parquet")
     (root / "objects" / name[:2] / "notes.txt").touch()
     (root / "objects" / "README").touch()
     assert list(artifacts.names()) == [name]
@@ -279,7 +285,7 @@ def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_named(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    name = artifacts.put(b"one", ".parquet")
+    name = store(artifacts, b"one", ".parquet")
     calls: dict[str, tuple[str, Callable[[], object]]] = {
         "get": ("os.open", lambda: artifacts.get(name)),
         "missing": ("os.stat", lambda: artifacts.find_missing([name])),
@@ -297,7 +303,7 @@ def test_a_folder_that_cannot_be_read_is_named(
 def test_an_object_that_another_removes_first_frees_nothing(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [artifacts.put(payload, ".txt") for payload in (b"one", b"four")]
+    names = [store(artifacts, payload, ".txt") for payload in (b"one", b"four")]
     unlink = os.unlink
 
     def race(path: str) -> None:
@@ -314,3 +320,44 @@ def _failing(code: int) -> Any:
         raise OSError(code, os.strerror(code))
 
     return fail
+
+
+@pytest.mark.parametrize("most", [1, 4, 100])
+def test_a_read_is_made_in_parts_that_the_system_accepts(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    payload = bytes(range(50))
+    name = store(artifacts, payload, ".parquet")
+    pread = os.pread
+
+    def limited(descriptor: int, length: int, offset: int) -> bytes:
+        # macOS refuses to read more than 2 GiB at once.
+        if length > most:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return pread(descriptor, length, offset)
+
+    monkeypatch.setattr(artifacts_module, "_MAX_READ", most)
+    monkeypatch.setattr(os, "pread", limited)
+    assert artifacts.get(name) == payload
+    with artifacts.open(name) as file:
+        assert file.read(7, 9) == payload[7:16]
+        assert file.read(45, 1 << 40) == payload[45:]
+        assert file.read(60, 5) == b""
+        os.truncate(artifacts.uri(name), 20)
+        assert file.read(10, 30) == payload[10:20]
+
+
+def test_whether_no_objects_are_missing_is_known_without_looking(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = store(artifacts, b"one", ".parquet")
+    listed: list[str] = []
+
+    def listdir(path: str) -> list[str]:
+        listed.append(path)
+        return []
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert artifacts.find_missing([]) == {}
+    assert listed == []
+    assert artifacts.find_missing([name]) == {}

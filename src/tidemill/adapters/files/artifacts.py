@@ -34,6 +34,8 @@ _NAME_PATTERN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
 # Files open at once; some systems allow a process only 256.
 _MAX_OPEN_FILES = 64
+# Linux reads at most 2 GiB at once, and macOS refuses to read more.
+_MAX_READ = 1 << 30
 
 
 @dataclass(slots=True)
@@ -45,14 +47,14 @@ class _OpenFile:
     version: object
 
     def read(self, offset: int, length: int) -> bytes:
-        found = os.pread(self.descriptor, length, offset)
-        # Linux reads at most 2 GiB at once.
-        while len(found) < length and (more := self._rest(length, offset, len(found))):
-            found += more
-        return found
-
-    def _rest(self, length: int, offset: int, known: int) -> bytes:
-        return os.pread(self.descriptor, length - known, offset + known)
+        end, parts = min(offset + length, self.size), []
+        while offset < end:
+            found = os.pread(self.descriptor, min(end - offset, _MAX_READ), offset)
+            if not found:
+                break  # the file is shorter now
+            parts.append(found)
+            offset += len(found)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class FileArtifacts:
@@ -67,10 +69,6 @@ class FileArtifacts:
             make_folder(self._objects)
             make_folder(self._temporary)
         self._clear_leftovers()
-
-    def put(self, payload: bytes, suffix: str) -> str:
-        """Store the bytes durably and return their name."""
-        return self.put_all([(payload, suffix)])[0]
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> list[str]:
         named = [(object_name(payload, suffix), payload) for payload, suffix in objects]
@@ -130,6 +128,8 @@ class FileArtifacts:
 
     def find_missing(self, names: Collection[str]) -> dict[str, str]:
         """Those of `names` that can't be used, in order."""
+        if not names:
+            return {}
         damaged, absent = self._list_damaged(), {}
         for name in names:
             path = self.uri(name)

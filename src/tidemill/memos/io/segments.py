@@ -263,13 +263,13 @@ def damaged_segments(memos: Memos, space: str) -> Iterator[str]:
 
 def is_file_sound(mark: SealMark, path: str, space: str) -> bool:
     """Whether the file of a segment is what was stored in a space."""
-    with open(path, "rb", buffering=0) as file:
-        descriptor = file.fileno()
+    with open(path, "rb") as file:
 
         def read(offset: int, length: int) -> bytes:
-            return os.pread(descriptor, length, offset)
+            file.seek(offset)
+            return file.read(length)
 
-        return is_sound(mark, os.fstat(descriptor).st_size, read, space=space)
+        return is_sound(mark, os.fstat(file.fileno()).st_size, read, space=space)
 
 
 def _merge_segments(segments: Sequence[Segment]) -> pl.DataFrame:
