@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tidemill.analysis.code.audited_calls import Caller
 from tidemill.core.callsite import file_name
 from tidemill.steps.io import audit_watch
 from tidemill.steps.io.audit_watch import AuditWatch
@@ -247,3 +248,22 @@ def test_one_that_is_not_active_sees_nothing(file: Path) -> None:
     with AuditWatch("stage.py:1", active=False) as watch:
         read(file)
     assert watch.hidden_inputs == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("/etc/localtime", False),
+        # As macOS resolves /etc/localtime, and its time zones.
+        ("/private/etc/localtime", False),
+        ("/private/var/db/timezone/tz/2026a.1.0/zoneinfo/Europe/Berlin", False),
+        ("/private/var/folders/ab/T/rates.csv", True),
+        ("/private/tmp/rates.csv", True),
+    ],
+)
+def test_packages_may_read_what_describes_the_system(path: str, hidden: bool) -> None:
+    by_package, by_stage = (
+        Caller(name="open", where="stage.py:1", direct=direct) for direct in (False, True)
+    )
+    assert audit_watch._is_hidden("reads", path, (path,), by_package) == hidden
+    assert audit_watch._is_hidden("reads", path, (path,), by_stage)

@@ -21,8 +21,10 @@ from tidemill.analysis.code.audited_calls import AUDITED, Caller, find_caller
 from tidemill.analysis.code.hidden_inputs import HiddenInput, HiddenInputKind
 from tidemill.reuse.recipe import describe_hidden_input
 
-# What packages look up about the system that they run on.
-_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/System/", "/Library/")
+# What packages look up about the system that they run on. Paths are resolved: macOS has /etc, /tmp and
+# /var in /private, and its time zones in /var/db.
+_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/System/", "/Library/",
+           "/private/etc/", "/private/var/db/")  # fmt: skip
 _PACKAGES = ("/site-packages/", "/dist-packages/", "/__pycache__/", "/zoneinfo/")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _TIDEMILL = str(Path(__file__).parents[2])
