@@ -59,6 +59,6 @@ def _open_runner(context: bytes) -> StepRunner:
     space = Workspace(settings, flow, found.environment, secrets=found.secrets)
     recipes = space.recipes
     # Not before: a module that keeps a replaced stream would have another recipe than was planned.
-    recorder = LogRecorder(space.tools.logs / found.run, quiet=True, mask=space.redactor.mask)
+    recorder = LogRecorder(space.tools.logs / found.run, quiet=True, redactor=space.redactor)
     _worker.opened.enter_context(recorder)
     return StepRunner(space.tools, space.flow, recipes, space.environment, recorder)

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.errors import UsageError
+from tidemill.core.redaction import Redactor
 from tidemill.history.io import log_recorder as recording
 from tidemill.history.io.log_reader import read_log
 from tidemill.history.io.log_recorder import MAX_BYTES, MAX_LINE, AttemptLog, LogRecorder
@@ -284,6 +285,35 @@ class TestStreams:
     def test_a_step_needs_an_open_recorder(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="open the recorder in a `with` statement"):
             LogRecorder(tmp_path).step("a", "b", 1)
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_secrets_in_the_output_of_workers_are_masked_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+    ) -> None:
+        output = tmp_path / "7.out"
+        output.write_bytes(b"a\xff hunter2\r\n")
+        before = output.stat().st_ino
+        if fails:
+            monkeypatch.setattr(os, "replace", _full_disk)
+        with LogRecorder(tmp_path, redactor=Redactor(["hunter2"])):
+            pass
+        assert output.read_bytes() == (b"a\xff hunter2\r\n" if fails else b"a\xff ***\r\n")
+        # It is replaced, not written in place.
+        assert (output.stat().st_ino == before) == fails
+        assert output.stat().st_mode & 0o077 == 0 or fails
+        assert os.listdir(tmp_path) == ["7.out"]
+
+    def test_without_secrets_the_output_of_workers_is_not_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "7.out").write_bytes(b"text")
+        monkeypatch.setattr(Path, "glob", _full_disk)
+        with LogRecorder(tmp_path):
+            pass
+
+
+def _full_disk(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 class Odd:

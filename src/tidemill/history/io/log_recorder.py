@@ -18,7 +18,7 @@ from types import TracebackType
 import msgspec
 
 from tidemill.core.errors import UsageError
-from tidemill.core.redaction import Redact
+from tidemill.core.redaction import Redactor
 from tidemill.history.io.log_reader import remove_old_logs
 from tidemill.history.io.stream_capture import StreamCapture
 
@@ -35,13 +35,16 @@ class LogRecorder:
 
     The output also goes to its original stream, unless the recorder is `quiet`. It is a context manager;
     opening it also removes the folders of old runs beside it, and several can be open at once. If the
-    folder can't be written, it warns once and stops recording. `mask` removes secrets from each line,
-    and from text on its way to the original stream.
+    folder can't be written, it warns once and stops recording. `redactor` masks known secrets in each line,
+    and in text on its way to the original stream.
     """
 
-    def __init__(self, folder: Path, *, quiet: bool = False, mask: Redact = str) -> None:
+    def __init__(
+        self, folder: Path, *, quiet: bool = False, redactor: Redactor | None = None
+    ) -> None:
         self.quiet = quiet
-        self.mask = mask
+        self._redactor = redactor or Redactor()
+        self.mask = self._redactor.mask
         self.open = False
         self._folder = folder
         self._file: int | None = None
@@ -70,12 +73,14 @@ class LogRecorder:
 
     def _mask_worker_output(self) -> None:
         """Mask secrets in what programs and libraries printed in workers, which have ended by now."""
+        if not self._redactor.secrets:
+            return
         for file in self._folder.glob("*.out"):
             # A file that can't be read or written isn't worth the run.
             with suppress(OSError):
-                text = file.read_text(encoding="utf-8", errors="surrogateescape")
+                text = file.read_bytes().decode(errors="surrogateescape")
                 if (masked := self.mask(text)) != text:
-                    file.write_text(masked, encoding="utf-8", errors="surrogateescape")
+                    _replace_text(file, masked)
 
     def step(self, stage: str, partition: str, number: int) -> AttemptLog:
         """A context in which the output of this thread belongs to the `number`-th attempt at a step."""
@@ -256,6 +261,17 @@ def _note(text: str) -> dict[str, str]:
 def _visible_text(line: str) -> str:
     """The text of a line that a terminal shows: the text after the last carriage return."""
     return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _replace_text(file: Path, text: str) -> None:
+    """Replace a file by another text, so that an interruption leaves one of the two."""
+    new = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(text.encode(errors="surrogateescape"))
+        os.replace(new, file)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _open_file(folder: Path) -> int:

@@ -84,7 +84,7 @@ class _Execution:
         self.publisher = publisher = kind(
             job.tools, job.plan.environment, lease.lease, heads, self._claimed.release
         )
-        self._recorder = LogRecorder(job.tools.logs / job.run, mask=job.tools.redactor.mask)
+        self._recorder = LogRecorder(job.tools.logs / job.run, redactor=job.tools.redactor)
         self._placing = placing = place_steps(job)
         places = {placing.of(step).where for step in placing.order}
         # CPU time of other threads is counted by the tasks that they run.
