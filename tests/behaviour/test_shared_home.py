@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,14 @@ def test_a_renamed_workflow_goes_on_when_it_is_asked_to(tmp_path: Path) -> None:
             project.environments.adopt("tides")
 
 
-def test_check_names_workflows_that_deliver_to_one_folder(tmp_path: Path) -> None:
+def note(seen: list[object], fact: object) -> object:
+    seen.append(fact)
+    return fact
+
+
+def test_check_names_workflows_that_deliver_to_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
     one.send(0)
     one.ok()
@@ -199,6 +207,20 @@ def test_check_names_workflows_that_deliver_to_one_folder(tmp_path: Path) -> Non
         ledger = project.tools.ledger
         assert isinstance(ledger, WorkflowLedger)
         assert ledger.also_delivered(["out/scored", "x"]) == {"out/scored": {"tides"}}
+        read: list[object] = []
+        events = ledger.shared.events
+        monkeypatch.setattr(
+            ledger.shared, "events", lambda **which: map(partial(note, read), events(**which))
+        )
+        # No more is read than it takes to know.
+        more = [replace(effect, key=f"k{number}") for number in range(5)]
+        ledger.shared.append(
+            [EffectQueued(environment="tides/prod", effect=e) for e in more], now=9.0
+        )
+        assert ledger.also_delivered([]) == {}
+        assert read == []
+        assert ledger.also_delivered(["out/scored"]) == {"out/scored": {"tides"}}
+        assert len(read) == 2
 
 
 def test_another_project_reads_the_workflow_that_it_names(tmp_path: Path) -> None:

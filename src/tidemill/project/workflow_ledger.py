@@ -89,14 +89,19 @@ class WorkflowLedger:
 
     def also_delivered(self, targets: Collection[str]) -> dict[str, set[str]]:
         """By target, the other workflows that deliver there."""
-        found: dict[str, set[str]] = {}
+        if not targets:
+            return {}
+        others, found = {*self.others()}, {target: set[str]() for target in targets}
         for fact in self.shared.events(kinds=("EffectQueued",)):
+            # Each effect that was ever queued is read, so stop when they can't tell more.
+            if all(found[target] == others for target in found):
+                break
             event = fact.event
             assert isinstance(event, EffectQueued)
-            prefix = split_name(event.environment)[0]
-            if event.effect.target in targets and prefix not in (self.prefix, ""):
-                found.setdefault(event.effect.target, set()).add(prefix.rstrip("/"))
-        return found
+            workflow = split_name(event.environment)[0].rstrip("/")
+            if event.effect.target in found and workflow in others:
+                found[event.effect.target].add(workflow)
+        return {target: names for target, names in found.items() if names}
 
     def acquire(
         self,
