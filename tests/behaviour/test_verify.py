@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from tests.support.tides import Tides, day, rebuilt
 from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.ledger.event import EffectDone, EffectQueued
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.project.verification import Verification
 from tidemill.runs.io.lease import take_lease
@@ -149,6 +151,27 @@ def test_files_in_a_folder_of_before_are_the_users_own(tmp_path: Path, edited: s
     found = verify(tides, repair=True)
     assert (found.problems, found.checked["deliveries"]) == ((), 6)
     assert not list((tides.root / "out").iterdir())
+
+
+def test_a_delivered_file_that_got_another_name_is_compared(tmp_path: Path) -> None:
+    tides = sea(tmp_path / "sea")
+    with closing(tides.open()) as project:
+        ledger = project.tools.ledger
+        done = [fact.event for fact in ledger.events(kinds=("EffectDone", "EffectQueued"))]
+        effect = next(e.effect for e in done if isinstance(e, EffectQueued))
+        [file] = [
+            e.detail["file"] for e in done if isinstance(e, EffectDone) and e.key == effect.key
+        ]
+        # As if the project was moved to a disk where the name is another, and delivered again.
+        (tides.root / file).rename(tides.root / "out" / "other.parquet")
+        again = replace(effect, key="again")
+        ledger.append([EffectQueued(environment="prod", effect=again)], now=9.0)
+        detail = {"file": "out/other.parquet"}
+        ledger.append([EffectDone(environment="prod", key="again", detail=detail)], now=9.0)
+    assert verify(tides).problems == ()
+    (tides.root / "out" / "other.parquet").unlink()
+    [problem] = verify(tides).problems
+    assert "other.parquet was deleted" in problem.message
 
 
 PAGE_DAMAGES: dict[str, Callable[[bytearray, Random], None]] = {

@@ -229,14 +229,16 @@ class StoredState:
     def _last_effects(self) -> list[tuple[Effect, str]]:
         """The last effect on each file in a folder that a stage still delivers to, and the file."""
         queued: dict[str, Effect] = {}
-        last: dict[str, Effect] = {}
+        last: dict[tuple[str, str], tuple[Effect, str]] = {}
         kinds = ("EffectQueued", "EffectDone")
         for fact in self._workspace.tools.ledger.events(kinds=kinds):
             if isinstance(fact.event, EffectQueued):
                 queued[fact.event.effect.key] = fact.event.effect
             elif isinstance(fact.event, EffectDone) and "file" in fact.event.detail:
-                last[fact.event.detail["file"]] = queued[fact.event.key]
-        return [(effect, file) for file, effect in last.items() if self._is_current(effect)]
+                effect = queued[fact.event.key]
+                # A file may have got another name, on a disk that ignores case.
+                last[effect.target, effect.partition] = effect, fact.event.detail["file"]
+        return [(effect, file) for effect, file in last.values() if self._is_current(effect)]
 
     def _is_current(self, effect: Effect) -> bool:
         """Whether the stage of a delivery is declared, and delivers to the same folder."""

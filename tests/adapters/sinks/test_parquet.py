@@ -78,6 +78,96 @@ def test_the_names_of_files_differ_as_their_partitions_do(partitions: set[str]) 
     assert not any(name.startswith((".", "_")) for name in names)
 
 
+@given(
+    st.sets(
+        st.text(alphabet="dDeEsSßK/_.%", max_size=4)
+        | st.from_regex(r"2013-03-0[78][tT]0[56]", fullmatch=True)
+        | st.text(alphabet="aAü", min_size=190),
+        min_size=1,
+    )
+)
+def test_the_names_differ_without_regard_to_case_where_a_folder_ignores_it(
+    partitions: set[str],
+) -> None:
+    names = {parquet.file_name(partition, ignores_case=True).casefold() for partition in partitions}
+    assert len(names) == len(partitions)
+
+
+@pytest.mark.parametrize(
+    ("partition", "is_plain"),
+    [
+        ("de", True),
+        ("2013-03-07", True),
+        ("2013-03-07T05", True),
+        ("a b/ü", True),
+        ("DE", False),
+        ("De", False),
+        ("2013-03-07t05", False),
+    ],
+)
+def test_a_plain_name_stays_where_it_is_unique(partition: str, is_plain: bool) -> None:
+    plain = parquet.file_name(partition)
+    name = parquet.file_name(partition, ignores_case=True)
+    assert (name == plain) == is_plain
+    if not is_plain:
+        digest = sha256(partition.encode()).hexdigest()[:32]
+        assert name == f"{plain.removesuffix('.parquet')}+{digest}.parquet"
+
+
+def test_partitions_that_differ_in_case_are_delivered_as_the_folder_allows(
+    tmp_path: Path, artifacts: MemoryArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out" / "a"
+    upper, lower = write(artifacts, b"upper", "DE"), write(artifacts, b"lower", "de")
+    for effect in (upper, lower):
+        parquet.deliver(effect, tmp_path, artifacts)
+    assert sorted(os.listdir(folder)) == ["DE.parquet", "de.parquet"]
+    # The project is moved to a disk that ignores case.
+    with monkeypatch.context() as patched:
+        patched.setattr(parquet, "_ignores_case", lambda folder: True)
+        told = parquet.deliver(upper, tmp_path, artifacts)
+        hashed = parquet.file_name("DE", ignores_case=True)
+        assert told == {"file": f"out/a/{hashed}"}
+        assert sorted(os.listdir(folder)) == [hashed, "de.parquet"]
+        # There this is the file of the other partition.
+        patched.setattr(os.path, "lexists", lambda path: True)
+        parquet.deliver(upper, tmp_path, artifacts)
+        assert (folder / "de.parquet").read_bytes() == b"lower"
+    # And back; each time there is one file of each.
+    parquet.deliver(upper, tmp_path, artifacts)
+    assert sorted(os.listdir(folder)) == ["DE.parquet", "de.parquet"]
+    with monkeypatch.context() as patched:
+        patched.setattr(parquet, "_ignores_case", lambda folder: True)
+        parquet.deliver(upper, tmp_path, artifacts)
+        for _ in range(2):
+            remove = replace(upper, action="remove", object="")
+            assert parquet.deliver(remove, tmp_path, artifacts) == {"file": f"out/a/{hashed}"}
+    assert os.listdir(folder) == ["de.parquet"]
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_whether_a_folder_ignores_case_is_tried_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignored: bool
+) -> None:
+    exists = Path.exists
+
+    def in_any_case(path: Path) -> bool:
+        names = [name.lower() for name in os.listdir(path.parent)]
+        return path.name.lower() in names if ignored else exists(path)
+
+    monkeypatch.setattr(Path, "exists", in_any_case)
+    assert parquet._ignores_case(tmp_path) == ignored
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_removal_of_what_was_never_delivered_makes_no_folder(
+    tmp_path: Path, artifacts: MemoryArtifacts
+) -> None:
+    remove = replace(write(artifacts, b"x", "DE"), action="remove", object="")
+    assert parquet.deliver(remove, tmp_path, artifacts) == {"file": "out/a/DE.parquet"}
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("partition", ["x" * 10_000, "ü" * 3_000, "/" * 100])
 def test_a_long_value_is_delivered_and_withdrawn(
     tmp_path: Path, artifacts: MemoryArtifacts, partition: str

@@ -1,7 +1,8 @@
 """Deliver partitions as Parquet files in a folder, replacing each file atomically.
 
 A file is named by its partition, percent-encoded. A name that would be too long for file systems ends in
-`+` and a hash of the partition; no encoded name has a `+`.
+`+` and a hash of the partition; no encoded name has a `+`. So does a name with capital letters in a folder
+that ignores case, as on macOS: there `DE.parquet` and `de.parquet` are one file.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,15 +28,28 @@ _HASH = 32
 _HIDDEN = {".", "_"}
 
 
-def file_name(partition: str) -> str:
-    """Return the name of a partition's file: readable, unique, and never longer than a file system takes."""
+# The hours of a day are written with a capital letter, so these keep their plain names.
+_LOWER_HOUR = re.compile(r"(\d{4}-\d\d-\d\d)t(?=\d\d)")
+
+
+def file_name(partition: str, *, ignores_case: bool = False) -> str:
+    """Return the name of a partition's file: readable, unique, and never longer than a file system takes.
+
+    It is unique without regard to case if the folder `ignores_case`.
+    """
     name = quote(partition, safe="")
     if name[:1] in _HIDDEN:
         name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name) > _MAX_NAME:
+    if len(name) > _MAX_NAME or (ignores_case and partition != _usual_case(partition)):
         digest = hashlib.sha256(partition.encode()).hexdigest()[:_HASH]
         name = f"{name[: _MAX_NAME - _HASH - 1]}+{digest}"
     return f"{name}.parquet"
+
+
+def _usual_case(partition: str) -> str:
+    """The one of all partitions that differ only in case which has the plain name."""
+    lower = re.sub("[A-Z]+", lambda found: found[0].lower(), partition)
+    return _LOWER_HOUR.sub(r"\1T", lower)
 
 
 def find_obstacle(target: str, root: Path) -> str:
@@ -56,12 +71,16 @@ def find_obstacle(target: str, root: Path) -> str:
 
 def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, str]:
     """Write or remove one file, idempotently; StorageError names the file."""
-    target = root / effect.target / file_name(effect.partition)
+    folder = root / effect.target
+    target = folder / file_name(effect.partition)
     try:
+        if effect.action == "write":
+            folder.mkdir(parents=True, exist_ok=True)
+        if effect.partition != _usual_case(effect.partition) and folder.is_dir():
+            target = _choose_name(folder, effect.partition)
         if effect.action == "remove":
             target.unlink(missing_ok=True)
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
             _replace_file(target, artifacts.get(effect.object))
     except OSError as error:
         raise StorageError(
@@ -69,6 +88,30 @@ def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, st
             "it stays queued, and the next run will deliver it"
         ) from error
     return {"file": str(target.relative_to(root)) if target.is_relative_to(root) else str(target)}
+
+
+def _choose_name(folder: Path, partition: str) -> Path:
+    """Return the file of a partition with capital letters; remove the one that it had in another folder.
+
+    A project may have moved between file systems since the partition was delivered.
+    """
+    ignores_case = _ignores_case(folder)
+    target = folder / file_name(partition, ignores_case=ignores_case)
+    former = folder / file_name(partition, ignores_case=not ignores_case)
+    # Where case is ignored, a file of that name may be of another partition.
+    if former != target and os.path.lexists(former) and former.name in os.listdir(folder):
+        former.unlink(missing_ok=True)
+    return target
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether names that differ only in case are one file in a folder."""
+    probe = folder / f".tidemill-{os.getpid()}-{threading.get_ident()}.tmp"
+    try:
+        probe.touch()
+        return probe.with_name(probe.name.upper()).exists()
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _replace_file(target: Path, payload: bytes) -> None:
