@@ -39,7 +39,7 @@ _DIGITS = {"ms": 3, "us": 6, "ns": 9}
 # A number with the whole part of an integer, such as 12.00, and one with an exponent.
 _WHOLE = r"^([+-]?[0-9]+)\.0*$"
 _EXPONENT = r"^[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+$"
-_EXACT = 2.0**53
+_WHOLE_NUMBERS = pl.Decimal(38, 0)
 
 
 def read_text(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> tuple[pl.Series, pl.Series]:
@@ -112,9 +112,9 @@ def _loose_values(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> pl.S
     left = values.is_null() & plain.str.contains(_EXPONENT).fill_null(False)
     if not left.any():
         return values
-    floats = plain.cast(pl.Float64, strict=False)
-    whole = left & (floats == floats.floor()) & (floats.abs() <= _EXACT)
-    return values.zip_with(~whole.fill_null(False), floats.cast(dtype, strict=False))
+    exact = [_decimal(cell, _WHOLE_NUMBERS) for cell in plain.filter(left)]
+    whole = pl.Series(text.name, exact, dtype=pl.String).str.replace(_WHOLE, "$1")
+    return _put(values, left.arg_true(), whole.cast(dtype, strict=False))
 
 
 def _values(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> pl.Series:
@@ -142,7 +142,7 @@ def _plain_numbers(text: pl.Series, form: TextFormat) -> pl.Series:
     digits = "[0-9]*"
     if form.thousands:
         gap = "[ \u00a0\u202f]" if form.thousands.isspace() else _escaped(form.thousands)
-        digits = rf"(?:[0-9]*|[0-9]{{1,3}}(?:{gap}[0-9]{{3}})+)"
+        digits = rf"(?:[0-9]*|[1-9][0-9]{{0,2}}(?:{gap}[0-9]{{3}})+)"
         plain = text.str.replace_all(gap, "")
     else:
         plain = text
@@ -188,6 +188,8 @@ def _decimal(cell: str | None, dtype: pl.Decimal) -> str | None:
         number = Decimal(cell.replace("_", "x")) if cell is not None else None
     except InvalidOperation:
         return None
+    if number is not None and number.is_zero():
+        return "0"
     if number is None or not number.is_finite() or number.adjusted() > dtype.precision:
         return None
     if number.as_tuple().exponent < -1000:  # type: ignore[operator]
@@ -235,6 +237,8 @@ def _strptime(text: pl.Series, dtype: pl.DataType, form: str, rules: TextFormat)
     elif isinstance(dtype, pl.Date) and has_clock(form):
         read = pl.Datetime("us")
     values = text.str.strptime(read, form, strict=False)  # type: ignore[arg-type]
+    if isinstance(read, pl.Datetime):
+        values = _refuse_leap_seconds(text, values, form)
     if rules.cells or rules.formats:
         values = _refuse_short_years(text, values, dtype)
     if isinstance(dtype, pl.Date) and read != dtype:
@@ -246,6 +250,17 @@ def _strptime(text: pl.Series, dtype: pl.DataType, form: str, rules: TextFormat)
         placed = values.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
         return placed.dt.convert_time_zone(str(dtype.time_zone))
     return values
+
+
+def _refuse_leap_seconds(text: pl.Series, values: pl.Series, form: str) -> pl.Series:
+    """Refuse the second 60, which Polars reads as the first one of the next minute."""
+    rows = (text.str.contains("60", literal=True) & (values.dt.second() == 0)).arg_true()
+    if not rows.len():
+        return values
+    earlier = text.gather(rows).str.replace_all("60", "59", literal=True)
+    seconds = earlier.str.strptime(values.dtype, form, strict=False).dt.second()  # type: ignore[arg-type]
+    leap = rows.filter((seconds == 59).fill_null(False))
+    return values.scatter(leap, None) if leap.len() else values
 
 
 def _refuse_short_years(text: pl.Series, values: pl.Series, dtype: pl.DataType) -> pl.Series:
