@@ -10,6 +10,10 @@ import pytest
 from tests.support.commands import held_run, process
 from tidemill import cli
 
+# As Python 3.11 wraps what is raised while a class is defined.
+WRAPPED = RuntimeError("Error calling __set_name__")
+WRAPPED.__cause__ = KeyboardInterrupt()
+
 
 class TestMain:
     @pytest.mark.parametrize(
@@ -23,6 +27,7 @@ class TestMain:
         [
             (click.UsageError("wrong"), 2, "wrong"),
             (click.Abort(), 130, "interrupted; published partitions are kept"),
+            (WRAPPED, 130, "interrupted; published partitions are kept"),
         ],
     )
     def test_what_click_raises(
@@ -42,6 +47,12 @@ class TestMain:
             cli.main()
         assert ended.value.code == code
         assert told in capsys.readouterr().err
+
+    def test_other_errors_pass(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cli.cli, "main", lambda **_: 1 // 0)
+        monkeypatch.setattr(cli, "exit_when_interrupted", lambda: None)
+        with pytest.raises(ZeroDivisionError):
+            cli.main()
 
     def test_a_command_that_returns_ends_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cli.cli, "main", lambda **_: None)

@@ -22,6 +22,10 @@ from tidemill.core.read_errors import reason_of
         ("parquet: bad\nthing. Set X=1.", "parquet: bad thing"),
         ("type mismatch. Try setting strict=False", "type mismatch"),
         ("Try again", "Try again"),
+        (
+            "CSV malformed: expected 1 rows, actual 2 rows, in chunk starting at row_offset 1, length 33",
+            "a quote within a value isn't doubled, or isn't closed; double it, or set quote_char=",
+        ),
         ("\n\nConsider this: it is late", "Consider this: it is late"),
         ("Try it. Set X=1.", "Try it"),
         ("\n\n", "ValueError"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -222,6 +223,28 @@ def test_a_day_without_a_zone_is_one_of_its_inputs_zone() -> None:
     assert inherited_zones(weekly, {"daily": cuts["daily"], "weekly": weekly.partitioning}) == {
         "Europe/Berlin"
     }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_zones_do_not_depend_on_the_order_of_declaration(seed: int) -> None:
+    berlin, york = ingest("berlin", "day", zone="Europe/Berlin"), ingest("york", "day", zone="EST")
+    one = transform("one", "day", reads(york))
+    both = transform("both", "day", reads(berlin), reads(one))
+    last_of = transform("last", "day", reads(both))
+    stages = [berlin, york, one, both, last_of]
+    random.Random(seed).shuffle(stages)
+    cuts = resolve_partitionings(stages)
+    assert (cuts["one"].zone, cuts["both"].zone, cuts["last"].zone) == ("EST", "", "")
+    assert inherited_zones(both, cuts) == {"Europe/Berlin", "EST"}
+
+
+def test_stages_in_a_circle_keep_their_own_partitioning() -> None:
+    first = transform(
+        "first", "day", reads(transform("second", "day", reads(ingest("raw", "day"))))
+    )
+    second = transform("second", "day", reads(first))
+    cuts = resolve_partitionings([first, second])
+    assert cuts == {stage.name: stage.partitioning for stage in (first, second)}
 
 
 def test_windows_over_clocks_end_together() -> None:

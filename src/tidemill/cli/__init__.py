@@ -70,6 +70,11 @@ def cli(**_: object) -> None:
     """Declare a workflow once; run only what changed, checked, gated, priced and recorded."""
 
 
+def _interrupted() -> int:
+    print_text("interrupted; published partitions are kept", err=True)
+    return INTERRUPTED
+
+
 def main() -> None:
     """Run the `tidemill` program."""
     for name in ("stdout", "stderr"):
@@ -88,6 +93,10 @@ def main() -> None:
         print_text(shown.getvalue(), err=True, end="")
         code = error.exit_code
     except click.Abort:
-        print_text("interrupted; published partitions are kept", err=True)
-        code = INTERRUPTED
+        code = _interrupted()
+    except RuntimeError as error:
+        # Python 3.11 wraps what interrupts the definition of a class.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        code = _interrupted()
     sys.exit(code if isinstance(code, int) else 0)

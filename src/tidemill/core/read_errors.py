@@ -14,6 +14,10 @@ _REASONS = (
     ("'utf-8' codec can't decode", _NOT_UTF8),
     ("unexpected end of file", "its compressed data ends too early; fetch it again"),
     ("Compressed file ended before", "its compressed data ends too early; fetch it again"),
+    (
+        "CSV malformed",
+        "a quote within a value isn't doubled, or isn't closed; double it, or set quote_char=",
+    ),
     ("empty CSV", "it is empty, without a header"),
     (
         "as dtype `str` at column",

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 
 from tidemill.core.partition import (
     WHOLE,
@@ -32,25 +33,34 @@ def partitionings_of(flow: Flow) -> dict[str, Partitioning]:
 def resolve_partitionings(stages: Collection[Stage]) -> dict[str, Partitioning]:
     """Return the partitioning of each stage's output, for stages in any order."""
     cuts = {stage.name: stage.partitioning for stage in stages}
-    pending = list(stages)
-    # Until no stage learns anything of its inputs.
-    while (left := [stage for stage in pending if not _resolve(stage, cuts)]) != pending:
-        pending = left
+    for stage in _after_inputs(stages):
+        cuts[stage.name] = _resolved(stage, cuts)
     return cuts
 
 
-def _resolve(stage: Stage, cuts: dict[str, Partitioning]) -> bool:
-    """Give a stage what it has of its inputs; whether it got something."""
+def _after_inputs(stages: Collection[Stage]) -> Sequence[Stage]:
+    """Order stages after their inputs; as they are if they read each other in a circle."""
+    known = {stage.name: stage for stage in stages}
+    inputs = {
+        name: [item.name for item in stage.inputs if item.name in known]
+        for name, stage in known.items()
+    }
+    try:
+        return [known[name] for name in TopologicalSorter(inputs).static_order()]
+    except CycleError:
+        return list(stages)
+
+
+def _resolved(stage: Stage, cuts: Partitionings) -> Partitioning:
+    """The partitioning of a stage, with what it has of its inputs."""
     own = cuts[stage.name]
     if stage.kind is Kind.DELIVER:
-        found = cuts.get(stage.inputs[0].name, own)
-    elif len(zones := inherited_zones(stage, cuts)) == 1:
-        (zone,) = zones
-        found = replace(own, zone=zone, clock=zone)
-    else:
-        return False
-    cuts[stage.name] = found
-    return found != own
+        return cuts.get(stage.inputs[0].name, own)
+    zones = inherited_zones(stage, cuts)
+    if len(zones) != 1:
+        return own
+    (zone,) = zones
+    return replace(own, zone=zone, clock=zone)
 
 
 def inherited_zones(stage: Stage, partitionings: Partitionings) -> set[str]:

@@ -71,6 +71,13 @@ def test_lines(tmp_path: Path) -> None:
     assert read_json_lines(path, {}).shape == (0, 0)
 
 
+@pytest.mark.parametrize("limit", [-1, "2", 1.5])
+def test_a_limit_that_is_no_number_of_rows(tmp_path: Path, limit: object) -> None:
+    (tmp_path / "a.ndjson").write_text('{"a": 1}\n{"a": 2}')
+    with pytest.raises(SourceError, match=rf"n_rows={limit!r} is no number of rows"):
+        read_json_lines(tmp_path / "a.ndjson", {"n_rows": limit})
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -7,8 +7,9 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from errno import EINVAL
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from tidemill.contracts.digests import reading_part
@@ -200,6 +201,9 @@ def _current_file(
     stat = os.stat(os.path.join(root, path))
     if S_ISDIR(stat.st_mode):
         return None
+    if not S_ISREG(stat.st_mode):
+        # Reading a pipe would wait for whoever writes it.
+        raise OSError(EINVAL, "it is not a regular file")
     if known and not verify and seems_unchanged(known, stat):
         return _present(known)
     with (root / path).open("rb") as stream:

@@ -29,7 +29,7 @@ _TEXT = (pl.String, pl.Enum, pl.Categorical)
 # What readers raise for a file.
 READ_ERRORS = (
     *(PolarsError, PanicException, OSError, EOFError, zlib.error),
-    *(TypeError, ValueError, RecursionError),
+    *(TypeError, ValueError, RecursionError, OverflowError),
 )
 
 # Paths are literal: `a[1].parquet` must not match a1.parquet.

@@ -34,6 +34,8 @@ def read_json_lines(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:
     Raises SourceError with the line that isn't UTF-8 or a JSON object, and TypeError for an unknown option.
     """
     limit = options.get("n_rows")
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise SourceError(f"n_rows={limit!r} is no number of rows")
     unknown = [name for name in options if name not in _WITHOUT_EFFECT and name != "n_rows"]
     if unknown:
         raise TypeError(f"there is no option {unknown[0]!r} for NDJSON")
