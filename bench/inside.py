@@ -162,7 +162,7 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
                 hashes = clock.run("columns", hasher.hashes, frame)
                 clock.run("rows", rowset_hash, frame, key, hashes)
                 clock.run("name", object_name, payload, ".parquet")
-                clock.run("store", store.put, payload, ".parquet")
+                clock.run("store", store.put_all, [(payload, ".parquet")])
             spent.append(clock.spent)
     project.close()
     return {"spent": spent}

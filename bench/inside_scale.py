@@ -152,7 +152,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
             name = object_name(payload, ".parquet")
         elif opened.fed[step.partition] == str(ALONE):
             # What a plan would read is looked for in the store.
-            name = store.put(name.encode(), ".parquet")
+            [name] = store.put_all([(name.encode(), ".parquet")])
         rowset = draw.randbytes(16).hex()
         product = Product(
             content=content_of(columns, rowset),
