@@ -138,6 +138,25 @@ class TestFail:
         assert f"data/late.parquet is gone; {day(1)} would lose rows" in held(tides.run())
         assert tides.read("daily", day(1))["rows"].item() == 5
 
+    def test_a_file_that_comes_while_others_are_missed_is_missed_as_well(
+        self, tides: Tides
+    ) -> None:
+        tides.withdraw(1)
+        path = tides.put("more.parquet", pl.concat([rows_of(1, (9.0,)), rows_of(7)]))
+        receipt = tides.run()
+        assert tides.ran(receipt) == {f"ok run {stage}": [day(7)] for stage in STAGES}
+        assert f"{day(1)} would lose rows" in held(receipt)
+        path.unlink()
+        says = held(tides.run())
+        assert f"data/{day(1)}.parquet, data/more.parquet are gone" in says
+        assert day(7) in says
+        assert day(7) in days_of(tides)
+        # Both come back.
+        tides.put("more.parquet", rows_of(7))
+        tides.send(1)
+        assert tides.ok() == {"ok run raw": [day(7)]}
+        assert tides.ok() == {}
+
     @pytest.mark.parametrize("policy", ["fail", "keep"])
     def test_files_can_be_merged(self, tides: Tides, policy: str) -> None:
         tides.edit('"data/*.parquet")', f'"data/*.parquet", on_missing="{policy}")')

@@ -20,14 +20,7 @@ def source_changes(
     left for all that there ever were. It is marked as missing from `now` (Unix seconds) on.
     """
     files, held = plan.sources[stage], plan.held(stage)
-    # A file that seems unchanged is the same object as the known record: `is` is faster than `!=`.
-    fresh = [
-        file
-        for path, file in files.items()
-        if (before := known.get(path)) is not file
-        and before != file
-        and (not held or _is_harmless(before, file, held))
-    ]
+    fresh = {file.path: file for file in _changed_files(files, known, held)}
     broken = plan.broken.get(stage, {})
     gone = tuple(
         path
@@ -35,9 +28,22 @@ def source_changes(
         if path not in files and path not in broken and held.isdisjoint(file.rows)
     )
     if held:
-        fresh += _missing_files(plan, stage, known, held, now)
+        fresh |= _missing_files(plan, stage, {**known, **fresh}, held, now)
     # Without any file the whole source is broken, and its files don't count as gone.
-    return (tuple(fresh), gone) if fresh or (gone and files) else None
+    return (tuple(fresh.values()), gone) if fresh or (gone and files) else None
+
+
+def _changed_files(files: Known, known: Known, held: frozenset[str]) -> Iterator[SourceFile]:
+    """The records of new and changed files."""
+    for path, file in files.items():
+        before = known.get(path)
+        # A file that seems unchanged is the same object as the known record: `is` is faster than `!=`.
+        if before is file or before == file:
+            continue
+        if not held or _is_harmless(before, file, held):
+            yield file
+        elif (part := _without_held(before, file, held)) != before and part.rows:
+            yield part
 
 
 def _is_harmless(before: SourceFile | None, file: SourceFile, held: frozenset[str]) -> bool:
@@ -47,13 +53,32 @@ def _is_harmless(before: SourceFile | None, file: SourceFile, held: frozenset[st
     return held.isdisjoint(file.rows) and (before is None or held.isdisjoint(before.rows))
 
 
+def _without_held(before: SourceFile | None, file: SourceFile, held: frozenset[str]) -> SourceFile:
+    """The record of a file in which held partitions have what they had before.
+
+    It has no digest, so that the next plan reads the file again.
+    """
+    known = before.rows if before is not None else {}
+    return replace(
+        file,
+        digest="",
+        mtime_ns=0,
+        rows={key: rows for key, rows in known.items() if key in held}
+        | {key: rows for key, rows in file.rows.items() if key not in held},
+        parts={},
+        missing_since=before.missing_since if before is not None else {},
+    )
+
+
 def _missing_files(
     plan: Plan, stage: str, known: Known, held: frozenset[str], now: float
-) -> Iterator[SourceFile]:
+) -> dict[str, SourceFile]:
     """The known files that feed held partitions no more, with the time at which that was noticed first."""
+    found = {}
     paths = {p for item in plan.missing if item.stage == stage for p in item.missing.paths}
     for path in sorted(paths):
         file = known[path]
         since = {key: file.missing_since.get(key, now) for key in file.rows if key in held}
         if since != file.missing_since:
-            yield replace(file, missing_since=since)
+            found[path] = replace(file, missing_since=since)
+    return found
