@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tidemill.adapters.sqlite import integrity
-from tidemill.adapters.sqlite.replacement import lock_ledger
+from tidemill.adapters.sqlite.event_files import FoundEvents, export_events, import_events
+from tidemill.adapters.sqlite.replacement import LockedLedger, lock_ledger
+from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued
@@ -89,29 +91,35 @@ class StoredState:
 
     def export(self, target: Path) -> tuple[int, list[int]]:
         """Write the events of the ledger as JSON lines; return how many, and the damaged ones."""
-        return integrity.export_events(self._existing_ledger(), target)
+        return export_events(self._existing_ledger(), target)
 
     def rebuild(self, source: Path | None = None, *, skip_damaged: bool = False) -> Rebuilt:
         """Make the ledger anew from its events, or from exported ones; the old file is kept.
 
-        StorageError if events are damaged, unless `skip_damaged`. ConflictError if a run is active or another
-        process has the ledger open.
+        StorageError if events are damaged or missing, unless `skip_damaged`. ConflictError if a run is
+        active or another process has the ledger open.
         """
         if source is None:
             self._existing_ledger()
         self._workspace.close()
         # What is recorded meanwhile would be lost.
         with lock_ledger(self.ledger) as old:
-            read = integrity.import_events(source) if source is not None else old.read_events()
-            events, damaged = read
-            if damaged and not skip_damaged:
-                raise _damaged_events(damaged)
+            read = _own_events(old) if source is None else import_events(source)
+            last = max((event.seq for event in read.events), default=0)
+            newer = max(old.last_event() - last, 0) if source is not None else 0
+            if read.faults and not skip_damaged:
+                raise _incomplete(source, read.faults, old.last_event())
             new = self.ledger.with_name(f"{LEDGER}.new")
             for tail in ("", "-wal", "-shm"):
                 Path(f"{new}{tail}").unlink(missing_ok=True)
-            left_out = integrity.rebuild_from(events, new, is_complete=not damaged)
+            left_out = integrity.rebuild_from(read.events, new, is_complete=not read.faults)
             kept = old.replace(new, f"before-{time.strftime('%Y%m%d-%H%M%S')}")
-        return Rebuilt(events=len(events) - left_out, left_out=left_out + len(damaged), kept=kept)
+        return Rebuilt(
+            events=len(read.events) - left_out,
+            left_out=left_out + read.lost,
+            newer=newer,
+            kept=kept,
+        )
 
     def _existing_ledger(self) -> Path:
         if not self.ledger.exists():
@@ -251,18 +259,32 @@ class StoredState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """A rebuilt ledger: its events, how many were left out, and where the old file is."""
+    """A rebuilt ledger: its events, how many were left out, and where the old file is.
+
+    `newer` is how many events the old ledger had after the last one of the file that it was rebuilt from.
+    """
 
     events: int
     left_out: int
+    newer: int
     kept: Path
 
 
-def _damaged_events(numbers: list[int]) -> StorageError:
+def _own_events(ledger: LockedLedger) -> FoundEvents:
+    events, damaged = ledger.read_events()
+    faults = (f"{are(len(damaged), 'event')} damaged ({listed(damaged)})",) if damaged else ()
+    return FoundEvents(events=events, faults=faults, lost=len(damaged))
+
+
+def _incomplete(source: Path | None, faults: Sequence[str], events: int) -> StorageError:
+    problem, advice = "; ".join(faults), "restore a backup of the ledger"
+    if source is not None:
+        problem, advice = f"{source} is not a complete export: {problem}", "use a complete one"
+        if events:
+            problem += f" (the ledger that it would replace has {plural(events, 'event')})"
     return StorageError(
-        f"{len(numbers)} events are damaged ({', '.join(map(str, numbers[:10]))}): restore a backup of the "
-        "ledger, or leave them out with --skip-damaged; then what they recorded (published partitions, "
-        "rulings, decisions) is unknown, and is computed or asked for again"
+        f"{problem}: {advice}, or leave the events out with --skip-damaged; then what they recorded "
+        "(published partitions, rulings, decisions) is unknown, and is computed or asked for again"
     )
 
 

@@ -22,6 +22,38 @@ def test_a_ledger_is_exported_and_rebuilt(built: Path) -> None:
     assert {s["ran"] for s in tidemill("run", "--json").document["receipt"]["stages"]} == {0}
 
 
+def test_an_export_that_was_cut_off_is_refused(built: Path) -> None:
+    target, cut = built / "events.jsonl", built / "cut.jsonl"
+    tidemill("ledger", "export", str(target))
+    lines = target.read_text().splitlines(keepends=True)
+    cut.write_text("".join(lines[:100]))
+    shown = tidemill("runs").out
+    ended = tidemill("ledger", "rebuild", "--from", str(cut))
+    assert ended.code == 1
+    assert (
+        "cut.jsonl is not a complete export: it ends after event 100, without the line" in ended.err
+    )
+    assert f"(the ledger that it would replace has {len(lines) - 1} events)" in ended.err
+    assert tidemill("runs").out == shown
+    # It has all that a run recorded together, or nothing.
+    ended = tidemill("ledger", "rebuild", "--from", str(cut), "--skip-damaged")
+    assert ended.code == 0
+    assert "newer than" in ended.err
+    assert tidemill("run").code == 0
+    assert tidemill("verify").code == 0
+
+
+def test_an_export_from_before_the_last_run_is_accepted_with_a_warning(built: Path) -> None:
+    target = built / "events.jsonl"
+    tidemill("ledger", "export", str(target))
+    sales = built / "data" / "sales" / "2026-01-05.csv"
+    sales.write_text("".join(sales.read_text().splitlines(keepends=True)[:-1]))
+    assert tidemill("run").code == 0
+    ended = tidemill("ledger", "rebuild", "--from", str(target))
+    assert ended.code == 0
+    assert f"newer than {target}: they are only in the old file" in ended.err
+
+
 def test_a_damaged_ledger_is_said_once_with_the_ways_out(built: Path) -> None:
     path = built / ".tidemill" / "ledger.db"
     for tail in ("-wal", "-shm"):

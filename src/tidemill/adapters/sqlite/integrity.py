@@ -1,4 +1,4 @@
-"""Check a ledger's file, export its events, and make a new ledger from events.
+"""Check a ledger's file, and make a new ledger from events.
 
 The file is read with SQL that survives damage as far as possible: event by event, and texts as bytes.
 """
@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from tidemill.adapters.codec.events import decode, decode_event, encode_event, event_scope
+from tidemill.adapters.codec.events import decode_event, encode_event, event_scope
 from tidemill.adapters.sqlite.connections import (
     READ_ERRORS,
     Connections,
@@ -46,13 +44,6 @@ class StoredEvent:
     batch: int
     at: float
     event: Event
-
-
-class _Exported(msgspec.Struct):
-    seq: int
-    batch: int
-    at: float
-    event: msgspec.Raw
 
 
 def find_damage(path: Path) -> list[str]:
@@ -236,30 +227,3 @@ def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:
 
 def _plain(text: object) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in str(text))
-
-
-def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
-    """Write the events of a ledger's file as JSON lines; return how many, and the damaged ones."""
-    events, damaged = read_events(path)
-    lines = [
-        f'{{"seq":{e.seq},"batch":{e.batch},"at":{e.at!r},"event":{encode_event(e.event)}}}'
-        for e in events
-    ]
-    with open(target, "x", encoding="utf-8") as file:
-        file.writelines(f"{stamp(line).replace(chr(10), chr(9))}\n" for line in lines)
-    return len(lines), damaged
-
-
-def import_events(source: Path) -> tuple[list[StoredEvent], list[int]]:
-    """Read exported events; return them, and the numbers of the lines that are damaged."""
-    found, damaged = [], []
-    with open(source, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                read = decode(_Exported, unstamp(line.rstrip("\n").replace("\t", "\n")))
-                event = decode_event(bytes(read.event).decode())
-            except StorageError:
-                damaged.append(number)
-            else:
-                found.append(StoredEvent(seq=read.seq, batch=read.batch, at=read.at, event=event))
-    return found, damaged

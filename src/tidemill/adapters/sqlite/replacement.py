@@ -35,6 +35,12 @@ class LockedLedger:
         """Return the events that can be read, and the numbers of those that can't; else StorageError."""
         return events_in(self._connection, self._path)
 
+    def last_event(self) -> int:
+        """Return the number of the newest event, as far as it can be read."""
+        with suppress(sqlite3.Error, TypeError, ValueError):
+            return int(self._connection.execute(queries()["last_seq"]).fetchone()[0])
+        return 0
+
     def replace(self, new: Path, suffix: str) -> Path:
         """Put a rebuilt ledger in the place of this one, of which a copy is kept; return where."""
         self._copy_tokens(new)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import click
 
+from tidemill.core.counts import plural as plural
 from tidemill.core.printable import printable_lines
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -59,11 +60,6 @@ def money(amount: float, currency: str) -> str:
 def local_time(unix: float) -> str:
     """A Unix time in the local time zone, to the second."""
     return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def plain_text(text: str) -> str:

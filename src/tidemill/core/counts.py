@@ -1,0 +1,23 @@
+"""Write numbers of things in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_LISTED = 10
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def are(number: int, noun: str) -> str:
+    """`1 row is`, `2 rows are`."""
+    return f"{plural(number, noun)} {'is' if number == 1 else 'are'}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`3, 4, 7`; the first ten of many."""
+    more = f" and {len(numbers) - _LISTED:,} more" if len(numbers) > _LISTED else ""
+    return ", ".join(map(str, numbers[:_LISTED])) + more
