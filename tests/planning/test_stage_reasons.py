@@ -67,7 +67,7 @@ class Case:
         self.sources = {stage: dict(files) for stage, files in plan.sources.items()}
         self.recorded[name] = {(step.stage, step.partition): step.reasons for step in plan.steps}
 
-    def why(self, stage: str, plan: Plan | None = None) -> StageReasons:
+    def why(self, stage: str, plan: Plan | None = None, partition: str = "") -> StageReasons:
         world = self.world
         recipes = {name: world.recipe(name) for name in FLOW.names}
         heads = {name: Head(partitions=bound) for name, bound in world.heads.items()}
@@ -76,7 +76,8 @@ class Case:
             return self.recorded[run]
 
         before = ReasonFacts(heads=heads, sources=self.sources, recorded_reasons=recorded)
-        return collect_reasons(plan or world.plan(stage=stage), FLOW, recipes, FLOW[stage], before)
+        plan = plan or world.plan(stage=stage)
+        return collect_reasons(plan, FLOW, recipes, FLOW[stage], before, partition)
 
 
 @pytest.fixture
@@ -101,6 +102,20 @@ def test_nothing_to_do(case: Case) -> None:
     assert (found.recipe, found.judged_by) == (case.world.recipe("joined").digest, "code")
     assert found.recipe_parts == case.world.recipe("joined").parts
     assert found.model is None
+
+
+def test_a_partition_that_stays_is_followed_to_its_files(case: Case) -> None:
+    found = case.why("joined", partition=DAYS[1])
+    assert told(found.groups) == [f"stay joined {DAYS[1]}: "]
+    assert told(found.because) == [
+        f"stay clean {DAYS[1]}: ",
+        f"stay rates {WHOLE}: r.csv is unchanged",
+        f"stay raw {DAYS[1]}: {DAYS[1]}.csv is unchanged",
+    ]
+    # A model may be outdated while what it delivered stays.
+    assert "guess" not in str(case.why("table", partition=DAYS[0]).because)
+    unknown = case.why("joined", partition="2020-01-01")
+    assert (unknown.groups, unknown.because) == ((), ())
 
 
 def test_a_file_that_changed(case: Case) -> None:

@@ -21,8 +21,8 @@ from tidemill.runs.totals import Price
 @click.command()
 @request_options
 @click.option("--why", is_flag=True,
-              help="Trace why STAGE runs, waits or stays up to date, down to its files; without STAGE, list "
-                   "every step.")  # fmt: skip
+              help="Trace why STAGE or its PARTITION runs, waits or stays up to date, down to its files; without "
+                   "STAGE, list every step.")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
 @environment_options
@@ -38,9 +38,10 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
         made, price = project.plan(**request), project.price
         reasons = None
         if why and request["stage"]:
-            reasons = project.plans.reasons(made, request["stage"])
+            partition = request["partition"] or ""
+            reasons = project.plans.reasons(made, request["stage"], partition)
     if reasons is not None:
-        parts = any(request[name] for name in ("partition", "since", "until", "limit"))
+        parts = any(request[name] for name in ("since", "until", "limit"))
         text = render_why(reasons, made, parts_of_it=parts)
     else:
         text = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidemill.core.partition import WHOLE
@@ -34,8 +34,8 @@ class ReasonGroup:
     """Partitions of a stage with equal reasons.
 
     `does` is an action of the plan, "wait", "stay", or "made" for partitions that the run `run` published
-    after they were last read. `files` are the source files that changed: `path is new`, `path changed`,
-    `path was removed`.
+    after they were last read. `files` are source files: `path is new`, `path changed`, `path was removed`,
+    `path is unchanged`.
     """
 
     stage: str
@@ -62,21 +62,35 @@ class StageReasons:
 
 
 def collect_reasons(
-    plan: Plan, flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, before: ReasonFacts
+    plan: Plan,
+    flow: Flow,
+    recipes: Mapping[str, Recipe],
+    stage: Stage,
+    before: ReasonFacts,
+    partition: str = "",
 ) -> StageReasons:
-    """Collect the reasons of a plan for a stage and its upstream causes."""
+    """Collect the reasons of a plan for a stage, or for one `partition` of it, and its upstream causes.
+
+    The causes of a partition that is up to date are the partitions and files that it was computed from.
+    """
     chain = _CauseChain(plan, flow, before)
     chain.follow(stage)
     recipe = recipes[stage.name]
     upstream = [name for name in reversed(flow.names) if name != stage.name]
+    kept = chain.unchanged(stage.name)
+    if partition:
+        kept = chain.unchanged_inputs(stage, partition)
     return StageReasons(
         stage=stage.name,
         recipe=recipe.digest,
         recipe_parts=recipe.parts,
         judged_by=change_basis(stage, recipe),
         opaque=recipe.opaque,
-        groups=(*chain.groups(stage.name), *chain.unchanged(stage.name)),
-        because=tuple(group for name in upstream for group in chain.groups(name)),
+        groups=(*chain.groups(stage.name), *(group for group in kept if group.stage == stage.name)),
+        because=(
+            *(group for name in upstream for group in chain.groups(name)),
+            *(group for group in kept if group.stage != stage.name),
+        ),
         model=next((model for model in plan.models if model.stage == stage.name), None),
     )
 
@@ -163,6 +177,40 @@ class _CauseChain:
         keys = {key for key in self._upstream.bindings(stage) if (stage, key) not in self._planned}
         kept = tuple(sorted(key for key in keys if (stage, key) not in self._waiting))
         return (ReasonGroup(stage=stage, does="stay", partitions=kept),) if kept else ()
+
+    def unchanged_inputs(self, stage: Stage, partition: str) -> tuple[ReasonGroup, ...]:
+        """The group of a partition that stays current, and of what it was computed from, nearest first.
+
+        Models are left out: a live model may be outdated.
+        """
+        if not any(partition in group.partitions for group in self.unchanged(stage.name)):
+            return ()
+        wanted = {stage.name: {partition}}
+        for reader in reversed(self._flow.stages):
+            for key in sorted(wanted.get(reader.name, ())):
+                for name, keys in self._upstream.partitions_read(reader, key).items():
+                    if self._flow[name].kind is Kind.MODEL:
+                        continue
+                    read = {key for key in keys if key in self._upstream.bindings(name)}
+                    wanted.setdefault(name, set()).update(read)
+        return tuple(
+            ReasonGroup(
+                stage=name,
+                does="stay",
+                partitions=tuple(sorted(wanted[name])),
+                files=self._unchanged_files(name, wanted[name]),
+            )
+            for name in reversed(self._flow.names)
+            if wanted.get(name)
+        )
+
+    def _unchanged_files(self, stage: str, partitions: Collection[str]) -> tuple[str, ...]:
+        files = self._before.sources.get(stage, {})
+        return tuple(
+            f"{path} is unchanged"
+            for path in sorted(files)
+            if not files[path].rows.keys().isdisjoint(partitions)
+        )
 
     def _add_inputs(
         self, reader: Stage, partition: str, reads: Mapping[str, tuple[str, ...]]

@@ -79,9 +79,10 @@ class Plans:
             self._workspace.stage(request.stage)
         self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
 
-    def reasons(self, plan: Plan, stage: str) -> StageReasons:
-        """Why the plan runs, delays or keeps a stage, followed upstream to source files."""
-        return explain_reasons(self._workspace.facts(), plan, self._workspace.stage(stage))
+    def reasons(self, plan: Plan, stage: str, partition: str = "") -> StageReasons:
+        """Why the plan runs, delays or keeps a stage or a partition, followed upstream to source files."""
+        space = self._workspace
+        return explain_reasons(space.facts(), plan, space.stage(stage), partition)
 
     def _plan(
         self, state: State, now: PlanInputs, scans: Mapping[str, Scan], request: Request

@@ -42,6 +42,10 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
 @pytest.mark.parametrize(
     ("found", "line"),
     [
+        (
+            group("stay", DAYS[0], files=("a is unchanged",)),
+            f"daily {DAYS[0]} is up to date: a is unchanged",
+        ),
         (group("run", DAYS[0], reasons=("a", "b")), f"daily {DAYS[0]} runs: a; b"),
         (
             group("run", *DAYS, reasons=("a",)),

@@ -20,10 +20,11 @@ def tides(tmp_path: Path) -> Tides:
     return made
 
 
-def reasons(tides: Tides, stage: str) -> StageReasons:
+def reasons(tides: Tides, stage: str, partition: str = "") -> StageReasons:
     project = tides.open()
     try:
-        return explain_reasons(project.workspace.facts(), project.plan(stage), project.stage(stage))
+        plan = project.plan(stage, partition=partition)
+        return explain_reasons(project.workspace.facts(), plan, project.stage(stage), partition)
     finally:
         project.close()
 
@@ -42,6 +43,24 @@ def test_down_to_the_file(tides: Tides) -> None:
     assert told(reasons(tides, "daily")) == [
         f"daily {day(1)} run: upstream `doubled` will rerun",
         f"daily {day(0)} {day(2)} stay: ",
+        f"doubled {day(1)} run: upstream `raw` will rerun",
+        f"raw {day(1)} run: files changed; data/{day(1)}.parquet changed",
+    ]
+
+
+def test_a_partition_that_is_up_to_date_is_traced_to_its_files(tides: Tides) -> None:
+    assert told(reasons(tides, "doubled", day(1))) == [
+        f"doubled {day(1)} stay: ",
+        f"raw {day(1)} stay: data/{day(1)}.parquet is unchanged",
+    ]
+    assert told(reasons(tides, "raw", day(1))) == [
+        f"raw {day(1)} stay: data/{day(1)}.parquet is unchanged"
+    ]
+
+
+def test_a_partition_that_runs_says_nothing_of_others(tides: Tides) -> None:
+    tides.send(1, (1.0, 2.0, 9.0))
+    assert told(reasons(tides, "doubled", day(1))) == [
         f"doubled {day(1)} run: upstream `raw` will rerun",
         f"raw {day(1)} run: files changed; data/{day(1)}.parquet changed",
     ]

@@ -37,7 +37,7 @@ class LockedLedger:
 
     def last_event(self) -> int:
         """Return the number of the newest event, as far as it can be read."""
-        with suppress(sqlite3.Error, TypeError, ValueError):
+        with suppress(*READ_ERRORS):
             return int(self._connection.execute(queries()["last_seq"]).fetchone()[0])
         return 0
 

@@ -70,7 +70,8 @@ def _line(group: ReasonGroup, parts_of_it: bool) -> str:
     if group.unlikely:
         return f"{where} may follow, {'; '.join(group.reasons)}"
     if group.does == "stay":
-        return f"{where} {does}{', or not requested' if parts_of_it else ''}"
+        requested = ", or not requested" if parts_of_it else ""
+        return f"{where} {does}{requested}: {'; '.join(_files(group))}".removesuffix(": ")
     if group.run:
         does = f"{does} by run {group.run} since"
     reasons = [reason for reason in group.reasons if reason not in _REDUNDANT or not group.files]

@@ -12,8 +12,13 @@ from tidemill.planning.stage_reasons import ReasonFacts, StageReasons, collect_r
 from tidemill.workflow.stage import Stage
 
 
-def explain_reasons(facts: ProvenanceFacts, plan: Plan, stage: Stage) -> StageReasons:
-    """Collect the reasons of a plan for a stage, followed upstream; `facts` are those of the plan."""
+def explain_reasons(
+    facts: ProvenanceFacts, plan: Plan, stage: Stage, partition: str = ""
+) -> StageReasons:
+    """Collect the reasons of a plan for a stage or a partition of it, followed upstream.
+
+    `facts` are those of the plan.
+    """
 
     @cache
     def recorded(run: str) -> Mapping[tuple[str, str], tuple[str, ...]]:
@@ -27,4 +32,4 @@ def explain_reasons(facts: ProvenanceFacts, plan: Plan, stage: Stage) -> StageRe
     before = ReasonFacts(
         heads=facts.state.heads, sources=facts.state.sources, recorded_reasons=recorded
     )
-    return collect_reasons(plan, facts.flow, facts.recipes, stage, before)
+    return collect_reasons(plan, facts.flow, facts.recipes, stage, before, partition)
