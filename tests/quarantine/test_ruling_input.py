@@ -9,6 +9,7 @@ import pytest
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.quarantine.ruling_input import (
     describe_ruling,
+    describe_rulings,
     pending_rulings,
     ruling_contents,
     rulings_digest,
@@ -82,3 +83,29 @@ def test_a_digest_of_all_names_partitions_and_order() -> None:
     ]
     assert len({*all_}) == len(all_)
     assert rulings_digest({"2": (HOLD,), "1": (DROP,)}) == all_[-1]
+
+
+@pytest.mark.parametrize(
+    ("rulings", "undone"),
+    [
+        ([DROP], [""]),
+        ([DROP, replace(HOLD, rows=(0, 3))], [" (undone by 2)", ""]),
+        ([DROP, replace(HOLD, rows=())], [" (undone by 2)", ""]),
+        ([DROP, HOLD], [" (partly undone by 2)", ""]),
+        ([DROP, HOLD, replace(HOLD, rows=(0,))], [" (undone by 2 and 3)", "", ""]),
+        ([replace(DROP, rows=()), HOLD], [" (partly undone by 2)", ""]),
+        ([replace(DROP, rows=()), HOLD, replace(HOLD, rows=())], [" (undone by 2 and 3)", "", ""]),
+        # Of other rows, of another quarantine, and before the ruling.
+        ([DROP, replace(HOLD, rows=(7,))], ["", ""]),
+        ([DROP, replace(HOLD, rows=(0, 3), object="other")], ["", ""]),
+        ([DROP, replace(HOLD, rows=(0, 3), key="other")], ["", ""]),
+        ([HOLD, DROP], ["", ""]),
+        ([DROP, replace(HOLD, rows=(0, 3)), DROP], [" (undone by 2)", "", ""]),
+    ],
+)
+def test_a_ruling_is_described_with_what_undoes_it(
+    rulings: list[Ruling], undone: list[str]
+) -> None:
+    assert describe_rulings(rulings) == tuple(
+        describe_ruling(ruling) + more for ruling, more in zip(rulings, undone, strict=True)
+    )

@@ -21,8 +21,8 @@ from tidemill.runs.totals import Price
 @click.command()
 @request_options
 @click.option("--why", is_flag=True,
-              help="Trace why STAGE or its PARTITION runs, waits or stays up to date, down to its files; without "
-                   "STAGE, list every step.")  # fmt: skip
+              help="Trace why STAGE or its PARTITION runs, waits or stays up to date, down to its files; "
+                   "without STAGE, list every step.")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
 @environment_options

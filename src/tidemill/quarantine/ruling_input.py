@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.core.counts import plural
 from tidemill.core.fingerprint import fingerprint
 from tidemill.reuse.input_contents import RULINGS, Content, input_digest
 
@@ -45,8 +46,41 @@ def pending_rulings(rulings: Sequence[Ruling], before: str | None) -> tuple[str,
 def describe_ruling(ruling: Ruling) -> str:
     """Describe a ruling: `2 quarantined rows released by ana: typo in the feed`."""
     count = len(ruling.rows)
-    rows = f"{count} quarantined row{'s' if count > 1 else ''}" if count else "all quarantined rows"
+    rows = plural(count, "quarantined row") if count else "all quarantined rows"
     return f"{rows} {_DOES[ruling.disposition]} by {ruling.actor}: {ruling.reason}"
+
+
+def describe_rulings(rulings: Sequence[Ruling]) -> tuple[str, ...]:
+    """Describe rulings in their order, with the number of the ruling that undoes them, if one does."""
+    return tuple(
+        describe_ruling(ruling) + _undone(ruling, number, rulings[number:])
+        for number, ruling in enumerate(rulings, 1)
+    )
+
+
+def _undone(ruling: Ruling, number: int, later: Sequence[Ruling]) -> str:
+    """Describe which later rulings put the rows of one back into quarantine; no rows stand for all."""
+    if ruling.disposition is Disposition.HOLD:
+        return ""
+    rest: set[int] = {*ruling.rows}
+    partly: list[int] = []
+    for at, other in enumerate(later, number + 1):
+        if other.disposition is not Disposition.HOLD or (other.object, other.key) != (
+            ruling.object,
+            ruling.key,
+        ):
+            continue
+        if not other.rows or (ruling.rows and rest <= {*other.rows}):
+            return f" (undone by {at})" if not partly else f" (undone by {_and([*partly, at])})"
+        if not ruling.rows or not rest.isdisjoint(other.rows):
+            rest -= {*other.rows}
+            partly.append(at)
+    return f" (partly undone by {_and(partly)})" if partly else ""
+
+
+def _and(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def rulings_digest(rulings: RulingsByPartition) -> str:

@@ -28,6 +28,8 @@ def test_from_the_list_to_the_published_row(built: Path) -> None:
     assert "nothing to do" in tidemill("plan").out
     assert "  1 released" in tidemill("quarantine", "list").out
     assert tidemill("quarantine", "undo", "sales", "--ruling", "1", *SAID).code == 0
+    listed = tidemill("quarantine", "list").out
+    assert "  1. 1 quarantined row released by ana: typo in the feed (undone by 2)\n" in listed
     assert tidemill("run").code == 0
     assert "35 rows, 1 quarantined" in tidemill("show", "sales", DAY).out
 

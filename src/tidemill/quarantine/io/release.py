@@ -27,7 +27,7 @@ from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import PARTITION, read_corrections, with_digests, write_rows
-from tidemill.quarantine.ruling_input import describe_ruling, pending_rulings
+from tidemill.quarantine.ruling_input import describe_rulings, pending_rulings
 from tidemill.reuse.input_contents import RULINGS
 from tidemill.sources.io.file_listing import ingest_contract
 from tidemill.store.frames import PARQUET, encode
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 class QuarantinedPartition:
     """The quarantined rows of one partition by rule, the run that quarantined them, and rulings on them.
 
-    `rulings` are described in their order; the last `pending` of them wait for a run. `done` says what
-    happened to rows with a ruling, `gone` counts those of them that the source no longer has. A stage that
-    isn't `declared` any more has no contract.
+    `rulings` are described in their order, with what undoes them; the last `pending` of them wait for a
+    run. `done` says what happened to rows with a ruling, `gone` counts those of them that the source no
+    longer has. A stage that isn't `declared` any more has no contract.
     """
 
     stage: str
@@ -213,7 +213,7 @@ class Quarantine:
                 filter(None, [contract.name if contract else "", place.binding.contract])
             ),
             declared=place.stage.is_declared,
-            rulings=tuple(map(describe_ruling, place.rulings)),
+            rulings=describe_rulings(place.rulings),
             pending=pending,
             done=found.message.partition(": ")[2] if found else "",
             gone=self._gone_rows(applied, found.rows if found else 0),
