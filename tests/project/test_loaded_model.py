@@ -43,6 +43,9 @@ def test_a_frame_must_have_the_columns_that_the_model_reads(sea: Sea) -> None:
             UsageError, match=r"reads x, which the frame doesn't have \(did you mean 'xx'"
         ):
             model.predict(pl.DataFrame({"xx": [1.0]}))
+        with pytest.raises(UsageError, match="predicts from numbers, but x is String: cast it"):
+            model.predict(pl.DataFrame({"x": ["a"]}))
+        assert model.predict(pl.DataFrame({"x": [True]})).height == 1
         with pytest.raises(UsageError, match="predict takes a Polars frame, not list"):
             model.predict([1.0])  # type: ignore[call-overload]
 

@@ -33,7 +33,8 @@ class LoadedModel:
     def predict(self, features: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
         """Add a Float64 column `prediction`; the model gets its inputs as floats, null as NaN.
 
-        Raises UsageError for a frame without a column that the model reads.
+        Raises UsageError for a frame without a column that the model reads, or with one of another type than
+        numbers.
         """
         if isinstance(features, pl.DataFrame):
             return self.predict(features.lazy()).collect()

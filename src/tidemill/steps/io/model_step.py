@@ -16,7 +16,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
-from tidemill.models.given_frames import given_frame
+from tidemill.models.given_frames import given_frame, require_numbers
 from tidemill.models.input_compatibility import incompatibility, inputs_as_json
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
@@ -43,7 +43,9 @@ class ModelPredictor:
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
         """Add the column `prediction`; the model gets its inputs as floats, null as NaN."""
         features = given_frame(features, "predict")
-        schema = {**features.collect_schema(), PREDICTION: pl.Float64()}
+        known = features.collect_schema()
+        require_numbers(known, self._inputs)
+        schema = {**known, PREDICTION: pl.Float64()}
         return features.map_batches(self._scored, schema=schema)
 
     def _scored(self, frame: pl.DataFrame) -> pl.DataFrame:
