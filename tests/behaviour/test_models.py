@@ -375,7 +375,7 @@ def test_a_delivery_that_fails_stays_queued_and_is_done_once(sea: Sea) -> None:
     receipt = sea.run()
     assert (receipt.exit_code, receipt.messages) == (
         0,
-        ("1 deliveries that were left queued were carried out",),
+        ("carried out 1 delivery left queued",),
     )
     assert sea.ran(receipt) == {}
     assert sea.delivered()[day(WINDOW)] == 9.0
@@ -394,7 +394,7 @@ def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
         (effect,) = project.state().pending_effects
         project.tools.artifacts.remove([effect.object])
     receipt = sea.run()
-    assert receipt.messages[0] == "1 queued deliveries lost their objects; they will be recomputed"
+    assert receipt.messages[0] == "1 queued delivery lost objects, which will be recomputed"
     assert sea.ran(receipt)["ok deliver out"] == [day(WINDOW)]
     assert sea.delivered()[day(WINDOW)] == 9.0
 

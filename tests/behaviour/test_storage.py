@@ -167,7 +167,7 @@ def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> 
     # Nothing reads it, so nothing is missed; a reader is told.
     assert tides.ok() == {}
     with pytest.raises(
-        StorageError, match=r"1 objects of raw are missing .*tidemill run raw --again"
+        StorageError, match=r"1 object of raw is missing .*tidemill run raw --again"
     ):
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
@@ -229,7 +229,7 @@ def test_quarantined_rows_that_are_gone(tides: Tides) -> None:
     product = project.state().heads["raw"].partitions[day(0)].product
     assert product.quarantine is not None
     Path(project.tools.artifacts.uri(product.quarantine)).unlink()
-    with pytest.raises(StorageError, match="objects of raw are missing"):
+    with pytest.raises(StorageError, match="object of raw is missing"):
         tides.quarantined("raw")
     tides.ok("raw", again=True)
     assert tides.quarantined("raw")["value"].to_list() == [5000.0]

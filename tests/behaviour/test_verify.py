@@ -232,7 +232,7 @@ def test_a_damaged_event_is_named_with_the_way_out(tides: Tides) -> None:
     at = payload.rindex(b'"rows":2')
     ledger(tides).write_bytes(payload[: at + 7] + b"3" + payload[at + 8 :])
     [problem] = verify(tides).problems
-    assert "1 events aren't what was recorded" in problem.message
+    assert "1 event is not what was recorded" in problem.message
     with pytest.raises(StorageError, match=r"is damaged .*backup.*tidemill ledger rebuild"):
         tides.contents()
     # Nothing is thrown away without being asked.

@@ -64,7 +64,7 @@ def test_as_text(built: Path) -> None:
     assert "35 rows, 1 quarantined; published " in told
     assert "  quarantine: sold.min: 1 of 36 values" in told
     assert "\n  key " in told
-    assert ", judged by its files and how it reads them: contract " in told
+    assert ", judged by its source and how it reads it: contract " in told
     assert "sales from data/sales/2026-01-05.csv (" in told
     assert "`tidemill run` on " in told
 

@@ -33,8 +33,16 @@ LOCAL, UTC = DType("Datetime", ("us", None)), DType("Datetime", ("us", "UTC"))
             "reads an offset from UTC: declare time_zone='UTC'",
         ),
         (TextFormat(thousands="x"), FLOAT, "thousands='x' is none of ',', '.'"),
-        (TextFormat(thousands="."), FLOAT, "thousands='.' is also the decimal separator"),
-        (TextFormat(thousands=",", decimal_comma=True), FLOAT, "is also the decimal separator"),
+        (
+            TextFormat(thousands="."),
+            FLOAT,
+            "thousands='.' is also the decimal separator: add decimal_comma=True",
+        ),
+        (
+            TextFormat(thousands=",", decimal_comma=True),
+            FLOAT,
+            "is also the decimal separator: choose another separator",
+        ),
         (
             TextFormat(decimal_comma=True),
             DAY,

@@ -8,6 +8,9 @@ from tidemill.core.counts import are, listed, plural
 def test_only_one_thing_is_singular() -> None:
     texts = [plural(number, "row") for number in (0, 1, 2, 12_345)]
     assert texts == ["0 rows", "1 row", "2 rows", "12,345 rows"]
+    assert [plural(2, noun) for noun in ("delivery", "entry", "day", "memo")] == [
+        *("2 deliveries", "2 entries", "2 days", "2 memos")
+    ]
 
 
 def test_the_verb_agrees_with_the_number() -> None:

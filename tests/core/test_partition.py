@@ -27,7 +27,10 @@ from tidemill.core.partition import (
     partition_instants,
     partition_key,
     partition_start,
+    place_name,
     readable_keys,
+    shown_key,
+    summarize_keys,
     time_bounds,
     value_key,
 )
@@ -240,3 +243,24 @@ def test_a_day_overlaps_itself_and_its_hours(key: str, clock: str) -> None:
 def test_a_time_zone_that_the_machine_does_not_know() -> None:
     with pytest.raises(UsageError, match="doesn't know the time zone 'Europe/Atlantis'"):
         partition_instants("2024-01-01", Grain.DAY, "Europe/Atlantis")
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("a b", "a b"),
+        (" a", "' a'"),
+        ("a ", "'a '"),
+        (" ", "' '"),
+        ("\u00a0", "'\u00a0'"),
+        ("\t", "'\\t'"),
+        ("a\x1b", "a\\x1b"),
+        (EMPTY, EMPTY),
+    ],
+)
+def test_a_key_with_blanks_at_its_ends_is_shown_in_quotes(key: str, shown: str) -> None:
+    assert shown_key(key) == shown
+    assert summarize_keys([key]) == shown
+    assert summarize_keys([key, "\uffff"]).startswith(f"{shown} .. ")
+    assert place_name("orders", key) == f"orders {shown}"
+    assert place_name("orders", WHOLE) == place_name("orders") == "orders"

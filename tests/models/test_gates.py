@@ -67,7 +67,7 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
     (BASE, of(9.0), of(1.0), None, False, "the baseline has no scores"),
     (BASE, of(NAN), None, of(10.0), False, "nan against 10 of the baseline"),
     (EVEN, of(9.0, ("UA", 50, 11.0)), of(9.0, UA), None, True,
-     "none of 1 slices is worse by more than 10%"),
+     "none of 1 slice is worse by more than 10%"),
     (EVEN, of(9.0, ("UA", 50, 11.1)), of(9.0, UA), None, False,
      "worse by more than 10% in 1 of 1 (UA: 11.1 against 10)"),
     (EVEN, of(9.0, ("UA", 50, NAN)), of(9.0, UA), None, False,
@@ -78,7 +78,7 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
      "worse by more than 10% in 1 of 1 (UA: 10 against nan)"),
     # Few rows, or a slice that the live model never had, say nothing.
     (EVEN, of(9.0, UA, ("YV", 29, 99.0), ("HA", 50, 99.0)), of(9.0, UA, ("YV", 50, 1.0)), None, True,
-     "none of 1 slices is worse by more than 10%"),
+     "none of 1 slice is worse by more than 10%"),
     (EVEN, of(9.0, ("YV", 29, 1.0)), of(9.0, ("YV", 50, 1.0)), None, False,
      "no slice of at least 30 rows to compare"),
     (EVEN, of(9.0, UA), None, None, True, "no live model to compare with"),
@@ -86,11 +86,11 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
      "the evaluation splits by origin, not by carrier"),
     (EVEN, of(9.0), None, None, False, "the evaluation splits by nothing, not by carrier"),
     (MORE_EVEN, of(9.0, ("UA", 50, 9.0)), of(9.0, UA), None, True,
-     "none of 1 slices is worse by more than 10%"),
+     "none of 1 slice is worse by more than 10%"),
     (MORE_EVEN, of(9.0, ("UA", 50, 8.9)), of(9.0, UA), None, False,
      "worse by more than 10% in 1 of 1 (UA: 8.9 against 10)"),
     (MORE_EVEN, of(9.0, ("UA", 50, -10.0)), of(9.0, ("UA", 50, -10.0)), None, True,
-     "none of 1 slices is worse by more than 10%"),
+     "none of 1 slice is worse by more than 10%"),
 ]  # fmt: skip
 
 

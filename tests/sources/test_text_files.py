@@ -76,7 +76,7 @@ def test_the_formats_of_columns_and_of_files_are_one() -> None:
 def test_contradictions_between_files_and_columns() -> None:
     found = list(reading_problems(SPEC, files("*.csv", thousands=",", date_format="Y")))
     assert found == [
-        "x: thousands=',' is also the decimal separator",
+        "x: thousands=',' is also the decimal separator: choose another separator",
         "d: date_format='Y' is not a format of times, such as '%d.%m.%Y'",
     ]
     (problem,) = reading_problems(SPEC, sql("SELECT 1", "sqlite:///a.db"))

@@ -79,7 +79,7 @@ def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:
 
 def test_what_never_comes_is_named() -> None:
     frames = FrameStore(MemoryArtifacts(), settle=lambda: None)
-    with pytest.raises(StorageError, match="1 objects of raw are missing"):
+    with pytest.raises(StorageError, match="1 object of raw is missing"):
         frames.require({"raw": [bound("0" * 64 + PARQUET)]})
 
 

@@ -20,6 +20,7 @@ RAW, MONTHS, TENANTS, LOOKUP = (
 BASE = (RAW, MONTHS, TENANTS, LOOKUP)
 TRAIN, JUDGE = last("60d", before=last("7d")), last("7d")
 MOD = model("mod", reads(RAW, TRAIN))
+GROUPED = model("mod", reads(TENANTS, all_partitions))
 EV = evaluate("ev", MOD, reads(RAW, JUDGE))
 
 
@@ -87,6 +88,11 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     "a window without time": (
         (transform("next", "value", reads(TENANTS, last(3))),),
         "transform 'next': window=3 on 'tenants', which is by value of own", WINDOWS,
+    ),
+    "a window of a model without time": (
+        (GROUPED, evaluate("ev", GROUPED, reads(TENANTS))),
+        "model 'mod': window=all on 'tenants', which is by value of own",
+        f"{WINDOWS}; leave window out: a model sees all rows of this input",
     ),
     "a window shorter than a partition": (
         (transform("next", "month", reads(MONTHS, last("7d"))),),

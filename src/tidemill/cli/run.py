@@ -16,8 +16,9 @@ from tidemill.cli.render.plan_and_receipt import render_receipt
 from tidemill.cli.request_options import parse_duration, request_options
 from tidemill.cli.terminal.output import print_text
 from tidemill.cli.terminal.progress_option import ProgressBars
+from tidemill.core.counts import plural
 from tidemill.core.errors import StepError
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import WHOLE, place_name
 
 if TYPE_CHECKING:
     from tidemill.project.trials import Trial
@@ -83,9 +84,9 @@ def _debug(request: dict[str, Any], as_json: bool) -> None:
 
 def _trial_text(stage: str, partition: str, trial: Trial) -> str:
     product = trial.product
-    name = f"{stage} {partition}".strip()
+    name = place_name(stage, partition)
     lines = [
-        f"{name}: {product.rows:,} rows, {product.quarantined:,} quarantined; nothing was published",
+        f"{name}: {plural(product.rows, 'row')}, {product.quarantined:,} quarantined; nothing was published",
         "",
         frame_table(trial.rows.head(10)),
         *(f"- {f.severity}: {f.message or f.rule}" for f in product.findings),

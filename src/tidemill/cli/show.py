@@ -14,7 +14,7 @@ from tidemill.cli.render.frame import cell_text, frame_table
 from tidemill.cli.render.frozen import frozen_line
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.contracts.finding import Finding
-from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.partition import WHOLE, place_name, shown_key, summarize_keys
 from tidemill.core.text_table import text_table
 from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.workflow.gate import Scores
@@ -97,7 +97,7 @@ def _no_good_rows(view: TableView) -> list[str]:
 def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
     products = [binding.product for binding in bound.values()]
     contract = (
-        f", contract {stage.output.name} {contract_versions(bound.values())}"
+        f", contract {stage.output.name} {contract_versions(bound.values())}".rstrip()
         if stage.output
         else ""
     )
@@ -134,7 +134,7 @@ def _distinct(known: Mapping[str, Any]) -> str:
 
 def _finding_lines(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
     lines = [
-        f"- {'' if key == WHOLE else f'{key} '}{f.severity}: {f.message or f.rule}"
+        f"- {'' if key == WHOLE else f'{shown_key(key)} '}{f.severity}: {f.message or f.rule}"
         for key, found in findings.items()
         for f in found
     ]
@@ -144,7 +144,7 @@ def _finding_lines(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
 def _quarantine_text(
     stage: str, partition: str, view: QuarantineView
 ) -> tuple[str, dict[str, Any]]:
-    text = f"{stage} {partition}".strip() + f": {plural(view.rows, 'quarantined row')}"
+    text = place_name(stage, partition) + f": {plural(view.rows, 'quarantined row')}"
     if view.rows:
         text = "\n".join([text, "", frame_table(view.reasons), "", frame_table(view.head)])
     reasons, head = view.reasons.to_dicts(), view.head.to_dicts()

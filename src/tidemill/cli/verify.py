@@ -7,7 +7,10 @@ import click
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.counts import plural
 from tidemill.project.verification import Verification
+
+_KINDS = {"events": "event", "objects": "object", "memos": "memo", "deliveries": "delivery"}
 
 
 @click.command()
@@ -31,7 +34,7 @@ def verify(deep: bool, repair: bool, as_json: bool) -> None:
 
 
 def _text(found: Verification) -> str:
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in found.checked.items())
+    counts = ", ".join(plural(found.checked[kind], one) for kind, one in _KINDS.items())
     lines = [
         f"{'repaired' if problem.repaired else 'damaged'}: {problem.place}: {problem.message}"
         for problem in found.problems
@@ -41,5 +44,5 @@ def _text(found: Verification) -> str:
         lines.append("nothing is damaged")
     elif left:
         advice = "`tidemill verify --repair` repairs what can be repaired"
-        lines.append(f"{left} problem{'s' * (left != 1)}; {advice}")
+        lines.append(f"{plural(left, 'problem')}; {advice}")
     return "\n".join([f"verified {counts}", *lines])

@@ -92,6 +92,11 @@ class ContractSpec:
     place: str = ""
 
     @property
+    def title(self) -> str:
+        """The name and the version: `Orders 1.0.0`."""
+        return f"{self.name} {self.version}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 

@@ -16,6 +16,7 @@ from tidemill.contracts.table_rules import (
     TableRule,
     UniqueRule,
 )
+from tidemill.core.counts import plural
 from tidemill.core.errors import did_you_mean
 from tidemill.core.partition import parse_span
 
@@ -80,7 +81,7 @@ def _reference_problems(rule: ReferenceRule, columns: _Columns) -> Iterable[str]
             advice = did_you_mean(str(name), types)
             yield f"column {name!r} is not one of {rule.contract}'s columns ({advice})"
     if len(rule.columns) != len(rule.to):
-        yield f"it names {len(rule.columns)} columns here and {len(rule.to)} of {rule.contract}"
+        yield f"it names {plural(len(rule.columns), 'column')} here and {len(rule.to)} of {rule.contract}"
         return
     for name, other in zip(rule.columns, rule.to, strict=True):
         if (

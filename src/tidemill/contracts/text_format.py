@@ -70,7 +70,8 @@ def format_problems(text: TextFormat, dtype: DType) -> Iterable[str]:
     if text.thousands is not None and text.thousands not in _THOUSANDS:
         yield f"thousands={text.thousands!r} is none of {', '.join(map(repr, _THOUSANDS))}"
     elif text.thousands == ("," if text.decimal_comma else "."):
-        yield f"thousands={text.thousands!r} is also the decimal separator"
+        other = "choose another separator" if text.decimal_comma else "add decimal_comma=True"
+        yield f"thousands={text.thousands!r} is also the decimal separator: {other}"
     if (text.decimal_comma or text.thousands) and not dtype.is_number:
         yield f"decimal_comma and thousands on a {dtype}: only numbers have them ({_NUMBERS})"
     if (text.true_values or text.false_values) and dtype.name != "Boolean":

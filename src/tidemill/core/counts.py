@@ -8,8 +8,11 @@ _LISTED = 10
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """`1 step`, `2 steps`, `2 deliveries`."""
+    if number == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number:,} {many}"
 
 
 def are(number: int, noun: str) -> str:

@@ -293,5 +293,16 @@ def summarize_keys(keys: Iterable[str]) -> str:
     """Summarize partition keys, to be printed: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
     ordered = sorted(keys)
     if len(ordered) <= 1:
-        return printable("".join(ordered))
-    return f"{printable(ordered[0])} .. {printable(ordered[-1])} ({len(ordered)})"
+        return "".join(map(shown_key, ordered))
+    return f"{shown_key(ordered[0])} .. {shown_key(ordered[-1])} ({len(ordered)})"
+
+
+def shown_key(key: str) -> str:
+    """A partition key in one line, in quotes if it begins or ends with a blank."""
+    text = printable(key)
+    return f"'{text}'" if key != key.strip() else text
+
+
+def place_name(stage: str, partition: str = "") -> str:
+    """Name a partition of a stage, to be printed; an unpartitioned output by its stage alone."""
+    return stage if partition in ("", WHOLE) else f"{stage} {shown_key(partition)}"

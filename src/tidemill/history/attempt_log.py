@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from tidemill.core.counts import plural
 from tidemill.ledger.log_line import END, AttemptKey, LogLine
 from tidemill.ledger.run import Attempt, Outcome
 
@@ -68,7 +69,6 @@ def _end_time(recorded: float, attempt: Attempt, own: AttemptKey, spans: _Spans)
 
 def _outcome_text(attempt: Attempt) -> str:
     if attempt.outcome is Outcome.OK:
-        rows = "row" if attempt.rows_out == 1 else "rows"
-        text = f"{attempt.wall_s:.2f} s, {attempt.rows_out:,} {rows}"
+        text = f"{attempt.wall_s:.2f} s, {plural(attempt.rows_out, 'row')}"
         return f"{attempt.message}\n{text}" if attempt.message else text
     return "\n".join(part for part in (attempt.message, attempt.trace.rstrip()) if part)

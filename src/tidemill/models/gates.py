@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from tidemill.core.counts import plural
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import Decision
 from tidemill.workflow.gate import BeatsBaseline, BeatsLive, Gate, GateResult, NoSliceWorse, Scores
@@ -97,8 +98,8 @@ def _slices(gate: NoSliceWorse, candidate: Scores, live: Scores | None) -> tuple
             f"worse by more than {gate.by:.0%} in {len(worse)} of {compared} ({'; '.join(worse[:5])})",
         )
     if not compared:
-        return False, f"no slice of at least {gate.min_rows} rows to compare"
-    return True, f"none of {compared} slices is worse by more than {gate.by:.0%}"
+        return False, f"no slice of at least {plural(gate.min_rows, 'row')} to compare"
+    return True, f"none of {plural(compared, 'slice')} is worse by more than {gate.by:.0%}"
 
 
 CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"

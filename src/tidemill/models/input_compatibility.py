@@ -119,7 +119,7 @@ def _incompatibility_message(
     columns = ", ".join(map(repr, old.names[:3])) + (", ..." if len(old.names) > 3 else "")
     return (
         f"{artifact.stage} {artifact.id} was trained on {old.name} {old.version} and can't be fed "
-        f"{new.name} {new.version}: {'; '.join(changed)}; retrain it (`tidemill run --train "
+        f"{new.title}: {'; '.join(changed)}; retrain it (`tidemill run --train "
         f"{artifact.stage}`), or, if the change doesn't affect it, declare what its stage relies on: "
         f"reads=[{old.name}.reads({columns}, guarantees=[...])]"
     )

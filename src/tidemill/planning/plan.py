@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tidemill.core.counts import plural
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import html_table
 from tidemill.ledger.binding import Head, Mark
@@ -169,12 +170,12 @@ class Plan:
         grouped = self.by_stage()
         named = [f"{stage} {len(steps):,}" for stage, steps in grouped.items()][:_NAMED_STAGES]
         more = len(grouped) - len(named)
-        named += [f"{more:,} more stages"] if more else []
+        named += [plural(more, "more stage")] if more else []
         return f"<Plan {self._headline}{': ' if named else ''}{', '.join(named)}>"
 
     @property
     def _headline(self) -> str:
-        steps = f"{len(self.steps):,} step{'' if len(self.steps) == 1 else 's'}"
+        steps = plural(len(self.steps), "step")
         return f"{self.workflow} in {self.environment}: {steps if self.steps else 'nothing to do'}"
 
     def _repr_html_(self) -> str:

@@ -14,6 +14,7 @@ from tidemill.analysis.query.scan_leaves import tag_frame
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.profiles.record import Profile
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import object_name
 from tidemill.ledger.binding import Binding, Product
@@ -251,9 +252,10 @@ class FrameStore:
 
 def lost_objects(stage: str, lost: Mapping[str, str]) -> StorageError:
     """The error that objects of a stage can't be used; `lost` maps them to the reasons."""
-    first = min(lost)
+    first, more = min(lost), ", ..." if len(lost) > 1 else ""
+    verb, them = ("is", "it") if len(lost) == 1 else ("are", "them")
     how = "damaged" if "damaged" in lost.values() else "missing from the store"
     return StorageError(
-        f"{len(lost)} objects of {stage} are {how} ({first}, ...); "
-        f"run `tidemill run {stage} --again` to recompute them"
+        f"{plural(len(lost), 'object')} of {stage} {verb} {how} ({first}{more}); "
+        f"run `tidemill run {stage} --again` to recompute {them}"
     )

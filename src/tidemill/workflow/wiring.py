@@ -68,7 +68,10 @@ def _input_faults(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]
         return
     if partitioning.grain is None:
         message = f"window={item.window} on {item.name!r}, which is {partitioning}"
-        yield _fault(stage, message, "windows are for inputs partitioned by time")
+        hint = "windows are for inputs partitioned by time"
+        if stage.kind is Kind.MODEL:
+            hint += "; leave window out: a model sees all rows of this input"
+        yield _fault(stage, message, hint)
     elif may_be_empty(item.window, partitioning.grain):
         message = f"window={item.window} on {item.name!r} is shorter than a {partitioning.grain}"
         hint = f"{item.name!r} is partitioned {partitioning}: take at least one"

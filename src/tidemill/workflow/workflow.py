@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.callsite import caller
+from tidemill.core.counts import plural
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.text_table import html_table
 from tidemill.workflow.gate import Gate
@@ -64,7 +65,7 @@ class Workflow:
         self.approvals: list[Approval] = []
 
     def __repr__(self) -> str:
-        return f"Workflow({self.name!r}, {len(self.declarations)} stages)"
+        return f"Workflow({self.name!r}, {plural(len(self.declarations), 'stage')})"
 
     def _repr_html_(self) -> str:
         """Render a row per declared stage, for notebooks."""

@@ -144,7 +144,7 @@ def test_a_model_may_become_due() -> None:
             "judged by its code (opaque: it collects levels when it is called): 2 columns, "
             "contract cccccccc",
         ),
-        ("source", "", "judged by its files and how it reads them: 2 columns, contract cccccccc"),
+        ("source", "", "judged by its source and how it reads it: 2 columns, contract cccccccc"),
     ],
 )
 def test_recipe_line(judged_by: str, opaque: str, told: str) -> None:
@@ -155,4 +155,4 @@ def test_recipe_line(judged_by: str, opaque: str, told: str) -> None:
 
 def test_a_recipe_without_columns() -> None:
     line = recipe_line("0123", {"source": "d" * 32}, "source", "")
-    assert line == "recipe 0123, judged by its files and how it reads them: source dddddddd"
+    assert line == "recipe 0123, judged by its source and how it reads it: source dddddddd"

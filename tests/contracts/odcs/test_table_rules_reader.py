@@ -74,7 +74,7 @@ def test_drift() -> None:
         ({"check": "drift", "columns": "c0"}, "r: it names no column"),
         (
             {"check": "references", "columns": ["c0"], "contract": "x"},
-            "it names 1 columns here and 0 of x",
+            "it names 1 column here and 0 of x",
         ),
         ({"check": "unheard"}, "type custom, engine tidemill"),
     ],
@@ -123,7 +123,7 @@ def test_a_relationship_of_a_property() -> None:
         ({"from": "t.c0", "to": ["a.x", "b.x"]}, "from t.c0 to ['a.x', 'b.x']"),
         ({"from": "t.c0", "to": "a.x", "type": "soulmate"}, "from t.c0 to a.x"),
         ({"from": "u.c0", "to": "a.x"}, "from u.c0, which is another table"),
-        ({"from": ["t.c0"], "to": ["a.x", "a.y"]}, "it names 1 columns here and 2 of a"),
+        ({"from": ["t.c0"], "to": ["a.x", "a.y"]}, "it names 1 column here and 2 of a"),
         ({"from": "t.c9", "to": "a.x"}, "column 'c9' is not one of its columns"),
     ],
 )

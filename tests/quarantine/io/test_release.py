@@ -188,7 +188,7 @@ def test_corrected_rows_from_a_file(tides: Tides, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said", "error", "told"),
     [
-        ({"value": [1.0]}, {}, UsageError, "1 corrected rows can't replace 2 rows"),
+        ({"value": [1.0]}, {}, UsageError, "1 corrected row can't replace 2 rows"),
         (
             {"value": [1.0], "_row": [0]},
             {"rows": [1]},

@@ -22,6 +22,7 @@ from tidemill.adapters.lanes.task_queue import TaskQueue
 from tidemill.adapters.lanes.worker_pool import PoolLimits, WorkerPool
 from tidemill.adapters.lanes.worker_process import DEVICES_VARIABLE
 from tidemill.adapters.lanes.worker_protocol import call_message
+from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, WorkerClass
 
@@ -53,7 +54,7 @@ class ProcessLane:
         self._max_workers = (os.cpu_count() or 1) if max_workers is None else max_workers
         if self._max_workers < 1 or idle_s < 0:
             raise UsageError(
-                f"a lane of {self._max_workers} workers, idle for {idle_s} s, does nothing"
+                f"a lane of {plural(self._max_workers, 'worker')}, idle for {idle_s} s, does nothing"
             )
         room = float(self._max_workers if cpus is None else cpus)
         if not room > 0 or memory < 0:
@@ -202,5 +203,7 @@ def _device_names(gpus: int) -> tuple[str, ...]:
     names = [str(number) for number in range(gpus)] if visible is None else visible.split(",")
     names = [name.strip() for name in names if name.strip()]
     if not 0 <= gpus <= len(names):
-        raise UsageError(f"gpus={gpus}: {DEVICES_VARIABLE} names {len(names)} devices ({visible})")
+        raise UsageError(
+            f"gpus={gpus}: {DEVICES_VARIABLE} names {plural(len(names), 'device')} ({visible})"
+        )
     return tuple(names[:gpus])

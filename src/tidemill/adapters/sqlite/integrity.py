@@ -25,6 +25,7 @@ from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.counts import are, listed
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.event import Event, Settled
 
@@ -158,9 +159,7 @@ def _event_faults(connection: sqlite3.Connection) -> Iterator[str]:
             break
     damaged = [seq for seq in numbers if _event(connection, seq) is None]
     if damaged:
-        more = f" and {len(damaged) - 10} more" if len(damaged) > 10 else ""
-        listed = ", ".join(map(str, damaged[:10]))
-        yield f"{len(damaged)} events aren't what was recorded: {listed}{more}"
+        yield f"{are(len(damaged), 'event')} not what was recorded: {listed(damaged)}"
 
 
 def _projection_faults(path: Path, connection: sqlite3.Connection) -> Iterator[str]:

@@ -11,6 +11,7 @@ from tidemill.cli.render.contract_changes import render_comparison as text_of
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.counts import plural
 from tidemill.lineage.version_review import ContractReview
 from tidemill.project.contracts import compare_contracts
 
@@ -50,7 +51,7 @@ def _text(found: ContractReview) -> str:
 
 def _warn(name: str, side: ContractReference) -> None:
     if side.unexpressed:
-        parts = "1 part" if side.unexpressed == 1 else f"{side.unexpressed} parts"
+        parts = plural(side.unexpressed, "part")
         file = name.partition("#")[0]
         print_text(
             f"{parts} of {file} can't be expressed in a contract, and aren't compared: "

@@ -12,6 +12,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.render.json_document import json_option, print_document
 from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.inference.python_source import generate_source
+from tidemill.core.counts import plural
 from tidemill.project.contract_files import (
     ImportedContracts,
     contract_of_table,
@@ -62,7 +63,7 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
     else:
         print_text((written.text + _remark(file, found, listed)).strip(), data=True)
     if listed:
-        parts = "1 part" if len(listed) == 1 else f"{len(listed)} parts"
+        parts = plural(len(listed), "part")
         print_text(f"{parts} of {file} can't be expressed in a contract: see the list", err=True)
 
 

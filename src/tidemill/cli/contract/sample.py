@@ -14,6 +14,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.render.frame import frame_table
 from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.formula_guard import guard_formulas
+from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.project.contract_files import sample as sampled
 
@@ -63,4 +64,4 @@ def sample(
         _WRITERS[to.suffix](guard_formulas(frame) if guard else frame, to)
     except (PolarsError, OSError) as error:
         raise UsageError(f"{to} can't be written: {error}") from error
-    print_text(f"{to}: {frame.height:,} rows of {name}")
+    print_text(f"{to}: {plural(frame.height, 'row')} of {name}")

@@ -13,7 +13,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import count, local_time, plural
 from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result
-from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.partition import WHOLE, place_name, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.project.environments import StageDiff, options_text
 from tidemill.workflow.environment import PRODUCTION, Environment
@@ -174,7 +174,7 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
         if partition or rows:
             apart = project.diff_rows(other, stage, partition or WHOLE)
             body: dict[str, Any] = {"rows": apart, "examples": apart.examples.to_dicts()}
-            text = "\n".join(_row_diff_lines(f"{stage} {partition}".strip(), one, apart))
+            text = "\n".join(_row_diff_lines(place_name(stage, partition), one, apart))
         else:
             found = project.diff(other, stage)
             body, text = {"stages": found}, _stage_diff_text(found, one, other)

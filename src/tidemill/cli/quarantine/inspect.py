@@ -14,7 +14,7 @@ from tidemill.cli.render.figures import count, local_time, plural
 from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import WHOLE, place_name, shown_key
 from tidemill.core.text_table import text_table
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _quarantine_table(found: Sequence[QuarantinedPartition]) -> str:
     lines = [
         [
             held.stage if held.declared else f"{held.stage} (no longer declared)",
-            "" if held.partition == WHOLE else held.partition,
+            "" if held.partition == WHOLE else shown_key(held.partition),
             count(held.rows),
             ", ".join(f"{rule} {rows}" for rule, rows in held.reasons.items()) or "-",
             local_time(held.at),
@@ -58,7 +58,7 @@ def _rulings(found: Sequence[QuarantinedPartition]) -> list[str]:
     for held in found:
         if not held.rulings:
             continue
-        lines += ["", f"{held.stage} {'' if held.partition == WHOLE else held.partition}".strip()]
+        lines += ["", place_name(held.stage, held.partition)]
         carried = len(held.rulings) - held.pending
         for number, words in enumerate(held.rulings, 1):
             lines.append(f"  {number}. {words}{'' if number <= carried else ' (pending)'}")
@@ -83,7 +83,7 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
     with project_session() as project:
         found = project.quarantine.rows(stage, partition)
     head = found.head(rows)
-    title = f"{stage} {partition}".strip() + f": {plural(found.height, 'quarantined row')}"
+    title = place_name(stage, partition) + f": {plural(found.height, 'quarantined row')}"
     body = {"stage": stage, "partition": partition or None, "rows": found.height}
     print_result(
         "\n".join([title, "", frame_table(head)]),

@@ -78,7 +78,7 @@ def _contents(book: Dictionary) -> str:
 def _section(entry: DictionaryEntry) -> Iterator[str]:
     spec = entry.spec
     yield f"## {_plain(entry.stage)}"
-    yield f"{str(entry.kind).capitalize()}, contract **{_plain(spec.name)} {spec.version}**"
+    yield f"{str(entry.kind).capitalize()}, contract **{_plain(spec.title)}**"
     if spec.description:
         yield "\n\n".join(_plain(part) for part in spec.description.split("\n\n"))
     yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _facts(entry))

@@ -9,7 +9,7 @@ from tidemill.cli.render.figures import plural
 _DIGITS, _SHORT = 12, 8
 _COLUMN = "column "
 _JUDGED = {
-    "source": "its files and how it reads them",
+    "source": "its source and how it reads it",
     "declaration": "its declaration",
 }
 

@@ -11,7 +11,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time, plain_text
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
-from tidemill.core.partition import WHOLE
+from tidemill.core.partition import WHOLE, place_name, shown_key
 from tidemill.core.printable import printable
 from tidemill.ledger.log_line import END, LogLine
 from tidemill.project.runs import LAST
@@ -44,7 +44,7 @@ def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> N
                     print_text(_log_text(lines), data=True)
             return
         found = project.history.log(info.id, stage, partition)
-    place = f" of {stage} {partition}".rstrip() if stage else ""
+    place = f" of {place_name(stage, partition)}" if stage else ""
     nothing = f"no log lines{place} are stored for run {info.id}"
     body = {"run": info.id, "lines": found}
     print_result(
@@ -64,7 +64,7 @@ def _log_text(lines: Sequence[LogLine]) -> str:
 
 
 def _place(line: LogLine) -> str:
-    partition = "" if line.partition == WHOLE else f" {line.partition}"
+    partition = "" if line.partition == WHOLE else f" {shown_key(line.partition)}"
     again = f" (try {line.attempt})" if line.attempt > 1 else ""
     return printable(f"{line.stage or '(a step)'}{partition}{again}".rstrip())
 

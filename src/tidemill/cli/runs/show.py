@@ -12,7 +12,7 @@ from tidemill.cli.render.failures import render_findings
 from tidemill.cli.render.figures import count, local_time, money, plain_text, plural, seconds
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_receipt
-from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.partition import WHOLE, shown_key, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
 from tidemill.runs.failures import group_attempts
@@ -96,7 +96,7 @@ def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
 
 def _attempt_lines(attempt: Attempt, more: int) -> Iterator[str]:
     """An attempt with its message and trace; `more` attempts of the same cause are only counted."""
-    place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+    place = "" if attempt.partition == WHOLE else f" {shown_key(attempt.partition)}"
     others = f" (and {plural(more, 'more attempt')} for the same cause)" if more else ""
     yield plain_text(
         f"{attempt.action} {attempt.stage}{place} {attempt.outcome}{others}: {attempt.message}"

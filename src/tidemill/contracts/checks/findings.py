@@ -11,6 +11,7 @@ from tidemill.contracts.checks.text_cells import without_marks
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Rows
+from tidemill.core.counts import are
 
 _SHOWN = 3
 _LONGEST = 60
@@ -101,7 +102,7 @@ def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:
             rule="rows",
             severity=spec.rows.on_fail,
             rows=rows,
-            message=f"rows: {rows} rows {problem}; check the source",
+            message=f"rows: {are(rows, 'row')} {problem}; check the source",
         )
         for problem in _size_problems(spec.rows, rows)
     ]
@@ -109,9 +110,9 @@ def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:
 
 def _size_problems(rule: Rows, rows: int) -> Iterable[str]:
     if rule.min is not None and rows < rule.min:
-        yield f"are fewer than min={rule.min}"
+        yield f"fewer than min={rule.min}"
     if rule.max is not None and rows > rule.max:
-        yield f"are more than max={rule.max}"
+        yield f"more than max={rule.max}"
 
 
 def sample_text(rows: pl.DataFrame) -> str:

@@ -15,6 +15,7 @@ from tidemill.contracts.profiles.partition_profile import compare_profiles, merg
 from tidemill.contracts.profiles.record import ColumnProfile, Distance, Profile
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftRule, ReferenceRule, UniqueRule
+from tidemill.core.counts import are
 
 
 def median_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> list[Finding]:
@@ -30,7 +31,7 @@ def median_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> li
     if abs(rows - usual) <= rule.within * usual:
         return []
     message = (
-        f"rows: {rows} rows are not within {rule.within:.0%} of {usual:g}, the median of the last "
+        f"rows: {are(rows, 'row')} not within {rule.within:.0%} of {usual:g}, the median of the last "
         f"{len(last)}; check the source"
     )
     return [Finding(rule="rows", severity=rule.on_fail, rows=rows, message=message)]

@@ -43,7 +43,7 @@ def contract_heading(spec: ContractSpec) -> str:
     """Render name, version, description and table terms, one per line."""
     about = [f"  {' '.join(line.split())}" for line in spec.description.split("\n") if line.strip()]
     terms = [f"  {name}: {words}" for name, words in head_terms(spec)]
-    return "\n".join(map(printable, (f"{spec.name} {spec.version} ({spec.place})", *about, *terms)))
+    return "\n".join(map(printable, (f"{spec.title} ({spec.place})", *about, *terms)))
 
 
 def _columns(spec: ContractSpec) -> str:

@@ -42,6 +42,7 @@ from tidemill.contracts.checks.rule_masks import (
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError, SourceError, UsageError
 from tidemill.core.other_frames import describe_other_frame, is_other_frame
 from tidemill.core.partition import UNPLACED
@@ -79,7 +80,7 @@ class Validated:
     def _headline(self) -> str:
         verdict = "passed" if self.passed else "failed"
         return (
-            f"{self.contract.name} {self.contract.version} {verdict}: {self.rows:,} rows, "
+            f"{self.contract.title} {verdict}: {plural(self.rows, 'row')}, "
             f"{len(self.bad_rows):,} bad"
         )
 
@@ -130,7 +131,7 @@ class Validated:
         """Raise ContractError with every finding unless the data passed."""
         if not self.passed:
             messages = "; ".join(f.message for f in self.findings if f.severity in _REJECTS)
-            raise ContractError(f"{self.contract.name} {self.contract.version}: {messages}")
+            raise ContractError(f"{self.contract.title}: {messages}")
 
     def write(self, folder: str | Path) -> Path:
         """Write the bad rows, with reasons and row numbers, to `bad.parquet`.

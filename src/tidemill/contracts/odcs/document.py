@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tidemill.core.counts import plural
+
 _BRIEF = 60
 
 
@@ -97,7 +99,7 @@ class DocumentNode:
 def _brief(value: Any) -> str:
     """Summarise a value on one line."""
     if isinstance(value, list):
-        return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
+        return plural(len(value), "entry")
     if isinstance(value, Mapping):
         return f"an object with {', '.join(map(str, value))}"
     text = " ".join(str(value).split())

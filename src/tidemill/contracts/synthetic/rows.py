@@ -21,6 +21,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.synthetic.random_source import RandomSource
 from tidemill.contracts.synthetic.values import draw_values
 from tidemill.contracts.table_rules import ReferenceRule, UniqueRule
+from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError, UsageError
 from tidemill.core.partition import Grain, partition_end, partition_start
 
@@ -116,8 +117,8 @@ class _RowGenerator:
         worst = max(found.findings, key=lambda item: item.rows, default=None)
         rule = worst.rule if worst else "unique"
         return ContractError(
-            f"{self._spec.place}: only {found.good.height} of {rows} rows of {self._spec.name} could "
-            f"be generated: hardly any random row passes rule {rule}; ask for fewer rows, relax the "
+            f"{self._spec.place}: only {found.good.height} of {plural(rows, 'row')} of {self._spec.name} "
+            f"could be generated: hardly any random row passes rule {rule}; ask for fewer rows, relax the "
             "rule's columns, or write the rows yourself"
         )
 

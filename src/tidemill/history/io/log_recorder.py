@@ -17,6 +17,7 @@ from types import TracebackType
 
 import msgspec
 
+from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.core.redaction import Redactor
 from tidemill.history.io.log_reader import remove_old_logs
@@ -191,7 +192,9 @@ class AttemptLog:
         if self._tail:
             note = b""
             if self._left:
-                note = self._line(self._tail[0][0], _note(f"... {self._left:,} lines omitted"))
+                note = self._line(
+                    self._tail[0][0], _note(f"... {plural(self._left, 'line')} omitted")
+                )
             self.recorder.append(note + b"".join(body for _, body in self._tail))
             self._tail = None
 
@@ -220,7 +223,9 @@ class AttemptLog:
         # Before a long text is cut, which might cut a secret.
         said["text"] = text = self.recorder.mask(said["text"])
         if len(text) > MAX_LINE:
-            said["text"] = f"{text[:MAX_LINE]}... ({len(text) - MAX_LINE:,} more characters)"
+            said["text"] = (
+                f"{text[:MAX_LINE]}... ({plural(len(text) - MAX_LINE, 'more character')})"
+            )
         try:
             return _encode({"at": at, **self._about, **said}) + b"\n"
         except UnicodeEncodeError:

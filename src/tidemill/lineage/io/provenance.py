@@ -135,7 +135,7 @@ def explain(
     declared = _declared_facts(stage, facts.recipes[stage.name])
     return replace(
         _published_facts(declared, bound, chosen, partition),
-        contract=f"{stage.output.name} {versions}" if stage.output else declared.contract,
+        contract=f"{stage.output.name} {versions}".rstrip() if stage.output else declared.contract,
         stale=_describe_changes(facts, stage, chosen),
         origins=origins,
         frozen=_frozen(facts, stage, chosen, origins),
@@ -209,7 +209,7 @@ def _declared_facts(stage: Stage, recipe: Recipe) -> Explanation:
         stage=stage.name,
         kind=stage.kind,
         place=stage.place,
-        contract=f"{stage.output.name} {stage.output.version}" if stage.output else "",
+        contract=stage.output.title if stage.output else "",
         recipe=recipe.digest,
         recipe_parts=recipe.parts,
         judged_by=change_basis(stage, recipe),

@@ -16,6 +16,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.analysis.hashing.row_keys import Positions
+from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.workflow.memo import MemoFunction
 
@@ -138,9 +139,11 @@ def _convert_result(costly: MemoFunction, raw: _RawResult) -> BatchResult:
         gave, tokens = gave
     count = len(raw.rows)
     if not hasattr(gave, "__len__") or isinstance(gave, (str, bytes, dict)):
-        raise TypeError(f"it returned {type(gave).__name__}, not a list of {count} values")
+        raise TypeError(
+            f"it returned {type(gave).__name__}, not a list of {plural(count, 'value')}"
+        )
     if len(gave) != count:
-        raise ValueError(f"it returned {len(gave)} values for {count} rows")
+        raise ValueError(f"it returned {plural(len(gave), 'value')} for {plural(count, 'row')}")
     bad: dict[int, BaseException] = {}
     if isinstance(gave, list):
         bad = {n: item for n, item in enumerate(gave) if isinstance(item, Exception)}
@@ -172,7 +175,9 @@ def _tokens_per_row(tokens: Any, rows: int) -> pl.Series:
         each, more = divmod(tokens, rows)
         tokens = [each + (n < more) for n in range(rows)]
     if len(tokens) != rows:
-        raise ValueError(f"it returned {len(tokens)} token counts for {rows} rows")
+        raise ValueError(
+            f"it returned {plural(len(tokens), 'token count')} for {plural(rows, 'row')}"
+        )
     return pl.Series("tokens", list(tokens), dtype=pl.UInt32)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from tidemill.core.callsite import caller
+from tidemill.core.counts import plural
 from tidemill.core.errors import DeclarationError, Fault, UsageError
 from tidemill.memos.identity import is_probing, memo_digest, placeholder
 from tidemill.memos.io.lookup import MemoSession, current_session
@@ -43,7 +44,8 @@ class Memo:
         names = self._function.arguments
         if len(columns) != len(names):
             raise UsageError(
-                f"{self._function.name} takes {len(names)} columns ({', '.join(names)}), not {len(columns)}"
+                f"{self._function.name} takes {plural(len(names), 'column')} ({', '.join(names)}), "
+                f"not {len(columns)}"
             )
         parts = [
             (pl.col(column) if isinstance(column, str) else column).alias(name)

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.analysis.hashing.row_keys import KeyIndex, Positions, RowKeys, row_keys
+from tidemill.core.counts import plural
 from tidemill.core.errors import TidemillError
 from tidemill.memos.identity import space_name
 from tidemill.memos.io.batched_calls import BatchCaller, BatchResult
@@ -154,10 +155,10 @@ class _RowComputation:
         more = len(self._failed) - len(named)
         unasked = len(missing) - len(self._failed)
         error = MemoIncomplete(
-            f"{self._costly.name} has no value for {len(missing):,} of {rows:,} rows: {why} "
+            f"{self._costly.name} has no value for {len(missing):,} of {plural(rows, 'row')}: {why} "
             f"({self._costly.place}){''.join(named)}"
             + (f"\n  and {more:,} more" if more > 0 else "")
-            + (f"\n  {unasked:,} rows were not tried any more" if unasked > 0 and errors else "")
+            + (f"\n  {plural(unasked, 'row')} more not tried" if unasked > 0 and errors else "")
             + "\n  all other values are stored: the next run computes only these rows"
         )
         error.__cause__ = errors[0] if errors else None

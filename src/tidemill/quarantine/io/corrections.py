@@ -13,6 +13,7 @@ from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.checks.ruled_rows import REASONS, ROW, align_rows
 from tidemill.contracts.formula_guard import guard_formulas, unguard_formulas
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError, SourceError, UsageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.read_errors import reason_of
@@ -122,8 +123,8 @@ def read_corrections(
             )
     if rows.height != len(wanted) or not wanted:
         raise UsageError(
-            f"{rows.height} corrected rows can't replace {len(wanted)} rows: give one for each, in "
-            f"their order or numbered in {ROW}, and drop the rows that have no correction"
+            f"{plural(rows.height, 'corrected row')} can't replace {plural(len(wanted), 'row')}: give one "
+            f"for each, in their order or numbered in {ROW}, and drop the rows that have no correction"
         )
     _refuse_stale(rows, bad, wanted)
     rows = rows.drop(ROW, REASONS, *([] if DIGEST in bad.columns else [DIGEST]), strict=False)
@@ -184,7 +185,7 @@ def _refuse_bad(
     if broken:
         shown = "; ".join(f"row {row}: {', '.join(why)}" for row, why in [*broken.items()][:8])
         raise ContractError(
-            f"{len(broken)} of {rows.height} corrected rows still break {spec.name} {spec.version} "
+            f"{len(broken)} of {rows.height} corrected rows still break {spec.title} "
             f"({shown}): correct these as well"
         )
 

@@ -20,7 +20,7 @@ from tidemill.contracts.checks.ruled_rows import (
 )
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
-from tidemill.core.partition import UNPLACED, WHOLE
+from tidemill.core.partition import UNPLACED, place_name, shown_key
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Ruled
 from tidemill.ledger.io.lease_holder import this_user
@@ -72,7 +72,7 @@ class _PublishedPartition:
 
     @property
     def name(self) -> str:
-        return f"{self.stage.name} {'' if self.partition == WHOLE else self.partition}".strip()
+        return place_name(self.stage.name, self.partition)
 
     @property
     def pending_count(self) -> int:
@@ -245,7 +245,7 @@ class Quarantine:
         """The named partition, or the only one that has quarantined rows (or rulings)."""
         places = self._places(self._state(), self._stage(stage))
         there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
-        keys = ", ".join(place.partition for place in there[:8])
+        keys = ", ".join(shown_key(place.partition) for place in there[:8])
         keys += f" and {len(there) - 8} more" if len(there) > 8 else ""
         if partition:
             there = [place for place in there if place.partition == partition]
@@ -255,7 +255,9 @@ class Quarantine:
         if not keys:
             raise UsageError(f"{stage} has no {what}")
         if partition:
-            raise UsageError(f"{stage} {partition} has no {what}; these partitions have: {keys}")
+            raise UsageError(
+                f"{place_name(stage, partition)} has no {what}; these partitions have: {keys}"
+            )
         raise UsageError(f"{stage} has {what} in several partitions: name one of {keys}{hint}")
 
     def _ruled_place(

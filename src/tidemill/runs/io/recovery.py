@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tidemill.core.counts import plural
 from tidemill.delivery.io.outbox import perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event, Removed, RunEnded
@@ -34,11 +35,13 @@ def recover_dead_runs(tools: Runtime, state: State, lease: Heartbeat) -> list[st
     gone = [effect for effect in state.pending_effects if effect.object in lost_objects]
     if gone:
         tools.ledger.append(tuple(_give_up(state, gone)), now=tools.clock(), guard=guard)
-        words.append(f"{len(gone)} queued deliveries lost their objects; they will be recomputed")
+        words.append(
+            f"{plural(len(gone), 'queued delivery')} lost objects, which will be recomputed"
+        )
     queued = [effect for effect in state.pending_effects if effect not in gone]
     if queued:
         perform_effects(tools, state.environment, queued, guard)
-        words.append(f"{len(queued)} deliveries that were left queued were carried out")
+        words.append(f"carried out {plural(len(queued), 'delivery')} left queued")
     return words
 
 

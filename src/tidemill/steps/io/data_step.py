@@ -526,7 +526,7 @@ def require_publishable(stage: Stage, partition: str, findings: Sequence[Finding
     """Raise ContractError when a finding says that the partition must not be published."""
     fatal = [finding for finding in findings if finding.severity == "fail"]
     if fatal:
-        contract = f" (contract {stage.output.name} {stage.output.version})" if stage.output else ""
+        contract = f" (contract {stage.output.title})" if stage.output else ""
         place = "" if partition == WHOLE else f" {partition}"
         lines = "; ".join(finding.message for finding in fatal)
         message = f"{stage.name}{place} breaks its contract{contract}: {lines}"
