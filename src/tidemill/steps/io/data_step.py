@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
 from tidemill.analysis.code.mutable_state import HeldState
 from tidemill.analysis.hashing.column_hash import FrameHasher, column_hashes, rowset_hash
@@ -23,7 +21,6 @@ from tidemill.contracts.checks.ruled_rows import resolve_rulings
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import BrokenContract, Finding, rejections
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import DamagedObjectError, StepError, StorageError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
@@ -33,11 +30,12 @@ from tidemill.reuse.stale_columns import narrow_contract, replace_columns
 from tidemill.sources.scan import feeds_only, mostly_unplaced
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.ingest_reader import IngestReader, SourceRows
+from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import TransformCaller, collect_query
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import FrameStore, encode_sealed
 from tidemill.store.profiles import PartitionProfiler, encode_profile, is_profiled
-from tidemill.workflow.stage import Input, Stage
+from tidemill.workflow.stage import Stage
 
 T = TypeVar("T")
 
@@ -59,6 +57,7 @@ class DataStepRunner:
     ) -> None:
         self._intake = reader
         self._frames = frames
+        self.frames = InputFrames(frames)
         self._profiles = profiles
         self._hashers: dict[object, FrameHasher] = {}
         # By stage and columns: the contract of these columns alone, and those that the query returns.
@@ -188,13 +187,13 @@ class DataStepRunner:
         queries: dict[str, pl.LazyFrame] = {}
         touched: dict[str, None] = {}
         for partition, bound in inputs.items():
-            frames = self.input_frames(stage, bound, None, reads)
+            frames = self.frames.of_partition(stage, bound, None, reads)
             query, found = self._caller.query(stage, partition, frames, reads)
             queries[partition] = self._select(stage, columns, query)
             touched |= dict.fromkeys(found)
         collected = pl.collect_all(queries.values(), engine="in-memory")
         for bound in inputs.values():
-            self.confirm(bound)
+            self.frames.confirm(bound)
         rows = dict(zip(queries, collected, strict=True))
         checker = checker_of(self._narrow(stage, columns))
         if not checker.matches_partitions(rows):
@@ -209,31 +208,15 @@ class DataStepRunner:
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
         """Compute all or some columns of the partitions without findings; also the hidden inputs touched."""
-        frames = self._frames_of_all(stage, list(inputs.values()), reads)
+        frames = self.frames.of_all(stage, list(inputs.values()), reads)
         query, touched = self._caller.query(stage, "together", frames, reads)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
         rows = self._select(stage, columns, query).collect(engine="in-memory")
         for bound in inputs.values():
-            self.confirm(bound)
+            self.frames.confirm(bound)
         clean = checker_of(self._narrow(stage, columns)).clean_partitions(rows)
         assert clean.keys() <= inputs.keys(), "the query returned rows of another partition"
         return clean, touched
-
-    def _frames_of_all(
-        self, stage: Stage, inputs: Sequence[Inputs], reads: Reads
-    ) -> dict[str, pl.LazyFrame]:
-        """A frame for every input, with the rows of many partitions or of the one that all of them read."""
-        found: dict[str, pl.LazyFrame] = {}
-        for item in stage.frames:
-            assert item.contract is not None
-            bound = [binding for each in inputs for binding in each.get(item.name, {}).values()]
-            if item.contract.partitioning.is_whole:
-                bound = bound[:1]
-            self._frames.require({item.name: bound})
-            found[item.name] = self._frames.load_concatenated(
-                item.name, bound, item.contract, item.columns, reads=reads.get(item.name)
-            )
-        return found
 
     def _update_columns(
         self, stage: Stage, work: Work, held: Product, reads: Reads, folder: FoldSession
@@ -299,9 +282,7 @@ class DataStepRunner:
         assert stage.output is not None
         if stage.output.key and self._depends_on_order(stage):
             return None
-        self._frames.require({stage.name: (binding,)})
-        with _named(stage.name):
-            frame = self._frames.load((binding,), stage.output).collect()
+        frame = self.frames.of_stage(stage.name, (binding,), stage.output).collect()
         self._frames.confirm({stage.name: (binding,)})
         judged = checker_of(stage.output).check(frame, partition=partition)
         if judged.bad is not None:
@@ -324,8 +305,8 @@ class DataStepRunner:
         self, stage: Stage, work: Work, reads: Reads, folder: FoldSession
     ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
         """The query of a transform on its inputs, and the hidden inputs that its code touched."""
-        frames = self.input_frames(stage, work.inputs, folder, reads)
-        return self._blame_damage(
+        frames = self.frames.of_partition(stage, work.inputs, folder, reads)
+        return self.frames.blame_damage(
             work.inputs, lambda: self._caller.query(stage, work.partition, frames, reads)
         )
 
@@ -339,61 +320,11 @@ class DataStepRunner:
 
     def _collect(self, stage: Stage, work: Work, query: pl.LazyFrame) -> pl.DataFrame:
         count = count_rows(work.inputs)
-        rows = self._blame_damage(
+        rows = self.frames.blame_damage(
             work.inputs, lambda: collect_query(stage, work.partition, query, count)
         )
-        self.confirm(work.inputs)
+        self.frames.confirm(work.inputs)
         return rows
-
-    def confirm(self, inputs: Inputs) -> None:
-        """Raise StorageError if an input changed in the store while it was read."""
-        self._frames.confirm(_bindings(inputs))
-
-    def _blame_damage(self, inputs: Inputs, act: Callable[[], T]) -> T:
-        """Return what `act` returns; DamagedObjectError if it fails because an input is damaged."""
-        try:
-            return act()
-        except (StepError, PolarsError, PanicException):
-            self._frames.verify(_bindings(inputs))
-            raise
-
-    def input_frames(
-        self,
-        stage: Stage,
-        inputs: Inputs,
-        folder: FoldSession | None,
-        reads: Reads | None = None,
-    ) -> dict[str, pl.LazyFrame]:
-        """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing.
-
-        Stages without folds need no `folder`. Of their columns, those that the stage `reads` are
-        verified, by default all.
-        """
-        self._frames.require(_bindings(inputs))
-        return {
-            item.name: self._frame(item, inputs.get(item.name, {}), folder, reads or {})
-            for item in stage.frames
-        }
-
-    def _frame(
-        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession | None, reads: Reads
-    ) -> pl.LazyFrame:
-        assert item.contract is not None
-        with _named(item.name):
-            if item.fold is not None:
-                assert folder is not None
-                return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
-            return self._frames.load(
-                tuple(bound.values()), item.contract, item.columns, reads=reads.get(item.name)
-            )
-
-    def feature_frame(
-        self, name: str, bindings: Sequence[Binding], contract: ContractSpec
-    ) -> pl.LazyFrame:
-        """Return published partitions of the stage `name` as a frame, in their order."""
-        self._frames.require({name: bindings})
-        with _named(name):
-            return self._frames.load(bindings, contract)
 
     def _check(
         self,
@@ -413,22 +344,10 @@ class DataStepRunner:
     ) -> CheckedPartition:
         """Check the rows of a partition against its contract and the rulings on its rows."""
         assert stage.output is not None
-        rulings = resolve_rulings(work.rulings, partial(self._ruled_rows, work))
+        rulings = resolve_rulings(work.rulings, partial(self.frames.ruled_rows, work))
         return checker_of(contract or stage.output).check(
             rows, partition=work.partition, rulings=rulings
         )
-
-    def _ruled_rows(self, work: Work, name: str) -> pl.DataFrame:
-        """Return the rows of an object of a ruling, which no run can compute again."""
-        try:
-            return self._frames.rows(name)
-        except StorageError as error:
-            place = f"{work.stage} {work.partition}"
-            number = next(n for n, r in enumerate(work.rulings, 1) if name in (r.object, r.fixed))
-            raise StorageError(
-                f"{error}. Ruling {number} on {place} needs it: restore it from a backup, or withdraw the "
-                f"ruling: `tidemill quarantine undo {place} --ruling {number} --reason TEXT`"
-            ) from error
 
     def _clean_output(
         self,
@@ -489,19 +408,6 @@ class DataStepRunner:
         if of not in self._hashers:
             self._hashers[of] = FrameHasher(schema_of(spec))
         return self._hashers[of].hashes(good)
-
-
-@contextmanager
-def _named(stage: str) -> Iterator[None]:
-    """Name the stage whose object is damaged in the error about it."""
-    try:
-        yield
-    except DamagedObjectError as error:
-        raise DamagedObjectError(f"{stage} can't be read: {error}") from error
-
-
-def _bindings(inputs: Inputs) -> dict[str, tuple[Binding, ...]]:
-    return {name: tuple(bound.values()) for name, bound in inputs.items()}
 
 
 def _sampled(stage: Stage, read: SourceRows) -> pl.DataFrame:

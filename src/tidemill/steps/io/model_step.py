@@ -21,7 +21,7 @@ from tidemill.models.input_compatibility import incompatibility, inputs_as_json
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.audit_watch import AuditWatch
-from tidemill.steps.io.data_step import DataStepRunner
+from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.steps.step_messages import StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
@@ -100,13 +100,13 @@ class ModelStepRunner:
     def __init__(
         self,
         flow: Flow,
-        data: DataStepRunner,
+        frames: InputFrames,
         artifacts: Artifacts,
         formats: Sequence[ModelFormat],
         settle: Callable[[], None],
     ) -> None:
         self._flow = flow
-        self._room = data
+        self._frames = frames
         self._settle = settle
         self._loaded: dict[str, ModelPredictor] = {}
         self._artifacts = artifacts
@@ -116,7 +116,7 @@ class ModelStepRunner:
         """Call the training function; store its model as bytes, with what it was trained on."""
         assert stage.training is not None
         training, inputs = stage.training, work.inputs
-        frames = self._room.input_frames(stage, inputs, folder)
+        frames = self._frames.of_partition(stage, inputs, folder)
         extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
         if training.wants_seed:
             extra["seed"] = training.seed
@@ -124,7 +124,7 @@ class ModelStepRunner:
             fitted = call_stage(stage, WHOLE, {**frames, **extra})
         self._refuse(stage, fitted)
         baseline = self._baseline(stage, fitted.output, frames)
-        self._room.confirm(inputs)
+        self._frames.confirm(inputs)
         form = self._format_of(stage, fitted)
         payload = form.dump(fitted.model)
         name = object_name(payload, f".{form.name}")
@@ -169,11 +169,11 @@ class ModelStepRunner:
                     stage,
                     f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
-        frames = self._room.input_frames(stage, inputs, folder)
+        frames = self._frames.of_partition(stage, inputs, folder)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
-        self._room.confirm(inputs)
+        self._frames.confirm(inputs)
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
@@ -186,7 +186,7 @@ class ModelStepRunner:
         [bound] = work.inputs.values()
         scored = self._scored(stage, work, tuple(bound.values()))
         rows = collect_query(stage, work.partition, scored, count_rows(work.inputs))
-        self._room.confirm(work.inputs)
+        self._frames.confirm(work.inputs)
         return _delivered(rows)
 
     def deliver_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
@@ -203,7 +203,7 @@ class ModelStepRunner:
             return {}  # its categories would include those of other partitions
         scored = query.collect(engine="in-memory")
         for work in works:
-            self._room.confirm(work.inputs)
+            self._frames.confirm(work.inputs)
         outputs: dict[str, StepOutput] = {}
         for work, held in zip(works, bindings, strict=True):
             rows, scored = scored[: held.product.rows], scored[held.product.rows :]
@@ -238,7 +238,7 @@ class ModelStepRunner:
             raise _error(
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
-        frames = self._room.feature_frame(source.name, bindings, contract)
+        frames = self._frames.of_stage(source.name, bindings, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
         return scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))

@@ -71,7 +71,9 @@ class StepRunner:
             states,
             {name for name, recipe in recipes.items() if recipe.opaque},
         )
-        self._trainer = ModelStepRunner(flow, self.data, tools.artifacts, tools.formats, settle)
+        self._trainer = ModelStepRunner(
+            flow, self.data.frames, tools.artifacts, tools.formats, settle
+        )
 
     def run(self, work: Work) -> StepOutput | StepFailure:
         """Run a step; whatever goes wrong in it becomes its result."""
