@@ -369,7 +369,7 @@ def test_the_options_of_a_source_hold_for_columns_that_declare_none(tmp_path: Pa
 def test_options_that_contradict_a_column_are_a_fault_of_the_stage(tmp_path: Path) -> None:
     folder = Folder(tmp_path, declared(x=tm.Float64(decimal_comma=True)), thousands=",")
     faults = faults_in(folder.flow())
-    says = "ingest 'rows': x: thousands=',' is also the decimal separator"
+    says = "ingest 'rows': x: thousands=',' is also the decimal separator: choose another separator"
     assert [fault.message for fault in faults] == [says]
 
 
