@@ -288,6 +288,27 @@ def test_corrected_rows_that_contradict_the_quarantined_ones_are_refused(
     assert tides.events("Ruled") == []
 
 
+def test_numbered_rows_without_a_digest_have_the_key_of_their_row(tides: Tides) -> None:
+    rows = ask(tides, lambda held: held.rows("raw")).with_columns(value=pl.lit(7.0))
+    other = rows.with_columns(id=pl.col("id").reverse())
+    with pytest.raises(UsageError, match=r"2 of 2 .*row 0: id \d, not \d; row 1: id \d, not \d"):
+        rule(tides, fixed=other)
+    assert rule(tides, fixed=rows.reverse()).rows == (0, 1)
+
+
+def test_a_key_that_is_at_fault_can_be_corrected(tides: Tides) -> None:
+    tides.put("2.parquet", pl.concat([rows_of(2, [1.0, 2.0])] * 2).head(3))
+    tides.run()
+    (held_day,) = [found for found in held(tides) if "key" in found.reasons]
+    rows = ask(tides, lambda found: found.rows("raw", held_day.partition))
+    ruling = rule(
+        tides, "release", "raw", held_day.partition, fixed=rows.with_columns(id=pl.lit(77))
+    )
+    assert ruling.rows == (0,)
+    tides.run()
+    assert 77 in tides.read("raw", held_day.partition).get_column("id").to_list()
+
+
 def test_corrected_rows_without_reasons_are_accepted(tides: Tides) -> None:
     rows = ask(tides, lambda held: held.rows("raw")).with_columns(
         value=pl.lit(7.0), _reasons=pl.lit(None, pl.String)

@@ -127,6 +127,8 @@ def read_corrections(
             f"for each, in their order or numbered in {ROW}, and drop the rows that have no correction"
         )
     _refuse_stale(rows, bad, wanted)
+    # Without a digest, a line is matched with its row by its key.
+    keyed = ROW in rows.columns and (DIGEST not in rows.columns or DIGEST in bad.columns)
     rows = rows.drop(ROW, REASONS, *([] if DIGEST in bad.columns else [DIGEST]), strict=False)
     unknown = [name for name in rows.columns if name not in bad.columns]
     if unknown:
@@ -136,6 +138,8 @@ def read_corrections(
         )
     checker_of(spec).undeclared_columns(rows.columns)
     _, rows = align_rows(rows, bad.drop(ROW, REASONS), spec)
+    if keyed:
+        _refuse_other_keys(rows, bad[list(wanted)], spec, wanted)
     _refuse_bad(rows, spec, partition, wanted)
     return rows, wanted
 
@@ -157,6 +161,26 @@ def _refuse_stale(rows: pl.DataFrame, bad: pl.DataFrame, numbers: Sequence[int])
             # An empty cell contradicts nothing.
             if given and given != "; ".join(why):
                 stale[number] = f"{'; '.join(why)}, not {given}"
+    _refuse(stale, numbers)
+
+
+def _refuse_other_keys(
+    rows: pl.DataFrame, now: pl.DataFrame, spec: ContractSpec, numbers: Sequence[int]
+) -> None:
+    """Raise UsageError for rows with another key than the rows that they replace, if that wasn't at fault."""
+    stale: dict[int, str] = {}
+    for name in spec.key:
+        if name not in now.columns:
+            continue
+        same = rows[name].cast(now.schema[name], strict=False).eq_missing(now[name])
+        for at in (~same).arg_true():
+            rules = now[REASONS][at].to_list()
+            if not any(rule == "key" or rule.startswith(f"{name}.") for rule in rules):
+                stale[numbers[at]] = f"{name} {now[name][at]}, not {rows[name][at]}"
+    _refuse(stale, numbers)
+
+
+def _refuse(stale: Mapping[int, str], numbers: Sequence[int]) -> None:
     if stale:
         shown = "; ".join(f"row {row}: {why}" for row, why in [*sorted(stale.items())][:8])
         more = f"; and {len(stale) - 8} more" if len(stale) > 8 else ""
