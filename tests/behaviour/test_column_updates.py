@@ -20,7 +20,8 @@ WIDE = CHAIN.replace(
     "    double = tm.Float64(nullable=True)\n"
     "    half = tm.Float64(nullable=True)\n"
     "    big = tm.Float64(nullable=True{limit})\n"
-    "    sure = tm.rule(pl.col('half') <= pl.col('double'))\n",
+    "    sure = tm.rule(pl.col('half') <= pl.col('double'))\n"
+    "    any_bad = tm.Budget(max_bad=1)\n",
 ).replace(
     'double=times(pl.col("value")))',
     'double=times(pl.col("value")), half=pl.col("value") / 2, big=pl.col("value") * 10)',

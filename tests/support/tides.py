@@ -175,7 +175,7 @@ class Tides:
         # Gates that approve give their evidence, and a candidate that was refused is remembered.
         known = (" approved: ", " was refused on ")
         faults = [m for m in receipt.messages if not any(words in m for words in known)]
-        assert (receipt.exit_code, faults) == (0, [])
+        assert (receipt.exit_code, faults) == (0, []), receipt.messages
         return self.ran(receipt)
 
     def ran(self, receipt: Receipt) -> dict[str, list[str]]:
