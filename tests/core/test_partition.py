@@ -264,3 +264,17 @@ def test_a_key_with_blanks_at_its_ends_is_shown_in_quotes(key: str, shown: str) 
     assert summarize_keys([key, "\uffff"]).startswith(f"{shown} .. ")
     assert place_name("orders", key) == f"orders {shown}"
     assert place_name("orders", WHOLE) == place_name("orders") == "orders"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "clock", "days"),
+    [
+        (datetime(9999, 12, 31, 20), datetime.max, "Asia/Tokyo", []),
+        (datetime(9999, 12, 30, 20), datetime(9999, 12, 31, 2), "Asia/Tokyo", ["9999-12-31"]),
+        (datetime.min, datetime(1, 1, 1, 2), "America/New_York", []),
+    ],
+)
+def test_days_beyond_the_calendar_are_left_out(
+    start: datetime, end: datetime, clock: str, days: list[str]
+) -> None:
+    assert keys_between(start, end, Grain.DAY, clock) == days

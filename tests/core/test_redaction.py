@@ -40,6 +40,7 @@ SPECIAL = "#?/@:%&=+ ;,!$^*()[]{}<>|~`'\"\\-_.é€"
         ('open "mysql://u:p\\"w@h/db" now', 'open "mysql://***@h/db" now'),
         ("mysql://u:my word@h/db is down", "mysql://***@h/db is down"),
         ("mysql://u:my word is down", "mysql://u:*** word is down"),
+        ("https://h/x?next=https://u:p@b/c is gone", "https://***@b/c is gone"),
         ("two: a://u:p@h/1 and b://u:q@h/2", "two: a://***@h/1 and b://***@h/2"),
         # No credentials: nothing changes.
         ("http://localhost:8080/x?page=5 and a@b.c", "http://localhost:8080/x?page=5 and a@b.c"),

@@ -182,7 +182,7 @@ def test_killed_around_publishing_each_delivery_is_done_once(
     receipt = sea.run()
     assert receipt.exit_code == 0
     assert any("died; what it published is kept" in m for m in receipt.messages) == bool(open_)
-    assert any("left queued were carried out" in m for m in receipt.messages) == bool(pending)
+    assert any("left queued" in m for m in receipt.messages) == bool(pending)
     # The same as if nothing had happened, and nothing that was published twice.
     steps = {
         (stage, day(n)) for stage in ("raw", "features", "labels", "out") for n in range(WINDOW)

@@ -238,6 +238,7 @@ def test_what_waits_is_counted_at_what_it_waits_for() -> None:
         ),
         STEP(stage="scores", partition="candidate", reads={"model": ()}),
         STEP(stage="model", partition=WHOLE, action=Action.GATE, reads={"scores": ("candidate",)}),
+        STEP(stage="model", partition="again", action=Action.GATE),
         STEP(stage="alone", partition=WHOLE),
     ]
     skipped = partial(Attempt, outcome=Outcome.SKIPPED, message="is missing")
@@ -248,9 +249,10 @@ def test_what_waits_is_counted_at_what_it_waits_for() -> None:
         skipped(stage="model", partition=WHOLE, action="train"),
         skipped(stage="scores", partition="candidate", action="run"),
         skipped(stage="model", partition=WHOLE, action="gate"),
+        skipped(stage="model", partition="again", action="gate"),
         skipped(stage="alone", partition=WHOLE, action="run"),
     ]
-    assert [failure.skipped for failure in group_failures(attempts, steps)] == [4, 1]
+    assert [failure.skipped for failure in group_failures(attempts, steps)] == [5, 1]
     assert [failure.skipped for failure in group_failures(attempts)] == [0, 0]
 
 

@@ -25,6 +25,7 @@ def named(target: Target) -> str:
     [
         # Attributes, items, and the dictionary of a module
         ("h.N = 1", ["h=N"]),
+        ("(h or h).N = 1", []),
         ("h.N += 1", ["h=N"]),
         ("h.N: int = 1", ["h=N"]),
         ("del h.N", ["h=N"]),

@@ -25,6 +25,19 @@ def test_a_missing_value_is_in_no_other_partition() -> None:
     assert masks._is_outside(days, cut, "2013-03-07").to_list() == [False, True, False]
 
 
+def test_words_for_missing_values_in_text_are_null() -> None:
+    class Orders(Contract):
+        amount = Int64(nullable=True, null_values="-")
+
+    rules = column_rules(Orders.__tidemill_contract__)
+    frame = pl.LazyFrame({"amount": ["1", "-", "x"]})
+    cast, original = masks.cast_frame(frame, rules).collect().get_columns()
+    assert cast.to_list() == [1, None, None]
+    assert original.to_list() == ["1", None, "x"]
+    text = rules[0].text
+    assert masks._source(pl.Series(["1", "-"]), pl.Int64(), text).to_list() == ["1", None]
+
+
 def test_nan_in_a_column_of_another_type_counts_as_null() -> None:
     class Orders(Contract):
         amount = Int64(nullable=True)

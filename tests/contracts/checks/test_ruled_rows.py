@@ -223,6 +223,21 @@ def test_the_last_word_on_a_row_counts() -> None:
     assert len(again.said) == 1
 
 
+@pytest.mark.parametrize("later", [[()], [(0,), (1,)], [(), (0,)], [(0, 1), ()]])
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_what_later_rulings_settle_is_not_looked_at(
+    later: list[tuple[int, ...]], taken_back: bool
+) -> None:
+    desk = Desk(PLAIN, pl.DataFrame({"a": [-1, -2, 3], "b": [0.0, 0.0, 0.0]}))
+    desk.rule(Disposition.RELEASE, run=False)
+    verdict = Disposition.HOLD if taken_back else Disposition.DROP
+    for rows in later:
+        desk.rule(verdict, *rows, run=False)
+    judged = desk.run()
+    assert judged.good.height == 1
+    assert (judged.bad is not None) is taken_back
+
+
 def test_what_cant_be_kept_is_not_released() -> None:
     spec = contract({"k": tm.Int64(), "a": tm.Int64(min=0)}, key="k")
     frame = pl.DataFrame({"k": ["1", "x", None, "1"], "a": [1, 1, 1, 1]})

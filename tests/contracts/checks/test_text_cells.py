@@ -82,6 +82,7 @@ CASES: list[tuple[pl.DataType, TextFormat, str, bool, Any]] = [
     (pl.Decimal(5, 2), CSV, "1e3", False, None),
     (pl.Decimal(5, 2), CSV, "1e99999999", False, None),
     (pl.Decimal(5, 2), CSV, "0e-99999999", False, Decimal(0)),
+    (pl.Decimal(5, 2), CSV, "1e-99999999", False, None),
     (pl.Decimal(5, 2), CSV, "-0.0e8", False, Decimal(0)),
     (pl.Decimal(5, 2), CSV, "one", False, None),
     (pl.Decimal(5, 2), CSV, "1_0e1", False, None),

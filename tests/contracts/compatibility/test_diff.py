@@ -105,6 +105,12 @@ def verdict(change: Change) -> str:
         (tm.Int64(description="x"), tm.Int64(description="y"), NEUTRAL, "description changed"),
         (tm.Int64(description="x"), tm.Int64(), NEUTRAL, "description removed"),
         (tm.Int64(), tm.Int64(unit="kg"), NEUTRAL, "unit none -> kg"),
+        (
+            tm.Date(format="%d.%m.%Y"),
+            tm.Date(format="%Y/%m/%d", null_values="-"),
+            NEUTRAL,
+            "format of text changed: format, null_values",
+        ),
         (tm.Int64(), tm.Int64(role="label"), NEUTRAL, "role none -> label"),
     ],
 )
