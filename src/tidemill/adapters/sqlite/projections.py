@@ -214,7 +214,7 @@ def _record_sources(projector: Projector, event: SourceSeen) -> None:
     is_branch, newest = projector.branching(event.environment)
     many = projector.connection.executemany
     if newest:
-        paths = (*(file.path for file in event.files), *event.gone)
+        paths = dict.fromkeys((*(file.path for file in event.files), *event.gone))
         many(queries()["keep_source"], [(projector.seq, *place, path, newest) for path in paths])
     seen = [(*place, file.path, stamp(encode(file)), projector.seq) for file in event.files]
     many(queries()["record_source"], seen)

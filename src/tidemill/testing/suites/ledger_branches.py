@@ -119,6 +119,13 @@ class BranchSuite:
         assert set(ledger.state("dev").sources["flights"]) == {"b"}
         assert set(ledger.state(PROD).sources["flights"]) == {"a"}
 
+    def test_a_file_that_is_seen_and_gone_at_once_is_gone(self, ledger: Ledger) -> None:
+        ledger.append([samples.source_seen_event("a", "b")], now=1.0)
+        ledger.append([CREATE_DEV], now=2.0)
+        ledger.append([samples.source_seen_event("a", digest="other", gone=("a",))], now=3.0)
+        assert set(ledger.state(PROD).sources["flights"]) == {"b"}
+        assert set(ledger.state("dev").sources["flights"]) == {"a", "b"}
+
     def test_heads_moved_by_the_same_fact_are_equal(self, ledger: Ledger) -> None:
         ledger.append([published_event(), published_event(stage="labels")], now=1.0)
         ledger.append([CREATE_DEV], now=2.0)
