@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -775,10 +776,11 @@ TOUCHES = [
         "minidom.parse",
         "reads",
     ),
-    (
+    pytest.param(
         "import pyarrow.fs\ndef stage(x): return pyarrow.fs.LocalFileSystem()",
         "pyarrow.fs.LocalFileSystem",
         "reads",
+        marks=pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow isn't installed"),
     ),
     (
         "import lightgbm as l\ndef stage(x): return l.Booster(model_file='m')",
