@@ -20,6 +20,9 @@ from tidemill.analysis.query.column_digests import QueryDigests
 # An example draws many stages, so there are fewer of them.
 FEWER = settings(max_examples=examples(8, max(settings().max_examples // 5, 1)))
 seeds = st.integers(0, 2**32 - 1)
+# Nothing is promised of rows that are declared sorted and aren't, nor of the variance of no values: the
+# engines give 0 and null.
+UNSETTLED = ("set_sorted", "ddof=0")
 # How often a result is computed again, if another one isn't the same.
 TRIES = 60
 Stages = dict[str, tuple[drawn.Drawn, QueryDigests]]
@@ -64,8 +67,14 @@ def test_equal_digests_hold_equal_data(seed: int) -> None:
                     results[source, at] = result(stages[source][0], tables)
             left, right = (results[source, at] for source, _ in (first, second))
             if left is not None and right is not None:
-                one, two = left[first[1]], right[second[1]]
-                assert same(one, two, ordered=ordered), (first, second, tables)
+                # Polars drops a sort below sums, and adds floats in another order each time.
+                again = (result(stages[first[0]][0], tables) for _ in range(TRIES))
+                good = any(
+                    same(one[first[1]], right[second[1]], ordered=ordered)
+                    for one in chain([left], again)
+                    if one is not None
+                )
+                assert good, (first, second, tables)
 
 
 @thorough
@@ -118,8 +127,9 @@ def test_order_and_values_are_as_settled_as_they_are_said_to_be(seed: int) -> No
         # Which of -0.0 and 0.0 is the smaller one is not promised either.
         tables = {n: t.with_columns(cs.float() + 0.0) for n, t in drawn.tables(rng, 30).items()}
         here, there = (result(stage, tables, engine) for engine in ("in-memory", "streaming"))
-        # Nothing is promised either of rows that are declared sorted and aren't.
-        if found.unstable or here is None or there is None or "set_sorted" in stage.source:
+        if found.unstable or here is None or there is None:
+            continue
+        if any(word in stage.source for word in UNSETTLED):
             continue
         for name in found.columns:
             if here[name].dtype != there[name].dtype:
