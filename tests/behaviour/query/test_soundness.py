@@ -8,7 +8,6 @@ from contextlib import suppress
 from itertools import chain
 
 import polars as pl
-import polars.selectors as cs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +114,15 @@ def test_columns_that_are_not_read_do_not_count(seed: int) -> None:
                 assert good, (stage.source, name, found.columns[name].reads, tables, poisoned)
 
 
+def unsigned(table: pl.DataFrame) -> pl.DataFrame:
+    """A table without negative zeros; Polars returns -0.0 + 0.0 as it is."""
+    return table.with_columns(
+        pl.when(pl.col(name) == 0).then(pl.lit(0, dtype=dtype)).otherwise(pl.col(name)).alias(name)
+        for name, dtype in table.schema.items()
+        if dtype.is_float()
+    )
+
+
 def poison(
     rng: random.Random, tables: Mapping[str, pl.DataFrame], reads: Mapping[str, tuple[str, ...]]
 ) -> dict[str, pl.DataFrame]:
@@ -136,7 +144,7 @@ def test_order_and_values_are_as_settled_as_they_are_said_to_be(seed: int) -> No
     for _ in range(8):
         stage, found = numbered(rng)
         # Which of -0.0 and 0.0 is the smaller one is not promised either.
-        tables = {n: t.with_columns(cs.float() + 0.0) for n, t in drawn.tables(rng, 30).items()}
+        tables = {n: unsigned(t) for n, t in drawn.tables(rng, 30).items()}
         here, there = (result(stage, tables, engine) for engine in ("in-memory", "streaming"))
         if found.unstable or here is None or there is None:
             continue
