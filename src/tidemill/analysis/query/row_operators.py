@@ -21,6 +21,9 @@ from tidemill.analysis.query.value_numbers import (
 )
 
 
+_SORTED_BY_OTHERS = "a sort by values of other rows, below which Polars leaves out an earlier sort"
+
+
 def _filter(operator: Operator) -> Relation:
     relation, scope = operator.relation, operator.scope
     conditions = _conditions(operator.content["predicate"], scope)
@@ -154,9 +157,18 @@ def _sort(operator: Operator) -> Relation:
             relation.unstable,
             *(place_in_rows(key).unstable for key in by),
             cut and open and _slice_reason(open),
+            _depend_on_other_rows(operator, by) and _SORTED_BY_OTHERS,
         ),
         filtered=None,
     )
+
+
+def _depend_on_other_rows(operator: Operator, by: Sequence[Value]) -> bool:
+    """Whether keys of a sort depend on other rows than their own, or on the order of rows."""
+    scope = operator.scope
+    others = replace(scope, length=Length("other rows", scope.length.reads))
+    again = expand_expressions(operator.content["by_column"], others)
+    return [key.term for key in by] != [key.term for key in again]
 
 
 def _slice(operator: Operator) -> Relation:
