@@ -20,7 +20,6 @@ from tidemill.analysis.query.value_numbers import (
     union_reads,
 )
 
-
 _SORTED_BY_OTHERS = "a sort by values of other rows, below which Polars leaves out an earlier sort"
 
 
