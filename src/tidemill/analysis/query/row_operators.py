@@ -156,7 +156,7 @@ def _sort(operator: Operator) -> Relation:
             relation.unstable,
             *(place_in_rows(key).unstable for key in by),
             cut and open and _slice_reason(open),
-            _depend_on_other_rows(operator, by) and _SORTED_BY_OTHERS,
+            _SORTED_BY_OTHERS if _depend_on_other_rows(operator, by) else "",
         ),
         filtered=None,
     )
