@@ -53,7 +53,7 @@ def same(left: pl.Series, right: pl.Series, *, ordered: bool, exact: bool = True
 
 def _near(value: Any) -> str:
     if isinstance(value, float):
-        return repr(round(value, 6) + 0.0)
+        return repr(round(float(f"{value:.10g}"), 6) + 0.0)
     if isinstance(value, list):
         return repr(list(map(_near, value)))
     if isinstance(value, dict):
