@@ -13,11 +13,10 @@ from math import nextafter
 
 import polars as pl
 
-from tidemill.contracts.checks.schema import dtype_of
+from tidemill.contracts.checks.schema import TEXT_TYPES, dtype_of
 from tidemill.contracts.checks.text_cells import nulls_of, read_text
 from tidemill.contracts.text_format import AS_STORED, TextFormat
 
-_TEXT = (pl.String, pl.Enum, pl.Categorical)
 # Polars doesn't format durations as text; bytes and objects have no canonical text.
 _TEXTLESS = (pl.Binary, pl.Object, pl.Duration)
 
@@ -29,7 +28,7 @@ def cast_column(
 
     `text` says how its text is read, if it holds text.
     """
-    if text is not AS_STORED and isinstance(series.dtype, _TEXT):
+    if text is not AS_STORED and isinstance(series.dtype, TEXT_TYPES):
         held = series if series.dtype == pl.String else series.cast(pl.String)
         return read_text(held, dtype, text)
     if series.dtype == dtype:
@@ -38,9 +37,9 @@ def cast_column(
         series = series.fill_nan(None)
     if dtype_of(dtype).includes(dtype_of(series.dtype)):
         return series, series.cast(dtype)
-    if isinstance(series.dtype, _TEXT):
+    if isinstance(series.dtype, TEXT_TYPES):
         return series, read_text(series.cast(pl.String), dtype, AS_STORED)[1]
-    if isinstance(dtype, _TEXT):
+    if isinstance(dtype, TEXT_TYPES):
         return series, _to_text(series, dtype)
     if _family(series.dtype) != _family(dtype):
         return series, nulls_of(series, dtype)

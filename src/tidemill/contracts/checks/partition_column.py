@@ -12,6 +12,7 @@ from itertools import accumulate
 import polars as pl
 
 from tidemill.contracts.checks.casts import cast_column
+from tidemill.contracts.checks.schema import TEXT_TYPES
 from tidemill.contracts.text_format import AS_STORED, TextFormat
 from tidemill.core.partition import (
     RESERVED,
@@ -34,7 +35,7 @@ def partition_keys(series: pl.Series, partitioning: Partitioning) -> pl.Series:
     if partitioning.is_whole:
         return pl.Series(series.name, [WHOLE]).new_from_index(0, series.len())
     if partitioning.grain is None:
-        if isinstance(series.dtype, (pl.String, pl.Enum, pl.Categorical)):
+        if isinstance(series.dtype, TEXT_TYPES):
             return _text_keys(series.cast(pl.String))
         values = series.unique().drop_nulls()
         texts = [str(value) for value in values]

@@ -16,13 +16,13 @@ from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.duplicate_keys import key_codes
 from tidemill.contracts.checks.partition_column import rows_outside
 from tidemill.contracts.checks.row_rules import ColumnRules, RowRule
+from tidemill.contracts.checks.schema import TEXT_TYPES
 from tidemill.contracts.text_format import AS_STORED, TextFormat
 from tidemill.core.partition import Partitioning
 
 # The unconverted column, next to the one that has the contract's type.
 _CAME = "\0came "
 _HERE = "\0here "
-_TEXT = (pl.String, pl.Enum, pl.Categorical)
 EVERY = "\0every"
 
 
@@ -57,7 +57,7 @@ def cast_frame(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFr
         parts.append(came.map_batches(cast, return_dtype=column.dtype, is_elementwise=True))
         if dtype.is_float() and not column.is_float:
             came = came.fill_nan(None)
-        elif column.text != AS_STORED and isinstance(dtype, _TEXT):
+        elif column.text != AS_STORED and isinstance(dtype, TEXT_TYPES):
             source = partial(_source, dtype=column.dtype, text=column.text)
             came = came.map_batches(source, return_dtype=pl.String, is_elementwise=True)
         parts.append(came.alias(_CAME + column.name))
@@ -66,7 +66,7 @@ def cast_frame(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFr
 
 def _is_as_declared(column: ColumnRules, dtype: pl.DataType) -> bool:
     """Whether a column of this type needs no cast: only text has words for missing values."""
-    return dtype == column.dtype and (column.text == AS_STORED or not isinstance(dtype, _TEXT))
+    return dtype == column.dtype and (column.text == AS_STORED or not isinstance(dtype, TEXT_TYPES))
 
 
 def _cast(series: pl.Series, dtype: pl.DataType, text: TextFormat) -> pl.Series:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tidemill.contracts.checks.casts import cast_column
-from tidemill.contracts.checks.schema import schema_of
+from tidemill.contracts.checks.schema import TEXT_TYPES, schema_of
 from tidemill.contracts.finding import UNREAD_RULES, Finding
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.contracts.spec import ContractSpec
@@ -27,7 +27,6 @@ ROW = "_row"
 RULINGS_RULE = "rulings"
 Reasons = frozenset[str]
 
-_TEXT = (pl.String, pl.Enum, pl.Categorical)
 _DONE = {
     Disposition.RELEASE: "released",
     Disposition.REPLACE: "replaced",
@@ -285,6 +284,6 @@ def _is_castable(one: pl.DataType, other: pl.DataType) -> bool:
     """Whether two types can hold the same values: readers don't always infer the same type."""
     return (
         (one.is_numeric() and other.is_numeric())
-        or (isinstance(one, _TEXT) and isinstance(other, _TEXT))
+        or (isinstance(one, TEXT_TYPES) and isinstance(other, TEXT_TYPES))
         or isinstance(one, pl.Null)
     )

@@ -25,6 +25,9 @@ _PLAIN: Mapping[str, type[pl.DataType]] = {
     )
 }  # fmt: skip
 
+# The types whose values are text.
+TEXT_TYPES = (pl.String, pl.Enum, pl.Categorical)
+
 
 def polars_type(dtype: DType) -> pl.DataType:
     """Return the Polars type of a contract type; ContractError for an unknown name."""

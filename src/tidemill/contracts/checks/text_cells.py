@@ -14,6 +14,7 @@ from math import isfinite
 import polars as pl
 
 from tidemill.contracts.checks.json_cells import nested_values
+from tidemill.contracts.checks.schema import TEXT_TYPES
 from tidemill.contracts.text_format import (
     DAMAGED,
     NOT_UNICODE,
@@ -23,7 +24,6 @@ from tidemill.contracts.text_format import (
     has_offset,
 )
 
-_TEXT = (pl.String, pl.Enum, pl.Categorical)
 _BLANKS = " \t\r\n"
 _TRUE, _FALSE = ("true",), ("false",)
 _ISO: Mapping[type[pl.DataType], tuple[str, ...]] = {
@@ -44,7 +44,7 @@ _WHOLE_NUMBERS = pl.Decimal(38, 0)
 
 def read_text(text: pl.Series, dtype: pl.DataType, form: TextFormat) -> tuple[pl.Series, pl.Series]:
     """Return `text` with missing values as null, and its values, null where the text isn't one."""
-    if isinstance(dtype, _TEXT):
+    if isinstance(dtype, TEXT_TYPES):
         text = _without(text, form.null_values or ())
         if form.cells and (damaged := text.str.starts_with(DAMAGED)).any():
             return text, _null_where(text, damaged).cast(dtype, strict=False)

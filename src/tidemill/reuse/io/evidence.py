@@ -87,7 +87,8 @@ def gather_evidence(
             code=code, query=query, source=declared.digest, text=declared.text
         )
     for stage in flow.stages:
-        if stage.output is not None and (key := rules[stage.name]) not in {*cached, *fresh}:
+        key = rules.get(stage.name, "")
+        if stage.output is not None and key not in cached and key not in fresh:
             known.contract_faults[stage.name] = faults = compiler(stage.output)
             # A contract that compiles has no query to cache, only the fact.
             fresh.update({} if faults else {key: QuerySummary()})

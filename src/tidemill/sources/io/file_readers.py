@@ -15,7 +15,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.contracts.checks.checker import checker_of
-from tidemill.contracts.checks.schema import dtype_of, polars_type
+from tidemill.contracts.checks.schema import TEXT_TYPES, dtype_of, polars_type
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.read_errors import reason_of
@@ -25,7 +25,6 @@ from tidemill.sources.text_files import cells_of, parsed_columns, text_contract
 from tidemill.workflow.source import SUFFIXES, Files, Format
 
 _RENAMED = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
-_TEXT = (pl.String, pl.Enum, pl.Categorical)
 # What readers raise for a file.
 READ_ERRORS = (
     *(PolarsError, PanicException, OSError, EOFError, zlib.error),
@@ -220,7 +219,7 @@ def concatenate(parts: Sequence[pl.LazyFrame], paths: Sequence[str]) -> pl.LazyF
         for name, dtype in schema.items():
             types.setdefault(name, {}).setdefault(dtype, path)
     mixed = {name: found for name, found in types.items() if len(found) > 1}
-    texts = [n for n, found in mixed.items() if all(isinstance(t, _TEXT) for t in found)]
+    texts = [n for n, found in mixed.items() if all(isinstance(t, TEXT_TYPES) for t in found)]
     for name, found in mixed.items():
         if name not in texts:
             _require_common_type(name, found)
