@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tidemill.analysis.query.constant_choices import LOST_ORDER, choose_constants
 from tidemill.analysis.query.expressions import expand_expressions
 from tidemill.analysis.query.operator import Handler, Operator, columns_by_name, place_in_rows
 from tidemill.analysis.query.value_numbers import (
@@ -49,11 +50,13 @@ def _group_by(operator: Operator) -> Relation:
         _aggregate_column(rows, part, length, relation.open)
         for part in expand_expressions(content["aggs"], inner)
     ]
+    lost = choose_constants(content["keys"], operator.scope, relation.choices)
+    order = first_reason(relation.open, LOST_ORDER if lost else "")
     return Relation(
         rows=rows,
         reads=length.reads,
         columns=columns_by_name(outputs),
-        open=relation.open if content["maintain_order"] else "group_by without maintain_order",
+        open=order if content["maintain_order"] else "group_by without maintain_order",
         unstable=first_reason(
             relation.unstable, *(place_in_rows(part).unstable for part in decisive)
         ),

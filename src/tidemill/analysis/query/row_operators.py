@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tidemill.analysis.query.constant_choices import LOST_ORDER, choose_constants
 from tidemill.analysis.query.evaluation_scope import EvaluationScope
 from tidemill.analysis.query.expressions import expand_expression, expand_expressions
 from tidemill.analysis.query.operator import Handler, Operator, columns_by_name, place_in_rows
@@ -64,6 +65,20 @@ def _conjuncts(predicate: Any) -> list[Any]:
 
 
 def _select(operator: Operator) -> Relation:
+    selected, scope = _selected(operator), operator.scope
+    choices = [
+        expression
+        for expression in operator.content["expr"]
+        if choose_constants([expression], scope, operator.relation.choices)
+    ]
+    names = frozenset(columns_by_name(expand_expressions(choices, scope)))
+    lost = names and names >= selected.columns.keys()
+    return replace(
+        selected, open=first_reason(selected.open, LOST_ORDER if lost else ""), choices=names
+    )
+
+
+def _selected(operator: Operator) -> Relation:
     relation, options = operator.relation, operator.content["options"]
     _require_plain_options(options)
     outputs = expand_expressions(operator.content["expr"], operator.scope)

@@ -74,6 +74,7 @@ class Relation:
 
     `open` says why the order of the rows is undefined, `unstable` why it is undefined which rows there are.
     `filtered` holds the input rows and the conditions of a filter, so that consecutive filters merge.
+    `choices` are the columns that only choose between constants (see `constant_choices`).
     """
 
     rows: str
@@ -83,6 +84,7 @@ class Relation:
     unstable: str = ""
     keys: tuple[Key, ...] = ()
     filtered: tuple[str, frozenset[str]] | None = None
+    choices: frozenset[str] = frozenset()
 
     @property
     def length(self) -> Length:
