@@ -112,6 +112,8 @@ def test_a_lane_works_without_root() -> None:
 @needs_proc
 def test_ten_thousand_tasks_leave_nothing_behind() -> None:
     """Open files, threads and memory of the lane, and its processes: from /proc."""
+    # A project that an earlier test opened may still keep a process that looks at files.
+    others = _held()[3]
     with ProcessLane(max_workers=2, idle_s=0.3) as lane:
         run_tasks(lane, *(task(f"first {number}") for number in range(2_000)))
         before = _held_at_rest(lane)
@@ -129,7 +131,7 @@ def test_ten_thousand_tasks_leave_nothing_behind() -> None:
         assert threads == before[1]
         # 10 MB of parameters went each way.
         assert memory < before[2] + 8_000_000
-    assert _held()[3] == 0
+    assert _held()[3] <= others
     assert "tidemill-lane" not in {thread.name for thread in threading.enumerate()}
 
 
