@@ -14,7 +14,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
@@ -28,6 +30,7 @@ from tidemill.analysis.code import callables
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError
 from tidemill.core.fingerprint import fingerprint
+from tidemill.folds import partials
 from tidemill.folds.io import partials_cache as folding
 from tidemill.folds.partials import resolve_fold
 from tidemill.ledger.binding import Binding
@@ -91,14 +94,32 @@ def _fails(scene: Callable[[Path], None], root: Path) -> bool:
 
 @contextmanager
 def _everywhere(known: Any, other: Any) -> Iterator[None]:
-    """Put another function in the place of one, wherever it was imported."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("tidemill.") and module is not None:
-                for label, value in list(vars(module).items()):
-                    if value is known:
-                        patch.setattr(module, label, other)
+    """Put another function in the place of one, wherever it is imported, also for the first time."""
+    _replace_everywhere(known, other)
+    try:
         yield
+    finally:
+        _replace_everywhere(other, known)
+
+
+def _replace_everywhere(known: Any, other: Any) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tidemill.") and module is not None:
+            for label, value in list(vars(module).items()):
+                if value is known:
+                    setattr(module, label, other)
+
+
+def test_a_module_that_is_imported_during_a_mutant_gets_the_real_function_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = ModuleType("tidemill.late")
+    monkeypatch.setitem(sys.modules, late.__name__, late)
+    mutant = Mock()
+    with _everywhere(resolve_fold, mutant):
+        vars(late)["resolve_fold"] = partials.resolve_fold
+        assert vars(late)["resolve_fold"] is mutant
+    assert vars(late)["resolve_fold"] is partials.resolve_fold is resolve_fold
 
 
 @contextmanager
