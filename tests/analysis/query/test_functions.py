@@ -59,3 +59,10 @@ N = pl.col("n")  # a row number, which is unique
 def test_ties_leave_a_value_undefined(expression: pl.Expr, doubt: str) -> None:
     frame = X.with_row_index("n").select(v=expression)
     assert relation_of(frame).columns["v"].unstable == doubt
+
+
+def test_one_value_whose_null_is_filled_from_many_has_a_length_of_its_own() -> None:
+    filled = pl.len() < pl.lit(0.0).fill_null(A)
+    assert pl.DataFrame({"a": [1, 2]}).select(filled).height == 1
+    assert relation_of(X.select(v=filled)).length != relation_of(X).length
+    assert relation_of(X.select(v=A + A.fill_null(0))).length == relation_of(X).length
