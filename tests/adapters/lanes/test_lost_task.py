@@ -128,7 +128,7 @@ def test_ten_thousand_tasks_leave_nothing_behind() -> None:
             )
         files, threads, memory, _ = _held_at_rest(lane)
         assert files <= before[0] + 2
-        assert threads == before[1]
+        assert threads <= before[1]
         # 10 MB of parameters went each way.
         assert memory < before[2] + 8_000_000
     assert _held()[3] <= others
