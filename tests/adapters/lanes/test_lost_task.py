@@ -135,19 +135,20 @@ def test_ten_thousand_tasks_leave_nothing_behind() -> None:
     assert "tidemill-lane" not in {thread.name for thread in threading.enumerate()}
 
 
-def _held_at_rest(lane: ProcessLane) -> tuple[int, int, int, int]:
+def _held_at_rest(lane: ProcessLane) -> tuple[int, set[str], int, set[str]]:
     """What is held once no worker is left: on a busy machine some stop before the last tasks end."""
     until(lambda: lane.capacity().live == 0)
     return _held()
 
 
-def _held() -> tuple[int, int, int, int]:
-    """Open files, threads, bytes and children, including zombies."""
+def _held() -> tuple[int, set[str], int, set[str]]:
+    """The number of open files, the ids of threads, bytes, and the ids of children, including zombies."""
     held = Path("/proc/self")
     children = held.glob("task/*/children")
     kept = int((held / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    found = sum(len(path.read_text().split()) for path in children)
-    return len([*(held / "fd").iterdir()]), len([*(held / "task").iterdir()]), kept, found
+    found = {child for path in children for child in path.read_text().split()}
+    threads = {path.name for path in (held / "task").iterdir()}
+    return len([*(held / "fd").iterdir()]), threads, kept, found
 
 
 def test_the_last_output_of_a_lost_task_is_reported(tmp_path: Path) -> None:
