@@ -46,7 +46,7 @@ def number_function(
     kind = row_dependence(name, called)
     if kind is RowDependence.OTHER or not operands:
         return _number_unknown(name, called, operands, scope)
-    if name == "FillNull" and operands[0].length == ONE != operands[-1].length:
+    if name == "FillNull" and operands[0].length == ONE and operands[-1].length != ONE:
         # Without a null, Polars keeps one value for all rows, of which some operators return just one.
         raise UnknownMeaning("one value whose null is filled from many")
     if name in CONSTANT_OPERANDS:
