@@ -20,6 +20,7 @@ from tidemill.planning.draft import Draft, is_rerun_requested
 from tidemill.planning.plan import Plan
 from tidemill.quarantine.ruling_input import RulingsByPartition, rulings_digest
 from tidemill.reuse.recipe import Recipe
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import (
     Partitionings,
     has_same_keys,
@@ -48,10 +49,12 @@ def mark_signature(
     cuts: Partitionings,
     versions: Mapping[str, int],
     rulings: RulingsByPartition | None = None,
+    live: Artifact | None = None,
 ) -> str:
     """Digest everything that the plan of a stage depends on except files; `versions` are those of heads.
 
     `rulings` are those in force on the stage: a mark of a run that didn't know a ruling doesn't hide it.
+    `live` is the live version of the model that a table follows.
 
     The signature also depends on how keys are computed and results judged: a change of that needs a new
     tag here.
@@ -73,6 +76,8 @@ def mark_signature(
     clocks = [cuts[name].clock for name in (stage.name, *(item.name for item in stage.inputs))]
     if len(set(filter(None, clocks))) > 1:
         more.append(clocks)
+    if stage.on_new_model == "rescore" and live is not None:
+        more.append(["live", live.object])
     return fingerprint("settled 3", own, recipe.digest, recipe.check, inputs, *more)
 
 
@@ -82,8 +87,14 @@ def is_unchanged(draft: Draft, stage: Stage) -> bool:
     if mark is None or draft.facts.missing_objects or is_rerun_requested(draft, stage):
         return False
     versions = {name: head.version for name, head in draft.facts.heads.items()}
+    live = draft.facts.live.get(stage.model)
     return can_be_marked(stage, recipe) and mark.signature == mark_signature(
-        stage, recipe, draft.partitionings, versions, draft.facts.rulings.get(stage.name)
+        stage,
+        recipe,
+        draft.partitionings,
+        versions,
+        draft.facts.rulings.get(stage.name),
+        live.artifact if live is not None else None,
     )
 
 
@@ -115,7 +126,7 @@ def _is_whole(draft: Draft, item: Input) -> bool:
     return draft.partitionings[item.name].is_whole
 
 
-def completion_marks(
+def completion_marks(  # noqa: PLR0913 - the facts of a run
     flow: Flow,
     recipes: Mapping[str, Recipe],
     plan: Plan,
@@ -123,11 +134,12 @@ def completion_marks(
     touched: Collection[str],
     versions: Mapping[str, int],
     rulings: Mapping[str, RulingsByPartition],
+    live: Mapping[str, Artifact] | None = None,
 ) -> dict[str, Mark]:
     """The completion marks of the stages that a run of `plan` left fully current.
 
     `attempts` are those of its steps, `touched` the stages with a step that used hidden inputs, `versions`
-    those of the heads after the run, `rulings` those that the run knew.
+    those of the heads after the run, `rulings` those that the run knew, `live` the live versions.
     """
     cuts, steps = partitionings_of(flow), plan.by_stage()
     failed = {a.stage for a in attempts if a.outcome not in _GOOD}
@@ -154,7 +166,12 @@ def completion_marks(
         made = [step for step in steps.get(stage.name, ()) if step.action is not Action.REMOVE]
         found[stage.name] = Mark(
             signature=mark_signature(
-                stage, recipes[stage.name], cuts, versions, rulings.get(stage.name)
+                stage,
+                recipes[stage.name],
+                cuts,
+                versions,
+                rulings.get(stage.name),
+                (live or {}).get(stage.model),
             ),
             partitions=plan.current.get(stage.name, 0) + len(made),
         )

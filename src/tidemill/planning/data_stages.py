@@ -191,7 +191,8 @@ def _add_waiting(draft: Draft, stage: Stage, partition: str, missing: str) -> No
 def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
     """Plan a delivery of every partition of the features, scored by the model that is live at that time.
 
-    `gated` is the rank of the gate step for the model, None if the plan has none.
+    A table that is rescored also reads the live version: another one changes the key of its steps.
+    `gate_rank` is the rank of the gate step for the model, None if the plan has none.
     """
     source = stage.inputs[0].name
     contents = draft.contents[source]
@@ -202,13 +203,27 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
         draft.contents[stage.name] = {}
         draft.incomplete.add(stage.name)
         return
-    within = suspect_partitions(draft, stage)
+    rescored = stage.on_new_model == "rescore"
+    # Which version will be live isn't known before the gates have decided.
+    within = None if rescored and gate_rank is not None else suspect_partitions(draft, stage)
     if within is not None and not within:
         _keep_all(draft, stage)
         return
     keys = _available(draft, stage.inputs[0], within)
-    wanted = {key: {source: {key: contents[key]}} for key in keys}
-    plan_data(draft, stage, wanted, within=within, action=Action.DELIVER, after=gate_rank or "")
+    wanted: dict[str, Inputs] = {key: {source: {key: contents[key]}} for key in keys}
+    sizes = {key: size_of(draft, read) for key, read in wanted.items()} if rescored else None
+    if rescored:
+        version = None if gate_rank is not None else draft.facts.live[stage.model].artifact.object
+        wanted = {key: {**read, stage.model: {WHOLE: version}} for key, read in wanted.items()}
+    plan_data(
+        draft,
+        stage,
+        wanted,
+        within=within,
+        sizes=sizes,
+        action=Action.DELIVER,
+        after=gate_rank or "",
+    )
 
 
 def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords

@@ -150,7 +150,9 @@ def _input_reasons(
         )
         if name == RULINGS:
             continue
-        if pending:
+        if name == stage.model:
+            yield from _version_change(draft, bound, name, handed)
+        elif pending:
             more = ", ..." if len(pending) > 1 else ""
             yield f"upstream `{name}` will rerun ({pending[0]}{more})"
         elif bound.inputs.get(name) != handed.inputs[name]:
@@ -158,6 +160,14 @@ def _input_reasons(
                 yield f"{draft.source_nouns[stage.name]} changed"
             else:
                 yield _input_change(draft, bound, name, contents, handed.short_shares[name])
+
+
+def _version_change(draft: Draft, bound: Binding, model: str, handed: StepKey) -> Iterator[str]:
+    """Say that another version than the one that scored a partition is live, or may be soon."""
+    if model not in handed.inputs:
+        yield f"the gates may make another version of `{model}` live"
+    elif bound.inputs.get(model) != handed.inputs[model]:
+        yield f"version {draft.facts.live[model].artifact.id} of `{model}` is live now"
 
 
 def distrust_reason(draft: Draft, stage: Stage, bound: Binding) -> str:

@@ -22,7 +22,17 @@ from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.source import Source
-from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Sink, Stage, Training
+from tidemill.workflow.stage import (
+    Approval,
+    Flow,
+    Function,
+    Input,
+    Kind,
+    OnNewModel,
+    Sink,
+    Stage,
+    Training,
+)
 from tidemill.workflow.trigger import (
     AllOf,
     AnyOf,
@@ -426,8 +436,10 @@ def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stag
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
         sink=sink,
+        on_new_model=declared.options.get("on_new_model", "keep"),
         **_limits(declared),
     )
+    faults += _new_model_faults(declared)
     faults += _limit_faults(declared)
     source = next((known for known in workflow.declarations if known.name == item.name), None)
     hints, _ = _annotations(source, source.function) if source and source.function else ({}, [])
@@ -435,6 +447,16 @@ def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stag
         declared, stage, {item.name: _output(source, hints)[0] if source else None}
     )
     return stage, faults + more
+
+
+def _new_model_faults(declared: StageDeclaration) -> Iterator[Fault]:
+    policy = declared.options.get("on_new_model", "keep")
+    if policy not in get_args(OnNewModel):
+        yield Fault(
+            message=f"table {declared.name!r}: on_new_model={policy!r} is neither 'keep' nor 'rescore'",
+            where=declared.place,
+            hint="'keep' leaves delivered rows as they are, 'rescore' scores them with the live version",
+        )
 
 
 def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.partition import Partitioning
@@ -29,6 +29,9 @@ class Kind(StrEnum):
     EVALUATE = "evaluate"
     DELIVER = "deliver"
 
+
+# What happens to delivered rows when another version of their model goes live.
+OnNewModel: TypeAlias = Literal["keep", "rescore"]
 
 # The place of a stage that is published, but isn't in the workflow any more.
 UNDECLARED = "no longer declared"
@@ -94,8 +97,9 @@ class Sink:
 class Stage:
     """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
 
-    `refers` maps each reference rule of its contract to the stage whose table it means. A `sample` below 1
-    is the share of rows that ingests take, selected by the columns `sample_by`.
+    `on_new_model` says whether delivered partitions are scored again when another version of the model is
+    live. `refers` maps each reference rule of its contract to the stage whose table it means. A `sample`
+    below 1 is the share of rows that ingests take, selected by the columns `sample_by`.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Stage:
     approval: Approval | None = None
     model: str = ""
     sink: Sink | None = None
+    on_new_model: OnNewModel = "keep"
     refers: Mapping[str, str] = field(default_factory=dict, hash=False)
     resources: Resources = field(default_factory=Resources)
     retries: Retries = field(default_factory=Retries)

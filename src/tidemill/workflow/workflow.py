@@ -19,7 +19,7 @@ from tidemill.workflow.gate import Gate
 from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
-from tidemill.workflow.stage import Approval, Function, Kind, Sink
+from tidemill.workflow.stage import Approval, Function, Kind, OnNewModel, Sink
 from tidemill.workflow.trigger import Trigger
 from tidemill.workflow.window import Window
 
@@ -246,25 +246,29 @@ class Workflow:
         self.approvals.append(approval)
         return approval
 
-    def table(
+    def table(  # noqa: PLR0913 - options in keywords
         self,
         name: str,
         *,
         model: Approval,
         features: Function,
         sink: Sink,
+        on_new_model: OnNewModel = "keep",
         reads: Sequence[Reads] = (),
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> None:
         """Deliver predictions of an approved model as a table: each partition of `features` once.
 
-        Each partition is scored by the model that is live at that time. Rows have the key columns of the
+        Each partition is scored by the version that is live at that time. When another version goes live, by
+        gates or by a person, rows that were delivered are kept, or scored again with
+        `on_new_model="rescore"`. Rows have the key columns of the
         features (all columns if they have no key), `prediction` and `model`. `sink` is where they go,
         `tm.parquet(...)`. `reads` are the columns that a live model may read, and the guarantees that it
         relies on; `resources` and `retries` are as for `ingest`.
         """
         options = {"model": model, "features": features, "sink": sink, "reads": reads}
+        options["on_new_model"] = on_new_model
         options |= _limits(resources, retries)
         self._declare(
             StageDeclaration(name=name, kind=Kind.DELIVER, place=caller(1), options=options)

@@ -180,7 +180,9 @@ class _Execution:
         }
         return [
             *recipe_events(self._job, self._published.all_bindings),
-            *completion_events(self._job, attempts, touched, self.publisher.heads),
+            *completion_events(
+                self._job, attempts, touched, self.publisher.heads, self._published.live
+            ),
         ]
 
     def _append(self, events: Sequence[Event]) -> None:

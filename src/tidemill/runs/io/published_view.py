@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tidemill.core.partition import UNPLACED, readable_keys
 from tidemill.ledger.binding import Binding
+from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
 from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
@@ -120,6 +121,7 @@ class PublishedView:
         products = [
             binding.product
             for name, keys in step.reads.items()
+            if name not in self.live or step.action is not Action.DELIVER
             for key in keys
             if (binding := self.get(name, key)) is not None
         ]

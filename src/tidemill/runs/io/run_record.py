@@ -30,6 +30,7 @@ from tidemill.ports.ledger import Guard, Lease
 from tidemill.runs.failures import group_failures
 from tidemill.runs.io.job import Job
 from tidemill.runs.totals import sum_stages
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
 
 
@@ -81,14 +82,18 @@ def recipe_events(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[E
 
 
 def completion_events(
-    job: Job, attempts: Sequence[Attempt], touched: Collection[str], versions: Mapping[str, int]
+    job: Job,
+    attempts: Sequence[Attempt],
+    touched: Collection[str],
+    versions: Mapping[str, int],
+    live: Mapping[str, Artifact],
 ) -> list[Event]:
     """Record the stages that this run leaves wholly up to date, unless that is recorded already.
 
-    `versions` are those of the heads at the end of the run.
+    `versions` are those of the heads at the end of the run, `live` the models that it left live.
     """
     marks = completion_marks(
-        job.flow, job.recipes, job.plan, attempts, touched, versions, job.state.rulings
+        job.flow, job.recipes, job.plan, attempts, touched, versions, job.state.rulings, live
     )
     dropped = {event.stage for event in _source_events(job)}
     return [
@@ -207,10 +212,11 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
 
     age = check_table_ages(job, bound, versions)
     receipt = receipt_of(job, (), Status.OK, watch, messages, age)
+    live = {name: delivery.artifact for name, delivery in job.state.live.items()}
     events = (
         *start_events(job, lease),
         *recipe_events(job, bound),
-        *completion_events(job, (), (), versions),
+        *completion_events(job, (), (), versions, live),
         *age.events,
         RunEnded(run=job.run, status=receipt.status, receipt=receipt),
     )

@@ -50,7 +50,8 @@ class StepInputs:
         for name, keys in step.reads.items():
             found[name] = {}
             for key in keys:
-                if (name, key) in failed:
+                # A model whose training failed is live in its last version.
+                if (name, key) in failed and name != stage.model:
                     place = "" if key == WHOLE else f" {key}"
                     raise Skip(f"upstream {name}{place} is missing: its step failed or was skipped")
                 found[name][key] = self._input(stage, step, name, key)
@@ -63,6 +64,8 @@ class StepInputs:
             return self._sources[stage.name][key].content(step.partition)
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
             return self._artifact(name, step.subject).object
+        if name == stage.model:
+            return self._live(name).object
         binding = self._published.get(name, key)
         if binding is None:
             raise Skip(f"upstream {name} {key} isn't published")
@@ -80,6 +83,12 @@ class StepInputs:
             raise Skip(f"{model} has no artifact")
         return binding.product.artifact
 
+    def _live(self, model: str) -> Artifact:
+        artifact = self._published.live.get(model)
+        if artifact is None:
+            raise Skip(f"{model} has no approved model")
+        return artifact
+
     def work(self, stage: Stage, step: Step, inputs: Mapping[str, Bound]) -> Work:
         """Return the step as plain data, to be run in any process."""
         artifact = None
@@ -87,9 +96,7 @@ class StepInputs:
             model = next(item.name for item in stage.inputs if item.contract is None)
             artifact = self._artifact(model, step.subject)
         elif stage.kind is Kind.DELIVER:
-            artifact = self._published.live.get(stage.model)
-            if artifact is None:
-                raise Skip(f"{stage.model} has no approved model")
+            artifact = self._live(stage.model)
         seen = self._sources.get(stage.name, {}) if stage.kind is Kind.INGEST else {}
         return Work(
             stage=stage.name,
@@ -99,6 +106,7 @@ class StepInputs:
             inputs={
                 name: {key: item for key, item in items.items() if isinstance(item, Binding)}
                 for name, items in inputs.items()
+                if name != stage.model
             },
             files={
                 path: cut_to_partition(seen[path], step.partition)
