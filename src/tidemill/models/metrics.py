@@ -1,55 +1,149 @@
-"""Compute metrics of predictions, overall and by slice."""
+"""Compute metrics of predictions: overall, by day, and by slice."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.models.daily_figures import as_figure, daily_figures, days_of, with_days
 from tidemill.models.given_frames import given_frame
-from tidemill.workflow.gate import Scores, Slice
+from tidemill.models.metric import CurveMetric, Metric
+from tidemill.workflow.gate import Daily, Goal, Scores, Slice
 
-_ROWS = "_rows"
+_ROWS = "_tidemill_rows"
+# The daily figures of more slices would fill the ledger.
+DAILY_SLICES = 50
 
 
-def scores(scored: pl.LazyFrame, *, by: str | None = None, **metrics: pl.Expr) -> Scores:
+def scores(
+    scored: pl.LazyFrame,
+    *unnamed: Metric | CurveMetric,
+    by: str | None = None,
+    day: str | None = None,
+    **named: pl.Expr | Metric | CurveMetric,
+) -> Scores:
     """Compute metrics of scored rows, overall and for each value of the column `by`.
 
-    Each metric is an aggregate: `mae=(pl.col("prediction") - pl.col("y")).abs().mean()`. One that is null
-    becomes NaN, which fails every gate. Raises UsageError without metrics, or for an expression with a
-    value per row or a frame that isn't Polars'.
+    A metric is one of `tm.metrics`, such as `tm.metrics.mae("delay")`, or an aggregate:
+    `mae=(pl.col("prediction") - pl.col("y")).abs().mean()`. One that is null becomes NaN, which fails every
+    gate. `day` is the column of days (Date, Datetime or String): rows of one day depend on each other, so
+    that confidence intervals and comparisons need the figures of each day.
+
+    Raises UsageError without metrics, for an expression with a value per row, for a column that is missing,
+    for a threshold that was chosen on the same days, and for a frame that isn't Polars'.
     """
+    asked = {**{metric.name: metric for metric in unnamed}, **named}
+    metrics = {
+        name: metric if isinstance(metric, Metric) else Metric(name=name, expression=metric)
+        for name, metric in asked.items()
+        if not isinstance(metric, CurveMetric)
+    }
     if not metrics:
         raise UsageError(
             "scores() needs a metric: mae=(pl.col('prediction') - pl.col('y')).abs().mean()"
         )
-    scored = given_frame(scored, "scores")
-    wanted = [pl.len().alias(_ROWS), *(metric.alias(name) for name, metric in metrics.items())]
-    overall = scored.select(wanted)
-    if by is None:
-        row = _only_row(overall.collect())
-        return Scores(rows=row.pop(_ROWS), metrics=_numbers(row))
-    whole, split = pl.collect_all(
-        [overall, scored.group_by(pl.col(by).cast(pl.String)).agg(wanted)]
+    curves = {name: metric for name, metric in asked.items() if isinstance(metric, CurveMetric)}
+    named_columns = {"by": by, "day": day}
+    frame = _collected(given_frame(scored, "scores"), metrics, named_columns, curves=bool(curves))
+    if day is not None:
+        frame = with_days(frame, day)
+    _require_other_days(frame, metrics, day)
+    expressions = {name: metric.expression for name, metric in metrics.items()}
+    rows, overall, daily = _figures(frame, expressions, day)
+    return Scores(
+        rows=rows,
+        metrics=overall,
+        by=by or "",
+        slices=() if by is None else tuple(_slices(frame, by, expressions, day)),
+        daily=daily,
+        goals={n: metric.goal for n, metric in metrics.items() if metric.goal is not Goal.LOW},
+        curves={name: curve.compute(frame) for name, curve in curves.items()},
     )
-    row = _only_row(whole)
-    slices = [
-        Slice(value=str(part.pop(by)), rows=part.pop(_ROWS), metrics=_numbers(part))
-        for part in split.sort(by).iter_rows(named=True)
-    ]
-    return Scores(rows=row.pop(_ROWS), metrics=_numbers(row), by=by, slices=tuple(slices))
 
 
-def _only_row(whole: pl.DataFrame) -> dict[str, Any]:
+def _collected(
+    scored: pl.LazyFrame,
+    metrics: Mapping[str, Metric],
+    named: Mapping[str, str | None],
+    *,
+    curves: bool,
+) -> pl.DataFrame:
+    known = scored.collect_schema().names()
+    for option, column in named.items():
+        if column is not None and column not in known:
+            advice = did_you_mean(column, known)
+            raise UsageError(f"scores({option}={column!r}): there is no such column ({advice})")
+    more = {name: e for metric in metrics.values() for name, e in metric.columns.items()}
+    expressions = [metric.expression for metric in metrics.values()]
+    read = {column for column in named.values() if column is not None}
+    if not curves and not any(e.meta.has_multiple_outputs() for e in expressions):
+        # Rows may be wide, and metrics read few columns.
+        read.update(n for e in (*expressions, *more.values()) for n in e.meta.root_names())
+        scored = scored.select([name for name in known if name in read] or known)
+    return scored.with_columns(**more).collect()
+
+
+def _require_other_days(
+    frame: pl.DataFrame, metrics: Mapping[str, Metric], day: str | None
+) -> None:
+    """Raise UsageError for a threshold that was chosen on days of this frame."""
+    for name, metric in metrics.items():
+        if metric.threshold is None:
+            continue
+        if day is None:
+            raise UsageError(
+                f"{name} judges a chosen threshold: name the column of days, scores(..., day=...), so that "
+                "it can't be judged on the days that it was chosen on"
+            )
+        both = sorted(set(metric.threshold.days).intersection(days_of(frame)))
+        if both:
+            raise UsageError(
+                f"{name} judges a threshold on {both[0]}, a day that it was chosen on; choose it on earlier "
+                "days: earlier, later = tm.split(scored, day=..., last='7d')"
+            )
+
+
+def _figures(
+    frame: pl.DataFrame, expressions: Mapping[str, pl.Expr], day: str | None
+) -> tuple[int, dict[str, float], Daily | None]:
+    found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()
+    overall = _only_row(found)
+    daily = None if day is None else daily_figures(frame, expressions)
+    return frame.height, overall, daily
+
+
+def _slices(
+    frame: pl.DataFrame, by: str, expressions: Mapping[str, pl.Expr], day: str | None
+) -> Iterator[Slice]:
+    wanted = [pl.len().alias(_ROWS), *(e.alias(name) for name, e in expressions.items())]
+    text = frame.with_columns(pl.col(by).cast(pl.String))
+    split = text.lazy().group_by(by).agg(wanted).collect().sort(by)
+    largest = set(split.sort(_ROWS, by, descending=[True, False])[by].head(DAILY_SLICES))
+    parts: dict[Any, pl.DataFrame] = {}
+    if day is not None:
+        parts = {
+            value: part
+            for (value,), part in text.partition_by(by, as_dict=True).items()
+            if value in largest
+        }
+    for row in split.iter_rows(named=True):
+        value, rows = row.pop(by), row.pop(_ROWS)
+        metrics = _numbers(row)
+        daily = daily_figures(parts[value], expressions) if value in parts else None
+        yield Slice(value=str(value), rows=rows, metrics=metrics, daily=daily)
+
+
+def _only_row(whole: pl.DataFrame) -> dict[str, float]:
     if whole.height != 1:
         raise UsageError(
-            f"one of {', '.join(whole.columns[1:])} has a value per row; "
+            f"one of {', '.join(whole.columns)} has a value per row; "
             "a metric must be an aggregate such as (...).abs().mean()"
         )
-    return whole.row(0, named=True)
+    return _numbers(whole.row(0, named=True))
 
 
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    return {name: math.nan if value is None else float(value) for name, value in row.items()}
+def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: as_figure(value) for name, value in row.items()}

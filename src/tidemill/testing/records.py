@@ -32,7 +32,7 @@ from tidemill.ledger.event import (
     Ticked,
 )
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
-from tidemill.workflow.gate import GateResult, Scores, Slice
+from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
 
@@ -230,8 +230,18 @@ def model_artifact(model: str = "artifact", *, baseline: float = 4.0) -> Artifac
 
 def scores(mae: float = 11.5) -> Scores:
     """A model's scores, overall and for one carrier."""
-    part = Slice(value="UA", rows=12, metrics={"mae": mae})
-    return Scores(rows=24, metrics={"mae": mae}, by="carrier", slices=(part,))
+    days = ("2013-03-06", "2013-03-07")
+    daily = Daily(days=days, rows=(6, 6), metrics={"mae": (mae, 11.5)}, without={"auc": (mae, 0.5)})
+    part = Slice(value="UA", rows=12, metrics={"mae": mae}, daily=daily)
+    return Scores(
+        rows=24,
+        metrics={"mae": mae},
+        by="carrier",
+        slices=(part,),
+        daily=daily,
+        goals={"auc": Goal.HIGH},
+        curves={"calibration": {"predicted": (0.1, mae)}},
+    )
 
 
 def delivered_event(

@@ -6,8 +6,29 @@ rows. Missing evidence fails a gate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeAlias
+
+# The columns of a curve, such as a calibration curve, by name; all have the same length.
+Curve: TypeAlias = dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daily:
+    """The figures of each day, in order of `days`: intervals and paired comparisons need no rows.
+
+    Rows of one day depend on each other, so that the days are the independent observations. `metrics` are
+    those of each day alone, NaN where a day can't tell. The value of a metric without one day follows from
+    them if it is a mean over rows, or the root of one (`roots`); `without` has it for the other metrics.
+    """
+
+    days: tuple[str, ...]
+    rows: tuple[int, ...]
+    metrics: dict[str, tuple[float, ...]]
+    roots: tuple[str, ...] = ()
+    without: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,16 +38,55 @@ class Slice:
     value: str
     rows: int
     metrics: dict[str, float]
+    daily: Daily | None = None
+
+
+class Goal(StrEnum):
+    """The best value of a metric: low, high, or zero (a bias)."""
+
+    LOW = "low"
+    HIGH = "high"
+    ZERO = "zero"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """The scores of one model on one window: overall and by slice."""
+    """The scores of one model on one window: overall and by slice.
+
+    `daily` has the figures of each day, if the evaluation names the column of days. `goals` says which
+    metrics are best high or at zero; low is best for all others.
+    """
 
     rows: int
     metrics: dict[str, float]
     by: str = ""
     slices: tuple[Slice, ...] = ()
+    daily: Daily | None = None
+    goals: dict[str, Goal] = field(default_factory=dict)
+    curves: dict[str, Curve] = field(default_factory=dict)
+
+    def figures(self) -> Iterator[float]:
+        """Yield every figure, in no particular order."""
+        parts: tuple[Scores | Slice, ...] = (self, *self.slices)
+        for part in parts:
+            yield from part.metrics.values()
+            if part.daily is not None:
+                for series in (*part.daily.metrics.values(), *part.daily.without.values()):
+                    yield from series
+        for curve in self.curves.values():
+            for column in curve.values():
+                yield from column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A figure with its confidence interval over `days` days, such as the difference of two models."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +130,33 @@ class NoSliceWorse:
 Gate: TypeAlias = BeatsLive | BeatsBaseline | NoSliceWorse
 
 
+class GateOutcome(StrEnum):
+    """The outcome of a gate; only a passed gate lets a model go live."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNKNOWN = "not enough data"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """The verdict of one gate, with the figures that it is based on."""
+    """The verdict of one gate, with the figures that it is based on.
+
+    `unknown` is True where there is too little data to tell. `difference` is that of the candidate and what
+    it was compared with; None where there is no interval.
+    """
 
     gate: str
     passed: bool
     evidence: str
+    unknown: bool = False
+    difference: Interval | None = None
+
+    @property
+    def outcome(self) -> GateOutcome:
+        if self.passed:
+            return GateOutcome.PASSED
+        return GateOutcome.UNKNOWN if self.unknown else GateOutcome.FAILED
 
 
 def beats_live(metric: str, *, by: float = 0.0, higher_is_better: bool = False) -> BeatsLive:

@@ -21,6 +21,7 @@ from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Attempted, Event, RunEnded, Ticked
 from tidemill.testing import records as samples
 from tidemill.testing.records import events_of_every_kind
+from tidemill.workflow.gate import GateOutcome, GateResult, Scores
 
 EVENTS = events_of_every_kind()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
@@ -104,6 +105,21 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
     assert repr(decode_binding(encode_event(published))) == repr(published.binding)
     for kind, part in ((Binding, published.binding), (Delivery, delivered.delivery)):
         assert repr(decode(kind, encode(part))) == repr(part)
+
+
+def test_scores_and_decisions_of_earlier_versions_are_read() -> None:
+    known = samples.scores()
+    old = (
+        '{"rows":24,"metrics":{"mae":11.5},"by":"carrier",'
+        '"slices":[{"value":"UA","rows":12,"metrics":{"mae":"nan"}}]}'
+    )
+    read = decode(Scores, old)
+    assert (read.rows, read.metrics, read.daily, read.goals) == (24, known.metrics, None, {})
+    assert read.slices[0].daily is None
+    result = decode(
+        GateResult, '{"gate":"beats_live(mae)","passed":false,"evidence":"2 against 1"}'
+    )
+    assert (result.outcome, result.difference) == (GateOutcome.FAILED, None)
 
 
 @pytest.mark.parametrize(

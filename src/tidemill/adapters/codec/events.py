@@ -175,8 +175,7 @@ def _is_finite(value: Any) -> bool:
         return True
     figures = [] if value.artifact is None else [value.artifact.baseline]
     if value.scores is not None:
-        figures += value.scores.metrics.values()
-        figures += [figure for part in value.scores.slices for figure in part.metrics.values()]
+        figures += value.scores.figures()
     return all(map(isfinite, figures))
 
 

@@ -1,0 +1,48 @@
+"""Metrics and curves as data: what `tm.scores` computes of scored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidemill.workflow.gate import Curve, Goal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """The prediction from which a row counts as positive, and the days on which it was chosen."""
+
+    value: float
+    days: tuple[str, ...]
+    metric: str
+    score: float
+
+    def __float__(self) -> float:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric of scored rows: an aggregate, with the value that is best.
+
+    `columns` are computed first, per row over all scored rows; `expression` may read them. `threshold` is
+    the one that it judges, if it was chosen on other days.
+    """
+
+    name: str
+    expression: pl.Expr
+    goal: Goal = Goal.LOW
+    columns: Mapping[str, pl.Expr] = field(default_factory=dict)
+    threshold: Threshold | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveMetric:
+    """A curve of scored rows, such as a calibration curve: computed from the rows, stored as columns."""
+
+    name: str
+    compute: Callable[[pl.DataFrame], Curve]
