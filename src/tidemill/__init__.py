@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tidemill.folds.aggregates import fold
     from tidemill.ledger.run import RunFailed
     from tidemill.memos.io.decorator import memo
+    from tidemill.models.encoding import Encoder, encoder
     from tidemill.models.metrics import scores
     from tidemill.project.project import open_project as open
     from tidemill.workflow.annotations import Frame, Predictor
@@ -81,6 +82,7 @@ __all__ = [
     "Decimal",
     "Drift",
     "Duration",
+    "Encoder",
     "Enum",
     "Fitted",
     "Float16",
@@ -123,6 +125,7 @@ __all__ = [
     "degraded",
     "delta",
     "diff",
+    "encoder",
     "every",
     "files",
     "fitted",
@@ -162,6 +165,7 @@ _HOMES = {
     "tidemill.ledger.run": "RunFailed",
     "tidemill.contracts.compatibility.diff": "diff",
     "tidemill.workflow.annotations": "Frame Predictor",
+    "tidemill.models.encoding": "Encoder encoder",
     "tidemill.models.metrics": "scores",
     "tidemill.contracts.column_types": _COLUMNS,
     "tidemill.contracts.spec": "rule",

@@ -404,7 +404,11 @@ BAD: list[tuple[str, str, str]] = [
     ('output="y"', 'output="z"', "output='z' is in none of its inputs"),
     ('output="y"', 'output="x"', "its label 'x' is among the columns that it reads"),
     ("Constant(params", "dict(value=params", "a model of type builtins.dict can't be stored"),
-    ('reads("x")', 'reads("day")', "it reads 'day', which is Date; encode it as a number"),
+    (
+        'reads("x")',
+        'reads("day")',
+        "it reads 'day', which is Date; let an encoder make a number of it",
+    ),
     ('reads("x")', 'reads("xx")', "Features has no column 'xx' (did you mean 'x'?)"),
     ("    assert seed == 1", "    assert seed == 2", "model raised AssertionError"),
     ("return tm.scores(scored, mae=", "return dict(mae=", "it returned dict, not tm.scores(...)"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from tidemill.workflow.model import ClassLabel, Feed
 
 
 class Constant:
@@ -20,10 +22,20 @@ class ConstantFormat:
     """Stores constants as JSON."""
 
     name = "constant"
+    modules: tuple[str, ...] = ()
     is_rowwise = True
 
     def accepts(self, model: Any) -> bool:
         return isinstance(model, Constant)
+
+    def feed(self, model: Any) -> Feed:
+        return "matrix"
+
+    def classes(self, model: Any) -> Sequence[ClassLabel]:
+        return ()
+
+    def function(self, model: Any) -> Callable[[Any], Any]:
+        return lambda table: np.full(len(table), float(model.value))
 
     def dump(self, model: Any) -> bytes:
         return json.dumps(model.value).encode()

@@ -40,6 +40,12 @@ def inputs_as_json(reads: Reads) -> str:
     return json.dumps({"contract": to_json(own), "relies": to_json(relies)})
 
 
+def column_as_json(spec: ContractSpec, name: str) -> str:
+    """Serialise the contract of the column that a model predicts, to be stored in its artifact (JSON)."""
+    own = ContractSpec(name=spec.name, version=spec.version, columns=(spec.column(name),))
+    return json.dumps(to_json(own))
+
+
 def trained_inputs(artifact: Artifact) -> TrainedInputs | None:
     """Return the input contract of a model in training; None if its artifact is too old to have one."""
     if not artifact.reads:

@@ -8,8 +8,9 @@ import polars as pl
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.given_frames import given_frame
+from tidemill.models.predictors import ModelPredictor
 from tidemill.project.workspace import Workspace
-from tidemill.steps.io.model_step import ModelPredictor, load_predictor
+from tidemill.steps.io.model_step import load_predictor
 from tidemill.workflow.model import Artifact
 
 
@@ -31,10 +32,11 @@ class LoadedModel:
     @overload
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame: ...
     def predict(self, features: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
-        """Add a Float64 column `prediction`; the model gets its inputs as floats, null as NaN.
+        """Add the column `prediction`: a number, the probability of the greater of two classes, or a class.
 
-        Raises UsageError for a frame without a column that the model reads, or with one of another type than
-        numbers.
+        For more than two classes, `probability_CLASS` is added for each. Inputs are encoded as in training.
+        Raises UsageError for a frame without a column that the model reads, or with one of another kind of
+        type.
         """
         if isinstance(features, pl.DataFrame):
             return self.predict(features.lazy()).collect()

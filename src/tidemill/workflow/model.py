@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from tidemill.contracts.spec import Reads
 
 Params: TypeAlias = Mapping[str, Any]
+# The value of a label that a classifier predicts.
+ClassLabel: TypeAlias = bool | int | float | str
+# How a column's values become numbers.
+EncodingKind: TypeAlias = Literal[
+    "number", "boolean", "category", "date", "datetime", "duration", "time"
+]
+# Whether a model gets a two-dimensional array of floats, or a frame of named columns in their own types.
+Feed: TypeAlias = Literal["matrix", "frame"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnEncoding:
+    """How the values of an input column become numbers; null becomes NaN.
+
+    A category becomes its position in `categories`. One that isn't among them becomes NaN, or is refused
+    if `unseen` is "fail".
+    """
+
+    name: str
+    kind: EncodingKind
+    categories: tuple[str, ...] = ()
+    unseen: Literal["missing", "fail"] = "missing"
+
+
+class EncodedInputs(Protocol):
+    """The columns that a model reads, in order, with their encodings: what `tm.encoder` returns."""
+
+    @property
+    def reads(self) -> Reads: ...
+
+    @property
+    def encodings(self) -> tuple[ColumnEncoding, ...]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A model in memory, the columns that it reads (in order), and the label that it predicts."""
+    """A model in memory, the columns that it reads (in order), and the label that it predicts.
+
+    `encodings` say how the columns become numbers. `classes` are the labels in the order of the model's
+    probabilities; None if its library knows them, or if it predicts numbers.
+    """
 
     model: Any
     inputs: Reads
     output: str
+    encodings: tuple[ColumnEncoding, ...] = ()
+    classes: tuple[ClassLabel, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +65,11 @@ class Artifact:
 
     `trained_on` maps each input stage to its partitions. `baseline` is the constant that a trivial
     model predicts, `anchor` the newest partition at training time, `rows` the number of training rows.
-    `reads` is the contract of the columns that it reads, as JSON; empty in artifacts stored before
-    that was recorded.
+    `reads` is the contract of the columns that it reads, `label` that of the one that it predicts, as
+    JSON; empty in artifacts stored before they were recorded. `classes` is a JSON list of the labels that
+    a classifier predicts, `shares` are their shares of the training rows. `golden` is the object with the
+    rows on which the stored model was compared with the one in memory, and `export_difference` the largest
+    absolute difference of their predictions.
     """
 
     id: str
@@ -45,12 +87,41 @@ class Artifact:
     params: str
     seed: int | None
     reads: str = ""
+    encodings: tuple[ColumnEncoding, ...] = ()
+    feed: Feed = "matrix"
+    label: str = ""
+    classes: str = ""
+    shares: tuple[float, ...] = ()
+    golden: str = ""
+    export_difference: float | None = None
+
+    @property
+    def class_labels(self) -> tuple[ClassLabel, ...]:
+        """The labels that a classifier predicts, in the order of its probabilities; empty without classes."""
+        return tuple(json.loads(self.classes)) if self.classes else ()
 
 
-def fitted(model: Any, *, inputs: Reads, output: str) -> Fitted:
+def fitted(
+    model: Any,
+    *,
+    inputs: Reads | EncodedInputs,
+    output: str,
+    classes: Sequence[ClassLabel] | None = None,
+) -> Fitted:
     """Return a trained model from a training function, with its input columns and its label.
 
-    `inputs` are the columns that the model reads, in order (`Features.reads("hour", "distance")`);
-    `output` is the name of the label column that it predicts.
+    `inputs` are the columns that the model reads, in order (`Features.reads("hour", "distance")`), or the
+    encoder that made numbers of them (`tm.encoder(...)`); `output` is the name of the label column that it
+    predicts. `classes` are the labels of a classifier in the order of its probabilities, for libraries that
+    don't know them: a booster that was trained on the positions of text labels.
     """
-    return Fitted(model=model, inputs=inputs, output=output)
+    own = None if classes is None else tuple(classes)
+    if isinstance(inputs, Reads):
+        return Fitted(model=model, inputs=inputs, output=output, classes=own)
+    return Fitted(
+        model=model,
+        inputs=inputs.reads,
+        output=output,
+        encodings=tuple(inputs.encodings),
+        classes=own,
+    )

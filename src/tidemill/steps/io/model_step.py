@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import ContractError, StepError, StorageError, did_you_mean
+from tidemill.core.errors import (
+    ContractError,
+    StepError,
+    StorageError,
+    UsageError,
+    did_you_mean,
+)
 from tidemill.core.extras import install_command
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
+from tidemill.models.class_labels import baseline_of, class_labels, share_of
 from tidemill.models.gates import BASELINE
-from tidemill.models.given_frames import given_frame, require_numbers
-from tidemill.models.input_compatibility import incompatibility, inputs_as_json
+from tidemill.models.input_compatibility import column_as_json, incompatibility, inputs_as_json
+from tidemill.models.predictors import ModelPredictor, TrivialPredictor, predicted_schema
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.audit_watch import AuditWatch
@@ -27,44 +35,8 @@ from tidemill.steps.step_messages import StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
-from tidemill.workflow.model import Artifact, Fitted
+from tidemill.workflow.model import Artifact, ClassLabel, ColumnEncoding, Fitted
 from tidemill.workflow.stage import Flow, Stage
-
-PREDICTION = "prediction"
-
-
-class ModelPredictor:
-    """A model ready to predict: `predict` adds a Float64 column `prediction` to a frame."""
-
-    def __init__(self, function: Callable[[Any], Any], inputs: Sequence[str]) -> None:
-        self._function = function
-        self._inputs = tuple(inputs)
-
-    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """Add the column `prediction`; the model gets its inputs as floats, null as NaN."""
-        features = given_frame(features, "predict")
-        known = features.collect_schema()
-        require_numbers(known, self._inputs)
-        schema = {**known, PREDICTION: pl.Float64()}
-        return features.map_batches(self._scored, schema=schema)
-
-    def _scored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        table = frame.select(pl.col(self._inputs).cast(pl.Float64)).to_numpy()
-        values = self._function(table) if frame.height else []
-        return frame.with_columns(pl.Series(PREDICTION, values, dtype=pl.Float64))
-
-
-class TrivialPredictor:
-    """The baseline that a model must beat: the same prediction for every row."""
-
-    def __init__(self, value: float) -> None:
-        self._value = value
-
-    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """Add the constant as `prediction`."""
-        return given_frame(features, "predict").with_columns(
-            pl.lit(self._value, pl.Float64).alias(PREDICTION)
-        )
 
 
 def load_predictor(
@@ -79,7 +51,7 @@ def load_predictor(
             f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
             f"`tidemill run --train {artifact.stage}` trains it again"
         ) from error
-    return ModelPredictor(form.load(payload), artifact.inputs)
+    return ModelPredictor(form.load(payload), artifact)
 
 
 def _format_named(artifact: Artifact, formats: Iterable[ModelFormat]) -> ModelFormat:
@@ -123,13 +95,17 @@ class ModelStepRunner:
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             fitted = call_stage(stage, WHOLE, {**frames, **extra})
         self._refuse(stage, fitted)
-        baseline = self._baseline(stage, fitted.output, frames)
-        self._frames.confirm(inputs)
         form = self._format_of(stage, fitted)
+        feed = form.feed(fitted.model)
+        _refuse_text(stage, fitted, feed)
+        label = _label_of(stage, fitted.output)
+        classes = self._classes(stage, fitted, form, label)
+        baseline, shares = self._baseline(stage, label, classes, frames)
+        self._frames.confirm(inputs)
         payload = form.dump(fitted.model)
         name = object_name(payload, f".{form.name}")
         artifact = Artifact(
-            id=name[:12],
+            id=model_id(name, fitted.encodings),
             stage=stage.name,
             object=name,
             format=form.name,
@@ -144,9 +120,18 @@ class ModelStepRunner:
             params=json.dumps(dict(training.params), sort_keys=True, default=repr),
             seed=training.seed,
             reads=inputs_as_json(fitted.inputs),
+            encodings=fitted.encodings,
+            feed=feed,
+            label=column_as_json(label.contract, fitted.output),
+            classes=json.dumps(classes) if classes else "",
+            shares=shares,
         )
         product = Product(
-            content=name, objects=(name,), rows=artifact.rows, bytes=len(payload), artifact=artifact
+            content=name if artifact.id == name[:12] else artifact.id,
+            objects=(name,),
+            rows=artifact.rows,
+            bytes=len(payload),
+            artifact=artifact,
         )
         return StepOutput(
             product=product,
@@ -170,7 +155,7 @@ class ModelStepRunner:
                     f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
         frames = self._frames.of_partition(stage, inputs, folder)
-        predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
+        predictor = TrivialPredictor(artifact) if trivial else self.predictor(artifact)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
         self._frames.confirm(inputs)
@@ -219,7 +204,7 @@ class ModelStepRunner:
         return self._loaded[artifact.id]
 
     def _scored(self, stage: Stage, work: Work, bindings: Sequence[Binding]) -> pl.LazyFrame:
-        """The rows of partitions to deliver: key columns, `prediction`, `model`."""
+        """The rows of partitions to deliver: key columns, predictions, `model`."""
         assert work.artifact is not None
         artifact, model, source = work.artifact, self._flow[stage.model], stage.inputs[0]
         contract = self._flow[source.name].output
@@ -241,7 +226,7 @@ class ModelStepRunner:
         frames = self._frames.of_stage(source.name, bindings, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
-        return scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
+        return scored.select(*keep, *predicted_schema(artifact), pl.lit(artifact.id).alias("model"))
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
@@ -250,13 +235,6 @@ class ModelStepRunner:
             raise _error(stage, f"{fault.message.partition(': ')[2]} ({fault.hint})")
         if fitted.output in fitted.inputs.columns:
             raise _error(stage, f"its label {fitted.output!r} is among the columns that it reads")
-        for name in fitted.inputs.columns:
-            dtype = fitted.inputs.contract.column(name).dtype
-            if not dtype.is_number and dtype.name != "Boolean":
-                raise _error(
-                    stage,
-                    f"it reads {name!r}, which is {dtype}; encode it as a number in a transform",
-                )
 
     def _format_of(self, stage: Stage, fitted: Fitted) -> ModelFormat:
         for form in self._formats:
@@ -270,21 +248,73 @@ class ModelStepRunner:
             f"train a model of one of these libraries, such as lightgbm (`{install_command('lightgbm')}`)",
         )
 
-    def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:
-        """The median of a numeric label, or the share of true of a Boolean one, over the training rows."""
-        for item in stage.frames:
-            if item.contract is not None and output in item.columns:
-                boolean = item.contract.column(output).dtype.name == "Boolean"
-                column = pl.col(output).cast(pl.Float64)
-                middle = column.mean() if boolean else column.median()
-                value = frames[item.name].select(middle).collect().item()
-                if value is None:
-                    raise _error(stage, f"the training window has no value of {output!r}")
-                return float(value)
-        names = [name for item in stage.frames for name in item.columns]
-        raise _error(
-            stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
-        )
+    def _classes(
+        self, stage: Stage, fitted: Fitted, form: ModelFormat, label: Label
+    ) -> tuple[ClassLabel, ...]:
+        try:
+            labels = class_labels(label.column, fitted.classes, form.classes(fitted.model))
+            baseline_of(label.column, labels)
+            return labels
+        except UsageError as error:
+            raise _error(stage, str(error)) from error
+
+    def _baseline(
+        self,
+        stage: Stage,
+        label: Label,
+        classes: Sequence[ClassLabel],
+        frames: Mapping[str, pl.LazyFrame],
+    ) -> tuple[float, tuple[float, ...]]:
+        """What a trivial model predicts, and the shares of the classes, over the training rows."""
+        wanted = [
+            baseline_of(label.column, classes),
+            *(share_of(label.column, name) for name in (classes if len(classes) > 2 else ())),
+        ]
+        values = frames[label.stage].select(value.alias(str(at)) for at, value in enumerate(wanted))
+        first, *shares = values.collect().row(0)
+        if first is None:
+            raise _error(stage, f"the training window has no value of {label.column.name!r}")
+        return float(first), tuple(map(float, shares))
+
+
+class Label(NamedTuple):
+    """The column that a model predicts, and the input of its stage that has it."""
+
+    stage: str
+    contract: ContractSpec
+    column: Column
+
+
+def _label_of(stage: Stage, output: str) -> Label:
+    for item in stage.frames:
+        if item.contract is not None and output in item.columns:
+            return Label(item.name, item.contract, item.contract.column(output))
+    names = [name for item in stage.frames for name in item.columns]
+    raise _error(
+        stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
+    )
+
+
+def _refuse_text(stage: Stage, fitted: Fitted, feed: str) -> None:
+    """Refuse columns that aren't numbers for a model that gets floats, unless an encoder made them."""
+    if feed == "frame" or fitted.encodings:
+        return
+    for name in fitted.inputs.columns:
+        dtype = fitted.inputs.contract.column(name).dtype
+        if not dtype.is_number and dtype.name != "Boolean":
+            raise _error(
+                stage,
+                f"it reads {name!r}, which is {dtype}; let an encoder make a number of it: "
+                "encoder = tm.encoder(table, inputs=...), tm.fitted(model, inputs=encoder, ...)",
+            )
+
+
+def model_id(name: str, encodings: Sequence[ColumnEncoding]) -> str:
+    """The id of a model's version: the digest of its bytes, and of the encodings of its inputs."""
+    if not encodings:
+        return name[:12]
+    parts = [[e.name, e.kind, list(e.categories), e.unseen] for e in encodings]
+    return fingerprint("model", name, parts)[:12]
 
 
 def _delivered(scored: pl.DataFrame) -> StepOutput:
