@@ -10,6 +10,7 @@ from math import ceil
 from tidemill.drawing.text import escaped, plain_line, shortened, text_width
 
 LABEL_SIZE, SMALL_SIZE = 13.0, 11.0
+FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 _MARGIN, _GUTTER, _WIDEST_CAPTION = 20.0, 28.0, 400.0
 _TITLE_SIZE, _SUBTITLE_SIZE, _TITLE_HEIGHT, _SUBTITLE_HEIGHT = 15.0, 12.0, 26.0, 22.0
 
@@ -145,12 +146,16 @@ def document(drawing: Drawing, *, title: str, description: str) -> str:
     )
 
 
+def ink(*, dark: bool) -> str:
+    """The colours as CSS variables."""
+    return f"{_INK_DARK};{_hues(_DARK)}" if dark else f"{_INK_LIGHT};{_hues(_LIGHT)}"
+
+
 def style() -> str:
-    """The style sheet."""
-    fonts = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
+    """The style sheet of graphs."""
     rules = [
-        f"svg{{{_INK_LIGHT};{_hues(_LIGHT)};font-family:{fonts}}}",
-        f"@media (prefers-color-scheme:dark){{svg{{{_INK_DARK};{_hues(_DARK)}}}}}",
+        f"svg{{{ink(dark=False)};font-family:{FONTS}}}",
+        f"@media (prefers-color-scheme:dark){{svg{{{ink(dark=True)}}}}}",
         ".paper{fill:var(--paper);stroke:var(--frame)}",
         ".divider{stroke:var(--frame);stroke-dasharray:2 5;stroke-linecap:round}",
         f".title{{fill:var(--ink);font-size:{number(_TITLE_SIZE)}px;font-weight:650}}",
