@@ -46,8 +46,11 @@ if TYPE_CHECKING:
     from tidemill.folds.aggregates import fold
     from tidemill.ledger.run import RunFailed
     from tidemill.memos.io.decorator import memo
+    from tidemill.models import standard_metrics as metrics
+    from tidemill.models.curves import calibration, lift, precision_recall, roc
     from tidemill.models.encoding import Encoder, encoder
     from tidemill.models.metrics import scores
+    from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
     from tidemill.workflow.annotations import Frame, Predictor
     from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
@@ -121,6 +124,7 @@ __all__ = [
     "any_of",
     "beats_baseline",
     "beats_live",
+    "calibration",
     "contract_changed",
     "degraded",
     "delta",
@@ -133,19 +137,25 @@ __all__ = [
     "iceberg",
     "impure",
     "last",
+    "lift",
     "memo",
+    "metrics",
     "new_data",
     "no_slice_worse",
     "open",
     "output",
     "parquet",
+    "precision_recall",
     "pull",
     "read_odcs",
     "resources",
     "retries",
+    "roc",
     "rule",
     "scores",
+    "split",
     "sql",
+    "threshold",
     "validate",
     "volume",
     "write_odcs",
@@ -166,7 +176,10 @@ _HOMES = {
     "tidemill.contracts.compatibility.diff": "diff",
     "tidemill.workflow.annotations": "Frame Predictor",
     "tidemill.models.encoding": "Encoder encoder",
+    "tidemill.models.curves": "calibration lift precision_recall roc",
     "tidemill.models.metrics": "scores",
+    "tidemill.models.standard_metrics": "metrics=*",
+    "tidemill.models.threshold": "split threshold",
     "tidemill.contracts.column_types": _COLUMNS,
     "tidemill.contracts.spec": "rule",
     "tidemill.core.errors": "TidemillError",
@@ -195,7 +208,8 @@ def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tidemill' has no attribute {name!r}")
     home, attribute = _PUBLIC[name]
-    value = getattr(import_module(home), attribute)
+    module = import_module(home)
+    value = module if attribute == "*" else getattr(module, attribute)
     globals()[name] = value
     return value
 

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.errors import UsageError
-from tidemill.models.daily_figures import MAX_BLOCKS, daily_figures, day_blocks, with_days
+from tidemill.models.daily_figures import (
+    MAX_BLOCKS,
+    daily_figures,
+    day_blocks,
+    mean_shapes,
+    with_days,
+)
 from tidemill.models.intervals import leave_out
 from tidemill.models.metrics import scores
 
@@ -107,7 +113,7 @@ def test_rows_without_a_day_are_refused() -> None:
 
 def test_no_rows_have_no_days() -> None:
     none = with_days(rows_of(), "day")
-    daily = daily_figures(none, METRICS)
+    daily = daily_figures(none, METRICS, mean_shapes(none, METRICS))
     assert (daily.days, daily.rows, daily.without) == ((), (), dict.fromkeys(daily.without, ()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import polars as pl
 
@@ -14,7 +15,12 @@ from tidemill.workflow.gate import Daily
 
 # Metrics that aren't means are computed again without each block of days.
 MAX_BLOCKS = 60
-_DAY, _ROWS = "_tidemill_day", "_tidemill_rows"
+# The column that `with_days` adds.
+DAY = "_tidemill_day"
+_ROWS = "_tidemill_rows"
+
+
+Shapes: TypeAlias = tuple[set[str], set[str]]
 
 
 def with_days(frame: pl.DataFrame, day: str) -> pl.DataFrame:
@@ -22,8 +28,8 @@ def with_days(frame: pl.DataFrame, day: str) -> pl.DataFrame:
     column = pl.col(day)
     if isinstance(frame.schema[day], pl.Datetime):
         column = column.dt.date()
-    days = frame.with_columns(column.cast(pl.String).alias(_DAY))
-    missing = days[_DAY].null_count()
+    days = frame.with_columns(column.cast(pl.String).alias(DAY))
+    missing = days[DAY].null_count()
     if missing:
         raise UsageError(
             f"day={day!r}: {plural(missing, 'row')} of {frame.height:,} have no day; "
@@ -34,17 +40,25 @@ def with_days(frame: pl.DataFrame, day: str) -> pl.DataFrame:
 
 def days_of(frame: pl.DataFrame) -> tuple[str, ...]:
     """Return the days of a frame from `with_days`, in order."""
-    return tuple(frame[_DAY].unique().sort())
+    return tuple(frame[DAY].unique().sort())
 
 
-def daily_figures(frame: pl.DataFrame, expressions: Mapping[str, pl.Expr]) -> Daily:
-    """Compute the metrics of each day of a frame from `with_days`, and without each block of days."""
-    aggregates = [expression.alias(name) for name, expression in expressions.items()]
-    by_day = frame.group_by(_DAY).agg(pl.len().alias(_ROWS), *aggregates).sort(_DAY)
-    days, rows = tuple(by_day[_DAY]), tuple(by_day[_ROWS])
-    metrics = {name: tuple(map(as_figure, by_day[name])) for name in expressions}
+def mean_shapes(frame: pl.DataFrame, expressions: Mapping[str, pl.Expr]) -> Shapes:
+    """Return the names of the metrics that are means of one number per row, and of the roots of such."""
     means = {name for name, e in expressions.items() if _is_mean(e, frame)}
-    roots = {name for name, e in expressions.items() if _is_root_of_mean(e, frame)}
+    return means, {name for name, e in expressions.items() if _is_root_of_mean(e, frame)}
+
+
+def daily_figures(frame: pl.DataFrame, expressions: Mapping[str, pl.Expr], shapes: Shapes) -> Daily:
+    """Compute the metrics of each day of a frame from `with_days`, and without each block of days.
+
+    `shapes` are those of `mean_shapes`, of these rows or of more.
+    """
+    aggregates = [expression.alias(name) for name, expression in expressions.items()]
+    by_day = frame.group_by(DAY).agg(pl.len().alias(_ROWS), *aggregates).sort(DAY)
+    days, rows = tuple(by_day[DAY]), tuple(by_day[_ROWS])
+    metrics = {name: tuple(map(as_figure, by_day[name])) for name in expressions}
+    means, roots = shapes
     others = {name: e for name, e in expressions.items() if name not in means | roots}
     return Daily(
         days=days,
@@ -91,7 +105,7 @@ def _without_each_block(
     aggregates = [expression.alias(name) for name, expression in expressions.items()]
     found: list[dict[str, object]] = []
     for start, stop in day_blocks(days):
-        rest = frame.lazy().filter(~pl.col(_DAY).is_in(list(days[start:stop])))
+        rest = frame.lazy().filter(~pl.col(DAY).is_in(list(days[start:stop])))
         found.append(rest.select(aggregates).collect().row(0, named=True))
     return {name: tuple(_shortened(as_figure(row[name])) for row in found) for name in expressions}
 

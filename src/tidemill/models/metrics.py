@@ -8,10 +8,17 @@ from typing import Any
 import polars as pl
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.models.daily_figures import as_figure, daily_figures, days_of, with_days
+from tidemill.models.daily_figures import (
+    Shapes,
+    as_figure,
+    daily_figures,
+    days_of,
+    mean_shapes,
+    with_days,
+)
 from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import CurveMetric, Metric
-from tidemill.workflow.gate import Daily, Goal, Scores, Slice
+from tidemill.workflow.gate import Goal, Scores, Slice
 
 _ROWS = "_tidemill_rows"
 # The daily figures of more slices would fill the ledger.
@@ -52,13 +59,15 @@ def scores(
         frame = with_days(frame, day)
     _require_other_days(frame, metrics, day)
     expressions = {name: metric.expression for name, metric in metrics.items()}
-    rows, overall, daily = _figures(frame, expressions, day)
+    found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()
+    overall = _only_row(found)
+    shapes = None if day is None else mean_shapes(frame, expressions)
     return Scores(
-        rows=rows,
+        rows=frame.height,
         metrics=overall,
         by=by or "",
-        slices=() if by is None else tuple(_slices(frame, by, expressions, day)),
-        daily=daily,
+        slices=() if by is None else tuple(_slices(frame, by, expressions, shapes)),
+        daily=None if shapes is None else daily_figures(frame, expressions, shapes),
         goals={n: metric.goal for n, metric in metrics.items() if metric.goal is not Goal.LOW},
         curves={name: curve.compute(frame) for name, curve in curves.items()},
     )
@@ -106,24 +115,15 @@ def _require_other_days(
             )
 
 
-def _figures(
-    frame: pl.DataFrame, expressions: Mapping[str, pl.Expr], day: str | None
-) -> tuple[int, dict[str, float], Daily | None]:
-    found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()
-    overall = _only_row(found)
-    daily = None if day is None else daily_figures(frame, expressions)
-    return frame.height, overall, daily
-
-
 def _slices(
-    frame: pl.DataFrame, by: str, expressions: Mapping[str, pl.Expr], day: str | None
+    frame: pl.DataFrame, by: str, expressions: Mapping[str, pl.Expr], shapes: Shapes | None
 ) -> Iterator[Slice]:
     wanted = [pl.len().alias(_ROWS), *(e.alias(name) for name, e in expressions.items())]
     text = frame.with_columns(pl.col(by).cast(pl.String))
     split = text.lazy().group_by(by).agg(wanted).collect().sort(by)
     largest = set(split.sort(_ROWS, by, descending=[True, False])[by].head(DAILY_SLICES))
     parts: dict[Any, pl.DataFrame] = {}
-    if day is not None:
+    if shapes is not None:
         parts = {
             value: part
             for (value,), part in text.partition_by(by, as_dict=True).items()
@@ -131,9 +131,10 @@ def _slices(
         }
     for row in split.iter_rows(named=True):
         value, rows = row.pop(by), row.pop(_ROWS)
-        metrics = _numbers(row)
-        daily = daily_figures(parts[value], expressions) if value in parts else None
-        yield Slice(value=str(value), rows=rows, metrics=metrics, daily=daily)
+        daily = None
+        if shapes is not None and value in parts:
+            daily = daily_figures(parts[value], expressions, shapes)
+        yield Slice(value=str(value), rows=rows, metrics=_numbers(row), daily=daily)
 
 
 def _only_row(whole: pl.DataFrame) -> dict[str, float]:

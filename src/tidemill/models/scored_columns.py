@@ -1,0 +1,75 @@
+"""Columns of scored rows as numbers: labels, predictions and weights, as every metric reads them.
+
+Rows whose label is null are left out, because nothing is known about them. A prediction that is null or NaN
+makes a metric NaN, which fails every gate: a model that skips hard rows must not look better for it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+
+PREDICTION = "prediction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredColumns:
+    """The label, prediction and weight of each row, as Float64; the label is null where it is unknown."""
+
+    label: pl.Expr
+    prediction: pl.Expr
+    weight: pl.Expr | None = None
+
+    def mean(self, each: pl.Expr) -> pl.Expr:
+        """Return the (weighted) mean of an expression that is null where the label is."""
+        if self.weight is None:
+            return each.mean()
+        return (each * self.weight).sum() / self.weights.sum()
+
+    @property
+    def weights(self) -> pl.Expr:
+        """The weight of each row with a label, 1 without a column of weights."""
+        known = self.label.is_not_null()
+        return pl.when(known).then(1.0 if self.weight is None else self.weight)
+
+    def known(self, each: pl.Expr) -> pl.Expr:
+        """Return an expression for the rows with a label only."""
+        return each.filter(self.label.is_not_null())
+
+
+def regression_columns(label: str, prediction: str, weight: str | None) -> ScoredColumns:
+    """Return the columns of a numeric label."""
+    return ScoredColumns(
+        label=pl.col(label).cast(pl.Float64),
+        prediction=as_number(pl.col(prediction)),
+        weight=None if weight is None else as_number(pl.col(weight)),
+    )
+
+
+def binary_columns(
+    label: str, prediction: str, weight: str | None, positive: object = None
+) -> ScoredColumns:
+    """Return the columns of a label with two classes, which is 1 for the positive one.
+
+    Without `positive` the label is Boolean, or 0 and 1; another value makes the metric NaN.
+    """
+    if positive is None:
+        raw = pl.col(label).cast(pl.Float64)
+        odd = raw.is_not_null() & (raw != 0) & (raw != 1)
+        truth = pl.when(odd).then(math.nan).otherwise(raw)
+    else:
+        truth = pl.col(label).eq(positive).cast(pl.Float64)
+    found = regression_columns(label, prediction, weight)
+    return ScoredColumns(label=truth, prediction=found.prediction, weight=found.weight)
+
+
+def as_number(column: pl.Expr) -> pl.Expr:
+    """Return a column as Float64, NaN for null."""
+    return column.cast(pl.Float64).fill_null(math.nan)
+
+
+def undefined_where(condition: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """Return an aggregate, NaN where it has no meaning."""
+    return pl.when(condition).then(math.nan).otherwise(value)
