@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tidemill.models.intervals import Estimate, gain, gain_estimate, holm, metric_estimate
+from tidemill.models.intervals import JackknifeEstimate, gain, gain_estimate, holm, metric_estimate
 from tidemill.models.metrics import scores
 from tidemill.models.student import t_quantile
 from tidemill.workflow.gate import Daily, Goal, Scores
@@ -99,12 +99,14 @@ def test_gain(mine: float, theirs: float, goal: Goal, by: float, expected: float
 
 
 def test_p_values() -> None:
-    assert Estimate(value=0.0, error=1.0, df=9, days=10).chance_above() == 0.5
-    assert Estimate(value=2.262157, error=1.0, df=9, days=10).chance_above() == pytest.approx(0.025)
-    assert Estimate(value=1.0, error=0.0, df=9, days=10).chance_above() == 0.0
-    assert Estimate(value=0.0, error=0.0, df=9, days=10).chance_above() == 1.0
-    assert not Estimate(value=1.0, error=0.0, df=9, days=13).is_enough
-    assert Estimate(value=1.0, error=0.0, df=9, days=14).is_enough
+    assert JackknifeEstimate(value=0.0, error=1.0, df=9, days=10).chance_above() == 0.5
+    assert JackknifeEstimate(
+        value=2.262157, error=1.0, df=9, days=10
+    ).chance_above() == pytest.approx(0.025)
+    assert JackknifeEstimate(value=1.0, error=0.0, df=9, days=10).chance_above() == 0.0
+    assert JackknifeEstimate(value=0.0, error=0.0, df=9, days=10).chance_above() == 1.0
+    assert not JackknifeEstimate(value=1.0, error=0.0, df=9, days=13).is_enough
+    assert JackknifeEstimate(value=1.0, error=0.0, df=9, days=14).is_enough
 
 
 HOLM = [

@@ -20,7 +20,7 @@ MIN_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class JackknifeEstimate:
     """A figure, its standard error over days, and the degrees of freedom of that."""
 
     value: float
@@ -46,8 +46,8 @@ class Estimate:
         return t_upper_tail(self.value / self.error, self.df)
 
 
-def metric_estimate(part: Scores | Slice, metric: str) -> Estimate | None:
-    """Estimate a metric of one model; None without daily figures, or where they aren't numbers."""
+def metric_estimate(part: Scores | Slice, metric: str) -> JackknifeEstimate | None:
+    """JackknifeEstimate a metric of one model; None without daily figures, or where they aren't numbers."""
     if part.daily is None or metric not in part.daily.metrics:
         return None
     return _estimate(part.metrics[metric], leave_out(part.daily, metric), part.daily)
@@ -55,8 +55,8 @@ def metric_estimate(part: Scores | Slice, metric: str) -> Estimate | None:
 
 def gain_estimate(
     one: Scores | Slice, other: Scores | Slice, metric: str, goal: Goal, *, by: float = 0.0
-) -> Estimate | None:
-    """Estimate by how much `one` is better than `other`, paired by day; negative where it is worse.
+) -> JackknifeEstimate | None:
+    """JackknifeEstimate by how much `one` is better than `other`, paired by day; negative where it is worse.
 
     With `by` the comparison is with `other` improved by that relative share (made worse, if negative). None
     without daily figures, or if the two were scored on other rows.
@@ -92,7 +92,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _estimate(value: float, left_out: Sequence[float], daily: Daily) -> Estimate | None:
+def _estimate(value: float, left_out: Sequence[float], daily: Daily) -> JackknifeEstimate | None:
     count = len(left_out)
     if count < 2 or not math.isfinite(value) or not all(map(math.isfinite, left_out)):
         return None
@@ -100,7 +100,7 @@ def _estimate(value: float, left_out: Sequence[float], daily: Daily) -> Estimate
     squares = math.fsum((each - middle) ** 2 for each in left_out)
     sizes = [sum(daily.rows[start:stop]) for start, stop in day_blocks(daily.days)]
     effective = sum(sizes) ** 2 / sum(size**2 for size in sizes)
-    return Estimate(
+    return JackknifeEstimate(
         value=value,
         error=math.sqrt((count - 1) / count * squares),
         df=max(1.0, effective - 1),
