@@ -1,0 +1,179 @@
+"""Detect a lasting change in a series of partitions, at any time and with few false alarms.
+
+Each partition gives *e-values*: numbers >= 0 whose expectation, given all earlier partitions, is at most 1
+while the data are within a tolerance. Each is a binomial likelihood ratio, for one share (such as the share
+of values below a cut point), one side, and one effect size. Any number of rows gives one; none gives 1.
+
+The e-values E of a series are summed by Shiryaev and Roberts: M becomes (M + 1) * min(E, cap), from 0.
+M - t is a supermartingale within the tolerance, and so is a weighted mean over many series. So an alarm when
+that mean reaches `run_length` comes, in expectation, after at least `run_length` partitions, for any number
+of series and however they depend on each other. The cap makes two partitions of evidence compulsory.
+The guarantee needs rows that are drawn independently, given their partition, and a reference that is known
+well: `share_evidence` widens the tolerance by the standard error of the reference.
+
+Source: Shin, Ramdas, Rinaldo, E-detectors: a nonparametric framework for sequential change detection, 2022.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Sides: TypeAlias = Literal["both", "rise"]
+
+# The effect sizes, in tolerances beyond the tolerance.
+EFFECTS = (0.5, 1.0, 2.0, 4.0)
+# The effect sizes for few rows, in parts of the way from the tolerance to a share of 1.
+LARGE_EFFECTS = (0.25, 0.5, 0.8)
+# Above these quantiles of the reference, errors are counted.
+ERROR_QUANTILES = (0.5, 0.75, 0.9, 0.95)
+# The widening for a reference that is a sample, in standard errors of its share. A reference that isn't much
+# larger than what is compared with it needs the second.
+REFERENCE_ERRORS, FEW_REFERENCE_ERRORS = 1.0, 2.0
+_NEARLY_ALL = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Shares to compare with a reference; the fields broadcast against each other.
+
+    `count` of `rows` rows have a property, and up to `uncertain` more may have it. `reference` is the share
+    that had it among the `reference_rows` rows of the reference.
+    """
+
+    count: npt.ArrayLike
+    rows: npt.ArrayLike
+    reference: npt.ArrayLike
+    reference_rows: npt.ArrayLike = math.inf
+    uncertain: npt.ArrayLike = 0
+
+
+def share_evidence(
+    shares: Shares, *, tolerance: npt.ArrayLike, sides: Sides = "both", few: bool = False
+) -> Floats:
+    """Return the logs of the e-values against "the share is within `tolerance` of the reference".
+
+    The result has one more dimension than the shares: rises by each effect size, then falls. The
+    tolerance is widened by the standard error of the reference. With `sides="rise"`, a lower share is no
+    evidence. `few=True` is for a few rows: it looks for large effects too, and widens by two standard
+    errors.
+    """
+    count, rows = np.asarray(shares.count, np.float64), np.asarray(shares.rows, np.float64)
+    share, width = np.asarray(shares.reference, np.float64), np.asarray(tolerance, np.float64)
+    error = _standard_error(share, shares.reference_rows)
+    away = width + (FEW_REFERENCE_ERRORS if few else REFERENCE_ERRORS) * error
+    found = _rises(count, rows, share + away, width, few=few)
+    if sides == "both":
+        others = rows - count - np.asarray(shares.uncertain, np.float64)
+        found += _rises(others, rows, 1 - share + away, width, few=few)
+    return np.stack(np.broadcast_arrays(*found), axis=-1)
+
+
+def error_evidence(
+    errors: npt.ArrayLike,
+    reference: npt.ArrayLike,
+    *,
+    tolerance: float = 0.01,
+    few: bool = False,
+) -> Floats:
+    """Return the logs of the e-values against "errors are no larger than in the reference".
+
+    It counts the errors above quantiles of the reference's errors. So errors may be unbounded, and an
+    enormous one is one row of evidence; no test of their mean would be valid. `tolerance` is in shares:
+    with 0.01, up to 11 % of the errors may be above the 90 % quantile. Use `few=True` if `errors` are
+    few, such as the mean error of one day among those of other days: it looks for large effects too.
+    """
+    found, known = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
+    if not known.size or not found.size:
+        return np.zeros(len(ERROR_QUANTILES) * (len(EFFECTS) + few * len(LARGE_EFFECTS)))
+    cuts = np.quantile(known, ERROR_QUANTILES, method="inverted_cdf")
+    above = Shares(
+        count=np.count_nonzero(found[:, None] > cuts, axis=0),
+        rows=found.size,
+        reference=np.count_nonzero(known[:, None] > cuts, axis=0) / known.size,
+        reference_rows=known.size,
+    )
+    return share_evidence(above, tolerance=tolerance, sides="rise", few=few).ravel()
+
+
+def _standard_error(share: Floats, rows: npt.ArrayLike) -> Floats:
+    """Return the standard error of a share; of 0 and 1 too, as if two more rows had been seen."""
+    total = np.asarray(rows, np.float64)
+    share = (share + 1 / total) / (1 + 2 / total)
+    found: Floats = np.sqrt(share * (1 - share) / (total + 2))
+    return found
+
+
+def _rises(
+    count: Floats, rows: Floats, bound: Floats, tolerance: Floats, *, few: bool
+) -> list[Floats]:
+    """Return the logs of likelihood ratios of shares above `bound` to `bound` itself.
+
+    Each is an e-value for every share up to the bound: its expectation grows with the share, to 1 there.
+    """
+    null = np.minimum(bound, 1.0)
+    room = 1 - null
+    # No share is above 1, so nothing is evidence against a bound of 1.
+    possible = room > 0
+    below, above = np.where(possible, null, 0.5), np.where(possible, room, 0.5)
+    shifts = [np.minimum(effect * tolerance, _NEARLY_ALL * above) for effect in EFFECTS]
+    shifts += [effect * above for effect in LARGE_EFFECTS if few]
+    return [
+        np.where(
+            possible,
+            count * np.log1p(shift / below) + (rows - count) * np.log1p(-shift / above),
+            0.0,
+        )
+        for shift in shifts
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """Sums evidence over partitions; its expected run length to a false alarm is at least `run_length`.
+
+    `run_length` is in partitions: 365 daily ones are a year. `weights` has the weight of each series.
+    """
+
+    run_length: float
+    weights: Floats = field(repr=False)
+
+    @classmethod
+    def even(cls, run_length: float, series: int) -> Detector:
+        """Return a detector over some series with the same weight."""
+        return cls(run_length=run_length, weights=np.full(series, 1 / series))
+
+    def start(self) -> Floats:
+        """Return the sums before the first partition, and after an alarm."""
+        return np.zeros(self.weights.shape)
+
+    def add(self, sums: Floats, evidence: Floats) -> Floats:
+        """Return the sums after one more partition; `evidence` has the log of each series' e-value."""
+        # With less than this, one partition is no alarm unless many series agree.
+        cap = np.log(self.run_length / self.weights) / 2
+        found: Floats = (sums + 1) * np.exp(np.minimum(evidence, cap))
+        return found
+
+    def level(self, sums: Floats) -> float:
+        """Return the weighted sum as a share of the threshold: 1 or more is an alarm."""
+        return float((sums * self.weights).sum() / self.run_length)
+
+    def alarms(self, evidence: Iterable[Floats]) -> Iterator[int]:
+        """Yield the position of each alarm in a series of partitions; the sums start again after it."""
+        sums = self.start()
+        for at, found in enumerate(evidence):
+            sums = self.add(sums, found)
+            if self.level(sums) >= 1:
+                yield at
+                sums = self.start()
+
+    def delay(self, evidence: Floats, most: int = 1000) -> int | None:
+        """Return how many partitions with this evidence raise an alarm; None for more than `most`."""
+        return next((at + 1 for at in self.alarms(repeat(evidence, most))), None)
