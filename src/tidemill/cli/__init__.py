@@ -40,6 +40,14 @@ INTERRUPTED = 130
             "tidemill.cli.promote:promote",
             "Promote an environment to another, atomically.",
         ),
+        "deliver": (
+            "tidemill.cli.live_models:deliver",
+            "Make another approved version of a model live.",
+        ),
+        "rollback": (
+            "tidemill.cli.live_models:rollback",
+            "Make the version of a model live again that was live before.",
+        ),
         "env": (
             "tidemill.cli.env:env",
             "List, create, compare and drop environments.",

@@ -7,21 +7,36 @@ from dataclasses import dataclass
 from tidemill.workflow.gate import GateResult, Scores
 from tidemill.workflow.model import Artifact
 
+# The actor of decisions that no person made.
+GATES = "gates"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """The artifact that is live under a name; `decision` approved it, based on `scores`."""
+    """The artifact that is live under a name; `decision` approved it, based on `scores`.
+
+    `actor` made it live: the gates, or a person, who may have given a `reason`. `replaced` is the artifact
+    that was live before; a `rollback` went back to an earlier one.
+    """
 
     name: str
     artifact: Artifact
     decision: str
     scores: Scores
     at: float
+    actor: str = GATES
+    reason: str = ""
+    replaced: str = ""
+    rollback: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The decision of the gates on a model; `subject` is the digest of exactly what was decided on."""
+    """The decision of the gates on a model, or of a person who moved what is live.
+
+    `subject` is the digest of exactly what was decided on. A person approves the artifact that is made
+    live, and withdraws (`approved` is False) the one that it replaces; neither has `results`.
+    """
 
     subject: str
     artifact: str
@@ -29,6 +44,7 @@ class Decision:
     results: tuple[GateResult, ...]
     actor: str
     at: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

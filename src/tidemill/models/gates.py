@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tidemill.core.counts import plural
 from tidemill.core.fingerprint import fingerprint
-from tidemill.ledger.delivery import Decision
+from tidemill.ledger.delivery import GATES, Decision
 from tidemill.workflow.gate import BeatsBaseline, BeatsLive, Gate, GateResult, NoSliceWorse, Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Approval
@@ -26,8 +26,15 @@ def last_decision(decisions: Iterable[Decision], artifact: str) -> Decision | No
 
 
 def refusal_message(model: str, decision: Decision) -> str:
-    """Say when a candidate was refused, by which gates, and how to have it judged again."""
+    """Say when a candidate was refused by gates or withdrawn by a person, and how to undo that."""
     day = datetime.fromtimestamp(decision.at).astimezone().strftime("%Y-%m-%d")
+    if decision.actor != GATES:
+        return (
+            f"{model}: candidate {decision.artifact} was withdrawn on {day} by {decision.actor}"
+            f"{f' ({decision.reason})' if decision.reason else ''}; to make it live again, run "
+            f"`tidemill deliver {model} {decision.artifact}`, to have it judged again, run "
+            f"`tidemill run {model} --again`"
+        )
     gates = ", ".join(result.gate for result in decision.results if not result.passed)
     return (
         f"{model}: candidate {decision.artifact} was refused on {day}{f' by {gates}' if gates else ''}; "

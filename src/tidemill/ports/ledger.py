@@ -35,12 +35,14 @@ class Lease:
 class Guard:
     """Conditions that must hold when events are appended.
 
-    `lease` must still be held. `heads` maps stages to the version that their head must still have.
-    `present` is called with the names of the objects that the events bind, and returns the missing ones.
+    `lease` must still be held. `heads` maps stages to the version that their head must still have, `live`
+    maps names to the id of the artifact that must still be live under them ("": none). `find_missing` is
+    called with the names of the objects that the events bind, and returns the missing ones.
     """
 
     lease: Lease | None = None
     heads: Mapping[str, int] = field(default_factory=dict)
+    live: Mapping[str, str] = field(default_factory=dict)
     find_missing: Callable[[Collection[str]], Collection[str]] | None = None
 
 
@@ -125,9 +127,10 @@ class Ledger(Protocol):
         kinds: Collection[str] = (),
         after: int = 0,
         run: str = "",
+        stage: str = "",
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        """Return the recorded events in order, filtered by kind (class name), run, and sequence number.
+        """Return the recorded events in order, filtered by kind (class name), run, stage, and number.
 
         Only events with a number above `after`, and at most `limit` of them. Adapters may read them page
         by page, without holding a snapshot open.

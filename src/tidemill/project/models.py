@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.binding import Binding
+from tidemill.project.live_models import LiveModels
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
@@ -17,6 +18,11 @@ class Models:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    @property
+    def moves(self) -> LiveModels:
+        """Moves what is live to another approved version."""
+        return LiveModels(self._workspace)
 
     def artifact(self, stage: str, partition: str = "") -> Binding:
         """The binding of a model's published artifact; UsageError when there is none."""

@@ -157,10 +157,11 @@ class WorkflowLedger:
         kinds: Collection[str] = (),
         after: int = 0,
         run: str = "",
+        stage: str = "",
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
         scope = self._scope(self._environments())
-        found = self.shared.events(kinds=kinds, after=after, run=run)
+        found = self.shared.events(kinds=kinds, after=after, run=run, stage=stage)
         return islice(self._own(found, scope), limit)
 
     def close(self) -> None:

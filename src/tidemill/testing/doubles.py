@@ -92,6 +92,7 @@ class MemoryLedger:
         kinds: Collection[str] = (),
         after: int = 0,
         run: str = "",
+        stage: str = "",
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
         with self._lock:
@@ -100,6 +101,8 @@ class MemoryLedger:
             facts = [fact for fact in facts if type(fact.event).__name__ in kinds]
         if run:
             facts = [fact for fact in facts if event_scope(fact.event).run == run]
+        if stage:
+            facts = [fact for fact in facts if event_scope(fact.event).stage == stage]
         return islice(facts, limit)
 
     def close(self) -> None:
@@ -109,9 +112,13 @@ class MemoryLedger:
         if guard.lease is not None:
             self._require_lease(guard.lease)
         environments = {name for event in events if (name := event_scope(event).environment)}
-        if guard.heads and not environments:
-            raise refusals.heads_without_environment(guard.heads)
+        if (guard.heads or guard.live) and not environments:
+            raise refusals.heads_without_environment([*guard.heads, *guard.live])
         for environment in sorted(environments):
+            for name, wanted in guard.live.items():
+                delivery = self._view.live.get((environment, name))
+                if (now_live := delivery.artifact.id if delivery else "") != wanted:
+                    raise refusals.live_moved(environment, name, wanted, now_live)
             for stage, expected in guard.heads.items():
                 found, _ = self._view.heads.get((environment, stage), (0, 0))
                 if found != expected:

@@ -41,6 +41,14 @@ def head_moved(environment: str, stage: str, expected: int, current: int) -> Con
     )
 
 
+def live_moved(environment: str, name: str, expected: str, current: str) -> ConflictError:
+    was, now = (f"version {known}" if known else "no version" for known in (expected, current))
+    return ConflictError(
+        f"what is live as {name!r} in {environment!r} moved meanwhile: {was} was live, {now} is live "
+        "now. Nothing was recorded; look at what is live, then try again"
+    )
+
+
 def head_moved_since_read(environment: str, stage: str, first: int, current: int) -> ConflictError:
     return ConflictError(
         f"{stage!r} in {environment!r} moved while it was read: from version {first} to {current}. "

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode, encode, event_scope
+from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Event
 from tidemill.ports.ledger import Guard, Lease
 
@@ -23,20 +25,31 @@ class LeaseRow(NamedTuple):
 
 
 def check_guard(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event]) -> None:
-    """Check a guard; ConflictError when its lease is lost or a head has another version.
+    """Check a guard; ConflictError when its lease is lost, or a head or what is live has moved.
 
     An expired lease stays valid until another holder takes it.
     """
     if guard.lease is not None:
         _require_lease(connection, guard.lease)
     environments = {name for event in events if (name := event_scope(event).environment)}
-    if guard.heads and not environments:
-        raise refusals.heads_without_environment(guard.heads)
+    if (guard.heads or guard.live) and not environments:
+        raise refusals.heads_without_environment([*guard.heads, *guard.live])
     for environment in sorted(environments):
+        _require_live(connection, environment, guard.live)
         for stage, expected in guard.heads.items():
             row = connection.execute(queries()["head"], (environment, stage)).fetchone()
             if (found := row[0] if row else 0) != expected:
                 raise refusals.head_moved(environment, stage, expected, found)
+
+
+def _require_live(
+    connection: sqlite3.Connection, environment: str, live: Mapping[str, str]
+) -> None:
+    for name, expected in live.items():
+        row = connection.execute(queries()["delivery"], (environment, name)).fetchone()
+        found = decode(Delivery, unstamp(row[0])).artifact.id if row else ""
+        if found != expected:
+            raise refusals.live_moved(environment, name, expected, found)
 
 
 def acquire(

@@ -103,23 +103,28 @@ class SqliteLedger:
         kinds: Collection[str] = (),
         after: int = 0,
         run: str = "",
+        stage: str = "",
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        if not can_be_stored(run):
+        if not (can_be_stored(run) and can_be_stored(stage)):
             return ()
+        of = stage or None
         with self._connections.read_transaction() as connection:
             until = state_reader.read_last_seq(connection)
         wanted = sorted(set(kinds))
         if run:
             filtered = encode(wanted) if wanted else None
-            found = self._read_pages("events_page_of_run", after, until, run=run, kinds=filtered)
+            found = self._read_pages(
+                "events_page_of_run", after, until, run=run, kinds=filtered, stage=of
+            )
         elif wanted:
             each = [
-                self._read_pages("events_page_of_kind", after, until, kind=kind) for kind in wanted
+                self._read_pages("events_page_of_kind", after, until, kind=kind, stage=of)
+                for kind in wanted
             ]
             found = heapq.merge(*each, key=lambda fact: fact.seq)
         else:
-            found = self._read_pages("events_page", after, until)
+            found = self._read_pages("events_page", after, until, stage=of)
         return islice(found, limit)
 
     def close(self) -> None:

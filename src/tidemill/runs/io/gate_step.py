@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.delivery import Decision, Delivery
+from tidemill.ledger.delivery import GATES, Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered, Event, Published
 from tidemill.models.gates import (
     BASELINE,
@@ -26,11 +26,12 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict:
-    """The decision of the gates on an artifact, and its evaluation."""
+    """The decision of the gates on an artifact, its evaluation, and the artifact that was live before."""
 
     decision: Decision
     artifact: Artifact
     evaluated: Binding
+    replaced: str = ""
 
     @property
     def message(self) -> str:
@@ -53,6 +54,7 @@ class GateVerdict:
             decision=self.decision.subject,
             scores=self.evaluated.product.scores,
             at=self.decision.at,
+            replaced=self.replaced,
         )
         live = Published(
             environment=environment, stage=evaluation, partition=LIVE, binding=self.evaluated
@@ -106,13 +108,14 @@ def run_gate_step(
         artifact=artifact.id,
         approved=all(result.passed for result in results),
         results=results,
-        actor="gates",
+        actor=GATES,
         at=now,
     )
     if decision.approved:
         published.live[model.name] = artifact
         published.add(evaluation.name, LIVE, candidate)
-    return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate)
+    before = live.id if live is not None else ""
+    return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate, replaced=before)
 
 
 def _scores(holdings: PublishedView, evaluation: Stage, subject: str) -> Scores | None:

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tidemill.delivery.io.outbox import perform_effects
-from tidemill.ledger.event import Attempted, Computed, EffectQueued, Event, Published, Removed
+from tidemill.ledger.event import (
+    Attempted,
+    Computed,
+    Delivered,
+    EffectQueued,
+    Event,
+    Published,
+    Removed,
+)
 from tidemill.ledger.run import Outcome
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.ports.runtime import Runtime
@@ -25,11 +33,27 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """The objects of one step, the events that bind them, and the claimed key to give back afterwards."""
+    """The objects of one step, the events that bind them, and the claimed key to give back afterwards.
+
+    `live` are the artifacts that were live for the step, by model; it isn't published if another is live.
+    """
 
     events: tuple[Event, ...]
     objects: tuple[tuple[bytes, str], ...] = ()
     claim: str = ""
+    live: Mapping[str, str] = field(default_factory=dict)
+
+
+def live_before(publications: Sequence[Publication]) -> dict[str, str]:
+    """What must be live before some publications in one transaction, some of which may move it."""
+    found: dict[str, str] = {}
+    moved: set[str] = set()
+    for publication in publications:
+        for name, artifact in publication.live.items():
+            if name not in moved:
+                found.setdefault(name, artifact)
+        moved.update(e.delivery.name for e in publication.events if isinstance(e, Delivered))
+    return found
 
 
 class Publisher:
@@ -132,6 +156,7 @@ class Publisher:
         guard = Guard(
             lease=self._lease,
             heads={stage: self.heads.get(stage, 0) for stage in touched},
+            live=live_before(parcels),
             find_missing=self._tools.artifacts.find_missing,
         )
         self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
@@ -160,7 +185,7 @@ class AtomicPublisher(Publisher):
         release: Callable[[str], None],
     ) -> None:
         self._planned = dict(heads)
-        self._withheld: list[Event] = []
+        self._withheld: list[Publication] = []
         super().__init__(tools, environment, lease, heads, release)
 
     def commit(self) -> None:
@@ -175,10 +200,12 @@ class AtomicPublisher(Publisher):
         guard = Guard(
             lease=self._lease,
             heads={**self._planned, **touched},
+            live=live_before(self._withheld),
             find_missing=self._tools.artifacts.find_missing,
         )
-        ledger.append(self._withheld, now=clock(), guard=guard)
-        effects = [event.effect for event in self._withheld if isinstance(event, EffectQueued)]
+        withheld = [event for parcel in self._withheld for event in parcel.events]
+        ledger.append(withheld, now=clock(), guard=guard)
+        effects = [event.effect for event in withheld if isinstance(event, EffectQueued)]
         if effects:
             perform_effects(self._tools, self._environment, effects, Guard(lease=self._lease))
 
@@ -191,8 +218,9 @@ class AtomicPublisher(Publisher):
             guard = Guard(lease=self._lease, find_missing=self._tools.artifacts.find_missing)
             self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for parcel in parcels:
-            withheld = [event for event in parcel.events if not isinstance(event, Attempted)]
-            self._withheld += withheld
+            withheld = tuple(e for e in parcel.events if not isinstance(e, Attempted))
+            if withheld:
+                self._withheld.append(replace(parcel, events=withheld))
             for event in withheld:
                 if isinstance(event, (Published, Removed)):
                     self.heads[event.stage] = self._planned.get(event.stage, 0) + 1

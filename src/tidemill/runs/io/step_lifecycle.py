@@ -284,9 +284,9 @@ class StepLifecycle:
             quarantined=product.quarantined,
             columns=made.columns,
         )
-        return StepResult(
-            attempt=attempt, publication=Publication(events=tuple(events), objects=made.objects)
-        )
+        live = {stage.model: self._published.live[stage.model].id} if stage.model else {}
+        publication = Publication(events=tuple(events), objects=made.objects, live=live)
+        return StepResult(attempt=attempt, publication=publication)
 
     def _binding(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> Binding:
         """The record of what is published; ContractError when a rule about the whole table forbids it."""
@@ -341,7 +341,7 @@ class StepLifecycle:
         recipe = self._recipes[evaluation.name].digest
         # A live model that can't read what the candidate reads isn't compared with it.
         beside = LIVE in reads[evaluation.name]
-        now = self._tools.clock()
+        now, live = self._tools.clock(), self._published.live.get(stage.name)
         verdict = run_gate_step(
             stage, evaluation, recipe, self._published, now, compare_live=beside
         )
@@ -354,7 +354,8 @@ class StepLifecycle:
             message=verdict.message,
             exit_code=0 if verdict.decision.approved else GateError.exit_code,
         )
-        return StepResult(attempt=attempt, publication=Publication(events=events))
+        was_live = {stage.name: live.id if live is not None else ""}
+        return StepResult(attempt=attempt, publication=Publication(events=events, live=was_live))
 
 
 def _bytes_written(begun: StepInProgress, made: StepOutput) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.core.errors import ConflictError, StorageError, UsageError
+from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
@@ -34,6 +34,7 @@ from tidemill.testing.records import (
 )
 from tidemill.testing.suites.ledger_branches import BranchSuite
 from tidemill.testing.suites.ledger_costs import CostSuite
+from tidemill.testing.suites.ledger_guards import GuardSuite
 from tidemill.workflow.environment import Environment
 
 
@@ -89,6 +90,10 @@ class AppendSuite:
         assert kinds(run="run-1") == [*own, "RunEnded"]
         assert kinds(run="run-1", kinds=("Attempted", "Ticked"), after=2) == ["Attempted"]
         assert kinds(run="run-2") == []
+        assert kinds(stage="delay_model") == ["Decided"]
+        assert kinds(stage="features", kinds=("Published", "Decided")) == ["Published"] * 2
+        assert kinds(stage="features", run="run-1", kinds=("Attempted",)) == ["Attempted"]
+        assert kinds(stage="unheard") == []
 
     def test_a_long_history_is_read_to_its_end(self, ledger: Ledger) -> None:
         ticks: list[Event] = [Ticked(schedule="s", tick=str(number)) for number in range(1203)]
@@ -133,52 +138,6 @@ class AppendSuite:
         assert (ledger.state(PROD), list(ledger.events())) == before
         assert ledger.traces(["features 2014-01-01"]) == {}
         assert ledger.append([published_event("2014-01-01")], now=3.0) == len(before[1]) + 1
-
-    def test_heads_are_guarded(self, ledger: Ledger) -> None:
-        ledger.append([published_event()], now=1.0, guard=Guard(heads={"features": 0}))
-        ledger.append([published_event()], now=1.0, guard=Guard(heads={"features": 1, "labels": 0}))
-        with pytest.raises(
-            ConflictError, match=r"'features' in 'prod' moved.* 1, it has version 2"
-        ):
-            ledger.append([published_event()], now=1.0, guard=Guard(heads={"features": 1}))
-        ledger.append(
-            [published_event(environment="dev")], now=1.0, guard=Guard(heads={"features": 0})
-        )
-        tick = Ticked(schedule="nightly", tick="1")
-        with pytest.raises(UsageError, match="no event names an environment"):
-            ledger.append([tick], now=1.0, guard=Guard(heads={"features": 2}))
-        assert ledger.state(PROD).heads["features"].version == 2
-
-    def test_objects_are_verified(self, ledger: Ledger) -> None:
-        asked: list[list[str]] = []
-
-        def present(names: Collection[str]) -> Collection[str]:
-            asked.append(sorted(names))
-            return [name for name in names if name == samples.object_name("lost")]
-
-        first, bad = samples.product("first", quarantined=1), samples.product("lost")
-        kept = published_event("1", bound=samples.binding("k1", first))
-        ledger.append(
-            [kept, published_event("2"), effect_queued_event()],
-            now=1.0,
-            guard=Guard(find_missing=present),
-        )
-        assert asked == [sorted({*first.all_objects, samples.object_name("features 2")})]
-        lost = published_event("3", bound=samples.binding("k3", bad))
-        with pytest.raises(StorageError, match=samples.object_name("lost")):
-            ledger.append([lost], now=1.0, guard=Guard(find_missing=present))
-        assert set(ledger.state(PROD).heads["features"].partitions) == {"1", "2"}
-        ledger.append([effect_queued_event("other")], now=1.0, guard=Guard(find_missing=present))
-        assert len(asked) == 2  # nothing was bound, so no objects were checked
-
-    def test_a_failing_check_records_nothing(self, ledger: Ledger) -> None:
-        def fails(names: Collection[str]) -> Collection[str]:
-            raise OSError("unplugged")
-
-        with pytest.raises(OSError, match="unplugged"):
-            ledger.append([published_event()], now=1.0, guard=Guard(find_missing=fails))
-        assert list(ledger.events()) == []
-        assert ledger.append([published_event()], now=1.0) == 1
 
     def test_threads_lose_nothing(self, ledger: Ledger) -> None:
         def work(stage: str) -> None:
@@ -496,5 +455,5 @@ class LeaseSuite:
             )
 
 
-class LedgerSuite(AppendSuite, StateSuite, CostSuite, BranchSuite, LeaseSuite):
+class LedgerSuite(GuardSuite, AppendSuite, StateSuite, CostSuite, BranchSuite, LeaseSuite):
     """Conformance tests for a ledger; the fixture `ledger` is an empty one."""

@@ -27,19 +27,19 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: events_page
 -- The next page of facts after one number, up to another.
 SELECT seq, at, body FROM events
-WHERE seq > :after AND seq <= :until
+WHERE seq > :after AND seq <= :until AND (:stage IS NULL OR stage = :stage)
 ORDER BY seq LIMIT :limit;
 
 -- name: events_page_of_kind
 -- The same for one kind. The caller merges several kinds, so that each reads an index in order.
 SELECT seq, at, body FROM events
-WHERE seq > :after AND seq <= :until AND kind = :kind
+WHERE seq > :after AND seq <= :until AND kind = :kind AND (:stage IS NULL OR stage = :stage)
 ORDER BY seq LIMIT :limit;
 
 -- name: events_page_of_run
 -- The same for one run. A run has few facts, so kinds (a JSON list, or NULL for all) are filtered here.
 SELECT seq, at, body FROM events
-WHERE seq > :after AND seq <= :until AND run = :run
+WHERE seq > :after AND seq <= :until AND run = :run AND (:stage IS NULL OR stage = :stage)
   AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
 ORDER BY seq LIMIT :limit;
 
@@ -372,6 +372,10 @@ LEFT JOIN events ON events.seq = rulings.seq
     AND events.stage = rulings.stage AND events.partition = rulings.partition
 WHERE rulings.environment = ? AND rulings.seq < ?
 ORDER BY rulings.stage, rulings.partition, rulings.seq;
+
+-- name: delivery
+-- What is live under a name.
+SELECT body FROM deliveries WHERE environment = ? AND name = ?;
 
 -- name: deliveries
 SELECT name, body FROM deliveries WHERE environment = ? ORDER BY name;

@@ -1,0 +1,91 @@
+"""`tidemill deliver` and `tidemill rollback`: move what is live to another approved version."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill.cli.lazy_group import command_line, project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import local_time
+from tidemill.cli.render.json_document import json_option, print_result, text_width
+from tidemill.cli.render.plan_and_receipt import render_receipt
+from tidemill.cli.terminal.progress_option import ProgressBars
+from tidemill.ledger.model_version import Moved
+
+if TYPE_CHECKING:
+    from tidemill.project.project import Project
+
+_reason = click.option("--reason", default="", metavar="TEXT", help="Record why.")
+_by = click.option("--by", default="", metavar="NAME",
+                   help="Record who decided it.  [default: your user name]")  # fmt: skip
+_run = click.option("--run", "run", is_flag=True,
+                    help="Run the plan afterwards, so that tables follow at once.")  # fmt: skip
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version")
+@_reason
+@_by
+@_run
+@json_option
+@project_options
+def deliver(model: str, version: str, reason: str, by: str, run: bool, as_json: bool) -> None:
+    """Make VERSION of MODEL live, which its gates approved before; VERSION may be a unique prefix.
+
+    The version that was live stays stored, and isn't made live again by a run. Exit codes: 3 if the inputs
+    of VERSION no longer fit the contract, 4 if gates never approved it, 6 if something else moved what is
+    live.
+    """
+    with project_session() as project:
+        moved = project.models.moves.deliver(model, version, reason=reason, by=by)
+        _finish(project, moved, run=run, as_json=as_json)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--to", default="", metavar="VERSION",
+              help="The version to go back to.  [default: the one that was live before]")  # fmt: skip
+@_reason
+@_by
+@_run
+@json_option
+@project_options
+def rollback(model: str, to: str, reason: str, by: str, run: bool, as_json: bool) -> None:
+    """Make the version of MODEL live again that was live before.
+
+    A rollback that is repeated does nothing; --to goes back further. Exit codes are as for `deliver`.
+    """
+    with project_session() as project:
+        moved = project.models.moves.rollback(model, to=to, reason=reason, by=by)
+        _finish(project, moved, run=run, as_json=as_json)
+
+
+def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None:
+    body: dict[str, Any] = {"delivery": moved}
+    text, code = _text(moved, will_run=run), 0
+    if run:
+        with ProgressBars(sys.stderr) as progress:
+            receipt = project.run(command=command_line(), progress=progress, raise_on_failure=False)
+        body["receipt"], code = receipt, receipt.exit_code
+        text = f"{text}\n\n{render_receipt(receipt, text_width())}"
+    print_result(text, as_json, "tidemill.delivery/1", lambda: body)
+    click.get_current_context().exit(code)
+
+
+def _text(moved: Moved, *, will_run: bool) -> str:
+    who = f"{local_time(moved.at)} by {moved.actor}"
+    why = f": {moved.reason}" if moved.reason else ""
+    if not moved.moved:
+        instead = f" in place of {moved.replaced}" if moved.replaced else ""
+        return f"{moved.model} {moved.version} is live already, since {who}{instead}{why}"
+    lines = [f"{moved.model} {moved.version} is live in place of {moved.replaced}, {who}{why}"]
+    for follower in moved.followers:
+        if follower.on_new_model == "keep":
+            lines.append(f"- {follower.table} keeps its delivered rows; new ones are scored by it")
+        elif not will_run:
+            lines.append(f"- {follower.table} is scored again by the next `tidemill run`")
+    return "\n".join(lines)

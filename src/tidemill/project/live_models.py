@@ -1,0 +1,173 @@
+"""Move what is live to another approved version: `deliver` and `rollback`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemill.core.errors import ContractError, StorageError, UsageError, did_you_mean
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.delivery import Decision, Delivery
+from tidemill.ledger.event import Decided, Delivered
+from tidemill.ledger.io.lease_holder import this_user
+from tidemill.ledger.model_version import Follower, Moved
+from tidemill.models.input_compatibility import incompatibility
+from tidemill.models.live_moves import (
+    Move,
+    delivered_as,
+    find_version,
+    move_events,
+    moved,
+    require_approved,
+    rollback_target,
+)
+from tidemill.ports.ledger import Guard, State
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import history_filter
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Kind, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveHistory:
+    """The decisions on the versions of a model, and its deliveries, oldest first."""
+
+    decisions: tuple[Decision, ...]
+    deliveries: tuple[Delivery, ...]
+
+
+def read_live_history(space: Workspace, state: State, model: str) -> LiveHistory:
+    """Read the history of a model in an environment, with that of its parents before it branched off."""
+    ours = history_filter(state.environments, state.environment)
+    decisions: list[Decision] = []
+    deliveries: list[Delivery] = []
+    for fact in space.tools.ledger.events(kinds=("Decided", "Delivered")):
+        event = fact.event
+        assert isinstance(event, Decided | Delivered)
+        if not ours(event.environment, fact.seq):
+            continue
+        if isinstance(event, Decided) and event.stage == model:
+            decisions.append(event.decision)
+        elif isinstance(event, Delivered) and event.delivery.name == model:
+            deliveries.append(event.delivery)
+    return LiveHistory(decisions=tuple(decisions), deliveries=tuple(deliveries))
+
+
+class LiveModels:
+    """Moves what is live in the environment of a workspace, in one transaction of the ledger.
+
+    It doesn't wait for a run. A run that used the version that was live before stops with a conflict
+    before it publishes more of it.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def deliver(self, model: str, version: str, *, reason: str = "", by: str = "") -> Moved:
+        """Make an approved version of a model live; `version` is a unique prefix of its id.
+
+        Does nothing if it is live. Raises GateError if gates never approved it, ContractError if its inputs
+        no longer fit, StorageError if its object is missing or damaged, ConflictError if something else
+        moves what is live at the same time, UsageError for an unknown model or version.
+        """
+        return self._move(model, version, reason=reason, by=by, rollback=False)
+
+    def rollback(self, model: str, *, to: str = "", reason: str = "", by: str = "") -> Moved:
+        """Make the version live that was live before, or the version `to`; raises as `deliver` does.
+
+        A rollback that is repeated does nothing: `to` goes back further.
+        """
+        return self._move(model, to, reason=reason, by=by, rollback=True)
+
+    def _move(self, model: str, version: str, *, reason: str, by: str, rollback: bool) -> Moved:
+        space = self._workspace
+        stage, state = self._approved_model(model), space.state()
+        current = state.live.get(model)
+        if current is None:
+            raise UsageError(
+                f"{model} has no approved version yet; `tidemill run` has a candidate judged"
+            )
+        history = read_live_history(space, state, model)
+        move = Move(
+            environment=space.environment,
+            target=self._target(stage, version, history),
+            current=current,
+            actor=by.strip() or this_user(),
+            reason=reason.strip(),
+            at=space.tools.clock(),
+            rollback=rollback,
+        )
+        if not move.changes_nothing:
+            self._require_usable(stage, move.target.artifact)
+            self._record(move, state, history)
+        return moved(move, self._followers(stage))
+
+    def _approved_model(self, name: str) -> Stage:
+        flow = self._workspace.flow
+        models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
+        if name not in models:
+            raise UsageError(f"there is no model {name!r} ({did_you_mean(name, models)})")
+        if flow[name].approval is None:
+            raise UsageError(
+                f"{name} has no gates, so its last version is always used: declare "
+                f"flow.approve({name}, gates=[...])"
+            )
+        return flow[name]
+
+    def _target(self, stage: Stage, version: str, history: LiveHistory) -> Delivery:
+        """The delivery to repeat; without a version the one before the current one."""
+        if not version:
+            return rollback_target(stage.name, history.deliveries)
+        bound = self._workspace.read_state(lambda now: _partitions(now, stage.name))
+        known = {
+            *(delivery.artifact.id for delivery in history.deliveries),
+            *(decision.artifact for decision in history.decisions),
+            *(held.product.artifact.id for held in bound if held.product.artifact is not None),
+        }
+        found = find_version(stage.name, version, known)
+        require_approved(stage.name, found, history.decisions)
+        target = delivered_as(found, history.deliveries)
+        assert target is not None, "what gates approve is delivered in the same transaction"
+        return target
+
+    def _require_usable(self, stage: Stage, artifact: Artifact) -> None:
+        """Raise for a version whose object can't be loaded, or whose inputs have changed."""
+        try:
+            # The bytes are verified, and not loaded as a model.
+            self._workspace.tools.artifacts.get(artifact.object)
+        except StorageError as error:
+            raise type(error)(
+                f"{stage.name} {artifact.id} can't go live: {error}; nothing was changed"
+            ) from error
+        flow = self._workspace.flow
+        scored = [flow[table.inputs[0].name].output for table in self._tables(stage)]
+        contracts = [*(item.contract for item in stage.frames), *scored]
+        if message := incompatibility(artifact, stage, contracts):
+            raise ContractError(f"{stage.name} {artifact.id} can't go live: {message}")
+
+    def _record(self, move: Move, state: State, history: LiveHistory) -> None:
+        tools, name = self._workspace.tools, move.target.name
+        evaluations = [
+            reader.name
+            for reader in self._workspace.flow.readers(name)
+            if reader.kind is Kind.EVALUATE and reader.name in state.heads
+        ]
+        guard = Guard(
+            live={name: move.current.artifact.id}, find_missing=tools.artifacts.find_missing
+        )
+        events = move_events(move, history.decisions, evaluations)
+        tools.ledger.append(events, now=move.at, guard=guard)
+
+    def _tables(self, stage: Stage) -> list[Stage]:
+        readers = self._workspace.flow.readers(stage.name)
+        return [reader for reader in readers if reader.kind is Kind.DELIVER]
+
+    def _followers(self, stage: Stage) -> tuple[Follower, ...]:
+        return tuple(
+            Follower(table=table.name, on_new_model=table.on_new_model)
+            for table in self._tables(stage)
+        )
+
+
+def _partitions(state: State, stage: str) -> list[Binding]:
+    head = state.heads.get(stage)
+    return list(head.partitions.values()) if head else []
