@@ -77,7 +77,7 @@ def mark_signature(
     if len(set(filter(None, clocks))) > 1:
         more.append(clocks)
     if stage.on_new_model == "rescore" and live is not None:
-        more.append(["live", live.object])
+        more.append(["live", live.content])
     return fingerprint("settled 3", own, recipe.digest, recipe.check, inputs, *more)
 
 

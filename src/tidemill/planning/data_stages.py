@@ -213,7 +213,7 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
     wanted: dict[str, Inputs] = {key: {source: {key: contents[key]}} for key in keys}
     sizes = {key: size_of(draft, read) for key, read in wanted.items()} if rescored else None
     if rescored:
-        version = None if gate_rank is not None else draft.facts.live[stage.model].artifact.object
+        version = None if gate_rank is not None else draft.facts.live[stage.model].artifact.content
         wanted = {key: {**read, stage.model: {WHOLE: version}} for key, read in wanted.items()}
     plan_data(
         draft,

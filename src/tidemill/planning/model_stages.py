@@ -260,7 +260,7 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     # A live model that is damaged can't be compared with.
     usable = live is not None and live.artifact.object not in draft.facts.missing_objects
     if live is not None and usable and not _incompatibility(model, live.artifact):
-        found[LIVE] = live.artifact.object
+        found[LIVE] = live.artifact.content
     return found
 
 

@@ -283,7 +283,7 @@ def _set_decision(view: ReferenceView, at: float, event: Decided) -> None:
 
 def _set_delivery(view: ReferenceView, at: float, event: Delivered) -> None:
     view.live[event.environment, event.delivery.name] = event.delivery
-    view.bound_objects[event.delivery.artifact.object] = None
+    view.bound_objects.update(dict.fromkeys(event.delivery.artifact.all_objects))
 
 
 def _queue_effect(view: ReferenceView, at: float, event: EffectQueued) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tidemill.contracts.spec import Reads
@@ -69,7 +69,9 @@ class Artifact:
     JSON; empty in artifacts stored before they were recorded. `classes` is a JSON list of the labels that
     a classifier predicts, `shares` are their shares of the training rows. `golden` is the object with the
     rows on which the stored model was compared with the one in memory, and `export_difference` the largest
-    absolute difference of their predictions.
+    absolute difference of their predictions. `snapshot` maps each input to its partitions and a prefix of
+    the digest of their content. `packages` are the versions of Python and of the packages that were loaded
+    in training, `hardware` describes the machine.
     """
 
     id: str
@@ -94,6 +96,19 @@ class Artifact:
     shares: tuple[float, ...] = ()
     golden: str = ""
     export_difference: float | None = None
+    snapshot: dict[str, dict[str, str]] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """What identifies how the model predicts: its bytes, and the encodings of its inputs if any."""
+        return self.object if self.id == self.object[: len(self.id)] else self.id
+
+    @property
+    def all_objects(self) -> tuple[str, ...]:
+        """The names of all objects that must be kept while this model may be used."""
+        return (self.object, self.golden) if self.golden else (self.object,)
 
     @property
     def class_labels(self) -> tuple[ClassLabel, ...]:

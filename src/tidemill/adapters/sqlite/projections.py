@@ -255,8 +255,9 @@ def _set_delivery(projector: Projector, event: Delivered) -> None:
     projector.execute(
         "set_delivery", event.environment, event.delivery.name, stamp(encode(event.delivery))
     )
-    projector.pin_objects([event.delivery.artifact.object], f"delivery {projector.seq}")
-    projector.bound_objects[event.delivery.artifact.object] = None
+    objects = event.delivery.artifact.all_objects
+    projector.pin_objects(objects, f"delivery {projector.seq}")
+    projector.bound_objects.update(dict.fromkeys(objects))
 
 
 def _queue_effect(projector: Projector, event: EffectQueued) -> None:

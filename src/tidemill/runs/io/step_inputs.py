@@ -63,9 +63,9 @@ class StepInputs:
         if stage.kind is Kind.INGEST and name == FILES:
             return self._sources[stage.name][key].content(step.partition)
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
-            return self._artifact(name, step.subject).object
+            return self._artifact(name, step.subject).content
         if name == stage.model:
-            return self._live(name).object
+            return self._live(name).content
         binding = self._published.get(name, key)
         if binding is None:
             raise Skip(f"upstream {name} {key} isn't published")

@@ -31,6 +31,7 @@ from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
+from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
@@ -125,9 +126,12 @@ class ModelStepRunner:
             label=column_as_json(label.contract, fitted.output),
             classes=json.dumps(classes) if classes else "",
             shares=shares,
+            snapshot={name: _contents(bound) for name, bound in inputs.items()},
+            packages=loaded_packages(),
+            hardware=hardware(),
         )
         product = Product(
-            content=name if artifact.id == name[:12] else artifact.id,
+            content=artifact.content,
             objects=(name,),
             rows=artifact.rows,
             bytes=len(payload),
@@ -315,6 +319,11 @@ def model_id(name: str, encodings: Sequence[ColumnEncoding]) -> str:
         return name[:12]
     parts = [[e.name, e.kind, list(e.categories), e.unseen] for e in encodings]
     return fingerprint("model", name, parts)[:12]
+
+
+def _contents(bound: Mapping[str, Binding]) -> dict[str, str]:
+    """A prefix of the digest of each partition's content."""
+    return {key: bound[key].product.content[:16] for key in sorted(bound)}
 
 
 def _delivered(scored: pl.DataFrame) -> StepOutput:

@@ -1,0 +1,76 @@
+"""What a model was trained with: packages of this process, and the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+def loaded_packages() -> dict[str, str]:
+    """Return the versions of Python and of the packages whose modules this process has loaded, by name."""
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    names = {
+        distribution
+        for module, distributions in _distributions().items()
+        if module in loaded
+        for distribution in distributions
+    }
+    found = {"python": platform.python_version()}
+    for name in sorted(names, key=str.lower):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # uninstalled since this process began
+            continue
+    return found
+
+
+@cache
+def hardware() -> dict[str, str]:
+    """Describe this machine: its system, its CPU, its cores, its memory in bytes, and GPUs if it has any."""
+    found = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "cores": str(os.cpu_count() or ""),
+        "memory": _memory(),
+        "gpu": ", ".join(_gpus()),
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    # Reading all metadata takes a tenth of a second, and packages don't change under a process.
+    return {name: list(known) for name, known in packages_distributions().items()}
+
+
+def _cpu_model() -> str:
+    try:
+        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    named = {key.strip().lower(): text.strip() for key, text in fields.items()}
+    return named.get("model name") or named.get("hardware") or platform.processor()
+
+
+def _memory() -> str:
+    try:
+        return str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # a system that doesn't say
+        return ""
+
+
+def _gpus() -> list[str]:
+    """The models of NVIDIA GPUs; also of those that no library has initialised, which would take seconds."""
+    found = []
+    for folder in sorted(_NVIDIA.glob("*")) if _NVIDIA.exists() else ():
+        text = (folder / "information").read_text(encoding="utf-8", errors="replace")
+        found += [line.split(":", 1)[1].strip() for line in text.splitlines() if "Model:" in line]
+    return found
