@@ -2,7 +2,8 @@
 
 Each partition gives *e-values*: numbers >= 0 whose expectation, given all earlier partitions, is at most 1
 while the data are within a tolerance. Each is a binomial likelihood ratio, for one share (such as the share
-of values below a cut point), one side, and one effect size. Any number of rows gives one; none gives 1.
+of values below a cut point), one side, and one effect size. Any number of rows gives one. Without rows, and for a share that can't be
+beyond its tolerance, it is missing (NaN) and changes no sum.
 
 The e-values E of a series are summed by Shiryaev and Roberts: M becomes (M + 1) * min(E, cap), from 0.
 M - t is a supermartingale within the tolerance, and so is a weighted mean over many series. So an alarm when
@@ -92,7 +93,7 @@ def error_evidence(
     """
     found, known = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
     if not known.size or not found.size:
-        return np.zeros(len(ERROR_QUANTILES) * (len(EFFECTS) + few * len(LARGE_EFFECTS)))
+        return np.full(len(ERROR_QUANTILES) * (len(EFFECTS) + few * len(LARGE_EFFECTS)), np.nan)
     cuts = np.quantile(known, ERROR_QUANTILES, method="inverted_cdf")
     above = Shares(
         count=np.count_nonzero(found[:, None] > cuts, axis=0),
@@ -121,7 +122,7 @@ def _rises(
     null = np.minimum(bound, 1.0)
     room = 1 - null
     # No share is above 1, so nothing is evidence against a bound of 1.
-    possible = room > 0
+    possible = (room > 0) & (rows > 0)
     below, above = np.where(possible, null, 0.5), np.where(possible, room, 0.5)
     shifts = [np.minimum(effect * tolerance, _NEARLY_ALL * above) for effect in EFFECTS]
     shifts += [effect * above for effect in LARGE_EFFECTS if few]
@@ -129,7 +130,7 @@ def _rises(
         np.where(
             possible,
             count * np.log1p(shift / below) + (rows - count) * np.log1p(-shift / above),
-            0.0,
+            np.nan,
         )
         for shift in shifts
     ]
@@ -158,8 +159,9 @@ class Detector:
         """Return the sums after one more partition; `evidence` has the log of each series' e-value."""
         # With less than this, one partition is no alarm unless many series agree.
         cap = np.log(self.run_length / self.weights) / 2
-        found: Floats = (sums + 1) * np.exp(np.minimum(evidence, cap))
-        return found
+        found = (sums + 1) * np.exp(np.minimum(evidence, cap))
+        # Partitions without evidence don't count, or their mere number would raise an alarm.
+        return np.where(np.isnan(evidence), sums, found)
 
     def level(self, sums: Floats) -> float:
         """Return the weighted sum as a share of the threshold: 1 or more is an alarm."""
