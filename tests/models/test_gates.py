@@ -53,7 +53,11 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
     (LIVE, of(NAN), of(10.0), None, False, "nan against 10 of live"),
     (LIVE, of(9.0), of(NAN), None, False, "9 against nan of live"),
     (LIVE, of(INF), of(10.0), None, False, "inf against 10 of live"),
-    (LIVE, of(-INF), of(INF), None, True, "-inf against inf of live"),
+    # No figure is infinitely good.
+    (LIVE, of(-INF), of(INF), None, False, "-inf against inf of live"),
+    (LIVE, of(INF), None, None, False, "inf, no live model to compare with"),
+    (MORE, of(INF), of(10.0), None, False, "inf against 10 of live"),
+    (LIVE, of(9.0), of(INF), None, True, "9 against inf of live"),
     (beats_live("mae", by=0.1), of(9.0), of(10.0), None, True, "9 against 10 of live"),
     (beats_live("mae", by=0.1), of(9.1), of(10.0), None, False, "9.1 against 10 of live"),
     (MORE, of(11.0), of(10.0), None, True, "11 against 10 of live"),
@@ -99,8 +103,18 @@ def test_gates(
     gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None, passed: bool,
     evidence: str,
 ) -> None:  # fmt: skip
-    (result,) = evaluate_gates([gate], candidate, live, baseline)
+    (result,) = judge([gate], candidate, live, baseline)
     assert (result.gate, result.passed, result.evidence) == (str(gate), passed, evidence)
+
+
+def judge(
+    gates: list[Gate], candidate: Scores, live: Scores | None, baseline: Scores | None
+) -> tuple[GateResult, ...]:
+    """The results of gates on the scores of the only evaluation."""
+    known = {} if baseline is None else {"scores": baseline}
+    return evaluate_gates(
+        gates, {"scores": candidate}, None if live is None else {"scores": live}, known
+    )
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
@@ -113,7 +127,7 @@ def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, 
         beats_live("mae", by=by, higher_is_better=more),
         beats_baseline("mae", by=by, higher_is_better=more),
     ]
-    live, baseline = evaluate_gates(gates, of(mine), of(theirs), of(theirs))
+    live, baseline = judge(gates, of(mine), of(theirs), of(theirs))
     as_good = mine >= theirs if more else mine <= theirs
     assert as_good or not live.passed
     assert (as_good and mine != theirs) or not baseline.passed

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from tidemill.core.counts import plural
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import GATES, Decision
-from tidemill.workflow.gate import BeatsBaseline, BeatsLive, Gate, GateResult, NoSliceWorse, Scores
+from tidemill.models.comparison import GateScores, compare_figures, compare_slices
+from tidemill.workflow.gate import (
+    BeatsBaseline,
+    Gate,
+    GateResult,
+    NoSliceWorse,
+    Scores,
+    split_metric,
+)
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Approval
 
 
 def subject_of(artifact: str, approval: Approval, evaluation: str) -> str:
     """Return the digest of what is decided on: the artifact, the gates, and the evaluation's recipe."""
-    return fingerprint("decision", artifact, [repr(gate) for gate in approval.gates], evaluation)
+    gates = [
+        repr(gate) if gate.confidence is None else f"{gate!r} at {gate.confidence!r}"
+        for gate in approval.gates
+    ]
+    return fingerprint("decision", artifact, gates, evaluation)
 
 
 def last_decision(decisions: Iterable[Decision], artifact: str) -> Decision | None:
@@ -43,70 +54,46 @@ def refusal_message(model: str, decision: Decision) -> str:
 
 
 def evaluate_gates(
-    gates: Sequence[Gate], candidate: Scores, live: Scores | None, baseline: Scores | None
+    gates: Sequence[Gate],
+    candidate: Mapping[str, Scores],
+    live: Mapping[str, Scores] | None,
+    baseline: Mapping[str, Scores],
 ) -> tuple[GateResult, ...]:
-    """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline."""
+    """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline.
+
+    Scores are by evaluation.
+    """
     return tuple(_evaluate_gate(gate, candidate, live, baseline) for gate in gates)
 
 
 def _evaluate_gate(
-    gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None
+    gate: Gate,
+    candidate: Mapping[str, Scores],
+    live: Mapping[str, Scores] | None,
+    baseline: Mapping[str, Scores],
 ) -> GateResult:
+    wanted, metric = split_metric(gate.metric)
+    evaluation = wanted or next(iter(candidate), "")
+    scores = candidate.get(evaluation)
+    if scores is None:
+        return GateResult(gate=str(gate), passed=False, evidence=f"{evaluation} has no scores")
+    mine, other = GateScores(metric, scores), (live or {}).get(evaluation)
     if isinstance(gate, NoSliceWorse):
-        passed, evidence = _slices(gate, candidate, live)
-    elif isinstance(gate, BeatsBaseline):
-        passed, evidence = _compare(gate, candidate, baseline, "the baseline")
-    elif live is None:
-        value = candidate.metrics.get(gate.metric, math.nan)
-        passed, evidence = not math.isnan(value), f"{value:.4g}, no live model to compare with"
-    else:
-        passed, evidence = _compare(gate, candidate, live, "live")
-    return GateResult(gate=str(gate), passed=passed, evidence=evidence)
-
-
-def _compare(
-    gate: BeatsLive | BeatsBaseline, candidate: Scores, other: Scores | None, name: str
-) -> tuple[bool, str]:
-    if other is None:
-        return False, f"{name} has no scores"
-    if gate.metric not in candidate.metrics:
-        return False, f"there is no metric {gate.metric!r} among {', '.join(candidate.metrics)}"
-    mine, theirs = candidate.metrics[gate.metric], other.metrics.get(gate.metric, math.nan)
-    evidence = f"{mine:.4g} against {theirs:.4g} of {name}"
-    gain = abs(theirs) * gate.by if gate.by else 0.0
-    limit = theirs + gain if gate.higher_is_better else theirs - gain
-    if mine == limit:
-        # A model as good as the live one may replace it; one that only equals the baseline is useless.
-        return isinstance(gate, BeatsLive), evidence
-    return (mine > limit if gate.higher_is_better else mine < limit), evidence
-
-
-def _slices(gate: NoSliceWorse, candidate: Scores, live: Scores | None) -> tuple[bool, str]:
-    if candidate.by != gate.over:
-        return False, f"the evaluation splits by {candidate.by or 'nothing'}, not by {gate.over}"
+        return compare_slices(gate, mine, other)
+    if isinstance(gate, BeatsBaseline):
+        return compare_figures(gate, mine, baseline.get(evaluation), "the baseline")
     if live is None:
-        return True, "no live model to compare with"
-    theirs = {part.value: part for part in live.slices}
-    worse: list[str] = []
-    compared = 0
-    for part in candidate.slices:
-        other = theirs.get(part.value)
-        if other is None or part.rows < gate.min_rows:
-            continue
-        compared += 1
-        mine, reference = (s.metrics.get(gate.metric, math.nan) for s in (part, other))
-        slack = abs(reference) * gate.by
-        limit = reference - slack if gate.higher_is_better else reference + slack
-        if not (mine >= limit if gate.higher_is_better else mine <= limit):
-            worse.append(f"{part.value}: {mine:.4g} against {reference:.4g}")
-    if worse:
-        return (
-            False,
-            f"worse by more than {gate.by:.0%} in {len(worse)} of {compared} ({'; '.join(worse[:5])})",
-        )
-    if not compared:
-        return False, f"no slice of at least {plural(gate.min_rows, 'row')} to compare"
-    return True, f"none of {plural(compared, 'slice')} is worse by more than {gate.by:.0%}"
+        return _without_live(gate, mine)
+    return compare_figures(gate, mine, other, "live")
+
+
+def _without_live(gate: Gate, mine: GateScores) -> GateResult:
+    value = mine.scores.metrics.get(mine.metric, math.nan)
+    return GateResult(
+        gate=str(gate),
+        passed=math.isfinite(value),
+        evidence=f"{value:.4g}, no live model to compare with",
+    )
 
 
 CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"

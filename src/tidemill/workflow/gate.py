@@ -96,6 +96,10 @@ class BeatsLive:
     metric: str
     by: float = 0.0
     higher_is_better: bool = False
+    confidence: float | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _require_confidence(self.confidence)
 
     def __str__(self) -> str:
         return f"beats_live({self.metric})"
@@ -108,6 +112,10 @@ class BeatsBaseline:
     metric: str
     by: float = 0.0
     higher_is_better: bool = False
+    confidence: float | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _require_confidence(self.confidence)
 
     def __str__(self) -> str:
         return f"beats_baseline({self.metric})"
@@ -122,9 +130,18 @@ class NoSliceWorse:
     by: float
     min_rows: int = 30
     higher_is_better: bool = False
+    confidence: float | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _require_confidence(self.confidence)
 
     def __str__(self) -> str:
         return f"no_slice_worse({self.metric}, over={self.over})"
+
+
+def _require_confidence(confidence: float | None) -> None:
+    if confidence is not None and not 0.5 <= confidence < 1:
+        raise ValueError(f"confidence={confidence!r} must be from 0.5 to below 1, such as 0.95")
 
 
 Gate: TypeAlias = BeatsLive | BeatsBaseline | NoSliceWorse
@@ -159,32 +176,72 @@ class GateResult:
         return GateOutcome.UNKNOWN if self.unknown else GateOutcome.FAILED
 
 
-def beats_live(metric: str, *, by: float = 0.0, higher_is_better: bool = False) -> BeatsLive:
+def beats_live(
+    metric: str,
+    *,
+    by: float = 0.0,
+    higher_is_better: bool = False,
+    confidence: float | None = None,
+) -> BeatsLive:
     """Require a metric at least as good as the live model's, or better by the relative share `by`.
 
-    Passes when no model is live yet. Set `higher_is_better` for metrics such as accuracy.
+    Passes when no model is live yet. Metrics of `tm.metrics` know whether high is best; set
+    `higher_is_better` for others. With several evaluations `metric` is `EVALUATION.METRIC`.
+
+    By default the figures alone decide, and the evidence says whether the difference could be noise. With
+    `confidence`, such as 0.95, the difference must be above zero over days with that confidence, for which
+    the scores need `day=` and at least 14 days.
     """
-    return BeatsLive(metric=metric, by=by, higher_is_better=higher_is_better)
+    return BeatsLive(metric=metric, by=by, higher_is_better=higher_is_better, confidence=confidence)
 
 
 def beats_baseline(
-    metric: str, *, by: float = 0.0, higher_is_better: bool = False
+    metric: str,
+    *,
+    by: float = 0.0,
+    higher_is_better: bool = False,
+    confidence: float | None = None,
 ) -> BeatsBaseline:
     """Require a metric better than that of a constant: the label's training median (or share of true).
 
-    With `by` it must be better by that relative share.
+    With `by` it must be better by that relative share. `metric`, `higher_is_better` and `confidence` are as
+    for `beats_live`.
     """
-    return BeatsBaseline(metric=metric, by=by, higher_is_better=higher_is_better)
+    return BeatsBaseline(
+        metric=metric, by=by, higher_is_better=higher_is_better, confidence=confidence
+    )
 
 
 def no_slice_worse(
-    metric: str, *, over: str, by: float, min_rows: int = 30, higher_is_better: bool = False
+    metric: str,
+    *,
+    over: str,
+    by: float,
+    min_rows: int = 30,
+    higher_is_better: bool = False,
+    confidence: float | None = None,
 ) -> NoSliceWorse:
     """Require that no slice is worse than the live model's by more than the relative share `by`.
 
     A slice is the rows with one value of the column `over`, by which the scores must be split
-    (`tm.scores(..., by="carrier")`); slices with fewer than `min_rows` rows don't count.
+    (`tm.scores(..., by="carrier")`); slices with fewer than `min_rows` rows don't count. `metric` and
+    `higher_is_better` are as for `beats_live`.
+
+    With `confidence`, such as 0.95, only slices count that are worse beyond noise: among many slices some
+    are worse by chance, so that Holm's correction keeps the chance of any false alarm at 5 %. Slices of
+    fewer than 14 days can't tell, and if all are such, the gate doesn't pass.
     """
     return NoSliceWorse(
-        metric=metric, over=over, by=by, min_rows=min_rows, higher_is_better=higher_is_better
+        metric=metric,
+        over=over,
+        by=by,
+        min_rows=min_rows,
+        higher_is_better=higher_is_better,
+        confidence=confidence,
     )
+
+
+def split_metric(name: str) -> tuple[str, str]:
+    """Split `EVALUATION.METRIC`; the evaluation is empty in a plain name."""
+    evaluation, _, metric = name.rpartition(".")
+    return evaluation, metric

@@ -1,0 +1,215 @@
+"""Compare the scores of a candidate with those of another model, for a gate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tidemill.core.counts import plural
+from tidemill.models.intervals import MIN_DAYS, JackknifeEstimate, gain_estimate, holm
+from tidemill.workflow.gate import (
+    BeatsBaseline,
+    BeatsLive,
+    GateResult,
+    Goal,
+    NoSliceWorse,
+    Scores,
+    Slice,
+)
+
+# The confidence of the interval in the evidence of a gate that the figures alone decide.
+SHOWN_CONFIDENCE = 0.95
+
+
+class GateScores(NamedTuple):
+    """The candidate's scores, and the metric that a gate looks at."""
+
+    metric: str
+    scores: Scores
+
+    def goal(self, gate: BeatsLive | BeatsBaseline | NoSliceWorse) -> Goal:
+        """The best value of the metric: as the gate says, or as the metric knows."""
+        known = self.scores.goals.get(self.metric, Goal.LOW)
+        return Goal.HIGH if gate.higher_is_better else known
+
+
+def compare_figures(
+    gate: BeatsLive | BeatsBaseline, mine: GateScores, other: Scores | None, name: str
+) -> GateResult:
+    """Judge whether a candidate's figure is better than that of `other`, called `name`."""
+    metric, scores = mine
+    if other is None:
+        return _failed(gate, f"{name} has no scores")
+    if metric not in scores.metrics:
+        return _failed(gate, f"there is no metric {metric!r} among {', '.join(scores.metrics)}")
+    value, theirs = scores.metrics[metric], other.metrics.get(metric, math.nan)
+    goal = mine.goal(gate)
+    evidence = f"{value:.4g} against {theirs:.4g} of {name}"
+    better = _is_better(value, theirs, goal, gate.by)
+    # A model as good as the live one may replace it; one that only equals the baseline is useless.
+    passed = isinstance(gate, BeatsLive) if better is None else better
+    estimate = gain_estimate(scores, other, metric, goal, by=gate.by)
+    shown = gain_estimate(scores, other, metric, goal)
+    found = GateResult(
+        gate=str(gate),
+        passed=passed,
+        evidence=evidence + _noise(shown),
+        difference=shown.interval(gate.confidence or SHOWN_CONFIDENCE) if shown else None,
+    )
+    return found if gate.confidence is None else _with_confidence(found, estimate, gate.confidence)
+
+
+def _is_better(value: float, theirs: float, goal: Goal, by: float) -> bool | None:
+    """Whether a figure is better than another one improved by the share `by`; None if it equals it."""
+    if not math.isfinite(value):
+        return False
+    if goal is Goal.ZERO:
+        value, theirs = abs(value), abs(theirs)
+    slack = abs(theirs) * by if by else 0.0
+    limit = theirs + slack if goal is Goal.HIGH else theirs - slack
+    if value == limit:
+        return None
+    return value > limit if goal is Goal.HIGH else value < limit
+
+
+def _with_confidence(
+    found: GateResult, estimate: JackknifeEstimate | None, confidence: float
+) -> GateResult:
+    """Require that the difference is above zero with a confidence, too."""
+    if not found.passed:
+        return found
+    if estimate is None:
+        need = "; confidence needs scores of both by day: tm.scores(..., day=...)"
+        return _undecided(found, found.evidence + need)
+    if not estimate.is_enough:
+        return _undecided(found, found.evidence)
+    if estimate.interval(confidence).low > 0:
+        return found
+    return GateResult(
+        gate=found.gate,
+        passed=False,
+        evidence=f"{found.evidence}; not better with a confidence of {confidence:.4g}",
+        difference=found.difference,
+    )
+
+
+def _noise(estimate: JackknifeEstimate | None) -> str:
+    """Say what the interval of a difference says, "" without one."""
+    if estimate is None:
+        return ""
+    if not estimate.is_enough:
+        return f"; {plural(estimate.days, 'day')} can't tell whether that is noise ({MIN_DAYS} can)"
+    interval = estimate.interval(SHOWN_CONFIDENCE)
+    figures = f"{interval.low:.3g} to {interval.high:.3g}, {interval.days} days"
+    noise = ", could be noise" if interval.low <= 0 <= interval.high else ""
+    return f"; better by {interval.value:.3g} ({SHOWN_CONFIDENCE:.0%}: {figures}{noise})"
+
+
+def compare_slices(gate: NoSliceWorse, mine: GateScores, other: Scores | None) -> GateResult:
+    """Judge whether a slice of a candidate is worse than that of the live model beyond a share."""
+    scores = mine.scores
+    if scores.by != gate.over:
+        by = scores.by or "nothing"
+        return _failed(gate, f"the evaluation splits by {by}, not by {gate.over}")
+    if other is None:
+        return GateResult(gate=str(gate), passed=True, evidence="no live model to compare with")
+    pairs = _paired_slices(gate, mine, other)
+    if not pairs:
+        rows = plural(gate.min_rows, "row")
+        return _failed(gate, f"no slice of at least {rows} to compare")
+    if gate.confidence is None:
+        return _slice_result(gate, pairs, [pair for pair in pairs if pair.is_worse])
+    able = [pair for pair in pairs if pair.can_tell]
+    if not able:
+        return GateResult(
+            gate=str(gate),
+            passed=False,
+            unknown=True,
+            evidence=f"no slice has scores of at least {MIN_DAYS} days: not enough data to tell",
+        )
+    adjusted = holm([pair.chance for pair in able])
+    limit = 1 - gate.confidence
+    worse = [pair for pair, chance in zip(able, adjusted, strict=True) if chance <= limit]
+    # A figure that isn't finite is no noise.
+    worse += [pair for pair in pairs if not pair.can_tell and not math.isfinite(pair.value)]
+    return _slice_result(gate, able, worse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SlicePair:
+    """One slice of both models: the figures, and how far the candidate's is beyond the limit."""
+
+    value: float
+    theirs: float
+    name: str
+    is_worse: bool
+    beyond: JackknifeEstimate | None
+
+    @property
+    def can_tell(self) -> bool:
+        return self.beyond is not None and self.beyond.is_enough
+
+    @property
+    def chance(self) -> float:
+        """The p-value of being within the limit."""
+        return self.beyond.chance_above() if self.beyond else 1.0
+
+    def __str__(self) -> str:
+        noise = self.can_tell and self.chance > (1 - SHOWN_CONFIDENCE) / 2
+        return (
+            f"{self.name}: {self.value:.4g} against {self.theirs:.4g}{', could be noise' * noise}"
+        )
+
+
+def _paired_slices(gate: NoSliceWorse, mine: GateScores, other: Scores) -> list[_SlicePair]:
+    theirs = {part.value: part for part in other.slices}
+    return [
+        _pair(gate, mine, part, theirs[part.value])
+        for part in mine.scores.slices
+        if part.value in theirs and part.rows >= gate.min_rows
+    ]
+
+
+def _pair(gate: NoSliceWorse, mine: GateScores, part: Slice, other: Slice) -> _SlicePair:
+    goal = mine.goal(gate)
+    value, theirs = (each.metrics.get(mine.metric, math.nan) for each in (part, other))
+    within = _is_better(value, theirs, goal, -gate.by)
+    gained = gain_estimate(part, other, mine.metric, goal, by=-gate.by)
+    beyond = None
+    if gained is not None:
+        beyond = JackknifeEstimate(
+            value=-gained.value, error=gained.error, df=gained.df, days=gained.days
+        )
+    return _SlicePair(
+        value=value, theirs=theirs, name=part.value, is_worse=within is False, beyond=beyond
+    )
+
+
+def _slice_result(
+    gate: NoSliceWorse, compared: list[_SlicePair], worse: list[_SlicePair]
+) -> GateResult:
+    if worse:
+        figures = "; ".join(map(str, worse[:5]))
+        evidence = (
+            f"worse by more than {gate.by:.0%} in {len(worse)} of {len(compared)} ({figures})"
+        )
+        return _failed(gate, evidence)
+    evidence = f"none of {plural(len(compared), 'slice')} is worse by more than {gate.by:.0%}"
+    if gate.confidence is not None:
+        evidence += f" with a confidence of {gate.confidence:.4g} (Holm)"
+    return GateResult(gate=str(gate), passed=True, evidence=evidence)
+
+
+def _failed(gate: BeatsLive | BeatsBaseline | NoSliceWorse, evidence: str) -> GateResult:
+    return GateResult(gate=str(gate), passed=False, evidence=evidence)
+
+
+def _undecided(found: GateResult, evidence: str) -> GateResult:
+    return GateResult(
+        gate=found.gate,
+        passed=False,
+        unknown=True,
+        evidence=f"{evidence}: not enough data to tell",
+        difference=found.difference,
+    )
