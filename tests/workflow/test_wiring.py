@@ -113,7 +113,8 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     ),
     "scored twice": (
         (MOD, EV, replace(EV, name="more")),
-        "model 'mod': more than one stage evaluates it: ev, more", "keep one",
+        "model 'mod': a gate looks at 'mae', but several stages evaluate it",
+        "name one: 'ev.mae' or 'more.mae'",
     ),
     "an evaluation that may lag behind": (
         (MOD, evaluate("ev", MOD, reads(RAW, JUDGE), reads(MONTHS, last(1)))),

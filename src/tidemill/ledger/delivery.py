@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidemill.workflow.gate import GateResult, Scores
 from tidemill.workflow.model import Artifact
@@ -17,6 +17,7 @@ class Delivery:
 
     `actor` made it live: the gates, or a person, who may have given a `reason`. `replaced` is the artifact
     that was live before; a `rollback` went back to an earlier one.
+    With several evaluations these are the scores of the first, and `evaluations` has all of them by stage.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Delivery:
     reason: str = ""
     replaced: str = ""
     rollback: bool = False
+    evaluations: dict[str, Scores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

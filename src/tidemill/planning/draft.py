@@ -27,6 +27,14 @@ from tidemill.workflow.stage import Flow, Stage
 Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredStage:
+    """What an evaluation will have scores of, and the rank of its last step."""
+
+    subjects: tuple[str, ...]
+    rank: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """A plan that grows stage by stage; `contents` maps stage and partition to a content, None if to compute.
@@ -35,7 +43,7 @@ class Draft:
     all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
     output, `candidates` the artifact that each model will have if that is known, and `source_nouns` what
     each ingest reads ("files", "rows"), for messages. `missing` is what sources lost; `blocked` stages
-    stay as they are.
+    stay as they are. `scored` are the evaluations that will have scores of a candidate or a live model.
     """
 
     flow: Flow
@@ -59,6 +67,7 @@ class Draft:
     source_nouns: dict[str, str] = field(default_factory=dict)
     missing: list[MissingRows] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
+    scored: dict[str, ScoredStage] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}

@@ -5,7 +5,7 @@ A changed key makes a model outdated; only a trigger or a user makes it due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import UsageError
@@ -23,13 +23,20 @@ from tidemill.models.gates import (
 )
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.triggers import TriggerFacts, due_reasons
-from tidemill.planning.draft import Draft, distrust_reason, reads_of, reasons_for, size_of
+from tidemill.planning.draft import (
+    Draft,
+    ScoredStage,
+    distrust_reason,
+    reads_of,
+    reasons_for,
+    size_of,
+)
 from tidemill.planning.plan import ModelState, Step, Waiting
 from tidemill.reuse.input_contents import Content
 from tidemill.reuse.step_key import Inputs, key_for
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import visible_to_unpartitioned
-from tidemill.workflow.stage import Stage
+from tidemill.workflow.stage import Stage, evaluations_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,25 +215,40 @@ def _add_waiting(draft: Draft, stage: Stage, missing: str) -> None:
 def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
     """Plan the evaluation of the live model, and of a candidate that needs a decision, on the newest window.
 
-    Returns the rank of the gate step if the plan has one.
+    The last evaluation of a model also plans its gates: returns the rank of that step if there is one.
     """
     model = next(draft.flow[item.name] for item in stage.inputs if item.contract is None)
     draft.contents[stage.name] = {}
     subjects = _subjects(draft, stage, model)
     draft.current[stage.name] = 0
-    if not subjects:
+    if subjects:
+        _plan_scores(draft, stage, model, subjects)
+    if stage.name != evaluations_of(draft.flow, model.name)[-1].name:
         return None
+    return _plan_gate(draft, stage, model)
+
+
+def _plan_scores(draft: Draft, stage: Stage, model: Stage, subjects: Mapping[str, Content]) -> None:
     window = _window(draft, stage)
     if window.missing:
         _add_waiting(draft, stage, window.missing)
-        return None
+        return
     after = draft.ranks.get((model.name, WHOLE), "")
     ranks = [
         rank
         for subject, content in subjects.items()
         if (rank := _evaluate(draft, stage, model, subject, content, window, after))
     ]
-    if CANDIDATE not in subjects or model.approval is None:
+    draft.scored[stage.name] = ScoredStage(subjects=tuple(subjects), rank=max(ranks, default=""))
+
+
+def _plan_gate(draft: Draft, last: Stage, model: Stage) -> str | None:
+    """Plan the decision on a candidate, once all its evaluations are planned."""
+    scored = {
+        stage.name: draft.scored.get(stage.name) for stage in evaluations_of(draft.flow, model.name)
+    }
+    found = {name: each for name, each in scored.items() if each and CANDIDATE in each.subjects}
+    if model.approval is None or len(found) < len(scored):
         return None
     count = len(model.approval.gates)
     gate = Step(
@@ -236,12 +258,13 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
         reasons=(
             "1 gate judges the candidate" if count == 1 else f"{count} gates judge the candidate",
         ),
-        reads={stage.name: tuple(subjects)},
+        reads={name: each.subjects for name, each in found.items()},
         subject=CANDIDATE,
         forced=_is_judged_again(draft, model),
         unlikely=model.name in draft.unlikely_models,
     )
-    return draft.add(gate, after=(after, *ranks), in_place_of=stage.name)
+    after = (draft.ranks.get((model.name, WHOLE), ""), *(each.rank for each in found.values()))
+    return draft.add(gate, after=after, in_place_of=last.name)
 
 
 def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:

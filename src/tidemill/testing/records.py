@@ -249,7 +249,12 @@ def delivered_event(
 ) -> Delivered:
     """The delivery of an artifact."""
     delivery = Delivery(
-        name=name, artifact=model_artifact(artifact), decision="subject", scores=scores(), at=30.0
+        name=name,
+        artifact=model_artifact(artifact),
+        decision="subject",
+        scores=scores(),
+        at=30.0,
+        evaluations={"delay_scores": scores(), "storms": scores(12.0)},
     )
     return Delivered(environment=environment, delivery=delivery)
 

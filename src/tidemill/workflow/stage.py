@@ -175,6 +175,11 @@ class Flow:
         )
 
 
+def evaluations_of(flow: Flow, model: str) -> tuple[Stage, ...]:
+    """Return the stages that evaluate a model, in the order of the workflow."""
+    return tuple(stage for stage in flow.readers(model) if stage.kind is Kind.EVALUATE)
+
+
 def undeclared_stage(name: str, kind: Kind) -> Stage:
     """A stage of which only what it published is known."""
     return Stage(name=name, kind=kind, function=None, inputs=(), output=None, place=UNDECLARED)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import Fault, did_you_mean
+from tidemill.workflow.gate import split_metric
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
@@ -172,9 +173,21 @@ def _unscored_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Faul
         yield _fault(
             stage, "it is approved by gates, but nothing evaluates it", "add @flow.evaluate"
         )
-    if len(scored) > 1:
-        names = ", ".join(s.name for s in scored)
-        yield _fault(stage, f"more than one stage evaluates it: {names}", "keep one")
+    names = [s.name for s in scored]
+    for gate in stage.approval.gates if stage.approval else ():
+        yield from _metric_faults(stage, gate.metric, names)
+
+
+def _metric_faults(stage: Stage, name: str, evaluations: list[str]) -> Iterator[Fault]:
+    """Yield a metric that doesn't say which of several evaluations it is of, or that names none of them."""
+    evaluation, metric = split_metric(name)
+    if evaluation and evaluation not in evaluations:
+        message = f"a gate looks at {name!r}, but no stage {evaluation!r} evaluates it"
+        yield _fault(stage, message, did_you_mean(evaluation, evaluations))
+    elif not evaluation and len(evaluations) > 1:
+        qualified = " or ".join(repr(f"{each}.{metric}") for each in evaluations)
+        message = f"a gate looks at {name!r}, but several stages evaluate it"
+        yield _fault(stage, message, f"name one: {qualified}")
 
 
 def _input_names(stage: Stage) -> set[str]:

@@ -176,6 +176,9 @@ def _is_finite(value: Any) -> bool:
     figures = [] if value.artifact is None else [value.artifact.baseline]
     if value.scores is not None:
         figures += value.scores.figures()
+    if isinstance(value, Delivery):
+        for scores in value.evaluations.values():
+            figures += scores.figures()
     return all(map(isfinite, figures))
 
 
@@ -212,9 +215,11 @@ def _sparse_struct(kind: Any) -> type[msgspec.Struct]:
 
 
 def _sparse_field_type(hint: Any) -> Any:
-    """The type of a sparse field: a sparse struct for a nested record, Any for other values."""
+    """The type of a sparse field: a sparse struct for nested records, Any for mappings and other values."""
     if is_dataclass(hint):
         return _sparse_struct(hint)
+    if get_origin(hint) is dict:
+        return Any
     twin: Any = next((_sparse_struct(kind) for kind in get_args(hint) if is_dataclass(kind)), None)
     if twin is None:
         return Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tidemill.core.partition import WHOLE
@@ -26,11 +26,11 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict:
-    """The decision of the gates on an artifact, its evaluation, and the artifact that was live before."""
+    """The decision of the gates on an artifact, its evaluations by stage, and what was live before."""
 
     decision: Decision
     artifact: Artifact
-    evaluated: Binding
+    evaluated: Mapping[str, Binding]
     replaced: str = ""
 
     @property
@@ -43,23 +43,26 @@ class GateVerdict:
         verdict = "approved" if self.decision.approved else "refused"
         return f"{self.artifact.stage} {self.artifact.id} {verdict}: {words}"
 
-    def events(self, environment: str, model: str, evaluation: str) -> tuple[Event, ...]:
+    def events(self, environment: str, model: str) -> tuple[Event, ...]:
         """The decision; if approved also the delivery, and the candidate's scores as the live model's."""
         decided = Decided(environment=environment, stage=model, decision=self.decision)
-        if not self.decision.approved or self.evaluated.product.scores is None:
+        if not self.decision.approved:
             return (decided,)
+        first, *others = scores_of(self.evaluated).items()
         delivery = Delivery(
             name=model,
             artifact=self.artifact,
             decision=self.decision.subject,
-            scores=self.evaluated.product.scores,
+            scores=first[1],
+            evaluations=dict([first, *others]) if others else {},
             at=self.decision.at,
             replaced=self.replaced,
         )
-        live = Published(
-            environment=environment, stage=evaluation, partition=LIVE, binding=self.evaluated
-        )
-        return decided, Delivered(environment=environment, delivery=delivery), live
+        live = [
+            Published(environment=environment, stage=stage, partition=LIVE, binding=binding)
+            for stage, binding in self.evaluated.items()
+        ]
+        return decided, Delivered(environment=environment, delivery=delivery), *live
 
 
 def earlier_refusal(
@@ -76,8 +79,7 @@ def earlier_refusal(
 
 def run_gate_step(
     model: Stage,
-    evaluation: Stage,
-    recipe: str,
+    evaluations: Mapping[str, str],
     published: PublishedView,
     now: float,
     *,
@@ -85,26 +87,24 @@ def run_gate_step(
 ) -> GateVerdict | None:
     """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
-    An approved candidate is live from then on.
+    `evaluations` maps each evaluation of the model to its recipe. An approved candidate is live from then on.
     """
-    trained, candidate = (
-        published.get(model.name, WHOLE),
-        published.get(evaluation.name, CANDIDATE),
-    )
-    if trained is None or candidate is None or model.approval is None:
+    trained = published.get(model.name, WHOLE)
+    candidate = _evaluated(published, evaluations, CANDIDATE)
+    if trained is None or model.approval is None or len(candidate) < len(evaluations):
         return None
-    artifact, scores = trained.product.artifact, candidate.product.scores
+    artifact = trained.product.artifact
     live = published.live.get(model.name)
-    if artifact is None or scores is None or is_live(live, artifact):
+    if artifact is None or is_live(live, artifact):
         return None
     results = evaluate_gates(
         model.approval.gates,
-        scores,
-        _scores(published, evaluation, LIVE) if live and compare_live else None,
-        _scores(published, evaluation, BASELINE),
+        scores_of(candidate),
+        scores_of(_evaluated(published, evaluations, LIVE)) if live and compare_live else None,
+        scores_of(_evaluated(published, evaluations, BASELINE)),
     )
     decision = Decision(
-        subject=subject_of(artifact.id, model.approval, recipe),
+        subject=subject_of(artifact.id, model.approval, ",".join(evaluations.values())),
         artifact=artifact.id,
         approved=all(result.passed for result in results),
         results=results,
@@ -113,11 +113,20 @@ def run_gate_step(
     )
     if decision.approved:
         published.live[model.name] = artifact
-        published.add(evaluation.name, LIVE, candidate)
+        for stage, binding in candidate.items():
+            published.add(stage, LIVE, binding)
     before = live.id if live is not None else ""
     return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate, replaced=before)
 
 
-def _scores(holdings: PublishedView, evaluation: Stage, subject: str) -> Scores | None:
-    binding = holdings.get(evaluation.name, subject)
-    return binding.product.scores if binding else None
+def scores_of(evaluated: Mapping[str, Binding]) -> dict[str, Scores]:
+    """Return the scores of evaluations by stage."""
+    return {name: b.product.scores for name, b in evaluated.items() if b.product.scores is not None}
+
+
+def _evaluated(
+    published: PublishedView, evaluations: Iterable[str], subject: str
+) -> dict[str, Binding]:
+    """The evaluations of a subject, by stage; those without scores are left out."""
+    found = {name: published.get(name, subject) for name in evaluations}
+    return {name: held for name, held in found.items() if held and held.product.scores is not None}

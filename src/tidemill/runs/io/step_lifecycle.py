@@ -329,8 +329,8 @@ class StepLifecycle:
     def _gate(self, stage: Stage, begun: StepInProgress) -> StepResult:
         """Decide by the gates whether a candidate becomes the live model."""
         reads = begun.step.reads
-        evaluation = self._flow[next(iter(reads))]
-        needed = [(stage.name, WHOLE), *((evaluation.name, s) for s in reads[evaluation.name])]
+        scored = [(name, subject) for name, subjects in reads.items() for subject in subjects]
+        needed = [(stage.name, WHOLE), *scored]
         for name, key in needed:
             if (name, key) in self._published.failed:
                 raise Skip(f"{name} of the candidate is missing: its step failed or was skipped")
@@ -338,16 +338,14 @@ class StepLifecycle:
         if refusal is not None and not begun.step.forced:
             message = refusal_message(stage.name, refusal)
             return StepResult(attempt=replace(begun.attempt, outcome=Outcome.OK, message=message))
-        recipe = self._recipes[evaluation.name].digest
+        recipes = {name: self._recipes[name].digest for name in reads}
         # A live model that can't read what the candidate reads isn't compared with it.
-        beside = LIVE in reads[evaluation.name]
+        beside = any(subject == LIVE for _, subject in scored)
         now, live = self._tools.clock(), self._published.live.get(stage.name)
-        verdict = run_gate_step(
-            stage, evaluation, recipe, self._published, now, compare_live=beside
-        )
+        verdict = run_gate_step(stage, recipes, self._published, now, compare_live=beside)
         if verdict is None:
             return StepResult(attempt=None)
-        events = verdict.events(self._environment, stage.name, evaluation.name)
+        events = verdict.events(self._environment, stage.name)
         attempt = replace(
             begun.attempt,
             outcome=Outcome.OK if verdict.decision.approved else Outcome.REFUSED,
