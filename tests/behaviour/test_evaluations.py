@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviour.test_models import MODEL, WINDOW, Sea, day
+from tests.behaviour.test_models import MODEL, WINDOW, Sea
+from tests.support.tides import day
 from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import Decided
 from tidemill.workflow.gate import GateOutcome, GateResult
