@@ -120,6 +120,7 @@ def move_events(
         artifact=move.target.artifact,
         decision=move.target.decision,
         scores=move.target.scores,
+        evaluations=move.target.evaluations,
         at=approved.at,
         actor=move.actor,
         reason=move.reason,
