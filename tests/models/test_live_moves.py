@@ -16,9 +16,9 @@ from tidemill.models.gates import last_decision, refusal_message
 from tidemill.models.live_moves import (
     Move,
     delivered_as,
+    describe_move,
     find_version,
     move_events,
-    moved,
     require_approved,
     rollback_target,
 )
@@ -114,9 +114,9 @@ def test_a_move_is_two_decisions_a_delivery_and_removed_scores() -> None:
 
 def test_what_is_live_is_told_after_a_move_and_without_one() -> None:
     tables = (Follower(table="out", on_new_model="keep"),)
-    told = moved(move("a", "b"), tables)
+    told = describe_move(move("a", "b"), tables)
     assert (told.version, told.replaced, told.moved, told.actor) == ("a", "b", True, "ana")
-    same = moved(replace(move("a", "a"), current=replace(delivery("a"), replaced="z")), ())
+    same = describe_move(replace(move("a", "a"), current=replace(delivery("a"), replaced="z")), ())
     assert (same.version, same.replaced, same.moved, same.actor) == ("a", "z", False, "gates")
 
 

@@ -40,6 +40,10 @@ INTERRUPTED = 130
             "tidemill.cli.promote:promote",
             "Promote an environment to another, atomically.",
         ),
+        "models": (
+            "tidemill.cli.models:models",
+            "List, show, compare and export the versions of models.",
+        ),
         "deliver": (
             "tidemill.cli.live_models:deliver",
             "Make another approved version of a model live.",

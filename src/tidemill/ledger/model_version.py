@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
+from tidemill.ledger.delivery import Decision
+from tidemill.workflow.gate import Interval, Scores
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import OnNewModel
 
 
@@ -28,3 +33,141 @@ class Moved:
     reason: str
     at: float
     followers: tuple[Follower, ...] = ()
+
+
+class VersionState(StrEnum):
+    """What a version is now. A withdrawn one was approved, and a person replaced it."""
+
+    LIVE = "live"
+    APPROVED = "approved"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    CANDIDATE = "candidate"
+    TRAINED = "trained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingCost:
+    """What the attempts at a training took; `rows` are those that it read."""
+
+    attempts: int
+    wall_s: float
+    cpu_s: float
+    peak_rss: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The scores of a version by an evaluation stage; with equal `rows_read` the same rows were scored."""
+
+    stage: str
+    scores: Scores
+    run: str
+    at: float
+    rows_read: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """A version of a model: what it is, what it was trained on, how it was judged, what it cost.
+
+    `columns` are those that the training read of each input. `evaluations` are those by which it was
+    scored, and `decisions` those on it, oldest first. `cost` is None if its training isn't recorded.
+    """
+
+    artifact: Artifact
+    state: VersionState
+    trained_at: float
+    run: str
+    bytes: int
+    key: str
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    cost: TrainingCost | None = None
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self.artifact.stage
+
+    @property
+    def id(self) -> str:
+        """The id of the version."""
+        return self.artifact.id
+
+    def latest_scores(self) -> dict[str, Scores]:
+        """The newest scores by evaluation stage."""
+        return {found.stage: found.scores for found in self.evaluations}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePeriod:
+    """A time in which a version was live in an environment; `until` is None if it is live now.
+
+    `actor` made it live, for a `reason`, in place of `replaced`; `evidence` are the gates that approved it.
+    """
+
+    environment: str
+    version: str
+    since: float
+    until: float | None
+    actor: str
+    reason: str = ""
+    replaced: str = ""
+    rollback: bool = False
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricComparison:
+    """A metric of two versions; `slice` is "column=value", or empty for all rows.
+
+    `gain` is by how much the second is better (negative: worse), with its interval over days where both
+    were scored on the same days. Without an interval only the figures are known.
+    """
+
+    stage: str
+    slice: str
+    rows: int
+    metric: str
+    one: float
+    other: float
+    gain: float
+    interval: Interval | None = None
+
+    @property
+    def could_be_noise(self) -> bool | None:
+        """Whether the difference may be chance; None if there is no interval."""
+        if self.interval is None:
+            return None
+        return self.interval.low <= 0 <= self.interval.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long a version takes to predict: one row, and `rows` rows together, in seconds (medians)."""
+
+    one_row_s: float
+    batch_s: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionComparison:
+    """Two versions of a model, and how they differ.
+
+    `same_rows` maps each evaluation to whether both were scored on the same rows. `inputs` and `parameters`
+    map what differs to the values of both (None: absent).
+    """
+
+    one: ModelVersion
+    other: ModelVersion
+    metrics: tuple[MetricComparison, ...] = ()
+    same_rows: Mapping[str, bool] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    parameters: Mapping[str, tuple[object, object]] = field(default_factory=dict)
+    packages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    latency: Mapping[str, Latency] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

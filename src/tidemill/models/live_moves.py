@@ -155,7 +155,7 @@ def _decision(
     )
 
 
-def moved(move: Move, followers: tuple[Follower, ...]) -> Moved:
+def describe_move(move: Move, followers: tuple[Follower, ...]) -> Moved:
     """What is live after a move; if it was live before, who made it live, when and why."""
     known, same = move.current, move.changes_nothing
     return Moved(

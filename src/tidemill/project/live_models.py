@@ -14,9 +14,9 @@ from tidemill.models.input_compatibility import incompatibility
 from tidemill.models.live_moves import (
     Move,
     delivered_as,
+    describe_move,
     find_version,
     move_events,
-    moved,
     require_approved,
     rollback_target,
 )
@@ -99,7 +99,7 @@ class LiveModels:
         if not move.changes_nothing:
             self._require_usable(stage, move.target.artifact)
             self._record(move, state, history)
-        return moved(move, self._followers(stage))
+        return describe_move(move, self._followers(stage))
 
     def _approved_model(self, name: str) -> Stage:
         flow = self._workspace.flow
@@ -171,3 +171,24 @@ class LiveModels:
 def _partitions(state: State, stage: str) -> list[Binding]:
     head = state.heads.get(stage)
     return list(head.partitions.values()) if head else []
+
+
+def current_artifact(space: Workspace, name: str, *, candidate: bool = False) -> Artifact:
+    """Return the live artifact of a model, or with `candidate` the one that was trained last.
+
+    A model without gates has no live one: the last counts. UsageError when there is none.
+    """
+    models = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
+    if name not in models:
+        raise UsageError(f"there is no model {name!r} ({did_you_mean(name, models)})")
+    trained = next(iter(space.published(name).values())).product.artifact
+    assert trained is not None
+    if candidate or space.flow[name].approval is None:
+        return trained
+    live = space.state().live.get(name)
+    if live is None:
+        raise UsageError(
+            f"{name} has no approved version yet; project.model({name!r}, candidate=True) loads "
+            f"{trained.id}, which was trained last"
+        )
+    return live.artifact

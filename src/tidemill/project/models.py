@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.printable import html_text
 from tidemill.ledger.binding import Binding
-from tidemill.project.live_models import LiveModels
+from tidemill.project.live_models import LiveModels, current_artifact
+from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
 
 
-class Models:
-    """Reads what model and evaluation stages published."""
+class Models(Mapping[str, RegisteredModel]):
+    """The models of a workflow by name, and what model and evaluation stages published."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    def __getitem__(self, name: str) -> RegisteredModel:
+        """The model of that name; UsageError suggests the nearest one."""
+        if name not in self._names():
+            raise UsageError(f"there is no model {name!r} ({did_you_mean(name, self._names())})")
+        return RegisteredModel(self._workspace, self._workspace.known_stage(name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __repr__(self) -> str:
+        return f"<Models {', '.join(self._names()) or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        """Render the versions of each model, for notebooks."""
+        return "".join(model._repr_html_() for model in self.values()) or html_text(repr(self))
+
+    def _names(self) -> list[str]:
+        """The models, and those that are no longer declared but have versions."""
+        space = self._workspace
+        declared = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
+        state = space.preview_state()
+        gone = [n for n in space.undeclared(state) if space.known_stage(n).kind is Kind.MODEL]
+        return [*declared, *gone]
 
     @property
     def moves(self) -> LiveModels:
@@ -33,21 +65,7 @@ class Models:
 
         A model without gates has no live one: the last counts. UsageError when there is none.
         """
-        space = self._workspace
-        models = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
-        if name not in models:
-            raise UsageError(f"there is no model {name!r} ({did_you_mean(name, models)})")
-        trained = self.artifact(name).product.artifact
-        assert trained is not None
-        if candidate or space.flow[name].approval is None:
-            return trained
-        live = space.state().live.get(name)
-        if live is None:
-            raise UsageError(
-                f"{name} has no approved version yet; project.model({name!r}, candidate=True) loads "
-                f"{trained.id}, which was trained last"
-            )
-        return live.artifact
+        return current_artifact(self._workspace, name, candidate=candidate)
 
     def scores(self, stage: str, partition: str = "") -> Mapping[str, Scores]:
         """The published scores of an evaluation by model artifact; UsageError when there are none."""

@@ -1,0 +1,44 @@
+"""`tidemill models`: list, show, compare and export the versions of models."""
+
+from __future__ import annotations
+
+import click
+
+from tidemill.cli.lazy_group import LazyGroup
+
+_DEFAULT = "list"
+
+
+class _Models(LazyGroup):
+    """A group whose default command is `list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else [_DEFAULT, *args])
+
+
+@click.group(
+    cls=_Models,
+    subcommand_metavar="COMMAND [ARGS]...",
+    commands_at={
+        "list": (
+            "tidemill.cli.models.commands:list_",
+            "List all versions of all models; the default.",
+        ),
+        "show": ("tidemill.cli.models.commands:show", "Show a version of MODEL."),
+        "compare": (
+            "tidemill.cli.models.compare:compare",
+            "Compare two versions of MODEL, and time their predictions.",
+        ),
+        "history": (
+            "tidemill.cli.models.commands:history",
+            "Show what was live when, by whom and why.",
+        ),
+        "export": (
+            "tidemill.cli.models.commands:export",
+            "Write a version of MODEL to a folder, with a manifest.",
+        ),
+    },
+)
+def models() -> None:
+    """List, show, compare and export the versions of models."""

@@ -1,0 +1,174 @@
+"""Collect the versions of a model from recorded events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.delivery import GATES, Decision, Delivery
+from tidemill.ledger.event import Attempted, Computed, Decided, Delivered, Published, RecordedEvent
+from tidemill.ledger.model_version import (
+    Evaluation,
+    LivePeriod,
+    ModelVersion,
+    TrainingCost,
+    VersionState,
+)
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.models.gates import BASELINE, is_live, last_decision
+from tidemill.reuse.input_contents import input_digest, share_columns
+from tidemill.workflow.model import Artifact
+
+# The kinds of events that tell about versions.
+KINDS = ("Published", "Computed", "Decided", "Delivered", "Attempted")
+_TRIED = (Outcome.OK, Outcome.RETRIED)
+
+
+@dataclass(slots=True, kw_only=True)
+class VersionFacts:
+    """What events say about the versions of one model, as far as they were noted.
+
+    `evaluations` are the stages that evaluate it. `ours` says whether an event belongs to the history of
+    the environment: others only tell where a version was trained first, and what that cost.
+    """
+
+    model: str
+    evaluations: Collection[str]
+    ours: Callable[[str, int], bool]
+    first: dict[str, tuple[Artifact, Binding]] = field(default_factory=dict)
+    here: dict[str, Artifact] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    deliveries: list[tuple[str, Delivery]] = field(default_factory=list)
+    _attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    _scored: list[tuple[str, Binding]] = field(default_factory=list)
+
+    def note(self, fact: RecordedEvent) -> None:
+        """Note an event; those of other stages are left out."""
+        event = fact.event
+        if isinstance(event, Published | Computed):
+            ours = isinstance(event, Published) and self.ours(event.environment, fact.seq)
+            self._note_binding(event.stage, event.partition, event.binding, ours=ours)
+        elif isinstance(event, Attempted):
+            attempt = event.attempt
+            if attempt.stage == self.model and attempt.action == Action.TRAIN:
+                self._attempts.setdefault(event.run, []).append(attempt)
+        elif isinstance(event, Decided) and event.stage == self.model:
+            if self.ours(event.environment, fact.seq):
+                self.decisions.append(event.decision)
+        elif isinstance(event, Delivered) and event.delivery.name == self.model:
+            self.deliveries.append((event.environment, event.delivery))
+            if self.ours(event.environment, fact.seq):
+                self.here[event.delivery.artifact.id] = event.delivery.artifact
+
+    def _note_binding(self, stage: str, partition: str, binding: Binding, *, ours: bool) -> None:
+        artifact = binding.product.artifact
+        if stage == self.model and artifact is not None:
+            self.first.setdefault(artifact.id, (artifact, binding))
+            if ours:
+                self.here[artifact.id] = artifact
+        elif ours and stage in self.evaluations and partition != BASELINE:
+            self._scored.append((stage, binding))
+
+    def versions(
+        self, live: Artifact | None, candidate: Artifact | None
+    ) -> tuple[ModelVersion, ...]:
+        """The versions in the history of the environment, the one that was trained last first."""
+        found = [
+            self._version(self.here[name], live, candidate)
+            for name in self.here
+            if name in self.first
+        ]
+        return tuple(sorted(found, key=lambda version: version.trained_at, reverse=True))
+
+    def _version(
+        self, artifact: Artifact, live: Artifact | None, candidate: Artifact | None
+    ) -> ModelVersion:
+        _, binding = self.first[artifact.id]
+        own = tuple(d for d in self.decisions if d.artifact == artifact.id)
+        return ModelVersion(
+            artifact=artifact,
+            state=_state_of(artifact, live, candidate, own),
+            trained_at=binding.at,
+            run=binding.run,
+            bytes=binding.product.bytes,
+            key=binding.key,
+            columns={
+                name: share_columns(seen) or () for name, seen in sorted(binding.seen.items())
+            },
+            evaluations=tuple(self._evaluations(artifact)),
+            decisions=own,
+            cost=_cost_of(self._attempts.get(binding.run, [])),
+        )
+
+    def _evaluations(self, artifact: Artifact) -> Iterable[Evaluation]:
+        digest = input_digest({WHOLE: artifact.content}, None)
+        for stage, binding in self._scored:
+            if binding.inputs.get(self.model) == digest and binding.product.scores is not None:
+                rows = {k: v for k, v in binding.inputs.items() if k != self.model}
+                yield Evaluation(
+                    stage=stage,
+                    scores=binding.product.scores,
+                    run=binding.run,
+                    at=binding.at,
+                    rows_read=" ".join(f"{name} {rows[name]}" for name in sorted(rows)),
+                )
+
+    def live_periods(self) -> tuple[LivePeriod, ...]:
+        """What was live when, in every environment, in the order of the moves."""
+        found: list[LivePeriod] = []
+        for number, (environment, delivery) in enumerate(self.deliveries):
+            later = (d.at for name, d in self.deliveries[number + 1 :] if name == environment)
+            found.append(
+                LivePeriod(
+                    environment=environment,
+                    version=delivery.artifact.id,
+                    since=delivery.at,
+                    until=next(later, None),
+                    actor=delivery.actor,
+                    reason=delivery.reason,
+                    replaced=delivery.replaced,
+                    rollback=delivery.rollback,
+                    evidence=self._evidence(delivery),
+                )
+            )
+        return tuple(found)
+
+    def _evidence(self, delivery: Delivery) -> tuple[str, ...]:
+        approved = (
+            d for d in reversed(self.decisions) if d.subject == delivery.decision and d.approved
+        )
+        decision = next(approved, None)
+        results = decision.results if decision is not None else ()
+        return tuple(f"{result.gate}: {result.evidence}" for result in results)
+
+
+def _state_of(
+    artifact: Artifact,
+    live: Artifact | None,
+    candidate: Artifact | None,
+    decisions: Collection[Decision],
+) -> VersionState:
+    if is_live(live, artifact):
+        return VersionState.LIVE
+    last = last_decision(decisions, artifact.id)
+    if last is None:
+        judged = candidate is not None and candidate.id == artifact.id
+        return VersionState.CANDIDATE if judged else VersionState.TRAINED
+    if last.approved:
+        return VersionState.APPROVED
+    return VersionState.REFUSED if last.actor == GATES else VersionState.WITHDRAWN
+
+
+def _cost_of(attempts: Collection[Attempt]) -> TrainingCost | None:
+    tried = [attempt for attempt in attempts if attempt.outcome in _TRIED]
+    if not tried:
+        return None
+    return TrainingCost(
+        attempts=len(tried),
+        wall_s=sum(attempt.wall_s for attempt in tried),
+        cpu_s=sum(attempt.cpu_s for attempt in tried),
+        peak_rss=max(attempt.peak_rss for attempt in tried),
+        rows=max(attempt.rows_in for attempt in tried),
+    )

@@ -1,0 +1,298 @@
+"""The versions of one model: load, compare, export them, and move what is live."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, overload
+
+import polars as pl
+
+from tidemill.adapters.files.disk import storage_error
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import readable_keys
+from tidemill.core.text_table import html_table
+from tidemill.history.model_comparison import compare_versions
+from tidemill.history.model_versions import KINDS, VersionFacts
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.model_version import (
+    Latency,
+    LivePeriod,
+    ModelVersion,
+    Moved,
+    VersionComparison,
+    VersionState,
+)
+from tidemill.models.input_compatibility import TrainedInputs, trained_inputs
+from tidemill.models.live_moves import find_version
+from tidemill.project.live_models import LiveModels, current_artifact
+from tidemill.project.loaded_model import LoadedModel, load_model
+from tidemill.project.workspace import Workspace
+from tidemill.store.published import read_rows
+from tidemill.workflow.environment import history_filter
+from tidemill.workflow.stage import Kind, Stage
+
+MANIFEST = "manifest.json"
+# Predictions are timed on up to so many rows, and so often.
+_ROWS, _TURNS = 1_000, 15
+# They are read from at most so many partitions.
+_PARTITIONS = 40
+
+
+class RegisteredModel:
+    """A model by name: its versions, what was live when, and predictions of any of them."""
+
+    def __init__(self, workspace: Workspace, stage: Stage) -> None:
+        self._workspace = workspace
+        self._stage = stage
+
+    def __repr__(self) -> str:
+        return f"<RegisteredModel {self.name} in {self._workspace.environment}>"
+
+    def _repr_html_(self) -> str:
+        """Render a row per version, for notebooks."""
+        rows = [
+            (found.id, str(found.state), f"{found.artifact.rows:,}", metrics_text(found))
+            for found in self.versions
+        ]
+        headers = ("version", "state", ">rows", "metrics")
+        return html_table(headers, rows, caption=repr(self)[1:-1])
+
+    @property
+    def name(self) -> str:
+        """The name of the model's stage."""
+        return self._stage.name
+
+    @property
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """All versions in the history of the environment, the one that was trained last first."""
+        return self._facts()[1]
+
+    @property
+    def history(self) -> tuple[LivePeriod, ...]:
+        """What was live when, by whom and why, in every environment, in the order of the moves."""
+        return self._facts()[0].live_periods()
+
+    def version(self, version: str = "") -> ModelVersion:
+        """The version with a unique prefix of its id; by default the live one, else the newest.
+
+        UsageError lists the versions there are.
+        """
+        known = {found.id: found for found in self.versions}
+        if version or not known:
+            return known[find_version(self.name, version, known)]
+        live = (found for found in known.values() if found.state is VersionState.LIVE)
+        return next(live, next(iter(known.values())))
+
+    def load(self, version: str = "", *, candidate: bool = False) -> LoadedModel:
+        """Load a version that predicts: by default the live one, with `candidate` the one trained last.
+
+        A model without gates has no live one: the last is loaded.
+        """
+        artifact = (
+            self.version(version).artifact
+            if version
+            else current_artifact(self._workspace, self.name, candidate=candidate)
+        )
+        return load_model(self._workspace, artifact)
+
+    @overload
+    def predict(self, features: pl.DataFrame) -> pl.DataFrame: ...
+    @overload
+    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame: ...
+    def predict(self, features: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+        """Add the predictions of the live version to a frame; see `LoadedModel.predict`."""
+        return self.load().predict(features)
+
+    def compare(self, one: str, other: str, *, latency: bool = False) -> VersionComparison:
+        """Compare the version `other` with `one`; with `latency` also how long they take to predict now."""
+        facts = compare_versions(self.version(one), self.version(other))
+        return self._with_latency(facts) if latency else facts
+
+    def deliver(self, version: str, *, reason: str = "", by: str = "") -> Moved:
+        """Make an approved version live; see `LiveModels.deliver`."""
+        return LiveModels(self._workspace).deliver(self.name, version, reason=reason, by=by)
+
+    def rollback(self, *, to: str = "", reason: str = "", by: str = "") -> Moved:
+        """Make the version live that was live before, or the version `to`; see `LiveModels.rollback`."""
+        return LiveModels(self._workspace).rollback(self.name, to=to, reason=reason, by=by)
+
+    def export(self, folder: str | Path, version: str = "") -> Path:
+        """Write a version to a folder, in the format of its library, with a manifest in JSON.
+
+        The folder is created. Returns the path of the manifest. UsageError if the folder has other files of
+        these names; StorageError if the stored model is missing or damaged.
+        """
+        found, target = self.version(version), Path(folder)
+        artifact, artifacts = found.artifact, self._workspace.tools.artifacts
+        payloads = {
+            f"{self.name}-{found.id}{Path(artifact.object).suffix}": artifacts.get(artifact.object)
+        }
+        if artifact.golden:
+            payloads[f"golden{Path(artifact.golden).suffix}"] = artifacts.get(artifact.golden)
+        text = json.dumps(
+            _manifest(found, payloads), indent=2, ensure_ascii=False, default=_as_json
+        )
+        payloads[MANIFEST] = text.encode() + b"\n"
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name, payload in payloads.items():
+                _write_new(target / name, payload)
+        except OSError as error:
+            raise storage_error(error, str(target)) from error
+        return target / MANIFEST
+
+    def _facts(self) -> tuple[VersionFacts, tuple[ModelVersion, ...]]:
+        space = self._workspace
+        state = space.state()
+        evaluations = [
+            reader.name for reader in space.flow.readers(self.name) if reader.kind is Kind.EVALUATE
+        ]
+        facts = VersionFacts(
+            model=self.name,
+            evaluations=evaluations,
+            ours=history_filter(state.environments, state.environment),
+        )
+        events = space.tools.ledger.events
+        # Other stages have published by the thousand; what was delivered has no stage.
+        noted = [f for name in (self.name, *evaluations) for f in events(kinds=KINDS, stage=name)]
+        noted += events(kinds=("Delivered",))
+        for fact in sorted(noted, key=lambda fact: fact.seq):
+            facts.note(fact)
+        bound = space.read_state(lambda now: _bindings(now.heads.get(self.name)))
+        candidate = next((held.product.artifact for held in bound if held.product.artifact), None)
+        live = state.live.get(self.name)
+        return facts, facts.versions(live.artifact if live else None, candidate)
+
+    def _with_latency(self, facts: VersionComparison) -> VersionComparison:
+        versions = {facts.one.id: facts.one, facts.other.id: facts.other}.values()
+        timed: dict[str, tuple[LoadedModel, pl.DataFrame]] = {}
+        notes = [*facts.notes]
+        for version in versions:
+            rows = self._recent_rows(version)
+            if rows is None:
+                notes.append(f"{version.id}: no published rows have its inputs, so it isn't timed")
+            else:
+                timed[version.id] = load_model(self._workspace, version.artifact), rows
+        return replace(facts, latency=_measure(timed), notes=tuple(notes))
+
+    def _recent_rows(self, version: ModelVersion) -> pl.DataFrame | None:
+        """The first rows of the newest partition of an input that has the columns of a version."""
+        space, wanted = self._workspace, set(version.artifact.inputs)
+        for item in self._stage.frames:
+            if item.contract is None or not wanted <= set(item.contract.names):
+                continue
+            found, many = list[pl.DataFrame](), 0
+            for key in reversed(readable_keys(space.bindings(item.name))):
+                found.append(self._read(item.name, key))
+                many += found[-1].height
+                if many >= _ROWS or len(found) == _PARTITIONS:
+                    break
+            if many:
+                return pl.concat(found, how="vertical_relaxed").head(_ROWS)
+        return None
+
+    def _read(self, stage: str, key: str) -> pl.DataFrame:
+        space = self._workspace
+        found = space.read_state(lambda now: read_rows(space.tools, space.flow[stage], now, key))
+        return found.head(_ROWS).collect()
+
+
+def metrics_text(version: ModelVersion) -> str:
+    """The newest figures of a version in one line: `mae 1.975`; of several evaluations, with their names."""
+    scores = version.latest_scores()
+    return ", ".join(
+        f"{f'{stage}.' if len(scores) > 1 else ''}{name} {figure:.4g}"
+        for stage, each in scores.items()
+        for name, figure in each.metrics.items()
+    )
+
+
+def _bindings(head: Any) -> Sequence[Binding]:
+    return list(head.partitions.values()) if head is not None else []
+
+
+def _measure(timed: Mapping[str, tuple[LoadedModel, pl.DataFrame]]) -> dict[str, Latency]:
+    """Time the predictions of versions in turns, so that a busy moment meets all of them."""
+    ones: dict[str, list[float]] = {name: [] for name in timed}
+    batches: dict[str, list[float]] = {name: [] for name in timed}
+    for turn in range(_TURNS + 1):
+        for name, (model, rows) in timed.items():
+            one, batch = _seconds(model, rows.head(1)), _seconds(model, rows)
+            if turn:  # the first predictions also prepare the library
+                ones[name].append(one)
+                batches[name].append(batch)
+    return {
+        name: Latency(one_row_s=median(ones[name]), batch_s=median(batches[name]), rows=rows.height)
+        for name, (_, rows) in timed.items()
+    }
+
+
+def _seconds(model: LoadedModel, rows: pl.DataFrame) -> float:
+    begun = perf_counter()
+    model.predict(rows)
+    return perf_counter() - begun
+
+
+def _manifest(version: ModelVersion, payloads: dict[str, bytes]) -> dict[str, Any]:
+    """What another program needs to use an exported model, and where it came from."""
+    artifact = version.artifact
+    inputs = trained_inputs(artifact)
+    return {
+        "schema": "tidemill.model/1",
+        "model": version.model,
+        "version": version.id,
+        "format": artifact.format,
+        "files": {
+            name: {"sha256": hashlib.sha256(payload).hexdigest(), "bytes": len(payload)}
+            for name, payload in payloads.items()
+        },
+        "inputs": [_input(name, inputs) for name in artifact.inputs],
+        "output": artifact.output,
+        "encodings": artifact.encodings,
+        "classes": list(artifact.class_labels),
+        "contract": inputs.contract.title if inputs is not None else "",
+        "parameters": json.loads(artifact.params),
+        "seed": artifact.seed,
+        "trained_on": artifact.trained_on,
+        "rows": artifact.rows,
+        "recipe": artifact.recipe,
+        "packages": artifact.packages,
+        "hardware": artifact.hardware,
+        "metrics": {stage: each.metrics for stage, each in version.latest_scores().items()},
+        "state": str(version.state),
+        "run": version.run,
+        "trained_at": version.trained_at,
+    }
+
+
+def _input(name: str, inputs: TrainedInputs | None) -> dict[str, Any]:
+    """A column that a model reads, with what its contract says of it; only its name if that isn't known."""
+    if inputs is None:
+        return {"name": name}
+    column = inputs.contract.column(name)
+    terms = {"unit": column.unit, "min": column.min, "max": column.max}
+    known = {key: value for key, value in terms.items() if value not in (None, "")}
+    return {"name": name, "type": str(column.dtype), "nullable": column.nullable, **known}
+
+
+def _as_json(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
+
+
+def _write_new(path: Path, payload: bytes) -> None:
+    """Write a file whole; one with the same content stays, another one is an error."""
+    if path.exists():
+        if path.read_bytes() == payload:
+            return
+        raise UsageError(f"{path} exists already: export to another folder, or remove it")
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(payload)
+    part.replace(path)

@@ -1,0 +1,119 @@
+"""`tidemill models`, `deliver` and `rollback`: versions are listed, compared, exported, and moved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import tidemill
+
+
+def retrain(folder: Path, old: str, new: str) -> None:
+    path = folder / "bakery.py"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    ended = tidemill("run", "--train", "demand")
+    assert ended.code in (0, 4), ended.err
+
+
+def versions() -> dict[str, str]:
+    """Versions by their state."""
+    found = tidemill("models", "--json").document
+    assert found["schema"] == "tidemill.models/1"
+    return {each["state"]: each["artifact"]["id"] for each in found["versions"]}
+
+
+@pytest.fixture
+def three(built: Path) -> Path:
+    """Live is the second of three versions; the gates refused the third."""
+    retrain(built, '"rounds": 60', '"rounds": 80')
+    retrain(built, '"rounds": 80', '"rounds": 1')
+    return built
+
+
+def test_from_the_list_to_an_export(three: Path) -> None:
+    known = versions()
+    assert set(known) == {"live", "approved", "refused"}
+    live, first, refused = known["live"], known["approved"], known["refused"]
+    listed = tidemill("models").out.splitlines()
+    assert [line.split()[1:3] for line in listed[1:]] == [
+        [refused, "refused"], [live, "live"], [first, "approved"],
+    ]  # fmt: skip
+    assert tidemill("models", "list", "demand").out.splitlines() == listed
+    shown = tidemill("models", "show", "demand").out
+    assert shown.startswith(f"demand {live}: live, lightgbm")
+    for words in ("  machine     ", "  packages    ", "polars ", "demand_scores: mae", "CPU"):
+        assert words in shown
+    assert f"demand {refused}: refused" in tidemill("models", "show", "demand", refused[:6]).out
+    assert "FAILED" in tidemill("models", "show", "demand", refused).out
+    document = tidemill("models", "show", "demand", first, "--json").document["version"]
+    assert document["artifact"]["snapshot"]["features"]["2026-01-05"]
+    assert document["cost"]["attempts"] == 1
+    compared = tidemill("models", "compare", "demand", first, live)
+    assert compared.code == 0, compared.err
+    for words in (f"{live} (live) compared with {first} (approved)", "shop=market", "predict 1 row",
+                  "- rounds: 60 -> 80"):  # fmt: skip
+        assert words in compared.out
+    body = tidemill("models", "compare", "demand", first, live, "--json").document["comparison"]
+    assert body["latency"][live]["rows"] > 300
+    assert body["same_rows"] == {"demand_scores": True}
+    exported = tidemill("models", "export", "demand", first, "kept")
+    assert exported.code == 0, exported.err
+    manifest = json.loads((three / "kept" / "manifest.json").read_text())
+    [(name, file)] = manifest["files"].items()
+    payload = (three / "kept" / name).read_bytes()
+    assert hashlib.sha256(payload).hexdigest() == file["sha256"]
+    assert payload.startswith(b"tree\n")
+    assert (manifest["version"], manifest["inputs"][0]["name"]) == (first, "hour")
+    # Once more changes nothing; another file in its place is kept.
+    assert tidemill("models", "export", "demand", first, "kept").code == 0
+    again = tidemill("models", "export", "demand", "kept")
+    assert (again.code, "exists already" in again.err) == (2, True)
+
+
+def test_what_is_live_is_moved_and_its_history_shown(three: Path) -> None:
+    known = versions()
+    live, first, refused = known["live"], known["approved"], known["refused"]
+    ended = tidemill("rollback", "demand", "--reason", "too many loaves", "--by", "ana")
+    assert ended.out.startswith(f"demand {first} is live in place of {live}, ")
+    assert "by ana: too many loaves\n- forecast keeps its delivered rows" in ended.out
+    again = tidemill("rollback", "demand", "--json").document
+    assert (again["schema"], again["delivery"]["moved"]) == ("tidemill.delivery/1", False)
+    assert versions()["withdrawn"] == live
+    assert "withdrawn by ana" in tidemill("models", "show", "demand", live).out
+    shown = tidemill("models", "history", "demand").out.splitlines()
+    assert [line.split()[-4:] for line in shown[1:3]] == [
+        [first, "-", "gates", "-"], [live, first, "gates", "-"],
+    ]  # fmt: skip
+    assert shown[3].endswith("ana (rollback)  too many loaves")
+    periods = tidemill("models", "history", "demand", "--json").document["periods"]
+    assert [period["until"] is None for period in periods] == [False, False, True]
+    ended = tidemill("deliver", "demand", refused)
+    assert (ended.code, "refused on" in ended.err) == (4, True)
+    for words in ("beats_live(mae)", "beats_baseline(mae)"):
+        assert (words in ended.err) is (words == "beats_live(mae)")
+    followed = tidemill("deliver", "demand", live[:8], "--run")
+    assert followed.code == 0, followed.err
+    assert f"demand {live} is live in place of {first}" in followed.out
+    assert "run 2" in followed.out
+    assert "receipt" in tidemill("deliver", "demand", live, "--run", "--json").document
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rollback", "demand"), "is the first version"),
+        (("rollback", "dmand"), "there is no model 'dmand'"),
+        (("deliver", "demand", "nope"), "has no version 'nope'"),
+        (("models", "show", "dmand"), "there is no model 'dmand'"),
+        (("models", "list", "sales"), "there is no model 'sales'"),
+        (("models", "export", "demand", "a", "b", "c"), "MODEL, VERSION and PATH"),
+    ],
+)
+def test_what_is_refused(built: Path, arguments: tuple[str, ...], words: str) -> None:
+    ended = tidemill(*arguments)
+    assert (ended.code, words in ended.err) == (2, True), ended.err

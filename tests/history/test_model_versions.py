@@ -1,0 +1,154 @@
+"""Versions of a model, collected from recorded events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tidemill.core.partition import WHOLE
+from tidemill.history.model_versions import VersionFacts
+from tidemill.ledger.delivery import Decision
+from tidemill.ledger.event import Attempted, Computed, Decided, Delivered, Event, RecordedEvent
+from tidemill.ledger.model_version import VersionState
+from tidemill.ledger.run import Attempt, Outcome
+from tidemill.reuse.input_contents import input_digest
+from tidemill.testing.records import (
+    attempted_event,
+    binding,
+    decided_event,
+    delivered_event,
+    model_artifact,
+    product,
+    published_event,
+    scores,
+)
+
+MODEL, EVALUATION = "delay_model", "delay_scores"
+
+
+def trained(version: str, *, at: float, environment: str = "prod", run: str = "run-1") -> Event:
+    made = replace(product(version), artifact=model_artifact(version))
+    bound = replace(
+        binding(f"key {version}", made),
+        at=at,
+        run=run,
+        seen={"features": {"hour": "1", "wind": "2"}},
+    )
+    return replace(published_event(WHOLE, bound=bound, stage=MODEL), environment=environment)
+
+
+def scored(version: str, *, rows: str = "features 1", mae: float = 1.0) -> Event:
+    made = replace(product(f"scores of {version}"), artifact=None, scores=scores(mae))
+    inputs = {
+        MODEL: input_digest({WHOLE: model_artifact(version).content}, None),
+        "features": rows,
+    }
+    bound = replace(binding(f"scores {version} {rows}", made), inputs=inputs)
+    return published_event("candidate", bound=bound, stage=EVALUATION)
+
+
+def decided(version: str, *, approved: bool, actor: str = "gates", at: float = 1.0) -> Event:
+    event = decided_event(f"{version} {at}", approved=approved)
+    decision: Decision = replace(event.decision, artifact=version, actor=actor, at=at)
+    return Decided(environment="prod", stage=MODEL, decision=decision)
+
+
+def tried(run: str, outcome: Outcome = Outcome.OK, **figures: Any) -> Event:
+    found = attempted_event()
+    attempt = Attempt(stage=MODEL, partition=WHOLE, action="train", outcome=outcome)
+    return replace(found, run=run, attempt=replace(attempt, **figures))
+
+
+def facts(*events: Event) -> VersionFacts:
+    found = VersionFacts(
+        model=MODEL,
+        evaluations=[EVALUATION],
+        ours=lambda environment, seq: environment == "prod",
+    )
+    for seq, event in enumerate(events, 1):
+        found.note(RecordedEvent(seq=seq, at=float(seq), event=event))
+    return found
+
+
+def test_each_version_has_its_state() -> None:
+    found = facts(
+        *(trained(name, at=float(n)) for n, name in enumerate("abcdef")),
+        decided("b", approved=True),
+        decided("c", approved=False),
+        decided("d", approved=True),
+        decided("d", approved=False, actor="ana", at=2.0),
+    )
+    versions = found.versions(model_artifact("a"), model_artifact("e"))
+    assert [(v.id, v.state) for v in versions] == [
+        ("f", VersionState.TRAINED),
+        ("e", VersionState.CANDIDATE),
+        ("d", VersionState.WITHDRAWN),
+        ("c", VersionState.REFUSED),
+        ("b", VersionState.APPROVED),
+        ("a", VersionState.LIVE),
+    ]
+    assert versions[2].decisions == tuple(d for d in found.decisions if d.artifact == "d")
+    assert (versions[0].model, versions[0].columns) == (MODEL, {"features": ("hour", "wind")})
+
+
+def test_a_version_that_only_others_published_isnt_here() -> None:
+    elsewhere = trained("a", at=1.0, environment="dev", run="run-7")
+    assert (
+        facts(elsewhere, Computed(stage=MODEL, partition=WHOLE, binding=binding("x"))).versions(
+            None, None
+        )
+        == ()
+    )
+    # It was trained there first, and is only bound here.
+    [version] = facts(elsewhere, trained("a", at=5.0)).versions(None, None)
+    assert (version.run, version.trained_at) == ("run-7", 1.0)
+
+
+def test_a_version_is_scored_by_what_read_its_bytes() -> None:
+    found = facts(trained("a", at=1.0), trained("b", at=2.0), scored("a"), scored("a", mae=2.0))
+    second, first = found.versions(None, None)
+    assert [each.scores.metrics["mae"] for each in first.evaluations] == [1.0, 2.0]
+    assert {each.rows_read for each in first.evaluations} == {"features features 1"}
+    assert first.latest_scores() == {EVALUATION: scores(2.0)}
+    assert second.evaluations == ()
+
+
+def test_what_a_training_cost_counts_its_retries() -> None:
+    found = facts(
+        trained("a", at=1.0),
+        trained("b", at=2.0, run="run-2"),
+        tried("run-1", Outcome.RETRIED, wall_s=1.0, cpu_s=2.0, rows_in=5),
+        tried("run-1", wall_s=3.0, cpu_s=4.0, peak_rss=7, rows_in=9),
+        tried("run-2", Outcome.SKIPPED),
+        attempted_event(),
+    )
+    without, first = found.versions(None, None)
+    assert without.cost is None
+    cost = first.cost
+    assert cost is not None
+    assert (cost.attempts, cost.wall_s, cost.cpu_s, cost.peak_rss, cost.rows) == (2, 4.0, 6.0, 7, 9)
+    assert isinstance(attempted_event(), Attempted)
+
+
+def test_what_was_live_when_in_each_environment() -> None:
+    def live(version: str, at: float, environment: str = "prod", **more: Any) -> Delivered:
+        event = delivered_event(version, environment=environment)
+        return replace(event, delivery=replace(event.delivery, at=at, **more))
+
+    gates = decided_event()
+    found = facts(
+        trained("a", at=1.0),
+        replace(gates, stage=MODEL),
+        live("a", 1.0),
+        live("b", 2.0, environment="dev"),
+        live("c", 3.0, actor="ana", reason="why", replaced="a"),
+        delivered_event("x", name="another"),
+        decided_event("elsewhere", environment="dev"),
+    )
+    first, second, third = found.live_periods()
+    assert (first.version, first.since, first.until) == ("a", 1.0, 3.0)
+    assert (second.environment, second.version, second.until) == ("dev", "b", None)
+    assert (third.actor, third.reason, third.replaced, third.until) == ("ana", "why", "a", None)
+    assert first.evidence == ("beats_live(mae): 11.2 against 11.9",)
+    # What went live before its training was recorded here has no version to show.
+    assert [v.id for v in found.versions(None, None)] == ["a"]
