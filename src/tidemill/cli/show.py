@@ -138,6 +138,8 @@ def _finding_lines(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
         for key, found in findings.items()
         for f in found
     ]
+    if not lines:
+        return []
     return ["", *lines[:20], *([f"- and {len(lines) - 20} more"] if len(lines) > 20 else [])]
 
 
@@ -158,8 +160,15 @@ def _artifact_text(binding: Binding) -> tuple[str, dict[str, Any]]:
         f"{artifact.stage} {artifact.id}: {artifact.format}, {size(binding.product.bytes)}, "
         f"trained by run {binding.run} at {local_time(binding.at)}",
         *artifact_lines(artifact),
+        *_finding_lines({WHOLE: binding.findings}),
     ]
-    return "\n".join(lines), {"artifact": artifact, "run": binding.run, "at": binding.at}
+    body = {
+        "artifact": artifact,
+        "run": binding.run,
+        "at": binding.at,
+        "findings": binding.findings,
+    }
+    return "\n".join(lines), body
 
 
 def artifact_lines(artifact: Artifact) -> list[str]:

@@ -49,7 +49,8 @@ class Fitted:
     """A model in memory, the columns that it reads (in order), and the label that it predicts.
 
     `encodings` say how the columns become numbers. `classes` are the labels in the order of the model's
-    probabilities; None if its library knows them, or if it predicts numbers.
+    probabilities; None if its library knows them, or if it predicts numbers. `entity`, `as_of` and
+    `allow_leakage` are about leakage, see `fitted`.
     """
 
     model: Any
@@ -57,6 +58,9 @@ class Fitted:
     output: str
     encodings: tuple[ColumnEncoding, ...] = ()
     classes: tuple[ClassLabel, ...] | None = None
+    entity: str = ""
+    as_of: tuple[tuple[str, str], ...] = ()
+    allow_leakage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,8 @@ class Artifact:
     rows on which the stored model was compared with the one in memory, and `export_difference` the largest
     absolute difference of their predictions. `snapshot` maps each input to its partitions and a prefix of
     the digest of their content. `packages` are the versions of Python and of the packages that were loaded
-    in training, `hardware` describes the machine.
+    in training, `hardware` describes the machine. `entities` is a sample of the values of the column
+    `entity` in training, if the model declares one.
     """
 
     id: str
@@ -99,6 +104,8 @@ class Artifact:
     snapshot: dict[str, dict[str, str]] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, str] = field(default_factory=dict)
+    entity: str = ""
+    entities: str = ""
 
     @property
     def content(self) -> str:
@@ -122,6 +129,9 @@ def fitted(
     inputs: Reads | EncodedInputs,
     output: str,
     classes: Sequence[ClassLabel] | None = None,
+    entity: str = "",
+    as_of: Mapping[str, str] | None = None,
+    allow_leakage: Sequence[str] = (),
 ) -> Fitted:
     """Return a trained model from a training function, with its input columns and its label.
 
@@ -129,14 +139,19 @@ def fitted(
     encoder that made numbers of them (`tm.encoder(...)`); `output` is the name of the label column that it
     predicts. `classes` are the labels of a classifier in the order of its probabilities, for libraries that
     don't know them: a booster that was trained on the positions of text labels.
+
+    For the checks of leakage, `entity` names the column of what rows belong to (a customer): none should be
+    in both training and evaluation. `as_of` maps a column with the time at which features were observed to
+    the one of the prediction (`{"weather_at": "departs_at"}`): none should be later. `allow_leakage` lists
+    columns whose finding is accepted.
     """
-    own = None if classes is None else tuple(classes)
-    if isinstance(inputs, Reads):
-        return Fitted(model=model, inputs=inputs, output=output, classes=own)
     return Fitted(
         model=model,
-        inputs=inputs.reads,
+        inputs=inputs if isinstance(inputs, Reads) else inputs.reads,
         output=output,
-        encodings=tuple(inputs.encodings),
-        classes=own,
+        encodings=() if isinstance(inputs, Reads) else tuple(inputs.encodings),
+        classes=None if classes is None else tuple(classes),
+        entity=entity,
+        as_of=tuple((as_of or {}).items()),
+        allow_leakage=tuple(allow_leakage),
     )

@@ -193,11 +193,12 @@ def receipt_of(
 
 
 def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """The messages of steps that failed, and of gates."""
+    """The messages of steps that failed, of gates, and about trainings and evaluations."""
+    about_models = (Action.GATE, Action.TRAIN, Action.EVALUATE)
     for attempt in attempts:
         failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
-        judged = attempt.action == Action.GATE and attempt.outcome is Outcome.OK
-        if attempt.message and (failed or judged):
+        warned = attempt.action in about_models and attempt.outcome is Outcome.OK
+        if attempt.message and (failed or warned):
             yield attempt.message
 
 

@@ -15,7 +15,7 @@ from polars.exceptions import PanicException
 from tidemill.core.errors import GateError
 from tidemill.core.partition import WHOLE
 from tidemill.delivery.effects import effect_of
-from tidemill.ledger.binding import Binding
+from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.event import Attempted, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.redacted import redacted_attempt
@@ -273,7 +273,11 @@ class StepLifecycle:
                 attempt = replace(attempt, action=Action.RECHECK)
             rows, size = self._published.input_size(begun.step)
             attempt = replace(
-                attempt, rows_in=rows, bytes_in=size, bytes_out=_bytes_written(begun, made)
+                attempt,
+                rows_in=rows,
+                bytes_in=size,
+                bytes_out=_bytes_written(begun, made),
+                message=_warnings(stage, made.product),
             )
         if stage.kind is Kind.DELIVER:
             effect = effect_of(stage, partition, self._environment, self._run, product.objects[0])
@@ -354,6 +358,13 @@ class StepLifecycle:
         )
         was_live = {stage.name: live.id if live is not None else ""}
         return StepResult(attempt=attempt, publication=Publication(events=events, live=was_live))
+
+
+def _warnings(stage: Stage, product: Product) -> str:
+    """The findings about a model or its evaluation, for the receipt."""
+    if stage.kind not in (Kind.MODEL, Kind.EVALUATE) or not product.findings:
+        return ""
+    return f"{stage.name}: {'; '.join(found.message for found in product.findings)}"
 
 
 def _bytes_written(begun: StepInProgress, made: StepOutput) -> int:

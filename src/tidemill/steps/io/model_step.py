@@ -31,6 +31,11 @@ from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
+from tidemill.steps.io.leakage_checks import (
+    evaluation_findings,
+    trained_entities,
+    training_findings,
+)
 from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
@@ -102,6 +107,11 @@ class ModelStepRunner:
         label = _label_of(stage, fitted.output)
         classes = self._classes(stage, fitted, form, label)
         baseline, shares = self._baseline(stage, label, classes, frames)
+        rows = sum(b.product.rows for b in inputs.get(label.stage, {}).values())
+        findings = training_findings(
+            stage, fitted, label.stage, frames, rows=rows, classes=bool(classes)
+        )
+        entities = trained_entities(stage, fitted, frames)
         self._frames.confirm(inputs)
         payload = form.dump(fitted.model)
         name = object_name(payload, f".{form.name}")
@@ -129,6 +139,8 @@ class ModelStepRunner:
             snapshot={name: _contents(bound) for name, bound in inputs.items()},
             packages=loaded_packages(),
             hardware=hardware(),
+            entity=fitted.entity,
+            entities="" if fitted.entity in fitted.allow_leakage else entities,
         )
         product = Product(
             content=artifact.content,
@@ -136,6 +148,7 @@ class ModelStepRunner:
             rows=artifact.rows,
             bytes=len(payload),
             artifact=artifact,
+            findings=findings,
         )
         return StepOutput(
             product=product,
@@ -162,12 +175,13 @@ class ModelStepRunner:
         predictor = TrivialPredictor(artifact) if trivial else self.predictor(artifact)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
+        findings = () if trivial else evaluation_findings(stage, artifact, frames)
         self._frames.confirm(inputs)
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
         content = fingerprint("scores", repr(found))
-        product = Product(content=content, rows=rows, scores=found)
+        product = Product(content=content, rows=rows, scores=found, findings=findings)
         return StepOutput(product=product, touched=opened.describe())
 
     def deliver(self, stage: Stage, work: Work) -> StepOutput:
