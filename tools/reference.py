@@ -48,7 +48,8 @@ GROUPS: Mapping[str, str] = {
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift diff validate Validated",
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",
-    "Sources and sinks": "files sql output pull delta iceberg Source parquet",
+    "Sources": "files sql output pull delta iceberg Source",
+    "Sinks": "parquet sqlite duckdb postgres call Call",
     "Windows and folds": "last all fold",
     "What stage functions take and give": "Frame Params Predictor Fitted fitted Encoder encoder Scores "
     "scores",

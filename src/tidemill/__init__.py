@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from tidemill.workflow.model import Fitted, Params, fitted
     from tidemill.workflow.resources import resources
     from tidemill.workflow.retry_policy import retries
+    from tidemill.workflow.sink import Call, call, duckdb, parquet, postgres, sqlite
     from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
-    from tidemill.workflow.stage import parquet
     from tidemill.workflow.trigger import (
         all_of,
         any_of,
@@ -80,6 +80,7 @@ __all__ = [
     "Binary",
     "Bool",
     "Budget",
+    "Call",
     "Categorical",
     "Contract",
     "Date",
@@ -127,10 +128,12 @@ __all__ = [
     "beats_baseline",
     "beats_live",
     "calibration",
+    "call",
     "contract_changed",
     "degraded",
     "delta",
     "diff",
+    "duckdb",
     "encoder",
     "every",
     "files",
@@ -149,6 +152,7 @@ __all__ = [
     "parquet",
     "permutation_importance",
     "plots",
+    "postgres",
     "precision_recall",
     "pull",
     "read_odcs",
@@ -159,6 +163,7 @@ __all__ = [
     "scores",
     "split",
     "sql",
+    "sqlite",
     "threshold",
     "validate",
     "volume",
@@ -195,7 +200,7 @@ _HOMES = {
     "tidemill.workflow.resources": "resources",
     "tidemill.workflow.retry_policy": "retries",
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
-    "tidemill.workflow.stage": "parquet",
+    "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",
     "tidemill.contracts.table_rules": "Budget Drift Freshness References Rows Unique",
     "tidemill.workflow.trigger": "all_of any_of contract_changed degraded every new_data volume",
     "tidemill.workflow.window": "all=all_partitions last",

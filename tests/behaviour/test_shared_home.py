@@ -150,7 +150,12 @@ def test_what_was_to_be_delivered_before_is_delivered_once(
         ledger, now = project.tools.ledger, project.tools.clock()
         bound = project.state().heads["daily"].partitions[day(0)]
         name = bound.product.all_objects[0]
-        effect = {"stage": "daily", "partition": day(0), "action": "write", "target": "out"}
+        effect: dict[str, Any] = {
+            "stage": "daily",
+            "partition": day(0),
+            "action": "write",
+            "target": "out",
+        }
         queued = EffectQueued(environment="prod", effect=Effect(key="k", object=name, **effect))
         ledger.append([queued], now=now)
     from_before.undo()
@@ -334,7 +339,11 @@ def test_errors_name_leases_and_environments_as_the_workflow_does(tmp_path: Path
             ledger.renew(lost, now=now + 101, ttl=60.0)
         assert f"'run:prod' (token {lost.token}) is no" in str(taken.value)
         assert f"command {command} now" in str(taken.value)
-        target = {"action": "write", "target": "tides/prod", "object": f"{'ab' * 32}.parquet"}
+        target: dict[str, Any] = {
+            "action": "write",
+            "target": "tides/prod",
+            "object": f"{'ab' * 32}.parquet",
+        }
         effect = Effect(key="k", stage="daily", partition=day(0), **target)
         ledger.append([EffectQueued(environment="prod", effect=effect)], now=now)
         other = replace(effect, partition="")

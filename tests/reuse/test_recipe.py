@@ -26,7 +26,8 @@ from tidemill.reuse.recipe import (
     step_key,
 )
 from tidemill.workflow.impure import Impure
-from tidemill.workflow.stage import Input, Sink, Stage, Training
+from tidemill.workflow.sink import Sink
+from tidemill.workflow.stage import Input, Stage, Training
 from tidemill.workflow.window import last
 
 

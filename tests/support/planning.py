@@ -27,8 +27,9 @@ from tidemill.reuse.step_key import StepKey, key_for
 from tidemill.sources.scan import Scan
 from tidemill.workflow.gate import Gate, Scores, beats_baseline
 from tidemill.workflow.model import Artifact
+from tidemill.workflow.sink import Sink
 from tidemill.workflow.source import OnMissing, SourceFile
-from tidemill.workflow.stage import Approval, Flow, Input, Kind, Sink, Stage, Training
+from tidemill.workflow.stage import Approval, Flow, Input, Kind, Stage, Training
 from tidemill.workflow.trigger import Trigger
 from tidemill.workflow.window import Window
 

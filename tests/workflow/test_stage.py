@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.planning import CUTS, deliver, evaluate, flow_of, ingest, model, reads
 from tidemill.core.partition import Partitioning
-from tidemill.workflow.stage import Sink, parquet
+from tidemill.workflow.sink import Sink, parquet
 
 RAW = ingest("raw")
 MOD = model("mod", reads(RAW))

@@ -9,7 +9,8 @@ import pytest
 from tidemill.contracts.column_types import Int64
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.workflow.gate import beats_live
-from tidemill.workflow.stage import Kind, parquet
+from tidemill.workflow.sink import parquet
+from tidemill.workflow.stage import Kind
 from tidemill.workflow.window import last
 from tidemill.workflow.workflow import FREE, ONCE, Workflow, contract_of
 

@@ -45,4 +45,4 @@ def _text(found: Verification) -> str:
     elif left:
         advice = "`tidemill verify --repair` repairs what can be repaired"
         lines.append(f"{plural(left, 'problem')}; {advice}")
-    return "\n".join([f"verified {counts}", *lines])
+    return "\n".join([f"verified {counts}", *lines, *found.notes])

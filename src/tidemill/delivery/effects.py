@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import Effect
 from tidemill.workflow.environment import PRODUCTION
-from tidemill.workflow.stage import Sink, Stage
+from tidemill.workflow.sink import Sink
+from tidemill.workflow.stage import Stage
 
 
-def delivery_target(sink: Sink, environment: str) -> str:
-    """Production delivers to the sink's folder, any other environment to `FOLDER@ENVIRONMENT`."""
-    return sink.folder if environment == PRODUCTION else f"{sink.folder}@{environment}"
+def delivery_place(sink: Sink, environment: str) -> tuple[str, str]:
+    """The target and the table that an environment delivers to.
+
+    Production delivers to those of the sink. Any other environment has its own: `FOLDER@ENVIRONMENT`, or a
+    table of that name.
+    """
+    own = "" if environment == PRODUCTION else f"@{environment}"
+    if sink.format == "call":
+        return f"{sink.folder}{own}", ""
+    return (sink.folder, f"{sink.table}{own}") if sink.table else (f"{sink.folder}{own}", "")
 
 
-def effect_of(stage: Stage, partition: str, environment: str, run: str, name: str = "") -> Effect:
+def effect_of(
+    stage: Stage, partition: str, environment: str, run: str, name: str = "", *, at: float = 0.0
+) -> Effect:
     """The effect that writes the object `name` as a partition of a delivery, or removes the partition."""
     assert stage.sink is not None
+    target, table = delivery_place(stage.sink, environment)
     # The run is part of the key: delivering an earlier content again is another delivery.
     return Effect(
         key=fingerprint("effect", environment, stage.name, partition, name, run),
         stage=stage.name,
         partition=partition,
         action="write" if name else "remove",
-        target=delivery_target(stage.sink, environment),
+        target=target,
         object=name,
         format=stage.sink.format,
+        table=table,
+        catalog=stage.sink.catalog,
+        at=at,
     )
+
+
+def group_by_place(effects: Iterable[Effect]) -> list[list[Effect]]:
+    """Group effects by the table that they are on, in order."""
+    groups: dict[tuple[str, str, str, str], list[Effect]] = {}
+    for effect in effects:
+        groups.setdefault(effect.place, []).append(effect)
+    return list(groups.values())
+
+
+def last_effects(effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, Effect]]]:
+    """The last effect on each partition of a table, and each earlier one with that which replaces it."""
+    last = {(effect.stage, effect.partition): effect for effect in effects}
+    earlier = [
+        (effect, newer)
+        for effect in effects
+        if (newer := last[effect.stage, effect.partition]).key != effect.key
+    ]
+    return [effect for effect in effects if last[effect.stage, effect.partition] is effect], earlier

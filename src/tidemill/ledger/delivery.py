@@ -53,7 +53,9 @@ class Decision:
 class Effect:
     """An external effect to carry out once; its idempotency `key` makes a retry harmless.
 
-    `action` is "write" (an object to `target`) or "remove" (`target`).
+    `action` is "write" (an object to `target`) or "remove" (`target`). `table` is the table in a database
+    or catalog, `catalog` the name of an Iceberg catalog. `at` is when it was queued, in Unix seconds: a
+    sink that keeps it refuses an effect that is older than the one that it carried out last.
     """
 
     key: str
@@ -63,3 +65,11 @@ class Effect:
     target: str
     object: str = ""
     format: str = "parquet"
+    table: str = ""
+    catalog: str = ""
+    at: float = 0.0
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Where it is carried out: effects with equal places are on one table."""
+        return self.format, self.target, self.catalog, self.table

@@ -76,7 +76,7 @@ def mark_signature(
     clocks = [cuts[name].clock for name in (stage.name, *(item.name for item in stage.inputs))]
     if len(set(filter(None, clocks))) > 1:
         more.append(clocks)
-    if stage.on_new_model == "rescore" and live is not None:
+    if (stage.on_new_model == "rescore" or stage.exclude_training) and live is not None:
         more.append(["live", live.content])
     return fingerprint("settled 3", own, recipe.digest, recipe.check, inputs, *more)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key, readable_keys
+from tidemill.core.counts import plural
+from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key, readable_keys, summarize_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action
 from tidemill.planning.completion import is_unchanged, suspect_partitions
@@ -189,14 +190,14 @@ def _add_waiting(draft: Draft, stage: Stage, partition: str, missing: str) -> No
 
 
 def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
-    """Plan a delivery of every partition of the features, scored by the model that is live at that time.
+    """Plan a delivery of every partition of a stage; a model, if it has one, scores them when they run.
 
     A table that is rescored also reads the live version: another one changes the key of its steps.
     `gate_rank` is the rank of the gate step for the model, None if the plan has none.
     """
     source = stage.inputs[0].name
     contents = draft.contents[source]
-    if stage.model not in draft.facts.live and gate_rank is None:
+    if stage.model and stage.model not in draft.facts.live and gate_rank is None:
         if any(key != UNPLACED for key in contents):
             reason = f"model `{stage.model}` has no approved version yet"
             draft.waiting.append(Waiting(stage=stage.name, partition="", reason=reason))
@@ -205,12 +206,19 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
         return
     rescored = stage.on_new_model == "rescore"
     # Which version will be live isn't known before the gates have decided.
-    within = None if rescored and gate_rank is not None else suspect_partitions(draft, stage)
+    undecided = (rescored or stage.exclude_training) and gate_rank is not None
+    if stage.exclude_training and undecided:
+        draft.incomplete.add(stage.name)
+    early, trained = _left_out(draft, stage)
+    left_out = early | trained
+    within = None if undecided else suspect_partitions(draft, stage)
     if within is not None and not within:
         _keep_all(draft, stage)
         return
     keys = _available(draft, stage.inputs[0], within)
-    wanted: dict[str, Inputs] = {key: {source: {key: contents[key]}} for key in keys}
+    wanted: dict[str, Inputs] = {
+        key: {source: {key: contents[key]}} for key in keys if key not in left_out
+    }
     sizes = {key: size_of(draft, read) for key, read in wanted.items()} if rescored else None
     if rescored:
         version = None if gate_rank is not None else draft.facts.live[stage.model].artifact.content
@@ -220,10 +228,42 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
         stage,
         wanted,
         within=within,
+        kept=trained.intersection(keys).intersection(draft.bindings(stage.name)),
         sizes=sizes,
         action=Action.DELIVER,
         after=gate_rank or "",
     )
+
+
+def _left_out(draft: Draft, stage: Stage) -> tuple[frozenset[str], frozenset[str]]:
+    """The partitions that a table leaves out, with a note: before its start, and those of the training.
+
+    The live model was trained on these, or one that may become it. Those that were delivered by an earlier
+    model, which hadn't seen them, stay as they are.
+    """
+    if not stage.start and not stage.exclude_training:
+        return frozenset(), frozenset()
+    source = stage.inputs[0].name
+    keys = readable_keys(draft.contents[source])
+    early = frozenset(key for key in keys if is_before_start(stage, key))
+    if early:
+        count = plural(len(early), "partition")
+        draft.notes.append(f"{stage.name}: left out {count} before its start {stage.start}")
+    if not stage.exclude_training:
+        return early, frozenset()
+    live, candidate = draft.facts.live.get(stage.model), draft.candidates.get(stage.model)
+    artifacts = [*([live.artifact] if live else []), *([candidate] if candidate else [])]
+    seen = {key for artifact in artifacts for key in artifact.trained_on.get(source, ())}
+    for _, _, step in draft.steps:
+        if step.stage == stage.model:
+            seen.update(step.reads.get(source, ()))
+    trained = frozenset(seen.intersection(keys)) - early
+    if new := trained.difference(draft.bindings(stage.name)):
+        draft.notes.append(
+            f"{stage.name}: left out {summarize_keys(new)}, which {stage.model} was trained on "
+            "(exclude_training)"
+        )
+    return early, trained
 
 
 def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
@@ -265,7 +305,11 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
                 stage=stage.name,
                 partition=partition,
                 action=Action.REMOVE,
-                reasons=("its input was removed",),
+                reasons=(
+                    f"it is before the start {stage.start}"
+                    if is_before_start(stage, partition)
+                    else "its input was removed",
+                ),
             )
             draft.add(step)
         else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
+from tidemill.core.errors import TidemillError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.workflow.model import ClassLabel, Feed
@@ -42,11 +43,34 @@ class ModelFormat(Protocol):
         """Load the prediction function; only for bytes that were verified, in a process that may die."""
 
 
+# How an effect went: details for the ledger, or why it failed.
+EffectResult: TypeAlias = "Mapping[str, str] | TidemillError"
+
+
 class SinkWriter(Protocol):
-    """Delivers partitions to one kind of target; a module with these functions is one."""
+    """Delivers partitions to one kind of sink.
 
-    def deliver(self, effect: Effect, root: Path, artifacts: Artifacts, /) -> Mapping[str, str]:
-        """Carry out an effect in the project's folder, and return details for the ledger."""
+    `batch` is after how many effects the ledger records that they are done. With 0 all effects of a run on
+    a table are one transaction: readers see all of them or none.
+    """
 
-    def find_obstacle(self, target: str, root: Path, /) -> str:
-        """Return why nothing can be delivered to a target; empty if nothing is known against it."""
+    batch: int
+
+    def deliver_all(
+        self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
+    ) -> Iterator[tuple[Effect, EffectResult]]:
+        """Carry out effects on one table, in order, and yield each one that is durable, or why it isn't.
+
+        It may be called again with effects that are done, and must leave the same behind.
+        """
+
+    def find_obstacle(self, effect: Effect, root: Path, /) -> str:
+        """Return why nothing can be delivered to the table of an effect; empty if nothing is known."""
+
+    def find_fault(
+        self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
+    ) -> str | None:
+        """Return how a sink differs from the last effect on a partition; empty if it doesn't.
+
+        None if the sink can't be read.
+        """

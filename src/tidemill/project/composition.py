@@ -19,7 +19,6 @@ from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.files import claims, memos, probes
 from tidemill.adapters.lanes.thread_lane import ThreadLane
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
-from tidemill.adapters.sinks import parquet
 from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
@@ -31,6 +30,7 @@ from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings
+from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
@@ -114,7 +114,7 @@ def open_tools(root: Path, home: Path, memo: Path, flow: Flow, redactor: Redacto
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
-        sinks={"parquet": parquet},
+        sinks=open_sinks(flow),
         external_sources=OpenedSources(root, redactor),
         clock=time.time,
         redactor=redactor,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from tidemill.core.errors import ConflictError, DeclarationError, Fault
-from tidemill.delivery.effects import delivery_target
+from tidemill.delivery.effects import effect_of
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.missing_rows import removals_of
@@ -134,13 +134,14 @@ class Plans:
         stage = space.stage(name)
         if stage.sink is None:
             return
-        target = delivery_target(stage.sink, space.environment)
-        writer = space.tools.sinks[stage.sink.format]
-        if obstacle := writer.find_obstacle(target, space.tools.root):
+        effect = effect_of(stage, "", space.environment, "")
+        writer = space.tools.sinks[effect.format]
+        if obstacle := writer.find_obstacle(effect, space.tools.root):
+            problem, _, hint = obstacle.partition("; ")
             yield Fault(
-                message=f"{name} can't be delivered to {target!r}: {obstacle}",
+                message=f"{name} can't be delivered to {effect.target!r}: {problem}",
                 where=stage.place,
-                hint="choose another folder, or make it writable",
+                hint=hint or "choose another folder, or make it writable",
             )
 
 

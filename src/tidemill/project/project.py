@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tidemill.project.checks import Checks
     from tidemill.project.contracts import Contracts
     from tidemill.project.data import PublishedData
+    from tidemill.project.delivered_tables import DeliveredTables
     from tidemill.project.environments import ProjectEnvironments, StageDiff
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
@@ -323,6 +324,13 @@ class Project:
         from tidemill.project.verification import StoredState
 
         return StoredState(self.workspace, self._runs)
+
+    @property
+    def delivered_tables(self) -> DeliveredTables:
+        """The tables that were delivered: restore an earlier version of one."""
+        from tidemill.project.delivered_tables import DeliveredTables
+
+        return DeliveredTables(self.workspace)
 
     @property
     def contracts(self) -> Contracts:

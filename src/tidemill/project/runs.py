@@ -121,7 +121,7 @@ class Runs:
         tools, name = space.tools, space.environment
         state, messages = space.state(), [*messages]
         crashed = bool(state.open_runs)
-        recovered = recover_dead_runs(tools, state, lease)
+        recovered, undelivered = recover_dead_runs(tools, state, lease)
         if recovered:
             messages, state = [*messages, *recovered], space.state()
         plan, run = self._plans.make_on(state, request), run_id()
@@ -142,6 +142,7 @@ class Runs:
             progress=progress,
             engines=EngineOptions() if inline else engines,
             at_once=at_once,
+            undelivered=undelivered,
         )
         if plan.empty and not plan.broken:
             return record_idle_run(job, lease.lease, messages)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +14,13 @@ from tidemill.adapters.sqlite.replacement import LockedLedger, lock_ledger
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.ledger.delivery import Effect
-from tidemill.ledger.event import EffectDone, EffectQueued
 from tidemill.ledger.workflow_scope import split_name, workflow_prefix
 from tidemill.memos.io.segments import SegmentIndex, damaged_segments
 from tidemill.planning.request import Request
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import memo_spaces
+from tidemill.project.delivered_tables import DeliveredTables
 from tidemill.project.runs import Runs
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
@@ -47,10 +47,11 @@ class StorageFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What was verified (how many of each kind), and what is wrong."""
+    """What was verified (how many of each kind), what is wrong, and what can't be verified."""
 
     checked: Mapping[str, int]
     problems: tuple[StorageFault, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -86,8 +87,9 @@ class StoredState:
         if repair and any(problem.kind == "object" for problem in problems):
             problems = self._repair_objects(problems)
         problems += self._memos(checked, repair=repair)
-        problems += self._deliveries(checked, repair=repair)
-        return Verification(checked=checked, problems=tuple(problems))
+        notes: list[str] = []
+        problems += self._deliveries(checked, notes, repair=repair)
+        return Verification(checked=checked, problems=tuple(problems), notes=tuple(notes))
 
     def export(self, target: Path) -> tuple[int, list[int]]:
         """Write the events of the ledger as JSON lines; return how many, and the damaged ones."""
@@ -214,47 +216,35 @@ class StoredState:
             if repair:
                 SegmentIndex(memos, space).refresh()
 
-    def _deliveries(self, checked: dict[str, int], *, repair: bool) -> Iterator[StorageFault]:
-        """Compare every delivered file with what was delivered there last."""
-        for effect, file in self._last_effects():
+    def _deliveries(
+        self, checked: dict[str, int], notes: list[str], *, repair: bool
+    ) -> Iterator[StorageFault]:
+        """Compare every delivered partition with what was delivered there last."""
+        tables = DeliveredTables(self._workspace)
+        unread: Counter[str] = Counter()
+        for effect, detail in tables.last_effects():
+            message = tables.find_fault(effect, detail)
+            if message is None:
+                unread[effect.stage] += 1
+                continue
             checked["deliveries"] += 1
-            path = self._workspace.root / file
-            message = _delivery_fault(effect, path)
             if message:
                 problem = StorageFault(
                     kind="delivery", place=f"{effect.stage} {effect.partition}", message=message
                 )
-                yield self._deliver_again(problem, effect) if repair else problem
+                yield self._deliver_again(tables, problem, effect) if repair else problem
+        notes += [
+            f"{name}: {plural(count, 'delivery')} can't be verified, because its sink can't be read"
+            for name, count in sorted(unread.items())
+        ]
 
-    def _deliver_again(self, problem: StorageFault, effect: Effect) -> StorageFault:
-        tools = self._workspace.tools
-        try:
-            tools.sinks[effect.format].deliver(effect, tools.root, tools.artifacts)
-        except StorageError as error:
+    def _deliver_again(
+        self, tables: DeliveredTables, problem: StorageFault, effect: Effect
+    ) -> StorageFault:
+        error = tables.deliver_again(effect)
+        if error:
             return replace(problem, message=f"{problem.message}; {error}")
         return replace(problem, repaired=True)
-
-    def _last_effects(self) -> list[tuple[Effect, str]]:
-        """The last effect on each file in a folder that a stage still delivers to, and the file."""
-        queued: dict[str, Effect] = {}
-        last: dict[tuple[str, str], tuple[Effect, str]] = {}
-        kinds = ("EffectQueued", "EffectDone")
-        for fact in self._workspace.tools.ledger.events(kinds=kinds):
-            if isinstance(fact.event, EffectQueued):
-                queued[fact.event.effect.key] = fact.event.effect
-            elif isinstance(fact.event, EffectDone) and "file" in fact.event.detail:
-                effect = queued[fact.event.key]
-                # A file may have got another name, on a disk that ignores case.
-                last[effect.target, effect.partition] = effect, fact.event.detail["file"]
-        return [(effect, file) for effect, file in last.values() if self._is_current(effect)]
-
-    def _is_current(self, effect: Effect) -> bool:
-        """Whether the stage of a delivery is declared, and delivers to the same folder."""
-        flow = self._workspace.flow
-        sink = flow[effect.stage].sink if effect.stage in flow.names else None
-        # The folders of other environments end in `@` and their name.
-        folders = (effect.target, effect.target.rpartition("@")[0])
-        return sink is not None and sink.folder in folders and sink.format == effect.format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,18 +329,3 @@ def _pinned(state: State) -> Iterator[tuple[str, str]]:
         for file in files.values():
             if file.digest.endswith(".parquet"):
                 yield file.digest, f"rows pulled by {stage}"
-
-
-def _delivery_fault(effect: Effect, path: Path) -> str:
-    """What is wrong with a delivered file; "" if it is as it was delivered."""
-    try:
-        payload = path.read_bytes()
-    except FileNotFoundError:
-        return "" if effect.action == "remove" else f"the delivered file {path} was deleted"
-    except OSError as error:
-        return f"the delivered file {path} can't be read: {error.strerror}"
-    if effect.action == "remove":
-        return f"the file {path} is there again, although its delivery was removed"
-    if hashlib.sha256(payload).hexdigest() != effect.object[:64]:
-        return f"the delivered file {path} was changed"
-    return ""

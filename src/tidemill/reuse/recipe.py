@@ -118,7 +118,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         parts["params"] = params_part(stage.training.params)
         parts["seed"] = stage.training.seed
     if stage.sink is not None:
-        parts["sink"] = [stage.sink.folder, stage.sink.format]
+        parts["sink"] = list(stage.sink.identity)
     # A declared version replaces only code that can't be fingerprinted.
     parts["version"] = stage.version
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}

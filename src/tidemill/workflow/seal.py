@@ -21,18 +21,10 @@ from tidemill.workflow.parameters import params_faults
 from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.sink import sink_of
 from tidemill.workflow.source import Source
-from tidemill.workflow.stage import (
-    Approval,
-    Flow,
-    Function,
-    Input,
-    Kind,
-    OnNewModel,
-    Sink,
-    Stage,
-    Training,
-)
+from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage, Training
+from tidemill.workflow.table_options import table_faults, table_input
 from tidemill.workflow.trigger import (
     AllOf,
     AnyOf,
@@ -43,7 +35,7 @@ from tidemill.workflow.trigger import (
     Volume,
 )
 from tidemill.workflow.window import All, Last, Window
-from tidemill.workflow.wiring import wiring_faults
+from tidemill.workflow.wiring import upstream_of, wiring_faults
 from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
 
 _RETURNS = {
@@ -360,6 +352,7 @@ def _output(
 def _start_partition(
     declared: StageDeclaration, output: ContractSpec | None, faults: list[Fault]
 ) -> str | None:
+    """The first partition of an ingest or a delivery, whose rows have the contract `output`."""
     start: str | None = declared.options.get("start")
     if start is None or output is None:
         return None
@@ -375,7 +368,7 @@ def _start_partition(
             )
         partition_start(start, grain)
     except UsageError as error:
-        message = f"ingest {declared.name!r}: start={start!r}: {error}"
+        message = f"{declared.kind} {declared.name!r}: start={start!r}: {error}"
         faults.append(Fault(message=message, where=declared.place))
     return start
 
@@ -412,51 +405,40 @@ def _training_options(declared: StageDeclaration) -> Training:
 
 
 def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
-    model, features = declared.options["model"], declared.options["features"]
-    sink: Sink = declared.options["sink"]
-    faults = []
-    if not isinstance(model, Approval):
-        name = getattr(model, "__name__", repr(model))
-        message = f"table {declared.name!r} takes the model {name!r}, which is not approved"
-        hint = f"live = flow.approve({name}, gates=[...]); then model=live"
-        faults.append(Fault(message=message, where=declared.place, hint=hint))
-    elif not any(model is known for known in workflow.approvals):
-        message = (
-            f"table {declared.name!r} takes an approval of {model.model!r} by another workflow"
-        )
-        hint = f"live = flow.approve({model.model}, gates=[...]); then model=live"
-        faults.append(Fault(message=message, where=declared.place, hint=hint))
-    item = Input(name=getattr(features, "__name__", str(features)), contract=None)
+    options, faults = declared.options, [*table_faults(declared, workflow)]
+    model, contract = options.get("model"), options.get("contract")
+    item = Input(name=table_input(declared), contract=None)
+    rows = _rows_of(item.name, workflow)
+    output = contract_of(contract) if contract is not None else None
+    if output is not None:
+        faults += opaque_rule_faults(output)
     stage = Stage(
         name=declared.name,
         kind=Kind.DELIVER,
         function=None,
         inputs=(item,),
-        output=None,
+        output=output,
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
-        sink=sink,
-        on_new_model=declared.options.get("on_new_model", "keep"),
+        sink=sink_of(options.get("sink")),
+        on_new_model=options.get("on_new_model", "keep"),
+        start=_start_partition(declared, rows, faults),
+        exclude_training=options.get("exclude_training") is True,
         **_limits(declared),
     )
-    faults += _new_model_faults(declared)
     faults += _limit_faults(declared)
-    source = next((known for known in workflow.declarations if known.name == item.name), None)
-    hints, _ = _annotations(source, source.function) if source and source.function else ({}, [])
-    stage, more = _attach_reads(
-        declared, stage, {item.name: _output(source, hints)[0] if source else None}
-    )
+    stage, more = _attach_reads(declared, stage, {item.name: rows})
     return stage, faults + more
 
 
-def _new_model_faults(declared: StageDeclaration) -> Iterator[Fault]:
-    policy = declared.options.get("on_new_model", "keep")
-    if policy not in get_args(OnNewModel):
-        yield Fault(
-            message=f"table {declared.name!r}: on_new_model={policy!r} is neither 'keep' nor 'rescore'",
-            where=declared.place,
-            hint="'keep' leaves delivered rows as they are, 'rescore' scores them with the live version",
-        )
+def _rows_of(name: str, workflow: Workflow) -> ContractSpec | None:
+    """The contract of what a stage or a table returns."""
+    source = next((known for known in workflow.declarations if known.name == name), None)
+    if source is None:
+        return None
+    if source.function is None:
+        return contract_of(source.options.get("contract"))
+    return _output(source, _annotations(source, source.function)[0])[0]
 
 
 def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
@@ -485,7 +467,7 @@ def _topological_order(stages: Mapping[str, Stage]) -> Iterator[Stage]:
     done: set[str] = set()
     left = list(stages.values())
     while left:
-        ready = next(stage for stage in left if dependencies(stage) <= done)
+        ready = next(stage for stage in left if upstream_of(stage, stages) <= done)
         done.add(ready.name)
         left.remove(ready)
         yield ready

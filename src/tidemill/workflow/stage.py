@@ -14,6 +14,7 @@ from tidemill.workflow.impure import Impure
 from tidemill.workflow.incremental_fold import ResolvedFold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.sink import Sink
 from tidemill.workflow.trigger import Trigger
 from tidemill.workflow.window import Window
 
@@ -86,20 +87,14 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sink:
-    """Where scored rows are delivered: a folder with one Parquet file per partition."""
-
-    folder: str
-    format: str = "parquet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
 
     `on_new_model` says whether delivered partitions are scored again when another version of the model is
     live. `refers` maps each reference rule of its contract to the stage whose table it means. A `sample`
-    below 1 is the share of rows that ingests take, selected by the columns `sample_by`.
+    below 1 is the share of rows that ingests take, selected by the columns `sample_by`. A delivery without a
+    `model` delivers the rows of its input; with `exclude_training` not the partitions that its model was
+    trained on.
     """
 
     name: str
@@ -116,6 +111,7 @@ class Stage:
     model: str = ""
     sink: Sink | None = None
     on_new_model: OnNewModel = "keep"
+    exclude_training: bool = False
     refers: Mapping[str, str] = field(default_factory=dict, hash=False)
     resources: Resources = field(default_factory=Resources)
     retries: Retries = field(default_factory=Retries)
@@ -183,11 +179,3 @@ def evaluations_of(flow: Flow, model: str) -> tuple[Stage, ...]:
 def undeclared_stage(name: str, kind: Kind) -> Stage:
     """A stage of which only what it published is known."""
     return Stage(name=name, kind=kind, function=None, inputs=(), output=None, place=UNDECLARED)
-
-
-def parquet(folder: str) -> Sink:
-    """Deliver one Parquet file per partition to `folder`, relative to the project's folder.
-
-    A file is replaced atomically when its partition is delivered again.
-    """
-    return Sink(folder=folder)

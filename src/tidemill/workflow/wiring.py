@@ -8,6 +8,7 @@ from dataclasses import replace
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import Fault, did_you_mean
+from tidemill.workflow.delivery_wiring import delivery_faults
 from tidemill.workflow.gate import split_metric
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
@@ -41,6 +42,9 @@ def _connection_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
         yield from _partitioning_faults(stage, stages)
     if stage.kind is Kind.EVALUATE:
         yield from _evaluation_faults(stage, stages)
+    if stage.kind is Kind.DELIVER and all(item.name in stages for item in stage.inputs):
+        for message, hint in delivery_faults(stage, stages):
+            yield _fault(stage, message, hint)
 
 
 def _fault(stage: Stage, message: str, hint: str = "") -> Fault:
@@ -57,7 +61,12 @@ def _unknown_input_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator
 
 def _input_faults(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
     wants_model = item.contract is None and stage.kind is Kind.EVALUATE
-    if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*DATA, Kind.MODEL):
+    if producer.kind is Kind.DELIVER and producer.output is None:
+        message = f"it can't read {item.name!r}, whose rows have no contract"
+        yield _fault(stage, message, "declare one: flow.table(..., contract=Scored)")
+        return
+    is_readable = producer.kind in (*DATA, Kind.MODEL, Kind.DELIVER)
+    if wants_model != (producer.kind is Kind.MODEL) or not is_readable:
         yield _fault(
             stage, f"it can't read {item.name!r}, which is a stage of kind {producer.kind}"
         )
@@ -194,13 +203,22 @@ def _input_names(stage: Stage) -> set[str]:
     return {item.name for item in stage.inputs}
 
 
-def _dependencies(stage: Stage) -> set[str]:
-    return _input_names(stage) | set(stage.refers.values())
+def upstream_of(stage: Stage, stages: Mapping[str, Stage]) -> set[str]:
+    """The stages that have to be done before one: a table also waits until its model is judged."""
+    found = _input_names(stage) | set(stage.refers.values())
+    if stage.model:
+        found.add(stage.model)
+        found |= {
+            other.name
+            for other in stages.values()
+            if other.kind is Kind.EVALUATE and stage.model in _input_names(other)
+        }
+    return found
 
 
 def _cycle_faults(stages: Mapping[str, Stage]) -> Iterator[Fault]:
     """Yield one fault that names all stages on cycles."""
-    left = {name: _dependencies(stage) & set(stages) for name, stage in stages.items()}
+    left = {name: upstream_of(stage, stages) & set(stages) for name, stage in stages.items()}
     while ready := [name for name, needs in left.items() if not needs & set(left)]:
         for name in ready:
             del left[name]
@@ -211,4 +229,10 @@ def _cycle_faults(stages: Mapping[str, Stage]) -> Iterator[Fault]:
     if left:
         first = stages[next(iter(left))]
         path = " -> ".join(sorted(left))
-        yield _fault(first, f"these stages wait for each other: {path}", "break the cycle")
+        scored = next((n for n in sorted(left) if stages[n].kind is Kind.DELIVER), "")
+        hint = "break the cycle"
+        if scored:
+            hint = (
+                f"read what {scored!r} delivered through an ingest, which sees that of earlier runs"
+            )
+        yield _fault(first, f"these stages wait for each other: {path}", hint)

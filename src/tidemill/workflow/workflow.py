@@ -19,7 +19,8 @@ from tidemill.workflow.gate import Gate
 from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
-from tidemill.workflow.stage import Approval, Function, Kind, OnNewModel, Sink
+from tidemill.workflow.sink import SinkOption
+from tidemill.workflow.stage import Approval, Function, Kind, OnNewModel
 from tidemill.workflow.trigger import Trigger
 from tidemill.workflow.window import Window
 
@@ -48,6 +49,16 @@ class StageDeclaration:
     function: Function | None = None
     window: Windows | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class DeliveredTable:
+    """A delivered table, by which another one can deliver its rows, too."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __repr__(self) -> str:
+        return f"DeliveredTable({self.__name__!r})"
 
 
 class Workflow:
@@ -246,33 +257,55 @@ class Workflow:
         self.approvals.append(approval)
         return approval
 
-    def table(  # noqa: PLR0913 - options in keywords
+    def table(  # noqa: PLR0913 - a declaration, said in keywords
         self,
         name: str,
         *,
-        model: Approval,
-        features: Function,
-        sink: Sink,
+        sink: SinkOption,
+        stage: Function | DeliveredTable | None = None,
+        model: Approval | None = None,
+        features: Function | None = None,
+        contract: type | None = None,
+        start: str | None = None,
+        exclude_training: bool = False,
         on_new_model: OnNewModel = "keep",
         reads: Sequence[Reads] = (),
         resources: Resources = FREE,
         retries: Retries = ONCE,
-    ) -> None:
-        """Deliver predictions of an approved model as a table: each partition of `features` once.
+    ) -> DeliveredTable:
+        """Deliver the rows of a stage, or predictions for them, as a table: each partition once.
 
-        Each partition is scored by the version that is live at that time. When another version goes live, by
-        gates or by a person, rows that were delivered are kept, or scored again with
-        `on_new_model="rescore"`. Rows have the key columns of the
-        features (all columns if they have no key), `prediction` and `model`. `sink` is where they go,
-        `tm.parquet(...)`. `reads` are the columns that a live model may read, and the guarantees that it
-        relies on; `resources` and `retries` are as for `ingest`.
+        `sink` is where they go, such as `tm.parquet(...)` or `tm.postgres(...)`.
+
+        - `stage`: the stage whose rows are delivered as they are.
+        - `model`, `features`: an approved model and the stage that it scores instead. Each partition is
+          scored by the model that is live at that time. Rows have the key columns of the features (all
+          columns if they have no key), `prediction` and `model`.
+        - `contract`: the contract of the predictions. With it, other stages can read the table like a
+          stage: a parameter of its name.
+        - `start`: the first partition to deliver.
+        - `exclude_training`: leave out partitions that the live model was trained on.
+        - `on_new_model`: what happens to rows that were delivered when another version goes live, by gates
+          or by a person: "keep" them, or "rescore" them with that version.
+        - `reads`: the columns that a live model may read, and the guarantees that it relies on.
+        - `resources`, `retries`: as for `ingest`.
         """
-        options = {"model": model, "features": features, "sink": sink, "reads": reads}
-        options["on_new_model"] = on_new_model
+        options = {
+            "model": model,
+            "features": features,
+            "stage": stage,
+            "sink": sink,
+            "contract": contract,
+            "start": start,
+            "exclude_training": exclude_training,
+            "on_new_model": on_new_model,
+            "reads": reads,
+        }
         options |= _limits(resources, retries)
         self._declare(
             StageDeclaration(name=name, kind=Kind.DELIVER, place=caller(1), options=options)
         )
+        return DeliveredTable(name)
 
     def _stage(
         self,
@@ -303,7 +336,8 @@ class Workflow:
 
     def _declare(self, declared: StageDeclaration) -> None:
         # Running a notebook cell again replaces the stage that it declared before.
-        if _in_notebook(declared.function or declared.options.get("features")):
+        options = declared.options
+        if _in_notebook(declared.function or options.get("features") or options.get("stage")):
             self.declarations = [
                 known for known in self.declarations if known.name != declared.name
             ]

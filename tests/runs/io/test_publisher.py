@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.errors import ConflictError, StorageError
+from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, Published
 from tidemill.memos.io.in_memory import InMemoryMemos
+from tidemill.ports.formats import EffectResult
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
@@ -36,6 +38,8 @@ class Watched:
         self.ledger = MemoryLedger()
         self.artifacts = MemoryArtifacts()
         self.calls: list[str] = []
+        self.batch = 8
+        self.failures: dict[str, StorageError] = {}
         self.before_append: Callable[[], None] = lambda: None
         self.lease = self.ledger.acquire("run", HOLDER, now=0.0, ttl=9.0, dead=lambda _: False)
 
@@ -52,12 +56,18 @@ class Watched:
     def find_missing(self, names: Sequence[str]) -> Sequence[str]:
         return list(self.artifacts.find_missing(names))
 
-    def deliver(self, effect: object, root: Path, artifacts: object) -> dict[str, str]:
-        self.calls.append("delivered")
-        return {}
+    def deliver_all(
+        self, effects: Sequence[Effect], root: Path, artifacts: object
+    ) -> Iterator[tuple[Effect, EffectResult]]:
+        for effect in effects:
+            self.calls.append("delivered")
+            yield effect, self.failures.get(effect.key, {})
 
-    def find_obstacle(self, target: str, root: Path) -> str:
+    def find_obstacle(self, effect: Effect, root: Path) -> str:
         return ""
+
+    def find_fault(self, effect: Effect, detail: object, root: Path, artifacts: object) -> None:
+        return None
 
     def publisher(self, lease: Lease | None = None) -> Publisher:
         tools = Runtime(

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from tidemill.adapters.files.disk import sync_folder
 from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.formats import EffectResult
 
 # File systems allow 255 bytes, of which a temporary name and other tools take some.
 _MAX_NAME = 200
@@ -50,6 +51,41 @@ def _usual_case(partition: str) -> str:
     """The one of all partitions that differ only in case which has the plain name."""
     lower = re.sub("[A-Z]+", lambda found: found[0].lower(), partition)
     return _LOWER_HOUR.sub(r"\1T", lower)
+
+
+class ParquetFolders:
+    """Delivers each partition as a file of a folder."""
+
+    batch = 64
+
+    def deliver_all(
+        self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
+    ) -> Iterator[tuple[Effect, EffectResult]]:
+        for effect in effects:
+            try:
+                result: EffectResult = deliver(effect, root, artifacts)
+            except StorageError as error:
+                result = error
+            yield effect, result
+
+    def find_obstacle(self, effect: Effect, root: Path, /) -> str:
+        return find_obstacle(effect.target, root)
+
+    def find_fault(
+        self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
+    ) -> str | None:
+        path = root / detail["file"]
+        try:
+            payload = path.read_bytes()
+        except FileNotFoundError:
+            return "" if effect.action == "remove" else f"the delivered file {path} was deleted"
+        except OSError as error:
+            return f"the delivered file {path} can't be read: {error.strerror}"
+        if effect.action == "remove":
+            return f"the file {path} is there again, although its delivery was removed"
+        if hashlib.sha256(payload).hexdigest() != effect.object[:64]:
+            return f"the delivered file {path} was changed"
+        return ""
 
 
 def find_obstacle(target: str, root: Path) -> str:

@@ -10,7 +10,7 @@ from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
 from tidemill.ledger.redacted import redacted_receipt
-from tidemill.ledger.run import Action, Outcome, Receipt, Status
+from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard
 from tidemill.runs.io.claims import ClaimSet
@@ -21,8 +21,10 @@ from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import AtomicPublisher, Publisher
 from tidemill.runs.io.run_record import (
     TableAges,
+    attempt_events,
     check_table_ages,
     completion_events,
+    failed_deliveries,
     receipt_of,
     recipe_events,
     start_events,
@@ -33,6 +35,9 @@ from tidemill.runs.io.table_checks import TableChecker
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.workflow.source import SourceFile
+
+# Outcomes of a step that queued its delivery.
+_DELIVERED = (Outcome.OK, Outcome.BOUND)
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
@@ -153,12 +158,16 @@ class _Execution:
             *_unenforced_limits(self._placing.unenforced_limits),
             *_withheld_message(job, status),
         ]
-        receipt = receipt_of(job, self._scheduler.attempts, status, self._watch, words, age)
+        late = self._failed_deliveries()
+        receipt = receipt_of(
+            job, [*self._scheduler.attempts, *late], status, self._watch, words, age
+        )
         receipt = redacted_receipt(receipt, job.tools.redactor.redact)
         settled = self._stage_events() if done else []
         try:
             self._append(
                 [
+                    *attempt_events(job, late),
                     *settled,
                     *age.events,
                     RunEnded(run=job.run, status=receipt.status, receipt=receipt),
@@ -168,6 +177,12 @@ class _Execution:
             if not quiet:
                 raise
         return receipt
+
+    def _failed_deliveries(self) -> list[Attempt]:
+        """Attempts at deliveries that are still queued: of earlier runs, and of this one."""
+        own = {(a.stage, a.partition) for a in self._scheduler.attempts if a.outcome in _DELIVERED}
+        left = [i for i in self._job.undelivered if (i.effect.stage, i.effect.partition) not in own]
+        return failed_deliveries([*left, *self.publisher.undelivered])
 
     def _stage_events(self) -> list[Event]:
         """The events about whole stages, now that all steps have ended."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.run import Attempt
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
@@ -64,7 +65,10 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A plan with all that it takes to execute it; `at_once` publishes everything at its end, or nothing."""
+    """A plan with all that it takes to execute it; `at_once` publishes everything at its end, or nothing.
+
+    `undelivered` are effects that were left queued, and that their sinks couldn't carry out now either.
+    """
 
     tools: Runtime
     flow: Flow
@@ -77,6 +81,7 @@ class Job:
     progress: Progress
     engines: EngineOptions
     at_once: bool = False
+    undelivered: tuple[Undelivered, ...] = ()
 
     def recipe_changed(self, stage: str) -> bool:
         """Return whether a stage's recipe differs from the recorded one."""

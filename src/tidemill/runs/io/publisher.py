@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tidemill.delivery.io.outbox import perform_effects
+from tidemill.delivery.io.outbox import Undelivered, perform_effects
+from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
     Attempted,
     Computed,
@@ -60,7 +61,7 @@ class Publisher:
     """Publishes the output of steps under a lease, in order; the first failure ends it.
 
     `release` is called, from the publisher's thread, with the claim of each step that is durable. `heads` are
-    the current versions of the heads.
+    the current versions of the heads. `undelivered` are the effects that their sinks couldn't carry out.
     """
 
     def __init__(
@@ -76,6 +77,9 @@ class Publisher:
         self._environment = environment
         self._lease = lease
         self.heads = dict(heads)
+        self.undelivered: list[Undelivered] = []
+        # Effects on sinks with transactions are carried out together, after everything is published.
+        self._later: list[Effect] = []
         # All that follows is guarded by the lock; `_done` counts steps that are durable, or given up.
         self._lock = threading.Lock()
         self._more, self._less = threading.Condition(self._lock), threading.Condition(self._lock)
@@ -109,6 +113,8 @@ class Publisher:
         """Publish everything that was sent, and end the thread; raise the error if that fails."""
         self.stop()
         self._raise()
+        self._perform(self._later)
+        self._later = []
 
     def stop(self) -> None:
         """End the thread, after publishing everything that was sent or up to the first error."""
@@ -166,8 +172,15 @@ class Publisher:
             if parcel.claim:
                 self._give(parcel.claim)
         effects = [event.effect for event in events if isinstance(event, EffectQueued)]
+        sinks = self._tools.sinks
+        self._later += [effect for effect in effects if not sinks[effect.format].batch]
+        self._perform([effect for effect in effects if sinks[effect.format].batch])
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
         if effects:
-            perform_effects(self._tools, self._environment, effects, Guard(lease=self._lease))
+            self.undelivered += perform_effects(
+                self._tools, self._environment, effects, Guard(lease=self._lease)
+            )
 
 
 class AtomicPublisher(Publisher):
@@ -205,9 +218,7 @@ class AtomicPublisher(Publisher):
         )
         withheld = [event for parcel in self._withheld for event in parcel.events]
         ledger.append(withheld, now=clock(), guard=guard)
-        effects = [event.effect for event in withheld if isinstance(event, EffectQueued)]
-        if effects:
-            perform_effects(self._tools, self._environment, effects, Guard(lease=self._lease))
+        self._perform([event.effect for event in withheld if isinstance(event, EffectQueued)])
 
     def _publish(self, parcels: Sequence[Publication]) -> None:
         objects = [item for parcel in parcels for item in parcel.objects]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tidemill.core.counts import plural
-from tidemill.delivery.io.outbox import perform_effects
+from tidemill.delivery.effects import last_effects
+from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event, Removed, RunEnded
 from tidemill.ledger.io.lease_holder import describe_holder
@@ -18,8 +19,13 @@ from tidemill.ports.runtime import Runtime
 from tidemill.runs.io.lease import Heartbeat
 
 
-def recover_dead_runs(tools: Runtime, state: State, lease: Heartbeat) -> list[str]:
-    """Close runs that died, and carry out deliveries that they left queued; return messages about it."""
+def recover_dead_runs(
+    tools: Runtime, state: State, lease: Heartbeat
+) -> tuple[list[str], tuple[Undelivered, ...]]:
+    """Close runs that died, and carry out deliveries that are still queued.
+
+    Return messages about it, and what couldn't be delivered.
+    """
     guard, now = Guard(lease=lease.lease), tools.clock()
     words: list[str] = []
     if state.open_runs:
@@ -38,11 +44,19 @@ def recover_dead_runs(tools: Runtime, state: State, lease: Heartbeat) -> list[st
         words.append(
             f"{plural(len(gone), 'queued delivery')} lost objects, which will be recomputed"
         )
-    queued = [effect for effect in state.pending_effects if effect not in gone]
-    if queued:
-        perform_effects(tools, state.environment, queued, guard)
-        words.append(f"carried out {plural(len(queued), 'delivery')} left queued")
-    return words
+    queued, earlier = last_effects([e for e in state.pending_effects if e not in gone])
+    if earlier:
+        tools.ledger.append(tuple(_replaced(state, earlier)), now=tools.clock(), guard=guard)
+    failed = perform_effects(tools, state.environment, queued, guard) if queued else []
+    if len(queued) > len(failed):
+        words.append(f"carried out {plural(len(queued) - len(failed), 'delivery')} left queued")
+    return words, tuple(failed)
+
+
+def _replaced(state: State, earlier: Sequence[tuple[Effect, Effect]]) -> Iterator[Event]:
+    for effect, newer in earlier:
+        detail = {"given up": f"replaced by {newer.key}"}
+        yield EffectDone(environment=state.environment, key=effect.key, detail=detail)
 
 
 def _give_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.errors import ContractError
+from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
+    Attempted,
     Event,
     Judged,
     RecipeChanged,
@@ -21,6 +23,7 @@ from tidemill.ledger.event import (
     SourceSeen,
 )
 from tidemill.ledger.io.process_usage import Stopwatch, peak_memory
+from tidemill.ledger.redacted import redacted_attempt, redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.freshness import check_freshness
@@ -202,6 +205,33 @@ def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
             yield attempt.message
 
 
+def failed_deliveries(failed: Iterable[Undelivered]) -> list[Attempt]:
+    """The attempts at deliveries whose sinks failed."""
+    return [
+        Attempt(
+            stage=item.effect.stage,
+            partition=item.effect.partition,
+            action=Action.DELIVER,
+            outcome=Outcome.FAILED,
+            message=item.message,
+            exit_code=1,
+        )
+        for item in failed
+    ]
+
+
+def attempt_events(job: Job, attempts: Iterable[Attempt]) -> list[Event]:
+    """Record attempts, without secrets in their texts."""
+    return [
+        Attempted(
+            run=job.run,
+            environment=job.plan.environment,
+            attempt=redacted_attempt(attempt, job.tools.redactor.redact),
+        )
+        for attempt in attempts
+    ]
+
+
 def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
     """Record a run that found everything up to date."""
     watch = Stopwatch()
@@ -212,10 +242,13 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
         return heads[stage].partitions.values() if stage in heads else ()
 
     age = check_table_ages(job, bound, versions)
-    receipt = receipt_of(job, (), Status.OK, watch, messages, age)
+    late = failed_deliveries(job.undelivered)
+    receipt = receipt_of(job, late, Status.OK, watch, messages, age)
+    receipt = redacted_receipt(receipt, job.tools.redactor.redact)
     live = {name: delivery.artifact for name, delivery in job.state.live.items()}
     events = (
         *start_events(job, lease),
+        *attempt_events(job, late),
         *recipe_events(job, bound),
         *completion_events(job, (), (), versions, live),
         *age.events,

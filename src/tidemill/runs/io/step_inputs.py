@@ -95,7 +95,7 @@ class StepInputs:
         if stage.kind is Kind.EVALUATE:
             model = next(item.name for item in stage.inputs if item.contract is None)
             artifact = self._artifact(model, step.subject)
-        elif stage.kind is Kind.DELIVER:
+        elif stage.model:
             artifact = self._live(stage.model)
         seen = self._sources.get(stage.name, {}) if stage.kind is Kind.INGEST else {}
         return Work(

@@ -7,7 +7,7 @@ passes the output to `finish`, which says what to publish. Several steps can be 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
@@ -16,7 +16,7 @@ from tidemill.core.errors import GateError
 from tidemill.core.partition import WHOLE
 from tidemill.delivery.effects import effect_of
 from tidemill.ledger.binding import Binding, Product
-from tidemill.ledger.event import Attempted, EffectQueued, Event, Published, Removed
+from tidemill.ledger.event import Attempted, EffectDone, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.redacted import redacted_attempt
 from tidemill.ledger.run import Action, Attempt, Outcome
@@ -117,6 +117,7 @@ class StepLifecycle:
         self._run = job.run
         self._decisions = tuple(job.state.decisions.values())
         self._published = published
+        self._undelivered = [item.effect for item in job.undelivered]
         self._inputs = StepInputs(job, published)
         self._room = runner.data
         self._bench = checker
@@ -280,8 +281,7 @@ class StepLifecycle:
                 message=_warnings(stage, made.product),
             )
         if stage.kind is Kind.DELIVER:
-            effect = effect_of(stage, partition, self._environment, self._run, product.objects[0])
-            events.append(EffectQueued(environment=self._environment, effect=effect))
+            events += self._effect_events(stage, partition, product.objects[0])
         attempt = replace(
             attempt,
             rows_out=product.rows,
@@ -326,9 +326,18 @@ class StepLifecycle:
             Removed(environment=environment, stage=stage.name, partition=partition, run=self._run)
         ]
         if stage.kind is Kind.DELIVER:
-            effect = effect_of(stage, partition, environment, self._run)
-            events.append(EffectQueued(environment=environment, effect=effect))
+            events += self._effect_events(stage, partition)
         return StepResult(attempt=begun.attempt, publication=Publication(events=tuple(events)))
+
+    def _effect_events(self, stage: Stage, partition: str, name: str = "") -> Iterator[Event]:
+        """Queue the effect on a partition; one that is queued from earlier is given up."""
+        at, environment = self._tools.clock(), self._environment
+        effect = effect_of(stage, partition, environment, self._run, name, at=at)
+        yield EffectQueued(environment=environment, effect=effect)
+        for late in self._undelivered:
+            if (late.stage, late.partition) == (stage.name, partition):
+                detail = {"given up": f"replaced by {effect.key}"}
+                yield EffectDone(environment=environment, key=late.key, detail=detail)
 
     def _gate(self, stage: Stage, begun: StepInProgress) -> StepResult:
         """Decide by the gates whether a candidate becomes the live model."""

@@ -273,6 +273,10 @@ class DataStepRunner:
             self._narrow_contracts[stage.name, columns] = spec
         return self._narrow_contracts[stage.name, columns]
 
+    def check_rows(self, stage: Stage, work: Work, rows: pl.DataFrame) -> StepOutput:
+        """Check the rows of a partition that was computed elsewhere, and make them its output."""
+        return self._check(stage, work, rows)
+
     def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
         """Check published rows against the contract as it is now; None when the step has to run.
 

@@ -82,8 +82,10 @@ class ModelStepRunner:
         artifacts: Artifacts,
         formats: Sequence[ModelFormat],
         settle: Callable[[], None],
+        check: Callable[[Stage, Work, pl.DataFrame], StepOutput],
     ) -> None:
         self._flow = flow
+        self._check = check
         self._frames = frames
         self._settle = settle
         self._loaded: dict[str, ModelPredictor] = {}
@@ -185,34 +187,50 @@ class ModelStepRunner:
         return StepOutput(product=product, touched=opened.describe())
 
     def deliver(self, stage: Stage, work: Work) -> StepOutput:
-        """Score a partition of features with the live model, for delivery."""
+        """The rows of a partition to deliver; scored by the live model, if the delivery has one."""
         [bound] = work.inputs.values()
-        scored = self._scored(stage, work, tuple(bound.values()))
-        rows = collect_query(stage, work.partition, scored, count_rows(work.inputs))
+        query = self._delivered_rows(stage, work, tuple(bound.values()))
+        rows = collect_query(stage, work.partition, query, count_rows(work.inputs))
         self._frames.confirm(work.inputs)
-        return _delivered(rows)
+        return self._delivered(stage, work, rows)
 
     def deliver_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
-        """Score several partitions by one prediction; none if that could change what is delivered."""
+        """The rows of several partitions by one query; none if that could change what is delivered."""
         artifact = works[0].artifact
-        assert artifact is not None
-        if not _format_named(artifact, self._formats).is_rowwise:
+        if artifact is not None and not _format_named(artifact, self._formats).is_rowwise:
             return {}
         bindings = [
             held for work in works for bound in work.inputs.values() for held in bound.values()
         ]
-        query = self._scored(stage, works[0], bindings)
+        query = self._delivered_rows(stage, works[0], bindings)
         if any(dtype == pl.Categorical for dtype in query.collect_schema().dtypes()):
             return {}  # its categories would include those of other partitions
-        scored = query.collect(engine="in-memory")
+        together = query.collect(engine="in-memory")
         for work in works:
             self._frames.confirm(work.inputs)
         outputs: dict[str, StepOutput] = {}
         for work, held in zip(works, bindings, strict=True):
-            rows, scored = scored[: held.product.rows], scored[held.product.rows :]
-            outputs[work.partition] = _delivered(rows)
-        assert scored.is_empty(), "the partitions have more rows than their bindings say"
+            rows, together = together[: held.product.rows], together[held.product.rows :]
+            outputs[work.partition] = self._delivered(stage, work, rows)
+        assert together.is_empty(), "the partitions have more rows than their bindings say"
         return outputs
+
+    def _delivered_rows(
+        self, stage: Stage, work: Work, bindings: Sequence[Binding]
+    ) -> pl.LazyFrame:
+        """The rows of partitions to deliver: as they are, or scored."""
+        if stage.model:
+            return self._scored(stage, work, bindings)
+        source = stage.inputs[0].name
+        contract = self._flow[source].output
+        assert contract is not None
+        return self._frames.of_stage(source, bindings, contract)
+
+    def _delivered(self, stage: Stage, work: Work, rows: pl.DataFrame) -> StepOutput:
+        """The output of rows to deliver; with a contract, of those that pass it."""
+        if stage.output is not None:
+            return self._check(stage, work, rows)
+        return _delivered(rows)
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
         """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
@@ -242,9 +260,15 @@ class ModelStepRunner:
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
         frames = self._frames.of_stage(source.name, bindings, contract)
-        keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
-        return scored.select(*keep, *predicted_schema(artifact), pl.lit(artifact.id).alias("model"))
+        scored = scored.with_columns(pl.lit(artifact.id).alias("model"))
+        if stage.output is not None:
+            # What it lacks, such as the probability of a class, is reported by the check.
+            known = scored.collect_schema()
+            return scored.select(name for name in stage.output.names if name in known)
+        return scored.select(
+            *(contract.key or contract.names), *predicted_schema(artifact), "model"
+        )
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):

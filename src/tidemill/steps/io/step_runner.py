@@ -72,7 +72,7 @@ class StepRunner:
             {name for name, recipe in recipes.items() if recipe.opaque},
         )
         self._trainer = ModelStepRunner(
-            flow, self.data.frames, tools.artifacts, tools.formats, settle
+            flow, self.data.frames, tools.artifacts, tools.formats, settle, self.data.check_rows
         )
 
     def run(self, work: Work) -> StepOutput | StepFailure:

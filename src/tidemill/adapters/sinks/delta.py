@@ -1,0 +1,160 @@
+"""Deliver to a Delta table: the partitions of a run are replaced in one commit.
+
+The commit has an application transaction per partition, whose version is the time at which the delivery was
+queued. Delta accepts the same one twice, so it is read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tidemill.adapters.sinks.duckdb import missing_library
+from tidemill.adapters.sinks.lake_rows import lake_frame, schema_change
+from tidemill.adapters.sinks.table_transaction import (
+    merged_schema,
+    read_object,
+    refuse_overtaken,
+    row_difference,
+)
+from tidemill.core.errors import StorageError
+from tidemill.core.extras import install_command
+from tidemill.ledger.delivery import Effect
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.formats import EffectResult
+from tidemill.workflow.sink import PARTITION_COLUMN
+
+# Versions of application transactions are integers.
+_PER_SECOND = 1_000_000
+
+
+class DeltaTables:
+    """Delivers to Delta tables in folders."""
+
+    batch = 0
+
+    def deliver_all(
+        self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
+    ) -> Iterator[tuple[Effect, EffectResult]]:
+        folder, library = root / effects[0].target, _library(effects[0].target)
+        try:
+            table = _table(library, folder)
+            due = [effect for effect in effects if not _is_done(table, effect)]
+            if due:
+                _commit(library, folder, table, due, artifacts)
+        except (library.exceptions.DeltaError, OSError, ValueError) as error:
+            message = str(error).partition("\n")[0]
+            raise StorageError(f"the Delta table {folder} can't be written: {message}") from error
+        yield from ((effect, {"table": str(folder)}) for effect in effects)
+
+    def find_obstacle(self, effect: Effect, root: Path, /) -> str:
+        if missing := missing_library("delta", "deltalake"):
+            return missing
+        folder = root / effect.target
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        return "" if there.is_dir() else f"{there} is not a folder; choose another path"
+
+    def find_fault(
+        self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
+    ) -> str | None:
+        folder, library = root / effect.target, _library(effect.target)
+        expected = read_object(effect, artifacts)
+        table = _table(library, folder)
+        if table is None:
+            return "" if expected is None else f"the Delta table {folder} is gone"
+        found = pl.scan_delta(str(folder)).filter(pl.col(PARTITION_COLUMN) == effect.partition)
+        names = [] if expected is None else lake_frame(expected).columns
+        if missing := [name for name in names if name not in found.collect_schema()]:
+            return f"the Delta table {folder} has no column {missing[0]!r} any more"
+        rows = found.select(names or [PARTITION_COLUMN]).collect().rows()
+        wanted = [] if expected is None else lake_frame(expected).rows()
+        return row_difference(f"the Delta table {folder}", wanted, rows)
+
+
+def _library(target: str) -> Any:
+    try:
+        # An optional dependency: only projects with such a sink need it.
+        library: Any = import_module("deltalake")
+        import_module("deltalake.exceptions")
+    except ImportError as error:
+        message = f"{target} needs deltalake: {install_command('deltalake')}"
+        raise StorageError(message) from error
+    return library
+
+
+def _table(library: Any, folder: Path) -> Any:
+    """The newest version of a table; None if there is none yet."""
+    if not library.DeltaTable.is_deltatable(str(folder)):
+        return None
+    return library.DeltaTable(str(folder))
+
+
+def _app_id(effect: Effect) -> str:
+    return f"tidemill/{effect.stage}/{effect.partition}"
+
+
+def _version(effect: Effect) -> int:
+    return int(effect.at * _PER_SECOND)
+
+
+def _is_done(table: Any, effect: Effect) -> bool:
+    found = None if table is None else table.transaction_version(_app_id(effect))
+    if found is None:
+        return False
+    refuse_overtaken(effect, found / _PER_SECOND if found > _version(effect) else 0.0)
+    return bool(found == _version(effect)) and effect.at > 0
+
+
+def _commit(
+    library: Any, folder: Path, table: Any, effects: Sequence[Effect], artifacts: Artifacts
+) -> None:
+    """Replace partitions in one commit, so that readers see all of them or none."""
+    frames = [
+        lake_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
+        for effect in effects
+        if (frame := read_object(effect, artifacts)) is not None
+    ]
+    merged_schema(frames)
+    properties = library.CommitProperties(
+        app_transactions=[
+            library.Transaction(app_id=_app_id(each), version=_version(each)) for each in effects
+        ]
+    )
+    partitions = ", ".join(_text(effect.partition) for effect in effects)
+    predicate = f"{PARTITION_COLUMN} IN ({partitions})"
+    if not frames:
+        if table is not None:
+            table.delete(predicate, commit_properties=properties)
+        return
+    rows = pl.concat(frames, how="diagonal")
+    if table is not None:
+        _require_fitting(folder, table, rows)
+    library.write_deltalake(
+        str(folder) if table is None else table,
+        rows.to_arrow(),
+        mode="overwrite",
+        predicate=None if table is None else predicate,
+        partition_by=[PARTITION_COLUMN] if table is None else None,
+        schema_mode=None if table is None else "merge",
+        commit_properties=properties,
+    )
+
+
+def _require_fitting(folder: Path, table: Any, rows: pl.DataFrame) -> None:
+    found = pl.scan_delta(table).collect_schema()
+    if PARTITION_COLUMN not in found:
+        raise StorageError(
+            f"the Delta table {folder} has no column {PARTITION_COLUMN}, so it wasn't made by a "
+            "delivery; name another folder"
+        )
+    if change := schema_change(found, rows.schema):
+        raise StorageError(f"the Delta table {folder} {change}")
+
+
+def _text(value: str) -> str:
+    """A value as a literal of SQL."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,167 @@
+"""The tables that a workspace delivered: compare them with the ledger, and deliver again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tidemill.core.counts import plural
+from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.core.fingerprint import fingerprint
+from tidemill.delivery.effects import delivery_place
+from tidemill.delivery.io.outbox import Undelivered, perform_effects
+from tidemill.ledger.delivery import Effect
+from tidemill.ledger.event import EffectDone, EffectQueued, RunStarted
+from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ports.ledger import Guard
+from tidemill.project.workspace import Workspace
+from tidemill.runs.io.lease import Heartbeat, take_lease
+from tidemill.workflow.environment import PRODUCTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """The partitions of a table that were delivered as they were after a run; the others hadn't changed."""
+
+    table: str
+    run: str
+    partitions: tuple[str, ...]
+
+
+class DeliveredTables:
+    """The tables that a workspace delivered, in every environment."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def find_fault(self, effect: Effect, detail: Mapping[str, str]) -> str | None:
+        """How a sink differs from the last effect on a partition; None if it can't be read."""
+        tools = self._workspace.tools
+        writer = tools.sinks[effect.format]
+        try:
+            return writer.find_fault(effect, detail, tools.root, tools.artifacts)
+        except TidemillError as error:
+            return str(error)
+
+    def deliver_again(self, effect: Effect) -> str:
+        """Carry out an effect again; return why that failed."""
+        tools = self._workspace.tools
+        now = tools.clock()
+        again = replace(effect, key=fingerprint("again", effect.key, str(now)), at=now)
+        try:
+            results = [
+                result
+                for _, result in tools.sinks[effect.format].deliver_all(
+                    [again], tools.root, tools.artifacts
+                )
+            ]
+        except TidemillError as error:
+            return str(error)
+        return "".join(str(result) for result in results if isinstance(result, TidemillError))
+
+    def restore(
+        self, table: str, run: str, *, command: str, wait_s: float | None = 0.0
+    ) -> Restored:
+        """Deliver again what a table had after a run, without computing anything; the published rows stay.
+
+        Raises UsageError for a stage that isn't a table, or a run that isn't known; StorageError if an
+        object isn't stored any more, or the sink fails: then the deliveries stay queued.
+        """
+        space, tools = self._workspace, self._workspace.tools
+        if space.stage(table).sink is None:
+            raise UsageError(f"{table} is a {space.stage(table).kind}: it isn't delivered anywhere")
+        now, then = self._versions(table, self._last_event(run))
+        wanted = [
+            _as_of(effect, then.get(partition), run, tools.clock())
+            for partition, effect in sorted(now.items())
+            if not _is_same(effect, then.get(partition))
+        ]
+        lost = tools.artifacts.find_missing({effect.object for effect in wanted if effect.object})
+        if lost:
+            raise StorageError(
+                f"{plural(len(lost), 'object')} of {table} as of {run} can't be used any more"
+            )
+        lease = take_lease(tools, space.environment, this_process(command), wait_s)
+        try:
+            failed = self._deliver(wanted, lease)
+        finally:
+            lease.close()
+        if failed:
+            raise StorageError(failed[0].message)
+        return Restored(table=table, run=run, partitions=tuple(e.partition for e in wanted))
+
+    def _deliver(self, effects: Sequence[Effect], lease: Heartbeat) -> list[Undelivered]:
+        tools, environment = self._workspace.tools, self._workspace.environment
+        guard = Guard(lease=lease.lease)
+        if effects:
+            queued = [EffectQueued(environment=environment, effect=effect) for effect in effects]
+            tools.ledger.append(queued, now=tools.clock(), guard=guard)
+        return perform_effects(tools, environment, effects, guard)
+
+    def _last_event(self, run: str) -> int:
+        kinds = ("RunStarted", "RunEnded")
+        ledger, environment = self._workspace.tools.ledger, self._workspace.environment
+        facts = [*ledger.events(kinds=kinds, run=run)]
+        started = [fact.event for fact in facts if isinstance(fact.event, RunStarted)]
+        if not started or started[0].environment != environment:
+            raise UsageError(
+                f"there is no run {run!r} in {environment}; `tidemill runs` lists them"
+            )
+        return facts[-1].seq
+
+    def _versions(self, table: str, until: int) -> tuple[dict[str, Effect], dict[str, Effect]]:
+        """The last effect on each partition of a table now, and up to an event."""
+        now: dict[str, Effect] = {}
+        then: dict[str, Effect] = {}
+        for fact in self._workspace.tools.ledger.events(kinds=("EffectQueued",)):
+            event = fact.event
+            assert isinstance(event, EffectQueued)
+            effect = event.effect
+            if event.environment == self._workspace.environment and effect.stage == table:
+                now[effect.partition] = effect
+                if fact.seq <= until:
+                    then[effect.partition] = effect
+        return now, then
+
+    def last_effects(self) -> list[tuple[Effect, Mapping[str, str]]]:
+        """The last effect on each partition of a table that a stage still delivers to, and its details."""
+        queued: dict[str, Effect] = {}
+        last: dict[tuple[object, ...], tuple[Effect, Mapping[str, str]]] = {}
+        kinds = ("EffectQueued", "EffectDone")
+        for fact in self._workspace.tools.ledger.events(kinds=kinds):
+            if isinstance(fact.event, EffectQueued):
+                queued[fact.event.effect.key] = fact.event.effect
+            elif isinstance(fact.event, EffectDone) and "given up" not in fact.event.detail:
+                effect = queued[fact.event.key]
+                last[effect.place, effect.partition] = effect, fact.event.detail
+        return [(effect, detail) for effect, detail in last.values() if self._is_current(effect)]
+
+    def _is_current(self, effect: Effect) -> bool:
+        """Whether the stage of a delivery is declared, and delivers to the same table."""
+        flow = self._workspace.flow
+        sink = flow[effect.stage].sink if effect.stage in flow.names else None
+        if sink is None or sink.format != effect.format:
+            return False
+        target, table = delivery_place(sink, PRODUCTION)
+        # The targets of other environments end in `@` and their name.
+        own, other = (effect.table, table) if table else (effect.target, target)
+        if table and effect.target != target:
+            return False
+        return own == other or own.rpartition("@")[0] == other
+
+
+def _is_same(now: Effect, then: Effect | None) -> bool:
+    """Whether a partition has the same rows as it had, or is removed as it wasn't there."""
+    return now.object == (then.object if then is not None else "")
+
+
+def _as_of(now: Effect, then: Effect | None, run: str, at: float) -> Effect:
+    """The effect that brings back what a partition had; its removal if it had none."""
+    name = then.object if then is not None else ""
+    return replace(
+        now,
+        key=fingerprint("restore", now.key, name, run, str(at)),
+        action="write" if name else "remove",
+        object=name,
+        at=at,
+    )

@@ -1,0 +1,57 @@
+"""Open the sinks that deliveries go to; their libraries are imported when something is delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from tidemill.adapters.sinks.parquet import ParquetFolders
+from tidemill.ledger.delivery import Effect
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.formats import EffectResult, SinkWriter
+from tidemill.workflow.stage import Flow
+
+# Where the writers are that need Polars, and maybe an extra.
+_WRITERS: Mapping[str, tuple[str, str]] = {
+    "sqlite": ("tidemill.adapters.sinks.sqlite", "SqliteTables"),
+    "duckdb": ("tidemill.adapters.sinks.duckdb", "DuckdbTables"),
+    "postgres": ("tidemill.adapters.sinks.postgres", "PostgresTables"),
+    "delta": ("tidemill.adapters.sinks.delta", "DeltaTables"),
+    "iceberg": ("tidemill.adapters.sinks.iceberg", "IcebergTables"),
+}
+
+
+def open_sinks(flow: Flow) -> Mapping[str, SinkWriter]:
+    """The writer of each format; functions are those of the workflow."""
+    sinks = [stage.sink for stage in flow.stages if stage.sink is not None]
+    functions = {sink.folder: sink.function for sink in sinks if sink.function is not None}
+    late: dict[str, SinkWriter] = {name: _LateWriter(home) for name, home in _WRITERS.items()}
+    # The ledger records each call before the next one, so that few are repeated after a crash.
+    call = _LateWriter(("tidemill.adapters.sinks.call", "FunctionCalls"), functions, batch=1)
+    return {"parquet": ParquetFolders(), "call": call, **late}
+
+
+class _LateWriter:
+    """A writer whose module is imported when it is first used."""
+
+    def __init__(self, home: tuple[str, str], *arguments: object, batch: int = 0) -> None:
+        self._home, self._arguments, self.batch = home, arguments, batch
+
+    def _writer(self) -> SinkWriter:
+        module, name = self._home
+        writer: SinkWriter = getattr(import_module(module), name)(*self._arguments)
+        return writer
+
+    def deliver_all(
+        self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
+    ) -> Iterator[tuple[Effect, EffectResult]]:
+        return self._writer().deliver_all(effects, root, artifacts)
+
+    def find_obstacle(self, effect: Effect, root: Path, /) -> str:
+        return self._writer().find_obstacle(effect, root)
+
+    def find_fault(
+        self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
+    ) -> str | None:
+        return self._writer().find_fault(effect, detail, root, artifacts)
