@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from tidemill.models import standard_metrics as metrics
     from tidemill.models.curves import calibration, lift, precision_recall, roc
     from tidemill.models.encoding import Encoder, encoder
-    from tidemill.models.importance import permutation_importance
-    from tidemill.models.io import plots
     from tidemill.models.metrics import scores
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
@@ -60,6 +58,15 @@ if TYPE_CHECKING:
     from tidemill.workflow.model import Fitted, Params, fitted
     from tidemill.workflow.resources import resources
     from tidemill.workflow.retry_policy import retries
+    from tidemill.workflow.search import (
+        Trial,
+        TrialPruned,
+        choices,
+        integers,
+        loguniform,
+        search,
+        uniform,
+    )
     from tidemill.workflow.sink import Call, call, duckdb, parquet, postgres, sqlite
     from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
     from tidemill.workflow.trigger import (
@@ -113,6 +120,8 @@ __all__ = [
     "Struct",
     "TidemillError",
     "Time",
+    "Trial",
+    "TrialPruned",
     "UInt8",
     "UInt16",
     "UInt32",
@@ -129,6 +138,7 @@ __all__ = [
     "beats_live",
     "calibration",
     "call",
+    "choices",
     "contract_changed",
     "degraded",
     "delta",
@@ -141,8 +151,10 @@ __all__ = [
     "fold",
     "iceberg",
     "impure",
+    "integers",
     "last",
     "lift",
+    "loguniform",
     "memo",
     "metrics",
     "new_data",
@@ -161,10 +173,12 @@ __all__ = [
     "roc",
     "rule",
     "scores",
+    "search",
     "split",
     "sql",
     "sqlite",
     "threshold",
+    "uniform",
     "validate",
     "volume",
     "write_odcs",
@@ -186,8 +200,6 @@ _HOMES = {
     "tidemill.workflow.annotations": "Frame Predictor",
     "tidemill.models.encoding": "Encoder encoder",
     "tidemill.models.curves": "calibration lift precision_recall roc",
-    "tidemill.models.importance": "permutation_importance",
-    "tidemill.models.io.plots": "plots=*",
     "tidemill.models.metrics": "scores",
     "tidemill.models.standard_metrics": "metrics=*",
     "tidemill.models.threshold": "split threshold",
@@ -199,6 +211,7 @@ _HOMES = {
     "tidemill.workflow.model": "Fitted Params fitted",
     "tidemill.workflow.resources": "resources",
     "tidemill.workflow.retry_policy": "retries",
+    "tidemill.workflow.search": ("Trial TrialPruned choices integers loguniform search uniform"),
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
     "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",
     "tidemill.contracts.table_rules": "Budget Drift Freshness References Rows Unique",

@@ -28,6 +28,9 @@ def test_names_that_are_recorded() -> None:
         "retried",
         "refused",
         "skipped",
+        "pruned",
+        "gave up",
+        "stopped",
     ]
     assert [str(status) for status in Status] == ["running", "ok", "failed", "interrupted", "lost"]
 

@@ -26,7 +26,8 @@ _META = "tidemill"
 class ProjectLocation:
     """The project, workflow and environment of a command.
 
-    With `create` a new environment may be begun, with a `sample` and a `profile`.
+    With `create` a new environment may be begun, with a `sample` and a `profile`. `params` are parameters
+    of models for one run.
     """
 
     project: str = "."
@@ -35,6 +36,7 @@ class ProjectLocation:
     create: bool = False
     sample: float | None = None
     profile: str | None = None
+    params: tuple[str, ...] = ()
 
 
 class LazyGroup(click.Group):
@@ -134,6 +136,14 @@ def environment_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
+def param_option(function: F) -> F:
+    """Add `--param`, for commands that plan or run with other parameters once."""
+    option = click.option("--param", "params", multiple=True, expose_value=False, callback=_note,
+                          metavar="MODEL.NAME=VALUE",
+                          help="Train MODEL with another parameter for this run, not in prod.")  # fmt: skip
+    return option(function)
+
+
 def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     if value is not None:
         ctx.meta[f"{_META}.{param.name}"] = value
@@ -143,7 +153,7 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 def project_location() -> ProjectLocation:
     """The options of the command line that name the project."""
     meta = click.get_current_context().meta
-    names = ("project", "workflow", "environment", "create", "sample", "profile")
+    names = ("project", "workflow", "environment", "create", "sample", "profile", "params")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
     return ProjectLocation(**given)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tidemill.cli.lazy_group import environment_options, project_options
+from tidemill.cli.lazy_group import environment_options, param_option, project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_result, to_json_values
 from tidemill.cli.render.plan_and_receipt import render_plan, render_plan_markdown
@@ -25,6 +25,7 @@ from tidemill.runs.totals import Price
                    "without STAGE, list every step.")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
+@param_option
 @environment_options
 @project_options
 def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:

@@ -34,7 +34,12 @@ def project_session(environment: str = "", *, begins: bool = False) -> Iterator[
     env = environment or at.environment
     try:
         project = open_project(
-            at.project, workflow=at.workflow, env=env, sample=at.sample, profile=at.profile
+            at.project,
+            workflow=at.workflow,
+            env=env,
+            sample=at.sample,
+            profile=at.profile,
+            params=at.params,
         )
     except TidemillError:
         raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import command_line, environment_options, project_options
+from tidemill.cli.lazy_group import command_line, environment_options, param_option, project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result, text_width
@@ -21,7 +21,7 @@ from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE, place_name
 
 if TYPE_CHECKING:
-    from tidemill.project.trials import Trial
+    from tidemill.project.trials import DebugOutput
 
 
 @click.command()
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--inline", is_flag=True,
               help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
 @json_option
+@param_option
 @environment_options
 @project_options
 def run(wait: float, debug: bool, inline: bool, as_json: bool, **request: Any) -> None:
@@ -82,7 +83,7 @@ def _debug(request: dict[str, Any], as_json: bool) -> None:
     )
 
 
-def _trial_text(stage: str, partition: str, trial: Trial) -> str:
+def _trial_text(stage: str, partition: str, trial: DebugOutput) -> str:
     product = trial.product
     name = place_name(stage, partition)
     lines = [
@@ -96,6 +97,6 @@ def _trial_text(stage: str, partition: str, trial: Trial) -> str:
     return "\n".join(lines)
 
 
-def _body(trial: Trial) -> dict[str, Any]:
+def _body(trial: DebugOutput) -> dict[str, Any]:
     bad = trial.bad.head(10).to_dicts() if trial.bad is not None else []
     return {"product": trial.product, "head": trial.rows.head(10).to_dicts(), "bad": bad}

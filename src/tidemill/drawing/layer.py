@@ -20,7 +20,6 @@ class Swatch(Enum):
     DASHES = "dashes"
     REFERENCE = "reference"
     DOT = "dot"
-    RING = "ring"
     AREA = "area"
 
 

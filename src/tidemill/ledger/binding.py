@@ -14,6 +14,7 @@ from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
+from tidemill.workflow.search import TrialResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Product:
     artifact: Artifact | None = None
     scores: Scores | None = None
     parts: tuple[Part, ...] = ()
+    trial: TrialResult | None = None
 
     def __post_init__(self) -> None:
         if not self.parts:

@@ -23,7 +23,8 @@ class Outcome(StrEnum):
     """How an attempt at a step ended.
 
     BOUND reused a result. CURRENT turned out to be up to date, and isn't recorded as an event. RETRIED
-    failed and was retried: another attempt at the same step follows.
+    failed and was retried: another attempt at the same step follows. PRUNED, GAVE_UP and STOPPED are ends of
+    trials of a search that don't fail it: it wasn't promising, it failed, or the budget was used.
     """
 
     OK = "ok"
@@ -33,6 +34,9 @@ class Outcome(StrEnum):
     RETRIED = "retried"
     REFUSED = "refused"
     SKIPPED = "skipped"
+    PRUNED = "pruned"
+    GAVE_UP = "gave up"
+    STOPPED = "stopped"
 
 
 class Status(StrEnum):
@@ -252,6 +256,7 @@ class Action(StrEnum):
     BIND = "bind"
     RECHECK = "recheck"
     TRAIN = "train"
+    TRIAL = "trial"
     EVALUATE = "evaluate"
     GATE = "gate"
     DELIVER = "deliver"

@@ -22,17 +22,20 @@ from tidemill.models.gates import (
     refusal_message,
 )
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
+from tidemill.models.search import trial_partition, trials_before
 from tidemill.models.triggers import TriggerFacts, due_reasons
 from tidemill.planning.draft import (
     Draft,
     ScoredStage,
     distrust_reason,
+    is_rerun_requested,
     reads_of,
     reasons_for,
     size_of,
 )
 from tidemill.planning.plan import ModelState, Step, Waiting
 from tidemill.reuse.input_contents import Content
+from tidemill.reuse.recipe import quote_columns
 from tidemill.reuse.step_key import Inputs, key_for
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import visible_to_unpartitioned
@@ -84,6 +87,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if not reasons:
         return
     action = Action.BIND if known else Action.TRAIN
+    trials = _plan_trials(draft, stage, window, unlikely=unlikely) if action is Action.TRAIN else ()
     step = Step(
         stage=stage.name,
         partition=WHOLE,
@@ -91,11 +95,36 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         reasons=reasons,
         forced=forced,
         unlikely=unlikely,
+        needs=trials,
     )
     _add_step(draft, step, window.inputs)
     draft.unlikely_models.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
+
+
+def _plan_trials(draft: Draft, stage: Stage, window: _Window, *, unlikely: bool) -> tuple[str, ...]:
+    """Plan the trials of a model's search: which parameters each has is decided when it begins.
+
+    A trial that was run before, with the same parameters on the same inputs, isn't run again.
+    """
+    search = stage.training.search if stage.training is not None else None
+    if search is None:
+        return ()
+    again = is_rerun_requested(draft, stage)
+    names = tuple(map(trial_partition, range(search.trials)))
+    for number, name in enumerate(names):
+        step = Step(
+            stage=stage.name,
+            partition=name,
+            action=Action.TRIAL,
+            reasons=(f"search of {quote_columns([*search.space])}",),
+            forced=again or bool(draft.recipes[stage.name].unproven),
+            unlikely=unlikely,
+            needs=trials_before(search, number),
+        )
+        _add_step(draft, step, window.inputs)
+    return names
 
 
 def _model_state(
@@ -162,6 +191,8 @@ def _due_reasons(
         return (absence,)
     if not outdated or stage.training is None:
         return ()
+    if stage.name in draft.request.tuned:
+        return ("it has parameters for this run",)
     facts = _trigger_facts(draft, stage, window, bound.product.artifact)
     return due_reasons(stage.training.retrain, facts)
 

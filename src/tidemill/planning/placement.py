@@ -33,6 +33,7 @@ _LONG_S, _SLIGHT_S = 5.0, 0.02
 _STEP_S, _BYTES_S = 0.005, 100e6
 # The assumed number of passes of a training over its rows.
 _ROUNDS = 200
+_LEARNING = (Action.TRAIN, Action.TRIAL)
 _HOURS = {"h": 1, "d": 24, "w": 168, "mo": 672}
 _NEVER = float("inf")
 _LAST = -(10**9)
@@ -84,7 +85,7 @@ class Placement:
         self._engines = engines
         self._needs = freshness_needs(flow)
         self._has_training = any(
-            step.action is Action.TRAIN and not _is_quick(step) for step in plan.steps
+            step.action in _LEARNING and not _is_quick(step) for step in plan.steps
         )
         lasting = sum(expected_seconds(step) for step in plan.steps if _is_shareable(step))
         self._share = cpus > 1 and lasting > _LONG_S
@@ -113,7 +114,10 @@ class Placement:
 
     def of(self, step: Step) -> Place:
         """The place of one step."""
-        where, place = self._where(self._flow[step.stage], step), self._place(step.stage)
+        stage = self._flow[step.stage]
+        where, place = self._where(stage, step), self._place(step.stage)
+        if step.action is Action.TRIAL and stage.resources.cpus is None:
+            place = replace(place, cpus=float(max(1, self._cpus // _parallel_trials(stage))))
         # Steps in threads share the threads of Polars, whatever they ask for.
         return place if where == "process" else replace(place, where=where, cpus=1.0)
 
@@ -130,6 +134,9 @@ class Placement:
             return "thread"
         if asked != Resources() or self._careful or not _is_quick(step) or self._may_wait(step):
             return "process"
+        if step.action is Action.TRIAL and step.wall_s is None and _parallel_trials(stage) > 1:
+            # Trials are as many as they are slow: a search of unknown length isn't run in sequence.
+            return "process" if self._cpus > 1 else "here"
         if stage.kind is Kind.EVALUATE:
             # The worker that trained the model has loaded its data and libraries.
             return "process" if self._has_training else "here"
@@ -211,8 +218,14 @@ def expected_seconds(step: Step) -> float:
     """The expected seconds of a step: its estimate, or a guess from the bytes that it reads."""
     if step.wall_s is not None:
         return step.wall_s
-    rounds = _ROUNDS if step.action is Action.TRAIN else 1
+    rounds = _ROUNDS if step.action in _LEARNING else 1
     return _STEP_S + rounds * step.bytes / _BYTES_S
+
+
+def _parallel_trials(stage: Stage) -> int:
+    """How many trials of a model's search may run at once."""
+    search = stage.training.search if stage.training is not None else None
+    return 1 if search is None else search.parallel
 
 
 def _is_quick(step: Step) -> bool:

@@ -50,7 +50,8 @@ class Step:
     evaluated: "candidate", "live", "baseline". A `forced` step runs although its key is known; an
     `unlikely` step runs only if an earlier step has an unexpected output. `rows` and `bytes` are what the
     step will read, if that is known before it runs. `wall_s` and `cpu_s` are estimates from earlier steps
-    of the stage, in seconds; None if there were none.
+    of the stage, in seconds; None if there were none. `needs` are steps of its own stage, by partition, that
+    must have ended before, however they ended.
     """
 
     stage: str
@@ -65,6 +66,7 @@ class Step:
     bytes: int = 0
     wall_s: float | None = None
     cpu_s: float | None = None
+    needs: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -11,6 +11,7 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, SinkWriter
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos, Probes
+from tidemill.ports.search import TrialSampler
 from tidemill.ports.sources import ExternalSources
 
 
@@ -31,5 +32,6 @@ class Runtime:
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
     external_sources: ExternalSources
+    sampler: TrialSampler
     clock: Callable[[], float]
     redactor: Redactor = field(default_factory=Redactor)

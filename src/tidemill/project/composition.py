@@ -19,6 +19,7 @@ from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.files import claims, memos, probes
 from tidemill.adapters.lanes.thread_lane import ThreadLane
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
+from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
@@ -116,6 +117,7 @@ def open_tools(root: Path, home: Path, memo: Path, flow: Flow, redactor: Redacto
         formats=(LightGBMText(),),
         sinks=open_sinks(flow),
         external_sources=OpenedSources(root, redactor),
+        sampler=OptunaSampler(),
         clock=time.time,
         redactor=redactor,
     )

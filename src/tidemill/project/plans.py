@@ -22,6 +22,7 @@ from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import damaged_objects, missing_objects
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
+from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.stage import Kind
 
 
@@ -64,6 +65,8 @@ class Plans:
         elif request.allow_removals:
             plan = replace(plan, notes=_with_useless_id(plan, None, request))
         self._refuse_sinks(plan)
+        if given := describe_overrides(space.options.params):
+            plan = replace(plan, notes=(*plan.notes, *given))
         if state.heads:
             return plan
         # A renamed workflow would compute everything again.
@@ -95,7 +98,7 @@ class Plans:
             space.recipes,
             scans=scans,
             lookup=space.tools.ledger.traces,
-            request=request,
+            request=replace(request, tuned=frozenset(space.options.params)),
             environment=space.environment,
         )
         absent = dict(damaged_objects(space.tools.artifacts, state))

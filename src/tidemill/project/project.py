@@ -5,7 +5,7 @@ Services that a run doesn't need are imported when they are first used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.models import Models
     from tidemill.project.quarantine import Quarantine
-    from tidemill.project.trials import Trial, Trials
+    from tidemill.project.trials import DebugOutput, Trials
     from tidemill.project.verification import StoredState
     from tidemill.runs.repeatability import Comparison
 
@@ -55,21 +55,24 @@ def open_project(
     env: str = PRODUCTION,
     sample: float | None = None,
     profile: str | None = None,
+    params: Mapping[str, Mapping[str, Any]] | Sequence[str] = (),
 ) -> Project:
     """Open the project in `path` (default: the current folder, or the nearest one above with settings).
 
     `workflow` is `module:name` or a Workflow, and overrides the settings. A new environment `env` is
     created by its first run as a branch of production; it then works on the share `sample` of the
-    source rows, and with the run profile `profile` of the settings. Raises UsageError when there is no
+    source rows, and with the run profile `profile` of the settings. `params` are parameters of models for
+    what this project plans and runs, in an environment other than production, by model and name
+    (`{"demand": {"rounds": 10}}`) or as texts (`["demand.rounds=10"]`). Raises UsageError when there is no
     such project or profile or `env` isn't a valid name, DeclarationError when the workflow has faults.
     """
     environment = check_environment_name(env)
     start = Path(path or ".").resolve()
     if isinstance(workflow, Workflow):
         settings = Settings(root=start, workflow=workflow.name)
-        return Project(settings, workflow, environment, sample, profile)
+        return Project(settings, workflow, environment, sample, profile, params)
     settings = find_settings(start, workflow)
-    return Project(settings, load_workflow(settings), environment, sample, profile)
+    return Project(settings, load_workflow(settings), environment, sample, profile, params)
 
 
 class Project:
@@ -82,8 +85,9 @@ class Project:
         environment: str,
         sample: float | None = None,
         profile: str | None = None,
+        params: Mapping[str, Mapping[str, Any]] | Sequence[str] = (),
     ) -> None:
-        self.workspace = Workspace(settings, workflow, environment, sample, profile)
+        self.workspace = Workspace(settings, workflow, environment, sample, profile, params=params)
         self.plans = Plans(self.workspace)
         self._runs = Runs(self.workspace, self.plans)
 
@@ -238,7 +242,7 @@ class Project:
         )
         return _checked(receipt) if raise_on_failure else receipt
 
-    def debug(self, stage: str, partition: str) -> Trial:
+    def debug(self, stage: str, partition: str) -> DebugOutput:
         """Execute one step in this process and publish nothing; return its rows and findings."""
         return self.trials.debug(stage, partition)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
@@ -19,6 +20,7 @@ from tidemill.runs.io.job import Progress as Progress
 from tidemill.runs.io.lease import Heartbeat, take_lease
 from tidemill.runs.io.recovery import recover_dead_runs
 from tidemill.runs.io.run_record import record_idle_run
+from tidemill.workflow.param_overrides import describe_overrides
 
 
 class Runs:
@@ -129,7 +131,11 @@ class Runs:
         messages += [model.refused for model in plan.models if model.refused]
         # A step that brought the run before down may do so again.
         secrets = tools.redactor.secrets
+        given = space.options.params
+        messages += describe_overrides(given)
         engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
+        if given:
+            engines = replace(engines, context=replace(engines.context, params=given))
         job = Job(
             tools=tools,
             flow=space.flow,

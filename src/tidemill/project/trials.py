@@ -7,7 +7,7 @@ from pathlib import Path
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import all_input_columns
 from tidemill.runs.io.repeatability_worker import run_sample
-from tidemill.steps.io.debug import Trial as Trial
+from tidemill.steps.io.debug import DebugOutput as DebugOutput
 from tidemill.steps.io.debug import debug_step
 
 
@@ -17,7 +17,7 @@ class Trials:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def debug(self, stage: str, partition: str) -> Trial:
+    def debug(self, stage: str, partition: str) -> DebugOutput:
         """Execute one step and return its rows and findings; breakpoints work."""
         space = self._workspace
         subject = space.stage(stage)

@@ -56,7 +56,7 @@ def _open_runner(context: bytes) -> StepRunner:
         profiles=found.profiles,
     )
     flow = load_workflow(settings)
-    space = Workspace(settings, flow, found.environment, secrets=found.secrets)
+    space = Workspace(settings, flow, found.environment, secrets=found.secrets, params=found.params)
     recipes = space.recipes
     # Not before: a module that keeps a replaced stream would have another recipe than was planned.
     recorder = LogRecorder(space.tools.logs / found.run, quiet=True, redactor=space.redactor)

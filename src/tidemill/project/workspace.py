@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tidemill.core.errors import ConflictError, DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.core.partition import summarize_keys
@@ -21,8 +21,10 @@ from tidemill.project.masked_output import masked_output
 from tidemill.project.settings import Settings, configured_secrets
 from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faults
 from tidemill.reuse.recipe import Recipe, recipe_of
+from tidemill.reuse.trial_key import link_scoring
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.param_overrides import checked_overrides, parse_overrides
 from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import UNDECLARED, Flow, Kind, Stage, undeclared_stage
 from tidemill.workflow.workflow import Workflow
@@ -33,6 +35,7 @@ T = TypeVar("T")
 class Workspace:
     """One workflow in one environment. Adapters open, and recipes are computed, at first use.
 
+    `params` are parameters of models for this run, by model and name, or as texts `model.name=value`.
     `secrets` are masked in text; by default the values of the variables that the settings name.
 
     Raises DeclarationError when the workflow has faults, UsageError when production is opened on a
@@ -47,9 +50,13 @@ class Workspace:
         sample: float | None = None,
         profile: str | None = None,
         secrets: Iterable[str] | None = None,
+        params: Mapping[str, Mapping[str, Any]] | Sequence[str] = (),
     ) -> None:
         self.secrets = configured_secrets(settings) if secrets is None else frozenset(secrets)
+        self.declared: Flow = seal(workflow)
+        given = params if isinstance(params, Mapping) else parse_overrides(self.declared, params)
         self.options = EnvironmentOptions(
+            params=checked_overrides(self.declared, given),
             sample=sample,
             profile=profile,
             profiles=settings.profiles,
@@ -58,7 +65,6 @@ class Workspace:
         self.options.require_allowed_in(environment)
         self.settings = settings
         self.environment = environment
-        self.declared: Flow = seal(workflow)
         self._flow: Flow | None = self.declared if environment == PRODUCTION else None
 
     @property
@@ -103,7 +109,8 @@ class Workspace:
     def recipes(self) -> Mapping[str, Recipe]:
         """What each stage computes, as digests."""
         here, known = this_platform(), self.evidence.evidence
-        return {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
+        own = {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
+        return link_scoring(self.flow, own)
 
     def refuse_faults(self, stages: Collection[str], others: Iterable[Fault] = ()) -> None:
         """Raise DeclarationError with the faults of some stages and the `others`, if there are any.
@@ -112,10 +119,17 @@ class Workspace:
         """
         some = [stage for stage in self.flow.stages if stage.name in stages]
         code = [fault for stage in some for fault in self.recipes[stage.name].faults]
-        faults = list_faults(self.evidence, some, code)
+        faults = [*list_faults(self.evidence, some, code), *self._search_faults(some)]
         faults += others
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
+
+    def _search_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
+        searched = [s for s in stages if s.training is not None and s.training.search is not None]
+        if searched and (obstacle := self.tools.sampler.find_obstacle()):
+            yield from (
+                Fault(message=f"model {s.name!r}: {obstacle}", where=s.place) for s in searched
+            )
 
     @property
     def price(self) -> Price:

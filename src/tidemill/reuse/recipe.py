@@ -27,6 +27,8 @@ _LABELS = {
     "text": "the way text files are read changed",
     "params": "its parameters changed",
     "seed": "its seed changed",
+    "search": "its search changed",
+    "scoring": "the scoring of its trials changed",
     "version": "its version changed",
     "packages": "a package it uses changed",
     "platform": "the Python version or the CPU architecture changed",
@@ -146,7 +148,10 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
 def _with_params(stage: Stage, evidence: Evidence) -> Evidence:
     if stage.training is None or evidence.code is None:
         return evidence
-    code = with_parameter_code(evidence.code, stage.training.params, stage.place)
+    training, code = stage.training, evidence.code
+    code = with_parameter_code(code, training.params, stage.place)
+    if training.search is not None and callable(training.search.metric):
+        code = with_parameter_code(code, {"metric": training.search.metric}, stage.place)
     return replace(evidence, code=code)
 
 

@@ -21,7 +21,7 @@ _OVERDUE = 0.1
 _LEAST_S = 0.001
 # At most this share of a running step is shown as done.
 _NEARLY = 0.95
-_RAN = frozenset({Outcome.OK, Outcome.FAILED, Outcome.REFUSED})
+_RAN = frozenset({Outcome.OK, Outcome.PRUNED, Outcome.GAVE_UP, Outcome.FAILED, Outcome.REFUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

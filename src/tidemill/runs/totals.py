@@ -39,7 +39,7 @@ def sum_stages(
         found.append(
             StageTotals(
                 stage=name,
-                ran=count[Outcome.OK] - rechecked,
+                ran=count[Outcome.OK] + count[Outcome.PRUNED] + count[Outcome.GAVE_UP] - rechecked,
                 bound=count[Outcome.BOUND],
                 rechecked=rechecked,
                 removed=removed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
@@ -15,6 +15,7 @@ from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 from tidemill.workflow.model import Artifact
+from tidemill.workflow.search import Study, StudyTrial
 from tidemill.workflow.source import SourceFile
 
 
@@ -23,7 +24,7 @@ class ProjectContext:
     """The settings with which another process opens the same project.
 
     `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both. The
-    values `secrets` are masked in what steps print.
+    values `secrets` are masked in what steps print. `params` are parameters of models for this run.
     """
 
     root: str = ""
@@ -36,6 +37,7 @@ class ProjectContext:
     argv: tuple[str, ...] = ()
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 # By stage, the partitions that a step reads.
@@ -58,13 +60,23 @@ def count_rows(inputs: Inputs) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialWork:
+    """A trial: its number, the searched parameters as JSON, and the trials that its pruner knows."""
+
+    number: int
+    params: str
+    past: tuple[StudyTrial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """A step as plain data, to be run in any process that has the workflow.
 
     `recipe` is the digest of the stage's recipe when the step was planned. `inputs` are partitions by stage,
     `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `attempt` counts
     from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible. For the rows
-    without a partition, `source_rows` counts all rows of the source.
+    without a partition, `source_rows` counts all rows of the source. A training uses the parameters `chosen`
+    by a `study`, as JSON.
     """
 
     stage: str
@@ -79,6 +91,9 @@ class Work:
     held: Product | None = None
     columns: tuple[str, ...] = ()
     source_rows: int = 0
+    trial: TrialWork | None = None
+    chosen: str = ""
+    study: Study | None = None
 
     @property
     def rows(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tidemill.contracts.spec import Reads
+from tidemill.workflow.search import Study
 
 Params: TypeAlias = Mapping[str, Any]
 # The value of a label that a classifier predicts.
@@ -76,7 +77,7 @@ class Artifact:
     absolute difference of their predictions. `snapshot` maps each input to its partitions and a prefix of
     the digest of their content. `packages` are the versions of Python and of the packages that were loaded
     in training, `hardware` describes the machine. `entities` is a sample of the values of the column
-    `entity` in training, if the model declares one.
+    `entity` in training, if the model declares one. `study` is the search that chose its parameters.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Artifact:
     hardware: dict[str, str] = field(default_factory=dict)
     entity: str = ""
     entities: str = ""
+    study: Study | None = None
 
     @property
     def content(self) -> str:

@@ -11,6 +11,7 @@ from tidemill.core.errors import Fault, UsageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.parameters import params_part
+from tidemill.workflow.search import Search
 from tidemill.workflow.stage import Flow, Stage, Training
 
 _KINDS: Mapping[type, tuple[type, str]] = {
@@ -38,7 +39,16 @@ def _apply_to_stage(stage: Stage, profile: RunProfile) -> Stage:
     known, given = stage.training.params, profile.params[stage.name]
     # A value that equals the declared one must not change the recipe.
     params = {**known, **{key: _as_declared(value, known[key]) for key, value in given.items()}}
-    return replace(stage, training=replace(stage.training, params=params))
+    search = _without(stage.training.search, given)
+    return replace(stage, training=replace(stage.training, params=params, search=search))
+
+
+def _without(search: Search | None, fixed: Mapping[str, Any]) -> Search | None:
+    """The search of the parameters that aren't fixed; None if all are."""
+    if search is None:
+        return None
+    space = {name: each for name, each in search.space.items() if name not in fixed}
+    return replace(search, space=space) if space else None
 
 
 def _as_declared(value: Any, declared: Any) -> Any:

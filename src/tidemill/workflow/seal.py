@@ -21,6 +21,7 @@ from tidemill.workflow.parameters import params_faults
 from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.search import Search, declaration_faults
 from tidemill.workflow.sink import sink_of
 from tidemill.workflow.source import Source
 from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage, Training
@@ -49,6 +50,8 @@ _NEVER_IMPURE = {
     Kind.EVALUATE: "remove the mark: a model is scored again when it or its data change",
 }
 _SPECIAL = ("params", "seed")
+# Parameters of a model's function that are inputs if they are annotated as frames.
+_SPECIAL_UNLESS_FRAMES = ("trial",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +144,7 @@ def _resolve_stage(declared: StageDeclaration, workflow: Workflow) -> tuple[Stag
     faults += _trigger_faults(declared)
     faults += _impure_faults(declared)
     faults += _limit_faults(declared)
+    faults += _search_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
     faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
@@ -285,9 +289,10 @@ def _inputs(
     declared: StageDeclaration, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
 ) -> Iterator[Input]:
     for name in _parameters(declared.function) if declared.function else ():
-        if name in _SPECIAL and declared.kind is Kind.MODEL:
-            continue
         contract = _contract_in((hints or {}).get(name), Frame)
+        special = name in _SPECIAL or (name in _SPECIAL_UNLESS_FRAMES and contract is None)
+        if special and declared.kind is Kind.MODEL:
+            continue
         optional = name in declared.options.get("optional", ())
         window = windows.get(name) if contract else None
         yield Input(name=name, contract=contract, window=window, optional=optional)
@@ -392,15 +397,26 @@ def _sample_by(
     return tuple(names)
 
 
+def _search_faults(declared: StageDeclaration) -> Iterator[Fault]:
+    search = declared.options.get("search")
+    if search is not None and declared.function is not None:
+        names, params = _parameters(declared.function), declared.options.get("params", {})
+        yield from declaration_faults(search, declared.name, declared.place, names, params)
+
+
 def _training_options(declared: StageDeclaration) -> Training:
     names = _parameters(declared.function) if declared.function else ()
     options = declared.options
+    search = options.get("search")
+    search = search if isinstance(search, Search) else None
     return Training(
-        params=options.get("params", {}),
+        params={**(search.defaults if search else {}), **options.get("params", {})},
         seed=options.get("seed"),
         retrain=options.get("retrain"),
         wants_params="params" in names,
         wants_seed="seed" in names,
+        wants_trial="trial" in names,
+        search=search,
     )
 
 

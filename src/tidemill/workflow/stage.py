@@ -14,6 +14,7 @@ from tidemill.workflow.impure import Impure
 from tidemill.workflow.incremental_fold import ResolvedFold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.search import Search
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.trigger import Trigger
 from tidemill.workflow.window import Window
@@ -68,13 +69,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """How a model is trained: parameters, seed, and the trigger that makes it due."""
+    """How a model is trained: parameters, seed, the trigger that makes it due, and what is searched.
+
+    `params` has a value for every searched parameter: the one of the first trial.
+    """
 
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     retrain: Trigger | None = None
     wants_params: bool = False
     wants_seed: bool = False
+    wants_trial: bool = False
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

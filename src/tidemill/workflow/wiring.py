@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
-from tidemill.core.errors import Fault, did_you_mean
+from tidemill.core.errors import Fault, UsageError, did_you_mean
 from tidemill.workflow.delivery_wiring import delivery_faults
 from tidemill.workflow.gate import split_metric
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
+from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
 from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_code
 
@@ -45,6 +46,8 @@ def _connection_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
     if stage.kind is Kind.DELIVER and all(item.name in stages for item in stage.inputs):
         for message, hint in delivery_faults(stage, stages):
             yield _fault(stage, message, hint)
+    if stage.training is not None and stage.training.search is not None:
+        yield from _search_faults(stage, stages)
 
 
 def _fault(stage: Stage, message: str, hint: str = "") -> Fault:
@@ -167,6 +170,19 @@ def _evaluation_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
                 f"of {training.name!r} ({trained.window or 'all'})"
             )
             yield _fault(stage, message, f"train on tm.last(..., before={_training_end(item)})")
+
+
+def _search_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    try:
+        search_evaluation(stage, stages.values())
+    except UsageError as error:
+        yield _fault(stage, str(error))
+    inputs = [stages[item.name] for item in stage.frames if item.name in stages]
+    if inputs and not any(each.partitioning.is_time for each in inputs):
+        message = (
+            "its search holds out the last part of the training window, and no input is by time"
+        )
+        yield _fault(stage, message, "partition an input by time: tm.Date(partition='1d')")
 
 
 def _training_end(item: Input) -> str:

@@ -19,6 +19,7 @@ from tidemill.workflow.gate import Gate
 from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.search import Search
 from tidemill.workflow.sink import SinkOption
 from tidemill.workflow.stage import Approval, Function, Kind, OnNewModel
 from tidemill.workflow.trigger import Trigger
@@ -179,6 +180,7 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         seed: int | None = None,
         retrain: Trigger | None = None,
+        search: Search | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
@@ -192,6 +194,7 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         seed: int | None = None,
         retrain: Trigger | None = None,
+        search: Search | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
@@ -205,12 +208,14 @@ class Workflow:
         - `window`: the partitions to train on, `tm.last("60d", before=tm.last("7d"))`.
         - `params`, `seed`: passed to parameters of these names.
         - `retrain`: the trigger that makes an outdated model due, such as `tm.every("14d")`.
+        - `search`: hyperparameters to try before each training, `tm.search({...}, metric="mae")`.
         - `reads`, `version`: as for `transform`; `resources`, `retries`: as for `ingest`.
         """
         options = {
             "params": dict(params or {}),
             "seed": seed,
             "retrain": retrain,
+            "search": search,
             "reads": reads,
             "version": version,
         }

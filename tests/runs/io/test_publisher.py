@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, Published
@@ -81,6 +82,7 @@ class Watched:
             formats=(),
             sinks={"parquet": self},
             external_sources=OpenedSources(Path()),
+            sampler=OptunaSampler(),
             clock=lambda: 1.0,
         )
         give = self.calls.append

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import PRODUCTION, Environment, RunProfile
+from tidemill.workflow.param_overrides import override_profile
 from tidemill.workflow.profile_params import apply_profile
 from tidemill.workflow.sample import check_share, sample_workflow
 from tidemill.workflow.stage import Flow
@@ -18,6 +20,8 @@ from tidemill.workflow.stage import Flow
 class EnvironmentOptions:
     """The requested options of an environment; `profiles` are the defined ones, `place` names their file.
 
+    `params` are parameters of models for one run, which aren't kept with the environment.
+
     Raises UsageError for a profile that doesn't exist, or that has a different sample.
     """
 
@@ -25,6 +29,7 @@ class EnvironmentOptions:
     profile: str | None = None
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
     place: str = ""
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sample = None if self.profile is None else self._find_profile(self.profile).sample
@@ -42,6 +47,11 @@ class EnvironmentOptions:
 
     def require_allowed_in(self, environment: str) -> None:
         """Raise UsageError if production would run with a sample or a profile."""
+        if environment == PRODUCTION and self.params:
+            raise UsageError(
+                f"{PRODUCTION} never runs with parameters for one run: use --env NAME, such as --env "
+                f"dev-{this_user()} --create, or declare them"
+            )
         if environment == PRODUCTION and (self.sample, self.profile) != (None, None):
             kind = "on a sample" if self.profile is None else "with a profile"
             raise UsageError(
@@ -84,7 +94,10 @@ class EnvironmentOptions:
     def apply(self, declared: Flow, state: State) -> Flow:
         """The workflow as it runs in the environment of a state."""
         settled = self.resolve_environment(state)
-        return sample_workflow(self.apply_profile(declared, settled), settled.sample)
+        flow = self.apply_profile(declared, settled)
+        if self.params:
+            flow = apply_profile(flow, override_profile(self.params))
+        return sample_workflow(flow, settled.sample)
 
     def apply_profile(self, declared: Flow, environment: Environment) -> Flow:
         """The workflow with the parameters of an environment's profile; UsageError if that doesn't exist."""

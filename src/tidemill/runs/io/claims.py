@@ -46,7 +46,7 @@ class ClaimSet:
         if key not in self._held:
             return ""
         self._held.discard(key)
-        if attempt is None or attempt.outcome is not Outcome.OK:
+        if attempt is None or attempt.outcome not in (Outcome.OK, Outcome.PRUNED):
             self.release(key)
             return ""
         return key

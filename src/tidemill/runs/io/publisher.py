@@ -229,7 +229,8 @@ class AtomicPublisher(Publisher):
             guard = Guard(lease=self._lease, find_missing=self._tools.artifacts.find_missing)
             self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for parcel in parcels:
-            withheld = tuple(e for e in parcel.events if not isinstance(e, Attempted))
+            recorded = (Attempted, Computed)
+            withheld = tuple(e for e in parcel.events if not isinstance(e, recorded))
             if withheld:
                 self._withheld.append(replace(parcel, events=withheld))
             for event in withheld:
@@ -242,7 +243,7 @@ class AtomicPublisher(Publisher):
 def _results(parcel: Publication) -> list[Event]:
     """The events of a step that are recorded before anything is bound: its attempt and its result."""
     tried = [event for event in parcel.events if isinstance(event, Attempted)]
-    found: list[Event] = [*tried]
+    found: list[Event] = [*tried, *(e for e in parcel.events if isinstance(e, Computed))]
     if not any(event.attempt.outcome is Outcome.BOUND for event in tried):
         found += [
             Computed(stage=event.stage, partition=event.partition, binding=event.binding)

@@ -141,6 +141,7 @@ class ReadyQueue:
             if name in self._models:
                 yield name, WHOLE
             yield from ((name, key) for key in keys)
+        yield from ((step.stage, key) for key in step.needs)
         if step.action is Action.GATE:
             yield step.stage, WHOLE
         if step.stage in self._served:

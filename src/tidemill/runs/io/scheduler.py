@@ -20,7 +20,8 @@ from tidemill.runs.io.engines import Engines, LocalSteps
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.publisher import Publisher
 from tidemill.runs.io.ready_queue import ReadyQueue, StepIndex
-from tidemill.runs.io.step_lifecycle import StepInProgress, StepLifecycle, StepResult
+from tidemill.runs.io.step_lifecycle import StepLifecycle
+from tidemill.runs.io.step_progress import StepInProgress, StepResult
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput
 from tidemill.workflow.stage import Kind
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from polars.exceptions import PanicException
 
@@ -19,79 +19,28 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.event import Attempted, EffectDone, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.redacted import redacted_attempt
-from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.ledger.run import Action, Outcome
 from tidemill.models.gates import LIVE, refusal_message
 from tidemill.planning.plan import Step
-from tidemill.ports.execution import Fate
-from tidemill.reuse.step_key import StepKey, key_for, reuse_action
+from tidemill.reuse.step_key import key_for, reuse_action
 from tidemill.runs.io.gate_step import earlier_refusal, run_gate_step
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
 from tidemill.runs.io.step_inputs import Skip, StepInputs, contents
+from tidemill.runs.io.step_progress import (
+    ClaimedElsewhere,
+    StepInProgress,
+    StepResult,
+    failed_attempt,
+    new_attempt,
+    result_of_failure,
+)
 from tidemill.runs.io.table_checks import TableChecker
+from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
-from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
+from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput
 from tidemill.workflow.stage import Kind, Stage
-
-
-@dataclass(slots=True, kw_only=True)
-class StepInProgress:
-    """A step that was begun and isn't finished; without `work` there is nothing to compute.
-
-    `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
-    after checking it again. `deaths` counts the attempts whose process died.
-    """
-
-    step: Step
-    attempt: Attempt
-    step_key: StepKey = field(default_factory=lambda: StepKey(key="", inputs={}, shares={}))
-    work: Work | None = None
-    known: StepOutput | None = None
-    reuse: Action | None = None
-    deaths: int = 0
-
-    @property
-    def key(self) -> str:
-        """The step's key, once its inputs are known."""
-        return self.step_key.key or ""
-
-    def add_cost(self, cost: StepCost) -> None:
-        """Add the cost of some of the work on the step."""
-        now = self.attempt
-        self.attempt = replace(
-            now,
-            wall_s=now.wall_s + cost.wall_s,
-            cpu_s=now.cpu_s + cost.cpu_s,
-            queued_s=cost.queued_s or now.queued_s,
-            peak_rss=cost.peak_rss or now.peak_rss,
-            worker=cost.worker or now.worker,
-        )
-
-    def next_attempt(self) -> StepInProgress:
-        """The same step, for its next attempt."""
-        attempt = new_attempt(self.step, self.attempt.number + 1)
-        work = None if self.work is None else replace(self.work, attempt=attempt.number)
-        return replace(self, attempt=attempt, work=work)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """How a step ended: its attempt (none when it was up to date) and what to publish.
-
-    `key` is the key it had claimed. `postponed_for` is a key that another run claimed: the step hasn't ended.
-    `retry_s`: it failed, and is retried after so many seconds.
-    """
-
-    attempt: Attempt | None
-    publication: Publication | None = None
-    key: str = ""
-    postponed_for: str = ""
-    retry_s: float | None = None
-
-
-class _ClaimedElsewhere(Exception):
-    """Another run is computing the step's key."""
 
 
 class StepLifecycle:
@@ -119,6 +68,7 @@ class StepLifecycle:
         self._published = published
         self._undelivered = [item.effect for item in job.undelivered]
         self._inputs = StepInputs(job, published)
+        self._trials = TrialLifecycle(job, published, self._inputs, claim)
         self._room = runner.data
         self._bench = checker
         self._claim = claim
@@ -154,7 +104,7 @@ class StepLifecycle:
         watch, stage = Stopwatch(self._cpu_clock), self._flow[begun.step.stage]
         try:
             result = act(stage, begun, *output)
-        except _ClaimedElsewhere as other:
+        except ClaimedElsewhere as other:
             return StepResult(attempt=None, postponed_for=str(other))
         except Skip as skip:
             skipped = replace(begun.attempt, outcome=Outcome.SKIPPED, message=str(skip))
@@ -190,6 +140,8 @@ class StepLifecycle:
     def _prepare(self, stage: Stage, begun: StepInProgress) -> StepResult | None:
         """Find the step's key; look its result up, or put together the work that gives it."""
         step, recipe = begun.step, self._recipes[stage.name]
+        if step.action is Action.TRIAL:
+            return self._trials.prepare(stage, begun)
         inputs = self._inputs.resolve(stage, step)
         partition = "" if stage.kind is Kind.EVALUATE else step.partition
         begun.step_key = key_for(recipe, partition, contents(inputs))
@@ -203,6 +155,8 @@ class StepLifecycle:
             self._find_or_claim(stage, begun, held)
         if begun.known is None:
             begun.work = self._inputs.work(stage, step, inputs)
+            if step.needs:
+                self._trials.choose_best(stage, begun)
             if held is not None and not step.forced:
                 columns = self._inputs.stale_columns(stage, held, inputs)
                 if columns and not self._room.has_missing(held.product.objects):
@@ -210,14 +164,14 @@ class StepLifecycle:
         return None
 
     def _find_or_claim(self, stage: Stage, begun: StepInProgress, held: Binding | None) -> None:
-        """Look the step's result up, or claim its key; _ClaimedElsewhere if another run has it."""
+        """Look the step's result up, or claim its key; ClaimedElsewhere if another run has it."""
         if stage.kind is Kind.DELIVER:
             return
         if begun.step.action is Action.BIND:
             self._find_known(stage, begun, held)
         if begun.known is None:
             if not self._claim(begun.key):
-                raise _ClaimedElsewhere(begun.key)
+                raise ClaimedElsewhere(begun.key)
             # Only now: a run that had the key until a moment ago has published its result.
             self._find_known(stage, begun, held)
 
@@ -247,6 +201,8 @@ class StepLifecycle:
             begun.attempt = replace(begun.attempt, memo=output.memo)
         if isinstance(output, StepOutput) and output.fold is not None:
             begun.attempt = replace(begun.attempt, fold=output.fold)
+        if begun.step.action is Action.TRIAL:
+            return self._trials.conclude(stage, begun, output)
         if isinstance(output, StepFailure):
             return result_of_failure(stage, begun, output)
         made = begun.known or output
@@ -278,7 +234,7 @@ class StepLifecycle:
                 rows_in=rows,
                 bytes_in=size,
                 bytes_out=_bytes_written(begun, made),
-                message=_warnings(stage, made.product),
+                message="\n".join(filter(None, (attempt.message, _warnings(stage, made.product)))),
             )
         if stage.kind is Kind.DELIVER:
             events += self._effect_events(stage, partition, product.objects[0])
@@ -382,46 +338,3 @@ def _bytes_written(begun: StepInProgress, made: StepOutput) -> int:
         return made.product.bytes
     there = begun.work.held.objects
     return sum(part.bytes for part in made.product.parts if part.object not in there)
-
-
-def new_attempt(step: Step, number: int = 1) -> Attempt:
-    """The `number`-th attempt at a step, as long as nothing went wrong."""
-    return Attempt(
-        stage=step.stage,
-        partition=step.partition,
-        action=step.action,
-        outcome=Outcome.OK,
-        reasons=step.reasons,
-        number=number,
-    )
-
-
-def result_of_failure(stage: Stage, begun: StepInProgress, failure: StepFailure) -> StepResult:
-    """Retry a step that failed, or give it up, as the stage's retry policy says."""
-    died = failure.fate == Fate.LOST
-    begun.deaths += died
-    retry_s = stage.retries.retry_delay_s(
-        begun.attempt.number, transient=failure.transient, deaths=begun.deaths if died else 0
-    )
-    attempt = failed_attempt(begun.attempt, failure)
-    if retry_s is not None:
-        attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
-    return StepResult(attempt=attempt, retry_s=retry_s)
-
-
-def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:
-    """The attempt with its failure; the message names the step."""
-    text = failure.message
-    if not text.startswith(attempt.stage):
-        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
-        text = f"{attempt.stage}{place}: {text}"
-    refused = failure.exit_code == GateError.exit_code
-    return replace(
-        attempt,
-        outcome=Outcome.REFUSED if refused else Outcome.FAILED,
-        message=text,
-        trace=failure.trace,
-        exit_code=failure.exit_code,
-        fate=failure.fate,
-        findings=failure.findings,
-    )

@@ -33,7 +33,7 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class DebugOutput:
     """The output of a step: rows that would be published, and rows that would be quarantined."""
 
     product: Product
@@ -43,7 +43,7 @@ class Trial:
 
 def debug_step(
     tools: Runtime, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
-) -> Trial:
+) -> DebugOutput:
     """Run an ingest or transform step as a run would; raise what the stage raises."""
     with closing(tools.external_sources):
         return _attempt(tools, flow, stage, state, partition, reads)
@@ -51,7 +51,7 @@ def debug_step(
 
 def _attempt(
     tools: Runtime, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
-) -> Trial:
+) -> DebugOutput:
     held = FrameStore(tools.artifacts, lambda: None)
     room = DataStepRunner(
         IngestReader(tools, {}), held, PartitionProfiler(tools.artifacts, lambda stage: {}), {}
@@ -91,7 +91,9 @@ def _attempt(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
         )
     frames = [pl.read_parquet(payload) for payload, _ in made.objects]
-    return Trial(product=made.product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
+    return DebugOutput(
+        product=made.product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None
+    )
 
 
 def _inputs(

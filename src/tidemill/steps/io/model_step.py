@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -42,6 +43,7 @@ from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
 from tidemill.workflow.model import Artifact, ClassLabel, ColumnEncoding, Fitted
+from tidemill.workflow.search import NoTrial, Trial
 from tidemill.workflow.stage import Flow, Stage
 
 
@@ -95,26 +97,47 @@ class ModelStepRunner:
     def train(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Call the training function; store its model as bytes, with what it was trained on."""
         assert stage.training is not None
-        training, inputs = stage.training, work.inputs
-        frames = self._frames.of_partition(stage, inputs, folder)
-        extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
-        if training.wants_seed:
-            extra["seed"] = training.seed
+        params = {**stage.training.params, **json.loads(work.chosen or "{}")}
+        frames = self._frames.of_partition(stage, work.inputs, folder)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
-            fitted = call_stage(stage, WHOLE, {**frames, **extra})
-        self._refuse(stage, fitted)
+            fitted = self.fit(stage, frames, params)
+        artifact, payload = self.export(stage, work, fitted, frames)
+        label = _label_of(stage, fitted.output)
+        rows = sum(b.product.rows for b in work.inputs.get(label.stage, {}).values())
+        findings = training_findings(
+            stage, fitted, label.stage, frames, rows=rows, classes=bool(artifact.classes)
+        )
+        entities = trained_entities(stage, fitted, frames)
+        entities = "" if fitted.entity in fitted.allow_leakage else entities
+        artifact = replace(artifact, study=work.study, entities=entities)
+        self._frames.confirm(work.inputs)
+        product = Product(
+            content=artifact.content,
+            objects=(artifact.object,),
+            rows=artifact.rows,
+            bytes=len(payload),
+            artifact=artifact,
+            findings=findings,
+        )
+        return StepOutput(
+            product=product,
+            touched=opened.describe(),
+            objects=((payload, f".{artifact.format}"),),
+        )
+
+    def export(
+        self, stage: Stage, work: Work, fitted: Fitted, frames: Mapping[str, pl.LazyFrame]
+    ) -> tuple[Artifact, bytes]:
+        """Describe a model that was trained on `frames`, and return the bytes that store it."""
+        assert stage.training is not None
+        training, inputs = stage.training, work.inputs
+        params = {**training.params, **json.loads(work.chosen or "{}")}
         form = self._format_of(stage, fitted)
         feed = form.feed(fitted.model)
         _refuse_text(stage, fitted, feed)
         label = _label_of(stage, fitted.output)
         classes = self._classes(stage, fitted, form, label)
         baseline, shares = self._baseline(stage, label, classes, frames)
-        rows = sum(b.product.rows for b in inputs.get(label.stage, {}).values())
-        findings = training_findings(
-            stage, fitted, label.stage, frames, rows=rows, classes=bool(classes)
-        )
-        entities = trained_entities(stage, fitted, frames)
-        self._frames.confirm(inputs)
         payload = form.dump(fitted.model)
         name = object_name(payload, f".{form.name}")
         artifact = Artifact(
@@ -130,7 +153,7 @@ class ModelStepRunner:
             trained_on={name: tuple(sorted(bound)) for name, bound in inputs.items()},
             contracts={i.name: i.contract.version for i in stage.frames if i.contract},
             recipe=work.recipe,
-            params=json.dumps(dict(training.params), sort_keys=True, default=repr),
+            params=json.dumps(params, sort_keys=True, default=repr),
             seed=training.seed,
             reads=inputs_as_json(fitted.inputs),
             encodings=fitted.encodings,
@@ -142,21 +165,33 @@ class ModelStepRunner:
             packages=loaded_packages(),
             hardware=hardware(),
             entity=fitted.entity,
-            entities="" if fitted.entity in fitted.allow_leakage else entities,
         )
-        product = Product(
-            content=artifact.content,
-            objects=(name,),
-            rows=artifact.rows,
-            bytes=len(payload),
-            artifact=artifact,
-            findings=findings,
-        )
-        return StepOutput(
-            product=product,
-            touched=opened.describe(),
-            objects=((payload, f".{form.name}"),),
-        )
+        return artifact, payload
+
+    def fit(
+        self,
+        stage: Stage,
+        frames: Mapping[str, pl.LazyFrame],
+        params: Mapping[str, Any],
+        trial: Trial | None = None,
+    ) -> Fitted:
+        """Call the training function; StepError if it doesn't return a model that can be used."""
+        training = stage.training
+        assert training is not None
+        arguments: dict[str, Any] = dict(frames)
+        if training.wants_params:
+            arguments["params"] = dict(params)
+        if training.wants_seed:
+            arguments["seed"] = training.seed
+        if training.wants_trial:
+            arguments["trial"] = trial or NoTrial()
+        fitted: Fitted = call_stage(stage, WHOLE, arguments)
+        self._refuse(stage, fitted)
+        return fitted
+
+    def unstored_predictor(self, artifact: Artifact, payload: bytes) -> ModelPredictor:
+        """The predictor of a model that isn't stored."""
+        return ModelPredictor(_format_named(artifact, self._formats).load(payload), artifact)
 
     def evaluate(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Score a model, or the trivial baseline, on partitions that its training never saw."""

@@ -20,6 +20,7 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.steps.io.data_step import DataStepRunner
 from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.io.model_step import ModelStepRunner
+from tidemill.steps.io.trial_step import TrialRunner
 from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
@@ -74,6 +75,7 @@ class StepRunner:
         self._trainer = ModelStepRunner(
             flow, self.data.frames, tools.artifacts, tools.formats, settle, self.data.check_rows
         )
+        self._trials = TrialRunner(flow, self.data.frames, self._trainer, tools.sampler)
 
     def run(self, work: Work) -> StepOutput | StepFailure:
         """Run a step; whatever goes wrong in it becomes its result."""
@@ -136,6 +138,8 @@ class StepRunner:
                 return self.data.ingest(stage, work)
             case Kind.TRANSFORM:
                 return self.data.transform(stage, work, self._recipes[stage.name].reads, folder)
+            case Kind.MODEL if work.trial is not None:
+                return self._trials.run(stage, work, folder)
             case Kind.MODEL:
                 return self._trainer.train(stage, work, folder)
             case Kind.EVALUATE:

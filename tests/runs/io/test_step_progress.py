@@ -10,7 +10,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Outcome
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
-from tidemill.runs.io.step_lifecycle import (
+from tidemill.runs.io.step_progress import (
     StepInProgress,
     failed_attempt,
     new_attempt,

@@ -1,0 +1,117 @@
+"""A step that was begun, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from tidemill.core.errors import GateError
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.planning.plan import Step
+from tidemill.ports.execution import Fate
+from tidemill.reuse.step_key import StepKey
+from tidemill.runs.io.publisher import Publication
+from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
+from tidemill.workflow.stage import Stage
+
+
+@dataclass(slots=True, kw_only=True)
+class StepInProgress:
+    """A step that was begun and isn't finished; without `work` there is nothing to compute.
+
+    `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
+    after checking it again. `deaths` counts the attempts whose process died.
+    """
+
+    step: Step
+    attempt: Attempt
+    step_key: StepKey = field(default_factory=lambda: StepKey(key="", inputs={}, shares={}))
+    work: Work | None = None
+    known: StepOutput | None = None
+    reuse: Action | None = None
+    deaths: int = 0
+
+    @property
+    def key(self) -> str:
+        """The step's key, once its inputs are known."""
+        return self.step_key.key or ""
+
+    def add_cost(self, cost: StepCost) -> None:
+        """Add the cost of some of the work on the step."""
+        now = self.attempt
+        self.attempt = replace(
+            now,
+            wall_s=now.wall_s + cost.wall_s,
+            cpu_s=now.cpu_s + cost.cpu_s,
+            queued_s=cost.queued_s or now.queued_s,
+            peak_rss=cost.peak_rss or now.peak_rss,
+            worker=cost.worker or now.worker,
+        )
+
+    def next_attempt(self) -> StepInProgress:
+        """The same step, for its next attempt."""
+        attempt = new_attempt(self.step, self.attempt.number + 1)
+        work = None if self.work is None else replace(self.work, attempt=attempt.number)
+        return replace(self, attempt=attempt, work=work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """How a step ended: its attempt (none when it was up to date) and what to publish.
+
+    `key` is the key it had claimed. `postponed_for` is a key that another run claimed: the step hasn't ended.
+    `retry_s`: it failed, and is retried after so many seconds.
+    """
+
+    attempt: Attempt | None
+    publication: Publication | None = None
+    key: str = ""
+    postponed_for: str = ""
+    retry_s: float | None = None
+
+
+class ClaimedElsewhere(Exception):
+    """Another run is computing the step's key."""
+
+
+def new_attempt(step: Step, number: int = 1) -> Attempt:
+    """The `number`-th attempt at a step, as long as nothing went wrong."""
+    return Attempt(
+        stage=step.stage,
+        partition=step.partition,
+        action=step.action,
+        outcome=Outcome.OK,
+        reasons=step.reasons,
+        number=number,
+    )
+
+
+def result_of_failure(stage: Stage, begun: StepInProgress, failure: StepFailure) -> StepResult:
+    """Retry a step that failed, or give it up, as the stage's retry policy says."""
+    died = failure.fate == Fate.LOST
+    begun.deaths += died
+    retry_s = stage.retries.retry_delay_s(
+        begun.attempt.number, transient=failure.transient, deaths=begun.deaths if died else 0
+    )
+    attempt = failed_attempt(begun.attempt, failure)
+    if retry_s is not None:
+        attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
+    return StepResult(attempt=attempt, retry_s=retry_s)
+
+
+def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:
+    """The attempt with its failure; the message names the step."""
+    text = failure.message
+    if not text.startswith(attempt.stage):
+        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+        text = f"{attempt.stage}{place}: {text}"
+    refused = failure.exit_code == GateError.exit_code
+    return replace(
+        attempt,
+        outcome=Outcome.REFUSED if refused else Outcome.FAILED,
+        message=text,
+        trace=failure.trace,
+        exit_code=failure.exit_code,
+        fate=failure.fate,
+        findings=failure.findings,
+    )
