@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
 from tidemill.contracts.finding import Finding
-from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
 from tidemill.core.errors import StepError, did_you_mean
 from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding
 from tidemill.models.entities import entity_finding, entity_sample
 from tidemill.models.proxies import proxy_findings
 from tidemill.workflow.model import Artifact, Fitted
@@ -22,31 +23,49 @@ SAMPLE_ROWS = 20_000
 Frames = Mapping[str, pl.LazyFrame]
 
 
-def training_findings(
-    stage: Stage, fitted: Fitted, label_stage: str, frames: Frames, *, rows: int, classes: bool
-) -> tuple[Finding, ...]:
-    """Return what leaks in a training: features that alone tell the label, or newer than the prediction."""
+class CheckedTraining(NamedTuple):
+    """What leaks in a training, and a sample of the entities that it saw."""
+
+    findings: tuple[Finding, ...]
+    entities: str
+
+
+def check_training(
+    stage: Stage,
+    fitted: Fitted,
+    label_stage: str,
+    frames: Frames,
+    inputs: Mapping[str, Mapping[str, Binding]],
+    *,
+    classes: bool,
+) -> CheckedTraining:
+    """Check a training for features that alone tell the label, or are newer than the prediction."""
     features = _features(stage, fitted)
     _require_known(stage, fitted, features)
+    rows = sum(bound.product.rows for bound in inputs.get(label_stage, {}).values())
     table = _sample(stage, fitted, features, label_stage, frames, rows)
     found: list[Finding] = []
     if table is not None:
         found += proxy_findings(table, fitted.inputs.columns, fitted.output, classes=classes)
     for observed, moment in fitted.as_of:
         found += _newer(observed, moment, frames[features.name])
-    return tuple(f for f in found if f.rule.removeprefix("leakage.") not in fitted.allow_leakage)
+    accepted = {f"leakage.{name}" for name in fitted.allow_leakage}
+    return CheckedTraining(
+        findings=tuple(finding for finding in found if finding.rule not in accepted),
+        entities=_trained_entities(stage, fitted, frames),
+    )
 
 
-def trained_entities(stage: Stage, fitted: Fitted, frames: Frames) -> str:
-    """Return the sample of the entities that a model was trained on; "" if none is declared."""
-    if not fitted.entity:
-        return ""
-    for item in stage.frames:
-        if fitted.entity in item.columns:
-            return entity_sample(_distinct(frames[item.name], fitted.entity))
+def _trained_entities(stage: Stage, fitted: Fitted, frames: Frames) -> str:
+    """The sample of the entities that a model was trained on; "" if none is to be checked."""
     names = [name for item in stage.frames for name in item.columns]
-    advice = did_you_mean(fitted.entity, names)
-    raise _error(stage, f"entity={fitted.entity!r} is in none of its inputs ({advice})")
+    if fitted.entity and fitted.entity not in names:
+        advice = did_you_mean(fitted.entity, names)
+        raise _error(stage, f"entity={fitted.entity!r} is in none of its inputs ({advice})")
+    if not fitted.entity or fitted.entity in fitted.allow_leakage:
+        return ""
+    item = next(item for item in stage.frames if fitted.entity in item.columns)
+    return entity_sample(_distinct(frames[item.name], fitted.entity))
 
 
 def evaluation_findings(stage: Stage, artifact: Artifact, frames: Frames) -> tuple[Finding, ...]:
@@ -102,10 +121,7 @@ def _sample(
     labels = frames[label_stage].gather_every(step)
     if label_stage == features.name:
         return labels.select(columns).collect()
-    contracts = [
-        item.contract for item in stage.frames if item.name in (features.name, label_stage)
-    ]
-    key = _shared_key([c for c in contracts if c is not None])
+    key = _shared_key([item for item in stage.frames if item.name in (features.name, label_stage)])
     if not key:
         return None
     wanted = [*key, *(name for name in fitted.inputs.columns if name not in key)]
@@ -117,12 +133,11 @@ def _sample(
     return joined.select(columns).collect()
 
 
-def _shared_key(contracts: Sequence[ContractSpec]) -> list[str]:
-    """The key of the contract with the shorter one, if the others have its columns."""
-    keys = sorted((contract.key for contract in contracts if contract.key), key=len)
-    if not keys or not all(set(keys[0]) <= set(contract.names) for contract in contracts):
-        return []
-    return list(keys[0])
+def _shared_key(inputs: Sequence[Input]) -> list[str]:
+    """The shortest key of some inputs, if the stage gets its columns of all of them."""
+    keys = sorted((item.contract.key for item in inputs if item.contract), key=len)
+    shared = keys[0] if all(keys) else ()
+    return list(shared) if all(set(shared) <= set(item.columns) for item in inputs) else []
 
 
 def _newer(observed: str, moment: str, frame: pl.LazyFrame) -> list[Finding]:

@@ -32,11 +32,7 @@ from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
-from tidemill.steps.io.leakage_checks import (
-    evaluation_findings,
-    trained_entities,
-    training_findings,
-)
+from tidemill.steps.io.leakage_checks import check_training, evaluation_findings
 from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
@@ -103,13 +99,10 @@ class ModelStepRunner:
             fitted = self.fit(stage, frames, params)
         artifact, payload = self.export(stage, work, fitted, frames)
         label = _label_of(stage, fitted.output)
-        rows = sum(b.product.rows for b in work.inputs.get(label.stage, {}).values())
-        findings = training_findings(
-            stage, fitted, label.stage, frames, rows=rows, classes=bool(artifact.classes)
+        checked = check_training(
+            stage, fitted, label.stage, frames, work.inputs, classes=bool(artifact.classes)
         )
-        entities = trained_entities(stage, fitted, frames)
-        entities = "" if fitted.entity in fitted.allow_leakage else entities
-        artifact = replace(artifact, study=work.study, entities=entities)
+        artifact = replace(artifact, study=work.study, entities=checked.entities)
         self._frames.confirm(work.inputs)
         product = Product(
             content=artifact.content,
@@ -117,7 +110,7 @@ class ModelStepRunner:
             rows=artifact.rows,
             bytes=len(payload),
             artifact=artifact,
-            findings=findings,
+            findings=checked.findings,
         )
         return StepOutput(
             product=product,
