@@ -41,7 +41,15 @@ if TYPE_CHECKING:
     from tidemill.contracts.io.odcs_files import read_odcs, write_odcs
     from tidemill.contracts.io.validate import Validated, validate
     from tidemill.contracts.spec import rule
-    from tidemill.contracts.table_rules import Budget, Drift, Freshness, References, Rows, Unique
+    from tidemill.contracts.table_rules import (
+        Budget,
+        Drift,
+        DriftAlarm,
+        Freshness,
+        References,
+        Rows,
+        Unique,
+    )
     from tidemill.core.errors import TidemillError
     from tidemill.folds.aggregates import fold
     from tidemill.ledger.run import RunFailed
@@ -94,6 +102,7 @@ __all__ = [
     "Datetime",
     "Decimal",
     "Drift",
+    "DriftAlarm",
     "Duration",
     "Encoder",
     "Enum",
@@ -214,7 +223,7 @@ _HOMES = {
     "tidemill.workflow.search": ("Trial TrialPruned choices integers loguniform search uniform"),
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
     "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",
-    "tidemill.contracts.table_rules": "Budget Drift Freshness References Rows Unique",
+    "tidemill.contracts.table_rules": "Budget Drift DriftAlarm Freshness References Rows Unique",
     "tidemill.workflow.trigger": "all_of any_of contract_changed degraded every new_data volume",
     "tidemill.workflow.window": "all=all_partitions last",
     "tidemill.workflow.workflow": "Workflow",

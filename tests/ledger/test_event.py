@@ -14,8 +14,8 @@ from tidemill.ledger.event import Event, RecordedEvent, Ticked
 KINDS: tuple[Any, ...] = get_args(Event)
 NAMES = [
     "EnvironmentCreated", "EnvironmentDropped", "RunStarted", "RunEnded", "Attempted", "Published",
-    "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "Ruled", "Decided",
-    "Delivered", "EffectQueued", "EffectDone", "Ticked",
+    "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "DriftJudged", "DriftAlarmed",
+    "Ruled", "Decided", "Delivered", "EffectQueued", "EffectDone", "Ticked",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tidemill.contracts.spec import (
 )
 from tidemill.contracts.table_rules import (
     Budget,
+    DriftAlarmRule,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
@@ -134,7 +135,13 @@ class _ClassBody:
                     own.columns[name] = replace(value, name=name)
                 case Rule():
                     own.rules[name] = replace(value, name=name)
-                case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
+                case (
+                    UniqueRule()
+                    | ReferenceRule()
+                    | DriftRule()
+                    | DriftAlarmRule()
+                    | FreshnessRule()
+                ):
                     own.table_rules[name] = replace(value, name=name)
                 case Rows() | Budget():
                     own._set_once(value, f"{where}: {name}")
@@ -149,7 +156,15 @@ class _ClassBody:
         setattr(self, kind.lower(), value)
 
 
-_DECLARATIONS = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
+_DECLARATIONS = (
+    Column,
+    Rule,
+    UniqueRule,
+    ReferenceRule,
+    DriftRule,
+    DriftAlarmRule,
+    FreshnessRule,
+)
 RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 

@@ -36,7 +36,7 @@ def check_digest(spec: ContractSpec, *, table_rules: bool = True) -> str:
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))
     # Table rules came later: they add a part only if there are any, so that older digests hold.
-    more = [table_rules_digest(spec)] if spec.table_rules and table_rules else []
+    more = [table_rules_digest(spec)] if spec.partition_rules and table_rules else []
     return fingerprint(
         "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec), *more
     )
@@ -45,8 +45,8 @@ def check_digest(spec: ContractSpec, *, table_rules: bool = True) -> str:
 def table_rules_digest(spec: ContractSpec) -> str:
     """Digest of the table rules of a contract; empty if it has none."""
     return (
-        fingerprint("contract-wider", list(map(table_rule_part, spec.table_rules)))
-        if spec.table_rules
+        fingerprint("contract-wider", list(map(table_rule_part, spec.partition_rules)))
+        if spec.partition_rules
         else ""
     )
 

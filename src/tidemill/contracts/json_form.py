@@ -13,6 +13,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, RecordedExpression, Rule
 from tidemill.contracts.table_rules import (
     Budget,
+    DriftAlarmRule,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
@@ -33,6 +34,7 @@ _RECORDS: Mapping[str, type[Any]] = {
     "Rows": Rows,
     "TextFormat": TextFormat,
     "Rule": Rule,
+    "DriftAlarmRule": DriftAlarmRule,
     "DriftRule": DriftRule,
     "FreshnessRule": FreshnessRule,
     "ReferenceRule": ReferenceRule,

@@ -13,6 +13,7 @@ from tidemill.contracts.column import ON_FAIL, Column, OnFail
 from tidemill.contracts.table_rules import (
     DEFAULT_MAX_BAD,
     Budget,
+    DriftAlarmRule,
     Rows,
     TableRule,
 )
@@ -122,7 +123,17 @@ class ContractSpec:
     def has_table_rules(self) -> bool:
         """Whether any check of a partition depends on data outside of it."""
         counted = self.rows is not None and self.rows.vs_last is not None
-        return counted or bool(self.table_rules)
+        return counted or bool(self.partition_rules)
+
+    @property
+    def partition_rules(self) -> tuple[TableRule, ...]:
+        """The table rules that partitions are checked against when they are published."""
+        return tuple(rule for rule in self.table_rules if not isinstance(rule, DriftAlarmRule))
+
+    @property
+    def drift_alarms(self) -> tuple[DriftAlarmRule, ...]:
+        """The rules that watch the whole series of partitions at the end of each run."""
+        return tuple(rule for rule in self.table_rules if isinstance(rule, DriftAlarmRule))
 
     @property
     def partitioning(self) -> Partitioning:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 
 from tidemill.contracts.column import Column
+from tidemill.contracts.drift_columns import is_time_of_rows, watchable_columns
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.table_rules import (
     CONSEQUENCES,
     METRICS,
+    DriftAlarmRule,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
@@ -38,8 +40,10 @@ def _problems(rule: TableRule, columns: _Columns) -> Iterable[str]:
             yield from _comparison_problems(rule.columns, columns)
         case ReferenceRule():
             yield from _reference_problems(rule, columns)
-        case _:
+        case DriftRule():
             yield from _drift_problems(rule, columns)
+        case DriftAlarmRule():
+            yield from _alarm_problems(rule, columns)
 
 
 def _unknown_columns(names: Iterable[object], columns: _Columns) -> Iterable[str]:
@@ -117,6 +121,55 @@ def _drift_problems(rule: DriftRule, columns: _Columns) -> Iterable[str]:
             yield f"{name} is Binary, which has no distribution"
         elif dtype is not None and rule.by in ("ks", "wasserstein") and not _has_order(dtype):
             yield f"{rule.by} of {name}, a {dtype}: it needs numbers or times"
+
+
+def _alarm_problems(rule: DriftAlarmRule, columns: _Columns) -> Iterable[str]:
+    if rule.on_fail != "warn":
+        yield f"on_fail={rule.on_fail!r}: an alarm only warns, since no partition is to blame alone"
+    yield from _unknown_columns(rule.columns, columns)
+    if len(set(rule.columns)) < len(rule.columns):
+        yield f"it names a column twice: {', '.join(map(str, rule.columns))}"
+    yield from _unwatchable(rule, columns)
+    if not _is_number(rule.tolerance) or not 0 < rule.tolerance < 0.5:
+        yield f"tolerance={rule.tolerance!r} is not a change of a share: use a number between 0 and 0.5"
+    yield from _reference_window_problems(rule, columns)
+
+
+def _unwatchable(rule: DriftAlarmRule, columns: _Columns) -> Iterable[str]:
+    for column in (columns[name] for name in rule.columns if name in columns):
+        if column.partition or is_time_of_rows(column):
+            yield f"{column.name} moves on with the partitions, so it always drifts"
+        elif column.dtype.name in ("Struct", "Object"):
+            yield f"{column.name} is a {column.dtype}, which has no distribution"
+    if not rule.columns and not watchable_columns(columns.values()):
+        yield "the contract has no column with a distribution to watch; name the columns"
+
+
+def _reference_window_problems(rule: DriftAlarmRule, columns: _Columns) -> Iterable[str]:
+    grains = [column.partition for column in columns.values() if column.partition]
+    if not grains:
+        yield "the contract has no partition column, so there are no earlier partitions"
+    elif grains[0] == "hour":
+        yield (
+            "its partitions are hours, which differ from each other every day: declare it for a stage "
+            "with a partition a day or longer"
+        )
+    if isinstance(rule.reference, str):
+        if grains[:1] == ["value"]:
+            yield (
+                f"reference={rule.reference!r} is a length of time, but partitions are values: use the "
+                "number of partitions, such as reference=30"
+            )
+        try:
+            parse_span(rule.reference)
+        except ValueError:
+            yield f"reference={rule.reference!r} is not a duration such as '30d', '8w' or '12mo'"
+    elif (
+        not isinstance(rule.reference, int)
+        or isinstance(rule.reference, bool)
+        or rule.reference < 2
+    ):
+        yield f"reference={rule.reference!r} is not a length of time, or a number of partitions >= 2"
 
 
 def _is_number(value: object) -> bool:

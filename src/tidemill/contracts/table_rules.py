@@ -2,7 +2,8 @@
 
 `Rows` and `Budget` are about one partition. The *table rules* look beyond it: at the clock
 (`Freshness`), at all partitions (`Unique`), at another contract's table (`References`), at earlier
-partitions (`Drift`). They judge no single row, so they only fail or warn.
+partitions (`Drift`), at all partitions in their order (`DriftAlarm`). They judge no single row, so they
+only fail or warn.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Consequence: TypeAlias = Literal["fail", "warn"]
 Metric: TypeAlias = Literal["psi", "ks", "wasserstein"]
 
 CONSEQUENCES = ("fail", "warn")
+# The change of a share that is no drift.
+TOLERANCE = 0.03
 # A contract without a budget lets at most this share of a partition's rows be quarantined.
 DEFAULT_MAX_BAD = 0.5
 METRICS = ("psi", "ks", "wasserstein")
@@ -129,7 +132,27 @@ class DriftRule(_RuleBase):
         return f"{self.by} of {_format_columns(self.columns)} to the {before} is at most {self.limit:g}"
 
 
-TableRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftAlarmRule(_RuleBase):
+    """An alarm when columns drift from the partitions before: of a length of time, or a number of them.
+
+    Without `columns` it watches all that have a distribution of their own; see `watched_columns`.
+    """
+
+    columns: tuple[str, ...] = ()
+    reference: str | int = "30d"
+    tolerance: float = TOLERANCE
+    on_fail: Consequence = "warn"
+
+    def __str__(self) -> str:
+        columns = _format_columns(self.columns) if self.columns else "every column"
+        before = (
+            self.reference if isinstance(self.reference, str) else f"{self.reference} partitions"
+        )
+        return f"the shares of {columns} stay within {self.tolerance:g} of those in the {before} before"
+
+
+TableRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule | DriftAlarmRule
 
 
 def Freshness(
@@ -201,10 +224,30 @@ def Drift(
     )
 
 
+def DriftAlarm(
+    *columns: str,
+    reference: str | int = "30d",
+    tolerance: float = TOLERANCE,
+    description: str = "",
+) -> DriftAlarmRule:
+    """Raise an alarm when columns drift for good from the partitions before; it only warns.
+
+    Shares of each column (below its deciles, of frequent categories, of missing values) are compared with
+    those in the `reference`, the partitions of a length of time ("30d") or a number of partitions before.
+    Each may differ by `tolerance`. Evidence is summed over partitions, so that a table of daily partitions
+    has at most one false alarm a year. Without columns, all are watched but times, the partition column
+    and columns that identify rows.
+    """
+    return DriftAlarmRule(
+        columns=columns, reference=reference, tolerance=tolerance, description=description
+    )
+
+
 def table_rule_part(rule: TableRule) -> list[Part]:
     """The parts of a table rule that enter the digest of its contract.
 
     Freshness adds only its column: the age of the head is checked at the end of each run.
+    `DriftAlarmRule` adds nothing: no partition is checked against it.
     """
     match rule:
         case UniqueRule():
@@ -215,8 +258,10 @@ def table_rule_part(rule: TableRule) -> list[Part]:
         case DriftRule():
             how: list[Part] = [rule.by, float(rule.limit), rule.vs_last]
             return ["drift", rule.name, rule.on_fail, list(rule.columns), how]
-        case _:
+        case FreshnessRule():
             return ["newest", rule.column]
+        case DriftAlarmRule():
+            return []
 
 
 def _names(columns: str | Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.delivery import Decision, Delivery, Effect
+from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.workflow.source import SourceFile
 
@@ -134,6 +135,27 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftJudged:
+    """A run judged the drift of a table, after partitions of it changed."""
+
+    environment: str
+    stage: str
+    run: str
+    verdict: DriftVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftAlarmed:
+    """A table drifted, which opens an investigation; recorded once for a rule and partition."""
+
+    environment: str
+    stage: str
+    partition: str
+    run: str
+    alarm: RaisedAlarm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ruled:
     """A person ruled on quarantined rows of a partition; the last ruling on a row counts."""
 
@@ -198,6 +220,8 @@ Event: TypeAlias = (
     | SourceSeen
     | Settled
     | Judged
+    | DriftJudged
+    | DriftAlarmed
     | Ruled
     | Decided
     | Delivered

@@ -20,6 +20,7 @@ from tidemill.runs.io.job import Progress as Progress
 from tidemill.runs.io.lease import Heartbeat, take_lease
 from tidemill.runs.io.recovery import recover_dead_runs
 from tidemill.runs.io.run_record import record_idle_run
+from tidemill.runs.io.unjudged_drift import is_drift_unjudged
 from tidemill.workflow.param_overrides import describe_overrides
 
 
@@ -150,7 +151,7 @@ class Runs:
             at_once=at_once,
             undelivered=undelivered,
         )
-        if plan.empty and not plan.broken:
+        if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)
         # Only a run with steps needs Polars and the scheduler.
         from tidemill.runs.io.execute import execute

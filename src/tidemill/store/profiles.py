@@ -82,16 +82,29 @@ def load_profiles(artifacts: Artifacts, products: Sequence[Product]) -> Iterator
 
     Computed profiles use the grids of the partitions before them, so that they can be merged.
     """
-    grids: dict[str, Grid] = {}
-    for product in products:
-        profile = load_profile(artifacts, product)
+    reader = ProfileReader(artifacts)
+    return map(reader.read, products)
+
+
+class ProfileReader:
+    """Reads the profiles of partitions, or computes them on the grids of those that it read before."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._grids: dict[str, Grid] = {}
+
+    def read(self, product: Product) -> Profile:
+        """Return the stored profile of a partition, or one computed from its rows."""
+        profile = load_profile(self._artifacts, product)
         if profile is None:
             columns = {part.object: list(part.columns) for part in product.parts}
-            parts = [read_columns(artifacts, name, columns.get(name)) for name in product.objects]
+            parts = [
+                read_columns(self._artifacts, name, columns.get(name)) for name in product.objects
+            ]
             frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
-            profile = profile_frame(frame, grids)
-        grids = profile.grids | grids
-        yield profile
+            profile = profile_frame(frame, self._grids)
+        self._grids = profile.grids | self._grids
+        return profile
 
 
 def is_profiled(rows: int) -> bool:

@@ -10,11 +10,14 @@ from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.ledger.binding import Binding, Mark, Product
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
+from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.event import (
     Attempted,
     Computed,
     Decided,
     Delivered,
+    DriftAlarmed,
+    DriftJudged,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
@@ -162,6 +165,26 @@ def judged_event(stage: str = "features", *, environment: str = PROD) -> Judged:
     return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
 
 
+def drift_judged_event(stage: str = "features", *, environment: str = PROD) -> DriftJudged:
+    """The verdict on a table with one alarm, which is to be investigated."""
+    verdict = DriftVerdict(signature="data", alarms=(raised_alarm(),), investigate=("drift",))
+    return DriftJudged(environment=environment, stage=stage, run="run-1", verdict=verdict)
+
+
+def drift_alarmed_event(stage: str = "features", *, environment: str = PROD) -> DriftAlarmed:
+    """An alarm of a table."""
+    alarm = raised_alarm()
+    place = {"environment": environment, "stage": stage, "partition": alarm.partition}
+    return DriftAlarmed(**place, run="run-1", alarm=alarm)
+
+
+def raised_alarm(partition: str = "2013-03-07") -> RaisedAlarm:
+    """An alarm that two columns carry."""
+    columns = {"distance": 0.7, "carrier": 0.3}
+    reference = ("2013-02-05", "2013-03-06")
+    return RaisedAlarm(rule="drift", partition=partition, reference=reference, columns=columns)
+
+
 def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
     """A ruling on the quarantined rows of a product: drop them, or replace them by `fixed`."""
     return Ruling(
@@ -302,6 +325,8 @@ def events_of_every_kind() -> list[Event]:
         effect_done_event(),
         settled_event(),
         judged_event(),
+        drift_judged_event(),
+        drift_alarmed_event(),
         Computed(stage="features", partition="2013-03-09", binding=binding("computed")),
         EnvironmentCreated(environment="gone", parent=PROD),
         EnvironmentDropped(environment="gone"),

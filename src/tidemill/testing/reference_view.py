@@ -17,6 +17,8 @@ from tidemill.ledger.event import (
     Computed,
     Decided,
     Delivered,
+    DriftAlarmed,
+    DriftJudged,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
@@ -267,7 +269,7 @@ def _set_mark(view: ReferenceView, at: float, event: Settled) -> None:
     view.settled[event.environment, event.stage] = event.mark
 
 
-def _ignore(view: ReferenceView, at: float, event: Judged) -> None:
+def _ignore(view: ReferenceView, at: float, event: Judged | DriftJudged | DriftAlarmed) -> None:
     """Change nothing: it is only read as a fact."""
 
 
@@ -320,6 +322,8 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     SourceSeen: _record_sources,
     Settled: _set_mark,
     Judged: _ignore,
+    DriftJudged: _ignore,
+    DriftAlarmed: _ignore,
     Ruled: _record_ruling,
     Decided: _set_decision,
     Delivered: _set_delivery,

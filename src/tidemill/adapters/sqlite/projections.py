@@ -16,6 +16,8 @@ from tidemill.ledger.event import (
     Computed,
     Decided,
     Delivered,
+    DriftAlarmed,
+    DriftJudged,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
@@ -232,7 +234,7 @@ def _set_mark(projector: Projector, event: Settled) -> None:
     )
 
 
-def _ignore(projector: Projector, event: Judged) -> None:
+def _ignore(projector: Projector, event: Judged | DriftJudged | DriftAlarmed) -> None:
     """Change no table: it is only read as a fact."""
 
 
@@ -298,6 +300,8 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     SourceSeen: _record_sources,
     Settled: _set_mark,
     Judged: _ignore,
+    DriftJudged: _ignore,
+    DriftAlarmed: _ignore,
     Ruled: _record_ruling,
     Decided: _set_decision,
     Delivered: _set_delivery,

@@ -23,6 +23,7 @@ from tidemill.contracts.compatibility.directions import (
 from tidemill.contracts.compatibility.terms import Term, make_change, term, term_changes
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
+    DriftAlarmRule,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
@@ -64,6 +65,11 @@ _TERMS: Mapping[type[object], tuple[Term, ...]] = {
         term("by", constant_judge(BOTH), checked=True),
         term("limit", judge_maximum, checked=True),
         term("vs_last", constant_judge(BOTH), checked=True),
+    ),
+    DriftAlarmRule: (
+        term("columns", constant_judge(BOTH), checked=True),
+        term("reference", constant_judge(BOTH), checked=True),
+        term("tolerance", judge_maximum, checked=True),
     ),
 }
 _COMMON = (

@@ -157,7 +157,17 @@ def _table_rule_line(rule: TableRule) -> str:
     if isinstance(rule, ReferenceRule):
         arguments = [_names(rule.columns), class_name(rule.contract), _names(rule.to)]
     usual = {item.name: item.default for item in fields(rule)}
-    for name in ("within", "by", "limit", "vs_last", "stage", "on_fail", "description"):
+    for name in (
+        "within",
+        "by",
+        "limit",
+        "vs_last",
+        "reference",
+        "tolerance",
+        "stage",
+        "on_fail",
+        "description",
+    ):
         value = getattr(rule, name, None)
         if value is not None and value != usual[name]:
             arguments.append(f"{name}={_value(value)}")

@@ -163,7 +163,7 @@ def read_table_checks(node: DocumentNode, columns: Columns) -> TableChecks:
                 _add_rule(_rule(check), check, found.rules)
             case "rows" | "rowCount":
                 found.rows = _rows(check) if found.rows is None else found.rows
-            case "drift" | "references":
+            case "drift" | "driftAlarm" | "references":
                 found.table_rules += filter(None, [read_custom_rule(check, columns)])
             case "duplicateValues":
                 found.table_rules += filter(None, [_unique_rule(check, columns)])

@@ -13,6 +13,7 @@ from typing import Any
 from tidemill.contracts.odcs.vocabulary import ENGINE, SEVERITIES, custom_properties
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
+    DriftAlarmRule,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
@@ -45,6 +46,10 @@ def _check_fields(spec: ContractSpec, rule: TableRule) -> dict[str, Any] | None:
         case DriftRule():
             how = {"by": rule.by, "limit": rule.limit, "vsLast": rule.vs_last}
             return {"implementation": {"check": "drift", "columns": list(rule.columns), **how}}
+        case DriftAlarmRule():
+            alarm = {"reference": rule.reference, "tolerance": rule.tolerance}
+            columns = list(rule.columns)
+            return {"implementation": {"check": "driftAlarm", "columns": columns, **alarm}}
         case ReferenceRule() if not _has_plain_names(spec.name, rule):
             table = {"contract": rule.contract, "to": list(rule.to), "stage": rule.stage}
             columns = list(rule.columns)

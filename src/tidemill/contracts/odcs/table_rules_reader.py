@@ -15,6 +15,7 @@ from tidemill.contracts.table_rule_validity import table_rule_problems
 from tidemill.contracts.table_rules import (
     CONSEQUENCES,
     Consequence,
+    DriftAlarmRule,
     DriftRule,
     FreshnessRule,
     ReferenceRule,
@@ -63,6 +64,9 @@ def read_custom_rule(check: DocumentNode, columns: Columns) -> TableRule | None:
     if given.get("check") == "drift":
         how = {"by": given.get("by"), "limit": given.get("limit"), "vs_last": given.get("vsLast")}
         rule = DriftRule(columns=names, **how, **common)  # type: ignore[arg-type]
+    elif given.get("check") == "driftAlarm":
+        alarm: dict[str, Any] = {name: given.get(name) for name in ("reference", "tolerance")}
+        rule = DriftAlarmRule(columns=names, **alarm, **common)
     else:
         to = given.get("to")
         there = tuple(map(str, to)) if isinstance(to, list) else ()

@@ -2,8 +2,8 @@
 
 Each partition gives *e-values*: numbers >= 0 whose expectation, given all earlier partitions, is at most 1
 while the data are within a tolerance. Each is a binomial likelihood ratio, for one share (such as the share
-of values below a cut point), one side, and one effect size. Any number of rows gives one. Without rows, and for a share that can't be
-beyond its tolerance, it is missing (NaN) and changes no sum.
+of values below a cut point), one side, and one effect size. Any number of rows gives one. Without rows,
+and for a share that can't be beyond its tolerance, it is missing (NaN) and changes no sum.
 
 The e-values E of a series are summed by Shiryaev and Roberts: M becomes (M + 1) * min(E, cap), from 0.
 M - t is a supermartingale within the tolerance, and so is a weighted mean over many series. So an alarm when

@@ -14,6 +14,7 @@ from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard
 from tidemill.runs.io.claims import ClaimSet
+from tidemill.runs.io.drift_checks import DriftFindings, check_drift
 from tidemill.runs.io.engines import Engines, LocalSteps
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
@@ -153,8 +154,10 @@ class _Execution:
         age = (
             check_table_ages(job, published.bindings, self.publisher.heads) if done else TableAges()
         )
+        drift = check_drift(job, published.partitions) if done else DriftFindings()
         words = [
             *messages,
+            *drift.messages,
             *_unenforced_limits(self._placing.unenforced_limits),
             *_withheld_message(job, status),
         ]
@@ -170,6 +173,7 @@ class _Execution:
                     *attempt_events(job, late),
                     *settled,
                     *age.events,
+                    *drift.events,
                     RunEnded(run=job.run, status=receipt.status, receipt=receipt),
                 ]
             )

@@ -46,6 +46,8 @@ class PublishedView:
             )
             if small or job.recipe_changed(stage.name) or further:
                 view.note_all(stage.name)
+            if stage.output is not None and stage.output.drift_alarms:
+                view.note_all(stage.name)
             for name in stage.refers.values() if further else ():
                 view.note_all(name)
         for step in job.plan.steps:
@@ -87,6 +89,12 @@ class PublishedView:
         if stage in self._whole:
             return iter(self.all_bindings(stage))
         return iter(self.heads.get(stage, {}).values())
+
+    def partitions(self, stage: str) -> dict[str, Binding]:
+        """Return the bindings of a stage by partition; one that the run changes was noted as a whole."""
+        if stage not in self._whole:
+            return dict(self.heads.get(stage, {}))
+        return {key: held for key, held in self.noted[stage].items() if held is not None}
 
     def add(self, stage: str, partition: str, binding: Binding) -> None:
         """Note a publication."""

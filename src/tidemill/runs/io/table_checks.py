@@ -208,7 +208,7 @@ class TableChecker:
     ) -> Iterator[Finding]:
         spec = stage.output
         assert spec is not None
-        for rule in spec.table_rules:
+        for rule in spec.partition_rules:
             match rule:
                 case UniqueRule():
                     others = self._others_of(stage, rule)
@@ -310,7 +310,7 @@ class TableChecker:
 
 def _rule_columns(spec: ContractSpec) -> list[str]:
     """The columns that table rules read."""
-    rules = [rule.columns for rule in spec.table_rules if not isinstance(rule, FreshnessRule)]
+    rules = [rule.columns for rule in spec.partition_rules if not isinstance(rule, FreshnessRule)]
     return list(
         dict.fromkeys([*(name for names in rules for name in names), *_freshness_columns(spec)])
     )

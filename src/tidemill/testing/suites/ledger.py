@@ -83,10 +83,11 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=18) == ["Ticked", "RunEnded"]
+        assert kinds(after=20) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
-        own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", "Judged", "Computed"]
+        judged = ["Judged", "DriftJudged", "DriftAlarmed"]
+        own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", *judged, "Computed"]
         assert kinds(run="run-1") == [*own, "RunEnded"]
         assert kinds(run="run-1", kinds=("Attempted", "Ticked"), after=2) == ["Attempted"]
         assert kinds(run="run-2") == []

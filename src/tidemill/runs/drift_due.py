@@ -1,0 +1,51 @@
+"""Decide which tables' drift has to be judged, from the ledger and without reading profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.fingerprint import fingerprint
+from tidemill.core.partition import readable_keys
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
+from tidemill.ledger.event import DriftAlarmed, DriftJudged, RecordedEvent
+from tidemill.workflow.stage import Flow
+
+
+def watched_stages(flow: Flow) -> dict[str, ContractSpec]:
+    """The contracts with drift alarms, by stage."""
+    found = {stage.name: stage.output for stage in flow.stages}
+    return {name: spec for name, spec in found.items() if spec is not None and spec.drift_alarms}
+
+
+def drift_signature(spec: ContractSpec, bound: Mapping[str, Binding]) -> str:
+    """Return the digest of all that the drift of a table depends on."""
+    contents = [[key, bound[key].product.content] for key in readable_keys(bound)]
+    columns = [[column.name, str(column.dtype)] for column in spec.columns]
+    rules = [repr(rule) for rule in spec.drift_alarms]
+    return fingerprint("drift", rules, columns, str(spec.partitioning), contents)
+
+
+def last_verdict(
+    facts: Iterable[RecordedEvent], environments: Iterable[str]
+) -> DriftVerdict | None:
+    """Return the last verdict in the first of these environments that has one."""
+    found = {
+        fact.event.environment: fact.event.verdict
+        for fact in facts
+        if isinstance(fact.event, DriftJudged)
+    }
+    return next((found[name] for name in environments if name in found), None)
+
+
+def new_alarms(
+    verdict: DriftVerdict, facts: Iterable[RecordedEvent], environments: Iterable[str]
+) -> tuple[RaisedAlarm, ...]:
+    """Return the alarms that none of these environments has recorded: one per rule and partition."""
+    known = {
+        (fact.event.alarm.rule, fact.event.partition)
+        for fact in facts
+        if isinstance(fact.event, DriftAlarmed) and fact.event.environment in {*environments}
+    }
+    return tuple(alarm for alarm in verdict.alarms if (alarm.rule, alarm.partition) not in known)

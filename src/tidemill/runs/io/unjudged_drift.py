@@ -1,0 +1,43 @@
+"""Find the tables whose drift has to be judged.
+
+Nothing here needs Polars, so that a run with nothing to do never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import DriftJudged
+from tidemill.runs.drift_due import drift_signature, last_verdict, watched_stages
+from tidemill.runs.io.job import Job
+
+
+def unjudged_tables(
+    job: Job, bound: Callable[[str], Mapping[str, Binding]]
+) -> dict[str, ContractSpec]:
+    """Return the contracts of the stages whose partitions or drift alarms changed since the last verdict."""
+    return {
+        stage: spec
+        for stage, spec in watched_stages(job.flow).items()
+        if (held := bound(stage)) and _is_unjudged(job, stage, spec, held)
+    }
+
+
+def is_drift_unjudged(job: Job) -> bool:
+    """Whether the drift of a table wasn't judged, such as after a run that was killed."""
+    heads = job.state.heads
+    return bool(unjudged_tables(job, lambda name: heads[name].partitions if name in heads else {}))
+
+
+def drift_environments(job: Job) -> list[str]:
+    """Return this environment and the one that it branched from, whose alarms it shares."""
+    known = job.state.environments.get(job.plan.environment)
+    return [job.plan.environment, *([known.parent] if known and known.parent else [])]
+
+
+def _is_unjudged(job: Job, stage: str, spec: ContractSpec, bound: Mapping[str, Binding]) -> bool:
+    facts = job.tools.ledger.events(kinds=(DriftJudged.__name__,), stage=stage)
+    verdict = last_verdict(facts, drift_environments(job))
+    return verdict is None or verdict.signature != drift_signature(spec, bound)
