@@ -44,7 +44,8 @@ COLUMNS = (
 )
 GROUPS: Mapping[str, str] = {
     "Workflow": "Workflow impure memo resources retries",
-    "Contracts": "Contract rule Rows Budget Freshness Unique References Drift diff validate Validated",
+    "Contracts": "Contract rule Rows Budget Freshness Unique References Drift DriftAlarm diff validate "
+    "Validated",
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",
     "Sources": "files sql output pull delta iceberg Source",

@@ -46,7 +46,8 @@ def last(columns: list[ColumnProfile | None], needed: int = 1) -> Floats:
     windows = Windows(at=np.array([at]), first=np.array([0]), needed=needed)
     found = column_evidence(columns, kind, windows, 0.03)
     assert found.shape == (1, series_of(kind))
-    return found[0]
+    row: Floats = found[0]
+    return row
 
 
 def is_drift(evidence: Floats) -> bool:
@@ -117,7 +118,8 @@ def test_a_column_that_is_new_waits_for_its_own_reference() -> None:
 
 
 def test_a_partition_without_the_column_or_without_rows_is_not_judged() -> None:
-    for values in (None, []):
+    nothing: list[list[float] | None] = [None, []]
+    for values in nothing:
         columns = profiled(normal(), normal(), values, dtype=pl.Float64)
         assert np.isnan(last(columns)).all()
 
