@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args, is_typeddict
 
 import click
@@ -51,9 +52,12 @@ GROUPS: Mapping[str, str] = {
     "Sources": "files sql output pull delta iceberg Source",
     "Sinks": "parquet sqlite duckdb postgres call Call",
     "Windows and folds": "last all fold",
-    "What stage functions take and give": "Frame Params Predictor Fitted fitted Scores scores",
+    "What stage functions take and give": "Frame Params Predictor Fitted fitted Encoder encoder Scores "
+    "scores",
+    "Metrics, curves and thresholds": "metrics calibration lift roc precision_recall split threshold",
     "Triggers": "degraded contract_changed volume every new_data any_of all_of",
     "Gates": "beats_live beats_baseline no_slice_worse",
+    "Plots": "plots permutation_importance",
     "Project": "open",
     "Errors and version": "TidemillError RunFailed __version__",
 }
@@ -117,12 +121,27 @@ def entries(name: str) -> Iterator[str]:
     """A public name, and for a class that users call methods of these as well."""
     value = getattr(tidemill, name)
     yield entry(f"tm.{name}", value, SAID.get(name))
+    if inspect.ismodule(value):
+        for each in public_members(value):
+            yield entry(f"tm.{name}.{each}", getattr(value, each), None)
+            if isinstance(getattr(value, each), type):
+                yield from members(each.lower(), getattr(value, each))
     if name in ("Workflow", "Predictor"):
         yield from members(name.lower(), value)
     if name == "fold":
         yield from members("tm.fold", type(value))
     if name == "Contract":
         yield entry("SomeContract.reads", value.reads, None)
+
+
+def public_members(module: ModuleType) -> Sequence[str]:
+    """The names of a module that are for users: those in its `__all__`, or the functions that it defines."""
+    own = (name for name, value in vars(module).items() if inspect.isfunction(value))
+    defined = (name for name in own if getattr(module, name).__module__ == module.__name__)
+    found: Sequence[str] = getattr(module, "__all__", None) or [
+        name for name in defined if not name.startswith("_")
+    ]
+    return found
 
 
 def members(name: str, kind: type) -> Iterator[str]:

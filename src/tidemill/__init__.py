@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from tidemill.models import standard_metrics as metrics
     from tidemill.models.curves import calibration, lift, precision_recall, roc
     from tidemill.models.encoding import Encoder, encoder
+    from tidemill.models.importance import permutation_importance
+    from tidemill.models.io import plots
     from tidemill.models.metrics import scores
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
@@ -209,6 +211,8 @@ _HOMES = {
     "tidemill.workflow.annotations": "Frame Predictor",
     "tidemill.models.encoding": "Encoder encoder",
     "tidemill.models.curves": "calibration lift precision_recall roc",
+    "tidemill.models.importance": "permutation_importance",
+    "tidemill.models.io.plots": "plots=*",
     "tidemill.models.metrics": "scores",
     "tidemill.models.standard_metrics": "metrics=*",
     "tidemill.models.threshold": "split threshold",

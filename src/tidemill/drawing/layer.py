@@ -20,6 +20,7 @@ class Swatch(Enum):
     DASHES = "dashes"
     REFERENCE = "reference"
     DOT = "dot"
+    RING = "ring"
     AREA = "area"
 
 

@@ -79,7 +79,7 @@ DrawValue = Callable[[Measured, RowSeries, Scale, float, float], str]
 
 def draw_rows(chart: RowChart, swatch: Swatch, draw: DrawValue, *, lane: float = _LANE) -> Drawing:
     """Draw the values of each row with `draw`, one below the other."""
-    entries = [(one.name, one.hue, swatch) for one in chart.series if one.name]
+    entries = [(one.name, one.hue, _swatch(one, swatch)) for one in chart.series if one.name]
     entries += [(one.name, one.hue, Swatch.REFERENCE) for one in chart.markers if one.name]
     key = legend(entries, chart.width)
     left = _widest([row.label for row in chart.rows], _LABEL_SIZE, chart.width * _LABELS) + _GAP
@@ -89,7 +89,7 @@ def draw_rows(chart: RowChart, swatch: Swatch, draw: DrawValue, *, lane: float =
     bottom = key.height + height * max(len(chart.rows), 2)
     scale = chart.axis.scale(chart.numbers(), right - left).between(left, right)
     parts = [key.markup, horizontal_axis(scale, chart.axis, key.height, bottom)]
-    if chart.axis.zero and scale.low < 0 < scale.high:
+    if chart.axis.zero and scale.low <= 0 <= scale.high:
         at = number(scale.at(0.0))
         parts.append(f'<path class="zero" d="M{at} {number(key.height)}V{number(bottom)}"/>')
     parts += [_line(marker, scale, key.height, bottom) for marker in chart.markers]
@@ -121,6 +121,10 @@ def horizontal_whisker(value: Measured, scale: Scale, y: float) -> str:
         f'<path class="whisker" d="M{left} {number(y)}H{right}'
         f'M{left} {top}v{size}M{right} {top}v{size}"/>'
     )
+
+
+def _swatch(series: RowSeries, swatch: Swatch) -> Swatch:
+    return Swatch.RING if series.hollow and swatch is Swatch.DOT else swatch
 
 
 def _texts(row: LabelledRow, middle: float, end: float, start: float, room: float) -> str:
@@ -156,4 +160,6 @@ def _hint(row: LabelledRow, series: RowSeries, each: Measured) -> str:
 
 
 def _widest(lines: Sequence[str], size: float, most: float) -> float:
-    return min(max((text_width(plain_line(line), size) for line in lines), default=0.0), most)
+    # Some fonts are wider than estimated.
+    widest = max((text_width(plain_line(line), size) for line in lines), default=0.0)
+    return min(widest * 1.08, most)
