@@ -2,7 +2,8 @@
 
 flights.svg shows real plans: the flights template runs on 90 days of data, then it is planned twice, after
 one more day of data, and after an edit of one expression. step.svg shows the modules that a step passes
-through, from its plan to its publication. Nothing in a picture depends on time or machine.
+through, from its plan to its publication. The others are plots of made rows. Nothing in a picture depends
+on time or machine.
 """
 
 import ast
@@ -10,10 +11,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from importlib.resources import files
 from itertools import pairwise
+from math import sin
 from pathlib import Path
+
+import polars as pl
 
 import tidemill as tm
 from tidemill.cli.demo_data import write_daily_files
@@ -238,7 +242,72 @@ def imports_of(file: Path) -> set[str]:
     }
 
 
-PICTURES: Mapping[str, Callable[[], str]] = {"flights": flights, "step": step}
+def calibration() -> str:
+    """A classifier that is a little too sure of itself."""
+    return tm.plots.calibration(late_flights(), "late", day="date").svg
+
+
+def over_time() -> str:
+    """The error of a model and of a baseline."""
+    models = {"live": delays(6.0), "baseline": delays(9.0)}
+    return tm.plots.over_time(models, tm.metrics.mae("delay")).svg
+
+
+def slices() -> str:
+    """The error of two models by airport."""
+    models = {"candidate": delays(5.5), "live": delays(6.0)}
+    metric = tm.metrics.mae("delay")
+    scores = {
+        name: tm.scores(rows.lazy(), metric, by="origin", day="date")
+        for name, rows in models.items()
+    }
+    return tm.plots.slices(scores).svg
+
+
+def late_flights() -> pl.DataFrame:
+    """Made rows of 40 days; which are late depends on their numbers only."""
+    rows = range(4_000)
+    predicted = [noise(n) for n in rows]
+    return pl.DataFrame(
+        {
+            "date": [FIRST + timedelta(days=n // 100) for n in rows],
+            "prediction": predicted,
+            "late": [noise(n + 0.5) < 0.1 + 0.7 * p for n, p in zip(rows, predicted, strict=True)],
+        }
+    )
+
+
+def delays(error: float) -> pl.DataFrame:
+    """Made rows of 40 days at three airports, whose errors depend on their numbers only."""
+    rows = range(2_400)
+    airports = {"EWR": 1.0, "JFK": 0.8, "LGA": 1.2}
+    names = [list(airports)[n % 3] for n in rows]
+    sizes = [
+        error * airports[name] * (noise(n) + noise(n // 60) / 2)
+        for n, name in zip(rows, names, strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "date": [FIRST + timedelta(days=n // 60) for n in rows],
+            "origin": names,
+            "delay": [0.0] * len(rows),
+            "prediction": sizes,
+        }
+    )
+
+
+def noise(seed: float) -> float:
+    """A number from 0 to 1 that looks random, and is the same on every machine."""
+    return sin(seed * 12.9898) * 43_758.5453 % 1
+
+
+PICTURES: Mapping[str, Callable[[], str]] = {
+    "flights": flights,
+    "step": step,
+    "calibration": calibration,
+    "over_time": over_time,
+    "slices": slices,
+}
 
 
 def outdated() -> list[Path]:

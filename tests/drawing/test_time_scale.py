@@ -45,3 +45,9 @@ def test_a_scale_of_time_has_several_ticks(start: float, length: float) -> None:
     scale = time_scale([start, start + length])
     assert 2 <= len(scale.ticks) <= 8
     assert len({(t.label, t.note) for t in scale.ticks}) == len(scale.ticks) or length > 86_400
+
+
+def test_ticks_of_days_are_not_within_days() -> None:
+    two = [seconds("2026-01-05"), seconds("2026-01-06")]
+    assert [tick.label for tick in time_scale(two, whole_days=True).ticks] == ["5 Jan", "6 Jan"]
+    assert [tick.label for tick in time_scale(two[:1], whole_days=True).ticks] == ["5 Jan"]

@@ -19,11 +19,15 @@ ACROSS, UPWARD = 80.0, 48.0
 
 
 class Measure(Enum):
-    """What the values of an axis are: numbers, shares to be written as percent, or Unix seconds."""
+    """What the values of an axis are: numbers, shares to be written as percent, or Unix seconds.
+
+    A DAY is the Unix second at which it begins in UTC.
+    """
 
     NUMBER = "number"
     SHARE = "share"
     TIME = "time"
+    DAY = "day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +47,9 @@ class Axis:
     def scale(self, values: Iterable[float | None], pixels: float, apart: float = ACROSS) -> Scale:
         """A scale over the values, with about as many ticks as have room, `apart` pixels from each other."""
         count = int(min(max(pixels / apart, 4), 8))
-        if self.measure is Measure.TIME:
-            return time_scale([*values, self.low, self.high], count=count)
+        if self.measure in (Measure.TIME, Measure.DAY):
+            days = self.measure is Measure.DAY
+            return time_scale([*values, self.low, self.high], count=count, whole_days=days)
         label = percent_label if self.measure is Measure.SHARE else None
         return number_scale(
             values,

@@ -28,17 +28,21 @@ _EARLIEST = (datetime(2, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 _LATEST = (datetime(9998, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 
 
-def time_scale(values: Iterable[float | None], *, count: int = 6) -> Scale:
+def time_scale(
+    values: Iterable[float | None], *, count: int = 6, whole_days: bool = False
+) -> Scale:
     """A scale over times in Unix seconds, with at most about `count` ticks, labelled in UTC.
 
-    A tick's note is what its label leaves out, such as the year, where it changes.
+    A tick's note is what its label leaves out, such as the year, where it changes. With `whole_days` no
+    tick is within a day.
     """
     found = [min(max(value, _EARLIEST), _LATEST) for value in finite(values)] or [0.0]
     low, high = min(found), max(found)
     if high - low < 2:
         low, high = low - _DAY / 2, high + _DAY / 2
+    steps = [step for step in _STEPS if step[0] >= _DAY or not whole_days]
     unit, number = next(
-        (step for step in _STEPS if step[0] * step[1] * count >= high - low), _STEPS[-1]
+        (step for step in steps if step[0] * step[1] * count >= high - low), steps[-1]
     )
     start, end = (_EPOCH + timedelta(seconds=value) for value in (low, high))
     moments = takewhile(lambda at: at <= end, _moments(start, unit, number))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from tidemill.workflow.score_charts import scores_html
+
 # The columns of a curve, such as a calibration curve, by name; all have the same length.
 Curve: TypeAlias = dict[str, tuple[float, ...]]
 
@@ -64,6 +66,10 @@ class Scores:
     daily: Daily | None = None
     goals: dict[str, Goal] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Render the figures and charts of them, for notebooks."""
+        return scores_html(self)
 
     def figures(self) -> Iterator[float]:
         """Yield every figure, in no particular order."""

@@ -75,7 +75,7 @@ def _histograms(
         )
         for part, name, hue in zip(shares, ("then", "now"), (Hue.GREY, Hue.BLUE), strict=True)
     ]
-    axis = Axis(label=now.name, measure=Measure.TIME if unit else Measure.NUMBER, padding=0.0)
+    axis = Axis(label=now.name, measure=_measure(now.dtype), padding=0.0)
     share = Axis(label="share of values", measure=Measure.SHARE, zero=True)
     drawing = draw_panel(layers, x=axis, y=share, width=width)
     outside = [
@@ -84,6 +84,12 @@ def _histograms(
     ]
     notes = (f"Beyond this range: {outside[0]:.1%} of values then, {outside[1]:.1%} now.",)
     return drawing, notes if max(outside) > 5e-4 else ()
+
+
+def _measure(dtype: str) -> Measure:
+    if dtype == "Date":
+        return Measure.DAY
+    return Measure.TIME if dtype.startswith("Datetime") else Measure.NUMBER
 
 
 def _seconds(dtype: str) -> float:

@@ -8,14 +8,11 @@ from typing import TypeAlias, TypeVar
 import polars as pl
 
 from tidemill.core.errors import UsageError
-from tidemill.drawing.svg import Hue
+from tidemill.workflow.score_charts import HUES
 
 OneFrame: TypeAlias = pl.DataFrame | pl.LazyFrame
 Frames: TypeAlias = OneFrame | Mapping[str, OneFrame]
 _Each = TypeVar("_Each")
-
-# The colours of several models, in order; neighbours differ for all kinds of colour vision.
-HUES = (Hue.BLUE, Hue.AMBER, Hue.TEAL, Hue.VIOLET, Hue.RED, Hue.GREEN)
 
 
 def named_frames(given: Frames, taker: str) -> Mapping[str, OneFrame]:

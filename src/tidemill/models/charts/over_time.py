@@ -18,13 +18,14 @@ from tidemill.drawing.line import Line
 from tidemill.drawing.panel import draw_panel
 from tidemill.drawing.scatter import Scatter
 from tidemill.drawing.svg import Hue
-from tidemill.models.charts.named_frames import HUES, OneFrame, limited
+from tidemill.models.charts.named_frames import OneFrame, limited
 from tidemill.models.charts.phrases import between, percent, read_aloud
 from tidemill.models.given_frames import given_frame
 from tidemill.models.mean_intervals import mean_of
 from tidemill.models.metric import Metric
 from tidemill.models.metrics import scores
 from tidemill.workflow.gate import Daily, Scores
+from tidemill.workflow.score_charts import HUES
 
 Series: TypeAlias = OneFrame | Scores
 # The daily values beside the line are drawn as dots, as long as they can be told apart.
@@ -63,7 +64,7 @@ def over_time(
         title=title or f"{name or 'metric'} over time",
         subtitle=what if window > 1 else "each day",
         drawing=draw_panel(
-            layers, x=Axis(label="day", measure=Measure.TIME), y=Axis(label=name or "metric")
+            layers, x=Axis(label="day", measure=Measure.DAY), y=Axis(label=name or "metric")
         ),
         description=read_aloud(f"{name or 'metric'} over time, at the end:", spoken),
         notes=(f"No finite value on {plural(left_out, 'day')}.",) if left_out else (),

@@ -12,10 +12,11 @@ from tidemill.drawing.chart import Chart
 from tidemill.drawing.layer import PanelLayer
 from tidemill.drawing.line import Line, ReferenceLine
 from tidemill.drawing.panel import draw_panel
-from tidemill.models.charts.named_frames import HUES, Frames, named_frames
+from tidemill.models.charts.named_frames import Frames, named_frames
 from tidemill.models.charts.phrases import read_aloud, rows_left_out
 from tidemill.models.ranking_curves import RankingCurve, precision_recall_curve, roc_curve
 from tidemill.models.scored_rows import LABEL, ScoredRows, binary_rows
+from tidemill.workflow.score_charts import HUES, stepped
 
 _SIZE = 400.0
 
@@ -56,7 +57,7 @@ def precision_recall(
     ]
     for hue, (name, (curve, _)) in zip(HUES, found.items(), strict=False):
         shown = f"average precision {curve.area:.3f}"
-        x, y = _steps(curve)
+        x, y = stepped(curve.x.tolist(), curve.y.tolist())
         named = f"{name}: {shown}" if name else shown
         layers.append(Line(x=x, y=y, name=named, hue=hue, dots=False))
     return _chart(
@@ -81,15 +82,6 @@ def _curves(
         for name, frame in named_frames(scored, taker).items()
     }
     return {name: (curve(each.frame), each) for name, each in rows.items()}
-
-
-def _steps(curve: RankingCurve) -> tuple[list[float], list[float]]:
-    """The curve as steps: between two thresholds no precision is known."""
-    x, y = [0.0], [float(curve.y[0])]
-    for across, up in zip(curve.x.tolist(), curve.y.tolist(), strict=True):
-        x += [x[-1], across]
-        y += [up, up]
-    return x, y
 
 
 def _chart(

@@ -10,10 +10,11 @@ from tidemill.drawing.axes import Axis
 from tidemill.drawing.chart import Chart
 from tidemill.drawing.dots import draw_dots
 from tidemill.drawing.rows import LabelledRow, MarkerLine, Measured, RowChart, RowSeries
-from tidemill.models.charts.named_frames import HUES, limited
+from tidemill.models.charts.named_frames import limited
 from tidemill.models.charts.phrases import between, percent, read_aloud
 from tidemill.models.intervals import metric_estimate
 from tidemill.workflow.gate import Goal, Scores, Slice
+from tidemill.workflow.score_charts import HUES
 
 MOST_SLICES = 30
 _BEST = {Goal.LOW: "lower is better", Goal.HIGH: "higher is better", Goal.ZERO: "best at zero"}

@@ -14,12 +14,14 @@ from tidemill.models.charts import calibration as _calibration
 from tidemill.models.charts import columns as _columns
 from tidemill.models.charts import over_time as _over_time
 from tidemill.models.charts import ranking as _ranking
+from tidemill.models.charts import recorded_curve as _recorded_curve
 from tidemill.models.charts import residuals as _residuals
 from tidemill.models.charts import slices as _slices
 
 __all__ = [
     "Plot",
     "calibration",
+    "curve",
     "importance",
     "over_time",
     "precision_recall",
@@ -80,6 +82,7 @@ def _plotted(draw: Callable[P, Chart]) -> Callable[P, Plot]:
 
 
 calibration = _plotted(_calibration.calibration)
+curve = _plotted(_recorded_curve.curve)
 importance = _plotted(_columns.importance)
 over_time = _plotted(_over_time.over_time)
 precision_recall = _plotted(_ranking.precision_recall)
