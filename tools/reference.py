@@ -57,6 +57,7 @@ GROUPS: Mapping[str, str] = {
     "Metrics, curves and thresholds": "metrics calibration lift roc precision_recall split threshold",
     "Triggers": "degraded contract_changed volume every new_data any_of all_of",
     "Gates": "beats_live beats_baseline no_slice_worse",
+    "Hyperparameter search": "search uniform loguniform integers choices Trial TrialPruned",
     "Plots": "plots permutation_importance",
     "Project": "open",
     "Errors and version": "TidemillError RunFailed __version__",
