@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from tidemill.models.encoding import Encoder, encoder
     from tidemill.models.importance import permutation_importance
     from tidemill.models.io import plots
+    from tidemill.models.io.batches import Batches, batches
     from tidemill.models.metrics import scores
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array",
+    "Batches",
     "Binary",
     "Bool",
     "Budget",
@@ -145,6 +147,7 @@ __all__ = [
     "all",
     "all_of",
     "any_of",
+    "batches",
     "beats_baseline",
     "beats_live",
     "calibration",
@@ -202,6 +205,7 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.models.io.batches": "Batches batches",
     "tidemill.memos.io.decorator": "memo",
     "tidemill.contracts.io.validate": "Validated validate",
     "tidemill.contracts.io.contract": "Contract",

@@ -402,6 +402,8 @@ def _search_faults(declared: StageDeclaration) -> Iterator[Fault]:
     if search is not None and declared.function is not None:
         names, params = _parameters(declared.function), declared.options.get("params", {})
         yield from declaration_faults(search, declared.name, declared.place, names, params)
+    if isinstance(search, Search):
+        yield from params_faults(declared.name, {"metric": search.metric}, search.place)
 
 
 def _training_options(declared: StageDeclaration) -> Training:

@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 from tidemill.core.callsite import caller
 from tidemill.core.errors import Fault, TidemillError, raise_faults
 from tidemill.core.units import is_number, parse_seconds
-from tidemill.workflow.parameters import params_faults
 from tidemill.workflow.window import Last
 
 Scalar: TypeAlias = str | bool | int | float | None
@@ -336,7 +335,6 @@ def declaration_faults(
         message = f"{who}: pruner={search.pruner!r} needs the values that a trial reports"
         hint = "add a parameter `trial: tm.Trial`, and call trial.report(value, step)"
         yield Fault(message=message, where=place, hint=hint)
-    yield from params_faults(model, {"metric": search.metric}, search.place)
     for name, value in params.items():
         space = search.space.get(name)
         if space is not None and not space.contains(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import polars as pl
@@ -14,6 +15,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DamagedObjectError, StepError, StorageError
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding
+from tidemill.models.io.batches import Partitions
 from tidemill.steps.step_messages import Inputs, Work
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.stage import Input, Stage
@@ -68,6 +70,17 @@ class InputFrames:
             return self._frames.load(
                 tuple(bound.values()), item.contract, item.columns, reads=reads.get(item.name)
             )
+
+    def by_partition(self, stage: Stage, inputs: Inputs) -> dict[str, Partitions]:
+        """What loads each partition of the inputs of a stage that are rows, in order."""
+        return {
+            item.name: {
+                key: partial(self._frames.load, (binding,), item.contract, item.columns)
+                for key, binding in inputs.get(item.name, {}).items()
+            }
+            for item in stage.frames
+            if item.contract is not None and item.fold is None
+        }
 
     def of_stage(
         self, name: str, bindings: Sequence[Binding], contract: ContractSpec

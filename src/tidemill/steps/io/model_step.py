@@ -26,6 +26,7 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.models.class_labels import baseline_of, class_labels, share_of
 from tidemill.models.gates import BASELINE
 from tidemill.models.input_compatibility import column_as_json, incompatibility, inputs_as_json
+from tidemill.models.io.batches import with_partitions
 from tidemill.models.predictors import ModelPredictor, TrivialPredictor, predicted_schema
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
@@ -34,7 +35,7 @@ from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.steps.io.leakage_checks import check_training, evaluation_findings
 from tidemill.steps.io.training_platform import hardware, loaded_packages
-from tidemill.steps.step_messages import StepOutput, Work, count_rows
+from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
@@ -94,7 +95,7 @@ class ModelStepRunner:
         """Call the training function; store its model as bytes, with what it was trained on."""
         assert stage.training is not None
         params = {**stage.training.params, **json.loads(work.chosen or "{}")}
-        frames = self._frames.of_partition(stage, work.inputs, folder)
+        frames = self.window(stage, work.inputs, folder)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             fitted = self.fit(stage, frames, params)
         artifact, payload = self.export(stage, work, fitted, frames)
@@ -160,6 +161,15 @@ class ModelStepRunner:
             entity=fitted.entity,
         )
         return artifact, payload
+
+    def window(self, stage: Stage, inputs: Inputs, folder: FoldSession) -> dict[str, pl.LazyFrame]:
+        """The frames to train on, which know their partitions."""
+        frames = self._frames.of_partition(stage, inputs, folder)
+        parts = self._frames.by_partition(stage, inputs)
+        return {
+            name: with_partitions(frame, parts[name]) if name in parts else frame
+            for name, frame in frames.items()
+        }
 
     def fit(
         self,

@@ -87,7 +87,7 @@ class TrialRunner:
         touched: tuple[str, ...] = ()
         try:
             part = replace(work, inputs=_cut(work.inputs, fit), chosen=work.trial.params)
-            frames = self._frames.of_partition(stage, part.inputs, folder)
+            frames = self._trainer.window(stage, part.inputs, folder)
             with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
                 fitted = self._trainer.fit(stage, frames, params, trial)
             touched = opened.describe()
