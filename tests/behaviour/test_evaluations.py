@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.behaviour.test_models import MODEL, WINDOW, Sea
 from tests.support.tides import day
+from tidemill.cli import cli
 from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import Decided
 from tidemill.workflow.gate import GateOutcome, GateResult
@@ -132,3 +134,22 @@ def test_fourteen_days_can_tell(tmp_path: Path, days: int) -> None:
     if days == 14:
         assert result.difference is not None
         assert (result.difference.value, result.difference.days) == (0.5, 14)
+
+
+def test_show_has_the_interval_of_each_metric(tmp_path: Path) -> None:
+    sea = with_two(tmp_path, 'tm.beats_live("newest.mae")')
+    sea.edit('@flow.evaluate(window=tm.last("1d"))', '@flow.evaluate(window=tm.last("14d"))')
+    sea.edit('before=tm.last("2d")', 'before=tm.last("14d")')
+    for number in range(WINDOW, 18):
+        sea.flood(number)
+    sea.ok()
+    shown = sea.open().models.intervals("newest")
+    assert {name: sorted(found) for name, found in shown.items()} == {
+        name: ["mae", "rmse"] for name in ("baseline", "candidate", "live")
+    }
+    assert (shown["live"]["mae"].low, shown["live"]["mae"].days) == (1.0, 14)
+    assert sea.open().models.intervals("scores") == {
+        n: {} for n in ("baseline", "candidate", "live")
+    }
+    result = CliRunner().invoke(cli, ["-C", str(sea.root), "-w", "tides:flow", "show", "newest"])
+    assert "- live mae 1: 95% interval over 14 days 1 to 1" in result.output

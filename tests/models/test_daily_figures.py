@@ -19,7 +19,7 @@ from tidemill.models.daily_figures import (
     mean_shapes,
     with_days,
 )
-from tidemill.models.intervals import leave_out
+from tidemill.models.intervals import MAX_BLOCKS, day_blocks, leave_out
 from tidemill.models.metrics import scores
 
 ERROR = pl.col("prediction") - pl.col("y")

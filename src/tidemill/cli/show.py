@@ -17,7 +17,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE, place_name, shown_key, summarize_keys
 from tidemill.core.text_table import text_table
 from tidemill.ledger.binding import Binding, contract_versions
-from tidemill.workflow.gate import Scores
+from tidemill.workflow.gate import Interval, Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import UNDECLARED, Kind, Stage
 
@@ -49,7 +49,13 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
         elif subject.kind is Kind.MODEL:
             text, body = _artifact_text(project.models.artifact(stage, partition))
         elif subject.kind is Kind.EVALUATE:
-            text, body = _score_text(stage, project.models.scores(stage, partition))
+            models = project.models
+            text, body = _score_text(
+                stage,
+                models.scores(stage, partition),
+                models.intervals(stage, partition),
+                models.findings(stage, partition),
+            )
         else:
             text, body = _table_text(project.data.show(stage, partition or None, rows))
     if not subject.is_declared and not text.partition("\n")[0].count(UNDECLARED):
@@ -186,11 +192,24 @@ def artifact_lines(artifact: Artifact) -> list[str]:
     ]
 
 
-def _score_text(stage: str, scores: Mapping[str, Scores]) -> tuple[str, dict[str, Any]]:
+def _score_text(
+    stage: str,
+    scores: Mapping[str, Scores],
+    intervals: Mapping[str, Mapping[str, Interval]],
+    findings: Mapping[str, tuple[Finding, ...]],
+) -> tuple[str, dict[str, Any]]:
     names = list(dict.fromkeys(name for each in scores.values() for name in each.metrics))
     headers = ("of", "by", "slice", ">rows", *(f">{name}" for name in names))
     lines = [line for subject, each in scores.items() for line in _score_rows(subject, each, names)]
-    return f"{stage}\n\n{text_table(headers, lines)}", {"scores": scores}
+    text = f"{stage}\n\n{text_table(headers, lines)}"
+    ranges = [_interval_line(s, m, one) for s, of in intervals.items() for m, one in of.items()]
+    text = "\n".join([text, *([""] if ranges else []), *ranges, *_finding_lines(findings)])
+    return text, {"scores": scores, "intervals": intervals, "findings": findings}
+
+
+def _interval_line(subject: str, metric: str, one: Interval) -> str:
+    over = f"{one.confidence:.0%} interval over {one.days} days"
+    return f"- {subject} {metric} {one.value:.5g}: {over} {one.low:.5g} to {one.high:.5g}"
 
 
 def _score_rows(subject: str, scores: Scores, names: list[str]) -> list[list[str]]:

@@ -11,10 +11,9 @@ import polars as pl
 from tidemill.analysis.query.partitionwise import is_row_wise
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
+from tidemill.models.intervals import day_blocks
 from tidemill.workflow.gate import Daily
 
-# Metrics that aren't means are computed again without each block of days.
-MAX_BLOCKS = 60
 # The column that `with_days` adds.
 DAY = "_tidemill_day"
 _ROWS = "_tidemill_rows"
@@ -67,13 +66,6 @@ def daily_figures(frame: pl.DataFrame, expressions: Mapping[str, pl.Expr], shape
         roots=tuple(sorted(roots)),
         without=_without_each_block(frame, days, others),
     )
-
-
-def day_blocks(days: Sequence[object]) -> list[tuple[int, int]]:
-    """Return the blocks of consecutive days: a day each, or several of more than 60 days."""
-    count = min(len(days), MAX_BLOCKS)
-    stops = [(index + 1) * len(days) // count for index in range(count)]
-    return list(zip([0, *stops], stops, strict=False))
 
 
 def as_figure(value: object) -> float:

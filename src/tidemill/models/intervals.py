@@ -11,12 +11,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tidemill.models.daily_figures import day_blocks
 from tidemill.models.student import t_quantile, t_upper_tail
 from tidemill.workflow.gate import Daily, Goal, Interval, Scores, Slice
 
 # Fewer days can't tell: their intervals would be far from what they promise.
 MIN_DAYS = 14
+# Metrics that aren't means are computed again without each block of days.
+MAX_BLOCKS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +127,10 @@ def _means_without(values: Sequence[float], rows: Sequence[int]) -> tuple[float,
         gone = math.fsum(v * n for v, n in zip(values[start:stop], rows[start:stop], strict=True))
         found.append((weighed - gone) / (total - out) if total > out else math.nan)
     return tuple(found)
+
+
+def day_blocks(days: Sequence[object]) -> list[tuple[int, int]]:
+    """Return the blocks of consecutive days: a day each, or several of more than 60 days."""
+    count = min(len(days), MAX_BLOCKS)
+    stops = [(index + 1) * len(days) // count for index in range(count)]
+    return list(zip([0, *stops], stops, strict=False))

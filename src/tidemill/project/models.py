@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tidemill.contracts.finding import Finding
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.printable import html_text
 from tidemill.ledger.binding import Binding
+from tidemill.models.comparison import SHOWN_CONFIDENCE
+from tidemill.models.intervals import metric_estimate
 from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.workspace import Workspace
-from tidemill.workflow.gate import Scores
+from tidemill.workflow.gate import Interval, Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
 
@@ -66,6 +69,25 @@ class Models(Mapping[str, RegisteredModel]):
         A model without gates has no live one: the last counts. UsageError when there is none.
         """
         return current_artifact(self._workspace, name, candidate=candidate)
+
+    def intervals(self, stage: str, partition: str = "") -> Mapping[str, Mapping[str, Interval]]:
+        """The 95 % confidence intervals of an evaluation's metrics, by model artifact.
+
+        A metric without figures by day, or of fewer than 14 days, has none.
+        """
+        return {
+            key: {
+                metric: estimate.interval(SHOWN_CONFIDENCE)
+                for metric in scores.metrics
+                if (estimate := metric_estimate(scores, metric)) and estimate.is_enough
+            }
+            for key, scores in self.scores(stage, partition).items()
+        }
+
+    def findings(self, stage: str, partition: str = "") -> Mapping[str, tuple[Finding, ...]]:
+        """The findings about an evaluation, such as leakage, by model artifact."""
+        bound = self._workspace.published(stage, partition)
+        return {key: binding.findings for key, binding in bound.items() if binding.findings}
 
     def scores(self, stage: str, partition: str = "") -> Mapping[str, Scores]:
         """The published scores of an evaluation by model artifact; UsageError when there are none."""
