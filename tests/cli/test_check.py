@@ -20,6 +20,7 @@ def test_no_faults(fresh: Path) -> None:
         "faults": [],
         "notes": [],
         "twice": [],
+        "trained_twice": [],
         "against": [],
         "stages": [],
     }
@@ -117,7 +118,8 @@ class TestTwice:
             "failed": [],
         }
         assert labels["stage"] == "labels"
-        table = ended.err.rpartition("\n\n")[2].split("\n")
+        *_, table, models = (block.split("\n") for block in ended.err.split("\n\n"))
+        assert models[1].split()[:3] == ["demand", "the", "same"]
         assert table[0].split("  ")[0] == "run twice"
         assert [line.split() for line in table[1:3]] == [
             ["features", "2026-01-05,", "2026-02-01", "none", "-"],
@@ -133,14 +135,15 @@ class TestTwice:
         ended = tidemill("check", "--twice", "--sample", "1")
         assert ended.code == 0
         assert "\n- labels: loaves differed in the second run (2026-02-01); " in ended.out
-        assert ended.out.rstrip().split("\n")[-1].split() == ["labels", "2026-02-01", "loaves", "-"]
+        steps = ended.out.split("\n\n")[1]
+        assert steps.split("\n")[-1].split() == ["labels", "2026-02-01", "loaves", "-"]
 
     def test_a_step_that_gives_nothing(self, built: Path) -> None:
         in_labels(built, "raise ZeroDivisionError('no')")
         ended = tidemill("check", "--twice", "--sample", "4")
         assert ended.code == 1
         assert "\n- labels 2026-01-05 raised ZeroDivisionError: no at bakery.py:" in ended.out
-        last = ended.out.rstrip().split("\n")[-1]
+        last = ended.out.split("\n\n")[1].split("\n")[-1]
         assert last.split() == [
             *("labels", "2026-01-05,", "2026-01-14,", "2026-01-23", "and", "1", "more"),
             *("failed", "-"),
@@ -354,3 +357,31 @@ def test_an_installed_copy_is_refused(committed: Path, tmp_path: Path) -> None:
     )
     assert ended.returncode == 2
     assert "not from the files of the ref" in ended.stderr
+
+
+def test_a_model_is_trained_twice(built: Path) -> None:
+    before = tidemill("ledger", "export", "before.jsonl")
+    assert before.code == 0, before.err
+    ended = tidemill("check", "--twice", "--sample", "1", "--json")
+    assert ended.code == 0, ended.err
+    [model] = ended.document["trained_twice"]
+    assert (model["stage"], model["same_bytes"], model["same_as_published"]) == (
+        *("demand", True, True),
+    )
+    assert (model["rows"], model["differing"]) == (256, 0)
+    path = built / "bakery.py"
+    text = path.read_text()
+    path.write_text(text.replace('"seed": seed', '"seed": seed, "bagging_freq": 1, '
+                    '"bagging_fraction": 0.5, "bagging_seed": hash("bread") % 1000'))  # fmt: skip
+    assert path.read_text() != text
+    ended = tidemill("check", "--twice", "--sample", "1")
+    assert ended.code == 0, ended.err
+    assert "demand: two trainings with one seed differ: " in ended.out
+    assert '"deterministic": True' in ended.out
+    assert "demand         differs" in ended.out
+    path.write_text(text.replace("booster = ", "1 / 0\n    booster = "))
+    ended = tidemill("check", "--twice", "--sample", "1")
+    assert (ended.code, "ZeroDivisionError" in ended.out) == (1, True)
+    # Nothing was published.
+    assert tidemill("ledger", "export", "after.jsonl").code == 0
+    assert (built / "after.jsonl").read_text() == (built / "before.jsonl").read_text()

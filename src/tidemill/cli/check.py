@@ -18,14 +18,19 @@ from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import text_table
 from tidemill.project.checks import CheckReport, faults_at
 from tidemill.runs.repeatability import Comparison
+from tidemill.runs.training_repeatability import TrainingComparison
 
 _SAMPLE = 3
+_TRAINED = (
+    *("trained twice", "model", ">golden rows", ">predicted differently", ">by at most"),
+    "as published",
+)
 _TWICE = ("run twice", "partitions", "differing columns", "not as published")
 
 
 @click.command()
 @click.option("--twice", is_flag=True,
-              help="Run some published partitions of each transform twice, and compare them.")  # fmt: skip
+              help="Run partitions of transforms twice, train models twice, and compare.")  # fmt: skip
 @click.option("--sample", type=click.IntRange(min=1), metavar="N",
               help=f"With --twice: N partitions per stage.  [default: {_SAMPLE}]")  # fmt: skip
 @click.option("--answer", nargs=2, type=click.Path(path_type=Path), hidden=True)
@@ -44,8 +49,8 @@ def check(
 ) -> None:
     """Check contracts, wiring and windows without data, and show all faults with their lines.
 
-    --twice publishes nothing. It lists differing columns, which are no fault. The exit code is 1 only
-    when a step fails.
+    --twice publishes nothing. It lists differing columns and models, which are no fault. The exit code
+    is 1 only when a step fails.
 
     --against imports the workflow at REF from a temporary folder, and lists new, removed and renamed
     stages. The exit code is 3 when a change violates a contract's compatibility mode without a new
@@ -68,14 +73,17 @@ def check(
     text = _text(report) + (render_changes_since(against, report.against) if against else "")
     print_result(text, as_json, "tidemill.check/1", lambda: _body(report))
     failed = 3 if report.against.failed else 0
-    click.get_current_context().exit(1 if any(item.failed for item in report.repeated) else failed)
+    click.get_current_context().exit(
+        1 if any(item.failed for item in (*report.repeated, *report.trained)) else failed
+    )
 
 
 def _text(report: CheckReport) -> str:
     flow = report.flow
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
     head = f"{flow.name}: {plural(len(flow.stages), 'stage')}, no faults: {kinds}"
-    return "\n".join((head, *(f"- {n}" for n in report.notes), *_repeated(report.repeated)))
+    notes = (f"- {n}" for n in report.notes)
+    return "\n".join((head, *notes, *_repeated(report.repeated), *_trained(report.trained)))
 
 
 def _body(report: CheckReport) -> dict[str, Any]:
@@ -84,6 +92,7 @@ def _body(report: CheckReport) -> dict[str, Any]:
         "faults": (),
         "notes": report.notes,
         "twice": report.repeated,
+        "trained_twice": report.trained,
         "against": report.against.contracts,
         "stages": report.against.stages,
     }
@@ -96,7 +105,7 @@ def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
     faults = tuple(dict.fromkeys((*error.faults, *found)))
     if as_json:
         body = {"workflow": error.subject, "faults": faults}
-        none = dict.fromkeys(("notes", "twice", "against", "stages"), ())
+        none = dict.fromkeys(("notes", "twice", "trained_twice", "against", "stages"), ())
         print_document("tidemill.check/1", {**body, **none})
     return DeclarationError(error.subject, faults)
 
@@ -114,6 +123,23 @@ def _repeated(found: Sequence[Comparison]) -> list[str]:
         for item in found
     ]
     return ["", text_table(_TWICE, rows)]
+
+
+def _trained(found: Sequence[TrainingComparison]) -> list[str]:
+    if not found:
+        return []
+    rows = [
+        (
+            item.stage,
+            "failed" if item.failed else "the same" if item.same_bytes else "differs",
+            f"{item.rows:,}",
+            f"{item.differing:,}",
+            f"{item.largest:.3g}" if item.differing else "-",
+            {True: "yes", False: "no", None: "-"}[item.same_as_published],
+        )
+        for item in found
+    ]
+    return ["", text_table(_TRAINED, rows)]
 
 
 def _places(partitions: Sequence[str]) -> str:

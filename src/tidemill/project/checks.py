@@ -32,6 +32,7 @@ from tidemill.reuse.io.evidence import Compiler, Learner, Prober, gather_evidenc
 from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
+from tidemill.runs.training_repeatability import TrainingComparison, describe_trainings
 from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
@@ -41,11 +42,12 @@ from tidemill.workflow.workflow import Workflow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """The result of a check without faults: notes, repeated steps, and changes since a git ref."""
+    """The result of a check without faults: notes, repeated steps and trainings, changes since a git ref."""
 
     flow: Flow
     notes: tuple[str, ...]
     repeated: tuple[Comparison, ...] = ()
+    trained: tuple[TrainingComparison, ...] = ()
     against: WorkflowChanges = field(default_factory=WorkflowChanges)
 
 
@@ -80,11 +82,17 @@ class Checks:
             *shared_home_notes(space.tools.ledger, space.flow),
             *(f"{name} is published, but {UNDECLARED}: see tidemill env forget" for name in gone),
         )
-        repeated = self.repeat(twice) if twice else ()
+        repeated, trained = self._rerun(twice, models=True) if twice else ((), ())
         if twice:
-            notes = (*notes, *describe_differences(space.flow, repeated))
+            notes = (
+                *notes,
+                *describe_differences(space.flow, repeated),
+                *describe_trainings(trained),
+            )
         changes = self.against(against, workflow) if against else WorkflowChanges()
-        return CheckReport(flow=space.flow, notes=notes, repeated=repeated, against=changes)
+        return CheckReport(
+            flow=space.flow, notes=notes, repeated=repeated, trained=trained, against=changes
+        )
 
     def _notes(self) -> Iterator[str]:
         """Notes on how partitions meet, and on stages that are reused less than they could be."""
@@ -102,9 +110,14 @@ class Checks:
         The two processes differ in their number of threads and their hash seed. UsageError for a
         workflow that isn't in a module, which no other process can import.
         """
+        return self._rerun(sample)[0]
+
+    def _rerun(
+        self, sample: int, *, models: bool = False
+    ) -> tuple[tuple[Comparison, ...], tuple[TrainingComparison, ...]]:
         space = self._workspace
         command = command_for(space.root, space.settings.workflow, space.environment)
-        return run_twice(space.facts(), sample, command)
+        return run_twice(space.facts(), sample, command, models=models)
 
     def against(self, ref: str, workflow: str | None = None) -> WorkflowChanges:
         """Compare stages and contracts with those at a git ref.

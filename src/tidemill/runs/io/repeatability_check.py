@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tidemill.core.errors import TidemillError, UsageError
@@ -19,13 +20,45 @@ from tidemill.core.python_command import python_module
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.lineage.upstream import Upstream
 from tidemill.runs.repeatability import Comparison, RerunOutput, Sample, choose_sample, compare_runs
+from tidemill.runs.training_repeatability import (
+    RetrainedModel,
+    TrainingComparison,
+    choose_models,
+    compare_trainings,
+)
 
-_THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
+_SEED = "PYTHONHASHSEED"
+# Polars, and the libraries that train.
+_THREADS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a process is to run: partitions of stages, and trainings of models."""
+
+    partitions: Sample
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a process ran: outputs by stage and partition, and trainings by model.
+
+    `published` has the digest of each model's published version that has the key of its training.
+    """
+
+    steps: Mapping[str, Mapping[str, RerunOutput]]
+    models: Mapping[str, RetrainedModel]
+    published: Mapping[str, str]
 
 
 def run_variables() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return the environment variables of the two runs: one thread, and at least four."""
-    return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
+    several = str(max(4, os.cpu_count() or 1))
+    return {**dict.fromkeys(_THREADS, "1"), _SEED: "1"}, {
+        **dict.fromkeys(_THREADS, several),
+        _SEED: "2",
+    }
 
 
 def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
@@ -39,34 +72,46 @@ def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
     return python_module("tidemill", *where, "check", "--answer")
 
 
-def run_twice(facts: ProvenanceFacts, count: int, command: Sequence[str]) -> tuple[Comparison, ...]:
-    """Run up to `count` partitions of every transform twice.
+def run_twice(
+    facts: ProvenanceFacts, count: int, command: Sequence[str], *, models: bool = False
+) -> tuple[tuple[Comparison, ...], tuple[TrainingComparison, ...]]:
+    """Run up to `count` partitions of every transform twice; with `models` also train each model twice.
 
     `command` starts a process that calls `repeatability_worker.run_sample` with the two files whose names
     follow. Raises TidemillError when the process fails.
     """
     upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
     sample = choose_sample(upstream, count)
-    if not sample:
-        return ()
+    trained = choose_models(upstream) if models else ()
+    if not sample and not trained:
+        return (), ()
     first, second = (
-        _run_elsewhere(command, sample, environment) for environment in run_variables()
+        _run_elsewhere(command, Question(partitions=sample, models=trained), environment)
+        for environment in run_variables()
     )
-    return tuple(
-        compare_runs(upstream, facts.recipes, facts.flow[name], first[name], second[name])
+    stages = tuple(
+        compare_runs(
+            upstream, facts.recipes, facts.flow[name], first.steps[name], second.steps[name]
+        )
         for name in sample
+    )
+    return stages, tuple(
+        compare_trainings(
+            facts.flow[name], first.models[name], second.models[name], first.published.get(name)
+        )
+        for name in trained
     )
 
 
 def _run_elsewhere(
-    command: Sequence[str], sample: Sample, environment: Mapping[str, str]
-) -> Mapping[str, Mapping[str, RerunOutput]]:
+    command: Sequence[str], question: Question, environment: Mapping[str, str]
+) -> Answer:
     with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:
-        question, into = Path(folder) / "question.json", Path(folder) / "answer.json"
-        question.write_text(json.dumps(sample), encoding="utf-8")
+        asked, into = Path(folder) / "question.json", Path(folder) / "answer.json"
+        asked.write_text(json.dumps(asdict(question)), encoding="utf-8")
         # Output that the stages print isn't part of the answer.
         done = subprocess.run(
-            [*command, str(question), str(into)],
+            [*command, str(asked), str(into)],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -80,7 +125,11 @@ def _run_elsewhere(
                 f"{error or 'it printed no error'}"
             )
         found = json.loads(into.read_text(encoding="utf-8"))
-    return {
-        name: {key: RerunOutput(**gave) for key, gave in partitions.items()}
-        for name, partitions in found.items()
-    }
+    return Answer(
+        steps={
+            name: {key: RerunOutput(**gave) for key, gave in partitions.items()}
+            for name, partitions in found["partitions"].items()
+        },
+        models={name: RetrainedModel(**gave) for name, gave in found["models"].items()},
+        published=found["published"],
+    )

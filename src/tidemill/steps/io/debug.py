@@ -21,15 +21,20 @@ from tidemill.sources.io.tables import list_table
 from tidemill.sources.scan import total_rows
 from tidemill.steps.io.data_step import DataStepRunner
 from tidemill.steps.io.ingest_reader import IngestReader
+from tidemill.steps.io.model_step import ModelStepRunner
 from tidemill.steps.step_messages import Work
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import (
     partitionings_of,
     visible_partitions,
     visible_to_unpartitioned,
 )
 from tidemill.workflow.stage import Flow, Kind, Stage
+
+# Rows on which two trainings are compared.
+GOLDEN_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,60 @@ class DebugOutput:
     product: Product
     rows: pl.DataFrame
     bad: pl.DataFrame | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """A training that isn't published: the model, and its predictions on golden rows."""
+
+    artifact: Artifact
+    predictions: pl.DataFrame
+
+
+def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> Training:
+    """Train a model as a run would, and predict the first rows of an input that has its columns."""
+    with closing(tools.external_sources):
+        frames = FrameStore(tools.artifacts, lambda: None)
+        profiles = PartitionProfiler(tools.artifacts, lambda stage: {})
+        data = DataStepRunner(IngestReader(tools, {}), frames, profiles, {})
+        trainer = ModelStepRunner(
+            flow, data.frames, tools.artifacts, tools.formats, lambda: None, data.check_rows
+        )
+        read = step_inputs_of(flow, stage, state, WHOLE)
+        work = Work(
+            stage=stage.name,
+            partition=WHOLE,
+            recipe="",
+            inputs=read,
+            chosen=_chosen_parameters(state, stage),
+        )
+        folder = FoldSession(tools.memos, frames)
+        made = trainer.train(stage, work, folder)
+        artifact, (payload, _) = made.product.artifact, made.objects[0]
+        assert artifact is not None
+        predictor = trainer.predictor_of(artifact, payload)
+        inputs = data.frames.of_partition(stage, read, folder)
+        own = (
+            item.name
+            for item in stage.frames
+            if item.contract is not None and {*artifact.inputs} <= {*item.contract.names}
+        )
+        name = next(own, None)
+        rows = inputs[name].head(GOLDEN_ROWS) if name is not None else pl.LazyFrame()
+        predicted = (
+            predictor.predict(rows).select(predictor.columns).collect()
+            if name is not None
+            else pl.DataFrame()
+        )
+    return Training(artifact=artifact, predictions=predicted)
+
+
+def _chosen_parameters(state: State, stage: Stage) -> str:
+    """The parameters that a search chose for the published version, as JSON; empty without a search."""
+    head = state.heads.get(stage.name)
+    bound = head.partitions.get(WHOLE) if head else None
+    artifact = bound.product.artifact if bound else None
+    return artifact.params if artifact is not None and artifact.study else ""
 
 
 def debug_step(
@@ -80,7 +139,7 @@ def _attempt(
             stage=stage.name,
             partition=partition,
             recipe="",
-            inputs=_inputs(flow, stage, state, partition),
+            inputs=step_inputs_of(flow, stage, state, partition),
             rulings=rulings,
         )
         # Results of memos may have cost money, so they are kept.
@@ -96,9 +155,10 @@ def _attempt(
     )
 
 
-def _inputs(
+def step_inputs_of(
     flow: Flow, stage: Stage, state: State, partition: str
 ) -> dict[str, dict[str, Binding]]:
+    """The published partitions that a step reads; UsageError if an input has none for it."""
     held = {
         item.name: state.heads[item.name].partitions if item.name in state.heads else {}
         for item in stage.frames

@@ -277,6 +277,10 @@ class ModelStepRunner:
             self._loaded[artifact.id] = load_predictor(artifact, self._artifacts, self._formats)
         return self._loaded[artifact.id]
 
+    def predictor_of(self, artifact: Artifact, payload: bytes) -> ModelPredictor:
+        """Return the predictor of a model that this process trained, and that isn't stored."""
+        return ModelPredictor(_format_named(artifact, self._formats).load(payload), artifact)
+
     def _scored(self, stage: Stage, work: Work, bindings: Sequence[Binding]) -> pl.LazyFrame:
         """The rows of partitions to deliver: key columns, predictions, `model`."""
         assert work.artifact is not None
