@@ -73,31 +73,31 @@ class Outlet:
         }
 
 
-def _by_sqlite(path: Path) -> pl.DataFrame | None:
+def _by_sqlite(path: Path, table: str = TABLE) -> pl.DataFrame | None:
     import sqlite3
 
     if not path.exists():
         return None
     with closing(sqlite3.connect(path)) as connection:
-        name = TABLE.replace('"', '""')
+        name = table.replace('"', '""')
         known = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        if (TABLE,) not in known.fetchall():
+        if (table,) not in known.fetchall():
             return None
         found = connection.execute(f'SELECT * FROM "{name}"')
         names = [column[0] for column in found.description]
         return pl.DataFrame(found.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
 
-def _by_duckdb(path: Path) -> pl.DataFrame | None:
+def _by_duckdb(path: Path, table: str = TABLE) -> pl.DataFrame | None:
     import duckdb as library
 
     if not path.exists():
         return None
     with library.connect(str(path)) as connection:
         known = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        if (TABLE,) not in known:
+        if (table,) not in known:
             return None
-        name = TABLE.replace('"', '""')
+        name = table.replace('"', '""')
         found = connection.execute(f'SELECT * FROM "{name}"')
         names = [column[0] for column in found.description]
         return pl.DataFrame(found.fetchall(), schema=names, orient="row", infer_schema_length=None)
@@ -142,6 +142,20 @@ def by_iceberg(root: Path, table: str) -> pl.DataFrame | None:
         if not catalog.table_exists(table):
             return None
         return pl.DataFrame(catalog.load_table(table).scan().to_arrow())
+
+
+def read_table(format: str, root: Path, url: str, table: str) -> pl.DataFrame | None:
+    """All rows of the table of a sink, as another program reads it; None if there is none."""
+    match format:
+        case "sqlite":
+            return _by_sqlite(root / "out.db", table)
+        case "duckdb":
+            return _by_duckdb(root / "out.duckdb", table)
+        case "postgres":
+            return _by_postgres(url, table)
+        case "delta":
+            return _by_delta(root / table)
+    return by_iceberg(root, table)
 
 
 FORMATS = ("sqlite", "duckdb", "postgres", "delta", "iceberg")

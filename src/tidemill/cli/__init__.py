@@ -66,6 +66,10 @@ INTERRUPTED = 130
             "tidemill.cli.runs:runs",
             "List runs; show a run, its logs, or the performance of stages.",
         ),
+        "restore": (
+            "tidemill.cli.restore:restore",
+            "Deliver again what a table had after an earlier run.",
+        ),
         "verify": (
             "tidemill.cli.verify:verify",
             "Verify the ledger, stored objects and delivered files.",

@@ -29,6 +29,8 @@ _QUICK_S = 0.5
 # Quick steps are distributed if they take longer than this together, except those that are quicker than
 # sending them to a worker.
 _LONG_S, _SLIGHT_S = 5.0, 0.02
+# Partitions that are scored in the run's own process share one prediction, and load the model once.
+_SLIGHT_SCORING_S = 0.1
 # The assumed duration of a step without history: a fixed time, and a throughput in bytes per second.
 _STEP_S, _BYTES_S = 0.005, 100e6
 # The assumed number of passes of a training over its rows.
@@ -87,7 +89,9 @@ class Placement:
         self._has_training = any(
             step.action in _LEARNING and not _is_quick(step) for step in plan.steps
         )
-        lasting = sum(expected_seconds(step) for step in plan.steps if _is_shareable(step))
+        lasting = sum(
+            expected_seconds(step) for step in plan.steps if _is_shareable(step, flow[step.stage])
+        )
         self._share = cpus > 1 and lasting > _LONG_S
         self._traits = traits
         self._careful = isolated
@@ -141,7 +145,7 @@ class Placement:
             # The worker that trained the model has loaded its data and libraries.
             return "process" if self._has_training else "here"
         # Small files are read in one batch, which needs one process.
-        if not self._share or not _is_shareable(step) or stage.kind is Kind.INGEST:
+        if not self._share or not _is_shareable(step, stage) or stage.kind is Kind.INGEST:
             return "here"
         return "thread" if stage.name in self._traits.pure else "process"
 
@@ -232,8 +236,9 @@ def _is_quick(step: Step) -> bool:
     return expected_seconds(step) <= _QUICK_S
 
 
-def _is_shareable(step: Step) -> bool:
-    return _SLIGHT_S <= expected_seconds(step) <= _QUICK_S
+def _is_shareable(step: Step, stage: Stage) -> bool:
+    slight = _SLIGHT_SCORING_S if stage.kind is Kind.DELIVER else _SLIGHT_S
+    return slight <= expected_seconds(step) <= _QUICK_S
 
 
 def _concurrency(flow: Flow, plan: Plan) -> Mapping[str, int]:

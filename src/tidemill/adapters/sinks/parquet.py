@@ -61,12 +61,18 @@ class ParquetFolders:
     def deliver_all(
         self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
     ) -> Iterator[tuple[Effect, EffectResult]]:
+        results: list[tuple[Effect, EffectResult]] = []
         for effect in effects:
             try:
-                result: EffectResult = deliver(effect, root, artifacts)
+                result: EffectResult = deliver(effect, root, artifacts, durable=False)
             except StorageError as error:
                 result = error
-            yield effect, result
+            results.append((effect, result))
+        folder = root / effects[0].target
+        if folder.is_dir():
+            # Once for all new names.
+            sync_folder(str(folder))
+        yield from results
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
         return find_obstacle(effect.target, root)
@@ -105,8 +111,13 @@ def find_obstacle(target: str, root: Path) -> str:
     return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
 
 
-def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, str]:
-    """Write or remove one file, idempotently; StorageError names the file."""
+def deliver(
+    effect: Effect, root: Path, artifacts: Artifacts, *, durable: bool = True
+) -> Mapping[str, str]:
+    """Write or remove one file, idempotently; StorageError names the file.
+
+    Without `durable` the caller syncs the folder, so that the new name survives a power failure.
+    """
     folder = root / effect.target
     target = folder / file_name(effect.partition)
     try:
@@ -118,6 +129,8 @@ def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, st
             target.unlink(missing_ok=True)
         else:
             _replace_file(target, artifacts.get(effect.object))
+            if durable:
+                sync_folder(str(folder))
     except OSError as error:
         raise StorageError(
             f"{effect.stage} {effect.partition} can't be delivered to {target}: {error.strerror}; "
@@ -160,4 +173,3 @@ def _replace_file(target: Path, payload: bytes) -> None:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(str(target.parent))

@@ -1,0 +1,61 @@
+"""What models cost: `python -m bench.models`.
+
+Scoring: a year of days, as many rows as the flights out of New York have, is delivered by a table, and
+predicted at once by the same booster. Both take turns, each in a process of its own; what is imported before
+doesn't count. `scoring.py` does the work.
+
+Prints a table and writes it to `results/models.json`. Nothing fails when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench.common import Row, drive, inside
+
+TIMES = 3
+# Boosting rounds; a prediction takes longer with more of them.
+ROUNDS = 100
+
+
+def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
+    """The parts by name, in the order in which they are measured."""
+    return {"scoring": lambda: _scoring(work)}
+
+
+def _scoring(work: Path) -> list[Row]:
+    inside(work, "data", str(ROUNDS), script="scoring.py")
+    by_table, alone, with_files = [], [], []
+    for _ in range(TIMES):
+        once = inside(work, "once", script="scoring.py")
+        alone.append(once["cpu_s"])
+        with_files.append(once["with_files_s"])
+        by_table.append(inside(work, "table", script="scoring.py")["cpu_s"])
+    what = f"CPU of scoring a table of 365 days, 336,530 rows, {ROUNDS} rounds"
+    return [
+        _row(f"{what}, against one prediction", 2, by_table, alone, "x"),
+        _row(
+            f"{what}, against one prediction that reads and writes", None, by_table, with_files, "x"
+        ),
+        Row(
+            name=f"{what}, for each day",
+            value=1000 * (statistics.median(by_table) - statistics.median(alone)) / 365,
+            unit="ms",
+            baseline="without the prediction",
+        ),
+    ]
+
+
+def _row(name: str, goal: float | None, found: list[float], base: list[float], unit: str) -> Row:
+    runs = tuple(one / other for one, other in zip(found, base, strict=True))
+    return Row(
+        name=name, value=statistics.median(runs), unit=unit, goal=goal, runs=runs,
+        baseline="lightgbm's Booster.predict in one thread",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    drive("models", sys.argv[1:], parts_of)
