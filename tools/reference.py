@@ -52,8 +52,8 @@ GROUPS: Mapping[str, str] = {
     "Sources": "files sql output pull delta iceberg Source",
     "Sinks": "parquet sqlite duckdb postgres call Call",
     "Windows and folds": "last all fold",
-    "What stage functions take and give": "Frame Params Predictor Fitted fitted Encoder encoder Scores "
-    "scores",
+    "What stage functions take and give": "Frame Params Predictor Fitted fitted Encoder encoder batches "
+    "Batches Scores scores",
     "Metrics, curves and thresholds": "metrics calibration lift roc precision_recall split threshold",
     "Triggers": "degraded contract_changed volume every new_data any_of all_of",
     "Gates": "beats_live beats_baseline no_slice_worse",

@@ -42,11 +42,15 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     """Write the table as Markdown, for example for a pull request."""
     rule = ["---:" if header.startswith(">") else "---" for header in headers]
     lines = [
-        [header.removeprefix(">") for header in headers],
+        _markdown_row([header.removeprefix(">") for header in headers]),
         rule,
-        *([printable(cell).replace("|", "\\|") for cell in row] for row in rows),
+        *map(_markdown_row, rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _markdown_row(cells: Iterable[str]) -> list[str]:
+    return [printable(cell).replace("|", "\\|") for cell in cells]
 
 
 def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:

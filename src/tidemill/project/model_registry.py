@@ -32,6 +32,7 @@ from tidemill.models.input_compatibility import TrainedInputs, trained_inputs
 from tidemill.models.live_moves import find_version
 from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.loaded_model import LoadedModel, load_model
+from tidemill.project.model_cards import ModelCard
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import read_rows
 from tidemill.workflow.environment import history_filter
@@ -113,6 +114,10 @@ class RegisteredModel:
         """Compare the version `other` with `one`; with `latency` also how long they take to predict now."""
         facts = compare_versions(self.version(one), self.version(other))
         return self._with_latency(facts) if latency else facts
+
+    def card(self, version: str = "") -> ModelCard:
+        """The model card of a version, chosen as by `version`: Markdown from recorded facts only."""
+        return ModelCard(self.version(version), self._workspace)
 
     def deliver(self, version: str, *, reason: str = "", by: str = "") -> Moved:
         """Make an approved version live; see `LiveModels.deliver`."""

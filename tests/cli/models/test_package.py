@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tidemill as tm
 from tests.support.commands import tidemill
 
 
@@ -117,3 +118,42 @@ def test_what_is_live_is_moved_and_its_history_shown(three: Path) -> None:
 def test_what_is_refused(built: Path, arguments: tuple[str, ...], words: str) -> None:
     ended = tidemill(*arguments)
     assert (ended.code, words in ended.err) == (2, True), ended.err
+
+
+def test_a_card_is_printed_and_written_with_pictures(built: Path) -> None:
+    printed = tidemill("models", "card", "demand")
+    assert printed.code == 0, printed.err
+    assert printed.out.startswith('---\nlibrary_name: "lightgbm"\n')
+    assert "| `temperature` | Float64 | deg C |" in printed.out
+    assert "![" not in printed.out
+    ended = tidemill("models", "card", "demand", "--to", "card", "--json")
+    document = ended.document
+    assert (document["schema"], document["folder"]) == ("tidemill.model_card/1", "card")
+    assert f"# demand `{document['version']}`" in document["markdown"]
+    written = (built / "card" / "README.md").read_text()
+    for name in ("evaluation-1-1.svg",):
+        assert f"]({name})" in written
+        assert (built / "card" / name).read_text().startswith("<svg")
+    # A card replaces an earlier one, and nothing else.
+    assert tidemill("models", "card", "demand", "--to", "card").out.startswith(
+        "wrote card/README.md"
+    )
+    (built / "card" / "README.md").write_text("mine")
+    refused = tidemill("models", "card", "demand", "--to", "card")
+    assert (refused.code, "isn't a model card" in refused.err) == (2, True)
+    assert (built / "card" / "README.md").read_text() == "mine"
+    blocked = tidemill("models", "card", "demand", "--to", "card/README.md")
+    assert blocked.code != 0
+    assert "README.md" in blocked.err
+
+
+def test_a_card_in_python_has_the_price_of_the_training(built: Path) -> None:
+    settings = built / "pyproject.toml"
+    text = settings.read_text()
+    settings.write_text(text.replace("[tool.tidemill]\n", "[tool.tidemill]\ncpu_hour = 0.05\n"))
+    with_price = tm.open(built)
+    card = with_price.models["demand"].card()
+    assert repr(card).startswith("<ModelCard demand ")
+    assert "| price | 0" in card.markdown
+    assert card._repr_markdown_().startswith("\n# demand")
+    with_price.close()

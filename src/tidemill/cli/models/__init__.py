@@ -30,6 +30,7 @@ class _Models(LazyGroup):
             "tidemill.cli.models.compare:compare",
             "Compare two versions of MODEL, and time their predictions.",
         ),
+        "card": ("tidemill.cli.models.card:card", "Write the model card of a version."),
         "history": (
             "tidemill.cli.models.commands:history",
             "Show what was live when, by whom and why.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from tidemill.contracts.docs.html import column_badges
@@ -15,7 +14,7 @@ from tidemill.contracts.docs.phrases import (
     table_conditions,
     type_name,
 )
-from tidemill.core.printable import printable
+from tidemill.core.markdown import markdown_code, markdown_text
 from tidemill.core.text_table import drop_empty_columns, markdown_table
 from tidemill.lineage.dictionary import Cell, Dictionary, DictionaryEntry, PersonalColumn, TableUse
 
@@ -28,9 +27,6 @@ PERSONAL_HINT = (
     "filtered, joined or grouped by it. A stage without column lineage (a model, a delivery, code that "
     "collects its rows) may have it anywhere in its output."
 )
-# Characters that are Markdown syntax where they stand; `markdown_table` escapes pipes.
-_SPECIAL = re.compile(r"([\\`*\[\]<~]|\b_|_\b|&(?=#?\w+;)|^[>#+=-])")
-_NUMBERED = re.compile(r"^(\d+)([.)])")
 
 
 def entry_facts(entry: DictionaryEntry) -> Iterator[tuple[str, str]]:
@@ -61,9 +57,9 @@ def columns_by_stage(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
 
 def render_markdown(book: Dictionary) -> str:
     """Render the dictionary as one Markdown page; the same workflow gives the same text."""
-    blocks = [f"# {_plain(book.workflow)}: data dictionary"]
+    blocks = [f"# {markdown_text(book.workflow)}: data dictionary"]
     if book.owner:
-        blocks.append(f"Owner: {_plain(book.owner)}")
+        blocks.append(f"Owner: {markdown_text(book.owner)}")
     blocks += [HOW_TO_READ, _contents(book)]
     for entry in book.entries:
         blocks += _section(entry)
@@ -71,17 +67,17 @@ def render_markdown(book: Dictionary) -> str:
 
 
 def _contents(book: Dictionary) -> str:
-    lines = [f"- [{_plain(e.stage)}](#{e.stage.lower()}) ({e.kind})" for e in book.entries]
+    lines = [f"- [{markdown_text(e.stage)}](#{e.stage.lower()}) ({e.kind})" for e in book.entries]
     return "\n".join([*lines, "- [Personal data](#personal-data)"])
 
 
 def _section(entry: DictionaryEntry) -> Iterator[str]:
     spec = entry.spec
-    yield f"## {_plain(entry.stage)}"
-    yield f"{str(entry.kind).capitalize()}, contract **{_plain(spec.title)}**"
+    yield f"## {markdown_text(entry.stage)}"
+    yield f"{str(entry.kind).capitalize()}, contract **{markdown_text(spec.title)}**"
     if spec.description:
-        yield "\n\n".join(_plain(part) for part in spec.description.split("\n\n"))
-    yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _facts(entry))
+        yield "\n\n".join(markdown_text(part) for part in spec.description.split("\n\n"))
+    yield "\n".join(f"- {name}: {markdown_text(said)}" for name, said in _facts(entry))
     yield _columns(entry)
     yield from _rules("Rules over rows", row_conditions(spec), code=True)
     yield from _rules("Rules over the table", table_conditions(spec), code=False)
@@ -108,17 +104,18 @@ def _columns(entry: DictionaryEntry) -> str:
     )
     rows = [
         [
-            _code(column.name),
-            _code(type_name(column)),
-            _plain(", ".join(conditions(column))) or "-",
+            markdown_code(column.name),
+            markdown_code(type_name(column)),
+            markdown_text(", ".join(conditions(column))) or "-",
             OUTCOMES[column.on_fail],
-            _plain(", ".join(column_badges(entry.spec, column))) or "-",
-            _plain(column.description) or "-",
+            markdown_text(", ".join(column_badges(entry.spec, column))) or "-",
+            markdown_text(column.description) or "-",
             "; ".join(
-                f"{_plain(s)}: {_plain(c)}" for s, c in columns_by_stage(entry.origins(column.name))
+                f"{markdown_text(s)}: {markdown_text(c)}"
+                for s, c in columns_by_stage(entry.origins(column.name))
             )
             or "-",
-            ", ".join(_plain(use.stage) for use in entry.readers(column.name)) or "-",
+            ", ".join(markdown_text(use.stage) for use in entry.readers(column.name)) or "-",
         ]
         for column in entry.spec.columns
     ]
@@ -131,10 +128,10 @@ def _rules(title: str, rules: Sequence[Condition], *, code: bool) -> Iterator[st
     yield f"{title}:"
     rows = [
         [
-            _code(rule.name),
-            _code(rule.phrase) if code else _plain(rule.phrase),
+            markdown_code(rule.name),
+            markdown_code(rule.phrase) if code else markdown_text(rule.phrase),
             OUTCOMES[rule.on_fail],
-            _plain(rule.description) or "-",
+            markdown_text(rule.description) or "-",
         ]
         for rule in rules
     ]
@@ -152,7 +149,12 @@ def _personal(book: Dictionary) -> Iterator[str]:
         return
     yield PERSONAL_HINT
     rows = [
-        [_plain(i.stage), _code(i.column), _plain(i.pii), _plain(_reached(i)) or "nothing else"]
+        [
+            markdown_text(i.stage),
+            markdown_code(i.column),
+            markdown_text(i.pii),
+            markdown_text(_reached(i)) or "nothing else",
+        ]
         for i in book.personal
     ]
     yield markdown_table(("stage", "column", "kind", "may reach"), rows)
@@ -165,21 +167,3 @@ def _reached(item: PersonalColumn) -> str:
         else f"{r.stage}: {', '.join(r.columns)}"
         for r in item.reached
     )
-
-
-def _plain(text: str) -> str:
-    """Text on one line, with Markdown syntax escaped except pipes."""
-    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", _flat(text)))
-
-
-def _flat(text: str) -> str:
-    return printable(" ".join(text.split()))
-
-
-def _code(text: str) -> str:
-    """Text as inline code, fenced by more backticks than it has."""
-    flat = _flat(text)
-    longest = max((len(run) for run in re.findall("`+", flat)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if "`" in flat else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"
