@@ -60,3 +60,10 @@ def test_lines_and_texts_stand_out(scheme: str) -> None:
     colours = dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6})", blocks[scheme == "dark"]))
     assert min(contrast(colours[name], colours["paper"]) for name in ("ink", "soft")) >= 4.5
     assert min(contrast(colours[hue], colours["paper"]) for hue in Hue) >= 3
+
+
+def test_every_variable_has_a_colour_before_it() -> None:
+    uses = re.findall(r"([a-z-]+):(#[0-9a-f]{6});\1:var\(--([a-z-]+)\)", plot_style())
+    assert len(uses) == plot_style().count("var(") > 10
+    light = dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6})", plot_style().partition("@media")[0]))
+    assert all(colour == light[name] for _, colour, name in uses)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tidemill.core.fingerprint import fingerprint
@@ -23,6 +24,8 @@ _DARK = (
     "[data-md-color-scheme=slate]",
     "[data-theme=dark]",
 )
+_COLOUR = re.compile(r"--([a-z-]+):(#[0-9a-f]{6})")
+_VARIABLE = re.compile(r"([a-z-]+):var\(--([a-z-]+)\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +104,26 @@ def plot_style() -> str:
         "stroke-width:6;paint-order:stroke",
         ".grid": "stroke:var(--frame);stroke-width:1;fill:none;opacity:.7",
         ".zero": "stroke:var(--soft);stroke-width:1;fill:none",
-        ".line": "fill:none;stroke:var(--hue);stroke-width:2;stroke-linejoin:round",
+        ".line": "fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round",
         ".dashed": "stroke-dasharray:7 4",
-        ".band": "fill:var(--hue);opacity:.16",
-        ".whisker": "fill:none;stroke:var(--hue);stroke-width:1.5",
-        ".reference": "fill:none;stroke:var(--hue);stroke-width:1.5;stroke-dasharray:3 4",
-        ".dot": "fill:var(--hue);stroke:var(--paper);stroke-width:.75",
-        ".hollow": "fill:var(--paper);stroke:var(--hue);stroke-width:1.75",
-        ".fill": "fill:var(--hue);fill-opacity:.45",
-        ".bar": "fill:var(--hue);fill-opacity:.8",
-        ".cell": "fill:var(--hue)",
+        ".band": "fill:currentColor;opacity:.16",
+        ".whisker": "fill:none;stroke:currentColor;stroke-width:1.5",
+        ".reference": "fill:none;stroke:currentColor;stroke-width:1.5;stroke-dasharray:3 4",
+        ".dot": "fill:currentColor;stroke:var(--paper);stroke-width:.75",
+        ".hollow": "fill:var(--paper);stroke:currentColor;stroke-width:1.75",
+        ".fill": "fill:currentColor;fill-opacity:.45",
+        ".bar": "fill:currentColor;fill-opacity:.8",
+        ".cell": "fill:currentColor",
     }
-    rules += [f"{_scoped(selector)}{{{value}}}" for selector, value in own.items()]
-    rules += [f".tm-plot .{hue}{{--hue:var(--{hue})}}" for hue in Hue]
+    own |= {f".{hue}": f"color:var(--{hue})" for hue in Hue}
+    colours = dict(_COLOUR.findall(light))
+    rules += [f"{_scoped(name)}{{{_with_fallbacks(own[name], colours)}}}" for name in own]
     return "".join(rules)
+
+
+def _with_fallbacks(declarations: str, colours: Mapping[str, str]) -> str:
+    """Put a light colour before each variable, for programs that draw SVG without knowing variables."""
+    return _VARIABLE.sub(lambda found: f"{found[1]}:{colours[found[2]]};{found[0]}", declarations)
 
 
 def _scoped(selector: str) -> str:
