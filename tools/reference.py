@@ -55,7 +55,9 @@ GROUPS: Mapping[str, str] = {
     "What stage functions take and give": "Frame Params Predictor Fitted fitted Encoder encoder batches "
     "Batches Scores scores",
     "Metrics, curves and thresholds": "metrics calibration lift roc precision_recall split threshold",
-    "Triggers": "degraded contract_changed volume every new_data any_of all_of",
+    "Triggers": (
+        "degraded prediction_shift contract_changed volume every new_data max_age any_of all_of"
+    ),
     "Gates": "beats_live beats_baseline no_slice_worse",
     "Hyperparameter search": "search uniform loguniform integers choices Trial TrialPruned",
     "Plots": "plots permutation_importance",

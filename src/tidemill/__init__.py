@@ -86,7 +86,9 @@ if TYPE_CHECKING:
         contract_changed,
         degraded,
         every,
+        max_age,
         new_data,
+        prediction_shift,
         volume,
     )
     from tidemill.workflow.window import all_partitions as all
@@ -169,6 +171,7 @@ __all__ = [
     "last",
     "lift",
     "loguniform",
+    "max_age",
     "memo",
     "metrics",
     "new_data",
@@ -180,6 +183,7 @@ __all__ = [
     "plots",
     "postgres",
     "precision_recall",
+    "prediction_shift",
     "pull",
     "read_odcs",
     "resources",
@@ -232,7 +236,9 @@ _HOMES = {
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
     "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",
     "tidemill.contracts.table_rules": "Budget Drift DriftAlarm Freshness References Rows Unique",
-    "tidemill.workflow.trigger": "all_of any_of contract_changed degraded every new_data volume",
+    "tidemill.workflow.trigger": (
+        "all_of any_of contract_changed degraded every max_age new_data prediction_shift volume"
+    ),
     "tidemill.workflow.window": "all=all_partitions last",
     "tidemill.workflow.workflow": "Workflow",
     "tidemill.contracts.io.odcs_files": "read_odcs write_odcs",

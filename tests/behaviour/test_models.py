@@ -169,10 +169,19 @@ def test_train_forces_and_the_same_model_again_changes_nothing(sea: Sea) -> None
 
 
 TRIGGERS = [
-    ("tm.new_data()", 1, "its inputs changed"),
-    ("tm.volume(0.5)", 2, "4 new rows since it was trained on 8"),
-    ('tm.every("3d")', 3, f"its newest data moved from {day(3)} to {day(6)}, at least 3d"),
-    ('tm.any_of(tm.every("9d"), tm.volume(0.25))', 1, "2 new rows since it was trained on 8"),
+    (
+        "tm.new_data()",
+        1,
+        f"new_data(): columns `day`, `id`, `x` of `features` changed in {day(4)}; "
+        f"columns `day`, `id`, `y` of `labels` changed in {day(4)}",
+    ),
+    ("tm.volume(0.5)", 2, "volume(0.5): 4 new labelled rows since it was trained on 8"),
+    ('tm.every("3d")', 3, f"every(3d): its newest data moved from {day(3)} to {day(6)}"),
+    (
+        'tm.any_of(tm.every("9d"), tm.volume(0.25))',
+        1,
+        "volume(0.25): 2 new labelled rows since it was trained on 8",
+    ),
 ]
 
 

@@ -170,12 +170,16 @@ def test_new_days_make_it_outdated_and_only_the_live_model_is_scored_again() -> 
 
 TRIGGERS = [
     (None, 30, ()),
-    (new_data(), 9, ("its inputs changed",)),
+    (new_data(), 9, ("new_data(): upstream `raw` changed",)),
     (every("3d"), 10, ()),
-    (every("3d"), 11, ("its newest data moved from 2013-03-06 to 2013-03-09, at least 3d",)),
+    (every("3d"), 11, ("every(3d): its newest data moved from 2013-03-06 to 2013-03-09",)),
     # Of the days that came into the window, only those that are published can be counted.
     (volume(0.5), 9, ()),
-    (any_of(volume(0.5), every("3d")), 10, ("20 new rows since it was trained on 40",)),
+    (
+        any_of(volume(0.5), every("3d")),
+        10,
+        ("volume(0.5): 20 new labelled rows since it was trained on 40",),
+    ),
     (contract_changed(), 30, ()),
 ]
 
@@ -200,17 +204,136 @@ def test_a_contract_of_another_version_is_a_trigger() -> None:
     assert world.plan().empty  # outdated is what its key says, and the key is the recipe's
     world.versions["mod"] = 2
     (state,) = world.plan().models
-    assert state.due == ("the contract of `raw` changed from 1.0.0 to 2.0.0",)
+    assert state.due == ("contract_changed(): the contract of `raw` changed from 1.0.0 to 2.0.0",)
 
 
-def test_a_degraded_live_model_makes_it_due() -> None:
+def degrading(days: int = 14) -> World:
+    """A model that is worse from the day after its approval on, a run a day."""
     world = harbour(degraded("mae", by=0.05))
     world.run()
     world.mae[world.live["mod"].artifact.id] = 1.2
-    feed(world, 9)
+    for day in range(9, days + 1):
+        feed(world, day)
+        world.run()
+    return world
+
+
+def test_a_degraded_live_model_makes_it_due_when_days_have_shown_it() -> None:
+    world = degrading(12)
+    (state,) = world.plan().models
+    assert state.due == ()
+    assert state.evidence is not None
+    assert state.evidence.note.startswith("it needs 5 days to know how much days differ")
+    feed(world, 13)
+    (state,) = world.run().models
+    assert state.evidence is not None
+    assert state.evidence.note.endswith("1 day of this plan will be counted when evaluated")
+    (state,) = world.plan().models
+    assert state.due == (
+        "degraded(mae, by=0.05): `mae` of the live model is 1.2 on average over 5 labelled days "
+        f"(100 rows), 1 at approval; alarm on {DAYS[9]}",
+    )
+    plan = world.run()
+    assert "train mod" in shown(plan)
+    # Figures of the model that was live until then are gone with it.
+    assert sorted(world.heads["ev"]) == ["baseline", "candidate", "live"]
+    assert world.live["mod"].through == DAYS[12]
+    assert world.plan().empty
+
+
+def test_each_day_since_the_approval_is_evaluated_once() -> None:
+    world = degrading(12)
+    assert sorted(world.heads["ev"])[3:] == [f"live {DAYS[n]}" for n in range(8, 12)]
+    assert world.plan().empty
+    # Labels that come late, and days that come late, are evaluated then.
+    world.feed("raw", DAYS[9], DAYS[9], digest="corrected")
+    assert f"evaluate ev[live {DAYS[9]}] of live" in shown(world.run())
+    world.versions["ev"] = 2
+    assert [one for one in shown(world.plan()) if one.startswith("evaluate ev[live 2")] == [
+        f"evaluate ev[live {DAYS[n]}] of live" for n in range(8, 12)
+    ]
+
+
+def test_without_such_a_trigger_no_day_is_evaluated() -> None:
+    world = harbour(every("30d"))
+    world.run()
+    feed(world, 12)
+    world.run()
+    assert sorted(world.heads["ev"]) == ["baseline", "candidate", "live"]
+
+
+@given(st.permutations(range(9, 16)), st.lists(st.booleans(), min_size=7, max_size=7))
+def test_evidence_does_not_depend_on_the_order_of_runs_and_data(
+    order: list[int], runs: list[bool]
+) -> None:
+    """Days come in any order, several with one run; the evidence is that of the days in order."""
+    one, other = harbour(degraded("mae", by=9.0)), harbour(degraded("mae", by=9.0))
+    for world in (one, other):
+        world.run()
+        world.mae[world.live["mod"].artifact.id] = 1.2
+    for day in range(9, 16):
+        world_day(one, day)
+        one.run()
+    for day, ran in zip(order, runs, strict=True):
+        world_day(other, day)
+        if ran:
+            other.run()
+    other.run()
+    (first,), (second,) = one.plan().models, other.plan().models
+    assert first.evidence == second.evidence
+    assert first.evidence is not None
+    assert first.evidence.value is not None
+
+
+def world_day(world: World, number: int) -> None:
+    """The file of one day."""
+    world.feed("raw", DAYS[number - 1], DAYS[number - 1])
+
+
+def test_a_refused_candidate_is_not_retrained_until_there_is_new_evidence() -> None:
+    world = degrading(13)
+    world.mae = _Always(20.0)
+    plan = world.run()
+    assert "train mod" in shown(plan)
+    assert not world.decisions[
+        max(world.decisions, key=lambda k: world.decisions[k].through)
+    ].approved
+    feed(world, 14)
+    assert "train mod" not in shown(world.run())
+    (state,) = world.plan().models
+    assert state.evidence is not None
+    assert "over 1 labelled day " in state.evidence.seen
+
+
+def test_a_cooldown_begins_with_a_training_that_was_refused() -> None:
+    world = harbour(any_of(new_data(), cooldown="3d"))
+    world.run()
+    world.mae = _Always(20.0)
+    trained = []
+    for number in range(9, 20):
+        feed(world, number)
+        world.clock = number * 86_400.0
+        if "train mod" in shown(world.run()):
+            trained.append(number)
+    assert trained == [9, 12, 15, 18]
+    # A person may train whenever they want.
+    assert "train mod" in shown(world.run(train=frozenset({"mod"})))
+
+
+def test_every_trigger_shows_what_it_saw_whether_or_not_the_model_is_outdated() -> None:
+    trigger = any_of(degraded("mae", by=0.05), volume(0.5), every("3d"), contract_changed())
+    world = harbour(trigger)
+    assert world.plan().models[0].evidence is None
     world.run()
     (state,) = world.plan().models
-    assert state.due == ("`mae` of the live model changed from 1 to 1.2",)
+    assert state.outdated == ()
+    assert state.evidence is not None
+    assert [(leaf.trigger, leaf.seen, leaf.fires) for leaf in state.evidence.leaves()] == [
+        ("degraded(mae, by=0.05)", "`mae` was 1 at approval, and no labelled day came since", False),
+        ("volume(0.5)", "0 new labelled rows since it was trained on 40", False),
+        ("every(3d)", "its newest data is still 2013-03-06", False),
+        ("contract_changed()", "no contract has another version than in its last training", False),
+    ]  # fmt: skip
 
 
 def test_asked_for_is_due_and_forced() -> None:
@@ -285,7 +408,7 @@ def test_time_is_counted_on_the_first_input_that_has_it() -> None:
     world.run()
     feed(world, 11)
     (state,) = world.plan().models
-    assert state.due == ("its newest data moved from 2013-03-06 to 2013-03-09, at least 3d",)
+    assert state.due == ("every(3d): its newest data moved from 2013-03-06 to 2013-03-09",)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,12 @@ from tidemill.ledger.binding import Binding, Head, Mark, Product
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.models.degradation import observe_degradation
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, subject_of
+from tidemill.models.triggers import MetricHistory, Observation
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.data_stages import FILES
+from tidemill.planning.live_days import day_of
 from tidemill.planning.plan import Plan, PlanInputs, Step
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
@@ -30,7 +33,7 @@ from tidemill.workflow.model import Artifact
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.source import OnMissing, SourceFile
 from tidemill.workflow.stage import Approval, Flow, Input, Kind, Stage, Training
-from tidemill.workflow.trigger import Trigger
+from tidemill.workflow.trigger import Degraded, PredictionShift, Trigger
 from tidemill.workflow.window import Window
 
 TIMED = ("hour", "day", "week", "month")
@@ -124,6 +127,16 @@ class Mishaps:
     touching: Collection[str] = ()
 
 
+class MetricWatch:
+    """Looks at metrics; nothing is delivered, so that no predictions can shift."""
+
+    def degradation(self, trigger: Degraded, history: MetricHistory) -> Observation:
+        return observe_degradation(trigger, history)
+
+    def prediction_shift(self, trigger: PredictionShift, model: str, since: str) -> Observation:
+        return Observation(seen=f"nothing was delivered by {model} since {since}")
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """Files, versions of code, and what is published; plans are executed on symbols."""
@@ -149,6 +162,7 @@ class World:
     costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
     mishaps: Mishaps = Mishaps()
     on_missing: OnMissing = "remove"
+    clock: float = 0.0
 
     def feed(self, stage: str, path: str, *keys: str, digest: str = "one", rows: int = 10) -> None:
         """A file comes, or comes with other rows."""
@@ -189,6 +203,8 @@ class World:
             recipes=self.known_recipes,
             live=self.live,
             decisions=self.decisions,
+            at=self.clock,
+            watch=MetricWatch(),
         )
         recipes = {name: self.recipe(name) for name in names}
         return make_plan(self.flow, recipes, now, scans, self.known, asked, "prod")
@@ -267,7 +283,7 @@ class World:
             del bound[step.partition]
             self._move(step.stage)
         elif step.action is Action.GATE:
-            self._gate(stage, step)
+            self._gate(stage, step, plan)
         else:
             handed = {
                 name: {key: self._handed(stage, step, plan, name, key) for key in keys}
@@ -306,7 +322,7 @@ class World:
             key=found.key, inputs=dict(found.inputs),
             seen={name: dict(seen) for name, seen in found.short_shares.items()},
             recipe=self.recipe(stage.name).digest, contract="", product=product,
-            check=self.recipe(stage.name).check, run="run", at=0.0,
+            check=self.recipe(stage.name).check, run="run", at=self.clock,
             touched=("the clock",) if stage.name in self.mishaps.touching else (),
         )  # fmt: skip
 
@@ -352,22 +368,25 @@ class World:
             recipe="", params="{}", seed=None,
         )  # fmt: skip
 
-    def _gate(self, stage: Stage, step: Step) -> None:
+    def _gate(self, stage: Stage, step: Step, plan: Plan) -> None:
         (evaluation,) = step.reads
         candidate = self.heads[evaluation][CANDIDATE]
         artifact, scores = self._artifact(stage.name, CANDIDATE), candidate.product.scores
         assert stage.approval is not None
         assert scores is not None
         subject = subject_of(artifact.id, stage.approval, self.recipe(evaluation).digest)
-        approved = scores.metrics["mae"] < 9.0
+        approved, through = scores.metrics["mae"] < 9.0, plan.evaluated_through[stage.name]
         self.decisions[subject] = Decision(
             subject=subject, artifact=artifact.id, approved=approved, results=(), actor="gates",
-            at=0.0,
+            at=self.clock, through=through,
         )  # fmt: skip
         if approved:
             self.live[stage.name] = Delivery(
-                name=stage.name, artifact=artifact, decision=subject, scores=scores, at=0.0
-            )
+                name=stage.name, artifact=artifact, decision=subject, scores=scores,
+                at=self.clock, through=through,
+            )  # fmt: skip
+            for key in [key for key in self.heads[evaluation] if day_of(key)]:
+                del self.heads[evaluation][key]
             self.heads[evaluation][LIVE] = candidate
             self._move(evaluation)
 

@@ -263,7 +263,8 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
         _model(retrain="14d"), "model 'mod': retrain='14d' is not a trigger", AT_MOD, "write tm.every('14d')",
     ),
     "retrain on nothing": (
-        _model(retrain=tm.any_of()), "model 'mod': retrain=AnyOf(triggers=()) is not a trigger", AT_MOD,
+        _model(retrain=tm.any_of()),
+        "model 'mod': retrain=AnyOf(triggers=(), cooldown=None) is not a trigger", AT_MOD,
         "write tm.every('14d')",
     ),
     "a parameter that can't be told": (

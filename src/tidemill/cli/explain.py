@@ -9,6 +9,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time, plural
 from tidemill.cli.render.frozen import frozen_line
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.render.plan_and_receipt import trigger_lines
 from tidemill.cli.render.recipe import recipe_line
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
@@ -137,6 +138,9 @@ def _model(found: Explanation) -> list[str]:
     lines.append(
         f"model {artifact.id} is {state}; parameters {artifact.params}, seed {artifact.seed}"
     )
+    if found.trained_because:
+        lines.append(f"  trained because: {'; '.join(found.trained_because)}")
+    lines += trigger_lines(found.evidence, indent="    ")
     for decision in found.decisions:
         verdict = "approved" if decision.approved else "refused"
         lines.append(f"  {verdict} by {decision.actor} at {local_time(decision.at)}:")

@@ -18,6 +18,7 @@ class Delivery:
     `actor` made it live: the gates, or a person, who may have given a `reason`. `replaced` is the artifact
     that was live before; a `rollback` went back to an earlier one.
     With several evaluations these are the scores of the first, and `evaluations` has all of them by stage.
+    `through` is the newest partition that the artifact was evaluated on; "" if that isn't known.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Delivery:
     replaced: str = ""
     rollback: bool = False
     evaluations: dict[str, Scores] = field(default_factory=dict)
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class Decision:
     """The decision of the gates on a model, or of a person who moved what is live.
 
     `subject` is the digest of exactly what was decided on. A person approves the artifact that is made
-    live, and withdraws (`approved` is False) the one that it replaces; neither has `results`.
+    live, and withdraws (`approved` is False) the one that it replaces; neither has `results`. `through` is
+    the newest partition that the artifact was evaluated on; "" if that isn't known.
     """
 
     subject: str
@@ -47,6 +50,7 @@ class Decision:
     actor: str
     at: float
     reason: str = ""
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

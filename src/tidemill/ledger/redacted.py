@@ -8,15 +8,27 @@ from dataclasses import replace
 from tidemill.core.redaction import Redact
 from tidemill.ledger.event import Attempted, Event, Ruled, RunEnded, RunStarted
 from tidemill.ledger.run import Attempt, Failure, Receipt
+from tidemill.workflow.trigger import TriggerEvidence
 
 
 def redacted_attempt(attempt: Attempt, redact: Redact) -> Attempt:
-    """The attempt without secrets in its reasons, message and traceback."""
+    """The attempt without secrets in its reasons, message, traceback and evidence."""
     reasons = tuple(map(redact, attempt.reasons))
     message, trace = redact(attempt.message), redact(attempt.trace)
-    if (reasons, message, trace) == (attempt.reasons, attempt.message, attempt.trace):
+    evidence = attempt.evidence and _redacted_evidence(attempt.evidence, redact)
+    found = (reasons, message, trace, evidence)
+    if found == (attempt.reasons, attempt.message, attempt.trace, attempt.evidence):
         return attempt
-    return replace(attempt, reasons=reasons, message=message, trace=trace)
+    return replace(attempt, reasons=reasons, message=message, trace=trace, evidence=evidence)
+
+
+def _redacted_evidence(evidence: TriggerEvidence, redact: Redact) -> TriggerEvidence:
+    return replace(
+        evidence,
+        seen=redact(evidence.seen),
+        note=redact(evidence.note),
+        parts=tuple(_redacted_evidence(part, redact) for part in evidence.parts),
+    )
 
 
 def redacted_receipt(receipt: Receipt, redact: Redact) -> Receipt:

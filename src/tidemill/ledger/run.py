@@ -14,6 +14,7 @@ from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
+from tidemill.workflow.trigger import TriggerEvidence
 
 # How many causes the error of a failed run names.
 _NAMED_CAUSES = 3
@@ -57,7 +58,7 @@ class Attempt:
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` seconds for the process `worker` (empty:
     the run's own), whose memory reached `peak_rss` bytes (0: not measured). If it recomputed only some
     columns, they are in `columns`. `memo` and `fold` are the use of memos and folds. If too many rows were
-    bad, `findings` are the rules that these break.
+    bad, `findings` are the rules that these break. `evidence` is what the trigger of a training saw.
     """
 
     stage: str
@@ -84,6 +85,7 @@ class Attempt:
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    evidence: TriggerEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

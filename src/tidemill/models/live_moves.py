@@ -126,6 +126,7 @@ def move_events(
         reason=move.reason,
         replaced=move.current.artifact.id,
         rollback=move.rollback,
+        through=move.target.through,
     )
     return (
         *(Decided(environment=environment, stage=name, decision=d) for d in (withdrawn, approved)),

@@ -43,7 +43,8 @@ class Draft:
     all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
     output, `candidates` the artifact that each model will have if that is known, and `source_nouns` what
     each ingest reads ("files", "rows"), for messages. `missing` is what sources lost; `blocked` stages
-    stay as they are. `scored` are the evaluations that will have scores of a candidate or a live model.
+    stay as they are. `scored` are the evaluations that will have scores of a candidate or a live model,
+    `evaluated_through` the newest partition that they are of.
     """
 
     flow: Flow
@@ -64,6 +65,7 @@ class Draft:
     incomplete: set[str] = field(default_factory=set)
     unlikely_models: set[str] = field(default_factory=set)
     candidates: dict[str, Artifact | None] = field(default_factory=dict)
+    evaluated_through: dict[str, str] = field(default_factory=dict)
     source_nouns: dict[str, str] = field(default_factory=dict)
     missing: list[MissingRows] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)

@@ -5,11 +5,10 @@ A changed key makes a model outdated; only a trigger or a user makes it due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.core.errors import UsageError
-from tidemill.core.partition import WHOLE, time_bounds
+from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.run import Action
@@ -23,7 +22,7 @@ from tidemill.models.gates import (
 )
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.search import trial_partition, trials_before
-from tidemill.models.triggers import TriggerFacts, due_reasons
+from tidemill.models.triggers import fired_reasons
 from tidemill.planning.draft import (
     Draft,
     ScoredStage,
@@ -33,19 +32,32 @@ from tidemill.planning.draft import (
     reasons_for,
     size_of,
 )
+from tidemill.planning.drift_notes import drift_notes
+from tidemill.planning.live_days import evaluates_days, live_days, live_key, timed_input
 from tidemill.planning.plan import ModelState, Step, Waiting
+from tidemill.planning.trigger_facts import trigger_evidence
 from tidemill.reuse.input_contents import Content
 from tidemill.reuse.recipe import quote_columns
 from tidemill.reuse.step_key import Inputs, key_for
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import visible_to_unpartitioned
 from tidemill.workflow.stage import Stage, evaluations_of
+from tidemill.workflow.trigger import TriggerEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Window:
     inputs: Inputs
     missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A model to evaluate, and its content; its scores are the partition `place`, by default its name."""
+
+    name: str
+    content: Content
+    place: str = ""
 
 
 def plan_model(draft: Draft, stage: Stage) -> None:
@@ -77,13 +89,22 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if any(_incompatibility(stage, artifact) for artifact in artifacts):
         # It was trained on the same rows, but under a contract that has changed since.
         known, forced = None, True
-    reasons = _due_reasons(draft, stage, window, bound, outdated, asked)
+    evidence = trigger_evidence(draft, stage, window.inputs, bound, outdated)
+    reasons = _due_reasons(draft, stage, bound, outdated, evidence)
     if outdated and known and not reasons:
         # Reusing an identical training costs nothing, so no trigger is needed.
         reasons = ("the same training was done before",)
     if reasons:
         draft.candidates[stage.name] = known.product.artifact if known else None
-    draft.models.append(_model_state(draft, stage, outdated, reasons))
+    state = ModelState(
+        stage=stage.name,
+        outdated=outdated,
+        due=reasons,
+        trigger=str(stage.training.retrain or "") if stage.training else "",
+        evidence=evidence,
+        drift=drift_notes(draft, stage, bound),
+    )
+    draft.models.append(_with_live_model(draft, stage, state))
     if not reasons:
         return
     action = Action.BIND if known else Action.TRAIN
@@ -127,20 +148,13 @@ def _plan_trials(draft: Draft, stage: Stage, window: _Window, *, unlikely: bool)
     return names
 
 
-def _model_state(
-    draft: Draft, stage: Stage, outdated: tuple[str, ...], due: tuple[str, ...]
-) -> ModelState:
+def _with_live_model(draft: Draft, stage: Stage, state: ModelState) -> ModelState:
+    """The state with what there is to say of the live model, and of a candidate that was refused."""
     live = draft.facts.live.get(stage.name)
     note = _incompatibility(stage, live.artifact) or unchecked_note(live.artifact) if live else ""
     refusal = _refusal(draft, stage)
-    return ModelState(
-        stage=stage.name,
-        outdated=outdated,
-        due=due,
-        trigger=str(stage.training.retrain or "") if stage.training else "",
-        note=note,
-        refused=refusal_message(stage.name, refusal) if refusal else "",
-    )
+    refused = refusal_message(stage.name, refusal) if refusal else ""
+    return replace(state, note=note, refused=refused)
 
 
 def _refusal(draft: Draft, model: Stage) -> Decision | None:
@@ -178,56 +192,19 @@ def _find_result(draft: Draft, stage: Stage, key: str | None, forced: bool) -> B
 def _due_reasons(
     draft: Draft,
     stage: Stage,
-    window: _Window,
     bound: Binding | None,
     outdated: tuple[str, ...],
-    asked: bool,
+    evidence: TriggerEvidence | None,
 ) -> tuple[str, ...]:
-    if asked:
+    if stage.name in draft.request.train:
         return ("training requested",)
     if bound is None or bound.product.artifact is None:
         return ("not trained yet",)
     if absence := draft.absence(bound):
         return (absence,)
-    if not outdated or stage.training is None:
-        return ()
-    if stage.name in draft.request.tuned:
+    if outdated and stage.name in draft.request.tuned:
         return ("it has parameters for this run",)
-    facts = _trigger_facts(draft, stage, window, bound.product.artifact)
-    return due_reasons(stage.training.retrain, facts)
-
-
-def _trigger_facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> TriggerFacts:
-    counted = stage.frames[0].name
-    trained = set(artifact.trained_on.get(counted, ()))
-    bound = draft.bindings(counted)
-    fresh = [key for key in window.inputs.get(counted, {}) if key not in trained and key in bound]
-    live = draft.facts.live.get(stage.name)
-    timed = next((item.name for item in stage.frames if draft.partitionings[item.name].is_time), "")
-    latest = [
-        binding.product.scores
-        for other in draft.flow.readers(stage.name)
-        if (binding := draft.bindings(other.name).get(LIVE)) is not None
-    ]
-    return TriggerFacts(
-        artifact=artifact,
-        trained_until=_newest(artifact.trained_on.get(timed, ())),
-        anchor=_newest(window.inputs.get(timed, ())),
-        new_rows=sum(bound[key].product.rows for key in fresh),
-        contracts={item.name: item.contract.version for item in stage.frames if item.contract},
-        approved=live.scores if live else None,
-        latest=latest[0] if latest else None,
-    )
-
-
-def _newest(keys: Iterable[str]) -> str:
-    """The last partition by time; "" for an input that wasn't partitioned by time when it was read."""
-    newest = max(keys, default="")
-    try:
-        time_bounds(newest)
-    except UsageError:
-        return ""
-    return newest
+    return fired_reasons(evidence) if evidence is not None else ()
 
 
 def _window(draft: Draft, stage: Stage) -> _Window:
@@ -268,9 +245,14 @@ def _plan_scores(draft: Draft, stage: Stage, model: Stage, subjects: Mapping[str
     ranks = [
         rank
         for subject, content in subjects.items()
-        if (rank := _evaluate(draft, stage, model, subject, content, window, after))
+        if (rank := _evaluate(draft, stage, _Subject(subject, content), window.inputs, after))
     ]
-    draft.scored[stage.name] = ScoredStage(subjects=tuple(subjects), rank=max(ranks, default=""))
+    timed = timed_input(draft, stage)
+    through = max(window.inputs[timed.name], default="") if timed is not None else ""
+    draft.evaluated_through[model.name] = max(through, draft.evaluated_through.get(model.name, ""))
+    # Days of the live model are evaluated before the gates make another one live.
+    days = map(live_key, _evaluate_days(draft, stage, model, subjects, after))
+    draft.scored[stage.name] = ScoredStage(subjects=(*subjects, *days), rank=max(ranks, default=""))
 
 
 def _plan_gate(draft: Draft, last: Stage, model: Stage) -> str | None:
@@ -334,19 +316,17 @@ def _needs_decision(draft: Draft, model: Stage, artifact: Artifact, *, pending: 
 def _evaluate(
     draft: Draft,
     stage: Stage,
-    model: Stage,
-    subject: str,
-    content: Content,
-    window: _Window,
+    subject: _Subject,
+    read: Inputs,
     after: str,
 ) -> str:
-    inputs: Inputs = {
-        **window.inputs,
-        model.name: {subject if subject == BASELINE else WHOLE: content},
-    }
+    """Plan the evaluation of a subject if it isn't current; return its rank."""
+    model = next(draft.flow[item.name] for item in stage.inputs if item.contract is None)
+    place, key = subject.place or subject.name, BASELINE if subject.name == BASELINE else WHOLE
+    inputs: Inputs = {**read, model.name: {key: subject.content}}
     recipe = draft.recipes[stage.name]
     handed = key_for(recipe, "", inputs)
-    bound = draft.bindings(stage.name).get(subject)
+    bound = draft.bindings(stage.name).get(place)
     unproven = bool(recipe.unproven or (bound is not None and bound.touched))
     if bound is not None and handed.key == bound.key and not unproven:
         draft.current[stage.name] += 1
@@ -355,18 +335,31 @@ def _evaluate(
     known = _find_result(draft, stage, handed.key, unproven)
     action = Action.BIND if known else Action.EVALUATE
     unlikely = model.name in draft.unlikely_models
-    if subject == LIVE and bound is not None:
+    if subject.name == LIVE and bound is not None:
         unlikely = key_for(recipe, "", inputs, include_expected=True).key == bound.key
     step = Step(
         stage=stage.name,
-        partition=subject,
+        partition=place,
         action=action,
         reasons=reasons,
-        subject=subject,
+        subject=subject.name,
         forced=unproven,
         unlikely=unlikely and not unproven,
     )
     return _add_step(draft, step, inputs, after=after)
+
+
+def _evaluate_days(
+    draft: Draft, stage: Stage, model: Stage, subjects: Mapping[str, Content], after: str
+) -> list[str]:
+    """Plan the evaluation of the live model on each day since its approval, if a trigger needs it."""
+    if LIVE not in subjects or not evaluates_days(draft, stage, model):
+        return []
+    live, planned = draft.facts.live[model.name], []
+    for day, inputs in live_days(draft, stage, live, draft.contents):
+        if _evaluate(draft, stage, _Subject(LIVE, subjects[LIVE], live_key(day)), inputs, after):
+            planned.append(day)
+    return planned
 
 
 def _add_step(draft: Draft, step: Step, inputs: Inputs, *, after: str = "") -> str:

@@ -15,9 +15,11 @@ from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.run import Action
+from tidemill.models.triggers import LiveModelWatch
 from tidemill.quarantine.ruling_input import RulingsByPartition
 from tidemill.sources.missing import Missing
 from tidemill.workflow.source import OnMissing, SourceFile
+from tidemill.workflow.trigger import TriggerEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class PlanInputs:
     `sources` are the files that the ledger knows, and `marks` the completion marks of stages. `costs` are
     mean costs of earlier steps, by stage and action; `rulings` are those in force, by stage. `at` is the
     time of the plan in Unix seconds; `missing_objects` maps objects that should be stored but can't
-    be used to the reason: "missing" or "damaged".
+    be used to the reason: "missing" or "damaged". `watch` looks for changes of live models.
     """
 
     heads: Mapping[str, Head]
@@ -40,6 +42,7 @@ class PlanInputs:
     costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
     at: float = 0.0
     missing_objects: Mapping[str, str] = field(default_factory=dict)
+    watch: LiveModelWatch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,9 @@ class ModelState:
     """Whether a model is outdated (its inputs changed) and whether it is due (a trigger requests training).
 
     `note` says why the live model isn't applied to the current inputs, or is applied without a check;
-    `refused` says when its candidate was refused, which isn't judged again.
+    `refused` says when its candidate was refused, which isn't judged again. `evidence` is what its trigger
+    saw, whether or not it is due; None if it has no trigger or was never trained. `drift` describes how its
+    inputs drifted since its training, which doesn't make it due.
     """
 
     stage: str
@@ -97,6 +102,8 @@ class ModelState:
     trigger: str = ""
     note: str = ""
     refused: str = ""
+    evidence: TriggerEvidence | None = None
+    drift: tuple[str, ...] = ()
 
 
 # How many stages and reasons are named when a plan is shown in short.
@@ -141,6 +148,7 @@ class Plan:
     that are fully current once all steps are done. `aging` are the planned stages whose contracts have
     freshness rules. `sources` are the files that were seen, `broken` those that can't be read, with the
     error, and `missing` what sources lost. `removals` are what has to be allowed before it is removed.
+    `evaluated_through` is the newest partition that the gates of each model judge it on.
     """
 
     workflow: str
@@ -158,6 +166,7 @@ class Plan:
     broken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     missing: tuple[MissingRows, ...] = ()
     removals: Removals | None = None
+    evaluated_through: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unsettled(self) -> tuple[MissingRows, ...]:
@@ -195,7 +204,25 @@ class Plan:
             for name in dict.fromkeys((*self.current, *grouped))
         ]
         headers = ("stage", "action", "steps", "up to date", "partitions", "why")
-        return html_table(headers, rows, caption=self._headline)
+        return html_table(headers, rows, caption=self._headline) + self._triggers_html()
+
+    def _triggers_html(self) -> str:
+        """Render a row per trigger of a model: what it saw, and how far it is from firing."""
+        rows = [
+            (
+                model.stage,
+                leaf.trigger,
+                leaf.seen,
+                leaf.figures,
+                "yes" if leaf.fires else "no",
+                "; ".join(filter(None, (leaf.note, model.evidence.note))),
+            )
+            for model in self.models
+            if model.evidence is not None
+            for leaf in model.evidence.leaves()
+        ]
+        headers = ("model", "trigger", "saw", "distance", "fires", "note")
+        return html_table(headers, rows, caption="triggers") if rows else ""
 
     @property
     def empty(self) -> bool:

@@ -152,4 +152,5 @@ def _build_plan(
         sources={name: dict(scan.files) for name, scan in scans.items()},
         broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
         missing=tuple(draft.missing),
+        evaluated_through=dict(draft.evaluated_through),
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 
 from tidemill.core.errors import ConflictError, DeclarationError, Fault
 from tidemill.delivery.effects import effect_of
 from tidemill.environments.io.environments import require_unexpired
+from tidemill.models.triggers import LiveModelWatch
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.missing_rows import removals_of
 from tidemill.planning.plan import Plan, PlanInputs, Removals
@@ -24,6 +26,7 @@ from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.stage import Kind
+from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
 
 class Plans:
@@ -50,7 +53,8 @@ class Plans:
         """Plan a request on a given state; the caller closes the sources that were opened for it."""
         space = self._workspace
         require_unexpired(state, space.environment, space.tools.clock())
-        scans, now = self._scan(state, request), _now(state, space.tools.clock())
+        scans = self._scan(state, request)
+        now = replace(_now(state, space.tools.clock()), watch=self._watch(state))
         plan = self._plan(state, now, scans, request)
         # Only a part of what is lost would be removed now, and the rest unasked by a later run.
         if plan.unsettled and request.limit is None and not request.partition:
@@ -108,6 +112,19 @@ class Plans:
             absent |= dict(more)
             plan = make(replace(now, missing_objects=absent))
         return plan
+
+    def _watch(self, state: State) -> LiveModelWatch | None:
+        """What looks for changes of live models; None if no trigger needs it."""
+        flow = self._workspace.flow
+        trainings = [stage.training for stage in flow.stages if stage.training is not None]
+        leaves = [leaf for training in trainings for leaf in leaf_triggers(training.retrain)]
+        if not any(isinstance(leaf, Degraded | PredictionShift) for leaf in leaves):
+            return None
+        # It needs NumPy, which other plans don't load.
+        watch: LiveModelWatch = import_module("tidemill.models.io.watch").ModelWatch(
+            self._workspace.tools.artifacts, flow, state.heads, state.live
+        )
+        return watch
 
     def _scan(self, state: State, request: Request) -> Mapping[str, Scan]:
         """List the sources of the ingest stages that the request covers."""

@@ -78,6 +78,8 @@ class Artifact:
     the digest of their content. `packages` are the versions of Python and of the packages that were loaded
     in training, `hardware` describes the machine. `entities` is a sample of the values of the column
     `entity` in training, if the model declares one. `study` is the search that chose its parameters.
+    `labelled` is the number of rows of the input that has the label; 0 in artifacts stored before it was
+    recorded.
     """
 
     id: str
@@ -108,6 +110,7 @@ class Artifact:
     entity: str = ""
     entities: str = ""
     study: Study | None = None
+    labelled: int = 0
 
     @property
     def content(self) -> str:

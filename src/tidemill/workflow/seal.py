@@ -26,15 +26,7 @@ from tidemill.workflow.sink import sink_of
 from tidemill.workflow.source import Source
 from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage, Training
 from tidemill.workflow.table_options import table_faults, table_input
-from tidemill.workflow.trigger import (
-    AllOf,
-    AnyOf,
-    ContractChanged,
-    Degraded,
-    Every,
-    NewData,
-    Volume,
-)
+from tidemill.workflow.trigger import is_trigger
 from tidemill.workflow.window import All, Last, Window
 from tidemill.workflow.wiring import upstream_of, wiring_faults
 from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
@@ -247,7 +239,7 @@ def _windows(declared: StageDeclaration) -> tuple[Mapping[str, Window], list[Fau
 
 def _trigger_faults(declared: StageDeclaration) -> Iterator[Fault]:
     retrain = declared.options.get("retrain")
-    if retrain is not None and not _is_trigger(retrain):
+    if retrain is not None and not is_trigger(retrain):
         message = f"model {declared.name!r}: retrain={retrain!r} is not a trigger"
         yield Fault(message=message, where=declared.place, hint="write tm.every('14d')")
 
@@ -277,12 +269,6 @@ def _limits(declared: StageDeclaration) -> dict[str, Any]:
     """Return the declared `resources` and `retries` of a stage, without invalid ones."""
     options = {name: declared.options.get(name) for name, _ in _HOW}
     return {name: options[name] for name, kind in _HOW if isinstance(options[name], kind)}
-
-
-def _is_trigger(value: object) -> bool:
-    if isinstance(value, (AnyOf, AllOf)):
-        return bool(value.triggers) and all(map(_is_trigger, value.triggers))
-    return isinstance(value, (Degraded, ContractChanged, Volume, Every, NewData))
 
 
 def _inputs(

@@ -206,7 +206,7 @@ def _sparse_struct(kind: Any) -> type[msgspec.Struct]:
     if twin is None:
         hints = get_type_hints(kind)
         parts = [
-            (item.name, _sparse_field_type(hints[item.name]), _default_value(item))
+            (item.name, _sparse_field_type(hints[item.name], kind), _default_value(item))
             for item in fields(kind)
         ]
         twin = msgspec.defstruct(kind.__name__, parts, omit_defaults=True, kw_only=True)
@@ -214,8 +214,13 @@ def _sparse_struct(kind: Any) -> type[msgspec.Struct]:
     return twin
 
 
-def _sparse_field_type(hint: Any) -> Any:
-    """The type of a sparse field: a sparse struct for nested records, Any for mappings and other values."""
+def _sparse_field_type(hint: Any, owner: Any) -> Any:
+    """The type of a sparse field: a sparse struct for nested records, Any for mappings and other values.
+
+    Records of the kind of their owner are written with their defaults.
+    """
+    if owner in get_args(hint):
+        return Any
     if is_dataclass(hint):
         return _sparse_struct(hint)
     if get_origin(hint) is dict:

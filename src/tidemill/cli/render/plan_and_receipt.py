@@ -28,6 +28,7 @@ from tidemill.planning.stage_reasons import (
 from tidemill.runs.totals import Price
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
+from tidemill.workflow.trigger import TriggerEvidence
 
 # Columns that are shown only if a row has something in them.
 RECHECKED, REMOVED = ">rechecked", ">removed"
@@ -160,8 +161,14 @@ def render_plan_markdown(plan: Plan, *, price: Price = FREE) -> str:
     parts.append(markdown_table(*_plan_table(plan)))
     for title, lines in _remarks(plan).items():
         if lines:
-            parts.append(f"**{title}**\n\n" + "\n".join(f"- {line}" for line in lines))
+            parts.append(f"**{title}**\n\n" + "\n".join(map(_list_item, lines)))
     return "\n\n".join(parts)
+
+
+def _list_item(line: str) -> str:
+    """A line of a Markdown list; an indented line belongs to the one before."""
+    text = line.lstrip()
+    return f"{line[: len(line) - len(text)]}- {text}"
 
 
 def _headline(plan: Plan, price: Price) -> str:
@@ -288,7 +295,13 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
         "models": [
             line
             for model in plan.models
-            for line in (model_line(model, plan), model.refused, model.note)
+            for line in (
+                model_line(model, plan),
+                *trigger_lines(model.evidence),
+                model.refused,
+                model.note,
+                *model.drift,
+            )
             if line
         ],
         "waiting": [
@@ -301,6 +314,21 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
         "missing": missing_lines(plan),
         "notes": [*plan.notes, *kept_lines(plan)],
     }
+
+
+def trigger_lines(evidence: TriggerEvidence | None, indent: str = "  ") -> Iterator[str]:
+    """Describe what each part of a trigger saw, and how far it is from firing."""
+    if evidence is None:
+        return
+    if evidence.parts:
+        if evidence.note:
+            yield f"{indent}{evidence.note}"
+        for part in evidence.parts:
+            yield from trigger_lines(part, indent + "  " if part.parts else indent)
+        return
+    fires = " fires" if evidence.fires else ""
+    found = "; ".join(filter(None, (evidence.seen, evidence.figures, evidence.note)))
+    yield f"{indent}{evidence.trigger}{fires}: {found}"
 
 
 def model_line(model: ModelState, plan: Plan) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tidemill.cli.render.figures import plural
-from tidemill.cli.render.plan_and_receipt import model_line, remark_lines
+from tidemill.cli.render.plan_and_receipt import model_line, remark_lines, trigger_lines
 from tidemill.cli.render.recipe import recipe_line
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.planning.plan import Plan
@@ -41,7 +41,7 @@ def render_why(why: StageReasons, plan: Plan, *, parts_of_it: bool = False) -> s
     if not why.groups and why.model is None:
         lines.append(f"{why.stage}: nothing is published, and nothing would run")
     if why.model is not None:
-        lines.append(model_line(why.model, plan))
+        lines += [model_line(why.model, plan), *trigger_lines(why.model.evidence)]
     lines += [f"because {_line(group, parts_of_it)}" for group in why.because]
     lines += ["", recipe_line(why.recipe, why.recipe_parts, why.judged_by, why.opaque)]
     return "\n".join((*lines, *remark_lines(plan, ("can't be read", "notes"))))

@@ -15,7 +15,8 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.partition import summarize_keys
 from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.ledger.delivery import Decision
-from tidemill.ledger.event import Delivered, Published, RunStarted
+from tidemill.ledger.event import Attempted, Delivered, Published, RunStarted
+from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.lineage.io.origins import Origin, ProvenanceFacts, trace_origins
 from tidemill.lineage.upstream import ColumnTrace, change_basis, trace_column
 from tidemill.ports.ledger import Ledger, State
@@ -24,6 +25,7 @@ from tidemill.sources.missing import Frozen, frozen_partitions
 from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.trigger import TriggerEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,8 @@ class Explanation:
     partitions were computed. `judged_by` is query, code, source (of an ingest) or declaration, `opaque`
     says why it isn't the query of a transform. `touched` are the hidden inputs that were used. `origins`
     begin with direct inputs and end with source files. `frozen` are the partitions, of the stage or of
-    ingests upstream, that are kept although their source lost rows.
+    ingests upstream, that are kept although their source lost rows. `trained_because` and `evidence` are the
+    reasons of a training, and what its trigger saw.
     """
 
     stage: str
@@ -113,6 +116,8 @@ class Explanation:
     live: str = ""
     decisions: tuple[Decision, ...] = ()
     model: str = ""
+    trained_because: tuple[str, ...] = ()
+    evidence: TriggerEvidence | None = None
 
 
 def explain(
@@ -131,6 +136,7 @@ def explain(
     artifact = one.product.artifact if one else None
     live = facts.state.live.get(stage.name)
     made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
+    trained = _training(facts.ledger, stage, one.run) if one is not None else None
     versions = contract_versions(bound[key] for key in chosen)
     declared = _declared_facts(stage, facts.recipes[stage.name])
     return replace(
@@ -145,6 +151,8 @@ def explain(
         live=live.artifact.id if live else "",
         decisions=_decisions(facts.state, artifact),
         model=_scored_by(facts, stage, one) if one else "",
+        trained_because=trained.reasons if trained is not None else (),
+        evidence=trained.evidence if trained is not None else None,
     )
 
 
@@ -268,6 +276,20 @@ def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
         for fact in ledger.events(kinds=("RunStarted",))
         if isinstance(fact.event, RunStarted) and fact.event.run in wanted
     )
+
+
+def _training(ledger: Ledger, stage: Stage, run: str) -> Attempt | None:
+    """The attempt in which a run trained a model, or bound one that had been trained before."""
+    if stage.kind is not Kind.MODEL:
+        return None
+    found = [
+        fact.event.attempt
+        for fact in ledger.events(kinds=("Attempted",), run=run)
+        if isinstance(fact.event, Attempted) and fact.event.attempt.stage == stage.name
+    ]
+    published = (Outcome.OK, Outcome.BOUND)
+    kinds = (Action.TRAIN, Action.BIND)
+    return next((one for one in found if one.action in kinds and one.outcome in published), None)
 
 
 def _decisions(state: State, artifact: Artifact | None) -> tuple[Decision, ...]:

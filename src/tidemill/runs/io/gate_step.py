@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision, Delivery
-from tidemill.ledger.event import Decided, Delivered, Event, Published
+from tidemill.ledger.event import Decided, Delivered, Event, Published, Removed
 from tidemill.models.gates import (
     BASELINE,
     CANDIDATE,
@@ -43,8 +43,13 @@ class GateVerdict:
         verdict = "approved" if self.decision.approved else "refused"
         return f"{self.artifact.stage} {self.artifact.id} {verdict}: {words}"
 
-    def events(self, environment: str, model: str) -> tuple[Event, ...]:
-        """The decision; if approved also the delivery, and the candidate's scores as the live model's."""
+    def events(
+        self, environment: str, model: str, days: Iterable[tuple[str, str]] = (), run: str = ""
+    ) -> tuple[Event, ...]:
+        """The decision; if approved also the delivery, and the candidate's scores as the live model's.
+
+        The partitions `days` (by stage) with figures of the model that was live until then are removed.
+        """
         decided = Decided(environment=environment, stage=model, decision=self.decision)
         if not self.decision.approved:
             return (decided,)
@@ -57,12 +62,17 @@ class GateVerdict:
             evaluations=dict([first, *others]) if others else {},
             at=self.decision.at,
             replaced=self.replaced,
+            through=self.decision.through,
         )
         live = [
             Published(environment=environment, stage=stage, partition=LIVE, binding=binding)
             for stage, binding in self.evaluated.items()
         ]
-        return decided, Delivered(environment=environment, delivery=delivery), *live
+        gone = [
+            Removed(environment=environment, stage=stage, partition=day, run=run)
+            for stage, day in days
+        ]
+        return decided, Delivered(environment=environment, delivery=delivery), *live, *gone
 
 
 def earlier_refusal(
@@ -84,10 +94,12 @@ def run_gate_step(
     now: float,
     *,
     compare_live: bool = True,
+    through: str = "",
 ) -> GateVerdict | None:
     """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
-    `evaluations` maps each evaluation of the model to its recipe. An approved candidate is live from then on.
+    `evaluations` maps each evaluation of the model to its recipe; `through` is the newest partition that they
+    are of. An approved candidate is live from then on.
     """
     trained = published.get(model.name, WHOLE)
     candidate = _evaluated(published, evaluations, CANDIDATE)
@@ -110,6 +122,7 @@ def run_gate_step(
         results=results,
         actor=GATES,
         at=now,
+        through=through,
     )
     if decision.approved:
         published.live[model.name] = artifact

@@ -80,6 +80,11 @@ class PublishedView:
         place = stage, partition
         return self._found[place] if place in self._found else self.get(stage, partition)
 
+    def keys(self, stage: str) -> list[str]:
+        """Return the partitions of a stage that was noted as a whole."""
+        held = self.noted.get(stage, {})
+        return [partition for partition, binding in held.items() if binding is not None]
+
     def all_bindings(self, stage: str) -> list[Binding]:
         """Return all bindings of a stage that was noted as a whole."""
         return [binding for binding in self.noted.get(stage, {}).values() if binding is not None]

@@ -21,6 +21,7 @@ from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.redacted import redacted_attempt
 from tidemill.ledger.run import Action, Outcome
 from tidemill.models.gates import LIVE, refusal_message
+from tidemill.planning.live_days import day_of
 from tidemill.planning.plan import Step
 from tidemill.reuse.step_key import key_for, reuse_action
 from tidemill.runs.io.gate_step import earlier_refusal, run_gate_step
@@ -64,6 +65,8 @@ class StepLifecycle:
         self._recipes = job.recipes
         self._environment = job.plan.environment
         self._run = job.run
+        self._through = job.plan.evaluated_through
+        self._evidence = {model.stage: model.evidence for model in job.plan.models}
         self._decisions = tuple(job.state.decisions.values())
         self._published = published
         self._undelivered = [item.effect for item in job.undelivered]
@@ -77,7 +80,10 @@ class StepLifecycle:
 
     def begin(self, step: Step) -> StepInProgress | StepResult:
         """Prepare a step, unless it is up to date or can't run; its errors are in its attempt."""
-        begun = StepInProgress(step=step, attempt=new_attempt(step))
+        attempt = new_attempt(step)
+        if self._flow[step.stage].kind is Kind.MODEL and step.action in (Action.TRAIN, Action.BIND):
+            attempt = replace(attempt, evidence=self._evidence.get(step.stage))
+        begun = StepInProgress(step=step, attempt=attempt)
         if step.action in (Action.REMOVE, Action.GATE):
             return begun
         return self._metered(begun, self._prepare) or begun
@@ -298,7 +304,12 @@ class StepLifecycle:
     def _gate(self, stage: Stage, begun: StepInProgress) -> StepResult:
         """Decide by the gates whether a candidate becomes the live model."""
         reads = begun.step.reads
-        scored = [(name, subject) for name, subjects in reads.items() for subject in subjects]
+        scored = [
+            (name, subject)
+            for name, subjects in reads.items()
+            for subject in subjects
+            if not day_of(subject)
+        ]
         needed = [(stage.name, WHOLE), *scored]
         for name, key in needed:
             if (name, key) in self._published.failed:
@@ -311,10 +322,20 @@ class StepLifecycle:
         # A live model that can't read what the candidate reads isn't compared with it.
         beside = any(subject == LIVE for _, subject in scored)
         now, live = self._tools.clock(), self._published.live.get(stage.name)
-        verdict = run_gate_step(stage, recipes, self._published, now, compare_live=beside)
+        verdict = run_gate_step(
+            stage, recipes, self._published, now, compare_live=beside,
+            through=self._through.get(stage.name, ""),
+        )  # fmt: skip
         if verdict is None:
             return StepResult(attempt=None)
-        events = verdict.events(self._environment, stage.name)
+        days = []
+        if verdict.decision.approved:
+            days = [
+                (name, key) for name in reads for key in self._published.keys(name) if day_of(key)
+            ]
+        for name, day in days:
+            self._published.remove(name, day)
+        events = verdict.events(self._environment, stage.name, days, self._run)
         attempt = replace(
             begun.attempt,
             outcome=Outcome.OK if verdict.decision.approved else Outcome.REFUSED,

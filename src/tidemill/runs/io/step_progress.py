@@ -51,6 +51,7 @@ class StepInProgress:
     def next_attempt(self) -> StepInProgress:
         """The same step, for its next attempt."""
         attempt = new_attempt(self.step, self.attempt.number + 1)
+        attempt = replace(attempt, evidence=self.attempt.evidence)
         work = None if self.work is None else replace(self.work, attempt=attempt.number)
         return replace(self, attempt=attempt, work=work)
 

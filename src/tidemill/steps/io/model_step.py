@@ -159,6 +159,7 @@ class ModelStepRunner:
             packages=loaded_packages(),
             hardware=hardware(),
             entity=fitted.entity,
+            labelled=sum(held.product.rows for held in inputs[label.stage].values()),
         )
         return artifact, payload
 
