@@ -7,6 +7,13 @@ import re
 # The extra of Tidemill that a module is part of.
 _EXTRAS = {
     "lightgbm": "lightgbm",
+    "xgboost": "xgboost",
+    "sklearn": "sklearn",
+    "skops": "sklearn",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "torch": "torch",
+    "safetensors": "torch",
     "deltalake": "delta",
     "pyiceberg": "iceberg",
     "adbc_driver_manager": "adbc",
@@ -30,6 +37,12 @@ def install_command(module: str) -> str:
     return (
         f"pip install 'tidemill[{extra}]'" if extra else f"pip install {_PACKAGES.get(name, name)}"
     )
+
+
+def package_of(module: str) -> tuple[str, ...]:
+    """The packages that may provide a module, by which its version is known."""
+    name = module.partition(".")[0]
+    return ("xgboost", "xgboost-cpu") if name == "xgboost" else (_PACKAGES.get(name, name),)
 
 
 def missing_module(message: str) -> str:

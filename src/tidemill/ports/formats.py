@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
-from tidemill.workflow.model import ClassLabel, Feed
+from tidemill.workflow.model import Artifact, ClassLabel, Feed
 
 
 class ModelFormat(Protocol):
@@ -45,6 +45,22 @@ class ModelFormat(Protocol):
 
 # How an effect went: details for the ledger, or why it failed.
 EffectResult: TypeAlias = "Mapping[str, str] | TidemillError"
+
+
+class ModelProbe(Protocol):
+    """Loads a stored model in a process of its own first, because a damaged file can crash a process."""
+
+    def confirm(
+        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+    ) -> None:
+        """Do nothing for a model that is known to load; else load it, and predict the golden rows.
+
+        `golden` is the Parquet file of these rows; empty for artifacts without. StorageError if the model
+        can't be loaded, takes too much time or memory, or predicts something else than in training.
+        """
+
+    def remember(self, artifact: Artifact, form: ModelFormat, /) -> None:
+        """Record that a model loads, and predicts its golden rows, with the installed library."""
 
 
 class SinkWriter(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tidemill.core.redaction import Redactor
 from tidemill.ports.artifacts import Artifacts
-from tidemill.ports.formats import ModelFormat, SinkWriter
+from tidemill.ports.formats import ModelFormat, ModelProbe, SinkWriter
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos, Probes
 from tidemill.ports.search import TrialSampler
@@ -30,6 +30,7 @@ class Runtime:
     probes: Probes
     memos: Memos
     formats: tuple[ModelFormat, ...]
+    model_probe: ModelProbe
     sinks: Mapping[str, SinkWriter]
     external_sources: ExternalSources
     sampler: TrialSampler

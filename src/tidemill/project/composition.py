@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.files import claims, memos, probes
 from tidemill.adapters.lanes.thread_lane import ThreadLane
-from tidemill.adapters.model_formats.lightgbm import LightGBMText
 from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
@@ -30,6 +29,8 @@ from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.model_formats import open_formats
+from tidemill.project.model_probe import FormatOptions, SubprocessProbe
 from tidemill.project.settings import Settings
 from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -95,7 +96,15 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path, memo: Path, flow: Flow, redactor: Redactor) -> Runtime:
+def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
+    root, home = settings.root, settings.root / settings.home
+    memo = root / (settings.memo or home / "memo")
+    options = FormatOptions(
+        home=str(home),
+        root=str(root),
+        model_formats=tuple(settings.model_formats),
+        allow_pickle=settings.allow_pickle,
+    )
     try:
         # Published data and logs are as private as the user's home. A stricter umask still counts.
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,7 +123,8 @@ def open_tools(root: Path, home: Path, memo: Path, flow: Flow, redactor: Redacto
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo),
-        formats=(LightGBMText(),),
+        formats=open_formats(options),
+        model_probe=SubprocessProbe(options),
         sinks=open_sinks(flow),
         external_sources=OpenedSources(root, redactor),
         sampler=OptunaSampler(),
@@ -171,6 +181,8 @@ def engine_options(
         argv=tuple(sys.argv),
         profiles=settings.profiles,
         secrets=tuple(sorted(secrets)),
+        model_formats=tuple(settings.model_formats),
+        allow_pickle=settings.allow_pickle,
     )
     return EngineOptions(engines=engines, context=context, cpus=cpus, careful=careful)
 

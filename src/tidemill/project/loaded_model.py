@@ -10,7 +10,7 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.given_frames import given_frame
 from tidemill.models.predictors import ModelPredictor
 from tidemill.project.workspace import Workspace
-from tidemill.steps.io.model_step import load_predictor
+from tidemill.steps.io.model_loading import load_predictor
 from tidemill.workflow.model import Artifact
 
 
@@ -52,7 +52,8 @@ class LoadedModel:
 
 
 def load_model(space: Workspace, artifact: Artifact) -> LoadedModel:
-    """Load a stored model after its bytes were verified."""
+    """Load a stored model after its bytes were verified, the first time in a process of its own."""
+    tools = space.tools
     return LoadedModel(
-        artifact, load_predictor(artifact, space.tools.artifacts, space.tools.formats)
+        artifact, load_predictor(artifact, tools.artifacts, tools.formats, tools.model_probe)
     )

@@ -29,7 +29,8 @@ class Settings:
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
-    text is recorded or shown.
+    text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
+    `allow_pickle` stores models with pickle that no format accepts.
     """
 
     root: Path
@@ -44,6 +45,8 @@ class Settings:
     memo: str = ""
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
     secrets: Sequence[str] = ()
+    model_formats: Sequence[str] = ()
+    allow_pickle: bool = False
 
     @property
     def profiles_place(self) -> str:
@@ -100,6 +103,7 @@ def _table(file: Path) -> Mapping[str, Any] | None:
 
 def _check_type(file: Path, name: str, value: object) -> None:
     kinds = {
+        "bool": (isinstance(value, bool), "true or false"),
         "float": (_is_number(value), "a number, such as 0.04"),
         "int": (isinstance(value, int), "a whole number, such as 4"),
         "str": (isinstance(value, str), "text"),
@@ -107,7 +111,7 @@ def _check_type(file: Path, name: str, value: object) -> None:
     }
     kind = next(str(field.type) for field in fields(Settings) if field.name == name)
     fits, wanted = kinds[kind]
-    if not fits or isinstance(value, bool):
+    if not fits or isinstance(value, bool) != (kind == "bool"):
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is not {wanted}")
     if isinstance(value, int | float) and value < 0:
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is negative")

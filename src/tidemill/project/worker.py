@@ -54,6 +54,8 @@ def _open_runner(context: bytes) -> StepRunner:
         memo=found.memo,
         # The file may have changed since the plan was made.
         profiles=found.profiles,
+        model_formats=found.model_formats,
+        allow_pickle=found.allow_pickle,
     )
     flow = load_workflow(settings)
     space = Workspace(settings, flow, found.environment, secrets=found.secrets, params=found.params)

@@ -80,8 +80,7 @@ class Workspace:
     @cached_property
     def tools(self) -> Runtime:
         """The adapters. A new home gets a .gitignore that excludes all of it."""
-        memo = self.settings.memo or self.home / "memo"
-        return open_tools(self.root, self.home, self.root / memo, self.declared, self.redactor)
+        return open_tools(self.settings, self.declared, self.redactor)
 
     @cached_property
     def redactor(self) -> Redactor:

@@ -38,6 +38,8 @@ class ProjectContext:
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    model_formats: tuple[str, ...] = ()
+    allow_pickle: bool = False
 
 
 # By stage, the partitions that a step reads.

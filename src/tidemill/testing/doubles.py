@@ -19,8 +19,10 @@ from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ports.formats import ModelFormat
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.testing.reference_view import ReferenceView
+from tidemill.workflow.model import Artifact
 
 
 class MemoryLedger:
@@ -236,6 +238,27 @@ class MemoryProbes:
 
     def put(self, found: Mapping[str, QuerySummary]) -> None:
         self._known.update(found)
+
+
+class MemoryModelProbe:
+    """Records which models it was asked about, and refuses those in `refused`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.remembered: list[str] = []
+        self.refused: dict[str, str] = {}
+
+    def confirm(
+        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+    ) -> None:
+        """Refuse a model that is in `refused`."""
+        self.asked.append(artifact.id)
+        if artifact.id in self.refused:
+            raise StorageError(self.refused[artifact.id])
+
+    def remember(self, artifact: Artifact, form: ModelFormat, /) -> None:
+        """Remember a model."""
+        self.remembered.append(artifact.id)
 
 
 class MemoryClaims:

@@ -25,7 +25,13 @@ from tidemill.project.external_sources import OpenedSources
 from tidemill.runs.io import publisher as publish
 from tidemill.runs.io.publisher import Publication, Publisher
 from tidemill.testing import records as samples
-from tidemill.testing.doubles import MemoryArtifacts, MemoryClaims, MemoryLedger, MemoryProbes
+from tidemill.testing.doubles import (
+    MemoryArtifacts,
+    MemoryClaims,
+    MemoryLedger,
+    MemoryModelProbe,
+    MemoryProbes,
+)
 from tidemill.testing.records import HOLDER, PROD
 
 # No test waits for so long: what is published before was asked for, or enough had gathered.
@@ -80,6 +86,7 @@ class Watched:
             probes=MemoryProbes(),
             memos=InMemoryMemos(),
             formats=(),
+            model_probe=MemoryModelProbe(),
             sinks={"parquet": self},
             external_sources=OpenedSources(Path()),
             sampler=OptunaSampler(),

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidemill.core.errors import TidemillError
-from tidemill.core.extras import install_command
+from tidemill.adapters.model_formats.library import require_library
 from tidemill.workflow.model import ClassLabel, Feed
 
 _OBJECTIVE = re.compile(r"^objective=(\w+)(?:.*?\bnum_class:(\d+))?", re.MULTILINE)
@@ -54,13 +53,8 @@ class LightGBMText:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The booster's `predict`; verify the bytes first, because a damaged text can crash the process."""
-        try:
-            import lightgbm
-        except ImportError as error:
-            raise TidemillError(
-                f"the model needs lightgbm ({error}): {install_command('lightgbm')}"
-            ) from error
-        predict: Callable[[Any], Any] = lightgbm.Booster(model_str=payload.decode("utf-8")).predict
+        booster = require_library("lightgbm").Booster(model_str=payload.decode("utf-8"))
+        predict: Callable[[Any], Any] = booster.predict
         return predict
 
 

@@ -197,7 +197,7 @@ class Engines:
             for n in b.product.all_objects
         }
         if work.artifact is not None:
-            read.add(work.artifact.object)
+            read.update(work.artifact.all_objects)
         if not self._unstored.isdisjoint(read):
             self._settle()
             self._unstored.clear()

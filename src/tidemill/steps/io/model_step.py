@@ -3,72 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
-from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import (
     ContractError,
-    StepError,
-    StorageError,
-    UsageError,
     did_you_mean,
 )
-from tidemill.core.extras import install_command
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
-from tidemill.models.class_labels import baseline_of, class_labels, share_of
 from tidemill.models.gates import BASELINE
 from tidemill.models.input_compatibility import column_as_json, incompatibility, inputs_as_json
 from tidemill.models.io.batches import with_partitions
 from tidemill.models.predictors import ModelPredictor, TrivialPredictor, predicted_schema
 from tidemill.ports.artifacts import Artifacts
-from tidemill.ports.formats import ModelFormat
+from tidemill.ports.formats import ModelFormat, ModelProbe
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.steps.io.leakage_checks import check_training, evaluation_findings
+from tidemill.steps.io.model_export import ModelExport, export_model, step_error
+from tidemill.steps.io.model_loading import format_named, load_predictor
 from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
-from tidemill.workflow.model import Artifact, ClassLabel, ColumnEncoding, Fitted
+from tidemill.workflow.model import Artifact, ColumnEncoding, Fitted
 from tidemill.workflow.search import NoTrial, Trial
 from tidemill.workflow.stage import Flow, Stage
-
-
-def load_predictor(
-    artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
-) -> ModelPredictor:
-    """Load the predictor of a stored model; its bytes are verified first."""
-    form = _format_named(artifact, formats)
-    try:
-        payload = artifacts.get(artifact.object)
-    except StorageError as error:
-        raise type(error)(
-            f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
-            f"`tidemill run --train {artifact.stage}` trains it again"
-        ) from error
-    return ModelPredictor(form.load(payload), artifact)
-
-
-def _format_named(artifact: Artifact, formats: Iterable[ModelFormat]) -> ModelFormat:
-    form = next((form for form in formats if form.name == artifact.format), None)
-    if form is None:
-        known = ", ".join(form.name for form in formats)
-        raise StepError(
-            f"model {artifact.id} is stored as {artifact.format!r}, which none of {known} reads",
-            stage=artifact.stage,
-            partition=WHOLE,
-        )
-    return form
 
 
 class ModelStepRunner:
@@ -80,6 +49,7 @@ class ModelStepRunner:
         frames: InputFrames,
         artifacts: Artifacts,
         formats: Sequence[ModelFormat],
+        probe: ModelProbe,
         settle: Callable[[], None],
         check: Callable[[Stage, Work, pl.DataFrame], StepOutput],
     ) -> None:
@@ -90,6 +60,7 @@ class ModelStepRunner:
         self._loaded: dict[str, ModelPredictor] = {}
         self._artifacts = artifacts
         self._formats = formats
+        self._probe = probe
 
     def train(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Call the training function; store its model as bytes, with what it was trained on."""
@@ -98,41 +69,42 @@ class ModelStepRunner:
         frames = self.window(stage, work.inputs, folder)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             fitted = self.fit(stage, frames, params)
-        artifact, payload = self.export(stage, work, fitted, frames)
-        label = _label_of(stage, fitted.output)
+        artifact, export = self.export(stage, work, fitted, frames)
         checked = check_training(
-            stage, fitted, label.stage, frames, work.inputs, classes=bool(artifact.classes)
+            stage,
+            fitted,
+            export.label.stage,
+            frames,
+            work.inputs,
+            classes=bool(artifact.classes),
         )
         artifact = replace(artifact, study=work.study, entities=checked.entities)
         self._frames.confirm(work.inputs)
+        # It was loaded just now, in the process that trained it.
+        self._probe.remember(artifact, export.form)
         product = Product(
             content=artifact.content,
-            objects=(artifact.object,),
+            objects=(artifact.object, artifact.golden),
             rows=artifact.rows,
-            bytes=len(payload),
+            bytes=len(export.payload),
             artifact=artifact,
             findings=checked.findings,
         )
         return StepOutput(
             product=product,
             touched=opened.describe(),
-            objects=((payload, f".{artifact.format}"),),
+            objects=((export.payload, f".{artifact.format}"), (export.golden, GOLDEN)),
         )
 
     def export(
         self, stage: Stage, work: Work, fitted: Fitted, frames: Mapping[str, pl.LazyFrame]
-    ) -> tuple[Artifact, bytes]:
+    ) -> tuple[Artifact, ModelExport]:
         """Describe a model that was trained on `frames`, and return the bytes that store it."""
         assert stage.training is not None
         training, inputs = stage.training, work.inputs
         params = {**training.params, **json.loads(work.chosen or "{}")}
-        form = self._format_of(stage, fitted)
-        feed = form.feed(fitted.model)
-        _refuse_text(stage, fitted, feed)
-        label = _label_of(stage, fitted.output)
-        classes = self._classes(stage, fitted, form, label)
-        baseline, shares = self._baseline(stage, label, classes, frames)
-        payload = form.dump(fitted.model)
+        export = export_model(stage, fitted, frames, self._formats)
+        label, form, payload = export.label, export.form, export.payload
         name = object_name(payload, f".{form.name}")
         artifact = Artifact(
             id=model_id(name, fitted.encodings),
@@ -141,7 +113,7 @@ class ModelStepRunner:
             format=form.name,
             inputs=fitted.inputs.columns,
             output=fitted.output,
-            baseline=baseline,
+            baseline=export.baseline,
             anchor=max(inputs.get(stage.frames[0].name, ()), default=""),
             rows=sum(b.product.rows for b in inputs.get(stage.frames[0].name, {}).values()),
             trained_on={name: tuple(sorted(bound)) for name, bound in inputs.items()},
@@ -151,17 +123,19 @@ class ModelStepRunner:
             seed=training.seed,
             reads=inputs_as_json(fitted.inputs),
             encodings=fitted.encodings,
-            feed=feed,
+            feed=export.feed,
             label=column_as_json(label.contract, fitted.output),
-            classes=json.dumps(classes) if classes else "",
-            shares=shares,
+            classes=json.dumps(export.classes) if export.classes else "",
+            shares=export.shares,
+            golden=object_name(export.golden, GOLDEN),
+            export_difference=export.difference,
             snapshot={name: _contents(bound) for name, bound in inputs.items()},
             packages=loaded_packages(),
             hardware=hardware(),
             entity=fitted.entity,
             labelled=sum(held.product.rows for held in inputs[label.stage].values()),
         )
-        return artifact, payload
+        return artifact, export
 
     def window(self, stage: Stage, inputs: Inputs, folder: FoldSession) -> dict[str, pl.LazyFrame]:
         """The frames to train on, which know their partitions."""
@@ -193,9 +167,9 @@ class ModelStepRunner:
         self._refuse(stage, fitted)
         return fitted
 
-    def unstored_predictor(self, artifact: Artifact, payload: bytes) -> ModelPredictor:
+    def unstored_predictor(self, artifact: Artifact, export: ModelExport) -> ModelPredictor:
         """The predictor of a model that isn't stored."""
-        return ModelPredictor(_format_named(artifact, self._formats).load(payload), artifact)
+        return ModelPredictor(export.form.load(export.payload), artifact)
 
     def evaluate(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Score a model, or the trivial baseline, on partitions that its training never saw."""
@@ -208,7 +182,7 @@ class ModelStepRunner:
         for name, bound in inputs.items():
             both = sorted(set(bound) & set(artifact.trained_on.get(name, ())) - {WHOLE})
             if both:
-                raise _error(
+                raise step_error(
                     stage,
                     f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
@@ -219,7 +193,7 @@ class ModelStepRunner:
         findings = () if trivial else evaluation_findings(stage, artifact, frames)
         self._frames.confirm(inputs)
         if not isinstance(found, Scores):
-            raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
+            raise step_error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
         content = fingerprint("scores", repr(found))
         product = Product(content=content, rows=rows, scores=found, findings=findings)
@@ -236,7 +210,7 @@ class ModelStepRunner:
     def deliver_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
         """The rows of several partitions by one query; none if that could change what is delivered."""
         artifact = works[0].artifact
-        if artifact is not None and not _format_named(artifact, self._formats).is_rowwise:
+        if artifact is not None and not format_named(artifact, self._formats).is_rowwise:
             return {}
         bindings = [
             held for work in works for bound in work.inputs.values() for held in bound.values()
@@ -275,7 +249,9 @@ class ModelStepRunner:
         """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
         if artifact.id not in self._loaded:
             self._settle()
-            self._loaded[artifact.id] = load_predictor(artifact, self._artifacts, self._formats)
+            self._loaded[artifact.id] = load_predictor(
+                artifact, self._artifacts, self._formats, self._probe
+            )
         return self._loaded[artifact.id]
 
     def predictor_of(self, artifact: Artifact, payload: bytes) -> ModelPredictor:
@@ -291,7 +267,7 @@ class ModelStepRunner:
         missing = [name for name in artifact.inputs if name not in contract.names]
         if missing:
             advice = did_you_mean(missing[0], contract.names)
-            raise _error(
+            raise step_error(
                 stage,
                 f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
             )
@@ -299,7 +275,7 @@ class ModelStepRunner:
         declared = source.reads
         over = [n for n in artifact.inputs if declared is not None and n not in declared.columns]
         if over:
-            raise _error(
+            raise step_error(
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
         frames = self._frames.of_stage(source.name, bindings, contract)
@@ -315,83 +291,17 @@ class ModelStepRunner:
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
-            raise _error(stage, f"it returned {type(fitted).__name__}, not tm.fitted(...)")
+            raise step_error(stage, f"it returned {type(fitted).__name__}, not tm.fitted(...)")
         for fault in guarantee_faults(stage, fitted.inputs):
-            raise _error(stage, f"{fault.message.partition(': ')[2]} ({fault.hint})")
+            raise step_error(stage, f"{fault.message.partition(': ')[2]} ({fault.hint})")
         if fitted.output in fitted.inputs.columns:
-            raise _error(stage, f"its label {fitted.output!r} is among the columns that it reads")
-
-    def _format_of(self, stage: Stage, fitted: Fitted) -> ModelFormat:
-        for form in self._formats:
-            if form.accepts(fitted.model):
-                return form
-        known = ", ".join(form.name for form in self._formats)
-        kind = type(fitted.model)
-        raise _error(
-            stage,
-            f"a model of type {kind.__module__}.{kind.__qualname__} can't be stored (known: {known}); "
-            f"train a model of one of these libraries, such as lightgbm (`{install_command('lightgbm')}`)",
-        )
-
-    def _classes(
-        self, stage: Stage, fitted: Fitted, form: ModelFormat, label: Label
-    ) -> tuple[ClassLabel, ...]:
-        try:
-            labels = class_labels(label.column, fitted.classes, form.classes(fitted.model))
-            baseline_of(label.column, labels)
-            return labels
-        except UsageError as error:
-            raise _error(stage, str(error)) from error
-
-    def _baseline(
-        self,
-        stage: Stage,
-        label: Label,
-        classes: Sequence[ClassLabel],
-        frames: Mapping[str, pl.LazyFrame],
-    ) -> tuple[float, tuple[float, ...]]:
-        """What a trivial model predicts, and the shares of the classes, over the training rows."""
-        wanted = [
-            baseline_of(label.column, classes),
-            *(share_of(label.column, name) for name in (classes if len(classes) > 2 else ())),
-        ]
-        values = frames[label.stage].select(value.alias(str(at)) for at, value in enumerate(wanted))
-        first, *shares = values.collect().row(0)
-        if first is None:
-            raise _error(stage, f"the training window has no value of {label.column.name!r}")
-        return float(first), tuple(map(float, shares))
-
-
-class Label(NamedTuple):
-    """The column that a model predicts, and the input of its stage that has it."""
-
-    stage: str
-    contract: ContractSpec
-    column: Column
-
-
-def _label_of(stage: Stage, output: str) -> Label:
-    for item in stage.frames:
-        if item.contract is not None and output in item.columns:
-            return Label(item.name, item.contract, item.contract.column(output))
-    names = [name for item in stage.frames for name in item.columns]
-    raise _error(
-        stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
-    )
-
-
-def _refuse_text(stage: Stage, fitted: Fitted, feed: str) -> None:
-    """Refuse columns that aren't numbers for a model that gets floats, unless an encoder made them."""
-    if feed == "frame" or fitted.encodings:
-        return
-    for name in fitted.inputs.columns:
-        dtype = fitted.inputs.contract.column(name).dtype
-        if not dtype.is_number and dtype.name != "Boolean":
-            raise _error(
-                stage,
-                f"it reads {name!r}, which is {dtype}; let an encoder make a number of it: "
-                "encoder = tm.encoder(table, inputs=...), tm.fitted(model, inputs=encoder, ...)",
+            raise step_error(
+                stage, f"its label {fitted.output!r} is among the columns that it reads"
             )
+
+
+# The suffix of the rows on which a model was compared with its export.
+GOLDEN = ".golden.parquet"
 
 
 def model_id(name: str, encodings: Sequence[ColumnEncoding]) -> str:
@@ -422,7 +332,3 @@ def _require_compatible(
     message = incompatibility(artifact, model, contracts)
     if message:
         raise ContractError(message)
-
-
-def _error(stage: Stage, message: str) -> StepError:
-    return StepError(f"{stage.name} ({stage.place}): {message}", stage=stage.name, partition=WHOLE)

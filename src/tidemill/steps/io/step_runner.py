@@ -73,7 +73,13 @@ class StepRunner:
             {name for name, recipe in recipes.items() if recipe.opaque},
         )
         self._trainer = ModelStepRunner(
-            flow, self.data.frames, tools.artifacts, tools.formats, settle, self.data.check_rows
+            flow,
+            self.data.frames,
+            tools.artifacts,
+            tools.formats,
+            tools.model_probe,
+            settle,
+            self.data.check_rows,
         )
         self._trials = TrialRunner(flow, self.data.frames, self._trainer, tools.sampler)
 

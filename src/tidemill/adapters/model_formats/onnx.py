@@ -1,0 +1,166 @@
+"""Store ONNX models as they are, and run them with ONNX Runtime on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tidemill.adapters.model_formats.library import require_library
+from tidemill.core.errors import TidemillError, UsageError
+from tidemill.workflow.model import ClassLabel, Feed
+
+# Operators of other domains need code that isn't in the file.
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+_LABELS = ("classlabels_ints", "classlabels_int64s", "classlabels_strings")
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+}
+
+
+class OnnxModel:
+    """Store an `onnx.ModelProto`, such as skl2onnx and torch.onnx export.
+
+    It has one two-dimensional input with all columns, or one input per column with the column's name.
+    """
+
+    name = "onnx"
+    modules: tuple[str, ...] = ("onnx", "onnxruntime")
+    # Matrix products may depend on how many rows there are.
+    is_rowwise = False
+
+    def accepts(self, model: Any) -> bool:
+        """Whether `model` is an ONNX model; this imports no library."""
+        module = type(model).__module__.partition(".")[0]
+        return module == "onnx" and hasattr(model, "graph") and hasattr(model, "SerializeToString")
+
+    def feed(self, model: Any) -> Feed:
+        """A float array for a model with one input."""
+        return "matrix" if len(_inputs(model)) == 1 else "frame"
+
+    def classes(self, model: Any) -> Sequence[ClassLabel]:
+        """The labels that an operator of the model names."""
+        for node in _nodes(model.graph):
+            for attribute in node.attribute:
+                if attribute.name in _LABELS and (attribute.ints or attribute.strings):
+                    return list(attribute.ints) or [word.decode() for word in attribute.strings]
+        return ()
+
+    def function(self, model: Any) -> Callable[[Any], Any]:
+        """The prediction of a session with the model."""
+        return self.load(model.SerializeToString())
+
+    def dump(self, model: Any) -> bytes:
+        """The model's bytes; UsageError if it needs other files or operators of other domains."""
+        if fault := _fault(model):
+            raise UsageError(f"the ONNX model {fault}")
+        return bytes(model.SerializeToString())
+
+    def load(self, payload: bytes) -> Callable[[Any], Any]:
+        """The prediction of a session of one thread; TidemillError for a model that needs other files."""
+        model = require_library("onnx").load_model_from_string(payload)
+        if fault := _fault(model):
+            raise TidemillError(f"the ONNX model {fault}")
+        runtime = require_library("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
+        return _predict_with(session)
+
+
+def _predict_with(session: Any) -> Callable[[Any], Any]:
+    inputs = session.get_inputs()
+    output = _choose_output(session.get_outputs())
+
+    def predict(table: Any) -> Any:
+        if len(inputs) == 1 and hasattr(table, "astype"):
+            rows = {inputs[0].name: table.astype(_type_of(inputs[0]))}
+        else:
+            rows = {item.name: _column(table, item) for item in inputs}
+        [found] = session.run([output], rows)
+        if isinstance(
+            found, list
+        ):  # a dictionary per row, with the classes in the order of the labels
+            return [list(row.values()) for row in found]
+        return found
+
+    return predict
+
+
+def _choose_output(outputs: Sequence[Any]) -> str:
+    """The output that holds numbers: classifiers return the label, too."""
+    for item in outputs:
+        if item.type.startswith(("tensor(float", "tensor(double", "seq(map")):
+            return str(item.name)
+    return str(outputs[0].name)
+
+
+def _column(table: Any, item: Any) -> Any:
+    """A column of a frame as a tensor with one column; null is NaN, or an empty text."""
+    kind = _type_of(item)
+    values = table[item.name]
+    if kind == "object":
+        return values.cast(str).fill_null("").to_numpy().astype(object).reshape(-1, 1)
+    return values.to_numpy().astype(kind).reshape(-1, 1)
+
+
+def _type_of(item: Any) -> str:
+    if item.type not in _TYPES:
+        raise TidemillError(f"the ONNX model's input {item.name!r} is a {item.type}")
+    return _TYPES[item.type]
+
+
+def _inputs(model: Any) -> list[Any]:
+    """The inputs of a model that aren't weights."""
+    weights = {item.name for item in model.graph.initializer}
+    return [item for item in model.graph.input if item.name not in weights]
+
+
+def _fault(model: Any) -> str:
+    """Why a model isn't self-contained; empty if it is."""
+    for graph in _graphs(model.graph):
+        for tensor in _tensors(graph):
+            if tensor.external_data or tensor.data_location == 1:
+                return (
+                    f"keeps the tensor {tensor.name!r} in another file: store the weights in the model "
+                    "(onnx.save_model(..., save_as_external_data=False))"
+                )
+    functions = [node for function in model.functions for node in function.node]
+    for node in (*_nodes(model.graph), *functions):
+        if node.domain not in _DOMAINS:
+            return (
+                f"uses the operator {node.op_type!r} of {node.domain!r}, which needs code outside of it: "
+                "only operators of ai.onnx and ai.onnx.ml are run"
+            )
+    return ""
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    for each in _graphs(graph):
+        yield from each.node
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those in its operators."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _graphs(inner)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors

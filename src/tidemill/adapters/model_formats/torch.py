@@ -1,0 +1,154 @@
+"""Store PyTorch modules as tensors (safetensors) with the name of their class and its arguments."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import struct
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from tidemill.adapters.model_formats.library import require_library
+from tidemill.core.errors import TidemillError, UsageError
+from tidemill.workflow.model import ClassLabel, Feed
+
+_MAX_HEADER = 100_000_000
+
+
+class TorchSafetensors:
+    """Store a `torch.nn.Module` of a class in a module of the project.
+
+    The arguments of its constructor are read from its attributes of the same names, and are values that
+    JSON has. It gets a tensor (rows x inputs), and returns a number or a probability per class for each row.
+    """
+
+    name = "torch"
+    modules: tuple[str, ...] = ("torch", "safetensors.torch")
+    # Matrix products may depend on how many rows there are.
+    is_rowwise = False
+
+    def accepts(self, model: Any) -> bool:
+        """Whether `model` is a module of PyTorch; this imports no library."""
+        return any(
+            base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module"
+            for base in type(model).__mro__
+        )
+
+    def feed(self, model: Any) -> Feed:
+        """A float array."""
+        return "matrix"
+
+    def classes(self, model: Any) -> Sequence[ClassLabel]:
+        """Nothing is known: a classifier names its classes in `tm.fitted`."""
+        return ()
+
+    def function(self, model: Any) -> Callable[[Any], Any]:
+        """The module's `forward`, in evaluation mode and without gradients."""
+        torch = require_library("torch")
+        model = model.eval()
+
+        def predict(table: Any) -> Any:
+            weights = next(model.parameters(), None)
+            kind, device = (
+                (torch.float32, "cpu") if weights is None else (weights.dtype, weights.device)
+            )
+            with torch.no_grad():
+                found = model(torch.tensor(table, dtype=kind, device=device))
+            return found.to(device="cpu", dtype=torch.float64).numpy()
+
+        return predict
+
+    def dump(self, model: Any) -> bytes:
+        """The module's tensors and its class; UsageError for a class that no other process can import."""
+        save = require_library("safetensors.torch").save
+        reference = {"class": _class_reference(type(model)), "arguments": _arguments(model)}
+        tensors = {
+            name: value.detach().cpu().contiguous().clone()
+            for name, value in model.state_dict().items()
+        }
+        return bytes(save(tensors, metadata={"tidemill": json.dumps(reference, sort_keys=True)}))
+
+    def load(self, payload: bytes) -> Callable[[Any], Any]:
+        """Construct the module with its arguments, and fill in its tensors."""
+        torch = require_library("torch")
+        reference = _reference(payload)
+        kind = _find_class(reference["class"], torch.nn.Module)
+        model = kind(**reference["arguments"])
+        model.load_state_dict(require_library("safetensors.torch").load(payload), strict=True)
+        return self.function(model)
+
+
+def _class_reference(kind: type) -> str:
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if kind.__module__ == "__main__":
+        raise UsageError(
+            f"its class {kind.__qualname__} is in __main__, which no other process can import: move it to a "
+            "module of the project"
+        )
+    if "<" in kind.__qualname__:
+        raise UsageError(
+            f"its class {kind.__qualname__} is inside a function: move it to the top of its module"
+        )
+    if kind.__module__.partition(".")[0] == "torch":
+        raise UsageError(
+            f"a bare {kind.__name__} doesn't say how its layers are built: write a class of your own, whose "
+            "__init__ builds them"
+        )
+    return name
+
+
+def _arguments(model: Any) -> dict[str, Any]:
+    """The arguments with which a module was constructed, as its attributes tell."""
+    found: dict[str, Any] = {}
+    for name, parameter in [*inspect.signature(type(model).__init__).parameters.items()][1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if hasattr(model, name):
+            found[name] = _plain_argument(model, name)
+        elif parameter.default is parameter.empty:
+            raise UsageError(
+                f"{type(model).__name__} doesn't keep its argument {name!r}: set self.{name} = {name} in "
+                "__init__, so that the module can be constructed again"
+            )
+    return found
+
+
+def _plain_argument(model: Any, name: str) -> Any:
+    value = getattr(model, name)
+    try:
+        if json.loads(json.dumps(value)) == (list(value) if isinstance(value, tuple) else value):
+            return value
+    except (TypeError, ValueError):
+        pass
+    raise UsageError(
+        f"the argument {name!r} of {type(model).__name__} is a {type(value).__name__}, which JSON doesn't "
+        "have: take numbers, text, lists and dictionaries, and build the rest in __init__"
+    )
+
+
+def _reference(payload: bytes) -> dict[str, Any]:
+    """The class and the arguments in the header of a file."""
+    try:
+        [size] = struct.unpack("<Q", payload[:8])
+        if size > _MAX_HEADER:
+            raise ValueError(f"a header of {size:,} bytes")
+        found = json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["tidemill"])
+        return {"class": str(found["class"]), "arguments": dict(found["arguments"])}
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise TidemillError(f"the model file doesn't name its class: {error}") from error
+
+
+def _find_class(reference: str, base: type) -> Any:
+    module, _, name = reference.partition(":")
+    try:
+        found: Any = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TidemillError(
+            f"the model's class {reference} can't be imported ({error}): restore it, or train the model again"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise TidemillError(f"the model file names {reference}, which is no module of PyTorch")
+    return found

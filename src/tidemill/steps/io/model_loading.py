@@ -1,0 +1,62 @@
+"""Load a stored model, after its bytes were verified and it was loaded once in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tidemill.core.errors import StepError, StorageError, TidemillError
+from tidemill.core.partition import WHOLE
+from tidemill.models.predictors import ModelPredictor
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.formats import ModelFormat, ModelProbe
+from tidemill.workflow.model import Artifact
+
+
+def load_predictor(
+    artifact: Artifact,
+    artifacts: Artifacts,
+    formats: Iterable[ModelFormat],
+    probe: ModelProbe,
+) -> ModelPredictor:
+    """Load the predictor of a stored model.
+
+    Its bytes are verified against their digest. Unless this project has loaded them before with the same
+    versions of the library, they are first loaded in a process of their own, which may crash.
+    """
+    form = format_named(artifact, formats)
+    try:
+        payload = artifacts.get(artifact.object)
+        probe.confirm(artifact, form, payload, _golden(artifact, artifacts))
+        function = form.load(payload)
+    except StorageError as error:
+        raise type(error)(_advice(artifact, error)) from error
+    except TidemillError as error:
+        raise StorageError(_advice(artifact, error)) from error
+    return ModelPredictor(function, artifact)
+
+
+def _golden(artifact: Artifact, artifacts: Artifacts) -> bytes:
+    return artifacts.get(artifact.golden) if artifact.golden else b""
+
+
+def _advice(artifact: Artifact, error: Exception) -> str:
+    return (
+        f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
+        f"`tidemill run --train {artifact.stage}` trains it again"
+    )
+
+
+def format_named(artifact: Artifact, formats: Iterable[ModelFormat]) -> ModelFormat:
+    """The format that an artifact is stored in; StepError if the project doesn't have it."""
+    form = next((form for form in formats if form.name == artifact.format), None)
+    if form is None:
+        known = ", ".join(form.name for form in formats)
+        advice = "set allow_pickle = true in [tool.tidemill], or train it in another format"
+        if artifact.format != "pickle":
+            advice = "register its format: [tool.tidemill] model_formats"
+        raise StepError(
+            f"model {artifact.id} is stored as {artifact.format!r}, which none of {known} reads: {advice}",
+            stage=artifact.stage,
+            partition=WHOLE,
+        )
+    return form
