@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from tests.support.trained import (
     diabetes,
     wine,
 )
+from tidemill.core.errors import TidemillError
 
 pytest.importorskip("sklearn")
 
@@ -269,3 +271,25 @@ def test_models_that_cant_be_stored_fail_their_step(
     receipt = project.run()
     assert receipt.exit_code == 1
     assert any(words in message for message in receipt.messages), receipt.messages
+
+
+def test_a_missing_library_is_known_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Trained(tmp_path, diabetes(), DIABETES, PIPELINE, MAE)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "tidemill.project.model_probe.find_spec",
+        lambda name: None if name == "skops" else found(name),
+    )
+    words = (
+        r"a model of sklearn is stored with skops, which isn't installed \(pip install 'tidemill\["
+    )
+    with pytest.raises(TidemillError, match=words) as raised:
+        project.run()
+    assert raised.value.exit_code == 3
+    assert project.events("Attempted") == []
+    assert any("skops" in note for note in project.open().checks.notes())
+    project.edit("seed=1)", 'seed=1, format="lightgbm")')
+    project.run()
+    assert project.events("Attempted") != []

@@ -35,7 +35,15 @@ def stage(raw: Any) -> Any:
         (
             Kind.MODEL,
             {"seed": 7},
-            {"params": {}, "seed": 7, "retrain": None, "reads": (), "version": None},
+            {
+                "params": {},
+                "seed": 7,
+                "retrain": None,
+                "search": None,
+                "format": "",
+                "reads": (),
+                "version": None,
+            },
         ),
         (Kind.EVALUATE, {"version": "2"}, {"reads": (), "version": "2"}),
     ],

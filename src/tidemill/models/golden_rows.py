@@ -61,35 +61,39 @@ def _of_interest(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ExportComparison:
     """The largest absolute difference of two models' predictions, and the first row that is out of bounds."""
 
     largest: float
     row: int | None
 
 
-def compare_predictions(original: Any, loaded: Any) -> Comparison:
+def compare_predictions(original: Any, loaded: Any) -> ExportComparison:
     """Compare the predictions of the model in memory with those of the stored one, row by row.
 
     Equal infinities and two NaN don't differ; one NaN is out of bounds.
     """
-    one = original.reshape(len(original), -1)
-    other = loaded.reshape(len(loaded), -1)
+    one, other = _as_table(original), _as_table(loaded)
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore"):
         apart = np.where(same, 0.0, np.abs(one - other))
-        within = same | (apart <= TOLERANCE * np.maximum(1.0, np.abs(one)))
+        bound = TOLERANCE * np.maximum(1.0, np.abs(one))
+        within = same | (np.isfinite(apart) & (apart <= bound))
     beyond = np.flatnonzero(~within.all(axis=1))
     finite = apart[np.isfinite(apart)]
-    return Comparison(
+    return ExportComparison(
         largest=float(finite.max()) if finite.size else 0.0,
         row=int(beyond[0]) if len(beyond) else None,
     )
 
 
+def _as_table(predictions: Any) -> Any:
+    return predictions if predictions.ndim == 2 else predictions[:, np.newaxis]
+
+
 def with_predictions(rows: pl.DataFrame, predictions: Any) -> pl.DataFrame:
     """Add the predictions of the model in memory to golden rows, to be stored with them."""
-    columns = predictions.reshape(len(predictions), -1).T
+    columns = _as_table(predictions).T
     return rows.with_columns(
         pl.Series(f"{ORIGINAL}{at}", values) for at, values in enumerate(columns)
     )

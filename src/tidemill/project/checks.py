@@ -76,10 +76,12 @@ class Checks:
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
         space.refuse_faults(space.flow.names, unfit)
+        missing = space.missing_libraries(space.flow.names)
         gone = space.undeclared(space.preview_state())
         notes = (
             *self._notes(),
             *shared_home_notes(space.tools.ledger, space.flow),
+            *(str(fault) for fault in missing),
             *(f"{name} is published, but {UNDECLARED}: see tidemill env forget" for name in gone),
         )
         repeated, trained = self._rerun(twice, models=True) if twice else ((), ())

@@ -10,6 +10,7 @@ from importlib import import_module
 from tidemill.core.errors import ConflictError, DeclarationError, Fault
 from tidemill.delivery.effects import effect_of
 from tidemill.environments.io.environments import require_unexpired
+from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.missing_rows import removals_of
@@ -68,6 +69,7 @@ class Plans:
                 )
         elif request.allow_removals:
             plan = replace(plan, notes=_with_useless_id(plan, None, request))
+        self._refuse_missing_libraries(plan)
         self._refuse_sinks(plan)
         if given := describe_overrides(space.options.params):
             plan = replace(plan, notes=(*plan.notes, *given))
@@ -142,6 +144,13 @@ class Plans:
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
+
+    def _refuse_missing_libraries(self, plan: Plan) -> None:
+        """Raise DeclarationError for libraries that a planned training needs and that aren't installed."""
+        trained = {step.stage for step in plan.steps if step.action is Action.TRAIN}
+        faults = self._workspace.missing_libraries(trained)
+        if faults:
+            raise DeclarationError(f"workflow {self._workspace.flow.name!r}", faults)
 
     def _refuse_sinks(self, plan: Plan) -> None:
         """Raise DeclarationError for deliveries that would fail: no run queues what can't be delivered."""

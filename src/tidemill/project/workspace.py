@@ -14,10 +14,12 @@ from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.ledger.binding import Binding
 from tidemill.lineage.io.origins import ProvenanceFacts
+from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
 from tidemill.project.masked_output import masked_output
+from tidemill.project.model_probe import is_installed
 from tidemill.project.settings import Settings, configured_secrets
 from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faults
 from tidemill.reuse.recipe import Recipe, recipe_of
@@ -129,6 +131,16 @@ class Workspace:
             yield from (
                 Fault(message=f"model {s.name!r}: {obstacle}", where=s.place) for s in searched
             )
+
+    def missing_libraries(self, stages: Collection[str]) -> list[Fault]:
+        """Faults for libraries that trainings of some stages need and that aren't installed."""
+        formats = [(form.name, form.modules) for form in self.tools.formats]
+        return [
+            fault
+            for stage in self.flow.stages
+            if stage.name in stages and (code := self.recipes[stage.name].code) is not None
+            for fault in library_faults(stage, code.modules, formats, is_installed)
+        ]
 
     @property
     def price(self) -> Price:

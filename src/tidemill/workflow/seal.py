@@ -405,6 +405,7 @@ def _training_options(declared: StageDeclaration) -> Training:
         wants_seed="seed" in names,
         wants_trial="trial" in names,
         search=search,
+        format=options.get("format", ""),
     )
 
 

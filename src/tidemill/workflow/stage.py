@@ -71,7 +71,8 @@ class Input:
 class Training:
     """How a model is trained: parameters, seed, the trigger that makes it due, and what is searched.
 
-    `params` has a value for every searched parameter: the one of the first trial.
+    `params` has a value for every searched parameter: the one of the first trial. `format` names the format
+    of the model, if it is declared.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class Training:
     wants_seed: bool = False
     wants_trial: bool = False
     search: Search | None = None
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,6 +181,7 @@ class Workflow:
         seed: int | None = None,
         retrain: Trigger | None = None,
         search: Search | None = None,
+        format: str = "",
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
@@ -195,6 +196,7 @@ class Workflow:
         seed: int | None = None,
         retrain: Trigger | None = None,
         search: Search | None = None,
+        format: str = "",
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
@@ -209,6 +211,8 @@ class Workflow:
         - `params`, `seed`: passed to parameters of these names.
         - `retrain`: the trigger that makes an outdated model due, such as `tm.every("14d")`.
         - `search`: hyperparameters to try before each training, `tm.search({...}, metric="mae")`.
+        - `format`: the format of the model, such as "lightgbm", if the code uses several libraries: only what
+          it needs must be installed.
         - `reads`, `version`: as for `transform`; `resources`, `retries`: as for `ingest`.
         """
         options = {
@@ -216,6 +220,7 @@ class Workflow:
             "seed": seed,
             "retrain": retrain,
             "search": search,
+            "format": format,
             "reads": reads,
             "version": version,
         }

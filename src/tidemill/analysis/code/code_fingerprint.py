@@ -40,6 +40,8 @@ class Code:
     # Every value that can change in place, and every variable of a module, by its key.
     state: Mapping[object, MutableHolder] = field(default_factory=dict, compare=False, repr=False)
     changes: tuple[StateChange, ...] = field(default=(), compare=False, repr=False)
+    # What the code uses of modules outside of the project: `sklearn.pipeline.make_pipeline`.
+    modules: tuple[str, ...] = field(default=(), compare=False, repr=False)
     _held: list[HeldState] = field(default_factory=list, compare=False, repr=False)
 
     @property
@@ -104,4 +106,5 @@ def _fingerprint_walk(walker: CodeWalker, root: Part) -> Code:
         mutable_holders=tuple(walker.mutable_holders),
         state=walker.state,
         changes=changes,
+        modules=tuple(walker.modules),
     )

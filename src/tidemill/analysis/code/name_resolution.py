@@ -236,7 +236,7 @@ def _import_part(ref: Reference, source: Import, around: NameScope, visitor: Vis
         return visitor.refuse(f"it can't be imported: {error}")
     origin = origin_of_module(name)
     if origin is None:
-        return visitor.refuse(f"there is no module {name!r}")
+        return visitor.miss_module(name)
     if origin != "project":
         return _external_import_part(name, ref, source, visitor)
     try:

@@ -46,6 +46,8 @@ class CodeWalker:
         self.exclude = exclude
         self.queue: list[tuple[Any, str]] = []
         self.packages: dict[tuple[str, str], None] = {}
+        # Modules outside of the project, installed or not, by what the code uses of them.
+        self.modules: dict[str, None] = {}
         self.unresolved: dict[Unresolved, None] = {}
         self.hidden_inputs: dict[HiddenInput, None] = {}
         # Attributes of unknown values that are hidden inputs if the code uses paths.
@@ -180,10 +182,15 @@ class Visit:
     def count_package(self, name: str) -> None:
         top = name.partition(".")[0]
         if origin_of_module(top) == "package":
+            self.walker.modules[name] = None
             package = distribution_of(top)
             self.walker.packages[package] = None
             if not package[1]:
                 self.refuse(f"the version of the package {top!r} can't be found out")
+
+    def miss_module(self, name: str) -> Part:
+        self.walker.modules[name] = None
+        return self.refuse(f"there is no module {name!r}")
 
     def report(self, kind: HiddenInputKind, *, of_paths: bool = False) -> None:
         found = HiddenInput(name=self.label, kind=kind, where=self.where)

@@ -44,6 +44,9 @@ class Visitor(Protocol):
     def external(self, name: str) -> Part:
         """Identify something that isn't the project's by its full name."""
 
+    def miss_module(self, name: str) -> Part:
+        """Note a module that can't be found; its part."""
+
     def count_package(self, name: str) -> None:
         """Count the package that the module `name` belongs to, if any."""
 

@@ -61,7 +61,13 @@ def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> Tr
         profiles = PartitionProfiler(tools.artifacts, lambda stage: {})
         data = DataStepRunner(IngestReader(tools, {}), frames, profiles, {})
         trainer = ModelStepRunner(
-            flow, data.frames, tools.artifacts, tools.formats, lambda: None, data.check_rows
+            flow,
+            data.frames,
+            tools.artifacts,
+            tools.formats,
+            tools.model_probe,
+            lambda: None,
+            data.check_rows,
         )
         read = step_inputs_of(flow, stage, state, WHOLE)
         work = Work(

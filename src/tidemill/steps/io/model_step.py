@@ -256,7 +256,7 @@ class ModelStepRunner:
 
     def predictor_of(self, artifact: Artifact, payload: bytes) -> ModelPredictor:
         """Return the predictor of a model that this process trained, and that isn't stored."""
-        return ModelPredictor(_format_named(artifact, self._formats).load(payload), artifact)
+        return ModelPredictor(format_named(artifact, self._formats).load(payload), artifact)
 
     def _scored(self, stage: Stage, work: Work, bindings: Sequence[Binding]) -> pl.LazyFrame:
         """The rows of partitions to deliver: key columns, predictions, `model`."""
