@@ -61,6 +61,10 @@ INTERRUPTED = 130
             "tidemill.cli.quarantine:quarantine",
             "List, show, export, release or drop quarantined rows.",
         ),
+        "drift": (
+            "tidemill.cli.drift:drift",
+            "Show whether a table drifted, and which columns carry the evidence.",
+        ),
         "explain": ("tidemill.cli.explain:explain", "Show lineage and provenance of a stage."),
         "runs": (
             "tidemill.cli.runs:runs",

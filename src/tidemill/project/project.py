@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tidemill.project.contracts import Contracts
     from tidemill.project.data import PublishedData
     from tidemill.project.delivered_tables import DeliveredTables
+    from tidemill.project.drift import Drift
+    from tidemill.project.drift_report import DriftReport
     from tidemill.project.environments import ProjectEnvironments, StageDiff
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
@@ -310,6 +312,15 @@ class Project:
         partitions are stored, so that no rows are read. UsageError names the partitions there are.
         """
         return self.data.profile(stage, partition, until)
+
+    def drift(self, stage: str, partition: str = "", *, rule: str = "") -> DriftReport:
+        """Judge whether a stage drifted, up to a partition or now, and which columns carry the evidence.
+
+        It uses the drift alarm of its contract, or the default one. UsageError for a stage whose partitions
+        can't be compared.
+        """
+        service: Drift = self._service("drift", "Drift")
+        return service.report(stage, partition, rule)
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The quarantined rows as they came, with the rules that each broke in `_reasons`."""
