@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,9 @@ def drift(stage: str, partition: str, rule: str, as_json: bool) -> None:
     """
     with project_session() as project:
         report = project.drift(stage, partition, rule=rule)
-    print_result(render(report), as_json, "tidemill.drift/1", lambda: {"drift": report}, data=True)
+    print_result(
+        render(report), as_json, "tidemill.drift/1", lambda: {"drift": _body(report)}, data=True
+    )
 
 
 def render(report: DriftReport) -> str:
@@ -50,6 +53,11 @@ def render(report: DriftReport) -> str:
     lines += [f"  {remark}" for remark in report.remarks()]
     table = text_table(_HEADERS, map(_row, report.columns), indent="  ")
     return "\n".join([*lines, "", table])
+
+
+def _body(report: DriftReport) -> dict[str, object]:
+    names = (item.name for item in fields(report) if item.name not in ("past", "now"))
+    return {name: getattr(report, name) for name in names}
 
 
 def _row(column: ColumnDrift) -> tuple[str, ...]:

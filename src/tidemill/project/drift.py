@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
+from tidemill.contracts.profiles.column_shares import column_shares
 from tidemill.contracts.profiles.partition_profile import compare_profiles, merge_profiles
 from tidemill.contracts.profiles.record import Distance, Profile
-from tidemill.contracts.profiles.then_and_now import then_and_now
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rule_validity import table_rule_problems
 from tidemill.contracts.table_rules import DriftAlarmRule
@@ -106,6 +106,7 @@ def _make_report(
     alarms = raised_alarms(drift)
     alarm = next((one for one in alarms if one.partition == drift.keys[at]), None)
     watch, before = drift.watch, profiles[:-1]
+    past = merge_profiles(before) if before else None
     rows = int(median(profile.rows for profile in profiles))
     return DriftReport(
         stage=stage,
@@ -120,16 +121,17 @@ def _make_report(
         needed=watch.needed,
         rows=rows,
         delay=watch.expected_delay(rows),
-        columns=_columns(drift, alarm, before, profiles[-1]),
+        columns=_columns(drift, alarm, past, profiles[-1]),
+        past=past,
+        now=profiles[-1],
     )
 
 
 def _columns(
-    drift: TableDrift, alarm: RaisedAlarm | None, before: Sequence[Profile], now: Profile
+    drift: TableDrift, alarm: RaisedAlarm | None, past: Profile | None, now: Profile
 ) -> tuple[ColumnDrift, ...]:
     """Return the watched columns, those with the most evidence first."""
     levels = dict(alarm.columns) if alarm else drift.history.levels
-    past = merge_profiles(before) if before else None
     known = {} if past is None else {one.name: one for one in compare_profiles(past, now)}
     present = {column.name: column for column in now.columns}
     found = [
@@ -153,5 +155,5 @@ def _column(
         missing=tuple(side.missing_count / max(side.rows, 1) for side in (old, new)),
         ks=distance.ks,
         psi=distance.psi,
-        shares=then_and_now(old, new),
+        shares=column_shares(old, new),
     )

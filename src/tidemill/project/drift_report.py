@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tidemill.contracts.profiles.column_shares import ColumnShares
 from tidemill.contracts.profiles.drift_history import SHIFT
-from tidemill.contracts.profiles.then_and_now import ThenAndNow
+from tidemill.contracts.profiles.record import Profile
+from tidemill.contracts.profiles.then_and_now import then_and_now
 from tidemill.contracts.table_rules import DriftAlarmRule
 from tidemill.core.counts import plural
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table
-from tidemill.drawing.axes import Axis
-from tidemill.drawing.bars import draw_bars
 from tidemill.drawing.chart import Chart
-from tidemill.drawing.histogram import Bins
-from tidemill.drawing.panel import draw_panel
-from tidemill.drawing.rows import LabelledRow, Measured, RowChart, RowSeries
-from tidemill.drawing.svg import Drawing, Hue
 from tidemill.ledger.drift import RaisedAlarm
 
 # As many columns get a picture in a notebook.
 _PICTURES = 4
-_HEIGHT = 150.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +35,7 @@ class ColumnDrift:
     missing: tuple[float, ...] = ()
     ks: float | None = None
     psi: float | None = None
-    shares: ThenAndNow = field(default_factory=ThenAndNow)
+    shares: ColumnShares = field(default_factory=ColumnShares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -49,7 +44,8 @@ class DriftReport:
 
     `alarms` are all up to there, `alarm` is the one at this partition. `is_open` says that the last alarm
     has no whole new reference behind it yet. `rows` are those of a typical partition, for which a shift
-    of a quarter of a standard deviation in one column takes `delay` partitions (None: too many).
+    of a quarter of a standard deviation in one column takes `delay` partitions (None: too many). `past`
+    and `now` are the profiles of the reference and of the partition.
     """
 
     stage: str
@@ -65,6 +61,8 @@ class DriftReport:
     rows: int
     delay: int | None
     columns: tuple[ColumnDrift, ...]
+    past: Profile | None
+    now: Profile
 
     def __repr__(self) -> str:
         return f"<DriftReport {self.headline}>"
@@ -112,8 +110,12 @@ class DriftReport:
             ("column", "evidence", "missing then, now", "KS"), rows, caption=self.headline
         )
         shown = [column for column in self.columns if column.shares.then][:_PICTURES]
-        charts = "".join(_chart(column, self)._repr_html_() for column in shown)
+        charts = "".join(self._chart(column.name)._repr_html_() for column in shown)
         return f'<div class="tidemill">{table}{notes}{charts}</div>'
+
+    def _chart(self, column: str) -> Chart:
+        assert self.past is not None
+        return then_and_now(self.past[column], self.now[column])
 
 
 def _percentages(column: ColumnDrift) -> str:
@@ -122,31 +124,3 @@ def _percentages(column: ColumnDrift) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _chart(column: ColumnDrift, report: DriftReport) -> Chart:
-    first, last = report.reference or ("", "")
-    return Chart(
-        title=column.name,
-        subtitle=f"{column.evidence:.0%} of the evidence" if report.alarm else "",
-        drawing=_bars(column.shares) if column.shares.names else _histogram(column.shares),
-        description=f"Shares of {column.name} in {first} to {last}, and in {report.partition}.",
-    )
-
-
-def _histogram(shares: ThenAndNow) -> Drawing:
-    edges = shares.edges
-    if edges[0] == edges[-1]:
-        edges = (edges[0] - 0.5, edges[0] + 0.5)
-    then = Bins(edges=edges, heights=shares.then, name="then", hue=Hue.GREY)
-    now = Bins(edges=edges, heights=shares.now, name="now", outline=True)
-    return draw_panel([then, now], x=Axis(), y=Axis(label="share of values"), height=_HEIGHT)
-
-
-def _bars(shares: ThenAndNow) -> Drawing:
-    rows = [
-        LabelledRow(label=name, values=[Measured(value=then), Measured(value=now)])
-        for name, then, now in zip(shares.names, shares.then, shares.now, strict=True)
-    ]
-    series = (RowSeries(name="then", hue=Hue.GREY), RowSeries(name="now"))
-    return draw_bars(RowChart(rows=rows, series=series))

@@ -16,7 +16,7 @@ _TAIL = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThenAndNow:
+class ColumnShares:
     """The shares of a column's values, then and now: of categories, or between `edges`.
 
     `edges` has one more item than the shares, and is empty for categories; `names` is empty for numbers.
@@ -29,7 +29,7 @@ class ThenAndNow:
     names: tuple[str, ...] = ()
 
 
-def then_and_now(old: ColumnProfile, new: ColumnProfile) -> ThenAndNow:
+def column_shares(old: ColumnProfile, new: ColumnProfile) -> ColumnShares:
     """Return the shares of both sides' values; none if they have no distribution in common."""
     if old.categories is not None and new.categories is not None:
         found = _of_categories(old.categories, new.categories)
@@ -38,10 +38,10 @@ def then_and_now(old: ColumnProfile, new: ColumnProfile) -> ThenAndNow:
     for one, other in ((old.histogram, new.histogram), (old.lengths, new.lengths)):
         if one is not None and other is not None and one.size and other.size:
             return _of_histograms(one, other)
-    return ThenAndNow()
+    return ColumnShares()
 
 
-def _of_categories(old: Categories, new: Categories) -> ThenAndNow:
+def _of_categories(old: Categories, new: Categories) -> ColumnShares:
     """Return the shares of the categories with the largest ones, and of all others together."""
     sides = [(side.counts, sum(side.counts.values()) + side.others) for side in (old, new)]
     shares = [
@@ -49,7 +49,7 @@ def _of_categories(old: Categories, new: Categories) -> ThenAndNow:
     ]
     largest = {name: max(side.get(name, 0) for side in shares) for side in shares for name in side}
     if not largest:
-        return ThenAndNow()
+        return ColumnShares()
     names = sorted(largest, key=lambda name: (-largest[name], name))[: BARS - 1]
     then, now = ([counts.get(name, 0) / max(total, 1) for name in names] for counts, total in sides)
     rest = [
@@ -58,17 +58,17 @@ def _of_categories(old: Categories, new: Categories) -> ThenAndNow:
     ]
     if max(rest) > 1e-9:
         names, then, now = [*names, "(others)"], [*then, rest[0]], [*now, rest[1]]
-    return ThenAndNow(then=tuple(then), now=tuple(now), names=tuple(names))
+    return ColumnShares(then=tuple(then), now=tuple(now), names=tuple(names))
 
 
-def _of_histograms(old: Histogram, new: Histogram) -> ThenAndNow:
+def _of_histograms(old: Histogram, new: Histogram) -> ColumnShares:
     """Return the shares of values in bars of the same width, counted at the middle of their bins."""
     ends = [quantile(side, share) for side in (old, new) for share in (_TAIL, 1 - _TAIL)]
     finite = [end for end in ends if end is not None and math.isfinite(end)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     edges = np.linspace(low, high, BARS + 1) if high > low else np.array([low, low])
     then, now = (_bar_shares(side, edges) for side in (old, new))
-    return ThenAndNow(then=then, now=now, edges=tuple(edges.tolist()))
+    return ColumnShares(then=then, now=now, edges=tuple(edges.tolist()))
 
 
 def _bar_shares(side: Histogram, edges: Floats) -> tuple[float, ...]:
