@@ -3,6 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+import tidemill as tm
 from tests.support.svg import checked, elements, texts
 from tidemill.core.errors import UsageError
 from tidemill.models.charts.ranking import precision_recall, roc
@@ -40,3 +41,20 @@ def test_one_class_has_no_curve() -> None:
 def test_rows_that_cannot_be_drawn_are_noted() -> None:
     more = pl.concat([GOOD, pl.DataFrame({"y": [1], "prediction": [None]}, schema=GOOD.schema)])
     assert roc(more, "y").notes[0].startswith("1 row is left out")
+
+
+def test_many_points_are_thinned_and_the_area_stays() -> None:
+    count = 20_000
+    frame = pl.DataFrame(
+        {
+            "y": [n % 3 == 0 for n in range(count)],
+            "prediction": [n * 7 % count / count for n in range(count)],
+        }
+    )
+    area = float(tm.scores(frame.lazy(), tm.metrics.auc("y")).metrics["auc"])
+    root = checked(roc(frame, "y").svg)
+    assert f"AUC {area:.3f}" in texts(root, "name")
+    for drawn in (root, checked(precision_recall(frame, "y").svg)):
+        # The other line is in the legend.
+        _, line = elements(drawn, "line")
+        assert 300 < line.attrib["d"].count("L") < 4_500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import polars as pl
 
 from tidemill.core.counts import plural
@@ -19,6 +20,7 @@ from tidemill.models.scored_rows import LABEL, ScoredRows, binary_rows
 from tidemill.workflow.score_charts import HUES, stepped
 
 _SIZE = 400.0
+_MOST_POINTS, _FIRST_POINTS = 2_000, 200
 
 
 def roc(scored: Frames, label: str, *, positive: object = None, title: str = "") -> Chart:
@@ -57,7 +59,7 @@ def precision_recall(
     ]
     for hue, (name, (curve, _)) in zip(HUES, found.items(), strict=False):
         shown = f"average precision {curve.area:.3f}"
-        x, y = stepped(curve.x.tolist(), curve.y.tolist())
+        x, y = stepped(*_drawn_points(curve))
         named = f"{name}: {shown}" if name else shown
         layers.append(Line(x=x, y=y, name=named, hue=hue, dots=False))
     return _chart(
@@ -82,6 +84,19 @@ def _curves(
         for name, frame in named_frames(scored, taker).items()
     }
     return {name: (curve(each.frame), each) for name, each in rows.items()}
+
+
+def _drawn_points(curve: RankingCurve) -> tuple[list[float], list[float]]:
+    """The points of a curve, of many only as many as can be told apart; the area is that of all.
+
+    The first ones all stay, because a precision of few rows varies most.
+    """
+    count = len(curve.x)
+    if count > _MOST_POINTS:
+        even = np.linspace(0, count - 1, _MOST_POINTS).astype(int)
+        kept = np.unique(np.concatenate([np.arange(_FIRST_POINTS), even]))
+        return curve.x[kept].tolist(), curve.y[kept].tolist()
+    return curve.x.tolist(), curve.y.tolist()
 
 
 def _chart(
