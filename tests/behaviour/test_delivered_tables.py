@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sqlite3
 from contextlib import closing
@@ -334,3 +335,48 @@ def test_what_cannot_be_restored_says_why(tmp_path: Path) -> None:
             tables.restore("out", "nine", command="test")
         with pytest.raises(UsageError, match="features is a transform: it isn't delivered"):
             tables.restore("features", "nine", command="test")
+
+
+@pytest.mark.parametrize(
+    ("sink", "module", "extra"),
+    [
+        ('tm.duckdb("out.duckdb", "t")', "duckdb", "duckdb"),
+        ('tm.delta("out")', "deltalake", "delta"),
+        ('tm.postgres("env:NOWHERE", "t")', "psycopg", "postgres"),
+        ('tm.iceberg("a.b", uri="sqlite:///c.db")', "pyiceberg", "iceberg"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sink: str, module: str, extra: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == module else find(name, *rest),
+    )
+    monkeypatch.setattr("tidemill.adapters.sinks.duckdb.find_spec", importlib.util.find_spec)
+    sea = flooded(tmp_path, MODEL.replace('tm.parquet("out")', sink))
+    for act in (sea.run, lambda: sea.open().checks.report()):
+        with pytest.raises(DeclarationError) as caught:
+            act()
+        assert f"{module} isn't installed (pip install 'tidemill[{extra}]')" in str(caught.value)
+    assert sea.events("Published") == []
+
+
+def test_a_variable_that_is_not_set_and_a_server_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TO_SQLITE.replace('tm.sqlite("out.db", "rows")', 'tm.postgres("env:SINK_URL", "rows")')
+    sea = flooded(tmp_path, text)
+    with pytest.raises(DeclarationError, match="the environment variable SINK_URL isn't set"):
+        sea.run()
+    monkeypatch.setenv("SINK_URL", "postgresql://me:s3cret-word@127.0.0.1:1/db")
+    receipt = sea.run()
+    (failure,) = receipt.failures
+    assert (receipt.exit_code, failure.stage) == (1, "rows")
+    assert "postgresql://127.0.0.1:1/db can't be opened" in failure.why
+    assert len(table(sea, "out")) == 2 * WINDOW
+    recorded = (sea.root / ".tidemill" / "ledger.db").read_bytes()
+    assert b"s3cret-word" not in recorded
+    assert "s3cret-word" not in repr(receipt)

@@ -25,6 +25,7 @@ from tidemill.project.composition import compile_rules, probe, this_platform
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.masked_output import masked_output
 from tidemill.project.settings import configured_secrets, find_settings, load_workflow
+from tidemill.project.sink_obstacles import obstacle_faults
 from tidemill.project.workflow_ledger import shared_home_notes
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.check_notes import opaque_notes, reuse_notes
@@ -75,6 +76,7 @@ class Checks:
         # Who doesn't use a profile isn't disturbed by its faults.
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
+        unfit += obstacle_faults(space.flow.stages, space.tools, space.environment)
         space.refuse_faults(space.flow.names, unfit)
         missing = space.missing_libraries(space.flow.names)
         gone = space.undeclared(space.preview_state())

@@ -38,6 +38,7 @@ from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
 from tidemill.sources.scan import FileRows
 from tidemill.steps.step_messages import ProjectContext
+from tidemill.workflow.sink import URL_SINKS
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Flow, Stage
 
@@ -126,11 +127,20 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         formats=open_formats(options),
         model_probe=SubprocessProbe(options),
         sinks=open_sinks(flow),
-        external_sources=OpenedSources(root, redactor),
+        external_sources=_open_sources(root, redactor, flow),
         sampler=OptunaSampler(),
         clock=time.time,
         redactor=redactor,
     )
+
+
+def _open_sources(root: Path, redactor: Redactor, flow: Flow) -> OpenedSources:
+    """The external sources; the credentials of sinks are masked as theirs are."""
+    sources = OpenedSources(root, redactor)
+    for stage in flow.stages:
+        if stage.sink is not None and stage.sink.format in URL_SINKS:
+            sources.learn_secrets(stage.sink.folder)
+    return sources
 
 
 def memo_spaces(known: Memos) -> list[str]:

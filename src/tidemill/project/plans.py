@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
-from tidemill.core.errors import ConflictError, DeclarationError, Fault
-from tidemill.delivery.effects import effect_of
+from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
@@ -20,6 +19,7 @@ from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.project.composition import count_rows, list_tables
+from tidemill.project.sink_obstacles import obstacle_faults
 from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import damaged_objects, missing_objects
@@ -154,24 +154,10 @@ class Plans:
 
     def _refuse_sinks(self, plan: Plan) -> None:
         """Raise DeclarationError for deliveries that would fail: no run queues what can't be delivered."""
-        faults = [fault for name in plan.by_stage() for fault in self._sink_faults(name)]
-        if faults:
-            raise DeclarationError(f"workflow {self._workspace.flow.name!r}", faults)
-
-    def _sink_faults(self, name: str) -> Iterator[Fault]:
         space = self._workspace
-        stage = space.stage(name)
-        if stage.sink is None:
-            return
-        effect = effect_of(stage, "", space.environment, "")
-        writer = space.tools.sinks[effect.format]
-        if obstacle := writer.find_obstacle(effect, space.tools.root):
-            problem, _, hint = obstacle.partition("; ")
-            yield Fault(
-                message=f"{name} can't be delivered to {effect.target!r}: {problem}",
-                where=stage.place,
-                hint=hint or "choose another folder, or make it writable",
-            )
+        stages = [space.stage(name) for name in plan.by_stage()]
+        if faults := [*obstacle_faults(stages, space.tools, space.environment)]:
+            raise DeclarationError(f"workflow {space.flow.name!r}", faults)
 
 
 def _with_useless_id(plan: Plan, removals: Removals | None, request: Request) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from tidemill.core.redaction import url_secrets
 from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.source import Delta, Iceberg
 
+# The formats whose place is a URL.
+URL_SINKS = ("postgres", "iceberg")
 # The column of a table that names the partition of each row.
 PARTITION_COLUMN = "tidemill_partition"
 

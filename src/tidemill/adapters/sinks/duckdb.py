@@ -47,7 +47,7 @@ class DuckdbTables:
         yield from deliver_to_table(opened, _place(effects[0], path), effects, artifacts)
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
-        return missing_library("duckdb", "pyarrow") or file_obstacle(root / effect.target)
+        return missing_library("duckdb", "duckdb", "pyarrow") or file_obstacle(root / effect.target)
 
     def find_fault(
         self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
@@ -60,9 +60,9 @@ class DuckdbTables:
 
 def missing_library(extra: str, *modules: str) -> str:
     """Return how to install the libraries of an extra if one is missing; empty if none is."""
-    for module in modules or (extra,):
+    for module in modules:
         if find_spec(module) is None:
-            return f"{module} isn't installed; {install_command(extra)}"
+            return f"{module} isn't installed; pip install 'tidemill[{extra}]'"
     return ""
 
 
