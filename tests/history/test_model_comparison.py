@@ -113,4 +113,4 @@ def test_inputs_parameters_and_packages_that_differ() -> None:
     )
     assert found.inputs == {"rain": (False, True), "wind": (True, False)}
     assert found.parameters == {"rate": (0.1, None), "rounds": (10, 20), "seed": (7, 8)}
-    assert found.packages == {"x": ("1", "2"), "y": ("", "1")}
+    assert found.packages == {"x": ("1", "2")}

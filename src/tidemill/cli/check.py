@@ -73,9 +73,8 @@ def check(
     text = _text(report) + (render_changes_since(against, report.against) if against else "")
     print_result(text, as_json, "tidemill.check/1", lambda: _body(report))
     failed = 3 if report.against.failed else 0
-    click.get_current_context().exit(
-        1 if any(item.failed for item in (*report.repeated, *report.trained)) else failed
-    )
+    errors = [*(item.failed for item in report.repeated), *(item.failed for item in report.trained)]
+    click.get_current_context().exit(1 if any(errors) else failed)
 
 
 def _text(report: CheckReport) -> str:

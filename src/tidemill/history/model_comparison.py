@@ -39,8 +39,10 @@ def compare_versions(one: ModelVersion, other: ModelVersion) -> VersionCompariso
         inputs={name: (name in first, name in second) for name in sorted(first ^ second)},
         parameters=dict(_changes(_parameters(one), _parameters(other))),
         packages={
-            name: (str(before or ""), str(after or ""))
+            # Which further packages are loaded also depends on the process that trained.
+            name: (str(before), str(after))
             for name, (before, after) in _changes(one.artifact.packages, other.artifact.packages)
+            if before and after
         },
         notes=tuple(
             f"{stage}: the versions were scored on different rows, so their figures aren't comparable "

@@ -20,6 +20,8 @@ from tidemill.ledger.event import Decided, Delivered, Event, Removed
 from tidemill.ledger.model_version import Follower, Moved
 from tidemill.models.gates import LIVE, is_live, last_decision
 
+# Words that name a version in place of an id.
+LIVE_VERSION, NEWEST = "live", "newest"
 # The fewest characters that name a version.
 MIN_PREFIX = 4
 

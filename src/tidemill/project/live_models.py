@@ -12,6 +12,7 @@ from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.model_version import Follower, Moved
 from tidemill.models.input_compatibility import incompatibility
 from tidemill.models.live_moves import (
+    NEWEST,
     Move,
     delivered_as,
     describe_move,
@@ -118,11 +119,14 @@ class LiveModels:
         if not version:
             return rollback_target(stage.name, history.deliveries)
         bound = self._workspace.read_state(lambda now: _partitions(now, stage.name))
+        candidates = [held.product.artifact.id for held in bound if held.product.artifact]
         known = {
             *(delivery.artifact.id for delivery in history.deliveries),
             *(decision.artifact for decision in history.decisions),
-            *(held.product.artifact.id for held in bound if held.product.artifact is not None),
+            *candidates,
         }
+        if version == NEWEST and candidates:
+            version = candidates[0]
         found = find_version(stage.name, version, known)
         require_approved(stage.name, found, history.decisions)
         target = delivered_as(found, history.deliveries)

@@ -29,7 +29,7 @@ from tidemill.ledger.model_version import (
     VersionState,
 )
 from tidemill.models.input_compatibility import TrainedInputs, trained_inputs
-from tidemill.models.live_moves import find_version
+from tidemill.models.live_moves import LIVE_VERSION, NEWEST, find_version
 from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.loaded_model import LoadedModel, load_model
 from tidemill.project.model_cards import ModelCard
@@ -80,12 +80,14 @@ class RegisteredModel:
         return self._facts()[0].live_periods()
 
     def version(self, version: str = "") -> ModelVersion:
-        """The version with a unique prefix of its id; by default the live one, else the newest.
+        """The version with a unique prefix of its id, or "live" or "newest" (the one trained last).
 
-        UsageError lists the versions there are.
+        By default it is the live one, else the newest. UsageError lists the versions there are.
         """
         known = {found.id: found for found in self.versions}
-        if version or not known:
+        if version == NEWEST and known:
+            return next(iter(known.values()))
+        if version not in ("", LIVE_VERSION) or not known:
             return known[find_version(self.name, version, known)]
         live = (found for found in known.values() if found.state is VersionState.LIVE)
         return next(live, next(iter(known.values())))

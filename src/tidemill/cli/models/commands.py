@@ -70,7 +70,7 @@ def _metrics(version: ModelVersion) -> str:
 def show(model: str, version: str, as_json: bool) -> None:
     """Show a version of MODEL: what it was trained on and with, how it was judged, what it cost.
 
-    VERSION is a unique prefix of its id.  [default: the live one, else the newest]
+    VERSION is a unique prefix of its id, or `live` or `newest`.  [default: the live one, else the newest]
     """
     with project_session() as project:
         found, price = project.models[model].version(version), project.price
