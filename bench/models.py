@@ -4,6 +4,9 @@ Scoring: a year of days, as many rows as the flights out of New York have, is de
 predicted at once by the same booster. Both take turns, each in a process of its own; what is imported before
 doesn't count. `scoring.py` does the work.
 
+Rollback: `tidemill rollback`, as a command of its own, on a project whose live model was replaced. Each time
+it goes back, and `tidemill deliver` moves it forth again.
+
 Prints a table and writes it to `results/models.json`. Nothing fails when a goal is missed.
 """
 
@@ -14,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench.common import Row, drive, inside
+from bench.common import PYTHON, Row, Used, cpu, drive, inside, measure, wall
 
 TIMES = 3
 # Boosting rounds; a prediction takes longer with more of them.
@@ -23,7 +26,7 @@ ROUNDS = 100
 
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name, in the order in which they are measured."""
-    return {"scoring": lambda: _scoring(work)}
+    return {"scoring": lambda: _scoring(work), "rollback": lambda: _rollback(work)}
 
 
 def _scoring(work: Path) -> list[Row]:
@@ -47,6 +50,27 @@ def _scoring(work: Path) -> list[Row]:
             baseline="without the prediction",
         ),
     ]
+
+
+def _rollback(work: Path) -> list[Row]:
+    program = [PYTHON, "-m", "tidemill"]
+    measure([*program, "init", "bakery"], work)
+    project = work / "bakery"
+    measure([*program, "run"], project)
+    flow = project / "bakery.py"
+    flow.write_text(flow.read_text().replace('"rounds": 60', '"rounds": 80'))
+    measure([*program, "run", "--train", "demand"], project)
+    back: list[Used] = []
+    for _ in range(TIMES):
+        back.append(measure([*program, "rollback", "demand", "--reason", "bench"], project))
+        measure([*program, "deliver", "demand", "newest"], project)
+    what, alone = "rollback of a live model, a command from its start", "none"
+    return [
+        Row(name=f"{what}, wall", value=wall(back), unit="s", goal=1, baseline=alone,
+            runs=tuple(each.wall_s for each in back)),
+        Row(name=f"{what}, CPU", value=cpu(back), unit="s", goal=1, baseline=alone,
+            runs=tuple(each.cpu_s for each in back)),
+    ]  # fmt: skip
 
 
 def _row(name: str, goal: float | None, found: list[float], base: list[float], unit: str) -> Row:
