@@ -47,14 +47,14 @@ class DebugOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainingTrial:
     """A training that isn't published: the model, and its predictions on golden rows."""
 
     artifact: Artifact
     predictions: pl.DataFrame
 
 
-def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> Training:
+def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> TrainingTrial:
     """Train a model as a run would, and predict the first rows of an input that has its columns."""
     with closing(tools.external_sources):
         frames = FrameStore(tools.artifacts, lambda: None)
@@ -95,7 +95,7 @@ def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> Tr
             if name is not None
             else pl.DataFrame()
         )
-    return Training(artifact=artifact, predictions=predicted)
+    return TrainingTrial(artifact=artifact, predictions=predicted)
 
 
 def _chosen_parameters(state: State, stage: Stage) -> str:
