@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from tidemill.core.errors import UsageError
 from tidemill.models.daily_figures import (
-    MAX_BLOCKS,
     daily_figures,
-    day_blocks,
     mean_shapes,
     with_days,
 )
