@@ -96,7 +96,7 @@ def _without_live(gate: Gate, mine: GateScores) -> GateResult:
     )
 
 
-CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"
+CANDIDATE, LIVE, BASELINE, BACKTEST = "candidate", "live", "baseline", "backtest"
 
 
 def is_live(live: Artifact | None, artifact: Artifact) -> bool:

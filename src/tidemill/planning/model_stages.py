@@ -23,6 +23,7 @@ from tidemill.models.gates import (
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.search import trial_partition, trials_before
 from tidemill.models.triggers import fired_reasons
+from tidemill.planning.backtests import plan_backtests
 from tidemill.planning.draft import (
     Draft,
     ScoredStage,
@@ -231,6 +232,7 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
     draft.current[stage.name] = 0
     if subjects:
         _plan_scores(draft, stage, model, subjects)
+    plan_backtests(draft, stage, model)
     if stage.name != evaluations_of(draft.flow, model.name)[-1].name:
         return None
     return _plan_gate(draft, stage, model)

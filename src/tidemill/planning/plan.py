@@ -54,7 +54,7 @@ class Step:
     `unlikely` step runs only if an earlier step has an unexpected output. `rows` and `bytes` are what the
     step will read, if that is known before it runs. `wall_s` and `cpu_s` are estimates from earlier steps
     of the stage, in seconds; None if there were none. `needs` are steps of its own stage, by partition, that
-    must have ended before, however they ended.
+    must have ended before, however they ended. A backtest has two `windows`, "training" and "evaluation".
     """
 
     stage: str
@@ -70,6 +70,7 @@ class Step:
     wall_s: float | None = None
     cpu_s: float | None = None
     needs: tuple[str, ...] = ()
+    windows: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

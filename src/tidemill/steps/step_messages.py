@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
@@ -42,6 +42,8 @@ class ProjectContext:
     allow_pickle: bool = False
 
 
+_T = TypeVar("_T")
+
 # By stage, the partitions that a step reads.
 Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
 Objects = tuple[tuple[bytes, str], ...]
@@ -61,6 +63,13 @@ def count_rows(inputs: Inputs) -> int:
     return own if partitioned and shared <= _SHARED_ROWS else own + shared
 
 
+def part_of(
+    inputs: Mapping[str, Mapping[str, _T]], window: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, _T]]:
+    """Return the partitions of inputs that are in a window."""
+    return {name: {key: inputs[name][key] for key in keys} for name, keys in window.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialWork:
     """A trial: its number, the searched parameters as JSON, and the trials that its pruner knows."""
@@ -78,7 +87,7 @@ class Work:
     `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `attempt` counts
     from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible. For the rows
     without a partition, `source_rows` counts all rows of the source. A training uses the parameters `chosen`
-    by a `study`, as JSON.
+    by a `study`, as JSON. A backtest trains on and scores the partitions of two `windows`.
     """
 
     stage: str
@@ -96,6 +105,7 @@ class Work:
     trial: TrialWork | None = None
     chosen: str = ""
     study: Study | None = None
+    windows: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -161,6 +161,7 @@ def _resolve_stage(declared: StageDeclaration, workflow: Workflow) -> tuple[Stag
         sample_by=_sample_by(declared, output, faults),
         training=_training_options(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
+        backtest=options.get("backtest") or "",
         **_limits(declared),
     )
     given = {item.name: item.contract for item in inputs}

@@ -102,7 +102,7 @@ class Stage:
     live. `refers` maps each reference rule of its contract to the stage whose table it means. A `sample`
     below 1 is the share of rows that ingests take, selected by the columns `sample_by`. A delivery without a
     `model` delivers the rows of its input; with `exclude_training` not the partitions that its model was
-    trained on.
+    trained on. An evaluation is repeated on past windows in the span of time `backtest`.
     """
 
     name: str
@@ -125,6 +125,7 @@ class Stage:
     retries: Retries = field(default_factory=Retries)
     sample: float = 1.0
     sample_by: tuple[str, ...] | None = None
+    backtest: str = ""
 
     @property
     def sample_columns(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import Fault, UsageError, did_you_mean
+from tidemill.workflow.backtest import backtest_faults
 from tidemill.workflow.delivery_wiring import delivery_faults
 from tidemill.workflow.gate import split_metric
 from tidemill.workflow.guarantees import unmet_guarantees
@@ -43,6 +44,7 @@ def _connection_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
         yield from _partitioning_faults(stage, stages)
     if stage.kind is Kind.EVALUATE:
         yield from _evaluation_faults(stage, stages)
+        yield from backtest_faults(stage, stages)
     if stage.kind is Kind.DELIVER and all(item.name in stages for item in stage.inputs):
         for message, hint in delivery_faults(stage, stages):
             yield _fault(stage, message, hint)

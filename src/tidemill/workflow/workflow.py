@@ -233,6 +233,7 @@ class Workflow:
         self,
         *,
         window: Windows | None = None,
+        backtest: str | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
@@ -243,6 +244,7 @@ class Workflow:
         function: Function | None = None,
         *,
         window: Windows | None = None,
+        backtest: str | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
@@ -253,8 +255,12 @@ class Workflow:
         The function takes the model as `tm.Predictor` and returns `tm.scores(...)`. `window` must not
         overlap the training window. `reads` and `version` are as for `transform`, `resources` and
         `retries` as for `ingest`.
+
+        With `backtest`, such as "28d", the model is also trained and scored as it would have been then,
+        once for each window of the length of `window` in that span, counted from a fixed Monday, so that a
+        new day doesn't move them. Each is a partition, `backtest-2026-02-01`, which is computed once.
         """
-        options = {"reads": reads, "version": version}
+        options = {"backtest": backtest, "reads": reads, "version": version}
         return self._stage(Kind.EVALUATE, function, options | _limits(resources, retries), window)
 
     def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:

@@ -14,10 +14,11 @@ from tidemill.planning.plan import Step
 from tidemill.quarantine.ruling_input import ruling_contents
 from tidemill.reuse.input_contents import RULINGS, Contents
 from tidemill.reuse.stale_columns import stale_columns
+from tidemill.reuse.step_key import key_for
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.sources.scan import cut_to_partition, total_rows
-from tidemill.steps.step_messages import Work
+from tidemill.steps.step_messages import Work, part_of
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
 
@@ -48,6 +49,8 @@ class StepInputs:
                 raise Skip(f"referenced table {name} is missing: its step failed or was skipped")
         found: dict[str, dict[str, Binding | str]] = {}
         for name, keys in step.reads.items():
+            if step.windows and self._flow[name].kind is Kind.MODEL:
+                continue
             found[name] = {}
             for key in keys:
                 # A model whose training failed is live in its last version.
@@ -55,6 +58,11 @@ class StepInputs:
                     place = "" if key == WHOLE else f" {key}"
                     raise Skip(f"upstream {name}{place} is missing: its step failed or was skipped")
                 found[name][key] = self._input(stage, step, name, key)
+        if step.windows:
+            model = _model_of(stage)
+            training = part_of(found, step.windows["training"])
+            trained = key_for(self._recipes[model], WHOLE, contents(training)).key
+            found[model] = {WHOLE: trained or ""}
         return found
 
     def _input(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
@@ -93,8 +101,7 @@ class StepInputs:
         """Return the step as plain data, to be run in any process."""
         artifact = None
         if stage.kind is Kind.EVALUATE:
-            model = next(item.name for item in stage.inputs if item.contract is None)
-            artifact = self._artifact(model, step.subject)
+            artifact = None if step.windows else self._artifact(_model_of(stage), step.subject)
         elif stage.model:
             artifact = self._live(stage.model)
         seen = self._sources.get(stage.name, {}) if stage.kind is Kind.INGEST else {}
@@ -103,6 +110,7 @@ class StepInputs:
             partition=step.partition,
             recipe=self._recipes[stage.name].digest,
             subject=step.subject,
+            windows=step.windows,
             inputs={
                 name: {key: item for key, item in items.items() if isinstance(item, Binding)}
                 for name, items in inputs.items()
@@ -140,3 +148,7 @@ def contents(inputs: Mapping[str, Bound]) -> dict[str, Contents]:
         name: {key: item if isinstance(item, str) else item.product for key, item in bound.items()}
         for name, bound in inputs.items()
     }
+
+
+def _model_of(evaluation: Stage) -> str:
+    return next(item.name for item in evaluation.inputs if item.contract is None)

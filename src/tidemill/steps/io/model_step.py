@@ -31,7 +31,7 @@ from tidemill.steps.io.leakage_checks import check_training, evaluation_findings
 from tidemill.steps.io.model_export import ModelExport, export_model, step_error
 from tidemill.steps.io.model_loading import format_named, load_predictor
 from tidemill.steps.io.training_platform import hardware, loaded_packages
-from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
+from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows, part_of
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
@@ -186,8 +186,38 @@ class ModelStepRunner:
                     stage,
                     f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
-        frames = self._frames.of_partition(stage, inputs, folder)
         predictor = TrivialPredictor(artifact) if trivial else self.predictor(artifact)
+        return self._scores(stage, model, artifact, predictor, inputs, folder)
+
+    def backtest(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
+        """Train a model as of the past, and score it on the window that followed; it isn't stored."""
+        model = next(self._flow[item.name] for item in stage.inputs if item.contract is None)
+        assert model.training is not None
+        training, evaluation = (
+            part_of(work.inputs, work.windows[name]) for name in ("training", "evaluation")
+        )
+        frames = self.window(model, training, folder)
+        with AuditWatch(model.place, active=not model.is_vouched_for) as opened:
+            fitted = self.fit(model, frames, model.training.params)
+        trained = replace(work, inputs=training)
+        artifact, payload = self.export(model, trained, fitted, frames)
+        predictor = self.unstored_predictor(artifact, payload)
+        output = self._scores(stage, model, artifact, predictor, evaluation, folder)
+        self._frames.confirm(training)
+        return replace(output, touched=(*opened.describe(), *output.touched))
+
+    def _scores(
+        self,
+        stage: Stage,
+        model: Stage,
+        artifact: Artifact,
+        predictor: ModelPredictor | TrivialPredictor,
+        inputs: Inputs,
+        folder: FoldSession,
+    ) -> StepOutput:
+        """Call the evaluation function with a predictor."""
+        trivial = isinstance(predictor, TrivialPredictor)
+        frames = self._frames.of_partition(stage, inputs, folder)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
             found = call_stage(stage, WHOLE, {**frames, model.name: predictor})
         findings = () if trivial else evaluation_findings(stage, artifact, frames)

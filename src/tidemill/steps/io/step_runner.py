@@ -148,6 +148,8 @@ class StepRunner:
                 return self._trials.run(stage, work, folder)
             case Kind.MODEL:
                 return self._trainer.train(stage, work, folder)
+            case Kind.EVALUATE if work.windows:
+                return self._trainer.backtest(stage, work, folder)
             case Kind.EVALUATE:
                 return self._trainer.evaluate(stage, work, folder)
             case Kind.DELIVER:
