@@ -26,3 +26,7 @@ def test_windows_are_complete_adjacent_and_fixed(newest: date, window: int, coun
 def test_weeks_end_on_sundays_and_are_named_by_their_last_day() -> None:
     ends = backtest_ends(date(2024, 4, 10), 7, 14)
     assert list(map(backtest_partition, ends)) == ["backtest-2024-03-31", "backtest-2024-04-07"]
+
+
+def test_a_leap_day_ends_a_window_like_any_other() -> None:
+    assert backtest_partition(date(2024, 3, 1)) == "backtest-2024-02-29"

@@ -45,7 +45,11 @@ def stage(raw: Any) -> Any:
                 "version": None,
             },
         ),
-        (Kind.EVALUATE, {"version": "2"}, {"reads": (), "version": "2"}),
+        (
+            Kind.EVALUATE,
+            {"version": "2"},
+            {"backtest": None, "reads": (), "version": "2"},
+        ),
     ],
 )
 def test_decorators(kind: Kind, options: dict[str, Any], noted: dict[str, Any]) -> None:
