@@ -60,6 +60,8 @@ def test_an_alarm_is_recorded_once_and_shown_in_the_receipt(tides: Tides) -> Non
     ]
     assert alarms(tides) == [("raw", day(15))]
     assert verdicts(tides)[-1].verdict.investigate == ("drift",)
+    with tides.open() as project:
+        assert any("drifted at" in note for note in project.plan().notes)
     # A run that finds nothing to do, one that computes all again, and one more day.
     for again in (False, True):
         assert not any("drifted" in m for m in tides.run(again=again).messages)

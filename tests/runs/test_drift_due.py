@@ -9,7 +9,12 @@ from tidemill.core.partition import UNPLACED
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.drift import DriftVerdict
 from tidemill.ledger.event import DriftAlarmed, DriftJudged, Event, RecordedEvent
-from tidemill.runs.drift_due import drift_signature, last_verdict, new_alarms
+from tidemill.runs.drift_due import (
+    drift_signature,
+    last_verdict,
+    new_alarms,
+    open_alarm_notes,
+)
 from tidemill.testing.records import (
     binding,
     drift_alarmed_event,
@@ -69,6 +74,17 @@ def test_the_last_verdict_of_the_environment_counts_or_that_of_its_parent() -> N
     both = [*found, *facts(judged("dev", "three"))]
     assert last_verdict(both, ["dev", "prod"]) == DriftVerdict(signature="three")
     assert last_verdict([], ["dev", "prod"]) is None
+
+
+def test_open_alarms_are_noted() -> None:
+    alarm = raised_alarm()
+    verdict = DriftVerdict(signature="data", alarms=(alarm,), investigate=("drift",))
+    assert open_alarm_notes("raw", verdict) == [
+        "raw: drift: distance (70%), carrier (30%) drifted at 2013-03-07 from 2013-02-05 .. "
+        "2013-03-06; see `tidemill drift raw`"
+    ]
+    assert open_alarm_notes("raw", DriftVerdict(signature="data", alarms=(alarm,))) == []
+    assert open_alarm_notes("raw", None) == []
 
 
 def test_an_alarm_is_recorded_once_for_a_rule_and_partition() -> None:

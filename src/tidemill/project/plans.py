@@ -23,6 +23,7 @@ from tidemill.project.sink_obstacles import obstacle_faults
 from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import damaged_objects, missing_objects
+from tidemill.runs.io.unjudged_drift import drift_notes
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.param_overrides import describe_overrides
@@ -73,6 +74,9 @@ class Plans:
         self._refuse_sinks(plan)
         if given := describe_overrides(space.options.params):
             plan = replace(plan, notes=(*plan.notes, *given))
+        drift = drift_notes(space.tools.ledger, space.flow, state, space.environment)
+        if drift:
+            plan = replace(plan, notes=(*plan.notes, *drift))
         if state.heads:
             return plan
         # A renamed workflow would compute everything again.

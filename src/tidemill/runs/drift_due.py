@@ -39,6 +39,22 @@ def last_verdict(
     return next((found[name] for name in environments if name in found), None)
 
 
+def open_alarm_notes(stage: str, verdict: DriftVerdict | None) -> list[str]:
+    """Say which alarms of a stage are to be investigated."""
+    alarms = verdict.open_alarms if verdict is not None else ()
+    return [alarm_note(stage, alarm) for alarm in alarms]
+
+
+def alarm_note(stage: str, alarm: RaisedAlarm) -> str:
+    """Say what drifted, and how to find out more."""
+    return f"{stage}: {alarm.rule}: {alarm}; {alarm_advice(stage)}"
+
+
+def alarm_advice(stage: str) -> str:
+    """Name the command that shows an alarm."""
+    return f"see `tidemill drift {stage}`"
+
+
 def new_alarms(
     verdict: DriftVerdict, facts: Iterable[RecordedEvent], environments: Iterable[str]
 ) -> tuple[RaisedAlarm, ...]:

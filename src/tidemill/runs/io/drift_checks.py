@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.counts import plural
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.event import DriftAlarmed, DriftJudged, Event
-from tidemill.runs.drift_due import drift_signature, new_alarms
+from tidemill.runs.drift_due import alarm_advice, alarm_note, drift_signature, new_alarms
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.unjudged_drift import drift_environments, unjudged_tables
 from tidemill.store.drift import TableDrift, judge_drift
@@ -72,10 +73,10 @@ def raised_alarms(drift: TableDrift) -> tuple[RaisedAlarm, ...]:
 
 
 def _alarm_messages(stage: str, alarms: Sequence[RaisedAlarm]) -> list[str]:
-    advice = f"see `tidemill drift {stage}`"
-    shown = [f"{stage}: {alarm.rule}: {alarm}; {advice}" for alarm in alarms[-_SHOWN:]]
+    shown = [alarm_note(stage, alarm) for alarm in alarms[-_SHOWN:]]
     earlier = len(alarms) - len(shown)
-    more = [f"{stage}: and {earlier} earlier drift alarms; {advice}"] if earlier else []
+    count = f"and {plural(earlier, 'earlier drift alarm')}"
+    more = [f"{stage}: {count}; {alarm_advice(stage)}"] if earlier else []
     return [*more, *shown]
 
 

@@ -10,8 +10,15 @@ from collections.abc import Callable, Mapping
 from tidemill.contracts.spec import ContractSpec
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import DriftJudged
-from tidemill.runs.drift_due import drift_signature, last_verdict, watched_stages
+from tidemill.ports.ledger import Ledger, State
+from tidemill.runs.drift_due import (
+    drift_signature,
+    last_verdict,
+    open_alarm_notes,
+    watched_stages,
+)
 from tidemill.runs.io.job import Job
+from tidemill.workflow.stage import Flow
 
 
 def unjudged_tables(
@@ -33,8 +40,26 @@ def is_drift_unjudged(job: Job) -> bool:
 
 def drift_environments(job: Job) -> list[str]:
     """Return this environment and the one that it branched from, whose alarms it shares."""
-    known = job.state.environments.get(job.plan.environment)
-    return [job.plan.environment, *([known.parent] if known and known.parent else [])]
+    return with_parent(job.state, job.plan.environment)
+
+
+def with_parent(state: State, environment: str) -> list[str]:
+    """Return an environment and the one that it branched from."""
+    known = state.environments.get(environment)
+    return [environment, *([known.parent] if known and known.parent else [])]
+
+
+def drift_notes(ledger: Ledger, flow: Flow, state: State, environment: str) -> list[str]:
+    """Say which drift alarms are to be investigated, from the last verdicts."""
+    environments = with_parent(state, environment)
+    return [
+        note
+        for stage in watched_stages(flow)
+        for note in open_alarm_notes(
+            stage,
+            last_verdict(ledger.events(kinds=(DriftJudged.__name__,), stage=stage), environments),
+        )
+    ]
 
 
 def _is_unjudged(job: Job, stage: str, spec: ContractSpec, bound: Mapping[str, Binding]) -> bool:
