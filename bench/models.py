@@ -7,6 +7,8 @@ doesn't count. `scoring.py` does the work.
 Rollback: `tidemill rollback`, as a command of its own, on a project whose live model was replaced. Each time
 it goes back, and `tidemill deliver` moves it forth again.
 
+Damaged files: the first load of 400 damaged files of each format; `damaging.py` does the work.
+
 Prints a table and writes it to `results/models.json`. Nothing fails when a goal is missed.
 """
 
@@ -20,13 +22,19 @@ from pathlib import Path
 from bench.common import PYTHON, Row, Used, cpu, drive, inside, measure, wall
 
 TIMES = 3
+# Damaged files of each format.
+DAMAGED = 400
 # Boosting rounds; a prediction takes longer with more of them.
 ROUNDS = 100
 
 
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name, in the order in which they are measured."""
-    return {"scoring": lambda: _scoring(work), "rollback": lambda: _rollback(work)}
+    return {
+        "scoring": lambda: _scoring(work),
+        "rollback": lambda: _rollback(work),
+        "damaged": lambda: _damaged(work),
+    }
 
 
 def _scoring(work: Path) -> list[Row]:
@@ -71,6 +79,25 @@ def _rollback(work: Path) -> list[Row]:
         Row(name=f"{what}, CPU", value=cpu(back), unit="s", goal=1, baseline=alone,
             runs=tuple(each.cpu_s for each in back)),
     ]  # fmt: skip
+
+
+def _damaged(work: Path) -> list[Row]:
+    rows = []
+    for name, found in inside(work, str(DAMAGED), script="damaging.py").items():
+        what = f"{found['files']:.0f} damaged files of {name}"
+        said = f"{found['refused']:.0f} refused, {found['deaths']:.0f} ended the process that loads them"
+        rows += [
+            # A death of the process that asks leaves no report, one of its helper leaves files unanswered.
+            Row(
+                name=f"{what}: without an answer",
+                value=found["lost"],
+                unit="",
+                goal=0,
+                baseline=said,
+            ),
+            Row(name=f"{what}: wall time of a first load", value=found["ms"], unit="ms"),
+        ]
+    return rows
 
 
 def _row(name: str, goal: float | None, found: list[float], base: list[float], unit: str) -> Row:

@@ -1,0 +1,237 @@
+"""Models of users' own classes: registered formats, pickle, PyTorch, and exports that differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.support.trained import DIABETES, MAE, Trained, diabetes
+from tidemill.adapters.model_formats.onnx import OnnxModel
+from tidemill.adapters.model_formats.pickle import OwnPickle
+from tidemill.adapters.model_formats.torch import TorchSafetensors
+from tidemill.core.errors import TidemillError, UsageError
+from tidemill.project.model_formats import open_formats
+from tidemill.project.model_probe import FormatOptions
+
+pytest.importorskip("sklearn")
+
+OWN = """
+import json
+
+
+class Mean:
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, rows):
+        return [self.value] * len(rows)
+
+
+class MeanFormat:
+    name = "mean"
+
+    def accepts(self, model):
+        return isinstance(model, Mean)
+
+    def dump(self, model):
+        return json.dumps(model.value).encode()
+
+    def load(self, payload):
+        return Mean(json.loads(payload)).predict
+
+
+class Lossy(MeanFormat):
+    name = "lossy"
+
+    def load(self, payload):
+        value = json.loads(payload)
+        return lambda rows: [value + (row[0] > 60) for row in rows]
+
+
+class Missing:
+    name = "missing"
+
+
+class Taken(MeanFormat):
+    name = "onnx"
+"""
+TRAIN = """
+from own_models import Mean
+
+return tm.fitted(Mean(table["y"].median()), inputs=Features.reads("age"), output="y")
+"""
+
+
+class Own(Trained):
+    """A project with a model of its own class."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(root, diabetes(), DIABETES, TRAIN, MAE)
+        (root / "own_models.py").write_text(OWN)
+        monkeypatch.syspath_prepend(root)
+        monkeypatch.delitem(__import__("sys").modules, "own_models", raising=False)
+
+    def options(self, *formats: str, pickles: bool = False) -> FormatOptions:
+        home = self.root / ".tidemill"
+        return FormatOptions(
+            home=str(home), root=str(self.root), model_formats=formats, allow_pickle=pickles
+        )
+
+
+def test_a_registered_format_stores_models_of_its_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    project.run()
+    assert project.artifact().format == "mean"
+    assert project.artifact().export_difference == 0
+
+
+def test_an_export_that_predicts_something_else_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.use(formats=open_formats(project.options("own_models:Lossy")))
+    receipt = project.run()
+    assert receipt.exit_code == 1
+    assert "its export as lossy predicts" in receipt.messages[0]
+    assert ", for age=" in receipt.messages[0]
+    assert "model" not in project.open().state().heads
+
+
+def test_pickle_is_stored_by_permission_and_loaded_only_where_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    assert "can't be stored" in project.run().messages[0]
+    project.use(formats=open_formats(project.options(pickles=True)))
+    project.run()
+    artifact = project.artifact()
+    assert artifact.format == "pickle"
+    payload = project.open().tools.artifacts.get(artifact.object)
+    here = OwnPickle(tmp_path / ".tidemill")
+    assert len(here.load(payload)([[1.0], [2.0]])) == 2
+    elsewhere = OwnPickle(tmp_path / "data")
+    for refused, form in ((payload, elsewhere), (payload[:-1], here), (b"\x80\x05N.", here)):
+        with pytest.raises(TidemillError, match="wasn't written by a run of this project's home"):
+            form.load(refused)
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("own_models:Missing", "has no accepts, dump, load"),
+        ("own_models:Nothing", "can't be imported"),
+        ("own_models", "is not module:Class"),
+        ("own_models:Taken", "there is a format 'onnx' already"),
+    ],
+)
+def test_formats_that_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, words: str
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    with pytest.raises(UsageError, match=words):
+        open_formats(project.options(reference))
+
+
+def test_onnx_models_that_reach_outside_are_refused() -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    given = helper.make_tensor_value_info("x", floats, [None, 1])
+    made = helper.make_tensor_value_info("y", floats, [None, 1])
+
+    def model(domain: str, weight: Any) -> Any:
+        node = helper.make_node("Mul", ["x", "w"], ["y"], domain=domain)
+        return helper.make_model(helper.make_graph([node], "g", [given], [made], [weight]))
+
+    weight = helper.make_tensor("w", floats, [1], [2.0])
+    form = OnnxModel()
+    assert form.dump(model("", weight))
+    foreign = model("my.ops", weight)
+    outside = onnx.TensorProto(name="w", data_type=floats, dims=[1], data_location=1)
+    outside.external_data.add(key="location", value="/etc/passwd")
+    for bad, words in (
+        (foreign, "operator 'Mul' of 'my.ops'"),
+        (model("", outside), "another file"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            form.dump(bad)
+        with pytest.raises(TidemillError, match=words):
+            form.load(bad.SerializeToString())
+
+
+NET = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, inputs, width=4):
+        super().__init__()
+        self.inputs, self.width = inputs, width
+        self.layers = torch.nn.Sequential(torch.nn.Linear(inputs, width), torch.nn.Linear(width, 1))
+
+    def forward(self, rows):
+        return self.layers(rows)
+
+
+class Forgetful(torch.nn.Module):
+    def __init__(self, size):
+        super().__init__()
+
+
+class Hooked(torch.nn.Module):
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+"""
+
+
+@pytest.mark.slow
+def test_pytorch_modules_are_tensors_and_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is 1.6 GB")
+    np = pytest.importorskip("numpy")
+    (tmp_path / "own_nets.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    nets = pytest.importorskip("own_nets")
+    form, rows = TorchSafetensors(), np.ones((3, 2))
+    net = nets.Net(2)
+    assert form.accepts(net)
+    payload = form.dump(net)
+    assert payload == form.dump(net)
+    assert np.array_equal(form.load(payload)(rows), form.function(net)(rows))
+    for bad, words in (
+        (nets.Forgetful(3), "doesn't keep its argument 'size'"),
+        (nets.Hooked(lambda rows: rows), "'act' of Hooked is a function, which JSON doesn't have"),
+        (torch.nn.Sequential(), "a bare Sequential"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            form.dump(bad)
+    evil = payload.replace(b"own_nets:Net", b"os:putenv   ")
+    with pytest.raises(TidemillError, match=r"can't be imported|no module of PyTorch"):
+        form.load(evil)
+    with pytest.raises(TidemillError, match="doesn't name its class"):
+        form.load(payload[:20])
+
+
+def test_an_unseen_category_is_missing_or_refused(tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    train = """
+import lightgbm as lgb
+
+encoder = tm.encoder(table, inputs=Features.reads("age", "sex"), unseen="fail")
+rows = lgb.Dataset(encoder.transform(table), table["y"].to_numpy())
+booster = lgb.train({"verbosity": -1, "num_threads": 1}, rows, 5)
+return tm.fitted(booster, inputs=encoder, output="y")
+"""
+    project = Trained(tmp_path, diabetes(), DIABETES, train, MAE)
+    project.run()
+    loaded = project.open().model("model", candidate=True)
+    rows = pl.DataFrame({"age": [50.0], "sex": ["x"]})
+    with pytest.raises(Exception, match="'sex' has 'x', which the training rows don't have"):
+        loaded.predict(rows)
