@@ -15,7 +15,6 @@ from tidemill.models.search import (
     budget_spent,
     params_text,
     split_window,
-    study_message,
     study_of,
     trial_number,
     trial_partition,
@@ -91,12 +90,12 @@ def test_a_study_in_a_sentence() -> None:
     trials = [trial(2, None, "pruned"), trial(1, 2.0), trial(0, 3.0), trial(3, None, "failed")]
     study = study_of(searched(trials=9), trials, trials[1], {"rate": 0.75, "a": 0.25}, "it is late")
     assert [t.number for t in study.trials] == [0, 1, 2, 3]
-    assert study_message(study) == (
+    assert str(study) == (
         'search of 4 trials: trial 1 is best, mae 2 (3 with the declared parameters) with {"rate": 0.5}; '
         "1 pruned; 1 failed; importance: rate 75%, a 25%; stopped after 4 of 9 trials: it is late"
     )
     alone = study_of(searched(), [trial(0, 3.0)], trial(0, 3.0), {}, "")
-    assert study_message(alone) == ('search of 1 trial: trial 0 is best, mae 3 with {"rate": 0.5}')
+    assert str(alone) == ('search of 1 trial: trial 0 is best, mae 3 with {"rate": 0.5}')
 
 
 @given(st.integers(2, 60), st.floats(0.01, 0.99))

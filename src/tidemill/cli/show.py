@@ -189,6 +189,7 @@ def artifact_lines(artifact: Artifact) -> list[str]:
         f"  contracts   {contracts}",
         f"  parameters  {artifact.params}, seed {artifact.seed}",
         f"  baseline    {artifact.baseline:.6g}",
+        *([f"  search      {artifact.study}"] if artifact.study else []),
     ]
 
 

@@ -20,8 +20,6 @@ from tidemill.workflow.window import Last, select_partitions
 COMPLETE, PRUNED, FAILED, RUNNING = "complete", "pruned", "failed", "running"
 
 _TRIAL = "trial "
-# The most parameters whose importance a message names.
-_NAMED = 3
 
 
 def trial_partition(number: int) -> str:
@@ -96,29 +94,6 @@ def study_of(
         importances=dict(importances),
         stopped=stopped,
     )
-
-
-def study_message(study: Study) -> str:
-    """Describe a search in a sentence, for receipts."""
-    [best] = [trial for trial in study.trials if trial.number == study.best]
-    first = study.trials[0]
-    beside = ""
-    if first.value is not None and first.number != best.number:
-        beside = f" ({first.value:.5g} with the declared parameters)"
-    text = (
-        f"search of {plural(len(study.trials), 'trial')}: trial {best.number} is best, "
-        f"{study.metric} {best.value:.5g}{beside} with {best.params}"
-    )
-    states = [t.state for t in study.trials]
-    others = [f"{states.count(s)} {s}" for s in (PRUNED, FAILED) if s in states]
-    ranked = sorted(study.importances.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in ranked)
-    parts = [text, *others, f"importance: {shares}" if shares else ""]
-    if study.stopped:
-        parts.append(
-            f"stopped after {len(study.trials)} of {study.planned} trials: {study.stopped}"
-        )
-    return "; ".join(filter(None, parts))
 
 
 def split_window(

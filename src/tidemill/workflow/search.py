@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
+from tidemill.core.counts import plural
 from tidemill.core.errors import Fault, TidemillError, raise_faults
 from tidemill.core.units import is_number, parse_seconds
 from tidemill.workflow.window import Last
@@ -16,6 +17,8 @@ Scalar: TypeAlias = str | bool | int | float | None
 PrunerName: TypeAlias = Literal["median", "quartile"]
 
 _SHARE = 0.2
+# The most parameters whose importance a sentence names.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +169,27 @@ class Study:
     planned: int
     importances: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
+
+    def __str__(self) -> str:
+        [best] = [trial for trial in self.trials if trial.number == self.best]
+        first = self.trials[0]
+        beside = ""
+        if first.value is not None and first.number != best.number:
+            beside = f" ({first.value:.5g} with the declared parameters)"
+        states = [trial.state for trial in self.trials]
+        ranked = sorted(self.importances.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in ranked)
+        count = len(self.trials)
+        parts = [
+            f"search of {plural(count, 'trial')}: trial {best.number} is best, {self.metric} "
+            f"{best.value:.5g}{beside} with {best.params}",
+            *(f"{states.count(s)} {s}" for s in ("pruned", "failed") if s in states),
+            f"importance: {shares}" if shares else "",
+            f"stopped after {count} of {self.planned} trials: {self.stopped}"
+            if self.stopped
+            else "",
+        ]
+        return "; ".join(filter(None, parts))
 
 
 class TrialPruned(TidemillError):

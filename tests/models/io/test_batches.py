@@ -70,12 +70,13 @@ def test_labels_are_joined_partition_by_partition(
     whole = pl.concat([rows_of(0, 0), *parts.values()])
     expected = whole.join(labels, on=["day", "id"], maintain_order="left")
     # By partition, with all labels for each partition, and from frames that don't know theirs.
-    for features, other in [
+    pairs: list[tuple[pl.LazyFrame | pl.DataFrame, pl.LazyFrame | pl.DataFrame]] = [
         (partitioned(parts), partitioned(own)),
         (partitioned(parts), labels),
         (whole, partitioned(own)),
         (whole.lazy(), labels.lazy()),
-    ]:
+    ]
+    for features, other in pairs:
         found = list(batches(features, other, on=["day", "id"], rows=rows))
         assert_frame_equal(pl.concat([expected[:0], *found]), expected)
 
@@ -209,7 +210,7 @@ def no_rows() -> Batches:
         (lambda: batches(rows_of(0, 2)).as_lightgbm(["x"], "label"), "no column 'label'"),
         (lambda: no_rows().as_lightgbm(["x"], "id"), "there are no rows to train on"),
         (
-            lambda: next(batches(pl.DataFrame({"t": ["a"]})).as_lightgbm(["t"], "t")),
+            lambda: batches(pl.DataFrame({"t": ["a"]})).as_lightgbm(["t"], "t"),
             "'t' is String",
         ),
     ],

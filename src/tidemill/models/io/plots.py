@@ -16,6 +16,7 @@ from tidemill.models.charts import over_time as _over_time
 from tidemill.models.charts import ranking as _ranking
 from tidemill.models.charts import recorded_curve as _recorded_curve
 from tidemill.models.charts import residuals as _residuals
+from tidemill.models.charts import search_history as _search_history
 from tidemill.models.charts import slices as _slices
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "precision_recall",
     "residuals",
     "roc",
+    "search_history",
     "slices",
     "then_and_now",
 ]
@@ -88,5 +90,6 @@ over_time = _plotted(_over_time.over_time)
 precision_recall = _plotted(_ranking.precision_recall)
 residuals = _plotted(_residuals.residuals)
 roc = _plotted(_ranking.roc)
+search_history = _plotted(_search_history.search_history)
 slices = _plotted(_slices.slices)
 then_and_now = _plotted(_then_and_now.then_and_now)

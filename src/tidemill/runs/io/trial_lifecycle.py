@@ -8,7 +8,7 @@ from dataclasses import replace
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Computed
 from tidemill.ledger.run import Action, Outcome
-from tidemill.models.search import study_message, trial_number
+from tidemill.models.search import trial_number
 from tidemill.reuse.trial_key import trial_key
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
@@ -91,7 +91,7 @@ class TrialLifecycle:
         assert begun.work is not None
         params, study = self._searches.conclude(stage)
         begun.work = replace(begun.work, chosen=params, study=study)
-        begun.attempt = replace(begun.attempt, message=f"{stage.name}: {study_message(study)}")
+        begun.attempt = replace(begun.attempt, message=f"{stage.name}: {study}")
 
     def conclude(
         self, stage: Stage, begun: StepInProgress, output: StepOutput | StepFailure | None
