@@ -1,6 +1,6 @@
 """The peak memory of a training on a window that is larger than the memory that it may use.
 
-`python -m bench.batches` makes a window of 16 partitions of 60,000 rows and 16 columns (123 MB as floats),
+`python -m bench.batches` makes a window of 24 partitions of 100,000 rows and 16 columns (307 MB as floats),
 and trains LightGBM on it in a process of its own: from the collected window, and from `tm.batches`.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.common import PYTHON, Row, drive, measure
 
-DAYS, ROWS, COLUMNS = 16, 60_000, 16
+DAYS, ROWS, COLUMNS = 24, 100_000, 16
 # What a process holds that only imports the libraries.
 CODE = {
     "nothing": "",
