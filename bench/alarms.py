@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.common import Row, drive, inside
 
 SIZES = (1_000, 10_000, 100_000)
-TIMES = 3
+TIMES = 1
 _USUAL = {
     1_000: "KS p<.05: 233 column alarms, false discovery rate .05: 50, PSI>.2: 0",
     10_000: "",
@@ -38,7 +38,7 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
 
 
 def _benign(work: Path) -> list[Row]:
-    found = {rows: inside(work, "benign", str(rows), "100", script="alarming.py") for rows in SIZES}
+    found = {rows: inside(work, "benign", str(rows), "60", script="alarming.py") for rows in SIZES}
     return [
         Row(
             name=f"false drift alarms in 90 benign days, {rows:,} rows a day",
@@ -52,7 +52,7 @@ def _benign(work: Path) -> list[Row]:
 
 
 def _step(work: Path) -> list[Row]:
-    found = {rows: inside(work, "step", str(rows), "300", script="alarming.py") for rows in SIZES}
+    found = {rows: inside(work, "step", str(rows), "150", script="alarming.py") for rows in SIZES}
     return [
         Row(
             name=f"steps of 0.25 sd seen within 3 partitions, {rows:,} rows a day",
@@ -67,7 +67,7 @@ def _step(work: Path) -> list[Row]:
 
 
 def _labels(work: Path) -> list[Row]:
-    found = inside(work, "labels", "1000", "1000", script="alarming.py")
+    found = inside(work, "labels", "1000", "400", script="alarming.py")
     return [
         Row(
             name="false alarms a year on delayed labels, 1,000 a day",
