@@ -48,7 +48,7 @@ class JackknifeEstimate:
 
 
 def metric_estimate(part: Scores | Slice, metric: str) -> JackknifeEstimate | None:
-    """JackknifeEstimate a metric of one model; None without daily figures, or where they aren't numbers."""
+    """Estimate a metric of one model; None without daily figures, or where they aren't numbers."""
     if part.daily is None or metric not in part.daily.metrics:
         return None
     return _estimate(part.metrics[metric], leave_out(part.daily, metric), part.daily)
@@ -57,7 +57,7 @@ def metric_estimate(part: Scores | Slice, metric: str) -> JackknifeEstimate | No
 def gain_estimate(
     one: Scores | Slice, other: Scores | Slice, metric: str, goal: Goal, *, by: float = 0.0
 ) -> JackknifeEstimate | None:
-    """JackknifeEstimate by how much `one` is better than `other`, paired by day; negative where it is worse.
+    """Estimate by how much `one` is better than `other`, paired by day; negative where it is worse.
 
     With `by` the comparison is with `other` improved by that relative share (made worse, if negative). None
     without daily figures, or if the two were scored on other rows.

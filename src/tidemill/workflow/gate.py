@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import TypeAlias
-
-from tidemill.workflow.score_charts import scores_html
 
 # The columns of a curve, such as a calibration curve, by name; all have the same length.
 Curve: TypeAlias = dict[str, tuple[float, ...]]
@@ -69,7 +68,9 @@ class Scores:
 
     def _repr_html_(self) -> str:
         """Render the figures and charts of them, for notebooks."""
-        return scores_html(self)
+        # Only notebooks need the charts.
+        html: str = import_module("tidemill.workflow.score_charts").scores_html(self)
+        return html
 
     def figures(self) -> Iterator[float]:
         """Yield every figure, in no particular order."""
