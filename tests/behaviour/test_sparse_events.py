@@ -50,40 +50,57 @@ RULINGS = st.builds(
 # What a field that isn't there is read as. It is a part of the format: who changes a default gives events
 # a new version, and reads those of earlier ones as they were meant.
 DEFAULTS: dict[str, dict[str, object]] = {
-    "Artifact": {"reads": ""},
+    "Artifact": {
+        "reads": "", "encodings": (), "feed": "matrix", "label": "", "classes": "", "shares": (),
+        "golden": "", "export_difference": None, "snapshot": {}, "packages": {}, "hardware": {},
+        "entity": "", "entities": "", "study": None, "labelled": 0,
+    },
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
-        "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
-        "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
-        "memo": None, "fold": None, "columns": (), "findings": (),
+        "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0, "number": 1,
+        "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "", "memo": None, "fold": None, "columns": (),
+        "findings": (), "evidence": None,
     },
-    "Effect": {"object": "", "format": "parquet"},
+    "ColumnEncoding": {"categories": (), "unseen": "missing"},
+    "Daily": {"roots": (), "without": {}},
+    "Decision": {"reason": "", "through": ""},
+    "Delivery": {
+        "actor": "gates", "reason": "", "replaced": "", "rollback": False, "evaluations": {}, "through": "",
+    },
+    "DriftVerdict": {"alarms": (), "investigate": ()},
+    "Effect": {"object": "", "format": "parquet", "table": "", "catalog": "", "at": 0.0},
     "EffectDone": {"detail": {}},
     "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0, "profile": ""},
     "Failure": {"messages": (), "skipped": 0, "findings": ()},
     "Finding": {"sample": "", "message": ""},
+    "FoldUsage": {"kept": 0, "computed": 0, "rows": 0},
+    "GateResult": {"unknown": False, "difference": None},
+    "MemoUsage": {
+        "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
+    },
+    "RaisedAlarm": {"columns": {}},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
         "exit_code": 0, "messages": (), "failures": (),
     },
     "Ruling": {"rows": (), "fixed": ""},
     "RunEnded": {"receipt": None},
-    "Scores": {"by": "", "slices": ()},
-    "SourceFile": {
-        "reading": "", "parts": {}, "ctime_ns": 0, "inode": 0, "missing_since": {},
-    },
+    "Scores": {"by": "", "slices": (), "daily": None, "goals": {}, "curves": {}},
+    "Slice": {"daily": None},
+    "SourceFile": {"reading": "", "parts": {}, "ctime_ns": 0, "inode": 0, "missing_since": {}},
     "SourceSeen": {"files": (), "gone": ()},
     "StageTotals": {
         "ran": 0, "bound": 0, "rechecked": 0, "removed": 0, "current": 0, "failed": 0, "retried": 0,
-        "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
-        "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0, "memo": None,
-        "fold": None,
+        "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
+        "wall_s": 0.0, "cpu_s": 0.0, "memo": None, "fold": None,
     },
-    "FoldUsage": {"kept": 0, "computed": 0, "rows": 0},
-    "MemoUsage": {
-        "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
-    },
+    "Study": {"importances": {}, "stopped": ""},
+    "StudyTrial": {"value": None, "wall_s": 0.0, "reports": ()},
     "TableFindings": {"heads": {}, "rules": "", "findings": (), "newest": {}},
+    "TriggerEvidence": {
+        "fires": False, "seen": "", "threshold": "", "value": None, "limit": None, "unit": "", "note": "",
+        "parts": (),
+    },
 }  # fmt: skip
 
 
@@ -94,6 +111,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(given_types)
     if origin in (Union, UnionType):
         return st.one_of(*map(values, given_types))
+    if origin is tuple and given_types[-1] is not Ellipsis:
+        return st.tuples(*map(values, given_types))
     if origin is tuple:
         return st.lists(values(given_types[0]), max_size=3).map(tuple)
     if origin in (dict, Mapping):

@@ -6,7 +6,6 @@ rows. Missing evidence fails a gate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -71,18 +70,6 @@ class Scores:
         # Only notebooks need the charts.
         html: str = import_module("tidemill.workflow.score_charts").scores_html(self)
         return html
-
-    def figures(self) -> Iterator[float]:
-        """Yield every figure, in no particular order."""
-        parts: tuple[Scores | Slice, ...] = (self, *self.slices)
-        for part in parts:
-            yield from part.metrics.values()
-            if part.daily is not None:
-                for series in (*part.daily.metrics.values(), *part.daily.without.values()):
-                    yield from series
-        for curve in self.curves.values():
-            for column in curve.values():
-                yield from column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

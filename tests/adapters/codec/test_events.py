@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import msgspec
@@ -21,7 +22,8 @@ from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Attempted, Event, RunEnded, Ticked
 from tidemill.testing import records as samples
 from tidemill.testing.records import events_of_every_kind
-from tidemill.workflow.gate import GateOutcome, GateResult, Scores
+from tidemill.workflow.gate import GateOutcome, GateResult, Interval, Scores
+from tidemill.workflow.trigger import TriggerEvidence
 
 EVENTS = events_of_every_kind()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
@@ -105,6 +107,18 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
     assert repr(decode_binding(encode_event(published))) == repr(published.binding)
     for kind, part in ((Binding, published.binding), (Delivery, delivered.delivery)):
         assert repr(decode(kind, encode(part))) == repr(part)
+
+
+def test_figures_of_decisions_and_triggers_stay_figures() -> None:
+    endless = Interval(value=math.nan, low=-math.inf, high=math.inf, confidence=0.95, days=2)
+    result = GateResult(gate="beats_live(mae)", passed=False, evidence="", difference=endless)
+    decided = samples.decided_event()
+    decided = replace(decided, decision=replace(decided.decision, results=(result,)))
+    attempted = samples.attempted_event()
+    seen = TriggerEvidence(trigger="degraded(mae)", value=math.inf, limit=1.0)
+    attempted = replace(attempted, attempt=replace(attempted.attempt, evidence=seen))
+    for event in (decided, attempted):
+        assert repr(decode_event(encode_event(event))) == repr(event)
 
 
 def test_scores_and_decisions_of_earlier_versions_are_read() -> None:

@@ -7,7 +7,7 @@ and is rejected, never partly read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -16,15 +16,14 @@ import msgspec
 
 from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Product
-from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import (
     EVENTS,
     Attempted,
     Computed,
-    Delivered,
     EffectQueued,
     Event,
     Published,
+    SourceSeen,
 )
 
 T = TypeVar("T")
@@ -164,22 +163,39 @@ def _to_json(value: Any) -> str:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether every measured figure (a model's baseline, its scores) is a number JSON can represent."""
-    if isinstance(value, Published | Computed):
-        value = value.binding
-    elif isinstance(value, Delivered):
-        value = value.delivery
-    if isinstance(value, Binding):
-        value = value.product
-    if not isinstance(value, Product | Delivery):
-        return True
-    figures = [] if value.artifact is None else [value.artifact.baseline]
-    if value.scores is not None:
-        figures += value.scores.figures()
-    if isinstance(value, Delivery):
-        for scores in value.evaluations.values():
-            figures += scores.figures()
-    return all(map(isfinite, figures))
+    """Whether every measured figure is a number that JSON can represent."""
+    return all(map(isfinite, _floats(_measured_part(value))))
+
+
+def _measured_part(value: Any) -> Any:
+    """The parts of a record that hold measured figures; frequent records are large, and hold few."""
+    match value:
+        case Published() | Computed():
+            return _measured_part(value.binding.product)
+        case Binding():
+            return _measured_part(value.product)
+        case Product():
+            return (value.artifact, value.scores, value.trial)
+        case Attempted():
+            return value.attempt.evidence
+        case SourceSeen():
+            return None
+    return value
+
+
+def _floats(value: Any) -> Iterator[float]:
+    """Yield the floats in a record and in all that it holds."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _floats(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _floats(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _floats(getattr(value, field.name))
 
 
 def _spell_nonfinite(value: Any) -> Any:
