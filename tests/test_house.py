@@ -127,7 +127,7 @@ def pinned(file_name: str) -> dict[str, list[str]]:
 
 
 class TestRequirements:
-    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt", "docs.txt"])
+    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt", "docs.txt", "torch.txt"])
     def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
         lines = [line for pins in pinned(file_name).values() for line in pins]
         shape = re.compile(r"[a-z0-9.-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
@@ -145,11 +145,17 @@ class TestRequirements:
         ]
         tools = [name for name in groups["dev"] + groups["build"] if isinstance(name, str)]
         declared = {normal_name(name) for name in [*project["dependencies"], *extras, *tools]}
-        assert declared <= set(pinned("dev.txt"))
+        assert declared <= {*pinned("dev.txt"), *pinned("torch.txt")}
 
     def test_the_build_tools_are_the_same_in_both_files(self) -> None:
         everything = pinned("dev.txt")
         assert {name: everything[name] for name in pinned("build.txt")} == pinned("build.txt")
+
+    def test_pytorch_fits_beside_all_else(self) -> None:
+        everything, slow = pinned("dev.txt"), pinned("torch.txt")
+        # XGBoost needs a library of CUDA, too, but not on every machine.
+        shared = {name for name in everything.keys() & slow.keys() if "nvidia" not in name}
+        assert {name: slow[name] for name in shared} == {name: everything[name] for name in shared}
 
     def test_what_builds_the_site_fits_beside_all_else(self) -> None:
         everything, site = pinned("dev.txt"), pinned("docs.txt")

@@ -22,10 +22,11 @@ COLUMN = "n\x1b[31m\u202eame\u200b"
 FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 WORKFLOW = f"""
+import lightgbm as lgb
 import polars as pl
 import tidemill as tm
 
-EVIL, COLUMN = {EVIL!r}, {COLUMN!r}
+EVIL, COLUMN, KEY = {EVIL!r}, {COLUMN!r}, {KEY!r}
 
 
 class Raw(tm.Contract, key=("id",), unknown_columns="drop"):
@@ -61,6 +62,18 @@ def clean(raw: tm.Frame[Raw]) -> tm.Frame[Clean]:
     return raw.select("id", "place", "note").map_batches(speak)
 
 
+@flow.model
+def choice(clean: tm.Frame[Clean]) -> tm.Fitted:
+    table = clean.collect()
+    encoder = tm.encoder(table, inputs=Clean.reads("place", "note"))
+    model = lgb.LGBMRegressor(n_estimators=1, min_child_samples=1, verbosity=-1)
+    model.fit(encoder.transform(table), table["id"].to_numpy())
+    return tm.fitted(model, inputs=encoder, output="id")
+
+
+flow.table("sent", stage=clean, sink=tm.parquet(KEY))
+
+
 def fail(frame: pl.DataFrame) -> pl.DataFrame:
     raise ValueError(EVIL)
 
@@ -90,6 +103,16 @@ COMMANDS: dict[str, list[list[str]]] = {
     "quarantine drop": [["raw", KEY, "--rows", "0", "--reason", EVIL, "--by", EVIL]],
     "quarantine release": [["raw", KEY, "--rows", "1", "--reason", EVIL]],
     "quarantine undo": [["raw", KEY, "1", "--reason", EVIL]],
+    "models list": [[]],
+    "models show": [["choice"], ["choice", KEY], [KEY]],
+    "models compare": [["choice", "newest", KEY]],
+    "models history": [["choice"], [KEY]],
+    "models export": [["choice", "newest", f"model{KEY}"]],
+    "models card": [["choice"]],
+    "deliver": [["choice", KEY, "--reason", EVIL, "--by", EVIL], [KEY, "newest"]],
+    "rollback": [["choice", "--reason", EVIL], [KEY]],
+    "drift": [["raw"], ["clean", KEY], [KEY]],
+    "restore": [["sent", "last"], ["sent", KEY], [KEY, "last"]],
     "verify": [[], ["--deep"]],
     "ledger export": [["events.ndjson"]],
     "ledger rebuild": [[]],

@@ -39,6 +39,8 @@ def test_json_is_one_document_and_the_text_goes_to_stderr(fresh: Path) -> None:
         "bytes": found["steps"][0]["bytes"],
         "wall_s": None,
         "cpu_s": None,
+        "needs": [],
+        "windows": {},
     }
     assert found["why"] is None
     assert found["estimate"] == {

@@ -15,7 +15,8 @@ from tidemill.core.extras import install_command, missing_module
         ("lightgbm", "pip install 'tidemill[lightgbm]'"),
         ("lightgbm.sklearn", "pip install 'tidemill[lightgbm]'"),
         ("deltalake", "pip install 'tidemill[delta]'"),
-        ("sklearn.linear_model", "pip install scikit-learn"),
+        ("sklearn.linear_model", "pip install 'tidemill[sklearn]'"),
+        ("yaml", "pip install pyyaml"),
         ("holidays", "pip install holidays"),
     ],
 )
