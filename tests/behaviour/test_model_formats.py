@@ -250,7 +250,7 @@ return tm.fitted(Own(), inputs=Features.reads(*INPUTS), output="y")
 BAD = [
     # The positions of text labels are an order that only the training function knows.
     (
-        POSITIONS.replace("to_physical()", "cast(pl.Categorical).to_physical()"),
+        POSITIONS.replace('table["y"].to_physical()', '(table["y"].rank("dense") - 1)'),
         {"y": "tm.String()"},
         "predicts the class 0, but 'y' is String: name the classes",
     ),
