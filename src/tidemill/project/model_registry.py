@@ -130,7 +130,7 @@ class RegisteredModel:
         return LiveModels(self._workspace).rollback(self.name, to=to, reason=reason, by=by)
 
     def export(self, folder: str | Path, version: str = "") -> Path:
-        """Write a version to a folder, in the format of its library, with a manifest in JSON.
+        """Write a version to a folder, in the format of its library, with golden rows and a manifest in JSON.
 
         The folder is created. Returns the path of the manifest. UsageError if the folder has other files of
         these names; StorageError if the stored model is missing or damaged.

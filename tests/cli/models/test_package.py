@@ -6,10 +6,13 @@ import hashlib
 import json
 from pathlib import Path
 
+import lightgbm as lgb
+import polars as pl
 import pytest
 
 import tidemill as tm
 from tests.support.commands import tidemill
+from tidemill.models.golden_rows import ORIGINAL
 
 
 def retrain(folder: Path, old: str, new: str) -> None:
@@ -65,10 +68,15 @@ def test_from_the_list_to_an_export(three: Path) -> None:
     exported = tidemill("models", "export", "demand", first, "kept")
     assert exported.code == 0, exported.err
     manifest = json.loads((three / "kept" / "manifest.json").read_text())
-    [(name, file)] = manifest["files"].items()
-    payload = (three / "kept" / name).read_bytes()
-    assert hashlib.sha256(payload).hexdigest() == file["sha256"]
-    assert payload.startswith(b"tree\n")
+    assert [*manifest["files"]] == [f"demand-{first}.lightgbm", "golden.parquet"]
+    payloads = [(three / "kept" / name).read_bytes() for name in manifest["files"]]
+    digests = [file["sha256"] for file in manifest["files"].values()]
+    assert [hashlib.sha256(payload).hexdigest() for payload in payloads] == digests
+    assert payloads[0].startswith(b"tree\n")
+    golden = pl.read_parquet(payloads[1])
+    booster = lgb.Booster(model_str=payloads[0].decode())
+    inputs = golden.select(one["name"] for one in manifest["inputs"]).to_numpy()
+    assert list(booster.predict(inputs)) == golden[f"{ORIGINAL}0"].to_list()
     assert (manifest["version"], manifest["inputs"][0]["name"]) == (first, "hour")
     # Once more changes nothing; another file in its place is kept.
     assert tidemill("models", "export", "demand", first, "kept").code == 0
