@@ -252,6 +252,41 @@ def test_a_damaged_model_is_trained_again(tmp_path: Path, how: str) -> None:
     assert tides.ok() == {}
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["model", "golden rows"])
+def test_a_damaged_object_of_a_model_is_repaired_without_new_data(
+    tmp_path: Path, number: int
+) -> None:
+    tides = sea(tmp_path)
+    path = object_files(tides, "model", WHOLE)[number]
+    good = path.read_bytes()
+    flip(path, 0)
+    project = tides.open()
+    [fault] = project.stored_state.verify().problems
+    assert (fault.object, fault.place, fault.repaired) == (path.name, "model all", False)
+    [fault] = project.stored_state.verify(repair=True).problems
+    assert (fault.object, fault.repaired) == (path.name, True)
+    assert path.read_bytes() == good
+    assert project.stored_state.verify().problems == ()
+    project.close()
+
+
+def test_golden_rows_of_a_live_model_that_is_not_the_newest_are_verified(tmp_path: Path) -> None:
+    tides = sea(tmp_path)
+    path = object_files(tides, "model", WHOLE)[1]
+    # The next training has other rows, and is worse, so that its gates refuse it.
+    tides.flood(WINDOW, 3.0)
+    tides.edit("9.0", "99.0")
+    assert tides.run(train=["model"]).exit_code == 4
+    assert path not in object_files(tides, "model", WHOLE)
+    flip(path, 0)
+    project = tides.open()
+    [fault] = project.stored_state.verify(repair=True).problems
+    assert (fault.object, fault.place) == (path.name, "live model model")
+    # Nothing trains that version: its training isn't declared any more.
+    assert not fault.repaired
+    project.close()
+
+
 def test_damaged_features_of_a_model_are_computed_before_it_is_trained(tmp_path: Path) -> None:
     tides = sea(tmp_path)
     [path] = object_files(tides, "features", day(1))

@@ -81,6 +81,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         or key_for(draft.recipes[stage.name], WHOLE, window.inputs, include_expected=True).key
     )
     unlikely = handed.key is None and bound is not None and hoped == bound.key
+    unlikely = unlikely and bound is not None and not draft.is_missing(bound)
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
     elif bound is not None and bound.touched:
@@ -296,7 +297,8 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
         found[CANDIDATE] = content
         found[BASELINE] = None if pending else content
     # A live model that is damaged can't be compared with.
-    usable = live is not None and live.artifact.object not in draft.facts.missing_objects
+    missing = draft.facts.missing_objects.keys()
+    usable = live is not None and missing.isdisjoint(live.artifact.all_objects)
     if live is not None and usable and not _incompatibility(model, live.artifact):
         found[LIVE] = live.artifact.content
     return found

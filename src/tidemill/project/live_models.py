@@ -134,10 +134,11 @@ class LiveModels:
         return target
 
     def _require_usable(self, stage: Stage, artifact: Artifact) -> None:
-        """Raise for a version whose object can't be loaded, or whose inputs have changed."""
+        """Raise for a version whose objects can't be loaded, or whose inputs have changed."""
         try:
             # The bytes are verified, and not loaded as a model.
-            self._workspace.tools.artifacts.get(artifact.object)
+            for name in artifact.all_objects:
+                self._workspace.tools.artifacts.get(name)
         except StorageError as error:
             raise type(error)(
                 f"{stage.name} {artifact.id} can't go live: {error}; nothing was changed"

@@ -316,8 +316,8 @@ def _published(state: State) -> Iterator[tuple[str, str]]:
 
 def _pinned(state: State) -> Iterator[tuple[str, str]]:
     """Objects that are needed although no partition has them."""
-    for delivery in state.live.values():
-        yield delivery.artifact.object, f"live model {delivery.name}"
+    for live in state.live.values():
+        yield from ((name, f"live model {live.name}") for name in live.artifact.all_objects)
     for effect in state.pending_effects:
         if effect.object:
             yield effect.object, f"{effect.stage} {effect.partition}"

@@ -113,5 +113,5 @@ def damaged_objects(artifacts: Artifacts, state: State) -> Mapping[str, str]:
         for binding in head.partitions.values()
         for name in binding.product.all_objects
     }
-    used.update(delivery.artifact.object for delivery in state.live.values())
+    used.update(name for delivery in state.live.values() for name in delivery.artifact.all_objects)
     return artifacts.find_missing(known & used)

@@ -153,9 +153,7 @@ class StepLifecycle:
         begun.step_key = key_for(recipe, partition, contents(inputs))
         assert begun.step_key.key is not None
         held = self._published.get(stage.name, step.partition)
-        same = not step.forced and held is not None and held.key == begun.key
-        place = step.partition
-        if same and held is not None and reuse_action(held, recipe, partition=place) is Action.BIND:
+        if not step.forced and held is not None and self._is_up_to_date(stage, begun, held):
             return StepResult(attempt=None)
         if not step.forced:
             self._find_or_claim(stage, begun, held)
@@ -168,6 +166,13 @@ class StepLifecycle:
                 if columns and not self._room.has_missing(held.product.objects):
                     begun.work = replace(begun.work, held=held.product, columns=columns)
         return None
+
+    def _is_up_to_date(self, stage: Stage, begun: StepInProgress, held: Binding) -> bool:
+        """Whether what is published is the step's result, and its objects are all stored."""
+        if held.key != begun.key:
+            return False
+        reuse = reuse_action(held, self._recipes[stage.name], partition=begun.step.partition)
+        return reuse is Action.BIND and not self._room.has_missing(held.product.all_objects)
 
     def _find_or_claim(self, stage: Stage, begun: StepInProgress, held: Binding | None) -> None:
         """Look the step's result up, or claim its key; ClaimedElsewhere if another run has it."""
