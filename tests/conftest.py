@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -38,6 +39,19 @@ settings.load_profile("steady")
 # On a busy machine any run lasts long enough for a line that says how far it is. What such lines say is
 # tested with a clock that stands still.
 live_progress._LOG_S = 86_400.0
+
+
+@pytest.fixture(autouse=True)
+def _search_path() -> Iterator[None]:
+    """Opening a project imports from its folder: its modules must not take the place of a later test's."""
+    before = list(sys.path)
+    yield
+    added = {*sys.path} - {*before}
+    sys.path[:] = before
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if added and file and str(Path(file).parent) in added:
+            del sys.modules[name]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
