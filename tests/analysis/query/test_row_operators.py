@@ -87,3 +87,10 @@ def test_where_order_and_values_are_undefined(
     assert bool(found.open) == bool(unordered)
     assert unstable in found.doubt
     assert bool(found.doubt) == bool(unstable)
+
+
+def test_a_series_and_a_sorted_column_of_it_differ_side_by_side() -> None:
+    series = pl.lit(pl.Series([1, 2]))
+    placed = X.select(v=series).sort("v", descending=True).select(v=series, w="v")
+    columns = relation_of(placed).columns
+    assert columns["v"].term != columns["w"].term

@@ -143,7 +143,8 @@ def _with_columns(operator: Operator) -> Relation:
 
 
 def _value_at(rows: str, value: Value) -> Value:
-    return value._replace(term=term("at", rows, value.term))
+    # A series has the term that it has as a column of any order of rows.
+    return value._replace(term=term("at", rows, value.length.term, value.term))
 
 
 def _require_plain_options(options: Mapping[str, Any]) -> None:
