@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import polars as pl
 
@@ -136,17 +137,31 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
             missing = [n for n in rows.columns if n not in table.schema().column_names]
             if missing:
                 with change.update_schema() as evolution:
-                    evolution.union_by_name(rows.to_arrow().schema)
+                    evolution.union_by_name(_arrow(rows).schema)
         if table.current_snapshot() is not None:
-            change.delete(chosen)
+            with catch_warnings():
+                # It warns of partitions that the table doesn't have yet.
+                simplefilter("ignore", UserWarning)
+                change.delete(chosen)
         if rows is not None and rows.height:
-            change.append(rows.to_arrow())
+            change.append(_arrow(rows))
         change.set_properties({_property(effect): _mark(effect) for effect in due})
+
+
+def _arrow(rows: pl.DataFrame) -> Any:
+    """The rows as Arrow; Iceberg has times of microseconds only, and finer ones raise an error."""
+    table: Any = rows.to_arrow()
+    arrow: Any = import_module("pyarrow")
+    for place, field in enumerate(table.schema):
+        if field.type == arrow.time64("ns"):
+            column = table.column(place).cast(arrow.time64("us"))
+            table = table.set_column(place, field.with_type(column.type), column)
+    return table
 
 
 def _create_table(catalog: Any, name: str, rows: pl.DataFrame) -> Any:
     """Create a table where the catalog wants it, or else beside the file of the catalog."""
-    schema, uri = rows.to_arrow().schema, str(catalog.properties.get("uri", ""))
+    schema, uri = _arrow(rows).schema, str(catalog.properties.get("uri", ""))
     known = {"location", "warehouse"} & {
         *catalog.properties,
         *catalog.load_namespace_properties(name.rpartition(".")[0]),
