@@ -94,3 +94,12 @@ def test_a_series_and_a_sorted_column_of_it_differ_side_by_side() -> None:
     placed = X.select(v=series).sort("v", descending=True).select(v=series, w="v")
     columns = relation_of(placed).columns
     assert columns["v"].term != columns["w"].term
+
+
+def test_a_slice_of_a_join_takes_any_rows_unless_they_are_sorted() -> None:
+    joined = X.join(X, on="a", maintain_order="left_right")
+    assert "a slice of joined rows" in relation_of(joined.head(2)).unstable
+    assert "a slice of joined rows" in relation_of(joined.filter(A > 1).head(2)).unstable
+    numbered = joined.with_row_index("row")
+    assert relation_of(numbered.sort("row").head(2)).unstable == ""
+    assert relation_of(joined).unstable == ""

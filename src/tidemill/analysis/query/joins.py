@@ -49,6 +49,7 @@ def _join(operator: Operator) -> Relation:
         ),
         unstable=first_reason(*reasons),
         filtered=None,
+        joined=True,
     )
     if how in ("Semi", "Anti"):
         return made

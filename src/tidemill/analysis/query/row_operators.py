@@ -21,6 +21,8 @@ from tidemill.analysis.query.value_numbers import (
     union_reads,
 )
 
+# If nothing above the slice needs the order of its rows, it takes other rows in each run.
+_SLICED_JOIN = "a slice of joined rows, whose order Polars' streaming engine may leave out"
 _SORTED_BY_OTHERS = "a sort by values of other rows, below which Polars leaves out an earlier sort"
 
 
@@ -175,6 +177,7 @@ def _sort(operator: Operator) -> Relation:
             _SORTED_BY_OTHERS if _depend_on_other_rows(operator, by) else "",
         ),
         filtered=None,
+        joined=relation.joined and not operator.scope.is_unique(*by),
     )
 
 
@@ -191,7 +194,11 @@ def _slice(operator: Operator) -> Relation:
     return replace(
         relation,
         rows=term("slice", relation.rows, content["offset"], content["len"]),
-        unstable=first_reason(relation.unstable, relation.open and _slice_reason(relation.open)),
+        unstable=first_reason(
+            relation.unstable,
+            relation.open and _slice_reason(relation.open),
+            _SLICED_JOIN if relation.joined else "",
+        ),
         filtered=None,
     )
 

@@ -74,7 +74,8 @@ class Relation:
 
     `open` says why the order of the rows is undefined, `unstable` why it is undefined which rows there are.
     `filtered` holds the input rows and the conditions of a filter, so that consecutive filters merge.
-    `choices` are the columns that only choose between constants (see `constant_choices`).
+    `choices` are the columns that only choose between constants (see `constant_choices`). `joined` says that
+    the order of the rows is that of a join.
     """
 
     rows: str
@@ -85,6 +86,7 @@ class Relation:
     keys: tuple[Key, ...] = ()
     filtered: tuple[str, frozenset[str]] | None = None
     choices: frozenset[str] = frozenset()
+    joined: bool = False
 
     @property
     def length(self) -> Length:
