@@ -117,7 +117,10 @@ STORED: list[tuple[DType, str]] = [
     (DType("Duration", ("ns",)), ""),
     (DType("List", (DType("Int64"),)), "duckdb postgres delta iceberg"),
     (DType("List", (DType("Datetime", ("ns", None)),)), ""),
-    (DType("List", (STRUCT,)), "duckdb delta iceberg"),
+    (DType("List", (STRUCT,)), "duckdb delta"),
+    (DType("Struct", ("a", DType("List", (STRUCT,)))), "duckdb delta"),
+    (DType("List", (DType("List", (STRUCT,)),)), "duckdb delta"),
+    (DType("List", (DType("List", (DType("Int64"),)),)), "duckdb delta iceberg"),
     (STRUCT, "duckdb delta iceberg"),
     (DType("Array", (DType("Int64"), 2)), "duckdb"),
 ]
@@ -132,3 +135,11 @@ def test_which_sinks_store_a_type(dtype: DType, formats: str) -> None:
     for each in known:
         found = unstorable(each, dtype)
         assert found is None or all(found)
+
+
+def test_a_list_of_structs_that_is_never_null_fits_into_iceberg() -> None:
+    structs = DType("List", (STRUCT,))
+    assert unstorable("iceberg", structs, nullable=False) is None
+    # Only the column itself can be declared not nullable.
+    for outer in (DType("List", (structs,)), DType("Struct", ("a", structs))):
+        assert unstorable("iceberg", outer, nullable=False) is not None

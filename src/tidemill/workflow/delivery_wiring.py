@@ -28,16 +28,18 @@ def delivery_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[tuple
         yield from _training_faults(stage, source, stages)
 
 
-def _columns(stage: Stage, source: ContractSpec) -> dict[str, DType]:
-    """The columns that are delivered, as far as they are known."""
+def _columns(stage: Stage, source: ContractSpec) -> dict[str, tuple[DType, bool]]:
+    """The type of each column that is known to be delivered, and whether it may have nulls."""
     if not stage.model:
-        names = source.names
+        columns = source.columns
     elif stage.output is not None:
-        return {column.name: column.dtype for column in stage.output.columns}
+        columns = stage.output.columns
     else:
-        names = source.key or source.names
-    found = {name: source.column(name).dtype for name in names}
-    return {**found, **_PREDICTED} if stage.model else found
+        columns = tuple(map(source.column, source.key or source.names))
+    found = {column.name: (column.dtype, column.nullable) for column in columns}
+    if stage.model and stage.output is None:
+        found.update({name: (dtype, True) for name, dtype in _PREDICTED.items()})
+    return found
 
 
 def _contract_faults(output: ContractSpec, source: ContractSpec) -> Iterator[tuple[str, str]]:
@@ -65,11 +67,13 @@ def _contract_faults(output: ContractSpec, source: ContractSpec) -> Iterator[tup
         )
 
 
-def _type_faults(stage: Stage, columns: Mapping[str, DType]) -> Iterator[tuple[str, str]]:
+def _type_faults(
+    stage: Stage, columns: Mapping[str, tuple[DType, bool]]
+) -> Iterator[tuple[str, str]]:
     assert stage.sink is not None
     kind = stage.sink.format
-    for name, dtype in columns.items():
-        if found := unstorable(kind, dtype):
+    for name, (dtype, nullable) in columns.items():
+        if found := unstorable(kind, dtype, nullable=nullable):
             yield f"its sink ({kind}) can't store {name!r}, which is {found[0]}", found[1]
     if kind in ("parquet", "call"):
         return

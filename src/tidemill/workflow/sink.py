@@ -200,17 +200,39 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def unstorable(format: str, dtype: DType) -> tuple[str, str] | None:
-    """Why a sink can't store a type without loss, and what to do; None if it can."""
+def unstorable(format: str, dtype: DType, *, nullable: bool = True) -> tuple[str, str] | None:
+    """Why a sink can't store a type without loss, and what to do; None if it can.
+
+    `nullable`: whether the column may have nulls.
+    """
     stored = _STORED.get(format)
     if stored is None:
         return None
+    if format == "iceberg" and _has_null_struct_lists(dtype, nullable=nullable):
+        hint = "declare its lists not nullable, join them to text in a transform, or use tm.delta"
+        return f"{dtype}: PyIceberg writes a null list of structs as an empty list", hint
     for found in _nested(dtype):
         if found.name not in stored:
             return f"{found}", _HINTS.get(found.name, "cast it in a transform")
+        if format == "postgres" and found.name == "List" and _inner(found).name == "List":
+            return f"{found}", "flatten it in a transform, or deliver to tm.parquet"
         if found.name in ("Datetime", "Duration") and found.args[0] == "ns":
             return f"{found}", f'it keeps microseconds: declare tm.{found.name}("us")'
     return None
+
+
+def _has_null_struct_lists(dtype: DType, *, nullable: bool) -> bool:
+    """Whether a list of structs in a type can be null; only lists of the column itself can be declared."""
+    if dtype.name == "List" and nullable and _inner(dtype).name == "Struct":
+        return True
+    inner = (arg for arg in dtype.args if isinstance(arg, DType))
+    return any(_has_null_struct_lists(each, nullable=True) for each in inner)
+
+
+def _inner(dtype: DType) -> DType:
+    inner = dtype.args[0]
+    assert isinstance(inner, DType)
+    return inner
 
 
 def _nested(dtype: DType) -> Iterator[DType]:

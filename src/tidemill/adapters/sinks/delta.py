@@ -14,13 +14,14 @@ from typing import Any
 import polars as pl
 
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.lake_rows import lake_frame, schema_change
+from tidemill.adapters.sinks.lake_rows import delta_frame, schema_change
 from tidemill.adapters.sinks.table_transaction import (
     merged_schema,
     read_object,
     refuse_overtaken,
     row_difference,
 )
+from tidemill.adapters.sinks.value_limits import Limits, checked_rows
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
@@ -67,11 +68,11 @@ class DeltaTables:
         if table is None:
             return "" if expected is None else f"the Delta table {folder} is gone"
         found = pl.scan_delta(str(folder)).filter(pl.col(PARTITION_COLUMN) == effect.partition)
-        names = [] if expected is None else lake_frame(expected).columns
+        names = [] if expected is None else delta_frame(expected).columns
         if missing := [name for name in names if name not in found.collect_schema()]:
             return f"the Delta table {folder} has no column {missing[0]!r} any more"
         rows = found.select(names or [PARTITION_COLUMN]).collect().rows()
-        wanted = [] if expected is None else lake_frame(expected).rows()
+        wanted = [] if expected is None else delta_frame(expected).rows()
         return row_difference(f"the Delta table {folder}", wanted, rows)
 
 
@@ -113,10 +114,10 @@ def _commit(
     library: Any, folder: Path, table: Any, effects: Sequence[Effect], artifacts: Artifacts
 ) -> None:
     """Replace partitions in one commit, so that readers see all of them or none."""
+    found = [(effect, read_object(effect, artifacts)) for effect in effects]
     frames = [
-        lake_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
-        for effect in effects
-        if (frame := read_object(effect, artifacts)) is not None
+        delta_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
+        for effect, frame in checked_rows(found, str(folder), Limits())
     ]
     merged_schema(frames)
     properties = library.CommitProperties(

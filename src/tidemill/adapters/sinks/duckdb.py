@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from tidemill.adapters.sinks.nested_types import in_utc, instance, replace_types
 from tidemill.adapters.sinks.sqlite import file_obstacle
 from tidemill.adapters.sinks.table_transaction import (
     DELIVERIES,
@@ -20,6 +21,7 @@ from tidemill.adapters.sinks.table_transaction import (
     quoted,
     table_fault,
 )
+from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
@@ -90,7 +92,8 @@ def _opened(path: Path, *, write: bool) -> Iterator[_DuckdbTable]:
         connection.execute("BEGIN")
         yield _DuckdbTable(connection)
         connection.execute("COMMIT")
-    except duckdb.Error as error:
+    # A value that Python has no type for, which somebody else wrote, raises the others.
+    except (duckdb.Error, ValueError, OverflowError) as error:
         action = "written" if write else "read"
         raise StorageError(f"{path} can't be {action}: {_first_line(error)}") from error
     finally:
@@ -104,6 +107,7 @@ def _first_line(error: Exception) -> str:
 
 class _DuckdbTable:
     mark = "?"
+    limits = Limits()
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -126,23 +130,18 @@ class _DuckdbTable:
             case pl.Datetime():
                 return "TIMESTAMP" if dtype.time_zone is None else "TIMESTAMP WITH TIME ZONE"
             case pl.List():
-                return f"{self.sql_type(_instance(dtype.inner))}[]"
+                return f"{self.sql_type(instance(dtype.inner))}[]"
             case pl.Array():
-                return f"{self.sql_type(_instance(dtype.inner))}[{dtype.size}]"
+                return f"{self.sql_type(instance(dtype.inner))}[{dtype.size}]"
             case pl.Struct():
                 parts = (
-                    f"{quoted(f.name)} {self.sql_type(_instance(f.dtype))}" for f in dtype.fields
+                    f"{quoted(f.name)} {self.sql_type(instance(f.dtype))}" for f in dtype.fields
                 )
                 return f"STRUCT({', '.join(parts)})"
         return _TYPES.get(type(dtype).__name__, "VARCHAR")
 
     def stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        text = [
-            pl.col(name).cast(pl.String)
-            for name, dtype in frame.schema.items()
-            if isinstance(dtype, (pl.Enum, pl.Categorical))
-        ]
-        return frame.with_columns(text)
+        return replace_types(frame, _stored_type)
 
     def load(self, columns: Sequence[str], frame: pl.DataFrame) -> None:
         names = ", ".join(map(quoted, columns))
@@ -153,6 +152,7 @@ class _DuckdbTable:
         self._connection.unregister("tidemill_rows")
 
 
-def _instance(dtype: Any) -> pl.DataType:
-    found: pl.DataType = dtype() if isinstance(dtype, type) else dtype
-    return found
+def _stored_type(dtype: pl.DataType) -> pl.DataType:
+    if isinstance(dtype, (pl.Enum, pl.Categorical)):
+        return pl.String()
+    return in_utc(dtype)

@@ -16,13 +16,14 @@ import polars as pl
 
 from tidemill.adapters.databases.urls import driver_message, resolve_url
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.lake_rows import lake_frame, schema_change
+from tidemill.adapters.sinks.lake_rows import iceberg_frame, schema_change
 from tidemill.adapters.sinks.table_transaction import (
     merged_schema,
     read_object,
     refuse_overtaken,
     row_difference,
 )
+from tidemill.adapters.sinks.value_limits import Limits, checked_rows
 from tidemill.core.errors import SourceError, StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
@@ -33,6 +34,8 @@ from tidemill.workflow.sink import PARTITION_COLUMN
 # PyIceberg's own default for the name of a catalog.
 _DEFAULT_CATALOG = "default"
 _PROPERTY = "tidemill.delivery."
+# PyIceberg writes a null list of structs as an empty list.
+_LIMITS = Limits(null_struct_lists=False)
 
 
 class IcebergTables:
@@ -70,7 +73,7 @@ class IcebergTables:
             found = pl.DataFrame(
                 catalog.load_table(effect.table).scan(row_filter=chosen).to_arrow()
             )
-        wanted = None if expected is None else lake_frame(expected)
+        wanted = None if expected is None else iceberg_frame(expected)
         names = [PARTITION_COLUMN] if wanted is None else wanted.columns
         if missing := [name for name in names if name not in found.columns]:
             return f"{where} has no column {missing[0]!r} any more"
@@ -116,10 +119,10 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
     name = effects[0].table
     table = catalog.load_table(name) if catalog.table_exists(name) else None
     due = [effect for effect in effects if table is None or not _is_done(table, effect)]
+    found = [(effect, read_object(effect, artifacts)) for effect in due]
     frames = [
-        lake_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
-        for effect in due
-        if (frame := read_object(effect, artifacts)) is not None
+        iceberg_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
+        for effect, frame in checked_rows(found, name, _LIMITS)
     ]
     schema = pl.Schema(merged_schema(frames))
     if not due or (table is None and not frames):
@@ -149,14 +152,20 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
 
 
 def _arrow(rows: pl.DataFrame) -> Any:
-    """The rows as Arrow; Iceberg has times of microseconds only, and finer ones raise an error."""
+    """The rows as Arrow; Iceberg has times of microseconds only."""
     table: Any = rows.to_arrow()
     arrow: Any = import_module("pyarrow")
-    for place, field in enumerate(table.schema):
-        if field.type == arrow.time64("ns"):
-            column = table.column(place).cast(arrow.time64("us"))
-            table = table.set_column(place, field.with_type(column.type), column)
-    return table
+    kinds = [field.with_type(_in_microseconds(arrow, field.type)) for field in table.schema]
+    return table.cast(arrow.schema(kinds))
+
+
+def _in_microseconds(arrow: Any, kind: Any) -> Any:
+    if arrow.types.is_large_list(kind):
+        return arrow.large_list(_in_microseconds(arrow, kind.value_type))
+    if arrow.types.is_struct(kind):
+        fields = (kind.field(place) for place in range(kind.num_fields))
+        return arrow.struct([f.with_type(_in_microseconds(arrow, f.type)) for f in fields])
+    return arrow.time64("us") if kind == arrow.time64("ns") else kind
 
 
 def _create_table(catalog: Any, name: str, rows: pl.DataFrame) -> Any:
@@ -181,8 +190,7 @@ def _require_fitting(name: str, table: Any, schema: pl.Schema) -> None:
             f"the Iceberg table {name} has no column {PARTITION_COLUMN}, so it wasn't made by a "
             "delivery; name another table"
         )
-    wide = pl.Schema({n: pl.Int32() if t in (pl.Int8, pl.Int16) else t for n, t in schema.items()})
-    if change := schema_change(found, wide):
+    if change := schema_change(found, schema):
         raise StorageError(f"the Iceberg table {name} {change}")
 
 

@@ -6,35 +6,38 @@ from collections.abc import Mapping
 
 import polars as pl
 
-_WIDER: Mapping[type[pl.DataType], type[pl.DataType]] = {
-    pl.UInt8: pl.Int16,
-    pl.UInt16: pl.Int32,
-    pl.UInt32: pl.Int64,
+from tidemill.adapters.sinks.nested_types import replace_types
+
+_DELTA: Mapping[type[pl.DataType], pl.DataType] = {
+    pl.UInt8: pl.Int16(),
+    pl.UInt16: pl.Int32(),
+    pl.UInt32: pl.Int64(),
+}
+# Iceberg's smallest numbers have 32 bits.
+_ICEBERG: Mapping[type[pl.DataType], pl.DataType] = {
+    **_DELTA,
+    pl.UInt8: pl.Int32(),
+    pl.Int8: pl.Int32(),
+    pl.Int16: pl.Int32(),
 }
 
 
-def lake_frame(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with values of types that lake tables have; none of them is changed."""
-    return frame.select(pl.col(name).cast(_stored(dtype)) for name, dtype in frame.schema.items())
+def delta_frame(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with values of types that Delta tables have; none of them is changed."""
+    return replace_types(frame, lambda dtype: _lake_type(dtype, _DELTA))
 
 
-def _stored(dtype: pl.DataType) -> pl.DataType:
-    match dtype:
-        case pl.Enum() | pl.Categorical():
-            return pl.String()
-        case pl.Datetime():
-            return pl.Datetime("us", None if dtype.time_zone is None else "UTC")
-        case pl.List():
-            return pl.List(_stored(_instance(dtype.inner)))
-        case pl.Struct():
-            return pl.Struct({f.name: _stored(_instance(f.dtype)) for f in dtype.fields})
-    return _WIDER.get(type(dtype), type(dtype))() if type(dtype) in _WIDER else dtype
+def iceberg_frame(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with values of types that Iceberg tables have; none of them is changed."""
+    return replace_types(frame, lambda dtype: _lake_type(dtype, _ICEBERG))
 
 
-def _instance(dtype: object) -> pl.DataType:
-    found = dtype() if isinstance(dtype, type) else dtype
-    assert isinstance(found, pl.DataType)
-    return found
+def _lake_type(dtype: pl.DataType, wider: Mapping[type[pl.DataType], pl.DataType]) -> pl.DataType:
+    if isinstance(dtype, (pl.Enum, pl.Categorical)):
+        return pl.String()
+    if isinstance(dtype, pl.Datetime):
+        return pl.Datetime("us", None if dtype.time_zone is None else "UTC")
+    return wider.get(type(dtype), dtype)
 
 
 def schema_change(found: pl.Schema, rows: pl.Schema) -> str:

@@ -12,6 +12,7 @@ import polars as pl
 
 from tidemill.adapters.databases.urls import driver_message, public_location, resolve_url
 from tidemill.adapters.sinks.duckdb import missing_library
+from tidemill.adapters.sinks.nested_types import in_utc, instance, replace_types
 from tidemill.adapters.sinks.table_transaction import (
     DELIVERIES,
     STAGING,
@@ -20,6 +21,7 @@ from tidemill.adapters.sinks.table_transaction import (
     quoted,
     table_fault,
 )
+from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import SourceError, StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
@@ -118,6 +120,7 @@ def _opened(url: str, place: TablePlace, *, write: bool) -> Iterator[_PostgresTa
 class _PostgresTable:
     # No name of a table has it; it becomes $1, $2, so that a `%` in a name needs no escaping.
     mark = "\0"
+    limits = Limits(nul_in_text=False)
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -145,12 +148,11 @@ class _PostgresTable:
             case pl.Datetime():
                 return "timestamp" if dtype.time_zone is None else "timestamptz"
             case pl.List():
-                inner = dtype.inner
-                return f"{self.sql_type(inner() if isinstance(inner, type) else inner)}[]"
+                return f"{self.sql_type(instance(dtype.inner))}[]"
         return _TYPES.get(type(dtype).__name__, "text")
 
     def stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame
+        return replace_types(frame, in_utc)
 
     def load(self, columns: Sequence[str], frame: pl.DataFrame) -> None:
         names = ", ".join(map(quoted, columns))

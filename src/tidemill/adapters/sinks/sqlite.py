@@ -22,6 +22,7 @@ from tidemill.adapters.sinks.table_transaction import (
     quoted,
     table_fault,
 )
+from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
@@ -93,6 +94,7 @@ def _opened(path: Path, *, write: bool) -> Iterator[_SqliteTable]:
 
 class _SqliteTable:
     mark = "?"
+    limits = Limits(nanoseconds=True)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

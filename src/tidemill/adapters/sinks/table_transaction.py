@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from tidemill.adapters.sinks.value_limits import Limits, refuse_values
 from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
@@ -30,10 +31,12 @@ STAGING = "tidemill_staging"
 class TableDatabase(Protocol):
     """An open database in a transaction, as far as deliveries use it.
 
-    `mark` is how a statement takes a value. Tables are given as they are written in statements.
+    `mark` is how a statement takes a value, `limits` which values can't be stored. Tables are given as
+    they are written in statements.
     """
 
     mark: str
+    limits: Limits
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
         """Execute a statement, and return its rows."""
@@ -120,6 +123,9 @@ def _replace_partitions(
     database: TableDatabase, place: TablePlace, effects: Sequence[Effect], artifacts: Artifacts
 ) -> None:
     frames = {effect.key: read_object(effect, artifacts) for effect in effects}
+    for effect in effects:
+        if (frame := frames[effect.key]) is not None:
+            refuse_values(frame, effect, place.label, database.limits)
     schema = merged_schema([frame for frame in frames.values() if frame is not None])
     if schema:
         _stage_rows(database, effects, frames, schema)
