@@ -58,6 +58,13 @@ class TestLazy:
         assert "tidemill.steps.io.data_step" not in imported
         assert "lightgbm" not in imported
 
+    def test_moving_what_is_live_imports_nothing_that_plans_or_predicts(self, built: Path) -> None:
+        imported = imported_by("deliver", "demand", "newest", cwd=built)
+        assert "tidemill.project.live_models" in imported
+        assert "tidemill.planning.planner" not in imported
+        assert "tidemill.models.predictors" not in imported
+        assert imported & {"numpy", "lightgbm", "rich"} == set()
+
     @pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))
     def test_every_command_loads_and_explains_itself(self, name: str) -> None:
         ended = tidemill(name, "--help")

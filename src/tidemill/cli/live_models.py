@@ -11,8 +11,6 @@ from tidemill.cli.lazy_group import command_line, project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result, text_width
-from tidemill.cli.render.plan_and_receipt import render_receipt
-from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.ledger.model_version import Moved
 
 if TYPE_CHECKING:
@@ -68,6 +66,10 @@ def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None
     body: dict[str, Any] = {"delivery": moved}
     text, code = _text(moved, will_run=run), 0
     if run:
+        # Moving what is live doesn't import what runs.
+        from tidemill.cli.render.plan_and_receipt import render_receipt
+        from tidemill.cli.terminal.progress_option import ProgressBars
+
         with ProgressBars(sys.stderr) as progress:
             receipt = project.run(command=command_line(), progress=progress, raise_on_failure=False)
         body["receipt"], code = receipt, receipt.exit_code

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.printable import html_text
 from tidemill.ledger.binding import Binding
-from tidemill.models.comparison import SHOWN_CONFIDENCE
-from tidemill.models.intervals import metric_estimate
 from tidemill.project.live_models import LiveModels, current_artifact
-from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.gate import Interval, Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
 
+if TYPE_CHECKING:
+    from tidemill.project.model_registry import RegisteredModel
 
-class Models(Mapping[str, RegisteredModel]):
+
+class Models(Mapping[str, "RegisteredModel"]):
     """The models of a workflow by name, and what model and evaluation stages published."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -28,6 +29,9 @@ class Models(Mapping[str, RegisteredModel]):
         """The model of that name; UsageError suggests the nearest one."""
         if name not in self._names():
             raise UsageError(f"there is no model {name!r} ({did_you_mean(name, self._names())})")
+        # It needs Polars, which moving what is live doesn't.
+        from tidemill.project.model_registry import RegisteredModel
+
         return RegisteredModel(self._workspace, self._workspace.known_stage(name))
 
     def __contains__(self, name: object) -> bool:
@@ -75,6 +79,9 @@ class Models(Mapping[str, RegisteredModel]):
 
         A metric without figures by day, or of fewer than 14 days, has none.
         """
+        from tidemill.models.comparison import SHOWN_CONFIDENCE
+        from tidemill.models.intervals import metric_estimate
+
         return {
             key: {
                 metric: estimate.interval(SHOWN_CONFIDENCE)

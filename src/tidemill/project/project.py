@@ -6,20 +6,18 @@ Services that a run doesn't need are imported when they are first used.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import html_table
-from tidemill.history.io.runs import History
 from tidemill.ledger.run import Receipt, RunFailed, RunInfo
 from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.project.plans import Plans
-from tidemill.project.runs import Progress, Runs
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
+    from tidemill.history.io.runs import History
     from tidemill.project.checks import Checks
     from tidemill.project.contracts import Contracts
     from tidemill.project.data import PublishedData
@@ -44,7 +43,9 @@ if TYPE_CHECKING:
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.models import Models
+    from tidemill.project.plans import Plans
     from tidemill.project.quarantine import Quarantine
+    from tidemill.project.runs import Progress, Runs
     from tidemill.project.trials import DebugOutput, Trials
     from tidemill.project.verification import StoredState
     from tidemill.runs.repeatability import Comparison
@@ -90,8 +91,6 @@ class Project:
         params: Mapping[str, Mapping[str, Any]] | Sequence[str] = (),
     ) -> None:
         self.workspace = Workspace(settings, workflow, environment, sample, profile, params=params)
-        self.plans = Plans(self.workspace)
-        self._runs = Runs(self.workspace, self.plans)
 
     def __repr__(self) -> str:
         """The workflow, the environment and the folder; nothing is opened or read."""
@@ -105,6 +104,18 @@ class Project:
             for stage in self.workspace.declared.stages
         ]
         return html_table(("stage", "kind", "reads", "declared at"), rows, caption=repr(self)[1:-1])
+
+    @cached_property
+    def plans(self) -> Plans:
+        """Plans what would run, and explains it."""
+        service: Plans = self._service("plans", "Plans")
+        return service
+
+    @cached_property
+    def _runs(self) -> Runs:
+        from tidemill.project.runs import Runs
+
+        return Runs(self.workspace, self.plans)
 
     @property
     def settings(self) -> Settings:
@@ -376,6 +387,8 @@ class Project:
     @property
     def history(self) -> History:
         """Past runs: their attempts and logs, and the performance of stages."""
+        from tidemill.history.io.runs import History
+
         return History(self.tools.ledger, self.tools.logs)
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
