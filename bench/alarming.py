@@ -14,7 +14,6 @@ import numpy.typing as npt
 import polars as pl
 
 from tidemill.contracts.profiles.drift_history import DriftHistory, Watch, drift_history
-from tidemill.contracts.profiles.e_detector import EFFECTS, Detector, Shares, share_evidence
 from tidemill.contracts.profiles.histogram import pack_histogram
 from tidemill.contracts.profiles.partition_profile import (
     compare_profiles,
@@ -22,7 +21,11 @@ from tidemill.contracts.profiles.partition_profile import (
     profile_frame,
 )
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
+from tidemill.models.degradation import degradation_alarms
+from tidemill.models.triggers import DayFigure, MetricHistory
 from tidemill.store.profiles import decode_profile, encode_profile
+from tidemill.workflow.gate import Daily, Scores
+from tidemill.workflow.trigger import degraded
 
 COLUMNS, REFERENCE, DAYS = 20, 30, 90
 GRID = Grid(center=0.0, scale=1.0)
@@ -100,28 +103,34 @@ def step(rows: str, tables: str) -> dict[str, Any]:
     return {"seen": seen, "tables": int(tables)}
 
 
-def labels(rows: str, models: str) -> dict[str, Any]:
-    """Error rates of labels that arrive later, compared with those of 60 days."""
+def labels(rows: str, approval: str, models: str) -> dict[str, Any]:
+    """The trigger on the errors of later labels, for models that `approval` days approved."""
     draw, size = np.random.default_rng(3), int(rows)
-    detector = Detector.even(365, len(EFFECTS))
+    trigger = degraded("errors", by=0.1)
 
-    def days(rate: float, many: int) -> Any:
+    def days(rate: float, many: int) -> list[float]:
         rates = np.clip(rate + draw.normal(0, 0.01, many), 0, 1)
-        return draw.binomial(size, rates)
+        return [float(count) / size for count in draw.binomial(size, rates)]
 
-    def alarms(reference: Any, found: Any) -> int:
-        known = reference.size * size
-        shares = Shares(
-            count=found, rows=size, reference=reference.sum() / known, reference_rows=known
+    def alarms(approved: list[float], since: list[float]) -> int:
+        daily = Daily(
+            days=tuple(f"0{day:03}" for day in range(len(approved))),
+            rows=(size,) * len(approved),
+            metrics={"errors": tuple(approved)},
         )
-        evidence = share_evidence(shares, tolerance=0.01, sides="rise")
-        return sum(1 for _ in detector.alarms(evidence))
+        scores = Scores(
+            rows=size * len(approved), metrics={"errors": float(np.mean(approved))}, daily=daily
+        )
+        figures = tuple(
+            DayFigure(day=f"1{day:03}", rows=size, value=value) for day, value in enumerate(since)
+        )
+        return len(degradation_alarms(trigger, MetricHistory(approved=scores, figures=figures)))
 
     quiet = seen = 0
     for _ in range(int(models)):
-        reference = days(0.10, 60)
-        quiet += alarms(reference, days(0.10, 365))
-        seen += alarms(reference, days(0.13, 14)) > 0
+        approved = days(0.10, int(approval))
+        quiet += alarms(approved, days(0.10, 365))
+        seen += alarms(approved, days(0.13, 14)) > 0
     return {"alarms": quiet, "seen": seen, "models": int(models)}
 
 

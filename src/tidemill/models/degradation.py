@@ -35,8 +35,9 @@ CLEAR, QUICK = 3.0, 14
 # Fewer days say nothing about how much they differ.
 _LEAST_DAYS = 5
 _WHOLE = 1e-6
-# The median of the square of a standard normal variable.
-_MEDIAN_SQUARE = 0.4549
+# Of the squared differences of days, the largest seventh is left out: a step or an outlier. The mean of the
+# others is so much smaller than that of all, for normal differences.
+_TRIMMED, _TRIMMED_MEAN = 7, 0.5338
 _MOST_DAYS = 365
 _DAY_SHARE = 2.0
 _MOST_ROWS = 1 << 24
@@ -228,12 +229,13 @@ def _badness(trigger: Degraded, history: MetricHistory, value: float) -> float:
 def _row_variance(days: Sequence[DayFigure], *, bound: bool) -> float:
     """Estimate the variance of one row's figure, from the differences of successive days.
 
-    It is their median, so that a step or a trend hardly changes it. An upper `bound` is two standard errors
-    higher: too small a variance would raise false alarms.
+    Their largest ones are left out, so that a step or a trend hardly changes it. An upper `bound` is two
+    standard errors higher: too small a variance would raise false alarms.
     """
     values, rows = np.array([day.value for day in days]), _rows(days)
-    squares = np.diff(values) ** 2 / (1 / rows[1:] + 1 / rows[:-1])
-    found = float(np.median(squares)) / _MEDIAN_SQUARE
+    squares = np.sort(np.diff(values) ** 2 / (1 / rows[1:] + 1 / rows[:-1]))
+    usual = squares[: len(squares) - math.ceil(len(squares) / _TRIMMED)]
+    found = float(usual.mean()) / _TRIMMED_MEAN
     return found * (1 + 2 * math.sqrt(5 / len(squares))) if bound else found
 
 

@@ -64,6 +64,26 @@ def test_an_outlier_of_one_partition_is_no_alarm() -> None:
     assert judge(series([0.0] * 40 + [5.0] + [0.0] * 20)).alarms == ()
 
 
+def weekends(days: int, later: float = 0.0) -> list[float]:
+    """Shifts of the mean: on weekends, and on all days after the first 60."""
+    return [0.4 * (day % 7 > 4) + later * (day >= 60) for day in range(days)]
+
+
+@pytest.mark.parametrize("rows", [500, 20_000])
+def test_weekends_that_differ_are_no_alarm(rows: int) -> None:
+    assert judge(series(weekends(120), rows=rows)).alarms == ()
+
+
+def test_a_shift_of_all_days_is_found_although_weekends_differ() -> None:
+    found = judge(series(weekends(120, later=0.5), rows=20_000))
+    assert "060" <= found.alarms[0].partition <= "063"
+
+
+def test_an_outlier_in_the_reference_does_not_hide_a_shift() -> None:
+    found = judge(series([0.0] * 40 + [5.0] + [0.0] * 5 + [0.5] * 10, rows=5_000))
+    assert [alarm.partition for alarm in found.alarms] == ["047"]
+
+
 def test_nothing_is_judged_before_the_reference_is_long_enough() -> None:
     profiles = series([0.0] * 3 + [2.0] * 3)
     assert judge(profiles).alarms == ()

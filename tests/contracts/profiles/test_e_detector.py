@@ -55,6 +55,34 @@ def test_within_the_tolerance_the_expectation_is_at_most_1(
     assert (expectation <= 1 + 1e-9).all()
 
 
+@given(
+    st.integers(0, 40), SHARES, TOLERANCES, st.floats(-1, 1), st.floats(0, 1), st.integers(0, 90)
+)
+def test_the_expectation_is_at_most_1_for_partitions_that_differ_too(
+    rows: int, reference: float, tolerance: float, side: float, between: float, partitions: int
+) -> None:
+    share = min(max(reference + side * tolerance, 0.0), 1.0)
+    shares = of(np.arange(rows + 1), rows, reference).tempered(between, partitions)
+    evidence = share_evidence(shares, tolerance=tolerance)
+    expectation = probabilities(rows, share) @ np.exp(np.nan_to_num(evidence))
+    assert (expectation <= 1 + 1e-9).all()
+
+
+def test_partitions_that_differ_count_for_fewer_rows() -> None:
+    whole = Shares(
+        count=60_000, rows=100_000, reference=0.5, reference_rows=3_000_000, uncertain=500
+    )
+    assert whole.tempered(0, 30) == whole
+    tempered = whole.tempered(0.05**2, 30)
+    assert tempered.rows == pytest.approx(200)
+    assert tempered.count == pytest.approx(0.6 * 200)
+    assert tempered.uncertain == pytest.approx(0.005 * 200)
+    # The mean of 30 partitions is as uncertain as that of some 3,000 rows.
+    assert tempered.reference_rows == pytest.approx(30 * 0.25 / 0.05**2, rel=0.01)
+    few = Shares(count=60, rows=100, reference=0.5, reference_rows=3_000)
+    assert few.tempered(0.05**2, 30).rows == 100
+
+
 @pytest.mark.parametrize("edge", [0.23, 0.17])
 def test_at_the_edge_of_the_tolerance_the_expectation_of_its_side_is_1(edge: float) -> None:
     evidence = share_evidence(of(np.arange(31), 30, 0.2), tolerance=0.03)

@@ -3,6 +3,7 @@
 A column of numbers or times is watched by the shares below 9 reference deciles and the share of missing
 values; a column of categories by the shares of the 10 most frequent ones, of all others, of values that the
 reference doesn't have, and of nulls; texts by their lengths too; lists and binaries by their lengths.
+A share that differs much between the partitions of the reference, such as on weekends, is weaker evidence.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Kind: TypeAlias = Literal["numbers", "categories", "texts", "lengths"]
 
 DECILES = np.arange(1, 10) / 10
 TOP = 10
+# One in so many partitions of a reference is taken for an outlier that tells nothing about the others.
+_OUTLIERS = 15
 _KINDS: dict[str, Kind] = {
     "Boolean": "categories",
     "Enum": "categories",
@@ -68,6 +71,46 @@ class Windows:
         np.cumsum(parts, axis=0, out=before[1:])
         return before[self.at] - before[self.first]
 
+    def of(self, parts: Floats, columns: Ints) -> Floats:
+        """Return the figures of each partition of each reference, by judged partition, partition, column.
+
+        `parts` has a row per partition, and `columns` which of its columns are meant, for each judged
+        partition. Shorter references are filled up with 0.
+        """
+        longest = int((self.at - self.first).max(initial=0))
+        at = self.first[:, None] + np.arange(longest)
+        inside = at < self.at[:, None]
+        found = parts[np.where(inside, at, 0)[:, :, None], columns[:, None, :]]
+        return np.where(inside[:, :, None], found, 0)
+
+    def variance(self, counts: Floats, rows: Floats, reference: Floats) -> Floats:
+        """Estimate the variance of shares between the partitions of each reference, without sampling's.
+
+        `counts` are those of `of`, `rows` the rows of each partition, `reference` the shares on the whole.
+        """
+        known = self.of(rows[:, None], np.zeros((self.at.size, 1), np.int64))
+        shares = counts / np.maximum(known, 1)
+        order = np.argsort(np.abs(shares - reference[:, None, :]) * (known > 0), axis=1)
+        shares = np.take_along_axis(shares, order, axis=1)
+        # Rounds up the number of outliers, so that a short reference has one too.
+        usual = counts.shape[1] + (self.first - self.at)[:, None] // _OUTLIERS
+        known = np.take_along_axis(np.broadcast_to(known, counts.shape), order, axis=1)
+        known = known * (np.arange(counts.shape[1]) < usual)[:, :, None]
+        total = np.maximum(known.sum(axis=1), 1)
+        mean = (known * shares).sum(axis=1) / total
+        squares = (known * (shares - mean[:, None, :]) ** 2).sum(axis=1)
+        sampling = mean * (1 - mean) * (known > 0).sum(axis=1)
+        found: Floats = np.maximum(squares - sampling, 0) / total
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some shares of each judged partition, and how far off those of the reference may be."""
+
+    shares: Shares
+    blur: Floats
+
 
 def column_evidence(
     columns: Sequence[ColumnProfile | None], kind: Kind, windows: Windows, tolerance: float
@@ -97,23 +140,22 @@ def column_evidence(
     return np.where(long_enough[:, None], found, np.nan)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some shares of each judged partition, and how far off those of the reference may be."""
-
-    shares: Shares
-    blur: Floats
-
-
 def _missing_shares(rows: Floats, missing: Floats, windows: Windows) -> _Part:
-    total = windows.sums(rows)
+    total = np.maximum(windows.sums(rows), 1)[:, None]
     shares = Shares(
-        count=missing[windows.at],
-        rows=rows[windows.at],
-        reference=windows.sums(missing) / np.maximum(total, 1),
-        reference_rows=np.maximum(total, 1),
+        count=missing[windows.at][:, None],
+        rows=rows[windows.at][:, None],
+        reference=windows.sums(missing)[:, None] / total,
+        reference_rows=total,
     )
-    return _Part(shares, np.zeros(total.size))
+    held = windows.of(missing[:, None], np.zeros((windows.at.size, 1), np.int64))
+    return _Part(_tempered(shares, held, rows, windows), np.zeros((windows.at.size, 1)))
+
+
+def _tempered(shares: Shares, counts: Floats, rows: Floats, windows: Windows) -> Shares:
+    """Count each partition for fewer rows, as far as those of its reference differ."""
+    variance = windows.variance(counts, rows, np.asarray(shares.reference))
+    return shares.tempered(variance, windows.sums((rows > 0).astype(np.float64))[:, None])
 
 
 def _distribution(column: ColumnProfile | None, kind: Kind) -> Histogram | None:
@@ -146,7 +188,8 @@ def _decile_shares(held: Sequence[Histogram | None], present: Floats, windows: W
         reference_rows=np.maximum(totals, 1)[:, None],
         uncertain=np.minimum(count + off, rows) - least,
     )
-    return _Part(shares, (windows.sums(blur) / np.maximum(totals, 1))[:, None])
+    tempered = _tempered(shares, windows.of(below, cuts), present, windows)
+    return _Part(tempered, (windows.sums(blur) / np.maximum(totals, 1))[:, None])
 
 
 def _cumulative_counts(held: Sequence[Histogram | None]) -> Floats:
@@ -194,7 +237,12 @@ def _category_shares(columns: Sequence[ColumnProfile | None], windows: Windows) 
         reference_rows=totals[:, None],
         uncertain=np.minimum(most, rows[:, None]) - count,
     )
-    return _Part(shares, (unknown / totals)[:, None])
+    held = windows.of(counts, top)
+    every = windows.of(present[:, None], np.zeros((len(rows), 1), np.int64))
+    rest = every - held.sum(axis=2, keepdims=True)
+    # New values are missing from the whole reference, so these can't differ between its partitions.
+    held = np.concatenate([held, rest, np.zeros(rest.shape)], axis=2)
+    return _Part(_tempered(shares, held, present, windows), (unknown / totals)[:, None])
 
 
 def _category_counts(columns: Sequence[ColumnProfile | None]) -> tuple[Floats, Floats, Floats]:

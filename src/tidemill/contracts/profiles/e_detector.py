@@ -10,7 +10,9 @@ M - t is a supermartingale within the tolerance, and so is a weighted mean over 
 that mean reaches `run_length` comes, in expectation, after at least `run_length` partitions, for any number
 of series and however they depend on each other. The cap makes two partitions of evidence compulsory.
 The guarantee needs rows that are drawn independently, given their partition, and a reference that is known
-well: `share_evidence` widens the tolerance by the standard error of the reference.
+well: `share_evidence` widens the tolerance by the standard error of the reference. Partitions may differ by
+more than their rows explain, such as weekends. `Shares.tempered` counts each for fewer rows then: the root
+of an e-value is one too.
 
 Source: Shin, Ramdas, Rinaldo, E-detectors: a nonparametric framework for sequential change detection, 2022.
 """
@@ -39,6 +41,9 @@ ERROR_QUANTILES = (0.5, 0.75, 0.9, 0.95)
 # larger than what is compared with it needs the second.
 REFERENCE_ERRORS, FEW_REFERENCE_ERRORS = 1.0, 2.0
 _NEARLY_ALL = 0.9
+# The least sampling variance of a tempered partition, as a part of the variance between partitions. A
+# partition with a million rows is still one partition.
+_SAMPLING_PART = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,25 @@ class Shares:
     reference: npt.ArrayLike
     reference_rows: npt.ArrayLike = math.inf
     uncertain: npt.ArrayLike = 0
+
+    def tempered(self, between: npt.ArrayLike, partitions: npt.ArrayLike) -> Shares:
+        """Return the same shares of fewer rows, as far as the partitions of the reference differ.
+
+        `between` is the variance of the share between `partitions` partitions, without that of sampling.
+        """
+        rows, known = np.asarray(self.rows, np.float64), np.asarray(self.reference_rows, np.float64)
+        share = np.asarray(self.reference, np.float64)
+        # In units of the variance of one row.
+        differ = np.asarray(between) / np.maximum(share * (1 - share), 1e-12)
+        part = 1 / np.maximum(1, _SAMPLING_PART * rows * differ)
+        error = 1 / known + differ / np.maximum(partitions, 1)
+        return Shares(
+            count=np.asarray(self.count, np.float64) * part,
+            rows=rows * part,
+            reference=share,
+            reference_rows=1 / np.maximum(error, 1e-300),
+            uncertain=np.asarray(self.uncertain, np.float64) * part,
+        )
 
 
 def share_evidence(
