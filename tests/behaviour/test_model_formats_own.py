@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.trained import DIABETES, MAE, Trained, diabetes
 from tidemill.adapters.model_formats.onnx import OnnxModel
 from tidemill.adapters.model_formats.pickle import OwnPickle
 from tidemill.adapters.model_formats.torch import TorchSafetensors
-from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import FormatOptions
 
@@ -91,6 +92,27 @@ def test_a_registered_format_stores_models_of_its_class(
     assert project.artifact().export_difference == 0
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ("[self.value + 1] * len(rows)", "it predicts .* where it predicted .* in training"),
+        ("[self.worth] * len(rows)", "predicting its golden rows failed: AttributeError"),
+    ],
+)
+def test_a_model_whose_code_changed_since_its_training_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, words: str
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    project.run()
+    assert project.open().model("model", candidate=True).artifact.format == "mean"
+    (tmp_path / "own_models.py").write_text(OWN.replace("[self.value] * len(rows)", changed))
+    monkeypatch.delitem(__import__("sys").modules, "own_models")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    with pytest.raises(StorageError, match=rf"{words}.*`tidemill run --train model` trains it"):
+        project.open().model("model", candidate=True)
+
+
 def test_an_export_that_predicts_something_else_is_not_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,9 +176,30 @@ def test_onnx_models_that_reach_outside_are_refused() -> None:
     foreign = model("my.ops", weight)
     outside = onnx.TensorProto(name="w", data_type=floats, dims=[1], data_location=1)
     outside.external_data.add(key="location", value="/etc/passwd")
+    sparse = onnx.SparseTensorProto(values=outside, indices=weight, dims=[1])
+
+    def with_function(node: Any) -> Any:
+        """A model whose function, or a branch in it, has a node."""
+        made = model("", weight)
+        versions = [helper.make_opsetid("", 21)]
+        made.functions.append(helper.make_function("", "f", ["x"], ["y"], [node], versions))
+        return made
+
+    inner = helper.make_graph(
+        [helper.make_node("Own", [], ["y"], domain="my.ops")], "g", [], [given]
+    )
     for bad, words in (
         (foreign, "operator 'Mul' of 'my.ops'"),
         (model("", outside), "another file"),
+        (with_function(helper.make_node("Constant", [], ["y"], value=outside)), "another file"),
+        (
+            with_function(helper.make_node("Constant", [], ["y"], sparse_value=sparse)),
+            "another file",
+        ),
+        (
+            with_function(helper.make_node("If", ["x"], ["y"], then_branch=inner)),
+            "operator 'Own' of 'my.ops'",
+        ),
     ):
         with pytest.raises(UsageError, match=words):
             form.dump(bad)
@@ -195,7 +238,6 @@ def test_pytorch_modules_are_tensors_and_a_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is 1.6 GB")
-    np = pytest.importorskip("numpy")
     (tmp_path / "own_nets.py").write_text(NET)
     monkeypatch.syspath_prepend(tmp_path)
     nets = pytest.importorskip("own_nets")
@@ -217,6 +259,28 @@ def test_pytorch_modules_are_tensors_and_a_class(
         form.load(evil)
     with pytest.raises(TidemillError, match="doesn't name its class"):
         form.load(payload[:20])
+
+
+def test_onnx_classes_keep_the_order_of_their_labels() -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    given = helper.make_tensor_value_info("x", floats, [None, 2])
+    labels = helper.make_node(
+        "ZipMap", ["x"], ["y"], domain="ai.onnx.ml", classlabels_int64s=[7, 3]
+    )
+    kind = helper.make_map_type_proto(
+        onnx.TensorProto.INT64, helper.make_tensor_type_proto(floats, [])
+    )
+    made = helper.make_value_info("y", helper.make_sequence_type_proto(kind))
+    model = helper.make_model(
+        helper.make_graph([labels], "g", [given], [made]),
+        opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)],
+        ir_version=8,
+    )
+    form = OnnxModel()
+    assert form.classes(model) == [7, 3]
+    assert form.function(model)(np.array([[0.75, 0.25]])) == [[0.75, 0.25]]
 
 
 def test_an_unseen_category_is_missing_or_refused(tmp_path: Path) -> None:

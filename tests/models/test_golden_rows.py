@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from tidemill.models.golden_rows import (
     MAX_ROWS,
     SPACED_ROWS,
     compare_predictions,
+    find_golden_fault,
     golden_rows,
     split_predictions,
     with_predictions,
 )
+from tidemill.testing.records import model_artifact
 
 ROWS = 20_000
 RNG = np.random.default_rng(1)
@@ -111,3 +114,13 @@ def test_predictions_are_stored_with_the_rows(predictions: Any) -> None:
     again, found = split_predictions(with_predictions(rows, predictions))
     assert again.equals(rows)
     assert np.array_equal(found, predictions)
+
+
+def test_a_loaded_model_must_predict_golden_rows_as_in_training() -> None:
+    artifact = replace(model_artifact(), inputs=("a", "b"))
+    stored = with_predictions(
+        pl.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]}), np.array([4.0, 7.0])
+    )
+    assert find_golden_fault(lambda rows: rows.sum(axis=1), artifact, stored) == ""
+    found = find_golden_fault(lambda rows: rows[:, 0] + 3, artifact, stored)
+    assert found == "it predicts 5.0 where it predicted 7.0 in training, for {'a': 2.0, 'b': 5.0}"

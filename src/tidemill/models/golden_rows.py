@@ -6,12 +6,15 @@ column that the model reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+
+from tidemill.models.predictors import as_predictions, model_input
+from tidemill.workflow.model import Artifact
 
 # Rows that are evenly spaced over the training rows, and the most rows in all.
 SPACED_ROWS = 100
@@ -104,3 +107,19 @@ def split_predictions(stored: pl.DataFrame) -> tuple[pl.DataFrame, Any]:
     names = [name for name in stored.columns if name.startswith(ORIGINAL)]
     predictions = stored.select(names).to_numpy()
     return stored.drop(names), predictions[:, 0] if len(names) == 1 else predictions
+
+
+def find_golden_fault(
+    function: Callable[[Any], Any], artifact: Artifact, stored: pl.DataFrame
+) -> str:
+    """Predict stored golden rows with a loaded model; return how they differ from training, if they do."""
+    rows, original = split_predictions(stored)
+    given = model_input(rows, artifact.inputs, encodings=artifact.encodings, feed=artifact.feed)
+    found = as_predictions(function(given), rows.height, len(artifact.class_labels))
+    row = compare_predictions(original, found).row
+    if row is None:
+        return ""
+    return (
+        f"it predicts {found[row]} where it predicted {original[row]} in training, "
+        f"for {rows.row(row, named=True)}"
+    )

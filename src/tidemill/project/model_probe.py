@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,9 @@ class SubprocessProbe:
             except subprocess.TimeoutExpired:
                 answer = b""
             finally:
-                process.kill()
+                if process.poll() is None:
+                    # With the child that loads a file.
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             faults = [str(json.loads(line)) for line in answer.splitlines()]
             if len(faults) < len(files):

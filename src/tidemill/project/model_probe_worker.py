@@ -24,8 +24,7 @@ import polars as pl
 from tidemill.adapters.codec.events import decode
 from tidemill.adapters.lanes.exit_causes import describe_exit
 from tidemill.core.errors import TidemillError
-from tidemill.models.golden_rows import compare_predictions, split_predictions
-from tidemill.models.predictors import as_predictions, model_input
+from tidemill.models.golden_rows import find_golden_fault
 from tidemill.ports.formats import ModelFormat
 from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import FormatOptions
@@ -35,6 +34,8 @@ _POLL_S = 0.005
 # The limit is on CPU time; on a busy machine, or waiting, a load may take this many times as long.
 _IDLE = 20
 _PAGE = resource.getpagesize()
+# Of a message: a pipe holds 64 kB until it is read.
+_LONGEST = 8_000
 
 
 def main() -> None:
@@ -112,21 +113,13 @@ def find_fault(form: ModelFormat, artifact: Artifact, payload: bytes, golden: by
         function = form.load(payload)
         if not golden:
             return "ok"
-        rows, original = split_predictions(pl.read_parquet(io.BytesIO(golden)))
-        given = model_input(rows, artifact.inputs, encodings=artifact.encodings, feed=artifact.feed)
-        found = as_predictions(function(given), rows.height, len(artifact.class_labels))
-        compared = compare_predictions(original, found)
+        rows = pl.read_parquet(io.BytesIO(golden))
+        return find_golden_fault(function, artifact, rows)[:_LONGEST] or "ok"
     except TidemillError as error:
-        return str(error)
+        return str(error)[:_LONGEST]
     # Whatever a library raises for a damaged file.
     except Exception as error:  # noqa: BLE001
         return f"{type(error).__name__}: {str(error)[:500]}"
-    if compared.row is not None:
-        return (
-            f"it predicts {found[compared.row]} where it predicted {original[compared.row]} in training, "
-            f"for {rows.row(compared.row, named=True)}"
-        )
-    return "ok"
 
 
 if __name__ == "__main__":

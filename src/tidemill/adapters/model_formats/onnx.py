@@ -45,10 +45,11 @@ class OnnxModel:
 
     def classes(self, model: Any) -> Sequence[ClassLabel]:
         """The labels that an operator of the model names."""
-        for node in _nodes(model.graph):
-            for attribute in node.attribute:
-                if attribute.name in _LABELS and (attribute.ints or attribute.strings):
-                    return list(attribute.ints) or [word.decode() for word in attribute.strings]
+        for graph in _graphs(model):
+            for node in graph.node:
+                for attribute in node.attribute:
+                    if attribute.name in _LABELS and (attribute.ints or attribute.strings):
+                        return list(attribute.ints) or [word.decode() for word in attribute.strings]
         return ()
 
     def function(self, model: Any) -> Callable[[Any], Any]:
@@ -71,10 +72,10 @@ class OnnxModel:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-        return _predict_with(session)
+        return _predict_with(session, self.classes(model))
 
 
-def _predict_with(session: Any) -> Callable[[Any], Any]:
+def _predict_with(session: Any, labels: Sequence[ClassLabel]) -> Callable[[Any], Any]:
     inputs = session.get_inputs()
     output = _choose_output(session.get_outputs())
 
@@ -84,10 +85,9 @@ def _predict_with(session: Any) -> Callable[[Any], Any]:
         else:
             rows = {item.name: _column(table, item) for item in inputs}
         [found] = session.run([output], rows)
-        if isinstance(
-            found, list
-        ):  # a dictionary per row, with the classes in the order of the labels
-            return [list(row.values()) for row in found]
+        # A dictionary per row has the classes in their sorted order.
+        if isinstance(found, list):
+            return [[row[label] for label in labels] for row in found]
         return found
 
     return predict
@@ -124,43 +124,45 @@ def _inputs(model: Any) -> list[Any]:
 
 def _fault(model: Any) -> str:
     """Why a model isn't self-contained; empty if it is."""
-    for graph in _graphs(model.graph):
+    for graph in _graphs(model):
         for tensor in _tensors(graph):
             if tensor.external_data or tensor.data_location == 1:
                 return (
                     f"keeps the tensor {tensor.name!r} in another file: store the weights in the model "
                     "(onnx.save_model(..., save_as_external_data=False))"
                 )
-    functions = [node for function in model.functions for node in function.node]
-    for node in (*_nodes(model.graph), *functions):
-        if node.domain not in _DOMAINS:
-            return (
-                f"uses the operator {node.op_type!r} of {node.domain!r}, which needs code outside of it: "
-                "only operators of ai.onnx and ai.onnx.ml are run"
-            )
+        for node in graph.node:
+            if node.domain not in _DOMAINS:
+                return (
+                    f"uses the operator {node.op_type!r} of {node.domain!r}, which needs code outside of it: "
+                    "only operators of ai.onnx and ai.onnx.ml are run"
+                )
     return ""
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    for each in _graphs(graph):
-        yield from each.node
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those in its operators."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _graphs(inner)
+def _graphs(model: Any) -> Iterator[Any]:
+    """The graph of a model, its functions, and the graphs in their operators."""
+    left = [model.graph, *model.functions]
+    while left:
+        graph = left.pop(0)
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                left += [attribute.g] if attribute.HasField("g") else []
+                left += attribute.graphs
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
+    """The tensors of a graph or a function; only graphs have initial values."""
+    yield from getattr(graph, "initializer", ())
+    sparse = [*getattr(graph, "sparse_initializer", ())]
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
+            if attribute.HasField("sparse_tensor"):
+                sparse.append(attribute.sparse_tensor)
             yield from attribute.tensors
+            sparse += attribute.sparse_tensors
+    for each in sparse:
+        yield from (each.values, each.indices)

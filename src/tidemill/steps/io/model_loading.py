@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
+
+import polars as pl
 
 from tidemill.core.errors import StepError, StorageError, TidemillError
 from tidemill.core.partition import WHOLE
+from tidemill.models.golden_rows import find_golden_fault
 from tidemill.models.predictors import ModelPredictor
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
@@ -21,13 +26,16 @@ def load_predictor(
     """Load the predictor of a stored model.
 
     Its bytes are verified against their digest. Unless this project has loaded them before with the same
-    versions of the library, they are first loaded in a process of their own, which may crash.
+    versions of the library, they are first loaded in a process of their own, which may crash. The model must
+    predict its golden rows as in training: code of the project that it is made of may have changed since.
     """
     form = format_named(artifact, formats)
     try:
-        payload = artifacts.get(artifact.object)
-        probe.confirm(artifact, form, payload, _golden(artifact, artifacts))
+        payload, golden = artifacts.get(artifact.object), _golden(artifact, artifacts)
+        probe.confirm(artifact, form, payload, golden)
         function = form.load(payload)
+        if golden and (fault := _golden_fault(function, artifact, golden)):
+            raise StorageError(fault)
     except StorageError as error:
         raise type(error)(_advice(artifact, error)) from error
     except TidemillError as error:
@@ -37,6 +45,14 @@ def load_predictor(
 
 def _golden(artifact: Artifact, artifacts: Artifacts) -> bytes:
     return artifacts.get(artifact.golden) if artifact.golden else b""
+
+
+def _golden_fault(function: Callable[[Any], Any], artifact: Artifact, golden: bytes) -> str:
+    try:
+        return find_golden_fault(function, artifact, pl.read_parquet(BytesIO(golden)))
+    # The code of a model may raise anything.
+    except Exception as error:  # noqa: BLE001
+        return f"predicting its golden rows failed: {type(error).__name__}: {error}"
 
 
 def _advice(artifact: Artifact, error: Exception) -> str:
