@@ -326,6 +326,29 @@ def test_an_earlier_version_of_a_table_is_restored(tmp_path: Path, text: str) ->
     assert scores() == after
 
 
+def test_a_restored_table_gives_up_what_is_still_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.adapters.sinks.sqlite._BUSY_S", 0.01)
+    sea = flooded(tmp_path, TO_SQLITE)
+    first = sea.run().run
+    before = table(sea, "rows")
+    sea.flood(2, x=5.0)
+    with closing(sqlite3.connect(sea.root / "out.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert "is locked" in sea.run().failures[0].why
+    with sea.open() as project:
+        assert [each.stage for each in project.state().pending_effects] == ["rows", "out"]
+        restored = project.delivered_tables.restore("rows", first, command="test")
+        assert restored.partitions == (day(2),)
+        assert [each.stage for each in project.state().pending_effects] == ["out"]
+    assert table(sea, "rows") == before
+    assert sea.run().messages == ("carried out 1 delivery left queued",)
+    assert sea.ok() == {}
+    assert table(sea, "rows") == before
+    assert sea.open().stored_state.verify().is_sound
+
+
 def test_what_cannot_be_restored_says_why(tmp_path: Path) -> None:
     sea = flooded(tmp_path, MODEL)
     sea.ok()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.core.counts import plural
@@ -11,7 +11,7 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.delivery.effects import delivery_place
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.ledger.delivery import Effect
-from tidemill.ledger.event import EffectDone, EffectQueued, RunStarted
+from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ports.ledger import Guard
 from tidemill.project.workspace import Workspace
@@ -70,7 +70,22 @@ class DeliveredTables:
         space, tools = self._workspace, self._workspace.tools
         if space.stage(table).sink is None:
             raise UsageError(f"{table} is a {space.stage(table).kind}: it isn't delivered anywhere")
-        now, then = self._versions(table, self._last_event(run))
+        until = self._last_event(run)
+        lease = take_lease(tools, space.environment, this_process(command), wait_s)
+        try:
+            # Under the lease, because a run may have delivered other rows until now.
+            wanted = self._wanted(table, run, until)
+            failed = self._deliver(wanted, lease)
+        finally:
+            lease.close()
+        if failed:
+            raise StorageError(failed[0].message)
+        return Restored(table=table, run=run, partitions=tuple(e.partition for e in wanted))
+
+    def _wanted(self, table: str, run: str, until: int) -> list[Effect]:
+        """The effects that bring back what a table had up to an event; StorageError if an object is lost."""
+        tools = self._workspace.tools
+        now, then = self._versions(table, until)
         wanted = [
             _as_of(effect, then.get(partition), run, tools.clock())
             for partition, effect in sorted(now.items())
@@ -81,22 +96,26 @@ class DeliveredTables:
             raise StorageError(
                 f"{plural(len(lost), 'object')} of {table} as of {run} can't be used any more"
             )
-        lease = take_lease(tools, space.environment, this_process(command), wait_s)
-        try:
-            failed = self._deliver(wanted, lease)
-        finally:
-            lease.close()
-        if failed:
-            raise StorageError(failed[0].message)
-        return Restored(table=table, run=run, partitions=tuple(e.partition for e in wanted))
+        return wanted
 
     def _deliver(self, effects: Sequence[Effect], lease: Heartbeat) -> list[Undelivered]:
         tools, environment = self._workspace.tools, self._workspace.environment
         guard = Guard(lease=lease.lease)
         if effects:
-            queued = [EffectQueued(environment=environment, effect=effect) for effect in effects]
-            tools.ledger.append(queued, now=tools.clock(), guard=guard)
+            events = [*self._queue(effects, self._workspace.state().pending_effects)]
+            tools.ledger.append(events, now=tools.clock(), guard=guard)
         return perform_effects(tools, environment, effects, guard)
+
+    def _queue(self, effects: Sequence[Effect], pending: Sequence[Effect]) -> Iterator[Event]:
+        """Queue effects; those that are still queued on the same partitions are given up."""
+        environment = self._workspace.environment
+        newer = {(effect.stage, effect.partition): effect for effect in effects}
+        yield from (EffectQueued(environment=environment, effect=effect) for effect in effects)
+        for late in pending:
+            if (late.stage, late.partition) in newer:
+                key = newer[late.stage, late.partition].key
+                detail = {"given up": f"replaced by {key}"}
+                yield EffectDone(environment=environment, key=late.key, detail=detail)
 
     def _last_event(self, run: str) -> int:
         kinds = ("RunStarted", "RunEnded")
