@@ -92,6 +92,35 @@ def test_an_effect_of_a_run_that_was_overtaken_changes_nothing(sink: Outlet) -> 
     assert sink.rows() == {"a": held(2)}
 
 
+def test_a_name_that_the_database_would_cut_off_is_refused(sink: Outlet) -> None:
+    # A class whose probability is delivered may have any name.
+    name = f"probability_{'x' * 60}"
+    effect = sink.effect("a", 1.0, rows(1).rename({"prediction": name}))
+    if sink.format == "postgres":
+        with pytest.raises(StorageError, match=f"column '{name}' is too long for the database"):
+            sink.deliver(effect)
+        assert sink.rows() == {}
+        return
+    sink.deliver(effect)
+    sink.deliver(replace(effect, key="again", at=2.0))
+    assert sink.rows() == {"a": held(1)}
+
+
+def test_a_table_of_that_name_in_another_schema_is_left_alone(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    with outlet("duckdb", tmp_path) as anywhere:
+        sink = elsewhere(anywhere, "scored")
+        with duckdb.connect(str(sink.root / sink.target)) as connection:
+            connection.execute("CREATE SCHEMA other; CREATE TABLE other.scored (mine INTEGER)")
+        sink.deliver(sink.effect("a", 1.0, rows(1)))
+        with duckdb.connect(str(sink.root / sink.target)) as connection:
+            found = connection.execute("SELECT id FROM main.scored").fetchall()
+            assert (found, connection.execute("SELECT * FROM other.scored").fetchall()) == (
+                [(1,)],
+                [],
+            )
+
+
 ACTS = st.lists(
     st.tuples(
         st.sampled_from("abc"),

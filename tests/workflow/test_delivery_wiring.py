@@ -10,7 +10,7 @@ from tests.support.planning import deliver, ingest, model, reads, spec
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
-from tidemill.workflow.delivery_wiring import delivery_faults
+from tidemill.workflow.delivery_wiring import delivery_faults, shared_place_faults
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.stage import Stage
 
@@ -121,3 +121,32 @@ def test_training_that_cannot_be_told() -> None:
 
 def test_a_source_without_a_contract_is_another_fault() -> None:
     assert faults(deliver("out", MODEL, MODEL)) == []
+
+
+def send(delivery: object) -> None:
+    """A function that a delivery calls."""
+
+
+CALLED = Sink(folder="jobs:send", format="call", function=send)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        (Sink(folder="out"), Sink(folder="./out/"), "delivers to the place of 'a'"),
+        # Two formats in one folder.
+        (Sink(folder="out"), Sink(folder="out", format="delta"), "delivers to the place of 'a'"),
+        (Sink(folder="out"), Sink(folder="out/b"), ""),
+        (SQL, replace(SQL, table="T"), "delivers to the place of 'a'"),
+        (SQL, replace(SQL, table="u"), ""),
+        (replace(SQL, format="postgres"), replace(SQL, format="postgres", table="T"), ""),
+        # A function may serve several tables, but not share its name with another function.
+        (CALLED, replace(CALLED), ""),
+        (CALLED, replace(CALLED, function=lambda delivery: None), "name of that of 'a', jobs:send"),
+    ],
+)
+def test_no_two_tables_deliver_to_one_place(first: Sink, second: Sink, says: str) -> None:
+    tables = [replace(plain(sink), name=name) for name, sink in (("a", first), ("b", second))]
+    found = [*shared_place_faults([RAW, *tables])]
+    assert [stage.name for stage, _, _ in found] == (["b"] if says else [])
+    assert all(says in message and hint for _, message, hint in found)

@@ -61,6 +61,8 @@ BAD: list[tuple[object, str]] = [
     (sqlite("", "t"), "its sink has an empty path"),
     (sqlite("a.db", " "), "its table ' ' is empty"),
     (sqlite("a.db", "a\0b"), "its table 'a\\x00b' has a NUL character"),
+    (sqlite("a.db", "Tidemill_Staging"), "its table 'Tidemill_Staging' is used by deliveries"),
+    (postgres("env:A", "s.tidemill_deliveries"), "its table 's.tidemill_deliveries' is used by"),
     (sqlite("a.db", "sqlite_a"), "its table 'sqlite_a' is reserved by SQLite"),
     (postgres("env:DB", "x" * 51), f"its table {'x' * 51!r} is too long"),
     (postgres("env:DB", ".t"), "its table '.t' is empty"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from posixpath import normpath
 
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import did_you_mean
-from tidemill.workflow.sink import PARTITION_COLUMN, unstorable
+from tidemill.workflow.sink import PARTITION_COLUMN, Sink, unstorable
 from tidemill.workflow.stage import Stage
 
 # What the model adds to the rows that it scores.
@@ -108,3 +109,36 @@ def _training_faults(
             f"exclude_training= leaves out partitions, but {name!r} has none",
             "partition its contract, or leave exclude_training out",
         )
+
+
+def shared_place_faults(stages: Iterable[Stage]) -> Iterator[tuple[Stage, str, str]]:
+    """Yield the tables that deliver to the place of an earlier one, and what to do."""
+    seen: dict[tuple[str, ...], Stage] = {}
+    for stage in stages:
+        if stage.sink is None:
+            continue
+        first = seen.setdefault(_place(stage.sink), stage)
+        assert first.sink is not None
+        if first is stage:
+            continue
+        if stage.sink.format != "call":
+            message = (
+                f"it delivers to the place of {first.name!r}: each would replace the other's rows"
+            )
+            yield stage, message, "choose another table or folder"
+        elif stage.sink.function is not first.sink.function:
+            message = (
+                f"its function has the name of that of {first.name!r}, {stage.sink.folder}, by which "
+                "deliveries are known"
+            )
+            yield stage, message, "give each function a name of its own"
+
+
+def _place(sink: Sink) -> tuple[str, ...]:
+    match sink.format:
+        case "parquet" | "delta":
+            return "folder", normpath(sink.folder)
+        case "sqlite" | "duckdb":
+            # These databases don't distinguish names by case.
+            return "file", normpath(sink.folder), sink.table.lower()
+    return sink.format, sink.folder, sink.catalog, sink.table

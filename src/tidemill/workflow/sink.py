@@ -16,6 +16,8 @@ from tidemill.workflow.source import Delta, Iceberg
 URL_SINKS = ("postgres", "iceberg")
 # The column of a table that names the partition of each row.
 PARTITION_COLUMN = "tidemill_partition"
+# The table of a database that has the last delivery of each partition, and the one that rows are loaded into.
+DELIVERIES, STAGING = "tidemill_deliveries", "tidemill_staging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +168,11 @@ def _table_faults(sink: Sink) -> Iterator[tuple[str, str]]:
             yield f"its table {sink.table!r} has a NUL character", "choose another name"
         elif len(name.encode()) > _TABLES[sink.format]:
             yield f"its table {sink.table!r} is too long", f"{_TABLES[sink.format]} bytes at most"
+        elif name.lower() in (DELIVERIES, STAGING):
+            yield (
+                f"its table {sink.table!r} is used by deliveries themselves",
+                "choose another name",
+            )
     if sink.table.lower().startswith("sqlite_") and sink.format == "sqlite":
         yield f"its table {sink.table!r} is reserved by SQLite", "choose another name"
 

@@ -9,7 +9,7 @@ from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_de
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import Fault, UsageError, did_you_mean
 from tidemill.workflow.backtest import backtest_faults
-from tidemill.workflow.delivery_wiring import delivery_faults
+from tidemill.workflow.delivery_wiring import delivery_faults, shared_place_faults
 from tidemill.workflow.gate import split_metric
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
@@ -32,6 +32,8 @@ def wiring_faults(stages: Mapping[str, Stage], faulty: Collection[str] = ()) -> 
             faults += _connection_faults(stage, clear)
         if stage.kind is Kind.MODEL and stage.approval:
             faults += _unscored_faults(stage, stages)
+    for stage, message, hint in shared_place_faults(clear.values()):
+        faults.append(_fault(stage, message, hint))
     faults += _zone_faults(clear)
     return faults + list(_cycle_faults(stages))
 

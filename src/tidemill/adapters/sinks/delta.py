@@ -137,7 +137,8 @@ def _commit(
     library.write_deltalake(
         str(folder) if table is None else table,
         rows.to_arrow(),
-        mode="overwrite",
+        # A table that another process made meanwhile isn't replaced.
+        mode="error" if table is None else "overwrite",
         predicate=None if table is None else predicate,
         partition_by=[PARTITION_COLUMN] if table is None else None,
         schema_mode=None if table is None else "merge",

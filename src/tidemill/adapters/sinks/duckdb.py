@@ -14,8 +14,6 @@ import polars as pl
 from tidemill.adapters.sinks.nested_types import in_utc, instance, replace_types
 from tidemill.adapters.sinks.sqlite import file_obstacle
 from tidemill.adapters.sinks.table_transaction import (
-    DELIVERIES,
-    STAGING,
     TablePlace,
     deliver_to_table,
     quoted,
@@ -27,6 +25,7 @@ from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
+from tidemill.workflow.sink import DELIVERIES, STAGING
 
 _TYPES: Mapping[str, str] = {
     "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INTEGER", "Int64": "BIGINT",
@@ -119,7 +118,9 @@ class _DuckdbTable:
     def columns(self, table: str) -> Mapping[str, str]:
         name = table[1:-1].replace('""', '"') if table.startswith('"') else table
         found = self.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", (name,)
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? "
+            "AND schema_name = 'main' AND database_name IN (current_database(), 'temp')",
+            (name,),
         )
         return {str(column): str(kind) for column, kind in found}
 

@@ -14,8 +14,6 @@ from tidemill.adapters.databases.urls import driver_message, public_location, re
 from tidemill.adapters.sinks.duckdb import missing_library
 from tidemill.adapters.sinks.nested_types import in_utc, instance, replace_types
 from tidemill.adapters.sinks.table_transaction import (
-    DELIVERIES,
-    STAGING,
     TablePlace,
     deliver_to_table,
     quoted,
@@ -27,7 +25,7 @@ from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
-from tidemill.workflow.sink import table_parts
+from tidemill.workflow.sink import DELIVERIES, STAGING, table_parts
 
 _CONNECT_TIMEOUT_S = 10
 # PostgreSQL cuts longer names off without an error.

@@ -15,8 +15,6 @@ from typing import Any
 import polars as pl
 
 from tidemill.adapters.sinks.table_transaction import (
-    DELIVERIES,
-    STAGING,
     TablePlace,
     deliver_to_table,
     quoted,
@@ -27,6 +25,7 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
+from tidemill.workflow.sink import DELIVERIES, STAGING
 
 # How long to wait for others that write to the file.
 _BUSY_S = 10.0

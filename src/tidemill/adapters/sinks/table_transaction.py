@@ -22,10 +22,7 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
-from tidemill.workflow.sink import PARTITION_COLUMN
-
-DELIVERIES = "tidemill_deliveries"
-STAGING = "tidemill_staging"
+from tidemill.workflow.sink import PARTITION_COLUMN, STAGING
 
 
 class TableDatabase(Protocol):
@@ -188,6 +185,9 @@ def _stage_rows(
     database.execute(
         f"CREATE TEMPORARY TABLE {STAGING} ({', '.join([*kinds, f'{quoted(PARTITION_COLUMN)} TEXT'])})"
     )
+    known = database.columns(STAGING)
+    if cut := [name for name in schema if name not in known]:
+        raise StorageError(f"the name of its column {cut[0]!r} is too long for the database")
     for effect in effects:
         frame = frames[effect.key]
         if frame is not None and frame.height:
