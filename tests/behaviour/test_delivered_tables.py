@@ -217,6 +217,21 @@ def test_days_that_the_model_was_trained_on_are_left_out(tmp_path: Path) -> None
     assert sea.ok() == {}
 
 
+@pytest.mark.parametrize("policy", ["keep", "rescore"])
+def test_days_that_were_left_out_are_delivered_when_the_declaration_says_so(
+    tmp_path: Path, policy: str
+) -> None:
+    options = f'tm.parquet("out"), on_new_model="{policy}"'
+    text = MODEL.replace('tm.parquet("out"))', f"{options}, exclude_training=True)")
+    sea = flooded(tmp_path, text)
+    assert sea.ok()["ok deliver out"] == [day(4), day(5)]
+    assert sea.ok() == {}
+    sea.edit(", exclude_training=True", "")
+    assert sea.ok()["ok deliver out"] == [day(n) for n in range(4)]
+    sea.edit(options, f"{options}, exclude_training=True")
+    assert sea.ok() == {}
+
+
 def test_a_sink_that_fails_fails_its_table_and_nothing_else(tmp_path: Path) -> None:
     sea = flooded(tmp_path, TO_SQLITE.replace('"out.db", "rows"', '"rows.db", "rows"'))
     (sea.root / "rows.db").mkdir()

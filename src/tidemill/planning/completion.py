@@ -78,6 +78,8 @@ def mark_signature(
         more.append(clocks)
     if (stage.on_new_model == "rescore" or stage.exclude_training) and live is not None:
         more.append(["live", live.content])
+        if stage.exclude_training:
+            more.append("exclude_training")
     return fingerprint("settled 3", own, recipe.digest, recipe.check, inputs, *more)
 
 
