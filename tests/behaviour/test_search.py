@@ -212,6 +212,12 @@ def test_a_trial_that_is_not_promising_is_pruned(tmp_path: Path) -> None:
     sea.edit("trials=8", "trials=9")
     again = sea.run(train=["model"])
     assert len(sea.ran(again)["bound trial model"]) == 8
+    # A search that prunes nothing lets them end, and reuses the others.
+    sea.edit(', pruner="median"', "")
+    ran = sea.ran(sea.run(train=["model"]))
+    assert set(pruned) <= set(ran["ok trial model"])
+    assert "pruned trial model" not in ran
+    assert set(ran["bound trial model"]) <= set(trials(*range(9))) - set(pruned)
 
 
 def test_a_training_function_may_turn_the_end_of_a_trial_into_an_error_of_its_own(

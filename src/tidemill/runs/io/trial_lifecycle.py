@@ -63,7 +63,7 @@ class TrialLifecycle:
         if self._running.setdefault(begun.key, step.partition) != step.partition:
             raise ClaimedElsewhere(begun.key)
         if not step.forced:
-            self._find_trial(begun)
+            self._find_trial(stage, begun)
         if begun.known is None:
             past = tuple(self._searches.before(stage, number))
             begun.work = replace(
@@ -72,11 +72,16 @@ class TrialLifecycle:
             )
         return None
 
-    def _find_trial(self, begun: StepInProgress) -> None:
+    def _find_trial(self, stage: Stage, begun: StepInProgress) -> None:
         """Look the result of a trial up, or claim its key."""
+        assert stage.training is not None
+        assert stage.training.search is not None
+        prunes = stage.training.search.pruner is not None
         for attempted in (False, True):
             found = self._results.get(begun.key) or self._ledger.traces((begun.key,)).get(begun.key)
-            if found is not None and found.product.trial is not None and not found.touched:
+            known = found.product.trial if found is not None and not found.touched else None
+            # A search without a pruner lets all trials end.
+            if found is not None and known is not None and (prunes or not known.pruned):
                 begun.known, begun.reuse = StepOutput(product=found.product), Action.BIND
                 return
             if not attempted and not self._claim(begun.key):
