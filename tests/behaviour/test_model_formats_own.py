@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,13 @@ from own_models import Mean
 
 return tm.fitted(Mean(table["y"].median()), inputs=Features.reads("age"), output="y")
 """
+
+
+class DictPredictor:
+    """A model that can be pickled."""
+
+    def predict(self, rows: list[dict[str, float]]) -> list[float]:
+        return [row["x"] for row in rows]
 
 
 class Own(Trained):
@@ -141,6 +149,27 @@ def test_pickle_is_stored_by_permission_and_loaded_only_where_it_was_written(
     for refused, form in ((payload, elsewhere), (payload[:-1], here), (b"\x80\x05N.", here)):
         with pytest.raises(TidemillError, match="wasn't written by a run of this project's home"):
             form.load(refused)
+
+
+def test_processes_that_create_the_key_of_pickles_agree(tmp_path: Path) -> None:
+    forms = [OwnPickle(tmp_path) for _ in range(8)]
+    barrier, payloads = Barrier(len(forms)), list[bytes]()
+
+    def dump(form: OwnPickle) -> None:
+        barrier.wait()
+        payloads.append(form.dump(DictPredictor()))
+
+    threads = [Thread(target=dump, args=(form,)) for form in forms]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({*payloads}) == 1
+    assert len(payloads) == len(forms)
+    assert [path.name for path in tmp_path.iterdir()] == ["pickle.key"]
+    (tmp_path / "pickle.key").write_bytes(b"")
+    with pytest.raises(TidemillError, match="is damaged: restore it, or remove it and train"):
+        forms[0].load(payloads[0])
 
 
 @pytest.mark.parametrize(

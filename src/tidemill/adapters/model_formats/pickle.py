@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import pickle
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +82,24 @@ class OwnPickle:
 
     def _key(self) -> bytes:
         path = self._home / "pickle.key"
-        try:
-            with open(path, "xb", opener=open_private) as file:
-                file.write(secrets.token_bytes(_KEY_BYTES))
-        except FileExistsError:
-            pass
+        if not path.exists():
+            self._create_key(path)
         key = path.read_bytes()
         if len(key) != _KEY_BYTES:
             raise TidemillError(
                 f"{path} is damaged: restore it, or remove it and train its models again"
             )
         return key
+
+    def _create_key(self, path: Path) -> None:
+        """Write a key, unless another process does: whole, so that nobody reads a part of it."""
+        own = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            with open(own, "xb", opener=open_private) as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(own, path)
+        finally:
+            own.unlink(missing_ok=True)
