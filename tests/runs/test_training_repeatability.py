@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tidemill.project.model_formats import open_formats
+from tidemill.project.model_probe import FormatOptions
 from tidemill.runs.training_repeatability import (
     CURES,
     RetrainedModel,
@@ -28,6 +31,11 @@ def test_equal_trainings_are_silent() -> None:
     assert (found.same_bytes, found.rows, found.differing) == (True, 2, 0)
     assert found.same_as_published is True
     assert list(describe_trainings([found])) == []
+
+
+def test_each_cure_is_for_a_format(tmp_path: Path) -> None:
+    formats = open_formats(FormatOptions(home=str(tmp_path), root=str(tmp_path)))
+    assert {*CURES} <= {form.name for form in formats}
 
 
 @pytest.mark.parametrize(

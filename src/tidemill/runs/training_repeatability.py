@@ -21,8 +21,8 @@ _TORCH = (
 CURES: Mapping[str, str] = {
     "lightgbm": 'set "deterministic": True, "force_row_wise": True, "seed" and a fixed "num_threads"',
     "xgboost": 'set "seed" and a fixed "nthread", and use "tree_method": "hist"',
-    "skops": _SKLEARN,
-    "safetensors": _TORCH,
+    "sklearn": _SKLEARN,
+    "torch": _TORCH,
 }
 _ANY_CURE = (
     "pass the seed to everything that draws at random, fix the number of threads, and sort the rows"
