@@ -15,6 +15,7 @@ from tidemill.core.errors import (
     DeclarationError,
     Fault,
     GateError,
+    OvertakenError,
     SourceError,
     StepError,
     StorageError,
@@ -25,7 +26,8 @@ from tidemill.core.errors import (
 )
 
 CODES: dict[type[TidemillError], int] = {
-    TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1, UsageError: 2,
+    TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1,
+    OvertakenError: 1, UsageError: 2,
     ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
 }  # fmt: skip
 

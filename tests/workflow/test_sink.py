@@ -59,6 +59,11 @@ BAD: list[tuple[object, str]] = [
     (None, "sink=None is not a sink"),
     (parquet(" "), "its sink has an empty path"),
     (sqlite("", "t"), "its sink has an empty path"),
+    (
+        sqlite("./.tidemill/ledger.db", "t"),
+        "its sink './.tidemill/ledger.db' is in Tidemill's own folder",
+    ),
+    (parquet(".tidemill"), "its sink '.tidemill' is in Tidemill's own folder"),
     (sqlite("a.db", " "), "its table ' ' is empty"),
     (sqlite("a.db", "a\0b"), "its table 'a\\x00b' has a NUL character"),
     (sqlite("a.db", "Tidemill_Staging"), "its table 'Tidemill_Staging' is used by deliveries"),

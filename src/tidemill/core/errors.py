@@ -6,7 +6,8 @@ TidemillError                 a message with what, where, which values, and what
 ├── StepError                 the work of one step failed
 ├── SourceError               a source can't be read: missing, unreadable, corrupt, changed shape
 ├── StorageError              state can't be read or written: full disk, damaged object, newer ledger
-│   └── DamagedObjectError    a stored object isn't what was stored
+│   ├── DamagedObjectError    a stored object isn't what was stored
+│   └── OvertakenError        a sink has a newer delivery
 ├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget would be exceeded
 ├── ConflictError             another process holds it, or it changed after planning
@@ -99,6 +100,10 @@ class StorageError(TidemillError):
 
 class DamagedObjectError(StorageError):
     """A stored object isn't what was stored under its name; the store remembers that."""
+
+
+class OvertakenError(StorageError):
+    """A sink has a newer delivery of the partition than this one."""
 
 
 class GateError(TidemillError):

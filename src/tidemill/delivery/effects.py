@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import Effect
+from tidemill.ledger.event import EffectDone
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.stage import Stage
@@ -44,6 +45,14 @@ def effect_of(
     )
 
 
+def is_current(effect: Effect, stage: Stage | None, environment: str) -> bool:
+    """Whether the workflow still delivers to the table of an effect; `stage` is the one of its name."""
+    sink = None if stage is None else stage.sink
+    if sink is None or sink.format != effect.format or sink.catalog != effect.catalog:
+        return False
+    return (effect.target, effect.table) == delivery_place(sink, environment)
+
+
 def group_by_place(effects: Iterable[Effect]) -> list[list[Effect]]:
     """Group effects by the table that they are on, in order."""
     groups: dict[tuple[str, str, str, str], list[Effect]] = {}
@@ -61,3 +70,12 @@ def last_effects(effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Ef
         if (newer := last[effect.stage, effect.partition]).key != effect.key
     ]
     return [effect for effect in effects if last[effect.stage, effect.partition] is effect], earlier
+
+
+def replaced_effects(
+    environment: str, earlier: Iterable[tuple[Effect, Effect]]
+) -> Iterator[EffectDone]:
+    """Record that queued effects won't be carried out, each because of a newer one."""
+    for effect, newer in earlier:
+        detail = {"given up": f"replaced by {newer.key}"}
+        yield EffectDone(environment=environment, key=effect.key, detail=detail)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.core.fingerprint import fingerprint
-from tidemill.delivery.effects import delivery_place
+from tidemill.delivery.effects import delivery_place, last_effects, replaced_effects
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
@@ -33,6 +33,7 @@ class DeliveredTables:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._queued: set[tuple[object, ...]] = set()
 
     def find_fault(self, effect: Effect, detail: Mapping[str, str]) -> str | None:
         """How a sink differs from the last effect on a partition; None if it can't be read."""
@@ -44,8 +45,10 @@ class DeliveredTables:
             return str(error)
 
     def deliver_again(self, effect: Effect) -> str:
-        """Carry out an effect again; return why that failed."""
+        """Carry out an effect of `last_effects` again; return why that failed."""
         tools = self._workspace.tools
+        if (effect.place, effect.partition) in self._queued:
+            return "a newer delivery of it is queued, which `tidemill run` carries out"
         now = tools.clock()
         again = replace(effect, key=fingerprint("again", effect.key, str(now)), at=now)
         try:
@@ -75,7 +78,7 @@ class DeliveredTables:
         try:
             # Under the lease, because a run may have delivered other rows until now.
             wanted = self._wanted(table, run, until)
-            failed = self._deliver(wanted, lease)
+            failed = self._deliver(table, wanted, lease)
         finally:
             lease.close()
         if failed:
@@ -98,24 +101,21 @@ class DeliveredTables:
             )
         return wanted
 
-    def _deliver(self, effects: Sequence[Effect], lease: Heartbeat) -> list[Undelivered]:
+    def _deliver(
+        self, table: str, effects: Sequence[Effect], lease: Heartbeat
+    ) -> list[Undelivered]:
+        """Carry out effects on a table, and those that were queued before on its other partitions."""
         tools, environment = self._workspace.tools, self._workspace.environment
         guard = Guard(lease=lease.lease)
-        if effects:
-            events = [*self._queue(effects, self._workspace.state().pending_effects)]
+        pending = self._workspace.state().pending_effects
+        due, earlier = last_effects([*(e for e in pending if e.stage == table), *effects])
+        events: list[Event] = [
+            EffectQueued(environment=environment, effect=effect) for effect in effects
+        ]
+        events += replaced_effects(environment, earlier)
+        if events:
             tools.ledger.append(events, now=tools.clock(), guard=guard)
-        return perform_effects(tools, environment, effects, guard)
-
-    def _queue(self, effects: Sequence[Effect], pending: Sequence[Effect]) -> Iterator[Event]:
-        """Queue effects; those that are still queued on the same partitions are given up."""
-        environment = self._workspace.environment
-        newer = {(effect.stage, effect.partition): effect for effect in effects}
-        yield from (EffectQueued(environment=environment, effect=effect) for effect in effects)
-        for late in pending:
-            if (late.stage, late.partition) in newer:
-                key = newer[late.stage, late.partition].key
-                detail = {"given up": f"replaced by {key}"}
-                yield EffectDone(environment=environment, key=late.key, detail=detail)
+        return perform_effects(tools, environment, due, guard)
 
     def _last_event(self, run: str) -> int:
         kinds = ("RunStarted", "RunEnded")
@@ -145,14 +145,19 @@ class DeliveredTables:
     def last_effects(self) -> list[tuple[Effect, Mapping[str, str]]]:
         """The last effect on each partition of a table that a stage still delivers to, and its details."""
         queued: dict[str, Effect] = {}
+        waiting: dict[str, Effect] = {}
         last: dict[tuple[object, ...], tuple[Effect, Mapping[str, str]]] = {}
         kinds = ("EffectQueued", "EffectDone")
         for fact in self._workspace.tools.ledger.events(kinds=kinds):
             if isinstance(fact.event, EffectQueued):
-                queued[fact.event.effect.key] = fact.event.effect
-            elif isinstance(fact.event, EffectDone) and "given up" not in fact.event.detail:
-                effect = queued[fact.event.key]
-                last[effect.place, effect.partition] = effect, fact.event.detail
+                effect = fact.event.effect
+                queued[effect.key] = waiting[effect.key] = effect
+            elif isinstance(fact.event, EffectDone):
+                waiting.pop(fact.event.key, None)
+                if "given up" not in fact.event.detail:
+                    effect = queued[fact.event.key]
+                    last[effect.place, effect.partition] = effect, fact.event.detail
+        self._queued = {(effect.place, effect.partition) for effect in waiting.values()}
         return [(effect, detail) for effect, detail in last.values() if self._is_current(effect)]
 
     def _is_current(self, effect: Effect) -> bool:

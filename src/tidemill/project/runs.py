@@ -124,7 +124,7 @@ class Runs:
         tools, name = space.tools, space.environment
         state, messages = space.state(), [*messages]
         crashed = bool(state.open_runs)
-        recovered, undelivered = recover_dead_runs(tools, state, lease)
+        recovered, undelivered = recover_dead_runs(tools, space.flow, state, lease)
         if recovered:
             messages, state = [*messages, *recovered], space.state()
         plan, run = self._plans.make_on(state, request), run_id()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from posixpath import normpath
 from typing import Any, TypeAlias
 
 from tidemill.contracts.dtype import DType
@@ -14,6 +15,8 @@ from tidemill.workflow.source import Delta, Iceberg
 
 # The formats whose place is a URL.
 URL_SINKS = ("postgres", "iceberg")
+# Those that are files in the project, or folders of files.
+_FILES = ("parquet", "delta", "sqlite", "duckdb")
 # The column of a table that names the partition of each row.
 PARTITION_COLUMN = "tidemill_partition"
 # The table of a database that has the last delivery of each partition, and the one that rows are loaded into.
@@ -137,10 +140,17 @@ def sink_faults(option: object) -> Iterator[tuple[str, str]]:
         yield from _url_faults(sink.folder)
     if sink.format == "iceberg" and url_secrets(sink.folder):
         yield "the URI of its sink has a password, which would be recorded", "write uri='env:NAME'"
-    if sink.format != "iceberg" and not sink.folder.strip():
-        yield "its sink has an empty path", "name a folder, a file or a URL"
+    if sink.format != "iceberg":
+        yield from _path_faults(sink)
     if sink.format in _TABLES:
         yield from _table_faults(sink)
+
+
+def _path_faults(sink: Sink) -> Iterator[tuple[str, str]]:
+    if not sink.folder.strip():
+        yield "its sink has an empty path", "name a folder, a file or a URL"
+    elif sink.format in _FILES and normpath(sink.folder).split("/")[0] == ".tidemill":
+        yield f"its sink {sink.folder!r} is in Tidemill's own folder", "choose another path"
 
 
 def _url_faults(url: str) -> Iterator[tuple[str, str]]:

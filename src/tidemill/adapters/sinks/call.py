@@ -60,7 +60,7 @@ def _called(
     try:
         function(delivery)
     # Whatever a function of the user raises is the failure of its table.
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         kind = f"{type(error).__name__}: {error}"
         return StorageError(
             f"{effect.stage} {effect.partition} can't be delivered: {name} raised {kind}; it stays "

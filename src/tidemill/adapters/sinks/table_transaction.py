@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from tidemill.adapters.sinks.value_limits import Limits, refuse_values
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import OvertakenError, StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
@@ -107,10 +107,10 @@ def _is_done(database: TableDatabase, place: TablePlace, effect: Effect) -> bool
 
 
 def refuse_overtaken(effect: Effect, at: float) -> None:
-    """Raise StorageError for an effect that was queued before the one that a sink carried out last."""
+    """Raise OvertakenError for an effect that was queued before the one that a sink carried out last."""
     if effect.at and at > effect.at:
         newer = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        raise StorageError(
+        raise OvertakenError(
             f"{effect.stage} {effect.partition} was delivered by a newer run meanwhile ({newer}), so the "
             "older rows of this one weren't"
         )

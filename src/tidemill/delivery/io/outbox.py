@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import OvertakenError, StorageError, TidemillError
 from tidemill.delivery.effects import group_by_place
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event
@@ -16,10 +16,14 @@ from tidemill.ports.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """An effect that a sink couldn't carry out, and why; it stays queued."""
+    """An effect that a sink couldn't carry out, and why; it stays queued.
+
+    `overtaken`: the sink has a delivery with a later time.
+    """
 
     effect: Effect
     message: str
+    overtaken: bool = False
 
 
 def perform_effects(
@@ -37,7 +41,9 @@ def perform_effects(
             done: list[Event] = []
             for effect, result in _results(tools, writer, some):
                 if isinstance(result, TidemillError):
-                    failed.append(Undelivered(effect=effect, message=str(result)))
+                    overtaken = isinstance(result, OvertakenError)
+                    message = str(result)
+                    failed.append(Undelivered(effect=effect, message=message, overtaken=overtaken))
                 else:
                     done.append(
                         EffectDone(environment=environment, key=effect.key, detail=dict(result))
@@ -53,12 +59,22 @@ def _batches(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]
 
 def _results(
     tools: Runtime, writer: SinkWriter, effects: Sequence[Effect]
-) -> Iterator[tuple[Effect, EffectResult]]:
+) -> list[tuple[Effect, EffectResult]]:
     """The result of each effect; an error that the writer raises is that of those that are left."""
-    left = {effect.key: effect for effect in effects}
+    found: list[tuple[Effect, EffectResult]] = []
     try:
-        for effect, result in writer.deliver_all(effects, tools.root, tools.artifacts):
-            del left[effect.key]
-            yield effect, result
+        found.extend(writer.deliver_all(effects, tools.root, tools.artifacts))
+        return found
     except TidemillError as error:
-        yield from ((effect, error) for effect in left.values())
+        reason: TidemillError = error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # Sinks are libraries of others. Whatever they raise, also a panic in Rust, fails one table.
+    except BaseException as error:  # noqa: BLE001
+        table = effects[0].table or effects[0].target
+        what = str(error).partition("\n")[0]
+        reason = StorageError(f"{table} can't be written: {type(error).__name__}: {what}")
+    left = {effect.key: effect for effect in effects}
+    for effect, _ in found:
+        del left[effect.key]
+    return [*found, *((effect, reason) for effect in left.values())]

@@ -6,9 +6,10 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tidemill.core.counts import plural
-from tidemill.delivery.effects import last_effects
+from tidemill.delivery.effects import is_current, last_effects, replaced_effects
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event, Removed, RunEnded
@@ -17,10 +18,11 @@ from tidemill.ledger.run import Status
 from tidemill.ports.ledger import Guard, State
 from tidemill.ports.runtime import Runtime
 from tidemill.runs.io.lease import Heartbeat
+from tidemill.workflow.stage import Flow
 
 
 def recover_dead_runs(
-    tools: Runtime, state: State, lease: Heartbeat
+    tools: Runtime, flow: Flow, state: State, lease: Heartbeat
 ) -> tuple[list[str], tuple[Undelivered, ...]]:
     """Close runs that died, and carry out deliveries that are still queued.
 
@@ -40,31 +42,57 @@ def recover_dead_runs(
     )
     gone = [effect for effect in state.pending_effects if effect.object in lost_objects]
     if gone:
-        tools.ledger.append(tuple(_give_up(state, gone)), now=tools.clock(), guard=guard)
+        events = _give_up(state, gone, "its object is gone")
+        tools.ledger.append(tuple(events), now=tools.clock(), guard=guard)
         words.append(
             f"{plural(len(gone), 'queued delivery')} lost objects, which will be recomputed"
         )
     queued, earlier = last_effects([e for e in state.pending_effects if e not in gone])
     if earlier:
-        tools.ledger.append(tuple(_replaced(state, earlier)), now=tools.clock(), guard=guard)
-    failed = perform_effects(tools, state.environment, queued, guard) if queued else []
+        replaced = replaced_effects(state.environment, earlier)
+        tools.ledger.append(tuple(replaced), now=tools.clock(), guard=guard)
+    stages = {stage.name: stage for stage in flow.stages}
+    moved = [e for e in queued if not is_current(e, stages.get(e.stage), state.environment)]
+    queued = [effect for effect in queued if effect not in moved]
+    # A removal waits for its table to be declared again: then its rows mustn't be there.
+    if left := [effect for effect in moved if effect.object]:
+        events = _give_up(state, left, "its table is no longer declared")
+        tools.ledger.append(tuple(events), now=tools.clock(), guard=guard)
+        words.append(
+            f"gave up {plural(len(left), 'queued delivery')} of {_names(left)}, to where the workflow "
+            "no longer delivers"
+        )
+    failed = _perform(tools, state.environment, queued, guard)
     if len(queued) > len(failed):
         words.append(f"carried out {plural(len(queued) - len(failed), 'delivery')} left queued")
     return words, tuple(failed)
 
 
-def _replaced(state: State, earlier: Sequence[tuple[Effect, Effect]]) -> Iterator[Event]:
-    for effect, newer in earlier:
-        detail = {"given up": f"replaced by {newer.key}"}
-        yield EffectDone(environment=state.environment, key=effect.key, detail=detail)
+def _perform(
+    tools: Runtime, environment: str, effects: Sequence[Effect], guard: Guard
+) -> list[Undelivered]:
+    """Carry out queued effects, the last on each partition.
+
+    Another clock may have given the delivery before it a later time. This process has the lease, so its
+    effects are the newest whatever the times say.
+    """
+    failed = perform_effects(tools, environment, effects, guard) if effects else []
+    now = tools.clock()
+    again = [replace(item.effect, at=max(now, item.effect.at)) for item in failed if item.overtaken]
+    if not again:
+        return failed
+    others = [item for item in failed if not item.overtaken]
+    return [*others, *perform_effects(tools, environment, again, guard)]
 
 
-def _give_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
-    """Unbind queued deliveries whose objects are gone, so that the plan recomputes and delivers them."""
+def _names(effects: Sequence[Effect]) -> str:
+    return ", ".join(sorted({effect.stage for effect in effects}))
+
+
+def _give_up(state: State, effects: Sequence[Effect], reason: str) -> Iterator[Event]:
+    """Unbind queued deliveries that can't be carried out, so that the plan recomputes and delivers them."""
     for effect in effects:
         yield Removed(
             environment=state.environment, stage=effect.stage, partition=effect.partition, run=""
         )
-        yield EffectDone(
-            environment=state.environment, key=effect.key, detail={"given up": "its object is gone"}
-        )
+        yield EffectDone(environment=state.environment, key=effect.key, detail={"given up": reason})

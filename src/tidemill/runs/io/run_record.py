@@ -190,7 +190,8 @@ def receipt_of(
         cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *_messages(attempts), *age.messages, *lost),
+        # A sink that fails says the same of each partition.
+        messages=(*messages, *faults, *dict.fromkeys(_messages(attempts)), *age.messages, *lost),
         failures=group_failures(attempts, job.plan.steps),
     )
 
