@@ -48,6 +48,13 @@ def test_columns_are_ranked_by_what_the_model_loses_without_them() -> None:
     assert all(len(each.values) == 10 for each in found.columns)
 
 
+def test_predictions_that_the_rows_already_have_are_replaced() -> None:
+    scored = table().with_columns(prediction=pl.col("y"))
+    found = permutation_importance(predict, scored, ERROR, columns=["x", "noise"])
+    assert found == permutation_importance(predict, table(), ERROR, columns=["x", "noise"])
+    assert found.columns[0].mean > 0
+
+
 def test_the_seed_decides_and_the_order_of_columns_does_not() -> None:
     def run(*columns: str, seed: int = 3) -> dict[str, tuple[float, ...]]:
         found = permutation_importance(

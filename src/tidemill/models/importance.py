@@ -13,7 +13,7 @@ import polars as pl
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import Metric
-from tidemill.models.predictors import PREDICTION
+from tidemill.models.predictors import PREDICTION, PROBABILITY
 from tidemill.workflow.gate import Goal
 
 Predict: TypeAlias = Callable[[pl.LazyFrame], Any]
@@ -176,8 +176,14 @@ def _predicted(model: Any, table: pl.DataFrame) -> pl.DataFrame:
     if isinstance(found, pl.LazyFrame):
         found = found.collect()
     if isinstance(found, pl.DataFrame) and found.height == table.height:
-        return table.with_columns(found.select(n for n in found.columns if n not in table.columns))
+        # Rows that were scored before have predictions, too.
+        own = (n for n in found.columns if n not in table.columns or _is_predicted(n))
+        return table.with_columns(found.select(own))
     return table.with_columns(pl.Series(PREDICTION, np.asarray(found)))
+
+
+def _is_predicted(name: str) -> bool:
+    return name == PREDICTION or name.startswith(PROBABILITY)
 
 
 def _worse(value: float, before: float, metric: Metric) -> float:
