@@ -66,6 +66,8 @@ HONEST: list[tuple[Any, Any, bool]] = [
     (LATE[:30], [True] * 9 + [False] * 21, True),  # too few of a class
     ([[1.0]] * N, Y, False),
     (["a", "b"] * (N // 2), LATE, True),
+    (["a"] * (N - 2) + ["b"] * 2, LATE, True),  # one value of nearly all rows
+    (["a"] * (N - 2) + ["b"] * 2, Y, False),
 ]  # fmt: skip
 
 

@@ -68,12 +68,13 @@ def _figure(rows: pl.DataFrame, name: str, label: str, *, count: int) -> tuple[s
     if count:
         columns = ScoredColumns(label=pl.col("label"), prediction=pl.col("feature"))
         area = values.select(area_under_roc(columns)).item()
-        return "AUC", max(area, 1 - area)
+        return "AUC", max(area, 1 - area) if numeric else area
     pair = values.select(
         plain=pl.corr("feature", "label"),
         ranks=pl.corr(pl.col("feature").rank(), pl.col("label").rank()),
     ).row(0)
-    return "R2", max((r * r for r in pair if r is not None and math.isfinite(r)), default=0.0)
+    known = (r for r in pair if r is not None and math.isfinite(r))
+    return "R2", max((r * r for r in known if numeric or r > 0), default=0.0)
 
 
 def _number(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -90,7 +91,11 @@ def _outcome(label: str, rows: pl.DataFrame, count: int) -> pl.Expr:
 
 
 def _outcome_of_others(name: str, label: str, rows: pl.DataFrame, count: int) -> pl.Expr:
-    """The mean label of the other rows with the same value: a row must not tell its own label."""
+    """The mean label of the other rows with the same value: a row must not tell its own label.
+
+    Without a row's own label the mean is lower the higher that label is: where values don't tell the label,
+    it falls with the label. Only a mean that rises with it says something.
+    """
     outcome = _outcome(label, rows, count)
     key = pl.col(name).cast(pl.String)
     others = pl.len().over(key) - 1
