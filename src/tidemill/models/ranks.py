@@ -24,7 +24,9 @@ def mean_precision(rows: ScoredColumns) -> pl.Expr:
     score, positive, negative = _sorted(rows, descending=True)
     share = positive.cum_sum() / (positive + negative).cum_sum()
     at_tie = pl.when(_is_last(score)).then(share).backward_fill()
-    mean = (positive * at_tie).sum() / positive.sum()
+    # Before the first row with a weight, the share is undefined.
+    hits = pl.when(positive == 0).then(0.0).otherwise(positive * at_tie)
+    mean = hits.sum() / positive.sum()
     return undefined_where((positive.sum() == 0) | _is_missing(rows), mean)
 
 
