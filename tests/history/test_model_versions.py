@@ -37,14 +37,16 @@ def trained(version: str, *, at: float, environment: str = "prod", run: str = "r
     return replace(published_event(WHOLE, bound=bound, stage=MODEL), environment=environment)
 
 
-def scored(version: str, *, rows: str = "features 1", mae: float = 1.0) -> Event:
+def scored(
+    version: str, *, rows: str = "features 1", mae: float = 1.0, partition: str = "candidate"
+) -> Event:
     made = replace(product(f"scores of {version}"), artifact=None, scores=scores(mae))
     inputs = {
         MODEL: input_digest({WHOLE: model_artifact(version).content}, None),
         "features": rows,
     }
     bound = replace(binding(f"scores {version} {rows}", made), inputs=inputs)
-    return published_event("candidate", bound=bound, stage=EVALUATION)
+    return published_event(partition, bound=bound, stage=EVALUATION)
 
 
 def decided(version: str, *, approved: bool, actor: str = "gates", at: float = 1.0) -> Event:
@@ -111,6 +113,13 @@ def test_a_version_is_scored_by_what_read_its_bytes() -> None:
     assert {each.rows_read for each in first.evaluations} == {"features features 1"}
     assert first.latest_scores() == {EVALUATION: scores(2.0)}
     assert second.evaluations == ()
+
+
+def test_figures_of_one_day_are_none_of_a_version() -> None:
+    day = scored("a", mae=9.0, rows="features 2", partition="live 2013-03-07")
+    [version] = facts(trained("a", at=1.0), scored("a"), day).versions(None, None)
+    assert version.latest_scores() == {EVALUATION: scores(1.0)}
+    assert version.metrics_text == "mae 1"
 
 
 def test_what_a_training_cost_counts_its_retries() -> None:

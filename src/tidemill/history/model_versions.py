@@ -17,7 +17,7 @@ from tidemill.ledger.model_version import (
     VersionState,
 )
 from tidemill.ledger.run import Action, Attempt, Outcome
-from tidemill.models.gates import BASELINE, is_live, last_decision
+from tidemill.models.gates import CANDIDATE, LIVE, is_live, last_decision
 from tidemill.reuse.input_contents import input_digest, share_columns
 from tidemill.workflow.model import Artifact
 
@@ -68,7 +68,7 @@ class VersionFacts:
             self.first.setdefault(artifact.id, (artifact, binding))
             if ours:
                 self.here[artifact.id] = artifact
-        elif ours and stage in self.evaluations and partition != BASELINE:
+        elif ours and stage in self.evaluations and partition in (CANDIDATE, LIVE):
             self._scored.append((stage, binding))
 
     def versions(

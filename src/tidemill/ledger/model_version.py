@@ -101,6 +101,16 @@ class ModelVersion:
         """The newest scores by evaluation stage."""
         return {found.stage: found.scores for found in self.evaluations}
 
+    @property
+    def metrics_text(self) -> str:
+        """The newest figures in one line: `mae 1.975`; of several evaluations, with their names."""
+        scores = self.latest_scores()
+        return ", ".join(
+            f"{f'{stage}.' if len(scores) > 1 else ''}{name} {figure:.4g}"
+            for stage, each in scores.items()
+            for name, figure in each.metrics.items()
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePeriod:

@@ -58,7 +58,7 @@ class RegisteredModel:
     def _repr_html_(self) -> str:
         """Render a row per version, for notebooks."""
         rows = [
-            (found.id, str(found.state), f"{found.artifact.rows:,}", metrics_text(found))
+            (found.id, str(found.state), f"{found.artifact.rows:,}", found.metrics_text)
             for found in self.versions
         ]
         headers = ("version", "state", ">rows", "metrics")
@@ -208,16 +208,6 @@ class RegisteredModel:
         space = self._workspace
         found = space.read_state(lambda now: read_rows(space.tools, space.flow[stage], now, key))
         return found.head(_ROWS).collect()
-
-
-def metrics_text(version: ModelVersion) -> str:
-    """The newest figures of a version in one line: `mae 1.975`; of several evaluations, with their names."""
-    scores = version.latest_scores()
-    return ", ".join(
-        f"{f'{stage}.' if len(scores) > 1 else ''}{name} {figure:.4g}"
-        for stage, each in scores.items()
-        for name, figure in each.metrics.items()
-    )
 
 
 def _bindings(head: Any) -> Sequence[Binding]:

@@ -47,19 +47,10 @@ def _row(version: ModelVersion) -> list[str]:
         str(version.state),
         local_time(version.trained_at),
         count(version.artifact.rows),
-        _metrics(version),
+        version.metrics_text,
         size(version.bytes),
         f"{cost.cpu_s:.2f}" if cost is not None else "-",
     ]
-
-
-def _metrics(version: ModelVersion) -> str:
-    scores = version.latest_scores()
-    return ", ".join(
-        f"{f'{stage}.' if len(scores) > 1 else ''}{name} {figure:.4g}"
-        for stage, each in scores.items()
-        for name, figure in each.metrics.items()
-    )
 
 
 @click.command("show")
