@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.planning import evaluate, ingest, model, reads
 from tidemill.analysis.code.code_fingerprint import code_of
+from tidemill.contracts.spec import Reads
 from tidemill.reuse.recipe import Evidence, Platform, Recipe, recipe_of
 from tidemill.reuse.trial_key import link_scoring, trial_key
 from tidemill.workflow.search import integers, search, uniform
@@ -115,6 +116,22 @@ def test_parameters_and_inputs_make_another_trial() -> None:
     different = trial_key(recipe(), {"rounds": 5}, {"raw": {"2024-01-01": "other"}})
     assert different.key != key(recipe())
     assert trial_key(recipe(), {"rounds": 5}, {"raw": {"2024-01-01": None}}).key is None
+
+
+def test_columns_that_only_the_evaluation_reads_make_another_trial() -> None:
+    whole = reads(RAW)
+    assert whole.contract is not None
+    narrow = replace(whole, reads=Reads(contract=whole.contract, columns=whole.columns[:1]))
+    training = Training(
+        params={"rounds": 5}, search=search({"rounds": integers(1, 9)}, metric="mae")
+    )
+    mod = replace(model("mod", narrow), function=train, training=training)
+    ev = replace(evaluate("ev", mod, reads(RAW, last("7d"))), function=score)
+    stages = (RAW, mod, ev)
+    own = own_recipes(stages)
+    found = link_scoring(Flow(name="f", owner="", stages=stages), own)
+    assert own["mod"].reads != own["ev"].reads
+    assert found["mod"].reads == own["ev"].reads
 
 
 def test_a_model_without_a_search_keeps_its_recipe() -> None:

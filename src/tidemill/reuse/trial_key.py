@@ -36,7 +36,7 @@ def search_part(search: Search) -> Part:
 
 
 def link_scoring(flow: Flow, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-    """Add to the recipe of each model with a search how its trials are scored."""
+    """Add to the recipe of each model with a search how its trials are scored, and on which columns."""
     return {stage.name: _with_scoring(stage, flow, recipes) for stage in flow.stages}
 
 
@@ -57,12 +57,17 @@ def _with_scoring(stage: Stage, flow: Flow, recipes: Mapping[str, Recipe]) -> Re
         _SEARCH: fingerprint(_SEARCH, search_part(search)),
         _SCORING: fingerprint(_SCORING, scoring),
     }
-    unproven = recipes[evaluation.name].unproven if evaluation is not None else ()
+    scorer = recipes[evaluation.name] if evaluation is not None else Recipe(digest="")
     return replace(
         recipe,
         parts=parts,
         digest=fingerprint("recipe", parts),
-        unproven=tuple(dict.fromkeys((*recipe.unproven, *unproven))),
+        # The evaluation may read columns that the model doesn't.
+        reads={
+            name: tuple(dict.fromkeys((*columns, *scorer.reads.get(name, ()))))
+            for name, columns in recipe.reads.items()
+        },
+        unproven=tuple(dict.fromkeys((*recipe.unproven, *scorer.unproven))),
     )
 
 
