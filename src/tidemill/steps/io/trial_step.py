@@ -21,7 +21,7 @@ from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage
 from tidemill.steps.io.model_step import ModelStepRunner
 from tidemill.steps.step_messages import Inputs, StepOutput, TrialWork, Work
-from tidemill.workflow.gate import Scores
+from tidemill.workflow.gate import Goal, Scores
 from tidemill.workflow.partition_mapping import partitionings_of
 from tidemill.workflow.search import Search, StudyTrial, TrialPruned, TrialResult
 from tidemill.workflow.search_evaluation import search_evaluation
@@ -137,6 +137,7 @@ class TrialRunner:
             raise _error(
                 stage, f"{evaluation.name} has no metric {search.metric_name!r} ({advice})"
             )
+        _require_direction(stage, search, scores)
         return scores.metrics[search.metric_name]
 
     def _call_metric(
@@ -151,6 +152,19 @@ class TrialRunner:
         if isinstance(found, bool) or not hasattr(found, "__float__"):
             raise _error(stage, f"metric={search.metric_name} returned {found!r}, not a number")
         return float(found)
+
+
+def _require_direction(stage: Stage, search: Search, scores: Scores) -> None:
+    """Raise StepError for a metric whose best value isn't the one that the search looks for."""
+    name = search.metric_name
+    goal = scores.goals.get(name, Goal.LOW)
+    if goal is Goal.HIGH and not search.higher_is_better:
+        raise _error(stage, f"{name} is best high: tm.search(..., higher_is_better=True)")
+    if goal is Goal.ZERO:
+        raise _error(
+            stage,
+            f"{name} is best at zero, which a search can't look for: pass a function as metric=",
+        )
 
 
 def _cut(inputs: Inputs, keys: Mapping[str, Sequence[str]]) -> Inputs:
