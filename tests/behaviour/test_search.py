@@ -192,6 +192,20 @@ def test_a_metric_that_the_evaluation_lacks_is_named(sea: Sea) -> None:
     assert any("scores has no metric 'mea' (did you mean 'mae'?)" in m for m in receipt.messages)
 
 
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ('tm.metrics.r2("y")', "mae is best high: tm.search(..., higher_is_better=True)"),
+        ('tm.metrics.bias("y")', "mae is best at zero, which a search can't look for"),
+    ],
+)
+def test_a_search_in_the_wrong_direction_is_refused(sea: Sea, metric: str, message: str) -> None:
+    sea.edit('(pl.col("prediction") - pl.col("y")).abs().mean()', metric)
+    receipt = sea.run()
+    assert receipt.exit_code == 1
+    assert any(message in m for m in receipt.messages), receipt.messages
+
+
 PRUNING = SEARCH.replace("trials=8", 'trials=8, pruner="median"').replace(
     "params: tm.Params, seed: int\n", "params: tm.Params, seed: int, trial: tm.Trial\n"
 )
@@ -218,6 +232,7 @@ def test_a_trial_that_is_not_promising_is_pruned(tmp_path: Path) -> None:
     assert set(pruned) <= set(ran["ok trial model"])
     assert "pruned trial model" not in ran
     assert set(ran["bound trial model"]) <= set(trials(*range(9))) - set(pruned)
+    assert all(trial.value is not None for trial in study_of(sea).trials)
 
 
 def test_a_training_function_may_turn_the_end_of_a_trial_into_an_error_of_its_own(

@@ -62,6 +62,13 @@ class SearchSession:
         """Why no further trial begins; "" if one may."""
         return self._stopped.get(stage.name, "")
 
+    def is_still_pruned(self, stage: Stage, number: int, result: TrialResult) -> bool:
+        """Whether a trial that was pruned would be pruned now: pruning depends on the trials before."""
+        if self._sampler.find_obstacle():
+            return False
+        now = replace(self._trials[stage.name][number], reports=result.reports)
+        return self._sampler.should_prune(_search_of(stage), self.before(stage, number), now)
+
     def note_result(self, stage: Stage, number: int, result: TrialResult) -> None:
         """Note the result of a trial, which ran now or before."""
         trials = self._trials[stage.name]

@@ -74,19 +74,22 @@ class TrialLifecycle:
 
     def _find_trial(self, stage: Stage, begun: StepInProgress) -> None:
         """Look the result of a trial up, or claim its key."""
-        assert stage.training is not None
-        assert stage.training.search is not None
-        prunes = stage.training.search.pruner is not None
         for attempted in (False, True):
             found = self._results.get(begun.key) or self._ledger.traces((begun.key,)).get(begun.key)
-            known = found.product.trial if found is not None and not found.touched else None
-            # A search without a pruner lets all trials end.
-            if found is not None and known is not None and (prunes or not known.pruned):
+            if found is not None and self._is_valid(stage, begun, found):
                 begun.known, begun.reuse = StepOutput(product=found.product), Action.BIND
                 return
             if not attempted and not self._claim(begun.key):
                 self._running.pop(begun.key)
                 raise ClaimedElsewhere(begun.key)
+
+    def _is_valid(self, stage: Stage, begun: StepInProgress, found: Binding) -> bool:
+        """Whether a recorded result is that of this trial."""
+        result = found.product.trial
+        if result is None or found.touched:
+            return False
+        number = trial_number(begun.step.partition)
+        return not result.pruned or self._searches.is_still_pruned(stage, number, result)
 
     def choose_best(self, stage: Stage, begun: StepInProgress) -> None:
         """Let the training that follows a search use the parameters of its best trial.
