@@ -9,6 +9,7 @@ import pytest
 
 from tidemill.core.errors import UsageError
 from tidemill.models.metrics import scores
+from tidemill.models.standard_metrics import ndcg
 from tidemill.workflow.gate import Scores, Slice
 
 MAE = (pl.col("prediction") - pl.col("y")).abs().mean()
@@ -50,6 +51,21 @@ def test_no_rows_and_no_predictions_are_nan() -> None:
     assert (none.rows, math.isnan(none.metrics["mae"]), none.slices) == (0, True, ())
     unknown = scores(scored().with_columns(prediction=pl.lit(None, pl.Float64)), mae=MAE)
     assert (unknown.rows, math.isnan(unknown.metrics["mae"])) == (4, True)
+
+
+@pytest.mark.parametrize("option", ["by", "day"])
+def test_a_group_that_is_ranked_is_not_cut_apart(option: str) -> None:
+    rows = scored(query=[1, 1, 2, 2], shop=["a", "a", "b", "b"], half=["x", "x", "x", "y"])
+    ranked = ndcg("y", group="query", k=2)
+    whole = scores(rows, ranked).metrics["ndcg"]
+    found = scores(rows, ranked, **{option: "shop"}).metrics["ndcg"]
+    assert found == whole
+    assert scores(rows, ranked, **{option: "query"}).metrics["ndcg"] == whole
+    with pytest.raises(UsageError) as caught:
+        scores(rows, ranked, **{option: "half"})
+    assert str(caught.value).startswith(
+        f"ndcg ranks the rows of each 'query', but 2 has rows of several values of {option}='half' (x, y)"
+    )
 
 
 def test_a_metric_is_needed() -> None:

@@ -30,7 +30,8 @@ class Metric:
     """A metric of scored rows: an aggregate, with the value that is best.
 
     `columns` are computed first, per row over all scored rows; `expression` may read them. `threshold` is
-    the one that it judges, if it was chosen on other days.
+    the one that it judges, if it was chosen on other days. `group` is the column of groups of rows that it
+    is the mean over.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Metric:
     goal: Goal = Goal.LOW
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
     threshold: Threshold | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import polars as pl
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.daily_figures import (
+    DAY,
     Shapes,
     as_figure,
     daily_figures,
@@ -40,7 +41,8 @@ def scores(
     that confidence intervals and comparisons need the figures of each day.
 
     Raises UsageError without metrics, for an expression with a value per row, for a column that is missing,
-    for a threshold that was chosen on the same days, and for a frame that isn't Polars'.
+    for a threshold that was chosen on the same days, for a group of a ranking metric in several days or
+    slices, and for a frame that isn't Polars'.
     """
     asked = {**{metric.name: metric for metric in unnamed}, **named}
     metrics = {
@@ -58,6 +60,7 @@ def scores(
     if day is not None:
         frame = with_days(frame, day)
     _require_other_days(frame, metrics, day)
+    _require_whole_groups(frame, metrics, named_columns)
     expressions = {name: metric.expression for name, metric in metrics.items()}
     found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()
     overall = _only_row(found)
@@ -113,6 +116,25 @@ def _require_other_days(
                 f"{name} judges a threshold on {both[0]}, a day that it was chosen on; choose it on earlier "
                 "days: earlier, later = tm.split(scored, day=..., last='7d')"
             )
+
+
+def _require_whole_groups(
+    frame: pl.DataFrame, metrics: Mapping[str, Metric], named: Mapping[str, str | None]
+) -> None:
+    """Raise UsageError for a group of a ranking metric that days or slices would cut apart."""
+    for name, metric in metrics.items():
+        for option, column in named.items():
+            if not metric.group or column in (None, metric.group):
+                continue
+            part = DAY if option == "day" else str(column)
+            cut = frame.group_by(metric.group).agg(pl.col(part).unique().sort())
+            torn = cut.filter(pl.col(part).list.len() > 1).sort(metric.group).head(1)
+            for group, values in torn.iter_rows():
+                raise UsageError(
+                    f"{name} ranks the rows of each {metric.group!r}, but {group!r} has rows of several values "
+                    f"of {option}={column!r} ({', '.join(map(str, values[:3]))}): name a column of groups "
+                    "whose rows are all of one"
+                )
 
 
 def _slices(

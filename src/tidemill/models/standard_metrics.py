@@ -271,7 +271,7 @@ def multiclass_log_loss(
 def ndcg(label: str, *, group: str, k: int, prediction: str = PREDICTION) -> Metric:
     """Return the mean over groups of the normalized discounted cumulative gain of the first `k` rows.
 
-    The label is the gain, not negative. Tied predictions share the mean gain of their rows. Unlike
+    The label is the gain, not negative, and 0 where it is null. Tied predictions share the mean gain of their rows. Unlike
     scikit-learn, which counts them as 0, groups without any gain are left out: they tell nothing.
     """
     _require_k("ndcg", k)
@@ -307,6 +307,7 @@ def _of_groups(name: str, of: tuple[object, ...], each: pl.Expr, missing: pl.Exp
         expression=pl.col(column).mean(),
         goal=Goal.HIGH,
         columns={column: pl.when(first).then(value)},
+        group=group,
     )
 
 
