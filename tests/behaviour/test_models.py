@@ -117,6 +117,19 @@ def sea(tmp_path: Path) -> Sea:
     return flooded(tmp_path)
 
 
+def test_equal_bytes_that_read_other_columns_are_another_version(sea: Sea) -> None:
+    """A booster of unnamed columns is the same file, whatever the order of its inputs."""
+    sea.ok()
+    first = sea.open().state().live["model"].artifact
+    sea.edit('inputs=Features.reads("x")', 'inputs=Features.reads("x", "id")')
+    ran = sea.ran(sea.run(train=["model"]))
+    second = sea.open().state().live["model"].artifact
+    assert (second.object, second.inputs) == (first.object, ("x", "id"))
+    assert second.id != first.id
+    assert ran["ok evaluate scores"] == ["candidate", "baseline"]
+    assert ran["ok gate model"] == ["all"]
+
+
 def test_a_model_is_trained_scored_approved_and_delivered_once(sea: Sea) -> None:
     ran = sea.ok()
     days = [day(n) for n in range(WINDOW)]

@@ -30,7 +30,7 @@ def test_inputs_are_columns_of_the_contract() -> None:
         fitted(object(), inputs=Features.reads("winds"), output="delay")
 
 
-def test_the_content_of_a_version_is_its_object_unless_encodings_count() -> None:
+def test_the_content_of_a_version_is_its_id_unless_an_older_version_stored_it() -> None:
     plain = replace(model_artifact("a"), id=model_artifact("a").object[:12])
     assert plain.content == plain.object
     assert replace(plain, id="encoded12345").content == "encoded12345"

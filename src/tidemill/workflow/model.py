@@ -114,7 +114,7 @@ class Artifact:
 
     @property
     def content(self) -> str:
-        """What identifies how the model predicts: its bytes, and the encodings of its inputs if any."""
+        """What identifies how the model predicts: its id, but its bytes if an older version stored it."""
         return self.object if self.id == self.object[: len(self.id)] else self.id
 
     @property

@@ -35,7 +35,7 @@ from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows, p
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
-from tidemill.workflow.model import Artifact, ColumnEncoding, Fitted
+from tidemill.workflow.model import Artifact, ClassLabel, Fitted
 from tidemill.workflow.search import NoTrial, Trial
 from tidemill.workflow.stage import Flow, Stage
 
@@ -107,7 +107,7 @@ class ModelStepRunner:
         label, form, payload = export.label, export.form, export.payload
         name = object_name(payload, f".{form.name}")
         artifact = Artifact(
-            id=model_id(name, fitted.encodings),
+            id=model_id(name, fitted, export.classes),
             stage=stage.name,
             object=name,
             format=form.name,
@@ -334,12 +334,14 @@ class ModelStepRunner:
 GOLDEN = ".golden.parquet"
 
 
-def model_id(name: str, encodings: Sequence[ColumnEncoding]) -> str:
-    """The id of a model's version: the digest of its bytes, and of the encodings of its inputs."""
-    if not encodings:
-        return name[:12]
-    parts = [[e.name, e.kind, list(e.categories), e.unseen] for e in encodings]
-    return fingerprint("model", name, parts)[:12]
+def model_id(name: str, fitted: Fitted, classes: Sequence[ClassLabel]) -> str:
+    """The id of a model's version: the digest of its bytes, of its inputs in order, and of its classes.
+
+    The bytes alone don't say how a model predicts: a booster of unnamed columns is the same in any order.
+    """
+    encodings = [[e.name, e.kind, list(e.categories), e.unseen] for e in fitted.encodings]
+    named = [[type(label).__name__, str(label)] for label in classes]
+    return fingerprint("model", name, list(fitted.inputs.columns), encodings, named)[:12]
 
 
 def _contents(bound: Mapping[str, Binding]) -> dict[str, str]:
