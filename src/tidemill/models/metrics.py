@@ -131,9 +131,9 @@ def _require_whole_groups(
             torn = cut.filter(pl.col(part).list.len() > 1).sort(metric.group).head(1)
             for group, values in torn.iter_rows():
                 raise UsageError(
-                    f"{name} ranks the rows of each {metric.group!r}, but {group!r} has rows of several values "
-                    f"of {option}={column!r} ({', '.join(map(str, values[:3]))}): name a column of groups "
-                    "whose rows are all of one"
+                    f"{name} ranks the rows of each {metric.group!r}, but {group!r} has rows of several "
+                    f"values of {option}={column!r} ({', '.join(map(str, values[:3]))}): name a column of "
+                    "groups whose rows are all of one"
                 )
 
 

@@ -271,8 +271,9 @@ def multiclass_log_loss(
 def ndcg(label: str, *, group: str, k: int, prediction: str = PREDICTION) -> Metric:
     """Return the mean over groups of the normalized discounted cumulative gain of the first `k` rows.
 
-    The label is the gain, not negative, and 0 where it is null. Tied predictions share the mean gain of their rows. Unlike
-    scikit-learn, which counts them as 0, groups without any gain are left out: they tell nothing.
+    The label is the gain, not negative, and 0 where it is null. Tied predictions share the mean gain of
+    their rows. Unlike scikit-learn, which counts them as 0, groups without any gain are left out: they tell
+    nothing.
     """
     _require_k("ndcg", k)
     score, gain = as_number(pl.col(prediction)), pl.col(label).cast(pl.Float64).fill_null(0.0)
