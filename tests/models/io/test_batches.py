@@ -81,6 +81,18 @@ def test_labels_are_joined_partition_by_partition(
         assert_frame_equal(pl.concat([expected[:0], *found]), expected)
 
 
+def test_labels_that_are_partitioned_in_another_way_are_all_joined() -> None:
+    features = {f"2026-01-{day:02}": rows_of(day, 3) for day in (1, 2, 3)}
+    labels = pl.concat(features.values()).select("day", "id", y="x")
+    months = partitioned({"2026-01": labels})
+    found = batches(partitioned(features), months, on=["day", "id"], rows=4)
+    assert found.height == 9
+    assert_frame_equal(
+        pl.concat(list(found)),
+        pl.concat(features.values()).join(labels, on=["day", "id"], maintain_order="left"),
+    )
+
+
 def test_no_partition_is_read_before_its_turn() -> None:
     read: list[str] = []
 

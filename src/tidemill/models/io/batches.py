@@ -49,8 +49,9 @@ def batches(
     """Pass the rows of an input of a model in batches of up to `rows` rows, always in the same order.
 
     With `labels` only rows with a label are passed: both are joined on the columns `on`, partition by
-    partition. Pass frames as the training function gets them: from others, such as filtered ones,
-    all labels are held in memory for the join. Raises UsageError for columns that don't exist.
+    partition. Pass frames as the training function gets them: from others, such as filtered ones, and from
+    labels that are partitioned in another way, all labels are held in memory for the join. Raises
+    UsageError for columns that don't exist.
     """
     if rows < 1 or isinstance(rows, bool):
         raise UsageError(f"batches(rows={rows}): a batch has at least 1 row")
@@ -75,6 +76,9 @@ def _joined(
     own, other = _partitions_of(features), _partitions_of(labels)
     if WHOLE in own and WHOLE not in other:
         own = {WHOLE: lambda: features}
+        other = {WHOLE: lambda: labels}
+    if own.keys().isdisjoint(other):
+        # Labels are partitioned in another way, such as by month.
         other = {WHOLE: lambda: labels}
     for key, load in own.items():
         found = other.get(key, other.get(WHOLE))
