@@ -28,3 +28,10 @@ def test_nothing_of_them_changes() -> None:
 def test_a_removal_needs_no_object() -> None:
     gone = Effect(key="k", stage="out", partition="p", action="remove", target="out/p.parquet")
     assert (gone.object, gone.format) == ("", "parquet")
+
+
+def test_gates_refuse_and_people_withdraw() -> None:
+    refused = decided_event(approved=False).decision
+    assert decided_event().decision.verdict == "approved"
+    assert refused.verdict == "refused"
+    assert replace(refused, actor="ana").verdict == "withdrawn"

@@ -142,8 +142,8 @@ def _model(found: Explanation) -> list[str]:
         lines.append(f"  trained because: {'; '.join(found.trained_because)}")
     lines += trigger_lines(found.evidence, indent="    ")
     for decision in found.decisions:
-        verdict = "approved" if decision.approved else "refused"
-        lines.append(f"  {verdict} by {decision.actor} at {local_time(decision.at)}:")
+        said = f"  {decision.verdict} by {decision.actor} at {local_time(decision.at)}"
+        lines.append(f"{said}:" if decision.results else said)
         lines += [
             f"    {'passed' if result.passed else 'FAILED'} {result.gate}: {result.evidence}"
             for result in decision.results

@@ -52,6 +52,13 @@ class Decision:
     reason: str = ""
     through: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """What was decided: "approved", "refused" by gates, or "withdrawn" by a person."""
+        if self.approved:
+            return "approved"
+        return "refused" if self.actor == GATES else "withdrawn"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:

@@ -21,13 +21,12 @@ from tidemill.ledger.model_version import Evaluation, ModelVersion
 from tidemill.models.card_front_matter import front_matter, library_of
 from tidemill.models.charts.slices import slices
 from tidemill.models.input_compatibility import trained_inputs
-from tidemill.models.intervals import MIN_DAYS, metric_estimate
+from tidemill.models.intervals import MIN_DAYS, SHOWN_CONFIDENCE, metric_estimate
 from tidemill.workflow.gate import Goal, Scores, Slice
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.score_charts import curve_chart, daily_chart
 
 _MOST_SLICES = 20
-_CONFIDENCE = 0.95
 _BEST = {Goal.LOW: "low", Goal.HIGH: "high", Goal.ZERO: "zero"}
 _NEVER_RECORDED = ("license", "intended use", "ethical considerations")
 
@@ -214,7 +213,7 @@ def _interval(part: Scores | Slice, name: str) -> str:
         return "days not recorded" if part.daily is None else "can't be told"
     if not estimate.is_enough:
         return f"too few days ({estimate.days} of at least {MIN_DAYS})"
-    interval = estimate.interval(_CONFIDENCE)
+    interval = estimate.interval(SHOWN_CONFIDENCE)
     return f"{interval.low:.5g} to {interval.high:.5g}"
 
 
@@ -223,7 +222,7 @@ def _with_interval(part: Slice, name: str) -> str:
     estimate = metric_estimate(part, name)
     if estimate is None or not estimate.is_enough:
         return _figure(value)
-    interval = estimate.interval(_CONFIDENCE)
+    interval = estimate.interval(SHOWN_CONFIDENCE)
     return f"{_figure(value)} ({interval.low:.4g} to {interval.high:.4g})"
 
 
@@ -232,11 +231,9 @@ def _decisions(version: ModelVersion, missing: list[str]) -> Iterator[str]:
         missing.append("decisions of gates")
         yield "No gate or person decided on this version."
     for decision in version.decisions:
-        verdict = (
-            "Approved" if decision.approved else "Refused" if decision.results else "Withdrawn"
-        )
         reason = f": {markdown_text(decision.reason)}" if decision.reason else ""
-        yield f"{verdict} by {markdown_text(decision.actor)} {_moment(decision.at)}{reason}."
+        by = f"{decision.verdict.capitalize()} by {markdown_text(decision.actor)}"
+        yield f"{by} {_moment(decision.at)}{reason}."
         if decision.results:
             yield markdown_table(
                 ("gate", "verdict", "evidence"),

@@ -85,11 +85,8 @@ def _lines(version: ModelVersion, price: Price) -> Iterator[str]:
         figures = ", ".join(f"{name} {figure:.5g}" for name, figure in scores.metrics.items())
         yield f"  {stage}: {figures} ({count(scores.rows)} rows)"
     for decision in version.decisions:
-        verdict = (
-            "approved" if decision.approved else "refused" if decision.results else "withdrawn"
-        )
         reason = f": {decision.reason}" if decision.reason else ""
-        yield f"  {verdict} by {decision.actor} at {local_time(decision.at)}{reason}"
+        yield f"  {decision.verdict} by {decision.actor} at {local_time(decision.at)}{reason}"
         for result in decision.results:
             yield f"    {'passed' if result.passed else 'FAILED'} {result.gate}: {result.evidence}"
 

@@ -40,8 +40,7 @@ class GateVerdict:
             f"{result.gate} {'passed' if result.passed else 'FAILED'}: {result.evidence}"
             for result in self.decision.results
         )
-        verdict = "approved" if self.decision.approved else "refused"
-        return f"{self.artifact.stage} {self.artifact.id} {verdict}: {words}"
+        return f"{self.artifact.stage} {self.artifact.id} {self.decision.verdict}: {words}"
 
     def events(
         self, environment: str, model: str, days: Iterable[tuple[str, str]] = (), run: str = ""
