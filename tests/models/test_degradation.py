@@ -190,7 +190,7 @@ def test_where_there_are_too_few_labels_it_says_so_with_figures() -> None:
 
 def test_where_days_differ_too_much_no_number_of_labels_helps() -> None:
     scores = approved("mae", [1.0, 900.0, 1.0, 900.0, 1.0, 900.0, 1.5], 10)
-    known = replace(history(scores, [1.0], 10), a_year=8_766)
+    known = replace(history(scores, [1.0], 10), a_year=8_760)
     found = observe_degradation(degraded("mae", by=0.001), known)
     assert "would be seen after over 365 days; more labels" in found.note
     wild = approved("errors", [0.02, 0.3, 0.05, 0.25, 0.01, 0.33, 0.03], 100)

@@ -57,12 +57,16 @@ def test_no_rows_and_no_predictions_are_nan() -> None:
 def test_a_group_that_is_ranked_is_not_cut_apart(option: str) -> None:
     rows = scored(query=[1, 1, 2, 2], shop=["a", "a", "b", "b"], half=["x", "x", "x", "y"])
     ranked = ndcg("y", group="query", k=2)
+
+    def cut(column: str) -> Scores:
+        return scores(rows, ranked, **{"by": None, "day": None, option: column})  # type: ignore[arg-type]
+
     whole = scores(rows, ranked).metrics["ndcg"]
-    found = scores(rows, ranked, **{option: "shop"}).metrics["ndcg"]
+    found = cut("shop").metrics["ndcg"]
     assert found == whole
-    assert scores(rows, ranked, **{option: "query"}).metrics["ndcg"] == whole
+    assert cut("query").metrics["ndcg"] == whole
     with pytest.raises(UsageError) as caught:
-        scores(rows, ranked, **{option: "half"})
+        cut("half")
     assert str(caught.value).startswith(
         f"ndcg ranks the rows of each 'query', but 2 has rows of several values of {option}='half' (x, y)"
     )

@@ -51,6 +51,8 @@ _EXAMPLES = {
     Grain.WEEK: "2013-W10",
     Grain.MONTH: "2013-03",
 }
+# The partitions in a year of 365 days.
+PARTITIONS_A_YEAR = {Grain.HOUR: 8_760, Grain.DAY: 365, Grain.WEEK: 52, Grain.MONTH: 12}
 _LENGTHS = {
     "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
     Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1), Grain.WEEK: timedelta(weeks=1),

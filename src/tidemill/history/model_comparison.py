@@ -11,10 +11,8 @@ from tidemill.ledger.model_version import (
     ModelVersion,
     VersionComparison,
 )
-from tidemill.models.intervals import gain, gain_estimate
+from tidemill.models.intervals import SHOWN_CONFIDENCE, gain, gain_estimate
 from tidemill.workflow.gate import Goal, Scores, Slice
-
-CONFIDENCE = 0.95
 
 
 def compare_versions(one: ModelVersion, other: ModelVersion) -> VersionComparison:
@@ -101,7 +99,9 @@ def _part(
             one=value,
             other=other.metrics[metric],
             gain=gain(other.metrics[metric], value, goal),
-            interval=estimate.interval(CONFIDENCE) if estimate and estimate.is_enough else None,
+            interval=estimate.interval(SHOWN_CONFIDENCE)
+            if estimate and estimate.is_enough
+            else None,
         )
 
 

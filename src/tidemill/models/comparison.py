@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tidemill.core.counts import plural
-from tidemill.models.intervals import MIN_DAYS, JackknifeEstimate, gain_estimate, holm
+from tidemill.models.intervals import (
+    MIN_DAYS,
+    SHOWN_CONFIDENCE,
+    JackknifeEstimate,
+    gain_estimate,
+    holm,
+)
 from tidemill.workflow.gate import (
     BeatsBaseline,
     BeatsLive,
@@ -17,9 +23,6 @@ from tidemill.workflow.gate import (
     Scores,
     Slice,
 )
-
-# The confidence of the interval in the evidence of a gate that the figures alone decide.
-SHOWN_CONFIDENCE = 0.95
 
 
 class GateScores(NamedTuple):

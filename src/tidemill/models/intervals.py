@@ -16,6 +16,8 @@ from tidemill.workflow.gate import Daily, Goal, Interval, Scores, Slice
 
 # Fewer days can't tell: their intervals would be far from what they promise.
 MIN_DAYS = 14
+# The confidence of intervals that are shown where none is asked for.
+SHOWN_CONFIDENCE = 0.95
 # Metrics that aren't means are computed again without each block of days.
 MAX_BLOCKS = 60
 

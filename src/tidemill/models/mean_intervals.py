@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import polars as pl
 
@@ -16,7 +17,7 @@ def wilson(successes: float, rows: int, confidence: float) -> tuple[float, float
     """The interval of a share of independent rows (Wilson 1927), which stays between 0 and 1."""
     if rows == 0:
         return math.nan, math.nan
-    z = t_quantile((1 + confidence) / 2, 1e9)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     share, square = successes / rows, z * z / rows
     middle = (share + square / 2) / (1 + square)
     half = z / (1 + square) * math.sqrt(share * (1 - share) / rows + square / rows / 4)

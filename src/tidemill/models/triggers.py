@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
 from tidemill.core.counts import plural
-from tidemill.core.partition import Grain, Span, time_bounds
+from tidemill.core.partition import Span, time_bounds
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.trigger import (
@@ -29,8 +29,6 @@ from tidemill.workflow.trigger import (
     Volume,
 )
 
-# How many partitions a year has: a false alarm a year is tolerated.
-FIGURES_A_YEAR = {Grain.HOUR: 8_766, Grain.DAY: 365, Grain.WEEK: 52, Grain.MONTH: 12}
 _DAY_S = 86_400.0
 _UNCHANGED = "its recipe and inputs are those of its last training"
 

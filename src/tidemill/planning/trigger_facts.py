@@ -7,11 +7,10 @@ from functools import partial
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
-from tidemill.core.partition import time_bounds
+from tidemill.core.partition import PARTITIONS_A_YEAR, time_bounds
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Delivery
 from tidemill.models.triggers import (
-    FIGURES_A_YEAR,
     MetricHistory,
     Observation,
     TriggerFacts,
@@ -126,7 +125,7 @@ def _observe(
     grain = draft.partitionings[timed.name].grain
     assert grain is not None
     history = MetricHistory(
-        approved=approved, figures=tuple(figures), since=since, a_year=FIGURES_A_YEAR[grain]
+        approved=approved, figures=tuple(figures), since=since, a_year=PARTITIONS_A_YEAR[grain]
     )
     return _with_pending(watch.degradation(trigger, history), pending)
 

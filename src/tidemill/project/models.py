@@ -75,12 +75,11 @@ class Models(Mapping[str, "RegisteredModel"]):
         return current_artifact(self._workspace, name, candidate=candidate)
 
     def intervals(self, stage: str, partition: str = "") -> Mapping[str, Mapping[str, Interval]]:
-        """The 95 % confidence intervals of an evaluation's metrics, by model artifact.
+        """The 95 % confidence intervals of an evaluation's metrics, by what was scored (see `scores`).
 
         A metric without figures by day, or of fewer than 14 days, has none.
         """
-        from tidemill.models.comparison import SHOWN_CONFIDENCE
-        from tidemill.models.intervals import metric_estimate
+        from tidemill.models.intervals import SHOWN_CONFIDENCE, metric_estimate
 
         return {
             key: {
@@ -92,12 +91,15 @@ class Models(Mapping[str, "RegisteredModel"]):
         }
 
     def findings(self, stage: str, partition: str = "") -> Mapping[str, tuple[Finding, ...]]:
-        """The findings about an evaluation, such as leakage, by model artifact."""
+        """The findings about an evaluation, such as leakage, by what was scored (see `scores`)."""
         bound = self._workspace.published(stage, partition)
         return {key: binding.findings for key, binding in bound.items() if binding.findings}
 
     def scores(self, stage: str, partition: str = "") -> Mapping[str, Scores]:
-        """The published scores of an evaluation by model artifact; UsageError when there are none."""
+        """The published scores of an evaluation, by what was scored; UsageError when there are none.
+
+        That is "candidate", "live" or "baseline", or a day of the live model or a backtest.
+        """
         return {
             key: binding.product.scores
             for key, binding in self._workspace.published(stage, partition).items()

@@ -10,10 +10,8 @@ from tidemill.contracts.profiles.column_evidence import kind_of
 from tidemill.contracts.profiles.drift_history import Watch
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftAlarmRule
-from tidemill.core.partition import Grain, Span, parse_span, partition_start
+from tidemill.core.partition import PARTITIONS_A_YEAR, Grain, Span, parse_span, partition_start
 
-# The partitions in a year, which has at most one false alarm; partitions by value count like days.
-_PER_YEAR = {Grain.HOUR: 8760, Grain.DAY: 365, Grain.WEEK: 52, Grain.MONTH: 12}
 _LENGTHS = {
     Grain.HOUR: timedelta(hours=1),
     Grain.DAY: timedelta(days=1),
@@ -40,7 +38,8 @@ def table_watch(spec: ContractSpec, rule: DriftAlarmRule) -> Watch:
         columns={name: kind_of(spec.column(name).dtype.name) for name in columns},
         needed=min(whole, max(_LEAST, whole // _LEAST_PART)),
         tolerance=rule.tolerance,
-        run_length=_PER_YEAR[grain] if grain else _PER_YEAR[Grain.DAY],
+        # A year has at most one false alarm; partitions by value count like days.
+        run_length=PARTITIONS_A_YEAR[grain or Grain.DAY],
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tidemill.contracts.profiles.record import Profile
 from tidemill.core.errors import StorageError
-from tidemill.core.partition import Grain, readable_keys
+from tidemill.core.partition import PARTITIONS_A_YEAR, Grain, readable_keys
 from tidemill.ledger.binding import Binding, Head
 from tidemill.ledger.delivery import Delivery
 from tidemill.models.degradation import observe_degradation
@@ -16,7 +16,7 @@ from tidemill.models.prediction_shift import (
     PredictedPartition,
     observe_prediction_shift,
 )
-from tidemill.models.triggers import FIGURES_A_YEAR, MetricHistory, Observation
+from tidemill.models.triggers import MetricHistory, Observation
 from tidemill.ports.artifacts import Artifacts
 from tidemill.store.profiles import load_profiles
 from tidemill.workflow.stage import Flow, Kind, Stage
@@ -55,7 +55,7 @@ class ModelWatch:
                 seen=f"the predictions of {table.name} can't be read", note=str(error)
             )
         grain = self._flow[table.inputs[0].name].partitioning.grain
-        a_year = FIGURES_A_YEAR[grain] if grain is not None else FIGURES_A_YEAR[Grain.DAY]
+        a_year = PARTITIONS_A_YEAR[grain or Grain.DAY]
         return observe_prediction_shift(trigger, self._live[model], found, since, a_year)
 
     def _table(self, model: str) -> Stage | None:
