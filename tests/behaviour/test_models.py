@@ -518,12 +518,16 @@ def test_features_that_the_live_model_needs_are_gone(sea: Sea) -> None:
 
 def test_a_model_whose_predictions_fail_is_named(sea: Sea) -> None:
     sea.ok()
-    sea.flood(WINDOW)
+    sea.flood(WINDOW, x=2.0)
 
     class Broken(ConstantFormat):
         def load(self, payload: bytes) -> Callable[[Any], Any]:
+            known = ConstantFormat.load(self, payload)
+
             def predict(table: np.ndarray[Any, Any]) -> Any:
-                raise RuntimeError("no luck")
+                if (table == 2.0).any():
+                    raise RuntimeError("no luck")
+                return known(table)
 
             return predict
 
