@@ -9,11 +9,11 @@ import polars as pl
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.counts import plural
-from tidemill.core.errors import StepError, did_you_mean
-from tidemill.core.partition import WHOLE
+from tidemill.core.errors import did_you_mean
 from tidemill.ledger.binding import Binding
 from tidemill.models.entities import entity_finding, entity_sample
 from tidemill.models.proxies import proxy_findings
+from tidemill.steps.io.model_export import step_error
 from tidemill.workflow.model import Artifact, Fitted
 from tidemill.workflow.stage import Input, Stage
 
@@ -61,7 +61,7 @@ def _trained_entities(stage: Stage, fitted: Fitted, frames: Frames) -> str:
     names = [name for item in stage.frames for name in item.columns]
     if fitted.entity and fitted.entity not in names:
         advice = did_you_mean(fitted.entity, names)
-        raise _error(stage, f"entity={fitted.entity!r} is in none of its inputs ({advice})")
+        raise step_error(stage, f"entity={fitted.entity!r} is in none of its inputs ({advice})")
     if not fitted.entity or fitted.entity in fitted.allow_leakage:
         return ""
     item = next(item for item in stage.frames if fitted.entity in item.columns)
@@ -90,7 +90,7 @@ def _features(stage: Stage, fitted: Fitted) -> Input:
     having = [item for item in stage.frames if wanted <= set(item.columns)]
     own = [item for item in having if item.contract == fitted.inputs.contract]
     if not having:
-        raise _error(stage, f"none of its inputs has all of {', '.join(fitted.inputs.columns)}")
+        raise step_error(stage, f"none of its inputs has all of {', '.join(fitted.inputs.columns)}")
     return (own or having)[0]
 
 
@@ -100,13 +100,13 @@ def _require_known(stage: Stage, fitted: Fitted, features: Input) -> None:
     for name in named:
         if name not in features.columns:
             advice = did_you_mean(name, features.columns)
-            raise _error(
+            raise step_error(
                 stage, f"as_of names {name!r}, which {features.name} doesn't have ({advice})"
             )
     known = [*features.columns, *([fitted.entity] if fitted.entity else [])]
     for name in fitted.allow_leakage:
         if name not in known:
-            raise _error(
+            raise step_error(
                 stage,
                 f"allow_leakage names {name!r}, which isn't there ({did_you_mean(name, known)})",
             )
@@ -162,7 +162,3 @@ def _newer(observed: str, moment: str, frame: pl.LazyFrame) -> list[Finding]:
             ),
         )
     ]
-
-
-def _error(stage: Stage, message: str) -> StepError:
-    return StepError(f"{stage.name} ({stage.place}): {message}", stage=stage.name, partition=WHOLE)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from tidemill.core.errors import StepError, UsageError, did_you_mean
+from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import FoldSession
@@ -19,6 +19,7 @@ from tidemill.ports.search import TrialSampler
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage
+from tidemill.steps.io.model_export import step_error
 from tidemill.steps.io.model_step import ModelStepRunner
 from tidemill.steps.step_messages import Inputs, StepOutput, TrialWork, Work
 from tidemill.workflow.gate import Goal, Scores
@@ -102,7 +103,7 @@ class TrialRunner:
                 raise
         self._frames.confirm(work.inputs)
         if value is not None and not isfinite(value):
-            raise _error(stage, f"{search.metric_name} is {value} on the held-out partitions")
+            raise step_error(stage, f"{search.metric_name} is {value} on the held-out partitions")
         result = TrialResult(
             params=work.trial.params,
             value=value,
@@ -131,10 +132,10 @@ class TrialRunner:
         )
         scores = call_stage(evaluation, WHOLE, {**frames, stage.name: predictor})
         if not isinstance(scores, Scores):
-            raise _error(evaluation, f"it returned {type(scores).__name__}, not tm.scores(...)")
+            raise step_error(evaluation, f"it returned {type(scores).__name__}, not tm.scores(...)")
         if search.metric_name not in scores.metrics:
             advice = did_you_mean(search.metric_name, scores.metrics)
-            raise _error(
+            raise step_error(
                 stage, f"{evaluation.name} has no metric {search.metric_name!r} ({advice})"
             )
         _require_direction(stage, search, scores)
@@ -150,7 +151,7 @@ class TrialRunner:
         scoring = replace(stage, function=function, place=search.place)
         found = call_stage(scoring, WHOLE, given)
         if isinstance(found, bool) or not hasattr(found, "__float__"):
-            raise _error(stage, f"metric={search.metric_name} returned {found!r}, not a number")
+            raise step_error(stage, f"metric={search.metric_name} returned {found!r}, not a number")
         return float(found)
 
 
@@ -169,7 +170,3 @@ def _require_direction(stage: Stage, search: Search, scores: Scores) -> None:
 
 def _cut(inputs: Inputs, keys: Mapping[str, Sequence[str]]) -> Inputs:
     return {name: {key: bound[key] for key in keys[name]} for name, bound in inputs.items()}
-
-
-def _error(stage: Stage, message: str) -> StepError:
-    return StepError(f"{stage.name} ({stage.place}): {message}", stage=stage.name, partition=WHOLE)
