@@ -121,6 +121,18 @@ def test_a_table_of_that_name_in_another_schema_is_left_alone(tmp_path: Path) ->
             )
 
 
+@pytest.mark.parametrize("damaged", ["_delta_log/*.json", "tidemill_partition=a/*.parquet"])
+def test_a_damaged_delta_table_is_named(tmp_path: Path, damaged: str) -> None:
+    pytest.importorskip("deltalake")
+    with outlet("delta", tmp_path) as sink:
+        first = sink.effect("a", 1.0, rows(1))
+        sink.deliver(first)
+        for path in (sink.root / sink.target).glob(damaged):
+            path.write_bytes(b"{")
+        with pytest.raises(StorageError, match=r"the Delta table .* can't be read"):
+            sink.fault(first)
+
+
 ACTS = st.lists(
     st.tuples(
         st.sampled_from("abc"),

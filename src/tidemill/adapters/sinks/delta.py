@@ -7,6 +7,7 @@ queued. Delta accepts the same one twice, so it is read first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,11 @@ class DeltaTables:
         self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
     ) -> Iterator[tuple[Effect, EffectResult]]:
         folder, library = root / effects[0].target, _library(effects[0].target)
-        try:
+        with _translated_errors(library, folder, "written"):
             table = _table(library, folder)
             due = [effect for effect in effects if not _is_done(table, effect)]
             if due:
                 _commit(library, folder, table, due, artifacts)
-        except (library.exceptions.DeltaError, OSError, ValueError) as error:
-            message = str(error).partition("\n")[0]
-            raise StorageError(f"the Delta table {folder} can't be written: {message}") from error
         yield from ((effect, {"table": str(folder)}) for effect in effects)
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
@@ -64,14 +62,14 @@ class DeltaTables:
     ) -> str | None:
         folder, library = root / effect.target, _library(effect.target)
         expected = read_object(effect, artifacts)
-        table = _table(library, folder)
-        if table is None:
-            return "" if expected is None else f"the Delta table {folder} is gone"
-        found = pl.scan_delta(str(folder)).filter(pl.col(PARTITION_COLUMN) == effect.partition)
-        names = [] if expected is None else delta_frame(expected).columns
-        if missing := [name for name in names if name not in found.collect_schema()]:
-            return f"the Delta table {folder} has no column {missing[0]!r} any more"
-        rows = found.select(names or [PARTITION_COLUMN]).collect().rows()
+        with _translated_errors(library, folder, "read"):
+            if _table(library, folder) is None:
+                return "" if expected is None else f"the Delta table {folder} is gone"
+            found = pl.scan_delta(str(folder)).filter(pl.col(PARTITION_COLUMN) == effect.partition)
+            names = [] if expected is None else delta_frame(expected).columns
+            if missing := [name for name in names if name not in found.collect_schema()]:
+                return f"the Delta table {folder} has no column {missing[0]!r} any more"
+            rows = found.select(names or [PARTITION_COLUMN]).collect().rows()
         wanted = [] if expected is None else delta_frame(expected).rows()
         return row_difference(f"the Delta table {folder}", wanted, rows)
 
@@ -85,6 +83,18 @@ def _library(target: str) -> Any:
         message = f"{target} needs deltalake: {install_command('deltalake')}"
         raise StorageError(message) from error
     return library
+
+
+@contextmanager
+def _translated_errors(library: Any, folder: Path, action: str) -> Iterator[None]:
+    # Polars panics at a Parquet file that was cut off.
+    broken = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+    known = (library.exceptions.DeltaError, *broken, OSError, ValueError)
+    try:
+        yield
+    except known as error:
+        message = str(error).partition("\n")[0]
+        raise StorageError(f"the Delta table {folder} can't be {action}: {message}") from error
 
 
 def _table(library: Any, folder: Path) -> Any:
