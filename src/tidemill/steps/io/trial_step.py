@@ -160,9 +160,9 @@ def _require_direction(stage: Stage, search: Search, scores: Scores) -> None:
     name = search.metric_name
     goal = scores.goals.get(name, Goal.LOW)
     if goal is Goal.HIGH and not search.higher_is_better:
-        raise _error(stage, f"{name} is best high: tm.search(..., higher_is_better=True)")
+        raise step_error(stage, f"{name} is best high: tm.search(..., higher_is_better=True)")
     if goal is Goal.ZERO:
-        raise _error(
+        raise step_error(
             stage,
             f"{name} is best at zero, which a search can't look for: pass a function as metric=",
         )
