@@ -43,3 +43,6 @@ class ConstantFormat:
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         value = float(json.loads(payload))
         return lambda table: np.full(len(table), value)
+
+    def restore(self, payload: bytes) -> Constant:
+        return Constant(json.loads(payload))

@@ -42,6 +42,9 @@ class ModelFormat(Protocol):
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """Load the prediction function; only for bytes that were verified, in a process that may die."""
 
+    def restore(self, payload: bytes) -> Any:
+        """Load the model itself, for a training that continues it; only for bytes that were verified."""
+
 
 # How an effect went: details for the ledger, or why it failed.
 EffectResult: TypeAlias = "Mapping[str, str] | TidemillError"

@@ -16,7 +16,7 @@ class CustomFormat:
     """A format of a user, with defaults for what it doesn't define.
 
     It needs a `name` and the methods `accepts`, `dump` and `load`, and may have `modules`, `is_rowwise`,
-    `feed`, `classes` and `function`, as `ModelFormat` describes them.
+    `feed`, `classes`, `function` and `restore`, as `ModelFormat` describes them.
     """
 
     def __init__(self, own: Any, place: str) -> None:
@@ -49,6 +49,14 @@ class CustomFormat:
             own.function(model) if hasattr(own, "function") else model.predict
         )
         return function
+
+    def restore(self, payload: bytes) -> Any:
+        """The model; UsageError for a format that can only predict."""
+        if not hasattr(self._own, "restore"):
+            raise UsageError(
+                f"the model format {self.name!r} has no restore(payload), which returns the model to continue"
+            )
+        return self._own.restore(payload)
 
 
 def import_format(reference: str) -> CustomFormat:

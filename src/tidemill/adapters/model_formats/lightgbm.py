@@ -53,9 +53,12 @@ class LightGBMText:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The booster's `predict`; verify the bytes first, because a damaged text can crash the process."""
-        booster = require_library("lightgbm").Booster(model_str=payload.decode("utf-8"))
-        predict: Callable[[Any], Any] = booster.predict
+        predict: Callable[[Any], Any] = self.restore(payload).predict
         return predict
+
+    def restore(self, payload: bytes) -> Any:
+        """The booster, for `init_model`."""
+        return require_library("lightgbm").Booster(model_str=payload.decode("utf-8"))
 
 
 def _booster(model: Any) -> Any:

@@ -64,15 +64,20 @@ class OnnxModel:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The prediction of a session of one thread; TidemillError for a model that needs other files."""
-        model = require_library("onnx").load_model_from_string(payload)
-        if fault := _fault(model):
-            raise TidemillError(f"the ONNX model {fault}")
+        model = self.restore(payload)
         runtime = require_library("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
         return _predict_with(session, self.classes(model))
+
+    def restore(self, payload: bytes) -> Any:
+        """The model as `onnx.ModelProto`; TidemillError for one that needs other files."""
+        model = require_library("onnx").load_model_from_string(payload)
+        if fault := _fault(model):
+            raise TidemillError(f"the ONNX model {fault}")
+        return model
 
 
 def _predict_with(session: Any, labels: Sequence[ClassLabel]) -> Callable[[Any], Any]:

@@ -66,6 +66,10 @@ class OwnPickle:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The model's prediction function; TidemillError for bytes that this home didn't write."""
+        return self.function(self.restore(payload))
+
+    def restore(self, payload: bytes) -> Any:
+        """The model; TidemillError for bytes that this home didn't write."""
         size = len(_MARK) + hashlib.sha256().digest_size
         signature, body = payload[len(_MARK) : size], payload[size:]
         if not payload.startswith(_MARK) or not hmac.compare_digest(
@@ -75,7 +79,7 @@ class OwnPickle:
                 "the pickle wasn't written by a run of this project's home, and loading it could execute "
                 "anything: train the model here"
             )
-        return self.function(pickle.loads(body))
+        return pickle.loads(body)
 
     def _signature(self, payload: bytes) -> bytes:
         return hmac.digest(self._key(), payload, hashlib.sha256)

@@ -129,13 +129,17 @@ class SklearnSkops:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The estimator's prediction function; TidemillError if the file has a type that isn't trusted."""
+        return self.function(self.restore(payload))
+
+    def restore(self, payload: bytes) -> Any:
+        """The estimator, for `partial_fit` or `warm_start`."""
         require_library("sklearn")
         skops = require_library("skops.io")
         if foreign := self._foreign_types(payload):
             raise TidemillError(
                 f"the model file contains {', '.join(foreign)}, which isn't trusted"
             )
-        return self.function(skops.loads(payload, trusted=list(TRUSTED)))
+        return skops.loads(payload, trusted=list(TRUSTED))
 
     @staticmethod
     def _foreign_types(payload: bytes) -> list[str]:

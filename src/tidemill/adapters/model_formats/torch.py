@@ -70,13 +70,17 @@ class TorchSafetensors:
         return bytes(save(tensors, metadata={"tidemill": json.dumps(reference, sort_keys=True)}))
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
-        """Construct the module with its arguments, and fill in its tensors."""
+        """The module's `forward`, in evaluation mode and without gradients."""
+        return self.function(self.restore(payload))
+
+    def restore(self, payload: bytes) -> Any:
+        """Construct the module with its arguments, and fill in its tensors; it has no optimizer's state."""
         torch = require_library("torch")
         reference = _reference(payload)
         kind = _find_class(reference["class"], torch.nn.Module)
         model = kind(**reference["arguments"])
         model.load_state_dict(require_library("safetensors.torch").load(payload), strict=True)
-        return self.function(model)
+        return model
 
 
 def _class_reference(kind: type) -> str:

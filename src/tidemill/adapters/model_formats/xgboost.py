@@ -56,9 +56,13 @@ class XGBoostUBJ:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The booster's prediction."""
+        return _predict_with(self.restore(payload))
+
+    def restore(self, payload: bytes) -> Any:
+        """The booster, for `xgb_model`."""
         booster = require_library("xgboost").Booster()
         booster.load_model(bytearray(payload))
-        return _predict_with(booster)
+        return booster
 
 
 def _predict_with(booster: Any) -> Callable[[Any], Any]:

@@ -39,6 +39,12 @@ def with_partitions(frame: pl.LazyFrame, partitions: Partitions) -> pl.LazyFrame
     return frame
 
 
+def known_partitions(frame: pl.LazyFrame) -> Partitions | None:
+    """The partitions of an input; None for another frame, such as one that is derived from an input."""
+    known: Partitions | None = getattr(frame, _ATTRIBUTE, None)
+    return known
+
+
 def batches(
     features: pl.LazyFrame | pl.DataFrame,
     labels: pl.LazyFrame | pl.DataFrame | None = None,
@@ -66,7 +72,7 @@ def batches(
 
 
 def _partitions_of(frame: pl.LazyFrame) -> Partitions:
-    known: Partitions | None = getattr(frame, _ATTRIBUTE, None)
+    known = known_partitions(frame)
     return {WHOLE: lambda: frame} if known is None else known
 
 
@@ -148,6 +154,7 @@ class Batches:
     ) -> lightgbm.Dataset:
         """A LightGBM data set that reads the rows in batches, as binned values of about a byte each.
 
+        `lightgbm.train(..., init_model=...)` continues a model on it.
         `inputs` are the columns, or an encoder of them; `label` and `weight` are columns. `options` are
         those of `lightgbm.Dataset`, such as `reference` or `params`.
         """
@@ -163,7 +170,7 @@ class Batches:
             raise UsageError("batches: there are no rows to train on")
         if isinstance(inputs, Encoder) and inputs.categorical:
             options.setdefault("categorical_feature", inputs.categorical)
-        data: lightgbm.Dataset = library.Dataset(
+        data: lightgbm.Dataset = _dataset_class(library)(
             parts, label=label_values, weight=weights, **{"free_raw_data": True, **options}
         )
         return data
@@ -266,6 +273,36 @@ def _sequence_class(library: Any) -> Any:
             return self._count
 
     return PartitionRows
+
+
+def _dataset_class(library: Any) -> Any:
+    class BatchedDataset(library.Dataset):  # type: ignore[misc]
+        """A data set of sequences, for which the model to continue (`init_model`) can predict."""
+
+        def _set_init_score_by_predictor(self, predictor: Any, data: Any, used_indices: Any) -> Any:
+            # LightGBM takes sequences as rows, but can't predict them.
+            if predictor is not None:
+                predictor = _SequencePredictor(predictor)
+            return super()._set_init_score_by_predictor(predictor, data, used_indices)
+
+    return BatchedDataset
+
+
+class _SequencePredictor:
+    """Predicts the rows of sequences, a batch at a time."""
+
+    def __init__(self, predictor: Any) -> None:
+        self.num_class = predictor.num_class
+        self._predictor = predictor
+
+    def predict(self, *, data: Sequence[Any], **options: Any) -> Any:
+        return np.concatenate(
+            [
+                self._predictor.predict(data=rows[start : start + rows.batch_size], **options)
+                for rows in data
+                for start in range(0, len(rows), rows.batch_size)
+            ]
+        )
 
 
 def _iterator_class(library: Any) -> Any:
