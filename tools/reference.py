@@ -52,8 +52,8 @@ GROUPS: Mapping[str, str] = {
     "Sources": "files sql output pull delta iceberg Source",
     "Sinks": "parquet sqlite duckdb postgres call Call",
     "Windows and folds": "last all fold",
-    "What stage functions take and give": "Frame Params Predictor Fitted fitted Encoder encoder batches "
-    "Batches Scores scores",
+    "What stage functions take and give": "Frame Params Predictor Parent Fitted fitted Encoder encoder "
+    "batches Batches Scores scores",
     "Metrics, curves and thresholds": "metrics calibration lift roc precision_recall split threshold",
     "Triggers": (
         "degraded prediction_shift contract_changed volume every new_data max_age any_of all_of"
@@ -129,7 +129,7 @@ def entries(name: str) -> Iterator[str]:
             yield entry(f"tm.{name}.{each}", getattr(value, each), None)
             if isinstance(getattr(value, each), type):
                 yield from members(each.lower(), getattr(value, each))
-    if name in ("Workflow", "Predictor"):
+    if name in ("Workflow", "Predictor", "Parent"):
         yield from members(name.lower(), value)
     if name == "fold":
         yield from members("tm.fold", type(value))
@@ -166,7 +166,7 @@ def entry(name: str, value: Any, said: str | None, *, drop_first: bool = False) 
 
 def signature(name: str, value: Any, drop_first: bool) -> str:
     """`(a: int, *, b: str = 'x')`, in lines of their own when that is long; empty for what isn't called."""
-    if not callable(value) or name in ("tm.Params", "tm.Frame", "tm.Predictor", "tm.Contract"):
+    if not callable(value) or name in ("tm.Params", "tm.Frame", "tm.Predictor", "tm.Parent", "tm.Contract"):
         return ""
     if isinstance(value, type) and issubclass(value, Exception):
         return ""

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from tidemill.models.metrics import scores
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
-    from tidemill.workflow.annotations import Frame, Predictor
+    from tidemill.workflow.annotations import Frame, Parent, Predictor
     from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
     from tidemill.workflow.impure import impure
     from tidemill.workflow.model import Fitted, Params, fitted
@@ -125,6 +125,7 @@ __all__ = [
     "Int128",
     "List",
     "Params",
+    "Parent",
     "Predictor",
     "References",
     "Rows",
@@ -216,7 +217,7 @@ _HOMES = {
     "tidemill.folds.aggregates": "fold",
     "tidemill.ledger.run": "RunFailed",
     "tidemill.contracts.compatibility.diff": "diff",
-    "tidemill.workflow.annotations": "Frame Predictor",
+    "tidemill.workflow.annotations": "Frame Parent Predictor",
     "tidemill.models.encoding": "Encoder encoder",
     "tidemill.models.curves": "calibration lift precision_recall roc",
     "tidemill.models.importance": "permutation_importance",

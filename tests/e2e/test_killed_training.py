@@ -1,4 +1,4 @@
-"""A search and its training, killed at any point: nothing is half published or paid twice."""
+"""A search, its training, and a training that continues a version, killed at any point: nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.behaviour.test_models import WINDOW, Sea
 from tests.behaviour.test_search import sea_of, study_of, trials, values
+from tests.behaviour.test_warm_start import WARM, artifact_of
 from tests.e2e.test_crash import REPOSITORY
 from tests.support.tides import day
 from tidemill.ledger.event import Attempted, Computed
@@ -62,6 +63,17 @@ def ok_attempts(sea: Sea) -> Counter[tuple[str, str]]:
     )
 
 
+def killed_at(sea: Sea, point: str, when: str, nth: int, what: str) -> None:
+    """Run the project in a process that kills itself at a point."""
+    child = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.training_child", sea.root, point, when, str(nth), what],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+
+
 @pytest.mark.parametrize(("point", "when", "nth"), POINTS, ids=lambda item: str(item))
 def test_the_next_run_finishes_it(
     tmp_path: Path, undisturbed: Study, point: str, when: str, nth: int
@@ -69,13 +81,7 @@ def test_the_next_run_finishes_it(
     sea = sea_of(tmp_path / "project")
     for stage in ("features", "labels"):
         sea.run(stage)
-    child = subprocess.run(
-        [sys.executable, "-m", "tests.e2e.training_child", str(sea.root), point, when, str(nth)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=False,
-    )
-    assert child.returncode == -signal.SIGKILL, child.stderr
+    killed_at(sea, point, when, nth, "search")
     before = ok_attempts(sea)
     heads = sea.open().state().heads
     # A model is published as a whole, or not at all.
@@ -89,5 +95,53 @@ def test_the_next_run_finishes_it(
     assert recorded == Counter(trials(*range(8)))
     assert values(study_of(sea)) == values(undisturbed)
     assert set(sea.delivered()) == {day(n) for n in range(WINDOW)}
+    assert sea.open().state().open_runs == ()
+    assert sea.ok() == {}
+
+
+# A new day: its training, which continues the live version, its evaluation and the gates.
+CONTINUED = [
+    ("call", "after", 1),
+    *(
+        pytest.param(*point, marks=pytest.mark.slow)
+        for point in [
+            ("call", "before", 1),
+            ("dump", "after", 1),
+            ("fill", "after", 1),
+            ("fill", "before", 2),
+            ("move", "before", 1),
+            ("move", "after", 2),
+            ("append", "before", 2),
+            ("append", "after", 2),
+            ("append", "before", 3),
+            ("append", "after", 3),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize(("point", "when", "nth"), CONTINUED, ids=lambda item: str(item))
+def test_a_version_is_continued_once_however_its_training_is_killed(
+    tmp_path: Path, point: str, when: str, nth: int
+) -> None:
+    undisturbed, sea = (Sea(tmp_path / name, WARM) for name in ("undisturbed", "killed"))
+    for each in (undisturbed, sea):
+        for number in range(WINDOW):
+            each.flood(number)
+        each.ok()
+        each.flood(WINDOW)
+        for stage in ("features", "labels"):
+            each.run(stage)
+    first = artifact_of(sea)
+    killed_at(sea, point, when, nth, "warm")
+    receipt = sea.run()
+    assert receipt.exit_code == 0, receipt.messages
+    undisturbed.ok()
+    second = artifact_of(sea)
+    assert second.parent is not None
+    assert (second.parent.id, second.generation) == (first.id, 1)
+    expected = artifact_of(undisturbed)
+    assert (second.id, second.key, second.parent) == (expected.id, expected.key, expected.parent)
+    assert sea.open().state().live["model"].artifact == second
     assert sea.open().state().open_runs == ()
     assert sea.ok() == {}

@@ -1,4 +1,6 @@
-"""A training in a process of its own that kills itself: `training_child.py ROOT POINT before|after NTH`.
+"""A training in a process of its own that kills itself: `training_child.py ROOT POINT before|after NTH WHAT`.
+
+WHAT is "search" for a hyperparameter search, or "warm" for a training that continues the live version.
 
 POINT is the call that it dies at: load (fetching an input), call (the user's function), dump (exporting the
 model), fill (writing an object's bytes), move (giving it its name), append (recording what happened).
@@ -12,6 +14,7 @@ from typing import Any
 
 from tests.behaviour.test_models import Sea
 from tests.behaviour.test_search import SEARCH
+from tests.behaviour.test_warm_start import WARM
 from tests.e2e.child import deadly
 from tests.support.constant import ConstantFormat
 from tidemill.adapters.files import artifacts as files
@@ -29,10 +32,13 @@ POINTS: dict[str, tuple[Any, str]] = {
 }
 
 
-def main(root: str, point: str, when: str, nth: str) -> None:
+TEXTS = {"search": SEARCH, "warm": WARM}
+
+
+def main(root: str, point: str, when: str, nth: str, what: str) -> None:
     owner, name = POINTS[point]
     setattr(owner, name, deadly(getattr(owner, name), when, int(nth)))
-    Sea(Path(root), SEARCH).run()
+    Sea(Path(root), TEXTS[what]).run()
 
 
 if __name__ == "__main__":

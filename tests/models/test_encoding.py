@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,7 @@ class Mixed(tm.Contract):
     price = tm.Decimal(10, 2, nullable=True)
 
 
+PORTS = ["LGA", "EWR", "JFK"]
 NAMES = ("n", "flag", "port", "carrier", "tail", "day", "at", "zoned", "took", "clock", "price")
 DAY = datetime(2024, 6, 1, 12, 0, 0, 250_000)
 ROWS = pl.DataFrame(
@@ -163,3 +165,24 @@ def test_types_without_an_encoding_and_columns_that_are_ids_are_refused(
 def test_no_rows_give_an_array_without_rows() -> None:
     encoder = tm.encoder(ROWS, inputs=Mixed.reads(*NAMES))
     assert encode_columns(ROWS.clear(), encoder.encodings).shape == (0, len(NAMES))
+
+
+@given(before=words, now=words)
+def test_a_continued_encoder_keeps_the_numbers_of_its_parent(
+    before: list[str | None], now: list[str | None]
+) -> None:
+    inputs = Mixed.reads("carrier", "port")
+    first, second = (
+        pl.DataFrame(
+            {"carrier": found, "port": None}, schema={"carrier": pl.String, "port": pl.Enum(PORTS)}
+        )
+        for found in (before, now)
+    )
+    # The encodings of a parent are those of its encoder.
+    parent: Any = tm.encoder(first, inputs=inputs)
+    grown = tm.encoder(second, inputs=inputs, parent=parent).encodings
+    known, new = parent.encodings[0].categories, grown[0].categories
+    assert new[: len(known)] == known
+    assert list(new[len(known) :]) == sorted({w for w in now if w is not None} - set(known))
+    assert grown[1] == parent.encodings[1]
+    assert tm.encoder(second, inputs=inputs, parent=None) == tm.encoder(second, inputs=inputs)

@@ -18,6 +18,7 @@ from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.degradation import observe_degradation
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, subject_of
 from tidemill.models.triggers import MetricHistory, Observation
+from tidemill.models.warm_start import parent_digest, unseen_partitions
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.live_days import day_of
@@ -25,11 +26,13 @@ from tidemill.planning.plan import Plan, PlanInputs, Step
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
 from tidemill.planning.source_changes import source_changes
+from tidemill.planning.warm_start import recorded_parent
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import StepKey, key_for
+from tidemill.reuse.training_key import snapshot_of, training_key
 from tidemill.sources.scan import Scan
 from tidemill.workflow.gate import Gate, Scores, beats_baseline
-from tidemill.workflow.model import Artifact
+from tidemill.workflow.model import Artifact, ParentVersion
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.source import OnMissing, SourceFile
 from tidemill.workflow.stage import Approval, Flow, Input, Kind, Stage, Training
@@ -77,10 +80,11 @@ def model(
     *inputs: Input,
     retrain: Trigger | None = None,
     gates: tuple[Gate, ...] | None = (beats_baseline("mae"),),
+    warm_start: int | None = None,
 ) -> Stage:
     """A model; without `gates` nothing is approved."""
     approval = None if gates is None else Approval(model=name, gates=gates, place="flow.py:9")
-    training = Training(retrain=retrain)
+    training = Training(retrain=retrain, warm_start=warm_start)
     return _stage(name, Kind.MODEL, *inputs, training=training, approval=approval)
 
 
@@ -157,6 +161,7 @@ class World:
     mae: dict[str, float] = field(default_factory=dict)
     checks: dict[str, str] = field(default_factory=dict)
     moves: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     sources: dict[str, dict[str, SourceFile]] = field(default_factory=dict)
     settled: dict[str, Mark] = field(default_factory=dict)
     costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
@@ -205,6 +210,7 @@ class World:
             decisions=self.decisions,
             at=self.clock,
             watch=MetricWatch(),
+            missing_objects=self.missing,
         )
         recipes = {name: self.recipe(name) for name in names}
         return make_plan(self.flow, recipes, now, scans, self.known, asked, "prod")
@@ -290,10 +296,16 @@ class World:
                 for name, keys in step.reads.items()
             }
             partition = "" if stage.kind is Kind.EVALUATE else step.partition
-            found = key_for(self.recipe(stage.name), partition, handed)
-            assert found.key is not None
-            held = bound.get(step.partition)
+            held, parent = bound.get(step.partition), self._parent(step, plan, handed)
+            found = training_key(self.recipe(stage.name), handed, recorded_parent(held))
+            if stage.kind is not Kind.MODEL:
+                found = key_for(self.recipe(stage.name), partition, handed)
             same = not step.forced and held is not None and held.key == found.key
+            if stage.kind is Kind.MODEL and not same:
+                found = training_key(
+                    self.recipe(stage.name), handed, parent.digest if parent else ""
+                )
+            assert found.key is not None
             if held is not None and same and held.check == self.recipe(stage.name).check:
                 return Outcome.CURRENT
             reuse = not step.forced and stage.kind is not Kind.DELIVER
@@ -302,7 +314,9 @@ class World:
                 known = None
             if known is None:
                 self.made.append(found.key)
-                known = self._binding(stage, found, self._make(stage, step, handed))
+                known = self._binding(
+                    stage, found, self._make(stage, step, handed, found.key, parent)
+                )
                 self.traces.setdefault(found.key, known)
                 outcome = Outcome.OK
             else:
@@ -340,7 +354,25 @@ class World:
         assert artifact is not None
         return artifact
 
-    def _make(self, stage: Stage, step: Step, handed: Mapping[str, Mapping[str, str]]) -> Product:
+    def _parent(
+        self, step: Step, plan: Plan, handed: Mapping[str, Mapping[str, str]]
+    ) -> ParentVersion | None:
+        """What a training continues, if there is something new to continue it with."""
+        if not step.parent:
+            return None
+        parent = plan.parents[step.stage]
+        assert parent.id == step.parent
+        digest = parent_digest(parent, unseen_partitions(parent, snapshot_of(handed)))
+        return ParentVersion(id=parent.id, key=parent.key, digest=digest) if digest else None
+
+    def _make(
+        self,
+        stage: Stage,
+        step: Step,
+        handed: Mapping[str, Mapping[str, str]],
+        key: str,
+        parent: ParentVersion | None,
+    ) -> Product:
         version = self.versions.get(stage.name, 0)
         coarse = stage.name in self.coarse
         content = content_made(stage.name, version, step.partition, handed, coarse)
@@ -349,13 +381,24 @@ class World:
         rows = 10 * sum(len(items) for items in handed.values())
         product = Product(content=content, rows=rows, bytes=8 * rows)
         if stage.kind is Kind.MODEL:
-            return replace(product, artifact=self._trained(stage, content, handed, rows))
+            if parent is not None:
+                content = fingerprint("continued", content, parent.digest)
+            artifact = self._trained(stage, content, handed, rows)
+            grown = self._version(parent).generation + 1 if parent is not None else 0
+            artifact = replace(artifact, key=key, parent=parent, generation=grown)
+            return replace(product, content=content, artifact=artifact)
         if stage.kind is Kind.EVALUATE:
             model_name = next(item.name for item in stage.inputs if item.contract is None)
             subject = self._artifact(model_name, step.subject)
             mae = 9.0 if step.subject == BASELINE else self.mae.get(subject.id, 1.0)
             return replace(product, scores=Scores(rows=rows, metrics={"mae": mae}))
         return product
+
+    def _version(self, parent: ParentVersion) -> Artifact:
+        artifact = self.traces[parent.key].product.artifact
+        assert artifact is not None
+        assert artifact.id == parent.id
+        return artifact
 
     def _trained(
         self, stage: Stage, content: str, handed: Mapping[str, Mapping[str, str]], rows: int
@@ -365,7 +408,8 @@ class World:
             output="x", baseline=0.0, anchor="", rows=rows,
             trained_on={name: tuple(items) for name, items in handed.items()},
             contracts={i.name: i.contract.version for i in stage.frames if i.contract},
-            recipe="", params="{}", seed=None,
+            recipe=self.recipe(stage.name).digest, params="{}", seed=None,
+            snapshot=snapshot_of(handed),
         )  # fmt: skip
 
     def _gate(self, stage: Stage, step: Step, plan: Plan) -> None:

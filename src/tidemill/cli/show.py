@@ -190,6 +190,7 @@ def artifact_lines(artifact: Artifact) -> list[str]:
         f"  parameters  {artifact.params}, seed {artifact.seed}",
         f"  baseline    {artifact.baseline:.6g}",
         *([f"  search      {artifact.study}"] if artifact.study else []),
+        *([f"  lineage     {artifact.lineage}"] if artifact.lineage else []),
     ]
 
 

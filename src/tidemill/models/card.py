@@ -98,6 +98,9 @@ def _model_facts(version: ModelVersion) -> Iterator[tuple[str, str]]:
         yield "classes", shown
     yield "parameters", markdown_code(artifact.params)
     yield "seed", "none" if artifact.seed is None else str(artifact.seed)
+    if artifact.parent is not None:
+        lineage = f"version {markdown_code(artifact.parent.id)}, generation {artifact.generation}"
+        yield "continues", lineage
     yield "baseline", f"{artifact.baseline:.6g}"
     if artifact.export_difference is not None:
         yield (

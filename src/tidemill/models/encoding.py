@@ -13,6 +13,7 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.spec import Reads
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.given_frames import given_frame
+from tidemill.workflow.annotations import Parent
 from tidemill.workflow.model import ColumnEncoding, EncodingKind
 
 # Encodings are recorded with the model, so there must not be one per row.
@@ -62,6 +63,7 @@ def encoder(
     *,
     inputs: Reads,
     unseen: Literal["missing", "fail"] = "missing",
+    parent: Parent | None = None,
 ) -> Encoder:
     """Learn from the training rows how each input column becomes numbers.
 
@@ -69,7 +71,8 @@ def encoder(
     the sorted values of `table`, a Boolean 0 or 1, a Date days, a Datetime seconds since 1970 (UTC if it has
     a time zone), a Duration and a Time seconds; null becomes NaN. A category that `table` doesn't have
     becomes NaN in predictions, or is refused with `unseen="fail"`. Pass the encoder to `tm.fitted` as
-    `inputs`. Raises UsageError for a nested column, and for one with more than 10,000 categories.
+    `inputs`. A training that continues a `parent` keeps the numbers of its categories: new ones follow.
+    Raises UsageError for a nested column, and for one with more than 10,000 categories.
     """
     if unseen not in _UNSEEN:
         raise UsageError(f"encoder(unseen={unseen!r}) is not one of {', '.join(_UNSEEN)}")
@@ -81,10 +84,14 @@ def encoder(
     found = frame.select(
         pl.col(name).cast(pl.String).drop_nulls().unique().sort().implode() for name in open_ended
     ).collect()
+    before = {each.name: each.categories for each in (parent.encodings if parent else ())}
     encodings = []
     for column in columns:
         name = column.name
-        known = found[name][0].to_list() if name in open_ended else _declared_categories(column)
+        if name in open_ended:
+            known = tuple(dict.fromkeys((*before.get(name, ()), *found[name][0].to_list())))
+        else:
+            known = _declared_categories(column)
         if len(known) > MAX_CATEGORIES:
             raise UsageError(
                 f"{name!r} has {len(known):,} different values, and an encoder keeps at most "

@@ -44,7 +44,8 @@ class Draft:
     output, `candidates` the artifact that each model will have if that is known, and `source_nouns` what
     each ingest reads ("files", "rows"), for messages. `missing` is what sources lost; `blocked` stages
     stay as they are. `scored` are the evaluations that will have scores of a candidate or a live model,
-    `evaluated_through` the newest partition that they are of.
+    `evaluated_through` the newest partition that they are of. `parents` are the versions that trainings
+    continue.
     """
 
     flow: Flow
@@ -70,6 +71,7 @@ class Draft:
     missing: list[MissingRows] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     scored: dict[str, ScoredStage] = field(default_factory=dict)
+    parents: dict[str, Artifact] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}

@@ -37,9 +37,11 @@ from tidemill.planning.drift_notes import drift_notes
 from tidemill.planning.live_days import evaluates_days, live_days, live_key, timed_input
 from tidemill.planning.plan import ModelState, Step, Waiting
 from tidemill.planning.trigger_facts import trigger_evidence
+from tidemill.planning.warm_start import choose_parent, recorded_parent
 from tidemill.reuse.input_contents import Content
 from tidemill.reuse.recipe import quote_columns
-from tidemill.reuse.step_key import Inputs, key_for
+from tidemill.reuse.step_key import Inputs, StepKey, key_for
+from tidemill.reuse.training_key import training_key
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import visible_to_unpartitioned
 from tidemill.workflow.stage import Stage, evaluations_of
@@ -72,21 +74,15 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if window.missing:
         _add_waiting(draft, stage, window.missing)
         return
-    handed = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
-    asked = stage.name in draft.request.train
-    forced = asked or bool(draft.recipes[stage.name].unproven)
-    outdated: tuple[str, ...] = ()
-    hoped = (
-        handed.key
-        or key_for(draft.recipes[stage.name], WHOLE, window.inputs, include_expected=True).key
-    )
-    unlikely = handed.key is None and bound is not None and hoped == bound.key
-    unlikely = unlikely and bound is not None and not draft.is_missing(bound)
-    if bound is not None and handed.key != bound.key:
-        outdated = reasons_for(draft, stage, bound, window.inputs, handed)
-    elif bound is not None and bound.touched:
-        outdated = (distrust_reason(draft, stage, bound),)
-    known = _find_result(draft, stage, handed.key, forced)
+    recipe = draft.recipes[stage.name]
+    forced = stage.name in draft.request.train or bool(recipe.unproven)
+    handed = training_key(recipe, window.inputs, recorded_parent(bound))
+    outdated = _outdated_reasons(draft, stage, bound, window, handed)
+    unlikely = _is_expected_to_stay(draft, stage, bound, window, handed)
+    changed = bound is None or handed.key != bound.key
+    chosen = choose_parent(draft, stage, bound, window.inputs, changed=changed)
+    key = training_key(recipe, window.inputs, chosen.digest).key
+    known = _find_result(draft, stage, key, forced)
     artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
     if any(_incompatibility(stage, artifact) for artifact in artifacts):
         # It was trained on the same rows, but under a contract that has changed since.
@@ -104,11 +100,14 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         due=reasons,
         trigger=str(stage.training.retrain or "") if stage.training else "",
         evidence=evidence,
+        lineage=chosen.note if reasons else "",
         drift=drift_notes(draft, stage, bound),
     )
     draft.models.append(_with_live_model(draft, stage, state))
     if not reasons:
         return
+    if chosen.parent is not None:
+        draft.parents[stage.name] = chosen.parent
     action = Action.BIND if known else Action.TRAIN
     trials = _plan_trials(draft, stage, window, unlikely=unlikely) if action is Action.TRAIN else ()
     step = Step(
@@ -119,11 +118,34 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         forced=forced,
         unlikely=unlikely,
         needs=trials,
+        parent=chosen.parent.id if chosen.parent is not None else "",
     )
     _add_step(draft, step, window.inputs)
     draft.unlikely_models.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
+
+
+def _outdated_reasons(
+    draft: Draft, stage: Stage, bound: Binding | None, window: _Window, handed: StepKey
+) -> tuple[str, ...]:
+    """What a training would use that the last one didn't."""
+    if bound is None:
+        return ()
+    if handed.key != bound.key:
+        return reasons_for(draft, stage, bound, window.inputs, handed)
+    return (distrust_reason(draft, stage, bound),) if bound.touched else ()
+
+
+def _is_expected_to_stay(
+    draft: Draft, stage: Stage, bound: Binding | None, window: _Window, handed: StepKey
+) -> bool:
+    """Whether a model stays as it is if its inputs, which will be computed, turn out as expected."""
+    if bound is None or handed.key is not None or draft.is_missing(bound):
+        return False
+    parent, recipe = recorded_parent(bound), draft.recipes[stage.name]
+    hoped = training_key(recipe, window.inputs, parent, include_expected=True).key
+    return hoped == bound.key
 
 
 def _plan_trials(draft: Draft, stage: Stage, window: _Window, *, unlikely: bool) -> tuple[str, ...]:

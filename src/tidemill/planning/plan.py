@@ -18,6 +18,7 @@ from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
 from tidemill.quarantine.ruling_input import RulingsByPartition
 from tidemill.sources.missing import Missing
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import OnMissing, SourceFile
 from tidemill.workflow.trigger import TriggerEvidence
 
@@ -55,6 +56,7 @@ class Step:
     step will read, if that is known before it runs. `wall_s` and `cpu_s` are estimates from earlier steps
     of the stage, in seconds; None if there were none. `needs` are steps of its own stage, by partition, that
     must have ended before, however they ended. A backtest has two `windows`, "training" and "evaluation".
+    `parent` is the version that a training continues.
     """
 
     stage: str
@@ -71,6 +73,7 @@ class Step:
     cpu_s: float | None = None
     needs: tuple[str, ...] = ()
     windows: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    parent: str = ""
 
     @property
     def id(self) -> str:
@@ -94,7 +97,8 @@ class ModelState:
     `note` says why the live model isn't applied to the current inputs, or is applied without a check;
     `refused` says when its candidate was refused, which isn't judged again. `evidence` is what its trigger
     saw, whether or not it is due; None if it has no trigger or was never trained. `drift` describes how its
-    inputs drifted since its training, which doesn't make it due.
+    inputs drifted since its training, which doesn't make it due. `lineage` says which version the training
+    of a model that is due continues, or why none.
     """
 
     stage: str
@@ -105,6 +109,7 @@ class ModelState:
     refused: str = ""
     evidence: TriggerEvidence | None = None
     drift: tuple[str, ...] = ()
+    lineage: str = ""
 
 
 # How many stages and reasons are named when a plan is shown in short.
@@ -149,7 +154,8 @@ class Plan:
     that are fully current once all steps are done. `aging` are the planned stages whose contracts have
     freshness rules. `sources` are the files that were seen, `broken` those that can't be read, with the
     error, and `missing` what sources lost. `removals` are what has to be allowed before it is removed.
-    `evaluated_through` is the newest partition that the gates of each model judge it on.
+    `evaluated_through` is the newest partition that the gates of each model judge it on. `parents` are the
+    versions that its trainings continue, by model.
     """
 
     workflow: str
@@ -168,6 +174,7 @@ class Plan:
     missing: tuple[MissingRows, ...] = ()
     removals: Removals | None = None
     evaluated_through: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, Artifact] = field(default_factory=dict)
 
     @property
     def unsettled(self) -> tuple[MissingRows, ...]:

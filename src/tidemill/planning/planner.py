@@ -153,4 +153,5 @@ def _build_plan(
         broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
         missing=tuple(draft.missing),
         evaluated_through=dict(draft.evaluated_through),
+        parents=dict(draft.parents),
     )

@@ -259,6 +259,8 @@ def _manifest(version: ModelVersion, payloads: dict[str, bytes]) -> dict[str, An
         "trained_on": artifact.trained_on,
         "rows": artifact.rows,
         "recipe": artifact.recipe,
+        "parent": artifact.parent.id if artifact.parent is not None else "",
+        "generation": artifact.generation,
         "packages": artifact.packages,
         "hardware": artifact.hardware,
         "metrics": {stage: each.metrics for stage, each in version.latest_scores().items()},

@@ -87,7 +87,8 @@ class Work:
     `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `attempt` counts
     from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible. For the rows
     without a partition, `source_rows` counts all rows of the source. A training uses the parameters `chosen`
-    by a `study`, as JSON. A backtest trains on and scores the partitions of two `windows`.
+    by a `study`, as JSON. A backtest trains on and scores the partitions of two `windows`. `key` is that of a
+    training, `parent` the version that it continues.
     """
 
     stage: str
@@ -106,6 +107,8 @@ class Work:
     chosen: str = ""
     study: Study | None = None
     windows: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    key: str = ""
+    parent: Artifact | None = None
 
     @property
     def rows(self) -> int:

@@ -65,6 +65,18 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentVersion:
+    """The version that a training continued: its id and the key of its training.
+
+    `digest` covers all that the training got of it.
+    """
+
+    id: str
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """A stored model with its metadata.
 
@@ -79,7 +91,9 @@ class Artifact:
     in training, `hardware` describes the machine. `entities` is a sample of the values of the column
     `entity` in training, if the model declares one. `study` is the search that chose its parameters.
     `labelled` is the number of rows of the input that has the label; 0 in artifacts stored before it was
-    recorded.
+    recorded. `key` is that of its training; empty in artifacts stored before it was recorded. `parent` is the
+    version that its training continued, if any, and `generation` counts how many were continued since a
+    training from scratch.
     """
 
     id: str
@@ -111,6 +125,9 @@ class Artifact:
     entities: str = ""
     study: Study | None = None
     labelled: int = 0
+    key: str = ""
+    parent: ParentVersion | None = None
+    generation: int = 0
 
     @property
     def content(self) -> str:
@@ -118,8 +135,16 @@ class Artifact:
         return self.object if self.id == self.object[: len(self.id)] else self.id
 
     @property
+    def lineage(self) -> str:
+        """Which version its training continued, in words; "" for one that was trained from scratch."""
+        return f"continues {self.parent.id}, generation {self.generation}" if self.parent else ""
+
+    @property
     def all_objects(self) -> tuple[str, ...]:
-        """The names of all objects that must be kept while this model may be used."""
+        """The names of all objects that must be kept while this model may be used.
+
+        Its parent isn't among them: a trained model doesn't need it any more.
+        """
         return (self.object, self.golden) if self.golden else (self.object,)
 
     @property

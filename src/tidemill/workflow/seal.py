@@ -27,6 +27,7 @@ from tidemill.workflow.source import Source
 from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage, Training
 from tidemill.workflow.table_options import table_faults, table_input
 from tidemill.workflow.trigger import is_trigger
+from tidemill.workflow.warm_start import warm_start_faults
 from tidemill.workflow.window import All, Last, Window
 from tidemill.workflow.wiring import upstream_of, wiring_faults
 from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
@@ -43,7 +44,7 @@ _NEVER_IMPURE = {
 }
 _SPECIAL = ("params", "seed")
 # Parameters of a model's function that are inputs if they are annotated as frames.
-_SPECIAL_UNLESS_FRAMES = ("trial",)
+_SPECIAL_UNLESS_FRAMES = ("trial", "parent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,7 @@ def _resolve_stage(declared: StageDeclaration, workflow: Workflow) -> tuple[Stag
     faults += _search_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
     faults += _input_faults(declared, inputs, hints)
+    faults += _warm_start_faults(declared, inputs)
     output, more = _output(declared, hints)
     faults += more
     contracts = [output, *(item.contract for item in inputs)]
@@ -393,6 +395,18 @@ def _search_faults(declared: StageDeclaration) -> Iterator[Fault]:
         yield from params_faults(declared.name, {"metric": search.metric}, search.place)
 
 
+def _warm_start_faults(declared: StageDeclaration, inputs: Sequence[Input]) -> Iterator[Fault]:
+    names = set(_parameters(declared.function)) if declared.function is not None else set()
+    options = declared.options
+    return warm_start_faults(
+        declared.name,
+        declared.place,
+        options.get("warm_start"),
+        takes_parent="parent" in names.difference(item.name for item in inputs),
+        searches=options.get("search") is not None,
+    )
+
+
 def _training_options(declared: StageDeclaration) -> Training:
     names = _parameters(declared.function) if declared.function else ()
     options = declared.options
@@ -407,6 +421,7 @@ def _training_options(declared: StageDeclaration) -> Training:
         wants_trial="trial" in names,
         search=search,
         format=options.get("format", ""),
+        warm_start=options.get("warm_start"),
     )
 
 

@@ -72,7 +72,8 @@ class Training:
     """How a model is trained: parameters, seed, the trigger that makes it due, and what is searched.
 
     `params` has a value for every searched parameter: the one of the first trial. `format` names the format
-    of the model, if it is declared.
+    of the model, if it is declared. With `warm_start` a training continues the version before, at most so
+    many times in a row; None: every training is from scratch.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Training:
     wants_trial: bool = False
     search: Search | None = None
     format: str = ""
+    warm_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,6 +181,7 @@ class Workflow:
         seed: int | None = None,
         retrain: Trigger | None = None,
         search: Search | None = None,
+        warm_start: int | None = None,
         format: str = "",
         reads: Sequence[Reads] = (),
         version: str | None = None,
@@ -196,6 +197,7 @@ class Workflow:
         seed: int | None = None,
         retrain: Trigger | None = None,
         search: Search | None = None,
+        warm_start: int | None = None,
         format: str = "",
         reads: Sequence[Reads] = (),
         version: str | None = None,
@@ -211,6 +213,8 @@ class Workflow:
         - `params`, `seed`: passed to parameters of these names.
         - `retrain`: the trigger that makes an outdated model due, such as `tm.every("14d")`.
         - `search`: hyperparameters to try before each training, `tm.search({...}, metric="mae")`.
+        - `warm_start`: let a training continue the version before, which is passed to the parameter
+          `parent: tm.Parent | None`; after so many in a row, one is from scratch.
         - `format`: the format of the model, such as "lightgbm", if the code uses several libraries: only what
           it needs must be installed.
         - `reads`, `version`: as for `transform`; `resources`, `retries`: as for `ingest`.
@@ -220,6 +224,7 @@ class Workflow:
             "seed": seed,
             "retrain": retrain,
             "search": search,
+            "warm_start": warm_start,
             "format": format,
             "reads": reads,
             "version": version,

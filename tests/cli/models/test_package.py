@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 from pathlib import Path
 
 import lightgbm as lgb
@@ -165,3 +166,35 @@ def test_a_card_in_python_has_the_price_of_the_training(built: Path) -> None:
     assert "| price | 0" in card.markdown
     assert card._repr_markdown_().startswith("\n# demand")
     with_price.close()
+
+
+def test_the_lineage_of_a_version_that_was_continued(built: Path) -> None:
+    path = built / "bakery.py"
+    text = path.read_text()
+    for old, new in [
+        ("    seed=7,\n", "    seed=7,\n    warm_start=4,\n"),
+        ("seed: int\n) -> tm.Fitted", "seed: int, parent: tm.Parent | None\n) -> tm.Fitted"),
+        ('params["rounds"])', 'params["rounds"], init_model=parent.model if parent else None)'),
+        # Both have to go live.
+        ('        tm.beats_live("mae"),\n', ""),
+        ('        tm.no_slice_worse("mae", over="shop", by=0.10),\n', ""),
+    ]:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    assert tidemill("run", "--train", "demand").code == 0
+    first = versions()["live"]
+    runpy.run_path(str(built / "new_day.py"))["add_days"](built / "data", 1)
+    planned = tidemill("plan", "--train", "demand")
+    assert f"; continues {first}, generation 1 of 4" in planned.out
+    document = tidemill("plan", "--train", "demand", "--json").document
+    assert [step["parent"] for step in document["steps"] if step["id"] == "train demand"] == [first]
+    assert tidemill("run", "--train", "demand").code == 0
+    second = versions()["live"]
+    shown = tidemill("models", "show", "demand", second).out
+    assert f"  lineage     continues {first}, generation 1" in shown
+    compared = tidemill("models", "compare", "demand", first, second).out
+    [continues] = [line.split() for line in compared.splitlines() if line.startswith("continues")]
+    [generation] = [line.split() for line in compared.splitlines() if line.startswith("generation")]
+    assert (continues, generation) == (["continues", "-", first], ["generation", "0", "1"])
+    assert "lineage" not in tidemill("models", "show", "demand", first).out

@@ -353,6 +353,10 @@ class TestPlan:
                 {"outdated": ("a", "b"), "due": ("every(7d)",), "trigger": "every(7d)"},
                 "demand: outdated (a; b), due (every(7d))",
             ),
+            (
+                {"outdated": ("a",), "due": ("b",), "lineage": "continues 3f2a, generation 1 of 3"},
+                "demand: outdated (a), due (b); continues 3f2a, generation 1 of 3",
+            ),
         ],
     )
     def test_a_model_is_outdated_and_due(self, model: dict[str, object], told: str) -> None:

@@ -96,6 +96,9 @@ def _facts(found: VersionComparison, price: Price) -> Iterator[tuple[str, str, s
         return name, first, second
 
     yield row("rows trained on", (count(version.artifact.rows) for version in pair))
+    if any(version.artifact.parent for version in pair):
+        yield row("continues", (_parent(version) for version in pair))
+        yield row("generation", (str(version.artifact.generation) for version in pair))
     yield row("size", (size(version.bytes) for version in pair))
     yield row("training, CPU", (_training(version) for version in pair))
     if price.cpu_hour:
@@ -105,6 +108,10 @@ def _facts(found: VersionComparison, price: Price) -> Iterator[tuple[str, str, s
         yield row("predict 1 row", (f"{1e3 * each.one_row_s:.3g} ms" for each in latency))
         rows = count(latency[0].rows)
         yield row(f"predict {rows} rows", (f"{1e3 * each.batch_s:.3g} ms" for each in latency))
+
+
+def _parent(version: ModelVersion) -> str:
+    return version.artifact.parent.id if version.artifact.parent is not None else "-"
 
 
 def _training(version: ModelVersion) -> str:

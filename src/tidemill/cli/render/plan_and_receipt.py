@@ -334,12 +334,13 @@ def trigger_lines(evidence: TriggerEvidence | None, indent: str = "  ") -> Itera
 def model_line(model: ModelState, plan: Plan) -> str:
     """Describe whether a model is outdated and due for training, and why."""
     trigger = f"; retrained when {model.trigger}" if model.trigger else ""
+    lineage = f"; {model.lineage}" if model.lineage else ""
     training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
     if training:
         outcome = unlikely_condition(training[0], planned_partitions(plan))
-        return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{trigger}"
+        return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{lineage}{trigger}"
     outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
     due = f"due ({'; '.join(model.due)})" if model.due else "not due"
     # A model that was never trained, or is asked for, is due without being outdated.
     state = ", ".join(filter(None, (outdated or ("" if model.due else "up to date"), due)))
-    return f"{model.stage}: {state}{'' if model.due else trigger}"
+    return f"{model.stage}: {state}{lineage}{'' if model.due else trigger}"

@@ -99,6 +99,7 @@ def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[s
         if (held := bound.get(name, {}).get(key)) is not None
         for pin in held.product.all_objects
     }
+    wanted.update(name for parent in plan.parents.values() for name in parent.all_objects)
     return artifacts.find_missing(wanted) if wanted else {}
 
 

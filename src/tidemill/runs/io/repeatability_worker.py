@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import StorageError, TidemillError
 from tidemill.core.partition import WHOLE
 from tidemill.lineage.io.origins import ProvenanceFacts
+from tidemill.planning.warm_start import recorded_parent
 from tidemill.ports.runtime import Runtime
-from tidemill.reuse.step_key import key_for
+from tidemill.reuse.training_key import training_key
 from tidemill.runs.training_repeatability import RetrainedModel
 from tidemill.steps.io.debug import debug_step, debug_training, step_inputs_of
+from tidemill.workflow.model import Artifact
 
 
 def run_sample(tools: Runtime, facts: ProvenanceFacts, request: Path, into: Path) -> None:
@@ -33,7 +35,8 @@ def run_sample(tools: Runtime, facts: ProvenanceFacts, request: Path, into: Path
 
 def _train(tools: Runtime, facts: ProvenanceFacts, name: str) -> Mapping[str, object]:
     try:
-        made = debug_training(tools, facts.flow, facts.flow[name], facts.state)
+        parent = _parent(tools, facts, name)
+        made = debug_training(tools, facts.flow, facts.flow[name], facts.state, parent)
     except TidemillError as error:
         return asdict(RetrainedModel(error=str(error)))
     return asdict(
@@ -48,6 +51,22 @@ def _train(tools: Runtime, facts: ProvenanceFacts, name: str) -> Mapping[str, ob
     )
 
 
+def _parent(tools: Runtime, facts: ProvenanceFacts, name: str) -> Artifact | None:
+    """The version that the published one continued, if its training is repeated by the same recipe."""
+    bound, recipe = facts.bindings(name).get(WHOLE), facts.recipes[name].digest
+    published = bound.product.artifact if bound is not None else None
+    if published is None or published.parent is None or published.recipe != recipe:
+        return None
+    found = tools.ledger.traces((published.parent.key,)).get(published.parent.key)
+    parent = found.product.artifact if found is not None else None
+    if parent is None or parent.id != published.parent.id:
+        raise StorageError(
+            f"{name} {published.id} continued {published.parent.id}, which isn't known any more, so its "
+            "training can't be repeated"
+        )
+    return parent
+
+
 def _published_digest(facts: ProvenanceFacts, name: str) -> str | None:
     """The content of a model's published version, if its key is the one that a training has now."""
     stage, bound = facts.flow[name], facts.bindings(name).get(WHOLE)
@@ -57,7 +76,7 @@ def _published_digest(facts: ProvenanceFacts, name: str) -> str | None:
     inputs = {
         item: {key: held.product for key, held in each.items()} for item, each in read.items()
     }
-    now = key_for(facts.recipes[name], WHOLE, inputs).key
+    now = training_key(facts.recipes[name], inputs, recorded_parent(bound)).key
     return bound.product.artifact.content if now == bound.key else None
 
 

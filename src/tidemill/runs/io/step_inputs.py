@@ -9,12 +9,15 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.models.gates import LIVE
+from tidemill.models.warm_start import parent_digest, unseen_partitions
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Step
+from tidemill.planning.warm_start import recorded_parent
 from tidemill.quarantine.ruling_input import ruling_contents
 from tidemill.reuse.input_contents import RULINGS, Contents
 from tidemill.reuse.stale_columns import stale_columns
-from tidemill.reuse.step_key import key_for
+from tidemill.reuse.step_key import StepKey, key_for
+from tidemill.reuse.training_key import snapshot_of, training_key
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.sources.scan import cut_to_partition, total_rows
@@ -39,6 +42,7 @@ class StepInputs:
         self._sources = job.plan.sources
         self._rulings = job.state.rulings
         self._recorded_recipes = job.state.recipes
+        self._parents = job.plan.parents
         self._published = published
 
     def resolve(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
@@ -97,7 +101,15 @@ class StepInputs:
             raise Skip(f"{model} has no approved model")
         return artifact
 
-    def work(self, stage: Stage, step: Step, inputs: Mapping[str, Bound]) -> Work:
+    def work(
+        self,
+        stage: Stage,
+        step: Step,
+        inputs: Mapping[str, Bound],
+        *,
+        key: str = "",
+        parent: Artifact | None = None,
+    ) -> Work:
         """Return the step as plain data, to be run in any process."""
         artifact = None
         if stage.kind is Kind.EVALUATE:
@@ -123,7 +135,26 @@ class StepInputs:
             rulings=self._step_rulings(step),
             artifact=artifact,
             source_rows=total_rows(seen) if step.partition == UNPLACED else 0,
+            key=key if stage.kind is Kind.MODEL else "",
+            parent=parent,
         )
+
+    def published_key(
+        self, stage: Stage, inputs: Mapping[str, Bound], held: Binding | None
+    ) -> StepKey:
+        """The key that a model would have if it continued what the published version continued."""
+        return training_key(self._recipes[stage.name], contents(inputs), recorded_parent(held))
+
+    def continued_key(
+        self, stage: Stage, step: Step, inputs: Mapping[str, Bound]
+    ) -> tuple[StepKey, Artifact | None]:
+        """The key of a training, and the version that it continues: none without new partitions."""
+        parent, found = self._parents.get(stage.name) if step.parent else None, contents(inputs)
+        digest = ""
+        if parent is not None:
+            digest = parent_digest(parent, unseen_partitions(parent, snapshot_of(found)))
+        key = training_key(self._recipes[stage.name], found, digest)
+        return key, parent if digest else None
 
     def stale_columns(
         self, stage: Stage, held: Binding, inputs: Mapping[str, Bound]

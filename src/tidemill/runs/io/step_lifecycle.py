@@ -7,7 +7,7 @@ passes the output to `finish`, which says what to publish. Several steps can be 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from polars.exceptions import PanicException
@@ -28,7 +28,7 @@ from tidemill.runs.io.gate_step import earlier_refusal, run_gate_step
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
-from tidemill.runs.io.step_inputs import Skip, StepInputs, contents
+from tidemill.runs.io.step_inputs import Bound, Skip, StepInputs, contents
 from tidemill.runs.io.step_progress import (
     ClaimedElsewhere,
     StepInProgress,
@@ -40,7 +40,7 @@ from tidemill.runs.io.step_progress import (
 from tidemill.runs.io.table_checks import TableChecker
 from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
-from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput
+from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
 from tidemill.workflow.stage import Kind, Stage
 
 
@@ -149,23 +149,34 @@ class StepLifecycle:
         if step.action is Action.TRIAL:
             return self._trials.prepare(stage, begun)
         inputs = self._inputs.resolve(stage, step)
-        partition = "" if stage.kind is Kind.EVALUATE else step.partition
-        begun.step_key = key_for(recipe, partition, contents(inputs))
-        assert begun.step_key.key is not None
         held = self._published.get(stage.name, step.partition)
+        partition, parent = "" if stage.kind is Kind.EVALUATE else step.partition, None
+        begun.step_key = key_for(recipe, partition, contents(inputs))
+        if stage.kind is Kind.MODEL:
+            begun.step_key = self._inputs.published_key(stage, inputs, held)
+        assert begun.step_key.key is not None
         if not step.forced and held is not None and self._is_up_to_date(stage, begun, held):
             return StepResult(attempt=None)
+        if stage.kind is Kind.MODEL:
+            begun.step_key, parent = self._inputs.continued_key(stage, step, inputs)
         if not step.forced:
             self._find_or_claim(stage, begun, held)
         if begun.known is None:
-            begun.work = self._inputs.work(stage, step, inputs)
+            begun.work = self._inputs.work(stage, step, inputs, key=begun.key, parent=parent)
             if step.needs:
                 self._trials.choose_best(stage, begun)
             if held is not None and not step.forced:
-                columns = self._inputs.stale_columns(stage, held, inputs)
-                if columns and not self._room.has_missing(held.product.objects):
-                    begun.work = replace(begun.work, held=held.product, columns=columns)
+                begun.work = self._only_stale_columns(stage, begun.work, held, inputs)
         return None
+
+    def _only_stale_columns(
+        self, stage: Stage, work: Work, held: Binding, inputs: Mapping[str, Bound]
+    ) -> Work:
+        """The work on those columns of a published partition that are stale, where that is possible."""
+        columns = self._inputs.stale_columns(stage, held, inputs)
+        if not columns or self._room.has_missing(held.product.objects):
+            return work
+        return replace(work, held=held.product, columns=columns)
 
     def _is_up_to_date(self, stage: Stage, begun: StepInProgress, held: Binding) -> bool:
         """Whether what is published is the step's result, and its objects are all stored."""

@@ -54,8 +54,13 @@ class TrainingTrial:
     predictions: pl.DataFrame
 
 
-def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> TrainingTrial:
-    """Train a model as a run would, and predict the first rows of an input that has its columns."""
+def debug_training(
+    tools: Runtime, flow: Flow, stage: Stage, state: State, parent: Artifact | None = None
+) -> TrainingTrial:
+    """Train a model as a run would, and predict the first rows of an input that has its columns.
+
+    The training continues the version `parent`, if there is one.
+    """
     with closing(tools.external_sources):
         frames = FrameStore(tools.artifacts, lambda: None)
         profiles = PartitionProfiler(tools.artifacts, lambda stage: {})
@@ -76,6 +81,7 @@ def debug_training(tools: Runtime, flow: Flow, stage: Stage, state: State) -> Tr
             recipe="",
             inputs=read,
             chosen=_chosen_parameters(state, stage),
+            parent=parent,
         )
         folder = FoldSession(tools.memos, frames)
         made = trainer.train(stage, work, folder)

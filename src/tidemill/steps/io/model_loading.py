@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 from tidemill.core.errors import StepError, StorageError, TidemillError
 from tidemill.core.partition import WHOLE
 from tidemill.models.golden_rows import find_golden_fault
+from tidemill.models.io.parent import LoadedParent
 from tidemill.models.predictors import ModelPredictor
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
@@ -30,21 +32,59 @@ def load_predictor(
     predict its golden rows as in training: code of the project that it is made of may have changed since.
     """
     form = format_named(artifact, formats)
-    try:
-        payload, golden = artifacts.get(artifact.object), _golden(artifact, artifacts)
-        probe.confirm(artifact, form, payload, golden)
-        function = form.load(payload)
-        if golden and (fault := _golden_fault(function, artifact, golden)):
-            raise StorageError(fault)
-    except StorageError as error:
-        raise type(error)(_advice(artifact, error)) from error
-    except TidemillError as error:
-        raise StorageError(_advice(artifact, error)) from error
+    with _explained(artifact, f"`tidemill run --train {artifact.stage}` trains it again"):
+        _, function = _load(artifact, form, artifacts, probe)
     return ModelPredictor(function, artifact)
 
 
-def _golden(artifact: Artifact, artifacts: Artifacts) -> bytes:
-    return artifacts.get(artifact.golden) if artifact.golden else b""
+def load_parent(
+    artifact: Artifact,
+    new: Collection[str],
+    artifacts: Artifacts,
+    formats: Iterable[ModelFormat],
+    probe: ModelProbe,
+) -> LoadedParent:
+    """Load a stored model to continue it; `new` are the partitions that it wasn't trained on.
+
+    It is verified like a model that predicts.
+    """
+    form = format_named(artifact, formats)
+    advice = (
+        "run again: a parent whose stored object is missing or damaged isn't continued; with "
+        "warm_start=0 the training is from scratch"
+    )
+    with _explained(artifact, advice):
+        payload, _ = _load(artifact, form, artifacts, probe)
+        model = form.restore(payload)
+    return LoadedParent(artifact=artifact, model=model, new=new)
+
+
+def _load(
+    artifact: Artifact, form: ModelFormat, artifacts: Artifacts, probe: ModelProbe
+) -> tuple[bytes, Callable[[Any], Any]]:
+    """Return the verified bytes of a model and its prediction function."""
+    payload = artifacts.get(artifact.object)
+    golden = artifacts.get(artifact.golden) if artifact.golden else b""
+    probe.confirm(artifact, form, payload, golden)
+    function = form.load(payload)
+    if golden and (fault := _golden_fault(function, artifact, golden)):
+        raise StorageError(fault)
+    return payload, function
+
+
+@contextmanager
+def _explained(artifact: Artifact, advice: str) -> Iterator[None]:
+    """Let an error name the model that can't be loaded, with an advice; it becomes a StorageError."""
+    try:
+        yield
+    except StorageError as error:
+        raise type(error)(_explain(artifact, error, advice)) from error
+    except TidemillError as error:
+        raise StorageError(_explain(artifact, error, advice)) from error
+
+
+def _explain(artifact: Artifact, error: Exception, advice: str) -> str:
+    return f"{artifact.stage} {artifact.id} can't be loaded: {error}; {advice}"
 
 
 def _golden_fault(function: Callable[[Any], Any], artifact: Artifact, golden: bytes) -> str:
@@ -53,13 +93,6 @@ def _golden_fault(function: Callable[[Any], Any], artifact: Artifact, golden: by
     # The code of a model may raise anything.
     except Exception as error:  # noqa: BLE001
         return f"predicting its golden rows failed: {type(error).__name__}: {error}"
-
-
-def _advice(artifact: Artifact, error: Exception) -> str:
-    return (
-        f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
-        f"`tidemill run --train {artifact.stage}` trains it again"
-    )
 
 
 def format_named(artifact: Artifact, formats: Iterable[ModelFormat]) -> ModelFormat:

@@ -21,21 +21,24 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
 from tidemill.models.input_compatibility import column_as_json, incompatibility, inputs_as_json
 from tidemill.models.io.batches import with_partitions
+from tidemill.models.io.parent import LoadedParent
 from tidemill.models.predictors import ModelPredictor, TrivialPredictor, predicted_schema
+from tidemill.models.warm_start import continuation_fault, parent_digest, unseen_partitions
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
+from tidemill.reuse.training_key import snapshot_of
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.steps.io.leakage_checks import check_training, evaluation_findings
 from tidemill.steps.io.model_export import ModelExport, export_model, step_error
-from tidemill.steps.io.model_loading import format_named, load_predictor
+from tidemill.steps.io.model_loading import format_named, load_parent, load_predictor
 from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows, part_of
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
-from tidemill.workflow.model import Artifact, ClassLabel, Fitted
+from tidemill.workflow.model import Artifact, ClassLabel, Fitted, ParentVersion
 from tidemill.workflow.search import NoTrial, Trial
 from tidemill.workflow.stage import Flow, Stage
 
@@ -67,8 +70,9 @@ class ModelStepRunner:
         assert stage.training is not None
         params = {**stage.training.params, **json.loads(work.chosen or "{}")}
         frames = self.window(stage, work.inputs, folder)
+        parent = self._parent(work)
         with AuditWatch(stage.place, active=not stage.is_vouched_for) as opened:
-            fitted = self.fit(stage, frames, params)
+            fitted = self.fit(stage, frames, params, parent=parent)
         artifact, export = self.export(stage, work, fitted, frames)
         checked = check_training(
             stage,
@@ -129,13 +133,40 @@ class ModelStepRunner:
             shares=export.shares,
             golden=object_name(export.golden, GOLDEN),
             export_difference=export.difference,
-            snapshot={name: _contents(bound) for name, bound in inputs.items()},
+            snapshot=_snapshot(inputs),
             packages=loaded_packages(),
             hardware=hardware(),
             entity=fitted.entity,
             labelled=sum(held.product.rows for held in inputs[label.stage].values()),
+            key=work.key,
         )
-        return artifact, export
+        return self._continued(stage, work, artifact), export
+
+    def _continued(self, stage: Stage, work: Work, artifact: Artifact) -> Artifact:
+        """The artifact with the parent that its training continued; StepError if it can't have."""
+        if work.parent is None:
+            return artifact
+        if fault := continuation_fault(work.parent, artifact):
+            raise step_error(
+                stage,
+                f"{fault}: it can't have been continued. Give the model of its parent the same columns, and "
+                "its encoder the same categories: tm.encoder(table, inputs=..., parent=parent)",
+            )
+        unseen = unseen_partitions(work.parent, _snapshot(work.inputs))
+        digest = parent_digest(work.parent, unseen)
+        return replace(
+            artifact,
+            parent=ParentVersion(id=work.parent.id, key=work.parent.key, digest=digest),
+            generation=work.parent.generation + 1,
+        )
+
+    def _parent(self, work: Work) -> LoadedParent | None:
+        """The version that a training continues, in memory."""
+        if work.parent is None:
+            return None
+        self._settle()
+        new = frozenset(unseen_partitions(work.parent, _snapshot(work.inputs)))
+        return load_parent(work.parent, new, self._artifacts, self._formats, self._probe)
 
     def window(self, stage: Stage, inputs: Inputs, folder: FoldSession) -> dict[str, pl.LazyFrame]:
         """The frames to train on, which know their partitions."""
@@ -152,6 +183,7 @@ class ModelStepRunner:
         frames: Mapping[str, pl.LazyFrame],
         params: Mapping[str, Any],
         trial: Trial | None = None,
+        parent: LoadedParent | None = None,
     ) -> Fitted:
         """Call the training function; StepError if it doesn't return a model that can be used."""
         training = stage.training
@@ -163,6 +195,8 @@ class ModelStepRunner:
             arguments["seed"] = training.seed
         if training.wants_trial:
             arguments["trial"] = trial or NoTrial()
+        if training.warm_start is not None:
+            arguments["parent"] = parent
         fitted: Fitted = call_stage(stage, WHOLE, arguments)
         self._refuse(stage, fitted)
         return fitted
@@ -344,9 +378,10 @@ def model_id(name: str, fitted: Fitted, classes: Sequence[ClassLabel]) -> str:
     return fingerprint("model", name, list(fitted.inputs.columns), encodings, named)[:12]
 
 
-def _contents(bound: Mapping[str, Binding]) -> dict[str, str]:
-    """A prefix of the digest of each partition's content."""
-    return {key: bound[key].product.content[:16] for key in sorted(bound)}
+def _snapshot(inputs: Inputs) -> dict[str, dict[str, str]]:
+    return snapshot_of(
+        {name: {key: held.product for key, held in bound.items()} for name, bound in inputs.items()}
+    )
 
 
 def _delivered(scored: pl.DataFrame) -> StepOutput:
