@@ -47,6 +47,8 @@ loose: Any = tm
         (tm.Drift("carrier", by="ks"), "ks of carrier, a String: it needs numbers or times"),
         (tm.Drift("raw"), "raw is Binary, which has no distribution"),
         (tm.Drift("wait", by="ks"), "column 'wait' is not one of its columns"),
+        (tm.DriftAlarm("wait"), "column 'wait' is not one of its columns"),
+        (tm.DriftAlarm("weight", "weight"), "it names a column twice: weight, weight"),
     ],
 )
 def test_contradictions_are_told(rule: TableRule, says: str) -> None:

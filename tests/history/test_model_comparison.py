@@ -94,6 +94,15 @@ def test_a_gain_has_an_interval_over_days(better: list[float], noise: bool) -> N
     assert found.could_be_noise is noise
 
 
+def test_only_slices_and_metrics_that_both_have_are_compared() -> None:
+    before, after = scored(3.0), scored(2.0)
+    south = Slice(value="south", rows=5, metrics={"mae": 1.0})
+    named = {"bias": 0.0, "hits": 0.8}
+    after = replace(after, scores=replace(after.scores, slices=(south,), metrics=named))
+    found = compare_versions(version("a", before), version("b", after))
+    assert [(m.slice, m.metric) for m in found.metrics] == [("", "hits")]
+
+
 def test_a_week_is_no_interval() -> None:
     days = [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]
     pair = [version(name, scored(2.0, days=days)) for name in "ab"]

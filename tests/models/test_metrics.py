@@ -77,6 +77,12 @@ def test_a_metric_is_needed() -> None:
         scores(scored())
 
 
+@pytest.mark.parametrize("option", ["by", "day"])
+def test_columns_that_the_rows_lack_are_named(option: str) -> None:
+    with pytest.raises(UsageError, match=rf"scores\({option}='carier'\): there is no such column"):
+        scores(scored(), **{option: "carier"}, mae=MAE)
+
+
 @pytest.mark.parametrize("by", [None, "carrier"])
 def test_a_metric_is_an_aggregate(by: str | None) -> None:
     with pytest.raises(UsageError, match="one of mae, bias has a value per row"):

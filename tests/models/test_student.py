@@ -38,6 +38,12 @@ def test_a_quantile_has_its_probability(probability: float, df: float) -> None:
     assert 1 - t_upper_tail(t_quantile(probability, df), df) == pytest.approx(probability, abs=1e-9)
 
 
+@pytest.mark.parametrize("df", [1e7, 1e9, 1e15])
+@pytest.mark.parametrize("t", [-1.96, 0.0, 0.01, 5.0])
+def test_with_many_degrees_of_freedom_it_is_the_normal_distribution(t: float, df: float) -> None:
+    assert t_upper_tail(t, df) == pytest.approx(0.5 * math.erfc(t / math.sqrt(2)), rel=1e-4)
+
+
 def test_extreme_values() -> None:
     assert t_upper_tail(0.0, 5) == 0.5
     assert t_upper_tail(math.inf, 5) == 0.0

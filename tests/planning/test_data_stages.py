@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
-from tests.support.planning import CUTS, World, flow_of, ingest, reads, shown, transform
+from tests.support.planning import (
+    CUTS,
+    World,
+    deliver,
+    evaluate,
+    flow_of,
+    ingest,
+    model,
+    reads,
+    shown,
+    transform,
+)
 from tests.support.rebuild import rebuild
 from tests.support.worlds import keys_for
 from tidemill.core.partition import WHOLE
@@ -219,3 +231,34 @@ def test_what_was_computed_on_a_sample_is_neither_current_nor_bound() -> None:
     assert {s.action for s in world.plan(marks=False).steps if s.stage == "wide"} == {Action.BIND}
     world.traces[held.key] = held
     assert {s.action for s in world.plan(marks=False).steps if s.stage == "wide"} == {Action.RUN}
+
+
+def delivering(**options: Any) -> World:
+    """raw by day -> out, scored by a model of all days."""
+    raw = ingest("raw")
+    mod = model("mod", reads(raw))
+    table = replace(deliver("out", mod, raw), **options)
+    world = World(flow=flow_of(raw, mod, evaluate("ev", mod, reads(raw)), table))
+    world.feed("raw", "a", DAY1)
+    world.feed("raw", "b", DAY2)
+    return world
+
+
+def test_days_that_were_delivered_before_stay_although_the_model_was_trained_on_them() -> None:
+    world = delivering()
+    world.run()
+    table = replace(world.flow["out"], exclude_training=True)
+    world.flow = flow_of(*(s for s in world.flow.stages if s.name != "out"), table)
+    plan = world.run()
+    assert shown(plan) == []
+    assert not [note for note in plan.notes if "exclude_training" in note]
+
+
+def test_a_table_that_is_rescored_says_what_changed() -> None:
+    world = delivering(on_new_model="rescore")
+    world.run()
+    world.feed("raw", "a", DAY1, digest="two")
+    steps = [step for step in world.plan().steps if step.stage == "out"]
+    assert [(step.partition, step.reasons) for step in steps] == [
+        (DAY1, (f"upstream `raw` will rerun ({DAY1})",))
+    ]

@@ -43,3 +43,9 @@ def test_gates(gate: Gate, same: Gate, text: str) -> None:
 
 def test_thirty_rows_make_a_slice() -> None:
     assert no_slice_worse("mae", over="carrier", by=0.1).min_rows == 30
+
+
+@pytest.mark.parametrize("confidence", [0.4, 1, 95])
+def test_a_confidence_is_a_probability(confidence: float) -> None:
+    with pytest.raises(ValueError, match=r"must be from 0.5 to below 1, such as 0.95"):
+        beats_live("mae", confidence=confidence)

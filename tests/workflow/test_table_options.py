@@ -79,3 +79,13 @@ def test_tables_name_what_they_deliver() -> None:
     )
     assert [table_input(each) for each in flow.declarations] == ["None", "out"]
     assert repr(table) == "DeliveredTable('again')"
+
+
+def test_a_stage_of_another_workflow_is_not_delivered() -> None:
+    other = tm.Workflow("other")
+
+    @other.ingest
+    def foreign() -> tm.Source[Raw]:
+        return tm.files("raw/*.parquet")
+
+    assert "there is no stage 'foreign'" in faults_of(stage=foreign)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tidemill.workflow.trigger import (
@@ -12,6 +14,7 @@ from tidemill.workflow.trigger import (
     degraded,
     every,
     new_data,
+    prediction_shift,
     volume,
 )
 
@@ -47,3 +50,17 @@ def test_every_takes_a_length_of_time() -> None:
 
 def test_more_may_be_better() -> None:
     assert degraded("auc", by=0.1, higher_is_better=True).higher_is_better
+
+
+@pytest.mark.parametrize("metric", ["", None])
+def test_degraded_names_a_metric(metric: Any) -> None:
+    with pytest.raises(ValueError, match="name a metric of the evaluation, such as 'mae'"):
+        degraded(metric, by=0.1)
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "says"), [(0, "it must be above 0"), (1, "can't move by 1 or more")]
+)
+def test_a_shift_of_predictions_is_a_part_of_them(tolerance: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        prediction_shift(tolerance)

@@ -10,7 +10,8 @@ from tests.support.planning import deliver, evaluate, ingest, model, reads, spec
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
-from tidemill.workflow.stage import Input, Stage
+from tidemill.workflow.search import integers, search
+from tidemill.workflow.stage import Input, Stage, Training
 from tidemill.workflow.window import all_partitions, last
 from tidemill.workflow.wiring import wiring_faults
 
@@ -22,6 +23,7 @@ TRAIN, JUDGE = last("60d", before=last("7d")), last("7d")
 MOD = model("mod", reads(RAW, TRAIN))
 GROUPED = model("mod", reads(TENANTS, all_partitions))
 EV = evaluate("ev", MOD, reads(RAW, JUDGE))
+SEARCH = Training(search=search({"rounds": integers(1, 9)}, metric="mae"))
 
 
 X = Column(name="x", dtype=DType("Int64"))
@@ -138,6 +140,15 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     "itself": (
         (transform("one", "day", reads(transform("one", "day"))),),
         "transform 'one': these stages wait for each other: one", "break the cycle",
+    ),
+    "a search without an evaluation": (
+        (replace(MOD, training=SEARCH, approval=None),),
+        "model 'mod': metric='mae': nothing evaluates mod: add @flow.evaluate, or pass a function", "",
+    ),
+    "a search without time": (
+        (replace(model("mod", reads(LOOKUP)), training=SEARCH), evaluate("ev", MOD, reads(LOOKUP))),
+        "model 'mod': its search holds out the last part of the training window, and no input is by time",
+        "partition an input by time: tm.Date(partition='1d')",
     ),
 }  # fmt: skip
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 # Lentz's method needs some ten steps where the fraction converges quickly, which is ensured below.
 _STEPS, _PRECISION, _TINY = 500, 1e-15, 1e-300
+# With more degrees of freedom, t is normal to 7 digits, and logs of gamma functions cancel out.
+_NORMAL = 1e8
 
 
 def t_upper_tail(t: float, df: float) -> float:
@@ -15,6 +17,8 @@ def t_upper_tail(t: float, df: float) -> float:
     if math.isinf(square):
         return 0.0 if t > 0 else 1.0
     x, rest = df / (df + square), square / (df + square)
+    if df > _NORMAL:
+        return 0.5 * math.erfc(t / math.sqrt(2))
     tail = 0.5 * _regularized_beta(x, rest, df / 2, 0.5)
     return tail if t >= 0 else 1 - tail
 
@@ -51,15 +55,16 @@ def _continued_fraction(x: float, a: float, b: float) -> float:
     """Evaluate the continued fraction of the incomplete beta function by Lentz's method."""
     c, d = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
     value = d
-    for m in range(1, _STEPS):
+    m, change = 0, math.inf
+    while abs(change - 1) >= _PRECISION and m < _STEPS:
+        m += 1
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
             d = 1 / _away_from_zero(1 + term * d)
             c = _away_from_zero(1 + term / c)
-            value *= c * d
-        if abs(c * d - 1) < _PRECISION:
-            break
+            change = c * d
+            value *= change
     return value
 
 

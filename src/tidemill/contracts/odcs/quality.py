@@ -193,7 +193,7 @@ def _own_kind(check: DocumentNode) -> str:
     if check.peek("engine") != ENGINE or not isinstance(implementation, Mapping):
         return ""
     kind = str(implementation.get("check"))
-    return kind if kind in ("rule", "rows", "drift", "references") else ""
+    return kind if kind in ("rule", "rows", "drift", "driftAlarm", "references") else ""
 
 
 def _rule(check: DocumentNode) -> Rule | None:
