@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import polars as pl
 import pytest
@@ -79,8 +80,9 @@ def test_a_metric_is_needed() -> None:
 
 @pytest.mark.parametrize("option", ["by", "day"])
 def test_columns_that_the_rows_lack_are_named(option: str) -> None:
+    named: Any = {option: "carier"}
     with pytest.raises(UsageError, match=rf"scores\({option}='carier'\): there is no such column"):
-        scores(scored(), **{option: "carier"}, mae=MAE)
+        scores(scored(), **named, mae=MAE)
 
 
 @pytest.mark.parametrize("by", [None, "carrier"])

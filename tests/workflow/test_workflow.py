@@ -40,6 +40,7 @@ def stage(raw: Any) -> Any:
                 "seed": 7,
                 "retrain": None,
                 "search": None,
+                "warm_start": None,
                 "format": "",
                 "reads": (),
                 "version": None,
