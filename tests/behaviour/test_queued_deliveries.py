@@ -238,3 +238,48 @@ def test_an_interrupt_while_a_sink_works_ends_the_run(
     assert dock.tides.run().exit_code == 0
     assert dock.values() == all_days(1.0)
     assert dock.is_settled()
+
+
+def test_verify_survives_whatever_a_damaged_table_raises(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock.tides.ok()
+
+    def raising(*_: object) -> Any:
+        raise Panic("range is out of bounds\nof the file")
+
+    with monkeypatch.context() as patched, dock.tides.open() as project:
+        patched.setattr(SqliteTables, "find_fault", raising)
+        patched.setattr(SqliteTables, "deliver_all", raising)
+        problems = project.stored_state.verify(repair=True).problems
+    message = (
+        "out can't be read: Panic: range is out of bounds; "
+        "out can't be written: Panic: range is out of bounds"
+    )
+    assert {(problem.message, problem.repaired) for problem in problems} == {(message, False)}
+    assert len(problems) == DAYS
+    with monkeypatch.context() as patched, dock.tides.open() as project:
+        patched.setattr(SqliteTables, "find_fault", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.stored_state.verify()
+
+
+def interrupted(*_: object) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_damaged_files_of_a_delta_table_are_found_and_replaced(tmp_path: Path) -> None:
+    dock = Dock(tmp_path)
+    dock.fill(1.0)
+    dock.tides.edit('tm.sqlite("out.db", "out")', 'tm.delta("out")')
+    dock.tides.ok()
+    file = next((tmp_path / "out" / f"tidemill_partition={day(1)}").glob("*.parquet"))
+    good = file.read_bytes()
+    for damaged in (b"garbage", good[: len(good) // 2], good[:-9] + b"\xff" * 9):
+        file.write_bytes(damaged)
+        with dock.tides.open() as project:
+            problems = project.stored_state.verify().problems
+        assert [problem.place for problem in problems] == [f"out {day(1)}"]
+    with dock.tides.open() as project:
+        assert project.stored_state.verify(repair=True).is_sound
+    assert dock.is_settled()

@@ -109,7 +109,8 @@ def test_a_name_that_the_database_would_cut_off_is_refused(sink: Outlet) -> None
 def test_a_table_of_that_name_in_another_schema_is_left_alone(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     with outlet("duckdb", tmp_path) as anywhere:
-        sink = elsewhere(anywhere, "scored")
+        sink = replace(anywhere, table="scored")
+        (sink.root / sink.target).parent.mkdir()
         with duckdb.connect(str(sink.root / sink.target)) as connection:
             connection.execute("CREATE SCHEMA other; CREATE TABLE other.scored (mine INTEGER)")
         sink.deliver(sink.effect("a", 1.0, rows(1)))

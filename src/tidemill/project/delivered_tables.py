@@ -9,7 +9,7 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.delivery.effects import delivery_place, last_effects, replaced_effects
-from tidemill.delivery.io.outbox import Undelivered, perform_effects
+from tidemill.delivery.io.outbox import Undelivered, carry_out, find_fault, perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
 from tidemill.ledger.io.lease_holder import this_process
@@ -37,12 +37,7 @@ class DeliveredTables:
 
     def find_fault(self, effect: Effect, detail: Mapping[str, str]) -> str | None:
         """How a sink differs from the last effect on a partition; None if it can't be read."""
-        tools = self._workspace.tools
-        writer = tools.sinks[effect.format]
-        try:
-            return writer.find_fault(effect, detail, tools.root, tools.artifacts)
-        except TidemillError as error:
-            return str(error)
+        return find_fault(self._workspace.tools, effect, detail)
 
     def deliver_again(self, effect: Effect) -> str:
         """Carry out an effect of `last_effects` again; return why that failed."""
@@ -51,16 +46,8 @@ class DeliveredTables:
             return "a newer delivery of it is queued, which `tidemill run` carries out"
         now = tools.clock()
         again = replace(effect, key=fingerprint("again", effect.key, str(now)), at=now)
-        try:
-            results = [
-                result
-                for _, result in tools.sinks[effect.format].deliver_all(
-                    [again], tools.root, tools.artifacts
-                )
-            ]
-        except TidemillError as error:
-            return str(error)
-        return "".join(str(result) for result in results if isinstance(result, TidemillError))
+        results = carry_out(tools, tools.sinks[effect.format], [again])
+        return "".join(str(result) for _, result in results if isinstance(result, TidemillError))
 
     def restore(
         self, table: str, run: str, *, command: str, wait_s: float | None = 0.0

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.lake_rows import delta_frame, schema_change
+from tidemill.adapters.sinks.lake_rows import delta_frame, join_rows, schema_change, widen_rows
 from tidemill.adapters.sinks.table_transaction import (
     merged_schema,
     read_object,
@@ -32,6 +33,8 @@ from tidemill.workflow.sink import PARTITION_COLUMN
 
 # Versions of application transactions are integers.
 _PER_SECOND = 1_000_000
+_LONGEST_NAME = 255
+_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 class DeltaTables:
@@ -124,12 +127,14 @@ def _commit(
     library: Any, folder: Path, table: Any, effects: Sequence[Effect], artifacts: Artifacts
 ) -> None:
     """Replace partitions in one commit, so that readers see all of them or none."""
+    for effect in effects:
+        _require_folder(effect)
     found = [(effect, read_object(effect, artifacts)) for effect in effects]
     frames = [
         delta_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
         for effect, frame in checked_rows(found, str(folder), Limits())
     ]
-    merged_schema(frames)
+    schema = merged_schema(frames)
     properties = library.CommitProperties(
         app_transactions=[
             library.Transaction(app_id=_app_id(each), version=_version(each)) for each in effects
@@ -141,9 +146,9 @@ def _commit(
         if table is not None:
             table.delete(predicate, commit_properties=properties)
         return
-    rows = pl.concat(frames, how="diagonal")
+    rows = join_rows(frames, schema)
     if table is not None:
-        _require_fitting(folder, table, rows)
+        rows = _fitting(folder, table, rows)
     library.write_deltalake(
         str(folder) if table is None else table,
         rows.to_arrow(),
@@ -156,15 +161,33 @@ def _commit(
     )
 
 
-def _require_fitting(folder: Path, table: Any, rows: pl.DataFrame) -> None:
+def _require_folder(effect: Effect) -> None:
+    """Refuse a partition whose folder would have a name that is too long, or one that means null."""
+    if effect.partition == _NULL:
+        raise StorageError(
+            f"{effect.stage} {_NULL} can't be delivered to a Delta table, for which the name means null; "
+            "deliver to another kind of sink"
+        )
+    size = len(f"{PARTITION_COLUMN}={quote(effect.partition, safe='')}")
+    if size > _LONGEST_NAME and effect.action == "write":
+        raise StorageError(
+            f"{effect.stage} {effect.partition[:50]}... can't be delivered to a Delta table: its folder "
+            f"would have a name of {size} bytes, {_LONGEST_NAME} are possible; deliver to another kind of "
+            "sink, or shorten the values by which its contract is partitioned"
+        )
+
+
+def _fitting(folder: Path, table: Any, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows in the types of the table; StorageError if it can't take them."""
     found = pl.scan_delta(table).collect_schema()
     if PARTITION_COLUMN not in found:
         raise StorageError(
             f"the Delta table {folder} has no column {PARTITION_COLUMN}, so it wasn't made by a "
             "delivery; name another folder"
         )
-    if change := schema_change(found, rows.schema):
+    if change := schema_change(found, rows.schema, may_widen=False):
         raise StorageError(f"the Delta table {folder} {change}")
+    return widen_rows(rows, found)
 
 
 def _text(value: str) -> str:

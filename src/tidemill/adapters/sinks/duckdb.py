@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.adapters.sinks.nested_types import in_utc, instance, replace_types
+from tidemill.adapters.sinks.nested_types import instance, plain_type, replace_types
 from tidemill.adapters.sinks.sqlite import file_obstacle
 from tidemill.adapters.sinks.table_transaction import (
     TablePlace,
@@ -142,7 +142,7 @@ class _DuckdbTable:
         return _TYPES.get(type(dtype).__name__, "VARCHAR")
 
     def stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return replace_types(frame, _stored_type)
+        return replace_types(frame, plain_type)
 
     def load(self, columns: Sequence[str], frame: pl.DataFrame) -> None:
         names = ", ".join(map(quoted, columns))
@@ -151,9 +151,3 @@ class _DuckdbTable:
             f"INSERT INTO {STAGING} ({names}) SELECT {names} FROM tidemill_rows"
         )
         self._connection.unregister("tidemill_rows")
-
-
-def _stored_type(dtype: pl.DataType) -> pl.DataType:
-    if isinstance(dtype, (pl.Enum, pl.Categorical)):
-        return pl.String()
-    return in_utc(dtype)

@@ -16,7 +16,7 @@ import polars as pl
 
 from tidemill.adapters.databases.urls import driver_message, resolve_url
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.lake_rows import iceberg_frame, schema_change
+from tidemill.adapters.sinks.lake_rows import iceberg_frame, join_rows, schema_change, widen_rows
 from tidemill.adapters.sinks.table_transaction import (
     merged_schema,
     read_object,
@@ -127,20 +127,18 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
     schema = pl.Schema(merged_schema(frames))
     if not due or (table is None and not frames):
         return
-    rows = pl.concat(frames, how="diagonal") if frames else None
+    rows = join_rows(frames, schema) if frames else None
     if table is None:
         assert rows is not None
         table = _create_table(catalog, name, rows)
     elif rows is not None:
-        _require_fitting(name, table, schema)
+        rows = _fitting(name, table, rows)
     expressions: Any = import_module("pyiceberg.expressions")
     chosen = expressions.In(PARTITION_COLUMN, [effect.partition for effect in due])
     with table.transaction() as change:
-        if rows is not None:
-            missing = [n for n in rows.columns if n not in table.schema().column_names]
-            if missing:
-                with change.update_schema() as evolution:
-                    evolution.union_by_name(_arrow(rows).schema)
+        if rows is not None and not _columns(table).items() >= rows.schema.items():
+            with change.update_schema() as evolution:
+                evolution.union_by_name(_arrow(rows).schema)
         if table.current_snapshot() is not None:
             with catch_warnings():
                 # It warns of partitions that the table doesn't have yet.
@@ -183,15 +181,21 @@ def _create_table(catalog: Any, name: str, rows: pl.DataFrame) -> Any:
     )
 
 
-def _require_fitting(name: str, table: Any, schema: pl.Schema) -> None:
-    found = pl.DataFrame(table.schema().as_arrow().empty_table()).schema
+def _columns(table: Any) -> pl.Schema:
+    return pl.DataFrame(table.schema().as_arrow().empty_table()).schema
+
+
+def _fitting(name: str, table: Any, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows in the types of the table where these are wider; StorageError if it can't take them."""
+    found = _columns(table)
     if PARTITION_COLUMN not in found:
         raise StorageError(
             f"the Iceberg table {name} has no column {PARTITION_COLUMN}, so it wasn't made by a "
             "delivery; name another table"
         )
-    if change := schema_change(found, schema):
+    if change := schema_change(found, rows.schema, may_widen=True):
         raise StorageError(f"the Iceberg table {name} {change}")
+    return widen_rows(rows, found)
 
 
 def _property(effect: Effect) -> str:

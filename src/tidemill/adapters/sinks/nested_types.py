@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
@@ -34,8 +34,32 @@ def instance(dtype: object) -> pl.DataType:
     return found
 
 
-def in_utc(dtype: pl.DataType) -> pl.DataType:
-    """The same type, with times in UTC: the calendar's first and last hours have no other one in Python."""
+def plain_type(dtype: pl.DataType) -> pl.DataType:
+    """The same type without categories, and with times in UTC.
+
+    The first and last hours of the calendar have no other time in Python.
+    """
+    if isinstance(dtype, (pl.Enum, pl.Categorical)):
+        return pl.String()
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return pl.Datetime(dtype.time_unit, "UTC")
     return dtype
+
+
+def holds(wide: pl.DataType, dtype: pl.DataType) -> bool:
+    """Whether a type has all values of another one: the same, or a wider number."""
+    if isinstance(wide, pl.Decimal) and isinstance(dtype, pl.Decimal):
+        digits = wide.precision - wide.scale, dtype.precision - dtype.scale
+        return wide.scale >= dtype.scale and digits[0] >= digits[1]
+    return wide == dtype or type(wide) in _WIDER.get(type(dtype), ())
+
+
+_WIDER: Mapping[type[pl.DataType], tuple[type[pl.DataType], ...]] = {
+    pl.Int8: (pl.Int16, pl.Int32, pl.Int64),
+    pl.Int16: (pl.Int32, pl.Int64),
+    pl.Int32: (pl.Int64,),
+    pl.UInt8: (pl.UInt16, pl.UInt32, pl.UInt64, pl.Int16, pl.Int32, pl.Int64),
+    pl.UInt16: (pl.UInt32, pl.UInt64, pl.Int32, pl.Int64),
+    pl.UInt32: (pl.UInt64, pl.Int64),
+    pl.Float32: (pl.Float64,),
+}

@@ -12,7 +12,7 @@ import polars as pl
 
 from tidemill.adapters.databases.urls import driver_message, public_location, resolve_url
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.nested_types import in_utc, instance, replace_types
+from tidemill.adapters.sinks.nested_types import instance, plain_type, replace_types
 from tidemill.adapters.sinks.table_transaction import (
     TablePlace,
     deliver_to_table,
@@ -150,7 +150,7 @@ class _PostgresTable:
         return _TYPES.get(type(dtype).__name__, "text")
 
     def stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return replace_types(frame, in_utc)
+        return replace_types(frame, plain_type)
 
     def load(self, columns: Sequence[str], frame: pl.DataFrame) -> None:
         names = ", ".join(map(quoted, columns))

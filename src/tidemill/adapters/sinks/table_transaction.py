@@ -7,6 +7,7 @@ overtaken by another is refused.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from tidemill.adapters.sinks.nested_types import holds
 from tidemill.adapters.sinks.value_limits import Limits, refuse_values
 from tidemill.core.errors import OvertakenError, StorageError
 from tidemill.ledger.delivery import Effect
@@ -123,6 +125,7 @@ def _replace_partitions(
     for effect in effects:
         if (frame := frames[effect.key]) is not None:
             refuse_values(frame, effect, place.label, database.limits)
+            frames[effect.key] = database.stored(frame)
     schema = merged_schema([frame for frame in frames.values() if frame is not None])
     if schema:
         _stage_rows(database, effects, frames, schema)
@@ -162,12 +165,17 @@ def read_object(effect: Effect, artifacts: Artifacts) -> pl.DataFrame | None:
 
 
 def merged_schema(frames: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
-    """The columns of some partitions together; StorageError when their types contradict each other."""
+    """The columns of some partitions together, with the widest of their types.
+
+    StorageError when types contradict each other.
+    """
     schema: dict[str, pl.DataType] = {}
     for frame in frames:
         for name, dtype in frame.schema.items():
             known = schema.setdefault(name, dtype)
-            if known != dtype:
+            if holds(dtype, known):
+                schema[name] = dtype
+            elif not holds(known, dtype):
                 raise StorageError(
                     f"its column {name!r} is {known} in some partitions and {dtype} in others; deliver "
                     "all of them again: `tidemill run TABLE --again`"
@@ -191,16 +199,14 @@ def _stage_rows(
     for effect in effects:
         frame = frames[effect.key]
         if frame is not None and frame.height:
-            rows = database.stored(frame).with_columns(
-                pl.lit(effect.partition).alias(PARTITION_COLUMN)
-            )
+            rows = frame.with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
             database.load(rows.columns, rows)
 
 
 def _fit_table(
     database: TableDatabase, place: TablePlace, schema: Mapping[str, pl.DataType]
 ) -> None:
-    """Create the table, or add columns that it lacks; StorageError when it can't take the rows."""
+    """Create the table, or add and widen columns; StorageError when it can't take the rows."""
     found, wanted = database.columns(place.table), database.columns(STAGING)
     where = f"the table {place.name} of {place.label}"
     if not found:
@@ -218,11 +224,39 @@ def _fit_table(
             database.execute(
                 f"ALTER TABLE {place.table} ADD COLUMN {quoted(name)} {database.sql_type(dtype)}"
             )
-        elif found[name] != wanted[name]:
+        elif _holds(wanted[name], found[name]):
+            if found[name] != wanted[name]:
+                database.execute(
+                    f"ALTER TABLE {place.table} ALTER COLUMN {quoted(name)} TYPE {wanted[name]}"
+                )
+        elif not _holds(found[name], wanted[name]):
             raise StorageError(
                 f"{where} has a column {name!r} of type {found[name]}, but it is delivered as "
                 f"{wanted[name]}; change the type of one of them, or deliver to another table"
             )
+
+
+# The numbers of databases that have all values of another one.
+_WIDER: Mapping[str, tuple[str, ...]] = {
+    "tinyint": ("smallint", "integer", "bigint"),
+    "smallint": ("integer", "bigint"),
+    "integer": ("bigint",),
+    "utinyint": ("usmallint", "uinteger", "ubigint", "smallint", "integer", "bigint"),
+    "usmallint": ("uinteger", "ubigint", "integer", "bigint"),
+    "uinteger": ("ubigint", "bigint"),
+    "real": ("double precision",),
+    "float": ("double",),
+}
+_DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+), ?(\d+)\)")
+
+
+def _holds(wide: str, kind: str) -> bool:
+    """Whether a type of a database has all values of another one."""
+    wide, kind = wide.lower(), kind.lower()
+    if (one := _DECIMAL.fullmatch(wide)) and (other := _DECIMAL.fullmatch(kind)):
+        (digits, scale), (narrow, part) = map(int, one.groups()), map(int, other.groups())
+        return scale >= part and digits - scale >= narrow - part
+    return wide == kind or wide in _WIDER.get(kind, ())
 
 
 def table_fault(

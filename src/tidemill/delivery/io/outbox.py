@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.core.errors import OvertakenError, StorageError, TidemillError
@@ -39,7 +39,7 @@ def perform_effects(
         size = writer.batch or len(group)
         for some in _batches(group, size):
             done: list[Event] = []
-            for effect, result in _results(tools, writer, some):
+            for effect, result in carry_out(tools, writer, some):
                 if isinstance(result, TidemillError):
                     overtaken = isinstance(result, OvertakenError)
                     message = str(result)
@@ -57,10 +57,13 @@ def _batches(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]
     return (effects[at : at + size] for at in range(0, len(effects), size))
 
 
-def _results(
+def carry_out(
     tools: Runtime, writer: SinkWriter, effects: Sequence[Effect]
 ) -> list[tuple[Effect, EffectResult]]:
-    """The result of each effect; an error that the writer raises is that of those that are left."""
+    """Carry out effects on one table; record nothing.
+
+    Return the result of each effect; an error that the writer raises is that of those that are left.
+    """
     found: list[tuple[Effect, EffectResult]] = []
     try:
         found.extend(writer.deliver_all(effects, tools.root, tools.artifacts))
@@ -71,10 +74,27 @@ def _results(
         raise
     # Sinks are libraries of others. Whatever they raise, also a panic in Rust, fails one table.
     except BaseException as error:  # noqa: BLE001
-        table = effects[0].table or effects[0].target
-        what = str(error).partition("\n")[0]
-        reason = StorageError(f"{table} can't be written: {type(error).__name__}: {what}")
+        reason = _sink_error(effects[0], "written", error)
     left = {effect.key: effect for effect in effects}
     for effect, _ in found:
         del left[effect.key]
     return [*found, *((effect, reason) for effect in left.values())]
+
+
+def find_fault(tools: Runtime, effect: Effect, detail: Mapping[str, str]) -> str | None:
+    """How a sink differs from the last effect on a partition; None if it can't be read."""
+    try:
+        return tools.sinks[effect.format].find_fault(effect, detail, tools.root, tools.artifacts)
+    except TidemillError as error:
+        return str(error)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # A table that was damaged can raise anything.
+    except BaseException as error:  # noqa: BLE001
+        return str(_sink_error(effect, "read", error))
+
+
+def _sink_error(effect: Effect, action: str, error: BaseException) -> StorageError:
+    message = str(error).partition("\n")[0]
+    kind = type(error).__name__
+    return StorageError(f"{effect.table or effect.target} can't be {action}: {kind}: {message}")
