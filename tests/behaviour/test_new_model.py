@@ -82,3 +82,42 @@ def test_another_word_is_refused(tmp_path: Path) -> None:
     text = MODEL.replace('sink=tm.parquet("out")', 'sink=tm.parquet("out"), on_new_model="redo"')
     with pytest.raises(DeclarationError, match="'redo' is neither 'keep' nor 'rescore'"):
         Sea(tmp_path, text).open()
+
+
+OTHER = (
+    MODEL[MODEL.index("@flow.model") : MODEL.index("live = ")]
+    .replace("def model(", "def other(")
+    .replace("def scores(", "def other_scores(")
+    .replace("model: tm.Predictor", "other: tm.Predictor")
+    .replace("model.predict", "other.predict")
+    .replace("9.0", "8.0")
+)
+SECOND = 'second = flow.approve(other, gates=[tm.beats_live("mae")])\n'
+
+
+def test_a_table_that_another_model_scores_is_scored_again(tmp_path: Path) -> None:
+    sea = flooded(tmp_path)
+    sea.edit("flow.table(", f"{OTHER}{SECOND}flow.table(")
+    assert sea.ok()["ok deliver out"] == DAYS
+    assert set(sea.delivered().values()) == {9.0}
+    sea.edit("model=live, ", "model=second, ")
+    plan = sea.open().plan()
+    assert {step.reasons for step in plan.steps} == {("`other` scores it instead of `model`",)}
+    # A run that takes a part of it leaves the rest to the next one.
+    assert sea.ok(limit=2)["ok deliver out"] == DAYS[:2]
+    assert sea.ok()["ok deliver out"] == DAYS[2:]
+    assert set(sea.delivered().values()) == {8.0}
+    assert sea.ok() == {}
+
+
+def test_a_table_that_a_model_begins_to_score_is_scored(tmp_path: Path) -> None:
+    sea = flooded(tmp_path)
+    sea.edit("model=live, features=features", "stage=features")
+    assert sea.ok()["ok deliver out"] == DAYS
+    sea.edit("stage=features", "model=live, features=features")
+    assert {step.reasons for step in sea.open().plan().steps} == {
+        ("whether a model scores its rows changed",)
+    }
+    assert sea.ok()["ok deliver out"] == DAYS
+    assert set(sea.delivered().values()) == {9.0}
+    assert sea.ok() == {}

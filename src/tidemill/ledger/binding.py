@@ -82,7 +82,8 @@ class Binding:
     accessed; its result is never reused then, because the key doesn't cover them. `product` is the same
     wherever it is bound; `verdict` is that of table rules in this head at that time, None without such
     rules. `sample` is the share of source rows that it was computed from: below 1 it is only published
-    in environments with that sample.
+    in environments with that sample. `model` is the model stage that scored a delivered partition; it isn't
+    recorded in bindings of older versions.
     """
 
     key: str
@@ -97,6 +98,7 @@ class Binding:
     at: float
     verdict: TableFindings | None = None
     sample: float = 1.0
+    model: str = ""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

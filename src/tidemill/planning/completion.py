@@ -76,6 +76,8 @@ def mark_signature(
     clocks = [cuts[name].clock for name in (stage.name, *(item.name for item in stage.inputs))]
     if len(set(filter(None, clocks))) > 1:
         more.append(clocks)
+    if stage.model:
+        more.append(["model", stage.model])
     if (stage.on_new_model == "rescore" or stage.exclude_training) and live is not None:
         more.append(["live", live.content])
         if stage.exclude_training:

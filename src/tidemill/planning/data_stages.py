@@ -12,6 +12,7 @@ from tidemill.ledger.run import Action
 from tidemill.planning.completion import is_unchanged, suspect_partitions
 from tidemill.planning.draft import (
     Draft,
+    former_model,
     is_before_start,
     is_rerun_requested,
     reads_of,
@@ -342,6 +343,7 @@ def _judge(
     same = binding is not None and handed.key == binding.key
     forced = (
         is_rerun_requested(draft, stage)
+        or (binding is not None and former_model(stage, binding) != "")
         or bool(recipe.unproven)
         or not _is_fresh(draft, stage, binding)
     )

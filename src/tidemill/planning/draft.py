@@ -143,10 +143,12 @@ def reasons_for(
         return (
             ("new partition",) if draft.partitionings[stage.name].column else ("not published yet",)
         )
-    if step_key.key == bound.key:
+    found: list[str] = []
+    if other := former_model(stage, bound):
+        found.append(f"`{stage.model}` scores it instead of `{other}`")
+    elif step_key.key == bound.key:
         return (distrust_reason(draft, stage, bound),)
     recipe = draft.recipes[stage.name]
-    found: list[str] = []
     if bound.recipe != recipe.digest:
         old = draft.facts.recipes.get(stage.name, {})
         found += recipe_changes(old, recipe.parts) or ("its recipe changed",)
@@ -173,6 +175,11 @@ def _input_reasons(
                 yield f"{draft.source_nouns[stage.name]} changed"
             else:
                 yield _input_change(draft, bound, name, contents, handed.short_shares[name])
+
+
+def former_model(stage: Stage, bound: Binding) -> str:
+    """The model that scored a delivered partition; "" if it is still the declared one, or isn't known."""
+    return bound.model if stage.model and bound.model != stage.model else ""
 
 
 def _version_change(draft: Draft, bound: Binding, model: str, handed: StepKey) -> Iterator[str]:

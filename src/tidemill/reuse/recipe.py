@@ -34,6 +34,7 @@ _LABELS = {
     "platform": "the Python version or the CPU architecture changed",
     "engine": "the Polars version changed",
     "sink": "its sink changed",
+    "scored": "whether a model scores its rows changed",
     SAMPLE: "its sample changed",
 }
 # The parts that are digests of code.
@@ -121,6 +122,8 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         parts["seed"] = stage.training.seed
     if stage.sink is not None:
         parts["sink"] = list(stage.sink.identity)
+        # Recipes of tables that a model scores don't name it: the bindings do.
+        parts["scored"] = None if stage.model else False
     # A declared version replaces only code that can't be fingerprinted.
     parts["version"] = stage.version
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}

@@ -138,4 +138,4 @@ def _figures(item: TrainingComparison) -> str:
     if not item.differing:
         return f"the stored bytes, but no prediction on {plural(item.rows, 'golden row')}"
     by = f" by at most {item.largest:.3g}" if item.largest else ""
-    return f"{item.differing:,} of {plural(item.rows, 'golden row')} are predicted otherwise{by}"
+    return f"the predictions of {item.differing:,} of {plural(item.rows, 'golden row')} differ{by}"

@@ -293,6 +293,7 @@ class StepLifecycle:
                 at=at,
             ),
             sample=recipe.sample,
+            model=stage.model,
         )
 
     def _remove(self, stage: Stage, begun: StepInProgress) -> StepResult:
@@ -336,10 +337,10 @@ class StepLifecycle:
             return StepResult(attempt=replace(begun.attempt, outcome=Outcome.OK, message=message))
         recipes = {name: self._recipes[name].digest for name in reads}
         # A live model that can't read what the candidate reads isn't compared with it.
-        beside = any(subject == LIVE for _, subject in scored)
+        is_live_scored = any(subject == LIVE for _, subject in scored)
         now, live = self._tools.clock(), self._published.live.get(stage.name)
         verdict = run_gate_step(
-            stage, recipes, self._published, now, compare_live=beside,
+            stage, recipes, self._published, now, compare_live=is_live_scored,
             through=self._through.get(stage.name, ""),
         )  # fmt: skip
         if verdict is None:
