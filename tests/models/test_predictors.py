@@ -136,6 +136,8 @@ def test_inputs_of_another_kind_are_refused_before_any_row_is_read() -> None:
     [
         (np.zeros((3, 3)), 0, "predicts 3 classes; name them in the order of its probabilities"),
         (np.zeros((3, 2)), 3, "predicts 2 classes"),
+        # Two labels of a regression, or two classes that aren't named.
+        (np.zeros((3, 2)), 0, r"shape \(3, 2\), not \(3,\)"),
         (np.zeros(2), 0, r"shape \(2,\), not \(3,\): a model predicts one number per row"),
         (0.0, 0, r"shape \(\), not \(3,\)"),
     ],
@@ -147,4 +149,4 @@ def test_outputs_of_another_shape_are_refused(values: Any, classes: int, words: 
 
 def test_a_column_of_numbers_is_one_number_per_row() -> None:
     assert as_predictions(np.ones((3, 1)), 3, 0).shape == (3,)
-    assert as_predictions(np.ones((3, 2)), 3, 0).shape == (3,)
+    assert as_predictions(np.ones((3, 2)), 3, 2).shape == (3,)

@@ -144,7 +144,7 @@ def as_predictions(values: Any, rows: int, classes: int) -> Any:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
-    if classes <= 2 and found.ndim == 2 and found.shape[1] == 2:
+    if classes == 2 and found.ndim == 2 and found.shape[1] == 2:
         found = found[:, 1]
     wanted = (rows,) if classes <= 2 else (rows, classes)
     if found.shape != wanted:
