@@ -290,6 +290,15 @@ def test_trials_see_the_training_window_and_score_on_its_last_part(tmp_path: Pat
     assert state.outdated == ("the scoring of its trials changed",)
 
 
+def test_a_metric_function_names_its_frames_after_the_inputs(tmp_path: Path) -> None:
+    metric = "def inner(model, feature):\n    return 1.0\n\n\n"
+    text = SEARCH.replace('metric="mae"', "metric=inner")
+    sea = sea_of(tmp_path, text.replace("@flow.model", f"{metric}@flow.model"))
+    receipt = sea.run()
+    said = "metric=inner takes model, feature: one parameter is the model, the others have names of its"
+    assert any(f"{said} inputs (features, labels)" in m for m in receipt.messages), receipt.messages
+
+
 def test_another_metric_of_the_evaluation_makes_the_model_outdated(sea: Sea) -> None:
     sea.run()
     sea.edit(".abs().mean())", ".abs().mean() + 0)")
@@ -330,6 +339,12 @@ def test_faults_of_a_search_are_found_before_anything_runs(
     with pytest.raises(DeclarationError) as caught:
         sea.open()
     assert message in str(caught.value)
+
+
+def test_a_limit_in_money_needs_a_price(tmp_path: Path) -> None:
+    sea = sea_of(tmp_path, SEARCH.replace("trials=8", "cost=2.0"))
+    with pytest.raises(DeclarationError, match="'model': cost=2 limits nothing without a price"):
+        sea.open().plan()
 
 
 def test_several_parameters_and_kinds(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def test_options_are_kept() -> None:
         ({"a": choices([])}, {}, "has to list text"),
         ({"a": choices(BAD_VALUES)}, {}, "has to list text"),
         ({"a": choices([float("nan")])}, {}, "has to list text"),
+        ({"a": choices([0, False])}, {}, "tm.choices([0, False]) has two values that are equal"),
+        ({"a": uniform(0, float("inf"))}, {}, "needs two numbers, the lower one first"),
         (ANY, {"metric": 3}, "metric=3 is neither the name of a metric nor a function"),
         (ANY, {"metric": ""}, "metric='' is neither"),
         (ANY, {"trials": 0}, "trials=0 is not a whole number of at least 1"),

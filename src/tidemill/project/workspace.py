@@ -126,11 +126,18 @@ class Workspace:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
 
     def _search_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
-        searched = [s for s in stages if s.training is not None and s.training.search is not None]
-        if searched and (obstacle := self.tools.sampler.find_obstacle()):
-            yield from (
-                Fault(message=f"model {s.name!r}: {obstacle}", where=s.place) for s in searched
-            )
+        for stage in stages:
+            search = stage.training.search if stage.training is not None else None
+            if search is None:
+                continue
+            if obstacle := self.tools.sampler.find_obstacle():
+                yield Fault(message=f"model {stage.name!r}: {obstacle}", where=stage.place)
+            if search.cost is not None and not self.price.cpu_hour:
+                yield Fault(
+                    message=f"model {stage.name!r}: cost={search.cost:g} limits nothing without a price",
+                    where=search.place,
+                    hint="set one: [tool.tidemill] cpu_hour = 0.05",
+                )
 
     def missing_libraries(self, stages: Collection[str]) -> list[Fault]:
         """Faults for libraries that trainings of some stages need and that aren't installed."""

@@ -317,9 +317,11 @@ def _fault_of(name: str, space: object) -> str | None:
     match space:
         case Choices(values=values):
             plain = all(value is None or type(value) in (str, bool, int, float) for value in values)
-            if values and plain and all(value == value for value in values):
-                return None
-            return f"{name}: {space} has to list text, numbers, Booleans or None"
+            if not (values and plain and all(value == value for value in values)):
+                return f"{name}: {space} has to list text, numbers, Booleans or None"
+            if len(set(values)) < len(values):
+                return f"{name}: {space} has two values that are equal, as 1, 1.0 and True are"
+            return None
         case Floats(low=low, high=high, log=log) | Integers(low=low, high=high, log=log):
             return _range_fault(name, space, low, high, log=log)
     return f"{name}={space!r} is none of tm.uniform, tm.loguniform, tm.integers, tm.choices"
@@ -328,7 +330,7 @@ def _fault_of(name: str, space: object) -> str | None:
 def _range_fault(
     name: str, space: Floats | Integers, low: float, high: float, *, log: bool
 ) -> str | None:
-    if not (is_number(low) and is_number(high) and low < high):
+    if not (is_number(low) and is_number(high) and -math.inf < low < high < math.inf):
         return f"{name}: {space} needs two numbers, the lower one first"
     if log and low <= 0:
         return f"{name}: {space} needs positive numbers, because its scale is logarithmic"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from math import isfinite
 from typing import Any
 
@@ -146,7 +147,13 @@ class TrialRunner:
     ) -> float:
         """Call the user's function with the frames that it names, and the model as its other parameter."""
         function: Any = search.metric
-        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        names = list(signature(function).parameters)
+        if sum(name not in frames for name in names) > 1:
+            raise _error(
+                stage,
+                f"metric={search.metric_name} takes {', '.join(names)}: one parameter is the model, the "
+                f"others have names of its inputs ({', '.join(frames)})",
+            )
         given = {name: frames.get(name, predictor) for name in names}
         scoring = replace(stage, function=function, place=search.place)
         found = call_stage(scoring, WHOLE, given)
