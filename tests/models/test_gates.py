@@ -117,6 +117,12 @@ def judge(
     )
 
 
+@pytest.mark.parametrize("gate", [LIVE, EVEN])
+def test_a_live_model_without_scores_fails_a_comparison(gate: Gate) -> None:
+    (result,) = evaluate_gates([gate], {"scores": of(9.0, UA)}, {"other": of(9.0, UA)}, {})
+    assert (result.passed, result.evidence) == (False, "live has no scores")
+
+
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 shares = st.floats(0, 1)
 

@@ -109,14 +109,21 @@ def _noise(estimate: JackknifeEstimate | None) -> str:
     return f"; better by {interval.value:.3g} ({SHOWN_CONFIDENCE:.0%}: {figures}{noise})"
 
 
-def compare_slices(gate: NoSliceWorse, mine: GateScores, other: Scores | None) -> GateResult:
-    """Judge whether a slice of a candidate is worse than that of the live model beyond a share."""
+def compare_slices(
+    gate: NoSliceWorse, mine: GateScores, other: Scores | None, *, is_first: bool
+) -> GateResult:
+    """Judge whether a slice of a candidate is worse than that of the live model beyond a share.
+
+    A candidate that `is_first` has no live model to be compared with.
+    """
     scores = mine.scores
     if scores.by != gate.over:
         by = scores.by or "nothing"
         return _failed(gate, f"the evaluation splits by {by}, not by {gate.over}")
-    if other is None:
+    if is_first:
         return GateResult(gate=str(gate), passed=True, evidence="no live model to compare with")
+    if other is None:
+        return _failed(gate, "live has no scores")
     pairs = _paired_slices(gate, mine, other)
     if not pairs:
         rows = plural(gate.min_rows, "row")

@@ -79,7 +79,7 @@ def _evaluate_gate(
         return GateResult(gate=str(gate), passed=False, evidence=f"{evaluation} has no scores")
     mine, other = GateScores(metric, scores), (live or {}).get(evaluation)
     if isinstance(gate, NoSliceWorse):
-        return compare_slices(gate, mine, other)
+        return compare_slices(gate, mine, other, is_first=live is None)
     if isinstance(gate, BeatsBaseline):
         return compare_figures(gate, mine, baseline.get(evaluation), "the baseline")
     if live is None:
