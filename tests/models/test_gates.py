@@ -84,7 +84,12 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
     (EVEN, of(9.0, UA, ("YV", 29, 99.0), ("HA", 50, 99.0)), of(9.0, UA, ("YV", 50, 1.0)), None, True,
      "none of 1 slice is worse by more than 10%"),
     (EVEN, of(9.0, ("YV", 29, 1.0)), of(9.0, ("YV", 50, 1.0)), None, False,
-     "no slice of at least 30 rows to compare"),
+     "no slice of at least 30 rows and a figure to compare"),
+    # All labels of a slice are equal.
+    (EVEN, of(9.0, UA, ("YV", 50, NAN)), of(9.0, UA, ("YV", 50, NAN)), None, True,
+     "none of 1 slice is worse by more than 10%"),
+    (EVEN, of(9.0, ("YV", 50, NAN)), of(9.0, ("YV", 50, NAN)), None, False,
+     "no slice of at least 30 rows and a figure to compare"),
     (EVEN, of(9.0, UA), None, None, True, "no live model to compare with"),
     (EVEN, of(9.0, UA, by="origin"), of(9.0, UA), None, False,
      "the evaluation splits by origin, not by carrier"),

@@ -114,7 +114,8 @@ def compare_slices(
 ) -> GateResult:
     """Judge whether a slice of a candidate is worse than that of the live model beyond a share.
 
-    A candidate that `is_first` has no live model to be compared with.
+    A candidate that `is_first` has no live model to be compared with. A slice without a figure of either,
+    such as the area under the ROC curve where all labels are equal, isn't compared.
     """
     scores = mine.scores
     if scores.by != gate.over:
@@ -127,7 +128,7 @@ def compare_slices(
     pairs = _paired_slices(gate, mine, other)
     if not pairs:
         rows = plural(gate.min_rows, "row")
-        return _failed(gate, f"no slice of at least {rows} to compare")
+        return _failed(gate, f"no slice of at least {rows} and a figure to compare")
     if gate.confidence is None:
         return _slice_result(gate, pairs, [pair for pair in pairs if pair.is_worse])
     able = [pair for pair in pairs if pair.can_tell]
@@ -174,11 +175,12 @@ class _SlicePair:
 
 def _paired_slices(gate: NoSliceWorse, mine: GateScores, other: Scores) -> list[_SlicePair]:
     theirs = {part.value: part for part in other.slices}
-    return [
+    pairs = [
         _pair(gate, mine, part, theirs[part.value])
         for part in mine.scores.slices
         if part.value in theirs and part.rows >= gate.min_rows
     ]
+    return [p for p in pairs if math.isfinite(p.value) or math.isfinite(p.theirs)]
 
 
 def _pair(gate: NoSliceWorse, mine: GateScores, part: Slice, other: Slice) -> _SlicePair:
