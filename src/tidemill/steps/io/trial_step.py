@@ -149,7 +149,7 @@ class TrialRunner:
         function: Any = search.metric
         names = list(signature(function).parameters)
         if sum(name not in frames for name in names) > 1:
-            raise _error(
+            raise step_error(
                 stage,
                 f"metric={search.metric_name} takes {', '.join(names)}: one parameter is the model, the "
                 f"others have names of its inputs ({', '.join(frames)})",
