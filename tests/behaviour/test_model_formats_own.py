@@ -312,6 +312,37 @@ def test_onnx_classes_keep_the_order_of_their_labels() -> None:
     assert form.function(model)(np.array([[0.75, 0.25]])) == [[0.75, 0.25]]
 
 
+@pytest.mark.parametrize("kind", ["INT64", "BOOL"])
+def test_an_onnx_input_of_whole_numbers_refuses_missing_values(kind: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+
+    def model(*names: str) -> Any:
+        given = [
+            helper.make_tensor_value_info(n, getattr(onnx.TensorProto, kind), [None, 1])
+            for n in names
+        ]
+        nodes = [helper.make_node("Cast", [n], [f"{n}y"], to=floats) for n in names]
+        made = [helper.make_tensor_value_info(f"{n}y", floats, [None, 1]) for n in names]
+        versions = [helper.make_opsetid("", 18)]
+        graph = helper.make_graph(nodes, "g", given, made)
+        return helper.make_model(graph, opset_imports=versions, ir_version=8)
+
+    form = OnnxModel()
+    predict = form.function(model("x"))
+    assert predict(np.array([[1.0], [0.0]])).tolist() == [[1.0], [0.0]]
+    words = "input 'x' is of the type .*, which has no missing values"
+    with pytest.raises(UsageError, match=words):
+        predict(np.array([[1.0], [np.nan]]))
+    predict = form.function(model("x", "z"))
+    dtype = pl.Int64 if kind == "INT64" else pl.Boolean
+    rows = pl.DataFrame({"x": [1, 0], "z": [0, 1]}).cast(dtype)
+    assert predict(rows).tolist() == [[1.0], [0.0]]
+    with pytest.raises(UsageError, match=words):
+        predict(rows.with_columns(x=pl.Series([1, None]).cast(dtype)))
+
+
 def test_an_unseen_category_is_missing_or_refused(tmp_path: Path) -> None:
     pytest.importorskip("lightgbm")
     train = """

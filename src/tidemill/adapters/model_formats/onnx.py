@@ -86,7 +86,7 @@ def _predict_with(session: Any, labels: Sequence[ClassLabel]) -> Callable[[Any],
 
     def predict(table: Any) -> Any:
         if len(inputs) == 1 and hasattr(table, "astype"):
-            rows = {inputs[0].name: table.astype(_type_of(inputs[0]))}
+            rows = {inputs[0].name: _without_missing(inputs[0], table)}
         else:
             rows = {item.name: _column(table, item) for item in inputs}
         [found] = session.run([output], rows)
@@ -108,11 +108,24 @@ def _choose_output(outputs: Sequence[Any]) -> str:
 
 def _column(table: Any, item: Any) -> Any:
     """A column of a frame as a tensor with one column; null is NaN, or an empty text."""
-    kind = _type_of(item)
     values = table[item.name]
-    if kind == "object":
+    if _type_of(item) == "object":
         return values.cast(str).fill_null("").to_numpy().astype(object).reshape(-1, 1)
-    return values.to_numpy().astype(kind).reshape(-1, 1)
+    # With nulls, Polars gives objects for booleans.
+    found = (values.cast(float) if values.null_count() else values).to_numpy()
+    return _without_missing(item, found).reshape(-1, 1)
+
+
+def _without_missing(item: Any, values: Any) -> Any:
+    """Floats in the type of an input; UsageError for NaN in one of whole numbers."""
+    kind = _type_of(item)
+    # A cast would make some number of it.
+    if not kind.startswith("float") and (values != values).any():
+        raise UsageError(
+            f"the ONNX model's input {item.name!r} is of the type {kind}, which has no missing values: fill "
+            "them in a transform, or export the model with inputs of floats"
+        )
+    return values.astype(kind)
 
 
 def _type_of(item: Any) -> str:
