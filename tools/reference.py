@@ -166,7 +166,13 @@ def entry(name: str, value: Any, said: str | None, *, drop_first: bool = False) 
 
 def signature(name: str, value: Any, drop_first: bool) -> str:
     """`(a: int, *, b: str = 'x')`, in lines of their own when that is long; empty for what isn't called."""
-    if not callable(value) or name in ("tm.Params", "tm.Frame", "tm.Predictor", "tm.Parent", "tm.Contract"):
+    if not callable(value) or name in (
+        "tm.Params",
+        "tm.Frame",
+        "tm.Predictor",
+        "tm.Parent",
+        "tm.Contract",
+    ):
         return ""
     if isinstance(value, type) and issubclass(value, Exception):
         return ""
