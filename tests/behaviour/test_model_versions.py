@@ -133,6 +133,7 @@ def test_what_was_trained_before_stays_when_the_model_is_gone(sea: Harbour) -> N
 
 
 def test_an_export_is_whole_or_not_at_all(sea: Harbour, tmp_path: Path) -> None:
+    sea.edit("tm.scores(scored,", 'tm.scores(scored, odd=pl.lit(float("nan")).mean(),')
     sea.train(9.0)
     model = sea.open().models["model"]
     target = tmp_path / "there"
@@ -140,7 +141,7 @@ def test_an_export_is_whole_or_not_at_all(sea: Harbour, tmp_path: Path) -> None:
     version = model.version().id
     assert (target / f"model-{version}.constant").read_text() == "9.0"
     assert manifest["inputs"] == [{"name": "x", "type": "Float64", "nullable": False}]
-    assert manifest["metrics"] == {"scores": {"mae": 1.0}}
+    assert manifest["metrics"] == {"scores": {"mae": 1.0, "odd": None}}
     (target / "manifest.json").write_text("{}")
     with pytest.raises(UsageError, match=r"manifest\.json exists already"):
         model.export(target)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -263,7 +264,11 @@ def _manifest(version: ModelVersion, payloads: dict[str, bytes]) -> dict[str, An
         "generation": artifact.generation,
         "packages": artifact.packages,
         "hardware": artifact.hardware,
-        "metrics": {stage: each.metrics for stage, each in version.latest_scores().items()},
+        "metrics": {
+            # JSON has no NaN.
+            stage: {n: value if isfinite(value) else None for n, value in each.metrics.items()}
+            for stage, each in version.latest_scores().items()
+        },
         "state": str(version.state),
         "run": version.run,
         "trained_at": version.trained_at,
