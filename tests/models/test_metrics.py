@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import polars as pl
 import pytest
 
 from tidemill.core.errors import UsageError
+from tidemill.models.curves import roc
+from tidemill.models.metric import Metric
 from tidemill.models.metrics import scores
-from tidemill.models.standard_metrics import ndcg
+from tidemill.models.standard_metrics import auc, mae, ndcg, precision
 from tidemill.workflow.gate import Scores, Slice
 
 MAE = (pl.col("prediction") - pl.col("y")).abs().mean()
@@ -71,6 +74,40 @@ def test_a_group_that_is_ranked_is_not_cut_apart(option: str) -> None:
     assert str(caught.value).startswith(
         f"ndcg ranks the rows of each 'query', but 2 has rows of several values of {option}='half' (x, y)"
     )
+
+
+def test_a_slice_is_scored_by_what_it_is_split_by() -> None:
+    found = scores(scored(hour=[9, 9, 10, 10]), by="hour", hour=pl.col("hour").mean())
+    assert [(part.value, part.metrics) for part in found.slices] == [
+        ("10", {"hour": 10.0}), ("9", {"hour": 9.0}),
+    ]  # fmt: skip
+
+
+CLASSES = {"kind": ["a", "b", "a", "b"], "sure": [1, 0, 1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ([precision("sure"), precision("sure", threshold=0.7)],
+         "scores() has two metrics of the name 'precision': pass one of them by another name, such as "
+         "other_precision=..."),
+        ([mae("w")], "scores(): a metric reads 'w', which isn't there (there is: "),
+        ([auc("sure", prediction="kind")],
+         "scores(): a metric takes numbers: conversion from `str` to `f64` failed in column 'kind'"),
+        ([auc("kind")], "name the class of a text label, positive='...'"),
+        ([mae("y"), roc("kind")], "scores(): a metric takes numbers: conversion from `str`"),
+    ],
+)  # fmt: skip
+def test_metrics_of_other_rows_are_refused(metrics: list[Metric], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        scores(scored(**CLASSES), *metrics)
+
+
+def test_other_faults_of_an_expression_are_those_of_polars() -> None:
+    fault = pl.col("kind").cast(pl.Float32).mean()
+    with pytest.raises(pl.exceptions.InvalidOperationError, match="to `f32` failed"):
+        scores(scored(**CLASSES), odd=fault)
 
 
 def test_a_metric_is_needed() -> None:

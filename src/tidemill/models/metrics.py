@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
@@ -21,7 +23,9 @@ from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import CurveMetric, Metric
 from tidemill.workflow.gate import Goal, Scores, Slice
 
-_ROWS = "_tidemill_rows"
+_ROWS, _SLICE = "_tidemill_rows", "_tidemill_slice"
+# What Polars says of a column of text that is cast to numbers.
+_IS_TEXT = re.compile(r"^conversion from `(str|enum|cat)\w*` to `f64` failed")
 # The daily figures of more slices would fill the ledger.
 DAILY_SLICES = 50
 
@@ -40,11 +44,11 @@ def scores(
     gate. `day` is the column of days (Date, Datetime or String): rows of one day depend on each other, so
     that confidence intervals and comparisons need the figures of each day.
 
-    Raises UsageError without metrics, for an expression with a value per row, for a column that is missing,
-    for a threshold that was chosen on the same days, for a group of a ranking metric in several days or
-    slices, and for a frame that isn't Polars'.
+    Raises UsageError without metrics, for two of one name, for an expression with a value per row, for a
+    column that is missing or no number, for a threshold that was chosen on the same days, for a group of a
+    ranking metric in several days or slices, and for a frame that isn't Polars'.
     """
-    asked = {**{metric.name: metric for metric in unnamed}, **named}
+    asked = _by_name(unnamed, named)
     metrics = {
         name: metric if isinstance(metric, Metric) else Metric(name=name, expression=metric)
         for name, metric in asked.items()
@@ -56,24 +60,56 @@ def scores(
         )
     curves = {name: metric for name, metric in asked.items() if isinstance(metric, CurveMetric)}
     named_columns = {"by": by, "day": day}
-    frame = _collected(given_frame(scored, "scores"), metrics, named_columns, curves=bool(curves))
-    if day is not None:
-        frame = with_days(frame, day)
-    _require_other_days(frame, metrics, day)
-    _require_whole_groups(frame, metrics, named_columns)
-    expressions = {name: metric.expression for name, metric in metrics.items()}
-    found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()
-    overall = _only_row(found)
-    shapes = None if day is None else mean_shapes(frame, expressions)
-    return Scores(
-        rows=frame.height,
-        metrics=overall,
-        by=by or "",
-        slices=() if by is None else tuple(_slices(frame, by, expressions, shapes)),
-        daily=None if shapes is None else daily_figures(frame, expressions, shapes),
-        goals={n: metric.goal for n, metric in metrics.items() if metric.goal is not Goal.LOW},
-        curves={name: curve.compute(frame) for name, curve in curves.items()},
-    )
+    with _explained_casts():
+        frame = _collected(
+            given_frame(scored, "scores"), metrics, named_columns, curves=bool(curves)
+        )
+        if day is not None:
+            frame = with_days(frame, day)
+        _require_other_days(frame, metrics, day)
+        _require_whole_groups(frame, metrics, named_columns)
+        expressions = {name: metric.expression for name, metric in metrics.items()}
+        found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()
+        overall = _only_row(found)
+        shapes = None if day is None else mean_shapes(frame, expressions)
+        return Scores(
+            rows=frame.height,
+            metrics=overall,
+            by=by or "",
+            slices=() if by is None else tuple(_slices(frame, by, expressions, shapes)),
+            daily=None if shapes is None else daily_figures(frame, expressions, shapes),
+            goals={n: metric.goal for n, metric in metrics.items() if metric.goal is not Goal.LOW},
+            curves={name: curve.compute(frame) for name, curve in curves.items()},
+        )
+
+
+def _by_name(
+    unnamed: Iterable[Metric | CurveMetric], named: Mapping[str, pl.Expr | Metric | CurveMetric]
+) -> dict[str, pl.Expr | Metric | CurveMetric]:
+    found: dict[str, pl.Expr | Metric | CurveMetric] = {}
+    for name, metric in (*((each.name, each) for each in unnamed), *named.items()):
+        if name in found:
+            raise UsageError(
+                f"scores() has two metrics of the name {name!r}: pass one of them by another name, such as "
+                f"other_{name}=..."
+            )
+        found[name] = metric
+    return found
+
+
+@contextmanager
+def _explained_casts() -> Iterator[None]:
+    """Raise UsageError for text where a metric takes numbers."""
+    try:
+        yield
+    except pl.exceptions.InvalidOperationError as error:
+        fault = str(error).partition("\n")[0]
+        if not _IS_TEXT.search(fault):
+            raise
+        raise UsageError(
+            f"scores(): a metric takes numbers: {fault}; name the class of a text label, positive='...', and "
+            "the column of its probability, prediction='probability_...'"
+        ) from error
 
 
 def _collected(
@@ -90,11 +126,15 @@ def _collected(
             raise UsageError(f"scores({option}={column!r}): there is no such column ({advice})")
     more = {name: e for metric in metrics.values() for name, e in metric.columns.items()}
     expressions = [metric.expression for metric in metrics.values()]
-    read = {column for column in named.values() if column is not None}
-    if not curves and not any(e.meta.has_multiple_outputs() for e in expressions):
-        # Rows may be wide, and metrics read few columns.
-        read.update(n for e in (*expressions, *more.values()) for n in e.meta.root_names())
-        scored = scored.select([name for name in known if name in read] or known)
+    if not any(e.meta.has_multiple_outputs() for e in expressions):
+        read = {n for e in (*expressions, *more.values()) for n in e.meta.root_names()}
+        for column in sorted(read.difference(known, more)):
+            advice = did_you_mean(column, known)
+            raise UsageError(f"scores(): a metric reads {column!r}, which isn't there ({advice})")
+        if not curves:
+            # Rows may be wide, and metrics read few columns.
+            read.update(column for column in named.values() if column is not None)
+            scored = scored.select([name for name in known if name in read] or known)
     return scored.with_columns(**more).collect()
 
 
@@ -141,18 +181,19 @@ def _slices(
     frame: pl.DataFrame, by: str, expressions: Mapping[str, pl.Expr], shapes: Shapes | None
 ) -> Iterator[Slice]:
     wanted = [pl.len().alias(_ROWS), *(e.alias(name) for name, e in expressions.items())]
-    text = frame.with_columns(pl.col(by).cast(pl.String))
-    split = text.lazy().group_by(by).agg(wanted).collect().sort(by)
-    largest = set(split.sort(_ROWS, by, descending=[True, False])[by].head(DAILY_SLICES))
+    # Metrics may read the column that is split by, and have its name.
+    text = frame.with_columns(pl.col(by).cast(pl.String).alias(_SLICE))
+    split = text.lazy().group_by(_SLICE).agg(wanted).collect().sort(_SLICE)
+    largest = set(split.sort(_ROWS, _SLICE, descending=[True, False])[_SLICE].head(DAILY_SLICES))
     parts: dict[Any, pl.DataFrame] = {}
     if shapes is not None:
         parts = {
             value: part
-            for (value,), part in text.partition_by(by, as_dict=True).items()
+            for (value,), part in text.partition_by(_SLICE, as_dict=True).items()
             if value in largest
         }
     for row in split.iter_rows(named=True):
-        value, rows = row.pop(by), row.pop(_ROWS)
+        value, rows = row.pop(_SLICE), row.pop(_ROWS)
         daily = None
         if shapes is not None and value in parts:
             daily = daily_figures(parts[value], expressions, shapes)

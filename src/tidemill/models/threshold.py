@@ -57,7 +57,8 @@ def threshold(
     usable = [n for n, figure in enumerate(figures) if math.isfinite(figure)]
     if not usable:
         raise UsageError(
-            f"threshold(): {tried[0].name} has no value at any threshold; are there rows of both classes?"
+            f"threshold(): {tried[0].name} has no value at any threshold; are there rows of both classes, "
+            "and are all predictions numbers?"
         )
     # Of equal thresholds the highest raises the fewest alarms.
     chosen = max(usable, key=lambda n: (sign * figures[n], n))
