@@ -134,7 +134,7 @@ def _commit(
         delta_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
         for effect, frame in checked_rows(found, str(folder), Limits())
     ]
-    schema = merged_schema(frames)
+    schema = merged_schema(frame.schema for frame in frames)
     properties = library.CommitProperties(
         app_transactions=[
             library.Transaction(app_id=_app_id(each), version=_version(each)) for each in effects

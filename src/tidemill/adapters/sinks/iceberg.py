@@ -124,7 +124,7 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
         iceberg_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
         for effect, frame in checked_rows(found, name, _LIMITS)
     ]
-    schema = pl.Schema(merged_schema(frames))
+    schema = pl.Schema(merged_schema(frame.schema for frame in frames))
     if not due or (table is None and not frames):
         return
     rows = join_rows(frames, schema) if frames else None

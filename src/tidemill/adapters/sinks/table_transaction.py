@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,14 +121,20 @@ def refuse_overtaken(effect: Effect, at: float) -> None:
 def _replace_partitions(
     database: TableDatabase, place: TablePlace, effects: Sequence[Effect], artifacts: Artifacts
 ) -> None:
-    frames = {effect.key: read_object(effect, artifacts) for effect in effects}
+    counts: dict[str, int] = {}
+    schemas: list[pl.Schema] = []
+    # A first delivery may be of years: of many partitions, one is in memory at a time.
     for effect in effects:
-        if (frame := frames[effect.key]) is not None:
-            refuse_values(frame, effect, place.label, database.limits)
-            frames[effect.key] = database.stored(frame)
-    schema = merged_schema([frame for frame in frames.values() if frame is not None])
+        if (rows := read_object(effect, artifacts)) is not None:
+            refuse_values(rows, effect, place.label, database.limits)
+            counts[effect.key] = rows.height
+            schemas.append(database.stored(rows.clear()).schema)
+    schema = merged_schema(schemas)
     if schema:
-        _stage_rows(database, effects, frames, schema)
+        _create_staging(database, schema)
+        for effect in effects:
+            if counts.get(effect.key):
+                _stage_rows(database, effect, artifacts)
         _fit_table(database, place, schema)
     mark, exists = database.mark, bool(database.columns(place.table))
     for effect in effects:
@@ -137,7 +143,6 @@ def _replace_partitions(
                 f"DELETE FROM {place.table} WHERE {quoted(PARTITION_COLUMN)} = {mark}",
                 (effect.partition,),
             )
-        rows = frames[effect.key]
         database.execute(
             f"INSERT INTO {place.deliveries} (table_name, partition, delivery_key, queued_at, row_count) "
             f"VALUES ({', '.join([mark] * 5)}) ON CONFLICT (table_name, partition) DO UPDATE SET "
@@ -148,7 +153,7 @@ def _replace_partitions(
                 effect.partition,
                 effect.key,
                 effect.at,
-                0 if rows is None else rows.height,
+                counts.get(effect.key, 0),
             ),
         )
     if schema:
@@ -164,14 +169,14 @@ def read_object(effect: Effect, artifacts: Artifacts) -> pl.DataFrame | None:
     return pl.read_parquet(BytesIO(artifacts.get(effect.object)))
 
 
-def merged_schema(frames: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
+def merged_schema(schemas: Iterable[pl.Schema]) -> dict[str, pl.DataType]:
     """The columns of some partitions together, with the widest of their types.
 
     StorageError when types contradict each other.
     """
     schema: dict[str, pl.DataType] = {}
-    for frame in frames:
-        for name, dtype in frame.schema.items():
+    for each in schemas:
+        for name, dtype in each.items():
             known = schema.setdefault(name, dtype)
             if holds(dtype, known):
                 schema[name] = dtype
@@ -183,12 +188,7 @@ def merged_schema(frames: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
     return schema
 
 
-def _stage_rows(
-    database: TableDatabase,
-    effects: Sequence[Effect],
-    frames: Mapping[str, pl.DataFrame | None],
-    schema: Mapping[str, pl.DataType],
-) -> None:
+def _create_staging(database: TableDatabase, schema: Mapping[str, pl.DataType]) -> None:
     kinds = [f"{quoted(name)} {database.sql_type(dtype)}" for name, dtype in schema.items()]
     database.execute(
         f"CREATE TEMPORARY TABLE {STAGING} ({', '.join([*kinds, f'{quoted(PARTITION_COLUMN)} TEXT'])})"
@@ -196,11 +196,13 @@ def _stage_rows(
     known = database.columns(STAGING)
     if cut := [name for name in schema if name not in known]:
         raise StorageError(f"the name of its column {cut[0]!r} is too long for the database")
-    for effect in effects:
-        frame = frames[effect.key]
-        if frame is not None and frame.height:
-            rows = frame.with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
-            database.load(rows.columns, rows)
+
+
+def _stage_rows(database: TableDatabase, effect: Effect, artifacts: Artifacts) -> None:
+    rows = read_object(effect, artifacts)
+    assert rows is not None
+    named = database.stored(rows).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
+    database.load(named.columns, named)
 
 
 def _fit_table(
