@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tidemill.contracts.dtype import DType
@@ -93,6 +95,8 @@ def test_a_bad_sink_says_what_is_wrong(option: object, says: str) -> None:
 def test_what_is_called_is_a_function() -> None:
     with pytest.raises(DeclarationError, match="5 is not a function"):
         call(5)  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match=r"has no name \(deliveries are known by it"):
+        call(partial(print))
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,11 @@ def call(function: Callable[[Call], object]) -> Sink:
         hint = "pass a function of one argument, a delivery with frame, key, partition and action"
         fault = Fault(message=f"{function!r} is not a function", hint=hint)
         raise DeclarationError("tm.call", [fault])
-    name = f"{function.__module__}:{function.__qualname__}"
-    return Sink(folder=name, format="call", function=function)
+    name = getattr(given, "__qualname__", None)
+    if name is None:
+        hint = "deliveries are known by it: write a function that calls the object"
+        raise DeclarationError("tm.call", [Fault(message=f"{function!r} has no name", hint=hint)])
+    return Sink(folder=f"{function.__module__}:{name}", format="call", function=function)
 
 
 def sink_of(option: object) -> Sink | None:
