@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.support.planning import (
     World,
     evaluate,
@@ -107,10 +109,13 @@ def test_an_evaluation_that_reads_nothing_by_time_has_no_days() -> None:
     )
 
 
-def test_days_inside_of_a_partition_count_one_by_one() -> None:
+@pytest.mark.parametrize("metric", ["mae", "ev.mae"])
+def test_days_inside_of_a_partition_count_one_by_one(metric: str) -> None:
     """An evaluation that names the column of days gives the figures of each day of a longer partition."""
     raw = ingest("raw", "month")
-    mod = model("mod", reads(raw, last("2mo", before=last("1mo"))), retrain=degraded("mae", by=0.1))
+    mod = model(
+        "mod", reads(raw, last("2mo", before=last("1mo"))), retrain=degraded(metric, by=0.1)
+    )
     world = World(flow=flow_of(raw, mod, evaluate("ev", mod, reads(raw, last("1mo")))))
     for month in ("2013-01", "2013-02", "2013-03"):
         world.feed("raw", month, month)

@@ -12,6 +12,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
 from tidemill.workflow.search import integers, search
 from tidemill.workflow.stage import Input, Stage, Training
+from tidemill.workflow.trigger import degraded
 from tidemill.workflow.window import all_partitions, last
 from tidemill.workflow.wiring import wiring_faults
 
@@ -117,6 +118,11 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
         (MOD, EV, replace(EV, name="more")),
         "model 'mod': a gate looks at 'mae', but several stages evaluate it",
         "name one: 'ev.mae' or 'more.mae'",
+    ),
+    "a trigger that watches something else": (
+        (replace(MOD, training=Training(retrain=degraded("evv.mae", by=0.1))), EV),
+        "model 'mod': a trigger is degraded(evv.mae, by=0.1), but no stage 'evv' evaluates it",
+        "did you mean 'ev'?",
     ),
     "an evaluation that may lag behind": (
         (MOD, evaluate("ev", MOD, reads(RAW, JUDGE), reads(MONTHS, last(1)))),

@@ -17,7 +17,7 @@ from tidemill.models.triggers import DayFigure
 from tidemill.planning.draft import Draft
 from tidemill.reuse.input_contents import Contents, OverlaidContents
 from tidemill.reuse.step_key import Inputs, key_for
-from tidemill.workflow.gate import Scores
+from tidemill.workflow.gate import Scores, split_metric
 from tidemill.workflow.partition_mapping import visible_partitions
 from tidemill.workflow.stage import Input, Stage
 from tidemill.workflow.trigger import Degraded, leaf_triggers
@@ -36,7 +36,7 @@ def day_of(partition: str) -> str:
 
 
 def watched_metrics(model: Stage) -> frozenset[str]:
-    """The metrics that triggers of a model watch."""
+    """The metrics that triggers of a model watch, as they are declared: also `EVALUATION.METRIC`."""
     retrain = model.training.retrain if model.training is not None else None
     return frozenset(leaf.metric for leaf in leaf_triggers(retrain) if isinstance(leaf, Degraded))
 
@@ -50,7 +50,10 @@ def evaluates_days(draft: Draft, stage: Stage, model: Stage) -> bool:
     """Whether an evaluation has a metric that a trigger of the live model watches."""
     watched, live = watched_metrics(model), draft.facts.live.get(model.name)
     scores = approval_scores(live, stage) if live is not None and watched else None
-    return scores is not None and not watched.isdisjoint(scores.metrics)
+    return scores is not None and any(
+        evaluation in ("", stage.name) and metric in scores.metrics
+        for evaluation, metric in map(split_metric, watched)
+    )
 
 
 def timed_input(draft: Draft, stage: Stage) -> Input | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from tidemill.core.counts import plural
@@ -19,6 +20,7 @@ from tidemill.models.triggers import (
 from tidemill.planning.draft import Draft
 from tidemill.planning.live_days import approval_scores, live_figures, timed_input
 from tidemill.reuse.step_key import Inputs
+from tidemill.workflow.gate import split_metric
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Input, Stage, evaluations_of
 from tidemill.workflow.trigger import Degraded, PredictionShift, TriggerEvidence
@@ -121,13 +123,14 @@ def _observe(
         return Observation(
             seen="no evaluation of the model reads an input that is partitioned by time"
         )
-    figures, pending = live_figures(draft, evaluation, live, trigger.metric)
+    own = replace(trigger, metric=split_metric(trigger.metric)[1])
+    figures, pending = live_figures(draft, evaluation, live, own.metric)
     grain = draft.partitionings[timed.name].grain
     assert grain is not None
     history = MetricHistory(
         approved=approved, figures=tuple(figures), since=since, a_year=PARTITIONS_A_YEAR[grain]
     )
-    return _with_pending(watch.degradation(trigger, history), pending)
+    return _with_pending(watch.degradation(own, history), pending)
 
 
 def _with_pending(found: Observation, pending: int) -> Observation:
@@ -144,9 +147,10 @@ def _with_pending(found: Observation, pending: int) -> Observation:
     )
 
 
-def _evaluation_with(draft: Draft, model: Stage, live: Delivery, metric: str) -> Stage | None:
-    """The evaluation whose scores at approval have a metric; the first one if none has it."""
-    own = evaluations_of(draft.flow, model.name)
+def _evaluation_with(draft: Draft, model: Stage, live: Delivery, name: str) -> Stage | None:
+    """The evaluation whose scores at approval have a metric; the named or the first one if none has it."""
+    wanted, metric = split_metric(name)
+    own = [stage for stage in evaluations_of(draft.flow, model.name) if wanted in ("", stage.name)]
     having = (
         stage
         for stage in own

@@ -179,7 +179,8 @@ def degraded(metric: str, *, by: float, higher_is_better: bool = False) -> Degra
     It may be worse by the relative share `by` (0.05 means 5 %), and a share such as an error rate by at least
     one point. The metric is computed for each partition after the approval, when its labels are there. False
     alarms are rare (one a year of daily partitions) although it looks every day; the plan says so where
-    there are too few labels to be both quiet and quick.
+    there are too few labels to be both quiet and quick. With several evaluations `metric` is
+    `EVALUATION.METRIC`.
     """
     if not isinstance(metric, str) or not metric:
         raise ValueError(f"degraded({metric!r}): name a metric of the evaluation, such as 'mae'")

@@ -15,6 +15,7 @@ from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
 from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
+from tidemill.workflow.trigger import Degraded, Trigger, leaf_triggers
 from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_code
 
 
@@ -52,6 +53,8 @@ def _connection_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
             yield _fault(stage, message, hint)
     if stage.training is not None and stage.training.search is not None:
         yield from _search_faults(stage, stages)
+    if stage.training is not None:
+        yield from _watched_faults(stage, stages, stage.training.retrain)
 
 
 def _fault(stage: Stage, message: str, hint: str = "") -> Fault:
@@ -195,16 +198,29 @@ def _training_end(item: Input) -> str:
 
 
 def _unscored_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
-    scored = [
-        s for s in stages.values() if s.kind is Kind.EVALUATE and stage.name in _input_names(s)
-    ]
-    if not scored:
+    names = [s.name for s in _evaluations(stage, stages)]
+    if not names:
         yield _fault(
             stage, "it is approved by gates, but nothing evaluates it", "add @flow.evaluate"
         )
-    names = [s.name for s in scored]
     for gate in stage.approval.gates if stage.approval else ():
         yield from _metric_faults(stage, gate.metric, names)
+
+
+def _watched_faults(
+    stage: Stage, stages: Mapping[str, Stage], trigger: Trigger | None
+) -> Iterator[Fault]:
+    """Yield a trigger that watches a metric of what doesn't evaluate the model."""
+    names = [s.name for s in _evaluations(stage, stages)]
+    for leaf in leaf_triggers(trigger):
+        evaluation = split_metric(leaf.metric)[0] if isinstance(leaf, Degraded) else ""
+        if evaluation and evaluation not in names:
+            message = f"a trigger is {leaf}, but no stage {evaluation!r} evaluates it"
+            yield _fault(stage, message, did_you_mean(evaluation, names))
+
+
+def _evaluations(model: Stage, stages: Mapping[str, Stage]) -> list[Stage]:
+    return [s for s in stages.values() if s.kind is Kind.EVALUATE and model.name in _input_names(s)]
 
 
 def _metric_faults(stage: Stage, name: str, evaluations: list[str]) -> Iterator[Fault]:
