@@ -15,7 +15,7 @@ from tidemill.planning.plan import Step
 from tidemill.workflow.gate import Gate, beats_baseline
 from tidemill.workflow.model import Artifact, ParentVersion
 from tidemill.workflow.trigger import new_data
-from tidemill.workflow.window import last
+from tidemill.workflow.window import all_partitions, last
 
 DAYS = [f"2013-03-{day:02}" for day in range(1, 31)]
 GATES = (beats_baseline("mae"),)
@@ -262,6 +262,35 @@ def test_a_partition_that_left_the_window_is_no_removal(world: World) -> None:
     world.run()
     assert newest(world).trained_on == {"raw": tuple(DAYS[6:10])}
     assert newest(world).generation == 1
+
+
+def test_a_window_without_anything_new_trains_from_scratch(world: World) -> None:
+    first = newest(world)
+    mod = world.flow["mod"]
+    [item] = mod.inputs
+    shorter = replace(mod, inputs=(replace(item, window=last("2d", before=last("2d"))),))
+    world.flow = flow_of(*(shorter if stage is mod else stage for stage in world.flow.stages))
+    why = f"{first.id} has seen all partitions of the window"
+    assert lineage(world) == f"trains from scratch: {why}"
+    world.run()
+    assert (newest(world).parent, newest(world).trained_on) == (None, {"raw": tuple(DAYS[4:6])})
+
+
+def test_a_value_that_is_removed_does_not_stay_in_the_model() -> None:
+    raw = ingest("raw", "value")
+    mod = model("mod", reads(raw, all_partitions), retrain=new_data(), gates=None, warm_start=9)
+    world = World(flow=flow_of(raw, mod))
+    for name in ("lisbon", "porto"):
+        world.feed("raw", name, name)
+    world.run()
+    first = newest(world)
+    world.feed("raw", "aveiro", "aveiro")
+    assert lineage(world) == f"continues {first.id}, generation 1 of 9"
+    world.run()
+    second = newest(world)
+    del world.files["raw"]["aveiro"]
+    why = f"raw aveiro, which {second.id} was trained on, is gone"
+    assert lineage(world) == f"trains from scratch: {why}"
 
 
 def test_nothing_is_trained_when_inputs_that_were_computed_again_stay_equal(world: World) -> None:

@@ -196,10 +196,11 @@ class Batches:
         for load in self.partitions:
             frame = _require_columns(load(), names).select(names).collect()
             counts.append(frame.height)
-            labels.append(_numbers(frame, label))
+            # As LightGBM keeps them.
+            labels.append(_numbers(frame, label).astype(np.float32))
             if weight is not None:
-                weights.append(_numbers(frame, weight))
-        joined = np.concatenate(labels) if labels else np.empty(0)
+                weights.append(_numbers(frame, weight).astype(np.float32))
+        joined = np.concatenate(labels) if labels else np.empty(0, dtype=np.float32)
         return counts, joined, np.concatenate(weights) if weights else None
 
 
