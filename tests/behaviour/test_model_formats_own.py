@@ -359,3 +359,42 @@ return tm.fitted(booster, inputs=encoder, output="y")
     rows = pl.DataFrame({"age": [50.0], "sex": ["x"]})
     with pytest.raises(Exception, match="'sex' has 'x', which the training rows don't have"):
         loaded.predict(rows)
+
+
+def test_a_format_that_can_only_predict_cannot_be_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    form = next(
+        each
+        for each in open_formats(project.options("own_models:MeanFormat"))
+        if each.name == "mean"
+    )
+    with pytest.raises(UsageError, match=r"'mean' has no restore\(payload\)"):
+        form.restore(b"4.5")
+    own = OWN.replace(
+        "return Mean(json.loads(payload)).predict\n\n\nclass Lossy",
+        "return self.restore(payload).predict\n\n"
+        "    def restore(self, payload):\n        return Mean(json.loads(payload))\n\n\nclass Lossy",
+    )
+    (tmp_path / "own_models.py").write_text(own)
+    monkeypatch.delitem(__import__("sys").modules, "own_models")
+    form = next(
+        each
+        for each in open_formats(project.options("own_models:MeanFormat"))
+        if each.name == "mean"
+    )
+    assert form.restore(b"4.5").value == 4.5
+
+
+def test_models_are_restored_in_their_own_class(tmp_path: Path) -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    model = linear.LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0])
+    pickles = OwnPickle(tmp_path)
+    assert pickles.restore(pickles.dump(model)).coef_ == pytest.approx(model.coef_)
+    with pytest.raises(TidemillError, match="wasn't written by a run of this project's home"):
+        pickles.restore(b"anything")
+    skl2onnx = pytest.importorskip("skl2onnx")
+    converted = skl2onnx.to_onnx(model, np.zeros((1, 1), dtype=np.float32))
+    form = OnnxModel()
+    assert form.restore(form.dump(converted)) == converted

@@ -138,6 +138,8 @@ def _model(found: Explanation) -> list[str]:
     lines.append(
         f"model {artifact.id} is {state}; parameters {artifact.params}, seed {artifact.seed}"
     )
+    if artifact.lineage:
+        lines.append(f"  {artifact.lineage}")
     if found.trained_because:
         lines.append(f"  trained because: {'; '.join(found.trained_because)}")
     lines += trigger_lines(found.evidence, indent="    ")

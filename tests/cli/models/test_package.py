@@ -193,6 +193,7 @@ def test_the_lineage_of_a_version_that_was_continued(built: Path) -> None:
     second = versions()["live"]
     shown = tidemill("models", "show", "demand", second).out
     assert f"  lineage     continues {first}, generation 1" in shown
+    assert f"\n  continues {first}, generation 1\n" in tidemill("explain", "demand").out
     compared = tidemill("models", "compare", "demand", first, second).out
     [continues] = [line.split() for line in compared.splitlines() if line.startswith("continues")]
     [generation] = [line.split() for line in compared.splitlines() if line.startswith("generation")]
