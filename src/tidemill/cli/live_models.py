@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import command_line, project_options
+from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
-from tidemill.cli.render.json_document import json_option, print_result, text_width
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.ledger.model_version import Moved
 
 if TYPE_CHECKING:
@@ -67,13 +66,11 @@ def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None
     text, code = _text(moved, will_run=run), 0
     if run:
         # Moving what is live doesn't import what runs.
-        from tidemill.cli.render.plan_and_receipt import render_receipt
-        from tidemill.cli.terminal.progress_option import ProgressBars
+        from tidemill.cli.run import run_all
 
-        with ProgressBars(sys.stderr) as progress:
-            receipt = project.run(command=command_line(), progress=progress, raise_on_failure=False)
+        receipt, shown = run_all(project)
         body["receipt"], code = receipt, receipt.exit_code
-        text = f"{text}\n\n{render_receipt(receipt, text_width())}"
+        text = f"{text}\n\n{shown}"
     print_result(text, as_json, "tidemill.delivery/1", lambda: body)
     click.get_current_context().exit(code)
 

@@ -21,6 +21,8 @@ from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE, place_name
 
 if TYPE_CHECKING:
+    from tidemill.ledger.run import Receipt
+    from tidemill.project.project import Project
     from tidemill.project.trials import DebugOutput
 
 
@@ -60,6 +62,13 @@ def run(wait: float, debug: bool, inline: bool, as_json: bool, **request: Any) -
     text = render_receipt(receipt, text_width())
     print_result(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
+
+
+def run_all(project: Project) -> tuple[Receipt, str]:
+    """Run all stages, show the progress, and return the receipt and its text."""
+    with ProgressBars(sys.stderr) as progress:
+        receipt = project.run(command=command_line(), progress=progress, raise_on_failure=False)
+    return receipt, render_receipt(receipt, text_width())
 
 
 def _debug(request: dict[str, Any], as_json: bool) -> None:

@@ -113,9 +113,8 @@ class Project:
 
     @cached_property
     def _runs(self) -> Runs:
-        from tidemill.project.runs import Runs
-
-        return Runs(self.workspace, self.plans)
+        service: Runs = self._service("runs", "Runs", self.plans)
+        return service
 
     @property
     def settings(self) -> Settings:
@@ -340,23 +339,20 @@ class Project:
     @property
     def quarantine(self) -> Quarantine:
         """The quarantined rows: list, export, release (corrected or not) and drop them."""
-        from tidemill.project.quarantine import open_quarantine
-
-        return open_quarantine(self.workspace)
+        service: Quarantine = self._service("quarantine", "open_quarantine")
+        return service
 
     @property
     def stored_state(self) -> StoredState:
         """What is stored: verify it, repair it, export and rebuild the ledger."""
-        from tidemill.project.verification import StoredState
-
-        return StoredState(self.workspace, self._runs)
+        service: StoredState = self._service("verification", "StoredState", self._runs)
+        return service
 
     @property
     def delivered_tables(self) -> DeliveredTables:
         """The tables that were delivered: restore an earlier version of one."""
-        from tidemill.project.delivered_tables import DeliveredTables
-
-        return DeliveredTables(self.workspace)
+        service: DeliveredTables = self._service("delivered_tables", "DeliveredTables")
+        return service
 
     @property
     def contracts(self) -> Contracts:
@@ -387,16 +383,16 @@ class Project:
     @property
     def history(self) -> History:
         """Past runs: their attempts and logs, and the performance of stages."""
-        from tidemill.history.io.runs import History
-
-        return History(self.tools.ledger, self.tools.logs)
+        module = import_module("tidemill.history.io.runs")
+        found: History = module.History(self.tools.ledger, self.tools.logs)
+        return found
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last `limit` runs, newest first."""
         return self.history.runs(limit)
 
-    def _service(self, module: str, name: str) -> Any:
-        return getattr(import_module(f"tidemill.project.{module}"), name)(self.workspace)
+    def _service(self, module: str, name: str, *needed: object) -> Any:
+        return getattr(import_module(f"tidemill.project.{module}"), name)(self.workspace, *needed)
 
     def __enter__(self) -> Project:
         return self
