@@ -35,10 +35,11 @@ def rows_of(day: int, count: int) -> pl.DataFrame:
     )
 
 
-def partitioned(parts: dict[str, pl.DataFrame]) -> pl.LazyFrame:
+def partitioned(parts: dict[str, pl.DataFrame], column: str = "day") -> pl.LazyFrame:
     """A frame as a training function gets it."""
     whole = pl.concat([f.lazy() for f in parts.values()]) if parts else rows_of(0, 0).lazy()
-    return with_partitions(whole, {key: partial(pl.DataFrame.lazy, f) for key, f in parts.items()})
+    loads = {key: partial(pl.DataFrame.lazy, f) for key, f in parts.items()}
+    return with_partitions(whole, loads, column)
 
 
 @given(SIZES, st.integers(1, 12))
@@ -91,6 +92,14 @@ def test_labels_that_are_partitioned_in_another_way_are_all_joined() -> None:
         pl.concat(list(found)),
         pl.concat(features.values()).join(labels, on=["day", "id"], maintain_order="left"),
     )
+
+
+def test_labels_that_arrive_in_a_later_partition_are_found() -> None:
+    features = {str(day): rows_of(day, 2).with_columns(id=pl.col("id") + 2 * day) for day in (1, 2)}
+    labels = pl.concat(features.values()).select("id", y="x", seen=pl.col("day") + 1)
+    late = partitioned({str(day): labels.filter(seen=day) for day in (2, 3)}, "seen")
+    found = list(batches(partitioned(features), late, on=["id"], rows=10))
+    assert pl.concat(found)["id"].to_list() == [2, 3, 4, 5]
 
 
 def test_no_partition_is_read_before_its_turn() -> None:

@@ -31,11 +31,13 @@ Partitions: TypeAlias = Mapping[str, Callable[[], pl.LazyFrame]]
 Inputs: TypeAlias = Encoder | Reads | Sequence[str]
 
 _ATTRIBUTE = "_tidemill_partitions"
+_COLUMN = "_tidemill_partition_column"
 
 
-def with_partitions(frame: pl.LazyFrame, partitions: Partitions) -> pl.LazyFrame:
-    """Let a frame know its partitions; what is derived from it doesn't."""
+def with_partitions(frame: pl.LazyFrame, partitions: Partitions, column: str = "") -> pl.LazyFrame:
+    """Let a frame know its partitions, and their `column`; what is derived from it doesn't."""
     setattr(frame, _ATTRIBUTE, partitions)
+    setattr(frame, _COLUMN, column)
     return frame
 
 
@@ -43,6 +45,12 @@ def known_partitions(frame: pl.LazyFrame) -> Partitions | None:
     """The partitions of an input; None for another frame, such as one that is derived from an input."""
     known: Partitions | None = getattr(frame, _ATTRIBUTE, None)
     return known
+
+
+def partition_column(frame: pl.LazyFrame) -> str:
+    """The column by which an input is partitioned; "" if it isn't known."""
+    column: str = getattr(frame, _COLUMN, "")
+    return column
 
 
 def batches(
@@ -56,8 +64,9 @@ def batches(
 
     With `labels` only rows with a label are passed: both are joined on the columns `on`, partition by
     partition. Pass frames as the training function gets them: from others, such as filtered ones, and from
-    labels that are partitioned in another way, all labels are held in memory for the join. Raises
-    UsageError for columns that don't exist.
+    labels that are partitioned in another way, all labels are held in memory for the join. So they are
+    unless the partition column is in `on`: a label may be in another partition then. Raises UsageError for
+    columns that don't exist.
     """
     if rows < 1 or isinstance(rows, bool):
         raise UsageError(f"batches(rows={rows}): a batch has at least 1 row")
@@ -83,8 +92,9 @@ def _joined(
     if WHOLE in own and WHOLE not in other:
         own = {WHOLE: lambda: features}
         other = {WHOLE: lambda: labels}
-    if own.keys().isdisjoint(other):
-        # Labels are partitioned in another way, such as by month.
+    columns = {partition_column(features), partition_column(labels)} - {""}
+    if own.keys().isdisjoint(other) or not columns <= {*keys}:
+        # Labels of a partition may be in another one, or they are partitioned in another way.
         other = {WHOLE: lambda: labels}
     for key, load in own.items():
         found = other.get(key, other.get(WHOLE))

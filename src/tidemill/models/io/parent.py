@@ -10,7 +10,7 @@ import polars as pl
 
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE
-from tidemill.models.io.batches import known_partitions, with_partitions
+from tidemill.models.io.batches import known_partitions, partition_column, with_partitions
 from tidemill.workflow.model import Artifact, ColumnEncoding
 
 
@@ -54,4 +54,5 @@ class LoadedParent:
             return frame
         found = {key: load for key, load in known.items() if key in self.new}
         parts = [load() for load in found.values()]
-        return with_partitions(pl.concat(parts) if parts else frame.clear(), found)
+        rows = pl.concat(parts) if parts else frame.clear()
+        return with_partitions(rows, found, partition_column(frame))

@@ -172,8 +172,11 @@ class ModelStepRunner:
         """The frames to train on, which know their partitions."""
         frames = self._frames.of_partition(stage, inputs, folder)
         parts = self._frames.by_partition(stage, inputs)
+        columns = {
+            item.name: item.contract.partitioning.column for item in stage.frames if item.contract
+        }
         return {
-            name: with_partitions(frame, parts[name]) if name in parts else frame
+            name: with_partitions(frame, parts[name], columns[name]) if name in parts else frame
             for name, frame in frames.items()
         }
 
