@@ -9,6 +9,7 @@ import pytest
 
 from tests.behaviour.test_models import WINDOW, Sea, flooded
 from tests.support.tides import Before, day
+from tests.support.waiting import until
 from tidemill.core.errors import ConflictError, ContractError, GateError, StorageError, UsageError
 from tidemill.ledger.event import Decided, Delivered
 from tidemill.ledger.model_version import Moved
@@ -202,8 +203,12 @@ def test_gates_never_move_what_a_person_moved_meanwhile(sea: Harbour) -> None:
     sea.train(9.5)
     sea.edit('"value": 9.5', '"value": 9.75')
 
-    def roll_back(_: int, step: Any) -> None:
+    begun = len(sea.events("Attempted"))
+
+    def roll_back(number: int, step: Any) -> None:
         if step.action == "gate":
+            # What the steps before it published is recorded in another thread.
+            until(lambda: len(sea.events("Attempted")) >= begun + number)
             sea.rollback()
 
     project = sea.open()
