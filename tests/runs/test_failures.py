@@ -216,6 +216,9 @@ def test_a_refused_model_names_the_gates_that_said_no() -> None:
     assert why(attempt) == "refused by beats_live(mae), no_slice_worse(mae, over=carrier)"
     assert advice(attempt).startswith("the live model stays")
     assert group_failures([attempt])[0].messages == ()
+    undecided = replace(attempt, message=message.replace("FAILED", "UNDECIDED"))
+    assert why(undecided) == why(attempt)
+    assert advice(undecided).startswith("the live model stays; score more days")
     assert why(replace(attempt, message="labels waits for a review")) == "waits for a review"
 
 

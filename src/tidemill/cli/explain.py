@@ -147,8 +147,7 @@ def _model(found: Explanation) -> list[str]:
         said = f"  {decision.verdict} by {decision.actor} at {local_time(decision.at)}"
         lines.append(f"{said}:" if decision.results else said)
         lines += [
-            f"    {'passed' if result.passed else 'FAILED'} {result.gate}: {result.evidence}"
-            for result in decision.results
+            f"    {result.word} {result.gate}: {result.evidence}" for result in decision.results
         ]
     return lines
 

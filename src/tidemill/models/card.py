@@ -243,7 +243,7 @@ def _decisions(version: ModelVersion, missing: list[str]) -> Iterator[str]:
                 [
                     [
                         markdown_code(result.gate),
-                        "passed" if result.passed else "failed",
+                        str(result.outcome),
                         markdown_text(result.evidence),
                     ]
                     for result in decision.results

@@ -169,6 +169,13 @@ class GateResult:
             return GateOutcome.PASSED
         return GateOutcome.UNKNOWN if self.unknown else GateOutcome.FAILED
 
+    @property
+    def word(self) -> str:
+        """The outcome in a word; what kept a model from going live stands out."""
+        if self.passed:
+            return "passed"
+        return "UNDECIDED" if self.unknown else "FAILED"
+
 
 def beats_live(
     metric: str,

@@ -88,7 +88,7 @@ def _lines(version: ModelVersion, price: Price) -> Iterator[str]:
         reason = f": {decision.reason}" if decision.reason else ""
         yield f"  {decision.verdict} by {decision.actor} at {local_time(decision.at)}{reason}"
         for result in decision.results:
-            yield f"    {'passed' if result.passed else 'FAILED'} {result.gate}: {result.evidence}"
+            yield f"    {result.word} {result.gate}: {result.evidence}"
 
 
 def _cost(version: ModelVersion, price: Price) -> str:

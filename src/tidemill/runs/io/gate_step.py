@@ -37,8 +37,7 @@ class GateVerdict:
     def message(self) -> str:
         """The decision in one line, with every gate's evidence."""
         words = "; ".join(
-            f"{result.gate} {'passed' if result.passed else 'FAILED'}: {result.evidence}"
-            for result in self.decision.results
+            f"{result.gate} {result.word}: {result.evidence}" for result in self.decision.results
         )
         return f"{self.artifact.stage} {self.artifact.id} {self.decision.verdict}: {words}"
 
