@@ -427,7 +427,7 @@ BAD: list[tuple[str, str, str]] = [
     ('reads("x")', 'reads("xx")', "Features has no column 'xx' (did you mean 'x'?)"),
     ("    assert seed == 1", "    assert seed == 2", "model raised AssertionError"),
     ("return tm.scores(scored, mae=", "return dict(mae=", "it returned dict, not tm.scores(...)"),
-    ('pl.col("y")).abs', 'pl.col("why")).abs', "scores raised ColumnNotFoundError"),
+    ('pl.col("y")).abs', 'pl.col("why")).abs', "a metric reads 'why', which isn't there"),
 ]
 
 
