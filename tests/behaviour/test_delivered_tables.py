@@ -418,3 +418,19 @@ def test_a_variable_that_is_not_set_and_a_server_that_is_not_there(
     recorded = (sea.root / ".tidemill" / "ledger.db").read_bytes()
     assert b"s3cret-word" not in recorded
     assert "s3cret-word" not in repr(receipt)
+
+
+def test_a_table_does_not_replace_the_files_that_it_was_read_from(tmp_path: Path) -> None:
+    text = TO_SQLITE.replace('tm.sqlite("out.db", "rows")', 'tm.parquet("./data/")')
+    sea = flooded(tmp_path, text)
+    files = {path: path.read_bytes() for path in (tmp_path / "data").iterdir()}
+    for act in (sea.run, lambda: sea.open().plan()):
+        with pytest.raises(DeclarationError) as caught:
+            act()
+        assert "rows would be delivered to 'data', among the files that raw reads" in str(
+            caught.value
+        )
+    assert {path: path.read_bytes() for path in (tmp_path / "data").iterdir()} == files
+    sea.edit('"./data/"', '"data/rows"')
+    assert sea.ok()["ok deliver rows"] == [day(n) for n in range(WINDOW)]
+    assert sea.ok() == {}

@@ -19,7 +19,7 @@ from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.project.composition import count_rows, list_tables
-from tidemill.project.sink_obstacles import obstacle_faults
+from tidemill.project.sink_obstacles import obstacle_faults, own_source_faults
 from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import damaged_objects, missing_objects
@@ -71,7 +71,7 @@ class Plans:
         elif request.allow_removals:
             plan = replace(plan, notes=_with_useless_id(plan, None, request))
         self._refuse_missing_libraries(plan)
-        self._refuse_sinks(plan)
+        self._refuse_sinks(plan, scans)
         if given := describe_overrides(space.options.params):
             plan = replace(plan, notes=(*plan.notes, *given))
         drift = drift_notes(space.tools.ledger, space.flow, state, space.environment)
@@ -156,11 +156,15 @@ class Plans:
         if faults:
             raise DeclarationError(f"workflow {self._workspace.flow.name!r}", faults)
 
-    def _refuse_sinks(self, plan: Plan) -> None:
+    def _refuse_sinks(self, plan: Plan, scans: Mapping[str, Scan]) -> None:
         """Raise DeclarationError for deliveries that would fail: no run queues what can't be delivered."""
         space = self._workspace
         stages = [space.stage(name) for name in plan.by_stage()]
-        if faults := [*obstacle_faults(stages, space.tools, space.environment)]:
+        faults = [
+            *obstacle_faults(stages, space.tools, space.environment),
+            *own_source_faults(stages, space.flow, scans, space.environment),
+        ]
+        if faults:
             raise DeclarationError(f"workflow {space.flow.name!r}", faults)
 
 
