@@ -34,6 +34,7 @@ from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
 from tidemill.runs.training_repeatability import TrainingComparison, describe_trainings
+from tidemill.workflow.evaluation_notes import evaluation_notes
 from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
@@ -99,10 +100,11 @@ class Checks:
         )
 
     def _notes(self) -> Iterator[str]:
-        """Notes on how partitions meet, and on stages that are reused less than they could be."""
+        """Notes on partitions that meet, on evaluations, and on stages that could be reused more."""
         space = self._workspace
         recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
         yield from partition_notes(space.flow)
+        yield from evaluation_notes(space.flow)
         yield from opaque_notes(recipes)
         for stage in space.flow.stages:
             query = space.evidence.evidence[stage.name].query
