@@ -270,7 +270,7 @@ def test_a_worse_model_is_stopped_with_the_figures(sea: Sea) -> None:
     assert (receipt.status, receipt.exit_code) == (Status.FAILED, 4)
     [message] = receipt.messages
     assert message.startswith("model ")
-    assert message.endswith("refused: beats_live(mae) FAILED: 7 against 1 of live")
+    assert message.endswith("refused:\nFAILED beats_live(mae): 7 against 1 of live")
     assert sea.ran(receipt)["refused gate model"] == ["all"]
     # The live one goes on delivering, and the refusal is remembered.
     assert sea.open().state().live["model"].artifact.id == first
@@ -335,7 +335,7 @@ def test_a_first_model_that_is_refused_delivers_nothing(sea: Sea) -> None:
     sea.edit('tm.beats_live("mae")', 'tm.beats_baseline("mae")')
     receipt = sea.run()
     assert receipt.exit_code == 4
-    assert "beats_baseline(mae) FAILED: 1 against 0 of the baseline" in receipt.messages[0]
+    assert "FAILED beats_baseline(mae): 1 against 0 of the baseline" in receipt.messages[0]
     assert sea.ran(receipt)["skipped deliver out"] == [day(n) for n in range(WINDOW)]
     assert sea.delivered() == {}
     [waiting] = [w for w in sea.open().plan().waiting if w.stage == "out"]

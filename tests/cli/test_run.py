@@ -15,14 +15,15 @@ from tidemill.cli.request_options import parse_duration
 def test_receipt(fresh: Path) -> None:
     ended = tidemill("run")
     assert (ended.code, ended.err) == (0, "")
-    head, *_, last = ended.out.rstrip().split("\n")
+    head, *lines = ended.out.rstrip().split("\n")
     assert head.split() == [
         *("stage", "ran", "reused", "up", "to", "date", "failed", "skipped"),
         *("rows", "in", "rows", "out", "quarantined", "bytes", "read", "CPU", "s"),
     ]
     assert "no price set: [tool.tidemill] cpu_hour" in ended.out
-    assert last.startswith("- demand ")
-    assert "approved: beats_live(mae) passed" in last
+    assert lines[-4].startswith("- demand ")
+    assert lines[-4].endswith(" approved:")
+    assert lines[-3].startswith("  passed beats_live(mae): ")
     assert (fresh / ".tidemill" / ".gitignore").read_text() == "*\n"
 
 
@@ -126,7 +127,7 @@ class TestExitCodes:
         edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.001')
         ended = tidemill("run", "--train", "demand")
         assert ended.code == 4
-        assert "refused: beats_live(mae) FAILED" in ended.out
+        assert " refused:\n  FAILED beats_live(mae): " in ended.out
 
     def test_somebody_else_runs(self, fresh: Path) -> None:
         with held_run(fresh, stdout=subprocess.DEVNULL) as running:

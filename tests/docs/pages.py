@@ -199,9 +199,12 @@ def evaluate_text(example: Example) -> str:
 def evaluate_console(example: Example) -> str:
     """Run the commands one after the other and compare what they print."""
     shell: Shell = example.namespace["_shell"]
+    given = ""
     for command in commands(str(example.parsed)):
         if shell.code and command.text != "echo $?":
-            return f"exit code {shell.code} before `{command.text}`; show it with `echo $?`"
+            return (
+                f"exit code {shell.code} before `{command.text}`; show it with `echo $?`\n{given}"
+            )
         given = shell.run(command.text)
         if command.shown and not agree(command.shown, given):
             return f"`{command.text}` prints\n{given}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_without_days_nothing_can_be_told() -> None:
     plain = Scores(rows=9, metrics={"mae": 1.0})
     result = judge(beats_live("mae", confidence=0.9), plain, Scores(rows=9, metrics={"mae": 2.0}))
     assert result.outcome is UNKNOWN
-    assert "confidence needs scores of both by day: tm.scores(..., day=...)" in result.evidence
+    assert "confidence needs scores of both by day, or by blocks of rows" in result.evidence
     assert judge(beats_live("mae"), plain, plain).evidence == "1 against 1 of live"
 
 
@@ -134,7 +135,15 @@ def test_a_slice_that_is_surely_worse_stops_a_model() -> None:
     result = judge(SURELY, candidate, live)
     assert not result.passed
     assert result.evidence.startswith("worse by more than 5% in 1 of 20 (c03: ")
-    assert "could be noise" not in result.evidence
+    assert re.search(
+        r"c03: \S+ against \S+, worse by \S+ \(95%: \S+ to \S+, 28 days\)", result.evidence
+    )
+
+
+def test_a_slice_of_few_days_has_no_interval() -> None:
+    live, candidate = many(3, {}, 0.0, days=7), many(3, {"c01": 3.0}, 1.0, days=7)
+    result = judge(EVEN, candidate, live)
+    assert re.search(r"\(c01: \S+ against [\d.]+(; |\))", result.evidence), result.evidence
 
 
 def test_among_many_slices_some_are_worse_by_chance() -> None:

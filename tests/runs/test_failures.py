@@ -207,8 +207,8 @@ def test_a_process_that_was_ended_is_told_by_its_fate(fate: str, says: str) -> N
 
 def test_a_refused_model_names_the_gates_that_said_no() -> None:
     message = (
-        "labels 1979809e0bed refused: beats_live(mae) FAILED: 16 against 12; baseline(mae) passed: 1; "
-        "no_slice_worse(mae, over=carrier) FAILED: worse in 2 (9E: 15; AA: 15)"
+        "labels 1979809e0bed refused:\nFAILED beats_live(mae): 16 against 12\npassed baseline(mae): 1\n"
+        "FAILED no_slice_worse(mae, over=carrier): worse in 2 (9E: 15; AA: 15)"
     )
     attempt = FAILED(
         partition=WHOLE, message=message, action="gate", outcome=Outcome.REFUSED, exit_code=4

@@ -24,7 +24,7 @@ def built_template(fresh_template: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("built") / "bakery"
     shutil.copytree(fresh_template, folder)
     ended = process("run", cwd=folder)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     return folder
 
 

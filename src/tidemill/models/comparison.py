@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tidemill.core.counts import plural
@@ -19,6 +19,7 @@ from tidemill.workflow.gate import (
     BeatsLive,
     GateResult,
     Goal,
+    Interval,
     NoSliceWorse,
     Scores,
     Slice,
@@ -83,7 +84,10 @@ def _with_confidence(
     if not found.passed:
         return found
     if estimate is None:
-        need = "; confidence needs scores of both by day: tm.scores(..., day=...)"
+        need = (
+            "; confidence needs scores of both by day, or by blocks of rows that are independent of each "
+            "other: tm.scores(..., day=...)"
+        )
         return _undecided(found, found.evidence + need)
     if not estimate.is_enough:
         return _undecided(found, found.evidence)
@@ -103,10 +107,14 @@ def _noise(estimate: JackknifeEstimate | None) -> str:
         return ""
     if not estimate.is_enough:
         return f"; {plural(estimate.days, 'day')} can't tell whether that is noise ({MIN_DAYS} can)"
-    interval = estimate.interval(SHOWN_CONFIDENCE)
-    figures = f"{interval.low:.3g} to {interval.high:.3g}, {interval.days} days"
-    noise = ", could be noise" if interval.low <= 0 <= interval.high else ""
-    return f"; better by {interval.value:.3g} ({SHOWN_CONFIDENCE:.0%}: {figures}{noise})"
+    return f"; better by {_interval(estimate.interval(SHOWN_CONFIDENCE))}"
+
+
+def _interval(found: Interval) -> str:
+    """A difference with its interval: `0.19 (95%: -0.05 to 0.43, 28 days, could be noise)`."""
+    figures = f"{found.low:.3g} to {found.high:.3g}, {found.days} days"
+    noise = ", could be noise" if found.low <= 0 <= found.high else ""
+    return f"{found.value:.3g} ({found.confidence:.0%}: {figures}{noise})"
 
 
 def compare_slices(
@@ -128,7 +136,8 @@ def compare_slices(
     pairs = _paired_slices(gate, mine, other)
     if not pairs:
         rows = plural(gate.min_rows, "row")
-        return _failed(gate, f"no slice of at least {rows} and a figure to compare")
+        advice = "evaluate on more rows, or lower min_rows="
+        return _failed(gate, f"no slice of at least {rows} and a figure to compare; {advice}")
     if gate.confidence is None:
         return _slice_result(gate, pairs, [pair for pair in pairs if pair.is_worse])
     able = [pair for pair in pairs if pair.can_tell]
@@ -149,12 +158,13 @@ def compare_slices(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SlicePair:
-    """One slice of both models: the figures, and how far the candidate's is beyond the limit."""
+    """One slice of both models: the figures, by how much the candidate's is better, and beyond the limit."""
 
     value: float
     theirs: float
     name: str
     is_worse: bool
+    gain: JackknifeEstimate | None
     beyond: JackknifeEstimate | None
 
     @property
@@ -167,10 +177,11 @@ class _SlicePair:
         return self.beyond.chance_above() if self.beyond else 1.0
 
     def __str__(self) -> str:
-        noise = self.can_tell and self.chance > (1 - SHOWN_CONFIDENCE) / 2
-        return (
-            f"{self.name}: {self.value:.4g} against {self.theirs:.4g}{', could be noise' * noise}"
-        )
+        figures = f"{self.name}: {self.value:.4g} against {self.theirs:.4g}"
+        if self.gain is None or not self.gain.is_enough:
+            return figures
+        worse = replace(self.gain, value=-self.gain.value).interval(SHOWN_CONFIDENCE)
+        return f"{figures}, worse by {_interval(worse)}"
 
 
 def _paired_slices(gate: NoSliceWorse, mine: GateScores, other: Scores) -> list[_SlicePair]:
@@ -187,14 +198,14 @@ def _pair(gate: NoSliceWorse, mine: GateScores, part: Slice, other: Slice) -> _S
     goal = mine.goal(gate)
     value, theirs = (each.metrics.get(mine.metric, math.nan) for each in (part, other))
     within = _is_better(value, theirs, goal, -gate.by)
-    gained = gain_estimate(part, other, mine.metric, goal, by=-gate.by)
-    beyond = None
-    if gained is not None:
-        beyond = JackknifeEstimate(
-            value=-gained.value, error=gained.error, df=gained.df, days=gained.days
-        )
+    allowed = gain_estimate(part, other, mine.metric, goal, by=-gate.by)
     return _SlicePair(
-        value=value, theirs=theirs, name=part.value, is_worse=within is False, beyond=beyond
+        value=value,
+        theirs=theirs,
+        name=part.value,
+        is_worse=within is False,
+        gain=gain_estimate(part, other, mine.metric, goal),
+        beyond=replace(allowed, value=-allowed.value) if allowed is not None else None,
     )
 
 

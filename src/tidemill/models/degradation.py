@@ -103,7 +103,7 @@ def observe_degradation(trigger: Degraded, history: MetricHistory) -> Observatio
         threshold=f"{detector.run_length:g} ({model.tolerance:.3g} worse is tolerated)",
         evidence=evidence,
         limit=detector.run_length,
-        note=_too_few(detector, model, known, _goal(trigger, history), days),
+        note="" if alarm else _too_few(detector, model, known, _goal(trigger, history), days),
     )
 
 

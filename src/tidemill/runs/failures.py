@@ -22,7 +22,7 @@ _COMPARED = 1_000
 _RAISED = re.compile(r"raised (\w+)")
 _AT = re.compile(rf"(?:{IN_QUERY})? at \S+:\d+$")
 _CONTRACT = re.compile(r"^breaks its contract \(contract (.+?)\): ")
-_GATE = re.compile(r"(?:^|; )([^;]+?) (FAILED|UNDECIDED): ")
+_GATE = re.compile(r"^(FAILED|UNDECIDED) (.+?\)): ", re.MULTILINE)
 # Figures, samples, values and files differ between partitions that failed for the same cause.
 _PARTICULARS = re.compile(
     r"""(?<!\w)'[^']*'|\[(?:"(?:\\.|[^"\\])*"|[^\]"])*\]|[^\s'"(]{0,200}[/\\][^\s'"),;]*|\d[\d.,:-]*"""
@@ -122,7 +122,7 @@ def _why_and_advice(attempt: Attempt) -> tuple[str, str]:
         held = "" if is_said else f"it held {attempt.peak_rss / 1e6:,.0f} MB: "
         return _short(what), _FATES[attempt.fate].format(held=held)
     if attempt.outcome is Outcome.REFUSED:
-        gates = dict(_GATE.findall(what.partition("refused: ")[2]))
+        gates = {gate: word for word, gate in _GATE.findall(attempt.message)}
         why = f"refused by {', '.join(gates)}" if gates else what
         if gates and "FAILED" not in gates.values():
             return _short(

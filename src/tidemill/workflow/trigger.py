@@ -45,8 +45,9 @@ class TriggerEvidence:
         if self.value is None or self.limit is None or self.unit in _COUNTED:
             return ""
         if self.distance == 0:
-            return f"{self.value:,.4g} {self.unit}, fires at {self.threshold}"
-        return f"{self.value:,.4g} of {self.limit:,.4g} {self.unit}, {self.distance:,.4g} to go"
+            return f"{_figure(self.value)} {self.unit}, fires at {self.threshold}"
+        left = _figure(max(0.0, self.limit - self.value))
+        return f"{_figure(self.value)} of {_figure(self.limit)} {self.unit}, {left} to go"
 
     def leaves(self) -> Iterator[TriggerEvidence]:
         """Yield the evidence of every trigger that isn't made of others."""
@@ -54,6 +55,11 @@ class TriggerEvidence:
             yield self
         for part in self.parts:
             yield from part.leaves()
+
+
+def _figure(value: float) -> str:
+    """A figure to four digits, without an exponent: `0.8358`, `11,073`."""
+    return f"{value:,.0f}" if isfinite(value) and abs(value) >= 1_000 else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,11 +35,12 @@ class GateVerdict:
 
     @property
     def message(self) -> str:
-        """The decision in one line, with every gate's evidence."""
-        words = "; ".join(
-            f"{result.gate} {result.word}: {result.evidence}" for result in self.decision.results
+        """The decision, and a line per gate with its evidence."""
+        gates = (
+            f"{result.word} {result.gate}: {result.evidence}" for result in self.decision.results
         )
-        return f"{self.artifact.stage} {self.artifact.id} {self.decision.verdict}: {words}"
+        subject = f"{self.artifact.stage} {self.artifact.id} {self.decision.verdict}"
+        return "\n".join((f"{subject}:", *gates))
 
     def events(
         self, environment: str, model: str, days: Iterable[tuple[str, str]] = (), run: str = ""

@@ -106,7 +106,7 @@ def demand_scores(
     demand: tm.Predictor, features: tm.Frame[Features], labels: tm.Frame[Labels]
 ) -> tm.Scores:
     scored = demand.predict(features).join(labels, on=HOUR)
-    return tm.scores(scored, mae=(pl.col("prediction") - pl.col("loaves")).abs().mean(), by="shop")
+    return tm.scores(scored, tm.metrics.mae("loaves"), by="shop", day="date")
 
 
 # Nothing reaches users that didn't pass its gates.
