@@ -113,10 +113,31 @@ class RegisteredModel:
         """Add the predictions of the live version to a frame; see `LoadedModel.predict`."""
         return self.load().predict(features)
 
-    def compare(self, one: str, other: str, *, latency: bool = False) -> VersionComparison:
-        """Compare the version `other` with `one`; with `latency` also how long they take to predict now."""
-        facts = compare_versions(self.version(one), self.version(other))
+    def compare(
+        self, one: str = "", other: str = "", *, latency: bool = False
+    ) -> VersionComparison:
+        """Compare the version `other` with `one`; with `latency` also how long they take to predict now.
+
+        By default `other` is the newest, and `one` the live one; if that is the same, the one that it
+        replaced. UsageError if there is only one.
+        """
+        second = self.version(other or NEWEST)
+        facts = compare_versions(self.version(one or self._rival(second)), second)
         return self._with_latency(facts) if latency else facts
+
+    def _rival(self, version: ModelVersion) -> str:
+        """The live version; if that is `version`, the one that it replaced."""
+        live = self.version()
+        if live.id != version.id:
+            return live.id
+        known = {found.id for found in self.versions}
+        for period in reversed(self.history):
+            if period.version == live.id and period.replaced in known:
+                return period.replaced
+        raise UsageError(
+            f"{live.id} is the only version of {self.name} that was live; name two versions "
+            f"to compare (`tidemill models list {self.name}`)"
+        )
 
     def card(self, version: str = "") -> ModelCard:
         """The model card of a version, chosen as by `version`: Markdown from recorded facts only."""

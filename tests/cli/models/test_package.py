@@ -58,6 +58,8 @@ def test_from_the_list_to_an_export(three: Path) -> None:
     document = tidemill("models", "show", "demand", first, "--json").document["version"]
     assert document["artifact"]["snapshot"]["features"]["2026-01-05"]
     assert document["cost"]["attempts"] == 1
+    newest = tidemill("models", "compare", "demand")
+    assert newest.out.startswith(f"demand: {refused} (refused) compared with {live} (live)")
     compared = tidemill("models", "compare", "demand", first, live)
     assert compared.code == 0, compared.err
     for words in (f"{live} (live) compared with {first} (approved)", "shop=market", "predict 1 row",
@@ -83,6 +85,18 @@ def test_from_the_list_to_an_export(three: Path) -> None:
     assert tidemill("models", "export", "demand", first, "kept").code == 0
     again = tidemill("models", "export", "demand", "kept")
     assert (again.code, "exists already" in again.err) == (2, True)
+
+
+def test_the_newest_is_compared_with_the_version_that_it_replaced(built: Path) -> None:
+    [first] = versions().values()
+    alone = tidemill("models", "compare", "demand")
+    assert alone.code == 2
+    assert f"{first} is the only version of demand that was live" in alone.err
+    retrain(built, '"rounds": 60', '"rounds": 80')
+    compared = tidemill("models", "compare", "demand").out
+    assert compared.startswith(
+        f"demand: {versions()['live']} (live) compared with {first} (approved)"
+    )
 
 
 def test_what_is_live_is_moved_and_its_history_shown(three: Path) -> None:

@@ -16,7 +16,7 @@ from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.model_version import LivePeriod, ModelVersion
 from tidemill.runs.totals import Price
 
-_LIST = ("model", "version", "state", "trained", ">rows", "metrics", ">size", ">CPU s")
+_LIST = ("model", "version", "state", "format", "trained", ">rows", "metrics", ">size", ">CPU s")
 _HISTORY = ("environment", "live since", "until", "version", "in place of", "by", "reason")
 
 
@@ -45,6 +45,7 @@ def _row(version: ModelVersion) -> list[str]:
         version.model,
         version.id,
         str(version.state),
+        version.artifact.format,
         local_time(version.trained_at),
         count(version.artifact.rows),
         version.metrics_text,

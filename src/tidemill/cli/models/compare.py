@@ -17,12 +17,15 @@ from tidemill.runs.totals import Price
 
 @click.command("compare")
 @click.argument("model")
-@click.argument("one")
-@click.argument("other")
+@click.argument("one", default="", metavar="[ONE]")
+@click.argument("other", default="", metavar="[OTHER]")
 @json_option
 @project_options
 def compare(model: str, one: str, other: str, as_json: bool) -> None:
     """Compare the version OTHER of MODEL with ONE: metrics, slices, inputs, parameters, size, latency, cost.
+
+    By default OTHER is the newest version, and ONE the live one, or the one that it replaced if it is the
+    newest.
 
     Metrics are those of the newest evaluation that scored both on the same rows. A gain is positive where
     OTHER is better; its 95 % interval is shown where both have daily figures of at least 14 days. Latency is
