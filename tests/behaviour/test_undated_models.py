@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.trained import CANCER, DIABETES, WINE, WINES, cancer, diabetes, wine
 from tests.support.undated import Undated
+from tidemill.ledger.event import Decided
 from tidemill.workflow.gate import GateOutcome, GateResult
 
 pytest.importorskip("sklearn")
@@ -75,7 +76,9 @@ SETS = {
 
 def judged(project: Undated) -> list[GateResult]:
     """What the gates found at the last decision."""
-    return list(project.events("Decided")[-1].decision.results)
+    event = project.events("Decided")[-1]
+    assert isinstance(event, Decided)
+    return list(event.decision.results)
 
 
 @pytest.mark.parametrize("name", SETS)
