@@ -19,7 +19,7 @@ ACROSS, UPWARD = 80.0, 48.0
 
 
 class Measure(Enum):
-    """What the values of an axis are: numbers, shares to be written as percent, or Unix seconds.
+    """The kind of the values of an axis: numbers, shares to be written as percent, or Unix seconds.
 
     A DAY is the Unix second at which it begins in UTC.
     """
@@ -32,7 +32,7 @@ class Measure(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """What an axis shows; `zero` includes zero, `low` and `high` are values that it must reach.
+    """The range of an axis; `zero` includes zero, `low` and `high` are values that it must reach.
 
     It continues by the share `padding` beyond the other values.
     """

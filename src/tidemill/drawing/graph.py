@@ -227,5 +227,5 @@ def _card(
 
 
 def _hint(node: Node) -> str:
-    """What a pointer that rests on the node shows: all of its text."""
+    """Return the tooltip of a node: all of its text."""
     return ", ".join(line for line in (node.label, node.kind, node.note) if line)

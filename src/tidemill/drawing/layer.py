@@ -58,7 +58,7 @@ def finite_runs(*columns: Sequence[float]) -> Iterator[list[tuple[float, ...]]]:
 
 
 def hint(content: str) -> str:
-    """What a pointer that rests on an element shows."""
+    """Return the tooltip of an element."""
     return f"<title>{escaped(content)}</title>" if content else ""
 
 

@@ -38,7 +38,7 @@ class LabelledRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSeries:
-    """What the values of one series are called, and how they look."""
+    """The name of a series, and how its values look."""
 
     name: str = ""
     hue: Hue = Hue.BLUE

@@ -116,7 +116,7 @@ class VersionFacts:
                 )
 
     def live_periods(self) -> tuple[LivePeriod, ...]:
-        """What was live when, in every environment, in the order of the moves."""
+        """Return the periods in which versions were live, in every environment, in the order of the moves."""
         found: list[LivePeriod] = []
         for number, (environment, delivery) in enumerate(self.deliveries):
             later = (d.at for name, d in self.deliveries[number + 1 :] if name == environment)

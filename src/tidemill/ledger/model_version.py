@@ -22,7 +22,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What is live under a name after a move, and what was before; not `moved` if it was live already."""
+    """The version that is live after a move, and the one before; not `moved` if it was live already."""
 
     model: str
     environment: str
@@ -36,7 +36,7 @@ class Moved:
 
 
 class VersionState(StrEnum):
-    """What a version is now. A withdrawn one was approved, and a person replaced it."""
+    """The state of a version now. A withdrawn one was approved, and a person replaced it."""
 
     LIVE = "live"
     APPROVED = "approved"
@@ -48,7 +48,7 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCost:
-    """What the attempts at a training took; `rows` are those that it read."""
+    """The cost of all attempts at a training; `rows` are those that it read."""
 
     attempts: int
     wall_s: float

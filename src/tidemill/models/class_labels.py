@@ -64,7 +64,10 @@ def _can_have(label: Column, value: ClassLabel) -> bool:
 
 
 def baseline_of(label: Column, classes: Sequence[ClassLabel]) -> pl.Expr:
-    """What a trivial model predicts: the median label, or the share of the greater or most frequent class."""
+    """Return the prediction of a trivial model: the median label, or a share of rows.
+
+    With two classes it is that of the greater one, with more that of the most frequent one.
+    """
     if len(classes) == 2:
         return share_of(label, classes[1])
     if len(classes) > 2:

@@ -100,7 +100,9 @@ def permutation_importance(
 
 
 def library_importance(model: Any, names: Sequence[str] = ()) -> dict[str, float]:
-    """What a LightGBM, XGBoost or scikit-learn model says of its columns; UsageError for another model.
+    """Return the importance of columns by a LightGBM, XGBoost or scikit-learn model itself.
+
+    UsageError for another model.
 
     The gain of splits of boosters, `feature_importances_` of other trees, and the size of coefficients of
     linear models, which depends on the units of the columns.

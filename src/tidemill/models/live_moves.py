@@ -28,7 +28,7 @@ MIN_PREFIX = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What is live under a name is moved from `current` to `target`, by a person, for a reason."""
+    """A move of what is live under a name, from `current` to `target`, by a person, for a reason."""
 
     environment: str
     target: Delivery
@@ -108,7 +108,7 @@ def move_events(
 ) -> tuple[Event, ...]:
     """The events of a move, for one transaction; none if the target is live already.
 
-    What the `evaluations` of the model published of the live version is removed, because it is of the
+    The scores that the `evaluations` published of the live version are removed, because they are of the
     version before; the next run evaluates the live one.
     """
     if move.changes_nothing:
@@ -159,7 +159,7 @@ def _decision(
 
 
 def describe_move(move: Move, followers: tuple[Follower, ...]) -> Moved:
-    """What is live after a move; if it was live before, who made it live, when and why."""
+    """Describe what is live after a move; if it was live before, also who made it live, when and why."""
     known, same = move.current, move.changes_nothing
     return Moved(
         model=move.target.name,

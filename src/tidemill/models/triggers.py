@@ -58,7 +58,7 @@ class MetricHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a detector saw: the evidence of a lasting change, and how much raises the alarm.
+    """The finding of a detector: the evidence of a lasting change, and how much raises the alarm.
 
     `evidence` is None without anything to compare; `note` says why it can't tell.
     """

@@ -68,7 +68,7 @@ def _newest_end(draft: Draft, name: str) -> date | None:
 
 
 def _window_before(draft: Draft, stage: Stage, end: date) -> Inputs | None:
-    """What a stage reads of partitions that end at or before `end`; None if an input has none of them."""
+    """Return the inputs of a stage up to the day `end`; None if one of them has no partition until then."""
     available = {
         item.name: [
             key for key in sorted(draft.contents[item.name]) if _ends_by(draft, item.name, key, end)

@@ -29,7 +29,7 @@ Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredStage:
-    """What an evaluation will have scores of, and the rank of its last step."""
+    """The models that an evaluation will have scored, and the rank of its last step."""
 
     subjects: tuple[str, ...]
     rank: str

@@ -80,7 +80,10 @@ def keep_blocked(draft: Draft, stage: Stage) -> None:
 
 
 def removals_of(allowed: Plan, held: Plan) -> Removals | None:
-    """What the plan `allowed` removes and the plan `held`, made at the same time, doesn't."""
+    """Return what would be removed if removals were allowed.
+
+    `allowed` and `held` are plans of the same moment, with and without that permission.
+    """
     kept = {(s.stage, s.partition) for s in held.steps if s.action is Action.REMOVE}
     removed: dict[str, list[str]] = {}
     for step in allowed.steps:

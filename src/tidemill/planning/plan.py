@@ -118,7 +118,7 @@ _NAMED_STAGES, _NAMED_REASONS = 6, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingRows:
-    """What a source lost, and the partitions that are therefore `held`: they stay as they are published.
+    """Rows that a source lost. The partitions `held` stay as they are published.
 
     `policy` is "fail" (until it is allowed), "keep" (for good), or "remove" (it was allowed: none is held).
     A source that is `blocked` can't be read as its stage now demands, since files are gone: none of its
@@ -135,7 +135,7 @@ class MissingRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removals:
-    """What a plan would remove if it was allowed; `id` identifies exactly what sources lost.
+    """Partitions that a plan would remove with permission; `id` identifies exactly what sources lost.
 
     `removed` are the partitions without rows in the source and without inputs downstream, by stage;
     `shrunk` those of sources that lost some of their rows.

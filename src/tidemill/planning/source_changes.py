@@ -14,7 +14,7 @@ Known = Mapping[str, SourceFile]
 def source_changes(
     plan: Plan, stage: str, known: Known, now: float
 ) -> tuple[tuple[SourceFile, ...], tuple[str, ...]] | None:
-    """The files of an ingest to record anew, and those to forget; None if nothing changed.
+    """Return the files of an ingest to record again, and those to forget; None if nothing changed.
 
     What feeds a held partition stays known as it was: the next plan would otherwise take the rows that are
     left for all that there ever were. It is marked as missing from `now` (Unix seconds) on.

@@ -77,7 +77,7 @@ class RegisteredModel:
 
     @property
     def history(self) -> tuple[LivePeriod, ...]:
-        """What was live when, by whom and why, in every environment, in the order of the moves."""
+        """The periods in which versions were live, by whom and why, in every environment, in order."""
         return self._facts()[0].live_periods()
 
     def version(self, version: str = "") -> ModelVersion:

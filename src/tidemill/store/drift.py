@@ -19,7 +19,7 @@ from tidemill.store.profiles import ProfileReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableDrift:
-    """What a drift alarm found in a table; `firsts` has the position where each reference begins."""
+    """The findings of a drift alarm in a table; `firsts` has the position where each reference begins."""
 
     rule: DriftAlarmRule
     watch: Watch

@@ -15,7 +15,7 @@ _COUNTED = ("contracts", "changes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerEvidence:
-    """What a trigger saw, the threshold at which it fires, and the distance to it.
+    """The evidence that a trigger looked at, the threshold at which it fires, and the distance to it.
 
     `value` and `limit` are the figures in `unit` that are compared, None where there is nothing to compare;
     it fires at `value >= limit`. `note` says why it can't tell, or why it waits. `parts` are those of

@@ -34,7 +34,7 @@ SHIFT = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What is watched: the kind of each column, by name, and how.
+    """The columns that an alarm watches with their kinds, and its limits.
 
     A reference needs rows in `needed` partitions. `tolerance` is in shares, `run_length` in partitions.
     """

@@ -23,7 +23,7 @@ def percent(confidence: float) -> str:
 
 
 def interval_phrase(confidence: float, *, over_days: bool) -> str:
-    """What an interval takes for independent."""
+    """Name an interval by what it takes for independent: days, or rows."""
     if over_days:
         return f"{percent(confidence)} intervals over days"
     return f"{percent(confidence)} intervals over rows, taken as independent"

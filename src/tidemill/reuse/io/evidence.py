@@ -115,7 +115,7 @@ def _codes(flow: Flow) -> dict[str, Code]:
 def _watched_source(
     stage: Stage, code: Code | None, shared: SharedState, learner: Learner
 ) -> _Source:
-    """What the declaration of an ingest's source tells; state that declaring it changes is noted."""
+    """Return the facts that an ingest declares of its source; note the state that declaring it changes."""
     watched = stage.kind is Kind.INGEST and code is not None and may_change_state(code)
     if watched:
         shared.begin()
@@ -185,7 +185,7 @@ def _source_evidence(stage: Stage, learner: Learner) -> _Source:
 def probe_faults(stage: Stage, probed: Probe | None) -> Iterator[Fault]:
     """The faults that a probe found in a stage.
 
-    What an impure stage raises is none: it may depend on something that isn't available now.
+    An error of an impure stage is no fault: it may depend on something that isn't available now.
     """
     if probed is not None:
         yield from probed.faults

@@ -196,7 +196,7 @@ def _baseline(
     classes: Sequence[ClassLabel],
     frames: Mapping[str, pl.LazyFrame],
 ) -> tuple[float, tuple[float, ...]]:
-    """What a trivial model predicts, and the shares of the classes, over the training rows."""
+    """Return the prediction of a trivial model, and the shares of the classes, over the training rows."""
     wanted = [
         baseline_of(label.column, classes),
         *(share_of(label.column, name) for name in (classes if len(classes) > 2 else ())),
