@@ -145,7 +145,8 @@ def test_slices_that_are_too_small_say_so(tmp_path: Path) -> None:
     project.edit("C=1.0", "C=0.3")
     assert project.run(train=["model"]).exit_code == 4
     assert judged(project)[1].evidence == (
-        "no slice of at least 40 rows to compare; evaluate on more rows, or lower min_rows="
+        "no slice of at least 40 rows and a figure to compare; "
+        "evaluate on more rows, or lower min_rows="
     )
 
 

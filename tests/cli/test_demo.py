@@ -107,9 +107,9 @@ def test_bad_rows_are_quarantined_and_the_rest_flows(
 def test_gates_let_the_better_model_pass_and_stop_the_worse(receipts: list[Receipt]) -> None:
     better, worse, back = receipts[6:]
     assert better.exit_code == 0
-    assert any(" approved: " in message for message in better.messages)
+    assert any(" approved:" in message for message in better.messages)
     assert (worse.status, worse.exit_code) == (Status.FAILED, 4)
-    assert any("beats_live(mae) FAILED" in message for message in worse.messages)
+    assert any("FAILED beats_live(mae): " in message for message in worse.messages)
     assert ran(back) == {}
 
 
