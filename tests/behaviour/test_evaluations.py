@@ -115,7 +115,7 @@ def test_too_few_days_do_not_pass_a_gate_that_asks_for_confidence(tmp_path: Path
     assert (result.outcome, result.passed) == (GateOutcome.UNKNOWN, False)
     assert "not enough data to tell" in result.evidence
     assert "not enough data to tell" in receipt.messages[-1]
-    assert "beats_live(newest.mae) UNDECIDED: " in receipt.messages[-1]
+    assert "UNDECIDED beats_live(newest.mae): " in receipt.messages[-1]
     assert day(0) in sea.delivered()
 
 
