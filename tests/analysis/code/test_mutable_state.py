@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.analysis.code.mutable_state import is_mutable
+from tidemill.analysis.code.mutable_state import Variable, contents_of, is_mutable, is_same
 
 
 class Colour(Enum):
@@ -118,3 +118,24 @@ def test_functions_and_classes_hold_attributes_and_cells() -> None:
     del inner.__dict__["seen"]
     inner.__closure__[0].cell_contents = 2  # type: ignore[index]
     assert state.first_change() is not None
+
+
+def test_a_variable_that_its_module_loads_when_it_is_first_used_has_not_changed() -> None:
+    module: dict[str, Any] = {}
+
+    def load(name: str) -> object:
+        if name != "late":
+            raise AttributeError(name)
+        module["late"] = Colour.RED
+        return module["late"]
+
+    module["__getattr__"] = load
+    late, other = Variable(module, "late"), Variable(module, "other")
+    before = contents_of(late, repr)
+    module.pop("late")
+    assert is_same(before, contents_of(late, repr))
+    module["late"] = Loose()
+    assert not is_same(before, contents_of(late, repr))
+    absent = contents_of(other, repr)
+    module["other"] = 1
+    assert not is_same(absent, contents_of(other, repr))

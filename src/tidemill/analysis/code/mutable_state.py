@@ -8,6 +8,7 @@ that reads it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from types import FunctionType
@@ -92,10 +93,18 @@ class HeldState:
 def contents_of(value: Any, part: Callable[[Any], Part]) -> Contents:
     """What a value holds now, to be compared later."""
     if isinstance(value, Variable):
-        return {value.name: value.namespace.get(value.name, Variable)}
+        return {value.name: _current_value(value)}
     if isinstance(value, _HOLDERS):
         return dict(_attributes(value))
     return {"": fingerprint("state", part(value))}
+
+
+def _current_value(variable: Variable) -> Any:
+    """The value of a variable; one that its module loads when it is first used has it before, too."""
+    if variable.name not in variable.namespace and "__getattr__" in variable.namespace:
+        with suppress(AttributeError):
+            return variable.namespace["__getattr__"](variable.name)
+    return variable.namespace.get(variable.name, Variable)
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
