@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -16,7 +17,8 @@ from tidemill.adapters.model_formats.pickle import OwnPickle
 from tidemill.adapters.model_formats.torch import TorchSafetensors
 from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.project.model_formats import open_formats
-from tidemill.project.model_probe import FormatOptions
+from tidemill.project.model_probe import SubprocessProbe
+from tidemill.project.model_probe_server import FormatOptions
 
 pytest.importorskip("sklearn")
 
@@ -83,6 +85,11 @@ class Own(Trained):
         monkeypatch.syspath_prepend(root)
         monkeypatch.delitem(__import__("sys").modules, "own_models", raising=False)
 
+    def use_own(self, *formats: str, pickles: bool = False) -> None:
+        """Have formats of the project, as its settings would."""
+        options = self.options(*formats, pickles=pickles)
+        self.use(formats=open_formats(options), model_probe=SubprocessProbe(options))
+
     def options(self, *formats: str, pickles: bool = False) -> FormatOptions:
         home = self.root / ".tidemill"
         return FormatOptions(
@@ -94,7 +101,7 @@ def test_a_registered_format_stores_models_of_its_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Own(tmp_path, monkeypatch)
-    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    project.use_own("own_models:MeanFormat")
     project.run()
     assert project.artifact().format == "mean"
     assert project.artifact().export_difference == 0
@@ -125,11 +132,13 @@ def test_an_export_that_predicts_something_else_is_not_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Own(tmp_path, monkeypatch)
-    project.use(formats=open_formats(project.options("own_models:Lossy")))
+    project.use_own("own_models:Lossy")
     receipt = project.run()
     assert receipt.exit_code == 1
-    assert "its export as lossy predicts" in receipt.messages[0]
-    assert ", for age=" in receipt.messages[0]
+    [message] = [text for text in receipt.messages if "lossy" in text]
+    assert message.startswith("model (")
+    assert "its export as lossy can't be used" in message
+    assert re.search(r"it predicts \S+ where it predicted \S+ in training, for \{'age'", message)
     assert "model" not in project.open().state().heads
 
 
@@ -138,7 +147,7 @@ def test_pickle_is_stored_by_permission_and_loaded_only_where_it_was_written(
 ) -> None:
     project = Own(tmp_path, monkeypatch)
     assert "can't be stored" in project.run().messages[0]
-    project.use(formats=open_formats(project.options(pickles=True)))
+    project.use_own(pickles=True)
     project.run()
     artifact = project.artifact()
     assert artifact.format == "pickle"

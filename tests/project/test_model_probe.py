@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Iterator
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +19,10 @@ import pytest
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
 from tidemill.core.errors import StorageError
 from tidemill.models.golden_rows import with_predictions
-from tidemill.ports.formats import ModelFormat
+from tidemill.ports.formats import GoldenCheck, ModelFormat
 from tidemill.project.model_formats import open_formats
-from tidemill.project.model_probe import (
-    FormatOptions,
-    ProbedFile,
-    SubprocessProbe,
-    installed_version,
-)
+from tidemill.project.model_probe import ProbedFile, SubprocessProbe, installed_version
+from tidemill.project.model_probe_server import FormatOptions
 from tidemill.store.frames import encode
 from tidemill.testing.records import model_artifact
 
@@ -32,10 +32,21 @@ ROWS = pl.DataFrame(TABLE, schema=["hour", "wind"])
 LABEL = TABLE @ np.array([1.0, -2.0])
 KNOWN = replace(model_artifact(), inputs=("hour", "wind"), golden="golden")
 DAMAGED = 12
+SLOW = pytest.mark.slow
 
 
 def options(root: Path, *formats: str) -> FormatOptions:
     return FormatOptions(home=str(root / "home"), root=str(root), model_formats=formats)
+
+
+Opener = Callable[[FormatOptions], SubprocessProbe]
+
+
+@pytest.fixture
+def probing() -> Iterator[Opener]:
+    """Opens probes whose processes end with the test."""
+    with ExitStack() as opened:
+        yield lambda opts: opened.enter_context(closing(SubprocessProbe(opts)))
 
 
 def lightgbm() -> tuple[ModelFormat, Any]:
@@ -44,20 +55,29 @@ def lightgbm() -> tuple[ModelFormat, Any]:
     return LightGBMText(), library.train(params, library.Dataset(TABLE, LABEL), 5)
 
 
+def faults_of(opts: FormatOptions, form: ModelFormat, files: Sequence[ProbedFile]) -> list[str]:
+    """Why each file can't be loaded; "" for those that can."""
+    with closing(SubprocessProbe(opts)) as probe:
+        return [found.fault for found in probe.check(form, files)]
+
+
 def golden_of(form: ModelFormat, model: Any) -> bytes:
     return encode(with_predictions(ROWS, np.asarray(form.function(model)(TABLE))))
 
 
-def test_a_model_that_loads_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_loads_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
     form, model = lightgbm()
-    probe = SubprocessProbe(options(tmp_path))
+    probe = probing(options(tmp_path))
     payload, golden = form.dump(model), golden_of(form, model)
     probe.confirm(KNOWN, form, payload, golden)
     # Neither another process nor the bytes are needed again.
-    monkeypatch.setattr(probe, "find_faults", lambda form, files: ["it was asked again"])
+    again = GoldenCheck(fault="it was asked again")
+    monkeypatch.setattr(probe, "check", lambda form, files: [again])
     probe.confirm(KNOWN, form, b"", b"")
     with pytest.raises(
-        StorageError, match="of 0 bytes in a process of its own failed: it was asked"
+        StorageError, match="lightgbm file of 0 bytes in a process of its own failed: it was asked"
     ):
         probe.confirm(replace(KNOWN, id="another"), form, b"", b"")
     # Another version of the library reads the file in another way.
@@ -66,10 +86,10 @@ def test_a_model_that_loads_is_remembered(tmp_path: Path, monkeypatch: pytest.Mo
         probe.confirm(KNOWN, form, b"", b"")
 
 
-def test_a_model_that_predicts_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_predicts_something_else_is_refused(tmp_path: Path, probing: Opener) -> None:
     form, model = lightgbm()
     golden = encode(with_predictions(ROWS, np.asarray(model.predict(TABLE)) + (np.arange(60) == 7)))
-    probe = SubprocessProbe(options(tmp_path))
+    probe = probing(options(tmp_path))
     with pytest.raises(StorageError, match=r"it predicts .* where it predicted .* for \{'hour'"):
         probe.confirm(KNOWN, form, form.dump(model), golden)
 
@@ -124,7 +144,7 @@ def test_every_way_to_fail_is_reported_and_ends_no_other_file(
     golden = encode(with_predictions(ROWS, TABLE[:, 0]))
     payloads = [b"fine", b"dies", b"exits", b"raises", b"grows", b"hangs", b"loops", b"fine"]
     files = [ProbedFile(artifact=KNOWN, payload=one, golden=golden) for one in payloads]
-    faults = SubprocessProbe(opts).find_faults(form, files)
+    faults = faults_of(opts, form, files)
     assert (faults[0], faults[7]) == ("", "")
     assert faults[1] == "its process was ended by SIGABRT"
     assert faults[2] == "its process ended with exit code 3"
@@ -138,9 +158,7 @@ def test_every_way_to_fail_is_reported_and_ends_no_other_file(
 def test_a_process_that_cant_even_start_is_explained(tmp_path: Path) -> None:
     form, model = lightgbm()
     opts = options(tmp_path, "no_such_module:Form")
-    [fault] = SubprocessProbe(opts).find_faults(
-        form, [ProbedFile(artifact=KNOWN, payload=form.dump(model))]
-    )
+    [fault] = faults_of(opts, form, [ProbedFile(artifact=KNOWN, payload=form.dump(model))])
     assert fault.startswith("the process that loads it ended: ")
     assert "no_such_module" in fault
 
@@ -182,27 +200,118 @@ def _onnx() -> Any:
     return convert(linear.fit(TABLE, LABEL), TABLE[:1].astype(np.float32))
 
 
+NET = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, inputs):
+        super().__init__()
+        self.inputs = inputs
+        self.layer = torch.nn.Linear(inputs, 1)
+
+    def forward(self, rows):
+        return self.layer(rows)
+"""
+
+OWN = """
+import json
+
+
+class Slopes:
+    def __init__(self, values):
+        self.values = values
+
+    def predict(self, rows):
+        return rows @ self.values
+
+
+class SlopesFormat:
+    name = "slopes"
+
+    def accepts(self, model):
+        return isinstance(model, Slopes)
+
+    def dump(self, model):
+        return json.dumps(model.values).encode()
+
+    def load(self, payload):
+        return Slopes(json.loads(payload)).predict
+"""
+
+
+def _torch() -> Any:
+    pytest.importorskip("torch", reason="PyTorch is 1.6 GB")
+    return pytest.importorskip("probed_nets").Net(2)
+
+
+def _own() -> Any:
+    return pytest.importorskip("probed_slopes").Slopes([1.0, -2.0])
+
+
 MODELS = {
     "lightgbm": lambda: lightgbm()[1],
     "xgboost": _xgboost,
     "sklearn": _sklearn,
     "onnx": _onnx,
+    "torch": _torch,
+    "slopes": _own,
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_damaged_files_of_no_format_end_this_process(tmp_path: Path, name: str) -> None:
-    model, opts = MODELS[name](), options(tmp_path)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SLOW if name == "torch" else ()) for name in MODELS]
+)
+def test_damaged_files_of_no_format_end_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "probed_nets.py").write_text(NET)
+    (tmp_path / "probed_slopes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    opts = options(tmp_path, "probed_slopes:SlopesFormat")
+    model = MODELS[name]()
     form = next(form for form in open_formats(opts) if form.name == name)
     payload, golden = form.dump(model), golden_of(form, model)
     files = [
         ProbedFile(artifact=KNOWN, payload=one, golden=golden)
         for one in [payload, *damaged(payload, DAMAGED), payload]
     ]
-    faults = SubprocessProbe(opts).find_faults(form, files)
+    faults = faults_of(opts, form, files)
     assert len(faults) == DAMAGED + 2
     assert (faults[0], faults[-1]) == ("", "")
     assert sum(map(bool, faults)) > DAMAGED // 4
+
+
+def test_one_process_serves_many_files_and_is_replaced_when_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
+    started = list[int]()
+    begin = subprocess.Popen.__init__
+
+    def noted(process: Any, *arguments: Any, **words: Any) -> None:
+        begin(process, *arguments, **words)
+        started.append(process.pid)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", noted)
+    form, model = lightgbm()
+    file = ProbedFile(artifact=KNOWN, payload=form.dump(model), golden=golden_of(form, model))
+    probe = probing(options(tmp_path))
+    assert [found.fault for found in probe.check(form, [file] * 3)] == [""] * 3
+    assert len(started) == 1
+    # What ends it says so, and the next file gets another process.
+    os.kill(started[0], signal.SIGKILL)
+    [found] = probe.check(form, [file])
+    assert found.fault.startswith("the process that loads it ended")
+    [found] = probe.check(form, [file])
+    assert found.fault == ""
+    assert len(started) == 2
+    probe.close()
+    # One that had nothing to do ended by itself, and that is no fault of the file.
+    monkeypatch.setattr("tidemill.project.model_probe_server._IDLE_S", 0.05)
+    assert probe.check(form, [file])[0].fault == ""
+    os.waitid(os.P_PID, started[2], os.WEXITED | os.WNOWAIT)
+    assert probe.check(form, [file])[0].fault == ""
+    assert len(started) == 4
 
 
 def test_versions_of_modules() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.project.model_formats import open_formats
-from tidemill.project.model_probe import FormatOptions
+from tidemill.project.model_probe_server import FormatOptions
 from tidemill.runs.training_repeatability import (
     CURES,
     RetrainedModel,

@@ -25,6 +25,7 @@ from tidemill.planning.plan import Step
 from tidemill.ports.runtime import Runtime
 from tidemill.project.project import Project, open_project
 from tidemill.runs.io.job import NoProgress
+from tidemill.testing.doubles import MemoryModelProbe
 from tidemill.workflow.workflow import Workflow
 
 FIRST = date(2024, 3, 1)
@@ -158,7 +159,12 @@ class Tides:
         return project
 
     def use(self, **tools: Any) -> None:
-        """Let the commands that follow work with other tools."""
+        """Let the commands that follow work with other tools.
+
+        Formats that no setting names are unknown to the process that loads models, so this one does.
+        """
+        if "formats" in tools:
+            tools.setdefault("model_probe", MemoryModelProbe())
         self.change = lambda known: replace(known, **tools)
 
     def run(self, stage: str = "", **request: Any) -> Receipt:

@@ -113,13 +113,21 @@ def find_golden_fault(
     function: Callable[[Any], Any], artifact: Artifact, stored: pl.DataFrame
 ) -> str:
     """Predict stored golden rows with a loaded model; return how they differ from training, if they do."""
+    return golden_difference(function, artifact, stored)[0]
+
+
+def golden_difference(
+    function: Callable[[Any], Any], artifact: Artifact, stored: pl.DataFrame
+) -> tuple[str, float]:
+    """As `find_golden_fault`, with the largest absolute difference of the predictions."""
     rows, original = split_predictions(stored)
     given = model_input(rows, artifact.inputs, encodings=artifact.encodings, feed=artifact.feed)
     found = as_predictions(function(given), rows.height, len(artifact.class_labels))
-    row = compare_predictions(original, found).row
-    if row is None:
-        return ""
-    return (
+    compared = compare_predictions(original, found)
+    if (row := compared.row) is None:
+        return "", compared.largest
+    fault = (
         f"it predicts {found[row]} where it predicted {original[row]} in training, "
         f"for {rows.row(row, named=True)}"
     )
+    return fault, compared.largest

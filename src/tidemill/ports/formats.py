@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -50,6 +51,14 @@ class ModelFormat(Protocol):
 EffectResult: TypeAlias = "Mapping[str, str] | TidemillError"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenCheck:
+    """Why a file can't be used as a model, empty if it can; and the largest difference of its predictions."""
+
+    fault: str = ""
+    difference: float = 0.0
+
+
 class ModelProbe(Protocol):
     """Loads a stored model in a process of its own first, because a damaged file can crash a process."""
 
@@ -62,8 +71,16 @@ class ModelProbe(Protocol):
         can't be loaded, takes too much time or memory, or predicts something else than in training.
         """
 
+    def measure(
+        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+    ) -> float:
+        """Load a model, and return the largest difference of its golden predictions; raises as `confirm`."""
+
     def remember(self, artifact: Artifact, form: ModelFormat, /) -> None:
         """Record that a model loads, and predicts its golden rows, with the installed library."""
+
+    def close(self) -> None:
+        """End the processes that load models."""
 
 
 class SinkWriter(Protocol):

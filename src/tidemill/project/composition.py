@@ -30,7 +30,8 @@ from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.model_formats import open_formats
-from tidemill.project.model_probe import FormatOptions, SubprocessProbe
+from tidemill.project.model_probe import SubprocessProbe
+from tidemill.project.model_probe_server import FormatOptions
 from tidemill.project.settings import Settings
 from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger

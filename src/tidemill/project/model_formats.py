@@ -14,7 +14,7 @@ from tidemill.adapters.model_formats.torch import TorchSafetensors
 from tidemill.adapters.model_formats.xgboost import XGBoostUBJ
 from tidemill.core.errors import UsageError
 from tidemill.ports.formats import ModelFormat
-from tidemill.project.model_probe import FormatOptions
+from tidemill.project.model_probe_server import FormatOptions
 
 
 def open_formats(options: FormatOptions) -> tuple[ModelFormat, ...]:

@@ -1,90 +1,135 @@
 """The process that loads model files which may crash it: it forks for each file, and reports what happened.
 
-It reads a job from its input: a line of JSON, then the bytes of the files. It writes one line of JSON for
-each file: why it can't be used, or an empty text.
+It serves one format, whose library it imports once. It reads from a socket: JSON that describes the
+format, then for each file its sizes with the descriptor of a temporary file. It answers each with a line
+of JSON: why the file can't be used, or an empty text, and the largest difference of its predictions. It ends
+when the other side closes the socket, or asks for nothing for a minute.
 """
 
 from __future__ import annotations
 
-import io
+import gc
 import json
 import os
 import resource
 import signal
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import ModuleType
+from typing import Any
 
 import msgspec
-import polars as pl
 
 from tidemill.adapters.codec.events import decode
 from tidemill.adapters.lanes.exit_causes import describe_exit
-from tidemill.core.errors import TidemillError
-from tidemill.models.golden_rows import find_golden_fault
-from tidemill.ports.formats import ModelFormat
+from tidemill.models.io.golden_check import check_golden_rows
+from tidemill.ports.formats import GoldenCheck, ModelFormat
 from tidemill.project.model_formats import open_formats
-from tidemill.project.model_probe import FormatOptions
+from tidemill.project.model_probe_server import SIZE, SIZES, FormatOptions
 from tidemill.workflow.model import Artifact
 
 _POLL_S = 0.005
 # The limit is on CPU time; on a busy machine, or waiting, a load may take this many times as long.
 _IDLE = 20
 _PAGE = resource.getpagesize()
-# Of a message: a pipe holds 64 kB until it is read.
-_LONGEST = 8_000
+# What libraries import if it is installed, and don't need to load and predict: it takes seconds.
+_OPTIONAL = {
+    "lightgbm": ("dask", "matplotlib", "pandas", "sklearn"),
+    "xgboost": ("dask", "matplotlib", "pandas", "sklearn"),
+    "sklearn": ("pytest", "torch"),
+}
 
 
-def main() -> None:
-    """Load the files of the job on the standard input."""
+def main(descriptor: int) -> None:
+    """Serve the socket until the other side closes it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
-    given = sys.stdin.buffer
-    job = json.loads(given.readline())
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    os.dup2(2, 1)
+    [size] = SIZE.unpack(connection.recv(SIZE.size, socket.MSG_WAITALL))
+    form, idle_s = _opened(connection.recv(size, socket.MSG_WAITALL))
+    connection.settimeout(idle_s)
+    # What was imported stays: children neither collect it nor copy its pages to do so.
+    gc.disable()
+    gc.freeze()
+    with suppress(TimeoutError, ConnectionError):
+        while True:
+            sizes, descriptors, *_ = socket.recv_fds(connection, SIZES.size, 1, socket.MSG_WAITALL)
+            if len(sizes) < SIZES.size or not descriptors:
+                return
+            found = _check_in_fork(form, descriptors[0], SIZES.unpack(sizes))
+            os.close(descriptors[0])
+            connection.sendall(json.dumps(asdict(found)).encode() + b"\n")
+
+
+def _opened(description: bytes) -> tuple[ModelFormat, float]:
+    """The format of a description with its library imported, and how long to wait for files."""
+    job = json.loads(description)
     sys.path[:] = dict.fromkeys([*job["path"], *sys.path])
+    sys.meta_path.insert(0, _Absent(_OPTIONAL.get(job["format"], ())))
     options = msgspec.convert(job["options"], FormatOptions)
     form = next(form for form in open_formats(options) if form.name == job["format"])
     for module in form.modules:
         import_module(module)
-    for file in job["files"]:
-        payload, golden = given.read(file["payload"]), given.read(file["golden"])
-        artifact = decode(Artifact, file["artifact"])
-        fault = _fault_in_fork(form, artifact, payload, golden, file)
-        answers.write(json.dumps(fault).encode() + b"\n")
-        answers.flush()
+    return form, float(job["idle_s"])
 
 
-def _fault_in_fork(
-    form: ModelFormat, artifact: Artifact, payload: bytes, golden: bytes, file: dict[str, Any]
-) -> str:
+class _Absent(MetaPathFinder):
+    """Finds none of some modules, as if they weren't installed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Raise for the modules that are absent; others are left to the next finder."""
+        if name in self._names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
+
+
+def _check_in_fork(form: ModelFormat, file: int, sizes: tuple[int, ...]) -> GoldenCheck:
     """Load a file in a child of this process, which is killed when it exceeds a limit."""
+    seconds, memory = sizes[3:]
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
-        limit = int(file["seconds"])
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         with suppress(BaseException), os.fdopen(theirs, "wb") as answer:
-            answer.write(find_fault(form, artifact, payload, golden).encode())
+            answer.write(json.dumps(asdict(_check(form, file, sizes))).encode())
         os._exit(0)
     os.close(theirs)
     with os.fdopen(ours, "rb") as answer:
-        killed, status = _watch(child, answer, file["seconds"], file["memory"])
-        text = answer.read().decode()
-    if killed:
-        return killed
+        killed, status = _watch(child, seconds, memory)
+        text = answer.read()
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGXCPU:
-        return f"it wasn't loaded after {file['seconds']:.0f} s of CPU time"
-    return describe_exit(code) if code else text.removesuffix("ok")
+    if not killed and code == -signal.SIGXCPU:
+        killed = f"it wasn't loaded after {seconds} s of CPU time"
+    if killed or code or not text:
+        return GoldenCheck(fault=killed or describe_exit(code))
+    found: dict[str, Any] = json.loads(text)
+    return GoldenCheck(**found)
 
 
-def _watch(child: int, answer: BinaryIO, seconds: float, memory: int) -> tuple[str, int]:
+def _check(form: ModelFormat, file: int, sizes: tuple[int, ...]) -> GoldenCheck:
+    with os.fdopen(os.dup(file), "rb") as body:
+        body.seek(0)
+        artifact, payload, golden = (body.read(size) for size in sizes[:3])
+    return check_golden_rows(form, decode(Artifact, artifact.decode()), payload, golden)
+
+
+def _watch(child: int, seconds: float, memory: int) -> tuple[str, int]:
     """Wait for a child; return why it was killed, and its status."""
-    begun, before = time.monotonic(), _resident(child)
+    begun, before, parent = time.monotonic(), _resident(child), os.getppid()
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -93,6 +138,8 @@ def _watch(child: int, answer: BinaryIO, seconds: float, memory: int) -> tuple[s
             why = f"it wasn't loaded after {_IDLE * seconds:.0f} s"
         elif _resident(child) - before > memory:
             why = f"it took more than {memory / 1e9:.1f} GB of memory"
+        elif os.getppid() != parent:
+            why = "nobody waits for it"
         else:
             time.sleep(_POLL_S)
             continue
@@ -107,20 +154,5 @@ def _resident(process: int) -> int:
     return 0
 
 
-def find_fault(form: ModelFormat, artifact: Artifact, payload: bytes, golden: bytes) -> str:
-    """Load a file and predict its golden rows; return why it can't be used, or "ok"."""
-    try:
-        function = form.load(payload)
-        if not golden:
-            return "ok"
-        rows = pl.read_parquet(io.BytesIO(golden))
-        return find_golden_fault(function, artifact, rows)[:_LONGEST] or "ok"
-    except TidemillError as error:
-        return str(error)[:_LONGEST]
-    # Whatever a library raises for a damaged file.
-    except Exception as error:  # noqa: BLE001
-        return f"{type(error).__name__}: {str(error)[:500]}"
-
-
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -19,6 +19,7 @@ from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.models.io.golden_check import check_golden_rows
 from tidemill.ports.formats import ModelFormat
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.testing.reference_view import ReferenceView
@@ -241,7 +242,10 @@ class MemoryProbes:
 
 
 class MemoryModelProbe:
-    """Records which models it was asked about, and refuses those in `refused`."""
+    """Records which models it was asked about, and refuses those in `refused`.
+
+    It loads what was exported in this process.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -256,9 +260,21 @@ class MemoryModelProbe:
         if artifact.id in self.refused:
             raise StorageError(self.refused[artifact.id])
 
+    def measure(
+        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+    ) -> float:
+        """Load a model in this process."""
+        found = check_golden_rows(form, artifact, payload, golden)
+        if found.fault:
+            raise StorageError(found.fault)
+        return found.difference
+
     def remember(self, artifact: Artifact, form: ModelFormat, /) -> None:
         """Remember a model."""
         self.remembered.append(artifact.id)
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 class MemoryClaims:

@@ -84,10 +84,9 @@ def debug_training(
             parent=parent,
         )
         folder = FoldSession(tools.memos, frames)
-        made = trainer.train(stage, work, folder)
-        artifact, (payload, _) = made.product.artifact, made.objects[0]
+        made, predictor = trainer.train_to_predict(stage, work, folder)
+        artifact = made.product.artifact
         assert artifact is not None
-        predictor = trainer.predictor_of(artifact, payload)
         inputs = data.frames.of_partition(stage, read, folder)
         own = (
             item.name

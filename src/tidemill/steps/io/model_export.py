@@ -12,20 +12,19 @@ import polars as pl
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.synthetic.rows import sample_rows
-from tidemill.core.errors import StepError, TidemillError, UsageError, did_you_mean
+from tidemill.core.errors import StepError, StorageError, TidemillError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.core.partition import WHOLE
 from tidemill.models.class_labels import baseline_of, class_labels, share_of
 from tidemill.models.golden_rows import (
     SPACED_ROWS,
-    compare_predictions,
     golden_rows,
     with_predictions,
 )
-from tidemill.models.predictors import as_predictions, model_input
-from tidemill.ports.formats import ModelFormat
+from tidemill.models.predictors import ModelPredictor, as_predictions, model_input
+from tidemill.ports.formats import ModelFormat, ModelProbe
 from tidemill.store.frames import encode
-from tidemill.workflow.model import ClassLabel, Feed, Fitted
+from tidemill.workflow.model import Artifact, ClassLabel, Feed, Fitted
 from tidemill.workflow.stage import Stage
 from tidemill.workflow.user_errors import user_error
 
@@ -42,8 +41,8 @@ class Label(NamedTuple):
 class ModelExport:
     """A model as bytes, with what its artifact records about it.
 
-    `golden` are the rows on which the bytes were compared with the model in memory, as Parquet, and
-    `difference` is the largest absolute difference of their predictions.
+    `function` predicts with the model in memory. `golden` are rows with its predictions, as Parquet, on which
+    the bytes are compared with it.
     """
 
     form: ModelFormat
@@ -54,7 +53,7 @@ class ModelExport:
     baseline: float
     shares: tuple[float, ...]
     golden: bytes
-    difference: float
+    function: Callable[[Any], Any]
 
 
 def export_model(
@@ -63,7 +62,7 @@ def export_model(
     frames: Mapping[str, pl.LazyFrame],
     formats: Sequence[ModelFormat],
 ) -> ModelExport:
-    """Store a model in the first format that accepts it; StepError if its export predicts something else."""
+    """Turn a model into bytes in the first format that accepts it; StepError if it can't be stored."""
     form = _format_of(stage, fitted, formats)
     label = _label_of(stage, fitted.output)
     try:
@@ -76,11 +75,7 @@ def export_model(
         raise step_error(stage, str(error)) from error
     baseline, shares = _baseline(stage, label, classes, frames)
     rows = _golden_rows(stage, fitted, frames)
-    check = _ExportCheck(stage, fitted, feed, len(classes), rows)
-    original = check.predict(lambda: form.function(fitted.model), "can't predict its training rows")
-    loaded = check.predict(
-        lambda: form.load(payload), f"can't be loaded from what {form.name} stored"
-    )
+    function, original = _predicted(stage, fitted, form, feed, len(classes), rows)
     return ModelExport(
         form=form,
         payload=payload,
@@ -90,55 +85,54 @@ def export_model(
         baseline=baseline,
         shares=shares,
         golden=encode(with_predictions(rows, original)),
-        difference=check.difference(form.name, original, loaded),
+        function=function,
     )
 
 
-class _ExportCheck:
-    """Predicts the golden rows of one training."""
+def _predicted(
+    stage: Stage,
+    fitted: Fitted,
+    form: ModelFormat,
+    feed: Feed,
+    classes: int,
+    rows: pl.DataFrame,
+) -> tuple[Callable[[Any], Any], Any]:
+    """The function of the model in memory, and its predictions; StepError with the trace if it fails."""
+    try:
+        given = model_input(rows, fitted.inputs.columns, encodings=fitted.encodings, feed=feed)
+        function = form.function(fitted.model)
+        return function, as_predictions(function(given), rows.height, classes)
+    except UsageError as error:
+        raise step_error(stage, str(error)) from error
+    except TidemillError as error:
+        raise step_error(stage, f"its model can't predict its training rows: {error}") from error
+    # The library's error, whatever it is.
+    except Exception as error:
+        known = user_error(stage, WHOLE, error)
+        message = f"its model can't predict its training rows: {type(error).__name__}: {error}"
+        raise step_error(stage, message, trace=known.trace) from error
 
-    def __init__(
-        self, stage: Stage, fitted: Fitted, feed: Feed, classes: int, rows: pl.DataFrame
-    ) -> None:
-        self._stage = stage
-        self._rows = rows
-        self._classes = classes
-        self._given = model_input(
-            rows, fitted.inputs.columns, encodings=fitted.encodings, feed=feed
-        )
 
-    def predict(self, function: Callable[[], Callable[[Any], Any]], fault: str) -> Any:
-        """Predict with the function that is made; StepError with the user's trace if one fails."""
-        try:
-            return as_predictions(function()(self._given), self._rows.height, self._classes)
-        except UsageError as error:
-            raise step_error(self._stage, str(error)) from error
-        except TidemillError as error:
-            raise step_error(self._stage, f"its model {fault}: {error}") from error
-        # The library's error, whatever it is.
-        except Exception as error:
-            known = user_error(self._stage, WHOLE, error)
-            message = f"its model {fault}: {type(error).__name__}: {error}"
-            raise step_error(self._stage, message, trace=known.trace) from error
+def export_difference(
+    stage: Stage, export: ModelExport, artifact: Artifact, probe: ModelProbe
+) -> float:
+    """Load an export in a process of its own, and compare it with the model in memory on the golden rows.
 
-    def difference(self, form: str, original: Any, loaded: Any) -> float:
-        """The largest difference; StepError with the first row that is out of bounds."""
-        found = compare_predictions(original, loaded)
-        if found.row is None:
-            return found.largest
-        row = ", ".join(
-            f"{key}={value!r}" for key, value in self._rows.row(found.row, named=True).items()
-        )
+    Returns the largest absolute difference of their predictions; StepError if it can't be used.
+    """
+    try:
+        return probe.measure(artifact, export.form, export.payload, export.golden)
+    except StorageError as error:
         raise step_error(
-            self._stage,
-            f"its export as {form} predicts {_shown(loaded[found.row])} where the model in memory predicts "
-            f"{_shown(original[found.row])}, for {row}: the stored model would not be the one that was "
-            "trained, so nothing was stored",
-        )
+            stage,
+            f"its export as {export.form.name} can't be used: {error}; nothing was stored, because the "
+            "stored model would not be the one that was trained",
+        ) from error
 
 
-def _shown(value: Any) -> str:
-    return f"{value:.9g}" if value.ndim == 0 else f"[{', '.join(f'{v:.9g}' for v in value)}]"
+def unstored_predictor(artifact: Artifact, export: ModelExport) -> ModelPredictor:
+    """The predictor of a model in memory, which need not be stored."""
+    return ModelPredictor(export.function, artifact)
 
 
 def _golden_rows(stage: Stage, fitted: Fitted, frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:

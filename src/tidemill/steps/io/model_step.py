@@ -31,7 +31,13 @@ from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.steps.io.leakage_checks import check_training, evaluation_findings
-from tidemill.steps.io.model_export import ModelExport, export_model, step_error
+from tidemill.steps.io.model_export import (
+    ModelExport,
+    export_difference,
+    export_model,
+    step_error,
+    unstored_predictor,
+)
 from tidemill.steps.io.model_loading import format_named, load_parent, load_predictor
 from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows, part_of
@@ -67,6 +73,12 @@ class ModelStepRunner:
 
     def train(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Call the training function; store its model as bytes, with what it was trained on."""
+        return self.train_to_predict(stage, work, folder)[0]
+
+    def train_to_predict(
+        self, stage: Stage, work: Work, folder: FoldSession
+    ) -> tuple[StepOutput, ModelPredictor]:
+        """Train as a run does; return the output, and the predictor of the model in memory."""
         assert stage.training is not None
         params = {**stage.training.params, **json.loads(work.chosen or "{}")}
         frames = self.window(stage, work.inputs, folder)
@@ -84,7 +96,7 @@ class ModelStepRunner:
         )
         artifact = replace(artifact, study=work.study, entities=checked.entities)
         self._frames.confirm(work.inputs)
-        # It was loaded just now, in the process that trained it.
+        # It was loaded just now, when its export was compared.
         self._probe.remember(artifact, export.form)
         product = Product(
             content=artifact.content,
@@ -94,16 +106,17 @@ class ModelStepRunner:
             artifact=artifact,
             findings=checked.findings,
         )
-        return StepOutput(
+        output = StepOutput(
             product=product,
             touched=opened.describe(),
             objects=((export.payload, f".{artifact.format}"), (export.golden, GOLDEN)),
         )
+        return output, unstored_predictor(artifact, export)
 
     def export(
         self, stage: Stage, work: Work, fitted: Fitted, frames: Mapping[str, pl.LazyFrame]
     ) -> tuple[Artifact, ModelExport]:
-        """Describe a model that was trained on `frames`, and return the bytes that store it."""
+        """Describe a model that was trained on `frames`; return the bytes, which were compared with it."""
         assert stage.training is not None
         training, inputs = stage.training, work.inputs
         params = {**training.params, **json.loads(work.chosen or "{}")}
@@ -132,7 +145,6 @@ class ModelStepRunner:
             classes=json.dumps(export.classes) if export.classes else "",
             shares=export.shares,
             golden=object_name(export.golden, GOLDEN),
-            export_difference=export.difference,
             snapshot=_snapshot(inputs),
             packages=loaded_packages(),
             hardware=hardware(),
@@ -140,7 +152,9 @@ class ModelStepRunner:
             labelled=sum(held.product.rows for held in inputs[label.stage].values()),
             key=work.key,
         )
-        return self._continued(stage, work, artifact), export
+        artifact = self._continued(stage, work, artifact)
+        difference = export_difference(stage, export, artifact, self._probe)
+        return replace(artifact, export_difference=difference), export
 
     def _continued(self, stage: Stage, work: Work, artifact: Artifact) -> Artifact:
         """The artifact with the parent that its training continued; StepError if it can't have."""
@@ -204,10 +218,6 @@ class ModelStepRunner:
         self._refuse(stage, fitted)
         return fitted
 
-    def unstored_predictor(self, artifact: Artifact, export: ModelExport) -> ModelPredictor:
-        """The predictor of a model that isn't stored."""
-        return ModelPredictor(export.form.load(export.payload), artifact)
-
     def evaluate(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
         """Score a model, or the trivial baseline, on partitions that its training never saw."""
         assert work.artifact is not None
@@ -237,8 +247,8 @@ class ModelStepRunner:
         with AuditWatch(model.place, active=not model.is_vouched_for) as opened:
             fitted = self.fit(model, frames, model.training.params)
         trained = replace(work, inputs=training)
-        artifact, payload = self.export(model, trained, fitted, frames)
-        predictor = self.unstored_predictor(artifact, payload)
+        artifact, export = self.export(model, trained, fitted, frames)
+        predictor = unstored_predictor(artifact, export)
         output = self._scores(stage, model, artifact, predictor, evaluation, folder)
         self._frames.confirm(training)
         return replace(output, touched=(*opened.describe(), *output.touched))
@@ -320,10 +330,6 @@ class ModelStepRunner:
                 artifact, self._artifacts, self._formats, self._probe
             )
         return self._loaded[artifact.id]
-
-    def predictor_of(self, artifact: Artifact, payload: bytes) -> ModelPredictor:
-        """Return the predictor of a model that this process trained, and that isn't stored."""
-        return ModelPredictor(format_named(artifact, self._formats).load(payload), artifact)
 
     def _scored(self, stage: Stage, work: Work, bindings: Sequence[Binding]) -> pl.LazyFrame:
         """The rows of partitions to deliver: key columns, predictions, `model`."""

@@ -20,7 +20,7 @@ from tidemill.ports.search import TrialSampler
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import call_stage
-from tidemill.steps.io.model_export import step_error
+from tidemill.steps.io.model_export import step_error, unstored_predictor
 from tidemill.steps.io.model_step import ModelStepRunner
 from tidemill.steps.step_messages import Inputs, StepOutput, TrialWork, Work
 from tidemill.workflow.gate import Goal, Scores
@@ -94,9 +94,7 @@ class TrialRunner:
                 fitted = self._trainer.fit(stage, frames, params, trial)
             touched = opened.describe()
             if not trial.pruned:
-                predictor = self._trainer.unstored_predictor(
-                    *self._trainer.export(stage, part, fitted, frames)
-                )
+                predictor = unstored_predictor(*self._trainer.export(stage, part, fitted, frames))
                 value = self._score(stage, search, predictor, _cut(work.inputs, held), folder)
         # The function may wrap what `report` raises in an error of its own.
         except Exception:
