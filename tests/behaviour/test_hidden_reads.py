@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.behaviour.test_models import WINDOW, Sea
+from tests.behaviour.test_search import SEARCH
 from tests.support.tides import CHAIN, Tides, day
 
 TIMES = "    return value * 2\n"
@@ -128,6 +129,29 @@ def test_what_a_training_or_an_evaluation_reads_is_never_reused(tmp_path: Path) 
     sea.edit('"value": 8.0', '"value": 9.0')
     with sea.open() as project:
         assert project.plan().models[0].due == ()
+
+
+@pytest.mark.parametrize("by", ["evaluation", "metric"])
+def test_a_trial_whose_score_depends_on_a_file_is_never_reused(tmp_path: Path, by: str) -> None:
+    imported, body = READING["a parser"]
+    if by == "evaluation":
+        text = SEARCH.replace(
+            "    scored = model.predict", f"    {body}\n    assert rate\n    scored = model.predict"
+        )
+    else:
+        metric = f"def inner(model: tm.Predictor) -> float:\n    {body}\n    return rate\n\n\n"
+        text = SEARCH.replace('metric="mae"', "metric=inner")
+        text = text.replace("@flow.model", f"{metric}@flow.model")
+    imports = f"{imported}\n\nimport polars as pl\n\nRATES = '{tmp_path}/rates'\n"
+    sea = Sea(tmp_path, text.replace("import polars as pl\n", imports))
+    for number in range(WINDOW):
+        sea.flood(number)
+    write_rate(tmp_path, 3.0)
+    assert len(sea.ok()["ok trial model"]) == 8
+    sea.edit("trials=8", "trials=9")
+    ran = sea.ran(sea.run(train=["model"]))
+    assert "bound trial model" not in ran
+    assert len(ran["ok trial model"]) == 9
 
 
 # Ordinary code, which reads only what it is given, and what is installed.

@@ -95,7 +95,8 @@ class TrialRunner:
             touched = opened.describe()
             if not trial.pruned:
                 predictor = unstored_predictor(*self._trainer.export(stage, part, fitted, frames))
-                value = self._score(stage, search, predictor, _cut(work.inputs, held), folder)
+                value, read = self._score(stage, search, predictor, _cut(work.inputs, held), folder)
+                touched += read
         # The function may wrap what `report` raises in an error of its own.
         except Exception:
             if not trial.pruned:
@@ -120,16 +121,20 @@ class TrialRunner:
         predictor: ModelPredictor,
         inputs: Inputs,
         folder: FoldSession,
-    ) -> float:
+    ) -> tuple[float, tuple[str, ...]]:
+        """The metric on partitions that were held out, and the hidden inputs of its function."""
         evaluation = search_evaluation(stage, self._flow.stages)
         if evaluation is None:
             frames = self._frames.of_partition(stage, inputs, folder)
-            return self._call_metric(stage, search, predictor, frames)
+            with AuditWatch(search.place, active=not stage.is_vouched_for) as opened:
+                value = self._call_metric(stage, search, predictor, frames)
+            return value, opened.describe()
         own = {item.name for item in evaluation.frames}
         frames = self._frames.of_partition(
             evaluation, {name: bound for name, bound in inputs.items() if name in own}, folder
         )
-        scores = call_stage(evaluation, WHOLE, {**frames, stage.name: predictor})
+        with AuditWatch(evaluation.place, active=not evaluation.is_vouched_for) as opened:
+            scores = call_stage(evaluation, WHOLE, {**frames, stage.name: predictor})
         if not isinstance(scores, Scores):
             raise step_error(evaluation, f"it returned {type(scores).__name__}, not tm.scores(...)")
         if search.metric_name not in scores.metrics:
@@ -138,7 +143,7 @@ class TrialRunner:
                 stage, f"{evaluation.name} has no metric {search.metric_name!r} ({advice})"
             )
         _require_direction(stage, search, scores)
-        return scores.metrics[search.metric_name]
+        return scores.metrics[search.metric_name], opened.describe()
 
     def _call_metric(
         self, stage: Stage, search: Search, predictor: ModelPredictor, frames: Mapping[str, Any]
