@@ -20,7 +20,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-demo: $(VENV)/.demo ## play a year of flights through a workflow, in ./demo
+demo: $(VENV)/.demo ## play real flights of 2013 through a workflow, in ./demo
 	@$(BIN)/tidemill demo ./demo
 
 test: check unit wheels ## everything that a change must pass

@@ -25,7 +25,7 @@ INTERRUPTED = 130
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands_at={
         "init": ("tidemill.cli.init:init", "Create a project from a template, ready to run."),
-        "demo": ("tidemill.cli.demo:demo", "Run a demo workflow on a year of flights."),
+        "demo": ("tidemill.cli.demo:demo", "Run a demo workflow on real flights."),
         "contract": (
             "tidemill.cli.contract:contract",
             "Show, infer, compare, sample, document and exchange contracts.",

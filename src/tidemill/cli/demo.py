@@ -22,8 +22,32 @@ from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_module
 
-_FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
-_DAMAGED = date(2013, 12, 15)
+# The history ends before December, whose weather makes delays harder to predict.
+_FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 11, 30), date(2013, 12, 1)
+_DAMAGED = date(2013, 11, 15)
+# With the second batch, enough new data for a training.
+_DECEMBER = (date(2013, 12, 2), date(2013, 12, 5)), (date(2013, 12, 6), date(2013, 12, 15))
+# What `delay_model` becomes in the last act, in place of the lines from `encoder = ` on.
+_PIPELINE = """\
+    text = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    pipeline = make_pipeline(
+        ColumnTransformer([("text", text, ["origin"])], remainder="passthrough"),
+        SimpleImputer(),
+        StandardScaler(),
+        Ridge(),
+    )
+    pipeline.fit(table.select("origin", *columns), table["delay"].to_numpy())
+    inputs = Features.reads("origin", *columns)
+    return tm.fitted(pipeline, inputs=inputs, output="delay")
+"""
+_LIGHTGBM = "    import lightgbm as lgb  # only the training needs it\n"
+_SKLEARN = """\
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+"""
 
 
 _ABOUT_PLANS = """
@@ -35,24 +59,25 @@ _ABOUT_PLANS = """
 _NEXT = (
     "plan                               # nothing to do, until you change something",
     "show weather --bad                 # four rows that broke a rule",
-    "explain delay_model                # why it is live, and what its gates saw",
+    "explain delay_model                # why it was trained, and what its gates saw",
+    "rollback delay_model               # make the booster live again",
     "runs                               # the runs of the demo",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One act: a change to the project, the command that follows, and its expected exit code.
+    """One act: a change to the project, the commands that follow, and the expected exit code of the last.
 
-    If `planned`, the plan is shown before that command, and its columns are explained.
+    If `explained`, a text after the first command says what its columns mean.
     """
 
     title: str
     story: str
     change: Callable[[Path], str]
-    command: tuple[str, ...] = ("run",)
+    commands: tuple[tuple[str, ...], ...] = (("run",),)
     exit_code: int = 0
-    planned: bool = False
+    explained: bool = False
 
 
 def unused_folder(wanted: Path) -> Path:
@@ -75,19 +100,20 @@ def play_acts(folder: Path, echo: Callable[[str], None]) -> None:
         done = act.change(folder)
         if done:
             echo(f"   ({done})")
-        if act.planned:
-            _show(folder, ("plan",), echo)
-            echo(_ABOUT_PLANS)
-        code = _show(folder, act.command, echo)
-        if code != act.exit_code:
-            raise TidemillError(
-                f"act {number} ended with exit code {code}, not {act.exit_code}; "
-                f"the project is in {folder}"
-            )
+        for position, command in enumerate(act.commands, 1):
+            code = _show(folder, command, echo)
+            expected = act.exit_code if position == len(act.commands) else 0
+            if code != expected:
+                raise TidemillError(
+                    f"`tidemill {' '.join(command)}` of act {number} ended with exit code {code}, not "
+                    f"{expected}; the project is in {folder}"
+                )
+            if act.explained and position == 1:
+                echo(_ABOUT_PLANS)
     echo(f"\n{summary(receipts_of(folder))}\n")
     echo(f"The project stays in {_from_here(folder)}. Read and change its flights.py, and try:\n")
-    for command in _NEXT:
-        echo(f"  {prompt_command(folder, command)}")
+    for line in _NEXT:
+        echo(f"  {prompt_command(folder, line)}")
 
 
 def _show(folder: Path, command: tuple[str, ...], echo: Callable[[str], None]) -> int:
@@ -151,21 +177,43 @@ def _no_change(folder: Path) -> str:
     return ""
 
 
-def _new_day(folder: Path) -> str:
-    laid = write_daily_files(folder / "data", first=_NEW, last=_NEW)
-    return f"data/flights/{_NEW}.parquet arrived; {laid.rows:,} rows"
+def _new_days(first: date, last: date) -> Callable[[Path], str]:
+    def write(folder: Path) -> str:
+        write_daily_files(folder / "data", first=first, last=last)
+        days = str(first) if first == last else f"{first} .. {last}"
+        return f"data/flights and data/weather: {days} arrived"
+
+    return write
 
 
-def _edit(old: str, new: str) -> Callable[[Path], str]:
+def _edit(*changes: tuple[str, str]) -> Callable[[Path], str]:
+    """Replace pieces of `flights.py`."""
+
     def edit(folder: Path) -> str:
         file = folder / "flights.py"
         text = file.read_text(encoding="utf-8")
-        if old not in text:
-            raise TidemillError(f"{file} no longer contains {old!r}")
-        file.write_text(text.replace(old, new, 1), encoding="utf-8")
-        return f"flights.py: {old.strip()}  ->  {new.strip()}"
+        for old, new in changes:
+            if old not in text:
+                raise TidemillError(f"{file} no longer contains {old!r}")
+            text = text.replace(old, new, 1)
+        file.write_text(text, encoding="utf-8")
+        return "flights.py: " + "; ".join(
+            f"{old.strip()}  ->  {new.strip()}" for old, new in changes
+        )
 
     return edit
+
+
+def _use_pipeline(folder: Path) -> str:
+    """Train a pipeline of scikit-learn in place of the booster."""
+    file = folder / "flights.py"
+    before, middle, after = file.read_text(encoding="utf-8").partition("    encoder = ")
+    _, fitted, rest = after.partition('inputs=encoder, output="delay")\n')
+    if not middle or not fitted:
+        raise TidemillError(f"{file} no longer trains a booster with an encoder")
+    before = before.replace(_LIGHTGBM, _SKLEARN)
+    file.write_text(before + _PIPELINE + rest, encoding="utf-8")
+    return "flights.py: delay_model trains a linear pipeline, with the airport as text"
 
 
 def _damage(folder: Path) -> str:
@@ -174,28 +222,31 @@ def _damage(folder: Path) -> str:
     return f"{file.name}: " + ", ".join(f"{count} {name}" for name, count in faults.items())
 
 
+TRAIN = ("run", "--train", "delay_model")
+_WITHOUT, _WITH = 'columns = ["hour"', 'columns = ["carrier", "hour"'
 ACTS = (
     Act(
         title="Build the history",
-        story="364 days of real flights out of New York, with the weather; a model, its gates, a table.",
+        story="334 days of real flights out of New York, with the weather; a model, its gates, a table.",
         change=_start,
     ),
     Act(title="Run again", story="Nothing changed, so nothing runs.", change=_no_change),
     Act(
         title="A new day arrives",
-        story="Only that day runs; its weather is still missing, which features allow.",
-        change=_new_day,
+        story="Only that day runs, and the live model is evaluated on it.",
+        change=_new_days(_NEW, _NEW),
     ),
     Act(
         title="A comment is edited",
         story="The code means the same, so nothing runs.",
-        change=_edit("# A flight is scored when", "# Every flight is scored when"),
+        change=_edit(("# A flight is scored when", "# Every flight is scored when")),
     ),
     Act(
         title="A feature changes",
         story="Only what reads it runs: labels and both ingests are up to date.",
-        change=_edit("is_between(16, 20)", "is_between(15, 20)"),
-        planned=True,
+        change=_edit(("is_between(16, 20)", "is_between(15, 20)")),
+        commands=(("plan",), ("run",)),
+        explained=True,
     ),
     Act(
         title="A bad batch arrives",
@@ -206,25 +257,43 @@ ACTS = (
         title="Look at the quarantine",
         story="Each rejected row is kept as it came, with the rules that it broke.",
         change=_no_change,
-        command=("show", "flights", str(_DAMAGED), "--bad"),
+        commands=(("show", "flights", str(_DAMAGED), "--bad"),),
     ),
     Act(
         title="A better model passes its gates",
-        story="More rounds: better than the live model, and not much worse for any carrier.",
-        change=_edit('"rounds": 20', '"rounds": 40'),
-        command=("run", "--train", "delay_model"),
+        story="More rounds: better than the live model beyond noise, and much worse for no carrier.",
+        change=_edit(('"rounds": 20', '"rounds": 40')),
+        commands=(TRAIN,),
     ),
     Act(
-        title="A worse model is stopped",
-        story="It learns too slowly: the gates reject it (exit code 4), and the live model stays.",
-        change=_edit('"learning_rate": 0.1', '"learning_rate": 0.02'),
-        command=("run", "--train", "delay_model"),
+        title="A model that is worse for one carrier is stopped",
+        story="It learns the carrier: better overall, and much worse for a carrier with few flights.",
+        change=_edit((_WITHOUT, _WITH), ('"rounds": 40', '"rounds": 120')),
+        commands=(TRAIN,),
         exit_code=4,
     ),
     Act(
-        title="Back to the live model's parameters",
+        title="Back to the live model",
         story="That model was trained before, so it is reused.",
-        change=_edit('"learning_rate": 0.02', '"learning_rate": 0.1'),
+        change=_edit((_WITH, _WITHOUT), ('"rounds": 120', '"rounds": 40')),
+    ),
+    Act(
+        title="December arrives",
+        story="Four days: the plan shows what each trigger saw, and how far it is from firing.",
+        change=_new_days(*_DECEMBER[0]),
+        commands=(("run",), ("plan",)),
+    ),
+    Act(
+        title="Triggers fire",
+        story="Ten more days: now there is enough new data, so a candidate is trained and judged.",
+        change=_new_days(*_DECEMBER[1]),
+        commands=(("plan",), ("run",)),
+    ),
+    Act(
+        title="A scikit-learn pipeline replaces the booster",
+        story="The same stage returns another kind of model, and the same gates judge it.",
+        change=_use_pipeline,
+        commands=(TRAIN, ("models",), ("models", "compare", "delay_model")),
     ),
 )
 
@@ -232,7 +301,7 @@ ACTS = (
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("tidemill-demo"))
 def demo(folder: Path) -> None:
-    """Run a demo in a new project in FOLDER: ten acts in the life of a workflow on real flights.
+    """Run a demo in a new project in FOLDER: thirteen acts in the life of a workflow on real flights.
 
     If FOLDER isn't empty, FOLDER-2 is used.
     """

@@ -1,6 +1,5 @@
-"""How late will a flight out of New York arrive? Told at take-off, for every flight of a day."""
+"""How late will a flight out of New York arrive? Predicted when it takes off."""
 
-import lightgbm as lgb
 import polars as pl
 
 import tidemill as tm
@@ -86,7 +85,7 @@ def labels(flights: tm.Frame[Flights]) -> tm.Frame[Labels]:
 
 
 @flow.model(
-    window=tm.last("60d", before=tm.last("7d")),
+    window=tm.last("60d", before=tm.last("28d")),
     params={"learning_rate": 0.1, "rounds": 20},
     seed=7,
     retrain=tm.any_of(
@@ -96,9 +95,16 @@ def labels(flights: tm.Frame[Flights]) -> tm.Frame[Labels]:
 def delay_model(
     features: tm.Frame[Features], labels: tm.Frame[Labels], params: tm.Params, seed: int
 ) -> tm.Fitted:
+    import lightgbm as lgb  # only the training needs it
+
     table = features.join(labels, on=FLIGHT, maintain_order="left").collect()
     columns = ["hour", "distance", "dep_delay", "wind", "rush"]
-    data = lgb.Dataset(table.select(columns).to_numpy(), table["delay"].to_numpy())
+    encoder = tm.encoder(table, inputs=Features.reads(*columns))
+    data = lgb.Dataset(
+        encoder.transform(table),
+        table["delay"].to_numpy(),
+        categorical_feature=encoder.categorical,
+    )
     booster = lgb.train(
         {
             "objective": "l1",
@@ -111,17 +117,15 @@ def delay_model(
         data,
         params["rounds"],
     )
-    return tm.fitted(booster, inputs=Features.reads(*columns), output="delay")
+    return tm.fitted(booster, inputs=encoder, output="delay")
 
 
-@flow.evaluate(window=tm.last("7d"))
+@flow.evaluate(window=tm.last("28d"))
 def delay_scores(
     delay_model: tm.Predictor, features: tm.Frame[Features], labels: tm.Frame[Labels]
 ) -> tm.Scores:
     scored = delay_model.predict(features).join(labels, on=FLIGHT)
-    return tm.scores(
-        scored, mae=(pl.col("prediction") - pl.col("delay")).abs().mean(), by="carrier"
-    )
+    return tm.scores(scored, tm.metrics.mae("delay"), by="carrier", day="date")
 
 
 live = flow.approve(
