@@ -147,5 +147,7 @@ def test_words_and_ages_are_in_no_digest() -> None:
     once, fresh = tm.Unique("order"), tm.Freshness("at", within="1d")
     assert digest(once) == digest(tm.Unique("order", description="once"))
     assert digest(fresh) == digest(tm.Freshness("at", within="2d", on_fail="fail"))
+    # No partition is checked against an alarm.
+    assert digest(tm.DriftAlarm("weight")) == digest()
     # What is noted of each partition is.
     assert digest(fresh) != digest(tm.Freshness("day", within="1d"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ loose: Any = tm
         (tm.Drift("raw"), "raw is Binary, which has no distribution"),
         (tm.Drift("wait", by="ks"), "column 'wait' is not one of its columns"),
         (tm.DriftAlarm("wait"), "column 'wait' is not one of its columns"),
+        (replace(tm.DriftAlarm(), on_fail="fail"), "on_fail='fail': an alarm only warns"),
         (tm.DriftAlarm("weight", "weight"), "it names a column twice: weight, weight"),
     ],
 )

@@ -57,6 +57,10 @@ def test_no_rows_and_no_predictions_are_nan() -> None:
     assert (unknown.rows, math.isnan(unknown.metrics["mae"])) == (4, True)
 
 
+def test_a_metric_may_choose_its_column_by_a_pattern() -> None:
+    assert scores(scored(), mean=pl.col("^pred.*$").mean()).metrics == {"mean": 2.75}
+
+
 @pytest.mark.parametrize("option", ["by", "day"])
 def test_a_group_that_is_ranked_is_not_cut_apart(option: str) -> None:
     rows = scored(query=[1, 1, 2, 2], shop=["a", "a", "b", "b"], half=["x", "x", "x", "y"])

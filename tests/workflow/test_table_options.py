@@ -16,6 +16,11 @@ class Raw(tm.Contract, key=("id",)):
     id = tm.Int64()
 
 
+class Scored(tm.Contract, key=("id",)):
+    id = Raw.id
+    prediction = tm.Float64()
+
+
 class Days(tm.Contract, key=("day",)):
     day = tm.Date(partition="1d")
 
@@ -89,3 +94,24 @@ def test_a_stage_of_another_workflow_is_not_delivered() -> None:
         return tm.files("raw/*.parquet")
 
     assert "there is no stage 'foreign'" in faults_of(stage=foreign)
+
+
+def test_a_table_of_predictions_is_delivered_again() -> None:
+    flow = tm.Workflow("shop")
+
+    @flow.ingest
+    def raw() -> tm.Source[Raw]:
+        return tm.files("raw/*.parquet")
+
+    @flow.model
+    def mod(raw: tm.Frame[Raw]) -> tm.Fitted:
+        raise NotImplementedError
+
+    @flow.evaluate
+    def ev(mod: tm.Predictor, raw: tm.Frame[Raw]) -> tm.Scores:
+        raise NotImplementedError
+
+    live = flow.approve(mod, gates=[tm.beats_baseline("mae")])
+    scored = flow.table("scored", model=live, features=raw, sink=tm.parquet("a"), contract=Scored)
+    flow.table("again", stage=scored, sink=tm.parquet("b"))
+    assert [item.name for item in seal(flow)["again"].inputs] == ["scored"]

@@ -147,6 +147,11 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
         (transform("one", "day", reads(transform("one", "day"))),),
         "transform 'one': these stages wait for each other: one", "break the cycle",
     ),
+    "two tables in one place": (
+        (MOD, EV, deliver("one", MOD, RAW), deliver("two", MOD, RAW)),
+        "deliver 'two': it delivers to the place of 'one': each would replace the other's rows",
+        "choose another table or folder",
+    ),
     "a search without an evaluation": (
         (replace(MOD, training=SEARCH, approval=None),),
         "model 'mod': metric='mae': nothing evaluates mod: add @flow.evaluate, or pass a function", "",

@@ -42,7 +42,7 @@ def _problems(rule: TableRule, columns: _Columns) -> Iterable[str]:
             yield from _reference_problems(rule, columns)
         case DriftRule():
             yield from _drift_problems(rule, columns)
-        case DriftAlarmRule():
+        case _:
             yield from _alarm_problems(rule, columns)
 
 

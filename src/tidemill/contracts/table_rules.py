@@ -260,7 +260,7 @@ def table_rule_part(rule: TableRule) -> list[Part]:
             return ["drift", rule.name, rule.on_fail, list(rule.columns), how]
         case FreshnessRule():
             return ["newest", rule.column]
-        case DriftAlarmRule():
+        case _:
             return []
 
 

@@ -22,7 +22,7 @@ from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_cod
 def wiring_faults(stages: Mapping[str, Stage], faulty: Collection[str] = ()) -> list[Fault]:
     """Return every fault in the connections between stages.
 
-    Stages in `unclear` have faults themselves. Only the names that they use are checked, because their
+    Stages in `faulty` have faults themselves. Only the names that they use are checked, because their
     incomplete annotations would cause misleading further faults.
     """
     faults: list[Fault] = []
