@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -164,6 +165,42 @@ def test_slices_of_few_days_can_not_tell() -> None:
     assert (result.outcome, "not enough data to tell" in result.evidence) == (UNKNOWN, True)
     # The figures alone still count without confidence.
     assert not judge(EVEN, candidate, live).passed
+
+
+def short(scores: Scores, *names: str) -> Scores:
+    """The scores without the daily figures of some slices, as of all but the largest 50."""
+    parts = tuple(replace(p, daily=None) if p.value in names else p for p in scores.slices)
+    return replace(scores, slices=parts)
+
+
+def test_slices_without_daily_figures_are_named_when_the_others_pass() -> None:
+    live, candidate = many(9, {}, 0.0), many(9, {}, 0.1)
+    result = judge(SURELY, short(candidate, "c03"), live)
+    assert result.passed
+    assert result.evidence.endswith(
+        "none of 8 slices is worse by more than 5% with a confidence of 0.95 (Holm); "
+        "1 slice without figures of 14 days is not judged (c03)"
+    )
+    gone = [f"c{n:02}" for n in range(7)]
+    result = judge(SURELY, short(candidate, *gone), live)
+    assert result.passed
+    assert result.evidence.endswith("7 slices without figures of 14 days are not judged "
+                                    "(c00, c01, c02, c03, c04, ...)")  # fmt: skip
+
+
+def test_a_slice_that_looks_worse_and_cannot_be_judged_leaves_the_gate_undecided() -> None:
+    live, candidate = many(9, {}, 0.0), many(9, {"c03": 3.0}, 0.1)
+    result = judge(SURELY, short(candidate, "c03", "c04"), live)
+    assert result.outcome is UNKNOWN
+    assert re.search(
+        r"2 slices .* not judged \(c03, c04\), of which 1 looks worse \(c03: \S+ against \S+\): "
+        "not enough data to tell",
+        result.evidence,
+    )
+    # One that is surely worse refuses the candidate all the same.
+    refused = judge(SURELY, short(many(9, {"c03": 3.0, "c01": 9.0}, 0.1), "c03"), live)
+    assert refused.outcome is FAILED
+    assert "1 slice without figures of 14 days is not judged (c03)" in refused.evidence
 
 
 def test_a_slice_without_a_figure_stops_a_model() -> None:

@@ -153,7 +153,27 @@ def compare_slices(
     worse = [pair for pair, chance in zip(able, adjusted, strict=True) if chance <= limit]
     # A figure that isn't finite is no noise.
     worse += [pair for pair in pairs if not pair.can_tell and not math.isfinite(pair.value)]
-    return _slice_result(gate, able, worse)
+    found = _slice_result(gate, able, worse)
+    return _with_unjudged(found, [pair for pair in pairs if not pair.can_tell])
+
+
+def _with_unjudged(found: GateResult, unjudged: list[_SlicePair]) -> GateResult:
+    """Name the slices that are large enough, but have too few days to be judged with a confidence.
+
+    One of them that is worse beyond the share by its figures leaves the gate undecided.
+    """
+    if not unjudged:
+        return found
+    names = ", ".join(pair.name for pair in unjudged[:5]) + (", ..." if len(unjudged) > 5 else "")
+    evidence = (
+        f"{found.evidence}; {plural(len(unjudged), 'slice')} without figures of {MIN_DAYS} days "
+        f"{'is' if len(unjudged) == 1 else 'are'} not judged ({names})"
+    )
+    suspect = [pair for pair in unjudged if pair.is_worse]
+    if not found.passed or not suspect:
+        return replace(found, evidence=evidence)
+    looks = "looks" if len(suspect) == 1 else "look"
+    return _undecided(found, f"{evidence}, of which {len(suspect)} {looks} worse ({suspect[0]})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
