@@ -68,6 +68,12 @@ def test_rows_without_a_value_are_left_out_and_counted() -> None:
         ({"z": [1]}, {}, "needs the column 'y'"),
         ({"y": [1]}, {}, "needs the column 'prediction'"),
         ({"y": [1], "prediction": [1.0]}, {"day": "dat"}, "needs the column 'dat'"),
+        (
+            {"y": [1], "prediction": [1.0], "tags": [["a"]]},
+            {"by": "tags"},
+            r"by='tags'\): the column is List\(String\); take one of text, numbers",
+        ),
+        ({"y": [1], "prediction": [1.0], "b": [b"a"]}, {"by": "b"}, r"the column is Binary"),
         ({"y": [1], "prediction": ["a"]}, {}, "needs numbers in 'prediction', which is String"),
         ({"y": [date(2026, 1, 1)], "prediction": [1.0]}, {}, "'y' is Date"),
         (

@@ -60,6 +60,7 @@ def scored_rows(
     if day is not None:
         columns[DAY] = _as_day(lazy.collect_schema()[day], day)
     if by is not None:
+        _require_slices(lazy.collect_schema()[by], by, taker)
         columns[SLICE] = pl.col(by)
     frame = lazy.select(**columns).collect()
     if not (frame.schema[PREDICTED].is_numeric() or frame.schema[PREDICTED] == pl.Boolean):
@@ -74,6 +75,14 @@ def scored_rows(
         *([pl.col(DAY).is_not_null()] if day is not None else []),
     )
     return ScoredRows(frame=kept, positive=name, left_out=frame.height - kept.height)
+
+
+def _require_slices(dtype: pl.DataType, by: str, taker: str) -> None:
+    """Raise UsageError for a column whose values have no text."""
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        raise UsageError(
+            f"{taker}(by={by!r}): the column is {dtype}; take one of text, numbers, days or Booleans"
+        )
 
 
 def binary_rows(
