@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.errors import UsageError
+from tidemill.models import curves
 from tidemill.models import standard_metrics as tm_metrics
+from tidemill.models.importance import permutation_importance
 from tidemill.models.metric import Metric
 from tidemill.models.metrics import scores
+from tidemill.models.scored_columns import require_greatest_class
+from tidemill.models.threshold import threshold
 from tidemill.workflow.gate import Goal
 
 CLASSES = ["bee", "cat", "dog"]
@@ -191,8 +196,60 @@ def test_a_class_that_is_not_predicted_is_not_right() -> None:
 def test_the_positive_class_may_be_a_text() -> None:
     frame = rows_of([0.2, 0.8, 0.9], ["no", "yes", None])
     assert value_of(frame, m.auc("y", positive="yes")) == 1.0
-    assert value_of(frame, m.auc("y", positive="no")) == 0.0
+    other = frame.with_columns(no=1 - pl.col("prediction"))
+    assert value_of(other, m.auc("y", positive="no", prediction="no")) == 1.0
     assert value_of(frame, m.log_loss("y", positive="yes")) == pytest.approx(-math.log(0.8))
+
+
+JUDGED = [m.log_loss, m.brier, m.auc, m.average_precision, m.calibration_error, m.precision, m.recall,
+          m.f1, partial(m.accuracy, threshold=0.5)]  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", JUDGED)
+@pytest.mark.parametrize(
+    ("labels", "dtype", "lesser", "greatest"),
+    [
+        (["on time", "late", "on time", None], pl.String, "late", "on time"),
+        # A library orders texts, whatever the order of an Enum.
+        (["b", "a", "b", None], pl.Enum(["b", "a"]), "a", "b"),
+        ([True, False, True, None], pl.Boolean, False, True),
+        ([1, 0, 1, None], pl.Int64, 0, 1),
+    ],
+)
+def test_the_probability_of_another_class_is_refused(
+    metric: Any, labels: list[Any], dtype: Any, lesser: object, greatest: object
+) -> None:
+    frame = pl.DataFrame({"y": pl.Series(labels, dtype=dtype), "prediction": [0.9, 0.2, 0.8, 0.5]})
+    words = (
+        f"the probability of the greatest class of 'y', {greatest!r}, not of positive={lesser!r}"
+    )
+    with pytest.raises(UsageError, match=words):
+        scores(frame.lazy(), x=metric("y", positive=lesser))
+    right = scores(frame.lazy(), x=metric("y", positive=greatest)).metrics["x"]
+    named = frame.with_columns(p=pl.col("prediction"), prediction=pl.lit(0.0))
+    assert (
+        scores(named.lazy(), x=metric("y", positive=greatest, prediction="p")).metrics["x"] == right
+    )
+
+
+def test_curves_thresholds_and_importance_refuse_the_probability_of_another_class() -> None:
+    frame = pl.DataFrame(
+        {"y": ["b", "a"] * 2, "prediction": [0.9, 0.2] * 2, "day": ["2026-01-01", "2026-01-02"] * 2}
+    )
+    words = "greatest class of 'y', 'b', not of positive='a'"
+    lazy = frame.lazy()
+    with pytest.raises(UsageError, match=words):
+        scores(lazy, m.mae("prediction"), curves.roc("y", positive="a"))
+    with pytest.raises(UsageError, match=words):
+        threshold(lazy, "y", day="day", best=m.f1, positive="a")
+    with pytest.raises(UsageError, match=words):
+        permutation_importance(
+            lambda rows: rows["prediction"], frame, m.auc("y", positive="a"), columns=["prediction"]
+        )
+    # A class that the label never is, and one of another type, say nothing.
+    assert scores(lazy, m.brier("y", positive="c")).rows == 4
+    require_greatest_class(frame, ("y", 1), "x")
+    require_greatest_class(frame, ("z", 1), "x")
 
 
 def test_a_label_of_no_known_class_makes_the_loss_nan() -> None:

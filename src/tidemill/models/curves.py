@@ -12,7 +12,12 @@ import polars as pl
 
 from tidemill.core.errors import UsageError
 from tidemill.models.metric import CurveMetric
-from tidemill.models.scored_columns import PREDICTION, binary_columns, regression_columns
+from tidemill.models.scored_columns import (
+    PREDICTION,
+    binary_columns,
+    regression_columns,
+    require_greatest_class,
+)
 from tidemill.workflow.gate import Curve
 
 # Curves with a point per distinct prediction keep at most this many, evenly spread over the rows.
@@ -72,6 +77,8 @@ def _reader(label: str, prediction: str, positive: object, *, binary: bool = Tru
     def read(frame: pl.DataFrame) -> pl.DataFrame:
         plain = regression_columns(label, prediction, None)
         both = binary_columns(label, prediction, None, positive)
+        if positive is not None and prediction == PREDICTION:
+            require_greatest_class(frame, (label, positive), "scores()")
         rows = both if binary or positive is not None else plain
         table = frame.select(label=rows.label, prediction=rows.prediction)
         return table.filter(pl.col("label").is_not_nan(), pl.col("prediction").is_not_nan())

@@ -14,6 +14,7 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import Metric
 from tidemill.models.predictors import PREDICTION, PROBABILITY
+from tidemill.models.scored_columns import require_greatest_class
 from tidemill.workflow.gate import Goal
 
 Predict: TypeAlias = Callable[[pl.LazyFrame], Any]
@@ -81,6 +82,7 @@ def permutation_importance(
     if repeats < 1:
         raise UsageError(f"permutation_importance(repeats={repeats}) must be at least 1")
     known = metric if isinstance(metric, Metric) else Metric(name="metric", expression=metric)
+    require_greatest_class(table, known.positive, known.name)
     names = _columns(model, table, columns)
     value = _measure(model, table, known)
     found = [

@@ -31,7 +31,8 @@ class Metric:
 
     `columns` are computed first, per row over all scored rows; `expression` may read them. `threshold` is
     the one that it judges, if it was chosen on other days. `group` is the column of groups of rows that it
-    is the mean over.
+    is the mean over. `positive` is the label, and the class that the user named, of which the
+    column `prediction` must be the probability.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric:
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
     threshold: Threshold | None = None
     group: str = ""
+    positive: tuple[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

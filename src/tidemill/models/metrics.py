@@ -21,6 +21,7 @@ from tidemill.models.daily_figures import (
 )
 from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import CurveMetric, Metric
+from tidemill.models.scored_columns import require_greatest_class
 from tidemill.workflow.gate import Goal, Scores, Slice
 
 _ROWS, _SLICE = "_tidemill_rows", "_tidemill_slice"
@@ -67,6 +68,8 @@ def scores(
         if day is not None:
             frame = with_days(frame, day)
         _require_other_days(frame, metrics, day)
+        for name, metric in metrics.items():
+            require_greatest_class(frame, metric.positive, name)
         _require_whole_groups(frame, metrics, named_columns)
         expressions = {name: metric.expression for name, metric in metrics.items()}
         found = frame.lazy().select(e.alias(name) for name, e in expressions.items()).collect()

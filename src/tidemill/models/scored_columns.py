@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
+
+from tidemill.core.errors import UsageError
 
 PREDICTION = "prediction"
 
@@ -63,6 +66,30 @@ def binary_columns(
         truth = pl.col(label).eq(positive).cast(pl.Float64)
     found = regression_columns(label, prediction, weight)
     return ScoredColumns(label=truth, prediction=found.prediction, weight=found.weight)
+
+
+def require_greatest_class(
+    frame: pl.DataFrame, named: tuple[str, object] | None, taker: str
+) -> None:
+    """Raise UsageError if a label has a greater class than the positive one: `named` is both.
+
+    The column `prediction` of a model of two classes is the probability of the greater one.
+    """
+    if named is None or named[0] not in frame.columns:
+        return
+    column, positive = frame[named[0]], named[1]
+    text = isinstance(column.dtype, pl.Categorical | pl.Enum)
+    try:
+        greatest: Any = (column.cast(pl.String) if text else column).max()
+        if greatest is None or not greatest > positive:
+            return
+    except TypeError:
+        return  # no label equals it
+    raise UsageError(
+        f"{taker}: {PREDICTION!r} is the probability of the greatest class of {named[0]!r}, {greatest!r}, "
+        f"not of positive={positive!r}: take positive={greatest!r}, or add a column of the probability of "
+        f"{positive!r}, such as 1 - {PREDICTION}, and name it, prediction='...'"
+    )
 
 
 def as_number(column: pl.Expr) -> pl.Expr:

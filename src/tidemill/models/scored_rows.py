@@ -10,6 +10,7 @@ import polars as pl
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.models.given_frames import given_frame
 from tidemill.models.predictors import PREDICTION, PROBABILITY
+from tidemill.models.scored_columns import require_greatest_class
 
 LABEL, PREDICTED, DAY, SLICE = "_label", "_predicted", "_day", "_slice"
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
@@ -68,6 +69,8 @@ def scored_rows(
             f"{taker}() needs numbers in {predicted!r}, which is {frame.schema[PREDICTED]}; of more than two "
             f"classes, name one: positive=..."
         )
+    if positive is not None and predicted == PREDICTION:
+        require_greatest_class(frame.rename({LABEL: label}), (label, positive), f"{taker}()")
     numbers, name = _as_numbers(frame, label, taker, positive)
     numbers = numbers.with_columns(pl.col(PREDICTED).cast(pl.Float64))
     kept = numbers.filter(

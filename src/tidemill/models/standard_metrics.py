@@ -101,7 +101,9 @@ def log_loss(
     rows = binary_columns(label, prediction, weight, positive)
     p = _probability(rows.prediction).clip(_EPSILON, 1 - _EPSILON)
     loss = -(rows.label * p.log() + (1 - rows.label) * (1 - p).log())
-    return Metric(name="log_loss", expression=rows.mean(loss))
+    return Metric(
+        name="log_loss", expression=rows.mean(loss), positive=_named(label, prediction, positive)
+    )
 
 
 def brier(
@@ -114,7 +116,9 @@ def brier(
     """Return the mean squared error of the probability of the positive class; NaN outside 0 to 1."""
     rows = binary_columns(label, prediction, weight, positive)
     return Metric(
-        name="brier", expression=rows.mean((_probability(rows.prediction) - rows.label) ** 2)
+        name="brier",
+        expression=rows.mean((_probability(rows.prediction) - rows.label) ** 2),
+        positive=_named(label, prediction, positive),
     )
 
 
@@ -127,7 +131,12 @@ def auc(
 ) -> Metric:
     """Return the area under the ROC curve, where ties count half; NaN with one class only."""
     rows = binary_columns(label, prediction, weight, positive)
-    return Metric(name="auc", expression=area_under_roc(rows), goal=Goal.HIGH)
+    return Metric(
+        name="auc",
+        expression=area_under_roc(rows),
+        goal=Goal.HIGH,
+        positive=_named(label, prediction, positive),
+    )
 
 
 def average_precision(
@@ -139,7 +148,12 @@ def average_precision(
 ) -> Metric:
     """Return the average precision, where tied rows share a threshold; NaN without a positive row."""
     rows = binary_columns(label, prediction, weight, positive)
-    return Metric(name="average_precision", expression=mean_precision(rows), goal=Goal.HIGH)
+    return Metric(
+        name="average_precision",
+        expression=mean_precision(rows),
+        goal=Goal.HIGH,
+        positive=_named(label, prediction, positive),
+    )
 
 
 def precision(
@@ -154,7 +168,7 @@ def precision(
     rows = binary_columns(label, prediction, weight, positive)
     hits, alarms, _ = _counts(rows, threshold)
     value = pl.when(alarms == 0).then(0.0).otherwise(hits / alarms)
-    return _judged("precision", value, threshold)
+    return _judged("precision", value, threshold, _named(label, prediction, positive))
 
 
 def recall(
@@ -168,7 +182,12 @@ def recall(
     """Return the share of positives that are predicted from `threshold` on; NaN without a positive row."""
     rows = binary_columns(label, prediction, weight, positive)
     hits, _, positives = _counts(rows, threshold)
-    return _judged("recall", undefined_where(positives == 0, hits / positives), threshold)
+    return _judged(
+        "recall",
+        undefined_where(positives == 0, hits / positives),
+        threshold,
+        _named(label, prediction, positive),
+    )
 
 
 def f1(
@@ -183,7 +202,7 @@ def f1(
     rows = binary_columns(label, prediction, weight, positive)
     hits, alarms, positives = _counts(rows, threshold)
     value = undefined_where(positives == 0, 2 * hits / (alarms + positives))
-    return _judged("f1", value, threshold)
+    return _judged("f1", value, threshold, _named(label, prediction, positive))
 
 
 def accuracy(
@@ -201,7 +220,7 @@ def accuracy(
     if threshold is not None:
         rows = binary_columns(label, prediction, weight, positive)
         right = (_alarm(rows, threshold) - rows.label).abs() * -1 + 1
-        return _judged("accuracy", rows.mean(right), threshold)
+        return _judged("accuracy", rows.mean(right), threshold, _named(label, prediction, positive))
     truth, guess = pl.col(label), pl.col(prediction)
     right = pl.when(guess.is_null()).then(math.nan).otherwise((guess == truth).cast(pl.Float64))
     known = pl.when(truth.is_not_null()).then(right)
@@ -229,7 +248,11 @@ def calibration_error(
     gap = p - rows.label
     place = (p * bins).floor().clip(0, bins - 1)
     gaps = [(gap * (place == number).cast(pl.Float64)).sum().abs() for number in range(bins)]
-    return Metric(name="calibration_error", expression=pl.sum_horizontal(gaps) / gap.count())
+    return Metric(
+        name="calibration_error",
+        expression=pl.sum_horizontal(gaps) / gap.count(),
+        positive=_named(label, prediction, positive),
+    )
 
 
 def macro_f1(label: str, *, classes: Sequence[object], prediction: str = PREDICTION) -> Metric:
@@ -338,9 +361,19 @@ def _probability(prediction: pl.Expr) -> pl.Expr:
     return pl.when(outside).then(math.nan).otherwise(prediction)
 
 
-def _judged(name: str, value: pl.Expr, threshold: float | Threshold) -> Metric:
+def _judged(
+    name: str,
+    value: pl.Expr,
+    threshold: float | Threshold,
+    positive: tuple[str, object] | None,
+) -> Metric:
     chosen = threshold if isinstance(threshold, Threshold) else None
-    return Metric(name=name, expression=value, goal=Goal.HIGH, threshold=chosen)
+    return Metric(name=name, expression=value, goal=Goal.HIGH, threshold=chosen, positive=positive)
+
+
+def _named(label: str, prediction: str, positive: object) -> tuple[str, object] | None:
+    """The label and its positive class, if the column `prediction` must be the probability of that."""
+    return None if positive is None or prediction != PREDICTION else (label, positive)
 
 
 def _require_k(metric: str, k: int) -> None:

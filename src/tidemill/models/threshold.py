@@ -13,7 +13,7 @@ from tidemill.core.partition import parse_span
 from tidemill.models.daily_figures import DAY, as_figure, days_of, with_days
 from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import Metric, Threshold
-from tidemill.models.scored_columns import PREDICTION
+from tidemill.models.scored_columns import PREDICTION, require_greatest_class
 from tidemill.workflow.gate import Goal
 
 # More thresholds than this aren't tried; those that are split the rows evenly.
@@ -37,6 +37,8 @@ def threshold(
     """
     frame = _with_days(scored, day, "threshold")
     known = frame.filter(pl.col(prediction).is_not_null(), pl.col(label).is_not_null())
+    if positive is not None and prediction == PREDICTION:
+        require_greatest_class(known, (label, positive), "threshold()")
     values = known[prediction].cast(pl.Float64).unique().sort()
     if len(values) > MAX_TRIED:
         places = [round(n * (len(values) - 1) / (MAX_TRIED - 1)) for n in range(MAX_TRIED)]
