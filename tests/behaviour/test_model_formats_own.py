@@ -55,6 +55,13 @@ class Lossy(MeanFormat):
         return lambda rows: [value + (row[0] > 60) for row in rows]
 
 
+class Fatal(MeanFormat):
+    name = "fatal"
+
+    def load(self, payload):
+        END
+
+
 class Missing:
     name = "missing"
 
@@ -140,6 +147,36 @@ def test_an_export_that_predicts_something_else_is_not_stored(
     assert "its export as lossy can't be used" in message
     assert re.search(r"it predicts \S+ where it predicted \S+ in training, for \{'age'", message)
     assert "model" not in project.open().state().heads
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("__import__('os')._exit(0)", "its process ended with exit code 0"),
+        ("__import__('os')._exit(3)", "its process ended with exit code 3"),
+        ("__import__('ctypes').string_at(0)", "its process was ended by SIGSEGV"),
+        ("__import__('os').abort()", "its process was ended by SIGABRT"),
+        ("raise SystemExit(5)", "SystemExit: 5"),
+    ],
+)
+def test_a_fresh_export_that_kills_the_process_fails_its_step_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, words: str
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    (tmp_path / "own_models.py").write_text(OWN.replace("END", end))
+    project.use_own("own_models:Fatal")
+    receipt = project.run()
+    assert receipt.exit_code == 1
+    [message] = receipt.messages
+    assert re.match(r"model \(tides.py:\d+\): its export as fatal can't be used", message)
+    assert re.search(
+        rf"its fatal file of \d+ bytes in a process of its own failed: {words}", message
+    )
+    assert "nothing was stored" in message
+    heads = project.open().state().heads
+    assert "model" not in heads
+    assert {"features", "labels"} <= heads.keys()
+    assert not list((tmp_path / ".tidemill").rglob("*.fatal"))
 
 
 def test_pickle_is_stored_by_permission_and_loaded_only_where_it_was_written(

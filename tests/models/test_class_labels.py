@@ -8,7 +8,7 @@ import pytest
 from tidemill.contracts.column import Column
 from tidemill.contracts.dtype import DType
 from tidemill.core.errors import UsageError
-from tidemill.models.class_labels import baseline_of, class_labels, share_of
+from tidemill.models.class_labels import baseline_of, class_labels, one_class_fault, share_of
 from tidemill.workflow.model import ClassLabel
 
 
@@ -97,3 +97,22 @@ def test_shares_add_up() -> None:
     )
     shares = [table.select(share_of(ENUM, name)).item() for name in ("low", "mid", "high")]
     assert shares == pytest.approx([2 / 3, 0, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "shares", "value"),
+    [
+        (column("Boolean"), (), (0.0, 1.0), "True"),
+        (column("Boolean"), (False, True), (1.0, 0.0), "False"),
+        (ENUM, ("low", "mid", "high"), (0.0, 1.0, 0.0), "'mid'"),
+        (column("Boolean"), (), (1e-9, 1 - 1e-9), None),
+        # The median of a number is no share.
+        (column("Float64"), (), (0.0, 1.0), None),
+    ],
+)
+def test_one_class_only(
+    label: Column, classes: tuple[ClassLabel, ...], shares: tuple[float, ...], value: str | None
+) -> None:
+    words = f"only one value of 'y', {value}: a classifier needs two"
+    fault = one_class_fault(label, classes, shares)
+    assert fault.endswith(words) if value else fault == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -23,6 +24,7 @@ from tidemill.workflow.gate import (
 from tidemill.workflow.stage import Approval
 
 NAN, INF = math.nan, math.inf
+MISSING = "; not finite over 100 rows: a prediction is missing, or their labels don't define it"
 
 
 def of(mae: float | None, *slices: tuple[str, int, float | None], by: str = "carrier") -> Scores:
@@ -46,17 +48,17 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
     (LIVE, of(10.0), of(10.0), None, True, "10 against 10 of live"),
     (LIVE, of(10.1), of(10.0), None, False, "10.1 against 10 of live"),
     (LIVE, of(9.0), None, None, True, "9, no live model to compare with"),
-    (LIVE, of(NAN), None, None, False, "nan, no live model to compare with"),
-    (LIVE, of(None), None, None, False, "nan, no live model to compare with"),
+    (LIVE, of(NAN), None, None, False, "nan, no live model to compare with" + MISSING),
+    (LIVE, of(None), None, None, False, "nan, no live model to compare with" + MISSING),
     (LIVE, of(None), of(10.0), None, False, "there is no metric 'mae' among rmse"),
     (LIVE, of(9.0), of(None), None, False, "9 against nan of live"),
-    (LIVE, of(NAN), of(10.0), None, False, "nan against 10 of live"),
+    (LIVE, of(NAN), of(10.0), None, False, "nan against 10 of live" + MISSING),
     (LIVE, of(9.0), of(NAN), None, False, "9 against nan of live"),
-    (LIVE, of(INF), of(10.0), None, False, "inf against 10 of live"),
+    (LIVE, of(INF), of(10.0), None, False, "inf against 10 of live" + MISSING),
     # No figure is infinitely good.
-    (LIVE, of(-INF), of(INF), None, False, "-inf against inf of live"),
-    (LIVE, of(INF), None, None, False, "inf, no live model to compare with"),
-    (MORE, of(INF), of(10.0), None, False, "inf against 10 of live"),
+    (LIVE, of(-INF), of(INF), None, False, "-inf against inf of live" + MISSING),
+    (LIVE, of(INF), None, None, False, "inf, no live model to compare with" + MISSING),
+    (MORE, of(INF), of(10.0), None, False, "inf against 10 of live" + MISSING),
     (LIVE, of(9.0), of(INF), None, True, "9 against inf of live"),
     (beats_live("mae", by=0.1), of(9.0), of(10.0), None, True, "9 against 10 of live"),
     (beats_live("mae", by=0.1), of(9.1), of(10.0), None, False, "9.1 against 10 of live"),
@@ -69,7 +71,7 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
     (BASE, of(9.0), None, of(10.0), True, "9 against 10 of the baseline"),
     (BASE, of(10.0), None, of(10.0), False, "10 against 10 of the baseline"),
     (BASE, of(9.0), of(1.0), None, False, "the baseline has no scores"),
-    (BASE, of(NAN), None, of(10.0), False, "nan against 10 of the baseline"),
+    (BASE, of(NAN), None, of(10.0), False, "nan against 10 of the baseline" + MISSING),
     (EVEN, of(9.0, ("UA", 50, 11.0)), of(9.0, UA), None, True,
      "none of 1 slice is worse by more than 10%"),
     (EVEN, of(9.0, ("UA", 50, 11.1)), of(9.0, UA), None, False,
@@ -91,6 +93,7 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
     (EVEN, of(9.0, ("YV", 50, NAN)), of(9.0, ("YV", 50, NAN)), None, False,
      "no slice of at least 30 rows and a figure to compare; evaluate on more rows, or lower min_rows="),
     (EVEN, of(9.0, UA), None, None, True, "no live model to compare with"),
+    (EVEN, of(NAN, UA), None, None, False, "nan, no live model to compare with" + MISSING),
     (EVEN, of(9.0, UA, by="origin"), of(9.0, UA), None, False,
      "the evaluation splits by origin, not by carrier"),
     (EVEN, of(9.0), None, None, False, "the evaluation splits by nothing, not by carrier"),
@@ -120,6 +123,15 @@ def judge(
     return evaluate_gates(
         gates, {"scores": candidate}, None if live is None else {"scores": live}, known
     )
+
+
+@pytest.mark.parametrize("gate", [LIVE, BASE, EVEN])
+@pytest.mark.parametrize("confidence", [None, 0.95])
+def test_an_evaluation_without_rows_passes_no_gate(gate: Gate, confidence: float | None) -> None:
+    empty = replace(of(NAN), rows=0, by="carrier")
+    (result,) = judge([replace(gate, confidence=confidence)], empty, None, empty)
+    assert not result.passed
+    assert result.evidence.endswith("; no row was scored")
 
 
 @pytest.mark.parametrize("gate", [LIVE, EVEN])

@@ -29,9 +29,7 @@ def class_labels(
     if declared is None and labels == tuple(range(len(labels))):
         labels = _at_positions(label, labels)
     if len(labels) == 1:
-        raise UsageError(
-            f"the training rows have only one value of {label.name!r}, {labels[0]!r}: a classifier needs two"
-        )
+        raise UsageError(one_class_fault(label, labels, (1.0,)))
     if len(set(labels)) < len(labels):
         raise UsageError(f"classes={list(labels)} names a class twice")
     for value in labels:
@@ -41,6 +39,15 @@ def class_labels(
                 f"{_ADVICE}"
             )
     return labels
+
+
+def one_class_fault(label: Column, classes: Sequence[ClassLabel], shares: Sequence[float]) -> str:
+    """Say which value all training rows have, by the share of each class; empty for several values."""
+    known = tuple(classes) or ((False, True) if label.dtype.name == "Boolean" else ())
+    if not known or 1.0 not in shares:
+        return ""
+    value = known[shares.index(1.0)]
+    return f"the training rows have only one value of {label.name!r}, {value!r}: a classifier needs two"
 
 
 _ADVICE = "name the classes in the order of its probabilities: tm.fitted(..., classes=[...])"

@@ -49,7 +49,7 @@ def compare_figures(
         return _failed(gate, f"there is no metric {metric!r} among {', '.join(scores.metrics)}")
     value, theirs = scores.metrics[metric], other.metrics.get(metric, math.nan)
     goal = mine.goal(gate)
-    evidence = f"{value:.4g} against {theirs:.4g} of {name}"
+    evidence = f"{value:.4g} against {theirs:.4g} of {name}{missing_figure(value, scores)}"
     better = _is_better(value, theirs, goal, gate.by)
     # A model as good as the live one may replace it; one that only equals the baseline is useless.
     passed = isinstance(gate, BeatsLive) if better is None else better
@@ -62,6 +62,26 @@ def compare_figures(
         difference=shown.interval(gate.confidence or SHOWN_CONFIDENCE) if shown else None,
     )
     return found if gate.confidence is None else _with_confidence(found, estimate, gate.confidence)
+
+
+def without_live(gate: BeatsLive | BeatsBaseline | NoSliceWorse, mine: GateScores) -> GateResult:
+    """Judge the first model, which needs a figure."""
+    value = mine.scores.metrics.get(mine.metric, math.nan)
+    return GateResult(
+        gate=str(gate),
+        passed=math.isfinite(value),
+        evidence=f"{value:.4g}, no live model to compare with{missing_figure(value, mine.scores)}",
+    )
+
+
+def missing_figure(value: float, scores: Scores) -> str:
+    """Say why a figure isn't finite, as an addition to evidence; empty if it is."""
+    if math.isfinite(value):
+        return ""
+    if not scores.rows:
+        return "; no row was scored"
+    rows = plural(scores.rows, "row")
+    return f"; not finite over {rows}: a prediction is missing, or their labels don't define it"
 
 
 def _is_better(value: float, theirs: float, goal: Goal, by: float) -> bool | None:
@@ -130,7 +150,8 @@ def compare_slices(
         by = scores.by or "nothing"
         return _failed(gate, f"the evaluation splits by {by}, not by {gate.over}")
     if is_first:
-        return GateResult(gate=str(gate), passed=True, evidence="no live model to compare with")
+        first = without_live(gate, mine)
+        return replace(first, evidence="no live model to compare with") if first.passed else first
     if other is None:
         return _failed(gate, "live has no scores")
     pairs = _paired_slices(gate, mine, other)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import GATES, Decision
-from tidemill.models.comparison import GateScores, compare_figures, compare_slices
+from tidemill.models.comparison import GateScores, compare_figures, compare_slices, without_live
 from tidemill.workflow.gate import (
     BeatsBaseline,
     Gate,
@@ -83,17 +82,8 @@ def _evaluate_gate(
     if isinstance(gate, BeatsBaseline):
         return compare_figures(gate, mine, baseline.get(evaluation), "the baseline")
     if live is None:
-        return _without_live(gate, mine)
+        return without_live(gate, mine)
     return compare_figures(gate, mine, other, "live")
-
-
-def _without_live(gate: Gate, mine: GateScores) -> GateResult:
-    value = mine.scores.metrics.get(mine.metric, math.nan)
-    return GateResult(
-        gate=str(gate),
-        passed=math.isfinite(value),
-        evidence=f"{value:.4g}, no live model to compare with",
-    )
 
 
 CANDIDATE, LIVE, BASELINE, BACKTEST = "candidate", "live", "baseline", "backtest"

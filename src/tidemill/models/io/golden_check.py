@@ -30,7 +30,7 @@ def check_golden_rows(
         fault, difference = golden_difference(function, artifact, stored)
     except TidemillError as error:
         return GoldenCheck(fault=str(error)[:_LONGEST])
-    # Whatever a library raises for a damaged file.
-    except Exception as error:  # noqa: BLE001
+    # Whatever a library raises for a damaged file; SystemExit would end the process without a reason.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         return GoldenCheck(fault=f"{type(error).__name__}: {str(error)[:500]}")
     return GoldenCheck(fault=fault[:_LONGEST], difference=difference)

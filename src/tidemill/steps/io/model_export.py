@@ -15,7 +15,7 @@ from tidemill.contracts.synthetic.rows import sample_rows
 from tidemill.core.errors import StepError, StorageError, TidemillError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.core.partition import WHOLE
-from tidemill.models.class_labels import baseline_of, class_labels, share_of
+from tidemill.models.class_labels import baseline_of, class_labels, one_class_fault, share_of
 from tidemill.models.golden_rows import (
     SPACED_ROWS,
     golden_rows,
@@ -199,6 +199,8 @@ def _baseline(
     first, *shares = values.collect().row(0)
     if first is None:
         raise step_error(stage, f"the training window has no value of {label.column.name!r}")
+    if fault := one_class_fault(label.column, classes, shares or (1 - first, first)):
+        raise step_error(stage, fault)
     return float(first), tuple(map(float, shares))
 
 
