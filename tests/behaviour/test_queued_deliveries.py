@@ -196,6 +196,58 @@ def test_a_clock_that_is_behind_delays_a_delivery_by_one_run(dock: Dock) -> None
     assert dock.is_settled()
 
 
+@pytest.mark.parametrize("sink", ["sqlite", "delta"])
+def test_newer_rows_of_another_project_stay(tmp_path: Path, sink: str) -> None:
+    """Two projects with homes of their own deliver to one table, which nobody can order by a lease."""
+    one, two = Dock(tmp_path / "one"), Dock(tmp_path / "two")
+    if sink == "delta":
+        declared = f'tm.delta("{tmp_path}/shared")'
+    else:
+        declared = f'tm.sqlite("{tmp_path}/shared.db", "out")'
+    for dock in (one, two):
+        dock.tides.edit('tm.sqlite("out.db", "out")', declared)
+        dock.path = tmp_path / "shared.db"
+
+    def shared() -> set[float]:
+        if sink == "sqlite":
+            return set(one.values().values())
+        return set(pl.read_delta(str(tmp_path / "shared"))["x"])
+
+    one.fill(1.0)
+    one.tides.ok()
+    two.fill(5.0)
+    two.tides.use(clock=lambda: FUTURE)
+    two.tides.ok()
+    assert shared() == {5.0}
+    # The clock of this project is behind that of the other one.
+    one.fill(2.0)
+    one.fails()
+    for _ in range(2):
+        message = one.fails()
+        assert "another project delivers to" in message
+        assert "`tidemill run out --again`" in message
+        assert shared() == {5.0}
+    one.tides.use(clock=lambda: FUTURE + 60)
+    assert one.tides.run("out", again=True).exit_code == 0
+    assert shared() == {2.0}
+    assert one.is_settled()
+
+
+def test_a_clock_that_is_behind_delays_a_delivery_to_a_delta_table(tmp_path: Path) -> None:
+    dock = Dock(tmp_path)
+    dock.tides.edit('tm.sqlite("out.db", "out")', 'tm.delta("out")')
+    dock.fill(1.0)
+    dock.tides.use(clock=lambda: FUTURE)
+    dock.tides.ok()
+    dock.tides.use(clock=lambda: FUTURE - 60)
+    dock.fill(2.0)
+    assert "was delivered by a newer run meanwhile" in dock.fails()
+    dock.tides.use(clock=lambda: FUTURE + 60)
+    assert dock.tides.run().exit_code == 0
+    assert set(pl.read_delta(str(tmp_path / "out"))["x"]) == {2.0}
+    assert dock.is_settled()
+
+
 FUTURE = 4e9
 
 

@@ -103,7 +103,15 @@ class DamagedObjectError(StorageError):
 
 
 class OvertakenError(StorageError):
-    """A sink has a newer delivery of the partition than this one."""
+    """A sink has a newer delivery of the partition than this one.
+
+    `key` is that of the newer one, "" if the sink doesn't keep keys; `at` is when it was queued.
+    """
+
+    def __init__(self, message: str, *, key: str = "", at: float = 0.0) -> None:
+        super().__init__(message)
+        self.key = key
+        self.at = at
 
 
 class GateError(TidemillError):

@@ -211,5 +211,5 @@ def _is_done(table: Any, effect: Effect) -> bool:
     if key == effect.key:
         return True
     if key:
-        refuse_overtaken(effect, float(at))
+        refuse_overtaken(effect, float(at), key)
     return False

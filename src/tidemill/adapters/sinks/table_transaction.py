@@ -104,17 +104,22 @@ def _is_done(database: TableDatabase, place: TablePlace, effect: Effect) -> bool
     ((key, at),) = found
     if key == effect.key:
         return True
-    refuse_overtaken(effect, float(at))
+    refuse_overtaken(effect, float(at), str(key))
     return False
 
 
-def refuse_overtaken(effect: Effect, at: float) -> None:
-    """Raise OvertakenError for an effect that was queued before the one that a sink carried out last."""
+def refuse_overtaken(effect: Effect, at: float, key: str = "") -> None:
+    """Raise OvertakenError for an effect that was queued before the one that a sink carried out last.
+
+    That one was queued `at` a time, with this `key` if the sink keeps keys.
+    """
     if effect.at and at > effect.at:
         newer = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         raise OvertakenError(
             f"{effect.stage} {effect.partition} was delivered by a newer run meanwhile ({newer}), so the "
-            "older rows of this one weren't"
+            "older rows of this one weren't",
+            key=key,
+            at=at,
         )
 
 

@@ -18,12 +18,12 @@ from tidemill.ports.runtime import Runtime
 class Undelivered:
     """An effect that a sink couldn't carry out, and why; it stays queued.
 
-    `overtaken`: the sink has a delivery with a later time.
+    `overtaken` is the error of a sink that has a delivery with a later time.
     """
 
     effect: Effect
     message: str
-    overtaken: bool = False
+    overtaken: OvertakenError | None = None
 
 
 def perform_effects(
@@ -41,7 +41,7 @@ def perform_effects(
             done: list[Event] = []
             for effect, result in carry_out(tools, writer, some):
                 if isinstance(result, TidemillError):
-                    overtaken = isinstance(result, OvertakenError)
+                    overtaken = result if isinstance(result, OvertakenError) else None
                     message = str(result)
                     failed.append(Undelivered(effect=effect, message=message, overtaken=overtaken))
                 else:

@@ -9,16 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tidemill.core.counts import plural
+from tidemill.core.errors import OvertakenError
 from tidemill.delivery.effects import is_current, last_effects, replaced_effects
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.ledger.delivery import Effect
-from tidemill.ledger.event import EffectDone, Event, Removed, RunEnded
+from tidemill.ledger.event import EffectDone, EffectQueued, Event, Removed, RunEnded
 from tidemill.ledger.io.lease_holder import describe_holder
 from tidemill.ledger.run import Status
 from tidemill.ports.ledger import Guard, State
 from tidemill.ports.runtime import Runtime
 from tidemill.runs.io.lease import Heartbeat
 from tidemill.workflow.stage import Flow
+
+# Delta tables keep the time of a delivery in whole microseconds.
+_SAME_S = 1e-5
 
 
 def recover_dead_runs(
@@ -74,15 +78,40 @@ def _perform(
     """Carry out queued effects, the last on each partition.
 
     Another clock may have given the delivery before it a later time. This process has the lease, so its
-    effects are the newest whatever the times say.
+    effects are newer than all that this ledger has queued, whatever the times say. A delivery of another
+    project to the same table isn't in this ledger: its rows stay.
     """
     failed = perform_effects(tools, environment, effects, guard) if effects else []
-    now = tools.clock()
-    again = [replace(item.effect, at=max(now, item.effect.at)) for item in failed if item.overtaken]
-    if not again:
+    if not any(item.overtaken for item in failed):
         return failed
-    others = [item for item in failed if not item.overtaken]
-    return [*others, *perform_effects(tools, environment, again, guard)]
+    queued = [
+        fact.event.effect
+        for fact in tools.ledger.events(kinds=("EffectQueued",))
+        if isinstance(fact.event, EffectQueued)
+    ]
+    own = [i for i in failed if i.overtaken and _is_own(i.overtaken, i.effect, queued)]
+    others = [_with_advice(item) for item in failed if item not in own]
+    now = tools.clock()
+    again = [replace(item.effect, at=max(now, item.effect.at)) for item in own]
+    return [*others, *(perform_effects(tools, environment, again, guard) if again else [])]
+
+
+def _is_own(newer: OvertakenError, effect: Effect, queued: Sequence[Effect]) -> bool:
+    """Whether this ledger queued the newer delivery; a sink without keys knows its time only."""
+    if newer.key:
+        return any(each.key == newer.key for each in queued)
+    place = (effect.place, effect.partition)
+    return any((e.place, e.partition) == place and abs(e.at - newer.at) < _SAME_S for e in queued)
+
+
+def _with_advice(item: Undelivered) -> Undelivered:
+    if item.overtaken is None:
+        return item
+    message = (
+        f"{item.message}: another project delivers to {item.effect.table or item.effect.target}, whose rows "
+        f"stay. Deliver to a table of your own, or replace them: `tidemill run {item.effect.stage} --again`"
+    )
+    return replace(item, message=message)
 
 
 def _names(effects: Sequence[Effect]) -> str:
