@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 
 from tidemill.contracts.profiles.e_detector import (
     EFFECTS,
-    ERROR_QUANTILES,
-    LARGE_EFFECTS,
     Detector,
     Floats,
     Shares,
     Sides,
-    error_evidence,
     share_evidence,
 )
 
@@ -38,20 +35,18 @@ def probabilities(rows: int, share: float) -> Floats:
     )
 
 
-@given(
-    st.integers(0, 40), SHARES, TOLERANCES, st.floats(-1, 1), st.integers(1, 10**6), st.booleans()
-)
+@given(st.integers(0, 40), SHARES, TOLERANCES, st.floats(-1, 1), st.integers(1, 10**6))
 def test_within_the_tolerance_the_expectation_is_at_most_1(
-    rows: int, reference: float, tolerance: float, side: float, reference_rows: int, few: bool
+    rows: int, reference: float, tolerance: float, side: float, reference_rows: int
 ) -> None:
     share = min(max(reference + side * tolerance, 0.0), 1.0)
     shares = Shares(
         count=np.arange(rows + 1), rows=rows, reference=reference, reference_rows=reference_rows
     )
-    evidence = share_evidence(shares, tolerance=tolerance, few=few)
+    evidence = share_evidence(shares, tolerance=tolerance)
     # A series without evidence stays as it is, as if its e-value were at most 1.
     expectation = probabilities(rows, share) @ np.exp(np.nan_to_num(evidence))
-    assert expectation.shape == (2 * (len(EFFECTS) + few * len(LARGE_EFFECTS)),)
+    assert expectation.shape == (2 * len(EFFECTS),)
     assert (expectation <= 1 + 1e-9).all()
 
 
@@ -207,46 +202,3 @@ def test_the_delay_depends_on_rows_and_shift(
 ) -> None:
     evidence = share_evidence(of(rows * share, rows, 0.5), tolerance=0.03)
     assert Detector.even(365, evidence.size).delay(evidence) == partitions
-
-
-def test_errors_beyond_the_quantiles_of_the_reference_are_evidence() -> None:
-    random = np.random.default_rng(3)
-    reference = np.abs(random.standard_t(2, 30_000))
-    detector = Detector.even(365, len(ERROR_QUANTILES) * len(EFFECTS))
-    same = [error_evidence(np.abs(random.standard_t(2, 1_000)), reference) for _ in range(365)]
-    worse = [error_evidence(1.3 * np.abs(random.standard_t(2, 1_000)), reference) for _ in range(9)]
-    assert not list(detector.alarms(same))
-    assert next(detector.alarms(worse)) < 5
-
-
-def test_one_enormous_error_is_one_row_of_evidence() -> None:
-    reference = np.linspace(0, 1, 1_000)
-    errors = np.linspace(0, 1, 500)
-    outlier = np.append(errors[:-1], 1e300)
-    assert (error_evidence(outlier, reference) == error_evidence(errors, reference)).all()
-
-
-def test_smaller_errors_are_no_evidence() -> None:
-    assert (error_evidence(np.zeros(500), np.linspace(0, 1, 500)) < 0).all()
-
-
-@given(st.lists(st.floats(0, 1e6), max_size=5), st.lists(st.floats(0, 1e6), max_size=5))
-def test_few_and_equal_errors_have_evidence_of_the_same_shape(
-    errors: list[float], reference: list[float]
-) -> None:
-    evidence = error_evidence(errors, reference, few=True)
-    assert evidence.shape == (len(ERROR_QUANTILES) * (len(EFFECTS) + len(LARGE_EFFECTS)),)
-    if not errors or not reference:
-        assert np.isnan(evidence).all()
-
-
-def test_mean_errors_of_days_are_found_in_days() -> None:
-    """Each day is one observation among those of 60 earlier days."""
-    random = np.random.default_rng(5)
-    reference = random.normal(10, 1, 60)
-    size = len(ERROR_QUANTILES) * (len(EFFECTS) + len(LARGE_EFFECTS))
-    detector = Detector.even(365, size)
-    same = (error_evidence([day], reference, few=True) for day in random.normal(10, 1, 365))
-    worse = (error_evidence([day], reference, few=True) for day in random.normal(13, 1, 30))
-    assert not list(detector.alarms(same))
-    assert next(detector.alarms(worse)) < 10

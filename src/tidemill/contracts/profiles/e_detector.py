@@ -33,13 +33,8 @@ Sides: TypeAlias = Literal["both", "rise"]
 
 # The effect sizes, in tolerances beyond the tolerance.
 EFFECTS = (0.5, 1.0, 2.0, 4.0)
-# The effect sizes for few rows, in parts of the way from the tolerance to a share of 1.
-LARGE_EFFECTS = (0.25, 0.5, 0.8)
-# Above these quantiles of the reference, errors are counted.
-ERROR_QUANTILES = (0.5, 0.75, 0.9, 0.95)
-# The widening for a reference that is a sample, in standard errors of its share. A reference that isn't much
-# larger than what is compared with it needs the second.
-REFERENCE_ERRORS, FEW_REFERENCE_ERRORS = 1.0, 2.0
+# The widening for a reference that is a sample, in standard errors of its share.
+REFERENCE_ERRORS = 1.0
 _NEARLY_ALL = 0.9
 # The least sampling variance of a tempered partition, as a part of the variance between partitions. A
 # partition with a million rows is still one partition.
@@ -80,52 +75,22 @@ class Shares:
         )
 
 
-def share_evidence(
-    shares: Shares, *, tolerance: npt.ArrayLike, sides: Sides = "both", few: bool = False
-) -> Floats:
+def share_evidence(shares: Shares, *, tolerance: npt.ArrayLike, sides: Sides = "both") -> Floats:
     """Return the logs of the e-values against "the share is within `tolerance` of the reference".
 
     The result has one more dimension than the shares: rises by each effect size, then falls. The
     tolerance is widened by the standard error of the reference. With `sides="rise"`, a lower share is no
-    evidence. `few=True` is for a few rows: it looks for large effects too, and widens by two standard
-    errors.
+    evidence.
     """
     count, rows = np.asarray(shares.count, np.float64), np.asarray(shares.rows, np.float64)
     share, width = np.asarray(shares.reference, np.float64), np.asarray(tolerance, np.float64)
     error = _standard_error(share, shares.reference_rows)
-    away = width + (FEW_REFERENCE_ERRORS if few else REFERENCE_ERRORS) * error
-    found = _rises(count, rows, share + away, width, few=few)
+    away = width + REFERENCE_ERRORS * error
+    found = _rises(count, rows, share + away, width)
     if sides == "both":
         others = rows - count - np.asarray(shares.uncertain, np.float64)
-        found += _rises(others, rows, 1 - share + away, width, few=few)
+        found += _rises(others, rows, 1 - share + away, width)
     return np.stack(np.broadcast_arrays(*found), axis=-1)
-
-
-def error_evidence(
-    errors: npt.ArrayLike,
-    reference: npt.ArrayLike,
-    *,
-    tolerance: float = 0.01,
-    few: bool = False,
-) -> Floats:
-    """Return the logs of the e-values against "errors are no larger than in the reference".
-
-    It counts the errors above quantiles of the reference's errors. So errors may be unbounded, and an
-    enormous one is one row of evidence; no test of their mean would be valid. `tolerance` is in shares:
-    with 0.01, up to 11 % of the errors may be above the 90 % quantile. Use `few=True` if `errors` are
-    few, such as the mean error of one day among those of other days: it looks for large effects too.
-    """
-    found, known = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
-    if not known.size or not found.size:
-        return np.full(len(ERROR_QUANTILES) * (len(EFFECTS) + few * len(LARGE_EFFECTS)), np.nan)
-    cuts = np.quantile(known, ERROR_QUANTILES, method="inverted_cdf")
-    above = Shares(
-        count=np.count_nonzero(found[:, None] > cuts, axis=0),
-        rows=found.size,
-        reference=np.count_nonzero(known[:, None] > cuts, axis=0) / known.size,
-        reference_rows=known.size,
-    )
-    return share_evidence(above, tolerance=tolerance, sides="rise", few=few).ravel()
 
 
 def _standard_error(share: Floats, rows: npt.ArrayLike) -> Floats:
@@ -136,9 +101,7 @@ def _standard_error(share: Floats, rows: npt.ArrayLike) -> Floats:
     return found
 
 
-def _rises(
-    count: Floats, rows: Floats, bound: Floats, tolerance: Floats, *, few: bool
-) -> list[Floats]:
+def _rises(count: Floats, rows: Floats, bound: Floats, tolerance: Floats) -> list[Floats]:
     """Return the logs of likelihood ratios of shares above `bound` to `bound` itself.
 
     Each is an e-value for every share up to the bound: its expectation grows with the share, to 1 there.
@@ -149,7 +112,6 @@ def _rises(
     possible = (room > 0) & (rows > 0)
     below, above = np.where(possible, null, 0.5), np.where(possible, room, 0.5)
     shifts = [np.minimum(effect * tolerance, _NEARLY_ALL * above) for effect in EFFECTS]
-    shifts += [effect * above for effect in LARGE_EFFECTS if few]
     return [
         np.where(
             possible,
