@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ from tidemill.core.errors import UsageError
 from tidemill.models.curves import roc
 from tidemill.models.metric import Metric
 from tidemill.models.metrics import scores
-from tidemill.models.standard_metrics import auc, mae, ndcg, precision
+from tidemill.models.standard_metrics import accuracy, auc, mae, ndcg, precision, r2
 from tidemill.workflow.gate import Scores, Slice
 
 MAE = (pl.col("prediction") - pl.col("y")).abs().mean()
@@ -130,3 +131,55 @@ def test_columns_that_the_rows_lack_are_named(option: str) -> None:
 def test_a_metric_is_an_aggregate(by: str | None) -> None:
     with pytest.raises(UsageError, match="one of mae, bias has a value per row"):
         scores(scored(), by=by, mae=MAE, bias=pl.col("prediction") - pl.col("y"))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (pl.lit("1.5"), "scores(): odd is '1.5' (String); a metric must be one number"),
+        (pl.col("y").implode(), "(List("),
+        (pl.lit(timedelta(1)), "(Duration("),
+        (3.0, "scores() takes metrics, such as tm.metrics.mae('y') or mae="),
+        (mae, "not odd=<function mae"),
+    ],
+)
+def test_a_metric_is_a_number(value: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        scores(scored(), odd=value)
+
+
+def test_a_metric_without_a_name_is_one_of_the_library() -> None:
+    unnamed: Any = MAE
+    with pytest.raises(UsageError, match=r"scores\(\) takes metrics, .* not "):
+        scores(scored(), unnamed)
+
+
+ODD = {
+    "list": pl.Series([[1], [2], [1], [2]]),
+    "struct": pl.Series([{"a": 1}] * 4),
+    "binary": pl.Series([b"\xff"] * 4),
+    "object": pl.Series([object()] * 4, dtype=pl.Object),
+    "enum": pl.Series(["a", "b"] * 2, dtype=pl.Enum(["a", "b"])),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("metric", [mae, auc, r2, accuracy, roc])
+def test_labels_that_are_no_numbers_are_refused(kind: str, metric: Any) -> None:
+    with pytest.raises(UsageError, match=r"scores\(\): .*(takes numbers|single values)"):
+        scores(scored(odd=ODD[kind]), metric("odd"), rmse=MAE)
+
+
+@pytest.mark.parametrize("kind", ["list", "struct", "binary", "object"])
+@pytest.mark.parametrize("option", ["by", "day"])
+def test_slices_and_days_have_names(kind: str, option: str) -> None:
+    with pytest.raises(UsageError, match=rf"scores\({option}='odd'\): the column is "):
+        scores(scored(odd=ODD[kind]), mae("y"), **{option: "odd"})  # type: ignore[arg-type]
+
+
+def test_nulls_are_a_slice_beside_the_text_none() -> None:
+    found = scores(scored(kind=["None", None, "(None)", "a"]), mae=MAE, by="kind").slices
+    assert sorted(each.value for each in found) == ["((None))", "(None)", "None", "a"]
+    assert {each.value: each.metrics["mae"] for each in found}["((None))"] == scores(
+        scored().slice(1, 1), mae=MAE
+    ).metrics["mae"]

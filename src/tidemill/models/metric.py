@@ -32,7 +32,7 @@ class Metric:
     `columns` are computed first, per row over all scored rows; `expression` may read them. `threshold` is
     the one that it judges, if it was chosen on other days. `group` is the column of groups of rows that it
     is the mean over. `positive` is the label, and the class that the user named, of which the
-    column `prediction` must be the probability.
+    column `prediction` must be the probability. `is_standard` is false for an expression of a user.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Metric:
     threshold: Threshold | None = None
     group: str = ""
     positive: tuple[str, object] | None = None
+    is_standard: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

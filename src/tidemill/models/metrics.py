@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,8 +25,13 @@ from tidemill.models.scored_columns import require_greatest_class
 from tidemill.workflow.gate import Goal, Scores, Slice
 
 _ROWS, _SLICE = "_tidemill_rows", "_tidemill_slice"
-# What Polars says of a column of text that is cast to numbers.
-_IS_TEXT = re.compile(r"^conversion from `(str|enum|cat)\w*` to `f64` failed")
+# What Polars says of a column that is cast to numbers, or compared with them, and has none.
+_HAS_NO_NUMBERS = re.compile(
+    r"^(conversion from `(str|enum|cat)\w*` to `f64` failed|cannot cast ('Object'|.*\bFloat64)"
+    r"|casting from .* to Float64|cannot compare categorical|could not evaluate comparison .*\bFloat64"
+    r"|`\w+` operation not supported for dtype)"
+)
+_EXAMPLE = "(pl.col('prediction') - pl.col('y')).abs().mean()"
 # The daily figures of more slices would fill the ledger.
 DAILY_SLICES = 50
 
@@ -51,14 +56,14 @@ def scores(
     """
     asked = _by_name(unnamed, named)
     metrics = {
-        name: metric if isinstance(metric, Metric) else Metric(name=name, expression=metric)
+        name: metric
+        if isinstance(metric, Metric)
+        else Metric(name=name, expression=metric, is_standard=False)
         for name, metric in asked.items()
         if not isinstance(metric, CurveMetric)
     }
     if not metrics:
-        raise UsageError(
-            "scores() needs a metric: mae=(pl.col('prediction') - pl.col('y')).abs().mean()"
-        )
+        raise UsageError(f"scores() needs a metric: mae={_EXAMPLE}")
     curves = {name: metric for name, metric in asked.items() if isinstance(metric, CurveMetric)}
     named_columns = {"by": by, "day": day}
     with _explained_casts():
@@ -90,7 +95,15 @@ def _by_name(
     unnamed: Iterable[Metric | CurveMetric], named: Mapping[str, pl.Expr | Metric | CurveMetric]
 ) -> dict[str, pl.Expr | Metric | CurveMetric]:
     found: dict[str, pl.Expr | Metric | CurveMetric] = {}
-    for name, metric in (*((each.name, each) for each in unnamed), *named.items()):
+    own = ((getattr(each, "name", ""), each) for each in unnamed)
+    for name, metric in (*own, *named.items()):
+        if not isinstance(
+            metric, (pl.Expr, Metric, CurveMetric) if name in named else (Metric, CurveMetric)
+        ):
+            raise UsageError(
+                f"scores() takes metrics, such as tm.metrics.mae('y') or mae={_EXAMPLE}, "
+                f"not {name}{'=' if name else ''}{metric!r}"
+            )
         if name in found:
             raise UsageError(
                 f"scores() has two metrics of the name {name!r}: pass one of them by another name, such as "
@@ -102,12 +115,12 @@ def _by_name(
 
 @contextmanager
 def _explained_casts() -> Iterator[None]:
-    """Raise UsageError for text where a metric takes numbers."""
+    """Raise UsageError for text and other values that are no numbers where a metric takes numbers."""
     try:
         yield
-    except pl.exceptions.InvalidOperationError as error:
+    except pl.exceptions.PolarsError as error:
         fault = str(error).partition("\n")[0]
-        if not _IS_TEXT.search(fault):
+        if not _HAS_NO_NUMBERS.search(fault):
             raise
         raise UsageError(
             f"scores(): a metric takes numbers: {fault}; name the class of a text label, positive='...', and "
@@ -122,11 +135,19 @@ def _collected(
     *,
     curves: bool,
 ) -> pl.DataFrame:
-    known = scored.collect_schema().names()
+    schema = scored.collect_schema()
+    known = schema.names()
     for option, column in named.items():
-        if column is not None and column not in known:
+        if column is None:
+            continue
+        if column not in known:
             advice = did_you_mean(column, known)
             raise UsageError(f"scores({option}={column!r}): there is no such column ({advice})")
+        if _has_no_name(schema[column]):
+            raise UsageError(
+                f"scores({option}={column!r}): the column is {schema[column]}; "
+                "name one of text, numbers or dates"
+            )
     more = {name: e for metric in metrics.values() for name, e in metric.columns.items()}
     expressions = [metric.expression for metric in metrics.values()]
     if not any(e.meta.has_multiple_outputs() for e in expressions):
@@ -134,11 +155,32 @@ def _collected(
         for column in sorted(read.difference(known, more)):
             advice = did_you_mean(column, known)
             raise UsageError(f"scores(): a metric reads {column!r}, which isn't there ({advice})")
+        _require_scalars(schema, metrics)
         if not curves:
             # Rows may be wide, and metrics read few columns.
             read.update(column for column in named.values() if column is not None)
             scored = scored.select([name for name in known if name in read] or known)
     return scored.with_columns(**more).collect()
+
+
+def _has_no_name(dtype: pl.DataType) -> bool:
+    """Whether Polars can't write the values of a type as text, or not as text that people read."""
+    return dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration)
+
+
+def _require_scalars(schema: pl.Schema, metrics: Mapping[str, Metric]) -> None:
+    """Raise UsageError for a struct or a list of `tm.metrics`: Polars panics on some.
+
+    Expressions of users may take fields of them.
+    """
+    nested = {column: dtype for column, dtype in schema.items() if dtype.is_nested()}
+    for name, metric in metrics.items():
+        expressions = (metric.expression, *metric.columns.values()) if metric.is_standard else ()
+        for column in nested.keys() & {n for e in expressions for n in e.meta.root_names()}:
+            raise UsageError(
+                f"scores(): {name} reads {column!r}, which is {nested[column]}; "
+                "it takes columns of single values"
+            )
 
 
 def _require_other_days(
@@ -188,6 +230,7 @@ def _slices(
     text = frame.with_columns(pl.col(by).cast(pl.String).alias(_SLICE))
     split = text.lazy().group_by(_SLICE).agg(wanted).collect().sort(_SLICE)
     largest = set(split.sort(_ROWS, _SLICE, descending=[True, False])[_SLICE].head(DAILY_SLICES))
+    null = _name_of_null(set(split[_SLICE]))
     parts: dict[Any, pl.DataFrame] = {}
     if shapes is not None:
         parts = {
@@ -200,7 +243,17 @@ def _slices(
         daily = None
         if shapes is not None and value in parts:
             daily = daily_figures(parts[value], expressions, shapes)
-        yield Slice(value=str(value), rows=rows, metrics=_numbers(row), daily=daily)
+        yield Slice(
+            value=null if value is None else value, rows=rows, metrics=_numbers(row), daily=daily
+        )
+
+
+def _name_of_null(others: Container[str]) -> str:
+    """`None`, or a name that none of the other slices has: gates find slices by name."""
+    name = "None"
+    while name in others:
+        name = f"({name})"
+    return name
 
 
 def _only_row(whole: pl.DataFrame) -> dict[str, float]:
@@ -209,6 +262,11 @@ def _only_row(whole: pl.DataFrame) -> dict[str, float]:
             f"one of {', '.join(whole.columns)} has a value per row; "
             "a metric must be an aggregate such as (...).abs().mean()"
         )
+    for name, dtype in whole.schema.items():
+        if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+            raise UsageError(
+                f"scores(): {name} is {whole[name][0]!r} ({dtype}); a metric must be one number"
+            )
     return _numbers(whole.row(0, named=True))
 
 
