@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from tidemill.workflow.gate import (
@@ -49,3 +52,18 @@ def test_thirty_rows_make_a_slice() -> None:
 def test_a_confidence_is_a_probability(confidence: float) -> None:
     with pytest.raises(ValueError, match=r"must be from 0.5 to below 1, such as 0.95"):
         beats_live("mae", confidence=confidence)
+
+
+@pytest.mark.parametrize("by", [float("nan"), float("inf"), -float("inf")])
+def test_a_tolerance_is_finite(by: float) -> None:
+    for make in (beats_live, beats_baseline, partial(no_slice_worse, over="carrier")):
+        with pytest.raises(ValueError, match=r"by=.* must be finite, such as 0.1"):
+            make("mae", by=by)
+
+
+@pytest.mark.parametrize("option", ["by", "confidence"])
+@pytest.mark.parametrize("value", ["0.95", True])
+def test_figures_of_a_gate_are_numbers(option: str, value: Any) -> None:
+    options: Any = {"over": "carrier", "by": 0.1, option: value}
+    with pytest.raises(TypeError, match=rf"{option}={value!r} is not a number, such as 0.1"):
+        no_slice_worse("mae", **options)

@@ -6,6 +6,7 @@ rows. Missing evidence fails a gate.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -93,7 +94,7 @@ class BeatsLive:
     confidence: float | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _require_confidence(self.confidence)
+        _require_numbers(self.by, self.confidence)
 
     def __str__(self) -> str:
         return f"beats_live({self.metric})"
@@ -109,7 +110,7 @@ class BeatsBaseline:
     confidence: float | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _require_confidence(self.confidence)
+        _require_numbers(self.by, self.confidence)
 
     def __str__(self) -> str:
         return f"beats_baseline({self.metric})"
@@ -127,13 +128,19 @@ class NoSliceWorse:
     confidence: float | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _require_confidence(self.confidence)
+        _require_numbers(self.by, self.confidence)
 
     def __str__(self) -> str:
         return f"no_slice_worse({self.metric}, over={self.over})"
 
 
-def _require_confidence(confidence: float | None) -> None:
+def _require_numbers(by: float, confidence: float | None) -> None:
+    """Raise for figures that no comparison with would ever refuse a model, such as NaN."""
+    for name, figure in (("by", by), ("confidence", 0.95 if confidence is None else confidence)):
+        if isinstance(figure, bool) or not isinstance(figure, int | float):
+            raise TypeError(f"{name}={figure!r} is not a number, such as 0.1")
+    if not math.isfinite(by):
+        raise ValueError(f"by={by!r} must be finite, such as 0.1")
     if confidence is not None and not 0.5 <= confidence < 1:
         raise ValueError(f"confidence={confidence!r} must be from 0.5 to below 1, such as 0.95")
 
