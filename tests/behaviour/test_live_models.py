@@ -286,3 +286,14 @@ def test_moves_survive_an_export_and_a_rebuild(sea: Harbour) -> None:
     assert (after.live, after.decisions) == (before.live, before.decisions)
     assert sea.events() == moves
     assert not sea.rollback().moved
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_version_is_no_rollback(sea: Harbour, empty: str) -> None:
+    sea.train(9.0)
+    second = sea.train(9.5)
+    with pytest.raises(UsageError, match="the version of model is empty; `tidemill models list"):
+        sea.deliver(empty)
+    with pytest.raises(UsageError, match="the version of model is empty"):
+        sea.rollback(to=empty)
+    assert sea.live == second

@@ -44,14 +44,14 @@ def deliver(model: str, version: str, reason: str, by: str, run: bool, as_json: 
 
 @click.command()
 @click.argument("model")
-@click.option("--to", default="", metavar="VERSION",
+@click.option("--to", default=None, metavar="VERSION",
               help="The version to go back to.  [default: the one that was live before]")  # fmt: skip
 @_reason
 @_by
 @_run
 @json_option
 @project_options
-def rollback(model: str, to: str, reason: str, by: str, run: bool, as_json: bool) -> None:
+def rollback(model: str, to: str | None, reason: str, by: str, run: bool, as_json: bool) -> None:
     """Make the version of MODEL live again that was live before.
 
     A rollback that is repeated does nothing; --to goes back further. Exit codes are as for `deliver`.

@@ -72,14 +72,18 @@ class LiveModels:
         """
         return self._move(model, version, reason=reason, by=by, rollback=False)
 
-    def rollback(self, model: str, *, to: str = "", reason: str = "", by: str = "") -> Moved:
+    def rollback(
+        self, model: str, *, to: str | None = None, reason: str = "", by: str = ""
+    ) -> Moved:
         """Make the version live that was live before, or the version `to`; raises as `deliver` does.
 
         A rollback that is repeated does nothing: `to` goes back further.
         """
         return self._move(model, to, reason=reason, by=by, rollback=True)
 
-    def _move(self, model: str, version: str, *, reason: str, by: str, rollback: bool) -> Moved:
+    def _move(
+        self, model: str, version: str | None, *, reason: str, by: str, rollback: bool
+    ) -> Moved:
         space = self._workspace
         stage, state = self._approved_model(model), space.state()
         current = state.live.get(model)
@@ -114,10 +118,15 @@ class LiveModels:
             )
         return flow[name]
 
-    def _target(self, stage: Stage, version: str, history: LiveHistory) -> Delivery:
+    def _target(self, stage: Stage, version: str | None, history: LiveHistory) -> Delivery:
         """The delivery to repeat; without a version the one before the current one."""
-        if not version:
+        if version is None:
             return rollback_target(stage.name, history.deliveries)
+        if not version.strip():
+            # Such as an unset variable of a script. Nobody asked for the version before.
+            raise UsageError(
+                f"the version of {stage.name} is empty; `tidemill models list {stage.name}` lists them"
+            )
         bound = self._workspace.read_state(lambda now: _partitions(now, stage.name))
         candidates = [held.product.artifact.id for held in bound if held.product.artifact]
         known = {

@@ -147,7 +147,7 @@ class RegisteredModel:
         """Make an approved version live; see `LiveModels.deliver`."""
         return LiveModels(self._workspace).deliver(self.name, version, reason=reason, by=by)
 
-    def rollback(self, *, to: str = "", reason: str = "", by: str = "") -> Moved:
+    def rollback(self, *, to: str | None = None, reason: str = "", by: str = "") -> Moved:
         """Make the version live that was live before, or the version `to`; see `LiveModels.rollback`."""
         return LiveModels(self._workspace).rollback(self.name, to=to, reason=reason, by=by)
 
