@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from tests.behaviour.test_models import MODEL, WINDOW, Sea
-from tests.support.tides import day
+from tests.support.tides import FIRST, day
 from tidemill.cli import cli
 from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import Decided
@@ -27,6 +28,25 @@ def newest(
 live = flow.approve(model, gates=[GATES])
 """
 TABLE = 'live = flow.approve(model, gates=[tm.beats_live("mae")])\n'
+
+
+def test_an_equal_model_of_other_labels_is_compared_with_their_baseline(tmp_path: Path) -> None:
+    sea = Sea(tmp_path, MODEL.replace('tm.beats_live("mae")', 'tm.beats_baseline("mae")'))
+    for number in range(WINDOW):
+        sea.flood(number)
+    [refused] = [m for m in sea.run().messages if "beats_baseline" in m]
+    assert "1 against 0 of the baseline" in refused
+    # The labels of the training window are restated; the evaluation's rows stay as they are.
+    for number in range(4):
+        days = pl.Series("day", [FIRST] * 2).dt.offset_by(f"{number}d")
+        rows = pl.DataFrame({"day": days, "id": [1, 2], "x": [1.0, 1.0], "y": [20.0, 20.0]})
+        sea.put(f"{day(number)}.parquet", rows)
+    ran = sea.ran(sea.run(train=["model"]))
+    assert ran["ok evaluate scores"] == ["baseline"]
+    with sea.open() as project:
+        scores = project.state().heads["scores"].partitions["baseline"].product.scores
+        assert scores is not None
+        assert scores.metrics == {"mae": 10.0}
 
 
 def with_two(root: Path, gates: str) -> Sea:

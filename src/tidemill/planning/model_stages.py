@@ -317,7 +317,7 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
         undecided = _needs_decision(draft, model, artifact, pending=pending)
     if undecided:
         found[CANDIDATE] = content
-        found[BASELINE] = None if pending else content
+        found[BASELINE] = None if pending or artifact is None else artifact.baseline_content
     # A live model that is damaged can't be compared with.
     missing = draft.facts.missing_objects.keys()
     usable = live is not None and missing.isdisjoint(live.artifact.all_objects)

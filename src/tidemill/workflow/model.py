@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tidemill.contracts.spec import Reads
+from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.search import Study
 
 Params: TypeAlias = Mapping[str, Any]
@@ -133,6 +134,12 @@ class Artifact:
     def content(self) -> str:
         """What identifies how the model predicts: its id, but its bytes if an older version stored it."""
         return self.object if self.id == self.object[: len(self.id)] else self.id
+
+    @property
+    def baseline_content(self) -> str:
+        """What identifies the scores of its baseline: equal models of other labels have other ones."""
+        shares = list(map(repr, self.shares))
+        return fingerprint("baseline", self.content, repr(self.baseline), self.classes, shares)
 
     @property
     def lineage(self) -> str:

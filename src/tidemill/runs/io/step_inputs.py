@@ -8,7 +8,7 @@ from typing import TypeAlias
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
-from tidemill.models.gates import LIVE
+from tidemill.models.gates import BASELINE, LIVE
 from tidemill.models.warm_start import parent_digest, unseen_partitions
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Step
@@ -75,7 +75,8 @@ class StepInputs:
         if stage.kind is Kind.INGEST and name == FILES:
             return self._sources[stage.name][key].content(step.partition)
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
-            return self._artifact(name, step.subject).content
+            artifact = self._artifact(name, step.subject)
+            return artifact.baseline_content if step.subject == BASELINE else artifact.content
         if name == stage.model:
             return self._live(name).content
         binding = self._published.get(name, key)
