@@ -266,6 +266,16 @@ def test_a_budget_stops_the_search_and_says_so(sea: Sea) -> None:
     assert again["ok trial model"] == trials(*range(1, 8))
 
 
+def test_a_trial_that_fails_counts_towards_the_limit_in_money(sea: Sea) -> None:
+    sea.edit("trials=8", "trials=8, cost=0.000001")
+    sea.edit(FAILING, FAILING + '    raise ValueError("no such column: rain")\n')
+    with sea.open() as project:
+        object.__setattr__(project.settings, "cpu_hour", 3600.0)
+        ran = sea.ran(project.run(raise_on_failure=False))
+    assert ran["gave up trial model"] == trials(0)
+    assert ran["stopped trial model"] == trials(*range(1, 8))
+
+
 def test_trials_see_the_training_window_and_score_on_its_last_part(tmp_path: Path) -> None:
     """Days 0 to 3 are the training window: 0 to 2 to fit on, 3 to score on; 4 and 5 are the evaluation's."""
     checks = (

@@ -81,6 +81,10 @@ class SearchSession:
         )
         self._cpu_s[stage.name] += result.cpu_s
 
+    def note_cost(self, stage: Stage, cpu_s: float) -> None:
+        """Add what a failed attempt at a trial used, which counts towards the limit like any other."""
+        self._cpu_s[stage.name] += cpu_s
+
     def note_failure(self, stage: Stage, number: int, message: str, wall_s: float) -> None:
         """Note that a trial failed."""
         trials = self._trials[stage.name]

@@ -115,6 +115,7 @@ class TrialLifecycle:
         return self._record(stage, begun, made)
 
     def _give_up(self, stage: Stage, begun: StepInProgress, failed: StepResult) -> StepResult:
+        self._searches.note_cost(stage, begun.attempt.cpu_s)
         if failed.retry_s is not None or failed.attempt is None:
             return failed
         self._running.pop(begun.key, None)
