@@ -217,6 +217,20 @@ def test_days_that_the_model_was_trained_on_are_left_out(tmp_path: Path) -> None
     assert sea.ok() == {}
 
 
+def test_days_that_only_a_refused_candidate_was_trained_on_are_delivered(tmp_path: Path) -> None:
+    text = MODEL.replace('tm.parquet("out"))', 'tm.parquet("out"), exclude_training=True)')
+    sea = flooded(tmp_path, text)
+    sea.ok()
+    for number in range(WINDOW, WINDOW + 4):
+        sea.flood(number)
+    sea.edit('"value": 9.0', '"value": 0.0')
+    # It is trained on days 4 to 7. While it may become live, 6 and 7 are left out.
+    assert sea.ran(sea.run(train=["model"]))["ok deliver out"] == [day(8), day(9)]
+    assert sea.ran(sea.run())["ok deliver out"] == [day(6), day(7)]
+    assert sea.delivered() == dict.fromkeys([day(n) for n in range(4, 10)], 9.0)
+    assert "ok deliver out" not in sea.ran(sea.run())
+
+
 @pytest.mark.parametrize("policy", ["keep", "rescore"])
 def test_days_that_were_left_out_are_delivered_when_the_declaration_says_so(
     tmp_path: Path, policy: str

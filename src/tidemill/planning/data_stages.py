@@ -210,7 +210,7 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
     undecided = (rescored or stage.exclude_training) and gate_rank is not None
     if stage.exclude_training and undecided:
         draft.incomplete.add(stage.name)
-    early, trained = _left_out(draft, stage)
+    early, trained = _left_out(draft, stage, undecided=gate_rank is not None)
     left_out = early | trained
     within = None if undecided else suspect_partitions(draft, stage)
     if within is not None and not within:
@@ -236,11 +236,13 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
     )
 
 
-def _left_out(draft: Draft, stage: Stage) -> tuple[frozenset[str], frozenset[str]]:
+def _left_out(
+    draft: Draft, stage: Stage, *, undecided: bool
+) -> tuple[frozenset[str], frozenset[str]]:
     """The partitions that a table leaves out, with a note: before its start, and those of the training.
 
-    The live model was trained on these, or one that may become it. Those that were delivered by an earlier
-    model, which hadn't seen them, stay as they are.
+    The live model was trained on these, or a candidate that is `undecided`, which may become live. Those
+    that were delivered by an earlier model, which hadn't seen them, stay as they are.
     """
     if not stage.start and not stage.exclude_training:
         return frozenset(), frozenset()
@@ -252,11 +254,12 @@ def _left_out(draft: Draft, stage: Stage) -> tuple[frozenset[str], frozenset[str
         draft.notes.append(f"{stage.name}: left out {count} before its start {stage.start}")
     if not stage.exclude_training:
         return early, frozenset()
-    live, candidate = draft.facts.live.get(stage.model), draft.candidates.get(stage.model)
+    live = draft.facts.live.get(stage.model)
+    candidate = draft.candidates.get(stage.model) if undecided else None
     artifacts = [*([live.artifact] if live else []), *([candidate] if candidate else [])]
     seen = {key for artifact in artifacts for key in artifact.trained_on.get(source, ())}
     for _, _, step in draft.steps:
-        if step.stage == stage.model:
+        if undecided and step.stage == stage.model:
             seen.update(step.reads.get(source, ()))
     trained = frozenset(seen.intersection(keys)) - early
     if new := trained.difference(draft.bindings(stage.name)):
