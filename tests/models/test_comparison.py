@@ -58,7 +58,8 @@ def shifted(by: float, noise: float, days: int = 28) -> Scores:
 
 
 LIVE = of(WEATHER[:28])
-SURE = "better by 1 (95%: 0.803 to 1.2, 28 days)"
+SURE_BY = "1 (95%: 0.803 to 1.2, 28 days)"
+SURE = f"better by {SURE_BY}"
 CASES = [
     # gate, candidate, outcome, evidence
     (beats_live("mae"), shifted(1.0, 0.5), PASSED, SURE),
@@ -66,7 +67,8 @@ CASES = [
     (beats_live("mae"), shifted(0.1, 3.0), PASSED, "could be noise"),
     (beats_live("mae", confidence=0.95), shifted(0.1, 3.0), FAILED, "not better with a confidence of 0.95"),
     (beats_live("mae", confidence=0.5), shifted(1.0, 3.0), PASSED, "could be noise"),
-    (beats_live("mae", confidence=0.95), shifted(-1.0, 0.5), FAILED, "better by -1"),
+    (beats_live("mae", confidence=0.95), shifted(-1.0, 0.5), FAILED, f"worse by {SURE_BY}"),
+    (beats_live("mae"), shifted(-0.1, 3.0), FAILED, "could be noise"),
     # The difference must be above the margin with this confidence.
     (beats_live("mae", by=0.05, confidence=0.95), shifted(1.0, 0.5), PASSED, "better by 1 "),
     (beats_live("mae", by=0.06, confidence=0.95), shifted(1.0, 0.5), FAILED, "not better with a confidence"),

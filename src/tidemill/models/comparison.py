@@ -127,7 +127,15 @@ def _noise(estimate: JackknifeEstimate | None) -> str:
         return ""
     if not estimate.is_enough:
         return f"; {plural(estimate.days, 'day')} can't tell whether that is noise ({MIN_DAYS} can)"
+    # A loss is a positive number, too: no sign has to be read twice.
+    if estimate.value < 0:
+        return f"; worse by {_interval(_loss(estimate))}"
     return f"; better by {_interval(estimate.interval(SHOWN_CONFIDENCE))}"
+
+
+def _loss(gain: JackknifeEstimate) -> Interval:
+    """By how much a candidate is worse."""
+    return replace(gain, value=-gain.value).interval(SHOWN_CONFIDENCE)
 
 
 def _interval(found: Interval) -> str:
@@ -221,8 +229,7 @@ class _SlicePair:
         figures = f"{self.name}: {self.value:.4g} against {self.theirs:.4g}"
         if self.gain is None or not self.gain.is_enough:
             return figures
-        worse = replace(self.gain, value=-self.gain.value).interval(SHOWN_CONFIDENCE)
-        return f"{figures}, worse by {_interval(worse)}"
+        return f"{figures}, worse by {_interval(_loss(self.gain))}"
 
 
 def _paired_slices(gate: NoSliceWorse, mine: GateScores, other: Scores) -> list[_SlicePair]:
