@@ -56,7 +56,7 @@ def test_an_alarm_is_recorded_once_and_shown_in_the_receipt(tides: Tides) -> Non
     assert receipt.exit_code == 0
     assert [m for m in receipt.messages if "drifted" in m] == [
         f"raw: drift: value (100%) drifted at {day(15)} from {day(5)} .. {day(14)}; "
-        "see `tidemill drift raw`"
+        f"see `tidemill drift raw {day(15)}`"
     ]
     assert alarms(tides) == [("raw", day(15))]
     assert verdicts(tides)[-1].verdict.investigate == ("drift",)

@@ -81,7 +81,7 @@ def test_open_alarms_are_noted() -> None:
     verdict = DriftVerdict(signature="data", alarms=(alarm,), investigate=("drift",))
     assert open_alarm_notes("raw", verdict) == [
         "raw: drift: distance (70%), carrier (30%) drifted at 2013-03-07 from 2013-02-05 .. "
-        "2013-03-06; see `tidemill drift raw`"
+        "2013-03-06; see `tidemill drift raw 2013-03-07`"
     ]
     assert open_alarm_notes("raw", DriftVerdict(signature="data", alarms=(alarm,))) == []
     assert open_alarm_notes("raw", None) == []

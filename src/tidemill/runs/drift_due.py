@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 from tidemill.contracts.spec import ContractSpec
@@ -47,12 +48,14 @@ def open_alarm_notes(stage: str, verdict: DriftVerdict | None) -> list[str]:
 
 def alarm_note(stage: str, alarm: RaisedAlarm) -> str:
     """Say what drifted, and how to find out more."""
-    return f"{stage}: {alarm.rule}: {alarm}; {alarm_advice(stage)}"
+    return f"{stage}: {alarm.rule}: {alarm}; {alarm_advice(stage, alarm.partition)}"
 
 
-def alarm_advice(stage: str) -> str:
-    """Name the command that shows an alarm."""
-    return f"see `tidemill drift {stage}`"
+def alarm_advice(stage: str, partition: str = "") -> str:
+    """Name the command that shows the alarm at a partition, or lists the alarms of a stage."""
+    # Without a partition it shows the newest one, which may be long after an alarm.
+    words = [stage, shlex.quote(partition)] if partition else [stage]
+    return f"see `tidemill drift {' '.join(words)}`"
 
 
 def new_alarms(
