@@ -97,7 +97,11 @@ BAD = [
     ("7d", rows_of(7), r"none of the 280 rows is of an earlier day"),
     ("7x", rows_of(9), r"split\(last='7x'\): '7x' is not a length of time"),
     ("36h", rows_of(9), "name a number of days or weeks"),
-    ("1d", rows_of(2).with_columns(day=pl.lit("monday")), "the column is String, not a Date"),
+    (
+        "1d",
+        rows_of(2).with_columns(day=pl.lit("monday")),
+        "not a Date or Datetime; filter the rows",
+    ),
 ]
 
 

@@ -47,8 +47,8 @@ def scores(
 
     A metric is one of `tm.metrics`, such as `tm.metrics.mae("delay")`, or an aggregate:
     `mae=(pl.col("prediction") - pl.col("y")).abs().mean()`. One that is null becomes NaN, which fails every
-    gate. `day` is the column of days (Date, Datetime or String): rows of one day depend on each other, so
-    that confidence intervals and comparisons need the figures of each day.
+    gate. `day` is the column of days (Date or Datetime) or of other blocks (integers or String): rows of one
+    day depend on each other, so that confidence intervals and comparisons need the figures of each day.
 
     Raises UsageError without metrics, for two of one name, for an expression with a value per row, for a
     column that is missing or no number, for a threshold that was chosen on the same days, for a group of a

@@ -80,7 +80,8 @@ def split(scored: pl.LazyFrame, *, day: str, last: str) -> tuple[pl.LazyFrame, p
     frame = _with_days(scored, day, "split")
     dates = frame[day].dt.date() if isinstance(frame.schema[day], pl.Datetime) else frame[day]
     if not isinstance(dates.dtype, pl.Date):
-        raise UsageError(f"split(day={day!r}): the column is {dates.dtype}, not a Date or Datetime")
+        problem = f"the column is {dates.dtype}, not a Date or Datetime"
+        raise UsageError(f"split(day={day!r}): {problem}; filter the rows by blocks instead")
     first = pl.Series([dates.max()], dtype=pl.Date).dt.offset_by(f"-{_days(last) - 1}d").item()
     rows, is_late = frame.drop(DAY), dates >= first
     earlier, later = rows.filter(~is_late), rows.filter(is_late)
