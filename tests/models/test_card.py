@@ -139,6 +139,15 @@ def test_the_largest_of_many_slices() -> None:
     assert "| c10 |" in text
 
 
+@pytest.mark.parametrize(
+    ("anchor", "end"),
+    [("2013-03-07", ", up to 2013-03-07."), ("all", "."), ("", ".")],
+)
+def test_training_ends_with_the_newest_partition_by_time(anchor: str, end: str) -> None:
+    text = model_card(replace(version(anchor=anchor), evaluations=())).markdown
+    assert re.search(rf"^\d+ rows{re.escape(end)}$", text, re.MULTILINE)
+
+
 def test_what_is_missing_is_said() -> None:
     bare = replace(version(seed=None, anchor=""), evaluations=())
     text = model_card(bare).markdown

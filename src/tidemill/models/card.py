@@ -14,7 +14,7 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.docs.phrases import conditions, type_name
 from tidemill.core.counts import plural
 from tidemill.core.markdown import markdown_code, markdown_text
-from tidemill.core.partition import summarize_keys
+from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, markdown_table
 from tidemill.drawing.chart import Chart
 from tidemill.ledger.model_version import Evaluation, ModelVersion
@@ -142,7 +142,9 @@ def _column(column: Column) -> list[str]:
 
 def _training(version: ModelVersion) -> Iterator[str]:
     artifact = version.artifact
-    yield f"{plural(artifact.rows, 'row')}, up to {markdown_text(artifact.anchor) or 'the newest data'}."
+    is_timed = artifact.anchor not in ("", WHOLE)
+    until = f", up to {markdown_text(artifact.anchor)}" if is_timed else ""
+    yield f"{plural(artifact.rows, 'row')}{until}."
     rows = [
         [
             markdown_code(name),
