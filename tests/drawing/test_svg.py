@@ -8,8 +8,10 @@ import pytest
 from tidemill.drawing.svg import (
     Drawing,
     Hue,
+    captioned,
     document,
     number,
+    side_by_side,
     style,
     text,
 )
@@ -36,6 +38,26 @@ def test_a_document_is_an_image_with_a_title() -> None:
 def test_a_document_asks_for_nothing_from_elsewhere() -> None:
     made = document(DRAWING, title="t", description="d").replace("http://www.w3.org/2000/svg", "")
     assert re.findall(r"https?:|@import|url\((?!#)|href", made) == []
+
+
+def test_captions_are_above() -> None:
+    assert captioned(DRAWING, "T").height < captioned(DRAWING, "T", "below").height
+    assert captioned(DRAWING, "T").markup.count("<text") == 1
+    assert captioned(DRAWING, "T", "below").markup.count("<text") == 2
+
+
+@pytest.mark.parametrize(("title", "width"), [("T", 200), ("T" * 25, 248), ("T" * 999, 400)])
+def test_a_drawing_is_widened_for_its_title_up_to_a_limit(title: str, width: float) -> None:
+    drawing = captioned(DRAWING, title)
+    assert drawing.width == width
+    assert f"translate({number((width - 200) / 2)} 26)" in drawing.markup
+
+
+def test_side_by_side_is_as_wide_as_all_and_as_high_as_the_highest() -> None:
+    low = Drawing(width=10, height=5, markup="")
+    row = side_by_side([DRAWING, low])
+    assert (row.width, row.height) == (200 + 56 + 10, 50)
+    assert row.markup.count("divider") == 1
 
 
 def test_text_is_escaped_and_shortened() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
-from tidemill.drawing.text import escaped, shortened
+from tidemill.drawing.text import escaped, plain_line, shortened, text_width
 
 LABEL_SIZE, SMALL_SIZE = 13.0, 11.0
 FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-_MARGIN = 20.0
-_TITLE_SIZE, _SUBTITLE_SIZE = 15.0, 12.0
+_MARGIN, _GUTTER, _WIDEST_CAPTION = 20.0, 28.0, 400.0
+_TITLE_SIZE, _SUBTITLE_SIZE, _TITLE_HEIGHT, _SUBTITLE_HEIGHT = 15.0, 12.0, 26.0, 22.0
 
 
 class Hue(StrEnum):
@@ -80,6 +82,42 @@ def text(
 def moved(drawing: Drawing, x: float, y: float) -> str:
     """The markup of a drawing, shifted."""
     return f'<g transform="translate({number(x)} {number(y)})">{drawing.markup}</g>'
+
+
+def captioned(drawing: Drawing, title: str, subtitle: str = "") -> Drawing:
+    """The drawing, centred below a title and a second, smaller line."""
+    top = _TITLE_HEIGHT + (_SUBTITLE_HEIGHT if subtitle else 0.0)
+    captions = [
+        (title, "title", _TITLE_SIZE, _TITLE_SIZE),
+        (subtitle, "subtitle", _SUBTITLE_SIZE, _TITLE_HEIGHT + _SUBTITLE_SIZE),
+    ]
+    widest = max(text_width(plain_line(content), size) for content, _, size, _ in captions)
+    width = max(drawing.width, float(ceil(min(widest, _WIDEST_CAPTION))))
+    lines = [
+        text(content, width / 2, y, kind=kind, size=size, width=width, middle=True)
+        for content, kind, size, y in captions
+        if content
+    ]
+    left = (width - drawing.width) / 2
+    return Drawing(
+        width=width,
+        height=drawing.height + top,
+        markup="".join([*lines, moved(drawing, left, top)]),
+    )
+
+
+def side_by_side(drawings: Sequence[Drawing]) -> Drawing:
+    """The drawings in a row, each with a line between it and the next."""
+    height = max(drawing.height for drawing in drawings)
+    parts, x = list[str](), 0.0
+    for drawing in drawings:
+        if parts:
+            at = number(x + _GUTTER)
+            parts.append(f'<path class="divider" d="M{at} 0V{number(height)}"/>')
+            x += 2 * _GUTTER
+        parts.append(moved(drawing, x, 0))
+        x += drawing.width
+    return Drawing(width=x, height=height, markup="".join(parts))
 
 
 def document(drawing: Drawing, *, title: str, description: str) -> str:
