@@ -151,7 +151,7 @@ def test_what_was_to_be_delivered_before_is_delivered_once(
         bound = project.state().heads["daily"].partitions[day(0)]
         name = bound.product.all_objects[0]
         effect: dict[str, Any] = {
-            "stage": "daily",
+            "stage": "shore",
             "partition": day(0),
             "action": "write",
             "target": "out",
@@ -159,6 +159,7 @@ def test_what_was_to_be_delivered_before_is_delivered_once(
         queued = EffectQueued(environment="prod", effect=Effect(key="k", object=name, **effect))
         ledger.append([queued], now=now)
     from_before.undo()
+    tides.text += '\nflow.table("shore", stage=daily, sink=tm.parquet("out"))\n'
     with on(tides, "prod") as project:
         assert [effect.key for effect in project.state().pending_effects] == ["k"]
     tides.run()

@@ -33,6 +33,7 @@ def test_json_is_one_document_and_the_text_goes_to_stderr(fresh: Path) -> None:
         "reasons": ["new partition"],
         "reads": {"files": ["data/sales/2026-01-05.csv"]},
         "subject": "",
+        "parent": "",
         "forced": False,
         "unlikely": False,
         "rows": 36,

@@ -344,7 +344,8 @@ class World:
         if stage.kind is Kind.INGEST and name == FILES:
             return plan.sources[stage.name][key].digest
         if stage.kind is Kind.EVALUATE and self.flow[name].kind is Kind.MODEL:
-            return self._artifact(name, step.subject).object
+            artifact = self._artifact(name, step.subject)
+            return artifact.baseline_content if step.subject == BASELINE else artifact.content
         return self.heads[name][key].product.content
 
     def _artifact(self, name: str, subject: str) -> Artifact:

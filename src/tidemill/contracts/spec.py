@@ -14,6 +14,7 @@ from tidemill.contracts.table_rules import (
     DEFAULT_MAX_BAD,
     Budget,
     DriftAlarmRule,
+    PartitionRule,
     Rows,
     TableRule,
 )
@@ -126,7 +127,7 @@ class ContractSpec:
         return counted or bool(self.partition_rules)
 
     @property
-    def partition_rules(self) -> tuple[TableRule, ...]:
+    def partition_rules(self) -> tuple[PartitionRule, ...]:
         """The table rules that partitions are checked against when they are published."""
         return tuple(rule for rule in self.table_rules if not isinstance(rule, DriftAlarmRule))
 

@@ -152,7 +152,8 @@ class DriftAlarmRule(_RuleBase):
         return f"the shares of {columns} stay within {self.tolerance:g} of those in the {before} before"
 
 
-TableRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule | DriftAlarmRule
+PartitionRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
+TableRule: TypeAlias = PartitionRule | DriftAlarmRule
 
 
 def Freshness(
@@ -243,11 +244,10 @@ def DriftAlarm(
     )
 
 
-def table_rule_part(rule: TableRule) -> list[Part]:
+def table_rule_part(rule: PartitionRule) -> list[Part]:
     """The parts of a table rule that enter the digest of its contract.
 
     Freshness adds only its column: the age of the head is checked at the end of each run.
-    `DriftAlarmRule` adds nothing: no partition is checked against it.
     """
     match rule:
         case UniqueRule():
@@ -258,10 +258,8 @@ def table_rule_part(rule: TableRule) -> list[Part]:
         case DriftRule():
             how: list[Part] = [rule.by, float(rule.limit), rule.vs_last]
             return ["drift", rule.name, rule.on_fail, list(rule.columns), how]
-        case FreshnessRule():
-            return ["newest", rule.column]
         case _:
-            return []
+            return ["newest", rule.column]
 
 
 def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
