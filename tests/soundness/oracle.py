@@ -121,7 +121,9 @@ def _declared(flow: Flow, stage: Stage) -> Any:
         [(column, flow.table(name).type(column)) for column in _reads(flow, stage, place)]
         for place, name in enumerate(stage.inputs)
     ]
-    return (stage.op, _used(flow, stage), numbers, types, _value_part(stage.table))
+    # A selector takes columns in their order, which a query may depend on.
+    order = flow.table(stage.inputs[0]).integers() if stage.op == "wild" else []
+    return (stage.op, _used(flow, stage), order, numbers, types, _value_part(stage.table))
 
 
 def _used(flow: Flow, stage: Stage) -> list[tuple[str, Any]]:
