@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -176,8 +177,11 @@ def test_effects_that_are_repeated_and_crossed_leave_what_each_once_would(
             # A run that slept goes on with something old.
             late = rng.choice(done)
             newest = max(each.at for each in done if each.partition == late.partition)
+            # Where there are no rows, not every sink knows that they were removed before.
+            nothing = late.action == "remove" and late.partition not in wanted
             if late.at < newest:
-                with pytest.raises(StorageError, match="newer run"):
+                refused = pytest.raises(StorageError, match="newer run")
+                with suppress(StorageError) if nothing else refused:
                     sink.deliver(late)
             else:
                 sink.deliver(late)
