@@ -12,9 +12,8 @@ from typing import Any
 import polars as pl
 
 from tidemill.adapters.sinks.nested_types import instance, plain_type, replace_types
-from tidemill.adapters.sinks.sqlite import file_obstacle
+from tidemill.adapters.sinks.sqlite import file_obstacle, file_place
 from tidemill.adapters.sinks.table_transaction import (
-    TablePlace,
     deliver_to_table,
     quoted,
     table_fault,
@@ -25,7 +24,7 @@ from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
-from tidemill.workflow.sink import DELIVERIES, STAGING
+from tidemill.workflow.sink import STAGING
 
 _TYPES: Mapping[str, str] = {
     "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INTEGER", "Int64": "BIGINT",
@@ -45,7 +44,7 @@ class DuckdbTables:
     ) -> Iterator[tuple[Effect, EffectResult]]:
         path = root / effects[0].target
         opened = _opened(path, write=True)
-        yield from deliver_to_table(opened, _place(effects[0], path), effects, artifacts)
+        yield from deliver_to_table(opened, file_place(effects[0], path), effects, artifacts)
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
         return missing_library("duckdb", "duckdb", "pyarrow") or file_obstacle(root / effect.target)
@@ -56,7 +55,7 @@ class DuckdbTables:
         path = root / effect.target
         if not path.is_file():
             return "" if effect.action == "remove" else f"the file {path} is gone"
-        return table_fault(_opened(path, write=False), _place(effect, path), effect, artifacts)
+        return table_fault(_opened(path, write=False), file_place(effect, path), effect, artifacts)
 
 
 def missing_library(extra: str, *modules: str) -> str:
@@ -65,12 +64,6 @@ def missing_library(extra: str, *modules: str) -> str:
         if find_spec(module) is None:
             return f"{module} isn't installed; pip install 'tidemill[{extra}]'"
     return ""
-
-
-def _place(effect: Effect, path: Path) -> TablePlace:
-    return TablePlace(
-        label=str(path), table=quoted(effect.table), deliveries=DELIVERIES, name=effect.table
-    )
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class SqliteTables:
     ) -> Iterator[tuple[Effect, EffectResult]]:
         path = root / effects[0].target
         opened = _opened(path, write=True)
-        yield from deliver_to_table(opened, _place(effects[0], path), effects, artifacts)
+        yield from deliver_to_table(opened, file_place(effects[0], path), effects, artifacts)
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
         return file_obstacle(root / effect.target)
@@ -52,10 +52,11 @@ class SqliteTables:
         path = root / effect.target
         if not path.is_file():
             return "" if effect.action == "remove" else f"the file {path} is gone"
-        return table_fault(_opened(path, write=False), _place(effect, path), effect, artifacts)
+        return table_fault(_opened(path, write=False), file_place(effect, path), effect, artifacts)
 
 
-def _place(effect: Effect, path: Path) -> TablePlace:
+def file_place(effect: Effect, path: Path) -> TablePlace:
+    """Return where an effect puts rows in a database file."""
     return TablePlace(
         label=str(path), table=quoted(effect.table), deliveries=DELIVERIES, name=effect.table
     )
