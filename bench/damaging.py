@@ -7,12 +7,11 @@ this process reports at all shows that none ended it.
 from __future__ import annotations
 
 import json
-import random
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
@@ -27,6 +26,7 @@ from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import ProbedFile, SubprocessProbe
 from tidemill.project.model_probe_server import FormatOptions
 from tidemill.store.frames import encode
+from tidemill.testing.damage import damaged
 from tidemill.testing.records import model_artifact
 
 ROWS = np.random.default_rng(1).normal(size=(300, 3))
@@ -118,25 +118,6 @@ class SlopesFormat:
     def load(self, payload):
         return Slopes(json.loads(payload)).predict
 """
-
-
-def damaged(payload: bytes, count: int) -> Iterator[bytes]:
-    """Bytes that differ from a file: bits flipped, a part cut out, overwritten, or the end missing."""
-    chance = random.Random(1)
-    for number in range(count):
-        found = bytearray(payload)
-        at = chance.randrange(len(found))
-        match number % 4:
-            case 0:
-                for _ in range(1 + number % 5):
-                    found[chance.randrange(len(found))] ^= 1 << chance.randrange(8)
-            case 1:
-                del found[at : at + chance.randrange(1, 200)]
-            case 2:
-                found[at : at + 40] = chance.randbytes(40)
-            case _:
-                del found[at:]
-        yield bytes(found)
 
 
 def _lightgbm() -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import ProbedFile, SubprocessProbe, installed_version
 from tidemill.project.model_probe_server import FormatOptions
 from tidemill.store.frames import encode
+from tidemill.testing.damage import damaged
 from tidemill.testing.records import model_artifact
 
 RNG = np.random.default_rng(3)
@@ -161,25 +161,6 @@ def test_a_process_that_cant_even_start_is_explained(tmp_path: Path) -> None:
     [fault] = faults_of(opts, form, [ProbedFile(artifact=KNOWN, payload=form.dump(model))])
     assert fault.startswith("the process that loads it ended: ")
     assert "no_such_module" in fault
-
-
-def damaged(payload: bytes, count: int) -> Iterator[bytes]:
-    """Bytes that differ from a file: bits flipped, a part cut out, overwritten, or the end missing."""
-    chance = random.Random(1)
-    for number in range(count):
-        found = bytearray(payload)
-        at = chance.randrange(len(found))
-        match number % 4:
-            case 0:
-                for _ in range(1 + number % 5):
-                    found[chance.randrange(len(found))] ^= 1 << chance.randrange(8)
-            case 1:
-                del found[at : at + chance.randrange(1, 200)]
-            case 2:
-                found[at : at + 40] = chance.randbytes(40)
-            case _:
-                del found[at:]
-        yield bytes(found)
 
 
 def _xgboost() -> Any:
