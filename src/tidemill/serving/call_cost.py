@@ -1,0 +1,43 @@
+"""What a call of a loaded model costs, and so where it is called, and whether in batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# A call that takes longer would hold up all other requests of the event loop.
+INLINE_S = 1e-3
+# What it costs to put a request into a batch: a future, a callback, and joining and splitting rows.
+BATCH_S = 40e-6
+# A call costs at least so many times a further row: below that, a batch saves little.
+BATCH_RATIO = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCost:
+    """The CPU seconds of a call with one row, and of each further row in it."""
+
+    call_s: float
+    row_s: float
+
+
+# A model that wasn't measured may take any time.
+UNKNOWN_COST = CallCost(call_s=math.inf, row_s=0.0)
+
+
+def fit_cost(one_s: float, many_s: float, rows: int) -> CallCost:
+    """The cost of a call, from the seconds of a call with one row and of one with many rows."""
+    return CallCost(call_s=one_s, row_s=max(0.0, many_s - one_s) / (rows - 1))
+
+
+def runs_inline(cost: CallCost) -> bool:
+    """Whether a call is short enough for the thread of the event loop."""
+    return cost.call_s < INLINE_S
+
+
+def gains_from_batches(cost: CallCost) -> bool:
+    """Whether requests that wait together should be predicted in one call.
+
+    Each request of a batch saves what a call costs beyond a row, and pays for being queued.
+    """
+    return cost.call_s - cost.row_s > BATCH_S and cost.call_s > BATCH_RATIO * cost.row_s

@@ -1,0 +1,37 @@
+"""The interface of a loaded model that answers requests."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from tidemill.serving.call_cost import CallCost
+from tidemill.workflow.model import Feed
+
+
+class Runner(Protocol):
+    """A model that is loaded, with what its calls cost.
+
+    `feed` is what `predict` takes: a two-dimensional float array (rows x inputs, null as NaN), or a Polars
+    frame of the inputs. `cost` is unknown until `warm_up` measures it. `thread_safe`: threads may call it at
+    the same time. `fallback` says why a faster way to run the model isn't used; empty if it is.
+    """
+
+    feed: Feed
+    cost: CallCost
+    thread_safe: bool
+    fallback: str
+
+    def predict_row(self, values: list[float]) -> float | list[float]:
+        """Predict one row: a number, or a probability per class if there are more than two.
+
+        Only for a model that takes arrays. UsageError for another number of values than inputs.
+        """
+
+    def predict(self, rows: Any) -> Any:
+        """Predict rows: a float array with a number per row, or with a probability per row and class.
+
+        UsageError for another number of columns than inputs.
+        """
+
+    def close(self) -> None:
+        """Free the model after the calls that are in flight; later calls raise ConflictError."""
