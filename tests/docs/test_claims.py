@@ -163,7 +163,7 @@ DENIALS = {
     "serving": (
         r"no\s+(?:endpoint|online predictions|serving)",
         "It serves no online predictions.",
-        has_command("serve") or has_module("serving"),
+        has_command("serve"),
     ),
     "console": (r"no\s+console", "There is no console.", has_module("console")),
     "watcher": (

@@ -48,6 +48,8 @@ _MARKS = (
 _PARAMETER = _pattern(
     rf"[?&;#](?P<name>{_NAME})=(?P<value>.*?)(?=[&;](?:amp;)?{_NAME}=|[,;.)\]}}'\"`]*$)", re.DOTALL
 )
+# A token of `tidemill tokens create`; its id is no secret.
+_TOKEN = _pattern(r"(tm_[0-9a-z]{10}_)[0-9A-Za-z]{16,}")
 _BEARER = _pattern(r"\b((?:Bearer|Basic)\s+)([A-Za-z0-9._~+/\-]{16,}=*)")
 _QUOTES = "\"'`"
 # The parameters that often follow a password in a list that is separated by `;` or `&`.
@@ -80,6 +82,7 @@ def redact(text: str, known: Iterable[re.Pattern[str]] = ()) -> str:
     """
     for values in known:
         text = values.sub(MASK, text)
+    text = mask_tokens(text)
     if "://" in text:
         text = _redact_urls(text)
     lowered = text.lower()
@@ -88,8 +91,13 @@ def redact(text: str, known: Iterable[re.Pattern[str]] = ()) -> str:
     return _BEARER().sub(rf"\1{MASK}", text) if "bearer" in lowered or "basic" in lowered else text
 
 
+def mask_tokens(text: str) -> str:
+    """Mask the secrets of all tokens that `tidemill tokens create` made, here or elsewhere."""
+    return _TOKEN().sub(rf"\1{MASK}", text) if "tm_" in text else text
+
+
 class Redactor:
-    """Masks secrets: `redact` in messages; `mask` in text of users, where only known values are masked."""
+    """Masks secrets: `redact` in messages; `mask` in text of users, only known values and tokens."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.secrets: frozenset[str] = frozenset()
@@ -103,8 +111,8 @@ class Redactor:
             self.secrets, self._known = found, known_pattern(found)
 
     def mask(self, text: str) -> str:
-        """Mask the known values."""
-        return text if self._known is None else self._known.sub(MASK, text)
+        """Mask the known values, and tokens."""
+        return mask_tokens(text if self._known is None else self._known.sub(MASK, text))
 
     def redact(self, text: str) -> str:
         """Mask the known values, and whatever stands where credentials stand."""

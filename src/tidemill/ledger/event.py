@@ -12,10 +12,12 @@ from typing import TypeAlias, get_args
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
+from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.run import Attempt, Receipt, Status
+from tidemill.ledger.usage import ServedUsage
 from tidemill.workflow.source import SourceFile
 
 
@@ -207,6 +209,41 @@ class Ticked:
     tick: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCreated:
+    """A token was created that opens endpoints of an environment."""
+
+    environment: str
+    token: AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked:
+    """A person revoked a token, which opens nothing from now on."""
+
+    environment: str
+    token: str
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Servers had endpoints open from `since` to `until` (Unix seconds).
+
+    The usages divide what the servers used in that time. `cpu_hour` and `memory_gb_hour` are the prices of
+    the settings then, in `currency`.
+    """
+
+    environment: str
+    since: float
+    until: float
+    usages: tuple[ServedUsage, ...]
+    cpu_hour: float = 0.0
+    memory_gb_hour: float = 0.0
+    currency: str = ""
+
+
 Event: TypeAlias = (
     EnvironmentCreated
     | EnvironmentDropped
@@ -228,6 +265,9 @@ Event: TypeAlias = (
     | EffectQueued
     | EffectDone
     | Ticked
+    | TokenCreated
+    | TokenRevoked
+    | Served
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

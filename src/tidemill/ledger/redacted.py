@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tidemill.core.redaction import Redact
-from tidemill.ledger.event import Attempted, Event, Ruled, RunEnded, RunStarted
+from tidemill.ledger.event import Attempted, Event, Ruled, RunEnded, RunStarted, TokenRevoked
 from tidemill.ledger.run import Attempt, Failure, Receipt
 from tidemill.workflow.trigger import TriggerEvidence
 
@@ -76,9 +76,14 @@ def _of_ruling(event: Ruled, redact: Redact) -> Ruled:
     return replace(event, ruling=replace(event.ruling, reason=redact(event.ruling.reason)))
 
 
+def _of_revocation(event: TokenRevoked, redact: Redact) -> TokenRevoked:
+    return replace(event, reason=redact(event.reason))
+
+
 _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Attempted: _of_attempt,
     RunStarted: _of_start,
     RunEnded: _of_end,
     Ruled: _of_ruling,
+    TokenRevoked: _of_revocation,
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes
+from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
 
@@ -24,6 +25,9 @@ _LEAST_SECRET = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
+
+    An hour of a gigabyte of memory costs `memory_gb_hour`, which counts where models are served. `serve` are
+    the settings of servers.
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
@@ -47,6 +51,8 @@ class Settings:
     secrets: Sequence[str] = ()
     model_formats: Sequence[str] = ()
     allow_pickle: bool = False
+    memory_gb_hour: float = 0.0
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
     @property
     def profiles_place(self) -> str:
@@ -130,7 +136,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
-        if name != "profiles":
+        if name not in ("profiles", "serve"):
             _check_type(file, name, table[name])
     try:
         parse_bytes(table.get("memory") or 1)
@@ -140,7 +146,15 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
     profiles = _profiles(file, table.get("profiles", {}))
-    return Settings(**{**table, "root": folder, "workflow": named, "profiles": profiles})
+    serve = _serve_settings(file, table.get("serve", {}))
+    given = {"root": folder, "workflow": named, "profiles": profiles, "serve": serve}
+    return Settings(**{**table, **given})
+
+
+def _serve_settings(file: Path, table: object) -> ServeSettings:
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: [tool.tidemill] serve = {table!r} is not a table")
+    return parse_serve_settings(table, f"{file}: [tool.tidemill.serve]")
 
 
 def _profiles(file: Path, said: object) -> dict[str, RunProfile]:

@@ -151,8 +151,12 @@ class Workspace:
 
     @property
     def price(self) -> Price:
-        """The price of a CPU hour, as the settings have it."""
-        return Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency)
+        """The prices in the settings."""
+        return Price(
+            cpu_hour=self.settings.cpu_hour,
+            currency=self.settings.currency,
+            memory_gb_hour=self.settings.memory_gb_hour,
+        )
 
     def stage(self, name: str) -> Stage:
         """The stage of that name; UsageError suggests the nearest one."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.binding import Binding, Mark, Product
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
@@ -30,11 +31,15 @@ from tidemill.ledger.event import (
     Ruled,
     RunEnded,
     RunStarted,
+    Served,
     Settled,
     SourceSeen,
     Ticked,
+    TokenCreated,
+    TokenRevoked,
 )
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
+from tidemill.ledger.usage import ServedUsage
 from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
@@ -306,6 +311,57 @@ def effect_done_event(key: str = "effect", *, environment: str = PROD) -> Effect
     return EffectDone(environment=environment, key=key, detail={"bytes": "512"})
 
 
+def access_token(
+    id: str = "4kq0z7c2wm", *, content: str = "tm", endpoints: tuple[str, ...] = ("delays",)
+) -> AccessToken:
+    """A token that expires, whose text is `content`."""
+    return AccessToken(
+        id=id,
+        digest=hashlib.sha256(content.encode()).hexdigest(),
+        holder="checkout",
+        endpoints=endpoints,
+        expires=1000.0,
+        rate=50.0,
+        actor="ana",
+    )
+
+
+def token_created_event(token: AccessToken, *, environment: str = PROD) -> TokenCreated:
+    """The creation of a token."""
+    return TokenCreated(environment=environment, token=token)
+
+
+def token_revoked_event(id: str = "4kq0z7c2wm", *, environment: str = PROD) -> TokenRevoked:
+    """The revocation of a token."""
+    return TokenRevoked(environment=environment, token=id, actor="ana", reason="left the team")
+
+
+def served_event(*, environment: str = PROD) -> Served:
+    """A minute in which an endpoint answered 10 requests, 1 of them with an error."""
+    usage = ServedUsage(
+        endpoint="delays",
+        version="artifact",
+        requests=10,
+        rows=12,
+        cpu_s=0.001,
+        idle_cpu_s=0.059,
+        memory_gb_s=3.5,
+        wall_s=0.002,
+        cache_hits=2,
+        errors={"422": 1},
+        latency=(0, 0, 9, 1),
+    )
+    return Served(
+        environment=environment,
+        since=60.0,
+        until=120.0,
+        usages=(usage,),
+        cpu_hour=0.04,
+        memory_gb_hour=0.005,
+        currency="USD",
+    )
+
+
 def events_of_every_kind() -> list[Event]:
     """Events of every kind, in an order in which they can be appended."""
     receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
@@ -331,5 +387,8 @@ def events_of_every_kind() -> list[Event]:
         EnvironmentCreated(environment="gone", parent=PROD),
         EnvironmentDropped(environment="gone"),
         Ticked(schedule="nightly", tick="2013-03-08T02"),
+        token_created_event(access_token()),
+        token_revoked_event(),
+        served_event(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

@@ -32,9 +32,12 @@ from tidemill.ledger.event import (
     Ruled,
     RunEnded,
     RunStarted,
+    Served,
     Settled,
     SourceSeen,
     Ticked,
+    TokenCreated,
+    TokenRevoked,
 )
 from tidemill.ledger.run import Outcome, RunInfo, Status
 from tidemill.ports.ledger import State
@@ -269,7 +272,7 @@ def _set_mark(view: ReferenceView, at: float, event: Settled) -> None:
     view.settled[event.environment, event.stage] = event.mark
 
 
-def _ignore(view: ReferenceView, at: float, event: Judged | DriftJudged | DriftAlarmed) -> None:
+def _ignore(view: ReferenceView, at: float, event: Event) -> None:
     """Change nothing: it is only read as a fact."""
 
 
@@ -330,4 +333,7 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     EffectQueued: _queue_effect,
     EffectDone: _finish_effect,
     Ticked: _record_tick,
+    TokenCreated: _ignore,
+    TokenRevoked: _ignore,
+    Served: _ignore,
 }

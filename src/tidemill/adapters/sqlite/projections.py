@@ -30,9 +30,12 @@ from tidemill.ledger.event import (
     Ruled,
     RunEnded,
     RunStarted,
+    Served,
     Settled,
     SourceSeen,
     Ticked,
+    TokenCreated,
+    TokenRevoked,
 )
 from tidemill.ledger.run import Action, Outcome
 
@@ -234,7 +237,7 @@ def _set_mark(projector: Projector, event: Settled) -> None:
     )
 
 
-def _ignore(projector: Projector, event: Judged | DriftJudged | DriftAlarmed) -> None:
+def _ignore(projector: Projector, event: Event) -> None:
     """Change no table: it is only read as a fact."""
 
 
@@ -308,4 +311,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     EffectQueued: _queue_effect,
     EffectDone: _finish_effect,
     Ticked: _record_tick,
+    TokenCreated: _ignore,
+    TokenRevoked: _ignore,
+    Served: _ignore,
 }

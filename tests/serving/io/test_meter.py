@@ -1,0 +1,127 @@
+"""What a process used is charged to its requests, and recorded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import StorageError
+from tidemill.ledger.event import Event, Served
+from tidemill.ports.ledger import Ledger
+from tidemill.runs.totals import Price
+from tidemill.serving.io.meter import Meter, UsageRecorder, resident_memory
+
+MS = 1_000_000
+
+
+class Clocks:
+    """Clocks that stand still until a test moves them."""
+
+    def __init__(self) -> None:
+        self.process = self.wall = 0
+
+    def meter(self) -> Meter:
+        return Meter(process_ns=lambda: self.process, wall_ns=lambda: self.wall)
+
+    def move(self, process_ms: int, seconds: int = 10) -> None:
+        self.process += process_ms * MS
+        self.wall += seconds * 1000 * MS
+
+
+def test_the_parts_add_up_to_the_process() -> None:
+    clocks = Clocks()
+    clocks.move(700)
+    meter = clocks.meter()
+    clocks.move(30)
+    one, two = meter.series("delays", "v1"), meter.series("demand", "v1")
+    assert meter.series("delays", "v1") is one
+    clocks.move(40)
+    meter.adjust(100_000_000)
+    one.record(3 * MS, 1 * MS)
+    two.record(9 * MS, 3 * MS)
+    meter.add_background(50 * MS)
+    meter.refuse(401)
+    meter.refuse(401)
+    clocks.move(138)
+    meter.adjust(100_000_000)
+    found = meter.snapshot(in_flight=2, log_drops=1)
+    first, second = found.series
+    # 50 ms of the last window were background; windows without requests took 30 and 40 ms, so 33 count.
+    assert (first.charged_ns, second.charged_ns) == (13.75 * MS, 41.25 * MS)
+    assert first.idle_ns == second.idle_ns == (40 + 33 + 50) * MS / 2
+    assert found.unshared_ns == 30 * MS
+    parts = sum(each.used_ns for each in found.series) + found.unshared_ns
+    assert parts == found.process_ns == 208 * MS
+    assert first.memory_byte_s == 1_000_000_000
+    assert (found.refusals, found.in_flight, found.log_drops) == ({"401": 2}, 2, 1)
+    assert found.memory_bytes == 100_000_000
+
+
+def test_a_version_that_is_unloaded_keeps_its_counts_and_shares_nothing_more() -> None:
+    clocks = Clocks()
+    meter = clocks.meter()
+    old = meter.series("delays", "v1")
+    old.record(MS, MS)
+    clocks.move(2)
+    new = meter.series("delays", "v2")
+    old.resident = False
+    clocks.move(10)
+    meter.adjust()
+    assert (old.charged_ns, old.idle_ns, new.idle_ns) == (2 * MS, 0, 10 * MS)
+    assert [each.resident for each in meter.snapshot().series] == [0, 1]
+    assert meter.series("delays", "v1") is old
+    assert old.resident
+
+
+def test_the_memory_of_this_process_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = resident_memory()
+    assert 5_000_000 < found < 100_000_000_000
+    monkeypatch.setattr(Path, "read_bytes", lambda self: b"")
+    assert resident_memory() > 5_000_000
+
+
+def served(ledger: Ledger) -> list[Served]:
+    return [
+        fact.event for fact in ledger.events(kinds=("Served",)) if isinstance(fact.event, Served)
+    ]
+
+
+def test_usage_is_recorded_once_and_after_a_failure_with_the_next(tmp_path: Path) -> None:
+    ledger, clocks = SqliteLedger(tmp_path / "ledger.db"), Clocks()
+    meter = clocks.meter()
+    series = meter.series("delays", "v1")
+    recorder = UsageRecorder(ledger, "prod", Price(cpu_hour=0.04), 100.0)
+    series.record(MS, MS)
+    clocks.move(1)
+    meter.adjust()
+    assert not recorder.is_due(meter.snapshot(), 159.0)
+    assert recorder.is_due(meter.snapshot(), 160.0)
+    broken = UsageRecorder(Broken(ledger), "prod", Price(), 100.0)  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        broken.record(meter.snapshot(), 160.0)
+    assert broken.is_due(meter.snapshot(), 160.0)
+    recorder.record(meter.snapshot(), 160.0)
+    assert not recorder.is_due(meter.snapshot(), 230.0)
+    assert recorder.is_due(meter.snapshot(), 160.0 + 3600)
+    recorder.record(meter.snapshot(), 230.0)
+    series.record(MS, MS, rows=5)
+    clocks.move(3)
+    meter.adjust()
+    recorder.record(meter.snapshot(), 300.0)
+    one, two = served(ledger)
+    assert (one.since, one.until, one.usages[0].requests, one.usages[0].rows) == (100, 160, 1, 1)
+    assert (two.since, two.until, two.usages[0].requests, two.usages[0].rows) == (230, 300, 1, 5)
+    assert (one.usages[0].cpu_s, two.usages[0].cpu_s, one.cpu_hour) == (0.001, 0.003, 0.04)
+    ledger.close()
+
+
+class Broken:
+    """A ledger whose disk is full."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def append(self, events: list[Event], *, now: float) -> int:
+        raise StorageError("the disk is full")
