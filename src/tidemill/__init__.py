@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
     from tidemill.workflow.annotations import Frame, Parent, Predictor
+    from tidemill.workflow.endpoint import rollout
     from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
     from tidemill.workflow.impure import impure
     from tidemill.workflow.model import Fitted, Params, fitted
@@ -190,6 +191,7 @@ __all__ = [
     "resources",
     "retries",
     "roc",
+    "rollout",
     "rule",
     "scores",
     "search",
@@ -228,6 +230,7 @@ _HOMES = {
     "tidemill.contracts.column_types": _COLUMNS,
     "tidemill.contracts.spec": "rule",
     "tidemill.core.errors": "TidemillError",
+    "tidemill.workflow.endpoint": "rollout",
     "tidemill.workflow.gate": "Scores beats_baseline beats_live no_slice_worse",
     "tidemill.workflow.impure": "impure",
     "tidemill.workflow.model": "Fitted Params fitted",

@@ -17,6 +17,7 @@ def test_no_faults(fresh: Path) -> None:
     assert found == {
         "schema": "tidemill.check/1",
         "workflow": "bakery",
+        "endpoints": [],
         "faults": [],
         "notes": [],
         "twice": [],

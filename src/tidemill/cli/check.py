@@ -81,13 +81,20 @@ def _text(report: CheckReport) -> str:
     flow = report.flow
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
     head = f"{flow.name}: {plural(len(flow.stages), 'stage')}, no faults: {kinds}"
+    served = (
+        f"endpoint {each.name}: {each.model}{' from ' + each.features if each.features else ''}"
+        for each in flow.endpoints
+    )
     notes = (f"- {n}" for n in report.notes)
-    return "\n".join((head, *notes, *_repeated(report.repeated), *_trained(report.trained)))
+    return "\n".join(
+        (head, *served, *notes, *_repeated(report.repeated), *_trained(report.trained))
+    )
 
 
 def _body(report: CheckReport) -> dict[str, Any]:
     return {
         "workflow": report.flow.name,
+        "endpoints": [each.name for each in report.flow.endpoints],
         "faults": (),
         "notes": report.notes,
         "twice": report.repeated,
@@ -104,7 +111,9 @@ def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
     faults = tuple(dict.fromkeys((*error.faults, *found)))
     if as_json:
         body = {"workflow": error.subject, "faults": faults}
-        none = dict.fromkeys(("notes", "twice", "trained_twice", "against", "stages"), ())
+        none = dict.fromkeys(
+            ("endpoints", "notes", "twice", "trained_twice", "against", "stages"), ()
+        )
         print_document("tidemill.check/1", {**body, **none})
     return DeclarationError(error.subject, faults)
 

@@ -12,6 +12,8 @@ from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.core.partition import partition_key, partition_start
 from tidemill.workflow.annotations import Frame, Predictor
+from tidemill.workflow.approved_model import approval_faults
+from tidemill.workflow.endpoint_options import endpoint_faults, resolve_endpoints
 from tidemill.workflow.fold_inputs import with_folds
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import with_reads
@@ -85,7 +87,11 @@ def seal(workflow: Workflow) -> Flow:
 
 def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
     return Flow(
-        name=workflow.name, owner=workflow.owner, stages=stages, deferrable=workflow.deferrable
+        name=workflow.name,
+        owner=workflow.owner,
+        stages=stages,
+        deferrable=workflow.deferrable,
+        endpoints=resolve_endpoints(workflow),
     )
 
 
@@ -102,7 +108,8 @@ def resolve_declaration(workflow: Workflow) -> Declaration:
             unclear.add(stage.name)
     if not workflow.declarations:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
-    faults += _approval_faults(workflow, stages)
+    faults += approval_faults(workflow, stages)
+    faults += endpoint_faults(workflow, stages)
     stages, found = resolve_references(stages, unclear)
     faults += found
     faults += wiring_faults(stages, unclear)
@@ -460,27 +467,6 @@ def _rows_of(name: str, workflow: Workflow) -> ContractSpec | None:
     if source.function is None:
         return contract_of(source.options.get("contract"))
     return _output(source, _annotations(source, source.function)[0])[0]
-
-
-def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
-    models = [stage.name for stage in stages.values() if stage.kind is Kind.MODEL]
-    seen: dict[str, str] = {}
-    for approval in workflow.approvals:
-        if approval.model in seen:
-            message = (
-                f"approve({approval.model}) is declared twice, first at {seen[approval.model]}"
-            )
-            yield Fault(message=message, where=approval.place, hint="list all gates in one")
-        seen.setdefault(approval.model, approval.place)
-        if approval.model not in models:
-            message = f"approve({approval.model}): this workflow has no such model"
-            hint = did_you_mean(approval.model, models)
-            yield Fault(message=message, where=approval.place, hint=hint)
-        if not approval.gates:
-            message = f"approve({approval.model}) has no gates, so any model would pass"
-            yield Fault(
-                message=message, where=approval.place, hint="gates=[tm.beats_baseline('mae')]"
-            )
 
 
 def _topological_order(stages: Mapping[str, Stage]) -> Iterator[Stage]:

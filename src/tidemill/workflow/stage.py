@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.partition import Partitioning
+from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.gate import Gate
 from tidemill.workflow.impure import Impure
 from tidemill.workflow.incremental_fold import ResolvedFold
@@ -158,7 +159,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A sealed workflow: its stages in topological order.
+    """A sealed workflow: its stages in topological order, and its endpoints in that of declaration.
 
     If it is `deferrable`, other programs on the machine go first.
     """
@@ -167,6 +168,7 @@ class Flow:
     owner: str
     stages: tuple[Stage, ...]
     deferrable: bool = False
+    endpoints: tuple[Endpoint, ...] = ()
 
     def __getitem__(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)

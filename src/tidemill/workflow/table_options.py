@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import get_args
 
 from tidemill.core.errors import Fault
+from tidemill.workflow.approved_model import approved_model_faults
 from tidemill.workflow.sink import sink_faults
-from tidemill.workflow.stage import Approval, OnNewModel
+from tidemill.workflow.stage import OnNewModel
 from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
 
 
@@ -38,23 +39,9 @@ def _row_faults(declared: StageDeclaration, workflow: Workflow) -> Iterator[tupl
             "name a stage, stage=orders, or a model with its features, model=live, features=features",
         )
     elif stage is None:
-        yield from _model_faults(model, workflow)
+        yield from approved_model_faults(model, workflow)
         if features is None:
             yield ": model= without features=", "name the stage that the model scores"
-
-
-def _model_faults(model: object, workflow: Workflow) -> Iterator[tuple[str, str]]:
-    if not isinstance(model, Approval):
-        name = getattr(model, "__name__", repr(model))
-        yield (
-            f" takes the model {name!r}, which is not approved",
-            f"live = flow.approve({name}, gates=[...]); then model=live",
-        )
-    elif not any(model is known for known in workflow.approvals):
-        yield (
-            f" takes an approval of {model.model!r} by another workflow",
-            f"live = flow.approve({model.model}, gates=[...]); then model=live",
-        )
 
 
 def _option_faults(declared: StageDeclaration) -> Iterator[tuple[str, str]]:

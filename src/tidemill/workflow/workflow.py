@@ -15,6 +15,7 @@ from tidemill.core.callsite import caller
 from tidemill.core.counts import plural
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.text_table import html_table
+from tidemill.workflow.endpoint import Rollout
 from tidemill.workflow.gate import Gate
 from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.resources import Resources
@@ -52,6 +53,17 @@ class StageDeclaration:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointDeclaration:
+    """The declaration of an endpoint, before any checks."""
+
+    name: str
+    model: Approval
+    features: Function | None
+    rollout: Rollout | None
+    place: str
+
+
 class DeliveredTable:
     """A delivered table, by which another one can deliver its rows, too."""
 
@@ -75,6 +87,7 @@ class Workflow:
         self.deferrable = deferrable
         self.declarations: list[StageDeclaration] = []
         self.approvals: list[Approval] = []
+        self.endpoints: list[EndpointDeclaration] = []
 
     def __repr__(self) -> str:
         return f"Workflow({self.name!r}, {plural(len(self.declarations), 'stage')})"
@@ -327,6 +340,32 @@ class Workflow:
             StageDeclaration(name=name, kind=Kind.DELIVER, place=caller(1), options=options)
         )
         return DeliveredTable(name)
+
+    def endpoint(
+        self,
+        name: str,
+        *,
+        model: Approval,
+        features: Function | None = None,
+        rollout: Rollout | None = None,
+    ) -> None:
+        """Serve the predictions of an approved model under a name, as `tidemill serve` does.
+
+        - `model`: what `approve` returned. The version that is live answers requests.
+        - `features`: the transform that computes the model's inputs from a request; without it a request
+          has the model's inputs.
+        - `rollout`: how a new version takes over, `tm.rollout(...)`; without it at once.
+        """
+        declared = EndpointDeclaration(
+            name=name, model=model, features=features, rollout=rollout, place=caller(1)
+        )
+        if _in_notebook(features) or _in_notebook(self._function_of(model)):
+            self.endpoints = [known for known in self.endpoints if known.name != name]
+        self.endpoints.append(declared)
+
+    def _function_of(self, model: object) -> Function | None:
+        name = getattr(model, "model", None)
+        return next((each.function for each in self.declarations if each.name == name), None)
 
     def _stage(
         self,
