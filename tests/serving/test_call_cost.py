@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.serving.call_cost import (
+    MAX_BATCH_ROWS,
     UNKNOWN_COST,
     CallCost,
     fit_cost,
     gains_from_batches,
+    rows_at_once,
     runs_inline,
 )
 
@@ -52,3 +54,18 @@ def test_the_cost_of_a_row_is_what_many_rows_take_more(
 
 def test_many_rows_that_take_no_longer_than_one_cost_nothing() -> None:
     assert fit_cost(2e-3, 1e-3, 64) == CallCost(call_s=2e-3, row_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("call_us", "row_us", "rows"),
+    [
+        (500.0, 1.0, 501),
+        (2.3, 1.9, 526),
+        (900.0, 900.0, 1),
+        (999.0, 0.0, MAX_BATCH_ROWS),
+        (2.3, 1e-6, MAX_BATCH_ROWS),
+        (math.inf, 1.0, 1),
+    ],
+)
+def test_rows_at_once_take_about_a_millisecond(call_us: float, row_us: float, rows: int) -> None:
+    assert rows_at_once(CallCost(call_s=call_us / 1e6, row_s=row_us / 1e6)) == rows

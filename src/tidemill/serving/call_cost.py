@@ -11,6 +11,8 @@ INLINE_S = 1e-3
 BATCH_S = 40e-6
 # A call costs at least so many times a further row: below that, a batch saves little.
 BATCH_RATIO = 2.0
+# So that joined rows don't need much memory.
+MAX_BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +43,11 @@ def gains_from_batches(cost: CallCost) -> bool:
     Each request of a batch saves what a call costs beyond a row, and pays for being queued.
     """
     return cost.call_s - cost.row_s > BATCH_S and cost.call_s > BATCH_RATIO * cost.row_s
+
+
+def rows_at_once(cost: CallCost) -> int:
+    """How many rows to predict before the event loop gets its turn: as many as take its share of time."""
+    left = INLINE_S - cost.call_s
+    if left > cost.row_s * MAX_BATCH_ROWS:
+        return MAX_BATCH_ROWS
+    return 1 if left <= cost.row_s else int(left / cost.row_s) + 1

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tidemill.core.errors import ConflictError, UsageError
+from tidemill.core.errors import UsageError
 from tidemill.models.predictors import as_predictions
 from tidemill.serving.call_cost import UNKNOWN_COST
+from tidemill.serving.io.runner import closed_error
 from tidemill.workflow.model import Artifact, Feed
 
 
@@ -57,7 +58,7 @@ class FunctionRunner:
         """Predict rows of an array or of a frame, as `feed` says."""
         function = self._function
         if function is None:
-            raise ConflictError("the model is closed: another version replaced it")
+            raise closed_error()
         if self.feed == "frame":
             rows = rows.select(self._inputs)
         elif rows.ndim != 2 or rows.shape[1] != len(self._inputs):

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.core.errors import ConflictError, StorageError, UsageError
+from tidemill.core.errors import StorageError, UsageError
 from tidemill.models.predictors import as_predictions
 from tidemill.serving.call_cost import UNKNOWN_COST
 from tidemill.serving.io.lightgbm_library import LightGBMLibrary, open_library
+from tidemill.serving.io.runner import closed_error
 from tidemill.workflow.model import Artifact, Feed
 
 _PARAMETERS = b"num_threads=1 verbosity=-1"
@@ -83,7 +84,7 @@ class LightGBMRunner:
         call.busy = True
         try:
             if self._closed:
-                raise _closed_error()
+                raise closed_error()
             try:
                 call.pack(*values)
             except struct.error as error:
@@ -131,7 +132,7 @@ class LightGBMRunner:
         call.busy = True
         try:
             if self._closed:
-                raise _closed_error()
+                raise closed_error()
             code = self._library.long.LGBM_BoosterPredictForMat(
                 self._handle,
                 ctypes.c_void_p(table.ctypes.data),
@@ -151,7 +152,7 @@ class LightGBMRunner:
     def _open_call(self) -> _RowCall:
         with self._lock:
             if self._closed:
-                raise _closed_error()
+                raise closed_error()
             call = _RowCall(self._library, self._handle, self.features, self._width)
             self._calls.append(call)
         self._thread.call = call
@@ -196,10 +197,6 @@ class _RowCall:
             self.config,
             *map(ctypes.byref, (self._input, self._length, self.output)),
         )
-
-
-def _closed_error() -> ConflictError:
-    return ConflictError("the model is closed: another version replaced it")
 
 
 def _load(library: LightGBMLibrary, payload: bytes) -> ctypes.c_void_p:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from tidemill.core.errors import ConflictError
 from tidemill.serving.call_cost import CallCost
 from tidemill.workflow.model import Feed
 
@@ -35,3 +36,8 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Free the model after the calls that are in flight; later calls raise ConflictError."""
+
+
+def closed_error() -> ConflictError:
+    """The error of a call after `close`."""
+    return ConflictError("the model is closed: another version replaced it")

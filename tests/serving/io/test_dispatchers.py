@@ -1,0 +1,183 @@
+"""A model is called where its cost says, and closed after its last call."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.runners import BAD, BATCHED, QUICK, SLOW, SumRunner
+from tidemill.core.errors import ConflictError
+from tidemill.serving.call_cost import UNKNOWN_COST, CallCost, rows_at_once
+from tidemill.serving.io.dispatchers import (
+    Dispatcher,
+    InlineCalls,
+    LoopBatches,
+    open_dispatcher,
+)
+from tidemill.serving.io.model_thread import ModelThread
+
+KINDS = [InlineCalls, LoopBatches, ModelThread]
+kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize(
+    ("cost", "kind"),
+    [
+        (QUICK, InlineCalls),
+        (BATCHED, LoopBatches),
+        (SLOW, ModelThread),
+        (UNKNOWN_COST, ModelThread),
+    ],
+)
+def test_the_cost_of_a_call_says_where_it_is_made(cost: CallCost, kind: type) -> None:
+    async def main() -> None:
+        dispatcher = open_dispatcher(SumRunner(cost))
+        assert type(dispatcher) is kind
+        await dispatcher.close()
+
+    asyncio.run(main())
+
+
+@kinds
+def test_rows_are_predicted_and_fail_as_the_model_does(kind: Callable[[Any], Dispatcher]) -> None:
+    async def main() -> None:
+        runner = SumRunner()
+        dispatcher = kind(runner)
+        value, cpu_s = await dispatcher.predict_row([1.0, 2.0])
+        assert value == 3.0
+        assert (cpu_s == 0.0) == (kind is InlineCalls)
+        found, _ = await dispatcher.predict(np.array([[1.0, 1.0], [2.0, 2.0]]))
+        assert found.tolist() == [2.0, 4.0]
+        with pytest.raises(ValueError, match="the row has -1"):
+            await dispatcher.predict_row([BAD, 0.0])
+        own = threading.get_ident()
+        assert (own in runner.threads) == (kind is not ModelThread)
+        await dispatcher.close()
+        # In the thread that calls the model.
+        assert runner.closed_in == [*runner.threads]
+        with pytest.raises(ConflictError, match="another version replaced it"):
+            await dispatcher.predict_row([1.0, 2.0])
+        with pytest.raises(ConflictError, match="another version replaced it"):
+            await dispatcher.predict(np.ones((1, 2)))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [LoopBatches, ModelThread])
+def test_tasks_of_the_same_turn_share_a_call(kind: Callable[[Any], Dispatcher]) -> None:
+    async def main() -> None:
+        runner = SumRunner(BATCHED)
+        dispatcher = kind(runner)
+        runner.gate.clear()
+        first = asyncio.ensure_future(dispatcher.predict_row([0.0, 0.0]))
+        if kind is ModelThread:
+            # It is in its first call while the others come.
+            await asyncio.to_thread(runner.entered.wait)
+            asyncio.get_running_loop().call_soon(runner.gate.set)
+        else:
+            runner.gate.set()
+        others = [asyncio.create_task(_predict(dispatcher, [float(at), 1.0])) for at in range(20)]
+        assert (await first)[0] == 0.0
+        assert [await other for other in others] == [at + 1.0 for at in range(20)]
+        assert sorted(runner.calls) in ([1, 20], [21])
+        assert dispatcher.waiting == 0
+        await dispatcher.close()
+
+    asyncio.run(main())
+
+
+@kinds
+def test_a_model_is_closed_after_the_requests_that_wait(
+    kind: Callable[[Any], Dispatcher],
+) -> None:
+    async def main() -> None:
+        runner = SumRunner(CallCost(call_s=9e-4, row_s=1e-4))
+        dispatcher = kind(runner)
+        rows = np.arange(40.0).reshape(20, 2)
+        asked = [asyncio.ensure_future(dispatcher.predict(rows)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await dispatcher.close()
+        for each in asked:
+            found, cpu_s = await each
+            assert found.tolist() == rows.sum(axis=1).tolist()
+            assert cpu_s >= 0
+        assert len(runner.closed_in) == 1
+        assert dispatcher.waiting == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [InlineCalls, LoopBatches])
+def test_many_rows_leave_turns_to_other_tasks(kind: Callable[[Any], Dispatcher]) -> None:
+    async def main() -> None:
+        runner = SumRunner(CallCost(call_s=5e-4, row_s=1e-4))
+        limit = rows_at_once(runner.cost)
+        assert limit == 6
+        dispatcher = kind(runner)
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        busy = asyncio.create_task(other())
+        rows = np.arange(100.0).reshape(50, 2)
+        found, _ = await dispatcher.predict(rows)
+        assert found.tolist() == rows.sum(axis=1).tolist()
+        assert runner.calls == [6] * 8 + [2]
+        assert turns >= 8
+        with pytest.raises(TimeoutError, match="deadline passed"):
+            await dispatcher.predict(rows, time.monotonic() - 1)
+        assert dispatcher.waiting == 0
+        busy.cancel()
+        await dispatcher.close()
+
+    asyncio.run(main())
+
+
+def test_what_waits_beyond_a_batch_is_predicted_in_the_next_turn() -> None:
+    async def main() -> None:
+        runner = SumRunner(CallCost(call_s=9e-4, row_s=1e-4))
+        dispatcher = LoopBatches(runner)
+        assert rows_at_once(runner.cost) == 2
+        asked = [asyncio.create_task(_predict(dispatcher, [1.0, float(at)])) for at in range(5)]
+        assert [await each for each in asked] == [1.0, 2.0, 3.0, 4.0, 5.0]
+        assert runner.calls == [2, 2, 1]
+        await dispatcher.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [LoopBatches, ModelThread])
+def test_a_request_whose_deadline_passed_or_whose_caller_left_is_not_computed(
+    kind: Callable[[Any], Dispatcher],
+) -> None:
+    async def main() -> None:
+        runner = SumRunner()
+        dispatcher = kind(runner)
+        late = asyncio.ensure_future(dispatcher.predict_row([1.0, 1.0], time.monotonic() - 1))
+        left = asyncio.ensure_future(dispatcher.predict_row([2.0, 2.0]))
+        left.cancel()
+        with pytest.raises(TimeoutError, match="deadline passed while it waited"):
+            await late
+        value, _ = await dispatcher.predict_row([3.0, 3.0], math.inf)
+        assert value == 6.0
+        assert sum(runner.calls) <= 2
+        assert left.cancelled()
+        await dispatcher.close()
+
+    asyncio.run(main())
+
+
+async def _predict(dispatcher: Dispatcher, values: list[float]) -> Any:
+    value, _ = await dispatcher.predict_row(values)
+    return value
