@@ -25,6 +25,7 @@ SPEAKING = {
     "cli/models",
     "cli/quarantine",
     "cli/runs",
+    "cli/tokens",
 }
 
 

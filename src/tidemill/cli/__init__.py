@@ -52,6 +52,10 @@ INTERRUPTED = 130
             "tidemill.cli.live_models:rollback",
             "Make the version of a model live again that was live before.",
         ),
+        "tokens": (
+            "tidemill.cli.tokens:tokens",
+            "Create, list and revoke the tokens that open endpoints.",
+        ),
         "env": (
             "tidemill.cli.env:env",
             "List, create, compare and drop environments.",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tidemill.project.plans import Plans
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.runs import Progress, Runs
+    from tidemill.project.tokens import Tokens
     from tidemill.project.trials import DebugOutput, Trials
     from tidemill.project.verification import StoredState
     from tidemill.runs.repeatability import Comparison
@@ -364,6 +365,12 @@ class Project:
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
         service: Lineage = self._service("lineage", "Lineage")
+        return service
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens that open endpoints of the environment: create, list and revoke them."""
+        service: Tokens = self._service("tokens", "Tokens")
         return service
 
     @property

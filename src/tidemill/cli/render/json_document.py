@@ -60,10 +60,13 @@ def print_result(
         print_document(schema, body(), data=data)
 
 
-def print_document(schema: str, body: Mapping[str, Any], *, data: bool = False) -> None:
-    """Print the document of a command to stdout."""
+def print_document(
+    schema: str, body: Mapping[str, Any], *, data: bool = False, with_secret: bool = False
+) -> None:
+    """Print the document of a command to stdout; `with_secret` one that shows a new secret."""
     click.get_current_context().meta[_META].close()
-    print_json(document(schema, body, redactor().mask if data else redactor().redact))
+    mask = redactor().mask if data else redactor().redact
+    print_json(document(schema, body, str if with_secret else mask))
 
 
 def text_width() -> int:

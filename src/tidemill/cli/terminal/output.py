@@ -37,6 +37,11 @@ def print_text(text: str, *, err: bool = False, data: bool = False, end: str = "
     click.echo(printable_lines(mask(text)) + end, nl=False, err=err)
 
 
+def print_secret(text: str) -> None:
+    """Print a secret that a command creates to stdout, as it is: nothing else shows it."""
+    click.echo(text)
+
+
 def print_error(text: str) -> None:
     """Print an error message to stderr."""
     head = click.style("error:", fg="red", bold=True)
