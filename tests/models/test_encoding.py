@@ -16,6 +16,7 @@ import tidemill as tm
 from tidemill.core.errors import UsageError
 from tidemill.models import encoding
 from tidemill.models.encoding import encode_columns, require_encodable
+from tidemill.workflow.model import ColumnEncoding
 
 
 class Mixed(tm.Contract):
@@ -186,3 +187,16 @@ def test_a_continued_encoder_keeps_the_numbers_of_its_parent(
     assert list(new[len(known) :]) == sorted({w for w in now if w is not None} - set(known))
     assert grown[1] == parent.encodings[1]
     assert tm.encoder(second, inputs=inputs, parent=None) == tm.encoder(second, inputs=inputs)
+
+
+def test_a_row_alone_has_the_numbers_that_it_has_among_others() -> None:
+    # Their quotients by a million and a thousand million have another last bit than the products.
+    at = datetime(1987, 1, 1, 0, 0, 0, 1)
+    frame = pl.DataFrame({"at": [at, DAY], "took": [timedelta(microseconds=3), timedelta(1)]})
+    frame = frame.with_columns(clock=pl.Series([time(0, 0, 0, 7), time(1)]))
+    encodings = [
+        ColumnEncoding(name=name, kind=kind)  # type: ignore[arg-type]
+        for name, kind in (("at", "datetime"), ("took", "duration"), ("clock", "time"))
+    ]
+    both = encode_columns(frame, encodings)
+    assert encode_columns(frame.head(1), encodings).tobytes() == both[:1].tobytes()

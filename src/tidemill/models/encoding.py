@@ -153,10 +153,11 @@ def _encoded(known: ColumnEncoding, dtype: pl.DataType) -> pl.Expr:
             )
         case "date":
             return value.to_physical().cast(pl.Float64)
+        # Polars divides one row, but multiplies more rows by the reciprocal: the last bit would differ.
         case "datetime" | "duration":
-            return value.dt.cast_time_unit("us").to_physical().cast(pl.Float64) / 1e6
+            return value.dt.cast_time_unit("us").to_physical().cast(pl.Float64) * 1e-6
         case "time":
-            return value.to_physical().cast(pl.Float64) / 1e9
+            return value.to_physical().cast(pl.Float64) * 1e-9
         case _:
             return value.cast(pl.Float64)
 

@@ -1,0 +1,204 @@
+"""Decode and validate the rows of requests by the contract of what a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from tidemill.contracts.checks.schema import polars_type
+from tidemill.contracts.column import Column
+from tidemill.contracts.spec import ContractSpec
+from tidemill.serving.cells import cell_series, default_cells
+from tidemill.serving.column_forms import column_form
+from tidemill.serving.loose_bodies import (
+    LooseRequest,
+    Tensor,
+    read_infer_body,
+    read_rows_body,
+)
+from tidemill.serving.request_contract import applies
+from tidemill.serving.row_check import CheckedRows, RowCheck, ValueAt, shown_value
+from tidemill.serving.row_rules import RowRules, typed_series
+from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
+from tidemill.serving.strict_json import plain
+from tidemill.serving.typed_bodies import OipDecoder, RowsDecoder, are_typed
+
+
+class InputSchema:
+    """The columns that a model reads, as a decoder of requests: a request is accepted if its contract is.
+
+    `columns` are their names, in the order in which the rows have them; all columns of the contract by
+    default. Rules of the contract that read other columns don't apply; `unchecked_rules` names them.
+    """
+
+    def __init__(
+        self,
+        spec: ContractSpec,
+        columns: Sequence[str] = (),
+        *,
+        limits: RequestLimits | None = None,
+    ) -> None:
+        self.spec = spec
+        self.names = tuple(columns) or spec.names
+        self.columns = tuple(map(spec.column, self.names))
+        self.limits = limits or RequestLimits()
+        self.unchecked_rules = tuple(r.name for r in spec.rules if not applies(r, self.names))
+        forms = [column_form(column) for column in self.columns]
+        is_typed = are_typed(forms)
+        self._oip = OipDecoder(forms, self.limits) if is_typed else None
+        self._rows = RowsDecoder(forms, self.limits) if is_typed else None
+        self._rules = RowRules(spec, self.names)
+
+    @property
+    def title(self) -> str:
+        """The name and the version of the contract."""
+        return self.spec.title
+
+    def decode_oip(
+        self, body: bytes, *, json_length: int | None = None, partial: bool = False
+    ) -> InferRequest:
+        """Decode the body of an infer request; `json_length` is the header of its binary data.
+
+        With `partial`, which the request's own parameters may also ask for, rows that the contract refuses
+        are left out and reported. Raises RequestError for everything else that isn't accepted.
+        """
+        found = None if json_length is not None else self.decode_oip_typed(body)
+        if found is not None:
+            return found
+        return self.decode_oip_exactly(body, json_length=json_length, partial=partial)
+
+    def decode_oip_typed(self, body: bytes) -> InferRequest | None:
+        """Decode an infer request in microseconds; None if it must be decoded exactly."""
+        if self._oip is None:
+            return None
+        found = self._oip.decode(body)
+        if found is None or (self._rules and not self._rules.accept(found.rows)):
+            return None
+        return found
+
+    def decode_oip_exactly(
+        self, body: bytes, *, json_length: int | None = None, partial: bool = False
+    ) -> InferRequest:
+        """Decode an infer request with the contract's checker; large ones belong into a thread."""
+        found = read_infer_body(body, self.spec, self.columns, self.limits, json_length=json_length)
+        checked = self._checked(
+            self._tensor_frame(found),
+            _value_of_tensors(found, self.names),
+            partial=partial or found.parameters.get("partial") is True,
+        )
+        return InferRequest(
+            rows=checked.rows,
+            id=found.id,
+            outputs=found.outputs,
+            binary_output=found.parameters.get("binary_data_output") is True,
+            parameters=found.parameters,
+            rejected=checked.rejected,
+        )
+
+    def decode_rows(self, body: bytes, *, partial: bool = False) -> InferRequest:
+        """Decode named rows: a JSON list of objects, or one object.
+
+        Raises RequestError for what isn't accepted; see `decode_oip` for `partial`.
+        """
+        found = self.decode_rows_typed(body)
+        return self.decode_rows_exactly(body, partial=partial) if found is None else found
+
+    def decode_rows_typed(self, body: bytes) -> InferRequest | None:
+        """Decode named rows in microseconds; None if they must be decoded exactly."""
+        found = None if self._rows is None else self._rows.decode(body)
+        if found is None or (self._rules and not self._rules.accept(found)):
+            return None
+        return InferRequest(rows=found)
+
+    def decode_rows_exactly(self, body: bytes, *, partial: bool = False) -> InferRequest:
+        """Decode named rows with the contract's checker; many rows belong into a thread."""
+        rows = read_rows_body(body, self.spec, self.columns, self.limits)
+        frame = self._row_frame(rows)
+
+        def value_at(row: int, name: str) -> Any:
+            return plain(rows[row].get(name))
+
+        checked = self._checked(frame, value_at, partial=partial)
+        return InferRequest(rows=checked.rows, rejected=checked.rejected)
+
+    def frame(self, rows: RequestRows) -> pl.DataFrame:
+        """Return rows as a Polars frame in the types of the contract."""
+        if isinstance(rows.frame, pl.DataFrame):
+            return rows.frame
+        return pl.DataFrame(
+            [
+                typed_series(column.name, values, self._types[column.name])
+                for column, values in zip(self.columns, rows.columns, strict=True)
+            ]
+        )
+
+    @cached_property
+    def _types(self) -> Mapping[str, pl.DataType]:
+        return {column.name: polars_type(column.dtype) for column in self.columns}
+
+    @cached_property
+    def _json_check(self) -> RowCheck:
+        return RowCheck(self.spec, self.names, "json")
+
+    def _checked(self, frame: pl.DataFrame, value_at: ValueAt, *, partial: bool) -> CheckedRows:
+        return self._json_check.check(frame, value_at, partial=partial, shown=self.limits.findings)
+
+    def _tensor_frame(self, found: LooseRequest) -> pl.DataFrame:
+        return pl.DataFrame(
+            [
+                self._default(column.name, found.count)
+                if tensor is None
+                else _tensor_series(column, tensor)
+                for column, tensor in zip(self.columns, found.columns, strict=True)
+            ]
+        )
+
+    def _row_frame(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        return pl.DataFrame([self._row_series(column, rows) for column in self.columns])
+
+    def _row_series(self, column: Column, rows: Sequence[Mapping[str, Any]]) -> pl.Series:
+        name = column.name
+        if not column.optional or all(name in row for row in rows):
+            return cell_series(column, [row.get(name) for row in rows])
+        # Values that some rows leave out are filled in one by one: no row depends on others.
+        given = cell_series(column, [row.get(name) for row in rows])
+        if not any(name in row for row in rows):
+            return self._default(name, len(rows))
+        return _merged(column, given, [name in row for row in rows])
+
+    def _default(self, name: str, count: int) -> pl.Series:
+        column = self.spec.column(name)
+        value = pl.Series(name, [column.default], dtype=self._types[name])
+        return value.new_from_index(0, count)
+
+
+def _merged(column: Column, given: pl.Series, present: Sequence[bool]) -> pl.Series:
+    """Fill the default where a row leaves the value out."""
+    filling = default_cells(column, given)
+    return given.zip_with(pl.Series(present), filling.new_from_index(0, given.len()))
+
+
+def _tensor_series(column: Column, tensor: Tensor) -> pl.Series:
+    if not tensor.is_binary:
+        return cell_series(column, tensor.values)
+    return pl.Series(column.name, tensor.values)
+
+
+def _value_of_tensors(found: LooseRequest, names: Sequence[str]) -> ValueAt:
+    tensors = dict(zip(names, found.columns, strict=True))
+
+    def value_at(row: int, name: str) -> Any:
+        tensor = tensors[name]
+        if tensor is None:
+            return None
+        value = tensor.values[row]
+        return (
+            shown_value(value.item() if hasattr(value, "item") else value)
+            if tensor.is_binary
+            else plain(value)
+        )
+
+    return value_at

@@ -1,0 +1,136 @@
+"""Parse JSON exactly: numbers as they are written, no duplicate keys, no constants that aren't JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidemill.serving.errors import BadRequest
+
+
+class Number(str):
+    """A number of JSON, as it is written."""
+
+    __slots__ = ()
+
+
+def parse_json(body: bytes, *, depth: int) -> Any:
+    """Return the value of a JSON document, with numbers as `Number`.
+
+    Raises BadRequest for anything else than JSON in UTF-8, for a duplicate key, and for more than `depth`
+    levels of lists and objects.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body isn't UTF-8: byte {error.start:,} can't be read") from None
+    if not text.strip():
+        raise BadRequest("the body is empty")
+    try:
+        value = json.loads(
+            text,
+            parse_int=Number,
+            parse_float=Number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(f"the body isn't JSON: {error.msg} ({place})") from None
+    except RecursionError:
+        raise _too_deep(depth) from None
+    _require_depth(value, depth)
+    return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise BadRequest(f"the key {name!r} appears twice in one object")
+            seen.add(name)
+    return found
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise BadRequest(f"{constant} isn't JSON: send null for a missing number")
+
+
+def _require_depth(value: Any, depth: int) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth):
+        if not level:
+            return
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+    if level:
+        raise _too_deep(depth)
+
+
+def _too_deep(depth: int) -> BadRequest:
+    return BadRequest(f"the body has more than {depth} levels of lists and objects")
+
+
+def written(value: Any) -> str:
+    """Return a parsed value as JSON, with its numbers as they were written."""
+    match value:
+        case Number():
+            return str(value)
+        case dict():
+            items = (f"{json.dumps(name)}:{written(item)}" for name, item in value.items())
+            return "{" + ",".join(items) + "}"
+        case list():
+            return "[" + ",".join(map(written, value)) + "]"
+    return json.dumps(value)
+
+
+def plain(value: Any, *, longest: int = 200) -> Any:
+    """Return a parsed value as it may be shown: numbers as numbers, long texts shortened."""
+    match value:
+        case Number():
+            return _plain_number(value)
+        case str():
+            text = value.encode(errors="backslashreplace").decode()
+            return text if len(text) <= longest else text[: longest - 3] + "..."
+        case dict() | list():
+            return plain(written(value), longest=longest)
+    return value
+
+
+def _plain_number(value: Number) -> int | float | str:
+    if len(value) > 40:
+        return value[:37] + "..."
+    number = float(value)
+    if number in (float("inf"), float("-inf")):
+        return str(value)
+    return number if any(mark in value for mark in ".eE") else int(value)
+
+
+def require_object(value: Any, what: str) -> Mapping[str, Any]:
+    """Return a value that must be an object; BadRequest if it isn't one."""
+    if isinstance(value, dict):
+        return value
+    raise BadRequest(f"{what} is {kind_of(value)}, not an object")
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a JSON value, for messages."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case Number():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+    return "an object"

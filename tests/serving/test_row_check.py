@@ -1,0 +1,79 @@
+"""The checker of a contract decides about the rows of a request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+import tidemill as tm
+from tests.support.contracts import declare
+from tidemill.serving.errors import BrokenRows
+from tidemill.serving.row_check import RowCheck, shown_value
+from tidemill.serving.rows import RowFinding
+
+
+def check(columns: dict[str, Any], rows: dict[str, list[Any]], **options: Any) -> Any:
+    frame = pl.DataFrame(rows)
+    spec = declare(columns)
+    names = tuple(name for name in spec.names if name in rows)
+    options = {"partial": False, "shown": 20, **options}
+    return RowCheck(spec, names, "json").check(frame, lambda row, name: frame[row, name], **options)
+
+
+def test_rows_keep_their_order_and_their_number() -> None:
+    columns = {"id": tm.Int64(max=5, unique=True)}
+    found = check(columns, {"id": ["5", "9", "5", "1"]}, partial=True)
+    assert found.rows.columns == ([5, 5, 1],)
+    assert found.rejected.kept == (0, 2, 3)
+
+
+def test_a_value_that_cant_be_read_is_refused_where_the_contract_only_warns() -> None:
+    columns = {"x": tm.Int64(max=5, on_fail="warn", null_values=["NA"]), "y": tm.Bool()}
+    rows: dict[str, list[Any]] = {"x": ["9", "x", "NA", " ", None], "y": ["1"] * 5}
+    found = check(columns, rows, partial=True)
+    assert found.rows.columns[0] == [9, None, None, None]
+    assert [(item.row, item.rule) for item in found.rejected.findings] == [(1, "x.type")]
+
+
+def test_a_rule_that_cant_be_evaluated_says_no_place_in_source_files() -> None:
+    rule = tm.rule(pl.col("x").str.to_integer() > 1)
+    with pytest.raises(BrokenRows) as caught:
+        check({"x": tm.String(), "r": rule}, {"x": ["2", "y"]})
+    assert "can't be evaluated" in caught.value.message
+    assert ".py" not in caught.value.message
+
+
+def test_findings_from_before_count() -> None:
+    before = RowFinding(row=1, field="x", rule="x.before", value=1, message="no")
+    found = check({"x": tm.Int64()}, {"x": [1, 2]}, partial=True, extra=[before])
+    assert (found.rejected.kept, found.rejected.count) == ((0,), 1)
+
+
+def test_a_rule_over_all_columns_shows_all() -> None:
+    rule = tm.rule(pl.all() > 0)
+    with pytest.raises(BrokenRows) as caught:
+        check({"x": tm.Int64(), "y": tm.Int64(), "r": rule}, {"x": [1], "y": [0]})
+    assert caught.value.findings[0].value == {"x": 1, "y": 0}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (datetime(2013, 3, 7, tzinfo=UTC), "2013-03-07T00:00:00+00:00"),
+        (timedelta(seconds=1.5), 1.5),
+        (Decimal("1.25"), 1.25),
+        (b"abc", "3 bytes"),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        ([1, 2], "[1, 2]"),
+        (["x" * 300], "['" + "x" * 195 + "..."),
+        ("x" * 300, "x" * 197 + "..."),
+        (1, 1),
+    ],
+)
+def test_values_are_shown_as_json_may_show_them(value: Any, shown: Any) -> None:
+    assert shown_value(value) == shown
