@@ -65,12 +65,7 @@ class OnnxModel:
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The prediction of a session of one thread; TidemillError for a model that needs other files."""
         model = self.restore(payload)
-        runtime = require_library("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-        return _predict_with(session, self.classes(model))
+        return predict_with(open_session(payload), self.classes(model))
 
     def restore(self, payload: bytes) -> Any:
         """The model as `onnx.ModelProto`; TidemillError for one that needs other files."""
@@ -80,7 +75,26 @@ class OnnxModel:
         return model
 
 
-def _predict_with(session: Any, labels: Sequence[ClassLabel]) -> Callable[[Any], Any]:
+def open_session(payload: bytes) -> Any:
+    """A session of one thread with a model; only for bytes that `OnnxModel.load` has loaded before."""
+    runtime = require_library("onnxruntime")
+    # Only the builds for Windows send any.
+    runtime.disable_telemetry_events()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
+
+
+def has_labelled_output(session: Any) -> bool:
+    """Whether the predictions of a session are a dictionary per row, by label."""
+    outputs = session.get_outputs()
+    chosen = _choose_output(outputs)
+    return any(item.name == chosen and item.type.startswith("seq(map") for item in outputs)
+
+
+def predict_with(session: Any, labels: Sequence[ClassLabel]) -> Callable[[Any], Any]:
+    """The prediction function of a session; `labels` are the keys of dictionaries, if it returns them."""
     inputs = session.get_inputs()
     output = _choose_output(session.get_outputs())
 
