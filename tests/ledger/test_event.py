@@ -16,7 +16,7 @@ NAMES = [
     "EnvironmentCreated", "EnvironmentDropped", "RunStarted", "RunEnded", "Attempted", "Published",
     "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "DriftJudged", "DriftAlarmed",
     "Ruled", "Decided", "Delivered", "EffectQueued", "EffectDone", "Ticked",
-    "TokenCreated", "TokenRevoked", "Served",
+    "TokenCreated", "TokenRevoked", "Served", "RolloutStepped",
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
+from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
 from tidemill.workflow.source import SourceFile
@@ -244,6 +245,15 @@ class Served:
     currency: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStepped:
+    """An endpoint started, continued or ended the rollout of a version, or changed its version at once."""
+
+    environment: str
+    endpoint: str
+    step: RolloutStep
+
+
 Event: TypeAlias = (
     EnvironmentCreated
     | EnvironmentDropped
@@ -268,6 +278,7 @@ Event: TypeAlias = (
     | TokenCreated
     | TokenRevoked
     | Served
+    | RolloutStepped
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

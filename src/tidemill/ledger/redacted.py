@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tidemill.core.redaction import Redact
-from tidemill.ledger.event import Attempted, Event, Ruled, RunEnded, RunStarted, TokenRevoked
+from tidemill.ledger.event import (
+    Attempted,
+    Event,
+    RolloutStepped,
+    Ruled,
+    RunEnded,
+    RunStarted,
+    TokenRevoked,
+)
 from tidemill.ledger.run import Attempt, Failure, Receipt
 from tidemill.workflow.trigger import TriggerEvidence
 
@@ -80,10 +88,15 @@ def _of_revocation(event: TokenRevoked, redact: Redact) -> TokenRevoked:
     return replace(event, reason=redact(event.reason))
 
 
+def _of_rollout(event: RolloutStepped, redact: Redact) -> RolloutStepped:
+    return replace(event, step=replace(event.step, reason=redact(event.step.reason)))
+
+
 _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Attempted: _of_attempt,
     RunStarted: _of_start,
     RunEnded: _of_end,
     Ruled: _of_ruling,
     TokenRevoked: _of_revocation,
+    RolloutStepped: _of_rollout,
 }

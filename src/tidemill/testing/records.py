@@ -28,6 +28,7 @@ from tidemill.ledger.event import (
     Published,
     RecipeChanged,
     Removed,
+    RolloutStepped,
     Ruled,
     RunEnded,
     RunStarted,
@@ -38,6 +39,7 @@ from tidemill.ledger.event import (
     TokenCreated,
     TokenRevoked,
 )
+from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
 from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice
@@ -362,6 +364,40 @@ def served_event(*, environment: str = PROD) -> Served:
     )
 
 
+def rollout_step(
+    action: RolloutAction = RolloutAction.PROMOTED,
+    *,
+    candidate: str = "new",
+    incumbent: str = "old",
+    share: float = 0.05,
+    at: float = 100.0,
+) -> RolloutStep:
+    """A step of a rollout, by default from the shadow phase to the first share."""
+    return RolloutStep(
+        model="delay_model",
+        candidate=candidate,
+        incumbent=incumbent,
+        action=action,
+        phase=Phase.CANARY,
+        share=share,
+        at=at,
+        since=at,
+        requests=1200,
+        control_requests=1200,
+        evidence={"errors": 0.5, "outside": 0.25, "slow": 1.0, "shift": 2.0},
+        total=0.9375,
+        figures={"errors": 3.0, "p99_s": 0.004},
+        reason="hold until Monday" if action is RolloutAction.HELD else "",
+    )
+
+
+def rollout_event(
+    step: RolloutStep, endpoint: str = "delays", *, environment: str = PROD
+) -> RolloutStepped:
+    """A step of the rollout at an endpoint."""
+    return RolloutStepped(environment=environment, endpoint=endpoint, step=step)
+
+
 def events_of_every_kind() -> list[Event]:
     """Events of every kind, in an order in which they can be appended."""
     receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
@@ -390,5 +426,6 @@ def events_of_every_kind() -> list[Event]:
         token_created_event(access_token()),
         token_revoked_event(),
         served_event(),
+        rollout_event(rollout_step()),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

@@ -29,6 +29,7 @@ from tidemill.ledger.event import (
     RecipeChanged,
     RecordedEvent,
     Removed,
+    RolloutStepped,
     Ruled,
     RunEnded,
     RunStarted,
@@ -336,4 +337,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     TokenCreated: _ignore,
     TokenRevoked: _ignore,
     Served: _ignore,
+    RolloutStepped: _ignore,
 }

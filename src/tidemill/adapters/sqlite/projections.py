@@ -27,6 +27,7 @@ from tidemill.ledger.event import (
     Published,
     RecipeChanged,
     Removed,
+    RolloutStepped,
     Ruled,
     RunEnded,
     RunStarted,
@@ -314,4 +315,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     TokenCreated: _ignore,
     TokenRevoked: _ignore,
     Served: _ignore,
+    RolloutStepped: _ignore,
 }

@@ -83,7 +83,8 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=20) == ["Ticked", "TokenCreated", "TokenRevoked", "Served", "RunEnded"]
+        served = ["TokenCreated", "TokenRevoked", "Served", "RolloutStepped"]
+        assert kinds(after=20) == ["Ticked", *served, "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
         judged = ["Judged", "DriftJudged", "DriftAlarmed"]
