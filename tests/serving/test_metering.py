@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import SeriesTotals, Snapshot
 from tidemill.serving.metering import (
+    Baseline,
     MeteredWindow,
     charge,
-    next_idle_rate,
     served_event,
     serving_costs,
     split,
@@ -24,15 +24,27 @@ NS = st.integers(0, 10**11)
 
 @st.composite
 def windows(draw: st.DrawFn) -> MeteredWindow:
-    measured = draw(st.lists(st.integers(0, 10**10), max_size=5))
+    # Without a request nothing is measured.
+    parts = st.just((0, 0)) | st.tuples(st.integers(1, 10**6), st.integers(0, 10**10))
+    requests = draw(st.lists(parts, max_size=5))
     return MeteredWindow(
         wall_ns=draw(NS),
         process_ns=draw(NS),
         background_ns=draw(NS),
-        measured=tuple(measured),
-        resident=tuple(draw(st.booleans()) for _ in measured),
+        requests=tuple(count for count, _ in requests),
+        measured=tuple(measured for _, measured in requests),
+        resident=tuple(draw(st.booleans()) for _ in requests),
+        refusals=draw(st.integers(0, 100)),
         memory_bytes=draw(st.integers(0, 10**12)),
     )
+
+
+BASELINES = st.builds(
+    Baseline,
+    idle_rate=st.floats(0, 2),
+    overhead_ns=st.floats(0, 10**7),
+    is_measured=st.booleans(),
+)
 
 
 @given(st.integers(0, 10**15), st.lists(st.integers(0, 10**9), max_size=20))
@@ -46,67 +58,101 @@ def test_parts_add_up_exactly(total: int, weights: list[int]) -> None:
         assert part >= 0
 
 
-@given(windows(), st.floats(0, 2))
-def test_charges_add_up_to_the_process(window: MeteredWindow, idle_rate: float) -> None:
-    found = charge(window, idle_rate)
+@given(windows(), BASELINES)
+def test_charges_add_up_to_the_process(window: MeteredWindow, baseline: Baseline) -> None:
+    found = charge(window, baseline)
     assert sum(found.requests) + sum(found.idle) + found.unshared == window.process_ns
     held = window.memory_bytes * window.wall_ns // 10**9
     assert sum(found.memory_byte_s) == (held if any(window.resident) else 0)
     assert all(part >= 0 for part in (*found.requests, *found.idle, *found.memory_byte_s))
     assert found.unshared == 0 or not any(window.resident)
     # Only what had requests is charged for requests, only what is loaded for the rest.
-    assert all(m or not part for m, part in zip(window.measured, found.requests, strict=True))
+    assert all(n or not part for n, part in zip(window.requests, found.requests, strict=True))
     assert all(r or not part for r, part in zip(window.resident, found.idle, strict=True))
 
 
-@given(windows(), st.floats(0, 2))
-def test_requests_are_charged_in_proportion_and_at_least_what_was_measured(
-    window: MeteredWindow, idle_rate: float
+@given(windows(), BASELINES)
+def test_requests_are_charged_what_was_measured_and_an_equal_part_of_the_rest(
+    window: MeteredWindow, baseline: Baseline
 ) -> None:
-    found = charge(window, idle_rate)
+    found = charge(window, baseline)
     own, charged = sum(window.measured), sum(found.requests)
-    left = window.process_ns - window.background_ns
-    if own <= left:
-        assert charged >= own
-    for measured, part in zip(window.measured, found.requests, strict=True):
-        assert abs(part - (charged * measured / own if own else 0)) <= 1 + 1e-9 * part
+    left = window.process_ns - min(window.background_ns, window.process_ns)
+    rest = [part - own for part, own in zip(found.requests, window.measured, strict=True)]
+    if own > left:
+        assert charged <= own
+        return
+    each = [part / n for part, n in zip(rest, window.requests, strict=True) if n]
+    assert min(rest, default=0) >= 0
+    assert max(each, default=0) - min(each, default=0) <= 2
 
 
-def window(*measured: int, process: int, background: int = 0, wall: int = 10_000) -> MeteredWindow:
+def window(
+    *measured: int, process: int, background: int = 0, wall: int = 10_000, refusals: int = 0
+) -> MeteredWindow:
     return MeteredWindow(
         wall_ns=wall,
         process_ns=process,
         background_ns=background,
+        requests=tuple(int(each > 0) for each in measured),
         measured=measured,
         resident=(True,) * len(measured),
+        refusals=refusals,
         memory_bytes=0,
     )
 
 
-def test_a_busy_window_scales_the_measured_parts() -> None:
-    found = charge(window(100, 300, process=800), 0.0)
-    assert (found.requests, found.idle) == ((200, 600), (0, 0))
+def test_what_isnt_measured_costs_every_request_the_same() -> None:
+    found = charge(window(100, 300, process=800), Baseline(idle_rate=0.0))
+    assert (found.requests, found.idle) == ((300, 500), (0, 0))
+
+
+def test_before_there_was_a_window_without_requests_they_are_charged_what_is_usual() -> None:
+    found = charge(window(100, 300, process=660), Baseline(overhead_ns=50.0))
+    assert (found.requests, found.idle) == ((150, 350), (80, 80))
+    found = charge(window(100, 300, process=800), Baseline(overhead_ns=50.0))
+    assert (found.requests, found.idle) == ((250, 450), (50, 50))
 
 
 def test_what_the_process_uses_without_requests_is_charged_to_no_request() -> None:
-    rate = next_idle_rate(None, window(0, 0, process=500))
-    assert rate == 0.05
-    found = charge(window(100, 0, process=650), rate)
-    assert (found.requests, found.idle) == ((150, 0), (250, 250))
-    # One request in a quiet window costs what it costs, not the whole window.
-    found = charge(window(100, 0, process=400), rate)
-    assert (found.requests, found.idle) == ((100, 0), (150, 150))
+    known = Baseline(overhead_ns=20.0).after(window(0, 0, process=500))
+    assert (known.idle_rate, known.is_measured) == (0.05, True)
+    # Many requests: the idle part is known, the rest is theirs.
+    busy = window(100, 0, process=2_100)
+    assert charge(busy, known).requests == (1_600, 0)
+    assert charge(busy, known).idle == (250, 250)
+    assert known.after(busy).overhead_ns == pytest.approx(20 + 0.3 * 1_480)
+    # One request in a quiet window costs what is usual, not what the idle part varies by.
+    quiet = window(100, 0, process=650)
+    assert charge(quiet, known).requests == (120, 0)
+    assert charge(quiet, known).idle == (265, 265)
+    assert known.after(quiet) == known
+    # Less than ever is idle.
+    assert charge(window(100, 0, process=110), known).requests == (110, 0)
+
+
+def test_refused_requests_are_charged_to_no_other() -> None:
+    found = charge(window(100, process=500, refusals=3), Baseline(idle_rate=0.0))
+    assert (found.requests, found.idle) == ((200,), (300,))
+    flood = window(0, process=500, refusals=3)
+    assert charge(flood, Baseline()).idle == (500,)
+    assert Baseline().after(flood).idle_rate == Baseline().idle_rate
+
+
+def test_clocks_that_differ_a_little_lose_nothing() -> None:
+    found = charge(window(100, 300, process=380), Baseline())
+    assert (found.requests, found.idle) == ((95, 285), (0, 0))
 
 
 def test_loading_a_model_is_charged_to_no_request() -> None:
-    found = charge(window(100, process=10_200, background=10_000), 0.0)
+    found = charge(window(100, process=10_200, background=10_000), Baseline(idle_rate=0.0))
     assert (found.requests, found.idle) == ((200,), (10_000,))
 
 
 def test_the_idle_rate_follows_windows_without_requests() -> None:
-    assert next_idle_rate(None, window(5, process=500)) is None
-    assert next_idle_rate(None, window(0, process=1, wall=0)) is None
-    assert next_idle_rate(0.1, window(0, process=500, background=500)) == pytest.approx(0.07)
+    known = Baseline(idle_rate=0.1, is_measured=True)
+    assert known.after(window(0, process=1, wall=0)) == known
+    assert known.after(window(0, process=500, background=500)).idle_rate == pytest.approx(0.07)
 
 
 def totals(**counts: Any) -> SeriesTotals:

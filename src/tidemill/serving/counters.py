@@ -20,7 +20,7 @@ class Series:
     __slots__ = (
         *("endpoint", "version", "resident", "requests", "rows", "cpu_ns", "wall_ns", "errors"),
         *("latency", "batches", "cache_hits", "cache_misses"),
-        *("metered_ns", "charged_ns", "idle_ns", "memory_byte_s"),
+        *("metered", "metered_ns", "charged_ns", "idle_ns", "memory_byte_s"),
     )
 
     def __init__(self, endpoint: str, version: str) -> None:
@@ -32,8 +32,8 @@ class Series:
         self.latency = [0] * LATENCY_BUCKETS
         self.batches = [0] * BATCH_BUCKETS
         self.cache_hits = self.cache_misses = 0
-        # The part of `cpu_ns` that was adjusted already.
-        self.metered_ns = 0
+        # The parts of `requests` and `cpu_ns` that were charged already.
+        self.metered = self.metered_ns = 0
         self.charged_ns = self.idle_ns = self.memory_byte_s = 0
 
     def record(self, wall_ns: int, cpu_ns: int, rows: int = 1, status: int = 200) -> None:

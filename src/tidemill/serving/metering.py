@@ -1,15 +1,16 @@
 """Divide what a process used among the requests that it answered, so that the parts add up to the whole.
 
 Around the work of each request its CPU time is measured, which leaves out what the server does for it
-elsewhere: reading sockets, parsing HTTP, the event loop. So every few seconds the measured parts are
-scaled to what the process used in that time. What it uses without any request is the idle part, which
-belongs to no request, but to the versions that are loaded.
+elsewhere: reading sockets, parsing HTTP, the event loop. That costs much the same for every request, so
+every few seconds the rest of what the process used is divided equally among the requests of that time.
+What it uses without any request is the idle part, which belongs to no request, but to the versions that are
+loaded. So does the cost of requests that are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from tidemill.ledger.event import Served
@@ -17,8 +18,10 @@ from tidemill.ledger.usage import ServedUsage
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import SeriesTotals, Snapshot
 
-# The weight of the newest window without requests in the idle rate.
+# The weight of the newest window in what is known of windows.
 _NEWEST = 0.3
+# In a busy window, what isn't measured is so many times what is used without requests.
+_BUSY = 3.0
 GB = 1e9
 
 
@@ -26,21 +29,34 @@ GB = 1e9
 class MeteredWindow:
     """A few seconds of a process: its CPU time, that of its background work, and that of its requests.
 
-    `measured` has the CPU time of the requests by series, `resident` which series are loaded.
-    `memory_bytes` is what the process held. Times are in nanoseconds.
+    By series, `requests` has the number of requests, `measured` their CPU time, and `resident` whether the
+    version is loaded; `refusals` are requests without a series. `memory_bytes` is what the process held.
+    Times are in nanoseconds.
     """
 
     wall_ns: int
     process_ns: int
     background_ns: int
+    requests: tuple[int, ...]
     measured: tuple[int, ...]
     resident: tuple[bool, ...]
+    refusals: int
     memory_bytes: int
+
+    @property
+    def answered(self) -> int:
+        """The number of requests, with refused ones."""
+        return sum(self.requests) + self.refusals
 
     @property
     def is_idle(self) -> bool:
         """Whether there were no requests."""
-        return not any(self.measured)
+        return not self.answered
+
+    @property
+    def rest_ns(self) -> int:
+        """The CPU time without that of background work."""
+        return max(0, self.process_ns - self.background_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,30 +80,65 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
     return [after - before for before, after in pairwise(cuts)]
 
 
-def charge(window: MeteredWindow, idle_rate: float) -> Charges:
-    """Divide the CPU time and the memory of a window; `idle_rate` is CPU time per time without requests."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What earlier windows showed: CPU time per time without requests, and beside the work of a request.
+
+    Which part of a window is the idle one can't be measured. In a window with many requests it is known well
+    from those without any, in a window with few it is what these requests leave over. Until then usual values
+    count.
+    """
+
+    idle_rate: float = 0.01
+    overhead_ns: float = 50_000.0
+    is_measured: bool = False
+
+    def overhead(self, window: MeteredWindow) -> int:
+        """What the requests of a window cost beside their measured work."""
+        rest = max(0, window.rest_ns - sum(window.measured))
+        if window.is_idle:
+            return 0
+        if self._is_busy(window):
+            return max(0, rest - int(self.idle_rate * window.wall_ns))
+        return min(rest, int(self.overhead_ns * window.answered))
+
+    def after(self, window: MeteredWindow) -> Baseline:
+        """What is known after another window."""
+        if window.wall_ns <= 0:
+            return self
+        if window.is_idle:
+            rate = window.rest_ns / window.wall_ns
+            newest = _NEWEST if self.is_measured else 1.0
+            known = self.idle_rate + newest * (rate - self.idle_rate)
+            return replace(self, idle_rate=known, is_measured=True)
+        if not self._is_busy(window):
+            return self
+        each = self.overhead(window) / window.answered
+        return replace(self, overhead_ns=self.overhead_ns + _NEWEST * (each - self.overhead_ns))
+
+    def _is_busy(self, window: MeteredWindow) -> bool:
+        """Whether an error in the idle rate matters little."""
+        rest = window.rest_ns - sum(window.measured)
+        return rest >= _BUSY * self.idle_rate * window.wall_ns
+
+
+def charge(window: MeteredWindow, baseline: Baseline) -> Charges:
+    """Divide the CPU time and the memory of a window."""
     own = sum(window.measured)
-    background = min(window.background_ns, window.process_ns)
-    left = window.process_ns - background
-    idle = left if not own else min(int(idle_rate * window.wall_ns), max(0, left - own))
+    overhead = baseline.overhead(window)
+    *shares, refused = split(overhead, [*window.requests, window.refusals])
+    # Clocks of threads and of the process differ a little.
+    parts = window.measured if own <= window.rest_ns else split(window.rest_ns, window.measured)
+    beside = window.process_ns - sum(parts) - overhead + refused
     loaded = [int(each) for each in window.resident]
-    shared = (idle + background) if any(loaded) else 0
+    shared = beside if any(loaded) else 0
     held = window.memory_bytes * window.wall_ns // 1_000_000_000 if any(loaded) else 0
     return Charges(
-        requests=tuple(split(left - idle, window.measured) if own else [0] * len(loaded)),
+        requests=tuple(part + share for part, share in zip(parts, shares, strict=True)),
         idle=tuple(split(shared, loaded) if shared else [0] * len(loaded)),
         memory_byte_s=tuple(split(held, loaded) if held else [0] * len(loaded)),
-        unshared=idle + background - shared,
+        unshared=beside - shared,
     )
-
-
-def next_idle_rate(known: float | None, window: MeteredWindow) -> float | None:
-    """The CPU time per time without requests, after a window; None before there was one without any."""
-    if not window.is_idle or window.wall_ns <= 0:
-        return known
-    left = window.process_ns - min(window.background_ns, window.process_ns)
-    rate = left / window.wall_ns
-    return rate if known is None else known + _NEWEST * (rate - known)
 
 
 def usage_of(totals: SeriesTotals) -> ServedUsage:

@@ -44,16 +44,17 @@ def test_the_parts_add_up_to_the_process() -> None:
     meter.add_background(50 * MS)
     meter.refuse(401)
     meter.refuse(401)
-    clocks.move(138)
+    clocks.move(238)
     meter.adjust(100_000_000)
     found = meter.snapshot(in_flight=2, log_drops=1)
     first, second = found.series
-    # 50 ms of the last window were background; windows without requests took 30 and 40 ms, so 33 count.
-    assert (first.charged_ns, second.charged_ns) == (13.75 * MS, 41.25 * MS)
-    assert first.idle_ns == second.idle_ns == (40 + 33 + 50) * MS / 2
+    # 50 ms of the last window were background; windows without requests took 30 and 40 ms, so 33 count. The
+    # other 151 ms are divided by four requests, two of which were refused.
+    assert (first.charged_ns, second.charged_ns) == (38.75 * MS, 40.75 * MS)
+    assert first.idle_ns == second.idle_ns == (40 + 33 + 50 + 75.5) * MS / 2
     assert found.unshared_ns == 30 * MS
     parts = sum(each.used_ns for each in found.series) + found.unshared_ns
-    assert parts == found.process_ns == 208 * MS
+    assert parts == found.process_ns == 308 * MS
     assert first.memory_byte_s == 1_000_000_000
     assert (found.refusals, found.in_flight, found.log_drops) == ({"401": 2}, 2, 1)
     assert found.memory_bytes == 100_000_000
@@ -69,7 +70,7 @@ def test_a_version_that_is_unloaded_keeps_its_counts_and_shares_nothing_more() -
     old.resident = False
     clocks.move(10)
     meter.adjust()
-    assert (old.charged_ns, old.idle_ns, new.idle_ns) == (2 * MS, 0, 10 * MS)
+    assert (old.totals().used_ns, new.totals().used_ns) == (2 * MS, 10 * MS)
     assert [each.resident for each in meter.snapshot().series] == [0, 1]
     assert meter.series("delays", "v1") is old
     assert old.resident
@@ -113,7 +114,11 @@ def test_usage_is_recorded_once_and_after_a_failure_with_the_next(tmp_path: Path
     one, two = served(ledger)
     assert (one.since, one.until, one.usages[0].requests, one.usages[0].rows) == (100, 160, 1, 1)
     assert (two.since, two.until, two.usages[0].requests, two.usages[0].rows) == (230, 300, 1, 5)
-    assert (one.usages[0].cpu_s, two.usages[0].cpu_s, one.cpu_hour) == (0.001, 0.003, 0.04)
+    assert [each.usages[0].cpu_s + each.usages[0].idle_cpu_s for each in (one, two)] == [
+        0.001,
+        0.003,
+    ]
+    assert one.cpu_hour == 0.04
     ledger.close()
 
 

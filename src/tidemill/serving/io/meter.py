@@ -11,7 +11,7 @@ from pathlib import Path
 from tidemill.ports.ledger import Ledger
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot, difference
-from tidemill.serving.metering import MeteredWindow, charge, next_idle_rate, served_event
+from tidemill.serving.metering import Baseline, MeteredWindow, charge, served_event
 
 # Seconds between two adjustments of the measured CPU times.
 ADJUST_EVERY_S = 10.0
@@ -49,8 +49,9 @@ class Meter:
         self._clock, self._wall = process_ns, wall_ns
         self._series: dict[tuple[str, str], Series] = {}
         self._refusals: dict[int, int] = {}
+        self._metered_refusals = 0
         self._background_ns = 0
-        self._idle_rate: float | None = None
+        self._baseline = Baseline()
         self._since = wall_ns()
         self._used = self._begun = process_ns()
         self._unshared_ns = 0
@@ -90,18 +91,22 @@ class Meter:
             wall_ns=now - self._since,
             process_ns=used - self._used,
             background_ns=self._background_ns,
+            requests=tuple(each.requests - each.metered for each in all_series),
             measured=tuple(each.cpu_ns - each.metered_ns for each in all_series),
             resident=tuple(each.resident for each in all_series),
+            refusals=sum(self._refusals.values()) - self._metered_refusals,
             memory_bytes=self._held,
         )
-        charges = charge(window, self._idle_rate or 0.0)
+        charges = charge(window, self._baseline)
         for at, each in enumerate(all_series):
+            each.metered += window.requests[at]
             each.metered_ns += window.measured[at]
             each.charged_ns += charges.requests[at]
             each.idle_ns += charges.idle[at]
             each.memory_byte_s += charges.memory_byte_s[at]
+        self._metered_refusals += window.refusals
         self._unshared_ns += charges.unshared
-        self._idle_rate = next_idle_rate(self._idle_rate, window)
+        self._baseline = self._baseline.after(window)
         self._since, self._used, self._background_ns = now, used, 0
 
     def snapshot(self, *, in_flight: int = 0, log_drops: int = 0) -> Snapshot:
