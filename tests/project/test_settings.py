@@ -8,6 +8,7 @@ import pytest
 
 from tidemill.core.errors import UsageError
 from tidemill.project.settings import Settings, configured_secrets, find_settings
+from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.environment import RunProfile
 
 PROJECT = '[tool.tidemill]\nworkflow = "flights:flow"\n'
@@ -58,6 +59,9 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         ("[tool.tidemill]\nworkflow = 7\n", "workflow = 7 is not text"),
         (PROJECT + "cpu_hour = true\n", "cpu_hour = True is not a number"),
         ("[tool.tidemill\n", r"pyproject\.toml can't be read: "),
+        (PROJECT + "serve = 3\n", r"\[tool\.tidemill\] serve = 3 is not a table"),
+        (PROJECT + "serve.prot = 80\n", r"\[tool\.tidemill\.serve\] prot: did you mean 'port'"),
+        (PROJECT + "memory_gb_hour = -1\n", "memory_gb_hour = -1 is negative"),
         (PROJECT + "profiles = 3\n", r"\[tool\.tidemill\] profiles = 3 is not a table"),
         (
             PROJECT + "profiles.quick = 3\n",
@@ -96,6 +100,11 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(UsageError, match=says):
         find_settings(tmp_path)
+
+
+def test_servers_have_a_table_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{PROJECT}[tool.tidemill.serve]\nport = 9000\n")
+    assert find_settings(tmp_path).serve == ServeSettings(port=9000)
 
 
 def test_profiles_are_samples_and_parameters(tmp_path: Path) -> None:
