@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.rollout_traffic import Behaviour, look
+from tidemill.core.errors import UsageError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Event, RecordedEvent, Ticked
 from tidemill.ledger.rollout import RolloutAction
@@ -12,11 +18,14 @@ from tidemill.serving.live_version import (
     Following,
     after_restart,
     follow_live,
+    judge,
     last_steps,
     moves_back,
+    pause,
     steps_of,
 )
 from tidemill.serving.rollout import planned_steps
+from tidemill.serving.rollout_counts import Observed
 from tidemill.testing.records import model_artifact, rollout_event, rollout_step, scores
 from tidemill.workflow.endpoint import Rollout
 
@@ -188,3 +197,31 @@ def test_an_endpoint_restored_from_its_records_does_the_same(
         assert (again.rollout is None) == (found.rollout is None)
         if restart:
             found = again
+
+
+def test_what_is_observed_ends_a_rollout_either_way() -> None:
+    rng = np.random.default_rng(0)
+    plan = Rollout(shadow_s=1.0, canary=(1.0,), step_s=1.0)
+    going = follow_live(FIRST, live("b", 2.0), plan, 2.0)
+    waits = judge(going, Observed(), 9.0, plan)
+    assert (waits.serving, waits.records, waits.last) == ("a", (), going.last)
+    done = judge(waits, look(rng, 5000, 0.0, Behaviour()), 9.0, plan)
+    assert (done.serving, done.rollout, actions(done)) == ("b", None, [(COMPLETED, "b")])
+    back = judge(waits, look(rng, 5000, 0.0, Behaviour(errors=0.1)), 9.0, plan)
+    assert (back.serving, back.rollout, actions(back)) == ("a", None, [(ROLLED_BACK, "b")])
+    assert judge(done, Observed(), 10.0, plan) == replace(done, records=())
+    # What is live moves back, and nothing more happens.
+    after = follow_live(back, live("a", 9.5, rollback=True, by="rollout of endpoint x"), plan, 9.6)
+    assert (after.serving, after.records) == ("a", ())
+
+
+def test_a_rollout_is_held_and_resumed_once() -> None:
+    held = pause(ROLLING, PLAN, 3.0, held=True, actor="ana", reason="until Monday")
+    assert held.rollout is not None
+    assert held.rollout.held
+    assert actions(held) == [(RolloutAction.HELD, "b")]
+    assert pause(held, PLAN, 4.0, held=True, actor="ana").records == ()
+    going = pause(held, PLAN, 5.0, held=False, actor="ana")
+    assert actions(going) == [(RolloutAction.RESUMED, "b")]
+    with pytest.raises(UsageError, match="no rollout is under way"):
+        pause(FIRST, PLAN, 5.0, held=True, actor="ana")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from tidemill.core.errors import UsageError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import RecordedEvent, RolloutStepped
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
-from tidemill.serving.rollout import RolloutState, begin, end, restore
+from tidemill.serving.rollout import RolloutState, advance, begin, end, hold, restore, resume
+from tidemill.serving.rollout_counts import Observed
 from tidemill.workflow.endpoint import Rollout
 
 
@@ -76,6 +78,30 @@ def follow_live(before: Following, live: Delivery, plan: Rollout | None, now: fl
     if version == before.serving and not _is_open(before.last):
         return before
     return _switch(before, live, plan, now)
+
+
+def judge(before: Following, observed: Observed, now: float, plan: Rollout | None) -> Following:
+    """Return what an endpoint does after it observed requests since the last call."""
+    quiet = replace(before, records=())
+    if before.rollout is None or plan is None:
+        return quiet
+    state, step = advance(before.rollout, observed, now, plan)
+    if step is None:
+        return replace(quiet, rollout=state)
+    return Following(serving=step.served, rollout=state, last=step, records=(step,))
+
+
+def pause(
+    before: Following, plan: Rollout, now: float, *, held: bool, actor: str, reason: str = ""
+) -> Following:
+    """Hold the rollout, or resume it; UsageError if there is none, nothing if it is done already."""
+    if before.rollout is None:
+        raise UsageError("no rollout is under way")
+    if before.rollout.held is held:
+        return replace(before, records=())
+    change = hold if held else resume
+    state, step = change(before.rollout, plan, now, actor=actor, reason=reason)
+    return Following(serving=before.serving, rollout=state, last=step, records=(step,))
 
 
 def _switch(before: Following, live: Delivery, plan: Rollout | None, now: float) -> Following:

@@ -1,0 +1,97 @@
+"""Endpoints as text: the version that answers, and how far the rollout of another one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tidemill.cli.render.figures import approximate_seconds, local_time
+from tidemill.core.printable import printable
+from tidemill.core.text_table import text_table
+from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction, RolloutStep
+
+_HEADERS = ("endpoint", "model", "version", "since", "rollout")
+_DONE = {
+    RolloutAction.STARTED: "rollout started",
+    RolloutAction.PROMOTED: "more requests",
+    RolloutAction.COMPLETED: "answers all requests",
+    RolloutAction.ROLLED_BACK: "rolled back",
+    RolloutAction.REPLACED: "replaced by another version",
+    RolloutAction.HELD: "held",
+    RolloutAction.RESUMED: "resumed",
+}
+
+
+def render_endpoints(statuses: Sequence[EndpointStatus], now: float) -> str:
+    """A table with a row per endpoint; below it the rollouts that are under way, and what failed last."""
+    rows = [
+        (
+            each.name,
+            each.model,
+            each.version or "none yet",
+            local_time(each.since) if each.version else "-",
+            _short(each),
+        )
+        for each in statuses
+    ]
+    details = [
+        f"{printable(each.name)}:\n" + "\n".join(f"  {printable(line)}" for line in lines)
+        for each in statuses
+        if (lines := list(_details(each, now)))
+    ]
+    return "\n\n".join((text_table(_HEADERS, rows), *details))
+
+
+def _short(status: EndpointStatus) -> str:
+    if not status.candidate:
+        return "-"
+    held = ", held" if status.held else ""
+    return f"{_phase(status.phase, status.share)} of {status.candidate}{held}"
+
+
+def _phase(phase: Phase, share: float) -> str:
+    return f"canary {100 * share:g} %" if phase is Phase.CANARY else str(phase)
+
+
+def _details(status: EndpointStatus, now: float) -> Iterator[str]:
+    if status.problem:
+        yield status.problem
+    if status.candidate:
+        doing = {
+            Phase.SHADOW: "computes all requests without answering",
+            Phase.CANARY: f"answers {100 * status.share:g} % of the requests",
+        }.get(status.phase, "answers all requests")
+        age = approximate_seconds(max(0.0, now - status.step_since))
+        since = local_time(status.step_since)
+        yield f"{status.candidate} {doing} since {since} ({age})"
+        yield f"next step: {_next_step(status, now)}"
+        gates = ", ".join(f"{gate} {value:.3g}" for gate, value in status.evidence.items())
+        yield f"evidence that it is worse: {status.total:.3g} of {status.limit:.3g} ({gates})"
+    elif status.last is not None and status.last.action is RolloutAction.ROLLED_BACK:
+        yield describe_step(status.last)
+
+
+def _next_step(status: EndpointStatus, now: float) -> str:
+    if status.held:
+        return "held by a person"
+    if status.requests < status.needed:
+        return (
+            f"not enough traffic to judge: {status.requests:,} of about {status.needed:,} requests"
+        )
+    if now < status.until:
+        return f"in {approximate_seconds(status.until - now)}, if it isn't worse"
+    return "at the next look"
+
+
+def describe_step(step: RolloutStep) -> str:
+    """A recorded step of a rollout on one line: when, which version, what, by whom and why."""
+    done = _DONE[step.action]
+    if step.action is RolloutAction.PROMOTED or step.action is RolloutAction.STARTED:
+        done = f"{done}: {_phase(step.phase, step.share)}"
+    evidence = f", evidence {step.total:.3g}" if step.evidence and not step.reason else ""
+    reason = f": {step.reason}" if step.reason else ""
+    return f"{local_time(step.at)} {step.candidate} {done} (by {step.actor}{evidence}){reason}"
+
+
+def render_steps(steps: Sequence[RolloutStep]) -> str:
+    """The history of an endpoint, oldest first, a line per step."""
+    return "\n".join(printable(describe_step(step)) for step in steps)
