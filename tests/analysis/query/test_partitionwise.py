@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from polars.exceptions import PanicException, PolarsError
 
 from tests.support.query import drawn
+from tests.support.query.bits import rows_of
 from tidemill.analysis.query.partitionwise import NotPartitionwise, min_partition_rows
 from tidemill.analysis.query.placeholders import placeholder_frame
 from tidemill.analysis.query.serialized import UnreadableQuery, parse_query, serialize_query
@@ -26,22 +26,6 @@ def least(stage: Stage, schemas: Mapping[str, Any], cuts: Mapping[str, str], col
     """`least_rows` of a stage that is called on marked frames."""
     frames = {name: placeholder_frame(name, schema) for name, schema in schemas.items()}
     return min_partition_rows(parse_query(serialize_query(stage(frames))), cuts, column)
-
-
-def bits(value: Any) -> Any:
-    """A value that is equal to those that are the same bit by bit."""
-    if isinstance(value, float):
-        return "nan" if value != value else struct.pack("<d", value)
-    if isinstance(value, pl.Series | list):
-        return tuple(map(bits, value))
-    if isinstance(value, dict):
-        return tuple((name, bits(part)) for name, part in value.items())
-    return value
-
-
-def rows_of(frame: pl.DataFrame) -> Counter[Any]:
-    """The rows as a multiset."""
-    return Counter(tuple(map(bits, row)) for row in frame.iter_rows())
 
 
 def together(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -75,7 +75,7 @@ def min_partition_rows(tree: Node, partition_columns: Mapping[str, str], column:
     `column` is the partition column of the result. Raises NotPartitionwise if no number of rows suffices.
     """
     try:
-        rows = _PartitionWalk(partition_columns).rows(tree)
+        rows = PartitionWalk(partition_columns).rows(tree)
     except (MissingColumn, RecursionError, *UNKNOWN_FORM):
         raise NotPartitionwise("a query that isn't understood") from None
     if column not in rows.partition_columns:
@@ -89,17 +89,17 @@ def is_row_wise(expression: pl.Expr, schema: Mapping[str, pl.DataType]) -> bool:
         content = parse_query(
             serialize_query(pl.LazyFrame(schema=dict(schema)).select(expression))
         )["Select"]
-        return not _min_rows_by_row(content["expr"], _PartitionWalk({}).rows(content["input"]))
+        return not _min_rows_by_row(content["expr"], PartitionWalk({}).rows(content["input"]))
     except (NotPartitionwise, UnreadableQuery, *UNKNOWN_FORM):
         return False
 
 
 @dataclass(frozen=True)
-class _PartitionRows:
-    """The rows of a part of a query: each belongs to the partition that any column of `cuts` names.
+class QueryRows:
+    """The rows of a part of a query: each belongs to the partition that any of its partition columns names.
 
-    `shared` rows belong to no partition: all partitions read them. Values of a partition with fewer rows
-    than `least` may differ.
+    `shared` rows belong to no partition: all partitions read them. Values of a partition with fewer than
+    `min_rows` rows may differ.
     """
 
     partition_columns: frozenset[str]
@@ -130,49 +130,53 @@ class _PartitionRows:
             key.get("Column") in self.partition_columns for key in keys if isinstance(key, dict)
         )
 
-    def with_node(
-        self, node: Node, least: int, cuts: frozenset[str] | None = None
-    ) -> _PartitionRows:
+    def with_node(self, node: Node, least: int, cuts: frozenset[str] | None = None) -> QueryRows:
         """These rows, or some of them, after an operator."""
         kept = self.partition_columns if cuts is None else cuts
-        return _PartitionRows(kept, node, self.shared, max(self.min_rows, least))
+        return replace(self, partition_columns=kept, node=node, min_rows=max(self.min_rows, least))
 
-    def with_more_rows(self, node: Node, cuts: frozenset[str] | None = None) -> _PartitionRows:
+    def with_more_rows(self, node: Node, cuts: frozenset[str] | None = None) -> QueryRows:
         """These rows after an operator that may add rows."""
         if self.min_rows:
             raise NotPartitionwise("more rows than those of a quotient by a constant")
         return self.with_node(node, 0, cuts)
 
 
-class _PartitionWalk:
+class PartitionWalk:
+    """Follows the rows of a query from its inputs to its result.
+
+    `cuts` maps each input to its partition column, empty for an input that every partition reads whole.
+    """
+
     def __init__(self, cuts: Mapping[str, str]) -> None:
         self._partition_columns = cuts
 
-    def rows(self, node: Node) -> _PartitionRows:
+    def rows(self, node: Node) -> QueryRows:
         """Follow the rows of a part of the query; NotPartitionwise if partitions are mixed in it."""
         name, content = variant_of(node)
         handler = _OPERATORS.get(name)
         if handler is None:
             raise NotPartitionwise(name)
-        return handler(self, content, node)
+        found: QueryRows = getattr(self, handler)(content, node)
+        return found
 
-    def _partition_rows(self, content: Mapping[str, Any], what: str) -> _PartitionRows:
+    def _partition_rows(self, content: Mapping[str, Any], what: str) -> QueryRows:
         """The input rows of an operator, which must belong to partitions."""
         rows = self.rows(content["input"])
         if rows.shared:
             raise NotPartitionwise(f"{what} of rows of no partition")
         return rows
 
-    def scan(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def scan(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         source = placeholder_input(content)
         cut = "" if source is None else self._partition_columns[source]
-        return _PartitionRows(frozenset({cut}) - {""}, node, shared=not cut)
+        return QueryRows(frozenset({cut}) - {""}, node, shared=not cut)
 
-    def filter(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def filter(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self.rows(content["input"])
         return rows.with_node(node, _min_rows_by_row([content["predicate"]], rows))
 
-    def select(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def select(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self.rows(content["input"])
         expressions = content["expr"]
         if not any(map(_has_rows, expressions)):
@@ -185,20 +189,20 @@ class _PartitionWalk:
         }
         return rows.with_node(node, _min_rows_by_row(expressions, rows), frozenset(kept))
 
-    def with_columns(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def with_columns(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self.rows(content["input"])
         made = {name for expression in content["exprs"] for name in _output_names(expression, rows)}
         return rows.with_node(
             node, _min_rows_by_row(content["exprs"], rows), rows.partition_columns - made
         )
 
-    def sort(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def sort(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self.rows(content["input"])
         if content["slice"] is not None:
             raise NotPartitionwise("a slice")
         return rows.with_node(node, _min_rows_by_row(content["by_column"], rows))
 
-    def distinct(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def distinct(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self._partition_rows(content, "unique()")
         options = content["options"]
         if options["subset"] is None:
@@ -214,7 +218,7 @@ class _PartitionWalk:
             raise NotPartitionwise("unique() that keeps one of several rows")
         return rows.with_node(node, 0)
 
-    def group_by(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def group_by(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self._partition_rows(content, "groups")
         options = content["options"]
         if content["apply"] is not None or any(options.values()):
@@ -234,7 +238,7 @@ class _PartitionWalk:
         }
         return rows.with_node(node, max(_min_rows_by_row(keys, rows), *least, 0), frozenset(kept))
 
-    def join(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def join(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         left, right = self.rows(content["input_left"]), self.rows(content["input_right"])
         args, condition = content["options"]["args"], content["condition"]["Equi"]
         if args["how"] not in _JOINS or args["slice"] is not None:
@@ -256,7 +260,7 @@ class _PartitionWalk:
         left = left.with_node(node, least)
         return left if args["how"] in _FEWER else left.with_more_rows(node)
 
-    def union(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def union(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         parts = [self.rows(part) for part in content["inputs"]]
         if any(part.shared for part in parts):
             raise NotPartitionwise("rows of no partition below others")
@@ -264,7 +268,7 @@ class _PartitionWalk:
         first, *_ = (part.with_more_rows(node, cuts) for part in parts)
         return first
 
-    def map_function(self, content: Mapping[str, Any], node: Node) -> _PartitionRows:
+    def map_function(self, content: Mapping[str, Any], node: Node) -> QueryRows:
         rows = self.rows(content["input"])
         name, options = variant_of(content["function"])
         match name:
@@ -280,21 +284,22 @@ class _PartitionWalk:
         raise NotPartitionwise(name)
 
 
-_OPERATORS: Mapping[str, Callable[[_PartitionWalk, Mapping[str, Any], Node], _PartitionRows]] = {
-    "DataFrameScan": _PartitionWalk.scan,
-    "Distinct": _PartitionWalk.distinct,
-    "Filter": _PartitionWalk.filter,
-    "GroupBy": _PartitionWalk.group_by,
-    "HStack": _PartitionWalk.with_columns,
-    "Join": _PartitionWalk.join,
-    "MapFunction": _PartitionWalk.map_function,
-    "Select": _PartitionWalk.select,
-    "Sort": _PartitionWalk.sort,
-    "Union": _PartitionWalk.union,
+# The method of PartitionWalk for each operator.
+_OPERATORS: Mapping[str, str] = {
+    "DataFrameScan": "scan",
+    "Distinct": "distinct",
+    "Filter": "filter",
+    "GroupBy": "group_by",
+    "HStack": "with_columns",
+    "Join": "join",
+    "MapFunction": "map_function",
+    "Select": "select",
+    "Sort": "sort",
+    "Union": "union",
 }
 
 
-def _min_rows_by_row(expressions: Sequence[Any], rows: _PartitionRows) -> int:
+def _min_rows_by_row(expressions: Sequence[Any], rows: QueryRows) -> int:
     """The `least` for values that depend on their row or partition only; or NotPartitionwise."""
     least = 0
     for name, content in [part for expression in expressions for part in _parts(expression)]:
@@ -306,7 +311,7 @@ def _min_rows_by_row(expressions: Sequence[Any], rows: _PartitionRows) -> int:
     return least
 
 
-def _min_rows_of_kernel(name: str, content: Any, rows: _PartitionRows) -> int:
+def _min_rows_of_kernel(name: str, content: Any, rows: QueryRows) -> int:
     """The `least` of an operator on values of one row: Polars has other kernels for single values."""
     match name:
         case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
@@ -336,7 +341,7 @@ def _is_nonzero(constant: Any) -> bool:
     return False
 
 
-def _min_rows_of_window(content: Mapping[str, Any], rows: _PartitionRows) -> int:
+def _min_rows_of_window(content: Mapping[str, Any], rows: QueryRows) -> int:
     if content["order_by"] is not None or content["mapping"] != "GroupsToRows":
         raise NotPartitionwise("a window with an order")
     if not rows.by_partition(content["partition_by"]):
@@ -345,7 +350,7 @@ def _min_rows_of_window(content: Mapping[str, Any], rows: _PartitionRows) -> int
     return max(inner, _min_rows_by_row(content["partition_by"], rows))
 
 
-def _min_rows_by_group(expression: Any, rows: _PartitionRows, *, beside_rows: bool) -> int:
+def _min_rows_by_group(expression: Any, rows: QueryRows, *, beside_rows: bool) -> int:
     """The `least` of an aggregate of a group; NotPartitionwise if it depends on other groups."""
     least, found = 0, list(_parts(expression))
     for name, content in found:
@@ -368,7 +373,7 @@ def _min_rows_by_group(expression: Any, rows: _PartitionRows, *, beside_rows: bo
     return least
 
 
-def _min_rows_of_aggregate(content: Mapping[str, Any], rows: _PartitionRows) -> int:
+def _min_rows_of_aggregate(content: Mapping[str, Any], rows: QueryRows) -> int:
     name, inner = variant_of(content)
     if isinstance(inner, dict) and "input" in inner:
         inner = inner["input"]
@@ -380,7 +385,7 @@ def _min_rows_of_aggregate(content: Mapping[str, Any], rows: _PartitionRows) -> 
     return _min_rows_of_operand(inner, rows)
 
 
-def _min_rows_of_operand(operand: Any, rows: _PartitionRows) -> int:
+def _min_rows_of_operand(operand: Any, rows: QueryRows) -> int:
     """The `least` of an aggregate's operand: values of all rows, or of filtered ones."""
     match operand:
         case {"Filter": {"input": values, "by": condition}}:
@@ -459,7 +464,7 @@ def _strip_wrapper(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
     return expression, ""
 
 
-def _unchanged_columns(expression: Any, rows: _PartitionRows) -> Iterator[tuple[str, str]]:
+def _unchanged_columns(expression: Any, rows: QueryRows) -> Iterator[tuple[str, str]]:
     """The columns that an expression passes on unchanged: their names before and after."""
     inner, name = _strip_wrapper(expression)
     match inner:
@@ -469,7 +474,7 @@ def _unchanged_columns(expression: Any, rows: _PartitionRows) -> Iterator[tuple[
             yield from ((column, column) for column in rows.expand(selector))
 
 
-def _output_names(expression: Any, rows: _PartitionRows) -> Collection[str]:
+def _output_names(expression: Any, rows: QueryRows) -> Collection[str]:
     """The possible names of an expression's columns."""
     inner, name = _strip_wrapper(expression)
     return (name,) if name else rows.output_schema(inner).names()

@@ -1,0 +1,237 @@
+"""Compute the features of request rows by the query of their stage, on published lookups in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tidemill.analysis.query.placeholders import placeholder_frame
+from tidemill.analysis.query.serialized import Node, UnreadableQuery, parse_query, serialize_query
+from tidemill.contracts.checks.partition_column import partition_keys
+from tidemill.contracts.checks.schema import schema_of
+from tidemill.core.partition import WHOLE, readable_keys
+from tidemill.ledger.binding import Binding
+from tidemill.ports.ledger import State
+from tidemill.serving.served_features import ServedFeatures
+from tidemill.steps.io.invocation import call_stage, collect_query
+from tidemill.store.frames import FrameStore
+from tidemill.workflow.partition_mapping import Partitionings, visible_partitions
+from tidemill.workflow.stage import Input, Stage
+
+# Partitions of lookups that are kept in memory for each endpoint.
+_KEPT_PARTITIONS = 64
+# Columns beside those of the stage: the number of a row, and how many rows the query has for it.
+_AT = "\0at"
+_ROWS = "\0rows"
+
+
+def query_tree(stage: Stage) -> Node | None:
+    """The query of a stage on placeholder frames of all its columns; None if it can't be read."""
+    assert stage.function is not None
+    assert stage.output is not None
+    frames = {item.name: placeholder_frame(item.name, _schema(item)) for item in stage.frames}
+    try:
+        result = stage.function(**frames).lazy()
+        names = [name for name in stage.output.names if name in result.collect_schema()]
+        return parse_query(serialize_query(result.select(names)))
+    # The code of a stage may raise anything; `check` reports it.
+    except (Exception, UnreadableQuery):  # noqa: BLE001
+        return None
+
+
+def _schema(item: Input) -> dict[str, pl.DataType]:
+    assert item.contract is not None
+    known = schema_of(item.contract)
+    return {name: known[name] for name in item.columns}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """The features of request rows: `rows` has as many, in their order, with null for those that `missing`.
+
+    `missing` maps the number of a row to the reason why it has no features. `lookups` maps each lookup that
+    was used to when it was published, in Unix seconds; the oldest counts.
+    """
+
+    rows: pl.DataFrame
+    missing: Mapping[int, str] = field(default_factory=dict)
+    lookups: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookups:
+    """The lookup frames of one partition of the features, and when each was published."""
+
+    frames: Mapping[str, pl.LazyFrame]
+    published: Mapping[str, float]
+
+
+class FeatureQuery:
+    """The query of a features stage, with its published lookups; may be used by one thread at a time."""
+
+    def __init__(
+        self, stage: Stage, served: ServedFeatures, partitionings: Partitionings, frames: FrameStore
+    ) -> None:
+        assert stage.output is not None
+        self._stage, self._served, self._output = stage, served, stage.output
+        self._partitionings = partitionings
+        self._frames = frames
+        self._own = partitionings[stage.name]
+        self._input = next(item for item in stage.frames if item.name == served.rows)
+        self._schema = _schema(self._input)
+        self._lookups = [item for item in stage.frames if item.name in served.lookups]
+        self._bound: Mapping[str, Mapping[str, Binding]] = {}
+        self._keys: Mapping[str, Sequence[str]] = {}
+        self._cache: OrderedDict[str, _Lookups] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def refresh(self, state: State) -> None:
+        """Use what is published now; lookups that changed are read again when they are needed."""
+        bound = {
+            item.name: state.heads[item.name].partitions if item.name in state.heads else {}
+            for item in self._lookups
+        }
+        with self._lock:
+            self._bound = bound
+            self._keys = {name: readable_keys(found) for name, found in bound.items()}
+            self._cache.clear()
+
+    def compute(self, rows: pl.DataFrame, columns: Sequence[str]) -> Features:
+        """Compute feature `columns` for rows that have the columns of the input that the query reads."""
+        missing: dict[int, str] = {}
+        published: dict[str, float] = {}
+        found: list[pl.DataFrame] = []
+        for partition, numbers, part in self._parts(rows):
+            lookups = self._lookups_of(partition)
+            if isinstance(lookups, str):
+                missing |= dict.fromkeys(numbers, lookups)
+                continue
+            for name, at in lookups.published.items():
+                published[name] = min(at, published.get(name, at))
+            for wave_numbers, wave in _waves(part, numbers, self._served.key):
+                features = self._run(partition, wave, lookups, columns)
+                found.append(features.with_columns(pl.Series(_AT, wave_numbers, pl.Int64)))
+        return Features(
+            rows=self._in_order(found, rows.height, columns, missing),
+            missing=missing,
+            lookups=published,
+        )
+
+    def _in_order(
+        self,
+        found: Sequence[pl.DataFrame],
+        height: int,
+        columns: Sequence[str],
+        missing: dict[int, str],
+    ) -> pl.DataFrame:
+        """The features in the order of the request, and the reasons for rows without."""
+        if not found:
+            known = schema_of(self._output)
+            empty = pl.DataFrame(schema={name: known[name] for name in columns})
+            return empty.clear(height)
+        together = found[0] if len(found) == 1 else pl.concat(found)
+        if together.height != height or len(found) > 1:
+            order = pl.DataFrame({_AT: range(height)}, schema={_AT: pl.Int64})
+            together = order.join(together, on=_AT, how="left", maintain_order="left")
+        for number in (together.get_column(_ROWS).fill_null(0) != 1).arg_true():
+            several = together.item(number, _ROWS)
+            what = f"computes {several} rows for this row" if several else "leaves this row out"
+            missing.setdefault(number, f"{self._stage.name} {what}")
+        return together.select(columns)
+
+    def _parts(self, rows: pl.DataFrame) -> Iterator[tuple[str, list[int], pl.DataFrame]]:
+        """The rows of each partition of the features, with their numbers."""
+        everything = list(range(rows.height))
+        if self._own.is_whole:
+            yield WHOLE, everything, rows
+            return
+        keys = partition_keys(rows.get_column(self._own.column), self._own)
+        distinct = keys.unique(maintain_order=True).to_list()
+        if len(distinct) == 1:
+            yield distinct[0], everything, rows
+            return
+        for key in distinct:
+            numbers = (keys == key).arg_true()
+            yield key, numbers.to_list(), rows[numbers]
+
+    def _lookups_of(self, partition: str) -> _Lookups | str:
+        """The lookups of a partition; a text that says which one isn't published."""
+        with self._lock:
+            known = self._cache.get(partition)
+            if known is not None:
+                self._cache.move_to_end(partition)
+                return known
+            frames: dict[str, pl.LazyFrame] = {}
+            published: dict[str, float] = {}
+            for item in self._lookups:
+                bindings = self._visible(item, partition)
+                if bindings is None:
+                    return f"{item.name} has no published rows for {partition or 'it'} yet"
+                assert item.contract is not None
+                loaded = self._frames.load(bindings, item.contract, item.columns).collect()
+                frames[item.name] = loaded.lazy()
+                if bindings:
+                    published[item.name] = min(binding.at for binding in bindings)
+            lookups = _Lookups(frames, published)
+            self._cache[partition] = lookups
+            while len(self._cache) > _KEPT_PARTITIONS:
+                self._cache.popitem(last=False)
+            return lookups
+
+    def _visible(self, item: Input, partition: str) -> list[Binding] | None:
+        """The bindings of a lookup that a partition of the features reads; None if it must wait."""
+        keys = visible_partitions(
+            item, partition, self._own, self._partitionings[item.name], self._keys[item.name]
+        )
+        if keys is None:
+            return [] if item.optional else None
+        return [self._bound[item.name][key] for key in keys]
+
+    def _run(
+        self, partition: str, rows: pl.DataFrame, lookups: _Lookups, columns: Sequence[str]
+    ) -> pl.DataFrame:
+        """The features of rows with different keys, and how many rows the query has for each."""
+        key = list(self._served.key)
+        given = with_schema(rows, self._schema)
+        if self._served.repeat:
+            given = pl.concat([given, given])
+        frames = {**lookups.frames, self._served.rows: given.lazy()}
+        query = call_stage(self._stage, partition, frames)
+        names = list(dict.fromkeys((*key, *columns)))
+        result = collect_query(self._stage, partition, query.lazy().select(names), rows.height)
+        each = 2 if self._served.repeat else 1
+        asked = rows.select(key)
+        if result.height == given.height and result.select(key).equals(given.select(key)):
+            one_each = pl.lit(1, pl.UInt32).alias(_ROWS)
+            return result.head(rows.height).select(columns).with_columns(one_each)
+        counted = result.group_by(key, maintain_order=True).agg(
+            pl.col([name for name in columns if name not in key]).first(),
+            (pl.len() // each).alias(_ROWS),
+        )
+        joined = asked.join(counted, on=key, how="left", nulls_equal=True, maintain_order="left")
+        return joined.select(*columns, _ROWS)
+
+
+def with_schema(rows: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The rows with all columns of a schema, in its order; null in those that they don't have."""
+    return rows.select(
+        pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )
+
+
+def _waves(
+    rows: pl.DataFrame, numbers: Sequence[int], key: Sequence[str]
+) -> Iterator[tuple[Sequence[int], pl.DataFrame]]:
+    """Split rows so that each part has different keys, with the numbers of its rows."""
+    if rows.height == 1 or not rows.select(key).is_duplicated().any():
+        yield numbers, rows
+        return
+    turns = rows.select(pl.int_range(pl.len()).over(key)).to_series()
+    for turn in turns.unique().sort():
+        chosen = (turns == turn).arg_true()
+        yield [numbers[at] for at in chosen], rows[chosen]
