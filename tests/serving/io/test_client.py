@@ -1,0 +1,118 @@
+"""The client against servers that answer, are busy, or hang up."""
+
+import asyncio
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+import tidemill as tm
+from tidemill.core.errors import UsageError
+from tidemill.serving.client_errors import NotServed, ServerBusy, ServerUnreachable
+from tidemill.serving.io.client import encode_rows
+
+GOOD = (200, {"model": "m", "version": "v", "predictions": [{"prediction": 2.5}]})
+
+
+@contextmanager
+def answering(*replies: tuple[int, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """A server that gives these replies, one after the other, and what it was asked."""
+    left, asked = iter(replies), []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            asked.append((self.path, dict(self.headers), json.loads(body)))
+            status, document = next(left)
+            payload = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_predictions_come_back() -> None:
+    with answering(GOOD) as (url, asked), tm.Client(url + "/", token="tm_a_b") as client:
+        assert client.predict("delays", {"x": 1.0}).values == [2.5]
+    [(path, headers, rows)] = asked
+    assert (path, rows) == ("/predict/delays", [{"x": 1.0}])
+    assert headers["authorization"] == "Bearer tm_a_b"
+    assert repr(client) == f"Client('{url}')"
+
+
+def test_a_busy_server_is_asked_again() -> None:
+    with answering((503, {"error": "full"}), GOOD) as (url, asked), tm.Client(url) as client:
+        assert client.predict("delays", [{"x": 1}]).version == "v"
+    assert len(asked) == 2
+
+
+def test_without_retries_a_busy_server_is_an_error() -> None:
+    with (
+        answering((503, {"error": "full"})) as (url, _),
+        tm.Client(url, retries=0) as client,
+        pytest.raises(ServerBusy, match="full"),
+    ):
+        client.predict("delays", [])
+
+
+def test_asynchronous_calls() -> None:
+    async def ask(url: str) -> list[Any]:
+        async with tm.Client(url) as client:
+            found = await client.predict_async("delays", [{"x": 1}])
+            with pytest.raises(NotServed):
+                await client.predict_async("other", [{"x": 1}])
+            return found.values
+
+    busy = (503, {"error": "full"})
+    with answering(busy, GOOD, (404, {"error": "no endpoint"})) as (url, _):
+        assert asyncio.run(ask(url)) == [2.5]
+
+
+def test_no_server_is_an_error() -> None:
+    async def ask(client: tm.Client) -> None:
+        with pytest.raises(ServerUnreachable):
+            await client.predict_async("a", [])
+        await client.close_async()
+
+    # A port that was free a moment ago.
+    with answering() as (url, _):
+        pass
+    client = tm.Client(url, retries=0)
+    with pytest.raises(ServerUnreachable, match=url):
+        client.predict("a", [])
+    asyncio.run(ask(client))
+
+
+def test_a_url_needs_a_scheme() -> None:
+    with pytest.raises(UsageError, match="begins with http"):
+        tm.Client("127.0.0.1:8000")
+
+
+def test_rows_of_a_frame_are_sent_by_name() -> None:
+    frame = pl.DataFrame({"day": [date(2024, 1, 2)], "x": [float("nan")], "n": [Decimal("1.50")]})
+    assert encode_rows(frame) == b'[{"day":"2024-01-02","x":null,"n":"1.50"}]'
+
+
+@pytest.mark.parametrize("rows", [5, "text", [1, 2], [{"x": object()}], [{"x": "\ud800"}]])
+def test_what_is_no_rows_is_refused(rows: Any) -> None:
+    with pytest.raises(UsageError):
+        encode_rows(rows)
