@@ -52,6 +52,10 @@ INTERRUPTED = 130
             "tidemill.cli.live_models:rollback",
             "Make the version of a model live again that was live before.",
         ),
+        "serve": (
+            "tidemill.cli.serve:serve",
+            "Answer requests with the live versions of models.",
+        ),
         "tokens": (
             "tidemill.cli.tokens:tokens",
             "Create, list and revoke the tokens that open endpoints.",

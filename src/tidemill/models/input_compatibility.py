@@ -72,6 +72,20 @@ def incompatibility(
     return ""
 
 
+def input_contract(
+    artifact: Artifact, contracts: Iterable[ContractSpec | None]
+) -> ContractSpec | None:
+    """Return the contract, in its current version, whose rows a model reads; None if there is none."""
+    known = trained_inputs(artifact)
+    wanted = set(artifact.inputs)
+    for spec in contracts:
+        if spec is None or not wanted <= set(spec.names):
+            continue
+        if known is None or _is_input(spec, known.contract):
+            return spec
+    return None
+
+
 def _is_input(spec: ContractSpec, known: ContractSpec) -> bool:
     """Whether the model reads rows of this contract; other inputs of an evaluation don't count."""
     return spec.name == known.name or set(known.names) <= set(spec.names)

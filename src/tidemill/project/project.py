@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tidemill.project.plans import Plans
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.runs import Progress, Runs
+    from tidemill.project.serving import Serving
     from tidemill.project.tokens import Tokens
     from tidemill.project.trials import DebugOutput, Trials
     from tidemill.project.verification import StoredState
@@ -365,6 +366,12 @@ class Project:
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
         service: Lineage = self._service("lineage", "Lineage")
+        return service
+
+    @property
+    def serving(self) -> Serving:
+        """Serves the endpoints of the workflow online."""
+        service: Serving = self._service("serving", "Serving")
         return service
 
     @property

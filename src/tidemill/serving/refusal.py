@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tidemill.serving.errors import RequestError
 
-class Refusal(Exception):
-    """A request is refused: the status and the headers of the reply, and the message for the caller."""
+
+class Refusal(RequestError):
+    """The caller may not ask this: 400, 401, 403, 421 or 429."""
 
     def __init__(
         self, status: int, message: str, *, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, headers=headers)
         self.status = status
-        self.message = message
-        self.headers = tuple(headers)
-
-    def document(self) -> dict[str, str]:
-        """Return the body of the reply."""
-        return {"error": self.message}

@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 GRACE_SECONDS = 0.7
 INTERRUPTED = 130
+# Set by a command that ends by itself when it is interrupted: a server answers what is in flight first.
+ends_by_itself = threading.Event()
 # Held while drawing on the terminal; an exiting program acquires it if that doesn't take long.
 drawing_lock = threading.Lock()
 _SOON_S = 0.2
@@ -44,7 +46,7 @@ def exit_when_interrupted(
 def _watch(reader: int, grace_s: float, leave: Callable[[int], object]) -> None:
     # Each signal that Python handles arrives as one byte: its number. An empty read is the pipe's end.
     while received := os.read(reader, 1):
-        if received[0] == signal.SIGINT:
+        if received[0] == signal.SIGINT and not ends_by_itself.is_set():
             time.sleep(grace_s)
             held = drawing_lock.acquire(timeout=_SOON_S)
             # Erase the progress bars below the cursor, which are no longer updated.

@@ -1,0 +1,49 @@
+"""`tidemill serve`: answer requests with the live versions of models."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.terminal.interrupt import ends_by_itself
+from tidemill.cli.terminal.output import print_text
+
+if TYPE_CHECKING:
+    from tidemill.project.serving import RunningServer
+
+
+@click.command()
+@click.option("--host", default=None, metavar="ADDRESS",
+              help="The address to listen on.  [default: 127.0.0.1]")  # fmt: skip
+@click.option("--port", default=None, type=click.IntRange(0, 65535), metavar="PORT",
+              help="The port to listen on; 0 takes a free one.  [default: 8000]")  # fmt: skip
+@click.option("--workers", default=None, type=click.IntRange(1, 1024), metavar="N",
+              help="Serve with up to N processes, as many as are needed.  [default: 1]")  # fmt: skip
+@project_options
+def serve(**given: Any) -> None:
+    """Serve every endpoint of the workflow until Ctrl-C or SIGTERM.
+
+    Requests are answered by the version of the model that is live; `deliver` and `rollback` change it within
+    a second, without losing a request. Settings are in [tool.tidemill.serve]. Beyond loopback callers need
+    tokens: `tidemill tokens create`.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("tidemill.serving").setLevel(logging.INFO)
+    with project_session() as project:
+        settings = project.serving.settings
+        chosen = {name: value for name, value in given.items() if value is not None}
+        ends_by_itself.set()
+        project.serving.serve(replace(settings, **chosen), _announce)
+
+
+def _announce(server: RunningServer) -> None:
+    for name, version in server.live.items():
+        what = f"serves {version}" if version else f"can't answer: {server.faults[name]}"
+        print_text(f"{server.url}/predict/{name}  {what}")
+    print_text(f"{server.url} (process {os.getpid()}; Ctrl-C stops it)")

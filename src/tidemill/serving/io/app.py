@@ -1,0 +1,269 @@
+"""Answer HTTP requests: an ASGI application without a framework, because it costs a tenth of one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from tidemill.core.errors import ConflictError
+from tidemill.serving.access import Access, Requester
+from tidemill.serving.admission import Admission
+from tidemill.serving.errors import MethodNotAllowed, NotFound, RequestError, Unavailable
+from tidemill.serving.io.access_log import AccessLine
+from tidemill.serving.io.body import Disconnected, read_body
+from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.io.loaded_version import LoadedVersion
+from tidemill.serving.io.meter import Meter
+from tidemill.serving.io.request_bodies import RequestBody, decode_request
+from tidemill.serving.oip import JSON, Reply
+from tidemill.serving.request_ids import RequestIds
+from tidemill.serving.routes import Route, RouteAction, find_route
+from tidemill.serving.serve_settings import ServeSettings
+
+# Documents that describe the server: what they contain is made when they are asked for.
+Documents: TypeAlias = Mapping[RouteAction, Callable[[], Reply]]
+
+_log = logging.getLogger("tidemill.serving")
+# Paths whose routes, and hosts whose admission, are remembered.
+_REMEMBERED = 1024
+# Health, which load balancers ask for, needs no token.
+_OPEN = (RouteAction.LIVE, RouteAction.READY)
+_ANYBODY = Requester()
+_CONTENT_TYPES = {JSON: (b"content-type", JSON.encode())}
+_CLOSE = (b"connection", b"close")
+
+
+class _Sent(NamedTuple):
+    """A reply, and what is logged of its request."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    version: str = ""
+    rows: int = 0
+    cpu_ns: int = 0
+
+
+class ServingApp:
+    """The application of one process; all of it runs in the thread of one event loop.
+
+    `documents` makes the replies of routes that don't predict. `log` gets a line per request.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, EndpointService],
+        *,
+        access: Access,
+        meter: Meter,
+        documents: Documents,
+        settings: ServeSettings,
+        request_ids: str,
+        log: Callable[[AccessLine], None] | None = None,
+    ) -> None:
+        self._endpoints = endpoints
+        self._access = access
+        self._meter = meter
+        self._documents = documents
+        self._max_body = settings.max_body
+        self._log = log
+        self._routes: dict[bytes, Route] = {}
+        self._welcome: set[bytes | None] = set()
+        self._ids = RequestIds(request_ids)
+        self.admission = Admission(settings.max_in_flight)
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """From now on every reply closes its connection, and the server isn't ready."""
+        self.is_draining = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all endpoints can answer, and the server isn't stopping."""
+        return not self.is_draining and all(
+            endpoint.is_ready for endpoint in self._endpoints.values()
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        began = time.monotonic_ns()
+        headers = dict(scope["headers"])
+        caller, route = _ANYBODY, self._routes.get(scope["raw_path"])
+        try:
+            route = route or self._find_route(scope["raw_path"])
+            caller = self._admit(route, scope, headers)
+            if scope["method"] not in route.methods:
+                reply = self._preflight(route, scope)
+            elif route.action is RouteAction.INFER or route.action is RouteAction.PREDICT:
+                reply = await self._predict(route, scope, headers, receive, began)
+            else:
+                reply = self._describe(route)
+        except RequestError as error:
+            self._meter.refuse(error.status)
+            reply = _refusal(error)
+        except Disconnected:
+            return
+        request_id = self._ids.choose(headers.get(b"x-request-id"))
+        kind = _CONTENT_TYPES.get(reply.content_type)
+        sent = [
+            kind or (b"content-type", reply.content_type.encode()),
+            (b"content-length", b"%d" % len(reply.body)),
+            (b"x-request-id", request_id),
+            *reply.headers,
+            *caller.reply_headers,
+        ]
+        if self.is_draining:
+            sent.append(_CLOSE)
+        body = b"" if scope["method"] == "HEAD" else reply.body
+        await send({"type": "http.response.start", "status": reply.status, "headers": sent})
+        await send({"type": "http.response.body", "body": body})
+        if self._log is not None:
+            self._log(_line(reply, route, caller, request_id, began, headers))
+
+    def _find_route(self, raw_path: bytes) -> Route:
+        path = raw_path.decode("latin-1")
+        route = find_route(path)
+        if route is None:
+            raise NotFound(f"there is no route {path!r}; / lists them")
+        if route.endpoint and route.endpoint not in self._endpoints:
+            there = ", ".join(map(repr, self._endpoints)) or "none"
+            raise NotFound(f"there is no endpoint {route.endpoint!r}; there is {there}")
+        if len(self._routes) < _REMEMBERED:
+            self._routes[raw_path] = route
+        return route
+
+    def _admit(self, route: Route, scope: Any, headers: Mapping[bytes, bytes]) -> Requester:
+        """The caller, if it may ask; requests that differ in nothing that matters are remembered."""
+        host = headers.get(b"host")
+        is_plain = b"authorization" not in headers and b"origin" not in headers
+        if is_plain and host in self._welcome and len(headers) == len(scope["headers"]):
+            return _ANYBODY
+        if route.action in _OPEN or scope["method"] == "OPTIONS":
+            return self._access.identify(scope["headers"])[0]
+        caller = self._access.admit(scope["headers"], route.endpoint or None, time.time())
+        if is_plain and len(self._welcome) < _REMEMBERED:
+            # Without a token and an origin, only the settings decide, and they don't change.
+            self._welcome.add(host)
+        return caller
+
+    def _preflight(self, route: Route, scope: Any) -> _Sent:
+        if scope["method"] != "OPTIONS":
+            raise MethodNotAllowed(scope["method"], route.methods)
+        return _Sent(204, b"", headers=self._access.preflight(scope["headers"]))
+
+    def _describe(self, route: Route) -> _Sent:
+        status = 200
+        if not route.endpoint:
+            found = self._documents[route.action]()
+            if route.action is RouteAction.READY and not self.is_ready:
+                status = 503
+        elif route.action is RouteAction.MODEL_READY:
+            found, status = self._endpoints[route.endpoint].ready_reply(route.version)
+        else:
+            found = self._endpoints[route.endpoint].metadata(route.version)
+        return _Sent(status, found.body, found.content_type, _raw(found.headers))
+
+    async def _predict(
+        self, route: Route, scope: Any, headers: Mapping[bytes, bytes], receive: Any, began: int
+    ) -> _Sent:
+        endpoint = self._endpoints[route.endpoint]
+        version: LoadedVersion | None = None
+        started = 0
+        self.admission.enter(route.endpoint)
+        try:
+            version = endpoint.choose(route.version)
+            payload = await read_body(receive, headers, self._max_body)
+            started = time.thread_time_ns()
+            body = RequestBody(
+                payload, headers, scope["query_string"], route.action is RouteAction.INFER
+            )
+            reply, cpu_ns, rows = await _answer(version, body, began, started)
+            version.series.record(time.monotonic_ns() - began, cpu_ns, rows)
+            extra = _raw(reply.headers) if reply.headers else ()
+            return _Sent(200, reply.body, reply.content_type, extra, version.id, rows, cpu_ns)
+        except Disconnected:
+            raise
+        except RequestError as error:
+            if version is None:
+                raise
+            failure = error
+        # The code of a model may raise anything; so may a fault of ours.
+        except Exception:  # noqa: BLE001
+            _log.exception("%s failed to answer a request", endpoint.name)
+            failure = ModelFailed(f"the model of {endpoint.name} failed")
+        finally:
+            self.admission.leave(route.endpoint)
+        if version is not None:
+            # Most requests that fail are refused when they are decoded, in one turn.
+            cpu_ns = time.thread_time_ns() - started if started else 0
+            version.series.record(time.monotonic_ns() - began, cpu_ns, 0, failure.status)
+        return _refusal(failure)
+
+
+class ModelFailed(RequestError):
+    """The model raised an error for rows that its contract accepts."""
+
+    status = 500
+
+
+async def _answer(
+    version: LoadedVersion, body: RequestBody, began: int, started: int
+) -> tuple[Reply, int, int]:
+    """Answer a request; return also the CPU nanoseconds that it took since `started`, and its rows."""
+    request, cpu_ns = await decode_request(version.schema, body)
+    try:
+        pending = version.predict(request.rows, body.deadline(request.parameters, began))
+        if pending.waits:
+            # What other requests use meanwhile isn't this one's.
+            cpu_ns += time.thread_time_ns() - started
+            found, elsewhere = await pending.result
+            started = time.thread_time_ns()
+        else:
+            found, elsewhere = await pending.result
+    except TimeoutError:
+        raise Unavailable("the deadline of the request passed while it waited") from None
+    except ConflictError:
+        raise Unavailable("the version was replaced while the request waited") from None
+    reply = body.reply(version, version.answer(found, request.rows.count), request)
+    cpu_ns += time.thread_time_ns() - started + int(elsewhere * 1e9)
+    return reply, cpu_ns, request.rows.count
+
+
+def _raw(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers]
+
+
+def _refusal(error: RequestError) -> _Sent:
+    body = msgspec.json.encode(error.document())
+    return _Sent(error.status, body, headers=_raw(error.headers))
+
+
+def _line(
+    reply: _Sent,
+    route: Route | None,
+    caller: Requester,
+    request_id: bytes,
+    began: int,
+    headers: Mapping[bytes, bytes],
+) -> AccessLine:
+    size = headers.get(b"content-length", b"0")
+    return AccessLine(
+        at=time.time(),
+        request=request_id,
+        token=caller.token,
+        endpoint=route.endpoint if route is not None else "",
+        version=reply.version,
+        status=reply.status,
+        rows=reply.rows,
+        wall_ns=time.monotonic_ns() - began,
+        cpu_ns=reply.cpu_ns,
+        bytes_in=int(size) if size.isdigit() else 0,
+        bytes_out=len(reply.body),
+    )

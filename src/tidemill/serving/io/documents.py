@@ -1,0 +1,74 @@
+"""What a server says about itself: metadata, health, status, metrics."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidemill.runs.totals import Price
+from tidemill.serving import oip
+from tidemill.serving.counters import Snapshot
+from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.metrics_text import LiveVersion, metrics_text
+from tidemill.serving.oip import Reply
+from tidemill.serving.routes import RouteAction
+
+# The text format of Prometheus.
+_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class ServerDocuments:
+    """Writes the documents of one server.
+
+    `usage_fault` says why usage can't be recorded now; "" if it can.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, EndpointService],
+        snapshot: Callable[[], Snapshot],
+        ledger_fault: Callable[[], str],
+        price: Price,
+    ) -> None:
+        self._endpoints = endpoints
+        self._price = price
+        self._snapshot = snapshot
+        self._ledger_fault = ledger_fault
+        self.usage_fault = ""
+
+    def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[], Reply]]:
+        """The documents by the action of their route."""
+        version = importlib.metadata.version("tidemill")
+        return {
+            RouteAction.SERVER: lambda: oip.server_metadata(version),
+            RouteAction.LIVE: oip.live,
+            RouteAction.READY: lambda: oip.ready(is_ready()),
+            RouteAction.METRICS: lambda: Reply(self.metrics().encode(), _METRICS),
+            RouteAction.STATUS: lambda: Reply(json.dumps(self.status()).encode()),
+        }
+
+    def status(self) -> dict[str, Any]:
+        """What serves, and what is wrong, as plain data."""
+        faults = [self._ledger_fault(), self.usage_fault]
+        return {
+            "schema": "tidemill.server/1",
+            "faults": [fault for fault in faults if fault],
+            "endpoints": [endpoint.status() for endpoint in self._endpoints.values()],
+        }
+
+    def metrics(self) -> str:
+        """The counters of this server in Prometheus' text format."""
+        live = [
+            LiveVersion(
+                endpoint=endpoint.name,
+                version=version.id,
+                model=endpoint.model,
+                contract=version.served.contract,
+                watermark=version.served.watermark,
+            )
+            for endpoint in self._endpoints.values()
+            if (version := endpoint.live) is not None
+        ]
+        return metrics_text(self._snapshot(), live, self._price)

@@ -1,0 +1,66 @@
+"""Watch the ledger for what is live, from a thread of a running server.
+
+A ledger that can't be read for a while stops nothing: what serves keeps serving, and the fault is known.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+
+from tidemill.core.errors import TidemillError
+from tidemill.ports.ledger import Ledger, State
+
+POLL_S = 0.2
+
+
+class LiveWatch:
+    """Calls `changed` with the state of an environment when events of some kinds were recorded.
+
+    `fault` says why the ledger can't be read now; "" if it can.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        environment: str,
+        kinds: Collection[str],
+        changed: Callable[[State], None],
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._ledger = ledger
+        self._environment = environment
+        self._kinds = tuple(kinds)
+        self._changed = changed
+        self._poll_s = poll_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tidemill-live", daemon=True)
+        self._seen = 0
+        self.fault = ""
+
+    def start(self, state: State) -> None:
+        """Watch for what is recorded after a state that is known."""
+        self._seen = state.seq
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the watch, after a change that is being handled."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._poll_s):
+            self.poll()
+
+    def poll(self) -> None:
+        """Look once."""
+        try:
+            found = list(self._ledger.events(kinds=self._kinds, after=self._seen))
+            if found:
+                state = self._ledger.state(self._environment)
+                self._seen = max(found[-1].seq, self._seen)
+                self._changed(state)
+            self.fault = ""
+        except TidemillError as error:
+            self.fault = str(error)

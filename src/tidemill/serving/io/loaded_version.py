@@ -1,0 +1,164 @@
+"""A version of a model that is loaded and tried, and answers the rows of requests."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.models.predictors import model_input
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.formats import ModelFormat, ModelProbe
+from tidemill.serving.answers import AnswerForm, ModelAnswer, ServedVersion
+from tidemill.serving.call_cost import INLINE_S
+from tidemill.serving.counters import Series
+from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.batches import Predicted
+from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispatcher
+from tidemill.serving.io.open_runner import open_runner
+from tidemill.serving.io.runner import Runner
+from tidemill.serving.io.warm_up import warm_up
+from tidemill.serving.oip import InferReplies
+from tidemill.serving.row_encoder import RowEncoder
+from tidemill.serving.rows import RequestLimits, RequestRows
+from tidemill.serving.rows_replies import RowsReplies
+from tidemill.steps.io.model_loading import format_named
+from tidemill.workflow.model import Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedVersion:
+    """A version whose model is loaded and predicted its golden rows as in training."""
+
+    artifact: Artifact
+    contract: ContractSpec
+    runner: Runner
+
+
+def prepare_version(
+    artifact: Artifact,
+    contract: ContractSpec,
+    artifacts: Artifacts,
+    formats: Sequence[ModelFormat],
+    probe: ModelProbe,
+) -> PreparedVersion:
+    """Load a version and try it; call it in a thread, because it may take long.
+
+    Its bytes are verified, and loaded in a process of their own first. TidemillError if it can't serve.
+    """
+    form = format_named(artifact, formats)
+    payload = artifacts.get(artifact.object)
+    golden = artifacts.get(artifact.golden) if artifact.golden else b""
+    probe.confirm(artifact, form, payload, golden)
+    runner = open_runner(artifact, payload, formats)
+    try:
+        warm_up(runner, artifact, golden)
+    except BaseException:
+        runner.close()
+        raise
+    return PreparedVersion(artifact=artifact, contract=contract, runner=runner)
+
+
+class PendingPrediction(NamedTuple):
+    """Predictions that come with the CPU seconds that they took outside of the caller's own turn.
+
+    `waits` is False if they come without waiting for anything.
+    """
+
+    result: Awaitable[Predicted]
+    waits: bool
+
+
+class LoadedVersion:
+    """A version that answers requests in the tasks of one event loop."""
+
+    def __init__(
+        self, endpoint: str, prepared: PreparedVersion, limits: RequestLimits, series: Series
+    ) -> None:
+        artifact = prepared.artifact
+        self.artifact = artifact
+        self.series = series
+        self.cost = prepared.runner.cost
+        self.fallback = prepared.runner.fallback
+        self.schema = InputSchema(prepared.contract, artifact.inputs, limits=limits)
+        self.form = AnswerForm(artifact.class_labels)
+        self.served = ServedVersion(
+            model=endpoint,
+            version=artifact.id,
+            contract=prepared.contract.title,
+            watermark=artifact.anchor,
+        )
+        self.replies = InferReplies(self.served, self.form)
+        self.rows_replies = RowsReplies(self.served, self.form)
+        self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
+        self._is_inline = isinstance(self.dispatcher, InlineCalls)
+        self._feed = prepared.runner.feed
+        self._encoder = RowEncoder(
+            self.schema.columns, artifact.encodings, title=prepared.contract.title
+        )
+
+    @property
+    def id(self) -> str:
+        """The version's id."""
+        return self.artifact.id
+
+    def predict(self, rows: RequestRows, deadline: float = math.inf) -> PendingPrediction:
+        """Begin to predict rows; BrokenRows for unseen categories that the model refuses.
+
+        The result is a TimeoutError if the deadline passes while they wait, and ConflictError if another
+        version replaces this one.
+        """
+        if rows.count == 1 and self._feed == "matrix":
+            result = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
+            return PendingPrediction(result, not self._is_inline)
+        values = self._input(rows)
+        if self._is_inline and self._takes_long(rows.count):
+            return PendingPrediction(self._predict_in_thread(values), True)
+        return PendingPrediction(self.dispatcher.predict(values, deadline), not self._is_inline)
+
+    async def _predict_in_thread(self, values: Any) -> Predicted:
+        def timed() -> Predicted:
+            started = time.thread_time()
+            found = self.dispatcher.runner.predict(values)
+            return found, time.thread_time() - started
+
+        return await asyncio.to_thread(timed)
+
+    def answer(self, found: Any, rows: int) -> ModelAnswer:
+        """The answer that predictions of so many rows make."""
+        alone = rows == 1 and self._feed == "matrix"
+        return self.form.one(found) if alone else self.form.many(found)
+
+    def _input(self, rows: RequestRows) -> Any:
+        if self._feed == "matrix":
+            return self._encoder.matrix(rows)
+        artifact = self.artifact
+        return model_input(
+            self.schema.frame(rows), artifact.inputs, encodings=artifact.encodings, feed=self._feed
+        )
+
+    def _takes_long(self, rows: int) -> bool:
+        """Whether rows would hold up the event loop."""
+        alone = self.cost.call_s + self.cost.row_s * (rows - 1) > INLINE_S
+        return alone and self.dispatcher.runner.thread_safe
+
+    def status(self) -> dict[str, Any]:
+        """What it is, and how it is called, as plain data."""
+        return {
+            "version": self.id,
+            "contract": self.served.contract,
+            "watermark": self.served.watermark,
+            "call_s": self.cost.call_s,
+            "row_s": self.cost.row_s,
+            "called": type(self.dispatcher).__name__,
+            "fallback": self.fallback,
+        }
+
+    async def close(self) -> None:
+        """Close the model after the requests that it has; its counters are kept."""
+        self.series.resident = False
+        await self.dispatcher.close()

@@ -1,0 +1,102 @@
+"""The body of a request for predictions: how it is decoded, and how its reply is written."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tidemill.serving.answers import ModelAnswer
+from tidemill.serving.errors import BadRequest
+from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.loaded_version import LoadedVersion
+from tidemill.serving.oip import HEADER_LENGTH, Reply
+from tidemill.serving.rows import InferRequest
+
+# Larger bodies are decoded in a thread, because they would hold up other requests.
+_LARGE = 100_000
+_TIMEOUT_HEADER = b"x-request-timeout-ms"
+
+
+class RequestBody(NamedTuple):
+    """A request for predictions as it came; `is_infer` if it speaks the Open Inference Protocol."""
+
+    payload: bytes
+    headers: Mapping[bytes, bytes]
+    query: bytes
+    is_infer: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether the query asks for the good rows of a request with bad ones."""
+        return b"partial=true" in self.query.split(b"&")
+
+    def deadline(self, parameters: Mapping[str, Any], began_ns: int) -> float:
+        """When the caller stops waiting, in seconds of the monotonic clock.
+
+        Callers say how long they wait: in microseconds by the parameter `timeout`, as Triton's clients do, or
+        in milliseconds by the header X-Request-Timeout-Ms.
+        """
+        given = parameters.get("timeout")
+        if given is not None:
+            seconds = _positive(given, "the parameter timeout") / 1e6
+        else:
+            header = self.headers.get(_TIMEOUT_HEADER)
+            if header is None:
+                return math.inf
+            seconds = _positive(header.decode("latin-1"), "X-Request-Timeout-Ms") / 1e3
+        return began_ns / 1e9 + seconds
+
+    def reply(self, version: LoadedVersion, answer: ModelAnswer, request: InferRequest) -> Reply:
+        """Write the reply, in the protocol of the request."""
+        if self.is_infer:
+            return version.replies.reply(answer, request)
+        return version.rows_replies.reply(answer, request)
+
+
+async def decode_request(schema: InputSchema, body: RequestBody) -> tuple[InferRequest, int]:
+    """Decode and check a request; also return the CPU nanoseconds that this took in another thread.
+
+    Raises RequestError for what isn't accepted.
+    """
+    if len(body.payload) <= _LARGE:
+        return _decode(schema, body), 0
+    return await asyncio.to_thread(_decode_timed, schema, body)
+
+
+def _decode_timed(schema: InputSchema, body: RequestBody) -> tuple[InferRequest, int]:
+    started = time.thread_time_ns()
+    found = _decode(schema, body)
+    return found, time.thread_time_ns() - started
+
+
+def _decode(schema: InputSchema, body: RequestBody) -> InferRequest:
+    if not body.is_infer:
+        return schema.decode_rows(body.payload, partial=body.partial)
+    length = body.headers.get(_LENGTH)
+    return schema.decode_oip(
+        body.payload,
+        json_length=None if length is None else _json_length(length),
+        partial=body.partial,
+    )
+
+
+_LENGTH = HEADER_LENGTH.encode()
+
+
+def _json_length(header: bytes) -> int:
+    if not header.isdigit():
+        raise BadRequest(f"the header {HEADER_LENGTH} is not a number of bytes")
+    return int(header)
+
+
+def _positive(given: Any, name: str) -> float:
+    try:
+        found = float(given)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise BadRequest(f"{name} is not a positive number")
+    return found

@@ -1,0 +1,197 @@
+"""Serve the endpoints of an environment in this process, until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tidemill.core.errors import StorageError, TidemillError
+from tidemill.models.input_compatibility import incompatibility, input_contract
+from tidemill.ports.ledger import State
+from tidemill.ports.runtime import Runtime
+from tidemill.runs.totals import Price
+from tidemill.serving.access import Access
+from tidemill.serving.counters import Snapshot
+from tidemill.serving.io.access_log import AccessLog
+from tidemill.serving.io.app import ServingApp
+from tidemill.serving.io.documents import ServerDocuments
+from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.io.http_server import HttpLimits, HttpServer
+from tidemill.serving.io.live_versions import LiveVersions
+from tidemill.serving.io.live_watch import LiveWatch
+from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion, prepare_version
+from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, UsageRecorder, resident_memory
+from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
+from tidemill.serving.rows import RequestLimits
+from tidemill.serving.serve_settings import ServeSettings
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Flow
+
+_DELIVERED = "Delivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What a server serves, and how: the workflow in an environment, the settings, and prices."""
+
+    flow: Flow
+    environment: str
+    settings: ServeSettings
+    price: Price = field(default_factory=Price)
+
+
+class Server:
+    """A server of all endpoints of an environment; `run` it in an event loop of its own."""
+
+    def __init__(self, tools: Runtime, options: ServerOptions) -> None:
+        self._tools = tools
+        self._options = options
+        self._settings = options.settings
+        self._meter = Meter()
+        self._limits = RequestLimits(bytes=self._settings.max_body, rows=self._settings.max_rows)
+        self.endpoints = {
+            each.name: EndpointService(each.name, each.model) for each in options.flow.endpoints
+        }
+        self._tokens: Mapping[str, IssuedToken] = self._read_tokens()
+        self._access = Access(self._settings, self._tokens)
+        self._watch = LiveWatch(
+            tools.ledger,
+            options.environment,
+            (_DELIVERED, *TOKEN_EVENTS),
+            self._on_change,
+        )
+        self.documents = ServerDocuments(
+            self.endpoints, self.snapshot, lambda: self._watch.fault, options.price
+        )
+        log = self._settings.access_log
+        self._log = AccessLog(tools.root / log) if log else None
+        self.app = ServingApp(
+            self.endpoints,
+            access=self._access,
+            meter=self._meter,
+            documents=self.documents.by_action(lambda: self.app.is_ready),
+            settings=self._settings,
+            request_ids=secrets.token_hex(4),
+            log=self._log.add if self._log is not None else None,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http: HttpServer | None = None
+
+    async def run(
+        self, listener: socket.socket, state: State, started: Callable[[], None] = lambda: None
+    ) -> None:
+        """Serve on a listening socket until `stop`, or SIGINT or SIGTERM in the main thread.
+
+        It begins with what is live in `state`, and calls `started` when requests are answered.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self._log is not None:
+            self._log.start()
+        self._versions = LiveVersions(
+            self.endpoints.values(), self._prepare, self._open, self._meter.add_background
+        )
+        await self._versions.start(state)
+        settings = self._settings
+        self._http = HttpServer(
+            self.app,
+            HttpLimits(
+                request_s=max(settings.header_timeout, settings.body_timeout),
+                idle_s=settings.keep_alive,
+                grace_s=settings.drain,
+            ),
+            self._tls(),
+        )
+        recorder = asyncio.create_task(self._record_usage())
+        self._watch.start(state)
+        serving = asyncio.create_task(self._http.serve(sockets=[listener]))
+        try:
+            await self._http.ready.wait()
+            started()
+            await serving
+        finally:
+            await asyncio.to_thread(self._watch.close)
+            recorder.cancel()
+            await asyncio.gather(recorder, return_exceptions=True)
+            await self._versions.close()
+            if self._log is not None:
+                await asyncio.to_thread(self._log.close)
+
+    def stop(self) -> None:
+        """Stop, from any thread: answer what is in flight, and accept no more."""
+        if self._http is not None:
+            self._http.should_exit = True
+
+    @property
+    def valid_tokens(self) -> int:
+        """The number of tokens that open something now."""
+        now = self._tools.clock()
+        return sum(token.is_valid(now) for token in self._tokens.values())
+
+    def snapshot(self) -> Snapshot:
+        """The counters of this process."""
+        drops = self._log.drops if self._log is not None else 0
+        return self._meter.snapshot(in_flight=self.app.admission.in_flight, log_drops=drops)
+
+    def _tls(self) -> tuple[str, str] | None:
+        if not self._settings.uses_tls:
+            return None
+        root = self._tools.root
+        return str(root / self._settings.certificate), str(root / self._settings.key)
+
+    def _read_tokens(self) -> Mapping[str, IssuedToken]:
+        facts = self._tools.ledger.events(kinds=TOKEN_EVENTS)
+        return issued_tokens(facts, self._options.environment)
+
+    def _on_change(self, state: State) -> None:
+        """In the thread of the watch: hand what changed to the event loop."""
+        tokens = self._read_tokens()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._access.update, tokens)
+        self._loop.call_soon_threadsafe(self._versions.follow, state)
+
+    def _prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
+        """Load a version in a thread; StorageError if requests can't feed it."""
+        stage = self._options.flow[endpoint.model]
+        contracts = [item.contract for item in stage.inputs]
+        reason = incompatibility(artifact, stage, contracts)
+        contract = input_contract(artifact, contracts)
+        if reason or contract is None:
+            raise StorageError(reason or f"no input of {stage.name} has the columns that it reads")
+        tools = self._tools
+        return prepare_version(
+            artifact, contract, tools.artifacts, tools.formats, tools.model_probe
+        )
+
+    def _open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
+        series = self._meter.series(endpoint.name, prepared.artifact.id)
+        return LoadedVersion(endpoint.name, prepared, self._limits, series)
+
+    async def _record_usage(self) -> None:
+        """Adjust the measured CPU times every few seconds, and record them in the ledger now and then."""
+        options = self._options
+        recorder = UsageRecorder(
+            self._tools.ledger, options.environment, options.price, time.time()
+        )
+        try:
+            while True:
+                await asyncio.sleep(ADJUST_EVERY_S)
+                self._meter.adjust(await asyncio.to_thread(resident_memory))
+                await self._record(recorder, only_if_due=True)
+        finally:
+            self._meter.adjust(resident_memory())
+            await asyncio.shield(self._record(recorder, only_if_due=False))
+
+    async def _record(self, recorder: UsageRecorder, *, only_if_due: bool) -> None:
+        snapshot, now = self.snapshot(), time.time()
+        if only_if_due and not recorder.is_due(snapshot, now):
+            return
+        try:
+            await asyncio.to_thread(recorder.record, snapshot, now)
+            self.documents.usage_fault = ""
+        except TidemillError as error:
+            # It is part of the next record.
+            self.documents.usage_fault = str(error)

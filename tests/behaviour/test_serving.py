@@ -1,0 +1,213 @@
+"""A server answers with what is live, follows what goes live, and refuses what breaks the contract."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tidemill as tm
+from tests.support.serving import ROW, Served, sales_flow, sales_project, served
+from tidemill.core.errors import UsageError
+from tidemill.ledger.event import Served as ServedEvent
+from tidemill.project.project import Project
+from tidemill.serving.serve_settings import ServeSettings
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return sales_project(tmp_path_factory.mktemp("bakeries"))
+
+
+@pytest.fixture(scope="module")
+def server(project: Project) -> Iterator[Served]:
+    with served(project) as found:
+        yield found
+
+
+def expected(project: Project, *rows: dict[str, object]) -> list[float]:
+    frame = pl.DataFrame(rows, schema={"kind": pl.String, "price": pl.Float64, "rain": pl.Float64})
+    predicted = project.models["demand"].load().predict(frame)
+    return predicted["prediction"].to_list()
+
+
+def test_named_rows_are_predicted_as_in_batches(project: Project, server: Served) -> None:
+    rows = [ROW, {"kind": "spelt", "price": 9.0, "rain": 0.5}]
+    reply = server.predict(rows)
+    assert reply.status == 200
+    assert reply.json == {
+        "model": "demand",
+        "version": project.state().live["demand"].artifact.id,
+        "contract": "Sales 1.2.0",
+        "watermark": "2024-01-09",
+        "predictions": [{"prediction": value} for value in expected(project, *rows)],
+    }
+
+
+def test_the_inference_protocol_answers_the_same(project: Project, server: Served) -> None:
+    body = {
+        "id": "7",
+        "inputs": [
+            {"name": "kind", "shape": [2], "datatype": "BYTES", "data": ["rye", "wheat"]},
+            {"name": "price", "shape": [2], "datatype": "FP64", "data": [2.5, 3]},
+            {"name": "rain", "shape": [2], "datatype": "FP64", "data": [None, 0.25]},
+        ],
+    }
+    found = server.ask("/v2/models/demand/infer", body).json
+    assert found["id"] == "7"
+    assert found["outputs"] == [
+        {
+            "name": "prediction",
+            "datatype": "FP64",
+            "shape": [2],
+            "data": expected(project, ROW, {"kind": "wheat", "price": 3.0, "rain": 0.25}),
+        }
+    ]
+
+
+def test_rows_that_break_the_contract_name_row_field_rule_and_value(server: Served) -> None:
+    reply = server.predict([ROW, {**ROW, "price": -1.0}, {**ROW, "price": 16.0}])
+    assert reply.status == 422
+    assert [(each["row"], each["field"], each["rule"]) for each in reply.json["findings"]] == [
+        (1, "price", "price.min"),
+        (2, None, "cheap_rye"),
+    ]
+    assert reply.json["findings"][0]["value"] == -1.0
+
+
+def test_partial_answers_the_good_rows(project: Project, server: Served) -> None:
+    reply = server.predict([{**ROW, "kind": "corn"}, ROW], query="?partial=true")
+    assert reply.status == 200
+    assert reply.json["predictions"] == [None, {"prediction": expected(project, ROW)[0]}]
+    assert reply.json["rejected"]["findings"][0]["value"] == "corn"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v2", 200),
+        ("/v2/health/live", 200),
+        ("/v2/health/ready", 200),
+        ("/v2/models/demand", 200),
+        ("/v2/models/demand/ready", 200),
+        ("/metrics", 200),
+        ("/status", 200),
+        ("/v2/models/other", 404),
+        ("/v2/models/demand/versions/none", 404),
+        ("/v2/repository/index", 404),
+        ("/predict/demand", 405),
+        ("/%00", 404),
+    ],
+)
+def test_routes(server: Served, path: str, status: int) -> None:
+    reply = server.ask(path)
+    assert reply.status == status
+    if status != 200:
+        assert set(reply.json) == {"error"}
+
+
+def test_a_request_id_is_returned(server: Served) -> None:
+    assert server.ask("/v2", headers={"X-Request-Id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert server.ask("/v2").headers["x-request-id"]
+
+
+def test_an_unknown_host_is_refused(server: Served) -> None:
+    assert server.ask("/v2", headers={"Host": "evil.example"}).status == 421
+
+
+def test_a_deadline_that_cannot_be_read_is_refused(server: Served) -> None:
+    reply = server.ask("/predict/demand", [ROW], headers={"X-Request-Timeout-Ms": "soon"})
+    assert reply.status == 400
+
+
+def test_a_body_over_the_limit_is_refused(server: Served) -> None:
+    assert server.ask("/predict/demand", b" " * 8_000_001).status == 413
+
+
+def test_what_was_served_is_recorded(tmp_path: Path, project: Project) -> None:
+    with served(project) as server:
+        server.predict([ROW, ROW])
+    recorded = [fact.event for fact in project.tools.ledger.events(kinds=(ServedEvent.__name__,))]
+    last = recorded[-1]
+    assert isinstance(last, ServedEvent)
+    [usage] = last.usages
+    assert (usage.endpoint, usage.requests, usage.rows) == ("demand", 1, 2)
+    assert usage.cpu_s > 0
+
+
+def test_a_workflow_without_endpoints_has_nothing_to_serve(tmp_path: Path) -> None:
+    flow = sales_flow(tmp_path)
+    flow.endpoints.clear()
+    with pytest.raises(UsageError, match="has no endpoints"):
+        tm.open(tmp_path, workflow=flow).serving.serve(ServeSettings(port=0))
+
+
+def test_without_a_live_version_requests_wait_for_one(tmp_path: Path) -> None:
+    project = tm.open(tmp_path, workflow=sales_flow(tmp_path / "sales"))
+    with served(project) as server:
+        reply = server.predict([ROW])
+        assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+        assert server.ask("/v2/health/ready").status == 503
+        assert server.ask("/v2/models/demand/ready").status == 503
+        sales_project(tmp_path)
+        assert _until(lambda: server.predict([ROW]).status == 200)
+
+
+def _until(condition: object, seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_new_version_and_a_rollback_lose_no_request(tmp_path: Path) -> None:
+    first = sales_project(tmp_path).state().live["demand"].artifact.id
+    statuses: list[int] = []
+    versions: list[str] = []
+    stop = threading.Event()
+    project = sales_project(tmp_path, rounds=5)
+    with served(project) as server:
+
+        def ask() -> None:
+            while not stop.is_set():
+                reply = server.predict([ROW])
+                statuses.append(reply.status)
+                versions.append(reply.json.get("version", ""))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        second = sales_project(tmp_path, rounds=6).state().live["demand"].artifact.id
+        assert _until(lambda: versions[-1:] == [second])
+        project.models.moves.rollback("demand")
+        assert _until(lambda: versions[-1:] == [first])
+        stop.set()
+        for thread in threads:
+            thread.join()
+        status = server.ask("/status").json
+    assert set(statuses) == {200}
+    assert set(versions) == {first, second}
+    assert [each["version"] for each in status["endpoints"][0]["versions"]] == [first, second]
+
+
+def test_a_version_that_cannot_be_loaded_replaces_nothing(tmp_path: Path) -> None:
+    project = sales_project(tmp_path)
+    first = project.state().live["demand"].artifact.id
+    with served(project) as server:
+        second = sales_project(tmp_path, rounds=6).state().live["demand"].artifact
+        assert _until(lambda: server.predict([ROW]).json["version"] == second.id)
+        stored = Path(project.tools.artifacts.uri(second.object))
+        project.models.moves.rollback("demand")
+        assert _until(lambda: server.predict([ROW]).json["version"] == first)
+    stored.chmod(0o600)
+    stored.write_bytes(stored.read_bytes()[:-20] + b"x" * 20)
+    with served(project) as server:
+        with pytest.raises(tm.TidemillError):
+            project.models.moves.deliver("demand", second.id)
+        assert server.predict([ROW]).json["version"] == first

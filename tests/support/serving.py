@@ -1,0 +1,179 @@
+"""A project with a served model, and a server of it in a thread."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import tidemill as tm
+from tidemill.project.project import Project
+from tidemill.project.serving import RunningServer
+from tidemill.serving.serve_settings import ServeSettings
+
+FIRST = date(2024, 1, 1)
+
+
+class Sales(tm.Contract, version="1.2.0", key=("day", "shop")):
+    """Sales of bakeries."""
+
+    day = tm.Date(partition="1d")
+    shop = tm.Int64(min=1)
+    kind = tm.Enum(["rye", "wheat", "spelt"])
+    price = tm.Float64(min=0, max=20)
+    rain = tm.Float64(nullable=True)
+    sold = tm.Float64(role="label")
+
+    cheap_rye = tm.rule((pl.col("kind") != "rye") | (pl.col("price") < 15))
+
+
+def write_sales(folder: Path, days: int = 12, shops: int = 40) -> None:
+    """Files with a day of sales each."""
+    folder.mkdir(parents=True)
+    chance = random.Random(3)
+    for number in range(days):
+        rows = []
+        for shop in range(1, shops + 1):
+            kind, price = chance.choice(["rye", "wheat", "spelt"]), chance.random() * 10
+            rain = chance.choice([None, chance.random()])
+            sold = 50 - 3 * price + 5 * (kind == "rye") + chance.random()
+            rows.append((FIRST + timedelta(number), shop, kind, price, rain, sold))
+        names = ["day", "shop", "kind", "price", "rain", "sold"]
+        frame = pl.DataFrame(rows, schema=names, orient="row")
+        frame.write_parquet(folder / f"{number:02}.parquet")
+
+
+def sales_flow(folder: Path, rounds: int = 5, name: str = "bakeries") -> tm.Workflow:
+    """A workflow that serves demand at the endpoint `demand`; `rounds` make other versions."""
+    flow = tm.Workflow(name)
+
+    @flow.ingest
+    def sales() -> tm.Source[Sales]:
+        return tm.files(str(folder / "*.parquet"))
+
+    @flow.model(
+        window=tm.last("8d", before=tm.last("3d")),
+        params={"rounds": rounds},
+        seed=1,
+        retrain=tm.every("365d"),
+    )
+    def demand(sales: tm.Frame[Sales], params: tm.Params, seed: int) -> tm.Fitted:
+        import lightgbm as lgb
+
+        table = sales.collect()
+        encoder = tm.encoder(table, inputs=Sales.reads("kind", "price", "rain"))
+        data = lgb.Dataset(encoder.transform(table), table["sold"].to_numpy())
+        options = {"objective": "l2", "seed": seed, "verbosity": -1, "num_threads": 1}
+        booster = lgb.train(options, data, params["rounds"])
+        return tm.fitted(booster, inputs=encoder, output="sold")
+
+    @flow.evaluate(window=tm.last("3d"))
+    def demand_scores(demand: tm.Predictor, sales: tm.Frame[Sales]) -> tm.Scores:
+        scored = demand.predict(sales)
+        error = (pl.col("prediction") - pl.col("sold")).abs().mean()
+        return tm.scores(scored, mae=error, by="kind")
+
+    live = flow.approve(demand, gates=[tm.no_slice_worse("mae", over="kind", by=99.0)])
+    flow.endpoint("demand", model=live)
+    return flow
+
+
+def sales_project(folder: Path, rounds: int = 5) -> Project:
+    """A project that has run, with a live model."""
+    if not (folder / "sales").exists():
+        write_sales(folder / "sales")
+    project = tm.open(folder, workflow=sales_flow(folder / "sales", rounds))
+    project.run(inline=True, train=["demand"] if project.state().live else [])
+    return project
+
+
+ROW = {"kind": "rye", "price": 2.5, "rain": None}
+
+
+class Reply:
+    """A reply, with its body as JSON if it is."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.body = body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Served:
+    """A server that runs in a thread."""
+
+    def __init__(self, running: RunningServer, thread: threading.Thread) -> None:
+        self.url = running.url
+        self.port = int(running.url.rpartition(":")[2])
+        self.running = running
+        self.thread = thread
+
+    def ask(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request on a connection of its own; a body that isn't bytes is sent as JSON."""
+        payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(
+                method or ("GET" if body is None else "POST"), path, payload, dict(headers or {})
+            )
+            found = connection.getresponse()
+            return Reply(found.status, dict(found.getheaders()), found.read())
+        finally:
+            connection.close()
+
+    def predict(self, rows: Any, endpoint: str = "demand", query: str = "") -> Reply:
+        """Ask for predictions of named rows."""
+        return self.ask(f"/predict/{endpoint}{query}", rows)
+
+
+@contextmanager
+def served(project: Project, **settings: Any) -> Iterator[Served]:
+    """Serve a project on a free port until the end of the block."""
+    started, found, errors = threading.Event(), [], []
+    chosen = replace(ServeSettings(port=0, drain=10.0), **settings)
+
+    def note(server: RunningServer) -> None:
+        found.append(server)
+        started.set()
+
+    def run() -> None:
+        try:
+            project.serving.serve(chosen, note)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread of the test
+            errors.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="server")
+    thread.start()
+    started.wait(120)
+    if errors:
+        raise errors[0]
+    try:
+        yield Served(found[0], thread)
+    finally:
+        found[0].stop()
+        thread.join(60)
+        assert not thread.is_alive(), "the server doesn't stop"
+        if errors:
+            raise errors[0]
