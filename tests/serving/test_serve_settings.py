@@ -38,6 +38,7 @@ def test_every_setting_is_read() -> None:
         "workers": 4,
         "release": "2m",
         "access_log": "log/access.jsonl",
+        "telemetry": True,
         "cached_answers": 100,
     }
     assert parse_serve_settings(table, PLACE) == ServeSettings(
@@ -61,6 +62,7 @@ def test_every_setting_is_read() -> None:
         workers=4,
         release=120.0,
         access_log="log/access.jsonl",
+        telemetry=True,
         cached_answers=100,
     )
     assert set(table) == set(ServeSettings.__slots__)

@@ -27,6 +27,7 @@ _EXTRAS = {
     "uvicorn": "serve",
     "httptools": "serve",
     "httpx2": "client",
+    "opentelemetry": "otel",
 }
 # How pip knows modules whose packages have other names.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}

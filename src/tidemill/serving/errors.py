@@ -10,7 +10,8 @@ RequestError                     a request that isn't answered with predictions
 ├── UnsupportedMediaType   415   a content type or an encoding that the route doesn't read
 ├── BrokenRows             422   rows break the contract of the endpoint
 ├── TooManyRequests        429   the caller's share is used up
-└── Unavailable            503   overloaded, or no version can serve
+├── Unavailable            503   overloaded, or no version can serve
+└── Refusal                401   who sent it may not ask; also 400, 403, 421 and 429 (`refusal.py`)
 """
 
 from __future__ import annotations

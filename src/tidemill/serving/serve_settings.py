@@ -27,7 +27,8 @@ class ServeSettings:
     requests in flight for `drain` at most.
 
     Up to `workers` processes serve; those beyond the first are released after `release` without need.
-    `access_log` is a file, "" for none. `cached_answers` are kept, 0 for none.
+    `access_log` is a file, "" for none; `telemetry` exports through OpenTelemetry. `cached_answers` are
+    kept, 0 for none.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +51,7 @@ class ServeSettings:
     workers: int = 1
     release: float = 60.0
     access_log: str = ""
+    telemetry: bool = False
     cached_answers: int = 0
 
     @property
@@ -215,5 +217,6 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "workers": _whole(1, 1024),
     "release": _seconds,
     "access_log": _text,
+    "telemetry": _flag,
     "cached_answers": _whole(0, _MANY),
 }

@@ -21,7 +21,8 @@ _ENCODER = msgspec.json.Encoder()
 class AccessLine(NamedTuple):
     """A request, without anything that it or its answer contains.
 
-    `at` is when it was answered (Unix seconds), `token` the id of the token, "" without one.
+    `at` is when it was answered (Unix seconds), `token` the id of the token, "" without one. `traceparent`
+    is the header that W3C Trace Context defines; it isn't logged.
     """
 
     at: float
@@ -35,6 +36,7 @@ class AccessLine(NamedTuple):
     cpu_ns: int
     bytes_in: int
     bytes_out: int
+    traceparent: bytes = b""
 
 
 class AccessLog:
