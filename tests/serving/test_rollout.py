@@ -240,3 +240,20 @@ def test_the_reason_names_the_gate_and_its_figures() -> None:
         "errors: 30 of 1,200 answers failed, 110 of 22,000 answers of the version before in this step "
         "(evidence "
     )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_with_enough_traffic_the_regression_is_found_more_often_than_not(share: float) -> None:
+    step = [each.share for each in planned_steps(PLAN)].index(share)
+    # Each step ends as soon as it had the requests.
+    plan = replace(PLAN, step_s=1.0, shadow_s=1.0)
+    worse = Behaviour(errors=0.005 + PLAN.detect)
+    found = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        state, record, now = replace(start(plan), step=step), None, 1.0
+        while record is None:
+            kept, record = advance(state, look(rng, 100, share, worse), now, plan)
+            state, now = kept or state, now + 1.0
+        found += record.action is RolloutAction.ROLLED_BACK
+    assert found > 20

@@ -349,7 +349,7 @@ class Workflow:
         features: Function | None = None,
         rollout: Rollout | None = None,
     ) -> None:
-        """Serve the predictions of an approved model under a name, as `tidemill serve` does.
+        """Serve the predictions of an approved model under a name.
 
         - `model`: what `approve` returned. The version that is live answers requests.
         - `features`: the transform that computes the model's inputs from a request; without it a request
