@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import tidemill as tm
+from tests.support.arrow_streams import as_stream
 from tests.support.contracts import spec_of
 from tests.support.requests import contracts, infer_document, row_values, written
 from tests.support.thoroughness import examples, thorough
@@ -22,6 +24,8 @@ from tidemill.contracts.finding import UNREAD_RULES as UNREAD
 from tidemill.contracts.spec import ContractSpec
 from tidemill.serving.errors import BadRequest, BrokenRows, PayloadTooLarge, RequestError
 from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.oip import JSON
+from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.request_contract import request_contract
 from tidemill.serving.rows import RequestLimits
 from tidemill.sources.io.json_lines import read_json_lines
@@ -264,3 +268,64 @@ def test_a_key_that_appears_twice_is_always_refused(data: st.DataObject) -> None
     assert typed(doubled.encode()) is None
     with pytest.raises(BadRequest, match="appears twice"):
         exact(doubled.encode())
+
+
+def test_csv_and_arrow_rows_are_the_same_as_json_rows() -> None:
+    frame = SCHEMA.frame(SCHEMA.decode_rows(encoded(FULL, {**FULL, "wind": 2.5})).rows)
+    text = pl.DataFrame([FULL, {**FULL, "wind": 2.5}]).write_csv().encode()
+    for body, media in (
+        (text, CSV),
+        (as_stream(frame), ARROW),
+        (encoded(FULL, {**FULL, "wind": 2.5}), JSON),
+    ):
+        found = SCHEMA.decode_predict(body, media)
+        assert_frame_equal(SCHEMA.frame(found.rows), frame)
+
+
+def test_columns_of_csv_and_arrow_may_be_left_out_or_unknown() -> None:
+    frame = SCHEMA.frame(SCHEMA.decode_rows(encoded(ROW)).rows)
+    found = SCHEMA.decode_arrow(as_stream(frame.drop("gate")))
+    assert found.rows.columns[7] == ["A1"]
+    with pytest.raises(BadRequest, match="column 'wind' is missing"):
+        SCHEMA.decode_arrow(as_stream(frame.drop("wind")))
+    extra = as_stream(frame.with_columns(winds=1))
+    with pytest.raises(BadRequest, match="has no column 'winds'"):
+        SCHEMA.decode_arrow(extra)
+    dropping = InputSchema(replace(SPEC, unknown_columns="drop"))
+    assert dropping.decode_arrow(extra).rows.count == 1
+
+
+def test_findings_of_arrow_rows_have_their_values() -> None:
+    frame = SCHEMA.frame(SCHEMA.decode_rows(encoded(ROW, ROW)).rows)
+    winds = pl.Series("wind", [None, 2], dtype=pl.Int8)
+    bad = frame.with_columns(winds, date=pl.col("date").cast(pl.Datetime))
+    assert SCHEMA.decode_arrow(as_stream(bad)).rows.count == 2
+    bad = bad.with_columns(flight=pl.Series([1.5, 2.0]))
+    with pytest.raises(BrokenRows) as caught:
+        SCHEMA.decode_arrow(as_stream(bad))
+    assert caught.value.document()["findings"][0]["value"] == 1.5
+
+
+def test_some_rows_may_leave_out_a_column_with_a_default() -> None:
+    # The integer 7.0 is left to the checker.
+    found = SCHEMA.decode_rows(encoded({**ROW, "flight": 7.0}, {**ROW, "gate": "B2"}, FULL))
+    assert found.rows.columns[7] == ["A1", "B2", "C"]
+    found = SCHEMA.decode_rows(encoded({**ROW, "flight": 7.0}))
+    assert found.rows.columns[7] == ["A1"]
+
+
+def test_a_tensor_may_be_left_out_if_its_column_is_optional() -> None:
+    document = infer_document(SPEC, [FULL])
+    document["inputs"].pop()
+    document["parameters"] = {"partial": True}
+    assert SCHEMA.decode_oip(json.dumps(document).encode()).rows.columns[7] == ["A1"]
+
+
+def test_tensors_with_bad_values_are_reported() -> None:
+    document = infer_document(SPEC, [FULL, {**FULL, "wind": -2}])
+    with pytest.raises(BrokenRows) as caught:
+        SCHEMA.decode_oip(json.dumps(document).encode())
+    (finding,) = caught.value.findings
+    assert (finding.row, finding.rule, finding.value) == (1, "wind.min", -2)
+    document["parameters"] = {"partial": True}
+    assert SCHEMA.decode_oip(json.dumps(document).encode()).rows.count == 1

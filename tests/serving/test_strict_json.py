@@ -71,6 +71,11 @@ def test_values_are_named_by_their_kind(value: Any, kind: str) -> None:
             require_object(value, "it")
 
 
+def test_a_repeated_key_is_named() -> None:
+    with pytest.raises(BadRequest, match="the key 'b' appears twice"):
+        parse_json(b'{"a": 1, "b": 2, "b": 3}', depth=2)
+
+
 def test_levels_are_counted() -> None:
     assert parse_json(b"[[1]]", depth=2) == [["1"]]
     with pytest.raises(BadRequest, match="more than 2 levels"):

@@ -81,6 +81,13 @@ class PayloadTooLarge(RequestError):
 
     status = 413
 
+    @classmethod
+    def of_rows(cls, rows: int, most: int) -> PayloadTooLarge:
+        """Return the error for a request with too many rows."""
+        return cls(
+            f"the request has {rows:,} rows, but the server accepts {most:,}: send fewer at once"
+        )
+
 
 class UnsupportedMediaType(RequestError):
     """The route doesn't read this content type or encoding."""

@@ -11,14 +11,20 @@ import polars as pl
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import did_you_mean
+from tidemill.serving.arrow_stream import read_arrow_stream
 from tidemill.serving.cells import cell_series, default_cells
 from tidemill.serving.column_forms import column_form
+from tidemill.serving.csv_bodies import read_csv_body
+from tidemill.serving.errors import BadRequest
 from tidemill.serving.loose_bodies import (
     LooseRequest,
     Tensor,
     read_infer_body,
     read_rows_body,
 )
+from tidemill.serving.oip import JSON
+from tidemill.serving.predictions import CSV
 from tidemill.serving.request_contract import applies
 from tidemill.serving.row_check import CheckedRows, RowCheck, ValueAt, shown_value
 from tidemill.serving.row_rules import RowRules, typed_series
@@ -124,6 +130,52 @@ class InputSchema:
         checked = self._checked(frame, value_at, partial=partial)
         return InferRequest(rows=checked.rows, rejected=checked.rejected)
 
+    def decode_predict(self, body: bytes, media: str, *, partial: bool = False) -> InferRequest:
+        """Decode named rows of a media type of `predictions`; see `decode_rows`."""
+        if media == JSON:
+            return self.decode_rows(body, partial=partial)
+        if media == CSV:
+            return self.decode_csv(body, partial=partial)
+        return self.decode_arrow(body, partial=partial)
+
+    def decode_csv(self, body: bytes, *, partial: bool = False) -> InferRequest:
+        """Decode the rows of a CSV body with a header; its text is read as an ingest reads it."""
+        frame = read_csv_body(body, self.columns, self.limits)
+        return self._decode_frame(frame, self._csv_check, partial=partial)
+
+    def decode_arrow(self, body: bytes, *, partial: bool = False) -> InferRequest:
+        """Decode the rows of an Arrow IPC stream; types are cast as those of a stage's output."""
+        frame = read_arrow_stream(body, self.limits)
+        return self._decode_frame(frame, self._typed_check, partial=partial)
+
+    def _decode_frame(self, frame: pl.DataFrame, check: RowCheck, *, partial: bool) -> InferRequest:
+        self._require_columns(frame)
+        missing = [column for column in self.columns if column.name not in frame.columns]
+        frame = frame.with_columns(
+            self._default(column.name, frame.height) for column in missing
+        ).select(self.names)
+
+        def value_at(row: int, name: str) -> Any:
+            return shown_value(frame[row, name])
+
+        checked = check.check(frame, value_at, partial=partial, shown=self.limits.findings)
+        return InferRequest(rows=checked.rows, rejected=checked.rejected)
+
+    def _require_columns(self, frame: pl.DataFrame) -> None:
+        """Raise BadRequest if columns are missing or unknown."""
+        for column in self.columns:
+            if column.name not in frame.columns and not column.optional:
+                raise BadRequest(
+                    f"column {column.name!r} is missing ({did_you_mean(column.name, frame.columns)})"
+                )
+        if self.spec.unknown_columns != "fail":
+            return
+        for name in frame.columns:
+            if name not in self.spec.names:
+                raise BadRequest(
+                    f"{self.spec.name} has no column {plain(name)!r} ({did_you_mean(name, self.names)})"
+                )
+
     def frame(self, rows: RequestRows) -> pl.DataFrame:
         """Return rows as a Polars frame in the types of the contract."""
         if isinstance(rows.frame, pl.DataFrame):
@@ -142,6 +194,14 @@ class InputSchema:
     @cached_property
     def _json_check(self) -> RowCheck:
         return RowCheck(self.spec, self.names, "json")
+
+    @cached_property
+    def _csv_check(self) -> RowCheck:
+        return RowCheck(self.spec, self.names, "csv")
+
+    @cached_property
+    def _typed_check(self) -> RowCheck:
+        return RowCheck(self.spec, self.names)
 
     def _checked(self, frame: pl.DataFrame, value_at: ValueAt, *, partial: bool) -> CheckedRows:
         return self._json_check.check(frame, value_at, partial=partial, shown=self.limits.findings)

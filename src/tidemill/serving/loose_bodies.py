@@ -59,7 +59,7 @@ def read_infer_body(
     tensors = _tensors(inputs, tail)
     placed, count = _place(tensors, spec, columns)
     if count > limits.rows:
-        raise _too_many(count, limits)
+        raise PayloadTooLarge.of_rows(count, limits.rows)
     request_id = document.get("id")
     if request_id is not None and (
         not isinstance(request_id, str) or isinstance(request_id, Number)
@@ -82,12 +82,6 @@ def _split(body: bytes, json_length: int | None) -> tuple[bytes, bytes]:
             f"Inference-Header-Content-Length is {json_length:,}, but the body has {len(body):,} bytes"
         )
     return body[:json_length], body[json_length:]
-
-
-def _too_many(count: int, limits: RequestLimits) -> PayloadTooLarge:
-    return PayloadTooLarge(
-        f"the request has {count:,} rows, but the server accepts {limits.rows:,}: send fewer at once"
-    )
 
 
 def _tensors(inputs: Sequence[Any], tail: bytes) -> dict[str, Tensor]:
@@ -278,7 +272,7 @@ def read_rows_body(
     if not given:
         raise BadRequest("the request has no rows")
     if len(given) > limits.rows:
-        raise _too_many(len(given), limits)
+        raise PayloadTooLarge.of_rows(len(given), limits.rows)
     rows = [require_object(item, f"row {number}") for number, item in enumerate(given)]
     _refuse_unknown(rows, spec, columns, limits)
     return rows
