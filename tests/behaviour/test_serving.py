@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 import tidemill as tm
 from tests.support.serving import ROW, Served, sales_flow, sales_project, served
+from tests.support.waiting import until
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Served as ServedEvent
 from tidemill.project.project import Project
@@ -154,16 +154,7 @@ def test_without_a_live_version_requests_wait_for_one(tmp_path: Path) -> None:
         assert server.ask("/v2/health/ready").status == 503
         assert server.ask("/v2/models/demand/ready").status == 503
         sales_project(tmp_path)
-        assert _until(lambda: server.predict([ROW]).status == 200)
-
-
-def _until(condition: object, seconds: float = 60.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False
+        until(lambda: server.predict([ROW]).status == 200)
 
 
 def test_a_new_version_and_a_rollback_lose_no_request(tmp_path: Path) -> None:
@@ -184,9 +175,9 @@ def test_a_new_version_and_a_rollback_lose_no_request(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         second = sales_project(tmp_path, rounds=6).state().live["demand"].artifact.id
-        assert _until(lambda: versions[-1:] == [second])
+        until(lambda: versions[-1:] == [second])
         project.models.moves.rollback("demand")
-        assert _until(lambda: versions[-1:] == [first])
+        until(lambda: versions[-1:] == [first])
         stop.set()
         for thread in threads:
             thread.join()
@@ -201,10 +192,10 @@ def test_a_version_that_cannot_be_loaded_replaces_nothing(tmp_path: Path) -> Non
     first = project.state().live["demand"].artifact.id
     with served(project) as server:
         second = sales_project(tmp_path, rounds=6).state().live["demand"].artifact
-        assert _until(lambda: server.predict([ROW]).json["version"] == second.id)
+        until(lambda: server.predict([ROW]).json["version"] == second.id)
         stored = Path(project.tools.artifacts.uri(second.object))
         project.models.moves.rollback("demand")
-        assert _until(lambda: server.predict([ROW]).json["version"] == first)
+        until(lambda: server.predict([ROW]).json["version"] == first)
     stored.chmod(0o600)
     stored.write_bytes(stored.read_bytes()[:-20] + b"x" * 20)
     with served(project) as server:

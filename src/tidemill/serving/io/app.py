@@ -15,6 +15,7 @@ from tidemill.serving.admission import Admission
 from tidemill.serving.errors import MethodNotAllowed, NotFound, RequestError, Unavailable
 from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.io.body import Disconnected, read_body
+from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.meter import Meter
@@ -175,16 +176,17 @@ class ServingApp:
     ) -> _Sent:
         endpoint = self._endpoints[route.endpoint]
         version: LoadedVersion | None = None
-        started = 0
+        watch: CpuWatch | None = None
         self.admission.enter(route.endpoint)
         try:
             version = endpoint.choose(route.version)
             payload = await read_body(receive, headers, self._max_body)
-            started = time.thread_time_ns()
+            watch = CpuWatch()
             body = RequestBody(
                 payload, headers, scope["query_string"], route.action is RouteAction.INFER
             )
-            reply, cpu_ns, rows = await _answer(version, body, began, started)
+            reply, rows = await _answer(version, body, began, watch)
+            cpu_ns = watch.read_ns()
             version.series.record(time.monotonic_ns() - began, cpu_ns, rows)
             extra = _raw(reply.headers) if reply.headers else ()
             return _Sent(200, reply.body, reply.content_type, extra, version.id, rows, cpu_ns)
@@ -201,8 +203,7 @@ class ServingApp:
         finally:
             self.admission.leave(route.endpoint)
         if version is not None:
-            # Most requests that fail are refused when they are decoded, in one turn.
-            cpu_ns = time.thread_time_ns() - started if started else 0
+            cpu_ns = 0 if watch is None else watch.read_ns()
             version.series.record(time.monotonic_ns() - began, cpu_ns, 0, failure.status)
         return _refusal(failure)
 
@@ -214,26 +215,18 @@ class ModelFailed(RequestError):
 
 
 async def _answer(
-    version: LoadedVersion, body: RequestBody, began: int, started: int
-) -> tuple[Reply, int, int]:
-    """Answer a request; return also the CPU nanoseconds that it took since `started`, and its rows."""
-    request, cpu_ns = await decode_request(version.schema, body)
+    version: LoadedVersion, body: RequestBody, began: int, watch: CpuWatch
+) -> tuple[Reply, int]:
+    """Answer a request; return also the number of its rows."""
+    request = await decode_request(version.schema, body, watch)
+    deadline, partial = body.deadline(request.parameters, began), body.is_partial(request)
     try:
-        pending = version.predict(request.rows, body.deadline(request.parameters, began))
-        if pending.waits:
-            # What other requests use meanwhile isn't this one's.
-            cpu_ns += time.thread_time_ns() - started
-            found, elsewhere = await pending.result
-            started = time.thread_time_ns()
-        else:
-            found, elsewhere = await pending.result
+        answer, request = await version.answer(request, watch, deadline=deadline, partial=partial)
     except TimeoutError:
         raise Unavailable("the deadline of the request passed while it waited") from None
     except ConflictError:
         raise Unavailable("the version was replaced while the request waited") from None
-    reply = body.reply(version, version.answer(found, request.rows.count), request)
-    cpu_ns += time.thread_time_ns() - started + int(elsewhere * 1e9)
-    return reply, cpu_ns, request.rows.count
+    return body.reply(version, answer, request), request.rows.count
 
 
 def _raw(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

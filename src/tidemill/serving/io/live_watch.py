@@ -56,11 +56,10 @@ class LiveWatch:
     def poll(self) -> None:
         """Look once."""
         try:
-            found = list(self._ledger.events(kinds=self._kinds, after=self._seen))
-            if found:
+            if any(True for _ in self._ledger.events(kinds=self._kinds, after=self._seen, limit=1)):
                 state = self._ledger.state(self._environment)
-                self._seen = max(found[-1].seq, self._seen)
                 self._changed(state)
+                self._seen = state.seq
             self.fault = ""
         except TidemillError as error:
             self.fault = str(error)

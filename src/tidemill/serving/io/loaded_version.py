@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.models.predictors import model_input
@@ -18,13 +20,15 @@ from tidemill.serving.call_cost import INLINE_S
 from tidemill.serving.counters import Series
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.batches import Predicted
+from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispatcher
+from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.open_runner import open_runner
 from tidemill.serving.io.runner import Runner
 from tidemill.serving.io.warm_up import warm_up
 from tidemill.serving.oip import InferReplies
 from tidemill.serving.row_encoder import RowEncoder
-from tidemill.serving.rows import RequestLimits, RequestRows
+from tidemill.serving.rows import InferRequest, RequestRows
 from tidemill.serving.rows_replies import RowsReplies
 from tidemill.steps.io.model_loading import format_named
 from tidemill.workflow.model import Artifact
@@ -63,33 +67,32 @@ def prepare_version(
     return PreparedVersion(artifact=artifact, contract=contract, runner=runner)
 
 
-class PendingPrediction(NamedTuple):
-    """Predictions that come with the CPU seconds that they took outside of the caller's own turn.
+class LoadedVersion:
+    """A version that answers requests in the tasks of one event loop.
 
-    `waits` is False if they come without waiting for anything.
+    Requests have the columns of `schema`: those that the model reads, or, with `features`, those that its
+    features are computed from.
     """
 
-    result: Awaitable[Predicted]
-    waits: bool
-
-
-class LoadedVersion:
-    """A version that answers requests in the tasks of one event loop."""
-
     def __init__(
-        self, endpoint: str, prepared: PreparedVersion, limits: RequestLimits, series: Series
+        self,
+        endpoint: str,
+        prepared: PreparedVersion,
+        schema: InputSchema,
+        series: Series,
+        features: FeatureInputs | None = None,
     ) -> None:
         artifact = prepared.artifact
         self.artifact = artifact
         self.series = series
+        self.schema = schema
         self.cost = prepared.runner.cost
         self.fallback = prepared.runner.fallback
-        self.schema = InputSchema(prepared.contract, artifact.inputs, limits=limits)
         self.form = AnswerForm(artifact.class_labels)
         self.served = ServedVersion(
             model=endpoint,
             version=artifact.id,
-            contract=prepared.contract.title,
+            contract=schema.title,
             watermark=artifact.anchor,
         )
         self.replies = InferReplies(self.served, self.form)
@@ -97,8 +100,11 @@ class LoadedVersion:
         self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
         self._is_inline = isinstance(self.dispatcher, InlineCalls)
         self._feed = prepared.runner.feed
+        self._features = features
         self._encoder = RowEncoder(
-            self.schema.columns, artifact.encodings, title=prepared.contract.title
+            [prepared.contract.column(name) for name in artifact.inputs],
+            artifact.encodings,
+            title=prepared.contract.title,
         )
 
     @property
@@ -106,19 +112,47 @@ class LoadedVersion:
         """The version's id."""
         return self.artifact.id
 
-    def predict(self, rows: RequestRows, deadline: float = math.inf) -> PendingPrediction:
-        """Begin to predict rows; BrokenRows for unseen categories that the model refuses.
+    async def answer(
+        self, request: InferRequest, watch: CpuWatch, *, deadline: float = math.inf, partial: bool
+    ) -> tuple[ModelAnswer, InferRequest]:
+        """Predict the rows of a request; return also the request with the rows that were left out.
 
-        The result is a TimeoutError if the deadline passes while they wait, and ConflictError if another
-        version replaces this one.
+        TimeoutError if the deadline passes while they wait, ConflictError if another version replaced this
+        one, BrokenRows for features that break their contract, and unseen categories that the model refuses.
         """
+        if self._features is not None:
+            return await self._answer_by_features(request, watch, deadline, partial=partial)
+        rows = request.rows
         if rows.count == 1 and self._feed == "matrix":
-            result = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
-            return PendingPrediction(result, not self._is_inline)
-        values = self._input(rows)
-        if self._is_inline and self._takes_long(rows.count):
-            return PendingPrediction(self._predict_in_thread(values), True)
-        return PendingPrediction(self.dispatcher.predict(values, deadline), not self._is_inline)
+            pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
+            found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
+            watch.add(cpu_s)
+            return self.form.one(found), request
+        found = await self._predict(self._input(rows), rows.count, watch, deadline)
+        return self.form.many(found), request
+
+    async def _answer_by_features(
+        self, request: InferRequest, watch: CpuWatch, deadline: float, *, partial: bool
+    ) -> tuple[ModelAnswer, InferRequest]:
+        assert self._features is not None
+        computed = await watch.wait(self._features.compute(request, partial=partial))
+        watch.add(computed.cpu_s)
+        values = self._frame_input(computed.frame)
+        found = await self._predict(values, computed.frame.height, watch, deadline)
+        answer = self.form.many(found)
+        return (
+            ModelAnswer(count=answer.count, columns=answer.columns, parameters=computed.parameters),
+            computed.request,
+        )
+
+    async def _predict(self, values: Any, rows: int, watch: CpuWatch, deadline: float) -> Any:
+        if self._is_inline and self._takes_long(rows):
+            found, cpu_s = await watch.wait(self._predict_in_thread(values))
+        else:
+            pending = self.dispatcher.predict(values, deadline)
+            found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
+        watch.add(cpu_s)
+        return found
 
     async def _predict_in_thread(self, values: Any) -> Predicted:
         def timed() -> Predicted:
@@ -128,18 +162,14 @@ class LoadedVersion:
 
         return await asyncio.to_thread(timed)
 
-    def answer(self, found: Any, rows: int) -> ModelAnswer:
-        """The answer that predictions of so many rows make."""
-        alone = rows == 1 and self._feed == "matrix"
-        return self.form.one(found) if alone else self.form.many(found)
-
     def _input(self, rows: RequestRows) -> Any:
         if self._feed == "matrix":
             return self._encoder.matrix(rows)
+        return self._frame_input(self.schema.frame(rows))
+
+    def _frame_input(self, frame: pl.DataFrame) -> Any:
         artifact = self.artifact
-        return model_input(
-            self.schema.frame(rows), artifact.inputs, encodings=artifact.encodings, feed=self._feed
-        )
+        return model_input(frame, artifact.inputs, encodings=artifact.encodings, feed=self._feed)
 
     def _takes_long(self, rows: int) -> bool:
         """Whether rows would hold up the event loop."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tidemill.serving.answers import ModelAnswer
 from tidemill.serving.errors import BadRequest
 from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.oip import HEADER_LENGTH, Reply
 from tidemill.serving.rows import InferRequest
@@ -29,9 +30,13 @@ class RequestBody(NamedTuple):
     is_infer: bool
 
     @property
-    def partial(self) -> bool:
+    def asks_partial(self) -> bool:
         """Whether the query asks for the good rows of a request with bad ones."""
         return b"partial=true" in self.query.split(b"&")
+
+    def is_partial(self, request: InferRequest) -> bool:
+        """Whether a request asks for the good rows, by its query or its parameters."""
+        return request.parameters.get("partial") is True or self.asks_partial
 
     def deadline(self, parameters: Mapping[str, Any], began_ns: int) -> float:
         """When the caller stops waiting, in seconds of the monotonic clock.
@@ -56,30 +61,29 @@ class RequestBody(NamedTuple):
         return version.rows_replies.reply(answer, request)
 
 
-async def decode_request(schema: InputSchema, body: RequestBody) -> tuple[InferRequest, int]:
-    """Decode and check a request; also return the CPU nanoseconds that this took in another thread.
-
-    Raises RequestError for what isn't accepted.
-    """
+async def decode_request(schema: InputSchema, body: RequestBody, watch: CpuWatch) -> InferRequest:
+    """Decode and check a request; raises RequestError for what isn't accepted."""
     if len(body.payload) <= _LARGE:
-        return _decode(schema, body), 0
-    return await asyncio.to_thread(_decode_timed, schema, body)
+        return _decode(schema, body)
+    found, cpu_s = await watch.wait(asyncio.to_thread(_decode_timed, schema, body))
+    watch.add(cpu_s)
+    return found
 
 
-def _decode_timed(schema: InputSchema, body: RequestBody) -> tuple[InferRequest, int]:
-    started = time.thread_time_ns()
+def _decode_timed(schema: InputSchema, body: RequestBody) -> tuple[InferRequest, float]:
+    started = time.thread_time()
     found = _decode(schema, body)
-    return found, time.thread_time_ns() - started
+    return found, time.thread_time() - started
 
 
 def _decode(schema: InputSchema, body: RequestBody) -> InferRequest:
     if not body.is_infer:
-        return schema.decode_rows(body.payload, partial=body.partial)
+        return schema.decode_rows(body.payload, partial=body.asks_partial)
     length = body.headers.get(_LENGTH)
     return schema.decode_oip(
         body.payload,
         json_length=None if length is None else _json_length(length),
-        partial=body.partial,
+        partial=body.asks_partial,
     )
 
 

@@ -16,9 +16,11 @@ from tidemill.ports.runtime import Runtime
 from tidemill.runs.totals import Price
 from tidemill.serving.access import Access
 from tidemill.serving.counters import Snapshot
+from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.access_log import AccessLog
 from tidemill.serving.io.app import ServingApp
 from tidemill.serving.io.documents import ServerDocuments
+from tidemill.serving.io.endpoint_features import EndpointFeatures
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.http_server import HttpLimits, HttpServer
 from tidemill.serving.io.live_versions import LiveVersions
@@ -32,6 +34,8 @@ from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Flow
 
 _DELIVERED = "Delivered"
+# They change what features look up.
+_PUBLICATIONS = ("Published", "Removed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,17 @@ class Server:
         self.endpoints = {
             each.name: EndpointService(each.name, each.model) for each in options.flow.endpoints
         }
+        self._features = {
+            each.name: EndpointFeatures(each, options.flow, tools.artifacts)
+            for each in options.flow.endpoints
+            if each.features
+        }
         self._tokens: Mapping[str, IssuedToken] = self._read_tokens()
         self._access = Access(self._settings, self._tokens)
         self._watch = LiveWatch(
             tools.ledger,
             options.environment,
-            (_DELIVERED, *TOKEN_EVENTS),
+            (_DELIVERED, *TOKEN_EVENTS, *(_PUBLICATIONS if self._features else ())),
             self._on_change,
         )
         self.documents = ServerDocuments(
@@ -94,6 +103,8 @@ class Server:
         self._versions = LiveVersions(
             self.endpoints.values(), self._prepare, self._open, self._meter.add_background
         )
+        for features in self._features.values():
+            features.refresh(state)
         await self._versions.start(state)
         settings = self._settings
         self._http = HttpServer(
@@ -117,6 +128,7 @@ class Server:
             recorder.cancel()
             await asyncio.gather(recorder, return_exceptions=True)
             await self._versions.close()
+            await asyncio.gather(*(each.close() for each in self._features.values()))
             if self._log is not None:
                 await asyncio.to_thread(self._log.close)
 
@@ -148,6 +160,8 @@ class Server:
 
     def _on_change(self, state: State) -> None:
         """In the thread of the watch: hand what changed to the event loop."""
+        for features in self._features.values():
+            features.refresh(state)
         tokens = self._read_tokens()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._access.update, tokens)
@@ -157,6 +171,8 @@ class Server:
         """Load a version in a thread; StorageError if requests can't feed it."""
         stage = self._options.flow[endpoint.model]
         contracts = [item.contract for item in stage.inputs]
+        if endpoint.name in self._features:
+            contracts = [self._features[endpoint.name].contract]
         reason = incompatibility(artifact, stage, contracts)
         contract = input_contract(artifact, contracts)
         if reason or contract is None:
@@ -167,8 +183,16 @@ class Server:
         )
 
     def _open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
-        series = self._meter.series(endpoint.name, prepared.artifact.id)
-        return LoadedVersion(endpoint.name, prepared, self._limits, series)
+        artifact = prepared.artifact
+        features = self._features.get(endpoint.name)
+        inputs = None if features is None else features.inputs(artifact, self._limits)
+        schema = (
+            InputSchema(prepared.contract, artifact.inputs, limits=self._limits)
+            if inputs is None
+            else inputs.schema
+        )
+        series = self._meter.series(endpoint.name, artifact.id)
+        return LoadedVersion(endpoint.name, prepared, schema, series, inputs)
 
     async def _record_usage(self) -> None:
         """Adjust the measured CPU times every few seconds, and record them in the ledger now and then."""

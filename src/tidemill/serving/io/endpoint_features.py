@@ -1,0 +1,91 @@
+"""The features stage of an endpoint, and what it looks up, shared by the versions of its model."""
+
+from __future__ import annotations
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import UsageError
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.ledger import State
+from tidemill.reuse.probe import probe
+from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.feature_inputs import FeatureInputs
+from tidemill.serving.io.feature_query import FeatureQuery, query_tree
+from tidemill.serving.io.feature_thread import FeatureThread
+from tidemill.serving.rows import RequestLimits
+from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
+from tidemill.store.frames import FrameStore
+from tidemill.workflow.endpoint import Endpoint
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.partition_mapping import partitionings_of
+from tidemill.workflow.stage import Flow, Stage
+
+
+def plan_features(stage: Stage) -> ServedFeatures:
+    """Find out how a stage computes the features of a request; NotServable if it can't."""
+    found = probe(stage)
+    if found is None:
+        raise NotServable(f"{stage.name} is no transform ({stage.kind})")
+    for fault in (*found.faults, *found.raised):
+        raise NotServable(str(fault))
+    served = served_features(stage, found.query, query_tree(stage))
+    rows = next(item for item in stage.frames if item.name == served.rows)
+    assert rows.contract is not None
+    labels = [n for n in served.columns if rows.contract.column(n).role == "label"]
+    if labels:
+        raise NotServable(
+            f"{stage.name} reads {served.rows}.{labels[0]}, which is a label: it isn't known yet when a "
+            "prediction is asked for"
+        )
+    return served
+
+
+class EndpointFeatures:
+    """Computes the features of one endpoint. UsageError if its stage can't compute those of a request."""
+
+    def __init__(self, endpoint: Endpoint, flow: Flow, artifacts: Artifacts) -> None:
+        self._stage = flow[endpoint.features]
+        try:
+            self._served = plan_features(self._stage)
+        except NotServable as reason:
+            raise UsageError(f"endpoint {endpoint.name!r}: {reason}") from None
+        frames = FrameStore(artifacts, lambda: None)
+        self._query = FeatureQuery(self._stage, self._served, partitionings_of(flow), frames)
+        self._thread: FeatureThread | None = None
+        self._heads: dict[str, int] = {}
+
+    @property
+    def contract(self) -> ContractSpec:
+        """The contract of the features."""
+        assert self._stage.output is not None
+        return self._stage.output
+
+    def refresh(self, state: State) -> bool:
+        """Use the lookups that are published now; return whether any changed. Called by one thread."""
+        heads = {
+            name: state.heads[name].last_event
+            for name in self._served.lookups
+            if name in state.heads
+        }
+        if heads == self._heads:
+            return False
+        self._heads = heads
+        self._query.refresh(state)
+        return True
+
+    def inputs(self, artifact: Artifact, limits: RequestLimits) -> FeatureInputs:
+        """What computes the inputs of a version; only in the thread of the event loop."""
+        if self._thread is None:
+            self._thread = FeatureThread(self._query)
+        rows = next(item for item in self._stage.frames if item.name == self._served.rows)
+        assert rows.contract is not None
+        return FeatureInputs(
+            InputSchema(rows.contract, self._served.columns, limits=limits),
+            self._thread,
+            self.contract,
+            artifact.inputs,
+        )
+
+    async def close(self) -> None:
+        """End the thread after what waits."""
+        if self._thread is not None:
+            await self._thread.close()

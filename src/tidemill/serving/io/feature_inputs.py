@@ -1,0 +1,157 @@
+"""The inputs of a model that a features stage computes for the rows of a request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.serving.errors import BrokenRows
+from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.feature_query import Features
+from tidemill.serving.io.feature_thread import FeatureThread
+from tidemill.serving.row_check import RowCheck
+from tidemill.serving.rows import InferRequest, Rejected, RowFinding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputedInputs:
+    """The inputs of the rows that are answered, in the types of the features' contract.
+
+    `request` says which rows those are. `parameters` are the ages of looked up data in seconds, `cpu_s` the
+    CPU seconds that the features took.
+    """
+
+    frame: pl.DataFrame
+    request: InferRequest
+    parameters: Mapping[str, float]
+    cpu_s: float
+
+
+class FeatureInputs:
+    """Computes the columns `names` of a features contract, and checks them by it."""
+
+    def __init__(
+        self,
+        schema: InputSchema,
+        thread: FeatureThread,
+        contract: ContractSpec,
+        names: Sequence[str],
+    ) -> None:
+        self.schema = schema
+        self._thread = thread
+        self._contract = contract
+        self._names = tuple(names)
+        self._check = RowCheck(contract, names)
+
+    async def compute(self, request: InferRequest, *, partial: bool) -> ComputedInputs:
+        """Compute the inputs for a request.
+
+        BrokenRows if a row has no features, or some that break their contract; with `partial` only if no row
+        is left.
+        """
+        rows = self.schema.frame(request.rows)
+        computed = await self._thread.compute(rows, self._names)
+        features = computed.features
+        frame, rejected = self._accepted(features)
+        if rejected is not None:
+            if not partial or not rejected.kept:
+                raise self._refusal(rejected)
+            request = _with_rejected(request, rejected)
+        now = time.time()
+        return ComputedInputs(
+            frame=frame,
+            request=request,
+            parameters={
+                f"{name}_age_s": round(max(0.0, now - at), 3)
+                for name, at in features.lookups.items()
+            },
+            cpu_s=computed.cpu_s,
+        )
+
+    def _accepted(self, features: Features) -> tuple[pl.DataFrame, Rejected | None]:
+        """The rows whose features pass their contract, and what is said of the others."""
+        height = features.rows.height
+        present = [at for at in range(height) if at not in features.missing]
+        findings = [
+            RowFinding(row=at, field=None, rule="features", value=None, message=why)
+            for at, why in sorted(features.missing.items())
+        ]
+        count = len(findings)
+        kept: Sequence[int] = present
+        frame = features.rows.select(self._names)
+        if findings:
+            frame = frame[present]
+        if present:
+            frame, broken, more, kept = self._checked(frame, present)
+            findings += broken
+            count += more
+        if not findings:
+            return frame, None
+        findings.sort(key=lambda found: found.row)
+        shown = tuple(findings[: self.schema.limits.findings])
+        return frame, Rejected(rows=height, kept=tuple(kept), findings=shown, count=count)
+
+    def _checked(
+        self, frame: pl.DataFrame, numbers: Sequence[int]
+    ) -> tuple[pl.DataFrame, list[RowFinding], int, Sequence[int]]:
+        def value_at(row: int, name: str) -> Any:
+            return frame.item(row, name)
+
+        try:
+            found = self._check.check(
+                frame, value_at, partial=True, shown=self.schema.limits.findings
+            )
+        except BrokenRows as error:
+            return frame.clear(), _renumbered(error.findings, numbers), error.count, ()
+        rejected = found.rejected
+        if rejected is None:
+            return found.rows.frame, [], 0, numbers
+        kept = [numbers[at] for at in rejected.kept]
+        return found.rows.frame, _renumbered(rejected.findings, numbers), rejected.count, kept
+
+    def _refusal(self, rejected: Rejected) -> BrokenRows:
+        return BrokenRows(
+            self._contract.title,
+            rows=rejected.rows,
+            rejected=rejected.rows - len(rejected.kept),
+            findings=rejected.findings,
+            count=rejected.count,
+        )
+
+
+def _renumbered(findings: Sequence[RowFinding], numbers: Sequence[int]) -> list[RowFinding]:
+    return [
+        RowFinding(
+            row=numbers[found.row],
+            field=found.field,
+            rule=found.rule,
+            value=found.value,
+            message=found.message,
+        )
+        for found in findings
+    ]
+
+
+def _with_rejected(request: InferRequest, rejected: Rejected) -> InferRequest:
+    """The request with fewer rows: some may have been left out when it was decoded, too."""
+    before = request.rejected
+    if before is not None:
+        rejected = Rejected(
+            rows=before.rows,
+            kept=tuple(before.kept[at] for at in rejected.kept),
+            findings=(*before.findings, *_renumbered(rejected.findings, before.kept)),
+            count=before.count + rejected.count,
+        )
+    return InferRequest(
+        rows=request.rows,
+        id=request.id,
+        outputs=request.outputs,
+        binary_output=request.binary_output,
+        parameters=request.parameters,
+        rejected=rejected,
+    )
