@@ -98,7 +98,7 @@ class ServingApp:
         headers = dict(scope["headers"])
         caller, route = _ANYBODY, self._routes.get(scope["raw_path"])
         try:
-            route = route or self._find_route(scope["raw_path"])
+            route = route or self._find_route(scope)
             caller = self._admit(route, scope, headers)
             if scope["method"] not in route.methods:
                 reply = self._preflight(route, scope)
@@ -128,16 +128,19 @@ class ServingApp:
         if self._log is not None:
             self._log(_line(reply, route, caller, request_id, began, headers))
 
-    def _find_route(self, raw_path: bytes) -> Route:
-        path = raw_path.decode("latin-1")
+    def _find_route(self, scope: Any) -> Route:
+        path = scope["raw_path"].decode("latin-1")
         route = find_route(path)
+        if route is None or (route.endpoint and route.endpoint not in self._endpoints):
+            # Only who may ask is told what there is.
+            self._access.admit(scope["headers"], None, time.time())
         if route is None:
             raise NotFound(f"there is no route {path!r}; / lists them")
         if route.endpoint and route.endpoint not in self._endpoints:
             there = ", ".join(map(repr, self._endpoints)) or "none"
             raise NotFound(f"there is no endpoint {route.endpoint!r}; there is {there}")
         if len(self._routes) < _REMEMBERED:
-            self._routes[raw_path] = route
+            self._routes[scope["raw_path"]] = route
         return route
 
     def _admit(self, route: Route, scope: Any, headers: Mapping[bytes, bytes]) -> Requester:
@@ -259,4 +262,5 @@ def _line(
         cpu_ns=reply.cpu_ns,
         bytes_in=int(size) if size.isdigit() else 0,
         bytes_out=len(reply.body),
+        traceparent=headers.get(b"traceparent", b""),
     )
