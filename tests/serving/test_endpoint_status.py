@@ -6,8 +6,8 @@ import numpy as np
 
 from tests.support.rollout_traffic import Behaviour, look
 from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction
+from tidemill.serving.endpoint_state import EndpointState, after_restart, judge
 from tidemill.serving.endpoint_status import endpoint_status, serving_since
-from tidemill.serving.live_version import Following, after_restart, judge
 from tidemill.serving.rollout_counts import Arm, Observed
 from tidemill.testing.records import rollout_step
 from tidemill.workflow.endpoint import Endpoint, Rollout
@@ -26,7 +26,7 @@ def test_an_endpoint_without_a_rollout() -> None:
 
 
 def test_an_endpoint_that_has_nothing_to_serve() -> None:
-    found = endpoint_status(ENDPOINT, Following(), problem="no version is approved yet")
+    found = endpoint_status(ENDPOINT, EndpointState(), problem="no version is approved yet")
     assert (found.version, found.problem) == ("", "no version is approved yet")
 
 

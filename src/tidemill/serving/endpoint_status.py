@@ -5,47 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tidemill.ledger.rollout import EndpointStatus, RolloutAction, RolloutStep
-from tidemill.serving.live_version import Following
+from tidemill.serving.endpoint_state import EndpointState
 from tidemill.serving.rollout import needed_requests, planned_steps
 from tidemill.workflow.endpoint import Endpoint
 
 
 def endpoint_status(
-    endpoint: Endpoint, following: Following, *, since: float = 0.0, problem: str = ""
+    endpoint: Endpoint, state: EndpointState, *, since: float = 0.0, problem: str = ""
 ) -> EndpointStatus:
     """Describe what an endpoint does; `problem` says why it doesn't do what it should.
 
     `since` is when the version that answers took over, as `serving_since` finds it.
     """
-    state, plan, last = following.rollout, endpoint.rollout, following.last
+    rollout, plan, last = state.rollout, endpoint.rollout, state.last
     idle = EndpointStatus(
         name=endpoint.name,
         model=endpoint.model,
-        version=following.serving,
+        version=state.serving,
         last=last,
         since=since,
         problem=problem,
     )
-    if state is None or plan is None:
+    if rollout is None or plan is None:
         return idle
-    step, totals = planned_steps(plan)[state.step], state.totals
+    step, totals = planned_steps(plan)[rollout.step], rollout.totals
     return EndpointStatus(
         name=endpoint.name,
         model=endpoint.model,
-        version=following.serving,
+        version=state.serving,
         since=since,
-        candidate=state.candidate,
+        candidate=rollout.candidate,
         phase=step.phase,
         share=step.share,
-        step_since=state.since,
-        until=state.since + step.least_s,
+        step_since=rollout.since,
+        until=rollout.since + step.least_s,
         # Requests without any of the other version can't be judged.
         requests=totals.candidate.requests if totals.control.requests else 0,
-        needed=needed_requests(state, plan),
-        evidence=state.evidence.values,
-        total=state.evidence.total,
+        needed=needed_requests(rollout, plan),
+        evidence=rollout.evidence.values,
+        total=rollout.evidence.total,
         limit=1 / plan.alpha,
-        held=state.held,
+        held=rollout.held,
         last=last,
         problem=problem,
     )

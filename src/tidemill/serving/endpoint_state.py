@@ -15,7 +15,7 @@ from tidemill.workflow.endpoint import Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Following:
+class EndpointState:
     """What an endpoint does: answers with the version `serving`, and rolls out another, if there is one.
 
     `last` is the endpoint's last recorded step. `records` are the steps that were taken just now.
@@ -51,16 +51,18 @@ def steps_of(
     )
 
 
-def after_restart(last: RolloutStep | None, plan: Rollout | None) -> Following:
+def after_restart(last: RolloutStep | None, plan: Rollout | None) -> EndpointState:
     """Return what an endpoint did before its server was restarted."""
     if last is None:
-        return Following()
+        return EndpointState()
     # Without a plan nothing is rolled out any more: `follow_live` completes what was.
     rollout = None if plan is None else restore(last, plan)
-    return Following(serving=last.served, rollout=rollout, last=last)
+    return EndpointState(serving=last.served, rollout=rollout, last=last)
 
 
-def follow_live(before: Following, live: Delivery, plan: Rollout | None, now: float) -> Following:
+def follow_live(
+    before: EndpointState, live: Delivery, plan: Rollout | None, now: float
+) -> EndpointState:
     """Return what an endpoint does now that a version is live.
 
     A version that a person went back to, the first version, and every version without a `plan` answer all
@@ -74,13 +76,15 @@ def follow_live(before: Following, live: Delivery, plan: Rollout | None, now: fl
         if version == rollout.candidate and not live.rollback:
             return before
         ended = _end(rollout, live, plan, now)
-        before = Following(serving=before.serving, last=ended, records=(ended,))
+        before = EndpointState(serving=before.serving, last=ended, records=(ended,))
     if version == before.serving and not _is_open(before.last):
         return before
     return _switch(before, live, plan, now)
 
 
-def judge(before: Following, observed: Observed, now: float, plan: Rollout | None) -> Following:
+def judge(
+    before: EndpointState, observed: Observed, now: float, plan: Rollout | None
+) -> EndpointState:
     """Return what an endpoint does after it observed requests since the last call."""
     quiet = replace(before, records=())
     if before.rollout is None or plan is None:
@@ -88,12 +92,12 @@ def judge(before: Following, observed: Observed, now: float, plan: Rollout | Non
     state, step = advance(before.rollout, observed, now, plan)
     if step is None:
         return replace(quiet, rollout=state)
-    return Following(serving=step.served, rollout=state, last=step, records=(step,))
+    return EndpointState(serving=step.served, rollout=state, last=step, records=(step,))
 
 
 def pause(
-    before: Following, plan: Rollout, now: float, *, held: bool, actor: str, reason: str = ""
-) -> Following:
+    before: EndpointState, plan: Rollout, now: float, *, held: bool, actor: str, reason: str = ""
+) -> EndpointState:
     """Hold the rollout, or resume it; UsageError if there is none, nothing if it is done already."""
     if before.rollout is None:
         raise UsageError("no rollout is under way")
@@ -101,19 +105,21 @@ def pause(
         return replace(before, records=())
     change = hold if held else resume
     state, step = change(before.rollout, plan, now, actor=actor, reason=reason)
-    return Following(serving=before.serving, rollout=state, last=step, records=(step,))
+    return EndpointState(serving=before.serving, rollout=state, last=step, records=(step,))
 
 
-def _switch(before: Following, live: Delivery, plan: Rollout | None, now: float) -> Following:
+def _switch(
+    before: EndpointState, live: Delivery, plan: Rollout | None, now: float
+) -> EndpointState:
     """Answer with the live version at once, or begin its rollout."""
     version = live.artifact.id
     if plan is None or live.rollback or before.serving in ("", version):
         step = _at_once(before, live, now)
-        return Following(serving=version, last=step, records=(*before.records, step))
+        return EndpointState(serving=version, last=step, records=(*before.records, step))
     state, step = begin(
         model=live.name, candidate=version, incumbent=before.serving, plan=plan, now=now
     )
-    return Following(
+    return EndpointState(
         serving=before.serving, rollout=state, last=step, records=(*before.records, step)
     )
 
@@ -122,7 +128,7 @@ def _is_open(last: RolloutStep | None) -> bool:
     return last is not None and not last.is_end
 
 
-def _is_settled(before: Following, live: Delivery) -> bool:
+def _is_settled(before: EndpointState, live: Delivery) -> bool:
     """Whether the live version was rolled back here, and nobody delivered it again since then."""
     last = before.last
     return (
@@ -140,7 +146,7 @@ def _end(rollout: RolloutState, live: Delivery, plan: Rollout, now: float) -> Ro
     return end(rollout, plan, now, action, actor=live.actor, reason=reason)
 
 
-def _at_once(before: Following, live: Delivery, now: float) -> RolloutStep:
+def _at_once(before: EndpointState, live: Delivery, now: float) -> RolloutStep:
     if not before.serving:
         why = "the first version here"
     elif live.rollback:

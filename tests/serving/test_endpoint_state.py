@@ -14,8 +14,8 @@ from tidemill.core.errors import UsageError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Event, RecordedEvent, Ticked
 from tidemill.ledger.rollout import RolloutAction
-from tidemill.serving.live_version import (
-    Following,
+from tidemill.serving.endpoint_state import (
+    EndpointState,
     after_restart,
     follow_live,
     judge,
@@ -47,11 +47,11 @@ def live(version: str, at: float = 1.0, *, rollback: bool = False, by: str = "ga
     )
 
 
-def actions(found: Following) -> list[tuple[str, str]]:
+def actions(found: EndpointState) -> list[tuple[str, str]]:
     return [(step.action, step.candidate) for step in found.records]
 
 
-FIRST = follow_live(Following(), live("a"), PLAN, 1.0)
+FIRST = follow_live(EndpointState(), live("a"), PLAN, 1.0)
 ROLLING = follow_live(FIRST, live("b", 2.0), PLAN, 2.0)
 
 
@@ -88,7 +88,7 @@ def test_a_person_who_goes_back_ends_a_rollout_at_once() -> None:
 
 
 def test_a_person_who_goes_back_after_a_rollout_needs_none() -> None:
-    done = Following(serving="b", last=rollout_step(COMPLETED, candidate="b", incumbent="a"))
+    done = EndpointState(serving="b", last=rollout_step(COMPLETED, candidate="b", incumbent="a"))
     found = follow_live(done, live("a", 200.0, rollback=True, by="ana"), PLAN, 200.0)
     assert (found.serving, found.rollout) == ("a", None)
     assert [step.reason for step in found.records] == ["rollback: it is better"]
@@ -135,7 +135,7 @@ def test_a_restart_continues_a_rollout() -> None:
 
 
 def test_a_restart_without_records_is_a_first_start() -> None:
-    assert after_restart(None, PLAN) == Following()
+    assert after_restart(None, PLAN) == EndpointState()
 
 
 def test_a_version_that_went_live_while_no_server_ran_is_rolled_out() -> None:
@@ -180,7 +180,7 @@ def test_an_endpoint_restored_from_its_records_does_the_same(
     moves: list[tuple[str, bool, bool]],
 ) -> None:
     """Whatever goes live, with or without a restart between two moves."""
-    found, at = Following(), 0.0
+    found, at = EndpointState(), 0.0
     for version, rollback, restart in moves:
         at += 1.0
         now = live(version, at, rollback=rollback, by="ana" if rollback else "gates")
