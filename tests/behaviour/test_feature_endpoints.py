@@ -152,7 +152,7 @@ def test_served_predictions_are_those_of_the_delivered_table(
     assert reply.status == 200, reply.json
     assert [row["prediction"] for row in reply.json["predictions"]] == wanted
     assert reply.json["contract"] == "Rides 1.0.0"
-    assert reply.json["lookups"]["rain_age_s"] >= 0
+    assert reply.json["rain_age_s"] >= 0
 
 
 def test_rows_break_the_contract_of_the_request_or_that_of_the_features(
@@ -171,7 +171,7 @@ def test_partial_leaves_out_rows_of_both(project: Project, server: Served) -> No
     [row], [wanted] = request_rows(project, 1)
     rows = [{**row, "miles": -1}, {**row, "miles": 45.0}, row, {**row, "day": "2030-01-01"}]
     reply = server.predict(rows, "tips", "?partial=true")
-    assert reply.json["predictions"] == [None, None, {"prediction": wanted}, None]
+    assert reply.json["predictions"] == [{"row": 2, "prediction": wanted}]
     rejected = reply.json["rejected"]
     assert [(found["row"], found["rule"]) for found in rejected["findings"]] == [
         (0, "miles.min"),
@@ -187,12 +187,12 @@ def test_lookups_follow_what_is_published(tmp_path: Path) -> None:
     project.run(inline=True)
     row = {"day": str(DAYS[-1]), "id": 1, "zone": "a", "miles": 3.0}
     with served(project) as server:
-        age = server.predict([row], "tips").json["lookups"]["rain_age_s"]
+        age = server.predict([row], "tips").json["rain_age_s"]
         write_rain(tmp_path, DAYS[-1], 9.0)
         project.run(inline=True)
 
         def is_newer() -> bool:
-            return bool(server.predict([row], "tips").json["lookups"]["rain_age_s"] < age)
+            return bool(server.predict([row], "tips").json["rain_age_s"] < age)
 
         until(is_newer)
         assert server.predict([row], "tips").status == 200

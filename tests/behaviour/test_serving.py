@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -82,8 +84,44 @@ def test_rows_that_break_the_contract_name_row_field_rule_and_value(server: Serv
 def test_partial_answers_the_good_rows(project: Project, server: Served) -> None:
     reply = server.predict([{**ROW, "kind": "corn"}, ROW], query="?partial=true")
     assert reply.status == 200
-    assert reply.json["predictions"] == [None, {"prediction": expected(project, ROW)[0]}]
+    assert reply.json["predictions"] == [{"row": 1, "prediction": expected(project, ROW)[0]}]
     assert reply.json["rejected"]["findings"][0]["value"] == "corn"
+
+
+def test_other_formats(project: Project, server: Served) -> None:
+    [wanted] = expected(project, ROW)
+    headers = {"Content-Type": "text/csv"}
+    reply = server.ask("/predict/demand", b"kind,price,rain\nrye,2.5,\n", headers=headers)
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert reply.body == f"prediction\n{wanted}\n".encode()
+    stream = BytesIO()
+    pl.DataFrame([ROW], schema_overrides={"rain": pl.Float64}).write_ipc_stream(stream)
+    headers = {
+        "Content-Type": "application/vnd.apache.arrow.stream",
+        "Content-Encoding": "gzip",
+        "Accept": "application/json",
+    }
+    reply = server.ask("/predict/demand", gzip.compress(stream.getvalue()), headers=headers)
+    assert reply.json["predictions"] == [{"prediction": wanted}]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/predict/demand", {"Content-Type": "text/html"}, 415),
+        ("/predict/demand", {"Content-Encoding": "br"}, 415),
+        ("/predict/demand", {"Content-Encoding": "gzip"}, 400),
+        ("/predict/demand", {"Accept": "image/png"}, 406),
+        ("/v2/models/demand/infer", {"Content-Type": "text/csv"}, 415),
+        ("/v2/models/demand/infer", {"Inference-Header-Content-Length": "x"}, 400),
+    ],
+)
+def test_headers_that_fit_nothing(
+    server: Served, path: str, headers: dict[str, str], status: int
+) -> None:
+    reply = server.ask(path, [ROW], headers=headers)
+    assert reply.status == status
+    assert reply.json["error"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,14 @@ from tidemill.serving.client_exchange import (
 )
 
 REQUEST = ClientRequest(endpoint="a b/c", body=b"[]", partial=True, token="tm_1_x")
-GOOD = {"model": "m", "version": "v", "contract": "C 1", "predictions": [{"prediction": 1.5}, None]}
+GOOD = {
+    "model": "m",
+    "version": "v",
+    "contract": "C 1",
+    "weather_age_s": 2.5,
+    "predictions": [{"prediction": 1.5, "row": 1}],
+    "rejected": {"rows": 2, "count": 1, "findings": []},
+}
 
 
 def received(status: int, document: Any = None, now: float = 0.0, **headers: str) -> Received:
@@ -62,8 +69,9 @@ def played(
 def test_a_good_reply_is_predictions() -> None:
     found, sent, pauses = played([received(200, GOOD)])
     assert isinstance(found, Predictions)
-    assert (found.values, found.model, found.version) == ([1.5, None], "m", "v")
-    assert (len(found), found.watermark, found.rejected) == (2, "", None)
+    assert (found.values, found.model, found.version) == ([None, 1.5], "m", "v")
+    assert (len(found), found.watermark, found.lookups) == (2, "", {"weather_age_s": 2.5})
+    assert found.rejected == GOOD["rejected"]
     assert pauses == []
     assert sent == [
         Send(
@@ -77,6 +85,13 @@ def test_a_good_reply_is_predictions() -> None:
             timeout_s=10.0,
         )
     ]
+
+
+def test_all_rows_are_answered_in_order() -> None:
+    document = {"model": "m", "version": "v", "predictions": [{"prediction": 1}, {"prediction": 2}]}
+    found, _, _ = played([received(200, document)])
+    assert isinstance(found, Predictions)
+    assert (found.values, found.rejected) == ([1, 2], None)
 
 
 def test_a_request_without_a_token_has_no_authorization() -> None:

@@ -154,18 +154,29 @@ def _pause(received: Received, attempt: int) -> float:
 def _predictions(body: bytes) -> Predictions:
     try:
         found = msgspec.json.decode(body)
-        rows = found["predictions"]
         return Predictions(
-            rows=tuple(rows),
+            rows=_placed(found["predictions"], found.get("rejected")),
             model=found["model"],
             version=found["version"],
             contract=found.get("contract", ""),
             watermark=found.get("watermark", ""),
-            lookups=found.get("lookups", {}),
+            lookups={name: age for name, age in found.items() if name.endswith("_age_s")},
             rejected=found.get("rejected"),
         )
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (msgspec.DecodeError, LookupError, TypeError, AttributeError) as error:
         raise ServerFailed(f"the reply isn't one of Tidemill: {error!r}", 200) from error
+
+
+def _placed(
+    rows: Sequence[dict[str, Any]], rejected: Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any] | None, ...]:
+    """The rows in the order of the request, with None for those that were left out."""
+    if rejected is None:
+        return tuple(rows)
+    placed: list[Mapping[str, Any] | None] = [None] * rejected["rows"]
+    for row in rows:
+        placed[row.pop("row")] = row
+    return tuple(placed)
 
 
 def error_of(received: Received) -> ServingError:

@@ -27,9 +27,9 @@ from tidemill.serving.io.open_runner import open_runner
 from tidemill.serving.io.runner import Runner
 from tidemill.serving.io.warm_up import warm_up
 from tidemill.serving.oip import InferReplies
+from tidemill.serving.predictions import PredictReplies
 from tidemill.serving.row_encoder import RowEncoder
 from tidemill.serving.rows import InferRequest, RequestRows
-from tidemill.serving.rows_replies import RowsReplies
 from tidemill.steps.io.model_loading import format_named
 from tidemill.workflow.model import Artifact
 
@@ -95,8 +95,8 @@ class LoadedVersion:
             contract=schema.title,
             watermark=artifact.anchor,
         )
-        self.replies = InferReplies(self.served, self.form)
-        self.rows_replies = RowsReplies(self.served, self.form)
+        self.infer_replies = InferReplies(self.served, self.form)
+        self.predict_replies = PredictReplies(self.served, self.form)
         self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
         self._is_inline = isinstance(self.dispatcher, InlineCalls)
         self._feed = prepared.runner.feed

@@ -9,16 +9,19 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tidemill.serving.answers import ModelAnswer
-from tidemill.serving.errors import BadRequest
+from tidemill.serving.compression import decompress
+from tidemill.serving.errors import BadRequest, UnsupportedMediaType
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.loaded_version import LoadedVersion
-from tidemill.serving.oip import HEADER_LENGTH, Reply
+from tidemill.serving.oip import BINARY, HEADER_LENGTH, JSON, Reply
+from tidemill.serving.predictions import media_type, reply_type
 from tidemill.serving.rows import InferRequest
 
 # Larger bodies are decoded in a thread, because they would hold up other requests.
 _LARGE = 100_000
 _TIMEOUT_HEADER = b"x-request-timeout-ms"
+_LENGTH = HEADER_LENGTH.encode()
 
 
 class RequestBody(NamedTuple):
@@ -55,16 +58,58 @@ class RequestBody(NamedTuple):
         return began_ns / 1e9 + seconds
 
     def reply(self, version: LoadedVersion, answer: ModelAnswer, request: InferRequest) -> Reply:
-        """Write the reply, in the protocol of the request."""
+        """Write the reply, in the protocol and the format of the request."""
         if self.is_infer:
-            return version.replies.reply(answer, request)
-        return version.rows_replies.reply(answer, request)
+            return version.infer_replies.reply(answer, request)
+        accept = self._header(b"accept")
+        media = JSON if self._is_json and not accept else reply_type(accept, self._media)
+        return version.predict_replies.reply(answer, request, media)
+
+    def decode(self, schema: InputSchema) -> InferRequest:
+        """Decode and check the rows; raises RequestError for what isn't accepted."""
+        payload = self.payload
+        if b"content-encoding" in self.headers:
+            encoding = self._header(b"content-encoding")
+            payload = decompress(payload, encoding, most=schema.limits.bytes)
+        if self.is_infer:
+            return schema.decode_oip(
+                payload, json_length=self._json_length(), partial=self.asks_partial
+            )
+        if self._is_json:
+            return schema.decode_rows(payload, partial=self.asks_partial)
+        return schema.decode_predict(payload, self._media, partial=self.asks_partial)
+
+    @property
+    def _is_json(self) -> bool:
+        return self.headers.get(b"content-type") == b"application/json"
+
+    @property
+    def _media(self) -> str:
+        return media_type(self._header(b"content-type"))
+
+    def _header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def _json_length(self) -> int | None:
+        """The bytes of JSON before binary data; None without any."""
+        kind = self._header(b"content-type").partition(";")[0].strip().lower()
+        # Some clients send no type.
+        if kind not in ("", JSON, BINARY):
+            raise UnsupportedMediaType(
+                f"Content-Type {kind!r} isn't read here: send {JSON}, or {BINARY} with binary data"
+            )
+        length = self.headers.get(_LENGTH)
+        if length is None:
+            return None
+        if not length.isdigit():
+            raise BadRequest(f"the header {HEADER_LENGTH} is not a number of bytes")
+        return int(length)
 
 
 async def decode_request(schema: InputSchema, body: RequestBody, watch: CpuWatch) -> InferRequest:
     """Decode and check a request; raises RequestError for what isn't accepted."""
     if len(body.payload) <= _LARGE:
-        return _decode(schema, body)
+        return body.decode(schema)
     found, cpu_s = await watch.wait(asyncio.to_thread(_decode_timed, schema, body))
     watch.add(cpu_s)
     return found
@@ -72,28 +117,8 @@ async def decode_request(schema: InputSchema, body: RequestBody, watch: CpuWatch
 
 def _decode_timed(schema: InputSchema, body: RequestBody) -> tuple[InferRequest, float]:
     started = time.thread_time()
-    found = _decode(schema, body)
+    found = body.decode(schema)
     return found, time.thread_time() - started
-
-
-def _decode(schema: InputSchema, body: RequestBody) -> InferRequest:
-    if not body.is_infer:
-        return schema.decode_rows(body.payload, partial=body.asks_partial)
-    length = body.headers.get(_LENGTH)
-    return schema.decode_oip(
-        body.payload,
-        json_length=None if length is None else _json_length(length),
-        partial=body.asks_partial,
-    )
-
-
-_LENGTH = HEADER_LENGTH.encode()
-
-
-def _json_length(header: bytes) -> int:
-    if not header.isdigit():
-        raise BadRequest(f"the header {HEADER_LENGTH} is not a number of bytes")
-    return int(header)
 
 
 def _positive(given: Any, name: str) -> float:
