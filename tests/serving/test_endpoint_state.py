@@ -18,6 +18,7 @@ from tidemill.serving.endpoint_state import (
     EndpointState,
     after_restart,
     follow_live,
+    follow_pause,
     judge,
     last_steps,
     moves_back,
@@ -225,3 +226,28 @@ def test_a_rollout_is_held_and_resumed_once() -> None:
     assert actions(going) == [(RolloutAction.RESUMED, "b")]
     with pytest.raises(UsageError, match="no rollout is under way"):
         pause(FIRST, PLAN, 5.0, held=True, actor="ana")
+
+
+def test_a_rollout_is_held_by_another_process() -> None:
+    held = rollout_step(RolloutAction.HELD, candidate="b", incumbent="a", at=3.0)
+    found = follow_pause(ROLLING, held, PLAN, 4.0)
+    assert found.rollout is not None
+    assert found.rollout.held
+    assert (found.last, found.records) == (held, ())
+    # Once is enough, and only this rollout is meant.
+    assert follow_pause(found, held, PLAN, 5.0).records == ()
+    for other in (FIRST, replace(ROLLING, last=held)):
+        same = rollout_step(RolloutAction.HELD, candidate="z", at=5.0)
+        assert follow_pause(other, same, PLAN, 6.0).rollout is other.rollout
+    promoted = rollout_step(candidate="b", incumbent="a", at=3.0)
+    assert follow_pause(ROLLING, promoted, PLAN, 6.0).rollout is ROLLING.rollout
+    assert follow_pause(ROLLING, held, None, 6.0).rollout is ROLLING.rollout
+
+
+def test_a_hold_that_was_overtaken_by_a_step_is_recorded_again() -> None:
+    held = rollout_step(RolloutAction.HELD, candidate="b", incumbent="a", at=1.5)
+    found = follow_pause(ROLLING, held, PLAN, 4.0)
+    assert actions(found) == [(RolloutAction.HELD, "b")]
+    again = after_restart(found.last, PLAN)
+    assert again.rollout is not None
+    assert again.rollout.held

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tidemill.project.models import Models
     from tidemill.project.plans import Plans
     from tidemill.project.quarantine import Quarantine
+    from tidemill.project.rollouts import Rollouts
     from tidemill.project.runs import Progress, Runs
     from tidemill.project.serving import Serving
     from tidemill.project.tokens import Tokens
@@ -372,6 +373,12 @@ class Project:
     def serving(self) -> Serving:
         """Serves the endpoints of the workflow online."""
         service: Serving = self._service("serving", "Serving")
+        return service
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts of new versions at endpoints: what was recorded, hold, resume."""
+        service: Rollouts = self._service("rollouts", "Rollouts")
         return service
 
     @property

@@ -13,6 +13,8 @@ from tidemill.serving.rollout import RolloutState, advance, begin, end, hold, re
 from tidemill.serving.rollout_counts import Observed
 from tidemill.workflow.endpoint import Rollout
 
+_PAUSES = (RolloutAction.HELD, RolloutAction.RESUMED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointState:
@@ -106,6 +108,22 @@ def pause(
     change = hold if held else resume
     state, step = change(before.rollout, plan, now, actor=actor, reason=reason)
     return EndpointState(serving=before.serving, rollout=state, last=step, records=(step,))
+
+
+def follow_pause(
+    before: EndpointState, step: RolloutStep, plan: Rollout | None, now: float
+) -> EndpointState:
+    """Return what an endpoint does after a person held or resumed its rollout in another process."""
+    quiet = replace(before, records=())
+    held = step.action is RolloutAction.HELD
+    if before.rollout is None or plan is None or before.rollout.candidate != step.candidate:
+        return quiet
+    if step.action not in _PAUSES or before.rollout.held is held:
+        return quiet
+    if before.last is not None and before.last.at > step.at:
+        # Another step was recorded meanwhile, and a restart reads only the last one.
+        return pause(before, plan, now, held=held, actor=step.actor, reason=step.reason)
+    return replace(quiet, rollout=replace(before.rollout, held=held), last=step)
 
 
 def _switch(
