@@ -130,6 +130,23 @@ def test_requests_are_counted_charged_and_logged(
     assert str(ROW["price"]) not in json.dumps({**line, "ms": 0, "cpu_us": 0, "time": ""})
 
 
+def test_answers_are_cached_by_version(tmp_path: Path) -> None:
+    project = sales_project(tmp_path)
+    with served(project, cached_answers=100) as server:
+        first = server.predict([ROW])
+        assert server.predict([ROW]).json == first.json
+        assert counted(server, "tidemill_cache_hits_total") == 1
+        sales_project(tmp_path, rounds=7)
+        until(lambda: server.predict([ROW]).json["version"] != first.json["version"])
+        assert server.predict([ROW]).json["predictions"] != first.json["predictions"]
+        assert server.ask("/status").json["endpoints"][0]["versions"][0]["cached"]
+
+
+def counted(server: Served, name: str) -> float:
+    families = text_string_to_metric_families(server.ask("/metrics").body.decode())
+    return sum(each.value for family in families for each in family.samples if each.name == name)
+
+
 def test_a_server_that_others_reach_needs_a_token(tmp_path: Path) -> None:
     project = sales_project(tmp_path)
     for settings in ({"host": "0.0.0.0"}, {"allowed_hosts": ("ml.example.com",)}):

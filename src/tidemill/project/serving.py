@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
 from tidemill.project.workspace import Workspace
+from tidemill.serving.metric_families import Family
 from tidemill.serving.serve_settings import ServeSettings, require_safe_place
 
 try:
     import uvloop
 
     from tidemill.serving.io.http_server import listening_socket
-    from tidemill.serving.io.server import Server, ServerOptions
+    from tidemill.serving.io.server import RequestExport, Server, ServerOptions
 except ModuleNotFoundError as error:
     if error.name not in ("uvicorn", "httptools", "uvloop"):
         raise
@@ -65,7 +68,11 @@ class Serving:
                 'flow.endpoint("name", model=...)'
             )
         options = ServerOptions(
-            flow=space.flow, environment=space.environment, settings=settings, price=space.price
+            flow=space.flow,
+            environment=space.environment,
+            settings=settings,
+            price=space.price,
+            export=_telemetry(space.flow.name) if settings.telemetry else None,
         )
         server = Server(space.tools, options)
         require_safe_place(settings, server.valid_tokens)
@@ -76,6 +83,17 @@ class Serving:
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.run(listener, space.state(), announce))
+
+
+def _telemetry(service: str) -> Callable[[Callable[[], Sequence[Family]]], RequestExport]:
+    """What exports through OpenTelemetry, which most servers don't import."""
+    try:
+        kind = import_module("tidemill.serving.io.otel").Telemetry
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise UsageError(f"telemetry needs {install_command('opentelemetry')}") from error
+    return partial(kind, service=service)
 
 
 def _running(server: Server, url: str) -> RunningServer:

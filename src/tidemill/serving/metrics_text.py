@@ -15,7 +15,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 def metrics_text(snapshot: Snapshot, live: Iterable[LiveVersion], price: Price) -> str:
     """All metrics of a server."""
-    families = metric_families(snapshot, live, price)
+    return families_text(metric_families(snapshot, live, price))
+
+
+def families_text(families: Iterable[Family]) -> str:
+    """Metrics as text."""
     return "".join(line for family in families for line in _lines(family))
 
 

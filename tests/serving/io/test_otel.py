@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.support.serving import ROW, sales_project, served
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.io.access_log import AccessLine
@@ -157,6 +159,22 @@ def test_the_variables_of_opentelemetry_say_where(
     assert named["service.name"] == "other"
     names = {metric.name for metric in resource.scope_metrics[0].metrics}
     assert {"tidemill_requests_total", "tidemill_request_duration_seconds"} <= names
+
+
+def test_a_server_exports_what_it_serves(
+    collector: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    address, bodies = collector
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+    project = sales_project(tmp_path)
+    with served(project, telemetry=True, access_log="access.jsonl") as server:
+        assert server.predict([ROW, ROW]).status == 200
+    (resource,) = ExportMetricsServiceRequest.FromString(bodies[-1]).resource_metrics
+    named = {each.key: each.value.string_value for each in resource.resource.attributes}
+    assert named["service.name"] == "bakeries"
+    (rows,) = (m for m in resource.scope_metrics[0].metrics if m.name == "tidemill_rows_total")
+    assert rows.sum.data_points[0].as_int == 2
+    assert (tmp_path / "access.jsonl").read_text().count("\n") == 1
 
 
 def test_what_fails_is_survived(caplog: pytest.LogCaptureFixture) -> None:

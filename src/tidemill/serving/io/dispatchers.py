@@ -30,11 +30,13 @@ class Dispatcher(Protocol):
 
     Predictions come with the CPU seconds that they took; 0 if that was in the caller's own turn. A request
     whose `deadline` passes while it waits, in seconds of the monotonic clock, is dropped with TimeoutError.
-    `waiting` is the number of requests that wait for the model, or are in it.
     """
 
     runner: Runner
-    waiting: int
+
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for the model, or are in it."""
 
     def predict_row(self, values: list[float], deadline: float = math.inf) -> Awaitable[Predicted]:
         """Predict one row: a number, or a probability per class."""

@@ -11,12 +11,10 @@ from tidemill.runs.totals import Price
 from tidemill.serving import oip
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.metrics_text import LiveVersion, metrics_text
+from tidemill.serving.metric_families import Family, LiveVersion, metric_families
+from tidemill.serving.metrics_text import CONTENT_TYPE, families_text
 from tidemill.serving.oip import Reply
 from tidemill.serving.routes import RouteAction
-
-# The text format of Prometheus.
-_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ServerDocuments:
@@ -45,7 +43,7 @@ class ServerDocuments:
             RouteAction.SERVER: lambda: oip.server_metadata(version),
             RouteAction.LIVE: oip.live,
             RouteAction.READY: lambda: oip.ready(is_ready()),
-            RouteAction.METRICS: lambda: Reply(self.metrics().encode(), _METRICS),
+            RouteAction.METRICS: lambda: Reply(self.metrics().encode(), CONTENT_TYPE),
             RouteAction.STATUS: lambda: Reply(json.dumps(self.status()).encode()),
         }
 
@@ -60,6 +58,10 @@ class ServerDocuments:
 
     def metrics(self) -> str:
         """The counters of this server in Prometheus' text format."""
+        return families_text(self.families())
+
+    def families(self) -> list[Family]:
+        """The counters of this server."""
         live = [
             LiveVersion(
                 endpoint=endpoint.name,
@@ -71,4 +73,4 @@ class ServerDocuments:
             for endpoint in self._endpoints.values()
             if (version := endpoint.live) is not None
         ]
-        return metrics_text(self._snapshot(), live, self._price)
+        return metric_families(self._snapshot(), live, self._price)

@@ -15,11 +15,13 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.models.predictors import model_input
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
+from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.answers import AnswerForm, ModelAnswer, ServedVersion
 from tidemill.serving.call_cost import INLINE_S
 from tidemill.serving.counters import Series
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.batches import Predicted
+from tidemill.serving.io.cached_calls import CachedCalls, is_repeatable
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispatcher
 from tidemill.serving.io.feature_inputs import FeatureInputs
@@ -36,11 +38,15 @@ from tidemill.workflow.model import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedVersion:
-    """A version whose model is loaded and predicted its golden rows as in training."""
+    """A version whose model is loaded and predicted its golden rows as in training.
+
+    Answers of one that `may_be_cached` are the same for the same row.
+    """
 
     artifact: Artifact
     contract: ContractSpec
     runner: Runner
+    may_be_cached: bool = False
 
 
 def prepare_version(
@@ -49,10 +55,13 @@ def prepare_version(
     artifacts: Artifacts,
     formats: Sequence[ModelFormat],
     probe: ModelProbe,
+    *,
+    is_caching: bool = False,
 ) -> PreparedVersion:
     """Load a version and try it; call it in a thread, because it may take long.
 
-    Its bytes are verified, and loaded in a process of their own first. TidemillError if it can't serve.
+    Its bytes are verified, and loaded in a process of their own first. With `is_caching` it is also tried
+    whether its answers may be cached. TidemillError if it can't serve.
     """
     form = format_named(artifact, formats)
     payload = artifacts.get(artifact.object)
@@ -61,10 +70,13 @@ def prepare_version(
     runner = open_runner(artifact, payload, formats)
     try:
         warm_up(runner, artifact, golden)
+        may_be_cached = is_caching and is_repeatable(runner, artifact, golden)
     except BaseException:
         runner.close()
         raise
-    return PreparedVersion(artifact=artifact, contract=contract, runner=runner)
+    return PreparedVersion(
+        artifact=artifact, contract=contract, runner=runner, may_be_cached=may_be_cached
+    )
 
 
 class LoadedVersion:
@@ -81,6 +93,7 @@ class LoadedVersion:
         schema: InputSchema,
         series: Series,
         features: FeatureInputs | None = None,
+        cache: AnswerCache[Any] | None = None,
     ) -> None:
         artifact = prepared.artifact
         self.artifact = artifact
@@ -99,6 +112,10 @@ class LoadedVersion:
         self.predict_replies = PredictReplies(self.served, self.form)
         self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
         self._is_inline = isinstance(self.dispatcher, InlineCalls)
+        self._called = type(self.dispatcher).__name__
+        if cache is not None and prepared.may_be_cached:
+            name = f"{endpoint}/{artifact.id}"
+            self.dispatcher = CachedCalls(self.dispatcher, cache, name, series)
         self._feed = prepared.runner.feed
         self._features = features
         self._encoder = RowEncoder(
@@ -184,7 +201,8 @@ class LoadedVersion:
             "watermark": self.served.watermark,
             "call_s": self.cost.call_s,
             "row_s": self.cost.row_s,
-            "called": type(self.dispatcher).__name__,
+            "called": self._called,
+            "cached": isinstance(self.dispatcher, CachedCalls),
             "fallback": self.fallback,
         }
 

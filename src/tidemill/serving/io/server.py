@@ -6,8 +6,9 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from tidemill.core.errors import StorageError, TidemillError
 from tidemill.models.input_compatibility import incompatibility, input_contract
@@ -15,9 +16,10 @@ from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.runs.totals import Price
 from tidemill.serving.access import Access
+from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.input_schema import InputSchema
-from tidemill.serving.io.access_log import AccessLog
+from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
 from tidemill.serving.io.documents import ServerDocuments
 from tidemill.serving.io.endpoint_features import EndpointFeatures
@@ -28,6 +30,7 @@ from tidemill.serving.io.live_watch import LiveWatch
 from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion, prepare_version
 from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, UsageRecorder, resident_memory
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
+from tidemill.serving.metric_families import Family
 from tidemill.serving.rows import RequestLimits
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.model import Artifact
@@ -38,14 +41,31 @@ _DELIVERED = "Delivered"
 _PUBLICATIONS = ("Published", "Removed")
 
 
+class RequestExport(Protocol):
+    """Exports metrics, and something for each request, from a thread of its own."""
+
+    def start(self) -> None:
+        """Begin to export."""
+
+    def add(self, line: AccessLine) -> None:
+        """Queue what is exported of a request."""
+
+    def close(self) -> None:
+        """Export what is left, and end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """What a server serves, and how: the workflow in an environment, the settings, and prices."""
+    """What a server serves, and how: the workflow in an environment, the settings, and prices.
+
+    `export` makes what exports the metrics that it is passed a function for.
+    """
 
     flow: Flow
     environment: str
     settings: ServeSettings
     price: Price = field(default_factory=Price)
+    export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
 
 
 class Server:
@@ -60,6 +80,8 @@ class Server:
         self.endpoints = {
             each.name: EndpointService(each.name, each.model) for each in options.flow.endpoints
         }
+        cached = self._settings.cached_answers
+        self._cache: AnswerCache[Any] | None = AnswerCache(cached) if cached else None
         self._features = {
             each.name: EndpointFeatures(each, options.flow, tools.artifacts)
             for each in options.flow.endpoints
@@ -78,6 +100,7 @@ class Server:
         )
         log = self._settings.access_log
         self._log = AccessLog(tools.root / log) if log else None
+        self._export = options.export(self._families) if options.export is not None else None
         self.app = ServingApp(
             self.endpoints,
             access=self._access,
@@ -85,7 +108,7 @@ class Server:
             documents=self.documents.by_action(lambda: self.app.is_ready),
             settings=self._settings,
             request_ids=secrets.token_hex(4),
-            log=self._log.add if self._log is not None else None,
+            log=_each_of([part.add for part in (self._log, self._export) if part is not None]),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: HttpServer | None = None
@@ -98,8 +121,9 @@ class Server:
         It begins with what is live in `state`, and calls `started` when requests are answered.
         """
         self._loop = asyncio.get_running_loop()
-        if self._log is not None:
-            self._log.start()
+        for part in (self._log, self._export):
+            if part is not None:
+                part.start()
         self._versions = LiveVersions(
             self.endpoints.values(), self._prepare, self._open, self._meter.add_background
         )
@@ -129,8 +153,9 @@ class Server:
             await asyncio.gather(recorder, return_exceptions=True)
             await self._versions.close()
             await asyncio.gather(*(each.close() for each in self._features.values()))
-            if self._log is not None:
-                await asyncio.to_thread(self._log.close)
+            for part in (self._log, self._export):
+                if part is not None:
+                    await asyncio.to_thread(part.close)
 
     def stop(self) -> None:
         """Stop, from any thread: answer what is in flight, and accept no more."""
@@ -147,6 +172,15 @@ class Server:
         """The counters of this process."""
         drops = self._log.drops if self._log is not None else 0
         return self._meter.snapshot(in_flight=self.app.admission.in_flight, log_drops=drops)
+
+    def _families(self) -> Sequence[Family]:
+        """The metrics, for another thread: only that of the event loop reads the counters."""
+
+        async def families() -> Sequence[Family]:
+            return self.documents.families()
+
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(families(), self._loop).result()
 
     def _tls(self) -> tuple[str, str] | None:
         if not self._settings.uses_tls:
@@ -179,7 +213,12 @@ class Server:
             raise StorageError(reason or f"no input of {stage.name} has the columns that it reads")
         tools = self._tools
         return prepare_version(
-            artifact, contract, tools.artifacts, tools.formats, tools.model_probe
+            artifact,
+            contract,
+            tools.artifacts,
+            tools.formats,
+            tools.model_probe,
+            is_caching=self._cache is not None,
         )
 
     def _open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
@@ -192,7 +231,7 @@ class Server:
             else inputs.schema
         )
         series = self._meter.series(endpoint.name, artifact.id)
-        return LoadedVersion(endpoint.name, prepared, schema, series, inputs)
+        return LoadedVersion(endpoint.name, prepared, schema, series, inputs, self._cache)
 
     async def _record_usage(self) -> None:
         """Adjust the measured CPU times every few seconds, and record them in the ledger now and then."""
@@ -219,3 +258,17 @@ class Server:
         except TidemillError as error:
             # It is part of the next record.
             self.documents.usage_fault = str(error)
+
+
+def _each_of(
+    notes: Sequence[Callable[[AccessLine], None]],
+) -> Callable[[AccessLine], None] | None:
+    """A function that calls all of these; None without any."""
+    if len(notes) <= 1:
+        return notes[0] if notes else None
+
+    def note(line: AccessLine) -> None:
+        for each in notes:
+            each(line)
+
+    return note
