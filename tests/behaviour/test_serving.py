@@ -124,6 +124,13 @@ def test_headers_that_fit_nothing(
     assert reply.json["error"]
 
 
+def test_the_examples_of_openapi_are_accepted(server: Served) -> None:
+    document = server.ask("/openapi.json").json
+    for path in ("/predict/demand", "/v2/models/demand/infer"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]
+        assert server.ask(path, content["application/json"]["example"]).status == 200
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -134,6 +141,9 @@ def test_headers_that_fit_nothing(
         ("/v2/models/demand/ready", 200),
         ("/metrics", 200),
         ("/status", 200),
+        ("/openapi.json", 200),
+        ("/", 200),
+        ("/docs", 200),
         ("/v2/models/other", 404),
         ("/v2/models/demand/versions/none", 404),
         ("/v2/repository/index", 404),

@@ -145,3 +145,20 @@ def test_the_place_that_others_reach_is_named() -> None:
 def test_tls_is_on_with_a_certificate() -> None:
     assert ServeSettings(certificate="c", key="k").uses_tls
     assert not ServeSettings().uses_tls
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        (ServeSettings(port=8123), "http://127.0.0.1:8123"),
+        (ServeSettings(host="::1", certificate="c.pem", key="k.pem"), "https://[::1]:8000"),
+        (
+            ServeSettings(host="0.0.0.0", allowed_hosts=("api.example.org",)),
+            "http://api.example.org:8000",
+        ),
+    ],
+)
+def test_examples_send_requests_where_callers_reach_the_server(
+    settings: ServeSettings, url: str
+) -> None:
+    assert settings.base_url == url

@@ -55,6 +55,13 @@ class ServeSettings:
     cached_answers: int = 0
 
     @property
+    def base_url(self) -> str:
+        """Where callers reach the server, for examples."""
+        scheme = "https" if self.certificate else "http"
+        name = (*self.allowed_hosts, self.host)[0]
+        return f"{scheme}://{f'[{name}]' if ':' in name else name}:{self.port}"
+
+    @property
     def is_exposed(self) -> bool:
         """Whether others than users of this machine can reach the server, directly or through a proxy."""
         return not all(map(_is_local, (self.host, *self.allowed_hosts)))

@@ -10,6 +10,7 @@ from typing import Any
 from tidemill.runs.totals import Price
 from tidemill.serving import oip
 from tidemill.serving.counters import Snapshot
+from tidemill.serving.io.endpoint_documents import docs_reply, openapi_reply
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.metric_families import Family, LiveVersion, metric_families
 from tidemill.serving.metrics_text import CONTENT_TYPE, families_text
@@ -20,6 +21,7 @@ from tidemill.serving.routes import RouteAction
 class ServerDocuments:
     """Writes the documents of one server.
 
+    `base_url` is where the examples of its page send requests; `has_tokens` says whether they need one.
     `usage_fault` says why usage can't be recorded now; "" if it can.
     """
 
@@ -29,12 +31,17 @@ class ServerDocuments:
         snapshot: Callable[[], Snapshot],
         ledger_fault: Callable[[], str],
         price: Price,
+        *,
+        base_url: str = "http://127.0.0.1:8000",
+        has_tokens: bool = False,
     ) -> None:
         self._endpoints = endpoints
         self._price = price
         self._snapshot = snapshot
         self._ledger_fault = ledger_fault
         self.usage_fault = ""
+        self.base_url = base_url
+        self.has_tokens = has_tokens
 
     def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[], Reply]]:
         """The documents by the action of their route."""
@@ -44,6 +51,10 @@ class ServerDocuments:
             RouteAction.LIVE: oip.live,
             RouteAction.READY: lambda: oip.ready(is_ready()),
             RouteAction.METRICS: lambda: Reply(self.metrics().encode(), CONTENT_TYPE),
+            RouteAction.OPENAPI: lambda: openapi_reply(
+                self._endpoints.values(), version=version, has_tokens=self.has_tokens
+            ),
+            RouteAction.DOCS: lambda: docs_reply(self._endpoints.values(), base_url=self.base_url),
             RouteAction.STATUS: lambda: Reply(json.dumps(self.status()).encode()),
         }
 

@@ -96,7 +96,12 @@ class Server:
             self._on_change,
         )
         self.documents = ServerDocuments(
-            self.endpoints, self.snapshot, lambda: self._watch.fault, options.price
+            self.endpoints,
+            self.snapshot,
+            lambda: self._watch.fault,
+            options.price,
+            base_url=self._settings.base_url,
+            has_tokens=self._settings.needs_tokens,
         )
         log = self._settings.access_log
         self._log = AccessLog(tools.root / log) if log else None

@@ -1,0 +1,123 @@
+"""The page of a server: its endpoints with columns, rules and a request to copy. It loads nothing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+
+from tidemill.contracts.docs.html import html_table, paragraphs
+from tidemill.contracts.docs.phrases import column_terms, row_conditions, type_name
+from tidemill.core.printable import html_text
+from tidemill.serving.endpoint_description import EndpointDescription
+from tidemill.serving.openapi import infer_example
+from tidemill.serving.tensors import datatype_of
+
+# What a browser may load for the page: nothing but its own style.
+SECURITY_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1c2024;--quiet:#5b6570;--line:#d8dde2;--page:#fff;--code:#f3f5f7}
+@media (prefers-color-scheme:dark){:root{--ink:#e6e9ec;--quiet:#9aa5b1;--line:#39424b;--page:#15181b;
+--code:#20252a}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:64rem;
+margin:0 auto;padding:1.5rem}
+h1{font-size:1.5rem}h2{font-size:1.25rem;border-top:1px solid var(--line);padding-top:1.2rem;
+margin-top:2rem}
+table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:600;padding:.6rem 0 .3rem}
+th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line)}
+th[scope=row]{font-weight:400}h2 code{font-size:1.25rem}
+code,pre{font:.875rem/1.45 ui-monospace,monospace}pre,.wide{overflow-x:auto}
+pre{background:var(--code);padding:.8rem;border-radius:.4rem;user-select:all}
+.about,.note{color:var(--quiet)}
+"""
+
+
+def docs_page(endpoints: Sequence[EndpointDescription], *, base_url: str) -> str:
+    """Return the page of a server with these endpoints; `base_url` is where its examples send requests."""
+    links = "".join(
+        f'<li><a href="#endpoint-{number}"><code>{html_text(endpoint.name)}</code></a></li>'
+        for number, endpoint in enumerate(endpoints, 1)
+    )
+    inside = "".join(
+        _endpoint(endpoint, number, base_url) for number, endpoint in enumerate(endpoints, 1)
+    )
+    listed = f"<ul>{links}</ul>" if links else "<p>There are no endpoints.</p>"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Endpoints</title><style>{_STYLE}</style></head><body><main><h1>Endpoints</h1>"
+        '<p>Each endpoint answers the <a href="https://github.com/kserve/open-inference-protocol">Open '
+        "Inference Protocol</a> (version 2, REST) and requests with named rows. "
+        '<a href="/openapi.json">openapi.json</a> describes all routes, '
+        '<a href="/metrics">metrics</a> has numbers for Prometheus.</p>'
+        f"{listed}{inside}</main></body></html>"
+    )
+
+
+def _endpoint(endpoint: EndpointDescription, number: int, base_url: str) -> str:
+    contract = endpoint.request_contract
+    parts = [
+        f'<section><h2 id="endpoint-{number}"><code>{html_text(endpoint.name)}</code></h2>',
+        paragraphs(endpoint.description or contract.description),
+        f'<p class="note">Contract {html_text(contract.title)}{_live(endpoint)}</p>',
+        html_table("Routes", ("route", "answers"), _routes(endpoint)),
+        html_table(
+            "Columns", ("column", "type", "must be", "data type", "description"), _columns(endpoint)
+        ),
+    ]
+    rules = row_conditions(contract)
+    if rules:
+        cells = (
+            (f"<code>{html_text(rule.name)}</code>", f"<code>{html_text(rule.phrase)}</code>",
+             html_text(rule.description))
+            for rule in rules
+        )  # fmt: skip
+        parts.append(html_table("Rules over columns", ("rule", "must hold", "description"), cells))
+    outputs = ((f"<code>{html_text(o.name)}</code>", o.datatype) for o in endpoint.form.outputs)
+    parts.append(html_table("Outputs", ("output", "data type"), outputs))
+    if endpoint.example is not None:
+        parts += _examples(endpoint, base_url)
+    return "".join((*parts, "</section>"))
+
+
+def _live(endpoint: EndpointDescription) -> str:
+    return f", version {html_text(endpoint.versions[0])}" if endpoint.versions else ""
+
+
+def _routes(endpoint: EndpointDescription) -> Iterator[tuple[str, str]]:
+    name = endpoint.path_name
+    for route, answers in (
+        (f"POST /predict/{name}", "named rows: JSON, CSV or an Arrow IPC stream"),
+        (f"POST /v2/models/{name}/infer", "tensors, as JSON or with binary data"),
+        (f"GET /v2/models/{name}", "the inputs, the outputs and the versions"),
+        (f"GET /v2/models/{name}/ready", "whether the endpoint can answer"),
+    ):
+        yield f"<code>{html_text(route)}</code>", answers
+
+
+def _columns(endpoint: EndpointDescription) -> Iterator[tuple[str, ...]]:
+    for column in endpoint.request_contract.columns:
+        yield (
+            f"<code>{html_text(column.name)}</code>",
+            f"<code>{html_text(type_name(column))}</code>",
+            html_text(column_terms(column)),
+            datatype_of(column.dtype),
+            html_text(column.description),
+        )
+
+
+def _examples(endpoint: EndpointDescription, base_url: str) -> Iterator[str]:
+    name = endpoint.path_name
+    requests = (
+        ("A row by its names", f"/predict/{name}", [endpoint.example]),
+        ("The same as tensors", f"/v2/models/{name}/infer", infer_example(endpoint)),
+    )
+    for title, path, document in requests:
+        text = json.dumps(document, ensure_ascii=False)
+        command = (
+            f"curl {shlex.quote(base_url.rstrip('/') + path)} -H 'Content-Type: application/json' \\\n"
+            f"  -d {shlex.quote(text)}"
+        )
+        yield f"<h3>{title}</h3><pre>{html_text(command)}</pre>"
