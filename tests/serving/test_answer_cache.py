@@ -148,6 +148,16 @@ class Machine(RuleBasedStateMachine):
 TestMachine = Machine.TestCase
 
 
+def test_the_answer_that_was_used_least_recently_makes_room() -> None:
+    cache: AnswerCache[int] = AnswerCache(2)
+    cache.add("v1")
+    for row in (1, 2):
+        cache.keep("v1", row, row, cache.generation("v1"))
+    assert cache.find("v1", 1) == 1
+    cache.keep("v1", 3, 3, cache.generation("v1"))
+    assert [cache.find("v1", row) for row in (1, 2, 3)] == [1, None, 3]
+
+
 def test_a_cache_without_room_keeps_nothing() -> None:
     cache: AnswerCache[float] = AnswerCache(0)
     cache.add("v1")

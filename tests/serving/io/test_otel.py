@@ -25,6 +25,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.support.serving import ROW, sales_project, served
+from tests.support.waiting import until
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.io.access_log import AccessLine
@@ -96,6 +97,16 @@ def test_metrics_are_exported() -> None:
     assert len(duration["bucket_counts"]) == len(duration["explicit_bounds"]) + 1
     assert duration["min"] <= 0.0003
     assert duration["max"] >= 0.002
+
+
+def test_metrics_are_exported_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "1")
+    monkeypatch.setattr("tidemill.serving.io.otel._PAUSE_S", 0.001)
+    kept = Kept()
+    telemetry = Telemetry(families, service="shop", metrics=kept, spans=InMemorySpanExporter())
+    telemetry.start()
+    until(lambda: len(kept.found) > 2)
+    telemetry.close()
 
 
 def test_requests_are_spans_of_the_callers_trace() -> None:
