@@ -19,6 +19,7 @@ import tidemill as tm
 from tidemill.project.project import Project
 from tidemill.project.serving import RunningServer
 from tidemill.serving.serve_settings import ServeSettings
+from tidemill.workflow.endpoint import Rollout
 
 FIRST = date(2024, 1, 1)
 
@@ -31,7 +32,7 @@ class Sales(tm.Contract, version="1.2.0", key=("day", "shop")):
     kind = tm.Enum(["rye", "wheat", "spelt"])
     price = tm.Float64(min=0, max=20)
     rain = tm.Float64(nullable=True)
-    sold = tm.Float64(role="label")
+    sold = tm.Float64(role="label", min=0, max=200)
 
     cheap_rye = tm.rule((pl.col("kind") != "rye") | (pl.col("price") < 15))
 
@@ -52,9 +53,14 @@ def write_sales(folder: Path, days: int = 12, shops: int = 40) -> None:
         frame.write_parquet(folder / f"{number:02}.parquet")
 
 
-def sales_flow(folder: Path, rounds: int = 5, name: str = "bakeries") -> tm.Workflow:
-    """A workflow that serves demand at the endpoint `demand`; `rounds` make other versions."""
-    flow = tm.Workflow(name)
+def sales_flow(
+    folder: Path, rounds: int = 5, *, scale: float = 1.0, rollout: Rollout | None = None
+) -> tm.Workflow:
+    """A workflow that serves demand at the endpoint `demand`.
+
+    Other `rounds` make other versions, and a `scale` makes them wrong.
+    """
+    flow = tm.Workflow("bakeries")
 
     @flow.ingest
     def sales() -> tm.Source[Sales]:
@@ -62,7 +68,7 @@ def sales_flow(folder: Path, rounds: int = 5, name: str = "bakeries") -> tm.Work
 
     @flow.model(
         window=tm.last("8d", before=tm.last("3d")),
-        params={"rounds": rounds},
+        params={"rounds": rounds, "scale": scale},
         seed=1,
         retrain=tm.every("365d"),
     )
@@ -71,7 +77,7 @@ def sales_flow(folder: Path, rounds: int = 5, name: str = "bakeries") -> tm.Work
 
         table = sales.collect()
         encoder = tm.encoder(table, inputs=Sales.reads("kind", "price", "rain"))
-        data = lgb.Dataset(encoder.transform(table), table["sold"].to_numpy())
+        data = lgb.Dataset(encoder.transform(table), table["sold"].to_numpy() * params["scale"])
         options = {"objective": "l2", "seed": seed, "verbosity": -1, "num_threads": 1}
         booster = lgb.train(options, data, params["rounds"])
         return tm.fitted(booster, inputs=encoder, output="sold")
@@ -82,16 +88,19 @@ def sales_flow(folder: Path, rounds: int = 5, name: str = "bakeries") -> tm.Work
         error = (pl.col("prediction") - pl.col("sold")).abs().mean()
         return tm.scores(scored, mae=error, by="kind")
 
-    live = flow.approve(demand, gates=[tm.no_slice_worse("mae", over="kind", by=99.0)])
-    flow.endpoint("demand", model=live)
+    live = flow.approve(demand, gates=[tm.no_slice_worse("mae", over="kind", by=1e6)])
+    flow.endpoint("demand", model=live, rollout=rollout)
     return flow
 
 
-def sales_project(folder: Path, rounds: int = 5) -> Project:
+def sales_project(
+    folder: Path, rounds: int = 5, *, scale: float = 1.0, rollout: Rollout | None = None
+) -> Project:
     """A project that has run, with a live model."""
     if not (folder / "sales").exists():
         write_sales(folder / "sales")
-    project = tm.open(folder, workflow=sales_flow(folder / "sales", rounds))
+    flow = sales_flow(folder / "sales", rounds, scale=scale, rollout=rollout)
+    project = tm.open(folder, workflow=flow)
     project.run(inline=True, train=["demand"] if project.state().live else [])
     return project
 

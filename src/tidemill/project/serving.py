@@ -11,6 +11,7 @@ from importlib import import_module
 
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
+from tidemill.project.rollouts import Rollouts
 from tidemill.project.workspace import Workspace
 from tidemill.serving.metric_families import Family
 from tidemill.serving.serve_settings import ServeSettings, require_safe_place
@@ -73,6 +74,7 @@ class Serving:
             settings=settings,
             price=space.price,
             export=_telemetry(space.flow.name) if settings.telemetry else None,
+            rollouts=Rollouts(space),
         )
         server = Server(space.tools, options)
         require_safe_place(settings, server.valid_tokens)

@@ -12,6 +12,7 @@ import msgspec
 from tidemill.core.errors import ConflictError
 from tidemill.serving.access import Access, Requester
 from tidemill.serving.admission import Admission
+from tidemill.serving.answers import ModelAnswer
 from tidemill.serving.errors import MethodNotAllowed, NotFound, RequestError, Unavailable
 from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.io.body import Disconnected, read_body
@@ -23,6 +24,7 @@ from tidemill.serving.io.request_bodies import RequestBody, decode_request
 from tidemill.serving.oip import JSON, Reply
 from tidemill.serving.request_ids import RequestIds
 from tidemill.serving.routes import Route, RouteAction, find_route
+from tidemill.serving.rows import InferRequest
 from tidemill.serving.serve_settings import ServeSettings
 
 # Documents that describe the server: what they contain is made when they are asked for.
@@ -182,15 +184,17 @@ class ServingApp:
         watch: CpuWatch | None = None
         self.admission.enter(route.endpoint)
         try:
-            version = endpoint.choose(route.version)
+            version = endpoint.choose(route.version, headers)
             payload = await read_body(receive, headers, self._max_body)
             watch = CpuWatch()
             body = RequestBody(
                 payload, headers, scope["query_string"], route.action is RouteAction.INFER
             )
-            reply, rows = await _answer(version, body, began, watch)
-            cpu_ns = watch.read_ns()
-            version.series.record(time.monotonic_ns() - began, cpu_ns, rows)
+            request, answer = await _answer(version, body, began, watch)
+            reply, rows = body.reply(version, answer, request), answer.count
+            cpu_ns, wall_ns = watch.read_ns(), time.monotonic_ns() - began
+            version.series.record(wall_ns, cpu_ns, rows)
+            endpoint.note_answer(version, request, answer, wall_ns)
             extra = _raw(reply.headers) if reply.headers else ()
             return _Sent(200, reply.body, reply.content_type, extra, version.id, rows, cpu_ns)
         except Disconnected:
@@ -202,6 +206,8 @@ class ServingApp:
         # The code of a model may raise anything; so may a fault of ours.
         except Exception:  # noqa: BLE001
             _log.exception("%s failed to answer a request", endpoint.name)
+            if version is not None:
+                endpoint.note_failure(version)
             failure = ModelFailed(f"the model of {endpoint.name} failed")
         finally:
             self.admission.leave(route.endpoint)
@@ -219,8 +225,8 @@ class ModelFailed(RequestError):
 
 async def _answer(
     version: LoadedVersion, body: RequestBody, began: int, watch: CpuWatch
-) -> tuple[Reply, int]:
-    """Answer a request; return also the number of its rows."""
+) -> tuple[InferRequest, ModelAnswer]:
+    """Decode and answer a request."""
     request = await decode_request(version.schema, body, watch)
     deadline, partial = body.deadline(request.parameters, began), body.is_partial(request)
     try:
@@ -229,7 +235,7 @@ async def _answer(
         raise Unavailable("the deadline of the request passed while it waited") from None
     except ConflictError:
         raise Unavailable("the version was replaced while the request waited") from None
-    return body.reply(version, answer, request), request.rows.count
+    return request, answer
 
 
 def _raw(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -22,7 +22,7 @@ class ServerDocuments:
     """Writes the documents of one server.
 
     `base_url` is where the examples of its page send requests; `has_tokens` says whether they need one.
-    `usage_fault` says why usage can't be recorded now; "" if it can.
+    `usage_fault` and `rollout_fault` say why usage, or a step of a rollout, can't be recorded now.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class ServerDocuments:
         self._price = price
         self._snapshot = snapshot
         self._ledger_fault = ledger_fault
-        self.usage_fault = ""
         self.base_url = base_url
         self.has_tokens = has_tokens
+        self.usage_fault = self.rollout_fault = ""
 
     def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[], Reply]]:
         """The documents by the action of their route."""
@@ -60,7 +60,7 @@ class ServerDocuments:
 
     def status(self) -> dict[str, Any]:
         """What serves, and what is wrong, as plain data."""
-        faults = [self._ledger_fault(), self.usage_fault]
+        faults = [self._ledger_fault(), self.usage_fault, self.rollout_fault]
         return {
             "schema": "tidemill.server/1",
             "faults": [fault for fault in faults if fault],

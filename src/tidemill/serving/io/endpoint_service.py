@@ -1,29 +1,55 @@
-"""One endpoint of a running server: the version that answers, and the one before, which is kept warm."""
+"""One endpoint of a running server: the versions that are loaded, and which of them answers."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
+from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.serving import oip
+from tidemill.serving.answers import ModelAnswer, as_list
+from tidemill.serving.canary import is_canary
+from tidemill.serving.endpoint_state import EndpointState, judge
+from tidemill.serving.endpoint_status import endpoint_status
 from tidemill.serving.errors import NotFound, Unavailable
 from tidemill.serving.io.loaded_version import LoadedVersion
+from tidemill.serving.io.shadow import ShadowRequests
 from tidemill.serving.oip import Reply
+from tidemill.serving.output_bounds import OutputBounds, output_bounds
+from tidemill.serving.rollout import planned_steps
+from tidemill.serving.rollout_tally import RolloutTally
+from tidemill.serving.rows import InferRequest
+from tidemill.workflow.endpoint import Endpoint
+from tidemill.workflow.stage import Stage
+
+_BY_PEOPLE = (RolloutAction.HELD, RolloutAction.RESUMED)
 
 
 class EndpointService:
     """The versions of one endpoint; only the thread of the event loop calls it.
 
-    `fault` says why the version that should be live isn't; "" if it is.
+    `live` answers, or the candidate of a rollout that has its share of the requests. The version that
+    answered before stays loaded, so that it can answer again at once. `fault` says why a version that should
+    answer doesn't; "" if all do.
     """
 
-    def __init__(self, name: str, model: str) -> None:
-        self.name = name
-        self.model = model
+    def __init__(self, declared: Endpoint, model: Stage, state: EndpointState) -> None:
+        self.declared = declared
+        self.name, self.model = declared.name, declared.model
+        self.state = state
+        self.fault = "it has no live version yet"
         # The live version is an attribute of an instance, because replacing one of a class that another
         # thread calls has crashed Python.
         self.live: LoadedVersion | None = None
-        self.previous: LoadedVersion | None = None
-        self.fault = "it has no live version yet"
+        self._candidate: LoadedVersion | None = None
+        self._share = 0.0
+        self._tally: RolloutTally | None = None
+        self._shadow: ShadowRequests | None = None
+        self._loaded: dict[str, LoadedVersion] = {}
+        self._before = ""
+        self._stage = model
 
     @property
     def is_ready(self) -> bool:
@@ -32,34 +58,127 @@ class EndpointService:
 
     @property
     def versions(self) -> list[LoadedVersion]:
-        """The versions that can answer, the live one first."""
-        return [version for version in (self.live, self.previous) if version is not None]
+        """The loaded versions, the live one first."""
+        return sorted(self._loaded.values(), key=lambda version: version is not self.live)
 
-    def choose(self, version: str = "") -> LoadedVersion:
-        """The version that answers a request: the live one, or one whose id is asked for.
+    def choose(self, version: str, headers: Mapping[bytes, bytes]) -> LoadedVersion:
+        """The version that answers a request: one whose id is asked for, else the live one or the candidate.
 
-        Unavailable if none is live, NotFound for a version that isn't loaded.
+        The key in the headers of the request decides between these. Unavailable if none is live, NotFound for
+        a version that isn't loaded.
         """
-        if not version:
-            if self.live is None:
-                raise Unavailable(f"{self.name} can't answer: {self.fault}", retry_after=5)
-            return self.live
-        for known in self.versions:
-            if known.id == version:
-                return known
-        there = ", ".join(known.id for known in self.versions) or "none"
-        raise NotFound(f"{self.name} has no version {version!r} loaded; there is {there}")
+        if version:
+            known = self._loaded.get(version)
+            if known is None:
+                there = ", ".join(map(repr, self._loaded)) or "none"
+                raise NotFound(f"{self.name} has no version {version!r} loaded; there is {there}")
+            return known
+        if self.live is None:
+            raise Unavailable(f"{self.name} can't answer: {self.fault}", retry_after=5)
+        candidate, share = self._candidate, self._share
+        # The key is only looked for while the candidate has a share.
+        if (
+            candidate is not None
+            and share
+            and is_canary(_request_key(headers), candidate.id, share)
+        ):
+            return candidate
+        return self.live
+
+    def holds(self, version: str) -> bool:
+        """Whether a version is loaded."""
+        return version in self._loaded
+
+    def add(self, version: LoadedVersion) -> None:
+        """Keep a version that is loaded, until `enter` finds that nothing needs it."""
+        self._loaded[version.id] = version
+
+    async def enter(self, state: EndpointState) -> None:
+        """Answer as a state says, whose versions are loaded; close those that aren't needed any more."""
+        if self.live is not None and self.live.id != state.serving:
+            self._before = self.live.id
+        self.state, self.fault = state, ""
+        self.live = self._loaded[state.serving]
+        await self._enter_rollout()
+        candidate = "" if self._candidate is None else self._candidate.id
+        kept = {state.serving, candidate, self._before}
+        for outgoing in [known for known in self._loaded.values() if known.id not in kept]:
+            del self._loaded[outgoing.id]
+            await outgoing.close()
+
+    async def _enter_rollout(self) -> None:
+        rollout, plan = self.state.rollout, self.declared.rollout
+        if self._shadow is not None:
+            await self._shadow.close()
+            self._shadow = None
+        if rollout is None or plan is None:
+            self._candidate, self._share, self._tally = None, 0.0, None
+            return
+        step = planned_steps(plan)[rollout.step]
+        candidate = self._loaded[rollout.candidate]
+        if self._candidate is not candidate or self._tally is None:
+            self._tally = RolloutTally(self._bounds(candidate))
+        self._candidate, self._share = candidate, step.share
+        if step.phase is Phase.SHADOW:
+            self._shadow = ShadowRequests(candidate, self._tally)
+
+    def _bounds(self, candidate: LoadedVersion) -> OutputBounds:
+        return output_bounds(self._stage, candidate.artifact.output)
+
+    def note_answer(
+        self, version: LoadedVersion, request: InferRequest, answer: ModelAnswer, wall_ns: int
+    ) -> None:
+        """Count an answer for the rollout, and have the candidate compute it, too, in the shadow phase."""
+        if self._tally is None or not answer.count:
+            return
+        outputs = as_list(answer.columns[0])
+        if self._shadow is not None:
+            if version is self.live:
+                self._shadow.add(request, outputs)
+        elif version is self._candidate or version is self.live:
+            candidate = version is self._candidate
+            self._tally.answer(outputs, candidate=candidate, nanoseconds=wall_ns)
+
+    def note_failure(self, version: LoadedVersion) -> None:
+        """Count a request that a version failed."""
+        if self._tally is None or self._shadow is not None:
+            return
+        if version is self._candidate:
+            self._tally.candidate.fail()
+        elif version is self.live:
+            self._tally.control.fail()
+
+    def follow_people(self, last: RolloutStep) -> None:
+        """Hold or resume the rollout, as a person recorded it."""
+        known, rollout = self.state.last, self.state.rollout
+        is_newer = known is None or last.at > known.at
+        if rollout is not None and is_newer and last.action in _BY_PEOPLE:
+            held = replace(rollout, held=last.action is RolloutAction.HELD)
+            self.state = replace(self.state, rollout=held, last=last)
+
+    async def judge(self, now: float) -> Iterable[RolloutStep]:
+        """Judge the rollout by what was counted since the last call; return the steps that were taken."""
+        if self._tally is None:
+            return ()
+        found = judge(self.state, self._tally.take(), now, self.declared.rollout)
+        if found.records:
+            await self.enter(found)
+        else:
+            self.state = found
+        return found.records
 
     def ready_reply(self, version: str = "") -> tuple[Reply, int]:
         """Whether it can answer, or one of its versions can, with the status of the reply."""
         if version:
-            self.choose(version)
+            self.choose(version, {})
         is_ready = bool(version) or self.is_ready
         return oip.model_ready(self.name, is_ready), 200 if is_ready else 503
 
     def metadata(self, version: str = "") -> Reply:
         """Its inputs and outputs, as the Open Inference Protocol describes them."""
-        chosen = self.choose(version)
+        if not version and self.live is not None:
+            version = self.live.id
+        chosen = self.choose(version, {})
         return oip.model_metadata(
             self.name,
             versions=[known.id for known in self.versions],
@@ -70,33 +189,25 @@ class EndpointService:
 
     def status(self) -> dict[str, Any]:
         """What answers, and what is wrong, as plain data."""
+        known = endpoint_status(self.declared, self.state, problem=self.fault)
         return {
-            "name": self.name,
-            "model": self.model,
+            **asdict(known),
             "ready": self.is_ready,
-            "fault": self.fault,
+            "shadow_drops": 0 if self._shadow is None else self._shadow.drops,
             "versions": [version.status() for version in self.versions],
         }
 
-    async def install(self, version: LoadedVersion) -> None:
-        """Let a version answer from now on; the one before stays warm, and the one before that is closed."""
-        outgoing = self.previous
-        self.live, self.previous, self.fault = version, self.live, ""
-        if outgoing is not None:
-            await outgoing.close()
-
-    def reinstall(self, version: str) -> bool:
-        """Let a version answer that is live or warm already; return whether there is such a one."""
-        if self.live is not None and self.live.id == version:
-            self.fault = ""
-            return True
-        if self.previous is None or self.previous.id != version:
-            return False
-        self.live, self.previous, self.fault = self.previous, self.live, ""
-        return True
-
     async def close(self) -> None:
         """Close all versions."""
+        if self._shadow is not None:
+            await self._shadow.close()
         for version in self.versions:
             await version.close()
-        self.live = self.previous = None
+        self.live = self._candidate = None
+        self._loaded.clear()
+
+
+def _request_key(headers: Mapping[bytes, bytes]) -> bytes:
+    """What keeps a caller at one version during a rollout: its key, else the id of its request."""
+    key = headers.get(b"tidemill-key") or headers.get(b"x-request-id")
+    return b"%d" % time.monotonic_ns() if key is None else key

@@ -1,15 +1,20 @@
-"""Keep the endpoints of a server at the versions that are live in the ledger."""
+"""Keep the endpoints of a server at the versions that are live in the ledger, at once or by a rollout."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
 
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import StorageError, TidemillError
+from tidemill.ledger.delivery import Delivery
+from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
+from tidemill.serving.endpoint_state import EndpointState, follow_live
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion
 from tidemill.workflow.model import Artifact
@@ -21,37 +26,51 @@ MOST_RETRY_S = 60.0
 _log = logging.getLogger("tidemill.serving")
 
 
-class LiveVersions:
-    """Loads the live version of each endpoint in a thread, and installs it when it is warm.
+class VersionSource(Protocol):
+    """Where the versions of endpoints come from, and where their rollouts are recorded."""
 
-    `prepare` loads and tries a version; TidemillError if it can't serve. Then the version before keeps
-    answering, the endpoint has a fault, and the version is tried again later.
+    def prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
+        """Load and try a version, in a thread; TidemillError if it can't serve."""
+
+    def open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
+        """Let a prepared version answer requests."""
+
+    def find(self, model: str, version: str) -> Artifact:
+        """A version that was delivered before, in a thread; StorageError if there is none."""
+
+    def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
+        """Record steps of an endpoint's rollout; returns at once."""
+
+
+class LiveVersions:
+    """Loads the versions that endpoints need in a thread, and lets them answer when they are warm.
+
+    While a version can't be loaded, the version before keeps answering, the endpoint has a fault, and the
+    version is tried again later.
     """
 
     def __init__(
         self,
         endpoints: Iterable[EndpointService],
-        prepare: Callable[[EndpointService, Artifact], PreparedVersion],
-        open_version: Callable[[EndpointService, PreparedVersion], LoadedVersion],
+        source: VersionSource,
         add_background: Callable[[int], None],
     ) -> None:
         self._endpoints = list(endpoints)
-        self._prepare = prepare
-        self._open = open_version
+        self._source = source
         self._add_background = add_background
-        self._wanted: Mapping[str, Artifact] = {}
+        self._live: Mapping[str, Delivery] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
     async def start(self, state: State) -> None:
         """Load what is live in a state, once; what can't be loaded is tried again later."""
-        self._wanted = _live_artifacts(state)
+        self._live = state.live
         await asyncio.gather(*map(self._advance, self._endpoints))
         self.follow(state)
 
     def follow(self, state: State) -> None:
         """Begin to bring all endpoints to what is live in a state; only the newest call counts."""
-        self._wanted = _live_artifacts(state)
+        self._live = state.live
         for endpoint in self._endpoints:
             running = self._tasks.get(endpoint.name)
             if running is None or running.done():
@@ -69,7 +88,7 @@ class LiveVersions:
             await endpoint.close()
 
     async def _follow(self, endpoint: EndpointService) -> None:
-        """Bring an endpoint to its wanted version, however often that changes meanwhile."""
+        """Bring an endpoint to what is live, however often that changes meanwhile."""
         delay = RETRY_S
         while not await self._advance(endpoint):
             with suppress(TimeoutError):
@@ -77,32 +96,50 @@ class LiveVersions:
             delay = min(2 * delay, MOST_RETRY_S)
 
     async def _advance(self, endpoint: EndpointService) -> bool:
-        """Try to install the wanted version of an endpoint; return whether there is nothing left to do."""
-        wanted = self._wanted.get(endpoint.model)
-        if wanted is None:
-            return True
-        if not endpoint.reinstall(wanted.id):
-            started = time.monotonic()
+        """Try to follow what is live; return whether there is nothing left to do."""
+        while (live := self._live.get(endpoint.model)) is not None:
+            target = follow_live(endpoint.state, live, endpoint.declared.rollout, time.time())
+            missing = [name for name in _needed(target) if not endpoint.holds(name)]
+            if not missing:
+                if target.records or endpoint.live is None:
+                    await endpoint.enter(replace(target, records=()))
+                    self._source.record(endpoint.name, target.records)
+                endpoint.fault = ""
+                return self._live.get(endpoint.model) is live
             try:
-                prepared, cpu_ns = await asyncio.to_thread(self._prepare_timed, endpoint, wanted)
+                await self._load(endpoint, missing[0], live)
             except TidemillError as error:
-                _log.error("%s: %s can't serve: %s", endpoint.name, wanted.id, error)
-                endpoint.fault = f"{wanted.id} can't serve: {error}"
+                _log.error("%s: %s can't serve: %s", endpoint.name, missing[0], error)
+                endpoint.fault = f"{missing[0]} can't serve: {error}"
+                if endpoint.live is None and missing[0] != live.artifact.id:
+                    # What answered before the restart is gone: then the live version answers at once.
+                    endpoint.state = EndpointState(last=endpoint.state.last)
+                    continue
                 return False
-            self._add_background(cpu_ns)
-            await endpoint.install(self._open(endpoint, prepared))
-            took = time.monotonic() - started
-            _log.info("%s: serves %s, loaded in %.2f s", endpoint.name, wanted.id, took)
-        current = self._wanted.get(endpoint.model)
-        return current is None or current.id == wanted.id
+        return True
 
-    def _prepare_timed(
-        self, endpoint: EndpointService, wanted: Artifact
-    ) -> tuple[PreparedVersion, int]:
-        started = time.thread_time_ns()
-        prepared = self._prepare(endpoint, wanted)
-        return prepared, time.thread_time_ns() - started
+    async def _load(self, endpoint: EndpointService, version: str, live: Delivery) -> None:
+        started = time.monotonic()
+        known = live.artifact if live.artifact.id == version else None
+
+        def prepare() -> tuple[PreparedVersion, int]:
+            begun = time.thread_time_ns()
+            artifact = known or self._source.find(endpoint.model, version)
+            return self._source.prepare(endpoint, artifact), time.thread_time_ns() - begun
+
+        prepared, cpu_ns = await asyncio.to_thread(prepare)
+        self._add_background(cpu_ns)
+        endpoint.add(self._source.open(endpoint, prepared))
+        took = time.monotonic() - started
+        _log.info("%s: %s is warm, loaded in %.2f s", endpoint.name, version, took)
 
 
-def _live_artifacts(state: State) -> Mapping[str, Artifact]:
-    return {name: delivery.artifact for name, delivery in state.live.items()}
+def _needed(state: EndpointState) -> list[str]:
+    """The versions that must be loaded to answer as a state says."""
+    candidate = [] if state.rollout is None else [state.rollout.candidate]
+    return [state.serving, *candidate]
+
+
+def missing_version(model: str, version: str) -> StorageError:
+    """The error for a version that was never delivered."""
+    return StorageError(f"{model} {version} was never delivered here")

@@ -6,11 +6,14 @@ import asyncio
 import secrets
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tidemill.core.errors import StorageError, TidemillError
+from tidemill.ledger.event import Delivered, RolloutStepped
+from tidemill.ledger.rollout import RolloutStep
 from tidemill.models.input_compatibility import incompatibility, input_contract
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
@@ -18,6 +21,7 @@ from tidemill.runs.totals import Price
 from tidemill.serving.access import Access
 from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.counters import Snapshot
+from tidemill.serving.endpoint_state import after_restart
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
@@ -36,8 +40,9 @@ from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Flow
 
-_DELIVERED = "Delivered"
-# They change what features look up.
+JUDGE_EVERY_S = 1.0
+# The events that change which version answers, and those that change what features look up.
+_CHANGES = (Delivered.__name__, RolloutStepped.__name__)
 _PUBLICATIONS = ("Published", "Removed")
 
 
@@ -54,6 +59,19 @@ class RequestExport(Protocol):
         """Export what is left, and end."""
 
 
+class RolloutRecords(Protocol):
+    """Where the steps of rollouts are recorded."""
+
+    def last(self) -> Mapping[str, RolloutStep]:
+        """The last recorded step of each endpoint."""
+
+    def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
+        """Record steps of an endpoint, all or none."""
+
+    def move_back(self, endpoint: str, step: RolloutStep) -> object:
+        """Make the version before live again, if the step rolled the live one back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """What a server serves, and how: the workflow in an environment, the settings, and prices.
@@ -64,6 +82,7 @@ class ServerOptions:
     flow: Flow
     environment: str
     settings: ServeSettings
+    rollouts: RolloutRecords
     price: Price = field(default_factory=Price)
     export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
 
@@ -77,9 +96,8 @@ class Server:
         self._settings = options.settings
         self._meter = Meter()
         self._limits = RequestLimits(bytes=self._settings.max_body, rows=self._settings.max_rows)
-        self.endpoints = {
-            each.name: EndpointService(each.name, each.model) for each in options.flow.endpoints
-        }
+        self.endpoints: dict[str, EndpointService] = {}
+        self._records: deque[tuple[str, RolloutStep]] = deque()
         cached = self._settings.cached_answers
         self._cache: AnswerCache[Any] | None = AnswerCache(cached) if cached else None
         self._features = {
@@ -92,7 +110,12 @@ class Server:
         self._watch = LiveWatch(
             tools.ledger,
             options.environment,
-            (_DELIVERED, *TOKEN_EVENTS, *(_PUBLICATIONS if self._features else ())),
+            (
+                Delivered.__name__,
+                RolloutStepped.__name__,
+                *TOKEN_EVENTS,
+                *(_PUBLICATIONS if self._features else ()),
+            ),
             self._on_change,
         )
         self.documents = ServerDocuments(
@@ -129,9 +152,8 @@ class Server:
         for part in (self._log, self._export):
             if part is not None:
                 part.start()
-        self._versions = LiveVersions(
-            self.endpoints.values(), self._prepare, self._open, self._meter.add_background
-        )
+        self._open_endpoints()
+        self._versions = LiveVersions(self.endpoints.values(), self, self._meter.add_background)
         for features in self._features.values():
             features.refresh(state)
         await self._versions.start(state)
@@ -145,7 +167,10 @@ class Server:
             ),
             self._tls(),
         )
-        recorder = asyncio.create_task(self._record_usage())
+        loops = [
+            asyncio.create_task(self._record_usage()),
+            asyncio.create_task(self._judge_rollouts()),
+        ]
         self._watch.start(state)
         serving = asyncio.create_task(self._http.serve(sockets=[listener]))
         try:
@@ -154,8 +179,9 @@ class Server:
             await serving
         finally:
             await asyncio.to_thread(self._watch.close)
-            recorder.cancel()
-            await asyncio.gather(recorder, return_exceptions=True)
+            for task in loops:
+                task.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
             await self._versions.close()
             await asyncio.gather(*(each.close() for each in self._features.values()))
             for part in (self._log, self._export):
@@ -204,9 +230,68 @@ class Server:
         tokens = self._read_tokens()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._access.update, tokens)
-        self._loop.call_soon_threadsafe(self._versions.follow, state)
+        self._loop.call_soon_threadsafe(self._follow, state, self._options.rollouts.last())
 
-    def _prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
+    def _follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
+        for endpoint in self.endpoints.values():
+            if endpoint.name in last:
+                endpoint.follow_people(last[endpoint.name])
+        self._versions.follow(state)
+
+    def _open_endpoints(self) -> None:
+        """Continue what each endpoint did before its server was stopped."""
+        options = self._options
+        last = options.rollouts.last()
+        for declared in options.flow.endpoints:
+            before = after_restart(last.get(declared.name), declared.rollout)
+            self.endpoints[declared.name] = EndpointService(
+                declared, options.flow[declared.model], before
+            )
+
+    def find(self, model: str, version: str) -> Artifact:
+        """A version that was delivered before; StorageError if there is none."""
+        for fact in self._tools.ledger.events(kinds=(Delivered.__name__,)):
+            event = fact.event
+            assert isinstance(event, Delivered)
+            if event.delivery.name == model and event.delivery.artifact.id == version:
+                return event.delivery.artifact
+        raise StorageError(f"{model} {version} was never delivered here")
+
+    def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
+        """Record steps of an endpoint's rollout soon."""
+        self._records.extend((endpoint, step) for step in steps)
+
+    async def _judge_rollouts(self) -> None:
+        """Judge the rollouts every second, and record their steps."""
+        try:
+            while True:
+                await asyncio.sleep(JUDGE_EVERY_S)
+                for endpoint in self.endpoints.values():
+                    self.record(endpoint.name, [*await endpoint.judge(time.time())])
+                await self._record_steps()
+        finally:
+            await asyncio.shield(self._record_steps())
+
+    async def _record_steps(self) -> None:
+        """Append the steps that aren't recorded yet, in order; what fails is tried again later."""
+        while self._records:
+            endpoint, step = self._records[0]
+            try:
+                await asyncio.to_thread(self._record_step, endpoint, step)
+            except TidemillError as error:
+                self.documents.rollout_fault = str(error)
+                return
+            self._records.popleft()
+        self.documents.rollout_fault = ""
+
+    def _record_step(self, endpoint: str, step: RolloutStep) -> None:
+        """Record a step; where a rollout went back, what is live goes back, too."""
+        rollouts = self._options.rollouts
+        # Moving first: if the server dies in between, it judges the candidate again.
+        rollouts.move_back(endpoint, step)
+        rollouts.record(endpoint, [step])
+
+    def prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
         """Load a version in a thread; StorageError if requests can't feed it."""
         stage = self._options.flow[endpoint.model]
         contracts = [item.contract for item in stage.inputs]
@@ -226,7 +311,7 @@ class Server:
             is_caching=self._cache is not None,
         )
 
-    def _open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
+    def open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
         artifact = prepared.artifact
         features = self._features.get(endpoint.name)
         inputs = None if features is None else features.inputs(artifact, self._limits)
