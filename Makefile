@@ -78,6 +78,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench watching" $(PY) -m bench.watching
 	@$(STEP) "bench memo" $(PY) -m bench.memo
 	@$(STEP) "bench fold" $(PY) -m bench.fold
+	@$(STEP) "bench serving_runners" $(PY) -m bench.serving_runners
 	@$(STEP) "bench execution" $(PY) -m bench.execution
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes

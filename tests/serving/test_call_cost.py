@@ -23,7 +23,8 @@ from tidemill.serving.call_cost import (
         (2.3, 1.9, True, False),  # LightGBM's function for one row
         (5.8, 0.8, True, False),  # ONNX Runtime: a batch costs more than it saves
         (90.0, 60.0, True, False),  # a large forest, whose rows cost as much as its calls
-        (110.0, 1.2, True, True),  # LightGBM through its package and a frame
+        (19.3, 6.6, True, True),  # LightGBM through its package
+        (145.0, 1.0, True, True),  # XGBoost in place
         (658.0, 1.2, True, True),  # scikit-learn's gradient boosting
         (999.0, 999.0, True, False),
         (1_000.0, 999.0, False, False),

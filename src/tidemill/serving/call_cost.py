@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # A call that takes longer would hold up all other requests of the event loop.
 INLINE_S = 1e-3
 # What it costs to put a request into a batch: a future, a callback, and joining and splitting rows.
-BATCH_S = 40e-6
+BATCH_S = 10e-6
 # A call costs at least so many times a further row: below that, a batch saves little.
 BATCH_RATIO = 2.0
 # So that joined rows don't need much memory.

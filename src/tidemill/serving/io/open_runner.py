@@ -58,7 +58,7 @@ def _open_onnx(artifact: Artifact, payload: bytes, form: ModelFormat) -> Runner:
 
 
 def _open_xgboost(artifact: Artifact, payload: bytes, form: ModelFormat) -> Runner:
-    """Predict in place, which takes a tenth of the time that a DMatrix of one row takes."""
+    """Predict in place: a DMatrix starts threads, also for one row, which then takes milliseconds."""
     booster = form.restore(payload)
     function = form.function(booster)
     booster.set_param({"nthread": 1})

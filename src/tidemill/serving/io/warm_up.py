@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -68,17 +69,19 @@ def warm_up(runner: Runner, artifact: Artifact, golden: bytes) -> float:
 
 
 def measure_cost(runner: Runner, rows: Any) -> CallCost:
-    """Measure a call with the first row, and one with many rows, in seconds of CPU time.
+    """Measure calls with one row, and calls with many rows, in seconds of CPU time.
 
     A call that waits, for a device or for another process, counts with the time that it takes.
     """
-    if runner.feed == "matrix":
-        one = partial(runner.predict_row, rows[0].tolist())
-        table = rows[np.arange(_MANY) % len(rows)]
-    else:
-        one = partial(runner.predict, rows.head(1))
-        table = rows[[at % rows.height for at in range(_MANY)]]
-    return fit_cost(_seconds(one), _seconds(partial(runner.predict, table)), _MANY)
+    table = rows[[at % len(rows) for at in range(_MANY)]]
+    # Not the same row again and again, which the processor would learn.
+    singles = cycle(table.tolist() if runner.feed == "matrix" else table.iter_slices(1))
+    predict: Callable[[Any], Any] = (
+        runner.predict_row if runner.feed == "matrix" else runner.predict
+    )
+    return fit_cost(
+        _seconds(lambda: predict(next(singles))), _seconds(partial(runner.predict, table)), _MANY
+    )
 
 
 def _measure_unknown_row(runner: Runner, inputs: int) -> None:
