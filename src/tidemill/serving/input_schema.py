@@ -12,6 +12,7 @@ from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import did_you_mean
+from tidemill.serving.array_bodies import BinaryDecoder, MatrixDecoder, are_matrix_columns
 from tidemill.serving.arrow_stream import read_arrow_stream
 from tidemill.serving.cells import cell_series, default_cells
 from tidemill.serving.column_forms import column_form
@@ -30,6 +31,7 @@ from tidemill.serving.row_check import CheckedRows, RowCheck, ValueAt, shown_val
 from tidemill.serving.row_rules import RowRules, typed_series
 from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
 from tidemill.serving.strict_json import plain
+from tidemill.serving.tensors import BYTES
 from tidemill.serving.typed_bodies import OipDecoder, RowsDecoder, are_typed
 
 
@@ -56,6 +58,11 @@ class InputSchema:
         is_typed = are_typed(forms)
         self._oip = OipDecoder(forms, self.limits) if is_typed else None
         self._rows = RowsDecoder(forms, self.limits) if is_typed else None
+        self._binary = BinaryDecoder(forms, self.limits)
+        # Numbers of JSON would have to be rounded to 32 bits one by one.
+        is_narrow = any(column.dtype.name == "Float32" for column in self.columns)
+        is_matrix = are_matrix_columns(self.columns) and not is_narrow
+        self._matrix = MatrixDecoder(self.columns, self.limits) if is_matrix else None
         self._rules = RowRules(spec, self.names)
 
     @property
@@ -71,16 +78,21 @@ class InputSchema:
         With `partial`, which the request's own parameters may also ask for, rows that the contract refuses
         are left out and reported. Raises RequestError for everything else that isn't accepted.
         """
-        found = None if json_length is not None else self.decode_oip_typed(body)
+        found = self.decode_oip_typed(body, json_length=json_length)
         if found is not None:
             return found
         return self.decode_oip_exactly(body, json_length=json_length, partial=partial)
 
-    def decode_oip_typed(self, body: bytes) -> InferRequest | None:
+    def decode_oip_typed(
+        self, body: bytes, *, json_length: int | None = None
+    ) -> InferRequest | None:
         """Decode an infer request in microseconds; None if it must be decoded exactly."""
-        if self._oip is None:
-            return None
-        found = self._oip.decode(body)
+        if json_length is not None:
+            found = self._binary.decode(body, json_length)
+        else:
+            found = None if self._oip is None else self._oip.decode(body)
+            if found is None and self._matrix is not None:
+                found = self._matrix.decode(body)
         if found is None or (self._rules and not self._rules.accept(found.rows)):
             return None
         return found
@@ -244,7 +256,13 @@ def _merged(column: Column, given: pl.Series, present: Sequence[bool]) -> pl.Ser
 def _tensor_series(column: Column, tensor: Tensor) -> pl.Series:
     if not tensor.is_binary:
         return cell_series(column, tensor.values)
-    return pl.Series(column.name, tensor.values)
+    if tensor.datatype != BYTES or column.dtype.name == "Binary":
+        return pl.Series(column.name, tensor.values)
+    try:
+        texts = [item.decode() for item in tensor.values]
+    except UnicodeDecodeError:
+        raise BadRequest(f"input {column.name!r} has text that isn't UTF-8") from None
+    return pl.Series(column.name, texts, dtype=pl.String)
 
 
 def _value_of_tensors(found: LooseRequest, names: Sequence[str]) -> ValueAt:

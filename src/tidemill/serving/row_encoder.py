@@ -52,9 +52,13 @@ class RowEncoder:
             (at, encode) for at, encode in enumerate(functions) if encode is not None
         )
         self._functions = functions
+        self._is_numbers = all(known.kind in ("number", "boolean") for known in encodings)
 
     def row(self, rows: RequestRows) -> list[float]:
         """Return the floats of the first row; BrokenRows for a category that training didn't have."""
+        if rows.numbers is not None and self._is_numbers:
+            found: list[float] = rows.numbers[:, 0].tolist()
+            return found
         values = [column[0] for column in rows.columns]
         for at in self._strict:
             self._require_seen(at, rows)
@@ -66,6 +70,8 @@ class RowEncoder:
         """Return the floats of all rows, rows x columns, contiguous; BrokenRows as `row`."""
         for at in self._strict:
             self._require_seen(at, rows)
+        if rows.numbers is not None and self._is_numbers:
+            return np.ascontiguousarray(rows.numbers.T)
         matrix = np.empty((rows.count, len(rows.columns)), dtype=np.float64)
         for at, (values, encode) in enumerate(zip(rows.columns, self._functions, strict=True)):
             if encode is None or hasattr(values, "dtype"):

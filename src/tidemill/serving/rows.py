@@ -14,13 +14,15 @@ Parameters: TypeAlias = Mapping[str, str | int | float | bool]
 class RequestRows(Struct, frozen=True):
     """Rows as columns, in the order of the input schema; there is at least one row.
 
-    A column is a list of Python values, with None for null, or a NumPy array if it came as one; its null is
-    NaN. `frame` holds the same columns as a Polars frame in the contract's types, if there is one already.
+    A column is a list of Python values, with None for null, or an array of floats if it came as an array.
+    `frame` holds the same columns as a Polars frame in the contract's types, if there is one already, and
+    `numbers` as one array of floats, columns x rows, with NaN for null, if they came as numbers.
     """
 
     count: int
     columns: tuple[Sequence[Any], ...]
     frame: Any = None
+    numbers: Any = None
 
 
 class RowFinding(Struct, frozen=True, kw_only=True):

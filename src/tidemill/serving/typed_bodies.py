@@ -26,17 +26,20 @@ from tidemill.serving.column_forms import ColumnForm, Undecided
 from tidemill.serving.rows import InferRequest, Parameters, RequestLimits, RequestRows, WantedOutput
 from tidemill.serving.tensors import accepted_datatypes
 
-_Parameters = dict[str, str | int | float | bool] | None
-_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# The parameters of a request, a tensor or an output.
+ParametersForm = dict[str, str | int | float | bool] | None
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _DAMAGED = DAMAGED.encode()
 # msgspec refuses names with such characters.
 _NO_KEY = re.compile(r'["\\\x00-\x1f]')
 _astuple = msgspec.structs.astuple
 
 
-class _Output(Struct):
+class OutputForm(Struct):
+    """An output that a request names, as JSON has it."""
+
     name: str
-    parameters: _Parameters = None
+    parameters: ParametersForm = None
 
 
 def are_typed(forms: Sequence[ColumnForm]) -> bool:
@@ -102,7 +105,7 @@ class OipDecoder:
             return None
         try:
             found: Any = self._decode(body)
-        except _REFUSED:
+        except REFUSED:
             return None
         inputs = found.inputs
         if list(map(type, inputs)) != self._order:
@@ -122,7 +125,7 @@ class OipDecoder:
         if count > self._limits.rows:
             return None
         rows = self._columns.rows(count, list(columns))
-        return None if rows is None else _request(found, rows)
+        return None if rows is None else infer_request(found, rows)
 
     def _sorted(self, inputs: Sequence[Any]) -> list[Any] | None:
         places = self._places
@@ -131,12 +134,12 @@ class OipDecoder:
         return sorted(inputs, key=lambda tensor: places[type(tensor)])
 
     def _more_colons(
-        self, found: Any, columns: Sequence[Any], parameters: Sequence[_Parameters]
+        self, found: Any, columns: Sequence[Any], parameters: Sequence[ParametersForm]
     ) -> int:
-        more = _request_colons(found)
+        more = request_colons(found)
         for each in parameters:
             if each is not None:
-                more += 1 + _colons_of(each)
+                more += 1 + colons_of(each)
         return more + self._columns.colons(columns)
 
 
@@ -158,7 +161,7 @@ class RowsDecoder:
             return None
         try:
             found = self._decode_list(body) if body[:1] == b"[" else [self._decode_one(body)]
-        except _REFUSED:
+        except REFUSED:
             return None
         count = len(found)
         if not 0 < count <= self._limits.rows:
@@ -209,7 +212,7 @@ def _tensor_type(at: int, form: ColumnForm) -> type[Struct]:
         ("shape", list[int]),
         ("datatype", datatypes),
         ("data", GenericAlias(list, (form.json_type,))),
-        ("parameters", _Parameters, None),
+        ("parameters", ParametersForm, None),
     ]
     return msgspec.defstruct(
         f"Tensor{at}", fields, tag_field="name", tag=form.column.name, gc=False
@@ -220,13 +223,14 @@ def _body_type(tensor: Any) -> type[Struct]:
     fields: list[Any] = [
         ("inputs", list[tensor]),
         ("id", str | None, None),
-        ("parameters", _Parameters, None),
-        ("outputs", list[_Output] | None, None),
+        ("parameters", ParametersForm, None),
+        ("outputs", list[OutputForm] | None, None),
     ]
     return msgspec.defstruct("InferBody", fields, gc=False)
 
 
-def _request(found: Any, rows: RequestRows) -> InferRequest:
+def infer_request(found: Any, rows: RequestRows) -> InferRequest:
+    """Return a decoded request with its rows."""
     if found.parameters is None and found.outputs is None:
         return InferRequest(rows=rows, id=found.id)
     parameters: Parameters = found.parameters or {}
@@ -240,27 +244,28 @@ def _request(found: Any, rows: RequestRows) -> InferRequest:
     )
 
 
-def _wanted(output: _Output) -> WantedOutput:
+def _wanted(output: OutputForm) -> WantedOutput:
     return WantedOutput(output.name, (output.parameters or {}).get("binary_data") is True)
 
 
-def _request_colons(found: Any) -> int:
+def request_colons(found: Any) -> int:
     """Count the colons of what a request has beside its inputs."""
     more = 0
     if found.id is not None:
         more += 1 + found.id.count(":")
     if found.parameters is not None:
-        more += 1 + _colons_of(found.parameters)
+        more += 1 + colons_of(found.parameters)
     if found.outputs is not None:
         more += 1
         for output in found.outputs:
             more += 1 + output.name.count(":")
             if output.parameters is not None:
-                more += 1 + _colons_of(output.parameters)
+                more += 1 + colons_of(output.parameters)
     return more
 
 
-def _colons_of(parameters: Mapping[str, Any]) -> int:
+def colons_of(parameters: Mapping[str, Any]) -> int:
+    """Count the colons of parameters."""
     return sum(
         1 + name.count(":") + (value.count(":") if isinstance(value, str) else 0)
         for name, value in parameters.items()

@@ -1,0 +1,254 @@
+"""Decode infer requests whose numbers come as arrays: binary tensors, or one matrix of all columns.
+
+As in `typed_bodies`, None means that the request must be decoded exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import GenericAlias
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Struct, UnsetType
+
+from tidemill.contracts.column import Column
+from tidemill.serving.column_forms import ColumnForm, Undecided
+from tidemill.serving.errors import BadRequest
+from tidemill.serving.number_columns import NumberColumns, are_number_columns
+from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
+from tidemill.serving.tensors import BYTES, read_tensor
+from tidemill.serving.typed_bodies import (
+    REFUSED,
+    OutputForm,
+    ParametersForm,
+    colons_of,
+    infer_request,
+    may_decode,
+    request_colons,
+)
+
+BINARY_SIZE = "binary_data_size"
+# The types that a 64-bit float holds without loss, a 32-bit one, and integers.
+_SINGLE = ("FP32", "INT8", "INT16", "UINT8", "UINT16")
+_NARROW = ("FP64", "FP32", "INT8", "INT16", "INT32", "UINT8", "UINT16", "UINT32")
+_WHOLE = (*_NARROW[2:], "INT64", "UINT64")
+
+
+class _Tensor(Struct, gc=False):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: ParametersForm = None
+    data: Any = UNSET
+
+
+class _Body(Struct, gc=False):
+    inputs: list[_Tensor]
+    id: str | None = None
+    parameters: ParametersForm = None
+    outputs: list[OutputForm] | None = None
+
+
+class _Matrix(Struct, gc=False):
+    shape: list[int]
+    data: list[float | None]
+    name: str = ""
+    datatype: str = ""
+
+
+class _MatrixBody(Struct, gc=False):
+    inputs: list[_Matrix]
+    id: str | None = None
+    parameters: ParametersForm = None
+    outputs: list[OutputForm] | None = None
+
+
+_decode_head: Callable[[bytes], Any] = msgspec.json.Decoder(_Body).decode
+_decode_matrix: Callable[[bytes], Any] = msgspec.json.Decoder(_MatrixBody).decode
+
+
+def are_matrix_columns(columns: Sequence[Column]) -> bool:
+    """Whether one matrix may hold all of these columns, and can be decoded here."""
+    return (
+        len(columns) > 1
+        and all(column.dtype.is_number for column in columns)
+        and are_number_columns(columns)
+    )
+
+
+class MatrixDecoder:
+    """Decodes requests with one JSON tensor of all columns, which are all numbers."""
+
+    def __init__(self, columns: Sequence[Column], limits: RequestLimits) -> None:
+        self._numbers = NumberColumns(columns)
+        self._width = len(columns)
+        self._limits = limits
+        self._whole = [at for at, c in enumerate(columns) if not c.dtype.name.startswith("Float")]
+
+    def decode(self, body: bytes) -> InferRequest | None:
+        """Return the request; None if it must be decoded exactly."""
+        if not may_decode(body):
+            return None
+        try:
+            found = _decode_matrix(body)
+        except REFUSED:
+            return None
+        if len(found.inputs) != 1:
+            return None
+        (tensor,) = found.inputs
+        width = self._width
+        count = len(tensor.data) // width
+        if tensor.shape != [count, width] or count * width != len(tensor.data):
+            return None
+        more = body.count(b":") - 5
+        if more and more != tensor.name.count(":") + request_colons(found):
+            return None
+        if not 0 < count <= self._limits.rows or tensor.datatype not in _NARROW + _WHOLE:
+            return None
+        # Null becomes NaN, which JSON can't have.
+        numbers = np.array(tensor.data, dtype=np.float64).reshape(count, width).T
+        if not self._numbers.accept(numbers, nan_is_null=True):
+            return None
+        columns = [tensor.data[at::width] for at in range(width)]
+        for at in self._whole:
+            columns[at] = [None if value is None else int(value) for value in columns[at]]
+        return infer_request(found, RequestRows(count, tuple(columns), numbers=numbers))
+
+
+class BinaryDecoder:
+    """Decodes requests whose tensors are all binary: one per column, or one matrix of numbers."""
+
+    def __init__(self, forms: Sequence[ColumnForm], limits: RequestLimits) -> None:
+        columns = [form.column for form in forms]
+        self._forms = forms
+        self._names = [column.name for column in columns]
+        self._limits = limits
+        self._width = len(forms)
+        self._text = [form for form in forms if form.holds_text]
+        plain = [column for column in columns if are_number_columns([column])]
+        self.is_possible = len(plain) + len(self._text) == len(forms)
+        self._is_matrix = are_matrix_columns(columns)
+        self._number_places = [at for at, form in enumerate(forms) if not form.holds_text]
+        self._numbers = NumberColumns(plain) if plain and self.is_possible else None
+
+    def decode(self, body: bytes, json_length: int) -> InferRequest | None:
+        """Return the request; None if it must be decoded exactly."""
+        head = body[:json_length]
+        if not self.is_possible or not may_decode(head):
+            return None
+        try:
+            found = _decode_head(head)
+        except REFUSED:
+            return None
+        tensors = found.inputs
+        if head.count(b":") != _head_colons(found) or not tensors:
+            return None
+        try:
+            rows = self._rows(tensors, body, json_length)
+        except (Undecided, BadRequest, UnicodeDecodeError):
+            return None
+        return None if rows is None else infer_request(found, rows)
+
+    def _rows(self, tensors: Sequence[_Tensor], body: bytes, at: int) -> RequestRows | None:
+        names = [tensor.name for tensor in tensors]
+        if names != self._names:
+            return self._matrix_rows(tensors, body, at)
+        count = tensors[0].shape[0] if tensors[0].shape else 0
+        if not 0 < count <= self._limits.rows:
+            return None
+        arrays: list[Any] = []
+        for tensor in tensors:
+            if tensor.shape != [count] and tensor.shape != [count, 1]:
+                return None
+            size = _size(tensor)
+            arrays.append(read_tensor(tensor.name, tensor.datatype, count, body[at : at + size]))
+            at += size
+        if at != len(body):
+            return None
+        return self._checked(tensors, arrays, count)
+
+    def _checked(
+        self, tensors: Sequence[_Tensor], arrays: list[Any], count: int
+    ) -> RequestRows | None:
+        numbers = None
+        if self._numbers is not None:
+            places = self._number_places
+            if not all(_fits(self._forms[at].column, tensors[at].datatype) for at in places):
+                return None
+            numbers = np.empty((len(places), count))
+            for row, at in enumerate(places):
+                numbers[row] = arrays[at]
+            if not self._numbers.accept(numbers):
+                return None
+            for row, at in enumerate(places):
+                arrays[at] = numbers[row]
+        for at, form in enumerate(self._forms):
+            if form.holds_text:
+                arrays[at] = _texts(form, tensors[at], arrays[at])
+        whole = numbers if len(self._number_places) == self._width else None
+        return RequestRows(count, tuple(arrays), numbers=whole)
+
+    def _matrix_rows(self, tensors: Sequence[_Tensor], body: bytes, at: int) -> RequestRows | None:
+        width = self._width
+        if len(tensors) != 1 or not self._is_matrix or self._numbers is None:
+            return None
+        (tensor,) = tensors
+        if len(tensor.shape) != 2 or tensor.shape[1] != width:
+            return None
+        count = tensor.shape[0]
+        if not 0 < count <= self._limits.rows or at + _size(tensor) != len(body):
+            return None
+        if not all(_fits(form.column, tensor.datatype) for form in self._forms):
+            return None
+        given = read_tensor(tensor.name, tensor.datatype, count * width, body[at:])
+        numbers = given.reshape(count, width).T.astype(np.float64)
+        if not self._numbers.accept(numbers):
+            return None
+        return RequestRows(count, tuple(numbers), numbers=numbers)
+
+
+def _size(tensor: _Tensor) -> int:
+    """Return the number of bytes of a tensor; Undecided if it isn't a plain binary one."""
+    size = (tensor.parameters or {}).get(BINARY_SIZE)
+    if type(size) is not int or size < 0 or not isinstance(tensor.data, UnsetType):
+        raise Undecided
+    return size
+
+
+def _fits(column: Column, datatype: str) -> bool:
+    """Whether a float holds all numbers of a data type that may be values of a column.
+
+    Greater integers than it holds are outside of the limits that are checked.
+    """
+    name = column.dtype.name
+    if name == "Boolean":
+        return datatype == "BOOL"
+    if name == "Float32":
+        return datatype in _SINGLE
+    return datatype in (_NARROW if name == "Float64" else _NARROW + _WHOLE)
+
+
+def _texts(form: ColumnForm, tensor: _Tensor, items: Sequence[bytes]) -> Sequence[Any]:
+    """Return the values of a column of text; Undecided if the checker must decide."""
+    if tensor.datatype != BYTES or form.column.dtype.name == "Binary":
+        raise Undecided
+    texts = [item.decode() for item in items]
+    # The mark of a damaged cell, and what else typed decoding of JSON rules out.
+    if any(not may_decode(item) for item in items):
+        raise Undecided
+    try:
+        values = msgspec.convert(texts, type=GenericAlias(list, (form.json_type,)))
+    except msgspec.ValidationError:
+        raise Undecided from None
+    return values if form.convert is None else form.convert(values)
+
+
+def _head_colons(found: Any) -> int:
+    colons = 1 + request_colons(found)
+    for tensor in found.inputs:
+        colons += 3 + tensor.name.count(":") + tensor.datatype.count(":")
+        if tensor.parameters is not None:
+            colons += 1 + colons_of(tensor.parameters)
+    return colons
