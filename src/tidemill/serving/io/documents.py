@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tidemill.runs.totals import Price
@@ -22,14 +22,14 @@ class ServerDocuments:
     """Writes the documents of one server.
 
     `base_url` is where the examples of its page send requests; `has_tokens` says whether they need one.
-    `usage_fault` and `rollout_fault` say why usage, or a step of a rollout, can't be recorded now.
+    `faults` returns what is wrong with the server, "" for what isn't.
     """
 
     def __init__(
         self,
         endpoints: Mapping[str, EndpointService],
         snapshot: Callable[[], Snapshot],
-        ledger_fault: Callable[[], str],
+        faults: Callable[[], Sequence[str]],
         price: Price,
         *,
         base_url: str = "http://127.0.0.1:8000",
@@ -38,10 +38,9 @@ class ServerDocuments:
         self._endpoints = endpoints
         self._price = price
         self._snapshot = snapshot
-        self._ledger_fault = ledger_fault
+        self._faults = faults
         self.base_url = base_url
         self.has_tokens = has_tokens
-        self.usage_fault = self.rollout_fault = ""
 
     def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[], Reply]]:
         """The documents by the action of their route."""
@@ -60,10 +59,9 @@ class ServerDocuments:
 
     def status(self) -> dict[str, Any]:
         """What serves, and what is wrong, as plain data."""
-        faults = [self._ledger_fault(), self.usage_fault, self.rollout_fault]
         return {
             "schema": "tidemill.server/1",
-            "faults": [fault for fault in faults if fault],
+            "faults": [fault for fault in self._faults() if fault],
             "endpoints": [endpoint.status() for endpoint in self._endpoints.values()],
         }
 

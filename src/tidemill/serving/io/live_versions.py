@@ -8,16 +8,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
-from tidemill.core.errors import StorageError, TidemillError
+from tidemill.core.errors import TidemillError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.serving.endpoint_state import EndpointState, follow_live
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion
-from tidemill.workflow.model import Artifact
+from tidemill.serving.io.loaded_version import PreparedVersion
+from tidemill.serving.io.version_source import VersionSource
 
 # Seconds until a version that couldn't be loaded is tried again, at first and at most.
 RETRY_S = 1.0
@@ -26,37 +25,23 @@ MOST_RETRY_S = 60.0
 _log = logging.getLogger("tidemill.serving")
 
 
-class VersionSource(Protocol):
-    """Where the versions of endpoints come from, and where their rollouts are recorded."""
-
-    def prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
-        """Load and try a version, in a thread; TidemillError if it can't serve."""
-
-    def open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
-        """Let a prepared version answer requests."""
-
-    def find(self, model: str, version: str) -> Artifact:
-        """A version that was delivered before, in a thread; StorageError if there is none."""
-
-    def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
-        """Record steps of an endpoint's rollout; returns at once."""
-
-
 class LiveVersions:
     """Loads the versions that endpoints need in a thread, and lets them answer when they are warm.
 
     While a version can't be loaded, the version before keeps answering, the endpoint has a fault, and the
-    version is tried again later.
+    version is tried again later. Steps that an endpoint takes at once are passed to `record`.
     """
 
     def __init__(
         self,
         endpoints: Iterable[EndpointService],
         source: VersionSource,
+        record: Callable[[str, Sequence[RolloutStep]], None],
         add_background: Callable[[int], None],
     ) -> None:
         self._endpoints = list(endpoints)
         self._source = source
+        self._record = record
         self._add_background = add_background
         self._live: Mapping[str, Delivery] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -103,7 +88,7 @@ class LiveVersions:
             if not missing:
                 if target.records or endpoint.live is None:
                     await endpoint.enter(replace(target, records=()))
-                    self._source.record(endpoint.name, target.records)
+                    self._record(endpoint.name, target.records)
                 endpoint.fault = ""
                 return self._live.get(endpoint.model) is live
             try:
@@ -138,8 +123,3 @@ def _needed(state: EndpointState) -> list[str]:
     """The versions that must be loaded to answer as a state says."""
     candidate = [] if state.rollout is None else [state.rollout.candidate]
     return [state.serving, *candidate]
-
-
-def missing_version(model: str, version: str) -> StorageError:
-    """The error for a version that was never delivered."""
-    return StorageError(f"{model} {version} was never delivered here")

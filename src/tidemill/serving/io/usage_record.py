@@ -1,0 +1,45 @@
+"""Record what a server uses while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from tidemill.core.errors import TidemillError
+from tidemill.serving.counters import Snapshot
+from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, UsageRecorder, resident_memory
+
+
+class UsageRecord:
+    """Adjusts the measured CPU times every few seconds, and records them now and then.
+
+    `fault` says why they can't be recorded now; what isn't is part of the next record.
+    """
+
+    def __init__(
+        self, meter: Meter, recorder: UsageRecorder, snapshot: Callable[[], Snapshot]
+    ) -> None:
+        self._meter = meter
+        self._recorder = recorder
+        self._snapshot = snapshot
+        self.fault = ""
+
+    async def run(self) -> None:
+        """Record until this task is cancelled, and once more then."""
+        try:
+            while True:
+                await asyncio.sleep(ADJUST_EVERY_S)
+                self._meter.adjust(await asyncio.to_thread(resident_memory))
+                if self._recorder.is_due(self._snapshot(), time.time()):
+                    await self._record()
+        finally:
+            self._meter.adjust(resident_memory())
+            await asyncio.shield(self._record())
+
+    async def _record(self) -> None:
+        try:
+            await asyncio.to_thread(self._recorder.record, self._snapshot(), time.time())
+            self.fault = ""
+        except TidemillError as error:
+            self.fault = str(error)

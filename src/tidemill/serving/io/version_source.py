@@ -1,0 +1,112 @@
+"""Load versions of models for the endpoints of a workflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill.core.errors import StorageError
+from tidemill.ledger.event import Delivered
+from tidemill.ledger.rollout import RolloutStep
+from tidemill.models.input_compatibility import incompatibility, input_contract
+from tidemill.ports.ledger import State
+from tidemill.ports.runtime import Runtime
+from tidemill.serving.answer_cache import AnswerCache
+from tidemill.serving.endpoint_state import after_restart
+from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.endpoint_features import EndpointFeatures
+from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion, prepare_version
+from tidemill.serving.io.meter import Meter
+from tidemill.serving.rows import RequestLimits
+from tidemill.serving.serve_settings import ServeSettings
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Flow
+
+
+class VersionSource:
+    """Prepares the versions that endpoints answer with, and their features.
+
+    UsageError if the features of an endpoint can't be computed from requests.
+    """
+
+    def __init__(self, tools: Runtime, flow: Flow, settings: ServeSettings, meter: Meter) -> None:
+        self._tools = tools
+        self._flow = flow
+        self._meter = meter
+        self._limits = RequestLimits(bytes=settings.max_body, rows=settings.max_rows)
+        cached = settings.cached_answers
+        self._cache: AnswerCache[Any] | None = AnswerCache(cached) if cached else None
+        self._features = {
+            each.name: EndpointFeatures(each, flow, tools.artifacts)
+            for each in flow.endpoints
+            if each.features
+        }
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether any endpoint looks up published rows."""
+        return bool(self._features)
+
+    def endpoints(self, last: Mapping[str, RolloutStep]) -> dict[str, EndpointService]:
+        """The endpoints, each with what it did at its last recorded step, but without versions."""
+        return {
+            declared.name: EndpointService(
+                declared,
+                self._flow[declared.model],
+                after_restart(last.get(declared.name), declared.rollout),
+            )
+            for declared in self._flow.endpoints
+        }
+
+    def refresh(self, state: State) -> None:
+        """Use the lookups that are published now."""
+        for features in self._features.values():
+            features.refresh(state)
+
+    def find(self, model: str, version: str) -> Artifact:
+        """A version that was delivered before; StorageError if there is none."""
+        for fact in self._tools.ledger.events(kinds=(Delivered.__name__,)):
+            event = fact.event
+            assert isinstance(event, Delivered)
+            if event.delivery.name == model and event.delivery.artifact.id == version:
+                return event.delivery.artifact
+        raise StorageError(f"{model} {version} was never delivered here")
+
+    def prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
+        """Load and try a version, in a thread; StorageError if requests can't feed it."""
+        stage = self._flow[endpoint.model]
+        contracts = [item.contract for item in stage.inputs]
+        if endpoint.name in self._features:
+            contracts = [self._features[endpoint.name].contract]
+        reason = incompatibility(artifact, stage, contracts)
+        contract = input_contract(artifact, contracts)
+        if reason or contract is None:
+            raise StorageError(reason or f"no input of {stage.name} has the columns that it reads")
+        tools = self._tools
+        return prepare_version(
+            artifact,
+            contract,
+            tools.artifacts,
+            tools.formats,
+            tools.model_probe,
+            is_caching=self._cache is not None,
+        )
+
+    def open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
+        """Let a prepared version answer requests in the running event loop."""
+        artifact = prepared.artifact
+        features = self._features.get(endpoint.name)
+        inputs = None if features is None else features.inputs(artifact, self._limits)
+        schema = (
+            InputSchema(prepared.contract, artifact.inputs, limits=self._limits)
+            if inputs is None
+            else inputs.schema
+        )
+        series = self._meter.series(endpoint.name, artifact.id)
+        return LoadedVersion(endpoint.name, prepared, schema, series, inputs, self._cache)
+
+    async def close(self) -> None:
+        """End the threads that compute features."""
+        await asyncio.gather(*(each.close() for each in self._features.values()))
