@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from tidemill.serving.metering import (
 )
 
 NS = st.integers(0, 10**11)
+# The length of a window that counts in full.
+WHOLE = 10**10
 
 
 @st.composite
@@ -88,7 +91,7 @@ def test_requests_are_charged_what_was_measured_and_an_equal_part_of_the_rest(
 
 
 def window(
-    *measured: int, process: int, background: int = 0, wall: int = 10_000, refusals: int = 0
+    *measured: int, process: int, background: int = 0, wall: int = WHOLE, refusals: int = 0
 ) -> MeteredWindow:
     return MeteredWindow(
         wall_ns=wall,
@@ -108,15 +111,16 @@ def test_what_isnt_measured_costs_every_request_the_same() -> None:
 
 
 def test_before_there_was_a_window_without_requests_they_are_charged_what_is_usual() -> None:
-    found = charge(window(100, 300, process=660), Baseline(overhead_ns=50.0))
+    found = charge(window(100, 300, process=660, wall=10_000), Baseline(overhead_ns=50.0))
     assert (found.requests, found.idle) == ((150, 350), (80, 80))
-    found = charge(window(100, 300, process=800), Baseline(overhead_ns=50.0))
+    found = charge(window(100, 300, process=800, wall=10_000), Baseline(overhead_ns=50.0))
     assert (found.requests, found.idle) == ((250, 450), (50, 50))
 
 
 def test_what_the_process_uses_without_requests_is_charged_to_no_request() -> None:
     known = Baseline(overhead_ns=20.0).after(window(0, 0, process=500))
-    assert (known.idle_rate, known.is_measured) == (0.05, True)
+    assert known.is_measured
+    assert known.idle_rate == pytest.approx(500 / WHOLE)
     # Many requests: the idle part is known, the rest is theirs.
     busy = window(100, 0, process=2_100)
     assert charge(busy, known).requests == (1_600, 0)
@@ -153,6 +157,15 @@ def test_the_idle_rate_follows_windows_without_requests() -> None:
     known = Baseline(idle_rate=0.1, is_measured=True)
     assert known.after(window(0, process=1, wall=0)) == known
     assert known.after(window(0, process=500, background=500)).idle_rate == pytest.approx(0.07)
+
+
+def test_a_short_window_counts_little_and_one_before_a_version_is_loaded_not_at_all() -> None:
+    known = Baseline(idle_rate=0.1)
+    short = known.after(window(0, process=WHOLE // 100, wall=WHOLE // 100))
+    assert (short.idle_rate, short.is_measured) == (pytest.approx(0.1 + 0.01 * 0.9), False)
+    assert known.after(replace(window(0, process=WHOLE), resident=(False,))) == known
+    busy = window(10**6, process=WHOLE, wall=WHOLE // 100)
+    assert known.after(busy).overhead_ns < known.after(replace(busy, wall_ns=WHOLE)).overhead_ns
 
 
 def totals(**counts: Any) -> SeriesTotals:

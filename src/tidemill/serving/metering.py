@@ -20,6 +20,8 @@ from tidemill.serving.counters import SeriesTotals, Snapshot
 
 # The weight of the newest window in what is known of windows.
 _NEWEST = 0.3
+# Nanoseconds of a window that counts in full.
+_WHOLE_NS = 10_000_000_000
 # In a busy window, what isn't measured is so many times what is used without requests.
 _BUSY = 3.0
 GB = 1e9
@@ -99,22 +101,25 @@ class Baseline:
         if window.is_idle:
             return 0
         if self._is_busy(window):
-            return max(0, rest - int(self.idle_rate * window.wall_ns))
+            return max(0, rest - round(self.idle_rate * window.wall_ns))
         return min(rest, int(self.overhead_ns * window.answered))
 
     def after(self, window: MeteredWindow) -> Baseline:
-        """What is known after another window."""
-        if window.wall_ns <= 0:
+        """What is known after another window: the shorter it is, the less it counts.
+
+        While nothing is loaded, a server starts, which is no measure of what it does without requests.
+        """
+        if window.wall_ns <= 0 or not any(window.resident):
             return self
+        length = min(1.0, window.wall_ns / _WHOLE_NS)
         if window.is_idle:
-            rate = window.rest_ns / window.wall_ns
-            newest = _NEWEST if self.is_measured else 1.0
-            known = self.idle_rate + newest * (rate - self.idle_rate)
-            return replace(self, idle_rate=known, is_measured=True)
+            weight = length * (_NEWEST if self.is_measured else 1.0)
+            rate = self.idle_rate + weight * (window.rest_ns / window.wall_ns - self.idle_rate)
+            return replace(self, idle_rate=rate, is_measured=self.is_measured or length > 0.5)
         if not self._is_busy(window):
             return self
-        each = self.overhead(window) / window.answered
-        return replace(self, overhead_ns=self.overhead_ns + _NEWEST * (each - self.overhead_ns))
+        change = self.overhead(window) / window.answered - self.overhead_ns
+        return replace(self, overhead_ns=self.overhead_ns + length * _NEWEST * change)
 
     def _is_busy(self, window: MeteredWindow) -> bool:
         """Whether an error in the idle rate matters little."""

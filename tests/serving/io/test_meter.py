@@ -48,10 +48,10 @@ def test_the_parts_add_up_to_the_process() -> None:
     meter.adjust(100_000_000)
     found = meter.snapshot(in_flight=2, log_drops=1)
     first, second = found.series
-    # 50 ms of the last window were background; windows without requests took 30 and 40 ms, so 33 count. The
-    # other 151 ms are divided by four requests, two of which were refused.
-    assert (first.charged_ns, second.charged_ns) == (38.75 * MS, 40.75 * MS)
-    assert first.idle_ns == second.idle_ns == (40 + 33 + 50 + 75.5) * MS / 2
+    # 50 ms of the last window were background, and the one before without requests took 40 ms. The other
+    # 144 ms are divided by four requests, two of which were refused.
+    assert (first.charged_ns, second.charged_ns) == (37 * MS, 39 * MS)
+    assert first.idle_ns == second.idle_ns == (40 + 40 + 50 + 72) * MS / 2
     assert found.unshared_ns == 30 * MS
     parts = sum(each.used_ns for each in found.series) + found.unshared_ns
     assert parts == found.process_ns == 308 * MS

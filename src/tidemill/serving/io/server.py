@@ -153,6 +153,7 @@ class Server:
 
     def snapshot(self) -> Snapshot:
         """The counters of this process."""
+        self._meter.adjust()
         drops = self._log.drops if self._log is not None else 0
         return self._meter.snapshot(in_flight=self.app.admission.in_flight, log_drops=drops)
 
