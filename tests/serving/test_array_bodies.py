@@ -231,3 +231,20 @@ def test_a_matrix_of_other_types_is_left_to_exact_decoding() -> None:
     schema = InputSchema(ContractSpec(name="X", version="1.0.0", columns=tuple(flags)))
     assert schema.decode_oip_typed(body, json_length=length) is None
     assert read_tensor("x", "BOOL", 2, b"\x01\x01").all()
+
+
+def test_texts_alone_are_decoded_without_the_checker() -> None:
+    schema = InputSchema(declare({"kind": tm.Enum(["a", "b"]), "day": tm.Date()}))
+    for word, decoded in (("a", True), ("c", False)):
+        days = write_tensor("BYTES", ["2013-03-07"])
+        tensors = [
+            ("kind", "BYTES", [1], write_tensor("BYTES", [word])),
+            ("day", "BYTES", [1], days),
+        ]
+        body, length = body_of(tensors)
+        assert (schema.decode_oip_typed(body, json_length=length) is not None) is decoded
+
+
+def test_a_tensor_without_a_size_is_left_to_exact_decoding() -> None:
+    head = b'{"id": "x", "inputs": [{"name": "a", "datatype": "FP64", "shape": [1]}]}'
+    assert SCHEMA.decode_oip_typed(head, json_length=len(head)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from tests.serving.test_arrow_messages import table
 from tests.support.arrow_streams import as_stream, damaged_stream, flat_frame
 from tests.support.thoroughness import thorough
-from tidemill.serving.arrow_stream import read_arrow_stream
+from tidemill.serving.arrow_stream import _read_schema, read_arrow_stream
 from tidemill.serving.errors import BadRequest, PayloadTooLarge, RequestError
 from tidemill.serving.rows import RequestLimits
 
@@ -149,3 +151,8 @@ def test_a_column_needs_its_dictionary() -> None:
 def test_a_stream_without_columns_is_refused() -> None:
     with pytest.raises(BadRequest, match="has no columns"):
         read_arrow_stream(pyarrow_stream(pa.table({})), LIMITS)
+
+
+def test_a_big_endian_stream_is_refused() -> None:
+    with pytest.raises(BadRequest, match="is big-endian"):
+        _read_schema(table(struct.pack("<i", 1)))

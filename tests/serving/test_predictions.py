@@ -89,6 +89,7 @@ def test_other_content_types_are_refused() -> None:
         ("application/json", JSON),
         ("application/*", JSON),
         ("text/csv;q=0, application/json;q=0.5", JSON),
+        ("text/csv;charset=utf-8", CSV),
         ("text/html, */*;q=0.1", CSV),
         (f"text/csv;q=x, {ARROW}", ARROW),
     ],

@@ -5,7 +5,7 @@ As in `typed_bodies`, None means that the request must be decoded exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import GenericAlias
 from typing import Any
 
@@ -126,11 +126,14 @@ class BinaryDecoder:
         self._names = [column.name for column in columns]
         self._limits = limits
         self._width = len(forms)
-        self._text = [form for form in forms if form.holds_text]
+        self._least_colons = 1 + 5 * self._width + sum(name.count(":") for name in self._names)
+        self._text_places = [at for at, form in enumerate(forms) if form.holds_text]
         plain = [column for column in columns if are_number_columns([column])]
-        self.is_possible = len(plain) + len(self._text) == len(forms)
+        self.is_possible = len(plain) + len(self._text_places) == len(forms)
         self._is_matrix = are_matrix_columns(columns)
         self._number_places = [at for at, form in enumerate(forms) if not form.holds_text]
+        self._number_runs = _neighbours(columns, self._number_places)
+        self._fitting = [_fitting(column) for column in columns]
         self._numbers = NumberColumns(plain) if plain and self.is_possible else None
 
     def decode(self, body: bytes, json_length: int) -> InferRequest | None:
@@ -143,7 +146,10 @@ class BinaryDecoder:
         except REFUSED:
             return None
         tensors = found.inputs
-        if head.count(b":") != _head_colons(found) or not tensors:
+        # A tensor has at least a name, a shape, a data type, and parameters with its size.
+        if not tensors or (
+            head.count(b":") != self._least_colons and head.count(b":") != _head_colons(found)
+        ):
             return None
         try:
             rows = self._rows(tensors, body, json_length)
@@ -158,37 +164,59 @@ class BinaryDecoder:
         count = tensors[0].shape[0] if tensors[0].shape else 0
         if not 0 < count <= self._limits.rows:
             return None
-        arrays: list[Any] = []
+        shapes = ([count], [count, 1])
+        starts: list[int] = []
         for tensor in tensors:
-            if tensor.shape != [count] and tensor.shape != [count, 1]:
+            if tensor.shape not in shapes:
                 return None
-            size = _size(tensor)
-            arrays.append(read_tensor(tensor.name, tensor.datatype, count, body[at : at + size]))
-            at += size
+            starts.append(at)
+            at += _size(tensor)
         if at != len(body):
             return None
-        return self._checked(tensors, arrays, count)
+        return self._checked(tensors, body, [*starts, at], count)
 
     def _checked(
-        self, tensors: Sequence[_Tensor], arrays: list[Any], count: int
+        self, tensors: Sequence[_Tensor], body: bytes, starts: Sequence[int], count: int
     ) -> RequestRows | None:
+        """Return the rows of one tensor per column; tensor `at` is between `starts[at]` and the next."""
+        columns: list[Any] = [None] * self._width
         numbers = None
         if self._numbers is not None:
-            places = self._number_places
-            if not all(_fits(self._forms[at].column, tensors[at].datatype) for at in places):
+            numbers = self._read_numbers(tensors, body, starts, count)
+            if numbers is None or not self._numbers.accept(numbers):
                 return None
-            numbers = np.empty((len(places), count))
-            for row, at in enumerate(places):
-                numbers[row] = arrays[at]
-            if not self._numbers.accept(numbers):
-                return None
-            for row, at in enumerate(places):
-                arrays[at] = numbers[row]
-        for at, form in enumerate(self._forms):
-            if form.holds_text:
-                arrays[at] = _texts(form, tensors[at], arrays[at])
+            for row, at in enumerate(self._number_places):
+                columns[at] = numbers[row]
+        for at in self._text_places:
+            data = body[starts[at] : starts[at + 1]]
+            columns[at] = _texts(self._forms[at], tensors[at], count, data)
         whole = numbers if len(self._number_places) == self._width else None
-        return RequestRows(count, tuple(arrays), numbers=whole)
+        return RequestRows(count, tuple(columns), numbers=whole)
+
+    def _read_numbers(
+        self, tensors: Sequence[_Tensor], body: bytes, starts: Sequence[int], count: int
+    ) -> Any:
+        """Return the columns of numbers as one array; neighbours of one type are read at once."""
+        found = np.empty((len(self._number_places), count))
+        row = 0
+        for run in self._runs(tensors):
+            first, last = run[0], run[-1]
+            datatype = tensors[first].datatype
+            if not all(datatype in self._fitting[at] for at in run):
+                return None
+            data = body[starts[first] : starts[last + 1]]
+            items = read_tensor(tensors[first].name, datatype, len(run) * count, data)
+            found[row : row + len(run)] = items.reshape(len(run), count)
+            row += len(run)
+        return found
+
+    def _runs(self, tensors: Sequence[_Tensor]) -> Iterator[list[int]]:
+        """Yield the places of neighbouring columns of numbers that come in one data type."""
+        for run in self._number_runs:
+            if len({tensors[at].datatype for at in run}) == 1:
+                yield run
+            else:
+                yield from ([at] for at in run)
 
     def _matrix_rows(self, tensors: Sequence[_Tensor], body: bytes, at: int) -> RequestRows | None:
         width = self._width
@@ -200,7 +228,7 @@ class BinaryDecoder:
         count = tensor.shape[0]
         if not 0 < count <= self._limits.rows or at + _size(tensor) != len(body):
             return None
-        if not all(_fits(form.column, tensor.datatype) for form in self._forms):
+        if not all(tensor.datatype in fitting for fitting in self._fitting):
             return None
         given = read_tensor(tensor.name, tensor.datatype, count * width, body[at:])
         numbers = given.reshape(count, width).T.astype(np.float64)
@@ -217,27 +245,37 @@ def _size(tensor: _Tensor) -> int:
     return size
 
 
-def _fits(column: Column, datatype: str) -> bool:
-    """Whether a float holds all numbers of a data type that may be values of a column.
+def _fitting(column: Column) -> tuple[str, ...]:
+    """Return the data types whose numbers a float holds, as far as they may be values of a column.
 
     Greater integers than it holds are outside of the limits that are checked.
     """
     name = column.dtype.name
     if name == "Boolean":
-        return datatype == "BOOL"
+        return ("BOOL",)
     if name == "Float32":
-        return datatype in _SINGLE
-    return datatype in (_NARROW if name == "Float64" else _NARROW + _WHOLE)
+        return _SINGLE
+    return _NARROW if name == "Float64" else _NARROW + _WHOLE
 
 
-def _texts(form: ColumnForm, tensor: _Tensor, items: Sequence[bytes]) -> Sequence[Any]:
+def _neighbours(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]:
+    """Group the places of columns that follow each other and have one type."""
+    runs: list[list[int]] = []
+    for at in places:
+        if runs and runs[-1][-1] == at - 1 and columns[at - 1].dtype == columns[at].dtype:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    return runs
+
+
+def _texts(form: ColumnForm, tensor: _Tensor, count: int, data: bytes) -> Sequence[Any]:
     """Return the values of a column of text; Undecided if the checker must decide."""
-    if tensor.datatype != BYTES or form.column.dtype.name == "Binary":
+    # Neither the mark of a damaged cell, nor what else typed decoding of JSON rules out.
+    if tensor.datatype != BYTES or not may_decode(data):
         raise Undecided
+    items = read_tensor(tensor.name, BYTES, count, data)
     texts = [item.decode() for item in items]
-    # The mark of a damaged cell, and what else typed decoding of JSON rules out.
-    if any(not may_decode(item) for item in items):
-        raise Undecided
     try:
         values = msgspec.convert(texts, type=GenericAlias(list, (form.json_type,)))
     except msgspec.ValidationError:

@@ -5,6 +5,7 @@ The result has the same bits as that of `models/encoding.py` for a frame with th
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -72,13 +73,13 @@ class RowEncoder:
             self._require_seen(at, rows)
         if rows.numbers is not None and self._is_numbers:
             return np.ascontiguousarray(rows.numbers.T)
-        matrix = np.empty((rows.count, len(rows.columns)), dtype=np.float64)
+        matrix = np.empty((len(rows.columns), rows.count), dtype=np.float64)
         for at, (values, encode) in enumerate(zip(rows.columns, self._functions, strict=True)):
-            if encode is None or hasattr(values, "dtype"):
-                matrix[:, at] = values
+            if encode is None or encode is _number:
+                matrix[at] = _floats(values)
             else:
-                matrix[:, at] = [encode(value) for value in values]
-        return matrix
+                matrix[at] = [encode(value) for value in values]
+        return np.ascontiguousarray(matrix.T)
 
     def _require_seen(self, at: int, rows: RequestRows) -> None:
         known, name = self._categories[at], self._names[at]
@@ -106,6 +107,17 @@ class RowEncoder:
             findings=findings,
             count=len(strange),
         )
+
+
+def _floats(values: Sequence[Any]) -> Any:
+    """Return numbers as an array, null as NaN."""
+    if isinstance(values, list | tuple):
+        try:
+            # It takes a third of the time that NumPy takes.
+            return np.frombuffer(array("d", values))
+        except TypeError:
+            return np.array(values, dtype=np.float64)
+    return values
 
 
 def _encoder(

@@ -169,8 +169,9 @@ class RowsDecoder:
         columns: list[Sequence[Any]] = list(zip(*map(_astuple, found), strict=True))
         colons = self._fixed * count
         for at, form in self._optional:
-            columns[at], missing = _with_defaults(columns[at], form)
-            colons -= missing * (1 + form.column.name.count(":"))
+            if msgspec.UNSET in columns[at]:
+                columns[at], missing = _with_defaults(columns[at], form)
+                colons -= missing * (1 + form.column.name.count(":"))
         colons = body.count(b":") - colons
         if colons and colons != self._columns.colons(columns):
             return None
@@ -185,8 +186,6 @@ def _may_be_missing(form: ColumnForm) -> bool:
 def _with_defaults(values: Sequence[Any], form: ColumnForm) -> tuple[Sequence[Any], int]:
     """Replace missing values by the default as a request would write it; return how many there are."""
     missing = values.count(msgspec.UNSET)
-    if not missing:
-        return values, 0
     default = form.column.default
     if isinstance(default, date | time):
         default = default.isoformat()
