@@ -61,6 +61,7 @@ GROUPS: Mapping[str, str] = {
     "Gates": "beats_live beats_baseline no_slice_worse",
     "Hyperparameter search": "search uniform loguniform integers choices Trial TrialPruned",
     "Plots": "plots permutation_importance",
+    "Serving": "Client Predictions ServingError",
     "Project": "open",
     "Errors and version": "TidemillError RunFailed __version__",
 }

@@ -56,6 +56,14 @@ INTERRUPTED = 130
             "tidemill.cli.serve:serve",
             "Answer requests with the live versions of models.",
         ),
+        "predict": (
+            "tidemill.cli.predict:predict",
+            "Answer rows as an endpoint does, without a server.",
+        ),
+        "endpoints": (
+            "tidemill.cli.endpoints:endpoints",
+            "Show what answers at each endpoint; hold and resume rollouts.",
+        ),
         "tokens": (
             "tidemill.cli.tokens:tokens",
             "Create, list and revoke the tokens that open endpoints.",

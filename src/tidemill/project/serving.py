@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from io import BytesIO
+from pathlib import Path
 
-from tidemill.core.errors import UsageError
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.project.rollouts import Rollouts
 from tidemill.project.workspace import Workspace
+from tidemill.serving.io.meter import Meter
 from tidemill.serving.metric_families import Family
+from tidemill.serving.oip import JSON
+from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.serve_settings import ServeSettings, require_safe_place
 
 try:
@@ -21,6 +29,8 @@ try:
 
     from tidemill.serving.io.http_server import listening_socket
     from tidemill.serving.io.server import RequestExport, Server, ServerOptions
+    from tidemill.serving.io.single_answer import single_answer
+    from tidemill.serving.io.version_source import VersionSource
 except ModuleNotFoundError as error:
     if error.name not in ("uvicorn", "httptools", "uvloop"):
         raise
@@ -85,6 +95,71 @@ class Serving:
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.run(listener, space.state(), announce))
+
+    def predict(
+        self,
+        endpoint: str,
+        payload: bytes,
+        *,
+        media: str = JSON,
+        accept: str = JSON,
+        version: str = "",
+        partial: bool = False,
+    ) -> bytes:
+        """Answer named rows as a server does, without one; return the body of the reply.
+
+        `version` is the id of a version that was delivered before; by default the live one answers. Raises
+        UsageError for an unknown endpoint, and RequestError as a server refuses a request.
+        """
+        space = self._workspace
+        source = VersionSource(
+            space.tools, space.flow, replace(self.settings, cached_answers=0), Meter()
+        )
+        endpoints = source.endpoints({})
+        if endpoint not in endpoints:
+            raise UsageError(
+                f"there is no endpoint {endpoint!r} ({did_you_mean(endpoint, endpoints)})"
+            )
+        chosen, state = endpoints[endpoint], space.state()
+        live = state.live.get(chosen.model)
+        if live is None and not version:
+            raise UsageError(
+                f"{chosen.model} has no live version yet: `tidemill run` has one judged"
+            )
+        source.refresh(state)
+        artifact = (
+            live.artifact
+            if live is not None and version in ("", live.artifact.id)
+            else source.find(chosen.model, version)
+        )
+        headers = {b"content-type": media.encode(), b"accept": accept.encode()}
+        reply = asyncio.run(
+            single_answer(source, chosen, artifact, payload, headers=headers, partial=partial)
+        )
+        return reply.body
+
+
+def rows_of_file(path: Path) -> tuple[bytes, str]:
+    """Read rows from a file, by its suffix: the body of a request, and its media type.
+
+    .json, .csv and .arrow (an IPC stream) are sent as they are; .parquet becomes an IPC stream. UsageError
+    for other files, and for one that can't be read.
+    """
+    try:
+        match path.suffix.lower():
+            case ".json":
+                return path.read_bytes(), JSON
+            case ".csv":
+                return path.read_bytes(), CSV
+            case ".arrow" | ".arrows":
+                return path.read_bytes(), ARROW
+            case ".parquet":
+                stream = BytesIO()
+                pl.read_parquet(path).write_ipc_stream(stream, compat_level=pl.CompatLevel.oldest())
+                return stream.getvalue(), ARROW
+    except (OSError, PolarsError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from error
+    raise UsageError(f"{path}: rows are read from .json, .csv, .arrow and .parquet files")
 
 
 def _telemetry(service: str) -> Callable[[Callable[[], Sequence[Family]]], RequestExport]:

@@ -50,6 +50,7 @@ class NotFound(RequestError):
     """There is no such route, endpoint or version."""
 
     status = 404
+    exit_code = 2
 
 
 class MethodNotAllowed(RequestError):
@@ -99,6 +100,7 @@ class BrokenRows(RequestError):
     """Rows break the contract: `findings` are the first ones, `count` counts all, `rejected` the rows."""
 
     status = 422
+    exit_code = 3
 
     def __init__(
         self,

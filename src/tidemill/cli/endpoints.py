@@ -1,0 +1,88 @@
+"""`tidemill endpoints`: what answers at each endpoint, and how far rollouts are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import click
+
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.endpoints import describe_step, render_endpoints
+from tidemill.cli.render.json_document import json_option, print_result
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@project_options
+@click.pass_context
+def endpoints(context: click.Context, as_json: bool) -> None:
+    """List the endpoints: the version that answers, and the rollout of another one.
+
+    The evidence is that of the last recorded step; /status of a running server has it up to now.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with project_session() as project:
+        found = project.rollouts.statuses()
+    text = (
+        render_endpoints(found, time.time())
+        if found
+        else 'no endpoints: declare one with flow.endpoint("name", model=...)'
+    )
+    print_result(
+        text,
+        as_json,
+        "tidemill.endpoints/1",
+        lambda: {"endpoints": [asdict(each) for each in found]},
+    )
+
+
+_reason = click.option("--reason", default="", metavar="TEXT", help="Record why.")
+_by = click.option("--by", default="", metavar="NAME",
+                   help="Record who decided it.  [default: your user name]")  # fmt: skip
+
+
+@endpoints.command()
+@click.argument("endpoint")
+@_reason
+@_by
+@project_options
+def hold(endpoint: str, reason: str, by: str) -> None:
+    """Keep the candidate of ENDPOINT at its share until somebody resumes.
+
+    It is still rolled back if it is worse.
+    """
+    with project_session() as project:
+        step = project.rollouts.hold(endpoint, reason=reason, by=by)
+    click.echo(describe_step(step))
+
+
+@endpoints.command()
+@click.argument("endpoint")
+@_reason
+@_by
+@project_options
+def resume(endpoint: str, reason: str, by: str) -> None:
+    """Let the rollout of ENDPOINT go on that was held."""
+    with project_session() as project:
+        step = project.rollouts.resume(endpoint, reason=reason, by=by)
+    click.echo(describe_step(step))
+
+
+@endpoints.command()
+@click.argument("endpoint")
+@json_option
+@project_options
+def history(endpoint: str, as_json: bool) -> None:
+    """Show the steps of all rollouts of ENDPOINT, oldest first."""
+    with project_session() as project:
+        steps = project.rollouts.steps(endpoint)
+    text = "\n".join(map(describe_step, steps)) or f"nothing was served at {endpoint} yet"
+    print_result(
+        text,
+        as_json,
+        "tidemill.endpoint_history/1",
+        lambda: {"endpoint": endpoint, "steps": [asdict(step) for step in steps]},
+    )
