@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.support.trained import DIABETES, MAE, Trained, diabetes
+from tests.support.trained import DAYS, DIABETES, MAE, Trained, diabetes
 from tidemill.adapters.model_formats.onnx import OnnxModel
 from tidemill.adapters.model_formats.pickle import OwnPickle
 from tidemill.adapters.model_formats.torch import TorchSafetensors
@@ -133,6 +133,27 @@ def test_a_model_whose_code_changed_since_its_training_is_refused(
     project.use(formats=open_formats(project.options("own_models:MeanFormat")))
     with pytest.raises(StorageError, match=rf"{words}.*`tidemill run --train model` trains it"):
         project.open().model("model", candidate=True)
+
+
+def test_what_a_model_predicts_is_recomputed_when_the_code_of_its_format_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.edit("tm.beats_baseline", "tm.beats_live")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    project.ok()
+    assert project.ok() == {}
+    changed = OWN.replace("Mean(json.loads(payload)).predict", "Mean(float(payload)).predict")
+    (tmp_path / "own_models.py").write_text(changed)
+    monkeypatch.delitem(__import__("sys").modules, "own_models")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    reason = "the code of a registered model format changed"
+    [state] = project.open().plan().models
+    assert state.outdated == (reason,)
+    assert state.due == ()
+    ran = project.ok()
+    assert len(ran.pop("ok deliver out")) == DAYS
+    assert ran == {"ok evaluate scores": ["live"]}
 
 
 def test_an_export_that_predicts_something_else_is_not_stored(

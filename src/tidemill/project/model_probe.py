@@ -19,6 +19,7 @@ from tidemill.core.errors import StorageError
 from tidemill.core.extras import package_of
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ports.formats import GoldenCheck, ModelFormat
+from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe_server import FormatOptions, ProbeRequest, ProbeServer
 from tidemill.workflow.model import Artifact
 
@@ -86,6 +87,7 @@ class SubprocessProbe:
 
     def _mark(self, artifact: Artifact, form: ModelFormat) -> Path:
         versions = [[module, installed_version(module)] for module in form.modules]
+        versions += map(list, own_format_codes([form]).items())
         return self._known / fingerprint(
             "loaded", artifact.id, artifact.object, artifact.golden, form.name, versions
         )

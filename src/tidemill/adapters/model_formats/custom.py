@@ -16,15 +16,17 @@ class CustomFormat:
     """A format of a user, with defaults for what it doesn't define.
 
     It needs a `name` and the methods `accepts`, `dump` and `load`, and may have `modules`, `is_rowwise`,
-    `feed`, `classes`, `function` and `restore`, as `ModelFormat` describes them.
+    `feed`, `classes`, `function` and `restore`, as `ModelFormat` describes them. `kind` is the user's class.
     """
 
-    def __init__(self, own: Any, place: str) -> None:
+    def __init__(self, kind: Any, place: str) -> None:
+        own = kind()
         missing = [name for name in _REQUIRED if not hasattr(own, name)]
         if missing:
             raise UsageError(
                 f"the model format {place} has no {', '.join(missing)}: it needs {', '.join(_REQUIRED)}"
             )
+        self.kind = kind
         self._own = own
         self.name = str(own.name)
         self.modules: tuple[str, ...] = tuple(getattr(own, "modules", ()))
@@ -69,4 +71,4 @@ def import_format(reference: str) -> CustomFormat:
         kind = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"{place} can't be imported: {error}") from error
-    return CustomFormat(kind(), reference)
+    return CustomFormat(kind, reference)
