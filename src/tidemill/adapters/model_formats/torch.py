@@ -6,10 +6,10 @@ import inspect
 import json
 import struct
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 from tidemill.adapters.model_formats.library import require_library
+from tidemill.adapters.model_formats.torch_class import find_class, import_fault
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.workflow.model import ClassLabel, Feed
 
@@ -77,7 +77,7 @@ class TorchSafetensors:
         """Construct the module with its arguments, and fill in its tensors; it has no optimizer's state."""
         torch = require_library("torch")
         reference = _reference(payload)
-        kind = _find_class(reference["class"], torch.nn.Module)
+        kind = find_class(reference["class"], torch.nn.Module)
         model = kind(**reference["arguments"])
         model.load_state_dict(require_library("safetensors.torch").load(payload), strict=True)
         return model
@@ -98,6 +98,11 @@ def _class_reference(kind: type) -> str:
         raise UsageError(
             f"a bare {kind.__name__} doesn't say how its layers are built: write a class of your own, whose "
             "__init__ builds them"
+        )
+    if fault := import_fault(kind.__module__):
+        raise UsageError(
+            f"its class is {name}, {fault}: move it to a module of the project, or declare the requirement, "
+            "so that a process that loads the model may import it"
         )
     return name
 
@@ -141,18 +146,3 @@ def _reference(payload: bytes) -> dict[str, Any]:
         return {"class": str(found["class"]), "arguments": dict(found["arguments"])}
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise TidemillError(f"the model file doesn't name its class: {error}") from error
-
-
-def _find_class(reference: str, base: type) -> Any:
-    module, _, name = reference.partition(":")
-    try:
-        found: Any = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TidemillError(
-            f"the model's class {reference} can't be imported ({error}): restore it, or train the model again"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise TidemillError(f"the model file names {reference}, which is no module of PyTorch")
-    return found
