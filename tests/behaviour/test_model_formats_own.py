@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.support.tides import day
 from tests.support.trained import DAYS, DIABETES, MAE, Trained, diabetes
 from tidemill.adapters.model_formats.onnx import OnnxModel
 from tidemill.adapters.model_formats.pickle import OwnPickle
@@ -154,6 +155,22 @@ def test_what_a_model_predicts_is_recomputed_when_the_code_of_its_format_changes
     ran = project.ok()
     assert len(ran.pop("ok deliver out")) == DAYS
     assert ran == {"ok evaluate scores": ["live"]}
+
+
+def test_an_equal_model_of_other_labels_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.edit('Mean(table["y"].median())', "Mean(100)")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    assert "FAILED beats_baseline(loss)" in project.run().messages[0]
+    first = project.artifact()
+    assert " was refused on " in project.run().messages[0]
+    for number in range(DAYS - 2):
+        path = tmp_path / "data" / f"{day(number)}.parquet"
+        pl.read_parquet(path).with_columns(pl.col("y") + 900).write_parquet(path)
+    assert " approved:" in project.run(train=["model"]).messages[0]
+    assert project.artifact().id == first.id
 
 
 def test_an_export_that_predicts_something_else_is_not_stored(
