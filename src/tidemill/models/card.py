@@ -195,7 +195,7 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
             [
                 markdown_text(part.value),
                 f"{part.rows:,}",
-                *(_with_interval(part, name) for name in names),
+                *(_with_interval(scores, part, name) for name in names),
             ]
             for part in scores.slices
             if part in largest
@@ -211,20 +211,20 @@ def _figure(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else "not a finite number"
 
 
-def _interval(part: Scores | Slice, name: str) -> str:
+def _interval(scores: Scores, name: str) -> str:
     """The interval of a metric, or why there is none."""
-    estimate = metric_estimate(part, name)
+    estimate = metric_estimate(scores, name)
     if estimate is None:
-        return "days not recorded" if part.daily is None else "can't be told"
+        return "days not recorded" if scores.daily is None else "can't be told"
     if not estimate.is_enough:
         return f"too few days ({estimate.days} of at least {MIN_DAYS})"
     interval = estimate.interval(SHOWN_CONFIDENCE)
     return f"{interval.low:.5g} to {interval.high:.5g}"
 
 
-def _with_interval(part: Slice, name: str) -> str:
+def _with_interval(scores: Scores, part: Slice, name: str) -> str:
     value = part.metrics.get(name, math.nan)
-    estimate = metric_estimate(part, name)
+    estimate = metric_estimate(scores, name, part)
     if estimate is None or not estimate.is_enough:
         return _figure(value)
     interval = estimate.interval(SHOWN_CONFIDENCE)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidemill.workflow.gate import Curve, Goal
+from tidemill.workflow.gate import Bounds, Curve, Goal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,6 +33,7 @@ class Metric:
     the one that it judges, if it was chosen on other days. `group` is the column of groups of rows that it
     is the mean over. `positive` is the label, and the class that the user named, of which the
     column `prediction` must be the probability. `is_standard` is false for an expression of a user.
+    `bounds` are the least and the greatest value that it can have.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Metric:
     group: str = ""
     positive: tuple[str, object] | None = None
     is_standard: bool = True
+    bounds: Bounds = (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

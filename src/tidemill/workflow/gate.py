@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 # The columns of a curve, such as a calibration curve, by name; all have the same length.
 Curve: TypeAlias = dict[str, tuple[float, ...]]
+# The least and the greatest value that a metric can have; None where there is none.
+Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,8 @@ class Scores:
     """The scores of one model on one window: overall and by slice.
 
     `daily` has the figures of each day, if the evaluation names the column of days. `goals` says which
-    metrics are best high or at zero; low is best for all others.
+    metrics are best high or at zero; low is best for all others. `bounds` are the least and the greatest
+    value that a metric can have, where that is known.
     """
 
     rows: int
@@ -65,6 +68,7 @@ class Scores:
     daily: Daily | None = None
     goals: dict[str, Goal] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
+    bounds: dict[str, Bounds] = field(default_factory=dict, repr=False)
 
     def _repr_html_(self) -> str:
         """Render the figures and charts of them, for notebooks."""
