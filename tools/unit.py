@@ -5,6 +5,7 @@ costly properties with all their examples. Only one of the two processes writes 
 output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
 """
 
+import compileall
 import json
 import subprocess
 import sys
@@ -36,6 +37,8 @@ def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) 
 
 def main(part: str) -> int:
     """The exit code of a process that failed, if one did."""
+    # Under PYTHONDONTWRITEBYTECODE each of the thousands of processes that tests start would compile it.
+    compileall.compile_dir(ROOT / "src", quiet=1, workers=2)
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))[part]
     first, second = (
