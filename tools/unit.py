@@ -7,6 +7,7 @@ output of the other follows. Reports go to build/tests, for `tools/test_times.py
 
 import compileall
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,10 @@ ARGUMENTS = {
     "test": ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow"],
     "test-full": ["-m", "pytest", "-m", "slow or thorough", "--thorough"],
 }
+
+# Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from the other process.
+# Worker processes have numbers of their own.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) -> list[list[str]]:
@@ -48,10 +53,13 @@ def main(part: str) -> int:
         ]
         for number, half in enumerate(in_halves(files, seconds, OTHERS[part]), 1)
     )
+    env = {**os.environ, **ONE_THREAD}
     with tempfile.TemporaryFile() as output:
-        beside = subprocess.Popen(second, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        beside = subprocess.Popen(
+            second, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT
+        )
         try:
-            code = subprocess.call(first, cwd=ROOT)
+            code = subprocess.call(first, cwd=ROOT, env=env)
             beside.wait()
         finally:
             beside.kill()
