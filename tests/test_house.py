@@ -127,7 +127,9 @@ def pinned(file_name: str) -> dict[str, list[str]]:
 
 
 class TestRequirements:
-    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt", "docs.txt", "torch.txt"])
+    @pytest.mark.parametrize(
+        "file_name", ["build.txt", "dev.txt", "docs.txt", "torch.txt", "torch-cpu.txt"]
+    )
     def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
         lines = [line for pins in pinned(file_name).values() for line in pins]
         shape = re.compile(r"[a-z0-9.-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
@@ -156,6 +158,11 @@ class TestRequirements:
         # XGBoost needs a library of CUDA, too, but not on every machine.
         shared = {name for name in everything.keys() & slow.keys() if "nvidia" not in name}
         assert {name: slow[name] for name in shared} == {name: everything[name] for name in shared}
+
+    def test_pytorch_without_cuda_is_of_the_same_version(self) -> None:
+        [cpu] = pinned("torch-cpu.txt")["torch"]
+        version = cpu.split()[0].removesuffix("+cpu")
+        assert [line for line in pinned("torch.txt")["torch"] if line.split()[0] == version]
 
     def test_what_builds_the_site_fits_beside_all_else(self) -> None:
         everything, site = pinned("dev.txt"), pinned("docs.txt")
