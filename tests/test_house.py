@@ -333,6 +333,15 @@ class TestUnit:
         """Without a file, pytest would run all of them."""
         assert all(unit.in_halves(["a", "b", "c"], {}, unit.OTHERS[part]))
 
+    def test_marks_stand_in_the_files_of_their_tests(self) -> None:
+        """`--full` runs the files that say so, not those which inherit a mark from elsewhere."""
+        shared = [*(ROOT / "tests" / "support").rglob("*.py"), *(PACKAGE / "testing").rglob("*.py")]
+        marks = re.compile(r"mark\.(slow|thorough)\b")
+        found = [path.name for path in shared if marks.search(path.read_text(encoding="utf-8"))]
+        assert found == ["thoroughness.py"]
+        assert not unit.MARKED["test-full"].search("the slowest of all")
+        assert unit.MARKED["test-full"].search("@pytest.mark.slow\ndef test_all() -> None:\n")
+
     @pytest.mark.parametrize("part", unit.ARGUMENTS)
     def test_only_files_that_exist_are_recorded(self, part: str) -> None:
         seconds = json.loads(unit.SECONDS.read_text(encoding="utf-8"))[part]

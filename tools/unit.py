@@ -8,6 +8,7 @@ output of the other follows. Reports go to build/tests, for `tools/test_times.py
 import compileall
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 # The seconds of each test file that takes longer than others, by the part that runs it.
 SECONDS = ROOT / "tools" / "test_seconds.json"
 REPORTS = ROOT / "build" / "tests"
+# What a file has to say for a part to have tests in it; collecting the others would take a while.
+MARKED = {"test": re.compile(""), "test-full": re.compile(r"\b(slow|thorough)\b")}
 OTHERS = {"test": 0.3, "test-full": 0.1}
 ARGUMENTS = {
     "test": ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow"],
@@ -44,7 +47,11 @@ def main(part: str) -> int:
     """The exit code of a process that failed, if one did."""
     # Under PYTHONDONTWRITEBYTECODE each of the thousands of processes that tests start would compile it.
     compileall.compile_dir(ROOT / "src", quiet=1, workers=2)
-    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if MARKED[part].search(path.read_text(encoding="utf-8"))
+    ]
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))[part]
     first, second = (
         [
