@@ -181,6 +181,8 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
         for name, value in scores.metrics.items()
     ]
     yield markdown_table(("metric", ">value", "95 % interval over days", "best"), rows)
+    for name, chosen in scores.thresholds.items():
+        yield f"{markdown_code(name)} judges the threshold {markdown_text(str(chosen))}."
     if not scores.slices:
         return
     largest = sorted(scores.slices, key=lambda part: (-part.rows, part.value))[:_MOST_SLICES]

@@ -6,23 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidemill.workflow.gate import Bounds, Curve, Goal
+from tidemill.workflow.gate import Bounds, Curve, Goal, Threshold
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
-    """The prediction from which a row counts as positive, and the days on which it was chosen."""
-
-    value: float
-    days: tuple[str, ...]
-    metric: str
-    score: float
-
-    def __float__(self) -> float:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

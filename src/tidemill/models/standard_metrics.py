@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from tidemill.core.errors import UsageError
-from tidemill.models.metric import Metric, Threshold
+from tidemill.models.metric import Metric
 from tidemill.models.ranks import area_under_roc, mean_precision
 from tidemill.models.scored_columns import (
     PREDICTION,
@@ -25,7 +25,7 @@ from tidemill.models.scored_columns import (
     regression_columns,
     undefined_where,
 )
-from tidemill.workflow.gate import Bounds, Goal
+from tidemill.workflow.gate import Bounds, Goal, Threshold
 
 # The least and the greatest value of errors, and of shares.
 _ERROR: Bounds = (0.0, None)
