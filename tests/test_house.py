@@ -376,7 +376,7 @@ class TestUnit:
 
 
 REPORT = """<testsuites><testsuite>
-<testcase classname="tests.core.test_a.TestX" name="test_one[a]" file="tests/core/test_a.py" time="2.5"/>
+<testcase classname="tests.core.test_a.TestX" name="test_one[a]" file="src/suite.py" time="2.5"/>
 <testcase classname="tests.core.test_a" name="test_two" file="tests/core/test_a.py" time="0.25"/>
 <testcase classname="tests.test_b" name="test_three" file="tests/test_b.py" time="0.5"/>
 </testsuite></testsuites>"""
