@@ -91,7 +91,7 @@ class TestRows:
 class TestBad:
     def test_reasons_and_rows(self, built: Path) -> None:
         told = tidemill("show", "sales", "--bad", "--rows", "1").out.split("\n")
-        assert told[0] == "sales: 8 quarantined rows"
+        assert told[0] == "sales: 8 quarantined rows, the first 1 below (--rows 8 shows all)"
         assert [line.split() for line in told[2:5]] == [
             ["rule", "rows"],
             ["key", "4"],

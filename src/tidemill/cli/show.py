@@ -153,6 +153,8 @@ def _quarantine_text(
     stage: str, partition: str, view: QuarantineView
 ) -> tuple[str, dict[str, Any]]:
     text = place_name(stage, partition) + f": {plural(view.rows, 'quarantined row')}"
+    if 0 < view.head.height < view.rows:
+        text += f", the first {view.head.height:,} below (--rows {view.rows} shows all)"
     if view.rows:
         text = "\n".join([text, "", frame_table(view.reasons), "", frame_table(view.head)])
     reasons, head = view.reasons.to_dicts(), view.head.to_dicts()
