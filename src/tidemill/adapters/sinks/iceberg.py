@@ -45,7 +45,7 @@ class IcebergTables:
     def deliver_all(
         self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
     ) -> Iterator[tuple[Effect, EffectResult]]:
-        with _opened_catalog(effects[0], root, "written") as catalog:
+        with _open_catalog(effects[0], root, "written") as catalog:
             _replace_partitions(catalog, effects, artifacts)
         yield from ((effect, {"table": effect.table}) for effect in effects)
 
@@ -65,7 +65,7 @@ class IcebergTables:
         self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
     ) -> str | None:
         expected, where = read_object(effect, artifacts), f"the Iceberg table {effect.table}"
-        with _opened_catalog(effect, root, "read") as catalog:
+        with _open_catalog(effect, root, "read") as catalog:
             if not catalog.table_exists(effect.table):
                 return "" if expected is None else f"{where} is gone"
             chosen = _equal(effect.partition)
@@ -81,7 +81,7 @@ class IcebergTables:
 
 
 @contextmanager
-def _opened_catalog(effect: Effect, root: Path, action: str) -> Iterator[Any]:
+def _open_catalog(effect: Effect, root: Path, action: str) -> Iterator[Any]:
     try:
         # An optional dependency: only projects with such a sink need it.
         load: Any = import_module("pyiceberg.catalog").load_catalog
