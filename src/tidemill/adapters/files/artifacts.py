@@ -124,7 +124,7 @@ class FileArtifacts:
             raise StorageError(
                 f"{name!r} isn't an object name: expected 64 hex digits and a suffix like .parquet"
             )
-        return os.path.join(self._objects, name[:2], name)
+        return f"{self._objects}{os.sep}{name[:2]}{os.sep}{name}"
 
     def find_missing(self, names: Collection[str]) -> dict[str, str]:
         """Those of `names` that can't be used, in order."""

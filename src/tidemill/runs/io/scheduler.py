@@ -81,7 +81,7 @@ class Scheduler:
         self._claimed = claims
         self._queue = ReadyQueue(job.flow, self._steps, self._wait_for)
         # Steps are begun for engines while others wait to run in this thread.
-        self._uses_engines = any(placing.of(step).where != "here" for step in self._steps)
+        self._uses_engines = bool(placing.places - {"here"})
         self._running: dict[StepIndex, StepInProgress] = {}
         # Outputs of steps whose turn to be checked comes later.
         self._parked: dict[StepIndex, tuple[StepOutput | StepFailure | None, StepCost]] = {}
@@ -218,8 +218,9 @@ class Scheduler:
         claim = ""
         if result.retry_s is None:
             claim = self._claimed.pass_on(result.key, result.attempt)
-        if result.publication is not None:
-            self._publisher.send(replace(result.publication, claim=claim))
+        publication = result.publication
+        if publication is not None:
+            self._publisher.send(replace(publication, claim=claim) if claim else publication)
 
     def _wait_for(self, key: str) -> None:
         """Wait a while for another run to publish what a key stands for."""
