@@ -120,14 +120,20 @@ class Scheduler:
     def _begin_ready(self) -> None:
         """Begin the steps whose turn it is: without engines one at a time, or those of a batch."""
         ahead = _AHEAD if self._uses_engines else 1
+        if (left := self._local.next) is not None:
+            self._complete_batch(left)
         while len(self._local) < ahead and self._engines.has_room:
             index = self._queue.take()
             if index is None:
                 return
             self._begin(index)
-            stage, batch = self._steps[index].stage, self._local.batch_size(index)
-            while len(self._local) < batch and (index := self._queue.take(stage)) is not None:
-                self._begin(index)
+            self._complete_batch(index)
+
+    def _complete_batch(self, index: StepIndex) -> None:
+        """Begin steps of a step's stage that can be in one batch with it."""
+        stage, batch = self._steps[index].stage, self._local.batch_size(index)
+        while len(self._local) < batch and (more := self._queue.take(stage)) is not None:
+            self._begin(more)
 
     def _begin(self, index: StepIndex) -> None:
         step = self._steps[index]
