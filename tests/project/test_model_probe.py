@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.support.waiting import until
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
 from tidemill.core.errors import StorageError
 from tidemill.models.golden_rows import with_predictions
@@ -290,9 +291,40 @@ def test_one_process_serves_many_files_and_is_replaced_when_it_ended(
     # One that had nothing to do ended by itself, and that is no fault of the file.
     monkeypatch.setattr("tidemill.project.model_probe_server._IDLE_S", 0.05)
     assert probe.check(form, [file])[0].fault == ""
-    os.waitid(os.P_PID, started[2], os.WEXITED | os.WNOWAIT)
+    until(lambda: not exists(started[2]))
     assert probe.check(form, [file])[0].fault == ""
     assert len(started) == 4
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_does_not_end_the_process_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
+    (tmp_path / "probed_slopes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    opts = options(tmp_path, "probed_slopes:SlopesFormat")
+    form = open_formats(opts)[0]
+    file = ProbedFile(artifact=KNOWN, payload=b"[1.0, -2.0]")
+    probe = probing(opts)
+    assert probe.check(form, [file])[0].fault == ""
+    [server] = probe._servers.values()
+    before = server._running()
+    child = os.fork()
+    if child == 0:
+        probe.close()
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert probe.check(form, [file])[0].fault == ""
+    assert server._running() is before
+
+
+def exists(process: int) -> bool:
+    """Whether there is a process, were it a zombie."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_versions_of_modules() -> None:

@@ -78,11 +78,11 @@ class ProbeServer:
             return GoldenCheck(fault=fault)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; a fork of the process that started it leaves it alone."""
         with self._lock:
-            if self._process is not None:
-                self._process.close()
-                self._process = None
+            process, self._process = self._process, None
+            if process is not None and process.owner == os.getpid():
+                process.close()
 
     def _running(self) -> _Process:
         # A fork of this process has the socket too, and needs a process of its own.
@@ -106,7 +106,14 @@ class _Process:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self._end = weakref.finalize(self, _end, self._process, self._socket, self._output)
+        self._end = weakref.finalize(
+            self, _end, self._process, self._socket, self._output, self.owner
+        )
+        # It ends by itself when it is idle, and would stay as a zombie until somebody waits for it.
+        waiting = threading.Thread(
+            target=self._process.wait, name="tidemill-probe-exit", daemon=True
+        )
+        waiting.start()
         job = {
             "options": json.loads(encode(options)),
             "path": [*sys.path],
@@ -142,10 +149,10 @@ class _Process:
 
     def close(self) -> tuple[str, int]:
         """End the process; return what it printed last, and its exit code."""
+        self._socket.close()
         with suppress(subprocess.TimeoutExpired):
-            self._socket.close()
             self._process.wait(1)
-        _stop(self._process, self._socket)
+        _stop(self._process)
         self._output.seek(0)
         last = self._output.read()[-1000:].decode(errors="replace").strip()
         self._end()
@@ -153,14 +160,19 @@ class _Process:
         return f"the process that loads it ended: {last or code}", code
 
 
-def _end(process: subprocess.Popen[bytes], connection: socket.socket, output: IO[bytes]) -> None:
-    _stop(process, connection)
-    output.close()
-
-
-def _stop(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+def _end(
+    process: subprocess.Popen[bytes], connection: socket.socket, output: IO[bytes], owner: int
+) -> None:
     connection.close()
+    output.close()
+    # A fork has copies of the files, but the process isn't its own.
+    if os.getpid() == owner:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        # With the child that loads a file.
-        os.killpg(process.pid, signal.SIGKILL)
+        # With the child that loads a file. It may end just now.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
