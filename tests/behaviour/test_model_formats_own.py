@@ -188,6 +188,27 @@ def test_an_export_that_predicts_something_else_is_not_stored(
 
 
 @pytest.mark.parametrize(
+    ("dumped", "fault"),
+    [
+        ('"text"', "dump of the format 'mean' returned str: "),
+        ("__import__('numpy').eye(4)[:, ::2]", "dump of the format 'mean' returned ndarray: "),
+    ],
+)
+def test_a_format_that_does_not_return_bytes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dumped: str, fault: str
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    own = OWN.replace("json.dumps(model.value).encode()", dumped)
+    (tmp_path / "own_models.py").write_text(own)
+    project.use_own("own_models:MeanFormat")
+    receipt = project.run()
+    assert receipt.exit_code == 1
+    [message] = receipt.messages
+    assert fault in message
+    assert message.endswith("; return bytes, or a contiguous buffer")
+
+
+@pytest.mark.parametrize(
     ("end", "words"),
     [
         ("__import__('os')._exit(0)", "its process ended with exit code 0"),
@@ -329,9 +350,14 @@ class Net(torch.nn.Module):
         super().__init__()
         self.inputs, self.width = inputs, width
         self.layers = torch.nn.Sequential(torch.nn.Linear(inputs, width), torch.nn.Linear(width, 1))
+        # Shares the memory of another tensor, and of a part of one.
+        self.tied = torch.nn.Linear(inputs, width)
+        self.tied.weight = self.layers[0].weight
+        self.register_buffer("whole", torch.arange(6.0).reshape(2, 3).t())
+        self.register_buffer("part", self.whole.t()[1])
 
     def forward(self, rows):
-        return self.layers(rows)
+        return self.layers(rows) + self.part.sum() + self.whole[2, 1]
 
 
 class Forgetful(torch.nn.Module):
@@ -357,7 +383,7 @@ def test_pytorch_modules_are_tensors_and_a_class(
     form, rows = TorchSafetensors(), np.ones((3, 2))
     net = nets.Net(2)
     assert form.accepts(net)
-    payload = form.dump(net)
+    payload = bytes(form.dump(net))
     assert payload == form.dump(net)
     assert np.array_equal(form.load(payload)(rows), form.function(net)(rows))
     for bad, words in (

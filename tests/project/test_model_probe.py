@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -164,6 +165,26 @@ def test_a_process_that_cant_even_start_is_explained(tmp_path: Path) -> None:
     assert "no_such_module" in fault
 
 
+def test_a_full_disk_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
+    def full(parts: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "probed_slopes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    opts = options(tmp_path, "probed_slopes:SlopesFormat")
+    file = ProbedFile(artifact=KNOWN, payload=b"[1.0, -2.0]")
+    probe = probing(opts)
+    with monkeypatch.context() as patch:
+        patch.setattr("tidemill.project.model_probe_server._temporary_file", full)
+        [found] = probe.check(open_formats(opts)[0], [file])
+    assert "folder for temporary files" in found.fault
+    assert "No space left on device" in found.fault
+    assert found.fault.endswith("free space there, or let TMPDIR name another folder")
+    assert probe.check(open_formats(opts)[0], [file])[0].fault == ""
+
+
 def _xgboost() -> Any:
     library = pytest.importorskip("xgboost")
     return library.train({"nthread": 1}, library.DMatrix(TABLE, LABEL), 5)
@@ -253,7 +274,7 @@ def test_damaged_files_of_no_format_end_this_process(
     opts = options(tmp_path, "probed_slopes:SlopesFormat")
     model = MODELS[name]()
     form = next(form for form in open_formats(opts) if form.name == name)
-    payload, golden = form.dump(model), golden_of(form, model)
+    payload, golden = bytes(form.dump(model)), golden_of(form, model)
     files = [
         ProbedFile(artifact=KNOWN, payload=one, golden=golden)
         for one in [payload, *damaged(payload, DAMAGED), payload]

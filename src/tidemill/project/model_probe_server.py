@@ -12,11 +12,13 @@ import sys
 import tempfile
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
 from tidemill.adapters.codec.events import encode
+from tidemill.core.payload import Payload, byte_count
 from tidemill.core.python_command import python_module
 from tidemill.ports.formats import GoldenCheck
 
@@ -48,7 +50,7 @@ class FormatOptions:
 class ProbeRequest:
     """A model to load: its record, its bytes and its golden rows; in so many seconds of CPU, and bytes."""
 
-    parts: tuple[bytes, bytes, bytes]
+    parts: tuple[bytes, Payload, bytes]
     seconds: int
     memory: int
 
@@ -126,13 +128,18 @@ class _Process:
 
     def ask(self, request: ProbeRequest) -> GoldenCheck | None:
         """Load a model; None if the process ended."""
-        self._socket.settimeout(_START_S + _PATIENCE * request.seconds)
+        # Not through the socket: so the bytes are neither joined nor copied by the server.
         try:
-            # Not through the socket: so the bytes are neither joined nor copied by the server.
-            with tempfile.TemporaryFile() as body:
-                body.writelines(request.parts)
-                body.flush()
-                sizes = SIZES.pack(*map(len, request.parts), request.seconds, request.memory)
+            body = _temporary_file(request.parts)
+        except OSError as error:
+            return GoldenCheck(
+                fault=f"it can't be copied to the folder for temporary files: {error}; free space there, "
+                "or let TMPDIR name another folder"
+            )
+        self._socket.settimeout(_START_S + _PATIENCE * request.seconds)
+        sizes = SIZES.pack(*map(byte_count, request.parts), request.seconds, request.memory)
+        try:
+            with body:
                 socket.send_fds(self._socket, [sizes], [body.fileno()])
             return GoldenCheck(**json.loads(self._answer()))
         except (OSError, EOFError):
@@ -158,6 +165,15 @@ class _Process:
         self._end()
         code = self._process.returncode
         return f"the process that loads it ended: {last or code}", code
+
+
+def _temporary_file(parts: Iterable[Payload]) -> IO[bytes]:
+    with ExitStack() as opened:
+        file = opened.enter_context(tempfile.TemporaryFile())
+        file.writelines(parts)
+        file.flush()
+        opened.pop_all()
+        return file
 
 
 def _end(

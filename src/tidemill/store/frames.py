@@ -18,6 +18,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import object_name
+from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
 from tidemill.store.profiles import load_profile
@@ -178,7 +179,7 @@ class FrameStore:
         return self._rows(product, columns).collect() if cached is None else cached.select(columns)
 
     def columns(
-        self, product: Product, names: Sequence[str], payload: bytes | None
+        self, product: Product, names: Sequence[str], payload: Payload | None
     ) -> pl.DataFrame:
         """Return some columns of a partition; `payload` is its object if that isn't stored yet."""
         if payload is None or product.objects[0] in self._recent:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from tidemill.core.errors import UsageError
+from tidemill.core.payload import Payload
 from tidemill.workflow.model import ClassLabel, Feed
 
 _REQUIRED = ("name", "accepts", "dump", "load")
@@ -32,7 +33,7 @@ class CustomFormat:
         self.modules: tuple[str, ...] = tuple(getattr(own, "modules", ()))
         self.is_rowwise = bool(getattr(own, "is_rowwise", False))
         self.accepts: Callable[[Any], bool] = own.accepts
-        self.dump: Callable[[Any], bytes] = own.dump
+        self.dump: Callable[[Any], Payload] = own.dump
         self.load: Callable[[bytes], Callable[[Any], Any]] = own.load
 
     def feed(self, model: Any) -> Feed:

@@ -54,7 +54,7 @@ class OnnxModel:
 
     def function(self, model: Any) -> Callable[[Any], Any]:
         """The prediction of a session with the model."""
-        return self.load(model.SerializeToString())
+        return _predict_with(_session(model.SerializeToString()), self.classes(model))
 
     def dump(self, model: Any) -> bytes:
         """The model's bytes; UsageError if it needs other files or operators of other domains."""
@@ -64,13 +64,9 @@ class OnnxModel:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The prediction of a session of one thread; TidemillError for a model that needs other files."""
-        model = self.restore(payload)
-        runtime = require_library("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-        return _predict_with(session, self.classes(model))
+        # The parsed model is released before a session parses it again.
+        labels = self.classes(self.restore(payload))
+        return _predict_with(_session(payload), labels)
 
     def restore(self, payload: bytes) -> Any:
         """The model as `onnx.ModelProto`; TidemillError for one that needs other files."""
@@ -78,6 +74,14 @@ class OnnxModel:
         if fault := _fault(model):
             raise TidemillError(f"the ONNX model {fault}")
         return model
+
+
+def _session(payload: bytes) -> Any:
+    runtime = require_library("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
 
 
 def _predict_with(session: Any, labels: Sequence[ClassLabel]) -> Callable[[Any], Any]:

@@ -8,9 +8,10 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidemill.adapters.model_formats.library import require_library
+from tidemill.adapters.model_formats.library import map_written, require_library
 from tidemill.adapters.model_formats.torch_class import find_class, import_fault
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.payload import Payload
 from tidemill.workflow.model import ClassLabel, Feed
 
 _MAX_HEADER = 100_000_000
@@ -59,15 +60,13 @@ class TorchSafetensors:
 
         return predict
 
-    def dump(self, model: Any) -> bytes:
+    def dump(self, model: Any) -> Payload:
         """The module's tensors and its class; UsageError for a class that no other process can import."""
-        save = require_library("safetensors.torch").save
+        save_file = require_library("safetensors.torch").save_file
         reference = {"class": _class_reference(type(model)), "arguments": _arguments(model)}
-        tensors = {
-            name: value.detach().cpu().contiguous().clone()
-            for name, value in model.state_dict().items()
-        }
-        return bytes(save(tensors, metadata={"tidemill": json.dumps(reference, sort_keys=True)}))
+        metadata = {"tidemill": json.dumps(reference, sort_keys=True)}
+        tensors = _separate_tensors(model)
+        return map_written(lambda path: save_file(tensors, path, metadata=metadata))
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The module's `forward`, in evaluation mode and without gradients."""
@@ -81,6 +80,17 @@ class TorchSafetensors:
         model = kind(**reference["arguments"])
         model.load_state_dict(require_library("safetensors.torch").load(payload), strict=True)
         return model
+
+
+def _separate_tensors(model: Any) -> dict[str, Any]:
+    """The tensors of a module; those that share memory with another, such as tied weights, are copied."""
+    found, places = dict[str, Any](), set[int]()
+    for name, value in model.state_dict().items():
+        tensor = value.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return found
 
 
 def _class_reference(kind: type) -> str:

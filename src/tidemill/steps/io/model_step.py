@@ -17,6 +17,7 @@ from tidemill.core.errors import (
 )
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
+from tidemill.core.payload import byte_count
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
@@ -103,7 +104,7 @@ class ModelStepRunner:
             content=artifact.content,
             objects=(artifact.object, artifact.golden),
             rows=artifact.rows,
-            bytes=len(export.payload),
+            bytes=byte_count(export.payload),
             artifact=artifact,
             findings=checked.findings,
         )
