@@ -162,10 +162,14 @@ $(VENV)/.docs: requirements/docs.txt $(VENV)/.tools
 	@$(PIP) $(PINNED) -r requirements/docs.txt
 	@touch $@
 
-# PyTorch brings CUDA on Linux (5 GB), so only the slow tests need it.
-$(VENV)/.torch: requirements/torch.txt $(VENV)/.ready
-	@[ -e $@ ] || echo "--- fetching PyTorch (some 2.5 GB, minutes)"
-	@$(PIP) $(PINNED) -r requirements/torch.txt
+# PyTorch brings CUDA on Linux (5 GB), so only the slow tests need it. Pip is asked first for the build
+# without CUDA (some 600 MB): PyPI doesn't have it, but a folder or an index of this machine's may.
+CUDA := ^(cuda|nvidia|torch|triton)[^ ]*==
+$(VENV)/.torch: requirements/torch.txt requirements/torch-cpu.txt $(VENV)/.ready
+	@sed -E '/$(CUDA)/,/[^\\]$$/d' requirements/torch.txt | cat requirements/torch-cpu.txt - >$(VENV)/torch-cpu.txt
+	@$(PIP) $(PINNED) -r $(VENV)/torch-cpu.txt 2>/dev/null || { \
+		[ -e $@ ] || echo "--- fetching PyTorch (some 2.5 GB, minutes)"; \
+		$(PIP) $(PINNED) -r requirements/torch.txt; }
 	@touch $@
 
 # The examples that the makers of a standard's package ship with its source; tests read them.

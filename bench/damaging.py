@@ -48,7 +48,7 @@ def main(count: int) -> None:
                 form, model = forms[name], train()
             except ImportError:
                 continue
-            payload = form.dump(model)
+            payload = bytes(form.dump(model))
             predicted = np.asarray(form.function(model)(ROWS), dtype=float).reshape(len(ROWS))
             golden = encode(with_predictions(pl.DataFrame(ROWS, schema=["a", "b", "c"]), predicted))
             known = replace(model_artifact(), inputs=("a", "b", "c"))

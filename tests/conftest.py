@@ -17,6 +17,7 @@ from tests.support.bakery import built, built_template, committed, fresh, fresh_
 from tests.support.modules import Project
 from tests.support.thoroughness import draw_all_examples
 from tidemill.cli.terminal import live_progress
+from tidemill.core.openmp import spin_limit
 
 # Fixtures that are made elsewhere are found by their names here.
 __all__ = ["built", "built_template", "committed", "fresh", "fresh_template", "project"]
@@ -26,6 +27,9 @@ __all__ = ["built", "built_template", "committed", "fresh", "fresh_template", "p
 os.environ.update(COLUMNS="80", LINES="24")
 for name in ("NO_COLOR", "FORCE_COLOR", "JPY_PARENT_PID"):
     os.environ.pop(name, None)
+
+# Two processes test side by side, and threads of OpenMP would take the CPUs from each other.
+os.environ.update(spin_limit(os.environ))
 
 # Nothing here is timed (a deadline and the check for slow data are clocks in disguise), and `make
 # test` draws the same examples each time: red means that the code changed. The search for new

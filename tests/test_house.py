@@ -127,7 +127,9 @@ def pinned(file_name: str) -> dict[str, list[str]]:
 
 
 class TestRequirements:
-    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt", "docs.txt", "torch.txt"])
+    @pytest.mark.parametrize(
+        "file_name", ["build.txt", "dev.txt", "docs.txt", "torch.txt", "torch-cpu.txt"]
+    )
     def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
         lines = [line for pins in pinned(file_name).values() for line in pins]
         shape = re.compile(r"[a-z0-9.-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
@@ -156,6 +158,11 @@ class TestRequirements:
         # XGBoost needs a library of CUDA, too, but not on every machine.
         shared = {name for name in everything.keys() & slow.keys() if "nvidia" not in name}
         assert {name: slow[name] for name in shared} == {name: everything[name] for name in shared}
+
+    def test_pytorch_without_cuda_is_of_the_same_version(self) -> None:
+        [cpu] = pinned("torch-cpu.txt")["torch"]
+        version = cpu.split()[0].removesuffix("+cpu")
+        assert [line for line in pinned("torch.txt")["torch"] if line.split()[0] == version]
 
     def test_what_builds_the_site_fits_beside_all_else(self) -> None:
         everything, site = pinned("dev.txt"), pinned("docs.txt")
@@ -326,6 +333,15 @@ class TestUnit:
         """Without a file, pytest would run all of them."""
         assert all(unit.in_halves(["a", "b", "c"], {}, unit.OTHERS[part]))
 
+    def test_marks_stand_in_the_files_of_their_tests(self) -> None:
+        """`--full` runs the files that say so, not those which inherit a mark from elsewhere."""
+        shared = [*(ROOT / "tests" / "support").rglob("*.py"), *(PACKAGE / "testing").rglob("*.py")]
+        marks = re.compile(r"mark\.(slow|thorough)\b")
+        found = [path.name for path in shared if marks.search(path.read_text(encoding="utf-8"))]
+        assert found == ["thoroughness.py"]
+        assert not unit.MARKED["test-full"].search("the slowest of all")
+        assert unit.MARKED["test-full"].search("@pytest.mark.slow\ndef test_all() -> None:\n")
+
     @pytest.mark.parametrize("part", unit.ARGUMENTS)
     def test_only_files_that_exist_are_recorded(self, part: str) -> None:
         seconds = json.loads(unit.SECONDS.read_text(encoding="utf-8"))[part]
@@ -360,7 +376,7 @@ class TestUnit:
 
 
 REPORT = """<testsuites><testsuite>
-<testcase classname="tests.core.test_a.TestX" name="test_one[a]" file="tests/core/test_a.py" time="2.5"/>
+<testcase classname="tests.core.test_a.TestX" name="test_one[a]" file="src/suite.py" time="2.5"/>
 <testcase classname="tests.core.test_a" name="test_two" file="tests/core/test_a.py" time="0.25"/>
 <testcase classname="tests.test_b" name="test_three" file="tests/test_b.py" time="0.5"/>
 </testsuite></testsuites>"""

@@ -5,7 +5,10 @@ costly properties with all their examples. Only one of the two processes writes 
 output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
 """
 
+import compileall
 import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,11 +19,17 @@ ROOT = Path(__file__).parents[1]
 # The seconds of each test file that takes longer than others, by the part that runs it.
 SECONDS = ROOT / "tools" / "test_seconds.json"
 REPORTS = ROOT / "build" / "tests"
+# What a file has to say for a part to have tests in it; collecting the others would take a while.
+MARKED = {"test": re.compile(""), "test-full": re.compile(r"\b(slow|thorough)\b")}
 OTHERS = {"test": 0.3, "test-full": 0.1}
 ARGUMENTS = {
     "test": ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow"],
     "test-full": ["-m", "pytest", "-m", "slow or thorough", "--thorough"],
 }
+
+# Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from the other process.
+# Worker processes have numbers of their own.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) -> list[list[str]]:
@@ -36,7 +45,13 @@ def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) 
 
 def main(part: str) -> int:
     """The exit code of a process that failed, if one did."""
-    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
+    # Under PYTHONDONTWRITEBYTECODE each of the thousands of processes that tests start would compile it.
+    compileall.compile_dir(ROOT / "src", quiet=1, workers=2)
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if MARKED[part].search(path.read_text(encoding="utf-8"))
+    ]
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))[part]
     first, second = (
         [
@@ -45,10 +60,13 @@ def main(part: str) -> int:
         ]
         for number, half in enumerate(in_halves(files, seconds, OTHERS[part]), 1)
     )
+    env = {**os.environ, **ONE_THREAD}
     with tempfile.TemporaryFile() as output:
-        beside = subprocess.Popen(second, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        beside = subprocess.Popen(
+            second, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT
+        )
         try:
-            code = subprocess.call(first, cwd=ROOT)
+            code = subprocess.call(first, cwd=ROOT, env=env)
             beside.wait()
         finally:
             beside.kill()

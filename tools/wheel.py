@@ -1,5 +1,7 @@
 """Install the built wheel into an empty environment of each interpreter that is found, and use it there.
 
+Two interpreters have their turn side by side.
+
 `wheel.py` tries all interpreters from 3.11 to 3.14. `wheel.py --others` tries all but that of .venv, which
 runs the other tests.
 """
@@ -10,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -71,8 +74,8 @@ def build() -> Path:
     return wheel
 
 
-def try_on(minor: str, interpreter: Path, wheel: Path) -> None:
-    """Use the wheel under an interpreter as a user does, and run the quick tests on it."""
+def try_on(minor: str, interpreter: Path, wheel: Path) -> str:
+    """Use the wheel under an interpreter as a user does, and run the quick tests on it; the result."""
     folder = BUILD / minor
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "project").mkdir(parents=True)
@@ -91,7 +94,7 @@ def try_on(minor: str, interpreter: Path, wheel: Path) -> None:
     where = call(python, "-c", "import tidemill; print(tidemill.__file__)", cwd=folder)
     if folder / "venv" not in Path(where.strip()).parents:
         sys.exit(f"{where.strip()} was tested, not the wheel")
-    print(f"Python {minor} ({interpreter}): {said.strip().splitlines()[-1]}", flush=True)
+    return f"Python {minor} ({interpreter}): {said.strip().splitlines()[-1]}"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -104,8 +107,9 @@ def main(arguments: Sequence[str]) -> None:
         print(f"no other interpreter than Python {own} is installed: the wheel isn't tried")
         return
     wheel = build()
-    for minor, interpreter in found.items():
-        try_on(minor, interpreter, wheel)
+    with ThreadPoolExecutor(2) as pool:
+        for result in pool.map(try_on, found, found.values(), [wheel] * len(found)):
+            print(result, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,26 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.tides import FIRST, Tides, day
+from tidemill.adapters.model_formats.lightgbm import LightGBMText
+from tidemill.adapters.model_formats.xgboost import XGBoostUBJ
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted
+from tidemill.models.predictors import model_input
+from tidemill.planning import batches
+from tidemill.runs.io import engines
 from tidemill.runs.io import scheduler as running
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.steps.step_messages import StepOutput, Work
@@ -200,6 +210,30 @@ def test_what_is_made_together_is_what_is_made_alone(
     assert min(calls[key] for key in (*expected, ("weighed", ("others",)))) > 5
 
 
+def test_batches_are_as_large_as_their_rows_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(tmp_path, 0)
+    tides.run()
+    tides.edit('total=pl.col("value").sum()', 'total=1 + pl.col("value").sum()')
+    for module in (batches, engines):
+        monkeypatch.setattr(module, "MAX_STEPS", 8)
+    monkeypatch.setattr(batches, "_ROWS", 15)
+    sizes: list[list[int]] = []
+    make = StepRunner.run_together
+
+    def noted(runner: StepRunner, works: list[Work]) -> Any:
+        if works[0].stage == "summed":
+            sizes.append([work.rows for work in works])
+        return make(runner, works)
+
+    monkeypatch.setattr(StepRunner, "run_together", noted)
+    tides.run()
+    assert len(sizes) > 3
+    for size, after in pairwise(sizes):
+        assert len(size) == 8 or sum(size) + after[0] > 15
+
+
 def test_what_a_stage_says_is_said_of_each_partition(tmp_path: Path) -> None:
     tides = sent(tmp_path, 0)
     tides.edit("    known = raw.join(", '    print("called")\n    known = raw.join(')
@@ -328,3 +362,45 @@ def test_partitions_that_are_scored_together_are_delivered_the_same(
         path.name: path.read_bytes() for path in (tmp_path / "single" / "out").iterdir()
     }
     assert calls["out", ()] == (DAYS if batched else 0)
+
+
+NUMBERS = ("a", "b", "c")
+
+
+@cache
+def stored_model(name: str, classes: int) -> Any:
+    """The `predict` of a booster that was stored and loaded, of a regression or of some classes."""
+    draw = np.random.default_rng(3)
+    table = draw.normal(size=(300, len(NUMBERS)))
+    label = table[:, 0] if not classes else (table[:, 0] * 2).astype(int) % classes
+    if name == "lightgbm":
+        lightgbm = pytest.importorskip("lightgbm")
+        objective = {"objective": "multiclass", "num_class": classes} if classes else {}
+        params = {"verbosity": -1, "min_data_in_leaf": 3, "num_threads": 2, **objective}
+        model = lightgbm.train(params, lightgbm.Dataset(table, label), 6)
+    else:
+        xgboost = pytest.importorskip("xgboost")
+        objective = {"objective": "multi:softprob", "num_class": classes} if classes else {}
+        model = xgboost.train({"nthread": 2, **objective}, xgboost.DMatrix(table, label), 6)
+    form = LightGBMText() if name == "lightgbm" else XGBoostUBJ()
+    assert form.is_rowwise
+    return form.load(form.dump(model))
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 70), min_size=1, max_size=9))
+def test_rows_of_several_partitions_are_predicted_as_those_of_each(
+    name: str, classes: int, seed: int, sizes: list[int]
+) -> None:
+    predict, draw = stored_model(name, classes), np.random.default_rng(seed)
+    special = [np.nan, np.inf, -np.inf, -0.0, 1e308]
+    values = draw.normal(size=(sum(sizes), len(NUMBERS))) * 10.0 ** draw.integers(-3, 4)
+    odd = draw.random(values.shape) < 0.1
+    values[odd] = draw.choice(special[:1] if name == "xgboost" else special, odd.sum())
+    together = pl.DataFrame(values, schema=NUMBERS)
+    ends = [0, *np.cumsum(sizes).tolist()]
+    alone = [predict(model_input(together[a:b], NUMBERS)) for a, b in pairwise(ends)]
+    found = predict(model_input(together, NUMBERS))
+    assert np.concatenate(alone).tobytes() == found.tobytes()

@@ -153,6 +153,8 @@ def test_what_is_refused_and_what_it_says(sea: Harbour) -> None:
     second = sea.train(9.5)
     object_ = sea.open().state().live["model"].artifact.object
     sea.deliver(first)
+    unmoved = sea.deliver("live")
+    assert (unmoved.moved, unmoved.version) == (False, first)
     path = Path(sea.open().tools.artifacts.uri(object_))
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.support.trained import DIABETES, MAE, Trained, diabetes
+from tests.support.tides import day
+from tests.support.trained import DAYS, DIABETES, MAE, Trained, diabetes
 from tidemill.adapters.model_formats.onnx import OnnxModel
 from tidemill.adapters.model_formats.pickle import OwnPickle
 from tidemill.adapters.model_formats.torch import TorchSafetensors
@@ -135,6 +136,43 @@ def test_a_model_whose_code_changed_since_its_training_is_refused(
         project.open().model("model", candidate=True)
 
 
+def test_what_a_model_predicts_is_recomputed_when_the_code_of_its_format_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.edit("tm.beats_baseline", "tm.beats_live")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    project.ok()
+    assert project.ok() == {}
+    changed = OWN.replace("Mean(json.loads(payload)).predict", "Mean(float(payload)).predict")
+    (tmp_path / "own_models.py").write_text(changed)
+    monkeypatch.delitem(__import__("sys").modules, "own_models")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    reason = "the code of a registered model format changed"
+    [state] = project.open().plan().models
+    assert state.outdated == (reason,)
+    assert state.due == ()
+    ran = project.ok()
+    assert len(ran.pop("ok deliver out")) == DAYS
+    assert ran == {"ok evaluate scores": ["live"]}
+
+
+def test_an_equal_model_of_other_labels_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    project.edit('Mean(table["y"].median())', "Mean(100)")
+    project.use(formats=open_formats(project.options("own_models:MeanFormat")))
+    assert "FAILED beats_baseline(loss)" in project.run().messages[0]
+    first = project.artifact()
+    assert " was refused on " in project.run().messages[0]
+    for number in range(DAYS - 2):
+        path = tmp_path / "data" / f"{day(number)}.parquet"
+        pl.read_parquet(path).with_columns(pl.col("y") + 900).write_parquet(path)
+    assert " approved:" in project.run(train=["model"]).messages[0]
+    assert project.artifact().id == first.id
+
+
 def test_an_export_that_predicts_something_else_is_not_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +185,27 @@ def test_an_export_that_predicts_something_else_is_not_stored(
     assert "its export as lossy can't be used" in message
     assert re.search(r"it predicts \S+ where it predicted \S+ in training, for \{'age'", message)
     assert "model" not in project.open().state().heads
+
+
+@pytest.mark.parametrize(
+    ("dumped", "fault"),
+    [
+        ('"text"', "dump of the format 'mean' returned str: "),
+        ("__import__('numpy').eye(4)[:, ::2]", "dump of the format 'mean' returned ndarray: "),
+    ],
+)
+def test_a_format_that_does_not_return_bytes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dumped: str, fault: str
+) -> None:
+    project = Own(tmp_path, monkeypatch)
+    own = OWN.replace("json.dumps(model.value).encode()", dumped)
+    (tmp_path / "own_models.py").write_text(own)
+    project.use_own("own_models:MeanFormat")
+    receipt = project.run()
+    assert receipt.exit_code == 1
+    [message] = receipt.messages
+    assert fault in message
+    assert message.endswith("; return bytes, or a contiguous buffer")
 
 
 @pytest.mark.parametrize(
@@ -291,9 +350,14 @@ class Net(torch.nn.Module):
         super().__init__()
         self.inputs, self.width = inputs, width
         self.layers = torch.nn.Sequential(torch.nn.Linear(inputs, width), torch.nn.Linear(width, 1))
+        # Shares the memory of another tensor, and of a part of one.
+        self.tied = torch.nn.Linear(inputs, width)
+        self.tied.weight = self.layers[0].weight
+        self.register_buffer("whole", torch.arange(6.0).reshape(2, 3).t())
+        self.register_buffer("part", self.whole.t()[1])
 
     def forward(self, rows):
-        return self.layers(rows)
+        return self.layers(rows) + self.part.sum() + self.whole[2, 1]
 
 
 class Forgetful(torch.nn.Module):
@@ -319,7 +383,7 @@ def test_pytorch_modules_are_tensors_and_a_class(
     form, rows = TorchSafetensors(), np.ones((3, 2))
     net = nets.Net(2)
     assert form.accepts(net)
-    payload = form.dump(net)
+    payload = bytes(form.dump(net))
     assert payload == form.dump(net)
     assert np.array_equal(form.load(payload)(rows), form.function(net)(rows))
     for bad, words in (
@@ -330,7 +394,9 @@ def test_pytorch_modules_are_tensors_and_a_class(
         with pytest.raises(UsageError, match=words):
             form.dump(bad)
     evil = payload.replace(b"own_nets:Net", b"os:putenv   ")
-    with pytest.raises(TidemillError, match=r"can't be imported|no module of PyTorch"):
+    with pytest.raises(
+        TidemillError, match=r"names os:putenv.*, which is a module of Python: it isn't"
+    ):
         form.load(evil)
     with pytest.raises(TidemillError, match="doesn't name its class"):
         form.load(payload[:20])

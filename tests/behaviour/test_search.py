@@ -337,6 +337,8 @@ FAULTS: list[tuple[Callable[[str], str], str]] = [
      "pruner='median' needs the values that a trial reports"),
     (lambda t: t.replace("trials=8", 'trials=8, budget="soon"'), "budget='soon' is not a duration"),
     (lambda t: t.replace("trials=8", "validate=1.5"), "validate=1.5 is neither a share"),
+    (lambda t: t.replace('tm.search({"value"', 'tm.search({"valeu"'),
+     "search tries 'valeu', which is neither in params= nor read by its function (did you mean 'v"),
     (lambda t: t.replace("tm.search({", "dict(space={"), "was not made by tm.search()"),
 ]  # fmt: skip
 
@@ -365,7 +367,9 @@ def test_several_parameters_and_kinds(tmp_path: Path) -> None:
         '        "kind": tm.choices(["l1", "l2", None]), "leaves": tm.integers(1, 64, log=True)},\n'
         '        metric="mae", higher_is_better=True, trials=6, validate=tm.last("1d")))',
     )
+    read = '    other = [params["rounds"], params["kind"], params["leaves"]]\n'
     sea = sea_of(tmp_path, text)
+    sea.edit(FAILING, FAILING + read)
     receipt = sea.run()
     assert receipt.exit_code == 0, receipt.messages
     study = study_of(sea)

@@ -129,7 +129,7 @@ def test_no_row_of_an_odd_value_is_lost(tmp_path: Path, files: int) -> None:
 
 
 @thorough
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(5, settings().max_examples * 2 // 5))
 @given(files=st.lists(ROWS, min_size=1, max_size=3), changed=ROWS)
 def test_no_row_is_lost_whatever_the_values(
     files: list[list[tuple[str | None, int]]], changed: list[tuple[str | None, int]]

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import edit, tidemill
+from tidemill.project.models import Models
+from tidemill.testing import records
 
 
 class TestRows:
@@ -89,7 +91,7 @@ class TestRows:
 class TestBad:
     def test_reasons_and_rows(self, built: Path) -> None:
         told = tidemill("show", "sales", "--bad", "--rows", "1").out.split("\n")
-        assert told[0] == "sales: 8 quarantined rows"
+        assert told[0] == "sales: 8 quarantined rows, the first 1 below (--rows 8 shows all)"
         assert [line.split() for line in told[2:5]] == [
             ["rule", "rows"],
             ["key", "4"],
@@ -123,6 +125,24 @@ class TestModels:
             "station",
         ]
         assert ended.err.split("\n")[2].split() == ["of", "by", "slice", "rows", "mae"]
+
+    def test_the_threshold_of_scores(self, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Models, "scores", lambda *_: {"live": records.scores()})
+        ended = tidemill("show", "demand_scores")
+        assert (
+            "- live f1 judges the threshold 0.25, chosen by f1 (0.5 on 2013-03-06 to 2013-03-07)"
+            in ended.out
+        )
+        assert tidemill("show", "demand_scores", "--json").document["scores"]["live"][
+            "thresholds"
+        ] == {
+            "f1": {
+                "value": 0.25,
+                "days": ["2013-03-06", "2013-03-07"],
+                "metric": "f1",
+                "score": 0.5,
+            }
+        }
 
     def test_scores_of_one(self, built: Path) -> None:
         assert "baseline" not in tidemill("show", "demand_scores", "live").out

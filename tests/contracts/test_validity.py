@@ -40,6 +40,9 @@ from tidemill.core.errors import ContractError
         ),
         ({"a": tm.Int64(nullable=True, optional=True)}, {"key": "a"}, "key column 'a' is nullable"),
         ({"a": tm.Int64(optional=True, default=1)}, {"key": "a"}, "key column 'a' is optional"),
+        ({"a\0b": tm.Int64()}, {}, r"the column 'a\\x00b' has a NUL in its name"),
+        ({"*": tm.Int64()}, {}, r"takes the column name '\*' for a pattern of names; rename"),
+        ({"^a.*$": tm.Int64()}, {}, r"takes the column name '\^a.\*\$' for a pattern"),
     ],
 )
 def test_a_contract_that_contradicts_itself_is_refused(

@@ -16,6 +16,7 @@ from tests.behaviour.test_warm_start import WARM, artifact_of
 from tests.e2e.test_crash import REPOSITORY
 from tests.support.tides import day
 from tidemill.ledger.event import Attempted, Computed
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.search import Study
 
 # Eight trials, then the training on the whole window, its evaluation and deliveries.
@@ -120,28 +121,40 @@ CONTINUED = [
 ]
 
 
+def with_a_new_day(root: Path) -> Sea:
+    """A live version, and a new day that its training is to continue with."""
+    sea = Sea(root, WARM)
+    for number in range(WINDOW):
+        sea.flood(number)
+    sea.ok()
+    sea.flood(WINDOW)
+    for stage in ("features", "labels"):
+        sea.run(stage)
+    return sea
+
+
+@pytest.fixture(scope="module")
+def continued(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The version that an undisturbed training gives."""
+    sea = with_a_new_day(tmp_path_factory.mktemp("continued"))
+    sea.ok()
+    return artifact_of(sea)
+
+
 @pytest.mark.parametrize(("point", "when", "nth"), CONTINUED, ids=lambda item: str(item))
 def test_a_version_is_continued_once_however_its_training_is_killed(
-    tmp_path: Path, point: str, when: str, nth: int
+    tmp_path: Path, continued: Artifact, point: str, when: str, nth: int
 ) -> None:
-    undisturbed, sea = (Sea(tmp_path / name, WARM) for name in ("undisturbed", "killed"))
-    for each in (undisturbed, sea):
-        for number in range(WINDOW):
-            each.flood(number)
-        each.ok()
-        each.flood(WINDOW)
-        for stage in ("features", "labels"):
-            each.run(stage)
+    sea = with_a_new_day(tmp_path / "killed")
     first = artifact_of(sea)
     killed_at(sea, point, when, nth, "warm")
     receipt = sea.run()
     assert receipt.exit_code == 0, receipt.messages
-    undisturbed.ok()
     second = artifact_of(sea)
     assert second.parent is not None
     assert (second.parent.id, second.generation) == (first.id, 1)
-    expected = artifact_of(undisturbed)
-    assert (second.id, second.key, second.parent) == (expected.id, expected.key, expected.parent)
+    expected = (continued.id, continued.key, continued.parent)
+    assert (second.id, second.key, second.parent) == expected
     assert sea.open().state().live["model"].artifact == second
     assert sea.open().state().open_runs == ()
     assert sea.ok() == {}

@@ -15,7 +15,7 @@ from tidemill.ledger.delivery import Decision
 from tidemill.ledger.model_version import Evaluation, ModelVersion, TrainingCost
 from tidemill.models.card import model_card
 from tidemill.models.input_compatibility import inputs_as_json
-from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice
+from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice, Threshold
 from tidemill.workflow.model import ColumnEncoding
 
 
@@ -130,6 +130,16 @@ def test_metrics_have_their_interval_or_the_reason_why_not() -> None:
     assert "| `auc` | not a finite number | days not recorded | low |" in none
     other = replace(scored(), metrics={"rmse": 1.0}, slices=())
     assert "can't be told" in model_card(whole(evaluations=(evaluated(other),))).markdown
+
+
+def test_the_threshold_that_a_metric_judges() -> None:
+    chosen = Threshold(value=0.25, days=("2026-01-01", "2026-01-04"), metric="f1", score=0.5)
+    text = model_card(
+        whole(evaluations=(evaluated(replace(scored(), thresholds={"mae": chosen})),))
+    ).markdown
+    assert (
+        r"`mae` judges the threshold 0\.25, chosen by f1 (0.5 on 2026-01-01 to 2026-01-04)." in text
+    )
 
 
 def test_the_largest_of_many_slices() -> None:

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.ledger.delivery import Decision
-from tidemill.models.gates import evaluate_gates, last_decision, refusal_message, subject_of
+from tidemill.models.gates import (
+    evaluate_gates,
+    judged_baseline,
+    last_decision,
+    refusal_message,
+    standing_decision,
+    subject_of,
+)
+from tidemill.testing.records import model_artifact
 from tidemill.workflow.gate import (
     Gate,
     GateResult,
@@ -159,13 +167,30 @@ def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, 
 def test_a_decision_is_about_artifact_gates_and_evaluation() -> None:
     approval = Approval(model="mod", gates=(LIVE, BASE), place="flow.py:9")
     other = Approval(model="mod", gates=(beats_live("mae", by=0.1), BASE), place="flow.py:9")
+    a, b = model_artifact("a"), model_artifact("b")
     subjects = [
-        subject_of("a", approval, "recipe"), subject_of("b", approval, "recipe"),
-        subject_of("a", other, "recipe"), subject_of("a", approval, "other"),
+        subject_of(a, approval, "recipe"), subject_of(b, approval, "recipe"),
+        subject_of(a, other, "recipe"), subject_of(a, approval, "other"),
+        subject_of(model_artifact("a", baseline=5.0), approval, "recipe"),
     ]  # fmt: skip
-    assert len(set(subjects)) == 4
+    assert len(set(subjects)) == 5
     moved = Approval(model="mod", gates=(LIVE, BASE), place="flow.py:99")
-    assert subject_of("a", moved, "recipe") == subjects[0]
+    assert subject_of(a, moved, "recipe") == subjects[0]
+    # Gates that compare nothing with the baseline don't decide on it.
+    bare = Approval(model="mod", gates=(LIVE,), place="flow.py:9")
+    assert subject_of(model_artifact("a", baseline=5.0), bare, "r") == subject_of(a, bare, "r")
+
+
+def test_a_decision_stands_for_the_baseline_that_it_compared_with() -> None:
+    artifact, other = model_artifact("a"), model_artifact("a", baseline=5.0)
+    approval = Approval(model="mod", gates=(BASE,), place="flow.py:9")
+    plain = decision("a", 1.0)
+    compared = replace(plain, baseline=judged_baseline(artifact, approval))
+    assert standing_decision([plain], other) == plain
+    assert standing_decision([compared], artifact) == compared
+    assert standing_decision([compared], other) is None
+    assert standing_decision([replace(compared, at=0.5), plain], other) == plain
+    assert standing_decision([], artifact) is None
 
 
 def decision(artifact: str, at: float, *gates: GateResult) -> Decision:

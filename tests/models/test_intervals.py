@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import tidemill as tm
 from tidemill.models.intervals import JackknifeEstimate, gain, gain_estimate, holm, metric_estimate
 from tidemill.models.metrics import scores
 from tidemill.models.student import t_quantile
@@ -37,6 +41,49 @@ def test_days_of_one_size_give_the_t_interval_of_their_mean() -> None:
     margin = t_quantile(0.975, 19) * error
     assert (found.low, found.high) == pytest.approx((9.5 - margin, 9.5 + margin))
     assert (found.confidence, found.days) == (0.95, 20)
+
+
+@given(st.floats(-2, 3), st.floats(0, 2), st.floats(0, 1), st.sampled_from([0.5, 0.95, 0.999]))
+def test_bounds_take_only_what_no_figure_is_in(
+    value: float, error: float, true: float, confidence: float
+) -> None:
+    whole = JackknifeEstimate(value=value, error=error, df=13, days=14)
+    free, cut = (each.interval(confidence) for each in (whole, replace(whole, bounds=(0.0, 1.0))))
+    assert (free.low <= true <= free.high) == (cut.low <= true <= cut.high)
+    assert cut.low <= value <= cut.high
+    assert free.low <= cut.low
+    assert cut.high <= free.high
+    half = replace(whole, bounds=(0.0, None)).interval(confidence)
+    assert (half.low, half.high) == (cut.low, free.high)
+    if 0 <= value <= 1:
+        assert 0 <= cut.low <= cut.high <= 1
+
+
+def test_the_interval_of_a_standard_metric_stays_in_its_range() -> None:
+    days = pl.int_range(40, eager=True) // 2
+    label = pl.Series([0, 1] * 20)
+    noise = np.random.default_rng(3).uniform(0, 0.9, 40) ** 4
+    rows = pl.DataFrame({"day": days, "y": label, "prediction": (label - pl.Series(noise)).abs()})
+    found = scores(
+        rows.lazy(), tm.metrics.accuracy("y", threshold=0.5), tm.metrics.brier("y"),
+        tm.metrics.auc("y"), tm.metrics.r2("y"), tm.metrics.mae("y"), tm.metrics.bias("y"),
+        own=pl.col("prediction").mean(), by="day", day="day",
+    )  # fmt: skip
+    assert found.bounds == {
+        "accuracy": (0.0, 1.0), "brier": (0.0, 1.0), "auc": (0.0, 1.0), "r2": (None, 1.0),
+        "mae": (0.0, None),
+    }  # fmt: skip
+    ends = {}
+    for metric in found.metrics:
+        estimate = metric_estimate(found, metric)
+        assert estimate is not None
+        ends[metric] = estimate.interval(0.999), replace(estimate, bounds=(None, None))
+    over = {n for n, (cut, free) in ends.items() if free.interval(0.999) != cut}
+    assert {"accuracy", "auc"} <= over
+    for name in over:
+        low, high = found.bounds[name]
+        assert low is None or ends[name][0].low >= low
+        assert high is None or ends[name][0].high <= high
 
 
 def test_a_comparison_is_paired_by_day() -> None:

@@ -31,8 +31,11 @@ def test_a_threshold_is_chosen_on_earlier_days_and_judged_on_later_ones() -> Non
     assert (len(chosen.days), chosen.days[-1]) == (21, "2026-01-21")
     assert 0.1 < chosen.value < 0.35
     default = scores(later, f1("late"), day="day").metrics["f1"]
-    tuned = scores(later, f1("late", threshold=chosen), day="day").metrics["f1"]
-    assert (default, tuned > 0.6) == (0.0, True)
+    judged = scores(
+        later, f1("late", threshold=chosen), day="day", fixed=recall("late", threshold=0.2)
+    )
+    assert (default, judged.metrics["f1"] > 0.6) == (0.0, True)
+    assert judged.thresholds == {"f1": chosen}
 
 
 def test_the_best_of_all_thresholds_is_chosen() -> None:
@@ -77,6 +80,63 @@ def test_a_threshold_needs_rows_of_both_classes() -> None:
         threshold(rows.with_columns(late=pl.lit(None, pl.Boolean)), "late", day="day", best=f1)
     with pytest.raises(UsageError, match=r"threshold\(day='dai'\).*did you mean 'day'"):
         threshold(rows, "late", day="dai", best=f1)
+
+
+SPOKEN = pl.when("late").then(pl.lit("yes")).otherwise(pl.lit("no"))
+NUMBERS = "takes numbers, and 'late' is"
+
+
+@pytest.mark.parametrize(
+    ("change", "positive", "message"),
+    [
+        ({"late": SPOKEN}, None, f"{NUMBERS} String: name its positive class, positive="),
+        ({"late": SPOKEN.cast(pl.Categorical)}, None, f"{NUMBERS} Categorical: name its pos"),
+        ({"late": SPOKEN.cast(pl.Enum(["no", "yes"]))}, None, f"{NUMBERS} Enum"),
+        ({"late": pl.col("day")}, None, f"{NUMBERS} Date: name its positive class"),
+        ({"late": pl.concat_list("late")}, None, rf"{NUMBERS} List\(Boolean\)"),
+        ({"late": pl.concat_list("late")}, [True], "which has no value like"),
+        ({"late": pl.struct("late")}, "yes", r"'late' is Struct.* no value like positive='yes'"),
+        (
+            {"late": pl.col("late").cast(int)},
+            "yes",
+            "is Int64, which has no value like positive='y",
+        ),
+        ({"late": SPOKEN}, 1, "'late' is String, which has no value like positive=1"),
+        ({"late": pl.lit(None)}, None, "no row with a label and a prediction"),
+        ({"late": pl.lit(None)}, "yes", "no row with a label and a prediction"),
+        ({"late": pl.lit(None).cast(pl.Categorical)}, "yes", "no row with a label and a pred"),
+        ({"prediction": SPOKEN}, None, r"threshold\(\) takes numbers, and 'prediction' is String$"),
+        ({"prediction": pl.col("day")}, None, "takes numbers, and 'prediction' is Date"),
+        ({"prediction": pl.lit(float("nan"))}, None, "are all predictions numbers"),
+    ],
+)
+def test_columns_that_no_threshold_is_chosen_on(
+    change: dict[str, pl.Expr], positive: object, message: str
+) -> None:
+    rows = rows_of(2).with_columns(**change)
+    with pytest.raises(UsageError, match=message):
+        threshold(rows, "late", day="day", best=f1, positive=positive)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [SPOKEN, SPOKEN.cast(pl.Categorical), SPOKEN.cast(pl.Enum(["no", "yes"]))],
+)
+def test_the_positive_class_of_text_is_named(label: pl.Expr) -> None:
+    rows = rows_of(3)
+    spoken = threshold(rows.with_columns(late=label), "late", day="day", best=f1, positive="yes")
+    assert spoken == threshold(rows, "late", day="day", best=f1)
+    digits = rows.with_columns(pl.col("late").cast(int).cast(str))
+    assert threshold(digits, "late", day="day", best=f1) == spoken
+
+
+def test_columns_that_are_not_there_are_named() -> None:
+    with pytest.raises(UsageError, match=r"threshold\(label='lat'\).*did you mean 'late'"):
+        threshold(rows_of(2), "lat", day="day", best=f1)
+    with pytest.raises(UsageError, match=r"threshold\(prediction='p'\): there is no such column"):
+        threshold(rows_of(2), "late", day="day", best=f1, prediction="p")
+    with pytest.raises(UsageError, match="best='f1': it takes no threshold"):
+        threshold(rows_of(2), "late", day="day", best="f1")  # type: ignore[arg-type]
 
 
 def test_a_metric_without_threshold_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.support.waiting import until
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
 from tidemill.core.errors import StorageError
 from tidemill.models.golden_rows import with_predictions
@@ -163,6 +165,26 @@ def test_a_process_that_cant_even_start_is_explained(tmp_path: Path) -> None:
     assert "no_such_module" in fault
 
 
+def test_a_full_disk_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
+    def full(parts: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "probed_slopes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    opts = options(tmp_path, "probed_slopes:SlopesFormat")
+    file = ProbedFile(artifact=KNOWN, payload=b"[1.0, -2.0]")
+    probe = probing(opts)
+    with monkeypatch.context() as patch:
+        patch.setattr("tidemill.project.model_probe_server._temporary_file", full)
+        [found] = probe.check(open_formats(opts)[0], [file])
+    assert "folder for temporary files" in found.fault
+    assert "No space left on device" in found.fault
+    assert found.fault.endswith("free space there, or let TMPDIR name another folder")
+    assert probe.check(open_formats(opts)[0], [file])[0].fault == ""
+
+
 def _xgboost() -> Any:
     library = pytest.importorskip("xgboost")
     return library.train({"nthread": 1}, library.DMatrix(TABLE, LABEL), 5)
@@ -252,7 +274,7 @@ def test_damaged_files_of_no_format_end_this_process(
     opts = options(tmp_path, "probed_slopes:SlopesFormat")
     model = MODELS[name]()
     form = next(form for form in open_formats(opts) if form.name == name)
-    payload, golden = form.dump(model), golden_of(form, model)
+    payload, golden = bytes(form.dump(model)), golden_of(form, model)
     files = [
         ProbedFile(artifact=KNOWN, payload=one, golden=golden)
         for one in [payload, *damaged(payload, DAMAGED), payload]
@@ -290,9 +312,40 @@ def test_one_process_serves_many_files_and_is_replaced_when_it_ended(
     # One that had nothing to do ended by itself, and that is no fault of the file.
     monkeypatch.setattr("tidemill.project.model_probe_server._IDLE_S", 0.05)
     assert probe.check(form, [file])[0].fault == ""
-    os.waitid(os.P_PID, started[2], os.WEXITED | os.WNOWAIT)
+    until(lambda: not exists(started[2]))
     assert probe.check(form, [file])[0].fault == ""
     assert len(started) == 4
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_does_not_end_the_process_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
+    (tmp_path / "probed_slopes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    opts = options(tmp_path, "probed_slopes:SlopesFormat")
+    form = open_formats(opts)[0]
+    file = ProbedFile(artifact=KNOWN, payload=b"[1.0, -2.0]")
+    probe = probing(opts)
+    assert probe.check(form, [file])[0].fault == ""
+    [server] = probe._servers.values()
+    before = server._running()
+    child = os.fork()
+    if child == 0:
+        probe.close()
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert probe.check(form, [file])[0].fault == ""
+    assert server._running() is before
+
+
+def exists(process: int) -> bool:
+    """Whether there is a process, were it a zombie."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_versions_of_modules() -> None:

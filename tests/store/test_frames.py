@@ -7,12 +7,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.tides import Tides, day, rows_of
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Part, Product
-from tidemill.store.frames import PARQUET, FrameStore, encode
+from tidemill.store.frames import PARQUET, FrameStore, encode, encode_all
 from tidemill.testing.doubles import MemoryArtifacts
 
 
@@ -36,6 +38,25 @@ def test_statistics_are_written_only_for_readers_outside() -> None:
     assert len(inside) < 0.9 * len(outside)
     for payload in (inside, outside):
         assert pl.read_parquet(payload).equals(frame)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.lists(st.sampled_from(["", "é", None]), max_size=5)),
+        max_size=12,
+    ),
+    st.booleans(),
+)
+def test_frames_are_encoded_together_as_each_alone(
+    slices: list[tuple[int, list[str | None]]], statistics: bool
+) -> None:
+    table = pl.DataFrame({"number": [1.5, None, float("nan"), -0.0, 1e300] * 2})
+    frames = [table.slice(at, 3) for at, _ in slices]
+    frames += [pl.DataFrame({"text": rows}, schema={"text": pl.String}) for _, rows in slices]
+    # One frame twice.
+    frames += frames[:1]
+    found = encode_all(frames, statistics=statistics)
+    assert found == [encode(frame, statistics=statistics) for frame in frames]
 
 
 @pytest.mark.parametrize("order", ["stored first", "stored last"])

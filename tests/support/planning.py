@@ -419,7 +419,7 @@ class World:
         artifact, scores = self._artifact(stage.name, CANDIDATE), candidate.product.scores
         assert stage.approval is not None
         assert scores is not None
-        subject = subject_of(artifact.id, stage.approval, self.recipe(evaluation).digest)
+        subject = subject_of(artifact, stage.approval, self.recipe(evaluation).digest)
         approved, through = scores.metrics["mae"] < 9.0, plan.evaluated_through[stage.name]
         self.decisions[subject] = Decision(
             subject=subject, artifact=artifact.id, approved=approved, results=(), actor="gates",

@@ -12,6 +12,7 @@ from tidemill.workflow.gate import (
     BeatsLive,
     Gate,
     NoSliceWorse,
+    Threshold,
     beats_baseline,
     beats_live,
     no_slice_worse,
@@ -67,3 +68,11 @@ def test_figures_of_a_gate_are_numbers(option: str, value: Any) -> None:
     options: Any = {"over": "carrier", "by": 0.1, option: value}
     with pytest.raises(TypeError, match=rf"{option}={value!r} is not a number, such as 0.1"):
         no_slice_worse("mae", **options)
+
+
+def test_a_threshold_is_a_number_that_says_how_it_was_chosen() -> None:
+    chosen = Threshold(value=0.25, days=("2026-01-01",), metric="f1", score=0.5)
+    assert float(chosen) == 0.25
+    assert str(chosen) == "0.25, chosen by f1 (0.5 on 2026-01-01)"
+    more = Threshold(value=0.25, days=("2026-01-01", "2026-01-04"), metric="f1", score=0.5)
+    assert str(more) == "0.25, chosen by f1 (0.5 on 2026-01-01 to 2026-01-04)"

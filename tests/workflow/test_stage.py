@@ -17,7 +17,7 @@ FLOW = flow_of(RAW, MOD, EV, OUT)
 
 def test_stages_by_name() -> None:
     assert (FLOW.names, FLOW["ev"]) == (("raw", "mod", "ev", "out"), EV)
-    with pytest.raises(StopIteration):
+    with pytest.raises(KeyError):
         FLOW["nothing"]
 
 

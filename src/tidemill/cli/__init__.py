@@ -16,6 +16,7 @@ import click
 from tidemill.cli.lazy_group import LazyGroup, project_options
 from tidemill.cli.terminal.interrupt import exit_when_interrupted
 from tidemill.cli.terminal.output import print_text
+from tidemill.core.openmp import spin_limit
 
 INTERRUPTED = 130
 
@@ -118,6 +119,8 @@ def main() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
     exit_when_interrupted()
+    # Before a step of this process imports a library that reads it.
+    os.environ.update(spin_limit(os.environ))
     # A plan reads thousands of small records that all stay alive. Collecting garbage every 700 records
     # costs as much as reading them.
     gc.set_threshold(50_000, 20, 100)

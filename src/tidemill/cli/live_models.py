@@ -31,11 +31,12 @@ _run = click.option("--run", "run", is_flag=True,
 @json_option
 @project_options
 def deliver(model: str, version: str, reason: str, by: str, run: bool, as_json: bool) -> None:
-    """Make VERSION of MODEL live, which its gates approved before; VERSION may be a unique prefix.
+    """Make VERSION of MODEL live, which its gates approved before.
 
-    The version that was live stays stored, and isn't made live again by a run. Exit codes: 3 if the inputs
-    of VERSION no longer fit the contract, 4 if gates never approved it, 6 if something else moved what is
-    live.
+    VERSION is a unique prefix of its id, or `newest`; `live` changes nothing, and says since when it is
+    live. The version that was live stays stored, and isn't made live again by a run. Exit codes: 3 if the
+    inputs of VERSION no longer fit the contract, 4 if gates never approved it, 6 if something else moved
+    what is live.
     """
     with project_session() as project:
         moved = project.models.moves.deliver(model, version, reason=reason, by=by)

@@ -17,7 +17,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE, place_name, shown_key, summarize_keys
 from tidemill.core.text_table import text_table
 from tidemill.ledger.binding import Binding, contract_versions
-from tidemill.workflow.gate import Interval, Scores
+from tidemill.workflow.gate import Interval, Scores, Threshold
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import UNDECLARED, Kind, Stage
 
@@ -153,6 +153,8 @@ def _quarantine_text(
     stage: str, partition: str, view: QuarantineView
 ) -> tuple[str, dict[str, Any]]:
     text = place_name(stage, partition) + f": {plural(view.rows, 'quarantined row')}"
+    if 0 < view.head.height < view.rows:
+        text += f", the first {view.head.height:,} below (--rows {view.rows} shows all)"
     if view.rows:
         text = "\n".join([text, "", frame_table(view.reasons), "", frame_table(view.head)])
     reasons, head = view.reasons.to_dicts(), view.head.to_dicts()
@@ -205,13 +207,21 @@ def _score_text(
     lines = [line for subject, each in scores.items() for line in _score_rows(subject, each, names)]
     text = f"{stage}\n\n{text_table(headers, lines)}"
     ranges = [_interval_line(s, m, one) for s, of in intervals.items() for m, one in of.items()]
-    text = "\n".join([text, *([""] if ranges else []), *ranges, *_finding_lines(findings)])
+    chosen = [
+        _threshold_line(s, m, one) for s, of in scores.items() for m, one in of.thresholds.items()
+    ]
+    notes = [*ranges, *chosen]
+    text = "\n".join([text, *([""] if notes else []), *notes, *_finding_lines(findings)])
     return text, {"scores": scores, "intervals": intervals, "findings": findings}
 
 
 def _interval_line(subject: str, metric: str, one: Interval) -> str:
     over = f"{one.confidence:.0%} interval over {one.days} days"
     return f"- {subject} {metric} {one.value:.5g}: {over} {one.low:.5g} to {one.high:.5g}"
+
+
+def _threshold_line(subject: str, metric: str, chosen: Threshold) -> str:
+    return f"- {subject} {metric} judges the threshold {chosen}"
 
 
 def _score_rows(subject: str, scores: Scores, names: list[str]) -> list[list[str]]:

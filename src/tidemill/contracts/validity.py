@@ -42,6 +42,7 @@ def _class_problems(spec: ContractSpec) -> Iterable[str]:
         yield f"compatibility={spec.compatibility!r} is not one of {', '.join(COMPATIBILITY)}"
     yield from _key_problems(spec)
     yield from _source_problems(spec)
+    yield from _name_problems(spec)
     partitioned = [column.name for column in spec.columns if column.partition]
     if len(partitioned) > 1:
         yield f"more than one column has partition=: {', '.join(partitioned)}"
@@ -52,6 +53,15 @@ def _source_problems(spec: ContractSpec) -> Iterable[str]:
     for column in spec.columns:
         if (other := seen.setdefault(column.source_name, column.name)) != column.name:
             yield f"{other} and {column.name} are both read from the column {column.source_name!r}"
+
+
+def _name_problems(spec: ContractSpec) -> Iterable[str]:
+    for name in spec.names:
+        if "\0" in name:
+            # Polars ends the process when such a column becomes Arrow data.
+            yield f"the column {name!r} has a NUL in its name, which Arrow can't store; rename it"
+        elif name == "*" or (name.startswith("^") and name.endswith("$")):
+            yield f"Polars takes the column name {name!r} for a pattern of names; rename the column"
 
 
 def _key_problems(spec: ContractSpec) -> Iterable[str]:

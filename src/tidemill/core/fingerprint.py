@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from tidemill.core.payload import Payload
+
 Part: TypeAlias = "str | bytes | int | float | bool | Sequence[Part] | Mapping[str, Part] | None"
 
 
@@ -20,7 +22,7 @@ def fingerprint(tag: str, *parts: Part) -> str:
     return hashlib.blake2b(encoded, digest_size=16, person=b"tidemill").hexdigest()
 
 
-def object_name(payload: bytes, suffix: str) -> str:
+def object_name(payload: Payload, suffix: str) -> str:
     """Name a stored object by the SHA-256 of its bytes, and a suffix for the format."""
     return hashlib.sha256(payload).hexdigest() + suffix
 

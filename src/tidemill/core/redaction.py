@@ -80,6 +80,8 @@ def redact(text: str, known: Iterable[re.Pattern[str]] = ()) -> str:
 
     The text around them stays as it is. Hosts, paths and other parameters of URLs stay as well.
     """
+    if not text:
+        return text
     for values in known:
         text = values.sub(MASK, text)
     text = mask_tokens(text)

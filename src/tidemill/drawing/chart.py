@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tidemill.core.fingerprint import fingerprint
-from tidemill.drawing.svg import FONTS, SMALL_SIZE, Drawing, Hue, ink, moved, number, text
+from tidemill.drawing.svg import FONTS, SMALL_SIZE, Drawing, Hue, ink, number, text, translate
 from tidemill.drawing.text import escaped, text_width
 
 _MARGIN, _TITLE_SIZE, _TITLE_LINE, _LINE = 16.0, 15.0, 20.0, 16.0
@@ -55,7 +55,7 @@ class Chart:
             parts.append(text(content, 0, y + size, kind=css, size=size, width=self.drawing.width))
             y += height
         y += 6
-        parts.append(moved(self.drawing, 0, y))
+        parts.append(translate(self.drawing, 0, y))
         y += self.drawing.height + (6 if notes else 0)
         for css, size, height, content in notes:
             parts.append(text(content, 0, y + size, kind=css, size=size, width=self.drawing.width))

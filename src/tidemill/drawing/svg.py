@@ -79,7 +79,7 @@ def text(
     )
 
 
-def moved(drawing: Drawing, x: float, y: float) -> str:
+def translate(drawing: Drawing, x: float, y: float) -> str:
     """The markup of a drawing, shifted."""
     return f'<g transform="translate({number(x)} {number(y)})">{drawing.markup}</g>'
 
@@ -102,7 +102,7 @@ def captioned(drawing: Drawing, title: str, subtitle: str = "") -> Drawing:
     return Drawing(
         width=width,
         height=drawing.height + top,
-        markup="".join([*lines, moved(drawing, left, top)]),
+        markup="".join([*lines, translate(drawing, left, top)]),
     )
 
 
@@ -115,7 +115,7 @@ def side_by_side(drawings: Sequence[Drawing]) -> Drawing:
             at = number(x + _GUTTER)
             parts.append(f'<path class="divider" d="M{at} 0V{number(height)}"/>')
             x += 2 * _GUTTER
-        parts.append(moved(drawing, x, 0))
+        parts.append(translate(drawing, x, 0))
         x += drawing.width
     return Drawing(width=x, height=height, markup="".join(parts))
 
@@ -140,7 +140,7 @@ def document(drawing: Drawing, *, title: str, description: str) -> str:
             '<path class="head" d="M0 0.5L8 4L0 7.5z"/></marker></defs>',
             f'<rect class="paper" x="0.5" y="0.5" width="{number(width - 1)}"'
             f' height="{number(height - 1)}" rx="12"/>',
-            moved(drawing, _MARGIN, _MARGIN),
+            translate(drawing, _MARGIN, _MARGIN),
             "</svg>\n",
         ]
     )

@@ -40,7 +40,8 @@ class Decision:
 
     `subject` is the digest of exactly what was decided on. A person approves the artifact that is made
     live, and withdraws (`approved` is False) the one that it replaces; neither has `results`. `through` is
-    the newest partition that the artifact was evaluated on; "" if that isn't known.
+    the newest partition that the artifact was evaluated on; "" if that isn't known. `baseline` identifies the
+    baseline that gates compared it with; "" if none did, or in decisions from before it was recorded.
     """
 
     subject: str
@@ -51,6 +52,7 @@ class Decision:
     at: float
     reason: str = ""
     through: str = ""
+    baseline: str = ""
 
     @property
     def verdict(self) -> str:

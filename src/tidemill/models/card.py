@@ -181,6 +181,8 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
         for name, value in scores.metrics.items()
     ]
     yield markdown_table(("metric", ">value", "95 % interval over days", "best"), rows)
+    for name, chosen in scores.thresholds.items():
+        yield f"{markdown_code(name)} judges the threshold {markdown_text(str(chosen))}."
     if not scores.slices:
         return
     largest = sorted(scores.slices, key=lambda part: (-part.rows, part.value))[:_MOST_SLICES]
@@ -195,7 +197,7 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
             [
                 markdown_text(part.value),
                 f"{part.rows:,}",
-                *(_with_interval(part, name) for name in names),
+                *(_with_interval(scores, part, name) for name in names),
             ]
             for part in scores.slices
             if part in largest
@@ -211,20 +213,20 @@ def _figure(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else "not a finite number"
 
 
-def _interval(part: Scores | Slice, name: str) -> str:
+def _interval(scores: Scores, name: str) -> str:
     """The interval of a metric, or why there is none."""
-    estimate = metric_estimate(part, name)
+    estimate = metric_estimate(scores, name)
     if estimate is None:
-        return "days not recorded" if part.daily is None else "can't be told"
+        return "days not recorded" if scores.daily is None else "can't be told"
     if not estimate.is_enough:
         return f"too few days ({estimate.days} of at least {MIN_DAYS})"
     interval = estimate.interval(SHOWN_CONFIDENCE)
     return f"{interval.low:.5g} to {interval.high:.5g}"
 
 
-def _with_interval(part: Slice, name: str) -> str:
+def _with_interval(scores: Scores, part: Slice, name: str) -> str:
     value = part.metrics.get(name, math.nan)
-    estimate = metric_estimate(part, name)
+    estimate = metric_estimate(scores, name, part)
     if estimate is None or not estimate.is_enough:
         return _figure(value)
     interval = estimate.interval(SHOWN_CONFIDENCE)

@@ -38,8 +38,10 @@ _WHOLE = 1e-6
 # Of the squared differences of days, the largest seventh is left out: a step or an outlier. The mean of the
 # others is so much smaller than that of all, for normal differences.
 _TRIMMED, _TRIMMED_MEAN = 7, 0.5338
+# How much the tolerance of a share is widened for the error of its value at approval, in standard errors.
+# Found by simulation: less raises more false alarms than are allowed after an approval on 14 days.
+_APPROVAL_ERRORS = 0.7
 _MOST_DAYS = 365
-_DAY_SHARE = 2.0
 _MOST_ROWS = 1 << 24
 
 
@@ -48,26 +50,26 @@ class _Model:
     """How much evidence a day gives against a value that is higher the worse it is.
 
     `reference_rows` rows have the value `reference`. `variance` is that of one row's figure, None for a
-    share; no day counts for more than `most_rows` rows.
+    share, which has the variance `between` between the `reference_days` days of the reference.
     """
 
     reference: float
     reference_rows: float
     tolerance: float
     variance: float | None = None
-    most_rows: float = math.inf
+    between: float = 0.0
+    reference_days: float = 1.0
 
     def evidence(self, values: Floats, rows: Floats) -> Floats:
         """Return the logs of the e-values of each day, one for each effect size."""
         # Effects are in tolerances: half of it finds smaller ones, and the bound stays the same.
         half = self.tolerance / 2
         if self.variance is None:
-            used = np.minimum(rows, self.most_rows)
             shares = Shares(
-                count=values * used, rows=used, reference=min(self.reference + half, 1.0),
+                count=values * rows, rows=rows, reference=min(self.reference + half, 1.0),
                 reference_rows=self.reference_rows,
-            )  # fmt: skip
-            return share_evidence(shares, tolerance=half, sides="rise")
+            ).tempered(self.between, self.reference_days)  # fmt: skip
+            return share_evidence(shares, tolerance=half, sides="rise", errors=_APPROVAL_ERRORS)
         error = math.sqrt(self.variance / self.reference_rows)
         bound = self.reference + self.tolerance + REFERENCE_ERRORS * error
         spread = np.sqrt(self.variance / rows)[:, None]
@@ -180,20 +182,18 @@ def _share_model(
 ) -> _Model:
     """Compare shares, where days differ by more than their rows explain.
 
-    No day counts for more rows than would make its sampling error as large as 0.7 of how much days differ
-    (one point, until five days are known): a day with a million labels is still one day.
+    How much is known from five days on, and one point until then.
     """
-    one_row = max(reference * (1 - reference), 1e-12)
     between, size = LEAST_SHARE**2, float(np.median(_rows(days))) if days else float(rows)
     if len(days) >= _LEAST_DAYS:
+        one_row = max(reference * (1 - reference), 1e-12)
         between = max(0.0, _row_variance(days, bound=False) - one_row) / size
-    most = _DAY_SHARE * one_row / between if between else math.inf
-    known_days = max(1.0, rows / size)
     return _Model(
         reference=reference,
-        reference_rows=1 / (1 / rows + between / known_days / one_row),
+        reference_rows=rows,
         tolerance=tolerance,
-        most_rows=max(most, 1.0),
+        between=between,
+        reference_days=max(1.0, rows / size),
     )
 
 

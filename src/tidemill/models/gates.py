@@ -20,19 +20,36 @@ from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Approval
 
 
-def subject_of(artifact: str, approval: Approval, evaluation: str) -> str:
+def subject_of(artifact: Artifact, approval: Approval, evaluation: str) -> str:
     """Return the digest of what is decided on: the artifact, the gates, and the evaluation's recipe."""
     gates = [
         repr(gate) if gate.confidence is None else f"{gate!r} at {gate.confidence!r}"
         for gate in approval.gates
     ]
-    return fingerprint("decision", artifact, gates, evaluation)
+    baseline = judged_baseline(artifact, approval)
+    return fingerprint("decision", artifact.id, gates, evaluation, *filter(None, [baseline]))
+
+
+def judged_baseline(artifact: Artifact, approval: Approval) -> str:
+    """What identifies the baseline that gates compare an artifact with; "" if none of them does."""
+    compared = any(isinstance(gate, BeatsBaseline) for gate in approval.gates)
+    return artifact.baseline_content if compared else ""
 
 
 def last_decision(decisions: Iterable[Decision], artifact: str) -> Decision | None:
     """Return the last decision on an artifact, by whatever gates and evaluation; None if there is none."""
     own = [decision for decision in decisions if decision.artifact == artifact]
     return max(own, key=lambda decision: decision.at, default=None)
+
+
+def standing_decision(decisions: Iterable[Decision], artifact: Artifact) -> Decision | None:
+    """Return the last decision on an artifact; None if gates compared it with another baseline.
+
+    A training on other labels may give an equal model, whose baseline is another one.
+    """
+    last = last_decision(decisions, artifact.id)
+    stands = last is None or last.baseline in ("", artifact.baseline_content)
+    return last if stands else None
 
 
 def refusal_message(model: str, decision: Decision) -> str:

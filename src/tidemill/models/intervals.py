@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidemill.models.student import t_quantile, t_upper_tail
-from tidemill.workflow.gate import Daily, Goal, Interval, Scores, Slice
+from tidemill.workflow.gate import Bounds, Daily, Goal, Interval, Scores, Slice
 
 # Fewer days can't tell: their intervals would be far from what they promise.
 MIN_DAYS = 14
@@ -24,12 +24,16 @@ MAX_BLOCKS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JackknifeEstimate:
-    """A figure, its standard error over days, and the degrees of freedom of that."""
+    """A figure, its standard error over days, and the degrees of freedom of that.
+
+    The figure is known to be within `bounds`.
+    """
 
     value: float
     error: float
     df: float
     days: int
+    bounds: Bounds = (None, None)
 
     @property
     def is_enough(self) -> bool:
@@ -37,9 +41,16 @@ class JackknifeEstimate:
         return self.days >= MIN_DAYS
 
     def interval(self, confidence: float) -> Interval:
-        """Return the two-sided confidence interval."""
+        """Return the two-sided confidence interval, without the part that is out of bounds.
+
+        No true figure is in that part, so that the interval contains it as often as the whole one does.
+        """
         margin = t_quantile((1 + confidence) / 2, self.df) * self.error
         low, high = self.value - margin, self.value + margin
+        least, greatest = self.bounds
+        # Weights below zero may bring the figure itself out of bounds.
+        low = low if least is None else max(low, min(least, self.value))
+        high = high if greatest is None else min(high, max(greatest, self.value))
         return Interval(value=self.value, low=low, high=high, confidence=confidence, days=self.days)
 
     def chance_above(self) -> float:
@@ -49,11 +60,18 @@ class JackknifeEstimate:
         return t_upper_tail(self.value / self.error, self.df)
 
 
-def metric_estimate(part: Scores | Slice, metric: str) -> JackknifeEstimate | None:
-    """Estimate a metric of one model; None without daily figures, or where they aren't numbers."""
-    if part.daily is None or metric not in part.daily.metrics:
+def metric_estimate(
+    scores: Scores, metric: str, part: Slice | None = None
+) -> JackknifeEstimate | None:
+    """Estimate a metric of one model, or of a slice of its scores.
+
+    None without daily figures, or where they aren't numbers.
+    """
+    of = scores if part is None else part
+    if of.daily is None or metric not in of.daily.metrics:
         return None
-    return _estimate(part.metrics[metric], leave_out(part.daily, metric), part.daily)
+    found = _estimate(of.metrics[metric], leave_out(of.daily, metric), of.daily)
+    return replace(found, bounds=scores.bounds.get(metric, found.bounds)) if found else None
 
 
 def gain_estimate(

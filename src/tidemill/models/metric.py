@@ -6,23 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidemill.workflow.gate import Curve, Goal
+from tidemill.workflow.gate import Bounds, Curve, Goal, Threshold
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
-    """The prediction from which a row counts as positive, and the days on which it was chosen."""
-
-    value: float
-    days: tuple[str, ...]
-    metric: str
-    score: float
-
-    def __float__(self) -> float:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +20,7 @@ class Metric:
     the one that it judges, if it was chosen on other days. `group` is the column of groups of rows that it
     is the mean over. `positive` is the label, and the class that the user named, of which the
     column `prediction` must be the probability. `is_standard` is false for an expression of a user.
+    `bounds` are the least and the greatest value that it can have.
     """
 
     name: str
@@ -43,6 +31,7 @@ class Metric:
     group: str = ""
     positive: tuple[str, object] | None = None
     is_standard: bool = True
+    bounds: Bounds = (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,8 @@ def scores(
             daily=None if shapes is None else daily_figures(frame, expressions, shapes),
             goals={n: metric.goal for n, metric in metrics.items() if metric.goal is not Goal.LOW},
             curves={name: curve.compute(frame) for name, curve in curves.items()},
+            bounds={n: m.bounds for n, m in metrics.items() if m.bounds != (None, None)},
+            thresholds={n: m.threshold for n, m in metrics.items() if m.threshold is not None},
         )
 
 

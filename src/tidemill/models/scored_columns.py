@@ -68,6 +68,34 @@ def binary_columns(
     return ScoredColumns(label=truth, prediction=found.prediction, weight=found.weight)
 
 
+def require_numbers(column: pl.Series, taker: str, advice: str = "") -> None:
+    """Raise UsageError for a column whose values are no numbers, nor text of numbers, with an advice."""
+    dtype = column.dtype
+    if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
+        return
+    if (
+        dtype == pl.String
+        and column.cast(pl.Float64, strict=False).null_count() == column.null_count()
+    ):
+        return
+    raise UsageError(
+        f"{taker} takes numbers, and {column.name!r} is {dtype}{f': {advice}' if advice else ''}"
+    )
+
+
+def require_comparable(column: pl.Series, positive: object, taker: str) -> None:
+    """Raise UsageError for a label that has no value like the class `positive`."""
+    try:
+        column.to_frame().select(pl.col(column.name).eq(positive))
+        if not column.dtype.is_nested():
+            return
+    except (pl.exceptions.PolarsError, TypeError):
+        pass
+    raise UsageError(
+        f"{taker}: {column.name!r} is {column.dtype}, which has no value like positive={positive!r}"
+    )
+
+
 def require_greatest_class(
     frame: pl.DataFrame, named: tuple[str, object] | None, taker: str
 ) -> None:
@@ -78,6 +106,7 @@ def require_greatest_class(
     if named is None or named[0] not in frame.columns:
         return
     column, positive = frame[named[0]], named[1]
+    require_comparable(column, positive, taker)
     text = isinstance(column.dtype, pl.Categorical | pl.Enum)
     try:
         greatest: Any = (column.cast(pl.String) if text else column).max()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from tidemill.core.errors import UsageError
-from tidemill.models.metric import Metric, Threshold
+from tidemill.models.metric import Metric
 from tidemill.models.ranks import area_under_roc, mean_precision
 from tidemill.models.scored_columns import (
     PREDICTION,
@@ -25,8 +25,11 @@ from tidemill.models.scored_columns import (
     regression_columns,
     undefined_where,
 )
-from tidemill.workflow.gate import Goal
+from tidemill.workflow.gate import Bounds, Goal, Threshold
 
+# The least and the greatest value of errors, and of shares.
+_ERROR: Bounds = (0.0, None)
+_SHARE: Bounds = (0.0, 1.0)
 # Predictions are clipped by as much before their logarithm, as scikit-learn does.
 _EPSILON = sys.float_info.epsilon
 
@@ -34,14 +37,16 @@ _EPSILON = sys.float_info.epsilon
 def mae(label: str, *, prediction: str = PREDICTION, weight: str | None = None) -> Metric:
     """Return the mean absolute error."""
     rows = regression_columns(label, prediction, weight)
-    return Metric(name="mae", expression=rows.mean((rows.prediction - rows.label).abs()))
+    return Metric(
+        name="mae", expression=rows.mean((rows.prediction - rows.label).abs()), bounds=_ERROR
+    )
 
 
 def rmse(label: str, *, prediction: str = PREDICTION, weight: str | None = None) -> Metric:
     """Return the root of the mean squared error."""
     rows = regression_columns(label, prediction, weight)
     error = (rows.prediction - rows.label) ** 2
-    return Metric(name="rmse", expression=rows.mean(error).sqrt())
+    return Metric(name="rmse", expression=rows.mean(error).sqrt(), bounds=_ERROR)
 
 
 def bias(label: str, *, prediction: str = PREDICTION, weight: str | None = None) -> Metric:
@@ -59,6 +64,7 @@ def r2(label: str, *, prediction: str = PREDICTION, weight: str | None = None) -
         name="r2",
         expression=undefined_where(rows.label.min() == rows.label.max(), 1 - left / whole),
         goal=Goal.HIGH,
+        bounds=(None, 1.0),
     )
 
 
@@ -71,7 +77,7 @@ def pinball(
     rows = regression_columns(label, prediction, weight)
     error = rows.label - rows.prediction
     loss = pl.when(error >= 0).then(quantile * error).otherwise((quantile - 1) * error)
-    return Metric(name="pinball", expression=rows.mean(loss))
+    return Metric(name="pinball", expression=rows.mean(loss), bounds=_ERROR)
 
 
 def mape(
@@ -87,7 +93,11 @@ def mape(
         )
     rows = regression_columns(label, prediction, weight)
     size = pl.when(rows.label.abs() < floor).then(floor).otherwise(rows.label.abs())
-    return Metric(name="mape", expression=rows.mean((rows.prediction - rows.label).abs() / size))
+    return Metric(
+        name="mape",
+        expression=rows.mean((rows.prediction - rows.label).abs() / size),
+        bounds=_ERROR,
+    )
 
 
 def log_loss(
@@ -102,7 +112,10 @@ def log_loss(
     p = _probability(rows.prediction).clip(_EPSILON, 1 - _EPSILON)
     loss = -(rows.label * p.log() + (1 - rows.label) * (1 - p).log())
     return Metric(
-        name="log_loss", expression=rows.mean(loss), positive=_named(label, prediction, positive)
+        name="log_loss",
+        expression=rows.mean(loss),
+        positive=_named(label, prediction, positive),
+        bounds=_ERROR,
     )
 
 
@@ -119,6 +132,7 @@ def brier(
         name="brier",
         expression=rows.mean((_probability(rows.prediction) - rows.label) ** 2),
         positive=_named(label, prediction, positive),
+        bounds=_SHARE,
     )
 
 
@@ -136,6 +150,7 @@ def auc(
         expression=area_under_roc(rows),
         goal=Goal.HIGH,
         positive=_named(label, prediction, positive),
+        bounds=_SHARE,
     )
 
 
@@ -153,6 +168,7 @@ def average_precision(
         expression=mean_precision(rows),
         goal=Goal.HIGH,
         positive=_named(label, prediction, positive),
+        bounds=_SHARE,
     )
 
 
@@ -226,7 +242,7 @@ def accuracy(
     known = pl.when(truth.is_not_null()).then(right)
     weights = None if weight is None else as_number(pl.col(weight))
     found = ScoredColumns(label=known, prediction=known, weight=weights)
-    return Metric(name="accuracy", expression=found.mean(known), goal=Goal.HIGH)
+    return Metric(name="accuracy", expression=found.mean(known), goal=Goal.HIGH, bounds=_SHARE)
 
 
 def calibration_error(
@@ -252,6 +268,7 @@ def calibration_error(
         name="calibration_error",
         expression=pl.sum_horizontal(gaps) / gap.count(),
         positive=_named(label, prediction, positive),
+        bounds=_SHARE,
     )
 
 
@@ -267,7 +284,10 @@ def macro_f1(label: str, *, classes: Sequence[object], prediction: str = PREDICT
         parts.append(pl.when(size == 0).then(0.0).otherwise(2 * hits / size))
     value = undefined_where(guess.null_count() > 0, pl.sum_horizontal(parts) / len(classes))
     return Metric(
-        name="macro_f1", expression=undefined_where(truth.len() == 0, value), goal=Goal.HIGH
+        name="macro_f1",
+        expression=undefined_where(truth.len() == 0, value),
+        goal=Goal.HIGH,
+        bounds=_SHARE,
     )
 
 
@@ -288,7 +308,7 @@ def multiclass_log_loss(
     p = _probability(pl.when(known).then(chosen / whole)).clip(_EPSILON, 1 - _EPSILON)
     weights = None if weight is None else as_number(pl.col(weight))
     rows = ScoredColumns(label=p, prediction=p, weight=weights)
-    return Metric(name="multiclass_log_loss", expression=rows.mean(-p.log()))
+    return Metric(name="multiclass_log_loss", expression=rows.mean(-p.log()), bounds=_ERROR)
 
 
 def ndcg(label: str, *, group: str, k: int, prediction: str = PREDICTION) -> Metric:
@@ -332,6 +352,7 @@ def _of_groups(name: str, of: tuple[object, ...], each: pl.Expr, missing: pl.Exp
         goal=Goal.HIGH,
         columns={column: pl.when(first).then(value)},
         group=group,
+        bounds=_SHARE,
     )
 
 
@@ -368,7 +389,14 @@ def _judged(
     positive: tuple[str, object] | None,
 ) -> Metric:
     chosen = threshold if isinstance(threshold, Threshold) else None
-    return Metric(name=name, expression=value, goal=Goal.HIGH, threshold=chosen, positive=positive)
+    return Metric(
+        name=name,
+        expression=value,
+        goal=Goal.HIGH,
+        threshold=chosen,
+        positive=positive,
+        bounds=_SHARE,
+    )
 
 
 def _named(label: str, prediction: str, positive: object) -> tuple[str, object] | None:

@@ -12,9 +12,14 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.partition import parse_span
 from tidemill.models.daily_figures import DAY, as_figure, days_of, with_days
 from tidemill.models.given_frames import given_frame
-from tidemill.models.metric import Metric, Threshold
-from tidemill.models.scored_columns import PREDICTION, require_greatest_class
-from tidemill.workflow.gate import Goal
+from tidemill.models.metric import Metric
+from tidemill.models.scored_columns import (
+    PREDICTION,
+    require_comparable,
+    require_greatest_class,
+    require_numbers,
+)
+from tidemill.workflow.gate import Goal, Threshold
 
 # More thresholds than this aren't tried; those that are split the rows evenly.
 MAX_TRIED = 200
@@ -35,7 +40,12 @@ def threshold(
     other days: `tm.scores(later, tm.metrics.f1("late", threshold=chosen), day="date")` refuses a day that
     it was chosen on. UsageError if no threshold has a value, such as without a positive row.
     """
-    frame = _with_days(scored, day, "threshold")
+    frame = _with_days(scored, day, "threshold", label=label, prediction=prediction)
+    require_numbers(frame[prediction], "threshold()")
+    if positive is None:
+        require_numbers(frame[label], "threshold()", "name its positive class, positive='...'")
+    else:
+        require_comparable(frame[label], positive, "threshold()")
     known = frame.filter(pl.col(prediction).is_not_null(), pl.col(label).is_not_null())
     if positive is not None and prediction == PREDICTION:
         require_greatest_class(known, (label, positive), "threshold()")
@@ -43,10 +53,11 @@ def threshold(
     if len(values) > MAX_TRIED:
         places = [round(n * (len(values) - 1) / (MAX_TRIED - 1)) for n in range(MAX_TRIED)]
         values = values[places]
-    if "threshold" not in signature(best).parameters:
+    if not callable(best) or "threshold" not in signature(best).parameters:
+        name = getattr(best, "__name__", repr(best))
         raise UsageError(
-            f"threshold(), best={best.__name__}: it takes no threshold; take tm.metrics.f1, precision, "
-            "recall or accuracy"
+            f"threshold(), best={name}: it takes no threshold; take tm.metrics.f1, precision, recall or "
+            "accuracy"
         )
     tried = [
         best(label, threshold=float(v), prediction=prediction, positive=positive) for v in values
@@ -102,11 +113,12 @@ def _days(last: str) -> int:
     return span.count * (7 if span.unit == "w" else 1)
 
 
-def _with_days(scored: pl.LazyFrame, day: str, function: str) -> pl.DataFrame:
+def _with_days(scored: pl.LazyFrame, day: str, function: str, **more: str) -> pl.DataFrame:
+    """The rows with their days; UsageError for a column that isn't there, by the option that names it."""
     given = given_frame(scored, function)
     known = given.collect_schema().names()
-    if day not in known:
-        raise UsageError(
-            f"{function}(day={day!r}): there is no such column ({did_you_mean(day, known)})"
-        )
+    for option, column in {"day": day, **more}.items():
+        if column not in known:
+            advice = did_you_mean(column, known)
+            raise UsageError(f"{function}({option}={column!r}): there is no such column ({advice})")
     return with_days(given.collect(), day)

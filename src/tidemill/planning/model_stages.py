@@ -17,8 +17,8 @@ from tidemill.models.gates import (
     CANDIDATE,
     LIVE,
     is_live,
-    last_decision,
     refusal_message,
+    standing_decision,
 )
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.search import trial_partition, trials_before
@@ -188,7 +188,7 @@ def _refusal(draft: Draft, model: Stage) -> Decision | None:
         return None
     if live is not None and is_live(live.artifact, artifact):
         return None
-    last = last_decision(draft.facts.decisions.values(), artifact.id)
+    last = standing_decision(draft.facts.decisions.values(), artifact)
     return None if last is None or last.approved else last
 
 
@@ -335,7 +335,7 @@ def _needs_decision(draft: Draft, model: Stage, artifact: Artifact, *, pending: 
         return pending
     if _is_judged_again(draft, model):
         return True
-    last = last_decision(draft.facts.decisions.values(), artifact.id)
+    last = standing_decision(draft.facts.decisions.values(), artifact)
     return last is None or (last.approved and pending)
 
 

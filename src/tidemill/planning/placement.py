@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from tidemill.contracts.table_rules import FreshnessRule
@@ -106,6 +107,11 @@ class Placement:
         """The stages whose partitions can be computed together."""
         return self._traits.batched
 
+    @cached_property
+    def places(self) -> frozenset[Engine]:
+        """Where steps run."""
+        return frozenset(self._where(self._flow[step.stage], step) for step in self.order)
+
     @property
     def unenforced_limits(self) -> tuple[str, ...]:
         """The stages whose limits can't be enforced, because there is no process engine."""
@@ -120,10 +126,12 @@ class Placement:
         """The place of one step."""
         stage = self._flow[step.stage]
         where, place = self._where(stage, step), self._place(step.stage)
+        if where != "process":
+            # Steps in threads share the threads of Polars, whatever they ask for.
+            return Place(where=where, worker_class=place.worker_class, priority=place.priority)
         if step.action is Action.TRIAL and stage.resources.cpus is None:
             place = replace(place, cpus=float(max(1, self._cpus // _parallel_trials(stage))))
-        # Steps in threads share the threads of Polars, whatever they ask for.
-        return place if where == "process" else replace(place, where=where, cpus=1.0)
+        return place
 
     def _where(self, stage: Stage, step: Step) -> Engine:
         wanted = self._preferred_place(stage, step)

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from tidemill.core.payload import Payload
+
 
 class StoredBytes(Protocol):
     """An opened object: its size, and a `version` that changes when its bytes are written again."""
@@ -26,7 +28,7 @@ class Artifacts(Protocol):
     An object that was found to be damaged counts as missing until it is stored again.
     """
 
-    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
+    def put_all(self, objects: Sequence[tuple[Payload, str]]) -> Sequence[str]:
         """Store several (bytes, suffix) pairs durably and return their names in the same order.
 
         What is stored already isn't written again, unless it is damaged: then it is replaced.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.payload import Payload
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.workflow.model import Artifact, ClassLabel, Feed
@@ -37,8 +38,11 @@ class ModelFormat(Protocol):
     def function(self, model: Any) -> Callable[[Any], Any]:
         """The prediction function of a model in memory, with which the stored one is compared."""
 
-    def dump(self, model: Any) -> bytes:
-        """Serialise the model, without pickle; UsageError for a part that can't be stored."""
+    def dump(self, model: Any) -> Payload:
+        """Serialise the model, without pickle; UsageError for a part that can't be stored.
+
+        A buffer, such as a mapped file or a view of the model's own array, isn't copied.
+        """
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """Load the prediction function; only for bytes that were verified, in a process that may die."""
@@ -63,7 +67,7 @@ class ModelProbe(Protocol):
     """Loads a stored model in a process of its own first, because a damaged file can crash a process."""
 
     def confirm(
-        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+        self, artifact: Artifact, form: ModelFormat, payload: Payload, golden: bytes, /
     ) -> None:
         """Do nothing for a model that is known to load; else load it, and predict the golden rows.
 
@@ -72,7 +76,7 @@ class ModelProbe(Protocol):
         """
 
     def measure(
-        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+        self, artifact: Artifact, form: ModelFormat, payload: Payload, golden: bytes, /
     ) -> float:
         """Load a model, and return the largest difference of its golden predictions; raises as `confirm`."""
 

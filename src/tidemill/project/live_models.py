@@ -12,6 +12,7 @@ from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.model_version import Follower, Moved
 from tidemill.models.input_compatibility import incompatibility
 from tidemill.models.live_moves import (
+    LIVE_VERSION,
     NEWEST,
     Move,
     delivered_as,
@@ -64,7 +65,7 @@ class LiveModels:
         self._workspace = workspace
 
     def deliver(self, model: str, version: str, *, reason: str = "", by: str = "") -> Moved:
-        """Make an approved version of a model live; `version` is a unique prefix of its id.
+        """Make an approved version of a model live: a unique prefix of its id, "newest" or "live".
 
         Does nothing if it is live. Raises GateError if gates never approved it, ContractError if its inputs
         no longer fit, StorageError if its object is missing or damaged, ConflictError if something else
@@ -122,6 +123,8 @@ class LiveModels:
         """The delivery to repeat; without a version the one before the current one."""
         if version is None:
             return rollback_target(stage.name, history.deliveries)
+        if version == LIVE_VERSION:
+            return history.deliveries[-1]
         if not version.strip():
             # Such as an unset variable of a script. Nobody asked for the version before.
             raise UsageError(

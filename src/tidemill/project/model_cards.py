@@ -27,7 +27,7 @@ class ModelCard:
     @property
     def markdown(self) -> str:
         """The card without pictures."""
-        return self._made(pictured=False).markdown
+        return self._build(pictured=False).markdown
 
     def _repr_markdown_(self) -> str:
         # A notebook would show the front matter as text.
@@ -39,7 +39,7 @@ class ModelCard:
         The folder is created. UsageError if it has a README.md that isn't a model card, StorageError if a
         file can't be written.
         """
-        target, card = Path(folder), self._made(pictured=True)
+        target, card = Path(folder), self._build(pictured=True)
         files = {CARD: card.markdown, **card.pictures}
         with translate_os_errors(str(target)):
             target.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class ModelCard:
                 (target / name).write_text(text, encoding="utf-8")
         return target / CARD
 
-    def _made(self, *, pictured: bool) -> Card:
+    def _build(self, *, pictured: bool) -> Card:
         space, cost = self._workspace, self._version.cost
         price = ""
         if cost is not None and space.price.cpu_hour:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from tidemill.adapters.model_formats.custom import import_format
+from tidemill.adapters.model_formats.custom import CustomFormat, import_format
 from tidemill.adapters.model_formats.lightgbm import LightGBMText
 from tidemill.adapters.model_formats.onnx import OnnxModel
 from tidemill.adapters.model_formats.pickle import OwnPickle
 from tidemill.adapters.model_formats.sklearn import SklearnSkops
 from tidemill.adapters.model_formats.torch import TorchSafetensors
 from tidemill.adapters.model_formats.xgboost import XGBoostUBJ
+from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.core.errors import UsageError
 from tidemill.ports.formats import ModelFormat
 from tidemill.project.model_probe_server import FormatOptions
+
+
+def own_format_codes(formats: Iterable[ModelFormat]) -> dict[str, str]:
+    """The digest of the code of each format of the project's own, by the format's name."""
+    return {
+        form.name: code_of(form.kind).digest for form in formats if isinstance(form, CustomFormat)
+    }
 
 
 def open_formats(options: FormatOptions) -> tuple[ModelFormat, ...]:

@@ -18,7 +18,9 @@ from tidemill.adapters.files.disk import open_private
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import package_of
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.payload import Payload, byte_count
 from tidemill.ports.formats import GoldenCheck, ModelFormat
+from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe_server import FormatOptions, ProbeRequest, ProbeServer
 from tidemill.workflow.model import Artifact
 
@@ -31,7 +33,7 @@ class ProbedFile:
     """A model file to load, and the golden rows that it has to predict; `artifact` says how it is fed."""
 
     artifact: Artifact
-    payload: bytes
+    payload: Payload
     golden: bytes = b""
 
 
@@ -47,7 +49,7 @@ class SubprocessProbe:
         self._servers: dict[str, ProbeServer] = {}
 
     def confirm(
-        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+        self, artifact: Artifact, form: ModelFormat, payload: Payload, golden: bytes, /
     ) -> None:
         """Load a model in another process, unless it is known to load; StorageError if it doesn't."""
         if not self._mark(artifact, form).exists():
@@ -55,15 +57,15 @@ class SubprocessProbe:
             self.remember(artifact, form)
 
     def measure(
-        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+        self, artifact: Artifact, form: ModelFormat, payload: Payload, golden: bytes, /
     ) -> float:
         """Load a model in another process; return the largest difference of its predictions."""
         file = ProbedFile(artifact=artifact, payload=payload, golden=golden)
         [found] = self.check(form, [file])
         if found.fault:
             raise StorageError(
-                f"loading its {form.name} file of {len(payload):,} bytes in a process of its own failed: "
-                f"{found.fault}"
+                f"loading its {form.name} file of {byte_count(payload):,} bytes in a process of its own "
+                f"failed: {found.fault}"
             )
         return found.difference
 
@@ -86,6 +88,7 @@ class SubprocessProbe:
 
     def _mark(self, artifact: Artifact, form: ModelFormat) -> Path:
         versions = [[module, installed_version(module)] for module in form.modules]
+        versions += map(list, own_format_codes([form]).items())
         return self._known / fingerprint(
             "loaded", artifact.id, artifact.object, artifact.golden, form.name, versions
         )
@@ -108,7 +111,7 @@ def installed_version(module: str) -> str:
 
 
 def _request(file: ProbedFile) -> ProbeRequest:
-    size = len(file.payload)
+    size = byte_count(file.payload)
     return ProbeRequest(
         parts=(encode(file.artifact).encode(), file.payload, file.golden),
         seconds=int(_SECONDS + size / _BYTES_PER_S),

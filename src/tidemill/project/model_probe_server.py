@@ -12,11 +12,13 @@ import sys
 import tempfile
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
 from tidemill.adapters.codec.events import encode
+from tidemill.core.payload import Payload, byte_count
 from tidemill.core.python_command import python_module
 from tidemill.ports.formats import GoldenCheck
 
@@ -48,7 +50,7 @@ class FormatOptions:
 class ProbeRequest:
     """A model to load: its record, its bytes and its golden rows; in so many seconds of CPU, and bytes."""
 
-    parts: tuple[bytes, bytes, bytes]
+    parts: tuple[bytes, Payload, bytes]
     seconds: int
     memory: int
 
@@ -78,11 +80,11 @@ class ProbeServer:
             return GoldenCheck(fault=fault)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; a fork of the process that started it leaves it alone."""
         with self._lock:
-            if self._process is not None:
-                self._process.close()
-                self._process = None
+            process, self._process = self._process, None
+            if process is not None and process.owner == os.getpid():
+                process.close()
 
     def _running(self) -> _Process:
         # A fork of this process has the socket too, and needs a process of its own.
@@ -106,7 +108,14 @@ class _Process:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self._end = weakref.finalize(self, _end, self._process, self._socket, self._output)
+        self._end = weakref.finalize(
+            self, _end, self._process, self._socket, self._output, self.owner
+        )
+        # It ends by itself when it is idle, and would stay as a zombie until somebody waits for it.
+        waiting = threading.Thread(
+            target=self._process.wait, name="tidemill-probe-exit", daemon=True
+        )
+        waiting.start()
         job = {
             "options": json.loads(encode(options)),
             "path": [*sys.path],
@@ -119,13 +128,18 @@ class _Process:
 
     def ask(self, request: ProbeRequest) -> GoldenCheck | None:
         """Load a model; None if the process ended."""
-        self._socket.settimeout(_START_S + _PATIENCE * request.seconds)
+        # Not through the socket: so the bytes are neither joined nor copied by the server.
         try:
-            # Not through the socket: so the bytes are neither joined nor copied by the server.
-            with tempfile.TemporaryFile() as body:
-                body.writelines(request.parts)
-                body.flush()
-                sizes = SIZES.pack(*map(len, request.parts), request.seconds, request.memory)
+            body = _temporary_file(request.parts)
+        except OSError as error:
+            return GoldenCheck(
+                fault=f"it can't be copied to the folder for temporary files: {error}; free space there, "
+                "or let TMPDIR name another folder"
+            )
+        self._socket.settimeout(_START_S + _PATIENCE * request.seconds)
+        sizes = SIZES.pack(*map(byte_count, request.parts), request.seconds, request.memory)
+        try:
+            with body:
                 socket.send_fds(self._socket, [sizes], [body.fileno()])
             return GoldenCheck(**json.loads(self._answer()))
         except (OSError, EOFError):
@@ -142,10 +156,10 @@ class _Process:
 
     def close(self) -> tuple[str, int]:
         """End the process; return what it printed last, and its exit code."""
+        self._socket.close()
         with suppress(subprocess.TimeoutExpired):
-            self._socket.close()
             self._process.wait(1)
-        _stop(self._process, self._socket)
+        _stop(self._process)
         self._output.seek(0)
         last = self._output.read()[-1000:].decode(errors="replace").strip()
         self._end()
@@ -153,14 +167,28 @@ class _Process:
         return f"the process that loads it ended: {last or code}", code
 
 
-def _end(process: subprocess.Popen[bytes], connection: socket.socket, output: IO[bytes]) -> None:
-    _stop(process, connection)
-    output.close()
+def _temporary_file(parts: Iterable[Payload]) -> IO[bytes]:
+    with ExitStack() as opened:
+        file = opened.enter_context(tempfile.TemporaryFile())
+        file.writelines(parts)
+        file.flush()
+        opened.pop_all()
+        return file
 
 
-def _stop(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+def _end(
+    process: subprocess.Popen[bytes], connection: socket.socket, output: IO[bytes], owner: int
+) -> None:
     connection.close()
+    output.close()
+    # A fork has copies of the files, but the process isn't its own.
+    if os.getpid() == owner:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        # With the child that loads a file.
-        os.killpg(process.pid, signal.SIGKILL)
+        # With the child that loads a file. It may end just now.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()

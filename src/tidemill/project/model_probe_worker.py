@@ -55,7 +55,7 @@ def main(descriptor: int) -> None:
     connection.set_inheritable(False)
     os.dup2(2, 1)
     [size] = SIZE.unpack(connection.recv(SIZE.size, socket.MSG_WAITALL))
-    form, idle_s = _opened(connection.recv(size, socket.MSG_WAITALL))
+    form, idle_s = _open_format(connection.recv(size, socket.MSG_WAITALL))
     connection.settimeout(idle_s)
     # What was imported stays: children neither collect it nor copy its pages to do so.
     gc.disable()
@@ -70,7 +70,7 @@ def main(descriptor: int) -> None:
             connection.sendall(json.dumps(asdict(found)).encode() + b"\n")
 
 
-def _opened(description: bytes) -> tuple[ModelFormat, float]:
+def _open_format(description: bytes) -> tuple[ModelFormat, float]:
     """The format of a description with its library imported, and how long to wait for files."""
     job = json.loads(description)
     sys.path[:] = dict.fromkeys([*job["path"], *sys.path])

@@ -19,8 +19,10 @@ from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
 from tidemill.project.masked_output import masked_output
+from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe import is_installed
 from tidemill.project.settings import Settings, configured_secrets
+from tidemill.reuse.format_code import link_formats
 from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faults
 from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.reuse.trial_key import link_scoring
@@ -111,6 +113,7 @@ class Workspace:
         """What each stage computes, as digests."""
         here, known = this_platform(), self.evidence.evidence
         own = {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
+        own = link_formats(self.flow, own, own_format_codes(self.tools.formats))
         return link_scoring(self.flow, own)
 
     def refuse_faults(self, stages: Collection[str], others: Iterable[Fault] = ()) -> None:

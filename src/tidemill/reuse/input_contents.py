@@ -92,8 +92,8 @@ def column_shares(
         k: item for k, item in contents.items() if isinstance(item, Product) and item.columns
     }
     if columns is None or len(products) < len(contents):
-        named = [[key, _content_name(item)] for key, item in sorted(contents.items())]
-        return {ALL: fingerprint("contents", named)}
+        named = tuple([(key, _content_name(item)) for key, item in sorted(contents.items())])
+        return {ALL: _contents_digest(named)}
     if not products:
         return {}
     held = [(product, _partition_weight(partition)) for partition, product in products.items()]
@@ -122,6 +122,12 @@ def shares_digest(partitions: int, shares: Mapping[str, str]) -> str:
 def abbreviate_shares(shares: Mapping[str, str]) -> dict[str, str]:
     """A prefix of each share: if it differs the share changed; if it is equal nothing is proven."""
     return {name: share[:_PREFIX] for name, share in shares.items()}
+
+
+# All partitions of a table that a model scores share this digest of the model.
+@lru_cache(maxsize=16)
+def _contents_digest(named: tuple[tuple[str, str], ...]) -> str:
+    return fingerprint("contents", named)
 
 
 @lru_cache(maxsize=1_024)

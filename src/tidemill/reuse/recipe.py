@@ -33,6 +33,7 @@ _LABELS = {
     "packages": "a package it uses changed",
     "platform": "the Python version or the CPU architecture changed",
     "engine": "the Polars version changed",
+    "formats": "the code of a registered model format changed",
     "sink": "its sink changed",
     "scored": "whether a model scores its rows changed",
     SAMPLE: "its sample changed",

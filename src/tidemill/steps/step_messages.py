@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.partition import WHOLE
+from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.sources.scan import feeds_only
 from tidemill.workflow.environment import RunProfile
@@ -46,7 +47,7 @@ _T = TypeVar("_T")
 
 # By stage, the partitions that a step reads.
 Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
-Objects = tuple[tuple[bytes, str], ...]
+Objects = tuple[tuple[Payload, str], ...]
 _SHARED_ROWS = 100_000
 
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
+from typing import Literal, TypedDict
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import object_name
+from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
 from tidemill.store.profiles import load_profile
@@ -25,6 +27,13 @@ from tidemill.store.verification import ObjectVerifier
 PARQUET = ".parquet"
 # Partitions that were just written are usually read next; up to this many bytes stay in memory.
 _KEEP_BYTES = 64_000_000
+
+
+class _Options(TypedDict):
+    compression: Literal["zstd"]
+    statistics: bool
+    metadata: dict[str, str] | None
+    engine: Literal["in-memory"]
 
 
 def encode(
@@ -43,21 +52,35 @@ def encode_sealed(
     return buffer.getvalue(), f".{mark}{PARQUET}"
 
 
+def encode_all(frames: Sequence[pl.DataFrame], *, statistics: bool = False) -> list[bytes]:
+    """Encode frames like `encode`, in one call, which takes less time than a call for each."""
+    buffers = [BytesIO() for _ in frames]
+    sinks = [
+        frame.lazy().sink_parquet(buffer, **_options(None, statistics=statistics), lazy=True)
+        for frame, buffer in zip(frames, buffers, strict=True)
+    ]
+    pl.collect_all(sinks, engine="in-memory", optimizations=pl.QueryOptFlags.none())
+    return [buffer.getvalue() for buffer in buffers]
+
+
 def _parquet(
     frame: pl.DataFrame, metadata: Mapping[str, str] | None, *, statistics: bool = False
 ) -> BytesIO:
     buffer = BytesIO()
+    frame.lazy().sink_parquet(buffer, **_options(metadata, statistics=statistics))
+    return buffer
+
+
+def _options(metadata: Mapping[str, str] | None, *, statistics: bool) -> _Options:
     # Statistics let a reader skip row groups. Readers here get whole partitions by name, of a few row
     # groups each: there is nothing to skip, and a small object would be 10 % larger.
     # `write_parquet` starts the streaming engine: the same bytes, for 50 % more CPU time.
-    frame.lazy().sink_parquet(
-        buffer,
-        compression="zstd",
-        statistics=statistics,
-        metadata=dict(metadata) if metadata else None,
-        engine="in-memory",
-    )
-    return buffer
+    return {
+        "compression": "zstd",
+        "statistics": statistics,
+        "metadata": dict(metadata) if metadata else None,
+        "engine": "in-memory",
+    }
 
 
 class FrameStore:
@@ -156,7 +179,7 @@ class FrameStore:
         return self._rows(product, columns).collect() if cached is None else cached.select(columns)
 
     def columns(
-        self, product: Product, names: Sequence[str], payload: bytes | None
+        self, product: Product, names: Sequence[str], payload: Payload | None
     ) -> pl.DataFrame:
         """Return some columns of a partition; `payload` is its object if that isn't stored yet."""
         if payload is None or product.objects[0] in self._recent:

@@ -17,6 +17,7 @@ from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import event_scope
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import DamagedObjectError, StorageError
+from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.models.io.golden_check import check_golden_rows
@@ -158,7 +159,7 @@ class MemoryArtifacts:
         self._folder: str | None = None
         self._lock = threading.Lock()
 
-    def put(self, payload: bytes, suffix: str) -> str:
+    def put(self, payload: Payload, suffix: str) -> str:
         name = hashlib.sha256(payload).hexdigest() + suffix
         if self._objects.get(name) != payload:
             self._objects[name] = bytes(payload)
@@ -166,7 +167,7 @@ class MemoryArtifacts:
         self._damaged.discard(name)
         return name
 
-    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
+    def put_all(self, objects: Sequence[tuple[Payload, str]]) -> Sequence[str]:
         return [self.put(payload, suffix) for payload, suffix in objects]
 
     def damage(self, name: str, payload: bytes) -> None:
@@ -253,7 +254,7 @@ class MemoryModelProbe:
         self.refused: dict[str, str] = {}
 
     def confirm(
-        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+        self, artifact: Artifact, form: ModelFormat, payload: Payload, golden: bytes, /
     ) -> None:
         """Refuse a model that is in `refused`."""
         self.asked.append(artifact.id)
@@ -261,10 +262,10 @@ class MemoryModelProbe:
             raise StorageError(self.refused[artifact.id])
 
     def measure(
-        self, artifact: Artifact, form: ModelFormat, payload: bytes, golden: bytes, /
+        self, artifact: Artifact, form: ModelFormat, payload: Payload, golden: bytes, /
     ) -> float:
         """Load a model in this process."""
-        found = check_golden_rows(form, artifact, payload, golden)
+        found = check_golden_rows(form, artifact, bytes(payload), golden)
         if found.fault:
             raise StorageError(found.fault)
         return found.difference

@@ -42,7 +42,7 @@ from tidemill.ledger.event import (
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
-from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice
+from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice, Threshold
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
 
@@ -271,6 +271,8 @@ def scores(mae: float = 11.5) -> Scores:
         daily=daily,
         goals={"auc": Goal.HIGH},
         curves={"calibration": {"predicted": (0.1, mae)}},
+        bounds={"mae": (0.0, None)},
+        thresholds={"f1": Threshold(value=0.25, days=days, metric="f1", score=0.5)},
     )
 
 

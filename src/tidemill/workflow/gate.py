@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 # The columns of a curve, such as a calibration curve, by name; all have the same length.
 Curve: TypeAlias = dict[str, tuple[float, ...]]
+# The least and the greatest value that a metric can have; None where there is none.
+Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +53,35 @@ class Goal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """The prediction from which a row counts as positive, and the days on which it was chosen.
+
+    `score` is the value on these days of the `metric` that decided.
+    """
+
+    value: float
+    days: tuple[str, ...]
+    metric: str
+    score: float
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        days = list(dict.fromkeys((self.days[0], self.days[-1]))) if self.days else []
+        return (
+            f"{self.value:.5g}, chosen by {self.metric} ({self.score:.5g} on {' to '.join(days)})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """The scores of one model on one window: overall and by slice.
 
     `daily` has the figures of each day, if the evaluation names the column of days. `goals` says which
-    metrics are best high or at zero; low is best for all others.
+    metrics are best high or at zero; low is best for all others. `bounds` are the least and the greatest
+    value that a metric can have, where that is known, `thresholds` those that metrics judge, if they were
+    chosen by `tm.threshold`.
     """
 
     rows: int
@@ -65,6 +91,8 @@ class Scores:
     daily: Daily | None = None
     goals: dict[str, Goal] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
+    bounds: dict[str, Bounds] = field(default_factory=dict, repr=False)
+    thresholds: dict[str, Threshold] = field(default_factory=dict, repr=False)
 
     def _repr_html_(self) -> str:
         """Render the figures and charts of them, for notebooks."""

@@ -24,6 +24,7 @@ from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.search import Search, declaration_faults
+from tidemill.workflow.search_parameters import parameter_faults
 from tidemill.workflow.sink import sink_of
 from tidemill.workflow.source import Source
 from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage, Training
@@ -394,12 +395,11 @@ def _sample_by(
 
 
 def _search_faults(declared: StageDeclaration) -> Iterator[Fault]:
-    search = declared.options.get("search")
-    if search is not None and declared.function is not None:
-        names, params = _parameters(declared.function), declared.options.get("params", {})
+    search, function = declared.options.get("search"), declared.function
+    if search is not None and function is not None:
+        names, params = _parameters(function), declared.options.get("params", {})
         yield from declaration_faults(search, declared.name, declared.place, names, params)
-    if isinstance(search, Search):
-        yield from params_faults(declared.name, {"metric": search.metric}, search.place)
+        yield from parameter_faults(search, declared.name, function, params)
 
 
 def _warm_start_faults(declared: StageDeclaration, inputs: Sequence[Input]) -> Iterator[Fault]:

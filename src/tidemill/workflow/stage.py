@@ -169,9 +169,14 @@ class Flow:
     stages: tuple[Stage, ...]
     deferrable: bool = False
     endpoints: tuple[Endpoint, ...] = ()
+    _by_name: Mapping[str, Stage] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_name = {stage.name: stage for stage in reversed(self.stages)}
+        object.__setattr__(self, "_by_name", by_name)
 
     def __getitem__(self, name: str) -> Stage:
-        return next(stage for stage in self.stages if stage.name == name)
+        return self._by_name[name]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -61,6 +61,21 @@ def test_storing_an_object_again_writes_nothing(
     assert os.stat(artifacts.uri(name)) == before
 
 
+@pytest.mark.parametrize("at", [0, 3, 4, 9])
+def test_an_object_is_compared_in_parts(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(artifacts_module, "_COMPARED_AT_ONCE", 4)
+    payload = b"0123456789"
+    name = store(artifacts, payload, ".big")
+    # The same by another buffer.
+    assert artifacts.put_all([(memoryview(payload), ".big")]) == [name]
+    path = Path(artifacts.uri(name))
+    path.write_bytes(payload[:at] + b"x" + payload[at + 1 :])
+    assert store(artifacts, payload, ".big") == name
+    assert path.read_bytes() == payload
+
+
 def test_an_object_is_on_the_disk_before_it_appears(
     root: Path, artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

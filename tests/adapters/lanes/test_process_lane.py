@@ -76,6 +76,22 @@ def test_devices_are_those_visible_to_this_process(monkeypatch: pytest.MonkeyPat
         ProcessLane(gpus=3)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "count"),
+    [({}, b"1000"), ({"GOMP_SPINCOUNT": "7"}, b"7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, b"")],
+)
+def test_threads_of_workers_spin_briefly_unless_the_user_chose(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], count: bytes
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    with ProcessLane(max_workers=1) as lane:
+        [event] = run_tasks(lane, task("1", "environment", params=b"GOMP_SPINCOUNT"))
+    assert event.result == count
+
+
 def test_caps_of_all_tasks_stay_in_the_lane_budget(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()

@@ -28,7 +28,7 @@ def test_a_booster_round_trips(booster: lightgbm.Booster) -> None:
     form: ModelFormat = LightGBMText()
     assert form.name == "lightgbm"
     assert form.accepts(booster)
-    payload = form.dump(booster)
+    payload = bytes(form.dump(booster))
     assert payload.startswith(b"tree\n")
     again = form.load(payload)
     with_gaps = np.where(TABLE > 0.9, np.nan, TABLE)

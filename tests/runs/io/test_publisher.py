@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.core.errors import ConflictError, StorageError
+from tidemill.core.payload import Payload
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, Published
 from tidemill.memos.io.in_memory import InMemoryMemos
@@ -56,7 +57,7 @@ class Watched:
         self.calls.append(" ".join(type(event).__name__ for event in events))
         return last
 
-    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
+    def put_all(self, objects: Sequence[tuple[Payload, str]]) -> Sequence[str]:
         self.calls.append(f"{len(objects)} objects")
         return self.artifacts.put_all(objects)
 

@@ -35,7 +35,7 @@ def test_seconds_add_up_and_the_last_worker_is_kept() -> None:
     step = begun()
     step.add_cost(StepCost(wall_s=1.0, cpu_s=0.5, queued_s=3.0, peak_rss=7, worker="9"))
     step.add_cost(StepCost(wall_s=0.25, cpu_s=0.125))
-    found = step.attempt
+    found = step.cost
     assert (found.wall_s, found.cpu_s) == (1.25, 0.625)
     assert (found.queued_s, found.peak_rss, found.worker) == (3.0, 7, "9")
 
@@ -46,7 +46,7 @@ def test_the_next_attempt_starts_without_cost() -> None:
     step.deaths = 1
     again = step.next_attempt()
     assert again.work is not None
-    assert (again.attempt.number, again.work.attempt, again.attempt.wall_s) == (2, 2, 0.0)
+    assert (again.attempt.number, again.work.attempt, again.cost.wall_s) == (2, 2, 0.0)
     assert again.deaths == 1
 
 

@@ -16,10 +16,12 @@ import msgspec
 
 from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
     EVENTS,
     Attempted,
     Computed,
+    EffectDone,
     EffectQueued,
     Event,
     Published,
@@ -178,7 +180,7 @@ def _measured_part(value: Any) -> Any:
             return (value.artifact, value.scores, value.trial)
         case Attempted():
             return value.attempt.evidence
-        case SourceSeen():
+        case SourceSeen() | EffectQueued() | Effect() | EffectDone():
             return None
     return value
 

@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from tidemill.adapters.files.disk import (
     make_folder,
@@ -29,6 +30,7 @@ from tidemill.adapters.files.disk import (
 )
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import object_name
+from tidemill.core.payload import Payload, byte_count
 
 _NAME_PATTERN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
@@ -36,6 +38,7 @@ _DAY_S = 86_400.0
 _MAX_OPEN_FILES = 64
 # Linux reads at most 2 GiB at once, and macOS refuses to read more.
 _MAX_READ = 1 << 30
+_COMPARED_AT_ONCE = 1 << 20
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class FileArtifacts:
             make_folder(self._temporary)
         self._clear_leftovers()
 
-    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> list[str]:
+    def put_all(self, objects: Sequence[tuple[Payload, str]]) -> list[str]:
         named = [(object_name(payload, suffix), payload) for payload, suffix in objects]
         wanted = {self.uri(name): payload for name, payload in named}
         fresh = [item for item in wanted.items() if not _is_stored(*item)]
@@ -124,7 +127,7 @@ class FileArtifacts:
             raise StorageError(
                 f"{name!r} isn't an object name: expected 64 hex digits and a suffix like .parquet"
             )
-        return os.path.join(self._objects, name[:2], name)
+        return f"{self._objects}{os.sep}{name[:2]}{os.sep}{name}"
 
     def find_missing(self, names: Collection[str]) -> dict[str, str]:
         """Those of `names` that can't be used, in order."""
@@ -199,7 +202,7 @@ class FileArtifacts:
             with suppress(OSError):
                 os.unlink(os.path.join(self._damaged, name))
 
-    def _write(self, objects: Mapping[str, bytes]) -> None:
+    def _write(self, objects: Mapping[str, Payload]) -> None:
         """Write each file atomically; the caller syncs the folders.
 
         All files are written before the first is synced, so that the disk can batch the work.
@@ -258,22 +261,31 @@ def _version(found: os.stat_result) -> object:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _is_stored(path: str, payload: bytes) -> bool:
+def _is_stored(path: str, payload: Payload) -> bool:
     """Whether the object is stored; a damaged file must be rewritten."""
     with translate_os_errors(path):
         known = _stat(path)
-        if known is None or known.st_size != len(payload):
+        if known is None or known.st_size != byte_count(payload):
             return False
         try:
             with open(path, "rb") as file:
-                return file.read() == payload
+                return _has_rest(file, memoryview(payload).cast("B"))
         except OSError as error:
             if error.errno == errno.EIO:
                 return False  # the disk can't read what it stored
             raise
 
 
-def _write_all(file: FileIO, payload: bytes) -> None:
+def _has_rest(file: BinaryIO, expected: memoryview) -> bool:
+    """Whether the rest of a file is as expected; it is compared in parts, because a model may be large."""
+    while part := file.read(_COMPARED_AT_ONCE):
+        if expected[: len(part)] != part:
+            return False
+        expected = expected[len(part) :]
+    return not expected
+
+
+def _write_all(file: FileIO, payload: Payload) -> None:
     """Write all of the bytes; an unbuffered `write` may accept only some of them."""
     rest = memoryview(payload)
     while rest:

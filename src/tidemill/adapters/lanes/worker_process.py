@@ -13,6 +13,7 @@ from socket import SOCK_STREAM, socketpair
 from tidemill.adapters.lanes.exit_causes import explain_failed_start, output_tail
 from tidemill.adapters.lanes.task_queue import QueuedTask, WorkerKind
 from tidemill.adapters.lanes.worker_protocol import FrameReader
+from tidemill.core.openmp import spin_limit
 from tidemill.core.python_command import python_module
 from tidemill.ports.execution import Fate, Task
 
@@ -186,7 +187,11 @@ def _start_process(
     devices: tuple[str, ...],
     output: Path | None,
 ) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(kind.threads))}
+    environment = {
+        **os.environ,
+        **dict.fromkeys(_THREAD_VARIABLES, str(kind.threads)),
+        **spin_limit(os.environ),
+    }
     if devices:
         environment[DEVICES_VARIABLE] = ",".join(devices)
     if output is not None:

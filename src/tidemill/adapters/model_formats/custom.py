@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from tidemill.core.errors import UsageError
+from tidemill.core.payload import Payload
 from tidemill.workflow.model import ClassLabel, Feed
 
 _REQUIRED = ("name", "accepts", "dump", "load")
@@ -16,21 +17,23 @@ class CustomFormat:
     """A format of a user, with defaults for what it doesn't define.
 
     It needs a `name` and the methods `accepts`, `dump` and `load`, and may have `modules`, `is_rowwise`,
-    `feed`, `classes`, `function` and `restore`, as `ModelFormat` describes them.
+    `feed`, `classes`, `function` and `restore`, as `ModelFormat` describes them. `kind` is the user's class.
     """
 
-    def __init__(self, own: Any, place: str) -> None:
+    def __init__(self, kind: Any, place: str) -> None:
+        own = kind()
         missing = [name for name in _REQUIRED if not hasattr(own, name)]
         if missing:
             raise UsageError(
                 f"the model format {place} has no {', '.join(missing)}: it needs {', '.join(_REQUIRED)}"
             )
+        self.kind = kind
         self._own = own
         self.name = str(own.name)
         self.modules: tuple[str, ...] = tuple(getattr(own, "modules", ()))
         self.is_rowwise = bool(getattr(own, "is_rowwise", False))
         self.accepts: Callable[[Any], bool] = own.accepts
-        self.dump: Callable[[Any], bytes] = own.dump
+        self.dump: Callable[[Any], Payload] = own.dump
         self.load: Callable[[bytes], Callable[[Any], Any]] = own.load
 
     def feed(self, model: Any) -> Feed:
@@ -69,4 +72,4 @@ def import_format(reference: str) -> CustomFormat:
         kind = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"{place} can't be imported: {error}") from error
-    return CustomFormat(kind(), reference)
+    return CustomFormat(kind, reference)

@@ -1,11 +1,15 @@
-"""Import the library of a model format."""
+"""Import the library of a model format, and let it write a model."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from importlib import import_module
+from mmap import ACCESS_READ, mmap
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import TidemillError, UsageError
 from tidemill.core.extras import install_command
 
 
@@ -17,6 +21,24 @@ def require_library(module: str) -> Any:
     except (ImportError, OSError) as error:
         raise TidemillError(
             f"the model needs {module} ({error}): {_advice(module, str(error))}"
+        ) from error
+
+
+def map_written(write: Callable[[str], None]) -> memoryview:
+    """Let a library write a model to a temporary file, and map it: so it isn't held in memory twice.
+
+    `write` gets the path of the file. UsageError if the file can't be written.
+    """
+    try:
+        with TemporaryDirectory(prefix="tidemill-") as folder:
+            path = os.path.join(folder, "model")
+            write(path)
+            with open(path, "rb") as file:
+                return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+    except OSError as error:
+        raise UsageError(
+            f"it can't be written to the folder for temporary files: {error}; free space there, or let "
+            "TMPDIR name another folder"
         ) from error
 
 

@@ -54,7 +54,7 @@ class OnnxModel:
 
     def function(self, model: Any) -> Callable[[Any], Any]:
         """The prediction of a session with the model."""
-        return self.load(model.SerializeToString())
+        return _predict_with(_session(model.SerializeToString()), self.classes(model))
 
     def dump(self, model: Any) -> bytes:
         """The model's bytes; UsageError if it needs other files or operators of other domains."""
@@ -64,8 +64,9 @@ class OnnxModel:
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The prediction of a session of one thread; TidemillError for a model that needs other files."""
-        model = self.restore(payload)
-        return predict_with(open_session(payload), self.classes(model))
+        # The parsed model is released before a session parses it again.
+        labels = self.classes(self.restore(payload))
+        return predict_with(open_session(payload), labels)
 
     def restore(self, payload: bytes) -> Any:
         """The model as `onnx.ModelProto`; TidemillError for one that needs other files."""

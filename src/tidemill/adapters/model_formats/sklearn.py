@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
-from tidemill.adapters.model_formats.library import require_library
+from tidemill.adapters.model_formats.library import map_written, require_library
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.payload import Payload
 from tidemill.workflow.model import ClassLabel, Feed
 
 # What may be constructed beside the types that skops trusts. This list is ours, not that of a file.
@@ -111,21 +112,28 @@ class SklearnSkops:
         function: Callable[[Any], Any] = model.predict if known is None else model.predict_proba
         return function
 
-    def dump(self, model: Any) -> bytes:
+    def dump(self, model: Any) -> Payload:
         """The estimator in skops' format; UsageError for types that couldn't be loaded again."""
+        return map_written(lambda path: self._write(model, path))
+
+    def _write(self, model: Any, path: str) -> None:
         skops = require_library("skops.io")
-        try:
-            written = skops.dumps(model)
-        except Exception as error:
-            raise UsageError(f"skops can't store it: {type(error).__name__}: {error}") from error
-        payload = _canonical(written)
-        if foreign := self._foreign_types(payload):
+        with TemporaryFile() as written:
+            try:
+                skops.dump(model, written)
+            except OSError:
+                raise
+            except Exception as error:
+                raise UsageError(
+                    f"skops can't store it: {type(error).__name__}: {error}"
+                ) from error
+            _write_canonical(written, path)
+        if foreign := self._foreign_types(file=path):
             raise UsageError(
                 f"it contains {', '.join(foreign)}, which isn't loaded from a file: use estimators of "
                 "scikit-learn, LightGBM or XGBoost, compute it in a transform, or register a format of "
                 "your own ([tool.tidemill] model_formats)"
             )
-        return payload
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The estimator's prediction function; TidemillError if the file has a type that isn't trusted."""
@@ -135,33 +143,35 @@ class SklearnSkops:
         """The estimator, for `partial_fit` or `warm_start`."""
         require_library("sklearn")
         skops = require_library("skops.io")
-        if foreign := self._foreign_types(payload):
+        if foreign := self._foreign_types(data=payload):
             raise TidemillError(
                 f"the model file contains {', '.join(foreign)}, which isn't trusted"
             )
         return skops.loads(payload, trusted=list(TRUSTED))
 
     @staticmethod
-    def _foreign_types(payload: bytes) -> list[str]:
-        found = require_library("skops.io").get_untrusted_types(data=payload)
+    def _foreign_types(**source: Any) -> list[str]:
+        found = require_library("skops.io").get_untrusted_types(**source)
         return sorted(set(found) - set(TRUSTED))
 
 
-def _canonical(written: bytes) -> bytes:
+def _write_canonical(written: IO[bytes], path: str) -> None:
     """Write a skops file again without what differs between equal estimators: object ids and times."""
-    with zipfile.ZipFile(io.BytesIO(written)) as file:
-        schema = json.loads(file.read(_SCHEMA))
+    with (
+        zipfile.ZipFile(written) as source,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
         ids, names = dict[int, int](), dict[str, str]()
-        schema = _renumber(schema, ids, names)
-        entries = {
-            names.get(info.filename, info.filename): file.read(info) for info in file.infolist()
-        }
-    entries[_SCHEMA] = json.dumps(schema, indent=2).encode()
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        schema = _renumber(json.loads(source.read(_SCHEMA)), ids, names)
+        entries = {names.get(info.filename, info.filename): info for info in source.infolist()}
         for name in sorted(entries):
-            file.writestr(zipfile.ZipInfo(name, _EPOCH), entries[name], zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+            # One entry after the other, because a model may be large.
+            text = (
+                json.dumps(schema, indent=2).encode()
+                if name == _SCHEMA
+                else source.read(entries[name])
+            )
+            target.writestr(zipfile.ZipInfo(name, _EPOCH), text, zipfile.ZIP_DEFLATED)
 
 
 def _renumber(node: Any, ids: dict[int, int], names: dict[str, str]) -> Any:

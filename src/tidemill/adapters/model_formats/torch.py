@@ -6,11 +6,12 @@ import inspect
 import json
 import struct
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
-from tidemill.adapters.model_formats.library import require_library
+from tidemill.adapters.model_formats.library import map_written, require_library
+from tidemill.adapters.model_formats.torch_class import find_class, import_fault
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.payload import Payload
 from tidemill.workflow.model import ClassLabel, Feed
 
 _MAX_HEADER = 100_000_000
@@ -59,15 +60,13 @@ class TorchSafetensors:
 
         return predict
 
-    def dump(self, model: Any) -> bytes:
+    def dump(self, model: Any) -> Payload:
         """The module's tensors and its class; UsageError for a class that no other process can import."""
-        save = require_library("safetensors.torch").save
+        save_file = require_library("safetensors.torch").save_file
         reference = {"class": _class_reference(type(model)), "arguments": _arguments(model)}
-        tensors = {
-            name: value.detach().cpu().contiguous().clone()
-            for name, value in model.state_dict().items()
-        }
-        return bytes(save(tensors, metadata={"tidemill": json.dumps(reference, sort_keys=True)}))
+        metadata = {"tidemill": json.dumps(reference, sort_keys=True)}
+        tensors = _separate_tensors(model)
+        return map_written(lambda path: save_file(tensors, path, metadata=metadata))
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The module's `forward`, in evaluation mode and without gradients."""
@@ -77,10 +76,21 @@ class TorchSafetensors:
         """Construct the module with its arguments, and fill in its tensors; it has no optimizer's state."""
         torch = require_library("torch")
         reference = _reference(payload)
-        kind = _find_class(reference["class"], torch.nn.Module)
+        kind = find_class(reference["class"], torch.nn.Module)
         model = kind(**reference["arguments"])
         model.load_state_dict(require_library("safetensors.torch").load(payload), strict=True)
         return model
+
+
+def _separate_tensors(model: Any) -> dict[str, Any]:
+    """The tensors of a module; those that share memory with another, such as tied weights, are copied."""
+    found, places = dict[str, Any](), set[int]()
+    for name, value in model.state_dict().items():
+        tensor = value.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return found
 
 
 def _class_reference(kind: type) -> str:
@@ -98,6 +108,11 @@ def _class_reference(kind: type) -> str:
         raise UsageError(
             f"a bare {kind.__name__} doesn't say how its layers are built: write a class of your own, whose "
             "__init__ builds them"
+        )
+    if fault := import_fault(kind.__module__):
+        raise UsageError(
+            f"its class is {name}, {fault}: move it to a module of the project, or declare the requirement, "
+            "so that a process that loads the model may import it"
         )
     return name
 
@@ -141,18 +156,3 @@ def _reference(payload: bytes) -> dict[str, Any]:
         return {"class": str(found["class"]), "arguments": dict(found["arguments"])}
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise TidemillError(f"the model file doesn't name its class: {error}") from error
-
-
-def _find_class(reference: str, base: type) -> Any:
-    module, _, name = reference.partition(":")
-    try:
-        found: Any = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TidemillError(
-            f"the model's class {reference} can't be imported ({error}): restore it, or train the model again"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise TidemillError(f"the model file names {reference}, which is no module of PyTorch")
-    return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.adapters.model_formats.library import require_library
 from tidemill.core.errors import UsageError
+from tidemill.core.payload import Payload
 from tidemill.workflow.model import ClassLabel, Feed
 
 
@@ -50,9 +51,10 @@ class XGBoostUBJ:
         """The booster's prediction, which is probabilities for a classifier."""
         return _predict_with(_booster(model))
 
-    def dump(self, model: Any) -> bytes:
+    def dump(self, model: Any) -> Payload:
         """The model as UBJSON."""
-        return bytes(_booster(model).save_raw("ubj"))
+        payload: bytearray = _booster(model).save_raw("ubj")
+        return payload
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
         """The booster's prediction."""

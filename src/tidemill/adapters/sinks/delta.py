@@ -16,14 +16,13 @@ from urllib.parse import quote
 import polars as pl
 
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.lake_rows import delta_frame, join_rows, schema_change, widen_rows
+from tidemill.adapters.sinks.lake_rows import LakeRows, delta_frame, read_lake_rows, schema_change
 from tidemill.adapters.sinks.table_transaction import (
-    merged_schema,
     read_object,
     refuse_overtaken,
     row_difference,
 )
-from tidemill.adapters.sinks.value_limits import Limits, checked_rows
+from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
@@ -129,12 +128,8 @@ def _commit(
     """Replace partitions in one commit, so that readers see all of them or none."""
     for effect in effects:
         _require_folder(effect)
-    found = [(effect, read_object(effect, artifacts)) for effect in effects]
-    frames = [
-        delta_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
-        for effect, frame in checked_rows(found, str(folder), Limits())
-    ]
-    schema = merged_schema(frame.schema for frame in frames)
+    # A first delivery may be of years: of many partitions, one is in memory at a time.
+    rows = read_lake_rows(effects, artifacts, delta_frame, where=str(folder), limits=Limits())
     properties = library.CommitProperties(
         app_transactions=[
             library.Transaction(app_id=_app_id(each), version=_version(each)) for each in effects
@@ -142,16 +137,17 @@ def _commit(
     )
     partitions = ", ".join(_text(effect.partition) for effect in effects)
     predicate = f"{PARTITION_COLUMN} IN ({partitions})"
-    if not frames:
+    if rows is None:
         if table is not None:
             table.delete(predicate, commit_properties=properties)
         return
-    rows = join_rows(frames, schema)
     if table is not None:
         rows = _fitting(folder, table, rows)
+    # A dependency of deltalake, which doesn't need PyArrow.
+    arrow: Any = import_module("arro3.core")
     library.write_deltalake(
         str(folder) if table is None else table,
-        rows.to_arrow(),
+        rows.reader(arrow, arrow.Table.from_arrow),
         # A table that another process made meanwhile isn't replaced.
         mode="error" if table is None else "overwrite",
         predicate=None if table is None else predicate,
@@ -177,7 +173,7 @@ def _require_folder(effect: Effect) -> None:
         )
 
 
-def _fitting(folder: Path, table: Any, rows: pl.DataFrame) -> pl.DataFrame:
+def _fitting(folder: Path, table: Any, rows: LakeRows) -> LakeRows:
     """The rows in the types of the table; StorageError if it can't take them."""
     found = pl.scan_delta(table).collect_schema()
     if PARTITION_COLUMN not in found:
@@ -187,7 +183,7 @@ def _fitting(folder: Path, table: Any, rows: pl.DataFrame) -> pl.DataFrame:
         )
     if change := schema_change(found, rows.schema, may_widen=False):
         raise StorageError(f"the Delta table {folder} {change}")
-    return widen_rows(rows, found)
+    return rows.widened(found)
 
 
 def _text(value: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,19 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from tidemill.adapters.sinks.database_file import DatabaseFileTables
 from tidemill.adapters.sinks.nested_types import instance, plain_type, replace_types
-from tidemill.adapters.sinks.sqlite import file_obstacle, file_place
-from tidemill.adapters.sinks.table_transaction import (
-    deliver_to_table,
-    quoted,
-    table_fault,
-)
+from tidemill.adapters.sinks.table_transaction import TableDatabase, quoted
 from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
-from tidemill.ports.artifacts import Artifacts
-from tidemill.ports.formats import EffectResult
 from tidemill.workflow.sink import STAGING
 
 _TYPES: Mapping[str, str] = {
@@ -34,28 +28,14 @@ _TYPES: Mapping[str, str] = {
 }  # fmt: skip
 
 
-class DuckdbTables:
+class DuckdbTables(DatabaseFileTables):
     """Delivers to tables of DuckDB files."""
 
-    batch = 0
-
-    def deliver_all(
-        self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
-    ) -> Iterator[tuple[Effect, EffectResult]]:
-        path = root / effects[0].target
-        opened = _opened(path, write=True)
-        yield from deliver_to_table(opened, file_place(effects[0], path), effects, artifacts)
+    def open_file(self, path: Path, *, write: bool) -> AbstractContextManager[TableDatabase]:
+        return _open_file(path, write=write)
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
-        return missing_library("duckdb", "duckdb", "pyarrow") or file_obstacle(root / effect.target)
-
-    def find_fault(
-        self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
-    ) -> str | None:
-        path = root / effect.target
-        if not path.is_file():
-            return "" if effect.action == "remove" else f"the file {path} is gone"
-        return table_fault(_opened(path, write=False), file_place(effect, path), effect, artifacts)
+        return missing_library("duckdb", "duckdb", "pyarrow") or super().find_obstacle(effect, root)
 
 
 def missing_library(extra: str, *modules: str) -> str:
@@ -67,7 +47,7 @@ def missing_library(extra: str, *modules: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path, *, write: bool) -> Iterator[_DuckdbTable]:
+def _open_file(path: Path, *, write: bool) -> Iterator[_DuckdbTable]:
     try:
         # An optional dependency: only projects with such a sink need it.
         duckdb: Any = import_module("duckdb")

@@ -16,14 +16,13 @@ import polars as pl
 
 from tidemill.adapters.databases.urls import driver_message, resolve_url
 from tidemill.adapters.sinks.duckdb import missing_library
-from tidemill.adapters.sinks.lake_rows import iceberg_frame, join_rows, schema_change, widen_rows
+from tidemill.adapters.sinks.lake_rows import LakeRows, iceberg_frame, read_lake_rows, schema_change
 from tidemill.adapters.sinks.table_transaction import (
-    merged_schema,
     read_object,
     refuse_overtaken,
     row_difference,
 )
-from tidemill.adapters.sinks.value_limits import Limits, checked_rows
+from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import SourceError, StorageError
 from tidemill.core.extras import install_command
 from tidemill.ledger.delivery import Effect
@@ -46,7 +45,7 @@ class IcebergTables:
     def deliver_all(
         self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
     ) -> Iterator[tuple[Effect, EffectResult]]:
-        with _opened_catalog(effects[0], root, "written") as catalog:
+        with _open_catalog(effects[0], root, "written") as catalog:
             _replace_partitions(catalog, effects, artifacts)
         yield from ((effect, {"table": effect.table}) for effect in effects)
 
@@ -66,7 +65,7 @@ class IcebergTables:
         self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
     ) -> str | None:
         expected, where = read_object(effect, artifacts), f"the Iceberg table {effect.table}"
-        with _opened_catalog(effect, root, "read") as catalog:
+        with _open_catalog(effect, root, "read") as catalog:
             if not catalog.table_exists(effect.table):
                 return "" if expected is None else f"{where} is gone"
             chosen = _equal(effect.partition)
@@ -82,7 +81,7 @@ class IcebergTables:
 
 
 @contextmanager
-def _opened_catalog(effect: Effect, root: Path, action: str) -> Iterator[Any]:
+def _open_catalog(effect: Effect, root: Path, action: str) -> Iterator[Any]:
     try:
         # An optional dependency: only projects with such a sink need it.
         load: Any = import_module("pyiceberg.catalog").load_catalog
@@ -119,15 +118,10 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
     name = effects[0].table
     table = catalog.load_table(name) if catalog.table_exists(name) else None
     due = [effect for effect in effects if table is None or not _is_done(table, effect)]
-    found = [(effect, read_object(effect, artifacts)) for effect in due]
-    frames = [
-        iceberg_frame(frame).with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
-        for effect, frame in checked_rows(found, name, _LIMITS)
-    ]
-    schema = pl.Schema(merged_schema(frame.schema for frame in frames))
-    if not due or (table is None and not frames):
+    # A first delivery may be of years: of many partitions, one is in memory at a time.
+    rows = read_lake_rows(due, artifacts, iceberg_frame, where=name, limits=_LIMITS)
+    if not due or (table is None and rows is None):
         return
-    rows = join_rows(frames, schema) if frames else None
     if table is None:
         assert rows is not None
         table = _create_table(catalog, name, rows)
@@ -138,15 +132,21 @@ def _replace_partitions(catalog: Any, effects: Sequence[Effect], artifacts: Arti
     with table.transaction() as change:
         if rows is not None and not _columns(table).items() >= rows.schema.items():
             with change.update_schema() as evolution:
-                evolution.union_by_name(_arrow(rows).schema)
+                evolution.union_by_name(_arrow(rows.empty()).schema)
         if table.current_snapshot() is not None:
             with catch_warnings():
                 # It warns of partitions that the table doesn't have yet.
                 simplefilter("ignore", UserWarning)
                 change.delete(chosen)
-        if rows is not None and rows.height:
-            change.append(_arrow(rows))
+        if rows is not None and rows.count:
+            change.append(_stream(table, rows))
         change.set_properties({_property(effect): _mark(effect) for effect in due})
+
+
+def _stream(table: Any, rows: LakeRows) -> Any:
+    """The rows as a stream, which PyIceberg can't divide among the partitions of a table."""
+    stream = rows.reader(import_module("pyarrow"), _arrow)
+    return stream if table.spec().is_unpartitioned() else stream.read_all()
 
 
 def _arrow(rows: pl.DataFrame) -> Any:
@@ -166,9 +166,9 @@ def _in_microseconds(arrow: Any, kind: Any) -> Any:
     return arrow.time64("us") if kind == arrow.time64("ns") else kind
 
 
-def _create_table(catalog: Any, name: str, rows: pl.DataFrame) -> Any:
+def _create_table(catalog: Any, name: str, rows: LakeRows) -> Any:
     """Create a table where the catalog wants it, or else beside the file of the catalog."""
-    schema, uri = _arrow(rows).schema, str(catalog.properties.get("uri", ""))
+    schema, uri = _arrow(rows.empty()).schema, str(catalog.properties.get("uri", ""))
     known = {"location", "warehouse"} & {
         *catalog.properties,
         *catalog.load_namespace_properties(name.rpartition(".")[0]),
@@ -185,7 +185,7 @@ def _columns(table: Any) -> pl.Schema:
     return pl.DataFrame(table.schema().as_arrow().empty_table()).schema
 
 
-def _fitting(name: str, table: Any, rows: pl.DataFrame) -> pl.DataFrame:
+def _fitting(name: str, table: Any, rows: LakeRows) -> LakeRows:
     """The rows in the types of the table where these are wider; StorageError if it can't take them."""
     found = _columns(table)
     if PARTITION_COLUMN not in found:
@@ -195,7 +195,7 @@ def _fitting(name: str, table: Any, rows: pl.DataFrame) -> pl.DataFrame:
         )
     if change := schema_change(found, rows.schema, may_widen=True):
         raise StorageError(f"the Iceberg table {name} {change}")
-    return widen_rows(rows, found)
+    return rows.widened(found)
 
 
 def _property(effect: Effect) -> str:

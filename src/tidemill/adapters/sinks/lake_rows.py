@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
 from tidemill.adapters.sinks.nested_types import holds, replace_types
+from tidemill.adapters.sinks.table_transaction import merged_schema, read_object
+from tidemill.adapters.sinks.value_limits import Limits, refuse_values
+from tidemill.ledger.delivery import Effect
+from tidemill.ports.artifacts import Artifacts
+from tidemill.workflow.sink import PARTITION_COLUMN
 
 _DELTA: Mapping[type[pl.DataType], pl.DataType] = {
     pl.UInt8: pl.Int16(),
@@ -40,19 +47,76 @@ def _lake_type(dtype: pl.DataType, wider: Mapping[type[pl.DataType], pl.DataType
     return wider.get(type(dtype), dtype)
 
 
-def join_rows(frames: Sequence[pl.DataFrame], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """The rows of some partitions, with columns of these types; those that a partition lacks are null."""
-    wanted = ((f, [pl.col(n).cast(schema[n]) for n in f.columns]) for f in frames)
-    return pl.concat([frame.select(columns) for frame, columns in wanted], how="diagonal")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeRows:
+    """Rows of some partitions for a lake table, which are read one partition at a time.
+
+    `schema` has the columns of all of them, `count` is how many rows there are. `convert` returns a frame
+    in the types that the table has.
+    """
+
+    effects: Sequence[Effect]
+    artifacts: Artifacts
+    convert: Callable[[pl.DataFrame], pl.DataFrame]
+    schema: pl.Schema
+    count: int
+
+    def widened(self, found: pl.Schema) -> LakeRows:
+        """The rows in the types of a table, where these are wider."""
+        wider = {n: found[n] for n, t in self.schema.items() if n in found and holds(found[n], t)}
+        return replace(self, schema=pl.Schema({**self.schema, **wider}))
+
+    def empty(self) -> pl.DataFrame:
+        """A frame of no rows with all columns."""
+        return pl.DataFrame(schema=self.schema)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The rows of each partition; columns that a partition lacks are null."""
+        for effect in self.effects:
+            if (read := read_object(effect, self.artifacts)) is not None:
+                rows = _placed(self.convert(read), effect)
+                yield rows.select(
+                    pl.col(name).cast(dtype)
+                    if name in rows.columns
+                    else pl.lit(None, dtype).alias(name)
+                    for name, dtype in self.schema.items()
+                )
+
+    def reader(self, library: Any, as_table: Callable[[pl.DataFrame], Any]) -> Any:
+        """A stream of Arrow record batches of a `library`; `as_table` makes one of its tables of a frame."""
+        batches = (batch for frame in self.frames() for batch in as_table(frame).to_batches())
+        return library.RecordBatchReader.from_batches(as_table(self.empty()).schema, batches)
 
 
-def widen_rows(rows: pl.DataFrame, found: pl.Schema) -> pl.DataFrame:
-    """The rows in the types of a table, where these are wider."""
-    return rows.with_columns(
-        pl.col(name).cast(found[name])
-        for name, dtype in rows.schema.items()
-        if name in found and holds(found[name], dtype)
+def read_lake_rows(
+    effects: Sequence[Effect],
+    artifacts: Artifacts,
+    convert: Callable[[pl.DataFrame], pl.DataFrame],
+    *,
+    where: str,
+    limits: Limits,
+) -> LakeRows | None:
+    """Check the rows of effects, one partition at a time; None if all of them remove theirs.
+
+    StorageError for values that can't be stored, and for types that contradict each other.
+    """
+    schemas: list[pl.Schema] = []
+    count = 0
+    for effect in effects:
+        if (rows := read_object(effect, artifacts)) is not None:
+            refuse_values(rows, effect, where, limits)
+            schemas.append(_placed(convert(rows.clear()), effect).schema)
+            count += rows.height
+    if not schemas:
+        return None
+    schema = pl.Schema(merged_schema(schemas))
+    return LakeRows(
+        effects=effects, artifacts=artifacts, convert=convert, schema=schema, count=count
     )
+
+
+def _placed(frame: pl.DataFrame, effect: Effect) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(effect.partition).alias(PARTITION_COLUMN))
 
 
 def schema_change(found: pl.Schema, rows: pl.Schema, *, may_widen: bool) -> str:

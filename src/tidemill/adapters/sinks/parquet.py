@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -121,7 +122,7 @@ def deliver(
     folder = root / effect.target
     target = folder / file_name(effect.partition)
     try:
-        if effect.action == "write":
+        if effect.action == "write" and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
         if effect.partition != _usual_case(effect.partition) and folder.is_dir():
             target = _choose_name(folder, effect.partition)
@@ -136,7 +137,7 @@ def deliver(
             f"{effect.stage} {effect.partition} can't be delivered to {target}: {error.strerror}; "
             "it stays queued, and the next run will deliver it"
         ) from error
-    return {"file": str(target.relative_to(root)) if target.is_relative_to(root) else str(target)}
+    return {"file": str(target).removeprefix(f"{root}{os.sep}")}
 
 
 def _choose_name(folder: Path, partition: str) -> Path:
@@ -164,12 +165,14 @@ def _ignores_case(folder: Path) -> bool:
 
 
 def _replace_file(target: Path, payload: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = f"{target.parent}/.{target.name}.{os.getpid()}-{threading.get_ident()}.tmp"
     try:
-        with temporary.open("wb") as stream:
+        with open(temporary, "wb") as stream:
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise

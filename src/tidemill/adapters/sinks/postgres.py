@@ -47,7 +47,7 @@ class PostgresTables:
         self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
     ) -> Iterator[tuple[Effect, EffectResult]]:
         url, place = _located(effects[0])
-        opened = _opened(url, place, write=True)
+        opened = _open_table(url, place, write=True)
         yield from deliver_to_table(opened, place, effects, artifacts)
 
     def find_obstacle(self, effect: Effect, root: Path, /) -> str:
@@ -66,7 +66,7 @@ class PostgresTables:
         self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
     ) -> str | None:
         url, place = _located(effect)
-        return table_fault(_opened(url, place, write=False), place, effect, artifacts)
+        return table_fault(_open_table(url, place, write=False), place, effect, artifacts)
 
 
 def _located(effect: Effect) -> tuple[str, TablePlace]:
@@ -85,7 +85,7 @@ def _located(effect: Effect) -> tuple[str, TablePlace]:
 
 
 @contextmanager
-def _opened(url: str, place: TablePlace, *, write: bool) -> Iterator[_PostgresTable]:
+def _open_table(url: str, place: TablePlace, *, write: bool) -> Iterator[_PostgresTable]:
     try:
         # An optional dependency: only projects with such a sink need it.
         psycopg: Any = import_module("psycopg")

@@ -8,72 +8,31 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from tidemill.adapters.sinks.table_transaction import (
-    TablePlace,
-    deliver_to_table,
-    quoted,
-    table_fault,
-)
+from tidemill.adapters.sinks.database_file import DatabaseFileTables
+from tidemill.adapters.sinks.table_transaction import TableDatabase, quoted
 from tidemill.adapters.sinks.value_limits import Limits
 from tidemill.core.errors import StorageError
-from tidemill.ledger.delivery import Effect
-from tidemill.ports.artifacts import Artifacts
-from tidemill.ports.formats import EffectResult
-from tidemill.workflow.sink import DELIVERIES, STAGING
+from tidemill.workflow.sink import STAGING
 
 # How long to wait for others that write to the file.
 _BUSY_S = 10.0
 
 
-class SqliteTables:
+class SqliteTables(DatabaseFileTables):
     """Delivers to tables of SQLite files."""
 
-    batch = 0
-
-    def deliver_all(
-        self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
-    ) -> Iterator[tuple[Effect, EffectResult]]:
-        path = root / effects[0].target
-        opened = _opened(path, write=True)
-        yield from deliver_to_table(opened, file_place(effects[0], path), effects, artifacts)
-
-    def find_obstacle(self, effect: Effect, root: Path, /) -> str:
-        return file_obstacle(root / effect.target)
-
-    def find_fault(
-        self, effect: Effect, detail: Mapping[str, str], root: Path, artifacts: Artifacts, /
-    ) -> str | None:
-        path = root / effect.target
-        if not path.is_file():
-            return "" if effect.action == "remove" else f"the file {path} is gone"
-        return table_fault(_opened(path, write=False), file_place(effect, path), effect, artifacts)
-
-
-def file_place(effect: Effect, path: Path) -> TablePlace:
-    """Return where an effect puts rows in a database file."""
-    return TablePlace(
-        label=str(path), table=quoted(effect.table), deliveries=DELIVERIES, name=effect.table
-    )
-
-
-def file_obstacle(path: Path) -> str:
-    """Return why no database file can be at a path; empty if one can."""
-    if "\0" in str(path):
-        return "its name has a NUL character; choose another name"
-    there = next(each for each in (path, *path.parents) if each.exists())
-    if there == path:
-        return "it is a folder; name a file in it" if path.is_dir() else ""
-    return "" if there.is_dir() else f"{there} is not a folder; choose another path"
+    def open_file(self, path: Path, *, write: bool) -> AbstractContextManager[TableDatabase]:
+        return _open_file(path, write=write)
 
 
 @contextmanager
-def _opened(path: Path, *, write: bool) -> Iterator[_SqliteTable]:
+def _open_file(path: Path, *, write: bool) -> Iterator[_SqliteTable]:
     try:
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,16 +40,6 @@ def refuse_values(frame: pl.DataFrame, effect: Effect, where: str, limits: Limit
                 f"{_shown(values)}; exclude them with a rule of the contract, or replace them in a "
                 "transform"
             )
-
-
-def checked_rows(
-    found: Iterable[tuple[Effect, pl.DataFrame | None]], where: str, limits: Limits
-) -> Iterator[tuple[Effect, pl.DataFrame]]:
-    """Yield the effects that write rows; StorageError if a sink can't store them."""
-    for effect, frame in found:
-        if frame is not None:
-            refuse_values(frame, effect, where, limits)
-            yield effect, frame
 
 
 def _find_refused(column: pl.Series, limits: Limits) -> Iterator[_Refused]:

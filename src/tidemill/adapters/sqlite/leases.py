@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tidemill.adapters.codec import ledger_errors as refusals
-from tidemill.adapters.codec.events import decode, encode, event_scope
+from tidemill.adapters.codec.events import decode, encode
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.delivery import Delivery
@@ -31,7 +31,7 @@ def check_guard(connection: sqlite3.Connection, guard: Guard, events: Sequence[E
     """
     if guard.lease is not None:
         _require_lease(connection, guard.lease)
-    environments = {name for event in events if (name := event_scope(event).environment)}
+    environments = {name for e in events if (name := getattr(e, "environment", None))}
     if (guard.heads or guard.live) and not environments:
         raise refusals.heads_without_environment([*guard.heads, *guard.live])
     for environment in sorted(environments):

@@ -75,17 +75,23 @@ class Shares:
         )
 
 
-def share_evidence(shares: Shares, *, tolerance: npt.ArrayLike, sides: Sides = "both") -> Floats:
+def share_evidence(
+    shares: Shares,
+    *,
+    tolerance: npt.ArrayLike,
+    sides: Sides = "both",
+    errors: float = REFERENCE_ERRORS,
+) -> Floats:
     """Return the logs of the e-values against "the share is within `tolerance` of the reference".
 
     The result has one more dimension than the shares: rises by each effect size, then falls. The
-    tolerance is widened by the standard error of the reference. With `sides="rise"`, a lower share is no
-    evidence.
+    tolerance is widened by so many standard `errors` of the reference. With `sides="rise"`, a lower share
+    is no evidence.
     """
     count, rows = np.asarray(shares.count, np.float64), np.asarray(shares.rows, np.float64)
     share, width = np.asarray(shares.reference, np.float64), np.asarray(tolerance, np.float64)
     error = _standard_error(share, shares.reference_rows)
-    away = width + REFERENCE_ERRORS * error
+    away = width + errors * error
     found = _rises(count, rows, share + away, width)
     if sides == "both":
         others = rows - count - np.asarray(shares.uncertain, np.float64)

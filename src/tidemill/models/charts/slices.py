@@ -47,7 +47,10 @@ def slices(
     rows = [
         LabelledRow(
             label=value,
-            values=[_measured(each.get(value), metric, confidence) for each in parts],
+            values=[
+                _measured(scores, each.get(value), metric, confidence)
+                for scores, each in zip(given.values(), parts, strict=True)
+            ],
             note=plural(sizes[value], "row"),
         )
         for value in sizes
@@ -79,10 +82,12 @@ def slices(
     )
 
 
-def _measured(part: Slice | None, metric: str, confidence: float) -> Measured | None:
+def _measured(
+    scores: Scores, part: Slice | None, metric: str, confidence: float
+) -> Measured | None:
     if part is None or metric not in part.metrics:
         return None
-    estimate = metric_estimate(part, metric)
+    estimate = metric_estimate(scores, metric, part)
     if estimate is None:
         return Measured(value=part.metrics[metric])
     interval = estimate.interval(confidence)

@@ -60,6 +60,11 @@ class LocalSteps:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def next(self) -> StepIndex | None:
+        """The step that is run next."""
+        return self._queue[0] if self._queue else None
+
     def add(self, index: StepIndex, work: Work) -> None:
         """Let a step wait."""
         self._works[index] = work

@@ -92,9 +92,8 @@ class _Execution:
         )
         self._recorder = LogRecorder(job.tools.logs / job.run, redactor=job.tools.redactor)
         self._placing = placing = place_steps(job)
-        places = {placing.of(step).where for step in placing.order}
         # CPU time of other threads is counted by the tasks that they run.
-        cpu_clock = time.thread_time if "thread" in places else time.process_time
+        cpu_clock = time.thread_time if "thread" in placing.places else time.process_time
         runner = self._new_runner(_files_ahead(job))
         checker = TableChecker(
             job.flow, self._published, runner.frames, publisher.heads, publisher.settle

@@ -15,7 +15,8 @@ from tidemill.models.gates import (
     LIVE,
     evaluate_gates,
     is_live,
-    last_decision,
+    judged_baseline,
+    standing_decision,
     subject_of,
 )
 from tidemill.runs.io.published_view import PublishedView
@@ -82,7 +83,7 @@ def earlier_refusal(
     artifact = trained.product.artifact if trained else None
     if artifact is None or is_live(published.live.get(model.name), artifact):
         return None
-    last = last_decision(decisions, artifact.id)
+    last = standing_decision(decisions, artifact)
     return None if last is None or last.approved else last
 
 
@@ -115,13 +116,14 @@ def run_gate_step(
         scores_of(_evaluated(published, evaluations, BASELINE)),
     )
     decision = Decision(
-        subject=subject_of(artifact.id, model.approval, ",".join(evaluations.values())),
+        subject=subject_of(artifact, model.approval, ",".join(evaluations.values())),
         artifact=artifact.id,
         approved=all(result.passed for result in results),
         results=results,
         actor=GATES,
         at=now,
         through=through,
+        baseline=judged_baseline(artifact, model.approval),
     )
     if decision.approved:
         published.live[model.name] = artifact

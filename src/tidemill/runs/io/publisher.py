@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tidemill.core.payload import Payload
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
@@ -40,7 +41,7 @@ class Publication:
     """
 
     events: tuple[Event, ...]
-    objects: tuple[tuple[bytes, str], ...] = ()
+    objects: tuple[tuple[Payload, str], ...] = ()
     claim: str = ""
     live: Mapping[str, str] = field(default_factory=dict)
 
@@ -140,6 +141,8 @@ class Publisher:
             with self._lock:
                 self._done += len(parcels)
                 self._less.notify_all()
+            # While it waits for more, it must not keep a large model in memory.
+            del parcels
 
     def _take(self) -> tuple[list[Publication], bool]:
         """Take what gathered; return whether more may come."""

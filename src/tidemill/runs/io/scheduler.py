@@ -81,7 +81,7 @@ class Scheduler:
         self._claimed = claims
         self._queue = ReadyQueue(job.flow, self._steps, self._wait_for)
         # Steps are begun for engines while others wait to run in this thread.
-        self._uses_engines = any(placing.of(step).where != "here" for step in self._steps)
+        self._uses_engines = bool(placing.places - {"here"})
         self._running: dict[StepIndex, StepInProgress] = {}
         # Outputs of steps whose turn to be checked comes later.
         self._parked: dict[StepIndex, tuple[StepOutput | StepFailure | None, StepCost]] = {}
@@ -120,14 +120,20 @@ class Scheduler:
     def _begin_ready(self) -> None:
         """Begin the steps whose turn it is: without engines one at a time, or those of a batch."""
         ahead = _AHEAD if self._uses_engines else 1
+        if (left := self._local.next) is not None:
+            self._complete_batch(left)
         while len(self._local) < ahead and self._engines.has_room:
             index = self._queue.take()
             if index is None:
                 return
             self._begin(index)
-            stage, batch = self._steps[index].stage, self._local.batch_size(index)
-            while len(self._local) < batch and (index := self._queue.take(stage)) is not None:
-                self._begin(index)
+            self._complete_batch(index)
+
+    def _complete_batch(self, index: StepIndex) -> None:
+        """Begin steps of a step's stage that can be in one batch with it."""
+        stage, batch = self._steps[index].stage, self._local.batch_size(index)
+        while len(self._local) < batch and (more := self._queue.take(stage)) is not None:
+            self._begin(more)
 
     def _begin(self, index: StepIndex) -> None:
         step = self._steps[index]
@@ -218,8 +224,9 @@ class Scheduler:
         claim = ""
         if result.retry_s is None:
             claim = self._claimed.pass_on(result.key, result.attempt)
-        if result.publication is not None:
-            self._publisher.send(replace(result.publication, claim=claim))
+        publication = result.publication
+        if publication is not None:
+            self._publisher.send(replace(publication, claim=claim) if claim else publication)
 
     def _wait_for(self, key: str) -> None:
         """Wait a while for another run to publish what a key stands for."""

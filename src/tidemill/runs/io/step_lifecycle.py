@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from polars.exceptions import PanicException
 
@@ -126,7 +127,7 @@ class StepLifecycle:
     def _recorded(self, begun: StepInProgress, result: StepResult) -> StepResult:
         """The result with its whole cost, and the event that the step was attempted."""
         assert result.attempt is not None
-        cost = begun.attempt
+        cost = begun.cost
         attempt = replace(
             result.attempt,
             wall_s=cost.wall_s,
@@ -244,31 +245,34 @@ class StepLifecycle:
                 binding=binding,
             )
         ]
-        attempt = begun.attempt
-        if begun.reuse is Action.BIND:
-            attempt = replace(attempt, outcome=Outcome.BOUND)
-        else:
-            if begun.reuse is Action.RECHECK:
-                attempt = replace(attempt, action=Action.RECHECK)
-            rows, size = self._published.input_size(begun.step)
-            attempt = replace(
-                attempt,
-                rows_in=rows,
-                bytes_in=size,
-                bytes_out=_bytes_written(begun, made),
-                message="\n".join(filter(None, (attempt.message, _warnings(stage, made.product)))),
-            )
         if stage.kind is Kind.DELIVER:
             events += self._effect_events(stage, partition, product.objects[0])
         attempt = replace(
-            attempt,
+            begun.attempt,
             rows_out=product.rows,
             quarantined=product.quarantined,
             columns=made.columns,
+            **self._reuse_or_sizes(stage, begun, made),
         )
         live = {stage.model: self._published.live[stage.model].id} if stage.model else {}
         publication = Publication(events=tuple(events), objects=made.objects, live=live)
         return StepResult(attempt=attempt, publication=publication)
+
+    def _reuse_or_sizes(
+        self, stage: Stage, begun: StepInProgress, made: StepOutput
+    ) -> dict[str, Any]:
+        """The fields of an attempt that say how a result was reused, or what was read and written."""
+        if begun.reuse is Action.BIND:
+            return {"outcome": Outcome.BOUND}
+        rows, size = self._published.input_size(begun.step)
+        message = begun.attempt.message, _warnings(stage, made.product)
+        return {
+            "action": Action.RECHECK if begun.reuse is Action.RECHECK else begun.attempt.action,
+            "rows_in": rows,
+            "bytes_in": size,
+            "bytes_out": _bytes_written(begun, made),
+            "message": "\n".join(filter(None, message)),
+        }
 
     def _binding(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> Binding:
         """The record of what is published; ContractError when a rule about the whole table forbids it."""

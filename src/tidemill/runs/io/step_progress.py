@@ -20,7 +20,8 @@ class StepInProgress:
     """A step that was begun and isn't finished; without `work` there is nothing to compute.
 
     `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
-    after checking it again. `deaths` counts the attempts whose process died.
+    after checking it again. `deaths` counts the attempts whose process died. `cost` is that of the attempt
+    so far, which the attempt itself has when it ends.
     """
 
     step: Step
@@ -30,6 +31,7 @@ class StepInProgress:
     known: StepOutput | None = None
     reuse: Action | None = None
     deaths: int = 0
+    cost: StepCost = field(default_factory=StepCost)
 
     @property
     def key(self) -> str:
@@ -38,9 +40,8 @@ class StepInProgress:
 
     def add_cost(self, cost: StepCost) -> None:
         """Add the cost of some of the work on the step."""
-        now = self.attempt
-        self.attempt = replace(
-            now,
+        now = self.cost
+        self.cost = StepCost(
             wall_s=now.wall_s + cost.wall_s,
             cpu_s=now.cpu_s + cost.cpu_s,
             queued_s=cost.queued_s or now.queued_s,
@@ -53,7 +54,7 @@ class StepInProgress:
         attempt = new_attempt(self.step, self.attempt.number + 1)
         attempt = replace(attempt, evidence=self.attempt.evidence)
         work = None if self.work is None else replace(self.work, attempt=attempt.number)
-        return replace(self, attempt=attempt, work=work)
+        return replace(self, attempt=attempt, work=work, cost=StepCost())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

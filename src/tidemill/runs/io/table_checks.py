@@ -28,6 +28,7 @@ from tidemill.contracts.profiles.record import Grid, Profile
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftRule, FreshnessRule, ReferenceRule, UniqueRule
 from tidemill.core.partition import UNPLACED
+from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.steps.io.data_step import require_publishable
@@ -155,7 +156,7 @@ class TableChecker:
         stage: Stage,
         partition: str,
         product: Product,
-        payload: bytes | None,
+        payload: Payload | None,
         *,
         rules: str,
         at: float,

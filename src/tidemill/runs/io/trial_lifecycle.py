@@ -115,13 +115,13 @@ class TrialLifecycle:
         return self._record(stage, begun, made)
 
     def _give_up(self, stage: Stage, begun: StepInProgress, failed: StepResult) -> StepResult:
-        self._searches.note_cost(stage, begun.attempt.cpu_s)
+        self._searches.note_cost(stage, begun.cost.cpu_s)
         if failed.retry_s is not None or failed.attempt is None:
             return failed
         self._running.pop(begun.key, None)
         attempt = replace(failed.attempt, outcome=Outcome.GAVE_UP, exit_code=0)
         number = trial_number(begun.step.partition)
-        self._searches.note_failure(stage, number, attempt.message, begun.attempt.wall_s)
+        self._searches.note_failure(stage, number, attempt.message, begun.cost.wall_s)
         return replace(failed, attempt=attempt)
 
     def _reuse(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> StepResult:
@@ -135,7 +135,7 @@ class TrialLifecycle:
 
     def _record(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> StepResult:
         """Record the result of a trial, with its cost, under its key."""
-        result, cost = made.product.trial, begun.attempt
+        result, cost = made.product.trial, begun.cost
         assert result is not None
         result = replace(result, wall_s=cost.wall_s, cpu_s=cost.cpu_s)
         self._searches.note_result(stage, trial_number(begun.step.partition), result)
@@ -153,7 +153,7 @@ class TrialLifecycle:
         )
         rows, size = self._published.input_size(begun.step)
         attempt = replace(
-            cost,
+            begun.attempt,
             outcome=Outcome.PRUNED if result.pruned else Outcome.OK,
             message=_message(stage, begun, result),
             rows_in=rows,

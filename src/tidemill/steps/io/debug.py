@@ -160,7 +160,7 @@ def _attempt(
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
         )
-    frames = [pl.read_parquet(payload) for payload, _ in made.objects]
+    frames = [pl.read_parquet(bytes(payload)) for payload, _ in made.objects]
     return DebugOutput(
         product=made.product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None
     )

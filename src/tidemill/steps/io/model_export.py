@@ -15,6 +15,7 @@ from tidemill.contracts.synthetic.rows import sample_rows
 from tidemill.core.errors import StepError, StorageError, TidemillError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.core.partition import WHOLE
+from tidemill.core.payload import Payload
 from tidemill.models.class_labels import baseline_of, class_labels, one_class_fault, share_of
 from tidemill.models.golden_rows import (
     SPACED_ROWS,
@@ -46,7 +47,7 @@ class ModelExport:
     """
 
     form: ModelFormat
-    payload: bytes
+    payload: Payload
     feed: Feed
     label: Label
     classes: tuple[ClassLabel, ...]
@@ -70,7 +71,7 @@ def export_model(
         _refuse_text(stage, fitted, feed)
         classes = class_labels(label.column, fitted.classes, form.classes(fitted.model))
         baseline_of(label.column, classes)
-        payload = form.dump(fitted.model)
+        payload = _contiguous(form, form.dump(fitted.model))
     except UsageError as error:
         raise step_error(stage, str(error)) from error
     baseline, shares = _baseline(stage, label, classes, frames)
@@ -87,6 +88,19 @@ def export_model(
         golden=encode(with_predictions(rows, original)),
         function=function,
     )
+
+
+def _contiguous(form: ModelFormat, dumped: Payload) -> Payload:
+    """What a format returned, as bytes in a row; UsageError for something else."""
+    if isinstance(dumped, bytes):
+        return dumped
+    try:
+        return memoryview(dumped).cast("B").toreadonly()
+    except TypeError as error:
+        raise UsageError(
+            f"dump of the format {form.name!r} returned {type(dumped).__name__}: {error}; return bytes, or "
+            "a contiguous buffer"
+        ) from error
 
 
 def _predicted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, repeat
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,7 @@ from tidemill.core.errors import (
 )
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
+from tidemill.core.payload import byte_count
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
@@ -41,7 +43,7 @@ from tidemill.steps.io.model_export import (
 from tidemill.steps.io.model_loading import format_named, load_parent, load_predictor
 from tidemill.steps.io.training_platform import hardware, loaded_packages
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows, part_of
-from tidemill.store.frames import PARQUET, encode
+from tidemill.store.frames import PARQUET, encode, encode_all
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import guarantee_faults
 from tidemill.workflow.model import Artifact, ClassLabel, Fitted, ParentVersion
@@ -102,7 +104,7 @@ class ModelStepRunner:
             content=artifact.content,
             objects=(artifact.object, artifact.golden),
             rows=artifact.rows,
-            bytes=len(export.payload),
+            bytes=byte_count(export.payload),
             artifact=artifact,
             findings=checked.findings,
         )
@@ -295,15 +297,14 @@ class ModelStepRunner:
         query = self._delivered_rows(stage, works[0], bindings)
         if any(dtype == pl.Categorical for dtype in query.collect_schema().dtypes()):
             return {}  # its categories would include those of other partitions
-        together = query.collect(engine="in-memory")
-        for work in works:
-            self._frames.confirm(work.inputs)
-        outputs: dict[str, StepOutput] = {}
-        for work, held in zip(works, bindings, strict=True):
-            rows, together = together[: held.product.rows], together[held.product.rows :]
-            outputs[work.partition] = self._delivered(stage, work, rows)
-        assert together.is_empty(), "the partitions have more rows than their bindings say"
-        return outputs
+        together, partitions = query.collect(engine="in-memory"), [w.partition for w in works]
+        self._frames.confirm({stage.inputs[0].name: dict(zip(partitions, bindings, strict=True))})
+        rows = _split_rows(together, [held.product.rows for held in bindings])
+        if stage.output is not None:
+            outputs = map(self._check, repeat(stage), works, rows)
+        else:
+            outputs = map(_stored, rows, encode_all(rows, statistics=True))
+        return dict(zip(partitions, outputs, strict=True))
 
     def _delivered_rows(
         self, stage: Stage, work: Work, bindings: Sequence[Binding]
@@ -320,7 +321,8 @@ class ModelStepRunner:
         """The output of rows to deliver; with a contract, of those that pass it."""
         if stage.output is not None:
             return self._check(stage, work, rows)
-        return _delivered(rows)
+        # Statistics are for readers outside of Tidemill.
+        return _stored(rows, encode(rows, statistics=True))
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
         """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
@@ -393,11 +395,16 @@ def _snapshot(inputs: Inputs) -> dict[str, dict[str, str]]:
     )
 
 
-def _delivered(scored: pl.DataFrame) -> StepOutput:
-    # Statistics are for readers outside of Tidemill.
-    payload = encode(scored, statistics=True)
+def _split_rows(together: pl.DataFrame, heights: Sequence[int]) -> list[pl.DataFrame]:
+    """Split a frame into consecutive ones of some heights."""
+    ends = [*accumulate(heights, initial=0)]
+    assert together.height == ends[-1], "the partitions have other rows than their bindings say"
+    return [together.slice(at, height) for at, height in zip(ends, heights, strict=False)]
+
+
+def _stored(rows: pl.DataFrame, payload: bytes) -> StepOutput:
     name = object_name(payload, PARQUET)
-    product = Product(content=name, objects=(name,), rows=scored.height, bytes=len(payload))
+    product = Product(content=name, objects=(name,), rows=rows.height, bytes=len(payload))
     return StepOutput(product=product, objects=((payload, PARQUET),))
 
 
