@@ -384,7 +384,7 @@ def stored_model(name: str, classes: int) -> Any:
         model = xgboost.train({"nthread": 2, **objective}, xgboost.DMatrix(table, label), 6)
     form = LightGBMText() if name == "lightgbm" else XGBoostUBJ()
     assert form.is_rowwise
-    return form.load(form.dump(model))
+    return form.load(bytes(form.dump(model)))
 
 
 @pytest.mark.parametrize("classes", [0, 3])

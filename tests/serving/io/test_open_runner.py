@@ -52,7 +52,7 @@ def boosted() -> lightgbm.Booster:
 
 def test_lightgbm_is_run_by_its_library() -> None:
     form, booster = LightGBMText(), boosted()
-    runner = open_runner(stored_artifact(form, booster, NAMES), form.dump(booster), [form])
+    runner = open_runner(stored_artifact(form, booster, NAMES), bytes(form.dump(booster)), [form])
     assert isinstance(runner, LightGBMRunner)
     assert (runner.feed, runner.thread_safe, runner.fallback) == ("matrix", True, "")
 
@@ -65,7 +65,7 @@ def test_lightgbm_without_its_library_is_run_by_its_package(
 
     monkeypatch.setattr(runner_module, "open_library", fail)
     form, booster = LightGBMText(), boosted()
-    runner = open_runner(stored_artifact(form, booster, NAMES), form.dump(booster), [form])
+    runner = open_runner(stored_artifact(form, booster, NAMES), bytes(form.dump(booster)), [form])
     assert isinstance(runner, FunctionRunner)
     assert runner.fallback == (
         "LightGBM's library isn't usable: libgomp.so.1: cannot open shared object file"
@@ -88,7 +88,7 @@ def test_a_model_that_takes_arrays_is_run_by_its_format(
     model = train()
     for form in (SklearnSkops(), OwnPickle(tmp_path)):
         artifact = stored_artifact(form, model, NAMES)
-        runner = open_runner(artifact, form.dump(model), [form])
+        runner = open_runner(artifact, bytes(form.dump(model)), [form])
         expected = as_predictions(
             form.function(model)(TABLE), len(TABLE), len(artifact.class_labels)
         )
@@ -119,7 +119,7 @@ def test_a_model_that_takes_frames_gets_its_columns_in_their_order() -> None:
     model, rows = piped()
     form: ModelFormat = SklearnSkops()
     artifact = stored_artifact(form, model, rows.columns)
-    runner = open_runner(artifact, form.dump(model), [form])
+    runner = open_runner(artifact, bytes(form.dump(model)), [form])
     assert runner.feed == "frame"
     shuffled = rows.select("kind", pl.lit(1).alias("other"), "c", "b", "a")
     assert runner.predict(shuffled).tolist() == model.predict(rows).tolist()
@@ -135,7 +135,7 @@ def test_a_model_that_takes_frames_of_encoded_columns_gets_them_of_arrays() -> N
     encodings = tuple(ColumnEncoding(name=name, kind="number") for name in NAMES)
     artifact = stored_artifact(form, model, NAMES, encodings=encodings)
     assert artifact.feed == "frame"
-    runner = open_runner(artifact, form.dump(model), [form])
+    runner = open_runner(artifact, bytes(form.dump(model)), [form])
     assert runner.feed == "matrix"
     # As many rows as columns, too.
     for rows in (numbers, numbers.head(len(NAMES))):
@@ -150,7 +150,7 @@ def test_a_format_that_the_project_lacks_is_named() -> None:
     form, booster = LightGBMText(), boosted()
     artifact = stored_artifact(form, booster, NAMES)
     with pytest.raises(StepError, match="stored as 'lightgbm', which none of sklearn reads"):
-        open_runner(artifact, form.dump(booster), [SklearnSkops()])
+        open_runner(artifact, bytes(form.dump(booster)), [SklearnSkops()])
 
 
 def converted(model: Any, given: Any, **options: Any) -> Any:
@@ -188,7 +188,7 @@ def test_onnx_is_run_without_the_package_that_reads_it(
 ) -> None:
     form = OnnxModel()
     model = converted(train(), TABLE[:1].astype(np.float32), **options)
-    artifact, payload = stored_artifact(form, model, NAMES), form.dump(model)
+    artifact, payload = stored_artifact(form, model, NAMES), bytes(form.dump(model))
     function = form.load(payload)
     if not fallback:
         monkeypatch.setitem(sys.modules, "onnx", None)
@@ -212,9 +212,9 @@ def test_onnx_with_an_input_per_column_takes_frames() -> None:
     )
     form = OnnxModel()
     artifact = stored_artifact(form, exported, rows.columns)
-    runner = open_runner(artifact, form.dump(exported), [form])
+    runner = open_runner(artifact, bytes(form.dump(exported)), [form])
     assert runner.feed == "frame"
-    expected = form.load(form.dump(exported))(rows)[:, 0]
+    expected = form.load(bytes(form.dump(exported)))(rows)[:, 0]
     assert runner.predict(rows).tolist() == expected.tolist()
 
 
@@ -245,10 +245,10 @@ def test_xgboost_predicts_in_place_what_its_format_does(
     form = XGBoostUBJ()
     names = [f"x{at}" for at in range(given.shape[1])]
     artifact = stored_artifact(form, booster, names)
-    runner = open_runner(artifact, form.dump(booster), [form])
+    runner = open_runner(artifact, bytes(form.dump(booster)), [form])
     assert fallback in runner.fallback
     assert runner.thread_safe == (not fallback) == (runner.fallback == "")
-    function, classes = form.load(form.dump(booster)), len(artifact.class_labels)
+    function, classes = form.load(bytes(form.dump(booster))), len(artifact.class_labels)
     odd = given[:8].copy()
     for at, value in enumerate([math.nan, -0.0, -1.0, 0.5, 300.0, 1e30, -1e30, 2.0**24 + 1]):
         odd[at, 0] = value
@@ -286,7 +286,7 @@ def test_pytorch_runs_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     module = pytest.importorskip("served_nets").Net(len(NAMES))
     form, threads = TorchSafetensors(), torch.get_num_threads()
     try:
-        runner = open_runner(stored_artifact(form, module, NAMES), form.dump(module), [form])
+        runner = open_runner(stored_artifact(form, module, NAMES), bytes(form.dump(module)), [form])
         assert torch.get_num_threads() == 1
         expected = form.function(module)(TABLE)[:, 0]
         assert runner.predict(TABLE).tobytes() == expected.tobytes()
@@ -311,7 +311,7 @@ def test_a_format_of_the_project_is_run_by_its_function() -> None:
             return lambda rows: np.full(len(rows), float(payload))
 
     form = CustomFormat(Constant(), "formats:Constant")
-    runner = open_runner(stored_artifact(form, 7.5, NAMES), form.dump(7.5), [form])
+    runner = open_runner(stored_artifact(form, 7.5, NAMES), bytes(form.dump(7.5)), [form])
     assert runner.predict(TABLE[:2]).tolist() == [7.5, 7.5]
     assert runner.predict_row(TABLE[0].tolist()) == 7.5
     assert not runner.thread_safe

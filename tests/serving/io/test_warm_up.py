@@ -44,7 +44,7 @@ def boosted() -> tuple[LightGBMText, lightgbm.Booster, pl.DataFrame]:
 def test_a_model_that_predicts_as_in_training_is_measured(boosted: Any) -> None:
     form, booster, rows = boosted
     artifact = stored_artifact(form, booster, NAMES)
-    runner = open_runner(artifact, form.dump(booster), [form])
+    runner = open_runner(artifact, bytes(form.dump(booster)), [form])
     assert runner.cost == UNKNOWN_COST
     assert warm_up(runner, artifact, golden_file(form, booster, artifact, rows)) == 0.0
     assert 0 < runner.cost.call_s < UNKNOWN_COST.call_s
@@ -56,7 +56,7 @@ def test_a_model_that_predicts_something_else_does_not_serve(boosted: Any) -> No
     artifact = stored_artifact(form, booster, NAMES)
     golden = golden_file(form, booster, artifact, rows.reverse())
     stored = pl.read_parquet(golden).with_columns(pl.col("~original0") + 0.5)
-    runner = open_runner(artifact, form.dump(booster), [form])
+    runner = open_runner(artifact, bytes(form.dump(booster)), [form])
     with pytest.raises(StorageError, match=r"it predicts .* where it predicted .* in training"):
         warm_up(runner, artifact, _file(stored))
     assert runner.cost == UNKNOWN_COST
@@ -66,7 +66,7 @@ def test_golden_rows_that_the_model_refuses_are_named(boosted: Any) -> None:
     form, booster, rows = boosted
     artifact = stored_artifact(form, booster, NAMES)
     golden = golden_file(form, booster, artifact, rows)
-    runner = open_runner(artifact, form.dump(booster), [form])
+    runner = open_runner(artifact, bytes(form.dump(booster)), [form])
     other = replace(artifact, inputs=("a", "b", "missing"))
     with pytest.raises(StorageError, match=r"predicting its golden rows failed: .*missing"):
         warm_up(runner, other, golden)
@@ -97,7 +97,7 @@ def test_frames_and_encoded_columns_are_given_as_in_training() -> None:
         stored_artifact(form, model, NAMES),
         stored_artifact(form, model, NAMES, encodings=encodings),
     ):
-        runner = open_runner(artifact, form.dump(model), [form])
+        runner = open_runner(artifact, bytes(form.dump(model)), [form])
         difference = warm_up(runner, artifact, golden_file(form, model, artifact, rows))
         assert difference < 1e-9
         assert runner.cost != UNKNOWN_COST
@@ -106,7 +106,7 @@ def test_frames_and_encoded_columns_are_given_as_in_training() -> None:
 def test_without_golden_rows_a_row_of_zeros_is_measured(boosted: Any) -> None:
     form, booster, _ = boosted
     artifact = stored_artifact(form, booster, NAMES)
-    runner = open_runner(artifact, form.dump(booster), [form])
+    runner = open_runner(artifact, bytes(form.dump(booster)), [form])
     assert warm_up(runner, artifact, b"") == 0.0
     assert runner.cost != UNKNOWN_COST
     for unknown in (SumRunner(UNKNOWN_COST), SumRunner(UNKNOWN_COST, feed="frame")):

@@ -54,7 +54,7 @@ class OnnxModel:
 
     def function(self, model: Any) -> Callable[[Any], Any]:
         """The prediction of a session with the model."""
-        return _predict_with(_session(model.SerializeToString()), self.classes(model))
+        return predict_with(open_session(model.SerializeToString()), self.classes(model))
 
     def dump(self, model: Any) -> bytes:
         """The model's bytes; UsageError if it needs other files or operators of other domains."""
