@@ -51,7 +51,7 @@ class _Body(Struct, gc=False):
     outputs: list[OutputForm] | None = None
 
 
-class _Matrix(Struct, gc=False):
+class _NumberMatrix(Struct, gc=False):
     shape: list[int]
     data: list[float | None]
     name: str = ""
@@ -59,7 +59,7 @@ class _Matrix(Struct, gc=False):
 
 
 class _MatrixBody(Struct, gc=False):
-    inputs: list[_Matrix]
+    inputs: list[_NumberMatrix]
     id: str | None = None
     parameters: ParametersForm = None
     outputs: list[OutputForm] | None = None
