@@ -118,6 +118,7 @@ def test_a_model_is_closed_after_the_requests_that_wait(
 def test_many_rows_leave_turns_to_other_tasks(kind: Callable[[Any], Dispatcher]) -> None:
     async def main() -> None:
         runner = SumRunner(CallCost(call_s=5e-4, row_s=1e-4))
+        runner.thread_safe = False
         limit = rows_at_once(runner.cost)
         assert limit == 6
         dispatcher = kind(runner)
@@ -140,6 +141,37 @@ def test_many_rows_leave_turns_to_other_tasks(kind: Callable[[Any], Dispatcher])
         assert dispatcher.waiting == 0
         busy.cancel()
         await dispatcher.close()
+
+    asyncio.run(main())
+
+
+def test_many_rows_of_a_model_that_is_thread_safe_are_predicted_in_a_thread() -> None:
+    async def main() -> None:
+        runner = SumRunner(CallCost(call_s=5e-4, row_s=1e-4))
+        dispatcher = InlineCalls(runner)
+        rows = np.arange(100.0).reshape(50, 2)
+        found, cpu_s = await dispatcher.predict(rows)
+        assert found.tolist() == rows.sum(axis=1).tolist()
+        assert runner.calls == [50]
+        assert threading.get_ident() not in runner.threads
+        assert cpu_s > 0
+        with pytest.raises(TimeoutError, match="deadline passed"):
+            await dispatcher.predict(rows, time.monotonic() - 1)
+        # The caller gives up during the call; the model is closed after it.
+        runner.gate.clear()
+        runner.entered.clear()
+        left = asyncio.create_task(_predict_rows(dispatcher, rows))
+        await asyncio.to_thread(runner.entered.wait)
+        left.cancel()
+        closing = asyncio.create_task(dispatcher.close())
+        await asyncio.wait([left])
+        assert left.cancelled()
+        assert runner.closed_in == []
+        assert dispatcher.waiting == 1
+        runner.gate.set()
+        await closing
+        assert runner.calls == [50, 50]
+        assert len(runner.closed_in) == 1
 
     asyncio.run(main())
 
@@ -181,3 +213,8 @@ def test_a_request_whose_deadline_passed_or_whose_caller_left_is_not_computed(
 async def _predict(dispatcher: Dispatcher, values: list[float]) -> Any:
     value, _ = await dispatcher.predict_row(values)
     return value
+
+
+async def _predict_rows(dispatcher: Dispatcher, rows: Any) -> Any:
+    found, _ = await dispatcher.predict(rows)
+    return found

@@ -59,14 +59,18 @@ def open_dispatcher(runner: Runner) -> Dispatcher:
 
 
 class InlineCalls:
-    """Calls a model at once, in the turn of the caller; many rows in several turns."""
+    """Calls a model at once, in the turn of the caller.
 
-    __slots__ = ("_limit", "runner", "waiting")
+    More rows than `limit` would hold up the event loop. They are predicted in another thread, or in several
+    turns if the model isn't thread-safe.
+    """
+
+    __slots__ = ("limit", "runner", "waiting")
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.waiting = 0
-        self._limit = rows_at_once(runner.cost)
+        self.limit = rows_at_once(runner.cost)
 
     async def predict_row(self, values: list[float], deadline: float = math.inf) -> Predicted:
         """Predict one row; it doesn't wait."""
@@ -74,27 +78,39 @@ class InlineCalls:
 
     async def predict(self, rows: Any, deadline: float = math.inf) -> Predicted:
         """Predict rows."""
-        if len(rows) <= self._limit:
+        if len(rows) <= self.limit:
             return self.runner.predict(rows), 0.0
         self.waiting += 1
+        if self.runner.thread_safe:
+            loop = asyncio.get_running_loop()
+            call = loop.run_in_executor(None, self._predict_timed, rows, deadline)
+            call.add_done_callback(self._leave)
+            # The call goes on if the caller gives up, and the model is closed after it.
+            return await asyncio.shield(call)
         try:
-            return await _predict_in_parts(self._part, rows, self._limit, deadline)
+            return await _predict_in_parts(self._part, rows, self.limit, deadline)
         finally:
-            self.waiting -= 1
+            self._leave()
 
     async def close(self) -> None:
-        """Close the model after the calls that take several turns."""
+        """Close the model after the calls that don't end in their turn."""
         await _wait_until_idle(self)
         self.runner.close()
 
     async def _part(self, rows: Any, deadline: float) -> Predicted:
+        found = self._predict_timed(rows, deadline)
+        await asyncio.sleep(0)
+        return found
+
+    def _predict_timed(self, rows: Any, deadline: float) -> Predicted:
         if time.monotonic() >= deadline:
-            raise TimeoutError("its deadline passed while it was predicted")
+            raise TimeoutError("its deadline passed before all of its rows were predicted")
         started = time.thread_time()
         found = self.runner.predict(rows)
-        cpu_s = time.thread_time() - started
-        await asyncio.sleep(0)
-        return found, cpu_s
+        return found, time.thread_time() - started
+
+    def _leave(self, _: object = None) -> None:
+        self.waiting -= 1
 
 
 class LoopBatches:

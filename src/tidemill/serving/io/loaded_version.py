@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +15,8 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
 from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.answers import AnswerForm, ModelAnswer, ServedVersion
-from tidemill.serving.call_cost import INLINE_S
 from tidemill.serving.counters import Series
 from tidemill.serving.input_schema import InputSchema
-from tidemill.serving.io.batches import Predicted
 from tidemill.serving.io.cached_calls import CachedCalls, is_repeatable
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispatcher
@@ -112,6 +108,8 @@ class LoadedVersion:
         self.predict_replies = PredictReplies(self.served, self.form)
         self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
         self._is_inline = isinstance(self.dispatcher, InlineCalls)
+        # How many rows are predicted before `predict` returns to the event loop.
+        self._rows_inline = self.dispatcher.limit if isinstance(self.dispatcher, InlineCalls) else 0
         self._called = type(self.dispatcher).__name__
         if cache is not None and prepared.may_be_cached:
             name = f"{endpoint}/{artifact.id}"
@@ -163,21 +161,10 @@ class LoadedVersion:
         )
 
     async def _predict(self, values: Any, rows: int, watch: CpuWatch, deadline: float) -> Any:
-        if self._is_inline and self._takes_long(rows):
-            found, cpu_s = await watch.wait(self._predict_in_thread(values))
-        else:
-            pending = self.dispatcher.predict(values, deadline)
-            found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
+        pending = self.dispatcher.predict(values, deadline)
+        found, cpu_s = await (pending if rows <= self._rows_inline else watch.wait(pending))
         watch.add(cpu_s)
         return found
-
-    async def _predict_in_thread(self, values: Any) -> Predicted:
-        def timed() -> Predicted:
-            started = time.thread_time()
-            found = self.dispatcher.runner.predict(values)
-            return found, time.thread_time() - started
-
-        return await asyncio.to_thread(timed)
 
     def _input(self, rows: RequestRows) -> Any:
         if self._feed == "matrix":
@@ -187,11 +174,6 @@ class LoadedVersion:
     def _frame_input(self, frame: pl.DataFrame) -> Any:
         artifact = self.artifact
         return model_input(frame, artifact.inputs, encodings=artifact.encodings, feed=self._feed)
-
-    def _takes_long(self, rows: int) -> bool:
-        """Whether rows would hold up the event loop."""
-        alone = self.cost.call_s + self.cost.row_s * (rows - 1) > INLINE_S
-        return alone and self.dispatcher.runner.thread_safe
 
     def status(self) -> dict[str, Any]:
         """What it is, and how it is called, as plain data."""
