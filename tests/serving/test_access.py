@@ -103,12 +103,17 @@ def test_pages_of_allowed_origins_may_call() -> None:
     found = access(issued(), cors=("https://app.example.com",), require_tokens=True)
     origin = (b"origin", b"https://app.example.com")
     caller = found.admit([LOCAL, origin, BEARER], "delays", 1.0)
-    allowed = ((b"access-control-allow-origin", b"https://app.example.com"), (b"vary", b"origin"))
+    exposed = b"inference-header-content-length, retry-after, x-request-id"
+    allowed = (
+        (b"access-control-allow-origin", b"https://app.example.com"),
+        (b"access-control-expose-headers", exposed),
+        (b"vary", b"origin"),
+    )
     assert caller == Requester(ID, None, allowed)
     assert ("access-control-allow-origin", "https://app.example.com") in refused(
         found, LOCAL, origin
     ).headers
-    assert found.preflight([LOCAL, origin])[:3] == (
+    assert found.preflight([LOCAL, origin])[:4] == (
         *allowed,
         (b"access-control-allow-methods", b"GET, POST"),
     )

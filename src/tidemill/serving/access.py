@@ -27,11 +27,19 @@ _CHALLENGE = (("www-authenticate", 'Bearer realm="tidemill"'),)
 _NO_DIGEST = "0" * 64
 # Authorities that were accepted are remembered up to this number: callers use few.
 _REMEMBERED = 256
+_OF_ALLOWED_ORIGINS = (
+    (
+        b"access-control-expose-headers",
+        b"inference-header-content-length, retry-after, x-request-id",
+    ),
+    (b"vary", b"origin"),
+)
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, POST"),
     (
         b"access-control-allow-headers",
-        b"authorization, content-type, content-encoding, inference-header-content-length, x-request-id",
+        b"authorization, content-type, content-encoding, inference-header-content-length, traceparent, "
+        b"x-request-id, x-request-timeout-ms",
     ),
     (b"access-control-max-age", b"600"),
 )
@@ -132,7 +140,7 @@ class Access:
             raise Refusal(403, "the Origin isn't allowed to call this server (cors)")
         scheme, named = found
         if f"{scheme}://{named}" in self._cors:
-            return ((b"access-control-allow-origin", sent), (b"vary", b"origin"))
+            return ((b"access-control-allow-origin", sent), *_OF_ALLOWED_ORIGINS)
         if named == (HostName(host.host) if host.port == DEFAULT_PORTS[scheme] else host):
             return ()
         raise Refusal(403, "the Origin isn't allowed to call this server (cors)")
