@@ -39,7 +39,7 @@ _PREFLIGHT = (
     (
         b"access-control-allow-headers",
         b"authorization, content-type, content-encoding, inference-header-content-length, traceparent, "
-        b"x-request-id, x-request-timeout-ms",
+        b"tidemill-key, x-request-id, x-request-timeout-ms",
     ),
     (b"access-control-max-age", b"600"),
 )
