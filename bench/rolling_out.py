@@ -204,6 +204,6 @@ def _arm(rng: np.random.Generator, requests: int) -> Arm:
         requests=requests,
         errors=int(rng.binomial(requests, ERRORS)),
         outside=int(rng.binomial(requests, OUTSIDE)),
-        latency=(*[0] * 6, requests - slow, 0, 0, slow),
+        latency=(*[0] * 6, requests - slow, *[0] * 11, slow),
         outputs=tuple(outputs),
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.support.rollout_traffic import SLOW, Behaviour, look
+from tidemill.serving.buckets import LATENCY_BUCKETS, latency_bucket
 from tidemill.serving.rollout_counts import Arm, Observed
 from tidemill.serving.rollout_evidence import GATES, LEAST_REQUESTS, RolloutEvidence
 from tidemill.workflow.endpoint import Rollout
@@ -123,3 +126,59 @@ def test_few_equal_versions_are_rolled_back_under_constant_peeking() -> None:
             found = found.next_step()
         wrong += worst >= 1 / PLAN.alpha
     assert wrong <= 5
+
+
+def test_a_retrained_classifier_is_no_shift_and_a_mistaken_input_is_one() -> None:
+    """Probabilities are crowded near 0 and 1, where a retraining halves or doubles them."""
+    rng = np.random.default_rng(5)
+    scores = np.where(rng.random(569) < 0.37, -6.0, 6.0) + rng.normal(0, 1.5, 569)
+
+    def outputs(logits: Any) -> list[float]:
+        return [float(value) for value in 1 / (1 + np.exp(-logits))]
+
+    known, found = outputs(scores), {}
+    for name, candidate in (
+        ("retrained", outputs(1.15 * scores + rng.normal(0, 0.5, 569))),
+        ("mistaken", outputs(0.2 * scores + 1.0)),
+        ("blind", [0.63] * 569),
+    ):
+        evidence = RolloutEvidence()
+        for _ in range(20):
+            asked = rng.integers(0, 569, 400)
+            arms = [
+                Arm(requests=len(rows), outputs=tuple(values[row] for row in rows))
+                for values, rows in ((candidate, asked[:40]), (known, asked[40:]))
+            ]
+            seen = Observed(candidate=arms[0], control=arms[1])
+            evidence = evidence.add(seen, PLAN, shadow=False)
+        found[name] = evidence.values["shift"]
+    assert found["retrained"] < 1.0
+    assert min(found["mistaken"], found["blind"]) > 1e4
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "finds"),
+    [
+        # From 20 to 40 microseconds, as with twice the trees, and over the end of a bucket.
+        (20_000, 40_000, False),
+        (16_300, 16_500, False),
+        (20_000, 4_000_000, True),
+        (100_000_000, 110_000_000, False),
+        (100_000_000, 300_000_000, True),
+        # Beyond all buckets: nothing is known to be slower.
+        (60_000_000_000, 90_000_000_000, False),
+    ],
+)
+def test_a_candidate_may_be_slower_by_a_millisecond_or_a_bucket(
+    control: int, candidate: int, finds: bool
+) -> None:
+    found = RolloutEvidence()
+    for _ in range(20):
+        arms = []
+        for nanoseconds, requests in ((candidate, 50), (control, 450)):
+            latency = [0] * LATENCY_BUCKETS
+            latency[latency_bucket(nanoseconds)] = requests
+            arms.append(Arm(requests=requests, latency=tuple(latency)))
+        found = found.add(Observed(candidate=arms[0], control=arms[1]), PLAN, shadow=False)
+    assert (found.values["slow"] > 1e4) is finds
+    assert finds or found.values["slow"] <= 1.0

@@ -9,7 +9,7 @@ import numpy as np
 from tidemill.serving.rollout_counts import Arm, Observed
 
 # Buckets of `serving/buckets.py` in which most answers are, and in which slow ones are.
-QUICK, SLOW = 6, 12
+QUICK, SLOW = 6, 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

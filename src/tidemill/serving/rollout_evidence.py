@@ -4,11 +4,12 @@ Four gates have an equal part of alpha: their evidence is averaged, and the aver
 
 - errors: the candidate fails a larger share of its requests.
 - outside: it predicts values outside of the declared bounds more often.
-- slow: it is `slower` times as often slower than the 99th percentile of the control. The percentile is that
-  of earlier batches, and the control's own share above it is judged with the same requests, so that hours
-  with more load are no evidence.
-- shift: one kind of outputs (a tenth of the range, or a class) is `shift` times as frequent as the control's,
-  or as rare. Each kind has a series for either, and their evidence is averaged.
+- slow: it is `slower` times as often slower than the 99th percentile of the control, by more than a
+  millisecond. The percentile is that of earlier batches, and the control's own share above it is judged
+  with the same requests, so that hours with more load are no evidence.
+- shift: one kind of outputs (a tenth of the range, or a class) is `shift` times as frequent as the control's
+  outputs of that kind, or as rare. A tenth is compared with a slightly wider one, because the outputs of
+  a retrained model differ a little. Each kind has a series for either, and their evidence is averaged.
 
 Requests are judged in batches with some requests of each version. When a batch ends depends on the numbers
 of requests alone. Each step starts its own series, and the evidence of all steps is multiplied.
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tidemill.serving.buckets import latency_bucket, latency_ends
 from tidemill.serving.e_process import EProcesses, Floats, log_ratios
 from tidemill.serving.output_bins import OutputBins
 from tidemill.serving.rollout_counts import Arm, Observed, Output, add_counts
@@ -32,6 +34,8 @@ LEAST_REQUESTS = 10
 # What is known of the control before a percentile of its latency, or kinds of its outputs, are chosen.
 _REFERENCE = 200
 _PERCENTILE = 0.99
+# What the candidate may be slower: nobody notices less, and a bucket's end may lie between both versions.
+_MARGIN_S = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,18 +101,19 @@ class RolloutEvidence:
         if sum(self.latency) < _REFERENCE:
             return np.zeros_like(self.rates.sums[2])
         shares = np.cumsum(self.latency) / sum(self.latency)
-        end = int(np.searchsorted(shares, _PERCENTILE)) + 1
-        slow = sum(ours.latency[end:]), sum(theirs.latency[end:])
+        limit = int(np.searchsorted(shares, _PERCENTILE))
+        slow = sum(ours.latency[_tolerated(limit) + 1 :]), sum(theirs.latency[limit + 1 :])
         return _rate_logs(*slow, sum(ours.latency), sum(theirs.latency), factor)
 
     def _with_shift(self, ours: Arm, theirs: Arm, factor: float) -> RolloutEvidence:
         if self.bins is None or self.shifts is None or not (ours.outputs and theirs.outputs):
             return self
-        counts = self.bins.counts(ours.outputs), self.bins.counts(theirs.outputs)
+        one, wide_one = self.bins.counts(ours.outputs)
+        two, wide_two = self.bins.counts(theirs.outputs)
         share = len(ours.outputs) / (len(ours.outputs) + len(theirs.outputs))
         both = [
-            log_ratios(counts[0], counts[1], share, factor),
-            log_ratios(counts[1], counts[0], 1 - share, factor),
+            log_ratios(one, wide_two, share, factor),
+            log_ratios(two, wide_one, 1 - share, factor),
         ]
         return replace(self, shifts=self.shifts.add(np.stack(both, axis=1)))
 
@@ -121,6 +126,14 @@ class RolloutEvidence:
             return replace(known, outputs=outputs)
         bins = OutputBins.of(outputs)
         return replace(known, bins=bins, shifts=EProcesses.start(bins.size, 2), outputs=())
+
+
+def _tolerated(limit: int) -> int:
+    """The last bucket of the candidate that isn't slow, if `limit` is that of the control."""
+    ends = latency_ends()
+    if limit >= len(ends):
+        return limit
+    return max(limit + 1, latency_bucket(round(1e9 * (ends[limit] + _MARGIN_S))))
 
 
 def _rate_logs(ours: int, theirs: int, requests: int, others: int, factor: float = 1.0) -> Floats:

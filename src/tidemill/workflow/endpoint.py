@@ -67,9 +67,9 @@ def rollout(
     - `detect`: a step also lasts until it has had enough requests to find this additional share of
       failed ones, so that silence never promotes a version.
     - `slower`: the version is worse if it is this many times as often slower than the 99th percentile of
-      the version before.
+      the version before, by more than a millisecond.
     - `shift`: the version is worse if outputs in a tenth of the former outputs' range become this many
-      times as frequent.
+      times as frequent, or as rare.
 
     Raises DeclarationError for invalid values.
     """
