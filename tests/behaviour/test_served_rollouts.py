@@ -76,7 +76,7 @@ def test_a_good_version_takes_over_step_by_step(tmp_path: Path) -> None:
     with served(project) as server, asking(server) as callers:
         second = live(sales_project(tmp_path, rounds=6, rollout=plan))
         until(
-            lambda: steps(project)[-1].action is RolloutAction.COMPLETED and len(steps(project)) > 1
+            lambda: len(steps(project)) > 1 and steps(project)[-1].action is RolloutAction.COMPLETED
         )
         assert server.predict([ROW]).json["version"] == second
         status = server.ask("/status").json["endpoints"][0]

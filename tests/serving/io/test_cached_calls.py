@@ -129,3 +129,29 @@ def test_a_model_that_varies_is_not_repeatable(noise: float) -> None:
     assert not is_repeatable(runner, artifact, b"")
     runner.close()
     assert not is_repeatable(runner, artifact, golden)
+
+
+def test_each_caller_knows_whether_its_answer_was_computed() -> None:
+    async def work(cached: CachedCalls, inner: Counted, series: Series) -> None:
+        async def ask(*values: float) -> bool:
+            await cached.predict_row([*values, 1.0])
+            return cached.found_last
+
+        assert [await ask(1.0), await ask(1.0), await ask(2.0)] == [False, True, False]
+        # Also when a row of the cache is answered while the model still computes another one.
+        held = asyncio.Event()
+        inner.held = held.wait()
+        slow = asyncio.create_task(ask(3.0))
+        await asyncio.sleep(0)
+        assert await ask(1.0)
+        held.set()
+        assert not await slow
+        one = np.array([[4.0, 1.0]])
+        for expected in (False, True):
+            inner.held = None
+            await cached.predict(one)
+            assert cached.found_last is expected
+        await cached.predict(np.ones((2, 2)))
+        assert not cached.found_last
+
+    run(work)

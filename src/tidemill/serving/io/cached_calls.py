@@ -23,7 +23,8 @@ class CachedCalls:
     """A dispatcher that looks into a cache first, for requests of one row.
 
     The key is the input of the model, after features were computed and looked up: an answer is right as long
-    as the version is the same. `name` names the version at its endpoint.
+    as the version is the same. `name` names the version at its endpoint. `found_last` says whether the call
+    that returned last was answered from the cache.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class CachedCalls:
         self._name = name
         self._series = series
         self.runner = inner.runner
+        self.found_last = False
         cache.add(name)
 
     @property
@@ -48,13 +50,16 @@ class CachedCalls:
             return known, 0.0
         generation = self._cache.generation(self._name)
         found, cpu_s = await self._inner.predict_row(values, deadline)
+        self.found_last = False
         self._cache.keep(self._name, key, found, generation)
         return found, cpu_s
 
     async def predict(self, rows: Any, deadline: float = math.inf) -> Predicted:
         """Predict the rows of an array or a frame."""
         if len(rows) != 1:
-            return await self._inner.predict(rows, deadline)
+            some = await self._inner.predict(rows, deadline)
+            self.found_last = False
+            return some
         is_frame = isinstance(rows, pl.DataFrame)
         key = row_key(rows.row(0)) if is_frame else matrix_row_key(rows[0].tolist())
         # `predict_row` keeps another form of the answer.
@@ -63,6 +68,7 @@ class CachedCalls:
             return known, 0.0
         generation = self._cache.generation(self._name)
         found, cpu_s = await self._inner.predict(rows, deadline)
+        self.found_last = False
         # It may be a part of a batch, which would be kept with it.
         self._cache.keep(self._name, place, np.array(found), generation)
         return found, cpu_s
@@ -78,6 +84,7 @@ class CachedCalls:
             self._series.cache_misses += 1
         else:
             self._series.cache_hits += 1
+            self.found_last = True
         return known
 
 

@@ -12,12 +12,13 @@ T = TypeVar("T")
 class CpuWatch:
     """Adds up the CPU time of the calling thread, without the time in which a request waits.
 
-    It runs from its creation on.
+    It runs from its creation on. `from_cache` says that the request was answered without calling the model.
     """
 
-    __slots__ = ("_since", "_used_ns")
+    __slots__ = ("_since", "_used_ns", "from_cache")
 
     def __init__(self) -> None:
+        self.from_cache = False
         self._used_ns = 0
         self._since = time.thread_time_ns()
 

@@ -126,9 +126,16 @@ class EndpointService:
         return output_bounds(self._stage, candidate.artifact.output)
 
     def note_answer(
-        self, version: LoadedVersion, request: InferRequest, answer: ModelAnswer, wall_ns: int
+        self,
+        version: LoadedVersion,
+        request: InferRequest,
+        answer: ModelAnswer,
+        computed_ns: int | None,
     ) -> None:
-        """Count an answer for the rollout, and have the candidate compute it, too, in the shadow phase."""
+        """Count an answer for the rollout, and have the candidate compute it, too, in the shadow phase.
+
+        `computed_ns` is how long it took, None for an answer from a cache.
+        """
         if self._tally is None or not answer.count:
             return
         outputs = as_list(answer.columns[0])
@@ -137,7 +144,7 @@ class EndpointService:
                 self._shadow.add(request, outputs)
         elif version is self._candidate or version is self.live:
             candidate = version is self._candidate
-            self._tally.answer(outputs, candidate=candidate, nanoseconds=wall_ns)
+            self._tally.answer(outputs, candidate=candidate, nanoseconds=computed_ns)
 
     def note_failure(self, version: LoadedVersion) -> None:
         """Count a request that a version failed."""

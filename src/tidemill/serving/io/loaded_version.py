@@ -142,6 +142,7 @@ class LoadedVersion:
             pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
             found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
             watch.add(cpu_s)
+            watch.from_cache = self._found_in_cache()
             return self.form.one(found), request
         found = await self._predict(self._input(rows), rows.count, watch, deadline)
         return self.form.many(found), request
@@ -163,8 +164,13 @@ class LoadedVersion:
     async def _predict(self, values: Any, rows: int, watch: CpuWatch, deadline: float) -> Any:
         pending = self.dispatcher.predict(values, deadline)
         found, cpu_s = await (pending if rows <= self._rows_inline else watch.wait(pending))
+        watch.from_cache = self._found_in_cache()
         watch.add(cpu_s)
         return found
+
+    def _found_in_cache(self) -> bool:
+        """Whether the call that was just awaited was answered from the cache."""
+        return isinstance(self.dispatcher, CachedCalls) and self.dispatcher.found_last
 
     def _input(self, rows: RequestRows) -> Any:
         if self._feed == "matrix":
