@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tidemill as tm
 from tests.support.serving import ROW, Served, sales_project, served
@@ -141,3 +142,26 @@ def test_a_rollback_by_a_person_ends_a_rollout_at_once(tmp_path: Path) -> None:
             until(lambda: callers.answers.total() > 50)
     assert set(callers.answers) == {(200, first)}
     assert (steps(project)[-1].action, steps(project)[-1].actor) == ("rolled_back", "ana")
+
+
+def test_a_person_holds_a_rollout_while_it_is_served(tmp_path: Path) -> None:
+    plan = tm.rollout(shadow=None, canary=[0.3], shift=1e5, slower=1e5, **QUICK)
+    project = sales_project(tmp_path, rollout=plan)
+    with served(project) as server:
+        second = live(sales_project(tmp_path, rounds=6, rollout=plan))
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = server.ask("/status").json["endpoints"][0]
+            return found
+
+        until(lambda: steps(project) and steps(project)[-1].action is RolloutAction.STARTED)
+        project.rollouts.hold("demand", reason="until Monday", by="ana")
+        until(lambda: status()["held"])
+        with asking(server) as callers:
+            # More than enough for the only step.
+            until(lambda: status()["requests"] > 2 * status()["needed"])
+            assert status()["candidate"] == second
+            assert steps(project)[-1].action is RolloutAction.HELD
+            project.rollouts.resume("demand", by="ana")
+            until(lambda: steps(project)[-1].action is RolloutAction.COMPLETED)
+        assert callers.answers[200, second] > 0

@@ -13,12 +13,11 @@ from tests.support.rollout_traffic import Behaviour, look
 from tidemill.core.errors import UsageError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Event, RecordedEvent, Ticked
-from tidemill.ledger.rollout import RolloutAction
+from tidemill.ledger.rollout import RolloutAction, RolloutStep
 from tidemill.serving.endpoint_state import (
     EndpointState,
     after_restart,
     follow_live,
-    follow_pause,
     judge,
     last_steps,
     moves_back,
@@ -228,26 +227,25 @@ def test_a_rollout_is_held_and_resumed_once() -> None:
         pause(FIRST, PLAN, 5.0, held=True, actor="ana")
 
 
-def test_a_rollout_is_held_by_another_process() -> None:
-    held = rollout_step(RolloutAction.HELD, candidate="b", incumbent="a", at=3.0)
-    found = follow_pause(ROLLING, held, PLAN, 4.0)
-    assert found.rollout is not None
-    assert found.rollout.held
-    assert (found.last, found.records) == (held, ())
-    # Once is enough, and only this rollout is meant.
-    assert follow_pause(found, held, PLAN, 5.0).records == ()
-    for other in (FIRST, replace(ROLLING, last=held)):
-        same = rollout_step(RolloutAction.HELD, candidate="z", at=5.0)
-        assert follow_pause(other, same, PLAN, 6.0).rollout is other.rollout
-    promoted = rollout_step(candidate="b", incumbent="a", at=3.0)
-    assert follow_pause(ROLLING, promoted, PLAN, 6.0).rollout is ROLLING.rollout
-    assert follow_pause(ROLLING, held, None, 6.0).rollout is ROLLING.rollout
+def test_a_hold_counts_until_it_is_resumed() -> None:
+    """A server took a step before it knew of the hold."""
+    held = rollout_step(RolloutAction.HELD, share=0.05, at=10.0)
+    promoted = rollout_step(share=0.25, at=10.2)
+    resumed = rollout_step(RolloutAction.RESUMED, share=0.25, at=11.0)
+    other = rollout_step(candidate="other", at=12.0)
+    ended = rollout_step(ROLLED_BACK, at=12.0)
 
+    def last(*steps: RolloutStep) -> RolloutStep:
+        facts = [
+            RecordedEvent(seq=seq, at=1.0, event=rollout_event(step))
+            for seq, step in enumerate(steps)
+        ]
+        return last_steps(facts, lambda environment, seq: True)["delays"]
 
-def test_a_hold_that_was_overtaken_by_a_step_is_recorded_again() -> None:
-    held = rollout_step(RolloutAction.HELD, candidate="b", incumbent="a", at=1.5)
-    found = follow_pause(ROLLING, held, PLAN, 4.0)
-    assert actions(found) == [(RolloutAction.HELD, "b")]
-    again = after_restart(found.last, PLAN)
-    assert again.rollout is not None
-    assert again.rollout.held
+    still = last(promoted, held, promoted)
+    assert (still.action, still.share, still.at, still.reason) == (
+        RolloutAction.HELD, 0.25, 10.2, held.reason,
+    )  # fmt: skip
+    assert last(held, promoted, promoted).action is RolloutAction.HELD
+    for steps in ((held, promoted, resumed), (held, other), (held, ended), (resumed, promoted)):
+        assert last(*steps) == steps[-1]

@@ -13,8 +13,6 @@ from tidemill.serving.rollout import RolloutState, advance, begin, end, hold, re
 from tidemill.serving.rollout_counts import Observed
 from tidemill.workflow.endpoint import Rollout
 
-_PAUSES = (RolloutAction.HELD, RolloutAction.RESUMED)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointState:
@@ -32,12 +30,24 @@ class EndpointState:
 def last_steps(
     facts: Iterable[RecordedEvent], ours: Callable[[str, int], bool]
 ) -> dict[str, RolloutStep]:
-    """Return the last step of each endpoint, of the events (oldest first) of `ours`."""
-    return {
-        fact.event.endpoint: fact.event.step
-        for fact in facts
-        if isinstance(fact.event, RolloutStepped) and ours(fact.event.environment, fact.seq)
-    }
+    """Return the last step of each endpoint, of the events (oldest first) of `ours`.
+
+    A hold counts until somebody resumes, also if a server took a step before it knew of the hold.
+    """
+    found: dict[str, RolloutStep] = {}
+    for fact in facts:
+        event = fact.event
+        if isinstance(event, RolloutStepped) and ours(event.environment, fact.seq):
+            found[event.endpoint] = _still_held(found.get(event.endpoint), event.step)
+    return found
+
+
+def _still_held(before: RolloutStep | None, step: RolloutStep) -> RolloutStep:
+    if before is None or before.action is not RolloutAction.HELD:
+        return step
+    if step.action is not RolloutAction.PROMOTED or step.candidate != before.candidate:
+        return step
+    return replace(step, action=before.action, actor=before.actor, reason=before.reason)
 
 
 def steps_of(
@@ -108,22 +118,6 @@ def pause(
     change = hold if held else resume
     state, step = change(before.rollout, plan, now, actor=actor, reason=reason)
     return EndpointState(serving=before.serving, rollout=state, last=step, records=(step,))
-
-
-def follow_pause(
-    before: EndpointState, step: RolloutStep, plan: Rollout | None, now: float
-) -> EndpointState:
-    """Return what an endpoint does after a person held or resumed its rollout in another process."""
-    quiet = replace(before, records=())
-    held = step.action is RolloutAction.HELD
-    if before.rollout is None or plan is None or before.rollout.candidate != step.candidate:
-        return quiet
-    if step.action not in _PAUSES or before.rollout.held is held:
-        return quiet
-    if before.last is not None and before.last.at > step.at:
-        # Another step was recorded meanwhile, and a restart reads only the last one.
-        return pause(before, plan, now, held=held, actor=step.actor, reason=step.reason)
-    return replace(quiet, rollout=replace(before.rollout, held=held), last=step)
 
 
 def _switch(

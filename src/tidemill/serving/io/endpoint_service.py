@@ -157,9 +157,10 @@ class EndpointService:
 
     def follow_people(self, last: RolloutStep) -> None:
         """Hold or resume the rollout, as a person recorded it."""
-        known, rollout = self.state.last, self.state.rollout
-        is_newer = known is None or last.at > known.at
-        if rollout is not None and is_newer and last.action in _BY_PEOPLE:
+        rollout = self.state.rollout
+        if rollout is None or rollout.candidate != last.candidate:
+            return
+        if last.action in _BY_PEOPLE:
             held = replace(rollout, held=last.action is RolloutAction.HELD)
             self.state = replace(self.state, rollout=held, last=last)
 
