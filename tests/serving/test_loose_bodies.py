@@ -148,3 +148,10 @@ def test_unknown_columns_are_refused_unless_the_contract_drops_them() -> None:
     assert (caught.value.rejected, caught.value.count) == (1, 2)
     dropping = replace(SPEC, unknown_columns="drop")
     assert len(read_rows_body(body, dropping, SPEC.columns, LIMITS)) == 2
+
+
+def test_a_huge_name_is_shown_short() -> None:
+    body = json.dumps({"hour": 1, "k" * 1_000_000: 2}).encode()
+    with pytest.raises(BrokenRows) as caught:
+        read_rows_body(body, SPEC, SPEC.columns, LIMITS)
+    assert len(json.dumps(caught.value.document())) < 2_000

@@ -184,9 +184,9 @@ class InputSchema:
             return
         for name in frame.columns:
             if name not in self.spec.names:
-                raise BadRequest(
-                    f"{self.spec.name} has no column {plain(name)!r} ({did_you_mean(name, self.names)})"
-                )
+                shown = plain(name)
+                hint = did_you_mean(shown, self.names)
+                raise BadRequest(f"{self.spec.name} has no column {shown!r} ({hint})")
 
     def frame(self, rows: RequestRows) -> pl.DataFrame:
         """Return rows as a Polars frame in the types of the contract."""

@@ -197,8 +197,9 @@ def _place(
     names = [column.name for column in columns]
     for name in tensors:
         if name not in names and name not in spec.names and spec.unknown_columns == "fail":
+            shown = plain(name)
             raise BadRequest(
-                f"the model has no input {name!r} ({did_you_mean(name, names)}); its inputs are "
+                f"the model has no input {shown!r} ({did_you_mean(shown, names)}); its inputs are "
                 f"{_listed(names)}"
             )
     placed = tuple(_tensor_of(column, tensors) for column in columns)
@@ -299,7 +300,7 @@ def _refuse_unknown(
             field=plain(name),
             rule="unknown_columns",
             value=plain(rows[number][name]),
-            message=f"{spec.name} has no column {name!r} ({did_you_mean(name, names)})",
+            message=f"{spec.name} has no column {plain(name)!r} ({did_you_mean(plain(name), names)})",
         )
         for number, name in unknown[: limits.findings]
     ]
