@@ -53,10 +53,19 @@ def test_the_order_of_tensors_and_the_rest_of_the_request_dont_matter() -> None:
     assert (found.id, found.binary_output, found.parameters["n:m"]) == ("a:b", True, "x:y")
 
 
+def test_an_optional_tensor_may_be_missing() -> None:
+    days = [date(2013, 3, 7), date(2013, 3, 7)]
+    assert infer(inputs=INPUTS[:3]).rows.columns == (*VALUES[:3], days)
+    doubled = json.dumps({"inputs": INPUTS[:3]}).replace(
+        '"shape": [2]', '"shape": [2], "shape": [2]', 1
+    )
+    assert OIP.decode(doubled.encode()) is None
+
+
 @pytest.mark.parametrize(
     "more",
     [
-        {"inputs": INPUTS[:3]},
+        {"inputs": INPUTS[1:]},
         {"inputs": [*INPUTS[:3], INPUTS[0]]},
         {"inputs": []},
         {"inputs": [{**tensor, "shape": [3]} for tensor in INPUTS]},

@@ -95,7 +95,7 @@ class OipDecoder:
         self._names = [form.column.name for form in forms]
         tensors = [_tensor_type(at, form) for at, form in enumerate(forms)]
         self._order = tensors
-        self._places = {tensor: at for at, tensor in enumerate(tensors)}
+        self._forms = tuple(forms)
         self._width = len(tensors)
         self._fixed = 4 * self._width + 1 + sum(name.count(":") for name in self._names)
         self._decode = msgspec.json.Decoder(_body_type(reduce(or_, tensors))).decode
@@ -107,10 +107,11 @@ class OipDecoder:
             found: Any = self._decode(body)
         except REFUSED:
             return None
-        inputs = found.inputs
+        inputs, fixed = found.inputs, self._fixed
         if list(map(type, inputs)) != self._order:
-            inputs = self._sorted(inputs)
-            if inputs is None:
+            inputs, missing = self._sorted(inputs)
+            fixed -= sum(4 + name.count(":") for name in missing)
+            if not inputs:
                 return None
         shapes, _, columns, parameters = zip(*map(_astuple, inputs), strict=True)
         count = len(columns[0])
@@ -119,7 +120,7 @@ class OipDecoder:
             return None
         if shapes.count(shape) != self._width or set(map(len, columns)) != {count}:
             return None
-        colons = body.count(b":") - self._fixed
+        colons = body.count(b":") - fixed
         if colons and colons != self._more_colons(found, columns, parameters):
             return None
         if count > self._limits.rows:
@@ -127,11 +128,26 @@ class OipDecoder:
         rows = self._columns.rows(count, list(columns))
         return None if rows is None else infer_request(found, rows)
 
-    def _sorted(self, inputs: Sequence[Any]) -> list[Any] | None:
-        places = self._places
-        if len(inputs) != self._width or len(set(map(type, inputs))) != self._width:
-            return None
-        return sorted(inputs, key=lambda tensor: places[type(tensor)])
+    def _sorted(self, inputs: Sequence[Any]) -> tuple[list[Any], list[str]]:
+        """Return the tensors in the order of the columns, and the names of optional ones that are missing.
+
+        These are added, with their defaults. There are none if the checker must decide.
+        """
+        given = {type(tensor): tensor for tensor in inputs}
+        if not inputs or len(given) != len(inputs):
+            return [], []
+        found, missing = [], []
+        for kind, form in zip(self._order, self._forms, strict=True):
+            tensor = given.get(kind)
+            if tensor is None:
+                if not form.column.optional:
+                    return [], []
+                shape, count = inputs[0].shape, len(inputs[0].data)
+                own = accepted_datatypes(form.column.dtype)[0]
+                tensor = kind(shape, own, [_written_default(form)] * count)
+                missing.append(form.column.name)
+            found.append(tensor)
+        return found, missing
 
     def _more_colons(
         self, found: Any, columns: Sequence[Any], parameters: Sequence[ParametersForm]
@@ -186,10 +202,14 @@ def _may_be_missing(form: ColumnForm) -> bool:
 def _with_defaults(values: Sequence[Any], form: ColumnForm) -> tuple[Sequence[Any], int]:
     """Replace missing values by the default as a request would write it; return how many there are."""
     missing = values.count(msgspec.UNSET)
-    default = form.column.default
-    if isinstance(default, date | time):
-        default = default.isoformat()
+    default = _written_default(form)
     return [default if value is msgspec.UNSET else value for value in values], missing
+
+
+def _written_default(form: ColumnForm) -> Any:
+    """Return the default of an optional column, or null, as a request would write it."""
+    default = form.column.default
+    return default.isoformat() if isinstance(default, date | time) else default
 
 
 def _row_type(forms: Sequence[ColumnForm]) -> type[Struct]:
