@@ -182,3 +182,17 @@ def test_a_candidate_may_be_slower_by_a_millisecond_or_a_bucket(
         found = found.add(Observed(candidate=arms[0], control=arms[1]), PLAN, shadow=False)
     assert (found.values["slow"] > 1e4) is finds
     assert finds or found.values["slow"] <= 1.0
+
+
+def test_requests_to_one_version_alone_are_no_batch_and_use_no_memory() -> None:
+    """One caller sends everything, and its key keeps it with the version before."""
+    alone = Observed(control=Arm(requests=1000, errors=500, outputs=(1.0,) * 1000))
+    found = RolloutEvidence()
+    for _ in range(20):
+        found = found.add(alone, PLAN, shadow=False)
+        assert found.pending.control.requests <= 1000
+    drop = Observed(candidate=Arm(requests=1))
+    for _ in range(8):
+        found = found.add(drop + alone, PLAN, shadow=False)
+        assert len(found.pending.control.outputs) <= 5000
+    assert found.total == 1.0

@@ -31,6 +31,10 @@ from tidemill.workflow.endpoint import Rollout
 ERRORS, OUTSIDE, SLOW, SHIFT = GATES = ("errors", "outside", "slow", "shift")
 # The fewest requests of each version in a batch. With fewer, a batch's share says too little.
 LEAST_REQUESTS = 10
+# A batch begins again after so many requests without any of the other version, such as all from one caller:
+# they are of another time than those to come.
+_MOST_ALONE = 1_000
+_MOST_OUTPUTS = 5_000
 # What is known of the control before a percentile of its latency, or kinds of its outputs, are chosen.
 _REFERENCE = 200
 _PERCENTILE = 0.99
@@ -60,8 +64,11 @@ class RolloutEvidence:
         In the `shadow` phase latency isn't judged: the candidate computes beside the replies.
         """
         pending = self.pending + observed
-        if min(pending.candidate.requests, pending.control.requests) < LEAST_REQUESTS:
-            return replace(self, pending=pending)
+        fewer, more = sorted((pending.candidate.requests, pending.control.requests))
+        if not fewer and more > _MOST_ALONE:
+            return replace(self, pending=Observed())
+        if fewer < LEAST_REQUESTS:
+            return replace(self, pending=_with_recent_outputs(pending))
         ours, theirs = pending.candidate, pending.control
         logs = np.stack(
             [
@@ -126,6 +133,16 @@ class RolloutEvidence:
             return replace(known, outputs=outputs)
         bins = OutputBins.of(outputs)
         return replace(known, bins=bins, shifts=EProcesses.start(bins.size, 2), outputs=())
+
+
+def _with_recent_outputs(pending: Observed) -> Observed:
+    """A batch that grows for long keeps only the last outputs."""
+    ours, theirs = pending.candidate, pending.control
+    return replace(
+        pending,
+        candidate=replace(ours, outputs=ours.outputs[-_MOST_OUTPUTS:]),
+        control=replace(theirs, outputs=theirs.outputs[-_MOST_OUTPUTS:]),
+    )
 
 
 def _tolerated(limit: int) -> int:

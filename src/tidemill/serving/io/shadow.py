@@ -65,6 +65,8 @@ class ShadowRequests:
         try:
             answer, _ = await self._candidate.answer(request, watch, partial=False)
             found: Sequence[Output] | None = as_list(answer.columns[0])
+            if answer.count != len(outputs):
+                found = None
         except ConflictError:
             return
         except BrokenRows:
