@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import ContractError, GateError, TidemillError, UsageError
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.serving.io.endpoint_service import EndpointService
 
 JUDGE_EVERY_S = 1.0
+
+_log = logging.getLogger("tidemill.serving")
 
 
 class RolloutRecords(Protocol):
@@ -65,5 +68,9 @@ class RolloutJudge:
 
     def _record_step(self, endpoint: str, step: RolloutStep) -> None:
         # What is live moves first: if the server dies in between, it judges the candidate again.
-        self._records.move_back(endpoint, step)
+        try:
+            self._records.move_back(endpoint, step)
+        except (ContractError, GateError, UsageError) as error:
+            # It never will: the step is recorded, so that this endpoint stays with the version before.
+            _log.error("%s went back to %s alone: %s", endpoint, step.incumbent, error)
         self._records.record(endpoint, [step])

@@ -1,0 +1,91 @@
+"""Steps of rollouts are recorded in order, whatever fails meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tidemill.core.errors import ContractError, StorageError, TidemillError
+from tidemill.ledger.rollout import RolloutAction, RolloutStep
+from tidemill.serving.io.rollout_judge import RolloutJudge
+from tidemill.testing.records import rollout_step
+
+
+class Records:
+    """Records that fail as long as they have an error for it."""
+
+    def __init__(self) -> None:
+        self.steps: list[RolloutStep] = []
+        self.moved: list[RolloutStep] = []
+        self.move_error: TidemillError | None = None
+        self.record_error: TidemillError | None = None
+
+    def last(self) -> Mapping[str, RolloutStep]:
+        return {}
+
+    def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
+        if self.record_error is not None:
+            raise self.record_error
+        self.steps += steps
+
+    def move_back(self, endpoint: str, step: RolloutStep) -> object:
+        if self.move_error is not None:
+            raise self.move_error
+        self.moved.append(step)
+        return None
+
+
+FIRST, BACK = rollout_step(), rollout_step(RolloutAction.ROLLED_BACK)
+
+
+def recorded(records: Records) -> RolloutJudge:
+    """Record two steps, and stop."""
+
+    async def main() -> RolloutJudge:
+        judge = RolloutJudge({}, records)
+        judge.record("delays", [FIRST, BACK])
+        task = asyncio.create_task(judge.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return judge
+
+    return asyncio.run(main())
+
+
+def test_steps_are_recorded_in_order() -> None:
+    records = Records()
+    assert recorded(records).fault == ""
+    assert records.steps == records.moved == [FIRST, BACK]
+
+
+def test_what_cant_be_recorded_now_is_known_and_tried_again() -> None:
+    records = Records()
+    records.record_error = StorageError("the disk is full")
+    assert recorded(records).fault == "the disk is full"
+    assert records.steps == []
+
+    async def again() -> None:
+        judge = RolloutJudge({}, records)
+        judge.record("delays", [FIRST])
+        await judge._record_waiting()
+        assert judge.fault
+        records.record_error = None
+        await judge._record_waiting()
+        assert not judge.fault
+
+    asyncio.run(again())
+    assert records.steps == [FIRST]
+
+
+def test_a_version_that_cant_be_live_again_still_answers_at_its_endpoint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records = Records()
+    records.move_error = ContractError("old can't go live: its inputs have changed")
+    assert recorded(records).fault == ""
+    assert records.steps == [FIRST, BACK]
+    assert "delays went back to old alone: old can't go live" in caplog.text
