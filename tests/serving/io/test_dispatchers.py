@@ -70,6 +70,34 @@ def test_rows_are_predicted_and_fail_as_the_model_does(kind: Callable[[Any], Dis
     asyncio.run(main())
 
 
+@kinds
+@pytest.mark.parametrize("thread_safe", [False, True])
+def test_rows_are_explained_off_the_event_loop_where_that_is_safe(
+    kind: Callable[[Any], Dispatcher], thread_safe: bool
+) -> None:
+    async def main() -> None:
+        runner = SumRunner()
+        runner.thread_safe = thread_safe
+        dispatcher = kind(runner)
+        rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+        explained, predicted = await asyncio.gather(
+            dispatcher.contributions(rows), dispatcher.predict(rows)
+        )
+        assert explained[0].tolist() == [[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]
+        assert explained[1] > 0
+        assert predicted[0].tolist() == [3.0, 7.0]
+        own = threading.get_ident()
+        assert (own in runner.explained_in) == (kind is not ModelThread and not thread_safe)
+        with pytest.raises(TimeoutError, match="deadline passed"):
+            await dispatcher.contributions(rows, time.monotonic() - 1)
+        assert dispatcher.waiting == 0
+        await dispatcher.close()
+        with pytest.raises(ConflictError, match="another version replaced it"):
+            await dispatcher.contributions(rows)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("kind", [LoopBatches, ModelThread])
 def test_tasks_of_the_same_turn_share_a_call(kind: Callable[[Any], Dispatcher]) -> None:
     async def main() -> None:

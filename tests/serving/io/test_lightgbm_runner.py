@@ -192,6 +192,29 @@ def test_arrays_of_other_layouts_and_types_are_taken(rows: Callable[[Any], Any])
     require_equal_bits(runner, booster, given_rows)
 
 
+@pytest.mark.parametrize(
+    "name", ["l2", "forest", "binary", "multiclass", "categories", "1 feature", "custom", "stump"]
+)
+def test_contributions_are_those_of_the_package(name: str) -> None:
+    runner, booster, table = opened(name)
+    rows = with_gaps(table)[:30]
+    expected = np.asarray(booster.predict(rows, pred_contrib=True))
+    found = runner.contributions(rows)
+    assert found.tobytes() == expected.tobytes()
+    classes = runner.predict(rows).shape[1:]
+    assert found.shape == (30, *classes, table.shape[1] + 1)
+    raw = np.asarray(booster.predict(rows, raw_score=True))
+    assert np.allclose(found.sum(axis=-1), raw)
+    # They change nothing for predictions.
+    require_equal_bits(runner, booster, rows)
+
+
+def test_linear_trees_have_no_contributions() -> None:
+    runner, _, table = opened("linear")
+    with pytest.raises(TidemillError, match="not implemented for linear trees"):
+        runner.contributions(table)
+
+
 def test_no_rows_give_no_predictions() -> None:
     assert opened("l2")[0].predict(np.empty((0, 10))).shape == (0,)
     assert opened("multiclass")[0].predict(np.empty((0, 13))).shape == (0, 3)
@@ -216,6 +239,8 @@ def test_another_number_of_values_never_reaches_the_library(count: int) -> None:
         runner.predict_row([0.0] * count)
     with pytest.raises(UsageError, match=rf"reads 10 inputs, but .* shape \(2, {count}\)"):
         runner.predict(np.zeros((2, count)))
+    with pytest.raises(UsageError, match=r"reads 10 inputs, but"):
+        runner.contributions(np.zeros((2, count)))
     with pytest.raises(UsageError, match=r"reads 10 inputs, but .* shape \(10,\)"):
         runner.predict(np.zeros(10))
     require_equal_bits(runner, opened("l2")[1], table[:2])
@@ -259,7 +284,11 @@ def test_a_closed_model_refuses_calls() -> None:
     runner.predict_row([1.0, 2.0])
     runner.close()
     runner.close()
-    for call in (lambda: runner.predict_row([1.0, 2.0]), lambda: runner.predict(table)):
+    for call in (
+        lambda: runner.predict_row([1.0, 2.0]),
+        lambda: runner.predict(table),
+        lambda: runner.contributions(table),
+    ):
         with pytest.raises(ConflictError, match="another version replaced it"):
             call()
     raised = list[Exception]()

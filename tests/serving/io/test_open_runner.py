@@ -97,11 +97,17 @@ def test_a_model_that_takes_arrays_is_run_by_its_format(
         alone = as_predictions(form.function(model)(TABLE[:1]), 1, len(artifact.class_labels))[0]
         assert runner.predict_row(TABLE[0].tolist()) == alone.tolist()
         assert runner.predict(TABLE[:0]).shape == (0, *expected.shape[1:])
+        with pytest.raises(
+            UsageError, match=f"{form.name}' doesn't say what its inputs contribute"
+        ):
+            runner.contributions(TABLE)
         with pytest.raises(UsageError, match=r"reads 13 inputs, but .* shape \(1, 2\)"):
             runner.predict_row([1.0, 2.0])
         runner.close()
         with pytest.raises(ConflictError, match="another version replaced it"):
             runner.predict(TABLE)
+        with pytest.raises(ConflictError, match="another version replaced it"):
+            runner.contributions(TABLE)
 
 
 def piped() -> tuple[Any, pl.DataFrame]:
@@ -256,6 +262,11 @@ def test_xgboost_predicts_in_place_what_its_format_does(
         expected = as_predictions(function(rows), len(rows), classes)
         assert runner.predict(rows).tobytes() == expected.tobytes()
     assert runner.predict_row(odd[0].tolist()) == runner.predict(odd)[0].tolist()
+    explained = booster.predict(
+        xgboost.DMatrix(given, feature_types=kinds, enable_categorical=kinds is not None),
+        pred_contribs=True,
+    )
+    assert runner.contributions(given).tolist() == explained.astype(float).tolist()
     odd[1, 1] = math.inf
     with pytest.raises(xgboost.core.XGBoostError, match="contains `inf` or a value too large"):
         function(odd)
@@ -310,8 +321,18 @@ def test_a_format_of_the_project_is_run_by_its_function() -> None:
         def load(self, payload: bytes) -> Callable[[Any], Any]:
             return lambda rows: np.full(len(rows), float(payload))
 
-    form = CustomFormat(Constant(), "formats:Constant")
+    form = CustomFormat(Constant, "formats:Constant")
     runner = open_runner(stored_artifact(form, 7.5, NAMES), bytes(form.dump(7.5)), [form])
     assert runner.predict(TABLE[:2]).tolist() == [7.5, 7.5]
     assert runner.predict_row(TABLE[0].tolist()) == 7.5
     assert not runner.thread_safe
+
+
+def test_the_contributions_to_the_second_of_two_classes_are_kept() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    params = {"objective": "multi:softprob", "num_class": 2, "nthread": 1}
+    booster = xgboost.train(params, xgboost.DMatrix(TABLE, LABEL == 1), 3)
+    form = XGBoostUBJ()
+    runner = open_runner(stored_artifact(form, booster, NAMES), bytes(form.dump(booster)), [form])
+    expected = booster.predict(xgboost.DMatrix(TABLE), pred_contribs=True)[:, 1]
+    assert runner.contributions(TABLE).tolist() == expected.astype(float).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,12 +20,16 @@ Predicted: TypeAlias = "tuple[Any, float]"
 
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
-    """Rows to predict: the values of one, an array or a frame; `deadline` is of the monotonic clock."""
+    """Rows to predict: the values of one, an array or a frame; `deadline` is of the monotonic clock.
+
+    With `explained`, the contributions of their inputs are asked for.
+    """
 
     rows: Any
     count: int
     deadline: float
     future: Future[Predicted]
+    explained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,9 @@ def predict_requests(
         for request in late
     ]
     current = [request for request in awaited if request.deadline > now]
+    if explained := [request for request in current if request.explained]:
+        results += [_result_of(runner.contributions, request) for request in explained]
+        current = [request for request in current if not request.explained]
     if len(current) > 1:
         started = time.thread_time()
         try:
@@ -77,15 +84,21 @@ def predict_requests(
 
 
 def _predict_alone(runner: Runner, request: QueuedRequest, row_calls: bool) -> RequestResult:
+    def predict(rows: Any) -> Any:
+        if not isinstance(rows, list):
+            return runner.predict(rows)
+        if row_calls:
+            return runner.predict_row(rows)
+        return runner.predict(np.array([rows], dtype=np.float64))[0].tolist()
+
+    return _result_of(predict, request)
+
+
+def _result_of(function: Callable[[Any], Any], request: QueuedRequest) -> RequestResult:
     started = time.thread_time()
     value: Any
     try:
-        if not isinstance(request.rows, list):
-            value = runner.predict(request.rows)
-        elif row_calls:
-            value = runner.predict_row(request.rows)
-        else:
-            value = runner.predict(np.array([request.rows], dtype=np.float64))[0].tolist()
+        value = function(request.rows)
     except Exception as error:  # noqa: BLE001 - the request's task gets it
         value = error
     except SystemExit as error:

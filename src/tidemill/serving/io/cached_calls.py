@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from io import BytesIO
 from typing import Any
 
@@ -72,6 +73,10 @@ class CachedCalls:
         # It may be a part of a batch, which would be kept with it.
         self._cache.keep(self._name, place, np.array(found), generation)
         return found, cpu_s
+
+    def contributions(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
+        """Explain rows; this isn't kept."""
+        return self._inner.contributions(rows, deadline)
 
     async def close(self) -> None:
         """Forget the answers, and close the model."""

@@ -44,6 +44,9 @@ class Dispatcher(Protocol):
     def predict(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
         """Predict the rows of an array or a frame, as the runner's `feed` says."""
 
+    def contributions(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
+        """What each input adds to the predictions of rows, as the runner returns it."""
+
     async def close(self) -> None:
         """Close the model after the requests that wait; later ones raise ConflictError.
 
@@ -80,17 +83,17 @@ class InlineCalls:
         """Predict rows."""
         if len(rows) <= self.limit:
             return self.runner.predict(rows), 0.0
-        self.waiting += 1
         if self.runner.thread_safe:
-            loop = asyncio.get_running_loop()
-            call = loop.run_in_executor(None, self._predict_timed, rows, deadline)
-            call.add_done_callback(self._leave)
-            # The call goes on if the caller gives up, and the model is closed after it.
-            return await asyncio.shield(call)
+            return await _call_in_thread(self, self.runner.predict, rows, deadline)
+        self.waiting += 1
         try:
             return await _predict_in_parts(self._part, rows, self.limit, deadline)
         finally:
-            self._leave()
+            self.waiting -= 1
+
+    async def contributions(self, rows: Any, deadline: float = math.inf) -> Predicted:
+        """Explain rows in another thread, because that takes longer than to predict them."""
+        return await _call_in_thread(self, self.runner.contributions, rows, deadline)
 
     async def close(self) -> None:
         """Close the model after the calls that don't end in their turn."""
@@ -98,19 +101,9 @@ class InlineCalls:
         self.runner.close()
 
     async def _part(self, rows: Any, deadline: float) -> Predicted:
-        found = self._predict_timed(rows, deadline)
+        found = _timed(self.runner.predict, rows, deadline)
         await asyncio.sleep(0)
         return found
-
-    def _predict_timed(self, rows: Any, deadline: float) -> Predicted:
-        if time.monotonic() >= deadline:
-            raise TimeoutError("its deadline passed before all of its rows were predicted")
-        started = time.thread_time()
-        found = self.runner.predict(rows)
-        return found, time.thread_time() - started
-
-    def _leave(self, _: object = None) -> None:
-        self.waiting -= 1
 
 
 class LoopBatches:
@@ -139,6 +132,12 @@ class LoopBatches:
         if len(rows) <= self._limit:
             return self._append(rows, len(rows), deadline)
         return self._predict_many(rows, deadline)
+
+    def contributions(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
+        """Explain rows in another thread, because that takes longer than to predict them."""
+        if self._closed:
+            raise closed_error()
+        return _call_in_thread(self, self.runner.contributions, rows, deadline)
 
     async def close(self) -> None:
         """Close the model after the requests that wait."""
@@ -185,6 +184,35 @@ async def _predict_in_parts(
         await predict(rows[first : first + limit], deadline) for first in range(0, len(rows), limit)
     ]
     return np.concatenate([found for found, _ in parts]), sum(cpu_s for _, cpu_s in parts)
+
+
+async def _call_in_thread(
+    dispatcher: InlineCalls | LoopBatches,
+    function: Callable[[Any], Any],
+    rows: Any,
+    deadline: float,
+) -> Predicted:
+    """Call a model in a thread of the event loop's pool; at once if it isn't thread-safe."""
+    if not dispatcher.runner.thread_safe:
+        return _timed(function, rows, deadline)
+
+    def leave(_: object) -> None:
+        dispatcher.waiting -= 1
+
+    dispatcher.waiting += 1
+    loop = asyncio.get_running_loop()
+    call = loop.run_in_executor(None, _timed, function, rows, deadline)
+    call.add_done_callback(leave)
+    # The call goes on if the caller gives up, and the model is closed after it.
+    return await asyncio.shield(call)
+
+
+def _timed(function: Callable[[Any], Any], rows: Any, deadline: float) -> Predicted:
+    if time.monotonic() >= deadline:
+        raise TimeoutError("its deadline passed before the model was called")
+    started = time.thread_time()
+    found = function(rows)
+    return found, time.thread_time() - started
 
 
 async def _wait_until_idle(dispatcher: Dispatcher) -> None:

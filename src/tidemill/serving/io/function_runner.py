@@ -20,6 +20,8 @@ class FunctionRunner:
 
     __slots__ = (
         "_classes",
+        "_contributions",
+        "_format",
         "_frames",
         "_function",
         "_inputs",
@@ -36,8 +38,11 @@ class FunctionRunner:
         *,
         thread_safe: bool = False,
         fallback: str = "",
+        contributions: Callable[[Any], Any] | None = None,
     ) -> None:
         self._function: Callable[[Any], Any] | None = function
+        self._contributions = contributions
+        self._format = artifact.format
         self._inputs = artifact.inputs
         self._classes = len(artifact.class_labels)
         self._frames = artifact.feed == "frame"
@@ -59,18 +64,36 @@ class FunctionRunner:
         function = self._function
         if function is None:
             raise closed_error()
-        if self.feed == "frame":
-            rows = rows.select(self._inputs)
-        elif rows.ndim != 2 or rows.shape[1] != len(self._inputs):
-            raise UsageError(
-                f"the model reads {len(self._inputs)} inputs, but the array has shape {rows.shape}"
-            )
-        elif self._frames:
-            rows = pl.DataFrame(rows, schema=list(self._inputs), orient="row")
+        rows = self._given(rows)
         if not len(rows):
             return np.empty((0, self._classes) if self._classes > 2 else 0)
         return as_predictions(function(rows), len(rows), self._classes)
 
+    def contributions(self, rows: Any) -> Any:
+        """How much each input adds to the raw score, if the library knows."""
+        if self._function is None:
+            raise closed_error()
+        if self._contributions is None:
+            raise UsageError(
+                f"a model stored as {self._format!r} doesn't say what its inputs contribute: LightGBM's and "
+                "XGBoost's trees do"
+            )
+        found = np.asarray(self._contributions(self._given(rows)), dtype=np.float64)
+        # Of two classes, the second counts.
+        return found[:, 1] if self._classes == 2 and found.ndim == 3 else found
+
     def close(self) -> None:
         """Forget the model; a call that is in flight keeps it until it ends."""
-        self._function = None
+        self._function = self._contributions = None
+
+    def _given(self, rows: Any) -> Any:
+        """The rows as the model gets them."""
+        if self.feed == "frame":
+            return rows.select(self._inputs)
+        if rows.ndim != 2 or rows.shape[1] != len(self._inputs):
+            raise UsageError(
+                f"the model reads {len(self._inputs)} inputs, but the array has shape {rows.shape}"
+            )
+        if self._frames:
+            return pl.DataFrame(rows, schema=list(self._inputs), orient="row")
+        return rows

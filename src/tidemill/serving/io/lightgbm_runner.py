@@ -23,6 +23,7 @@ _PARAMETERS = b"num_threads=1 verbosity=-1"
 _FLOAT64 = 1
 _ROW_MAJOR = 1
 _NORMAL = 0
+_CONTRIBUTIONS = 3
 # From the first tree to the last. The text of a model that stopped early ends with its best iteration.
 _ITERATIONS = (0, -1)
 _WAIT_S = 5e-4
@@ -98,15 +99,11 @@ class LightGBMRunner:
 
     def predict(self, rows: Any) -> Any:
         """Predict rows of an array; this releases the GIL."""
-        if rows.ndim != 2 or rows.shape[1] != self.features:
-            raise UsageError(
-                f"the model reads {self.features} inputs, but the array has shape {rows.shape}"
-            )
-        table = np.ascontiguousarray(rows, dtype=np.float64)
-        found = np.empty((len(table), self._width))
-        if len(table):
-            self._predict_into(found, table)
-        return found if self._pick is None else found[:, self._pick]
+        return self._predict_as(_NORMAL, rows)
+
+    def contributions(self, rows: Any) -> Any:
+        """SHAP values, as `pred_contrib=True` gives them; TidemillError for linear trees."""
+        return self._predict_as(_CONTRIBUTIONS, rows, self.features + 1)
 
     def close(self) -> None:
         """Free the model after the calls that are in flight."""
@@ -127,7 +124,19 @@ class LightGBMRunner:
         if hasattr(self, "_lock"):
             self.close()
 
-    def _predict_into(self, found: Any, table: Any) -> None:
+    def _predict_as(self, kind: int, rows: Any, *shape: int) -> Any:
+        """Predict rows of an array, with so many numbers per row and output."""
+        if rows.ndim != 2 or rows.shape[1] != self.features:
+            raise UsageError(
+                f"the model reads {self.features} inputs, but the array has shape {rows.shape}"
+            )
+        table = np.ascontiguousarray(rows, dtype=np.float64)
+        found = np.empty((len(table), self._width, *shape))
+        if len(table):
+            self._call(found, table, kind)
+        return found if self._pick is None else found[:, self._pick]
+
+    def _call(self, found: Any, table: Any, kind: int) -> None:
         call = getattr(self._thread, "call", None) or self._open_call()
         call.busy = True
         try:
@@ -139,7 +148,7 @@ class LightGBMRunner:
                 _FLOAT64,
                 *map(ctypes.c_int32, table.shape),
                 _ROW_MAJOR,
-                _NORMAL,
+                kind,
                 *_ITERATIONS,
                 _PARAMETERS,
                 ctypes.byref(ctypes.c_int64()),

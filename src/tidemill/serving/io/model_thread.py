@@ -49,6 +49,10 @@ class ModelThread:
         """Queue rows."""
         return self._append(rows, len(rows), deadline)
 
+    def contributions(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
+        """Queue rows to explain, in a call of their own."""
+        return self._append(rows, len(rows), deadline, explained=True)
+
     async def close(self) -> None:
         """Close the model after the requests that wait, in its thread."""
         if not self._closed:
@@ -56,12 +60,14 @@ class ModelThread:
             self._queue.put(None)
         await asyncio.shield(self._done)
 
-    def _append(self, rows: Any, count: int, deadline: float) -> asyncio.Future[Predicted]:
+    def _append(
+        self, rows: Any, count: int, deadline: float, *, explained: bool = False
+    ) -> asyncio.Future[Predicted]:
         if self._closed:
             raise closed_error()
         future: asyncio.Future[Predicted] = self._loop.create_future()
         self.waiting += 1
-        self._queue.put(QueuedRequest(rows, count, deadline, future))
+        self._queue.put(QueuedRequest(rows, count, deadline, future, explained))
         return future
 
     def _run(self) -> None:

@@ -68,8 +68,14 @@ def _open_xgboost(artifact: Artifact, payload: bytes, form: ModelFormat) -> Runn
             artifact,
             function,
             fallback=f"XGBoost predicts a {kind} model in place not at all, or with other sums",
+            contributions=_contributions(booster),
         )
-    return FunctionRunner(artifact, _in_place(booster, function), thread_safe=True)
+    return FunctionRunner(
+        artifact,
+        _in_place(booster, function),
+        thread_safe=True,
+        contributions=_contributions(booster),
+    )
 
 
 def _in_place(booster: Any, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -80,6 +86,23 @@ def _in_place(booster: Any, function: Callable[[Any], Any]) -> Callable[[Any], A
         return booster.inplace_predict(table)
 
     return predict
+
+
+def _contributions(booster: Any) -> Callable[[Any], Any]:
+    matrix = require_library("xgboost").DMatrix
+    names, kinds = booster.feature_names, booster.feature_types
+
+    def contribute(table: Any) -> Any:
+        rows = matrix(
+            table,
+            feature_names=names,
+            feature_types=kinds,
+            enable_categorical=bool(kinds and "c" in kinds),
+            nthread=1,
+        )
+        return booster.predict(rows, pred_contribs=True)
+
+    return contribute
 
 
 def _open_torch(artifact: Artifact, payload: bytes, form: ModelFormat) -> Runner:

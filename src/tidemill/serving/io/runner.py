@@ -34,6 +34,14 @@ class Runner(Protocol):
         UsageError for another number of columns than inputs.
         """
 
+    def contributions(self, rows: Any) -> Any:
+        """How much each input adds to the raw score of rows: an array of rows x (inputs + 1).
+
+        The last column is what the model predicts without any input, and a row adds up to the raw score:
+        log-odds for two classes. With more than two classes it is rows x classes x (inputs + 1). UsageError
+        for a model that doesn't know.
+        """
+
     def close(self) -> None:
         """Free the model after the calls that are in flight; later calls raise ConflictError."""
 
