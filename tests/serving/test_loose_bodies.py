@@ -155,3 +155,14 @@ def test_a_huge_name_is_shown_short() -> None:
     with pytest.raises(BrokenRows) as caught:
         read_rows_body(body, SPEC, SPEC.columns, LIMITS)
     assert len(json.dumps(caught.value.document())) < 2_000
+
+
+def test_more_numbers_than_all_rows_may_have_are_refused() -> None:
+    body = b'[{"hour": [' + b"1," * 20_000 + b"1]}]"
+    with pytest.raises(PayloadTooLarge, match="more than 10,016 numbers and objects"):
+        read_rows_body(body, SPEC, SPEC.columns, LIMITS)
+    objects = b'{"inputs": [' + b"{}," * 20_000 + b"{}]}"
+    with pytest.raises(PayloadTooLarge, match="numbers and objects"):
+        read_infer_body(objects, SPEC, SPEC.columns, LIMITS)
+    nested = declare({"x": tm.List(tm.Int64())})
+    assert len(read_rows_body(body.replace(b"hour", b"x"), nested, nested.columns, LIMITS)) == 1

@@ -15,6 +15,8 @@ from tidemill.serving.strict_json import Number, kind_of, parse_json, plain, req
 from tidemill.serving.tensors import BYTES, DATATYPES, accepted_datatypes, read_tensor
 
 BINARY_SIZE = "binary_data_size"
+# The most numbers and objects of a request beside those of its rows.
+_MOST_OTHERS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,8 @@ def read_infer_body(
     A column without a tensor is None, which only optional ones may be. Raises BadRequest, PayloadTooLarge.
     """
     head, tail = _split(body, json_length)
-    document = require_object(parse_json(head, depth=limits.depth), "the body")
+    most = _most_values(columns, limits)
+    document = require_object(parse_json(head, depth=limits.depth, most=most), "the body")
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise BadRequest("the body needs a list 'inputs' with a tensor per column")
@@ -72,6 +75,13 @@ def read_infer_body(
         outputs=_outputs(document.get("outputs")),
         parameters=_parameters(document.get("parameters"), "the request"),
     )
+
+
+def _most_values(columns: Sequence[Column], limits: RequestLimits) -> int:
+    """Return how many numbers and objects a request may have; a nested column has any number of them."""
+    if any(column.dtype.is_nested for column in columns):
+        return limits.bytes
+    return (limits.rows + 1) * (len(columns) + 1) + _MOST_OTHERS
 
 
 def _split(body: bytes, json_length: int | None) -> tuple[bytes, bytes]:
@@ -268,7 +278,8 @@ def read_rows_body(
 
     Raises BadRequest, PayloadTooLarge, and BrokenRows for keys that the contract doesn't have.
     """
-    document = parse_json(body, depth=limits.depth)
+    most = _most_values(spec.columns, limits)
+    document = parse_json(body, depth=limits.depth, most=most)
     given = document if isinstance(document, list) else [document]
     if not given:
         raise BadRequest("the request has no rows")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.serving.errors import BadRequest
+from tidemill.serving.errors import BadRequest, PayloadTooLarge
 
 
 class Number(str):
@@ -16,11 +16,33 @@ class Number(str):
     __slots__ = ()
 
 
-def parse_json(body: bytes, *, depth: int) -> Any:
+class _Counter:
+    """Makes the numbers and objects of a document, up to a number of them: millions take seconds."""
+
+    def __init__(self, most: int) -> None:
+        self._left = self._most = most
+
+    def number(self, text: str) -> Number:
+        self._count()
+        return Number(text)
+
+    def object(self, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        self._count()
+        return _object(pairs)
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise PayloadTooLarge(
+                f"the body has more than {self._most:,} numbers and objects: send fewer rows at once"
+            )
+
+
+def parse_json(body: bytes, *, depth: int, most: int = 10_000_000) -> Any:
     """Return the value of a JSON document, with numbers as `Number`.
 
     Raises BadRequest for anything else than JSON in UTF-8, for a duplicate key, and for more than `depth`
-    levels of lists and objects.
+    levels of lists and objects; PayloadTooLarge for more than `most` numbers and objects.
     """
     try:
         text = body.decode()
@@ -28,13 +50,14 @@ def parse_json(body: bytes, *, depth: int) -> Any:
         raise BadRequest(f"the body isn't UTF-8: byte {error.start:,} can't be read") from None
     if not text.strip():
         raise BadRequest("the body is empty")
+    counter = _Counter(most)
     try:
         value = json.loads(
             text,
-            parse_int=Number,
-            parse_float=Number,
+            parse_int=counter.number,
+            parse_float=counter.number,
             parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
+            object_pairs_hook=counter.object,
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
