@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 import tidemill as tm
 from tests.support.arrow_streams import as_stream
-from tests.support.contracts import spec_of
+from tests.support.contracts import declare, spec_of
 from tests.support.requests import contracts, infer_document, row_values, written
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts.checks.checker import Checker
@@ -28,6 +28,7 @@ from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.request_contract import request_contract
 from tidemill.serving.rows import RequestLimits
+from tidemill.serving.tensors import write_tensor
 from tidemill.sources.io.json_lines import read_json_lines
 
 
@@ -329,3 +330,40 @@ def test_tensors_with_bad_values_are_reported() -> None:
     assert (finding.row, finding.rule, finding.value) == (1, "wind.min", -2)
     document["parameters"] = {"partial": True}
     assert SCHEMA.decode_oip(json.dumps(document).encode()).rows.count == 1
+
+
+def test_findings_of_binary_tensors_have_their_values() -> None:
+    schema = InputSchema(SPEC, ["flight", "gate"])
+    assert schema.title == "Flights 1.2.0"
+    assert schema.unchecked_rules == ("early",)
+    values = [7, 0]
+    data = write_tensor("INT64", values)
+    inputs = [
+        {
+            "name": "flight",
+            "shape": [2],
+            "datatype": "INT64",
+            "parameters": {"binary_data_size": len(data)},
+        }
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    with pytest.raises(BrokenRows) as caught:
+        schema.decode_oip(head + data, json_length=len(head))
+    (finding,) = caught.value.findings
+    assert (finding.rule, finding.value) == ("flight.min", 0)
+    body = b'{"inputs": [{"name": "flight", "shape": [1], "datatype": "INT64", "data": [7.0]}]}'
+    assert schema.decode_oip(body).rows.columns == ([7], ["A1"])
+
+
+def test_a_rule_shows_the_values_of_its_columns_also_those_that_are_missing() -> None:
+    spec = declare(
+        {
+            "a": tm.Int64(),
+            "b": tm.Int64(optional=True, default=5),
+            "less": tm.rule(pl.col("a") < pl.col("b")),
+        }
+    )
+    body = b'{"inputs": [{"name": "a", "shape": [1], "datatype": "INT64", "data": [9]}]}'
+    with pytest.raises(BrokenRows) as caught:
+        InputSchema(spec).decode_oip(body)
+    assert caught.value.findings[0].value == {"a": 9, "b": None}

@@ -64,6 +64,10 @@ class InputSchema:
         is_matrix = are_matrix_columns(self.columns) and not is_narrow
         self._matrix = MatrixDecoder(self.columns, self.limits) if is_matrix else None
         self._rules = RowRules(spec, self.names)
+        # Compiled before a request needs them, which takes a millisecond each.
+        self._json_check = RowCheck(spec, self.names, "json")
+        self._csv_check = RowCheck(spec, self.names, "csv")
+        self._typed_check = RowCheck(spec, self.names)
 
     @property
     def title(self) -> str:
@@ -202,18 +206,6 @@ class InputSchema:
     @cached_property
     def _types(self) -> Mapping[str, pl.DataType]:
         return {column.name: polars_type(column.dtype) for column in self.columns}
-
-    @cached_property
-    def _json_check(self) -> RowCheck:
-        return RowCheck(self.spec, self.names, "json")
-
-    @cached_property
-    def _csv_check(self) -> RowCheck:
-        return RowCheck(self.spec, self.names, "csv")
-
-    @cached_property
-    def _typed_check(self) -> RowCheck:
-        return RowCheck(self.spec, self.names)
 
     def _checked(self, frame: pl.DataFrame, value_at: ValueAt, *, partial: bool) -> CheckedRows:
         return self._json_check.check(frame, value_at, partial=partial, shown=self.limits.findings)
