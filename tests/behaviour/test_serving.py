@@ -88,6 +88,18 @@ def test_partial_answers_the_good_rows(project: Project, server: Served) -> None
     assert reply.json["rejected"]["findings"][0]["value"] == "corn"
 
 
+def test_contributions_add_up_to_the_prediction(server: Served) -> None:
+    reply = server.predict(
+        [ROW, {"kind": "spelt", "price": 9.0, "rain": 0.5}], query="?explain=true"
+    )
+    assert reply.status == 200
+    for row in reply.json["predictions"]:
+        assert set(row["contributions"]) == {"kind", "price", "rain", "baseline"}
+        assert sum(row["contributions"].values()) == pytest.approx(row["prediction"])
+    refused = server.ask("/v2/models/demand/infer?explain=true", {})
+    assert refused.status == 400
+
+
 def test_other_formats(project: Project, server: Served) -> None:
     [wanted] = expected(project, ROW)
     headers = {"Content-Type": "text/csv"}

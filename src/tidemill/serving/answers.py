@@ -38,12 +38,14 @@ class OutputTensor(Struct, frozen=True):
 class ModelAnswer(Struct, frozen=True, kw_only=True):
     """The predictions for the rows of a request: a column of values per output.
 
-    `parameters` are more facts about the answer, such as the age of data that was looked up.
+    `parameters` are more facts about the answer, such as the age of data that was looked up. `explanations`
+    say for each row what each input contributes to its prediction, if the request asks for it.
     """
 
     count: int
     columns: tuple[Sequence[Any], ...]
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    explanations: Sequence[Mapping[str, Any]] | None = None
 
 
 class AnswerForm:

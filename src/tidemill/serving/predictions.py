@@ -86,6 +86,11 @@ class PredictReplies:
         columns = [as_list(values) for values in answer.columns]
         names = self._names
         rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        if answer.explanations is not None:
+            rows = [
+                {**row, "contributions": found}
+                for row, found in zip(rows, answer.explanations, strict=True)
+            ]
         more: dict[str, Any] = dict(answer.parameters)
         if request.rejected is not None:
             for row, number in zip(rows, request.rejected.kept, strict=True):

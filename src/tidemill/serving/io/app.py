@@ -117,7 +117,7 @@ class ServingApp:
         kind = _CONTENT_TYPES.get(reply.content_type)
         sent = [
             kind or (b"content-type", reply.content_type.encode()),
-            (b"content-length", b"%d" % len(reply.body)),
+            *(() if reply.status == 204 else ((b"content-length", b"%d" % len(reply.body)),)),
             (b"x-request-id", request_id),
             *reply.headers,
             *caller.reply_headers,
@@ -232,7 +232,9 @@ async def _answer(
     request = await decode_request(version.schema, body, watch)
     deadline, partial = body.deadline(request.parameters, began), body.is_partial(request)
     try:
-        answer, request = await version.answer(request, watch, deadline=deadline, partial=partial)
+        answer, request = await version.answer(
+            request, watch, deadline=deadline, partial=partial, explain=body.asks_explanations
+        )
     except TimeoutError:
         raise Unavailable("the deadline of the request passed while it waited") from None
     except ConflictError:

@@ -47,14 +47,15 @@ class EndpointService:
         self._share = 0.0
         self._tally: RolloutTally | None = None
         self._shadow: ShadowRequests | None = None
+        self._golden_fault = ""
         self._loaded: dict[str, LoadedVersion] = {}
         self._before = ""
         self._stage = model
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can answer."""
-        return self.live is not None
+        """Whether it can answer, and its version predicts what it did in training."""
+        return self.live is not None and not self._golden_fault
 
     @property
     def versions(self) -> list[LoadedVersion]:
@@ -98,6 +99,7 @@ class EndpointService:
         if self.live is not None and self.live.id != state.serving:
             self._before = self.live.id
         self.state, self.fault = state, ""
+        self._golden_fault = ""
         self.live = self._loaded[state.serving]
         await self._enter_rollout()
         candidate = "" if self._candidate is None else self._candidate.id
@@ -124,6 +126,14 @@ class EndpointService:
 
     def _bounds(self, candidate: LoadedVersion) -> OutputBounds:
         return output_bounds(self._stage, candidate.artifact.output)
+
+    async def check_health(self) -> None:
+        """Predict the golden rows of the live version; it isn't ready while they differ from training."""
+        live = self.live
+        if live is not None:
+            fault = await live.find_golden_fault()
+            if live is self.live:
+                self._golden_fault = f"{live.id}: {fault}" if fault else ""
 
     def note_answer(
         self,
@@ -197,7 +207,7 @@ class EndpointService:
 
     def status(self) -> dict[str, Any]:
         """What answers, and what is wrong, as plain data."""
-        known = endpoint_status(self.declared, self.state, problem=self.fault)
+        known = endpoint_status(self.declared, self.state, problem=self.fault or self._golden_fault)
         return {
             **asdict(known),
             "ready": self.is_ready,

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import ConflictError, TidemillError
+from tidemill.models.golden_rows import compare_predictions, split_predictions
 from tidemill.models.predictors import model_input
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
 from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.answers import AnswerForm, ModelAnswer, ServedVersion
 from tidemill.serving.counters import Series
+from tidemill.serving.errors import BadRequest
+from tidemill.serving.explanations import explanations
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.cached_calls import CachedCalls, is_repeatable
 from tidemill.serving.io.cpu_watch import CpuWatch
@@ -42,6 +49,7 @@ class PreparedVersion:
     artifact: Artifact
     contract: ContractSpec
     runner: Runner
+    golden: bytes
     may_be_cached: bool = False
 
 
@@ -71,7 +79,11 @@ def prepare_version(
         runner.close()
         raise
     return PreparedVersion(
-        artifact=artifact, contract=contract, runner=runner, may_be_cached=may_be_cached
+        artifact=artifact,
+        contract=contract,
+        runner=runner,
+        golden=golden,
+        may_be_cached=may_be_cached,
     )
 
 
@@ -111,11 +123,14 @@ class LoadedVersion:
         # How many rows are predicted before `predict` returns to the event loop.
         self._rows_inline = self.dispatcher.limit if isinstance(self.dispatcher, InlineCalls) else 0
         self._called = type(self.dispatcher).__name__
+        # Golden rows are always computed.
+        self._calls = self.dispatcher
         if cache is not None and prepared.may_be_cached:
             name = f"{endpoint}/{artifact.id}"
             self.dispatcher = CachedCalls(self.dispatcher, cache, name, series)
         self._feed = prepared.runner.feed
         self._features = features
+        self._golden = prepared.golden
         self._encoder = RowEncoder(
             [prepared.contract.column(name) for name in artifact.inputs],
             artifact.encodings,
@@ -128,15 +143,25 @@ class LoadedVersion:
         return self.artifact.id
 
     async def answer(
-        self, request: InferRequest, watch: CpuWatch, *, deadline: float = math.inf, partial: bool
+        self,
+        request: InferRequest,
+        watch: CpuWatch,
+        *,
+        deadline: float = math.inf,
+        partial: bool,
+        explain: bool = False,
     ) -> tuple[ModelAnswer, InferRequest]:
         """Predict the rows of a request; return also the request with the rows that were left out.
 
-        TimeoutError if the deadline passes while they wait, ConflictError if another version replaced this
-        one, BrokenRows for features that break their contract, and unseen categories that the model refuses.
+        With `explain` the answer says what each input contributes. TimeoutError if the deadline passes while
+        they wait, ConflictError if another version replaced this one, BrokenRows for features that break
+        their contract, and unseen categories that the model refuses, BadRequest for a model that can't be
+        explained.
         """
-        if self._features is not None:
-            return await self._answer_by_features(request, watch, deadline, partial=partial)
+        if self._features is not None or explain:
+            return await self._answer_by_inputs(
+                request, watch, deadline, partial=partial, explain=explain
+            )
         rows = request.rows
         if rows.count == 1 and self._feed == "matrix":
             pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
@@ -147,19 +172,47 @@ class LoadedVersion:
         found = await self._predict(self._input(rows), rows.count, watch, deadline)
         return self.form.many(found), request
 
-    async def _answer_by_features(
-        self, request: InferRequest, watch: CpuWatch, deadline: float, *, partial: bool
+    async def _answer_by_inputs(
+        self,
+        request: InferRequest,
+        watch: CpuWatch,
+        deadline: float,
+        *,
+        partial: bool,
+        explain: bool,
     ) -> tuple[ModelAnswer, InferRequest]:
-        assert self._features is not None
-        computed = await watch.wait(self._features.compute(request, partial=partial))
-        watch.add(computed.cpu_s)
-        values = self._frame_input(computed.frame)
-        found = await self._predict(values, computed.frame.height, watch, deadline)
+        """Predict by the whole input of the model, which features may be computed for."""
+        parameters: Mapping[str, float] = {}
+        if self._features is not None:
+            computed = await watch.wait(self._features.compute(request, partial=partial))
+            watch.add(computed.cpu_s)
+            request, parameters = computed.request, computed.parameters
+            values, count = self._frame_input(computed.frame), computed.frame.height
+        else:
+            values, count = self._input(request.rows), request.rows.count
+        found = await self._predict(values, count, watch, deadline)
         answer = self.form.many(found)
         return (
-            ModelAnswer(count=answer.count, columns=answer.columns, parameters=computed.parameters),
-            computed.request,
+            ModelAnswer(
+                count=answer.count,
+                columns=answer.columns,
+                parameters=parameters,
+                explanations=await self._explain(values, watch, deadline) if explain else None,
+            ),
+            request,
         )
+
+    async def _explain(
+        self, values: Any, watch: CpuWatch, deadline: float
+    ) -> list[dict[str, Any]]:
+        try:
+            found, cpu_s = await watch.wait(self.dispatcher.contributions(values, deadline))
+        except ConflictError:
+            raise
+        except TidemillError as error:
+            raise BadRequest(f"the predictions can't be explained: {error}") from None
+        watch.add(cpu_s)
+        return explanations(found, self.artifact.inputs, self.artifact.class_labels)
 
     async def _predict(self, values: Any, rows: int, watch: CpuWatch, deadline: float) -> Any:
         pending = self.dispatcher.predict(values, deadline)
@@ -180,6 +233,23 @@ class LoadedVersion:
     def _frame_input(self, frame: pl.DataFrame) -> Any:
         artifact = self.artifact
         return model_input(frame, artifact.inputs, encodings=artifact.encodings, feed=self._feed)
+
+    async def find_golden_fault(self) -> str:
+        """Predict the golden rows once more; return how they differ from training, "" if they don't."""
+        if not self._golden:
+            return ""
+        stored = pl.read_parquet(BytesIO(self._golden))
+        rows, original = split_predictions(stored)
+        try:
+            found, _ = await self._calls.predict(self._frame_input(rows))
+        except ConflictError:
+            return ""
+        # The code of a model may raise anything.
+        except Exception as error:  # noqa: BLE001
+            return f"predicting its golden rows failed: {type(error).__name__}: {error}"
+        if (row := compare_predictions(original, found).row) is None:
+            return ""
+        return f"it predicts {found[row]} for a golden row where it predicted {original[row]} in training"
 
     def status(self) -> dict[str, Any]:
         """What it is, and how it is called, as plain data."""

@@ -37,6 +37,15 @@ class RequestBody(NamedTuple):
         """Whether the query asks for the good rows of a request with bad ones."""
         return b"partial=true" in self.query.split(b"&")
 
+    @property
+    def asks_explanations(self) -> bool:
+        """Whether the query asks what each input contributes; BadRequest where no reply could hold it."""
+        if not self.query or b"explain=true" not in self.query.split(b"&"):
+            return False
+        if self.is_infer or reply_type(self._header(b"accept"), self._media) != JSON:
+            raise BadRequest(f"explain=true is answered in {JSON}, to requests with named rows")
+        return True
+
     def is_partial(self, request: InferRequest) -> bool:
         """Whether a request asks for the good rows, by its query or its parameters."""
         return request.parameters.get("partial") is True or self.asks_partial

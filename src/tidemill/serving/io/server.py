@@ -20,6 +20,7 @@ from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
 from tidemill.serving.io.documents import ServerDocuments
+from tidemill.serving.io.golden_watch import GoldenWatch
 from tidemill.serving.io.http_server import HttpLimits, HttpServer
 from tidemill.serving.io.live_versions import LiveVersions
 from tidemill.serving.io.live_watch import LiveWatch
@@ -78,6 +79,7 @@ class Server:
         self._tokens: Mapping[str, IssuedToken] = self._read_tokens()
         self._access = Access(self._settings, self._tokens)
         self._judge = RolloutJudge(self.endpoints, options.rollouts)
+        self._health = GoldenWatch(self.endpoints)
         recorder = UsageRecorder(tools.ledger, options.environment, options.price, time.time())
         self._usage = UsageRecord(self._meter, recorder, self.snapshot)
         kinds = (*_CHANGES, *TOKEN_EVENTS, *(_PUBLICATIONS if self._source.looks_up else ()))
@@ -122,7 +124,9 @@ class Server:
         )
         await self._versions.start(state)
         self._http = HttpServer(self.app, self._limits(), self._tls())
-        loops = [asyncio.create_task(each.run()) for each in (self._usage, self._judge)]
+        loops = [
+            asyncio.create_task(each.run()) for each in (self._usage, self._judge, self._health)
+        ]
         self._watch.start(state)
         serving = asyncio.create_task(self._http.serve(sockets=[listener]))
         try:
