@@ -17,6 +17,8 @@ from tidemill.cli.terminal.output import print_text
 if TYPE_CHECKING:
     from tidemill.project.serving import RunningServer
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
 
 @click.command()
 @click.option("--host", default=None, metavar="ADDRESS",
@@ -35,6 +37,9 @@ def serve(**given: Any) -> None:
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("tidemill.serving").setLevel(logging.INFO)
+    for name in _THREADS:
+        # Threads of a library that spin cost more than a prediction; NumPy and others read it when they load.
+        os.environ.setdefault(name, "1")
     with project_session() as project:
         settings = project.serving.settings
         chosen = {name: value for name, value in given.items() if value is not None}

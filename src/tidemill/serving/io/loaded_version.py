@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -202,9 +200,7 @@ class LoadedVersion:
             request,
         )
 
-    async def _explain(
-        self, values: Any, watch: CpuWatch, deadline: float
-    ) -> list[dict[str, Any]]:
+    async def _explain(self, values: Any, watch: CpuWatch, deadline: float) -> list[dict[str, Any]]:
         try:
             found, cpu_s = await watch.wait(self.dispatcher.contributions(values, deadline))
         except ConflictError:
