@@ -65,6 +65,10 @@ INTERRUPTED = 130
             "tidemill.cli.endpoints:endpoints",
             "Show what answers at each endpoint; hold and resume rollouts.",
         ),
+        "bench-endpoint": (
+            "tidemill.cli.bench_endpoint:bench_endpoint",
+            "Measure how fast a running server answers.",
+        ),
         "tokens": (
             "tidemill.cli.tokens:tokens",
             "Create, list and revoke the tokens that open endpoints.",

@@ -14,15 +14,18 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
+from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.project.rollouts import Rollouts
 from tidemill.project.workspace import Workspace
+from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.metric_families import Family
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.serve_settings import ServeSettings, require_safe_place
+from tidemill.workflow.model import Artifact
 
 try:
     import uvloop
@@ -111,6 +114,22 @@ class Serving:
         `version` is the id of a version that was delivered before; by default the live one answers. Raises
         UsageError for an unknown endpoint, and RequestError as a server refuses a request.
         """
+        source, chosen, artifact = self._version(endpoint, version)
+        headers = {b"content-type": media.encode(), b"accept": accept.encode()}
+        reply = asyncio.run(
+            single_answer(source, chosen, artifact, payload, headers=headers, partial=partial)
+        )
+        return reply.body
+
+    def sample_requests(self, endpoint: str, rows: int, *, seed: int = 0) -> pl.DataFrame:
+        """Draw rows that the contract of an endpoint accepts; UsageError for an unknown endpoint."""
+        source, chosen, artifact = self._version(endpoint)
+        return sample(source.request_contract(chosen, artifact), rows, seed=seed)
+
+    def _version(
+        self, endpoint: str, version: str = ""
+    ) -> tuple[VersionSource, EndpointService, Artifact]:
+        """An endpoint without a server, and a version of its model: the live one by default."""
         space = self._workspace
         source = VersionSource(
             space.tools, space.flow, replace(self.settings, cached_answers=0), Meter()
@@ -127,16 +146,9 @@ class Serving:
                 f"{chosen.model} has no live version yet: `tidemill run` has one judged"
             )
         source.refresh(state)
-        artifact = (
-            live.artifact
-            if live is not None and version in ("", live.artifact.id)
-            else source.find(chosen.model, version)
-        )
-        headers = {b"content-type": media.encode(), b"accept": accept.encode()}
-        reply = asyncio.run(
-            single_answer(source, chosen, artifact, payload, headers=headers, partial=partial)
-        )
-        return reply.body
+        if live is not None and version in ("", live.artifact.id):
+            return source, chosen, live.artifact
+        return source, chosen, source.find(chosen.model, version)
 
 
 def rows_of_file(path: Path) -> tuple[bytes, str]:

@@ -11,6 +11,7 @@ from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.feature_query import FeatureQuery, query_tree
 from tidemill.serving.io.feature_thread import FeatureThread
+from tidemill.serving.request_contract import request_contract
 from tidemill.serving.rows import RequestLimits
 from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
 from tidemill.store.frames import FrameStore
@@ -59,6 +60,17 @@ class EndpointFeatures:
         assert self._stage.output is not None
         return self._stage.output
 
+    @property
+    def request_contract(self) -> ContractSpec:
+        """The contract of the rows of requests, with the columns that the features are computed from."""
+        return request_contract(self._rows, self._served.columns)
+
+    @property
+    def _rows(self) -> ContractSpec:
+        rows = next(item for item in self._stage.frames if item.name == self._served.rows)
+        assert rows.contract is not None
+        return rows.contract
+
     def refresh(self, state: State) -> bool:
         """Use the lookups that are published now; return whether any changed. Called by one thread."""
         heads = {
@@ -76,10 +88,8 @@ class EndpointFeatures:
         """What computes the inputs of a version; only in the thread of the event loop."""
         if self._thread is None:
             self._thread = FeatureThread(self._query)
-        rows = next(item for item in self._stage.frames if item.name == self._served.rows)
-        assert rows.contract is not None
         return FeatureInputs(
-            InputSchema(rows.contract, self._served.columns, limits=limits),
+            InputSchema(self._rows, self._served.columns, limits=limits),
             self._thread,
             self.contract,
             artifact.inputs,

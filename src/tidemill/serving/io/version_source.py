@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Delivered
 from tidemill.ledger.rollout import RolloutStep
@@ -19,6 +20,7 @@ from tidemill.serving.io.endpoint_features import EndpointFeatures
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion, prepare_version
 from tidemill.serving.io.meter import Meter
+from tidemill.serving.request_contract import request_contract
 from tidemill.serving.rows import RequestLimits
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.model import Artifact
@@ -74,16 +76,16 @@ class VersionSource:
                 return event.delivery.artifact
         raise StorageError(f"{model} {version} was never delivered here")
 
+    def request_contract(self, endpoint: EndpointService, artifact: Artifact) -> ContractSpec:
+        """The contract of the rows of requests to a version; StorageError if requests can't feed it."""
+        contract = self._input_contract(endpoint, artifact)
+        if endpoint.name in self._features:
+            return self._features[endpoint.name].request_contract
+        return request_contract(contract, artifact.inputs)
+
     def prepare(self, endpoint: EndpointService, artifact: Artifact) -> PreparedVersion:
         """Load and try a version, in a thread; StorageError if requests can't feed it."""
-        stage = self._flow[endpoint.model]
-        contracts = [item.contract for item in stage.inputs]
-        if endpoint.name in self._features:
-            contracts = [self._features[endpoint.name].contract]
-        reason = incompatibility(artifact, stage, contracts)
-        contract = input_contract(artifact, contracts)
-        if reason or contract is None:
-            raise StorageError(reason or f"no input of {stage.name} has the columns that it reads")
+        contract = self._input_contract(endpoint, artifact)
         tools = self._tools
         return prepare_version(
             artifact,
@@ -93,6 +95,17 @@ class VersionSource:
             tools.model_probe,
             is_caching=self._cache is not None,
         )
+
+    def _input_contract(self, endpoint: EndpointService, artifact: Artifact) -> ContractSpec:
+        stage = self._flow[endpoint.model]
+        contracts = [item.contract for item in stage.inputs]
+        if endpoint.name in self._features:
+            contracts = [self._features[endpoint.name].contract]
+        reason = incompatibility(artifact, stage, contracts)
+        contract = input_contract(artifact, contracts)
+        if reason or contract is None:
+            raise StorageError(reason or f"no input of {stage.name} has the columns that it reads")
+        return contract
 
     def open(self, endpoint: EndpointService, prepared: PreparedVersion) -> LoadedVersion:
         """Let a prepared version answer requests in the running event loop."""
