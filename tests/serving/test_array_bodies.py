@@ -31,7 +31,7 @@ _bound = st.sampled_from([None, None, 0, -3, 5, 0.1])
 _number = st.one_of(
     st.integers(-4, 6),
     st.floats(allow_infinity=True, allow_nan=True),
-    st.sampled_from([0.1, float("nan"), 2.0**53, 127, 128, 255, -1, 3e38, 1e39]),
+    st.sampled_from([0.1, float("nan"), -0.0, 2.0**53, 127, 128, 255, -1, 3e38, 1e39]),
 )
 _KINDS = {"FP64": "f8", "FP32": "f4", "INT64": "i8", "INT8": "i1", "UINT64": "u8", "BOOL": "?"}
 
@@ -248,3 +248,16 @@ def test_texts_alone_are_decoded_without_the_checker() -> None:
 def test_a_tensor_without_a_size_is_left_to_exact_decoding() -> None:
     head = b'{"id": "x", "inputs": [{"name": "a", "datatype": "FP64", "shape": [1]}]}'
     assert SCHEMA.decode_oip_typed(head, json_length=len(head)) is None
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_integers_have_no_negative_zero(width: int) -> None:
+    schema = InputSchema(declare({"a": tm.Int64(), "b": tm.Float64()}), ["a", "b"][:width])
+    data = array_bytes("FP64", [-0.0])
+    tensors = [(name, "FP64", [1], data) for name in "ab"[:width]]
+    body, length = body_of(tensors)
+    assert assert_as_exact(schema, body, length)
+    if width == 2:
+        assert assert_as_exact(schema, *body_of([("x", "FP64", [1, 2], data * 2)]))
+        document = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [-0.0, -0.0]}
+        assert assert_as_exact(schema, json.dumps({"inputs": [document]}).encode(), None)

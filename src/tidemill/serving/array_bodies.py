@@ -111,6 +111,7 @@ class MatrixDecoder:
         numbers = np.array(tensor.data, dtype=np.float64).reshape(count, width).T
         if not self._numbers.accept(numbers, nan_is_null=True):
             return None
+        self._numbers.clear_signs(numbers)
         columns = [tensor.data[at::width] for at in range(width)]
         for at in self._whole:
             columns[at] = [None if value is None else int(value) for value in columns[at]]
@@ -185,6 +186,7 @@ class BinaryDecoder:
             numbers = self._read_numbers(tensors, body, starts, count)
             if numbers is None or not self._numbers.accept(numbers):
                 return None
+            self._numbers.clear_signs(numbers)
             for row, at in enumerate(self._number_places):
                 columns[at] = numbers[row]
         for at in self._text_places:
@@ -234,6 +236,7 @@ class BinaryDecoder:
         numbers = given.reshape(count, width).T.astype(np.float64)
         if not self._numbers.accept(numbers):
             return None
+        self._numbers.clear_signs(numbers)
         return RequestRows(count, tuple(numbers), numbers=numbers)
 
 

@@ -45,6 +45,11 @@ class NumberColumns:
         same = whole == np.floor(whole)
         return bool(same.all() or (same | np.isnan(whole)).all())
 
+    def clear_signs(self, numbers: Any) -> None:
+        """Make zeros of -0.0 in columns of integers, which have no such value, in place."""
+        if self._whole.size:
+            numbers[self._whole] += 0.0
+
 
 def are_number_columns(columns: Sequence[Column]) -> bool:
     """Whether `NumberColumns` can check all of these columns."""
