@@ -1,3 +1,4 @@
+import polars as pl
 import pytest
 
 import tidemill as tm
@@ -46,6 +47,26 @@ def folded(orders: tm.Frame[Orders]) -> tm.Frame[Orders]:
     return orders
 
 
+class Items(tm.Contract, key=("id",)):
+    id = tm.Int64()
+    price = tm.Float64()
+
+
+@flow.ingest
+def items() -> tm.Source[Items]:
+    return tm.files("items.parquet")
+
+
+@flow.transform
+def priced(items: tm.Frame[Items]) -> tm.Frame[Items]:
+    return items.select("id", pl.col("price") * 2)
+
+
+@flow.transform
+def moved(items: tm.Frame[Items]) -> tm.Frame[Items]:
+    return items.select(pl.col("id") + 1, "price")
+
+
 STAGES = {stage.name: stage for stage in seal(flow).stages}
 QUERY = QuerySummary(reads={"orders": ("day", "id", "price")})
 
@@ -68,6 +89,17 @@ def test_the_columns_that_the_query_reads_are_asked_for() -> None:
         key=("day", "id"),
         repeat=False,
     )
+
+
+def test_a_table_without_partitions_needs_no_partition_column() -> None:
+    stage = STAGES["priced"]
+    found = served_features(stage, QuerySummary(reads={"items": ("price",)}), query_tree(stage))
+    assert found.columns == ("id", "price")
+
+
+def test_a_key_that_is_computed_is_refused() -> None:
+    query = QuerySummary(reads={"items": ("id",)})
+    assert "the key column 'id' isn't taken from items as it is" in refusal(STAGES["moved"], query)
 
 
 def test_a_window_is_refused() -> None:
