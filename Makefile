@@ -74,6 +74,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench profiles" $(PY) -m bench.profiles
 	@$(STEP) "bench contracts" $(PY) -m bench.contracts
 	@$(STEP) "bench parsing" $(PY) -m bench.parsing
+	@$(STEP) "bench serving_parts" $(PY) -m bench.serving_parts
 	@$(STEP) "bench verification" $(PY) -m bench.verification
 	@$(STEP) "bench watching" $(PY) -m bench.watching
 	@$(STEP) "bench memo" $(PY) -m bench.memo
