@@ -9,6 +9,7 @@ from tidemill.serving.errors import BadRequest, PayloadTooLarge, UnsupportedMedi
 ENCODINGS = ("gzip", "deflate")
 # Of `zlib`: the window of a gzip stream, of a zlib stream, and of a raw one, which some clients call deflate.
 _GZIP, _ZLIB, _RAW = 31, 15, -15
+_PIECE = 16_384
 
 
 def decompress(body: bytes, encoding: str, *, most: int) -> bytes:
@@ -44,21 +45,24 @@ def _inflate(body: bytes, encoding: str, most: int) -> bytes:
 
 def _read(body: bytes, window: int, encoding: str, most: int) -> bytes:
     parts: list[bytes] = []
-    left = most
-    while True:
-        stream = zlib.decompressobj(window)
-        part = stream.decompress(body, left + 1)
-        if len(part) > left:
-            raise PayloadTooLarge(
-                f"the body has more than {most:,} bytes after decompression: send fewer rows at once"
-            )
-        if not stream.eof:
-            raise BadRequest(f"the {encoding} data of the body is cut off")
-        parts.append(part)
-        left -= len(part)
-        # A gzip file may have several members.
-        body = stream.unused_data
-        if not body:
-            return b"".join(parts)
-        if window != _GZIP:
-            raise BadRequest(f"the body goes on after its {encoding} data")
+    left, stream = most, zlib.decompressobj(window)
+    # In pieces, because the end of a member copies what follows it.
+    for start in range(0, len(body), _PIECE):
+        piece = body[start : start + _PIECE]
+        while piece:
+            if stream.eof:
+                if window != _GZIP:
+                    raise BadRequest(f"the body goes on after its {encoding} data")
+                # A gzip file may have several members.
+                stream = zlib.decompressobj(window)
+            part = stream.decompress(piece, left + 1)
+            if len(part) > left:
+                raise PayloadTooLarge(
+                    f"the body has more than {most:,} bytes after decompression: send fewer rows at once"
+                )
+            parts.append(part)
+            left -= len(part)
+            piece = stream.unused_data
+    if not stream.eof:
+        raise BadRequest(f"the {encoding} data of the body is cut off")
+    return b"".join(parts)
