@@ -15,7 +15,7 @@ from tidemill.serving.admission import Admission
 from tidemill.serving.answers import ModelAnswer
 from tidemill.serving.errors import MethodNotAllowed, NotFound, RequestError, Unavailable
 from tidemill.serving.io.access_log import AccessLine
-from tidemill.serving.io.body import Disconnected, read_body
+from tidemill.serving.io.body import Disconnected, PendingBodies, read_body
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.loaded_version import LoadedVersion
@@ -74,6 +74,7 @@ class ServingApp:
         self._meter = meter
         self._documents = documents
         self._max_body = settings.max_body
+        self._pending = PendingBodies(settings.max_in_flight * settings.max_body)
         self._log = log
         self._routes: dict[bytes, Route] = {}
         self._welcome: set[bytes | None] = set()
@@ -182,10 +183,11 @@ class ServingApp:
         endpoint = self._endpoints[route.endpoint]
         version: LoadedVersion | None = None
         watch: CpuWatch | None = None
+        # Clients that send slowly aren't in flight: they would keep others from answers.
+        payload = await read_body(receive, headers, self._max_body, self._pending)
         self.admission.enter(route.endpoint)
         try:
             version = endpoint.choose(route.version, headers)
-            payload = await read_body(receive, headers, self._max_body)
             watch = CpuWatch()
             body = RequestBody(
                 payload, headers, scope["query_string"], route.action is RouteAction.INFER

@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill.serving.errors import BadRequest, PayloadTooLarge
+from tidemill.serving.errors import BadRequest, PayloadTooLarge, Unavailable
 
 
 class Disconnected(Exception):
     """The client closed the connection before the request was complete."""
 
 
-async def read_body(receive: Any, headers: Mapping[bytes, bytes], most: int) -> bytes:
-    """Return the whole body; PayloadTooLarge for more bytes than that, before they are all read."""
+class PendingBodies:
+    """Counts the bytes of bodies that are still arriving; there may be `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.bytes = 0
+        self._most = most
+
+    def add(self, size: int) -> None:
+        """Count bytes; Unavailable if there are too many then."""
+        self.bytes += size
+        if self.bytes > self._most:
+            raise Unavailable("too many large bodies are arriving at once")
+
+
+async def read_body(
+    receive: Any, headers: Mapping[bytes, bytes], most: int, pending: PendingBodies
+) -> bytes:
+    """Return the whole body; PayloadTooLarge for more bytes than that, before they are all read.
+
+    Unavailable if the bodies that are `pending` are too large together.
+    """
     announced = headers.get(b"content-length")
     if announced is not None and _length(announced) > most:
         raise _too_large(most)
@@ -26,15 +45,20 @@ async def read_body(receive: Any, headers: Mapping[bytes, bytes], most: int) -> 
             raise _too_large(most)
         return body
     parts, size = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        part = message.get("body", b"")
-        size += len(part)
-        if size > most:
-            raise _too_large(most)
-        parts.append(part)
+    try:
+        pending.add(size)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            part = message.get("body", b"")
+            size += len(part)
+            parts.append(part)
+            pending.add(len(part))
+            if size > most:
+                raise _too_large(most)
+    finally:
+        pending.bytes -= size
     return b"".join(parts)
 
 
