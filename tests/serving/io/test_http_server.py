@@ -7,41 +7,54 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
-from tidemill.serving.io.http_server import HttpLimits, HttpServer, listening_socket
+from tidemill.serving.io.http_connection import HttpLimits
+from tidemill.serving.io.http_server import HttpServer, listening_socket
 
 REQUEST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi"
 
 
 class Echo:
-    """Answers with the body of the request, after `release` is set."""
+    """Answers requests with `reply`, after `release` is set, and keeps their paths and bodies."""
 
     def __init__(self) -> None:
         self.release = threading.Event()
         self.release.set()
         self.begun = threading.Event()
         self.draining = False
+        self.reads = True
+        self.reply = b"echo"
+        self.paths: list[str] = []
+        self.bodies: list[bytes] = []
 
     def drain(self) -> None:
         self.draining = True
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        message = await receive()
-        while message.get("more_body"):
-            message = await receive()
-        if message["type"] == "http.disconnect":
+        if self.reads and not await self._read(receive):
             return
+        self.paths.append(scope["path"])
         self.begun.set()
         while not self.release.is_set():
             await asyncio.sleep(0.01)
-        headers = [(b"content-length", b"4")]
+        headers = [(b"content-length", b"%d" % len(self.reply))]
         headers += [(b"connection", b"close")] if self.draining else []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"echo"})
+        await send({"type": "http.response.body", "body": self.reply})
+
+    async def _read(self, receive: Any) -> bool:
+        body, has_more = b"", True
+        while has_more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return False
+            body, has_more = body + message.get("body", b""), message.get("more_body", False)
+        self.bodies.append(body)
+        return True
 
 
 class Running:
@@ -100,7 +113,7 @@ def received(connection: socket.socket, until: Callable[[bytes], bool] | None = 
     "sent", [b"POST / HTTP/1.1\r\nhost: x\r\n", REQUEST[:-1]], ids=["headers", "body"]
 )
 def test_a_request_that_never_ends_is_cut_off(sent: bytes) -> None:
-    with running(request_s=0.2) as server, server.connect() as connection:
+    with running(head_s=0.2, request_s=0.2) as server, server.connect() as connection:
         connection.sendall(sent)
         head, _, body = received(connection).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 408 ")
@@ -109,7 +122,7 @@ def test_a_request_that_never_ends_is_cut_off(sent: bytes) -> None:
 
 
 def test_a_connection_without_a_request_is_closed() -> None:
-    with running(request_s=0.2) as server, server.connect() as connection:
+    with running(head_s=0.2, request_s=0.2) as server, server.connect() as connection:
         assert received(connection) == b""
 
 
@@ -138,14 +151,14 @@ def test_smuggled_lengths_are_refused(lines: bytes) -> None:
 
 
 def test_a_slow_client_that_sends_in_time_is_answered() -> None:
-    with running(request_s=20) as server, server.connect() as connection:
+    with running(head_s=20, request_s=20) as server, server.connect() as connection:
         for at in range(len(REQUEST)):
             connection.sendall(REQUEST[at : at + 1])
         assert received(connection, lambda found: b"echo" in found).startswith(b"HTTP/1.1 200 ")
 
 
 def test_many_idle_connections_are_no_matter() -> None:
-    with running(request_s=60) as server:
+    with running(head_s=60) as server:
         idle = [server.connect() for _ in range(200)]
         with server.connect() as connection:
             connection.sendall(REQUEST)
@@ -183,3 +196,89 @@ def test_a_connection_that_is_idle_at_a_shutdown_may_still_ask_in_time() -> None
 def test_an_address_that_is_taken_is_an_error() -> None:
     with listening_socket("127.0.0.1", 0) as first, pytest.raises(OSError, match="in use"):
         listening_socket("127.0.0.1", first.getsockname()[1])
+
+
+UPGRADE = REQUEST.replace(
+    b"host: x",
+    b"host: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AA",
+)
+
+
+def test_an_upgrade_is_ignored_and_its_body_is_no_request() -> None:
+    smuggled = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+    head, _, _ = UPGRADE.partition(b"\r\n\r\n")
+    head = head.replace(b"length: 2", b"length: %d" % len(smuggled))
+    with running() as server, server.connect() as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        with server.connect() as other:
+            other.sendall(REQUEST)
+            received(other, lambda found: b"echo" in found)
+        connection.sendall(smuggled)
+        received(connection, lambda found: b"echo" in found)
+        connection.sendall(UPGRADE * 3)
+        received(connection, lambda found: found.count(b"echo") == 3)
+    assert server.app.bodies == [b"hi", smuggled, b"hi", b"hi", b"hi"]
+    assert server.app.paths == ["/"] * 5
+
+
+@pytest.mark.parametrize("chunk", [30_000, 200_000])
+def test_large_headers_are_refused_while_they_arrive(chunk: int) -> None:
+    with running(head_bytes=65_536) as server, server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx: ")
+        with suppress(ConnectionError):
+            for _ in range(2_000_000 // chunk):
+                connection.sendall(b"a" * chunk)
+        with suppress(ConnectionError):
+            assert received(connection).startswith(b"HTTP/1.1 431 ")
+    assert server.app.paths == []
+
+
+def test_headers_that_arrive_at_once_have_a_limit() -> None:
+    with running(head_bytes=1000) as server:
+        for size, status in ((900, b"200"), (1100, b"431")):
+            with server.connect() as connection:
+                connection.sendall(REQUEST.replace(b"host: x", b"host: x\r\nx: " + b"a" * size))
+                assert (
+                    received(connection, lambda found: b"}" in found or b"echo" in found)[9:12]
+                    == status
+                )
+
+
+def test_a_connection_beyond_the_limit_is_refused() -> None:
+    with running(connections=2) as server:
+        first, second = server.connect(), server.connect()
+        for connection in (first, second):
+            connection.sendall(REQUEST)
+            assert b"echo" in received(connection, lambda found: b"echo" in found)
+        with server.connect() as third:
+            third.sendall(REQUEST)
+            found = received(third)
+            assert found.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 1" in found
+        first.close()
+        second.close()
+        while server.server.server_state.connections:
+            assert server.thread.is_alive()
+        with server.connect() as fourth:
+            fourth.sendall(REQUEST)
+            assert b"echo" in received(fourth, lambda found: b"echo" in found)
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    with running(request_s=0.5) as server, server.connect() as connection:
+        server.app.reply = b"x" * 20_000_000
+        connection.sendall(REQUEST)
+        assert server.app.begun.wait(20)
+        while server.server.server_state.connections:
+            assert server.thread.is_alive()
+        with suppress(ConnectionResetError):
+            assert len(received(connection)) < 20_000_000
+
+
+def test_a_body_that_was_refused_early_is_answered_once() -> None:
+    with running(request_s=0.2) as server, server.connect() as connection:
+        server.app.reads = False
+        connection.sendall(REQUEST[:-1])
+        found = received(connection)
+    assert found.startswith(b"HTTP/1.1 200 ")
+    assert found.endswith(b"\r\n\r\necho")

@@ -21,7 +21,8 @@ from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
 from tidemill.serving.io.documents import ServerDocuments
 from tidemill.serving.io.golden_watch import GoldenWatch
-from tidemill.serving.io.http_server import HttpLimits, HttpServer
+from tidemill.serving.io.http_connection import HttpLimits
+from tidemill.serving.io.http_server import HttpServer
 from tidemill.serving.io.live_versions import LiveVersions
 from tidemill.serving.io.live_watch import LiveWatch
 from tidemill.serving.io.meter import Meter, UsageRecorder
@@ -164,7 +165,9 @@ class Server:
     def _limits(self) -> HttpLimits:
         settings = self._settings
         return HttpLimits(
-            request_s=max(settings.header_timeout, settings.body_timeout),
+            head_s=settings.header_timeout,
+            request_s=settings.header_timeout + settings.body_timeout,
+            connections=settings.max_connections,
             idle_s=settings.keep_alive,
             grace_s=settings.drain,
         )

@@ -1,0 +1,187 @@
+"""One HTTP connection: that of uvicorn, with limits on clients that are slow, large or silent.
+
+uvicorn waits for the rest of a request, and for a client that reads a reply, without end, and keeps headers
+of any size. Here such connections are cut off, and every reply to what isn't HTTP is JSON like all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Seconds in which a connection beyond the limit may send the request that is refused.
+_EXCESS_S = 1.0
+_UPGRADES = (b"upgrade", b"http2-settings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """What a client may send, and the seconds that it may take.
+
+    It has `head_s` for the line and the headers of a request, which have `head_bytes` at most, `request_s`
+    for all of it, and as long to read a reply. It may keep a connection idle for `idle_s`. At a shutdown idle
+    connections stay open for `drain_s`, and what is in flight has `grace_s` to end. Requests on more than so
+    many `connections` are refused.
+    """
+
+    head_s: float = 10.0
+    request_s: float = 30.0
+    idle_s: float = 75.0
+    drain_s: float = 2.0
+    grace_s: float = 30.0
+    head_bytes: int = 65_536
+    connections: int = 1000
+    backlog: int = 2048
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that knows since when it waits for its client."""
+
+    def __init__(self, *, limits: HttpLimits, **given: Any) -> None:
+        super().__init__(**given)
+        self._limits = limits
+        self._waiting_since: float | None = None
+        self._unread_since: float | None = None
+        self._is_excess = self._is_upgrading = False
+        # Whether the headers of a request are still arriving, and how many bytes of them came in chunks that
+        # hold nothing else.
+        self._in_head = False
+        self._head_bytes = self._chunk_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._waiting_since = self.loop.time()
+        self._is_excess = len(self.connections) > self._limits.connections
+        if self._is_excess:
+            self._waiting_since -= max(0.0, self._limits.head_s - _EXCESS_S)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived."""
+        self._unset_keepalive_if_required()
+        was_in_head, self._chunk_bytes = self._in_head, len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
+        if was_in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes:
+                self._refuse_head()
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # The parser takes the body for another protocol, and what arrives of it later for another
+                # request. An upgrade may be ignored: so the headers are parsed again without it.
+                data = memoryview(data)[upgrade.args[0] :]
+                if not self._is_upgrading:
+                    return
+                self._is_upgrading = False
+                head = self._head_without_upgrade()
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                parts = (part.strip() for part in value.split(b","))
+                value = b",".join(part for part in parts if part.lower() not in _UPGRADES)
+            if name not in _UPGRADES:
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        if self._waiting_since is None:
+            self._waiting_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._is_excess:
+            self._refuse(
+                "503 Service Unavailable",
+                "the server has too many connections",
+                "retry-after: 1\r\n",
+            )
+        elif self._chunk_bytes > self._limits.head_bytes and self._head_is_large():
+            self._refuse_head()
+        elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._is_upgrading = True
+            return
+        if self.transport.is_closing():
+            raise ConnectionAbortedError("the request was refused")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._is_upgrading:
+            return
+        self._waiting_since = self._unread_since = None
+        super().on_message_complete()
+
+    def _head_is_large(self) -> bool:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return size > self._limits.head_bytes
+
+    def send_400_response(self, msg: str) -> None:
+        """Reply to what isn't HTTP, as JSON."""
+        self._refuse("400 Bad Request", "this is not a valid HTTP request")
+
+    def _refuse_head(self) -> None:
+        most = self._limits.head_bytes
+        self._refuse(
+            "431 Request Header Fields Too Large", f"the headers have more than {most:,} bytes"
+        )
+
+    def _refuse(self, status: str, message: str, headers: str = "") -> None:
+        """Reply with an error and close the connection."""
+        body = json.dumps({"error": message}).encode()
+        head = (
+            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"{headers}connection: close\r\n\r\n"
+        )
+        if not self.transport.is_closing():
+            self.transport.write(head.encode() + body)
+            self.transport.close()
+
+    def cut_off_slow(self, now: float) -> None:
+        """Close the connection if its client takes too long to send a request, or to read a reply."""
+        limits = self._limits
+        waiting, unread = self._waiting_since, self._unread_since
+        is_in_head = self._in_head or self.headers is None
+        if waiting is not None and waiting < now - (
+            limits.head_s if is_in_head else limits.request_s
+        ):
+            self._cut_off()
+        if not self.transport.get_write_buffer_size():
+            self._unread_since = None
+        elif unread is None:
+            self._unread_since = now
+        elif unread < now - limits.request_s:
+            self.transport.abort()
+
+    def _cut_off(self) -> None:
+        """Refuse a request that doesn't arrive; a client that waits for no reply to it gets none."""
+        cycle = self.cycle
+        has_begun = cycle is not None and cycle.response_started
+        is_answering = has_begun and not cycle.response_complete
+        if (
+            self.headers is None
+            or is_answering
+            or self.pipeline
+            or (has_begun and not self._in_head)
+        ):
+            self.transport.close()
+        else:
+            self._refuse("408 Request Timeout", "the request did not arrive in time")
