@@ -27,6 +27,7 @@ test: check unit wheels ## everything that a change must pass
 
 test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
+	@$(PY) tools/programs.py || :
 	@$(STEP) "pytest, slow" $(PY) tools/unit.py --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
 
