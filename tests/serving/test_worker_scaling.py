@@ -1,9 +1,10 @@
 from collections.abc import Iterable, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.serving.worker_scaling import ProcessLoad, WorkerScaling
+from tidemill.serving.worker_scaling import ProcessLoad, WorkerScaling, surplus_connections
 
 FULL, IDLE = ProcessLoad(busy=0.95), ProcessLoad(busy=0.01)
 
@@ -71,3 +72,25 @@ def test_the_number_moves_by_one_and_stays_in_bounds(
         assert abs(following.wanted - scaling.wanted) <= 1
         assert 1 <= following.wanted <= most
         scaling = following
+
+
+@pytest.mark.parametrize(
+    ("loads", "surplus"),
+    [
+        # All are full, or none is: nothing is gained.
+        ([(0.9, 8), (0.9, 0)], [0, 0]),
+        ([(0.5, 8), (0.1, 0)], [0, 0]),
+        # Half of what is beyond the average, at least one.
+        ([(0.9, 8), (0.1, 0)], [2, 0]),
+        ([(0.9, 2), (0.1, 1)], [1, 0]),
+        ([(0.9, 12), (0.9, 9), (0.1, 0)], [3, 1, 0]),
+        # A full process with few connections keeps them.
+        ([(0.9, 1), (0.1, 9)], [0, 0]),
+        ([(0.9, 1)], [0]),
+    ],
+)
+def test_full_processes_close_connections_while_others_have_time(
+    loads: list[tuple[float, int]], surplus: list[int]
+) -> None:
+    found = [ProcessLoad(busy=busy, connections=connections) for busy, connections in loads]
+    assert surplus_connections(found) == surplus

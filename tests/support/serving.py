@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import random
@@ -103,6 +104,19 @@ def sales_project(
     project = tm.open(folder, workflow=flow)
     project.run(inline=True, train=["demand"] if project.state().live else [])
     return project
+
+
+def shared_project(folder: Path, rollout: Rollout | None = None) -> Project:
+    """A project that has run, whose workflow other processes can import."""
+    sales_project(folder, rollout=rollout)
+    module = f"served_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
+    (folder / f"{module}.py").write_text(
+        "from pathlib import Path\n"
+        "from tests.support.serving import sales_flow\n"
+        "from tidemill.workflow.endpoint import Rollout\n"
+        f"flow = sales_flow(Path(__file__).parent / 'sales', rollout={rollout!r})\n"
+    )
+    return tm.open(folder, workflow=f"{module}:flow")
 
 
 ROW = {"kind": "rye", "price": 2.5, "rain": None}

@@ -10,6 +10,7 @@ from functools import partial
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -32,6 +33,7 @@ try:
 
     from tidemill.serving.io.http_server import listening_socket
     from tidemill.serving.io.server import RequestExport, Server, ServerOptions
+    from tidemill.serving.io.serving_pool import StartWorker
     from tidemill.serving.io.single_answer import single_answer
     from tidemill.serving.io.version_source import VersionSource
 except ModuleNotFoundError as error:
@@ -81,15 +83,8 @@ class Serving:
                 f"workflow {space.flow.name} has no endpoints to serve: declare one with "
                 'flow.endpoint("name", model=...)'
             )
-        options = ServerOptions(
-            flow=space.flow,
-            environment=space.environment,
-            settings=settings,
-            price=space.price,
-            export=_telemetry(space.flow.name) if settings.telemetry else None,
-            rollouts=Rollouts(space),
-        )
-        server = Server(space.tools, options)
+        starter = self._worker_starter(settings) if settings.workers > 1 else None
+        server = self._server(settings, start_worker=starter)
         require_safe_place(settings, server.valid_tokens)
         listener = _listen(settings)
 
@@ -98,6 +93,42 @@ class Serving:
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.run(listener, space.state(), announce))
+
+    def serve_shared(
+        self, settings: ServeSettings, listener: socket.socket, control: socket.socket
+    ) -> None:
+        """Serve a socket together with another process, which `control` reaches, until that says so or ends.
+
+        Raises TidemillError if what is live can't be loaded here.
+        """
+        server = self._server(settings, control=control)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.run(listener, self._workspace.state()))
+
+    def _server(self, settings: ServeSettings, **shared: Any) -> Server:
+        space = self._workspace
+        options = ServerOptions(
+            flow=space.flow,
+            environment=space.environment,
+            settings=settings,
+            price=space.price,
+            export=_telemetry(space.flow.name) if settings.telemetry else None,
+            rollouts=Rollouts(space),
+            **shared,
+        )
+        return Server(space.tools, options)
+
+    def _worker_starter(self, settings: ServeSettings) -> StartWorker:
+        if ":" not in self._workspace.settings.workflow:
+            raise UsageError(
+                f"{settings.workers} processes can't serve a workflow that only this one knows: open it as "
+                'module:name, such as tm.open(workflow="flights:flow"), or set workers to 1'
+            )
+        # Imported when it is needed: it imports what opens projects, which imports this module.
+        starter: Callable[..., StartWorker] = import_module(
+            "tidemill.project.serving_worker"
+        ).WorkerStarter
+        return starter(self._workspace, settings)
 
     def predict(
         self,

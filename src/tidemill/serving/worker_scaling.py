@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 # A process that is busy for this share of a second has no time for more.
 BUSY = 0.85
@@ -13,10 +14,15 @@ ROOM = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLoad:
-    """How busy a process was: its CPU seconds per second, and the requests that wait for a model now."""
+    """How busy a process was, and the requests that wait for a model now.
+
+    `busy` are the seconds of a second in which it used a CPU, or waited for one. It has so many open
+    `connections`.
+    """
 
     busy: float
     queued: int = 0
+    connections: int = 0
 
     @property
     def is_full(self) -> bool:
@@ -55,6 +61,21 @@ class WorkerScaling:
                 return replace(self, wanted=self.wanted - 1, full_since=None, idle_since=None)
             return replace(self, full_since=None, idle_since=since)
         return replace(self, full_since=None, idle_since=None)
+
+
+def surplus_connections(loads: Sequence[ProcessLoad]) -> list[int]:
+    """How many connections each process closes, so that callers come back to those that have time.
+
+    Connections stay with the process that accepted them. While one is full and another isn't, the full one
+    closes half of those that it has beyond the average.
+    """
+    if all(load.is_full for load in loads):
+        return [0] * len(loads)
+    average = sum(load.connections for load in loads) / len(loads)
+    return [
+        ceil((load.connections - average) / 2) if load.is_full and load.connections > average else 0
+        for load in loads
+    ]
 
 
 def _fits_in_fewer(loads: Sequence[ProcessLoad]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -81,10 +82,17 @@ class ServingApp:
         self._ids = RequestIds(request_ids)
         self.admission = Admission(settings.max_in_flight)
         self.is_draining = False
+        # How many of the next replies close their connection.
+        self._closing = 0.0
 
     def drain(self) -> None:
         """From now on every reply closes its connection, and the server isn't ready."""
         self.is_draining = True
+        self._closing = math.inf
+
+    def close_connections(self, count: int) -> None:
+        """Close the connections of so many of the next replies, so that their callers connect again."""
+        self._closing = max(self._closing, count)
 
     @property
     def is_ready(self) -> bool:
@@ -123,7 +131,8 @@ class ServingApp:
             *reply.headers,
             *caller.reply_headers,
         ]
-        if self.is_draining:
+        if self._closing:
+            self._closing -= 1
             sent.append(_CLOSE)
         body = b"" if scope["method"] == "HEAD" else reply.body
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -19,8 +19,10 @@ from tidemill.serving.io.shadow import ShadowRequests
 from tidemill.serving.oip import Reply
 from tidemill.serving.output_bounds import OutputBounds, output_bounds
 from tidemill.serving.rollout import planned_steps
+from tidemill.serving.rollout_counts import Observed
 from tidemill.serving.rollout_tally import RolloutTally
 from tidemill.serving.rows import InferRequest
+from tidemill.serving.worker_messages import StepObserved
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.stage import Stage
 
@@ -32,7 +34,7 @@ class EndpointService:
 
     `live` answers, or the candidate of a rollout that has its share of the requests. The version that
     answered before stays loaded, so that it can answer again at once. `fault` says why a version that should
-    answer doesn't; "" if all do.
+    answer doesn't; "" if all do. `on_change` is called when what it does has changed.
     """
 
     def __init__(self, declared: Endpoint, model: Stage, state: EndpointState) -> None:
@@ -40,6 +42,7 @@ class EndpointService:
         self.name, self.model = declared.name, declared.model
         self.state = state
         self.fault = "it has no live version yet"
+        self.on_change: Callable[[], None] = lambda: None
         # The live version is an attribute of an instance, because replacing one of a class that another
         # thread calls has crashed Python.
         self.live: LoadedVersion | None = None
@@ -86,6 +89,11 @@ class EndpointService:
             return candidate
         return self.live
 
+    @property
+    def queued(self) -> int:
+        """The requests that wait for a model, beside those that are in it."""
+        return sum(max(0, each.dispatcher.waiting - 1) for each in self._loaded.values())
+
     def holds(self, version: str) -> bool:
         """Whether a version is loaded."""
         return version in self._loaded
@@ -102,6 +110,7 @@ class EndpointService:
         self._golden_fault = ""
         self.live = self._loaded[state.serving]
         await self._enter_rollout()
+        self.on_change()
         candidate = "" if self._candidate is None else self._candidate.id
         kept = {state.serving, candidate, self._before}
         for outgoing in [known for known in self._loaded.values() if known.id not in kept]:
@@ -173,12 +182,26 @@ class EndpointService:
         if last.action in _BY_PEOPLE:
             held = replace(rollout, held=last.action is RolloutAction.HELD)
             self.state = replace(self.state, rollout=held, last=last)
+            self.on_change()
 
-    async def judge(self, now: float) -> Iterable[RolloutStep]:
-        """Judge the rollout by what was counted since the last call; return the steps that were taken."""
-        if self._tally is None:
+    def take_observed(self) -> StepObserved | None:
+        """What was counted for the rollout since the last call; None without one."""
+        if self._tally is None or self.state.rollout is None:
+            return None
+        return StepObserved(since=self.state.rollout.since, observed=self._tally.take())
+
+    async def judge(
+        self, now: float, others: Callable[[str, float], Observed]
+    ) -> Iterable[RolloutStep]:
+        """Judge the rollout by what was counted since the last call; return the steps that were taken.
+
+        `others` returns what other processes counted at an endpoint in the step that began at a time.
+        """
+        own = self.take_observed()
+        if own is None:
             return ()
-        found = judge(self.state, self._tally.take(), now, self.declared.rollout)
+        observed = own.observed + others(self.name, own.since)
+        found = judge(self.state, observed, now, self.declared.rollout)
         if found.records:
             await self.enter(found)
         else:

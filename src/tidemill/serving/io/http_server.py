@@ -40,6 +40,7 @@ class HttpServer(uvicorn.Server):
         self._limits = limits
         self._sweep: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
+        self.draining = asyncio.Event()
         certificate, key = tls or (None, None)
         super().__init__(
             uvicorn.Config(
@@ -78,6 +79,7 @@ class HttpServer(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._application.drain()
+        self.draining.set()
         await self._wait_until_drained()
         if self._sweep is not None:
             self._sweep.cancel()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tidemill.core.errors import TidemillError
@@ -15,12 +14,8 @@ from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.serving.endpoint_state import EndpointState, follow_live
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.io.loaded_version import PreparedVersion
+from tidemill.serving.io.endpoint_tasks import EndpointTasks
 from tidemill.serving.io.version_source import VersionSource
-
-# Seconds until a version that couldn't be loaded is tried again, at first and at most.
-RETRY_S = 1.0
-MOST_RETRY_S = 60.0
 
 _log = logging.getLogger("tidemill.serving")
 
@@ -29,7 +24,8 @@ class LiveVersions:
     """Loads the versions that endpoints need in a thread, and lets them answer when they are warm.
 
     While a version can't be loaded, the version before keeps answering, the endpoint has a fault, and the
-    version is tried again later. Steps that an endpoint takes at once are passed to `record`.
+    version is tried again later. Steps that an endpoint takes at once are passed to `record`. Before versions
+    answer, `prepare` waits until other processes have loaded them; it returns whether it waited.
     """
 
     def __init__(
@@ -37,62 +33,50 @@ class LiveVersions:
         endpoints: Iterable[EndpointService],
         source: VersionSource,
         record: Callable[[str, Sequence[RolloutStep]], None],
-        add_background: Callable[[int], None],
+        prepare: Callable[[str, Sequence[str]], Awaitable[bool]],
     ) -> None:
-        self._endpoints = list(endpoints)
         self._source = source
         self._record = record
-        self._add_background = add_background
+        self._prepare = prepare
         self._live: Mapping[str, Delivery] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._changed = asyncio.Event()
+        self._tasks = EndpointTasks(endpoints, self._advance)
 
     async def start(self, state: State) -> None:
         """Load what is live in a state, once; what can't be loaded is tried again later."""
         self._live = state.live
-        await asyncio.gather(*map(self._advance, self._endpoints))
+        await asyncio.gather(*map(self._advance, self._tasks.endpoints))
         self.follow(state)
 
     def follow(self, state: State) -> None:
         """Begin to bring all endpoints to what is live in a state; only the newest call counts."""
         self._live = state.live
-        for endpoint in self._endpoints:
-            running = self._tasks.get(endpoint.name)
-            if running is None or running.done():
-                self._tasks[endpoint.name] = asyncio.create_task(self._follow(endpoint))
-        # Whoever waits to try again looks at once: another version may be wanted now.
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._tasks.follow()
 
     async def close(self) -> None:
         """Stop following, and close all versions."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for endpoint in self._endpoints:
-            await endpoint.close()
-
-    async def _follow(self, endpoint: EndpointService) -> None:
-        """Bring an endpoint to what is live, however often that changes meanwhile."""
-        delay = RETRY_S
-        while not await self._advance(endpoint):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), delay)
-            delay = min(2 * delay, MOST_RETRY_S)
+        await self._tasks.close()
 
     async def _advance(self, endpoint: EndpointService) -> bool:
         """Try to follow what is live; return whether there is nothing left to do."""
+        prepared: list[str] = []
         while (live := self._live.get(endpoint.model)) is not None:
             target = follow_live(endpoint.state, live, endpoint.declared.rollout, time.time())
-            missing = [name for name in _needed(target) if not endpoint.holds(name)]
+            needed = _needed(target)
+            missing = [name for name in needed if not endpoint.holds(name)]
             if not missing:
-                if target.records or endpoint.live is None:
+                is_new = bool(target.records) or endpoint.live is None
+                if is_new and needed != prepared and await self._prepare(endpoint.name, needed):
+                    # What is live, or the rollout, may have changed meanwhile.
+                    prepared = needed
+                    continue
+                if is_new:
                     await endpoint.enter(replace(target, records=()))
                     self._record(endpoint.name, target.records)
                 endpoint.fault = ""
                 return self._live.get(endpoint.model) is live
+            known = live.artifact if live.artifact.id == missing[0] else None
             try:
-                await self._load(endpoint, missing[0], live)
+                await self._source.load(endpoint, missing[0], known)
             except TidemillError as error:
                 _log.error("%s: %s can't serve: %s", endpoint.name, missing[0], error)
                 endpoint.fault = f"{missing[0]} can't serve: {error}"
@@ -102,21 +86,6 @@ class LiveVersions:
                     continue
                 return False
         return True
-
-    async def _load(self, endpoint: EndpointService, version: str, live: Delivery) -> None:
-        started = time.monotonic()
-        known = live.artifact if live.artifact.id == version else None
-
-        def prepare() -> tuple[PreparedVersion, int]:
-            begun = time.thread_time_ns()
-            artifact = known or self._source.find(endpoint.model, version)
-            return self._source.prepare(endpoint, artifact), time.thread_time_ns() - begun
-
-        prepared, cpu_ns = await asyncio.to_thread(prepare)
-        self._add_background(cpu_ns)
-        endpoint.add(self._source.open(endpoint, prepared))
-        took = time.monotonic() - started
-        _log.info("%s: %s is warm, loaded in %.2f s", endpoint.name, version, took)
 
 
 def _needed(state: EndpointState) -> list[str]:

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tidemill.core.errors import ContractError, GateError, TidemillError, UsageError
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.rollout_counts import Observed
 
 JUDGE_EVERY_S = 1.0
 
@@ -32,11 +33,20 @@ class RolloutRecords(Protocol):
 
 
 class RolloutJudge:
-    """Takes the steps of rollouts when they are due; `fault` says why one can't be recorded now."""
+    """Takes the steps of rollouts when they are due; `fault` says why one can't be recorded now.
 
-    def __init__(self, endpoints: Mapping[str, EndpointService], records: RolloutRecords) -> None:
+    `others` returns what other processes counted at an endpoint in the step that began at a time.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, EndpointService],
+        records: RolloutRecords,
+        others: Callable[[str, float], Observed] = lambda endpoint, since: Observed(),
+    ) -> None:
         self._endpoints = endpoints
         self._records = records
+        self._others = others
         self._waiting: deque[tuple[str, RolloutStep]] = deque()
         self.fault = ""
 
@@ -50,7 +60,7 @@ class RolloutJudge:
             while True:
                 await asyncio.sleep(JUDGE_EVERY_S)
                 for endpoint in self._endpoints.values():
-                    self.record(endpoint.name, [*await endpoint.judge(time.time())])
+                    self.record(endpoint.name, [*await endpoint.judge(time.time(), self._others)])
                 await self._record_waiting()
         finally:
             await asyncio.shield(self._record_waiting())

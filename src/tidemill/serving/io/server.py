@@ -8,10 +8,9 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidemill.ledger.event import Delivered, RolloutStepped
-from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.runs.totals import Price
@@ -20,18 +19,25 @@ from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
 from tidemill.serving.io.documents import ServerDocuments
+from tidemill.serving.io.follower import ServingFollower
 from tidemill.serving.io.golden_watch import GoldenWatch
 from tidemill.serving.io.http_connection import HttpLimits
 from tidemill.serving.io.http_server import HttpServer
-from tidemill.serving.io.live_versions import LiveVersions
+from tidemill.serving.io.leader import ServingLeader
 from tidemill.serving.io.live_watch import LiveWatch
 from tidemill.serving.io.meter import Meter, UsageRecorder
-from tidemill.serving.io.rollout_judge import RolloutJudge, RolloutRecords
+from tidemill.serving.io.process_load import LoadMeter
+from tidemill.serving.io.rollout_judge import RolloutRecords
+from tidemill.serving.io.serving_pool import StartWorker
+from tidemill.serving.io.serving_role import ServingRole
 from tidemill.serving.io.usage_record import UsageRecord
 from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
 from tidemill.serving.metric_families import Family
+from tidemill.serving.oip import Reply
+from tidemill.serving.routes import RouteAction
 from tidemill.serving.serve_settings import ServeSettings
+from tidemill.serving.worker_scaling import ProcessLoad
 from tidemill.workflow.stage import Flow
 
 # The events that change which version answers, and those that change what features look up.
@@ -56,7 +62,8 @@ class RequestExport(Protocol):
 class ServerOptions:
     """What a server serves, and how: the workflow in an environment, the settings, and prices.
 
-    `export` makes what exports the metrics that it is passed a function for.
+    `export` makes what exports the metrics that it is passed a function for. `start_worker` starts further
+    processes; in these, `control` is the socket by which the first one reaches them.
     """
 
     flow: Flow
@@ -65,6 +72,8 @@ class ServerOptions:
     rollouts: RolloutRecords
     price: Price = field(default_factory=Price)
     export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
+    start_worker: StartWorker | None = None
+    control: socket.socket | None = None
 
 
 class Server:
@@ -79,16 +88,19 @@ class Server:
         self.endpoints = self._source.endpoints(options.rollouts.last())
         self._tokens: Mapping[str, IssuedToken] = self._read_tokens()
         self._access = Access(self._settings, self._tokens)
-        self._judge = RolloutJudge(self.endpoints, options.rollouts)
         self._health = GoldenWatch(self.endpoints)
+        self._load = LoadMeter()
+        self._role = self._open_role()
         recorder = UsageRecorder(tools.ledger, options.environment, options.price, time.time())
-        self._usage = UsageRecord(self._meter, recorder, self.snapshot)
+        # The first process records what all use.
+        own = recorder if options.control is None else None
+        self._usage = UsageRecord(self._meter, own, self._role.snapshot)
         kinds = (*_CHANGES, *TOKEN_EVENTS, *(_PUBLICATIONS if self._source.looks_up else ()))
         self._watch = LiveWatch(tools.ledger, options.environment, kinds, self._on_change)
         self.documents = ServerDocuments(
             self.endpoints,
-            self.snapshot,
-            lambda: (self._watch.fault, self._usage.fault, self._judge.fault),
+            self._snapshot,
+            lambda: (self._watch.fault, self._usage.fault, *self._role.faults),
             options.price,
             base_url=self._settings.base_url,
             has_tokens=self._settings.needs_tokens,
@@ -100,7 +112,10 @@ class Server:
             self.endpoints,
             access=self._access,
             meter=self._meter,
-            documents=self.documents.by_action(lambda: self.app.is_ready),
+            documents={
+                **self.documents.by_action(lambda: self.app.is_ready),
+                RouteAction.STATUS: lambda: Reply(self._role.status()),
+            },
             settings=self._settings,
             request_ids=secrets.token_hex(4),
             log=_each_of([part.add for part in (self._log, self._export) if part is not None]),
@@ -120,26 +135,25 @@ class Server:
             if part is not None:
                 part.start()
         self._source.refresh(state)
-        self._versions = LiveVersions(
-            self.endpoints.values(), self._source, self._judge.record, self._meter.add_background
-        )
-        await self._versions.start(state)
+        await self._role.start(state, listener)
         self._http = HttpServer(self.app, self._limits(), self._tls())
-        loops = [
-            asyncio.create_task(each.run()) for each in (self._usage, self._judge, self._health)
-        ]
+        loops = [asyncio.create_task(each.run()) for each in (self._usage, self._health)]
         self._watch.start(state)
         serving = asyncio.create_task(self._http.serve(sockets=[listener]))
+        draining = asyncio.create_task(self._drain_others(self._http))
         try:
             await self._http.ready.wait()
+            loops.append(asyncio.create_task(self._role.run()))
             started()
             await serving
         finally:
+            draining.cancel()
+            await self._role.drain()
             await asyncio.to_thread(self._watch.close)
             for task in loops:
                 task.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await self._versions.close()
+            await self._role.close()
             await self._source.close()
             for part in (self._log, self._export):
                 if part is not None:
@@ -156,11 +170,51 @@ class Server:
         now = self._tools.clock()
         return sum(token.is_valid(now) for token in self._tokens.values())
 
-    def snapshot(self) -> Snapshot:
-        """The counters of this process."""
-        self._meter.adjust()
+    def own_snapshot(self) -> Snapshot:
+        """The counters of this process; CPU times up to the last adjustment."""
         drops = self._log.drops if self._log is not None else 0
         return self._meter.snapshot(in_flight=self.app.admission.in_flight, log_drops=drops)
+
+    def own_faults(self) -> Sequence[str]:
+        """What is wrong with this process and its endpoints."""
+        found = [f"{each.name}: {each.fault}" for each in self.endpoints.values() if each.fault]
+        return [*filter(None, (self._watch.fault, self._usage.fault)), *found]
+
+    def own_status(self) -> dict[str, Any]:
+        """What this process serves, as plain data."""
+        return self.documents.status()
+
+    def read_load(self) -> ProcessLoad:
+        """How busy this process was since the last call."""
+        return self._load.read(
+            queued=sum(each.queued for each in self.endpoints.values()),
+            connections=0 if self._http is None else len(self._http.server_state.connections),
+        )
+
+    def close_connections(self, count: int) -> None:
+        """Have so many callers connect again, maybe to another process."""
+        self.app.close_connections(count)
+
+    def share_rates(self, processes: int) -> None:
+        """Allow callers this process' share of their rates: so many processes answer."""
+        self._access.share_rates(processes)
+
+    def _snapshot(self) -> Snapshot:
+        self._meter.adjust()
+        return self._role.snapshot()
+
+    def _open_role(self) -> ServingRole:
+        options = self._options
+        if options.control is not None:
+            return ServingFollower(self, self.endpoints, self._source, options.control)
+        leader = ServingLeader(self, self.endpoints, self._source, options.rollouts)
+        if options.start_worker is not None:
+            leader.use_workers(self._settings, options.start_worker)
+        return leader
+
+    async def _drain_others(self, http: HttpServer) -> None:
+        await http.draining.wait()
+        await self._role.drain()
 
     def _limits(self) -> HttpLimits:
         settings = self._settings
@@ -182,7 +236,8 @@ class Server:
         """The metrics, for another thread: only that of the event loop reads the counters."""
 
         async def families() -> Sequence[Family]:
-            return self.documents.families()
+            # The first process exports the metrics of all.
+            return self.documents.families() if self._options.control is None else ()
 
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(families(), self._loop).result()
@@ -197,13 +252,7 @@ class Server:
         tokens, last = self._read_tokens(), self._options.rollouts.last()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._access.update, tokens)
-        self._loop.call_soon_threadsafe(self._follow, state, last)
-
-    def _follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
-        for endpoint in self.endpoints.values():
-            if endpoint.name in last:
-                endpoint.follow_people(last[endpoint.name])
-        self._versions.follow(state)
+        self._loop.call_soon_threadsafe(self._role.follow, state, last)
 
 
 def _each_of(

@@ -14,11 +14,12 @@ from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, UsageRecorder, resi
 class UsageRecord:
     """Adjusts the measured CPU times every few seconds, and records them now and then.
 
-    `fault` says why they can't be recorded now; what isn't is part of the next record.
+    Without a recorder another process records them. `fault` says why they can't be recorded now; what isn't
+    is part of the next record.
     """
 
     def __init__(
-        self, meter: Meter, recorder: UsageRecorder, snapshot: Callable[[], Snapshot]
+        self, meter: Meter, recorder: UsageRecorder | None, snapshot: Callable[[], Snapshot]
     ) -> None:
         self._meter = meter
         self._recorder = recorder
@@ -31,15 +32,17 @@ class UsageRecord:
             while True:
                 await asyncio.sleep(ADJUST_EVERY_S)
                 self._meter.adjust(await asyncio.to_thread(resident_memory))
-                if self._recorder.is_due(self._snapshot(), time.time()):
-                    await self._record()
+                recorder = self._recorder
+                if recorder is not None and recorder.is_due(self._snapshot(), time.time()):
+                    await self._record(recorder)
         finally:
             self._meter.adjust(resident_memory())
-            await asyncio.shield(self._record())
+            if self._recorder is not None:
+                await asyncio.shield(self._record(self._recorder))
 
-    async def _record(self) -> None:
+    async def _record(self, recorder: UsageRecorder) -> None:
         try:
-            await asyncio.to_thread(self._recorder.record, self._snapshot(), time.time())
+            await asyncio.to_thread(recorder.record, self._snapshot(), time.time())
             self.fault = ""
         except TidemillError as error:
             self.fault = str(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +27,8 @@ from tidemill.serving.rows import RequestLimits
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Flow
+
+_log = logging.getLogger("tidemill.serving")
 
 
 class VersionSource:
@@ -95,6 +99,23 @@ class VersionSource:
             tools.model_probe,
             is_caching=self._cache is not None,
         )
+
+    async def load(
+        self, endpoint: EndpointService, version: str, known: Artifact | None = None
+    ) -> None:
+        """Load a version in a thread, and add it to an endpoint; raises as `find` and `prepare` do."""
+        started = time.monotonic()
+
+        def prepare() -> tuple[PreparedVersion, int]:
+            begun = time.thread_time_ns()
+            artifact = known or self.find(endpoint.model, version)
+            return self.prepare(endpoint, artifact), time.thread_time_ns() - begun
+
+        prepared, cpu_ns = await asyncio.to_thread(prepare)
+        self._meter.add_background(cpu_ns)
+        endpoint.add(self.open(endpoint, prepared))
+        took = time.monotonic() - started
+        _log.info("%s: %s is warm, loaded in %.2f s", endpoint.name, version, took)
 
     def _input_contract(self, endpoint: EndpointService, artifact: Artifact) -> ContractSpec:
         stage = self._flow[endpoint.model]

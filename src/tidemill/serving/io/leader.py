@@ -1,0 +1,163 @@
+"""The first process of a server: it decides what endpoints do, records it, and adds all processes up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidemill.ledger.rollout import RolloutStep
+from tidemill.ports.ledger import State
+from tidemill.serving.counters import Snapshot, merge
+from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.io.live_versions import LiveVersions
+from tidemill.serving.io.rollout_judge import RolloutJudge, RolloutRecords
+from tidemill.serving.io.serving_pool import ServingPool, ServingPoolLimits, StartWorker
+from tidemill.serving.io.serving_role import ServingProcess
+from tidemill.serving.io.version_source import VersionSource
+from tidemill.serving.process_table import ProcessTable
+from tidemill.serving.serve_settings import ServeSettings
+from tidemill.serving.worker_messages import EndpointView, ServerView, SharedEndpointState
+from tidemill.serving.worker_scaling import ProcessLoad
+
+# Seconds that a draining process needs beside those for requests in flight.
+_DRAIN_S = 10.0
+
+
+class ServingLeader:
+    """Follows the ledger, judges rollouts by what all processes counted, and has a pool of the others."""
+
+    def __init__(
+        self,
+        process: ServingProcess,
+        endpoints: Mapping[str, EndpointService],
+        source: VersionSource,
+        records: RolloutRecords,
+    ) -> None:
+        self._process = process
+        self._endpoints = endpoints
+        self._table = ProcessTable()
+        self._judge = RolloutJudge(endpoints, records, self._table.observed)
+        self._versions = LiveVersions(endpoints.values(), source, self._judge.record, self._prepare)
+        self._pool: ServingPool | None = None
+
+    def use_workers(self, settings: ServeSettings, start: StartWorker) -> None:
+        """Start further processes when they are needed."""
+        limits = ServingPoolLimits(
+            most=settings.workers, release_s=settings.release, drain_s=settings.drain + _DRAIN_S
+        )
+        self._pool = ServingPool(limits, start, self, self._table)
+        for endpoint in self._endpoints.values():
+            endpoint.on_change = self._pool.broadcast
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What is wrong with the records and the other processes, "" for what isn't."""
+        others = [
+            f"process {process}: {fault}"
+            for process, report in self._table.reports.items()
+            for fault in report.faults
+        ]
+        return self._judge.fault, "" if self._pool is None else self._pool.fault, *others
+
+    def snapshot(self) -> Snapshot:
+        """The counters of all processes."""
+        return merge((self._process.own_snapshot(), self._table.others()))
+
+    def status(self) -> bytes:
+        """The status document of all processes, as JSON."""
+        own = _process_status(
+            os.getpid(),
+            self._process.read_load(),
+            self._process.own_snapshot(),
+            {name: each.live.id for name, each in self._endpoints.items() if each.live is not None},
+        )
+        others = [
+            _process_status(process, report.load, report.snapshot, report.live)
+            for process, report in self._table.reports.items()
+        ]
+        return json.dumps({**self._process.own_status(), "processes": [own, *others]}).encode()
+
+    async def start(self, state: State, listener: socket.socket) -> None:
+        """Load what is live, and let further processes serve the socket."""
+        await self._versions.start(state)
+        if self._pool is not None:
+            self._pool.open(listener)
+
+    def follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
+        """Follow what is live, and people who hold or resume rollouts."""
+        for endpoint in self._endpoints.values():
+            if endpoint.name in last:
+                endpoint.follow_people(last[endpoint.name])
+        self._versions.follow(state)
+
+    async def run(self) -> None:
+        """Judge rollouts, and look how many processes are needed."""
+        loops = [self._judge.run()] if self._pool is None else [self._judge.run(), self._pool.run()]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Drain the other processes; return when they have ended."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def close(self) -> None:
+        """Close all versions."""
+        await self._versions.close()
+
+    def read_load(self) -> ProcessLoad:
+        """How busy this process was since the last call."""
+        return self._process.read_load()
+
+    def close_connections(self, count: int) -> None:
+        """Have so many callers of this process connect again."""
+        self._process.close_connections(count)
+
+    def share_rates(self, processes: int) -> None:
+        """Allow callers this process' share of their rates."""
+        self._process.share_rates(processes)
+
+    def view_for(self, process: int) -> ServerView:
+        """What another process is to know and do."""
+        assert self._pool is not None
+        return ServerView(
+            processes=1 + self._pool.answering,
+            endpoints={each.name: self._endpoint_view(each) for each in self._endpoints.values()},
+            others=merge((self._process.own_snapshot(), self._table.others(process))),
+            status=self.status(),
+        )
+
+    def _endpoint_view(self, endpoint: EndpointService) -> EndpointView:
+        assert self._pool is not None
+        state = (
+            SharedEndpointState()
+            if endpoint.live is None
+            else SharedEndpointState.of(endpoint.state)
+        )
+        return EndpointView(state=state, prepare=self._pool.preparing.get(endpoint.name, ()))
+
+    async def _prepare(self, endpoint: str, versions: Sequence[str]) -> bool:
+        return self._pool is not None and await self._pool.prepare(endpoint, versions)
+
+
+def _process_status(
+    process: int, load: ProcessLoad, snapshot: Snapshot, live: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "process": process,
+        "busy": round(load.busy, 3),
+        "queued": load.queued,
+        "connections": load.connections,
+        "requests": snapshot.count_requests(),
+        "memory_bytes": snapshot.memory_bytes,
+        "versions": dict(live),
+    }

@@ -1,0 +1,66 @@
+"""What a process of a server is for the others: its seam to the first process, or to the further ones."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tidemill.ledger.rollout import RolloutStep
+from tidemill.ports.ledger import State
+from tidemill.serving.counters import Snapshot
+from tidemill.serving.worker_scaling import ProcessLoad
+
+
+class ServingProcess(Protocol):
+    """A process that serves, as its role sees it."""
+
+    def own_snapshot(self) -> Snapshot:
+        """The counters of this process."""
+
+    def read_load(self) -> ProcessLoad:
+        """How busy it was since the last call."""
+
+    def own_faults(self) -> Sequence[str]:
+        """What is wrong with this process and its endpoints."""
+
+    def own_status(self) -> dict[str, Any]:
+        """What it serves, as plain data."""
+
+    def close_connections(self, count: int) -> None:
+        """Have so many callers connect again."""
+
+    def share_rates(self, processes: int) -> None:
+        """Allow callers this process' share of their rates: so many processes answer."""
+
+    def stop(self) -> None:
+        """Answer what is in flight, accept no more, and end."""
+
+
+class ServingRole(Protocol):
+    """What a process does for the others of its server."""
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What is wrong, "" for what isn't."""
+
+    def snapshot(self) -> Snapshot:
+        """The counters of all processes."""
+
+    def status(self) -> bytes:
+        """The status document of all processes, as JSON."""
+
+    async def start(self, state: State, listener: socket.socket) -> None:
+        """Load what answers the callers of a listening socket, who are accepted afterwards."""
+
+    def follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
+        """Follow what is live in the ledger, and the last recorded steps of rollouts."""
+
+    async def run(self) -> None:
+        """Do what is to be done beside the answers, until this task is cancelled."""
+
+    async def drain(self) -> None:
+        """Begin to stop, since this process accepts no more; return when the others have ended."""
+
+    async def close(self) -> None:
+        """End, after the last reply."""

@@ -1,0 +1,133 @@
+"""What the processes of a server tell each other: reports of the further ones, views of the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidemill.ledger.rollout import RolloutStep
+from tidemill.serving.counters import Snapshot
+from tidemill.serving.endpoint_state import EndpointState
+from tidemill.serving.rollout import RolloutState
+from tidemill.serving.rollout_counts import Observed
+from tidemill.serving.serve_settings import ServeSettings
+from tidemill.serving.worker_scaling import ProcessLoad
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerJob:
+    """The project that a process opens, and how it serves it; `path` is searched for modules."""
+
+    root: str
+    workflow: str
+    environment: str
+    path: tuple[str, ...]
+    argv: tuple[str, ...]
+    settings: ServeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepObserved:
+    """What requests did in the step of a rollout that began at `since` (Unix seconds)."""
+
+    since: float
+    observed: Observed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
+    """What a process did since its last report, and what it is like now.
+
+    `live` is the version that answers at each endpoint, `held` are all that are loaded there.
+    """
+
+    load: ProcessLoad
+    snapshot: Snapshot
+    observed: Mapping[str, StepObserved] = field(default_factory=dict)
+    live: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedRollout:
+    """A rollout as other processes need it: without its evidence, which the first process judges."""
+
+    model: str
+    candidate: str
+    incumbent: str
+    step: int
+    since: float
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedEndpointState:
+    """What an endpoint does, in all processes."""
+
+    serving: str = ""
+    rollout: SharedRollout | None = None
+    last: RolloutStep | None = None
+
+    @classmethod
+    def of(cls, state: EndpointState) -> SharedEndpointState:
+        """What others need of a state."""
+        known = state.rollout
+        rollout = None
+        if known is not None:
+            rollout = SharedRollout(
+                model=known.model,
+                candidate=known.candidate,
+                incumbent=known.incumbent,
+                step=known.step,
+                since=known.since,
+                held=known.held,
+            )
+        return cls(serving=state.serving, rollout=rollout, last=state.last)
+
+    def endpoint_state(self) -> EndpointState:
+        """The state, with a rollout of which nothing was observed."""
+        known = self.rollout
+        rollout = None
+        if known is not None:
+            rollout = RolloutState(
+                model=known.model,
+                candidate=known.candidate,
+                incumbent=known.incumbent,
+                step=known.step,
+                since=known.since,
+                held=known.held,
+            )
+        return EndpointState(serving=self.serving, rollout=rollout, last=self.last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointView:
+    """What an endpoint does; versions in `prepare` are loaded because it needs them soon."""
+
+    state: SharedEndpointState = field(default_factory=SharedEndpointState)
+    prepare: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The versions that must be loaded."""
+        rollout = self.state.rollout
+        candidate = "" if rollout is None else rollout.candidate
+        named = (self.state.serving, candidate, *self.prepare)
+        return tuple(dict.fromkeys(name for name in named if name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerView:
+    """What a process knows of the others, and what it does for them.
+
+    So many `processes` answer. `others` are the counters of all others, with those that ended, and `status`
+    is the status document. It closes so many connections now, or all of them if it is to `drain`, and ends.
+    """
+
+    processes: int = 1
+    endpoints: Mapping[str, EndpointView] = field(default_factory=dict)
+    others: Snapshot = field(default_factory=lambda: Snapshot(processes=0))
+    status: bytes = b"{}"
+    close_connections: int = 0
+    drain: bool = False

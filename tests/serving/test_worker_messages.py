@@ -1,0 +1,71 @@
+"""What processes send each other arrives as it was, without the evidence of rollouts."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
+from tidemill.serving.endpoint_state import EndpointState
+from tidemill.serving.rollout import RolloutState
+from tidemill.serving.rollout_counts import Arm, Observed
+from tidemill.serving.worker_messages import (
+    EndpointView,
+    ServerView,
+    SharedEndpointState,
+    StepObserved,
+)
+
+STEP = RolloutStep(
+    model="demand",
+    candidate="v2",
+    incumbent="v1",
+    action=RolloutAction.STARTED,
+    phase=Phase.CANARY,
+    share=0.1,
+    at=5.25,
+    since=5.25,
+)
+ROLLOUT = RolloutState(
+    model="demand",
+    candidate="v2",
+    incumbent="v1",
+    step=1,
+    since=5.1,
+    totals=Observed(candidate=Arm(requests=7)),
+    held=True,
+)
+
+
+def test_a_state_is_shared_without_what_was_observed() -> None:
+    before = EndpointState(serving="v1", rollout=ROLLOUT, last=STEP)
+    view = ServerView(
+        processes=2, endpoints={"demand": EndpointView(state=SharedEndpointState.of(before))}
+    )
+    sent = msgspec.msgpack.decode(msgspec.msgpack.encode(view), type=ServerView)
+    assert sent == view
+    state = sent.endpoints["demand"].state.endpoint_state()
+    assert (state.serving, state.last, state.records) == ("v1", STEP, ())
+    assert state.rollout is not None
+    assert (state.rollout.candidate, state.rollout.step, state.rollout.held) == ("v2", 1, True)
+    assert (state.rollout.since, state.rollout.totals) == (5.1, Observed())
+
+
+def test_a_state_without_a_rollout() -> None:
+    shared = SharedEndpointState.of(EndpointState(serving="v1"))
+    assert shared.endpoint_state() == EndpointState(serving="v1")
+
+
+def test_outputs_arrive_in_their_type() -> None:
+    outputs = (1.0, 1, "rye", True, None, math.inf)
+    found = StepObserved(since=1.5, observed=Observed(control=Arm(requests=6, outputs=outputs)))
+    sent = msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=StepObserved)
+    assert sent == found
+    assert [type(value) for value in sent.observed.control.outputs] == [*map(type, outputs)]
+
+
+def test_all_versions_that_are_named_are_needed_once() -> None:
+    state = SharedEndpointState.of(EndpointState(serving="v1", rollout=ROLLOUT))
+    assert EndpointView(state=state, prepare=("v2", "v3")).needed == ("v1", "v2", "v3")
+    assert EndpointView().needed == ()
