@@ -154,14 +154,14 @@ def serving(folder: str) -> dict[str, Any]:
             latencies["alone"] += load(port, count)
             for name in ("default", "training"):
                 begun = place / f"{name} {turn}"
-                lane.submit(_training(name, begun))
+                lane.submit(training_task(name, begun))
                 while not begun.exists():
                     time.sleep(0.01)
                 latencies[name] += load(port, count)
                 (event,) = finals(lane, 1)
                 trees[name].append(float(event.result))
             # What training does when nobody is served.
-            (event,) = drained(lane, [_training("training", place / f"unserved {turn}")])
+            (event,) = drained(lane, [training_task("training", place / f"unserved {turn}")])
             trees["unserved"].append(float(event.result))
     return {
         "latencies": {name: _quantiles(each) for name, each in latencies.items()},
@@ -169,9 +169,10 @@ def serving(folder: str) -> dict[str, Any]:
     }
 
 
-def _training(name: str, begun: Path) -> Any:
-    seconds = str(LASTS_S).encode()
-    found = task(str(begun), "nothing", seconds, inputs=(str(begun),), cpus=float(CORES))
+def training_task(name: str, begun: Path, seconds: float = LASTS_S) -> Any:
+    """A training in a class of workers that wants every core; it makes the file `begun` when it began."""
+    params = str(seconds).encode()
+    found = task(str(begun), "nothing", params, inputs=(str(begun),), cpus=float(CORES))
     return replace(found, function="bench.lane_serving:train", worker_class=name)
 
 
