@@ -17,7 +17,7 @@ from tidemill.cli.terminal.output import print_text
 if TYPE_CHECKING:
     from tidemill.project.serving import RunningServer
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @click.command()
@@ -38,7 +38,7 @@ def serve(**given: Any) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("tidemill.serving").setLevel(logging.INFO)
     for name in _THREADS:
-        # Threads of a library that spin cost more than a prediction; NumPy and others read it when they load.
+        # Threads that wait for a share of one row cost more than the row; libraries read it when they load.
         os.environ.setdefault(name, "1")
     with project_session() as project:
         settings = project.serving.settings

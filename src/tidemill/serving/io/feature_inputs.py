@@ -14,19 +14,20 @@ from tidemill.serving.errors import BrokenRows
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.feature_query import Features
 from tidemill.serving.io.feature_thread import FeatureThread
+from tidemill.serving.quick_check import QuickCheck
 from tidemill.serving.row_check import RowCheck
-from tidemill.serving.rows import InferRequest, Rejected, RowFinding
+from tidemill.serving.rows import InferRequest, Rejected, RequestRows, RowFinding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputedInputs:
-    """The inputs of the rows that are answered, in the types of the features' contract.
+    """The inputs of the rows that are answered, which have a frame in the types of the features' contract.
 
     `request` says which rows those are. `parameters` are the ages of looked up data in seconds, `cpu_s` the
     CPU seconds that the features took.
     """
 
-    frame: pl.DataFrame
+    rows: RequestRows
     request: InferRequest
     parameters: Mapping[str, float]
     cpu_s: float
@@ -47,6 +48,7 @@ class FeatureInputs:
         self._contract = contract
         self._names = tuple(names)
         self._check = RowCheck(contract, names)
+        self._quick = QuickCheck(contract, names)
 
     async def compute(self, request: InferRequest, *, partial: bool) -> ComputedInputs:
         """Compute the inputs for a request.
@@ -54,17 +56,16 @@ class FeatureInputs:
         BrokenRows if a row has no features, or some that break their contract; with `partial` only if no row
         is left.
         """
-        rows = self.schema.frame(request.rows)
-        computed = await self._thread.compute(rows, self._names)
+        computed = await self._thread.compute(request.rows, self.schema.frame, self._names)
         features = computed.features
-        frame, rejected = self._accepted(features)
+        rows, rejected = self._accepted(features)
         if rejected is not None:
             if not partial or not rejected.kept:
                 raise self._refusal(rejected)
             request = _with_rejected(request, rejected)
         now = time.time()
         return ComputedInputs(
-            frame=frame,
+            rows=rows,
             request=request,
             parameters={
                 f"{name}_age_s": round(max(0.0, now - at), 3)
@@ -73,9 +74,13 @@ class FeatureInputs:
             cpu_s=computed.cpu_s,
         )
 
-    def _accepted(self, features: Features) -> tuple[pl.DataFrame, Rejected | None]:
+    def _accepted(self, features: Features) -> tuple[RequestRows, Rejected | None]:
         """The rows whose features pass their contract, and what is said of the others."""
         height = features.rows.height
+        if height == 1 and not features.missing:
+            accepted = self._quick.accept(features.rows)
+            if accepted is not None:
+                return accepted, None
         present = [at for at in range(height) if at not in features.missing]
         findings = [
             RowFinding(row=at, field=None, rule="features", value=None, message=why)
@@ -83,22 +88,23 @@ class FeatureInputs:
         ]
         count = len(findings)
         kept: Sequence[int] = present
-        frame = features.rows.select(self._names)
+        frame = features.rows[list(self._names)]
+        rows = RequestRows(0, (), frame.clear())
         if findings:
             frame = frame[present]
         if present:
-            frame, broken, more, kept = self._checked(frame, present)
+            rows, broken, more, kept = self._checked(frame, present)
             findings += broken
             count += more
         if not findings:
-            return frame, None
+            return rows, None
         findings.sort(key=lambda found: found.row)
         shown = tuple(findings[: self.schema.limits.findings])
-        return frame, Rejected(rows=height, kept=tuple(kept), findings=shown, count=count)
+        return rows, Rejected(rows=height, kept=tuple(kept), findings=shown, count=count)
 
     def _checked(
         self, frame: pl.DataFrame, numbers: Sequence[int]
-    ) -> tuple[pl.DataFrame, list[RowFinding], int, Sequence[int]]:
+    ) -> tuple[RequestRows, list[RowFinding], int, Sequence[int]]:
         def value_at(row: int, name: str) -> Any:
             return frame.item(row, name)
 
@@ -107,12 +113,13 @@ class FeatureInputs:
                 frame, value_at, partial=True, shown=self.schema.limits.findings
             )
         except BrokenRows as error:
-            return frame.clear(), _renumbered(error.findings, numbers), error.count, ()
+            none = RequestRows(0, (), frame.clear())
+            return none, _renumbered(error.findings, numbers), error.count, ()
         rejected = found.rejected
         if rejected is None:
-            return found.rows.frame, [], 0, numbers
+            return found.rows, [], 0, numbers
         kept = [numbers[at] for at in rejected.kept]
-        return found.rows.frame, _renumbered(rejected.findings, numbers), rejected.count, kept
+        return found.rows, _renumbered(rejected.findings, numbers), rejected.count, kept
 
     def _refusal(self, rejected: Rejected) -> BrokenRows:
         return BrokenRows(

@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from tidemill.core.errors import ConflictError
 from tidemill.serving.io.feature_query import FeatureQuery, Features
+from tidemill.serving.rows import RequestRows
+
+# Returns rows as a frame; that of all versions of an endpoint does the same.
+RowFrame: TypeAlias = Callable[[RequestRows], pl.DataFrame]
 
 # Rows that are computed together at most; one request may have more.
 _MOST_ROWS = 10_000
@@ -33,7 +38,8 @@ class ComputedFeatures:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    rows: pl.DataFrame
+    rows: RequestRows
+    frame: RowFrame
     columns: tuple[str, ...]
     future: asyncio.Future[ComputedFeatures]
 
@@ -54,13 +60,13 @@ class FeatureThread:
         return len(self._queue)
 
     def compute(
-        self, rows: pl.DataFrame, columns: Sequence[str]
+        self, rows: RequestRows, frame: RowFrame, columns: Sequence[str]
     ) -> asyncio.Future[ComputedFeatures]:
-        """Compute some columns of the features of rows."""
+        """Compute some columns of the features of rows, of which `frame` makes a frame."""
         if self._is_closed:
             raise ConflictError("the endpoint is closed")
         future: asyncio.Future[ComputedFeatures] = self._loop.create_future()
-        self._queue.append(_Waiting(rows, tuple(columns), future))
+        self._queue.append(_Waiting(rows, frame, tuple(columns), future))
         self._run_if_idle()
         return future
 
@@ -83,8 +89,8 @@ class FeatureThread:
         """The next requests for the same columns, up to so many rows."""
         batch, rows = [self._queue.popleft()], 0
         while self._queue and self._queue[0].columns == batch[0].columns:
-            rows += batch[-1].rows.height
-            if rows + self._queue[0].rows.height > _MOST_ROWS:
+            rows += batch[-1].rows.count
+            if rows + self._queue[0].rows.count > _MOST_ROWS:
                 break
             batch.append(self._queue.popleft())
         return [each for each in batch if not each.future.done()]
@@ -102,19 +108,19 @@ class FeatureThread:
 
     def _compute_together(self, batch: Sequence[_Waiting]) -> list[ComputedFeatures | Exception]:
         started = time.thread_time()
-        together = pl.concat([each.rows for each in batch]) if len(batch) > 1 else batch[0].rows
+        together = _frame_of(batch)
         found = self._query.compute(together, batch[0].columns)
         cpu_s = time.thread_time() - started
         results: list[ComputedFeatures | Exception] = []
         start = 0
         for each in batch:
-            end = start + each.rows.height
+            end = start + each.rows.count
             part = Features(
                 rows=found.rows[start:end],
                 missing={n - start: why for n, why in found.missing.items() if start <= n < end},
                 lookups=found.lookups,
             )
-            share = cpu_s * each.rows.height / together.height
+            share = cpu_s * each.rows.count / together.height
             results.append(ComputedFeatures(part, share))
             start = end
         return results
@@ -129,3 +135,19 @@ class FeatureThread:
             else:
                 each.future.set_result(found)
         self._run_if_idle()
+
+
+def _frame_of(batch: Sequence[_Waiting]) -> pl.DataFrame:
+    """The rows of all requests as one frame, which is made once for rows that came as lists."""
+    make = batch[0].frame
+    if len(batch) == 1:
+        return make(batch[0].rows)
+    if all(each.rows.frame is None and _has_lists(each.rows) for each in batch):
+        columns = zip(*(each.rows.columns for each in batch), strict=True)
+        count = sum(each.rows.count for each in batch)
+        return make(RequestRows(count, tuple(list(chain(*parts)) for parts in columns)))
+    return pl.concat([make(each.rows) for each in batch])
+
+
+def _has_lists(rows: RequestRows) -> bool:
+    return all(isinstance(values, list | tuple) for values in rows.columns)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
@@ -162,13 +163,16 @@ class LoadedVersion:
             )
         rows = request.rows
         if rows.count == 1 and self._feed == "matrix":
-            pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
-            found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
-            watch.add(cpu_s)
-            watch.from_cache = self._found_in_cache()
-            return self.form.one(found), request
+            return await self._answer_row(rows, watch, deadline), request
         found = await self._predict(self._input(rows), rows.count, watch, deadline)
         return self.form.many(found), request
+
+    async def _answer_row(self, rows: RequestRows, watch: CpuWatch, deadline: float) -> ModelAnswer:
+        pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
+        found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
+        watch.add(cpu_s)
+        watch.from_cache = self._found_in_cache()
+        return self.form.one(found)
 
     async def _answer_by_inputs(
         self,
@@ -184,8 +188,11 @@ class LoadedVersion:
         if self._features is not None:
             computed = await watch.wait(self._features.compute(request, partial=partial))
             watch.add(computed.cpu_s)
-            request, parameters = computed.request, computed.parameters
-            values, count = self._frame_input(computed.frame), computed.frame.height
+            request, parameters, rows = computed.request, computed.parameters, computed.rows
+            if rows.count == 1 and self._feed == "matrix" and not explain:
+                answer = await self._answer_row(rows, watch, deadline)
+                return msgspec.structs.replace(answer, parameters=parameters), request
+            values, count = self._frame_input(rows.frame), rows.frame.height
         else:
             values, count = self._input(request.rows), request.rows.count
         found = await self._predict(values, count, watch, deadline)
