@@ -18,6 +18,8 @@ from bench.processes import PROC, children
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+# Stands in a body for a number that is another one in each request.
+COUNT = b"__COUNT__"
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -52,12 +54,12 @@ class Load:
     each_us: float
 
 
-def send(target: Target, work: Path, connections: int, seconds: float) -> Load:
+def send(target: Target, work: Path, connections: int, seconds: int) -> Load:
     """Send requests as fast as they are answered; RuntimeError if most of them fail."""
     script = work / f"{re.sub('[^a-z0-9]+', '-', target.name.lower())}.lua"
     script.write_bytes(_script(target))
     before = tree_cpu_s(target.process)
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20s"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
     found = subprocess.run(
         [*command, "--latency", "-s", str(script), target.url],
         capture_output=True, text=True, check=True,
@@ -83,11 +85,26 @@ def send(target: Target, work: Path, connections: int, seconds: float) -> Load:
 
 
 def _script(target: Target) -> bytes:
-    escaped = "".join(f"\\{byte:03}" if byte < 32 or byte in b"\"\\" or byte > 126 else chr(byte)
-                      for byte in target.body)  # fmt: skip
-    lines = ['wrk.method = "POST"', f'wrk.body = "{escaped}"']
+    lines = ['wrk.method = "POST"', f"wrk.body = {_quoted(target.body)}"]
     lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in target.headers.items()]
+    if COUNT in target.body:
+        before, after = map(_quoted, target.body.split(COUNT))
+        lines += [
+            "local count = 0",
+            "function request()",
+            "  count = count + 1",
+            f"  return wrk.format(nil, nil, nil, {before} .. count .. {after})",
+            "end",
+        ]
     return "\n".join(lines).encode()
+
+
+def _quoted(body: bytes) -> str:
+    """Bytes as a string of Lua."""
+    escaped = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03}" for byte in body
+    )
+    return f'"{escaped}"'
 
 
 def _number(text: str, pattern: str) -> float:

@@ -40,7 +40,7 @@ from bench.serving_targets import (
     retrain,
 )
 
-ROUNDS, LASTS_S = 3, 1.5
+ROUNDS, LASTS_S = 3, 1
 CONNECTIONS = (1, 16, 64)
 BOOSTER, RUNNER = "bare ASGI, booster", "bare ASGI, runner"
 # CPU of a request as a share of theirs, at most.
@@ -183,7 +183,7 @@ def start(work: Path) -> list[Row]:
     for _ in range(ROUNDS):
         with ours(folder, "start") as (target, seconds):
             took.append(seconds)
-            send(target, work, 4, 0.5)
+            send(target, work, 4, 1)
             share, own = memory_mb(target.process)
             shares.append(share)
             private.append(own)
@@ -209,7 +209,7 @@ def swaps(work: Path) -> list[Row]:
     retrain(folder, "plain", rounds=50)
     loads: list[Load] = []
     with ours(folder, "swapped") as (target, _), open_project(folder) as opened:
-        lasts_s = SWAPS * SWAP_EVERY_S + 3
+        lasts_s = int(SWAPS * SWAP_EVERY_S) + 3
         client = threading.Thread(target=lambda: loads.append(send(target, work, 8, lasts_s)))
         client.start()
         for _ in range(SWAPS):
@@ -232,7 +232,7 @@ def overload(work: Path) -> list[Row]:
     """What is answered at three times the capacity, and how quickly, against half of the capacity."""
     with ours(project(work, "plain"), "overload") as (target, _):
         heavy = replace(target, body=infer_body(HEAVY_ROWS))
-        capacity = send(heavy, work, 4, 3.0).requests / 3.0
+        capacity = send(heavy, work, 4, 3).requests / 3
         calm = send_at(heavy, capacity / 2, 4.0)
         flood = send_at(heavy, capacity * OVERLOAD, 5.0)
     share = _quantile(flood, 0.99) / _quantile(calm, 0.99)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import BENCH, PYTHON, measure
-from bench.http_load import Target, free_port, running
+from bench.http_load import COUNT, Target, free_port, running
 from bench.served_workflow import FEATURES, NUMBERS, build, request_row
 
 ROOT = BENCH.parent
@@ -96,10 +96,11 @@ def named_body(rows: int, **more: Any) -> bytes:
 
 
 def featured_body() -> bytes:
-    """A row whose last feature is looked up."""
-    row = {"day": "2024-01-18", "id": 1, **request_row()}
+    """A row whose last feature is looked up; each request has another key."""
+    row = {"day": "2024-01-18", **request_row()}
     del row[NUMBERS[-1]]
-    return json.dumps([row], separators=(",", ":")).encode()
+    body = json.dumps([{"id": 0, **row}], separators=(",", ":")).encode()
+    return body.replace(b'"id":0', b'"id":' + COUNT)
 
 
 @contextmanager
