@@ -461,3 +461,35 @@ def test_any_other_failure_names_the_ledger(path: Path, ledger: SqliteLedger) ->
     execute(path, "DROP TABLE ticks", "ALTER TABLE heads RENAME TO tails")
     with pytest.raises(StorageError, match=r"ledger\.db failed \(no such table.*check the disk"):
         ledger.state(PROD)
+
+
+def test_a_file_that_is_removed_while_it_is_open_is_not_written(
+    path: Path, ledger: SqliteLedger
+) -> None:
+    ledger.append([Ticked(schedule="daily", tick="a")], now=1.0)
+    path.rename(path.with_name("away"))
+    for call in (
+        lambda: ledger.state(PROD),
+        lambda: ledger.append([Ticked(schedule="daily", tick="b")], now=2.0),
+    ):
+        with pytest.raises(StorageError, match="was removed while it was in use"):
+            call()
+    path.with_name("away").rename(path)
+    assert ledger.append([Ticked(schedule="daily", tick="c")], now=3.0) == 2
+
+
+def test_a_file_that_replaces_an_open_one_is_read_and_written(
+    path: Path, ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    other = SqliteLedger(tmp_path / "other.db")
+    other.append([EnvironmentCreated(environment="dev-x")], now=1.0)
+    other.close()
+    ledger.append([Ticked(schedule="daily", tick="d"), Ticked(schedule="daily", tick="e")], now=1.0)
+    for tail in ("-wal", "-shm"):
+        path.with_name(path.name + tail).unlink()
+    (tmp_path / "other.db").replace(path)
+    assert [type(fact.event) for fact in ledger.events()] == [EnvironmentCreated]
+    assert ledger.append([Ticked(schedule="daily", tick="f")], now=2.0) == 2
+    again = SqliteLedger(path)
+    assert len(list(again.events())) == 2
+    again.close()

@@ -62,7 +62,7 @@ class Connections:
         """Run a durable write transaction; an exception inside rolls all of it back."""
         self._reset_after_fork()
         with self._write_lock, self._translate_errors(), self._report_damage():
-            self._writer = self._writer or self._connect()
+            self._writer = self._current(self._writer) or self._connect()
             with _transaction(self._writer, "BEGIN IMMEDIATE") as connection:
                 yield connection
 
@@ -71,7 +71,7 @@ class Connections:
         """Read from a snapshot that doesn't change while others write; it blocks nobody."""
         self._reset_after_fork()
         with self._read_lock, self._translate_errors(), self._report_damage():
-            self._reader = self._reader or self._connect()
+            self._reader = self._current(self._reader) or self._connect()
             with _transaction(self._reader, "BEGIN") as connection:
                 yield connection
 
@@ -81,11 +81,13 @@ class Connections:
         with self._write_lock, self._read_lock, self._translate_errors():
             _close_connections(self._open, self._process)
             self._writer = self._reader = None
+            self._files.clear()
 
     def _reset(self) -> None:
         self._process = os.getpid()
         # Close the connections of a project that is dropped without being closed.
         self._open: list[sqlite3.Connection] = []
+        self._files: dict[sqlite3.Connection, object] = {}
         weakref.finalize(self, _close_connections, self._open, self._process)
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._writer = self._reader = None
@@ -94,6 +96,26 @@ class Connections:
         if self._process != os.getpid():
             _inherited_connections.extend(self._open)
             self._reset()
+
+    def _current(self, connection: sqlite3.Connection | None) -> sqlite3.Connection | None:
+        """The connection, unless its file was replaced; StorageError if it was removed.
+
+        SQLite would go on with the file that no other process finds any more, and lose what is written.
+        """
+        if connection is None:
+            return None
+        found = self._identity()
+        if found is None:
+            raise StorageError(
+                f"the ledger {self.path} was removed while it was in use: put it back, or restore it from "
+                "a backup"
+            )
+        if found == self._files[connection]:
+            return connection
+        self._open.remove(connection)
+        del self._files[connection]
+        connection.close()
+        return None
 
     def _connect(self) -> sqlite3.Connection:
         while True:
@@ -111,6 +133,7 @@ class Connections:
                 # The file may have been replaced while this waited for it. From now on it can't be.
                 if self._identity() == created:
                     self._prepare(connection, version)
+                    self._files[connection] = created
                     break
             except BaseException:
                 connection.close()
@@ -133,7 +156,7 @@ class Connections:
     def _identity(self) -> object:
         try:
             found = os.stat(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_dev, found.st_ino
 
