@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.serving import ROW, Served, sales_project, served
+from tests.support.waiting import until
 from tidemill.project.project import Project
 
 
@@ -52,3 +54,27 @@ def test_what_arrives_of_large_bodies_is_limited(server: Served) -> None:
     assert b"too many large bodies" in refused
     for connection in slow:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    "query", ["partial=True", "explain=1", "partial=true&partial=false", "explain="]
+)
+def test_flags_that_cannot_be_read_are_refused(server: Served, query: str) -> None:
+    reply = server.predict([ROW], query=f"?{query}")
+    assert reply.status == 400
+    assert "in the query is either true or false" in reply.json["error"]
+
+
+def test_a_server_that_loses_its_ledger_answers_and_follows_it_again(tmp_path: Path) -> None:
+    project = sales_project(tmp_path)
+    first = project.state().live["demand"].artifact.id
+    ledger, away = tmp_path / ".tidemill" / "ledger.db", tmp_path / "away"
+    with served(project) as server:
+        ledger.rename(away)
+        until(lambda: server.ask("/status").json["faults"])
+        assert "was removed while it was in use" in server.ask("/status").json["faults"][0]
+        assert server.predict([ROW]).json["version"] == first
+        away.rename(ledger)
+        until(lambda: not server.ask("/status").json["faults"])
+        second = sales_project(tmp_path, rounds=6).state().live["demand"].artifact.id
+        until(lambda: server.predict([ROW]).json["version"] == second)

@@ -35,16 +35,28 @@ class RequestBody(NamedTuple):
     @property
     def asks_partial(self) -> bool:
         """Whether the query asks for the good rows of a request with bad ones."""
-        return b"partial=true" in self.query.split(b"&")
+        return self._flag(b"partial")
 
     @property
     def asks_explanations(self) -> bool:
         """Whether the query asks what each input contributes; BadRequest where no reply could hold it."""
-        if not self.query or b"explain=true" not in self.query.split(b"&"):
+        if not self._flag(b"explain"):
             return False
         if self.is_infer or reply_type(self._header(b"accept"), self._media) != JSON:
             raise BadRequest(f"explain=true is answered in {JSON}, to requests with named rows")
         return True
+
+    def _flag(self, name: bytes) -> bool:
+        """Whether the query has a flag; BadRequest for what is neither true nor false, or is there twice."""
+        if not self.query:
+            return False
+        parts = (part.partition(b"=") for part in self.query.split(b"&"))
+        values = [value for key, _, value in parts if key == name]
+        if not values:
+            return False
+        if len(values) > 1 or values[0] not in (b"true", b"false"):
+            raise BadRequest(f"{name.decode()} in the query is either true or false, once")
+        return values[0] == b"true"
 
     def is_partial(self, request: InferRequest) -> bool:
         """Whether a request asks for the good rows, by its query or its parameters."""
