@@ -5,6 +5,7 @@ A ledger that can't be read for a while stops nothing: what serves keeps serving
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection
 
@@ -12,6 +13,8 @@ from tidemill.core.errors import TidemillError
 from tidemill.ports.ledger import Ledger, State
 
 POLL_S = 0.2
+
+_log = logging.getLogger("tidemill.serving")
 
 
 class LiveWatch:
@@ -56,10 +59,21 @@ class LiveWatch:
     def poll(self) -> None:
         """Look once."""
         try:
-            if any(True for _ in self._ledger.events(kinds=self._kinds, after=self._seen, limit=1)):
+            if self._has(self._seen, self._kinds) or self._is_older():
                 state = self._ledger.state(self._environment)
                 self._changed(state)
                 self._seen = state.seq
             self.fault = ""
         except TidemillError as error:
             self.fault = str(error)
+        # The watch must not end: nothing else would follow what is live.
+        except Exception as error:  # noqa: BLE001
+            _log.exception("the ledger can't be followed")
+            self.fault = f"the ledger can't be followed: {type(error).__name__}"
+
+    def _has(self, after: int, kinds: Collection[str] = ()) -> bool:
+        return any(True for _ in self._ledger.events(kinds=kinds, after=after, limit=1))
+
+    def _is_older(self) -> bool:
+        """Whether the ledger was restored from a backup that lacks what was seen."""
+        return self._seen > 0 and not self._has(self._seen - 1)

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import ConflictError, TidemillError
+from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.models.golden_rows import compare_predictions, split_predictions
 from tidemill.models.predictors import model_input
 from tidemill.ports.artifacts import Artifacts
@@ -70,7 +70,13 @@ def prepare_version(
     payload = artifacts.get(artifact.object)
     golden = artifacts.get(artifact.golden) if artifact.golden else b""
     probe.confirm(artifact, form, payload, golden)
-    runner = open_runner(artifact, payload, formats)
+    try:
+        runner = open_runner(artifact, payload, formats)
+    except TidemillError:
+        raise
+    # A library may raise anything.
+    except Exception as error:
+        raise StorageError(f"loading it failed: {type(error).__name__}: {error}") from error
     try:
         warm_up(runner, artifact, golden)
         may_be_cached = is_caching and is_repeatable(runner, artifact, golden)
