@@ -44,7 +44,7 @@ COLUMNS = (
     "Decimal String Enum Categorical Binary Date Datetime Time Duration List Array Struct"
 )
 GROUPS: Mapping[str, str] = {
-    "Workflow": "Workflow impure memo resources retries rollout",
+    "Workflow": "Workflow impure log memo prediction_log resources retries rollout",
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift DriftAlarm diff validate "
     "Validated",
     "Columns": COLUMNS,

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
     from tidemill.workflow.impure import impure
     from tidemill.workflow.model import Fitted, Params, fitted
+    from tidemill.workflow.prediction_log import log, prediction_log
     from tidemill.workflow.resources import resources
     from tidemill.workflow.retry_policy import retries
     from tidemill.workflow.search import (
@@ -178,6 +179,7 @@ __all__ = [
     "integers",
     "last",
     "lift",
+    "log",
     "loguniform",
     "max_age",
     "memo",
@@ -191,6 +193,7 @@ __all__ = [
     "plots",
     "postgres",
     "precision_recall",
+    "prediction_log",
     "prediction_shift",
     "pull",
     "read_odcs",
@@ -240,6 +243,7 @@ _HOMES = {
     "tidemill.workflow.gate": "Scores beats_baseline beats_live no_slice_worse",
     "tidemill.workflow.impure": "impure",
     "tidemill.workflow.model": "Fitted Params fitted",
+    "tidemill.workflow.prediction_log": "log prediction_log",
     "tidemill.workflow.resources": "resources",
     "tidemill.workflow.retry_policy": "retries",
     "tidemill.workflow.search": ("Trial TrialPruned choices integers loguniform search uniform"),

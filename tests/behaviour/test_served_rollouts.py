@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 import tidemill as tm
 from tests.support.serving import ROW, Served, sales_project, served
 from tests.support.waiting import until
@@ -72,10 +74,10 @@ def live(project: Project) -> str:
 
 def test_a_good_version_takes_over_step_by_step(tmp_path: Path) -> None:
     plan = tm.rollout(shadow=0.2, canary=[0.3], shift=1e5, slower=1e5, **QUICK)
-    project = sales_project(tmp_path, rollout=plan)
+    project = sales_project(tmp_path, rollout=plan, log=1.0)
     first = live(project)
     with served(project) as server, asking(server) as callers:
-        second = live(sales_project(tmp_path, rounds=6, rollout=plan))
+        second = live(sales_project(tmp_path, rounds=6, rollout=plan, log=1.0))
         until(
             lambda: len(steps(project)) > 1 and steps(project)[-1].action is RolloutAction.COMPLETED
         )
@@ -93,6 +95,14 @@ def test_a_good_version_takes_over_step_by_step(tmp_path: Path) -> None:
     assert taken[2].requests > 0
     assert set(callers.answers) == {(200, first), (200, second)}
     assert (status["version"], status["candidate"]) == (second, "")
+    log = pl.read_parquet(tmp_path / "out/predictions/demand/*/*.parquet")
+    arms = set(log.select("log_arm", "log_version").iter_rows())
+    assert arms == {("live", first), ("live", second), ("shadow", second), ("canary", second)}
+    # A request of the shadow phase has a row for each version.
+    both = log.filter(
+        pl.col("log_request").is_in(log.filter(log_arm="shadow")["log_request"].implode())
+    )
+    assert both.group_by("log_request").len()["len"].unique().to_list() == [2]
 
 
 def test_a_version_with_values_outside_of_its_contract_goes_back(tmp_path: Path) -> None:

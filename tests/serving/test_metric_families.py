@@ -17,7 +17,7 @@ def snapshot() -> Snapshot:
     series.record(300_000, 50_000, rows=4)
     series.record(300_000, 50_000, rows=0, status=422)
     series.charged_ns = 10**9
-    return Snapshot(series=(series.totals(),), refusals={"401": 2})
+    return Snapshot(series=(series.totals(),), refusals={"401": 2}, unlogged={"delays": 3})
 
 
 def test_every_family_has_points_and_a_name_of_its_own() -> None:
@@ -36,6 +36,7 @@ def test_every_family_has_points_and_a_name_of_its_own() -> None:
     ("name", "points"),
     [
         ("tidemill_rows_total", [({"endpoint": "delays", "version": "v1"}, 4)]),
+        ("tidemill_unlogged_requests_total", [({"endpoint": "delays"}, 3)]),
         ("tidemill_refusals_total", [({"status": "401"}, 2)]),
         (
             "tidemill_requests_total",

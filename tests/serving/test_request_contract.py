@@ -9,7 +9,7 @@ import polars as pl
 import tidemill as tm
 from tests.support.contracts import spec_of
 from tidemill.contracts.json_form import from_json, to_json
-from tidemill.serving.request_contract import applies, request_contract
+from tidemill.serving.request_contract import applies, carrying_contract, request_contract
 
 
 class Orders(tm.Contract, version="1.0.0", key=("id",)):
@@ -44,3 +44,9 @@ def test_a_rule_that_fails_a_partition_rejects_the_row() -> None:
 def test_a_rule_that_is_only_recorded_cant_be_evaluated() -> None:
     recorded = from_json(json.loads(json.dumps(to_json(SPEC))))
     assert [applies(rule, SPEC.names) for rule in recorded.rules] == [False, False]
+
+
+def test_columns_that_are_carried_may_be_left_out() -> None:
+    spec = carrying_contract(SPEC, ["id"])
+    assert (spec.column("id").optional, spec.column("id").nullable) == (True, True)
+    assert spec.column("tax") == SPEC.column("tax")

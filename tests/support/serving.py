@@ -21,6 +21,7 @@ from tidemill.project.project import Project
 from tidemill.project.serving import RunningServer
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.endpoint import Rollout
+from tidemill.workflow.prediction_log import RequestLog
 
 FIRST = date(2024, 1, 1)
 
@@ -55,7 +56,12 @@ def write_sales(folder: Path, days: int = 12, shops: int = 40) -> None:
 
 
 def sales_flow(
-    folder: Path, rounds: int = 5, *, scale: float = 1.0, rollout: Rollout | None = None
+    folder: Path,
+    rounds: int = 5,
+    *,
+    scale: float = 1.0,
+    rollout: Rollout | None = None,
+    log: RequestLog | float | None = None,
 ) -> tm.Workflow:
     """A workflow that serves demand at the endpoint `demand`.
 
@@ -90,17 +96,22 @@ def sales_flow(
         return tm.scores(scored, mae=error, by="kind")
 
     live = flow.approve(demand, gates=[tm.no_slice_worse("mae", over="kind", by=1e6)])
-    flow.endpoint("demand", model=live, rollout=rollout)
+    flow.endpoint("demand", model=live, rollout=rollout, log=log)
     return flow
 
 
 def sales_project(
-    folder: Path, rounds: int = 5, *, scale: float = 1.0, rollout: Rollout | None = None
+    folder: Path,
+    rounds: int = 5,
+    *,
+    scale: float = 1.0,
+    rollout: Rollout | None = None,
+    log: RequestLog | float | None = None,
 ) -> Project:
     """A project that has run, with a live model."""
     if not (folder / "sales").exists():
         write_sales(folder / "sales")
-    flow = sales_flow(folder / "sales", rounds, scale=scale, rollout=rollout)
+    flow = sales_flow(folder / "sales", rounds, scale=scale, rollout=rollout, log=log)
     project = tm.open(folder, workflow=flow)
     project.run(inline=True, train=["demand"] if project.state().live else [])
     return project

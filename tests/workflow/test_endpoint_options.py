@@ -11,6 +11,7 @@ import pytest
 import tidemill as tm
 from tidemill.core.errors import DeclarationError
 from tidemill.workflow.endpoint import Endpoint, Rollout
+from tidemill.workflow.prediction_log import RequestLog
 from tidemill.workflow.seal import seal
 from tidemill.workflow.workflow import Workflow
 
@@ -55,7 +56,7 @@ def test_a_sealed_workflow_knows_its_endpoints() -> None:
     flow, live = workflow()
     before = seal(flow).stages
     flow.endpoint("delays", model=live, features=features, rollout=tm.rollout(shadow="5m"))
-    flow.endpoint("delays-v2", model=live)
+    flow.endpoint("delays-v2", model=live, log=0.05)
     found = seal(flow)
     assert found.stages == before
     first, second = found.endpoints
@@ -68,6 +69,7 @@ def test_a_sealed_workflow_knows_its_endpoints() -> None:
         place=first.place,
     )
     assert (second.name, second.features, second.rollout) == ("delays-v2", "", None)
+    assert (first.log, second.log) == (None, RequestLog(share=0.05))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,13 @@ def test_a_sealed_workflow_knows_its_endpoints() -> None:
         ("x", {"features": unknown}, "features=unknown: there is no stage 'unknown'"),
         ("x", {"features": "featurs"}, "(did you mean 'features'?)"),
         ("x", {"features": raw}, "features=raw: 'raw' is of kind ingest, not a transform"),
+        ("x", {"log": 5}, "log=5 is neither a share of requests nor made by tm.log()"),
+        ("x", {"log": tm.log(carry="idd")}, "log: carry='idd' is no column of its input (did you"),
+        (
+            "x",
+            {"features": features, "log": tm.log(carry="id")},
+            "log: requests with features= have all columns that the features read",
+        ),
         ("x", {"rollout": "30m"}, "rollout='30m' was not made by tm.rollout()"),
     ],
     ids=str,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone
-from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.environment import own_place
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.stage import Stage
 
@@ -18,10 +18,9 @@ def delivery_place(sink: Sink, environment: str) -> tuple[str, str]:
     Production delivers to those of the sink. Any other environment has its own: `FOLDER@ENVIRONMENT`, or a
     table of that name.
     """
-    own = "" if environment == PRODUCTION else f"@{environment}"
-    if sink.format == "call":
-        return f"{sink.folder}{own}", ""
-    return (sink.folder, f"{sink.table}{own}") if sink.table else (f"{sink.folder}{own}", "")
+    if sink.table and sink.format != "call":
+        return sink.folder, own_place(sink.table, environment)
+    return own_place(sink.folder, environment), ""
 
 
 def effect_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.serve_settings import ServeSettings, require_safe_place
 from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Flow
 
 try:
     import uvloop
@@ -40,6 +42,8 @@ except ModuleNotFoundError as error:
     if error.name not in ("uvicorn", "httptools", "uvloop"):
         raise
     raise UsageError(f"serving needs {error.name}: {install_command(error.name)}") from error
+
+_PERSONAL_KEY = "TIDEMILL_PII_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,7 @@ class Serving:
             price=space.price,
             export=_telemetry(space.flow.name) if settings.telemetry else None,
             rollouts=Rollouts(space),
+            personal_key=_personal_key(space.flow),
             **shared,
         )
         return Server(space.tools, options)
@@ -203,6 +208,18 @@ def rows_of_file(path: Path) -> tuple[bytes, str]:
     except (OSError, PolarsError) as error:
         raise UsageError(f"{path} can't be read: {error}") from error
     raise UsageError(f"{path}: rows are read from .json, .csv, .arrow and .parquet files")
+
+
+def _personal_key(flow: Flow) -> bytes:
+    """The key that hashes personal data in logs; UsageError if one is needed and there is none."""
+    hashing = [each.name for each in flow.endpoints if each.log and each.log.personal == "hash"]
+    key = os.environ.get(_PERSONAL_KEY, "").encode()
+    if hashing and not 16 <= len(key) <= 64:
+        raise UsageError(
+            f"endpoint {hashing[0]!r} hashes personal data in its log: set the environment variable "
+            f"{_PERSONAL_KEY} to a secret of 16 to 64 bytes, and keep it: other keys give other hashes"
+        )
+    return key if hashing else b""
 
 
 def _telemetry(service: str) -> Callable[[Callable[[], Sequence[Family]]], RequestExport]:

@@ -70,6 +70,10 @@ def metric_families(snapshot: Snapshot, live: Iterable[LiveVersion], price: Pric
         Family("tidemill_refusals_total", "counter",
                "Replies that belong to no endpoint, by status.",
                [({"status": status}, count) for status, count in sorted(snapshot.refusals.items())]),
+        Family("tidemill_logged_rows_total", "counter", "Rows in the prediction log.",
+               _by_endpoint(snapshot.logged_rows)),
+        Family("tidemill_unlogged_requests_total", "counter",
+               "Requests that the prediction log dropped.", _by_endpoint(snapshot.unlogged)),
         *_levels(snapshot),
         Family("tidemill_model_info", "gauge", "Versions that answer at an endpoint.",
                [(_info(each), 1) for each in live]),
@@ -103,6 +107,10 @@ def _levels(snapshot: Snapshot) -> list[Family]:
          snapshot.memory_bytes),
     ]  # fmt: skip
     return [Family(name, kind, about, [({}, value)]) for name, kind, about, value in values]
+
+
+def _by_endpoint(counts: Mapping[str, int]) -> list[tuple[Labels, int]]:
+    return [({"endpoint": endpoint}, count) for endpoint, count in sorted(counts.items())]
 
 
 def _by_status(series: SeriesTotals) -> Iterable[tuple[Labels, int]]:

@@ -33,6 +33,17 @@ def request_contract(spec: ContractSpec, names: Sequence[str], cells: Cells = ""
     )
 
 
+def carrying_contract(spec: ContractSpec, names: Sequence[str]) -> ContractSpec:
+    """Return a contract whose columns `names` requests may leave out."""
+    columns = tuple(
+        replace(column, nullable=True, optional=True, default=None)
+        if column.name in names
+        else column
+        for column in spec.columns
+    )
+    return replace(spec, columns=columns)
+
+
 def applies(rule: Rule, names: Sequence[str]) -> bool:
     """Whether a rule can be evaluated on rows with these columns."""
     if isinstance(rule.expr, RecordedExpression):

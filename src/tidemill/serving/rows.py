@@ -24,6 +24,19 @@ class RequestRows(Struct, frozen=True):
     frame: Any = None
     numbers: Any = None
 
+    def first(self, width: int) -> RequestRows:
+        """Return the rows with their first columns only."""
+        frame = None if self.frame is None else self.frame[:, :width]
+        numbers = None if self.numbers is None else self.numbers[:width]
+        return RequestRows(self.count, self.columns[:width], frame, numbers)
+
+    def take(self, places: Sequence[int]) -> RequestRows:
+        """Return the rows at these places."""
+        frame = None if self.frame is None else self.frame[list(places)]
+        numbers = None if self.numbers is None else self.numbers[:, list(places)]
+        columns = tuple([column[at] for at in places] for column in self.columns)
+        return RequestRows(len(places), columns, frame, numbers)
+
 
 class RowFinding(Struct, frozen=True, kw_only=True):
     """A value that breaks a rule: its row (from 0), its field, the rule, and the value as it came.

@@ -9,6 +9,7 @@ from itertools import pairwise
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
 from tidemill.core.units import is_number, parse_seconds
+from tidemill.workflow.prediction_log import RequestLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +37,14 @@ class Endpoint:
     """A name under which a server answers requests with an approved model.
 
     `features` is the stage that computes the model's inputs from a request, "" if requests have them.
-    Without a `rollout` a new version answers all requests at once.
+    Without a `rollout` a new version answers all requests at once; without a `log` no request is kept.
     """
 
     name: str
     model: str
     features: str = ""
     rollout: Rollout | None = None
+    log: RequestLog | None = None
     place: str = ""
 
 

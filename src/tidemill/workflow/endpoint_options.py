@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from tidemill.core.errors import Fault, did_you_mean
 from tidemill.workflow.approved_model import approved_model_faults
 from tidemill.workflow.endpoint import Endpoint, Rollout
+from tidemill.workflow.prediction_log import RequestLog, is_share, log_faults
 from tidemill.workflow.stage import Approval, Kind, Stage
 from tidemill.workflow.workflow import EndpointDeclaration, Workflow
 
@@ -24,6 +25,7 @@ def resolve_endpoints(workflow: Workflow) -> tuple[Endpoint, ...]:
             model=declared.model.model,
             features=_features_name(declared),
             rollout=declared.rollout if isinstance(declared.rollout, Rollout) else None,
+            log=_log_setting(declared),
             place=declared.place,
         )
         for declared in workflow.endpoints
@@ -40,6 +42,7 @@ def endpoint_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator
             *approved_model_faults(declared.model, workflow),
             *_features_faults(declared, stages),
             *_rollout_faults(declared),
+            *_log_faults(declared, stages),
         ]
         for message, hint in faults:
             text = f"endpoint {declared.name!r}{message}"
@@ -92,4 +95,35 @@ def _rollout_faults(declared: EndpointDeclaration) -> Iterator[tuple[str, str]]:
         yield (
             f": rollout={plan!r} was not made by tm.rollout()",
             "write rollout=tm.rollout(shadow='30m', canary=[0.05, 0.25])",
+        )
+
+
+def _log_setting(declared: EndpointDeclaration) -> RequestLog | None:
+    given = declared.log
+    if isinstance(given, RequestLog):
+        return given
+    return RequestLog(share=float(given)) if given is not None and is_share(given) else None
+
+
+def _log_faults(
+    declared: EndpointDeclaration, stages: Mapping[str, Stage]
+) -> Iterator[tuple[str, str]]:
+    setting = _log_setting(declared)
+    if setting is None:
+        if declared.log is not None:
+            yield (
+                f": log={declared.log!r} is neither a share of requests nor made by tm.log()",
+                "write log=1.0 for all requests, log=0.05 for 5 % of them, or log=tm.log(...)",
+            )
+        return
+    if setting.carry and declared.features is not None:
+        yield (
+            ": log: requests with features= have all columns that the features read, and carry no others",
+            "leave carry= out; the key of the features is logged",
+        )
+        return
+    reader = stages.get(_features_name(declared) or getattr(declared.model, "model", ""))
+    if reader is not None:
+        yield from log_faults(
+            setting, [i.contract for i in reader.inputs if i.contract is not None]
         )

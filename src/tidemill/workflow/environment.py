@@ -47,6 +47,14 @@ class RunProfile:
     place: str = ""
 
 
+def own_place(place: str, environment: str) -> str:
+    """The name of a folder or table outside of the project's home that belongs to an environment.
+
+    Production has the name as it is declared; any other environment has `PLACE@ENVIRONMENT`.
+    """
+    return place if environment == PRODUCTION else f"{place}@{environment}"
+
+
 # Names of environments become parts of folder names and leases.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 

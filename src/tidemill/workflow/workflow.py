@@ -18,6 +18,7 @@ from tidemill.core.text_table import html_table
 from tidemill.workflow.endpoint import Rollout
 from tidemill.workflow.gate import Gate
 from tidemill.workflow.incremental_fold import Fold
+from tidemill.workflow.prediction_log import RequestLog
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.search import Search
@@ -61,6 +62,7 @@ class EndpointDeclaration:
     model: Approval
     features: Function | None
     rollout: Rollout | None
+    log: RequestLog | float | None
     place: str
 
 
@@ -348,6 +350,7 @@ class Workflow:
         model: Approval,
         features: Function | None = None,
         rollout: Rollout | None = None,
+        log: RequestLog | float | None = None,
     ) -> None:
         """Serve the predictions of an approved model under a name.
 
@@ -355,9 +358,11 @@ class Workflow:
         - `features`: the transform that computes the model's inputs from a request; without it a request
           has the model's inputs.
         - `rollout`: how a new version takes over, `tm.rollout(...)`; without it at once.
+        - `log`: the share of requests that are logged with their predictions, or `tm.log(...)`; without it
+          none are.
         """
         declared = EndpointDeclaration(
-            name=name, model=model, features=features, rollout=rollout, place=caller(1)
+            name=name, model=model, features=features, rollout=rollout, log=log, place=caller(1)
         )
         if _in_notebook(features) or _in_notebook(self._function_of(model)):
             self.endpoints = [known for known in self.endpoints if known.name != name]

@@ -41,6 +41,15 @@ _CONTENT_TYPES = {JSON: (b"content-type", JSON.encode())}
 _CLOSE = (b"connection", b"close")
 
 
+class Answered(NamedTuple):
+    """A request that a version answered, and how long it took; None for an answer from a cache."""
+
+    version: LoadedVersion
+    request: InferRequest
+    answer: ModelAnswer
+    computed_ns: int | None
+
+
 class _Sent(NamedTuple):
     """A reply, and what is logged of its request."""
 
@@ -51,6 +60,7 @@ class _Sent(NamedTuple):
     version: str = ""
     rows: int = 0
     cpu_ns: int = 0
+    answered: Answered | None = None
 
 
 class ServingApp:
@@ -137,6 +147,8 @@ class ServingApp:
         body = b"" if scope["method"] == "HEAD" else reply.body
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})
         await send({"type": "http.response.body", "body": body})
+        if reply.answered is not None and route is not None:
+            self._endpoints[route.endpoint].note_answer(*reply.answered, request_id, headers)
         if self._log is not None:
             self._log(_line(reply, route, caller, request_id, began, headers))
 
@@ -207,9 +219,10 @@ class ServingApp:
             version.series.record(wall_ns, cpu_ns, rows)
             # A new version's cache is empty, so only computed answers are compared.
             computed_ns = None if watch.from_cache else wall_ns
-            endpoint.note_answer(version, request, answer, computed_ns)
             extra = _raw(reply.headers) if reply.headers else ()
-            return _Sent(200, reply.body, reply.content_type, extra, version.id, rows, cpu_ns)
+            answered = Answered(version, request, answer, computed_ns)
+            sent = reply.body, reply.content_type, extra
+            return _Sent(200, *sent, version.id, rows, cpu_ns, answered)
         except Disconnected:
             raise
         except RequestError as error:
@@ -240,7 +253,7 @@ async def _answer(
     version: LoadedVersion, body: RequestBody, began: int, watch: CpuWatch
 ) -> tuple[InferRequest, ModelAnswer]:
     """Decode and answer a request."""
-    request = await decode_request(version.schema, body, watch)
+    request = await decode_request(body.schema(version), body, watch)
     deadline, partial = body.deadline(request.parameters, began), body.is_partial(request)
     try:
         answer, request = await version.answer(

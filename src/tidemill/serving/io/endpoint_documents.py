@@ -35,14 +35,14 @@ def _described(endpoints: Iterable[EndpointService]) -> list[EndpointDescription
     return [
         EndpointDescription(
             name=endpoint.name,
-            contract=live.schema.spec,
-            columns=live.schema.columns,
+            contract=schema.spec,
+            columns=schema.columns,
             form=live.form,
             versions=[version.id for version in endpoint.versions],
-            example=_example(live.schema),
+            example=_example(schema),
         )
         for endpoint in endpoints
-        if (live := endpoint.live) is not None
+        if (live := endpoint.live) is not None and (schema := live.logged.carrying or live.schema)
     ]
 
 

@@ -15,6 +15,7 @@ from tidemill.serving.endpoint_state import EndpointState, judge
 from tidemill.serving.endpoint_status import endpoint_status
 from tidemill.serving.errors import NotFound, Unavailable
 from tidemill.serving.io.loaded_version import LoadedVersion
+from tidemill.serving.io.prediction_log import EndpointLog
 from tidemill.serving.io.shadow import ShadowRequests
 from tidemill.serving.oip import Reply
 from tidemill.serving.output_bounds import OutputBounds, output_bounds
@@ -54,6 +55,7 @@ class EndpointService:
         self._loaded: dict[str, LoadedVersion] = {}
         self._before = ""
         self._stage = model
+        self.log: EndpointLog | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -131,7 +133,7 @@ class EndpointService:
             self._tally = RolloutTally(self._bounds(candidate))
         self._candidate, self._share = candidate, step.share
         if step.phase is Phase.SHADOW:
-            self._shadow = ShadowRequests(candidate, self._tally)
+            self._shadow = ShadowRequests(candidate, self._tally, self.log)
 
     def _bounds(self, candidate: LoadedVersion) -> OutputBounds:
         return output_bounds(self._stage, candidate.artifact.output)
@@ -150,20 +152,31 @@ class EndpointService:
         request: InferRequest,
         answer: ModelAnswer,
         computed_ns: int | None,
+        request_id: bytes,
+        headers: Mapping[bytes, bytes],
     ) -> None:
-        """Count an answer for the rollout, and have the candidate compute it, too, in the shadow phase.
+        """Log an answer, count it for the rollout, and have the candidate compute it in the shadow phase.
 
         `computed_ns` is how long it took, None for an answer from a cache.
         """
+        log = self.log
+        is_logged = log is not None and log.has(headers.get(b"tidemill-key") or request_id)
+        if log is not None and is_logged:
+            log.add(request_id, self._arm(version), version.logged, request, answer)
         if self._tally is None or not answer.count:
             return
         outputs = as_list(answer.columns[0])
         if self._shadow is not None:
             if version is self.live:
-                self._shadow.add(request, outputs)
+                self._shadow.add(request, outputs, request_id if is_logged else None)
         elif version is self._candidate or version is self.live:
             candidate = version is self._candidate
             self._tally.answer(outputs, candidate=candidate, nanoseconds=computed_ns)
+
+    def _arm(self, version: LoadedVersion) -> str:
+        if version is self.live:
+            return "live"
+        return "canary" if version is self._candidate else "version"
 
     def note_failure(self, version: LoadedVersion) -> None:
         """Count a request that a version failed."""
@@ -236,6 +249,7 @@ class EndpointService:
             "ready": self.is_ready,
             "shadow_drops": 0 if self._shadow is None else self._shadow.drops,
             "versions": [version.status() for version in self.versions],
+            "log": None if self.log is None else self.log.status(),
         }
 
     async def close(self) -> None:

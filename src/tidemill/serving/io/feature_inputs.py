@@ -146,7 +146,7 @@ def _renumbered(findings: Sequence[RowFinding], numbers: Sequence[int]) -> list[
 
 def _with_rejected(request: InferRequest, rejected: Rejected) -> InferRequest:
     """The request with fewer rows: some may have been left out when it was decoded, too."""
-    before = request.rejected
+    before, rows = request.rejected, request.rows.take(rejected.kept)
     if before is not None:
         rejected = Rejected(
             rows=before.rows,
@@ -155,7 +155,7 @@ def _with_rejected(request: InferRequest, rejected: Rejected) -> InferRequest:
             count=before.count + rejected.count,
         )
     return InferRequest(
-        rows=request.rows,
+        rows=rows,
         id=request.id,
         outputs=request.outputs,
         binary_output=request.binary_output,

@@ -30,6 +30,7 @@ from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.open_runner import open_runner
 from tidemill.serving.io.runner import Runner
 from tidemill.serving.io.warm_up import warm_up
+from tidemill.serving.logged_requests import LoggedVersion
 from tidemill.serving.oip import InferReplies
 from tidemill.serving.predictions import PredictReplies
 from tidemill.serving.row_encoder import RowEncoder
@@ -96,7 +97,7 @@ class LoadedVersion:
     """A version that answers requests in the tasks of one event loop.
 
     Requests have the columns of `schema`: those that the model reads, or, with `features`, those that its
-    features are computed from.
+    features are computed from. With `carrying` they may have more columns behind these, which are logged.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class LoadedVersion:
         series: Series,
         features: FeatureInputs | None = None,
         cache: AnswerCache[Any] | None = None,
+        carrying: InputSchema | None = None,
     ) -> None:
         artifact = prepared.artifact
         self.artifact = artifact
@@ -121,6 +123,12 @@ class LoadedVersion:
             contract=schema.title,
             watermark=artifact.anchor,
         )
+        self.logged = LoggedVersion(
+            served=self.served, outputs=self.form.outputs, schema=schema, carrying=carrying
+        )
+        self._width = len(schema.names)
+        more = () if carrying is None else carrying.names[self._width :]
+        self.carried = tuple(name.encode() for name in more)
         self.infer_replies = InferReplies(self.served, self.form)
         self.predict_replies = PredictReplies(self.served, self.form)
         self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
@@ -167,7 +175,7 @@ class LoadedVersion:
             return await self._answer_by_inputs(
                 request, watch, deadline, partial=partial, explain=explain
             )
-        rows = request.rows
+        rows = self._own(request.rows)
         if rows.count == 1 and self._feed == "matrix":
             return await self._answer_row(rows, watch, deadline), request
         found = await self._predict(self._input(rows), rows.count, watch, deadline)
@@ -179,6 +187,10 @@ class LoadedVersion:
         watch.add(cpu_s)
         watch.from_cache = self._found_in_cache()
         return self.form.one(found)
+
+    def _own(self, rows: RequestRows) -> RequestRows:
+        """The columns that the model reads."""
+        return rows if len(rows.columns) == self._width else rows.first(self._width)
 
     async def _answer_by_inputs(
         self,
@@ -200,7 +212,7 @@ class LoadedVersion:
                 return msgspec.structs.replace(answer, parameters=parameters), request
             values, count = self._frame_input(rows.frame), rows.frame.height
         else:
-            values, count = self._input(request.rows), request.rows.count
+            values, count = self._input(self._own(request.rows)), request.rows.count
         found = await self._predict(values, count, watch, deadline)
         answer = self.form.many(found)
         return (

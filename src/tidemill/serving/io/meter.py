@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tidemill.ports.ledger import Ledger
@@ -109,7 +109,14 @@ class Meter:
         self._baseline = self._baseline.after(window)
         self._since, self._used, self._background_ns = now, used, 0
 
-    def snapshot(self, *, in_flight: int = 0, log_drops: int = 0) -> Snapshot:
+    def snapshot(
+        self,
+        *,
+        in_flight: int = 0,
+        log_drops: int = 0,
+        logged_rows: Mapping[str, int] | None = None,
+        unlogged: Mapping[str, int] | None = None,
+    ) -> Snapshot:
         """The counters as plain data; CPU times up to the last adjustment."""
         return Snapshot(
             process_ns=self._used - self._begun,
@@ -117,6 +124,8 @@ class Meter:
             in_flight=in_flight,
             memory_bytes=self._held,
             log_drops=log_drops,
+            logged_rows=logged_rows or {},
+            unlogged=unlogged or {},
             refusals={str(status): count for status, count in self._refusals.items()},
             series=tuple(each.totals() for each in self._series.values()),
         )

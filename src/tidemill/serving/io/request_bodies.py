@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tidemill.serving.answers import ModelAnswer
@@ -99,6 +99,20 @@ class RequestBody(NamedTuple):
         if self._is_json:
             return schema.decode_rows(payload, partial=self.asks_partial)
         return schema.decode_predict(payload, self._media, partial=self.asks_partial)
+
+    def schema(self, version: LoadedVersion) -> InputSchema:
+        """What decodes it: that of requests that carry more columns, if it may have one of them."""
+        carrying = version.logged.carrying
+        if carrying is None or not self._mentions(version.carried):
+            return version.schema
+        return carrying
+
+    def _mentions(self, names: Sequence[bytes]) -> bool:
+        if b"content-encoding" in self.headers:
+            return True
+        quote = b'"' if self.is_infer or self._is_json else b""
+        # Only ASCII can't be written as escapes that differ from it, which nobody does.
+        return any(not name.isascii() or quote + name + quote in self.payload for name in names)
 
     @property
     def _is_json(self) -> bool:

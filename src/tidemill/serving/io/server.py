@@ -26,6 +26,7 @@ from tidemill.serving.io.http_server import HttpServer
 from tidemill.serving.io.leader import ServingLeader
 from tidemill.serving.io.live_watch import LiveWatch
 from tidemill.serving.io.meter import Meter, UsageRecorder
+from tidemill.serving.io.prediction_log import EndpointLog, LogOptions, PredictionLogs
 from tidemill.serving.io.process_load import LoadMeter
 from tidemill.serving.io.rollout_judge import RolloutRecords
 from tidemill.serving.io.serving_pool import StartWorker
@@ -38,6 +39,7 @@ from tidemill.serving.oip import Reply
 from tidemill.serving.routes import RouteAction
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.worker_scaling import ProcessLoad
+from tidemill.workflow.environment import own_place
 from tidemill.workflow.stage import Flow
 
 # The events that change which version answers, and those that change what features look up.
@@ -62,8 +64,9 @@ class RequestExport(Protocol):
 class ServerOptions:
     """What a server serves, and how: the workflow in an environment, the settings, and prices.
 
-    `export` makes what exports the metrics that it is passed a function for. `start_worker` starts further
-    processes; in these, `control` is the socket by which the first one reaches them.
+    `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
+    is passed a function for. `start_worker` starts further processes; in these, `control` is the socket by
+    which the first one reaches them.
     """
 
     flow: Flow
@@ -71,6 +74,7 @@ class ServerOptions:
     settings: ServeSettings
     rollouts: RolloutRecords
     price: Price = field(default_factory=Price)
+    personal_key: bytes = b""
     export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
     start_worker: StartWorker | None = None
     control: socket.socket | None = None
@@ -100,13 +104,19 @@ class Server:
         self.documents = ServerDocuments(
             self.endpoints,
             self._snapshot,
-            lambda: (self._watch.fault, self._usage.fault, *self._role.faults),
+            lambda: (
+                self._watch.fault,
+                self._usage.fault,
+                self._prediction_logs.fault,
+                *self._role.faults,
+            ),
             options.price,
             base_url=self._settings.base_url,
             has_tokens=self._settings.needs_tokens,
         )
         log = self._settings.access_log
         self._log = AccessLog(tools.root / log) if log else None
+        self._prediction_logs = self._open_prediction_logs()
         self._export = options.export(self._families) if options.export is not None else None
         self.app = ServingApp(
             self.endpoints,
@@ -134,6 +144,7 @@ class Server:
         for part in (self._log, self._export):
             if part is not None:
                 part.start()
+        self._prediction_logs.start()
         self._source.refresh(state)
         await self._role.start(state, listener)
         self._http = HttpServer(self.app, self._limits(), self._tls())
@@ -155,6 +166,7 @@ class Server:
             await asyncio.gather(*loops, return_exceptions=True)
             await self._role.close()
             await self._source.close()
+            await asyncio.to_thread(self._prediction_logs.close)
             for part in (self._log, self._export):
                 if part is not None:
                     await asyncio.to_thread(part.close)
@@ -173,12 +185,34 @@ class Server:
     def own_snapshot(self) -> Snapshot:
         """The counters of this process; CPU times up to the last adjustment."""
         drops = self._log.drops if self._log is not None else 0
-        return self._meter.snapshot(in_flight=self.app.admission.in_flight, log_drops=drops)
+        logs = self._prediction_logs.by_endpoint
+        return self._meter.snapshot(
+            in_flight=self.app.admission.in_flight,
+            log_drops=drops,
+            logged_rows={name: each.rows for name, each in logs.items()},
+            unlogged={name: each.drops for name, each in logs.items()},
+        )
+
+    def _open_prediction_logs(self) -> PredictionLogs:
+        """The logs of the endpoints that have one; a token names the files of this process."""
+        logs: dict[str, EndpointLog] = {}
+        token = secrets.token_hex(6)
+        for name, endpoint in self.endpoints.items():
+            setting = endpoint.declared.log
+            if setting is None:
+                continue
+            own = own_place(setting.folder, self._options.environment)
+            options = LogOptions(
+                folder=self._tools.root / own, token=token, key=self._options.personal_key
+            )
+            endpoint.log = logs[name] = EndpointLog(name, setting, options)
+        return PredictionLogs(logs)
 
     def own_faults(self) -> Sequence[str]:
         """What is wrong with this process and its endpoints."""
         found = [f"{each.name}: {each.fault}" for each in self.endpoints.values() if each.fault]
-        return [*filter(None, (self._watch.fault, self._usage.fault)), *found]
+        own = self._watch.fault, self._usage.fault, self._prediction_logs.fault
+        return [*filter(None, own), *found]
 
     def own_status(self) -> dict[str, Any]:
         """What this process serves, as plain data."""

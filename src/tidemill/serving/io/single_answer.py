@@ -28,7 +28,7 @@ async def single_answer(
     prepared = await asyncio.to_thread(source.prepare, endpoint, artifact)
     version = source.open(endpoint, prepared)
     try:
-        request = body.decode(version.schema)
+        request = body.decode(body.schema(version))
         answer, request = await version.answer(request, CpuWatch(), partial=partial)
         return body.reply(version, answer, request)
     finally:

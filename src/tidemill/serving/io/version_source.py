@@ -22,7 +22,7 @@ from tidemill.serving.io.endpoint_features import EndpointFeatures
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion, prepare_version
 from tidemill.serving.io.meter import Meter
-from tidemill.serving.request_contract import request_contract
+from tidemill.serving.request_contract import carrying_contract, request_contract
 from tidemill.serving.rows import RequestLimits
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.model import Artifact
@@ -139,7 +139,18 @@ class VersionSource:
             else inputs.schema
         )
         series = self._meter.series(endpoint.name, artifact.id)
-        return LoadedVersion(endpoint.name, prepared, schema, series, inputs, self._cache)
+        carrying = self._carrying(endpoint, prepared)
+        return LoadedVersion(endpoint.name, prepared, schema, series, inputs, self._cache, carrying)
+
+    def _carrying(self, endpoint: EndpointService, prepared: PreparedVersion) -> InputSchema | None:
+        """The columns of requests that carry more than the model reads; None if they may not."""
+        setting, inputs = endpoint.declared.log, prepared.artifact.inputs
+        more = [name for name in ([] if setting is None else setting.carry) if name not in inputs]
+        if not more:
+            return None
+        return InputSchema(
+            carrying_contract(prepared.contract, more), (*inputs, *more), limits=self._limits
+        )
 
     async def close(self) -> None:
         """End the threads that compute features."""
