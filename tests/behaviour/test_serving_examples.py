@@ -26,7 +26,7 @@ import tidemill as tm
 from tests.support.serving import Reply, Served, served
 from tests.support.waiting import until
 from tidemill.project.project import Project
-from tidemill.serving.io.http_server import HttpLimits
+from tidemill.serving.io.http_connection import HttpLimits
 from tidemill.serving.serve_settings import ServeSettings
 from tools import programs
 
@@ -230,7 +230,7 @@ def proxy(
     folder = tmp_path_factory.mktemp("nginx")
     with serving(project) as server:
         proxy = Proxy(folder, server.port)
-        command = [nginx, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+        command = [str(nginx), "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
         done = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         running = subprocess.Popen(command, stderr=subprocess.DEVNULL)

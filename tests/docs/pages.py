@@ -6,6 +6,8 @@
 - In a `console` block a line that begins with `$ ` is a command, with `> ` it is the rest of one. What
   follows is its output, both streams; none shown means that it isn't looked at. Its exit code is 0, or
   the next command is `echo $?`.
+- `tidemill serve &` starts a server until the end of the page. It listens on a free port, which stands where
+  the page says 127.0.0.1:8000.
 - `...` stands for any text. Times, sizes, ids and run names may differ, and so may runs of spaces.
 """
 
@@ -21,7 +23,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from click.testing import CliRunner
 from sybil import Sybil
@@ -29,9 +30,12 @@ from sybil.document import Document
 from sybil.example import Example, SybilFailure
 from sybil.parsers.markdown import CodeBlockParser
 
+from tests.support.waiting import until
 from tidemill.cli import cli
 
 ROOT = Path(__file__).parents[2]
+# Where pages show a server.
+_SHOWN_PLACE = "127.0.0.1:8000"
 _FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))\n")
 
 # What differs between two runs of the same command.
@@ -100,11 +104,43 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.home = folder
+        self._place = ""
+        self._server: subprocess.Popen[bytes] | None = None
         self._path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.code = 0
 
     def run(self, command: str) -> str:
         """The output of a command; its exit code is kept for `echo $?`."""
+        if command == "tidemill serve &":
+            return self._serve()
+        return self.shown(self._run(self.asked(command)))
+
+    def asked(self, text: str) -> str:
+        """A command, or code, that asks the server where it listens."""
+        return text.replace(_SHOWN_PLACE, self._place) if self._place else text
+
+    def shown(self, text: str) -> str:
+        """Output, with the server where the page shows it."""
+        return text.replace(self._place, _SHOWN_PLACE) if self._place else text
+
+    def close(self) -> None:
+        """Stop the server."""
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(60)
+
+    def _serve(self) -> str:
+        log = self.home / "server.log"
+        with log.open("wb") as file:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tidemill", "serve", "--port", "0"], stdout=file, stderr=file
+            )
+        until(lambda: b"Ctrl-C stops it" in log.read_bytes(), self._server)
+        text = log.read_text(encoding="utf-8")
+        self._place = re.findall(r"http://(\S+) \(process", text)[0]
+        return self.shown(text)
+
+    def _run(self, command: str) -> str:
         words = shlex.split(command.partition("\n")[0])
         if command == "echo $?":
             text, self.code = f"{self.code}", 0
@@ -163,7 +199,7 @@ def forget_modules(folder: Path) -> None:
 
 def evaluate_python(example: Example) -> None:
     """Write the file that the block names, or execute the block and keep what it prints."""
-    code = str(example.parsed)
+    code = example.namespace["_shell"].asked(str(example.parsed))
     if named := _FILE.match(code):
         _write(named[1], code)
         return
@@ -224,8 +260,15 @@ SYBIL = Sybil(
 def play(page: Path, folder: Path) -> int:
     """Evaluate a page in `folder`; the number of its blocks. Raises SybilFailure with the line."""
     document: Document = SYBIL.parse(page)
-    namespace: dict[str, Any] = document.namespace
-    namespace.update(__name__="page", _shell=Shell(folder))
+    shell = Shell(folder)
+    document.namespace.update(__name__="page", _shell=shell)
+    try:
+        return _play(document)
+    finally:
+        shell.close()
+
+
+def _play(document: Document) -> int:
     blocks = 0
     for example in document.examples():
         if example.region.evaluator is not evaluate_text:
