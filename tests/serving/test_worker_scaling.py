@@ -77,9 +77,12 @@ def test_the_number_moves_by_one_and_stays_in_bounds(
 @pytest.mark.parametrize(
     ("loads", "surplus"),
     [
-        # All are full, or none is: nothing is gained.
-        ([(0.9, 8), (0.9, 0)], [0, 0]),
+        # None is full: nothing is gained.
         ([(0.5, 8), (0.1, 0)], [0, 0]),
+        # All are full: some have far more callers than others, or not.
+        ([(0.9, 48), (0.9, 16)], [8, 0]),
+        ([(0.9, 36), (0.9, 28)], [0, 0]),
+        ([(0.9, 2), (0.9, 1)], [0, 0]),
         # Half of what is beyond the average, at least one.
         ([(0.9, 8), (0.1, 0)], [2, 0]),
         ([(0.9, 2), (0.1, 1)], [1, 0]),

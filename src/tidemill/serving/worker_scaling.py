@@ -66,14 +66,13 @@ class WorkerScaling:
 def surplus_connections(loads: Sequence[ProcessLoad]) -> list[int]:
     """How many connections each process closes, so that callers come back to those that have time.
 
-    Connections stay with the process that accepted them. While one is full and another isn't, the full one
-    closes half of those that it has beyond the average.
+    Connections stay with the process that accepted them. A full process closes half of those that it has
+    beyond the average; while all are full, only if these are more than a quarter of the average.
     """
-    if all(load.is_full for load in loads):
-        return [0] * len(loads)
     average = sum(load.connections for load in loads) / len(loads)
+    kept = average + (max(1.0, average / 4) if all(load.is_full for load in loads) else 0.0)
     return [
-        ceil((load.connections - average) / 2) if load.is_full and load.connections > average else 0
+        ceil((load.connections - average) / 2) if load.is_full and load.connections > kept else 0
         for load in loads
     ]
 
