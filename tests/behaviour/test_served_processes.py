@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import tidemill as tm
@@ -157,6 +158,11 @@ def test_processes_are_added_and_released_without_losing_or_miscounting_a_reques
     recorded = [fact.event for fact in project.tools.ledger.events(kinds=(ServedEvent.__name__,))]
     usages = [each for event in recorded if isinstance(event, ServedEvent) for each in event.usages]
     assert sum(each.requests for each in usages) == asked
+    log = pl.read_parquet(tmp_path / "out/predictions/demand/*/*.parquet")
+    assert log.height == asked
+    # Each process numbers its own.
+    assert log["log_id"].n_unique() == asked
+    assert log["log_id"].str.split("-").list.first().n_unique() == 2
 
 
 def test_a_rollout_takes_each_step_once_and_in_all_processes(

@@ -125,7 +125,7 @@ def shared_project(folder: Path, rollout: Rollout | None = None) -> Project:
         "from pathlib import Path\n"
         "from tests.support.serving import sales_flow\n"
         "from tidemill.workflow.endpoint import Rollout\n"
-        f"flow = sales_flow(Path(__file__).parent / 'sales', rollout={rollout!r})\n"
+        f"flow = sales_flow(Path(__file__).parent / 'sales', rollout={rollout!r}, log=1.0)\n"
     )
     return tm.open(folder, workflow=f"{module}:flow")
 

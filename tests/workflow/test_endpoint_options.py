@@ -87,6 +87,7 @@ def test_a_sealed_workflow_knows_its_endpoints() -> None:
         ("x", {"features": unknown}, "features=unknown: there is no stage 'unknown'"),
         ("x", {"features": "featurs"}, "(did you mean 'features'?)"),
         ("x", {"features": raw}, "features=raw: 'raw' is of kind ingest, not a transform"),
+        ("x", {"model": mod, "log": 1.0}, "takes the model 'mod', which is not approved"),
         ("x", {"log": 5}, "log=5 is neither a share of requests nor made by tm.log()"),
         ("x", {"log": tm.log(carry="idd")}, "log: carry='idd' is no column of its input (did you"),
         (

@@ -133,3 +133,5 @@ def test_carried_columns_are_columns_of_the_input() -> None:
         ": log: carry='email' holds personal data (email), which is left out",
     ]
     assert [*log_faults(tm.log(carry="email", pii="hash"), [spec_of(Loans)])] == []
+    [first, _] = log_faults(tm.log(), [spec_of(Stacked)])
+    assert first[0] == ": log: column 'prediction' has the name of a column of the log; rename it"
