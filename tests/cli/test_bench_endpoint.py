@@ -93,6 +93,20 @@ def test_rows_of_a_file(server: Served, tmp_path: Path, suffix: str) -> None:
     assert (found["answered"], found["rows_per_request"], found["errors"]) == (15, 3, {})
 
 
+def test_requests_of_a_prediction_log(server: Served, tmp_path: Path) -> None:
+    for number, arm in enumerate(("live", "shadow")):
+        folder = tmp_path / f"day={number}"
+        folder.mkdir()
+        # The shadow has a row that would be refused.
+        row = {**ROW, "price": 2.5 if arm == "live" else -1.0, "log_arm": arm, "prediction": 5.0}
+        pl.DataFrame([row] * 3).write_parquet(folder / "part.parquet")
+    ended = bench(server, "--rate", "50", "--rows", str(tmp_path), "--json")
+    assert (ended.document["answered"], ended.document["errors"]) == (15, {})
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "has no .parquet files" in bench(server, "--rate", "5", "--rows", str(empty)).err
+
+
 def test_the_first_refusal_ends_it(server: Served, tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_text(json.dumps([{**ROW, "price": -1}]))

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
               metavar="TIME", help="Send for so long.")  # fmt: skip
 @click.option("--timeout", default="10s", callback=parse_duration, show_default=True,
               metavar="TIME", help="Give up a request after so long.")  # fmt: skip
-@click.option("--rows", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
-              help="Rows to send in turns: .json, .ndjson, .csv, .arrow, .parquet, such as a prediction "
-              "log.  [default: drawn from the contract]")  # fmt: skip
+@click.option("--rows", type=click.Path(path_type=Path), default=None, metavar="PATH",
+              help="Rows to send in turns: a .json, .ndjson, .csv, .arrow or .parquet file, or the folder of "
+              "a prediction log.  [default: drawn from the contract]")  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="Rows in a request.")  # fmt: skip
 @click.option("--token-env", default="", metavar="VARIABLE",

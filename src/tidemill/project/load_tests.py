@@ -38,8 +38,8 @@ def measure(
 ) -> LoadReport:
     """Send rows to an endpoint of the server at `url`, in turns, and report how it answers.
 
-    A file is .json, .ndjson, .csv, .arrow or .parquet, such as one of a prediction log; columns that the
-    endpoint doesn't read are left out. UsageError for one that can't be read or has no such columns. Raises a
+    A file is .json, .ndjson, .csv, .arrow or .parquet, a folder a prediction log. Columns that the endpoint
+    doesn't read are left out. UsageError for files that can't be read or have no such columns. Raises a
     ServingError if the endpoint doesn't answer the first request with predictions.
     """
     target = LoadTarget(url=url, endpoint=endpoint, token=token)
@@ -87,11 +87,26 @@ def _requests(target: LoadTarget, frame: pl.DataFrame, size: int) -> Sequence[by
     return [target.request(body) for body in bodies]
 
 
+def _logged_requests(folder: Path) -> pl.DataFrame:
+    """The rows of all Parquet files of a prediction log, each once."""
+    files = sorted(folder.rglob("*.parquet"))
+    if not files:
+        raise UsageError(f"{folder} has no .parquet files")
+    found = pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
+    # In the shadow phase of a rollout the candidate's answers are logged beside the replies.
+    return found.filter(pl.col("log_arm") != "shadow") if "log_arm" in found.columns else found
+
+
 def read_rows(path: Path, types: Mapping[str, str]) -> pl.DataFrame:
-    """Read rows from a file, by its suffix; `types` are those of columns in the Open Inference Protocol."""
+    """Read rows from a file, by its suffix, or a folder.
+
+    `types` are those of columns in the Open Inference Protocol.
+    """
     # Text such as 00123 would be read as a number, and other types are those of all rows, not of the first.
     texts = {name: pl.String for name, kind in types.items() if kind == "BYTES"}
     try:
+        if path.is_dir():
+            return _logged_requests(path)
         match path.suffix.lower():
             case ".json":
                 return pl.read_json(path, infer_schema_length=None)

@@ -181,6 +181,28 @@ def test_a_connection_that_the_server_closed_is_opened_again() -> None:
     assert tally.outcomes == {"closed": 1, "200": 5}
 
 
+def test_idle_connections_that_the_server_refuses_are_opened_again() -> None:
+    refusal = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+    class Impatient(Server):
+        def _answer_all(self, connection: socket.socket) -> None:
+            if self.connections > 2:
+                super()._answer_all(connection)
+            else:
+                connection.sendall(refusal)
+
+    server = Impatient(lambda _: OK)
+    try:
+        plan = LoadPlan(rate=20, duration=0.5, connections=2)
+        tally = LoadGenerator(server.address(), [REQUEST], plan).run()
+    finally:
+        server.close()
+    assert sum(tally.outcomes.values()) == 10
+    # The first two may be sent before the refusal arrives.
+    assert tally.outcomes["200"] >= 8
+    assert set(tally.outcomes) <= {"200", "408", "closed"}
+
+
 def test_requests_without_a_reply_are_given_up() -> None:
     is_over = threading.Event()
 

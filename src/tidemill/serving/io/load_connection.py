@@ -173,10 +173,13 @@ class LoadConnection:
     def _end_request(self) -> None:
         status, self._reply = self._reply, 0
         was_asked, self.is_busy = self.is_busy, False
-        if not self._is_kept or not was_asked:
+        if not was_asked:
+            # A server says so before it closes an idle connection.
+            self._lose("closed")
+            return
+        if not self._is_kept:
             self.close()
-        if was_asked:
-            self._owner.replied(self, status)
+        self._owner.replied(self, status)
 
     def _lose(self, reason: str) -> None:
         had_request = self.is_busy

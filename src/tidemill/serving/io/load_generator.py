@@ -75,7 +75,7 @@ class LoadGenerator:
         now = self._now()
         if has_request:
             self.tally.lose(connection.due, connection.sent, now, reason)
-        elif self._is_started and not self._plan.is_open:
+        elif self._is_started and not self._plan.is_open and now < self._plan.end:
             # The caller of a closed loop would have sent one.
             self.tally.lose(connection.opened_at, None, now, reason)
 
