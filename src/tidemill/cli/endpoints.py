@@ -11,6 +11,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.endpoints import describe_step, render_endpoints
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.terminal.output import print_text
 
 
 @click.group(invoke_without_command=True)
@@ -56,7 +57,7 @@ def hold(endpoint: str, reason: str, by: str) -> None:
     """
     with project_session() as project:
         step = project.rollouts.hold(endpoint, reason=reason, by=by)
-    click.echo(describe_step(step))
+    print_text(describe_step(step))
 
 
 @endpoints.command()
@@ -68,7 +69,7 @@ def resume(endpoint: str, reason: str, by: str) -> None:
     """Let the rollout of ENDPOINT go on that was held."""
     with project_session() as project:
         step = project.rollouts.resume(endpoint, reason=reason, by=by)
-    click.echo(describe_step(step))
+    print_text(describe_step(step))
 
 
 @endpoints.command()

@@ -139,8 +139,9 @@ _RULES = st.sampled_from(
 
 
 def _free(name: str) -> bool:
-    """Whether a class body can have an attribute of this name."""
-    return name not in RESERVED and not name.startswith("__")
+    """Whether a class body can have an attribute of this name, and a table a column."""
+    is_pattern = name == "*" or (name.startswith("^") and name.endswith("$"))
+    return not (name in RESERVED or name.startswith("__") or "\0" in name or is_pattern)
 
 
 FREE = st.text(min_size=1, max_size=8).filter(_free)
