@@ -113,6 +113,7 @@ EXPRESSIONS = [
     "n // m", "n % m", "n // 3", "n % 3", "x.is_between(y, 1)", "x.is_in([0.5, 3.0])", "x > y", "x == y",
     "pl.when(x > y).then(x * y).otherwise(x)", "x.cast(pl.Float32)", "x.cast(pl.String)", "x.is_finite()",
     "x.cast(pl.Float32) * y.cast(pl.Float32)", "n.cast(pl.Float64) * 0.1", "x.cast(pl.Int64, strict=False)",
+    "n.cast(pl.String).cast(pl.Enum(['0', '1', '2']), strict=False).to_physical()",
 ]  # fmt: skip
 OF_TWO = [
     "2.0 ** x",

@@ -78,6 +78,8 @@ ANSWERS = {
     "t.select('k', y=pl.col('x') / 3)": plain("k", repeat=True),
     "t.filter(pl.col('x') > 1)": plain("k", "x", "s"),
     "t.with_columns(x=pl.col('x') + 1)": plain("k", "s"),
+    "t.with_columns(c=pl.col('s').cast(pl.Enum(['a', 'b'])).to_physical())": plain("k", "x", "s"),
+    "pl.concat([t, u])": "concat() with other rows",
     "t.rename({'k': 'key'})": plain("x", "s"),
     "t.join(u.select('k', y='x'), on='k', how='left')": plain("k", "x", "s"),
     # More rows after a quotient are no matter: the rows of a request are repeated.
@@ -87,16 +89,18 @@ ANSWERS = {
     "t.join(u.sort('x').unique('k', keep='last').select('k', y='x'), on='k')": plain("k", "x", "s"),
     "pl.concat([t.filter(pl.col('x') > 1), t.filter(pl.col('x') < 0)])": plain("k", "x", "s"),
     "t.sort('x')": plain("k", "x", "s"),
-    "t.select('k', pl.col('x').mean().over('k'))": "a window without the partition column",
-    "t.group_by('k').agg(pl.col('x').sum())": "group_by without the partition column",
+    "t.select('k', pl.col('x').mean().over('k'))": "over(), which looks at several rows",
+    "t.group_by('k').agg(pl.col('x').sum())": "group_by(), which looks at several rows",
     "t.unique('k')": "unique()",
-    "t.join(t.select('k', y='x'), on='k')": "a join without the partition column of both sides",
+    "t.join(t.select('k', y='x'), on='k')": "a join with itself",
     "t.select('k', pl.col('x').rank())": "Rank",
     "t.select('k', pl.col('x').shift())": "Shift",
-    "t.select('k', pl.len())": "Len",
-    "t.head(3)": "Slice",
+    "t.select('k', pl.len())": "len()",
+    "t.select('k', y=pl.col('x') - pl.col('x').mean())": "an aggregate of all rows, such as mean() or max()",
+    "t.filter((pl.col('x') > 3).any())": "an aggregate of all rows, such as any()",
+    "t.head(3)": "head(), tail() or slice()",
     "u": "rows that don't come from t",
-    "u.join(t, on='k')": "a join of rows of no partition with those of partitions",
+    "u.join(t, on='k')": "a join to other rows, which come first",
 }  # fmt: skip
 
 

@@ -52,6 +52,8 @@ _FUNCTIONS = {
     "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Pow.Sqrt", "Pow.Cbrt", "Atan2", "AsStruct",
     "StructExpr.FieldByName", "Replace", "ReplaceStrict", "Hash", "Pow.Generic",
 }  # fmt: skip
+# Codes of an Enum are fixed; queries with those of a Categorical are opaque (see category_codes.py).
+_CODES = "ToPhysical"
 # They treat a column of one value as a constant, for which they have another kernel, or refuse null.
 _SINGLE_VALUE_KERNELS = {"Pow.Generic", "StringExpr.Replace"}
 _QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
@@ -425,6 +427,8 @@ def _operands(content: Mapping[str, Any]) -> Sequence[Any]:
     """The operands of a function that are values of rows; NotPartitionwise if it may read other rows."""
     called, operands = content["function"], content["input"]
     name = function_name(called)
+    if name == _CODES:
+        return operands  # type: ignore[no-any-return]
     listed = name in _FUNCTIONS or name.partition(".")[0] in _FAMILIES
     if not listed or not operands or row_dependence(name, called) is not RowDependence.EACH:
         raise NotPartitionwise(name)

@@ -20,6 +20,19 @@ from tidemill.analysis.query.placeholders import placeholder_input
 from tidemill.analysis.query.serialized import Node, variant_of
 from tidemill.analysis.query.value_numbers import UNKNOWN_FORM, MissingColumn
 
+# What partitions are for the walk are single rows here.
+_IN_TERMS_OF_ROWS = {
+    "Agg": "an aggregate of all rows, such as mean() or max()",
+    "Total": "an aggregate of all rows, such as any()",
+    "Len": "len()",
+    "Slice": "head(), tail() or slice()",
+    "a join of rows of no partition with those of partitions": "a join to other rows, which come first",
+    "a join without the partition column of both sides": "a join with itself",
+    "a window without the partition column": "over(), which looks at several rows",
+    "group_by without the partition column": "group_by(), which looks at several rows",
+    "rows of no partition below others": "concat() with other rows",
+}
+
 
 class NotRowWise(Exception):
     """The query isn't row-wise, or may not be; the message names the operator."""
@@ -45,7 +58,7 @@ def row_wise_query(tree: Node, rows_input: str, columns: Collection[str]) -> Row
     try:
         rows = _RowWalk(rows_input, columns).rows(tree)
     except NotPartitionwise as reason:
-        raise NotRowWise(str(reason)) from None
+        raise NotRowWise(_IN_TERMS_OF_ROWS.get(str(reason), str(reason))) from None
     except (MissingColumn, RecursionError, *UNKNOWN_FORM):
         raise NotRowWise("a query that isn't understood") from None
     if rows.shared:
