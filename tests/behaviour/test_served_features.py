@@ -12,7 +12,8 @@ import pytest
 import tidemill as tm
 from tidemill.project.project import Project
 from tidemill.reuse.probe import probe
-from tidemill.serving.io.feature_query import FeatureQuery, query_tree
+from tidemill.serving.io.feature_plan import query_tree
+from tidemill.serving.io.feature_query import FeatureQuery
 from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.partition_mapping import partitionings_of

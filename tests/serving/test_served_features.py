@@ -3,7 +3,7 @@ import pytest
 
 import tidemill as tm
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.serving.io.feature_query import query_tree
+from tidemill.serving.io.feature_plan import query_tree
 from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
 from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import Stage

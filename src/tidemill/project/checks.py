@@ -34,6 +34,7 @@ from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
 from tidemill.runs.training_repeatability import TrainingComparison, describe_trainings
+from tidemill.serving.io.feature_plan import feature_faults
 from tidemill.workflow.evaluation_notes import evaluation_notes
 from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
@@ -78,6 +79,9 @@ class Checks:
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
         unfit += obstacle_faults(space.flow.stages, space.tools, space.environment)
+        unfit += feature_faults(
+            space.flow.endpoints, {each.name: each for each in space.flow.stages}
+        )
         space.refuse_faults(space.flow.names, unfit)
         missing = space.missing_libraries(space.flow.names)
         gone = space.undeclared(space.preview_state())
@@ -194,7 +198,8 @@ def faults_in(
         if (code := known.evidence[stage.name].code) is not None
         for fault in reader_faults(stage, code)
     ]
-    return tuple(dict.fromkeys((*drawn.faults, *list_faults(known, stages, read))))
+    served = feature_faults(drawn.checkable.endpoints, {stage.name: stage for stage in stages})
+    return tuple(dict.fromkeys((*drawn.faults, *list_faults(known, stages, read), *served)))
 
 
 class _NoCache:

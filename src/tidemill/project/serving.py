@@ -85,7 +85,7 @@ class Serving:
         if not space.flow.endpoints:
             raise UsageError(
                 f"workflow {space.flow.name} has no endpoints to serve: declare one with "
-                'flow.endpoint("name", model=...)'
+                'flow.endpoint("NAME", model=live), where live = flow.approve(...)'
             )
         starter = self._worker_starter(settings) if settings.workers > 1 else None
         server = self._server(settings, start_worker=starter)
@@ -179,7 +179,7 @@ class Serving:
         live = state.live.get(chosen.model)
         if live is None and not version:
             raise UsageError(
-                f"{chosen.model} has no live version yet: `tidemill run` has one judged"
+                f"{chosen.model} has no live version yet: `tidemill run` trains one, and its gates judge it"
             )
         source.refresh(state)
         if live is not None and version in ("", live.artifact.id):

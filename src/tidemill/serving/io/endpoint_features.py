@@ -6,38 +6,19 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import State
-from tidemill.reuse.probe import probe
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.feature_inputs import FeatureInputs
-from tidemill.serving.io.feature_query import FeatureQuery, query_tree
+from tidemill.serving.io.feature_plan import plan_features
+from tidemill.serving.io.feature_query import FeatureQuery
 from tidemill.serving.io.feature_thread import FeatureThread
 from tidemill.serving.request_contract import request_contract
 from tidemill.serving.rows import RequestLimits
-from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
+from tidemill.serving.served_features import NotServable
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import partitionings_of
-from tidemill.workflow.stage import Flow, Stage
-
-
-def plan_features(stage: Stage) -> ServedFeatures:
-    """Find out how a stage computes the features of a request; NotServable if it can't."""
-    found = probe(stage)
-    if found is None:
-        raise NotServable(f"{stage.name} is no transform ({stage.kind})")
-    for fault in (*found.faults, *found.raised):
-        raise NotServable(str(fault))
-    served = served_features(stage, found.query, query_tree(stage))
-    rows = next(item for item in stage.frames if item.name == served.rows)
-    assert rows.contract is not None
-    labels = [n for n in served.columns if rows.contract.column(n).role == "label"]
-    if labels:
-        raise NotServable(
-            f"{stage.name} reads {served.rows}.{labels[0]}, which is a label: it isn't known yet when a "
-            "prediction is asked for"
-        )
-    return served
+from tidemill.workflow.stage import Flow
 
 
 class EndpointFeatures:

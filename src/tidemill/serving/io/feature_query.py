@@ -10,13 +10,12 @@ from datetime import date
 
 import polars as pl
 
-from tidemill.analysis.query.placeholders import placeholder_frame
-from tidemill.analysis.query.serialized import Node, UnreadableQuery, parse_query, serialize_query
 from tidemill.contracts.checks.partition_column import partition_keys
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.core.partition import WHOLE, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ports.ledger import State
+from tidemill.serving.io.feature_plan import frame_schema
 from tidemill.serving.served_features import ServedFeatures
 from tidemill.steps.io.invocation import call_stage, collect_query
 from tidemill.store.frames import FrameStore
@@ -29,26 +28,6 @@ _KEPT_DAYS = 1024
 # Columns beside those of the stage: the number of a row, and how many rows the query has for it.
 _AT = "\0at"
 _ROWS = "\0rows"
-
-
-def query_tree(stage: Stage) -> Node | None:
-    """The query of a stage on placeholder frames of all its columns; None if it can't be read."""
-    assert stage.function is not None
-    assert stage.output is not None
-    frames = {item.name: placeholder_frame(item.name, _schema(item)) for item in stage.frames}
-    try:
-        result = stage.function(**frames).lazy()
-        names = [name for name in stage.output.names if name in result.collect_schema()]
-        return parse_query(serialize_query(result.select(names)))
-    # The code of a stage may raise anything; `check` reports it.
-    except (Exception, UnreadableQuery):  # noqa: BLE001
-        return None
-
-
-def _schema(item: Input) -> dict[str, pl.DataType]:
-    assert item.contract is not None
-    known = schema_of(item.contract)
-    return {name: known[name] for name in item.columns}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +63,7 @@ class FeatureQuery:
         self._frames = frames
         self._own = partitionings[stage.name]
         self._input = next(item for item in stage.frames if item.name == served.rows)
-        self._schema = _schema(self._input)
+        self._schema = frame_schema(self._input)
         self._lookups = [item for item in stage.frames if item.name in served.lookups]
         self._bound: Mapping[str, Mapping[str, Binding]] = {}
         self._keys: Mapping[str, Sequence[str]] = {}
