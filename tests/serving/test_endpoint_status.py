@@ -25,6 +25,12 @@ def test_an_endpoint_without_a_rollout() -> None:
     )
 
 
+def test_the_last_step_says_since_when_a_version_answers() -> None:
+    last = rollout_step(RolloutAction.COMPLETED, at=7.0)
+    assert endpoint_status(ENDPOINT, after_restart(last, PLAN)).since == 7.0
+    assert endpoint_status(ENDPOINT, ROLLING).since == 0.0
+
+
 def test_an_endpoint_that_has_nothing_to_serve() -> None:
     found = endpoint_status(ENDPOINT, EndpointState(), problem="no version is approved yet")
     assert (found.version, found.problem) == ("", "no version is approved yet")

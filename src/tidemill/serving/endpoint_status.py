@@ -15,9 +15,11 @@ def endpoint_status(
 ) -> EndpointStatus:
     """Describe what an endpoint does; `problem` says why it doesn't do what it should.
 
-    `since` is when the version that answers took over, as `serving_since` finds it.
+    `since` is when the version that answers took over, as `serving_since` finds it; by default the last step
+    says it, if it was the one that completed the version.
     """
     rollout, plan, last = state.rollout, endpoint.rollout, state.last
+    since = since or serving_since([last] if last is not None else [])
     idle = EndpointStatus(
         name=endpoint.name,
         model=endpoint.model,
