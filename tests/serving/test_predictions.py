@@ -80,6 +80,13 @@ def test_other_content_types_are_refused() -> None:
         media_type("text/xml")
 
 
+def test_what_curl_sends_by_itself_is_refused_with_the_header_to_send() -> None:
+    with pytest.raises(
+        UnsupportedMediaType, match="with curl: -H 'Content-Type: application/json'"
+    ):
+        media_type("application/x-www-form-urlencoded")
+
+
 @pytest.mark.parametrize(
     ("accept", "media"),
     [

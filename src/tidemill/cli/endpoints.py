@@ -30,7 +30,7 @@ def endpoints(context: click.Context, as_json: bool) -> None:
     text = (
         render_endpoints(found, time.time())
         if found
-        else 'no endpoints: declare one with flow.endpoint("name", model=...)'
+        else 'no endpoints: declare one with flow.endpoint("NAME", model=flow.approve(...))'
     )
     print_result(
         text,

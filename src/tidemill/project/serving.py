@@ -85,7 +85,7 @@ class Serving:
         if not space.flow.endpoints:
             raise UsageError(
                 f"workflow {space.flow.name} has no endpoints to serve: declare one with "
-                'flow.endpoint("NAME", model=live), where live = flow.approve(...)'
+                'flow.endpoint("NAME", model=flow.approve(...))'
             )
         starter = self._worker_starter(settings) if settings.workers > 1 else None
         server = self._server(settings, start_worker=starter)
@@ -179,7 +179,8 @@ class Serving:
         live = state.live.get(chosen.model)
         if live is None and not version:
             raise UsageError(
-                f"{chosen.model} has no live version yet: `tidemill run` trains one, and its gates judge it"
+                f"{chosen.model} has no live version yet: none passed its gates; `tidemill run` trains and "
+                "judges one, `tidemill models list` shows those that were judged"
             )
         source.refresh(state)
         if live is not None and version in ("", live.artifact.id):

@@ -16,6 +16,7 @@ from tidemill.serving.rows import InferRequest
 
 CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"
 MEDIA_TYPES = (JSON, CSV, ARROW)
+_FORM = "application/x-www-form-urlencoded"
 _DTYPES: Mapping[str, type[pl.DataType]] = {
     "FP64": pl.Float64,
     "INT64": pl.Int64,
@@ -32,8 +33,10 @@ def media_type(content_type: str) -> str:
     found = content_type.partition(";")[0].strip().lower() or JSON
     if found in MEDIA_TYPES:
         return found
+    # curl sends it with -d alone. It isn't read as JSON, because pages of other sites may send it unasked.
+    hint = f"; with curl: -H 'Content-Type: {JSON}'" if found == _FORM else ""
     raise UnsupportedMediaType(
-        f"Content-Type {content_type!r} isn't read here: send one of {', '.join(MEDIA_TYPES)}"
+        f"Content-Type {content_type!r} isn't read here: send one of {', '.join(MEDIA_TYPES)}{hint}"
     )
 
 

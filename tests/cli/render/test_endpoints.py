@@ -28,10 +28,14 @@ ROLLING = replace(
 
 def test_endpoints_are_a_table() -> None:
     text = render_endpoints([IDLE, EndpointStatus(name="x", model="other")], 4000.0)
-    head, first, second = text.splitlines()
+    head, first, second, *below = text.splitlines()
     assert head.split() == ["endpoint", "model", "version", "since", "rollout"]
     assert first.split() == ["delays", "delay_model", "4f3a91c2", *local_time(1000.0).split(), "-"]
     assert second.split() == ["x", "other", "none", "yet", "-", "-"]
+    assert below == [
+        *("", "x:"),
+        "  not served yet: `tidemill serve` answers with the version that is live",
+    ]
 
 
 def test_no_endpoints_are_an_empty_table() -> None:

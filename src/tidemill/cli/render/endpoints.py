@@ -55,6 +55,8 @@ def _phase(phase: Phase, share: float) -> str:
 def _details(status: EndpointStatus, now: float) -> Iterator[str]:
     if status.problem:
         yield status.problem
+    elif not status.version:
+        yield "not served yet: `tidemill serve` answers with the version that is live"
     if status.candidate:
         doing = {
             Phase.SHADOW: "computes all requests without answering",
