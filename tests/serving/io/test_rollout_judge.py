@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from tidemill.core.errors import ContractError, StorageError, TidemillError
 from tidemill.ledger.rollout import RolloutAction, RolloutStep
+from tidemill.serving.io import rollout_judge
 from tidemill.serving.io.rollout_judge import RolloutJudge
 from tidemill.testing.records import rollout_step
 
@@ -89,3 +91,35 @@ def test_a_version_that_cant_be_live_again_still_answers_at_its_endpoint(
     assert recorded(records).fault == ""
     assert records.steps == [FIRST, BACK]
     assert "delays went back to old alone: old can't go live" in caplog.text
+
+
+def test_an_unexpected_error_does_not_end_the_judge(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rollout_judge, "JUDGE_EVERY_S", 0.0)
+    calls: list[float] = []
+    faults: list[str] = []
+
+    class Endpoint:
+        name = "delays"
+
+        async def judge(self, now: float, others: object) -> Sequence[RolloutStep]:
+            calls.append(now)
+            faults.append(judge.fault)
+            if len(calls) == 1:
+                raise RuntimeError("a fault of ours")
+            return [FIRST]
+
+    records = Records()
+    endpoints: Any = {"delays": Endpoint()}
+    judge = RolloutJudge(endpoints, records)
+
+    async def main() -> None:
+        task = asyncio.create_task(judge.run())
+        while not records.steps:
+            await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(main())
+    assert faults[:2] == ["", "rollouts can't be judged: RuntimeError"]
+    assert "a fault of ours" in caplog.text

@@ -59,9 +59,16 @@ class RolloutJudge:
         try:
             while True:
                 await asyncio.sleep(JUDGE_EVERY_S)
-                for endpoint in self._endpoints.values():
-                    self.record(endpoint.name, [*await endpoint.judge(time.time(), self._others)])
-                await self._record_waiting()
+                try:
+                    for endpoint in self._endpoints.values():
+                        self.record(
+                            endpoint.name, [*await endpoint.judge(time.time(), self._others)]
+                        )
+                    await self._record_waiting()
+                # Nothing else would send a bad version back: the judge goes on.
+                except Exception as error:  # noqa: BLE001
+                    _log.exception("rollouts can't be judged")
+                    self.fault = f"rollouts can't be judged: {type(error).__name__}"
         finally:
             await asyncio.shield(self._record_waiting())
 
