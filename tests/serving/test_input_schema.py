@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
@@ -27,7 +28,7 @@ from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.request_contract import request_contract
-from tidemill.serving.rows import RequestLimits
+from tidemill.serving.rows import RequestLimits, RequestRows
 from tidemill.serving.tensors import write_tensor
 from tidemill.sources.io.json_lines import read_json_lines
 
@@ -367,3 +368,16 @@ def test_a_rule_shows_the_values_of_its_columns_also_those_that_are_missing() ->
     with pytest.raises(BrokenRows) as caught:
         InputSchema(spec).decode_oip(body)
     assert caught.value.findings[0].value == {"a": 9, "b": None}
+
+
+def test_one_row_becomes_the_frame_that_its_columns_would_be() -> None:
+    spec = declare({"n": tm.Int64(), "x": tm.Float64(nullable=True), "kind": tm.Enum(["a", "b"])})
+    schema = InputSchema(spec)
+    typed: dict[str, Any] = {"n": pl.Int64, "x": pl.Float64, "kind": pl.Enum(["a", "b"])}
+    wanted = pl.DataFrame({"n": [2], "x": [None], "kind": ["b"]}, schema=typed)
+    found = schema.decode_rows(encoded({"n": 2, "x": None, "kind": "b"}))
+    assert_frame_equal(schema.frame(found.rows), wanted)
+    # Numbers of binary tensors are arrays of floats, also those of integers.
+    array: Any = np.array([2.0])
+    rows = RequestRows(1, (array, [None], ["b"]))
+    assert_frame_equal(schema.frame(rows), wanted)

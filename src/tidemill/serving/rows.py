@@ -24,6 +24,11 @@ class RequestRows(Struct, frozen=True):
     frame: Any = None
     numbers: Any = None
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether no column is an array."""
+        return all(isinstance(values, list | tuple) for values in self.columns)
+
     def first(self, width: int) -> RequestRows:
         """Return the rows with their first columns only."""
         frame = None if self.frame is None else self.frame[:, :width]

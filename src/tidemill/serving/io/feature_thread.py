@@ -142,12 +142,8 @@ def _frame_of(batch: Sequence[_Waiting]) -> pl.DataFrame:
     make = batch[0].frame
     if len(batch) == 1:
         return make(batch[0].rows)
-    if all(each.rows.frame is None and _has_lists(each.rows) for each in batch):
+    if all(each.rows.frame is None and each.rows.has_lists for each in batch):
         columns = zip(*(each.rows.columns for each in batch), strict=True)
         count = sum(each.rows.count for each in batch)
         return make(RequestRows(count, tuple(list(chain(*parts)) for parts in columns)))
     return pl.concat([make(each.rows) for each in batch])
-
-
-def _has_lists(rows: RequestRows) -> bool:
-    return all(isinstance(values, list | tuple) for values in rows.columns)
