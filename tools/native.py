@@ -1,8 +1,9 @@
-"""Provide what a Python package index can't: `native.py openmp` or `native.py venv`.
+"""Provide what a Python package index can't: `native.py openmp`, `native.py venv` or `native.py wrk`.
 
 openmp: LightGBM's wheel links the OpenMP runtime of the system. venv: Debian ships Python without
-the part that makes virtual environments. What is missing is installed when that takes no password
-(root on Debian, Homebrew on macOS); else the command to run is printed, and the exit code is 1.
+the part that makes virtual environments. wrk: a benchmark sends HTTP requests with it. What is
+missing is installed when that takes no password (root on Debian, Homebrew on macOS); else the
+command to run is printed, and the exit code is 1.
 """
 
 import ctypes
@@ -53,6 +54,11 @@ def venv_fault() -> str:
     return f"{sys.executable} lacks {' and '.join(missing)}" if missing else ""
 
 
+def wrk_fault() -> str:
+    """Why HTTP requests can't be sent with wrk; empty when they can."""
+    return "" if shutil.which("wrk") else "wrk is not installed"
+
+
 def install_command(packages: dict[str, str]) -> list[str]:
     """The command that installs the package on this machine; empty if no manager is known."""
     if sys.platform == "darwin":
@@ -85,6 +91,7 @@ def main(what: str) -> int:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     find_fault, packages = {
         "openmp": (openmp_fault, OPENMP_PACKAGES),
+        "wrk": (wrk_fault, dict.fromkeys((*WAYS_ON_LINUX, "brew"), "wrk")),
         "venv": (venv_fault, {"apt-get": f"python{version}-venv"}),
     }[what]
     fault = find_fault()
@@ -104,6 +111,6 @@ def main(what: str) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["openmp"], ["venv"]):
-        sys.exit("usage: native.py openmp | venv")
+    if sys.argv[1:] not in (["openmp"], ["venv"], ["wrk"]):
+        sys.exit("usage: native.py openmp | venv | wrk")
     sys.exit(main(sys.argv[1]))
