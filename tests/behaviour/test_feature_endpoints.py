@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -188,11 +189,13 @@ def test_lookups_follow_what_is_published(tmp_path: Path) -> None:
     row = {"day": str(DAYS[-1]), "id": 1, "zone": "a", "miles": 3.0}
     with served(project) as server:
         age = server.predict([row], "tips").json["rain_age_s"]
+        published = time.time() - age
         write_rain(tmp_path, DAYS[-1], 9.0)
         project.run(inline=True)
 
         def is_newer() -> bool:
-            return bool(server.predict([row], "tips").json["rain_age_s"] < age)
+            asked = time.time()
+            return bool(asked - server.predict([row], "tips").json["rain_age_s"] > published)
 
         until(is_newer)
         assert server.predict([row], "tips").status == 200
