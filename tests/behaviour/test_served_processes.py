@@ -213,7 +213,8 @@ def test_a_process_ends_when_the_first_one_is_killed(tmp_path: Path) -> None:
     place = ["-C", str(tmp_path), "-w", project.settings.workflow]
     command = [sys.executable, "-c", code, *place, "serve", "--port", "0", "--workers", "2"]
     # The current folder isn't on the path of the processes that a server starts.
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
         assert parent.stdout is not None
         try:
