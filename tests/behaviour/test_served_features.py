@@ -233,7 +233,7 @@ def test_a_mean_over_a_group_is_refused(opened: Project) -> None:
             "day", "id", "zone", rate=centre, wet=None, people=None, share=None
         )  # fmt: skip
 
-    assert "a window without the partition column" in refusal(opened, centred)
+    assert "over(), which looks at several rows" in refusal(opened, centred)
 
 
 def test_a_key_that_is_computed_is_refused(opened: Project) -> None:

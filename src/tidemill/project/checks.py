@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from tidemill.analysis.query.summary import QuerySummary
@@ -34,12 +35,12 @@ from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
 from tidemill.runs.training_repeatability import TrainingComparison, describe_trainings
-from tidemill.serving.io.feature_plan import feature_faults
+from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.evaluation_notes import evaluation_notes
 from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
-from tidemill.workflow.stage import UNDECLARED, Flow
+from tidemill.workflow.stage import UNDECLARED, Flow, Stage
 from tidemill.workflow.workflow import Workflow
 
 
@@ -79,7 +80,7 @@ class Checks:
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
         unfit += obstacle_faults(space.flow.stages, space.tools, space.environment)
-        unfit += feature_faults(
+        unfit += _feature_faults(
             space.flow.endpoints, {each.name: each for each in space.flow.stages}
         )
         space.refuse_faults(space.flow.names, unfit)
@@ -198,7 +199,7 @@ def faults_in(
         if (code := known.evidence[stage.name].code) is not None
         for fault in reader_faults(stage, code)
     ]
-    served = feature_faults(drawn.checkable.endpoints, {stage.name: stage for stage in stages})
+    served = _feature_faults(drawn.checkable.endpoints, {stage.name: stage for stage in stages})
     return tuple(dict.fromkeys((*drawn.faults, *list_faults(known, stages, read), *served)))
 
 
@@ -210,3 +211,14 @@ class _NoCache:
 
     def put(self, found: Mapping[str, QuerySummary]) -> None:
         pass
+
+
+def _feature_faults(endpoints: Sequence[Endpoint], stages: Mapping[str, Stage]) -> Iterable[Fault]:
+    """Faults of endpoints whose features can't be computed for a request."""
+    if not any(endpoint.features for endpoint in endpoints):
+        return ()
+    # Only these endpoints need Polars.
+    found: Iterable[Fault] = import_module("tidemill.serving.io.feature_plan").feature_faults(
+        endpoints, stages
+    )
+    return found
