@@ -14,6 +14,7 @@ from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.models.input_compatibility import (
     incompatibility,
+    input_contract,
     inputs_as_json,
     trained_inputs,
     unchecked_note,
@@ -171,3 +172,16 @@ def test_an_older_artifact_is_fed_with_a_note() -> None:
         "delay_model artifact has no record of the contract"
     )
     assert unchecked_note(trained(PLAIN)) == ""
+
+
+def test_the_contract_that_a_model_reads() -> None:
+    artifact = replace(trained(PLAIN), inputs=("x", "n"))
+    now, other = spec(contract(version="1.4.0")), spec(contract("Other", n=None))
+    lookalike = spec(contract("Other", day=None, s=None))
+
+    assert input_contract(artifact, [None, other, now]) is now
+    # One of another name has the rows when it has all columns of the contract in training.
+    assert input_contract(artifact, [lookalike]) is lookalike
+    assert input_contract(artifact, [None, other]) is None
+    # Older models didn't record their contract: the names of their inputs tell.
+    assert input_contract(replace(artifact, reads=""), [other, lookalike]) is lookalike

@@ -17,7 +17,8 @@ from tidemill.planning.placement import Placement, StageTraits, expected_seconds
 from tidemill.planning.plan import Plan, Step
 from tidemill.runs.io.ready_queue import ReadyQueue
 from tidemill.workflow.resources import Resources
-from tidemill.workflow.stage import Flow, Stage
+from tidemill.workflow.search import Integers, Search
+from tidemill.workflow.stage import Flow, Stage, Training
 
 TRAITS = {"pure", "in_process", "memos"}
 BOTH = frozenset({"process", "thread"})
@@ -183,6 +184,22 @@ def test_cpus_are_shared_by_what_is_side_by_side() -> None:
     assert placing(*days, flow=many).of(days[0]).cpus == 4
     half = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=0.5)))
     assert placing(*days, flow=half).of(days[0]).cpus == 0.5
+
+
+def test_trials_share_the_cpus() -> None:
+    trial = step("mod", WHOLE, Action.TRIAL)
+
+    def cpus(resources: Resources, search: Search | None) -> float | None:
+        training = Training(search=search)
+        flow = with_stage(FLOW, replace(MODEL, resources=resources, training=training))
+        return placing(trial, flow=flow).of(trial).cpus
+
+    two = Search(space={"depth": Integers(low=1, high=9)}, metric="mae", parallel=2)
+    assert cpus(Resources(lane="process"), two) == 2
+    assert cpus(Resources(lane="process"), replace(two, parallel=9)) == 1
+    assert cpus(Resources(lane="process"), None) == 4
+    # A stage that asks for CPUs gets them.
+    assert cpus(Resources(cpus=3), two) == 3
 
 
 def test_classes() -> None:

@@ -78,12 +78,8 @@ def input_contract(
     """Return the contract, in its current version, whose rows a model reads; None if there is none."""
     known = trained_inputs(artifact)
     wanted = set(artifact.inputs)
-    for spec in contracts:
-        if spec is None or not wanted <= set(spec.names):
-            continue
-        if known is None or _is_input(spec, known.contract):
-            return spec
-    return None
+    candidates = (spec for spec in contracts if spec is not None and wanted <= set(spec.names))
+    return next((s for s in candidates if known is None or _is_input(s, known.contract)), None)
 
 
 def _is_input(spec: ContractSpec, known: ContractSpec) -> bool:

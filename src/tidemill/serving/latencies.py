@@ -5,6 +5,8 @@ Some thousand counters hold any number of requests, and no quantile is wrong by 
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from math import ceil
 
 _BITS = 7
@@ -40,12 +42,9 @@ class Latencies:
         """The time in nanoseconds that at least this share of the times doesn't exceed; NaN without times."""
         if not self.count:
             return float("nan")
-        rank, seen = max(1, ceil(share * self.count)), 0
-        for at, count in enumerate(self._counts):
-            seen += count
-            if seen >= rank:
-                return float(min(bucket_start(at + 1) - 1, self.longest))
-        return float(self.longest)
+        rank = min(max(1, ceil(share * self.count)), self.count)
+        at = bisect_left(list(accumulate(self._counts)), rank)
+        return float(min(bucket_start(at + 1) - 1, self.longest))
 
     def as_if_sent_every(self, interval: int) -> Latencies:
         """The latencies of callers who send every `interval` nanoseconds, and wait for no earlier reply.
