@@ -329,14 +329,14 @@ def test_a_fork_does_not_end_the_process_of_its_parent(
     probe = probing(opts)
     assert probe.check(form, [file])[0].fault == ""
     [server] = probe._servers.values()
-    before = server._running()
+    before = server._running_process()
     child = os.fork()
     if child == 0:
         probe.close()
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert probe.check(form, [file])[0].fault == ""
-    assert server._running() is before
+    assert server._running_process() is before
 
 
 def exists(process: int) -> bool:

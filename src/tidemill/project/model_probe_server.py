@@ -69,7 +69,7 @@ class ProbeServer:
         with self._lock:
             # A process that was idle may end just when it is asked.
             for _ in range(2):
-                process = self._running()
+                process = self._running_process()
                 found = process.ask(request)
                 if found is not None:
                     return found
@@ -86,7 +86,7 @@ class ProbeServer:
             if process is not None and process.owner == os.getpid():
                 process.close()
 
-    def _running(self) -> _Process:
+    def _running_process(self) -> _Process:
         # A fork of this process has the socket too, and needs a process of its own.
         if self._process is None or self._process.owner != os.getpid():
             self._process = _Process(self._options, self._form)

@@ -93,7 +93,7 @@ class Serving:
         listener = _listen(settings)
 
         def announce() -> None:
-            started(_running(server, _url(settings, listener)))
+            started(_running_server(server, _url(settings, listener)))
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.run(listener, space.state(), announce))
@@ -234,7 +234,7 @@ def _telemetry(service: str) -> Callable[[Callable[[], Sequence[Family]]], Reque
     return partial(kind, service=service)
 
 
-def _running(server: Server, url: str) -> RunningServer:
+def _running_server(server: Server, url: str) -> RunningServer:
     endpoints = server.endpoints.values()
     return RunningServer(
         url=url,
