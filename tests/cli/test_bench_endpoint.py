@@ -10,26 +10,14 @@ import polars as pl
 import pytest
 
 from tests.support.commands import Ended, tidemill
-from tests.support.serving import ROW, Served, sales_project, served
+from tests.support.serving import ROW, Served, served, shared_project
 from tidemill.project.project import Project
 from tidemill.serving.io import usage_record
-
-MODULE = """
-from pathlib import Path
-from tests.support.serving import sales_flow
-
-flow = sales_flow(Path(__file__).parent / "sales")
-"""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("bakeries")
-    (folder / "bench_flow.py").write_text(MODULE)
-    (folder / "pyproject.toml").write_text(
-        '[tool.tidemill]\nworkflow = "bench_flow:flow"\n', encoding="utf-8"
-    )
-    return sales_project(folder)
+    return shared_project(tmp_path_factory.mktemp("bakeries"))
 
 
 @pytest.fixture(scope="module")

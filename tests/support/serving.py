@@ -118,7 +118,7 @@ def sales_project(
 
 
 def shared_project(folder: Path, rollout: Rollout | None = None) -> Project:
-    """A project that has run, whose workflow other processes can import."""
+    """A project that has run, whose workflow commands and other processes can import."""
     sales_project(folder, rollout=rollout)
     module = f"served_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
     (folder / f"{module}.py").write_text(
@@ -127,7 +127,8 @@ def shared_project(folder: Path, rollout: Rollout | None = None) -> Project:
         "from tidemill.workflow.endpoint import Rollout\n"
         f"flow = sales_flow(Path(__file__).parent / 'sales', rollout={rollout!r}, log=1.0)\n"
     )
-    return tm.open(folder, workflow=f"{module}:flow")
+    (folder / "pyproject.toml").write_text(f'[tool.tidemill]\nworkflow = "{module}:flow"\n')
+    return tm.open(folder)
 
 
 ROW = {"kind": "rye", "price": 2.5, "rain": None}
