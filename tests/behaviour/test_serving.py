@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 import tidemill as tm
-from tests.support.serving import ROW, Served, sales_flow, sales_project, served
+from tests.support.serving import ROW, Reply, Served, sales_flow, sales_project, served
 from tests.support.waiting import until
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Served as ServedEvent
@@ -136,11 +140,54 @@ def test_headers_that_fit_nothing(
     assert reply.json["error"]
 
 
-def test_the_examples_of_openapi_are_accepted(server: Served) -> None:
+OF_HTTP = {"content-type", "content-length", "date", "content-security-policy"}
+
+
+def assert_described(reply: Reply, operation: dict[str, Any], document: dict[str, Any]) -> None:
+    """A reply has the status, the headers and the body that the document says."""
+    described = operation["responses"][str(reply.status)]
+    if "$ref" in described:
+        described = document["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    schema = described["content"][reply.headers["content-type"].partition(";")[0]]["schema"]
+    content = reply.json if reply.headers["content-type"] == "application/json" else "text"
+    whole = {**schema, "components": document["components"]}
+    assert [str(each) for each in Draft202012Validator(whole).iter_errors(content)] == []
+    if reply.status == 200:
+        headers = {*reply.headers} - OF_HTTP
+        assert headers <= {name.lower() for name in described["headers"]}
+
+
+def test_every_reply_is_what_openapi_says(project: Project, server: Served) -> None:
+    version = project.state().live["demand"].artifact.id
     document = server.ask("/openapi.json").json
-    for path in ("/predict/demand", "/v2/models/demand/infer"):
-        content = document["paths"][path]["post"]["requestBody"]["content"]
-        assert server.ask(path, content["application/json"]["example"]).status == 200
+    asked = []
+    for path, methods in document["paths"].items():
+        path = path.replace("{version}", version)
+        for method, operation in methods.items():
+            if method == "get":
+                asked.append((server.ask(path), 200, operation))
+                continue
+            example = operation["requestBody"]["content"]["application/json"]["example"]
+            bad = json.loads(re.sub("rye|wheat|spelt", "oat", json.dumps(example)))
+            asked += [
+                (server.ask(path, example), 200, operation),
+                (server.ask(f"{path}?partial=true", example), 200, operation),
+                (server.ask(path, bad), 422, operation),
+                (server.ask(path, b"{"), 400, operation),
+                (server.ask(path, b"{", headers={"content-type": "text/html"}), 415, operation),
+                (server.ask(path.replace("demand", "x"), example), 404, operation),
+            ]
+            if path.startswith("/predict"):
+                asked += [
+                    (server.ask(f"{path}?explain=true", example), 200, operation),
+                    (server.ask(f"{path}?partial=true", [*example, *bad]), 200, operation),
+                    (server.ask(path, example, headers={"accept": "text/csv"}), 200, operation),
+                    (server.ask(path, example, headers={"accept": "image/png"}), 406, operation),
+                ]
+    assert len(asked) > 30
+    for reply, status, operation in asked:
+        assert (operation["operationId"], reply.status) == (operation["operationId"], status)
+        assert_described(reply, operation, document)
 
 
 @pytest.mark.parametrize(

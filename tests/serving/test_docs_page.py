@@ -14,6 +14,7 @@ from tests.support.contracts import declare
 from tidemill.serving.answers import AnswerForm
 from tidemill.serving.docs_page import docs_page
 from tidemill.serving.endpoint_description import EndpointDescription
+from tidemill.serving.openapi import openapi_document
 
 SPEC = declare(
     {
@@ -43,6 +44,12 @@ def test_columns_rules_and_outputs_are_listed() -> None:
         "POST /v2/models/delays/infer",
     ):
         assert text in PAGE
+
+
+def test_every_route_of_the_document_is_listed() -> None:
+    for path in openapi_document([ENDPOINT], version="1")["paths"]:
+        assert re.search(rf"<code>(?:GET|POST) {re.escape(path)}</code>", PAGE)
+    assert "<code>?explain=true</code>" in PAGE
 
 
 def test_the_page_loads_nothing() -> None:

@@ -9,7 +9,6 @@ import pytest
 from tidemill.serving.errors import (
     BadRequest,
     BrokenRows,
-    LengthRequired,
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
@@ -29,7 +28,6 @@ from tidemill.serving.rows import RowFinding
         (NotFound("x"), 404, ()),
         (MethodNotAllowed("PUT", ["GET", "HEAD"]), 405, (("allow", "GET, HEAD"),)),
         (NotAcceptable("x"), 406, ()),
-        (LengthRequired("x"), 411, ()),
         (PayloadTooLarge("x"), 413, ()),
         (UnsupportedMediaType("x"), 415, ()),
         (TooManyRequests("x", retry_after=3), 429, (("retry-after", "3"),)),

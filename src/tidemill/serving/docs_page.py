@@ -10,7 +10,7 @@ from tidemill.contracts.docs.html import html_table, paragraphs
 from tidemill.contracts.docs.phrases import column_terms, row_conditions, type_name
 from tidemill.core.printable import html_text
 from tidemill.serving.endpoint_description import EndpointDescription
-from tidemill.serving.openapi import infer_example
+from tidemill.serving.openapi import Operation, infer_example, openapi_document, operations_of
 from tidemill.serving.tensors import datatype_of
 
 # What a browser may load for the page: nothing but its own style.
@@ -40,8 +40,10 @@ def docs_page(endpoints: Sequence[EndpointDescription], *, base_url: str) -> str
         f'<li><a href="#endpoint-{number}"><code>{html_text(endpoint.name)}</code></a></li>'
         for number, endpoint in enumerate(endpoints, 1)
     )
+    operations = operations_of(openapi_document(endpoints, version=""))
     inside = "".join(
-        _endpoint(endpoint, number, base_url) for number, endpoint in enumerate(endpoints, 1)
+        _endpoint(endpoint, number, base_url, operations)
+        for number, endpoint in enumerate(endpoints, 1)
     )
     listed = f"<ul>{links}</ul>" if links else "<p>There are no endpoints.</p>"
     return (
@@ -50,19 +52,23 @@ def docs_page(endpoints: Sequence[EndpointDescription], *, base_url: str) -> str
         f"<title>Endpoints</title><style>{_STYLE}</style></head><body><main><h1>Endpoints</h1>"
         '<p>Each endpoint answers the <a href="https://github.com/kserve/open-inference-protocol">Open '
         "Inference Protocol</a> (version 2, REST) and requests with named rows. "
-        '<a href="/openapi.json">openapi.json</a> describes all routes, '
-        '<a href="/metrics">metrics</a> has numbers for Prometheus.</p>'
-        f"{listed}{inside}</main></body></html>"
+        '<a href="/openapi.json">openapi.json</a> describes all routes and their errors, '
+        '<a href="/metrics">metrics</a> has numbers for Prometheus, <a href="/status">status</a> what is '
+        "wrong.</p>"
+        f"{listed}{inside}<section><h2>Server</h2>{_routes(operations, '')}</section>"
+        "</main></body></html>"
     )
 
 
-def _endpoint(endpoint: EndpointDescription, number: int, base_url: str) -> str:
+def _endpoint(
+    endpoint: EndpointDescription, number: int, base_url: str, operations: Sequence[Operation]
+) -> str:
     contract = endpoint.request_contract
     parts = [
         f'<section><h2 id="endpoint-{number}"><code>{html_text(endpoint.name)}</code></h2>',
         paragraphs(endpoint.description or contract.description),
         f'<p class="note">Contract {html_text(contract.title)}{_live(endpoint)}</p>',
-        html_table("Routes", ("route", "answers"), _routes(endpoint)),
+        _routes(operations, endpoint.name),
         html_table(
             "Columns", ("column", "type", "must be", "data type", "description"), _columns(endpoint)
         ),
@@ -86,15 +92,17 @@ def _live(endpoint: EndpointDescription) -> str:
     return f", version {html_text(endpoint.versions[0])}" if endpoint.versions else ""
 
 
-def _routes(endpoint: EndpointDescription) -> Iterator[tuple[str, str]]:
-    name = endpoint.path_name
-    for route, answers in (
-        (f"POST /predict/{name}", "named rows: JSON, CSV or an Arrow IPC stream"),
-        (f"POST /v2/models/{name}/infer", "tensors, as JSON or with binary data"),
-        (f"GET /v2/models/{name}", "the inputs, the outputs and the versions"),
-        (f"GET /v2/models/{name}/ready", "whether the endpoint can answer"),
-    ):
-        yield f"<code>{html_text(route)}</code>", answers
+def _routes(operations: Sequence[Operation], endpoint: str) -> str:
+    cells = (
+        (
+            f"<code>{html_text(each.method)} {html_text(each.route)}</code>",
+            html_text(each.summary)
+            + "".join(f"; <code>?{flag}=true</code>" for flag in each.flags),
+        )
+        for each in operations
+        if each.endpoint == endpoint
+    )
+    return html_table("Routes", ("route", "answers"), cells)
 
 
 def _columns(endpoint: EndpointDescription) -> Iterator[tuple[str, ...]]:

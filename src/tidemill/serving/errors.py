@@ -5,7 +5,6 @@ RequestError                     a request that isn't answered with predictions
 ├── NotFound               404   no such route, endpoint or version
 ├── MethodNotAllowed       405   the route has other methods
 ├── NotAcceptable          406   no answer in the media types that the caller accepts
-├── LengthRequired         411   a body without a length, where one is needed
 ├── PayloadTooLarge        413   more bytes or rows than the server accepts
 ├── UnsupportedMediaType   415   a content type or an encoding that the route doesn't read
 ├── BrokenRows             422   rows break the contract of the endpoint
@@ -69,12 +68,6 @@ class NotAcceptable(RequestError):
     """The caller accepts none of the media types of the answer."""
 
     status = 406
-
-
-class LengthRequired(RequestError):
-    """The body has no length, where one is needed."""
-
-    status = 411
 
 
 class PayloadTooLarge(RequestError):

@@ -3,123 +3,220 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
-from tidemill.serving.answers import OutputTensor
 from tidemill.serving.endpoint_description import EndpointDescription
-from tidemill.serving.json_schema import column_schema, row_schema
 from tidemill.serving.oip import BINARY, HEADER_LENGTH, JSON
+from tidemill.serving.openapi_schemas import COMMON_SCHEMAS, Schema, endpoint_schemas, ref
 from tidemill.serving.predictions import ARROW, CSV
-from tidemill.serving.tensors import accepted_datatypes, datatype_of
+from tidemill.serving.tensors import datatype_of
 
-Schema: TypeAlias = dict[str, Any]
 _ERRORS: Mapping[str, str] = {
     "400": "The request isn't what the protocol says.",
     "401": "The token is missing or unknown.",
-    "403": "The token isn't for this endpoint.",
+    "403": "The token isn't for this endpoint, or the origin isn't allowed.",
     "404": "There is no such route, endpoint or version.",
     "406": "The caller accepts none of the media types of the answer.",
+    "408": "The request didn't arrive in time.",
     "413": "The request has too many bytes or rows.",
     "415": "The content type or the encoding isn't read.",
+    "421": "The host isn't one of this server.",
     "422": "Rows break the contract: the findings name row, field, rule and value.",
     "429": "The caller's share is used up; see Retry-After.",
-    "503": "The server is overloaded, or no version can serve; see Retry-After.",
+    "431": "The headers are too large.",
+    "500": "The model failed for rows that its contract accepts.",
+    "503": "The server is overloaded or stops, or no version can serve; see Retry-After.",
 }
-_ON_GET = ("401", "403", "404", "429", "503")
-_JSON_TYPES: Mapping[str, str] = {
-    "FP64": "number",
-    "INT64": "integer",
-    "BOOL": "boolean",
-    "BYTES": "string",
+_ON_POST = tuple(_ERRORS)
+_ON_GET = ("400", "401", "403", "404", "408", "421", "429", "431", "503")
+# Health needs no token.
+_ON_HEALTH = ("400", "403", "408", "421", "431", "503")
+_TEXT: Schema = {"type": "string"}
+_HEADERS: Mapping[str, Schema] = {
+    "X-Request-Id": {"description": "that of the request, or a new one", "schema": _TEXT},
+    "Retry-After": {
+        "description": "after how many seconds to try again",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {"description": "how to send a token", "schema": _TEXT},
+    HEADER_LENGTH: {
+        "description": "the length of the JSON before binary data",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Tidemill-Model": {"description": "with CSV and Arrow: the model", "schema": _TEXT},
+    "Tidemill-Version": {"description": "with CSV and Arrow: its version", "schema": _TEXT},
+    "Tidemill-Contract": {"description": "with CSV and Arrow: its contract", "schema": _TEXT},
+    "Tidemill-Watermark": {
+        "description": "with CSV and Arrow: the newest data of its training",
+        "schema": _TEXT,
+    },
+    "Tidemill-Rejected": {
+        "description": "with CSV and Arrow, and partial=true: how many rows aren't answered",
+        "schema": {"type": "integer", "minimum": 0},
+    },
 }
+_OF_ERRORS: Mapping[str, str] = {
+    "401": "WWW-Authenticate",
+    "429": "Retry-After",
+    "503": "Retry-After",
+}
+_OF_PREDICTIONS = tuple(name for name in _HEADERS if name.startswith("Tidemill-"))
 
 
 def openapi_document(
     endpoints: Sequence[EndpointDescription], *, version: str, has_tokens: bool = False
 ) -> Schema:
     """Return the document of a server with these endpoints; `version` is that of the document."""
-    paths: Schema = {
-        "/v2": _get("serverMetadata", "Describe the server", "ServerMetadata"),
-        "/v2/health/live": _get("serverLive", "Whether the server runs", "Live"),
-        "/v2/health/ready": _get("serverReady", "Whether all endpoints can answer", "Ready"),
-        "/metrics": _get_text("metrics", "Metrics for Prometheus", "text/plain"),
-        "/openapi.json": _get("openapi", "This document", None),
-        "/docs": _get_text("docs", "The endpoints as a page", "text/html"),
-    }
-    schemas = dict(_COMMON)
+    schemas = dict(COMMON_SCHEMAS)
+    paths = _server_paths()
     for number, endpoint in enumerate(endpoints, 1):
-        schemas |= _schemas(endpoint, number)
+        schemas |= endpoint_schemas(endpoint, number)
         paths |= _paths(endpoint, number)
+    components: Schema = {
+        "schemas": schemas,
+        "responses": _error_responses(),
+        "headers": dict(_HEADERS),
+        "parameters": dict(_PARAMETERS),
+    }
     document: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "Tidemill endpoints",
             "version": version,
-            "description": "Predictions, by the Open Inference Protocol and as named rows.",
+            "description": (
+                "Predictions, by the Open Inference Protocol and as named rows. What can be read by GET can "
+                "be asked for by HEAD, and OPTIONS answers pages of allowed origins. Other methods are a 405."
+            ),
         },
+        "tags": [{"name": endpoint.name} for endpoint in endpoints],
         "paths": paths,
-        "components": {"schemas": schemas, "responses": _error_responses()},
+        "components": components,
     }
     if has_tokens:
         scheme = {"type": "http", "scheme": "bearer", "description": "tidemill tokens create"}
-        document["components"]["securitySchemes"] = {"token": scheme}
+        components["securitySchemes"] = {"token": scheme}
         document["security"] = [{"token": []}]
     return document
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
+class Operation(NamedTuple):
+    """A route, the flags of its query, what it answers, and its endpoint ("" for those of the server)."""
+
+    method: str
+    route: str
+    flags: tuple[str, ...]
+    summary: str
+    endpoint: str
+
+
+def operations_of(document: Schema) -> list[Operation]:
+    """Return the operations of a document, for people to read."""
+    known = {f"#/components/parameters/{name}": item for name, item in _PARAMETERS.items()}
+    found = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parameters = [
+                known.get(each.get("$ref"), each) for each in operation.get("parameters", ())
+            ]
+            flags = tuple(each["name"] for each in parameters if each["in"] == "query")
+            (endpoint,) = operation.get("tags", ("",))
+            found.append(Operation(method.upper(), path, flags, operation["summary"], endpoint))
+    return found
+
+
+def _server_paths() -> Schema:
+    metadata, live, ready, status = map(
+        _as_json, ("ServerMetadata", "Live", "Ready", "ServerStatus")
+    )
+    page = {"text/html": {"schema": _TEXT}}
+    found: Schema = {
+        "/v2": _get("serverMetadata", "Describe the server", metadata),
+        "/v2/": _get("serverMetadataSlash", "Describe the server", metadata),
+        "/v2/health/live": _health("serverLive", "Whether the server runs", live),
+        "/v2/health/ready": _health("serverReady", "Whether all endpoints can answer", ready),
+        "/status": _get("status", "What answers, rollouts, processes, and what is wrong", status),
+        "/metrics": _get("metrics", "Metrics for Prometheus", {"text/plain": {"schema": _TEXT}}),
+        "/openapi.json": _get("openapi", "This document", {JSON: {"schema": {"type": "object"}}}),
+        "/docs": _get("docs", "The endpoints as a page", page),
+        "/": _get("home", "The endpoints as a page", page),
+    }
+    # A server that isn't ready says so with the same document.
+    not_ready = {
+        "description": "Some endpoint can't answer, or the server stops.",
+        "content": ready,
+    }
+    found["/v2/health/ready"]["get"]["responses"]["503"] = not_ready
+    return found
+
+
+def _as_json(schema: str) -> Schema:
+    return {JSON: {"schema": ref(schema)}}
 
 
 def _error_responses() -> Schema:
-    return {
-        f"Error{status}": {
-            "description": says,
-            "content": {JSON: {"schema": _ref("BrokenRows" if status == "422" else "Error")}},
-        }
-        for status, says in _ERRORS.items()
+    return {f"Error{status}": _error_response(status, says) for status, says in _ERRORS.items()}
+
+
+def _error_response(status: str, says: str) -> Schema:
+    found: Schema = {
+        "description": says,
+        "content": _as_json("BrokenRows" if status == "422" else "Error"),
     }
+    if status in _OF_ERRORS:
+        found["headers"] = _header_refs(_OF_ERRORS[status])
+    return found
+
+
+def _header_refs(*names: str) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _errors(statuses: Sequence[str]) -> Schema:
     return {status: {"$ref": f"#/components/responses/Error{status}"} for status in statuses}
 
 
-def _get(operation: str, summary: str, schema: str | None) -> Schema:
-    content = {JSON: {"schema": _ref(schema) if schema else {"type": "object"}}}
+def _get(operation: str, summary: str, content: Schema) -> Schema:
     return {"get": _operation(operation, summary, content, _ON_GET)}
 
 
-def _get_text(operation: str, summary: str, media: str) -> Schema:
-    content = {media: {"schema": {"type": "string"}}}
-    return {"get": _operation(operation, summary, content, _ON_GET)}
+def _health(operation: str, summary: str, content: Schema) -> Schema:
+    return {"get": _operation(operation, summary, content, _ON_HEALTH, security=[])}
 
 
 def _operation(
-    operation: str, summary: str, content: Schema, errors: Sequence[str], **more: Any
+    operation: str,
+    summary: str,
+    content: Schema,
+    errors: Sequence[str],
+    headers: Sequence[str] = (),
+    **more: Any,
 ) -> Schema:
-    ok = {"200": {"description": summary, "content": content}}
+    ok = {
+        "description": summary,
+        "headers": _header_refs("X-Request-Id", *headers),
+        "content": content,
+    }
     return {
         "operationId": operation,
         "summary": summary,
-        "responses": {**ok, **_errors(errors)},
+        "responses": {"200": ok, **_errors(errors)},
         **more,
     }
 
 
 def _paths(endpoint: EndpointDescription, number: int) -> Schema:
     name, tag = endpoint.path_name, {"tags": [endpoint.name]}
+    known = {"enum": [*endpoint.versions]} if endpoint.versions else {}
     version = {
         "name": "version",
         "in": "path",
         "required": True,
         "description": "a version of the model",
-        "schema": {
-            "type": "string",
-            **({"enum": [*endpoint.versions]} if endpoint.versions else {}),
-        },
+        "schema": {**_TEXT, **known},
     }
-    paths: Schema = {}
+    paths: Schema = {
+        f"/predict/{name}": {"post": _predict(endpoint, number) | tag},
+    }
     for place, suffix, parameters in (
         ("", "", []),
         ("/versions/{version}", "Version", [version]),
@@ -127,55 +224,105 @@ def _paths(endpoint: EndpointDescription, number: int) -> Schema:
         root = f"/v2/models/{name}{place}"
         more = {**tag, **({"parameters": parameters} if parameters else {})}
         about, is_ready = f"model{suffix}{number}", f"modelReady{suffix}{number}"
-        paths[root] = _get(about, f"Describe the model of {endpoint.name}", "ModelMetadata")
-        paths[f"{root}/ready"] = _get(is_ready, f"Whether {endpoint.name} can answer", "ModelReady")
+        of = "a version" if parameters else "the model"
+        who = "a version" if parameters else "the endpoint"
+        paths[root] = _get(about, f"The inputs and outputs of {of}", _as_json("ModelMetadata"))
+        ready = _get(is_ready, f"Whether {who} can answer", _as_json("ModelReady"))
+        not_ready = {"description": f"{endpoint.name} can't answer.", "content": _READY_OR_ERROR}
+        ready["get"]["responses"]["503"] = not_ready
+        paths[f"{root}/ready"] = ready
         paths[root]["get"] |= more
-        paths[f"{root}/ready"]["get"] |= more
+        ready["get"] |= more
         paths[f"{root}/infer"] = {
             "post": _infer(endpoint, number, f"infer{suffix}{number}", parameters) | tag
         }
-    paths[f"/predict/{name}"] = {"post": _predict(endpoint, number) | tag}
     return paths
 
 
-_ON_POST = tuple(_ERRORS)
+_READY_OR_ERROR: Schema = {JSON: {"schema": {"anyOf": [ref("ModelReady"), ref("Error")]}}}
+
+
+def _parameter(name: str, where: str, description: str, schema: Schema) -> Schema:
+    return {
+        "name": name,
+        "in": where,
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
+
+
+_PARAMETERS: Mapping[str, Schema] = {
+    "partial": _parameter(
+        "partial",
+        "query",
+        "true answers the good rows of a request in which others break the contract",
+        {"type": "boolean"},
+    ),
+    "explain": _parameter(
+        "explain",
+        "query",
+        "true says what each input contributes, in JSON, for models that can be explained",
+        {"type": "boolean"},
+    ),
+    "length": _parameter(
+        HEADER_LENGTH,
+        "header",
+        "the length of the JSON, if binary data follows it",
+        {"type": "integer", "minimum": 1},
+    ),
+    "timeout": _parameter(
+        "X-Request-Timeout-Ms",
+        "header",
+        "how long the caller waits; later answers are a 503",
+        {"type": "number", "exclusiveMinimum": 0},
+    ),
+    "key": _parameter(
+        "Tidemill-Key",
+        "header",
+        "requests with the same key are answered by the same version during a rollout",
+        _TEXT,
+    ),
+    "request": _parameter("X-Request-Id", "header", "the id of the request, for logs", _TEXT),
+}
+
+
+def _parameter_refs(*names: str) -> list[Schema]:
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def _about(endpoint: EndpointDescription) -> Schema:
+    says = endpoint.description or endpoint.contract.description
+    return {"description": says} if says else {}
+
+
+def _body(content: Schema) -> Schema:
+    says = "May be compressed, with Content-Encoding gzip or deflate."
+    return {"required": True, "description": says, "content": content}
 
 
 def _infer(
     endpoint: EndpointDescription, number: int, operation: str, parameters: list[Schema]
 ) -> Schema:
-    schema = _ref(f"InferRequest{number}")
-    content: Schema = {JSON: {"schema": schema}, BINARY: {"schema": {"type": "string"}}}
+    content: Schema = {
+        JSON: {"schema": ref(f"InferRequest{number}")},
+        BINARY: {"schema": _TEXT},
+    }
     if endpoint.example is not None:
         content[JSON]["example"] = infer_example(endpoint)
-    header = {
-        "name": HEADER_LENGTH,
-        "in": "header",
-        "required": False,
-        "description": "the length of the JSON, if binary data follows it",
-        "schema": {"type": "integer", "minimum": 1},
-    }
-    answers = {
-        JSON: {"schema": _ref(f"InferResponse{number}")},
-        BINARY: {"schema": {"type": "string"}},
-    }
     return _operation(
         operation,
-        endpoint.description or f"Predict with {endpoint.name}",
-        answers,
+        "Predict tensors, in JSON or with binary data",
+        {JSON: {"schema": ref(f"InferResponse{number}")}, BINARY: {"schema": _TEXT}},
         _ON_POST,
-        parameters=[*parameters, _PARTIAL, header],
-        requestBody={"required": True, "content": content},
+        (HEADER_LENGTH,),
+        **_about(endpoint),
+        parameters=[
+            *parameters,
+            *_parameter_refs("partial", "length", "timeout", "key", "request"),
+        ],
+        requestBody=_body(content),
     )
-
-
-_PARTIAL: Schema = {
-    "name": "partial",
-    "in": "query",
-    "required": False,
-    "description": "true answers the good rows of a request in which others break the contract",
-    "schema": {"type": "boolean"},
-}
 
 
 def infer_example(endpoint: EndpointDescription) -> Schema:
@@ -194,169 +341,23 @@ def infer_example(endpoint: EndpointDescription) -> Schema:
 
 
 def _predict(endpoint: EndpointDescription, number: int) -> Schema:
-    row = _ref(f"Row{number}")
+    row = ref(f"Row{number}")
     rows = {"oneOf": [{"type": "array", "items": row, "minItems": 1}, row]}
-    content: Schema = {
-        JSON: {"schema": rows},
-        CSV: {"schema": {"type": "string"}},
-        ARROW: {"schema": {"type": "string"}},
-    }
+    content: Schema = {JSON: {"schema": rows}, CSV: {"schema": _TEXT}, ARROW: {"schema": _TEXT}}
     if endpoint.example is not None:
         content[JSON]["example"] = [endpoint.example]
     answers = {
-        JSON: {"schema": _ref(f"Predictions{number}")},
-        CSV: {"schema": {"type": "string"}},
-        ARROW: {"schema": {"type": "string"}},
+        JSON: {"schema": ref(f"Predictions{number}")},
+        CSV: {"schema": _TEXT},
+        ARROW: {"schema": _TEXT},
     }
     return _operation(
         f"predict{number}",
-        endpoint.description or f"Predict named rows with {endpoint.name}",
+        "Predict named rows: JSON, CSV or an Arrow IPC stream",
         answers,
         _ON_POST,
-        parameters=[_PARTIAL],
-        requestBody={"required": True, "content": content},
+        _OF_PREDICTIONS,
+        **_about(endpoint),
+        parameters=_parameter_refs("partial", "explain", "timeout", "key", "request"),
+        requestBody=_body(content),
     )
-
-
-def _schemas(endpoint: EndpointDescription, number: int) -> Schema:
-    outputs = endpoint.form.outputs
-    prediction = {"type": "object", "properties": {o.name: _output_schema(o) for o in outputs}}
-    return {
-        f"Row{number}": row_schema(endpoint.request_contract.columns),
-        f"InferRequest{number}": _infer_schema(endpoint),
-        f"InferResponse{number}": {
-            "type": "object",
-            "required": ["model_name", "outputs"],
-            "properties": {
-                "model_name": {"const": endpoint.name},
-                "model_version": {"type": "string"},
-                "id": {"type": "string"},
-                "parameters": _ref("Parameters"),
-                "outputs": {"type": "array", "items": _ref("OutputTensor")},
-                "rejected": _ref("Rejected"),
-            },
-        },
-        f"Predictions{number}": {
-            "type": "object",
-            "required": ["model", "version", "contract", "predictions"],
-            "properties": {
-                "model": {"const": endpoint.name},
-                "version": {"type": "string"},
-                "contract": {"type": "string"},
-                "watermark": {"type": "string"},
-                "predictions": {
-                    "type": "array",
-                    "items": {"oneOf": [prediction, {"type": "null"}]},
-                },
-                "rejected": _ref("Rejected"),
-            },
-        },
-    }
-
-
-def _output_schema(output: OutputTensor) -> Schema:
-    return {"type": [_JSON_TYPES[output.datatype], "null"]}
-
-
-def _infer_schema(endpoint: EndpointDescription) -> Schema:
-    tensors = [
-        {
-            "type": "object",
-            "title": column.name,
-            "required": ["name", "shape", "datatype", "data"],
-            "properties": {
-                "name": {"const": column.name},
-                "shape": {
-                    "type": "array",
-                    "items": {"type": "integer", "minimum": 1},
-                    "minItems": 1,
-                    "maxItems": 2,
-                },
-                "datatype": {"enum": [*accepted_datatypes(column.dtype)]},
-                "data": {"type": "array", "items": column_schema(column), "minItems": 1},
-                "parameters": _ref("Parameters"),
-            },
-        }
-        for column in endpoint.request_contract.columns
-    ]
-    required = sum(not column.optional for column in endpoint.columns)
-    return {
-        "type": "object",
-        "required": ["inputs"],
-        "description": "a tensor per column, all with the same number of rows",
-        "properties": {
-            "id": {"type": "string"},
-            "parameters": _ref("Parameters"),
-            "inputs": {
-                "type": "array",
-                "items": {"oneOf": tensors},
-                "minItems": max(required, 1),
-                "maxItems": len(tensors),
-            },
-            "outputs": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {
-                        "name": {"enum": [output.name for output in endpoint.form.outputs]},
-                        "parameters": _ref("Parameters"),
-                    },
-                },
-            },
-        },
-    }
-
-
-_TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_TENSORS: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/TensorMetadata"}}
-_FINDINGS: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}}
-
-
-def _object(required: Sequence[str] = (), **properties: Schema) -> Schema:
-    return {"type": "object", "required": [*(required or properties)], "properties": properties}
-
-
-_COMMON: Mapping[str, Schema] = {
-    "Error": _object(error=_TEXT),
-    "Finding": _object(
-        row=_COUNT,
-        field={"type": ["string", "null"]},
-        rule=_TEXT,
-        value={"description": "the value as it came"},
-        message=_TEXT,
-    ),
-    "BrokenRows": _object(
-        error=_TEXT, contract=_TEXT, rows=_COUNT, rejected=_COUNT, count=_COUNT, findings=_FINDINGS
-    ),
-    "Rejected": _object(rows=_COUNT, rejected=_COUNT, count=_COUNT, findings=_FINDINGS),
-    "Parameters": {
-        "type": "object",
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
-    },
-    "ServerMetadata": _object(
-        name=_TEXT, version=_TEXT, extensions={"type": "array", "items": _TEXT}
-    ),
-    "Live": _object(live={"type": "boolean"}),
-    "Ready": _object(ready={"type": "boolean"}),
-    "ModelReady": _object(name=_TEXT, ready={"type": "boolean"}),
-    "TensorMetadata": _object(
-        name=_TEXT, datatype=_TEXT, shape={"type": "array", "items": {"type": "integer"}}
-    ),
-    "ModelMetadata": _object(
-        name=_TEXT,
-        versions={"type": "array", "items": _TEXT},
-        platform=_TEXT,
-        inputs=_TENSORS,
-        outputs=_TENSORS,
-    ),
-    "OutputTensor": _object(
-        ("name", "shape", "datatype"),
-        name=_TEXT,
-        shape={"type": "array", "items": _COUNT},
-        datatype=_TEXT,
-        data={"type": "array"},
-        parameters={"$ref": "#/components/schemas/Parameters"},
-    ),
-}

@@ -40,7 +40,7 @@ class Route(NamedTuple):
         )
 
 
-_FIXED = {
+FIXED_ROUTES = {
     "/": Route(RouteAction.DOCS),
     "/docs": Route(RouteAction.DOCS),
     "/openapi.json": Route(RouteAction.OPENAPI),
@@ -56,7 +56,7 @@ _OF_MODEL = {"": RouteAction.MODEL, "ready": RouteAction.MODEL_READY, "infer": R
 
 def find_route(raw_path: str) -> Route | None:
     """The route of a path that is still percent-encoded; None if there is no such route."""
-    fixed = _FIXED.get(raw_path)
+    fixed = FIXED_ROUTES.get(raw_path)
     if fixed is not None:
         return fixed
     match [unquote(part) for part in raw_path.split("/")[1:]]:
