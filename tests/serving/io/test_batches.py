@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.exceptions import PanicException
 
 from tests.support.runners import BAD, SumRunner
 from tidemill.core.errors import TidemillError, UsageError
@@ -95,13 +96,16 @@ def test_a_bad_row_fails_alone(loop: asyncio.AbstractEventLoop) -> None:
     assert [str(result.value) for result in results] == ["3.0", "the row has -1", "8.0"]
 
 
-def test_a_model_that_exits_ends_no_other_request(loop: asyncio.AbstractEventLoop) -> None:
+@pytest.mark.parametrize("error", [SystemExit(3), PanicException(3)])
+def test_a_model_that_exits_or_panics_ends_no_other_request(
+    error: BaseException, loop: asyncio.AbstractEventLoop
+) -> None:
     runner = SumRunner()
-    runner.error = SystemExit(3)
+    runner.error = error
     requests = [queued([BAD, 2.0], loop), queued([1.0, 0.0], loop)]
     failed, fine = predict_requests(runner, requests, row_calls=False)
     assert isinstance(failed.value, TidemillError)
-    assert str(failed.value) == "the model ended with SystemExit: 3"
+    assert str(failed.value) == f"user code ended with {type(error).__name__}: 3"
     assert fine.value == 1.0
 
 

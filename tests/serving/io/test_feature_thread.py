@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import polars as pl
 import pytest
+from polars.exceptions import PanicException
 
-from tidemill.core.errors import ConflictError
+from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.serving.io.feature_query import FeatureQuery, Features
 from tidemill.serving.io.feature_thread import FeatureThread
 from tidemill.serving.rows import RequestRows
@@ -18,13 +19,14 @@ from tidemill.serving.rows import RequestRows
 class Doubled:
     """Computes `x` times two; a negative one is an error."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         self.heights: list[int] = []
+        self.error = error or ValueError("negative")
 
     def compute(self, rows: pl.DataFrame, columns: Sequence[str]) -> Features:
         self.heights.append(rows.height)
         if rows["x"].min() < 0:  # type: ignore[operator]
-            raise ValueError("negative")
+            raise self.error
         return Features(rows=rows.select(pl.col("x") * 2), missing={rows.height - 1: "the last"})
 
 
@@ -65,7 +67,10 @@ def test_rows_of_waiting_requests_are_one_frame(make: Any) -> None:
     assert [each.features.missing for each in (first, second, third)] == [{}, {}, {1: "the last"}]
 
 
-def test_only_the_request_at_fault_fails() -> None:
-    good, bad = asyncio.run(computed(Doubled(), listed(1), listed(-1)))
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ValueError("negative"), ValueError), (PanicException("boom"), TidemillError)]
+)
+def test_only_the_request_at_fault_fails(error: BaseException, kind: type[Exception]) -> None:
+    good, bad = asyncio.run(computed(Doubled(error), listed(1), listed(-1)))
     assert good.features.rows["x"].to_list() == [2]
-    assert isinstance(bad, ValueError)
+    assert isinstance(bad, kind)

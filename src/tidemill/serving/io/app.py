@@ -22,6 +22,7 @@ from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.io.request_bodies import RequestBody, decode_request
+from tidemill.serving.io.runner import USER_ERRORS
 from tidemill.serving.oip import JSON, Reply
 from tidemill.serving.request_ids import RequestIds
 from tidemill.serving.routes import Route, RouteAction, find_route
@@ -229,8 +230,8 @@ class ServingApp:
             if version is None:
                 raise
             failure = error
-        # The code of a model may raise anything; so may a fault of ours.
-        except Exception:  # noqa: BLE001
+        # A fault of ours may raise anything, too.
+        except USER_ERRORS:
             _log.exception("%s failed to answer a request", endpoint.name)
             if version is not None:
                 endpoint.note_failure(version)

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from tidemill.core.errors import TidemillError
-from tidemill.serving.io.runner import Runner
+from tidemill.serving.io.runner import USER_ERRORS, Runner, task_error
 
 # What was predicted for a request, and its share of the CPU seconds.
 Predicted: TypeAlias = "tuple[Any, float]"
@@ -75,8 +74,8 @@ def predict_requests(
         started = time.thread_time()
         try:
             found = runner.predict(_joined(current))
-        # A library may raise anything, also SystemExit. Each request alone tells which is the reason.
-        except (Exception, SystemExit):  # noqa: BLE001
+        # Each request alone shows which is the reason.
+        except USER_ERRORS:
             pass
         else:
             return results + _split(current, found, time.thread_time() - started)
@@ -96,13 +95,10 @@ def _predict_alone(runner: Runner, request: QueuedRequest, row_calls: bool) -> R
 
 def _result_of(function: Callable[[Any], Any], request: QueuedRequest) -> RequestResult:
     started = time.thread_time()
-    value: Any
     try:
         value = function(request.rows)
-    except Exception as error:  # noqa: BLE001 - the request's task gets it
-        value = error
-    except SystemExit as error:
-        value = TidemillError(f"the model ended with SystemExit: {error}")
+    except USER_ERRORS as error:
+        value = task_error(error)
     return RequestResult(request, value, time.thread_time() - started)
 
 

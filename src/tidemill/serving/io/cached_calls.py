@@ -16,7 +16,7 @@ from tidemill.serving.answer_cache import AnswerCache, matrix_row_key, row_key
 from tidemill.serving.counters import Series
 from tidemill.serving.io.batches import Predicted
 from tidemill.serving.io.dispatchers import Dispatcher
-from tidemill.serving.io.runner import Runner
+from tidemill.serving.io.runner import USER_ERRORS, Runner
 from tidemill.workflow.model import Artifact
 
 
@@ -105,7 +105,6 @@ def is_repeatable(runner: Runner, artifact: Artifact, golden: bytes) -> bool:
     )
     try:
         first, second = (np.asarray(runner.predict(rows)).tobytes() for _ in range(2))
-    # The code of a model may raise anything; it was tried before.
-    except Exception:  # noqa: BLE001
+    except USER_ERRORS:
         return False
     return first == second

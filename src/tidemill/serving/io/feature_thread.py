@@ -19,6 +19,7 @@ import polars as pl
 
 from tidemill.core.errors import ConflictError
 from tidemill.serving.io.feature_query import FeatureQuery, Features
+from tidemill.serving.io.runner import USER_ERRORS, task_error
 from tidemill.serving.rows import RequestRows
 
 # Returns rows as a frame; that of all versions of an endpoint does the same.
@@ -100,9 +101,9 @@ class FeatureThread:
             return []
         try:
             return self._compute_together(batch)
-        except Exception as error:  # noqa: BLE001 - the code of a stage may raise anything
+        except USER_ERRORS as error:
             if len(batch) == 1:
-                return [error]
+                return [task_error(error)]
         # One row may be at fault, and only its request fails.
         return [found for each in batch for found in self._compute([each])]
 

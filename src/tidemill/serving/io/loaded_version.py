@@ -28,7 +28,7 @@ from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispatcher
 from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.open_runner import open_runner
-from tidemill.serving.io.runner import Runner
+from tidemill.serving.io.runner import USER_ERRORS, Runner
 from tidemill.serving.io.warm_up import warm_up
 from tidemill.serving.logged_requests import LoggedVersion
 from tidemill.serving.oip import InferReplies
@@ -75,8 +75,7 @@ def prepare_version(
         runner = open_runner(artifact, payload, formats)
     except TidemillError:
         raise
-    # A library may raise anything.
-    except Exception as error:
+    except USER_ERRORS as error:
         raise StorageError(f"loading it failed: {type(error).__name__}: {error}") from error
     try:
         warm_up(runner, artifact, golden)
@@ -265,8 +264,7 @@ class LoadedVersion:
             found, _ = await self._calls.predict(self._frame_input(rows))
         except ConflictError:
             return ""
-        # The code of a model may raise anything.
-        except Exception as error:  # noqa: BLE001
+        except USER_ERRORS as error:
             return f"predicting its golden rows failed: {type(error).__name__}: {error}"
         if (row := compare_predictions(original, found).row) is None:
             return ""

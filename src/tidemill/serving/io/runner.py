@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tidemill.core.errors import ConflictError
+from polars.exceptions import PanicException
+
+from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.serving.call_cost import CallCost
 from tidemill.workflow.model import Feed
+
+# The code of a model or a stage may raise anything. SystemExit and panics of Rust are no Exceptions.
+USER_ERRORS = (Exception, SystemExit, PanicException)
 
 
 class Runner(Protocol):
@@ -49,3 +54,10 @@ class Runner(Protocol):
 def closed_error() -> ConflictError:
     """The error of a call after `close`."""
     return ConflictError("the model is closed: another version replaced it")
+
+
+def task_error(error: BaseException) -> Exception:
+    """An error of user code as one that a task may raise; SystemExit would end the event loop."""
+    if isinstance(error, Exception):
+        return error
+    return TidemillError(f"user code ended with {type(error).__name__}: {error}")

@@ -14,6 +14,7 @@ from tidemill.serving.errors import BrokenRows
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.prediction_log import EndpointLog
+from tidemill.serving.io.runner import USER_ERRORS
 from tidemill.serving.rollout_counts import Output
 from tidemill.serving.rollout_tally import RolloutTally
 from tidemill.serving.rows import InferRequest
@@ -83,8 +84,7 @@ class ShadowRequests:
         except BrokenRows:
             # The version before accepted these rows: the candidate fails them.
             found = None
-        # The code of a model may raise anything.
-        except Exception:  # noqa: BLE001
+        except USER_ERRORS:
             _log.exception("the candidate %s failed a request", self._candidate.id)
             found = None
         finally:

@@ -21,7 +21,7 @@ from tidemill.models.golden_rows import (
 )
 from tidemill.models.predictors import model_input
 from tidemill.serving.call_cost import INLINE_S, CallCost, fit_cost
-from tidemill.serving.io.runner import Runner
+from tidemill.serving.io.runner import USER_ERRORS, Runner
 from tidemill.workflow.model import Artifact
 
 _MANY = 64
@@ -57,8 +57,7 @@ def warm_up(runner: Runner, artifact: Artifact, golden: bytes) -> float:
         if not fault and runner.feed == "matrix":
             fault, alone = _compare_single_rows(runner, rows)
             difference = max(difference, alone)
-    # The code of a model may raise anything.
-    except Exception as error:
+    except USER_ERRORS as error:
         raise StorageError(
             f"predicting its golden rows failed: {type(error).__name__}: {error}"
         ) from error
@@ -88,7 +87,7 @@ def _measure_unknown_row(runner: Runner, inputs: int) -> None:
     try:
         runner.cost = measure_cost(runner, np.zeros((1, inputs)))
     # A model may refuse zeros; then its cost stays unknown.
-    except Exception:  # noqa: BLE001
+    except USER_ERRORS:
         return
 
 
