@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
+from tidemill.core.errors import TidemillError
 from tidemill.serving.io.endpoint_service import EndpointService
 
 # Seconds until what failed is tried again, at first and at most.
 RETRY_S = 1.0
 MOST_RETRY_S = 60.0
 
+_log = logging.getLogger("tidemill.serving")
+
 
 class EndpointTasks:
-    """Calls `advance` for each endpoint until it returns that nothing is left to do."""
+    """Calls `advance` for each endpoint until it returns that nothing is left to do.
+
+    An error becomes the endpoint's fault, and `advance` is called again later.
+    """
 
     def __init__(
         self,
@@ -46,7 +53,23 @@ class EndpointTasks:
 
     async def _follow(self, endpoint: EndpointService) -> None:
         delay = RETRY_S
-        while not await self._advance(endpoint):
+        while True:
+            # What is wanted may change while this tries, and then it tries again at once.
+            changed = self._changed
+            if await self._try(endpoint):
+                return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), delay)
-            delay = min(2 * delay, MOST_RETRY_S)
+                await asyncio.wait_for(changed.wait(), delay)
+            delay = RETRY_S if changed.is_set() else min(2 * delay, MOST_RETRY_S)
+
+    async def _try(self, endpoint: EndpointService) -> bool:
+        try:
+            return await self._advance(endpoint)
+        except TidemillError as error:
+            _log.error("%s: %s", endpoint.name, error)
+            endpoint.fault = str(error)
+        # Nothing else would bring the endpoint to another version.
+        except Exception as error:
+            _log.exception("%s can't follow what is live", endpoint.name)
+            endpoint.fault = f"it can't follow what is live: {type(error).__name__}: {error}"
+        return False

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from tidemill.core.errors import TidemillError
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.endpoint_tasks import EndpointTasks
 from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.worker_messages import EndpointView, SharedEndpointState
-
-_log = logging.getLogger("tidemill.serving")
 
 
 class FollowedVersions:
@@ -32,7 +28,7 @@ class FollowedVersions:
         self._changed = changed
         self._views: Mapping[str, EndpointView] = {}
         self._entered: dict[str, SharedEndpointState] = {}
-        self._tasks = EndpointTasks(endpoints, self._try)
+        self._tasks = EndpointTasks(endpoints, self._advance)
 
     async def start(self, views: Mapping[str, EndpointView]) -> None:
         """Load what answers now; TidemillError if it can't be loaded here."""
@@ -49,16 +45,7 @@ class FollowedVersions:
         """Stop following, and close all versions."""
         await self._tasks.close()
 
-    async def _try(self, endpoint: EndpointService) -> bool:
-        try:
-            await self._advance(endpoint)
-        except TidemillError as error:
-            _log.error("%s: %s", endpoint.name, error)
-            endpoint.fault = str(error)
-            return False
-        return True
-
-    async def _advance(self, endpoint: EndpointService) -> None:
+    async def _advance(self, endpoint: EndpointService) -> bool:
         while True:
             view = self._views.get(endpoint.name, EndpointView())
             missing = [name for name in view.needed if not endpoint.holds(name)]
@@ -73,4 +60,4 @@ class FollowedVersions:
                 self._entered[endpoint.name] = view.state
                 self._changed()
             if self._views.get(endpoint.name, EndpointView()) == view:
-                return
+                return True
