@@ -309,3 +309,20 @@ def test_a_version_that_cannot_be_loaded_replaces_nothing(tmp_path: Path) -> Non
         with pytest.raises(tm.TidemillError):
             project.models.moves.deliver("demand", second.id)
         assert server.predict([ROW]).json["version"] == first
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [("no certificate", "PEM lib"), (None, "No such file or directory")]
+)
+def test_a_server_does_not_start_without_its_certificate(
+    project: Project, content: str | None, why: str
+) -> None:
+    name = "absent.pem"
+    if content is not None:
+        name = "broken.pem"
+        (project.root / name).write_text(content)
+    with (
+        pytest.raises(UsageError, match=f"TLS can't use certificate = '{name}'.*{why}"),
+        served(project, certificate=name, key=name),
+    ):
+        pass

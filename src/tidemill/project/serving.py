@@ -90,13 +90,14 @@ class Serving:
         starter = self._worker_starter(settings) if settings.workers > 1 else None
         server = self._server(settings, start_worker=starter)
         require_safe_place(settings, server.valid_tokens)
-        listener = _listen(settings)
-
-        def announce() -> None:
-            started(_running_server(server, _url(settings, listener)))
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.run(listener, space.state(), announce))
+        with (
+            _listen(settings) as listener,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            url = _url(settings, listener)
+            runner.run(
+                server.run(listener, space.state(), lambda: started(_running_server(server, url)))
+            )
 
     def serve_shared(
         self, settings: ServeSettings, listener: socket.socket, control: socket.socket

@@ -51,9 +51,7 @@ async def calls(advance: Advance, number: int) -> None:
 
 
 @pytest.mark.parametrize("error", [StorageError("it is gone"), KeyError("odd")])
-def test_whatever_failed_is_tried_again(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_failed_is_tried_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_tasks, "RETRY_S", 0.001)
 
     async def main() -> None:

@@ -68,7 +68,8 @@ def test_rows_of_waiting_requests_are_one_frame(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(ValueError("negative"), ValueError), (PanicException("boom"), TidemillError)]
+    ("error", "kind"),
+    [(ValueError("negative"), ValueError), (PanicException("boom"), TidemillError)],
 )
 def test_only_the_request_at_fault_fails(error: BaseException, kind: type[Exception]) -> None:
     good, bad = asyncio.run(computed(Doubled(error), listed(1), listed(-1)))

@@ -282,3 +282,16 @@ def test_a_body_that_was_refused_early_is_answered_once() -> None:
         found = received(connection)
     assert found.startswith(b"HTTP/1.1 200 ")
     assert found.endswith(b"\r\n\r\necho")
+
+
+def test_who_waits_for_a_server_sees_that_it_cannot_start() -> None:
+    async def main() -> None:
+        listener = listening_socket("127.0.0.1", 0)
+        listener.close()
+        server = HttpServer(Echo(), HttpLimits())
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await server.ready.wait()
+        with pytest.raises((OSError, ValueError)):
+            await serving
+
+    asyncio.run(main())

@@ -69,7 +69,7 @@ class EndpointTasks:
             _log.error("%s: %s", endpoint.name, error)
             endpoint.fault = str(error)
         # Nothing else would bring the endpoint to another version.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             _log.exception("%s can't follow what is live", endpoint.name)
             endpoint.fault = f"it can't follow what is live: {type(error).__name__}: {error}"
         return False

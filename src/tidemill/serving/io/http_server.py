@@ -31,7 +31,10 @@ class Application(Protocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an application on listening sockets until it is asked to stop."""
+    """Serves an application on listening sockets until it is asked to stop.
+
+    OSError for a certificate, or a key of it, that can't be used.
+    """
 
     def __init__(
         self, application: Application, limits: HttpLimits, tls: tuple[str, str] | None = None
@@ -60,11 +63,16 @@ class HttpServer(uvicorn.Server):
                 ssl_keyfile=key,
             )
         )
+        self.config.load()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `should_exit`; a second SIGINT ends it at once."""
         with self.capture_signals():
-            await self._serve(sockets)
+            try:
+                await self._serve(sockets)
+            finally:
+                # Whoever waits for it sees that it failed to start.
+                self.ready.set()
             # uvicorn would raise the signals again: but this is how a server ends in order.
             self._captured_signals.clear()
 

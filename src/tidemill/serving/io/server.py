@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Delivered, RolloutStepped
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
@@ -45,6 +48,10 @@ from tidemill.workflow.stage import Flow
 # The events that change which version answers, and those that change what features look up.
 _CHANGES = (Delivered.__name__, RolloutStepped.__name__)
 _PUBLICATIONS = ("Published", "Removed")
+# Seconds until a part that failed goes on.
+_AGAIN_S = 1.0
+
+_log = logging.getLogger("tidemill.serving")
 
 
 class RequestExport(Protocol):
@@ -141,35 +148,29 @@ class Server:
         It begins with what is live in `state`, and calls `started` when requests are answered.
         """
         self._loop = asyncio.get_running_loop()
-        for part in (self._log, self._export):
-            if part is not None:
-                part.start()
-        self._prediction_logs.start()
-        self._source.refresh(state)
-        await self._role.start(state, listener)
-        self._http = HttpServer(self.app, self._limits(), self._tls())
-        loops = [asyncio.create_task(each.run()) for each in (self._usage, self._health)]
-        self._watch.start(state)
-        serving = asyncio.create_task(self._http.serve(sockets=[listener]))
-        draining = asyncio.create_task(self._drain_others(self._http))
-        try:
-            await self._http.ready.wait()
-            loops.append(asyncio.create_task(self._role.run()))
-            started()
-            await serving
-        finally:
-            draining.cancel()
-            await self._role.drain()
-            await asyncio.to_thread(self._watch.close)
-            for task in loops:
-                task.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
-            await self._role.close()
-            await self._source.close()
-            await asyncio.to_thread(self._prediction_logs.close)
-            for part in (self._log, self._export):
+        http = self._http = self._open_http()
+        async with AsyncExitStack() as stack:
+            for part in (self._log, self._export, self._prediction_logs):
                 if part is not None:
-                    await asyncio.to_thread(part.close)
+                    part.start()
+                    stack.push_async_callback(asyncio.to_thread, part.close)
+            self._source.refresh(state)
+            stack.push_async_callback(self._source.close)
+            await self._role.start(state, listener)
+            stack.push_async_callback(self._role.close)
+            loops = [_spawn(self._usage.run), _spawn(self._health.run)]
+            stack.push_async_callback(_cancel, loops)
+            self._watch.start(state)
+            stack.push_async_callback(asyncio.to_thread, self._watch.close)
+            stack.push_async_callback(self._role.drain)
+            draining = asyncio.create_task(self._drain_others(http))
+            stack.callback(draining.cancel)
+            serving = asyncio.create_task(http.serve(sockets=[listener]))
+            await http.ready.wait()
+            if not serving.done():
+                loops.append(_spawn(self._role.run))
+                started()
+            await serving
 
     def stop(self) -> None:
         """Stop, from any thread: answer what is in flight, and accept no more."""
@@ -260,11 +261,18 @@ class Server:
             grace_s=settings.drain,
         )
 
-    def _tls(self) -> tuple[str, str] | None:
-        if not self._settings.uses_tls:
-            return None
-        root = self._tools.root
-        return str(root / self._settings.certificate), str(root / self._settings.key)
+    def _open_http(self) -> HttpServer:
+        settings, root = self._settings, self._tools.root
+        if not settings.uses_tls:
+            return HttpServer(self.app, self._limits())
+        files = str(root / settings.certificate), str(root / settings.key)
+        try:
+            return HttpServer(self.app, self._limits(), files)
+        except OSError as error:
+            raise UsageError(
+                f"TLS can't use certificate = {settings.certificate!r} and key = {settings.key!r}: "
+                f"{error.strerror or error}; both are PEM files, relative to {root}"
+            ) from error
 
     def _families(self) -> Sequence[Family]:
         """The metrics, for another thread: only that of the event loop reads the counters."""
@@ -287,6 +295,26 @@ class Server:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._access.update, tokens)
         self._loop.call_soon_threadsafe(self._role.follow, state, last)
+
+
+def _spawn(run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    """Run something until its task is cancelled; if it fails, begin again: nobody else does its work."""
+
+    async def run_again() -> None:
+        while True:
+            try:
+                return await run()
+            except Exception:  # noqa: BLE001
+                _log.exception("%s failed; it begins again", run.__qualname__)
+            await asyncio.sleep(_AGAIN_S)
+
+    return asyncio.create_task(run_again())
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _each_of(
