@@ -143,7 +143,8 @@ class RequestBody(NamedTuple):
 
 async def decode_request(schema: InputSchema, body: RequestBody, watch: CpuWatch) -> InferRequest:
     """Decode and check a request; raises RequestError for what isn't accepted."""
-    if len(body.payload) <= _LARGE:
+    # Few compressed bytes may be many.
+    if len(body.payload) <= _LARGE and b"content-encoding" not in body.headers:
         return body.decode(schema)
     found, cpu_s = await watch.wait(asyncio.to_thread(_decode_timed, schema, body))
     watch.add(cpu_s)
