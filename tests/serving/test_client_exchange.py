@@ -51,17 +51,14 @@ def played(
     left = iter(replies)
     answer: Received | None = None
     try:
-        while True:
-            step = steps.send(answer)
+        while not isinstance(step := steps.send(answer), Predictions):
             if isinstance(step, Pause):
                 pauses.append(step.seconds)
                 answer = None
             else:
                 sent.append(step)
                 answer = next(left)
-    except StopIteration as done:
-        found: Predictions = done.value
-        return found, sent, pauses
+        return step, sent, pauses
     except ServingError as error:
         return error, sent, pauses
 

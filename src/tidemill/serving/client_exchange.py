@@ -1,7 +1,7 @@
-"""What a client sends, what it makes of a reply, and when it tries again.
+"""The requests of a client, the meaning of replies, and when it tries again.
 
-The exchange is a generator that yields what to do (send, or pause) and gets what came of it, so that one
-description serves blocking and asynchronous callers.
+The exchange is a generator that yields what to do (send, or pause), gets the reply, and yields predictions
+at the end. So one description serves blocking and asynchronous callers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,9 +24,8 @@ from tidemill.serving.client_errors import (
     ServingError,
 )
 
-_BUSY = (429, 503)
-# A proxy in front of a server that restarts.
-_RETRIED = (*_BUSY, 502, 504)
+# No reply, a busy server, and a proxy in front of a server that restarts.
+_RETRIED = (0, 429, 503, 502, 504)
 # The first pause; each further one is twice as long, up to the longest.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -101,11 +100,11 @@ class ClientRequest:
     @property
     def path(self) -> str:
         """The path and the query of the request."""
-        query = urlencode({"partial": "true"}) if self.partial else ""
-        return f"/predict/{quote(self.endpoint, safe='')}" + (f"?{query}" if query else "")
+        query = "?partial=true" if self.partial else ""
+        return f"/predict/{quote(self.endpoint, safe='')}{query}"
 
 
-Exchange: TypeAlias = Generator[Send | Pause, Received | None, Predictions]
+Exchange: TypeAlias = Generator[Send | Pause | Predictions, Received | None, None]
 
 
 def exchange(request: ClientRequest, *, timeout_s: float, retries: int, now: float) -> Exchange:
@@ -121,11 +120,11 @@ def exchange(request: ClientRequest, *, timeout_s: float, retries: int, now: flo
         assert received is not None
         now = received.now
         if received.status == 200:
-            return _predictions(received.body)
-        error = error_of(received)
+            yield _predictions(received.body)
+            return
         pause = _pause(received, attempt)
-        if not _may_retry(received) or attempt == retries or now + pause >= end:
-            raise error
+        if received.status not in _RETRIED or attempt == retries or now + pause >= end:
+            raise error_of(received)
         yield Pause(pause)
         now += pause
         attempt += 1
@@ -141,14 +140,10 @@ def _send(request: ClientRequest, left_s: float) -> Send:
     return Send(path=request.path, headers=headers, body=request.body, timeout_s=left_s)
 
 
-def _may_retry(received: Received) -> bool:
-    return received.status == 0 or received.status in _RETRIED
-
-
 def _pause(received: Received, attempt: int) -> float:
     """How long to wait: as long as the server asks for, but not longer than the longest pause."""
     asked = received.headers.get("retry-after", "")
-    least = float(asked) if asked.isdigit() else 0.0
+    least = float(asked) if asked.isdecimal() else 0.0
     return min(_LONGEST_PAUSE_S, max(least, _PAUSE_S * float(2**attempt)))
 
 

@@ -27,6 +27,8 @@ def answering(*replies: tuple[int, Any]) -> Iterator[tuple[str, list[Any]]]:
     left, asked = iter(replies), []
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             asked.append((self.path, dict(self.headers), json.loads(body)))
@@ -41,6 +43,7 @@ def answering(*replies: tuple[int, Any]) -> Iterator[tuple[str, list[Any]]]:
             return
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -85,6 +88,21 @@ def test_asynchronous_calls() -> None:
     busy = (503, {"error": "full"})
     with answering(busy, GOOD, (404, {"error": "no endpoint"})) as (url, _):
         assert asyncio.run(ask(url)) == [2.5]
+
+
+def test_one_client_is_used_in_several_event_loops() -> None:
+    with (
+        answering(GOOD, GOOD, GOOD) as (url, asked),
+        asyncio.Runner() as one,
+        asyncio.Runner() as other,
+    ):
+        client = tm.Client(url, retries=0)
+        for runner in (one, other, one):
+            found = runner.run(client.predict_async("delays", {"x": 1}))
+            assert found.values == [2.5]
+        for runner in (one, other):
+            runner.run(client.close_async())
+    assert len(asked) == 3
 
 
 def test_no_server_is_an_error() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -27,7 +29,7 @@ class Client:
 
     `token` is sent with each request. A request may take `timeout` seconds, with at most `retries` further
     attempts when no server answers or one is busy. Use it as a context manager, or `close` it; one client may
-    be used by several threads. UsageError without the extra `client`.
+    be used by several threads and event loops. UsageError without the extra `client`.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class Client:
         self._timeout = timeout
         self._retries = retries
         self._http = httpx2
+        self._lock = threading.Lock()
         self._blocking: Any = None
-        self._async: Any = None
+        # Connections belong to the event loop that opened them.
+        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -56,13 +60,21 @@ class Client:
         With `partial` rows that break the contract are left out; else they raise RowsRefused. Raises a
         ServingError for all that isn't answered with predictions.
         """
-        return self._drive(self._exchange(endpoint, rows, partial=partial))
+        steps = self._exchange(endpoint, rows, partial=partial)
+        step = next(steps)
+        while not isinstance(step, Predictions):
+            step = steps.send(self._perform(step))
+        return step
 
     async def predict_async(
         self, endpoint: str, rows: Any, *, partial: bool = False
     ) -> Predictions:
         """Like `predict`, for asynchronous code: `await client.predict_async(...)`."""
-        return await self._drive_async(self._exchange(endpoint, rows, partial=partial))
+        steps = self._exchange(endpoint, rows, partial=partial)
+        step = next(steps)
+        while not isinstance(step, Predictions):
+            step = steps.send(await self._perform_async(step))
+        return step
 
     def close(self) -> None:
         """Close the connections of blocking calls."""
@@ -71,11 +83,11 @@ class Client:
             self._blocking = None
 
     async def close_async(self) -> None:
-        """Close all connections."""
+        """Close the connections of blocking calls, and those of this event loop."""
         self.close()
-        if self._async is not None:
-            await self._async.aclose()
-            self._async = None
+        client = self._async.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -97,43 +109,31 @@ class Client:
             request, timeout_s=self._timeout, retries=self._retries, now=time.monotonic()
         )
 
-    def _drive(self, steps: Exchange) -> Predictions:
-        if self._blocking is None:
-            self._blocking = self._http.Client(base_url=self.url)
-        received: Received | None = None
-        while True:
-            try:
-                step = steps.send(received)
-            except StopIteration as done:
-                found: Predictions = done.value
-                return found
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-                received = None
-                continue
-            try:
-                received = _received(self._blocking.send(self._request(self._blocking, step)))
-            except self._http.TransportError as error:
-                received = self._unreachable(error)
+    def _perform(self, step: Send | Pause) -> Received | None:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        with self._lock:
+            if self._blocking is None:
+                self._blocking = self._http.Client(base_url=self.url)
+            client = self._blocking
+        try:
+            return _received(client.send(self._request(client, step)))
+        except self._http.TransportError as error:
+            return self._unreachable(error)
 
-    async def _drive_async(self, steps: Exchange) -> Predictions:
-        if self._async is None:
-            self._async = self._http.AsyncClient(base_url=self.url)
-        received: Received | None = None
-        while True:
-            try:
-                step = steps.send(received)
-            except StopIteration as done:
-                found: Predictions = done.value
-                return found
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-                received = None
-                continue
-            try:
-                received = _received(await self._async.send(self._request(self._async, step)))
-            except self._http.TransportError as error:
-                received = self._unreachable(error)
+    async def _perform_async(self, step: Send | Pause) -> Received | None:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        loop = asyncio.get_running_loop()
+        client = self._async.get(loop)
+        if client is None:
+            client = self._async[loop] = self._http.AsyncClient(base_url=self.url)
+        try:
+            return _received(await client.send(self._request(client, step)))
+        except self._http.TransportError as error:
+            return self._unreachable(error)
 
     def _request(self, client: Any, step: Send) -> Any:
         return client.build_request(
