@@ -25,6 +25,7 @@ from tests.support.waiting import until
 from tidemill.core.errors import DeclarationError, UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.project.project import Project
+from tidemill.workflow.trigger import TriggerEvidence
 
 LOG = tm.log(carry=("day", "shop"), period=1)
 Requests = tm.prediction_log(Sales, LOG, by="day")
@@ -84,7 +85,9 @@ def loop_flow() -> tm.Workflow:
         return pl.concat([sales.select(names), asked.join(outcomes, on=key).select(names)])
 
     @flow.model(
-        window=tm.last("8d", before=tm.last("4d")), seed=1, retrain=tm.degraded("mae", by=0.2)
+        window=tm.last("8d", before=tm.last("4d")),
+        seed=1,
+        retrain=tm.any_of(tm.degraded("mae", by=0.2), tm.prediction_shift(of="requests")),
     )
     def demand(examples: tm.Frame[Sales], seed: int) -> tm.Fitted:
         import lightgbm as lgb
@@ -117,12 +120,14 @@ class Bakeries:
             contract.sample(0).write_parquet(folder / path / "empty.parquet")
         self.project = tm.open(folder, workflow=loop_flow())
 
-    def ask(self, server: Served, days: range) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    def ask(
+        self, server: Served, days: range, dearer: float = 0.0
+    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         for number in days:
             chance, day = random.Random(number), (FIRST + timedelta(number)).isoformat()
             rows = [
                 {"day": day, "shop": shop, "kind": chance.choice(["rye", "wheat", "spelt"]),
-                 "price": chance.random() * 10, "rain": None}
+                 "price": chance.random() * 10 + dearer, "rain": None}
                 for shop in range(1, 41)
             ]  # fmt: skip
             assert server.predict(rows).status == 200
@@ -199,6 +204,13 @@ def reasons_of_retraining(project: Project) -> list[str]:
     return [each.reasons[0] for each in attempts if each.action == "train"][1:]
 
 
+def trigger_evidence(project: Project) -> list[TriggerEvidence]:
+    """What the two triggers of the model see."""
+    [model] = project.plan().models
+    assert model.evidence is not None
+    return [*model.evidence.leaves()]
+
+
 def test_labels_of_logged_requests_retrain_the_model_and_the_server_follows(
     bakeries: Bakeries,
 ) -> None:
@@ -228,3 +240,21 @@ def test_labels_of_logged_requests_retrain_the_model_and_the_server_follows(
     assert "degraded(mae, by=0.2): `mae` of the live model is" in training
     # Trained partly on the days with 30 more.
     assert after > before
+
+
+def test_predictions_that_shift_retrain_the_model_before_labels_come(bakeries: Bakeries) -> None:
+    project = bakeries.project
+    with served(project) as server:
+        [*bakeries.ask(server, range(19, 22))]
+        bakeries.until_logged(21)
+        assert project.run(inline=True).status == "ok"
+        [_, calm] = trigger_evidence(project)
+        assert (calm.fires, "over 3 days" in calm.seen) == (False, True)
+        [*bakeries.ask(server, range(22, 26), dearer=4.0)]
+        bakeries.until_logged(25)
+    # One run reads the log, and the next retrains; the gates may refuse what it made of few labels.
+    assert project.run(inline=True).status == "ok"
+    project.run(inline=True, raise_on_failure=False)
+    reason = reasons_of_retraining(project)[-1]
+    assert reason.startswith("prediction_shift(0.03, of=requests): the mean prediction is ")
+    assert "alarm on 2024-01-2" in reason

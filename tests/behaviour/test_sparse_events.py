@@ -21,6 +21,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**53), 2**53),
     float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
+    bytes: st.binary(max_size=5),
     NoneType: st.none(),
 }
 # Only a ruling that says something can be made.
@@ -64,6 +65,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     },
     "AccessToken": {"endpoints": (), "expires": None, "rate": 0.0, "actor": ""},
     "TokenRevoked": {"reason": ""},
+    "Categories": {"others": 0, "missed": 0},
     "ColumnEncoding": {"categories": (), "unseen": "missing"},
     "Daily": {"roots": (), "without": {}},
     "Decision": {"reason": "", "through": "", "baseline": ""},
@@ -91,9 +93,12 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "requests": 0, "control_requests": 0, "evidence": {}, "total": 1.0, "figures": {},
         "actor": "rollout", "reason": "",
     },
+    "Histogram": {"blur": 0},
+    "PredictionProfile": {"mean": 0.0, "histogram": None, "categories": None},
     "RunEnded": {"receipt": None},
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},
+        "predictions": None,
     },
     "Served": {"cpu_hour": 0.0, "memory_gb_hour": 0.0, "currency": ""},
     "ServedUsage": {"cache_hits": 0, "errors": {}, "latency": ()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -31,9 +32,16 @@ def scored(**more: object) -> pl.LazyFrame:
 
 
 def test_overall() -> None:
-    assert scores(scored(), mae=MAE, rows_=pl.len()) == Scores(
-        rows=4, metrics={"mae": 0.75, "rows_": 4.0}
-    )
+    found = scores(scored(), mae=MAE, rows_=pl.len())
+    assert replace(found, predictions=None) == Scores(rows=4, metrics={"mae": 0.75, "rows_": 4.0})
+
+
+def test_predictions_are_kept_to_be_compared_with_what_is_served() -> None:
+    # No metric reads them.
+    found = scores(scored(), rows_=pl.len()).predictions
+    assert found is not None
+    assert (found.rows, found.mean) == (4, 2.75)
+    assert scores(scored().drop("prediction"), rows_=pl.len()).predictions is None
 
 
 def test_by_slice_in_the_order_of_its_values() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.ledger.delivery import Delivery
+from tidemill.models.predicted_values import prediction_profile
 from tidemill.models.prediction_shift import PredictedPartition, observe_prediction_shift
 from tidemill.models.triggers import Observation
 from tidemill.testing.records import model_artifact
@@ -37,8 +38,12 @@ def live(through: int, trained: int = 0) -> Delivery:
     )  # fmt: skip
 
 
+def frame_of(values: Sequence[object]) -> pl.DataFrame:
+    return pl.DataFrame({"prediction": values})
+
+
 def delivered(values: Sequence[object], number: int, *models: str) -> PredictedPartition:
-    column = profile_frame(pl.DataFrame({"prediction": values})).columns[0]
+    column = profile_frame(frame_of(values)).columns[0]
     return PredictedPartition(
         day=day(number), models=frozenset(models or (ARTIFACT.id,)), column=column
     )
@@ -102,6 +107,65 @@ def test_it_needs_predictions() -> None:
     )
     nothing = delivered([None] * 500, 12)
     assert observed([*known, nothing], live(10)).evidence == 0.0
+
+
+@pytest.mark.parametrize("lookup", ["all", "zurich"])
+def test_inputs_that_are_not_partitioned_by_time_hide_no_day(lookup: str) -> None:
+    model = live(10, trained=4)
+    known = {**model.artifact.trained_on, "shops": (lookup,)}
+    model = replace(model, artifact=replace(model.artifact, trained_on=known))
+    parts = [*(normal(n) for n in range(20)), *(normal(n, 1.0) for n in range(20, 23))]
+    assert observed(parts, model).seen.endswith(f"alarm on {day(21)}")
+
+
+def evaluated(values: Sequence[object]) -> Delivery:
+    """A model whose second evaluation recorded what it predicted."""
+    scores = Scores(rows=1, metrics={}, predictions=prediction_profile(frame_of(values)))
+    return replace(live(10, trained=4), evaluations={"first": live(0).scores, "second": scores})
+
+
+SERVED = prediction_shift(of="requests")
+
+
+@given(st.sampled_from([0.0, 1.0]), st.integers(0, 10))
+def test_served_predictions_are_compared_with_those_of_the_evaluation(
+    shift: float, first: int
+) -> None:
+    model = evaluated([*np.random.default_rng(100).normal(0, 1, 2_000)])
+    parts = [normal(n, shift, 300) for n in range(10 + first, 24 + first)]
+    found = observe_prediction_shift(SERVED, model, parts, day(9), 365)
+    assert (found.evidence or 0) >= 365 if shift else (found.evidence or 0) < 50
+    assert found.seen.endswith(f"alarm on {day(11 + first)}") == bool(shift)
+    assert ", 0.0" in found.seen or ", -0.0" in found.seen
+    # A table is compared with what it delivered itself.
+    own = observed(parts, model, day(9))
+    assert (own.evidence or 0) < 50
+
+
+def test_classes_of_an_evaluation_are_compared_too() -> None:
+    model = evaluated(["late"] * 200 + ["on time"] * 800 + [None] * 5)
+    calm = [delivered(["late"] * 20 + ["on time"] * 80 + [None] * 50, n) for n in range(10, 20)]
+    worse = [delivered(["late"] * 60 + ["on time"] * 40, n) for n in range(20, 23)]
+    found = observe_prediction_shift(SERVED, model, calm, "", 365)
+    assert (found.seen, (found.evidence or 0) < 10) == ("predicted classes of 10 days", True)
+    found = observe_prediction_shift(SERVED, model, [*calm, *worse], "", 365)
+    assert found.seen.endswith(f"alarm on {day(21)}")
+
+
+def test_an_evaluation_of_few_rows_is_no_reference() -> None:
+    found = observe_prediction_shift(SERVED, evaluated([1.0] * 99), [normal(12)], "", 365)
+    assert (found.seen, found.evidence) == (
+        "the live model served 99 predictions to compare with",
+        None,
+    )
+    none = observe_prediction_shift(SERVED, evaluated([1.0] * 100), [], "", 365)
+    assert none.seen == "no predictions were served since those of the approval"
+
+
+def test_without_a_recorded_evaluation_the_first_served_days_are_the_reference() -> None:
+    parts = [*(normal(n) for n in range(10, 17)), *(normal(n, 1.0) for n in range(17, 20))]
+    found = observe_prediction_shift(SERVED, live(10), parts, "", 365)
+    assert found.seen.endswith(f"alarm on {day(18)}")
 
 
 def test_classes_that_are_predicted_more_often_are_seen() -> None:

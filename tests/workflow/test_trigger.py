@@ -64,3 +64,9 @@ def test_degraded_names_a_metric(metric: Any) -> None:
 def test_a_shift_of_predictions_is_a_part_of_them(tolerance: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         prediction_shift(tolerance)
+
+
+def test_served_predictions_are_named_by_their_stage() -> None:
+    assert str(prediction_shift(0.1, of="requests")) == "prediction_shift(0.1, of=requests)"
+    with pytest.raises(ValueError, match="name a stage that reads a log, such as 'requests'"):
+        prediction_shift(of=ord)  # type: ignore[arg-type]

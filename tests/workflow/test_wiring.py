@@ -12,7 +12,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
 from tidemill.workflow.search import integers, search
 from tidemill.workflow.stage import Input, Stage, Training
-from tidemill.workflow.trigger import degraded
+from tidemill.workflow.trigger import degraded, prediction_shift
 from tidemill.workflow.window import all_partitions, last
 from tidemill.workflow.wiring import wiring_faults
 
@@ -40,6 +40,11 @@ def trained(*inputs: Input) -> tuple[Stage, Stage]:
     """A model on other inputs, and its evaluation."""
     mod = model("mod", *inputs)
     return mod, evaluate("ev", mod, reads(RAW, JUDGE))
+
+
+def shifted(log: str) -> Stage:
+    """A model that is trained when what a log has differs from its evaluation."""
+    return replace(MOD, training=Training(retrain=prediction_shift(of=log)))
 
 
 WINDOWS = "windows are for inputs partitioned by time"
@@ -123,6 +128,33 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
         (replace(MOD, training=Training(retrain=degraded("evv.mae", by=0.1))), EV),
         "model 'mod': a trigger is degraded(evv.mae, by=0.1), but no stage 'evv' evaluates it",
         "did you mean 'ev'?",
+    ),
+    "a trigger that watches a log that isn't there": (
+        (shifted("rau"), EV),
+        "model 'mod': a trigger is prediction_shift(0.03, of=rau), but there is no stage 'rau'",
+        "did you mean 'raw'?",
+    ),
+    "a trigger that watches no log": (
+        (shifted("raw"), EV),
+        "model 'mod': a trigger is prediction_shift(0.03, of=raw), but stage 'raw' is no log of predictions: "
+        "it has no column 'log_version'",
+        "name the ingest whose contract tm.prediction_log made",
+    ),
+    "a trigger that watches what has no rows": (
+        (shifted("mod"), EV),
+        "model 'mod': a trigger is prediction_shift(0.03, of=mod), but stage 'mod' is no log of predictions: "
+        "it has no column 'log_version'",
+        "name the ingest whose contract tm.prediction_log made",
+    ),
+    "a trigger that watches a log that isn't partitioned by time": (
+        (shifted("asked"), EV, replace(LOOKUP, name="asked", output=ContractSpec(
+            name="Asked", version="1.0.0", columns=tuple(
+                Column(name=name, dtype=DType("String"))
+                for name in ("log_version", "log_arm", "prediction")
+            ),
+        ))),
+        "model 'mod': a trigger is prediction_shift(0.03, of=asked), but stage 'asked' is unpartitioned",
+        "partition the log by time",
     ),
     "an evaluation that may lag behind": (
         (MOD, evaluate("ev", MOD, reads(RAW, JUDGE), reads(MONTHS, last(1)))),

@@ -21,6 +21,8 @@ from tidemill.models.daily_figures import (
 )
 from tidemill.models.given_frames import given_frame
 from tidemill.models.metric import CurveMetric, Metric
+from tidemill.models.predicted_values import prediction_profile
+from tidemill.models.predictors import PREDICTION
 from tidemill.models.scored_columns import require_greatest_class
 from tidemill.workflow.gate import Goal, Scores, Slice
 
@@ -90,6 +92,7 @@ def scores(
             curves={name: curve.compute(frame) for name, curve in curves.items()},
             bounds={n: m.bounds for n, m in metrics.items() if m.bounds != (None, None)},
             thresholds={n: m.threshold for n, m in metrics.items() if m.threshold is not None},
+            predictions=prediction_profile(frame),
         )
 
 
@@ -161,6 +164,7 @@ def _collected(
         if not curves:
             # Rows may be wide, and metrics read few columns.
             read.update(column for column in named.values() if column is not None)
+            read.add(PREDICTION)
             scored = scored.select([name for name in known if name in read] or known)
     return scored.with_columns(**more).collect()
 

@@ -1,4 +1,4 @@
-"""Detect that the predictions that a live model delivers lastingly differ from those at its approval.
+"""Detect that the predictions that a live model delivers or serves lastingly differ from its approval's.
 
 The same e-detector as for drift: the shares of predictions below the reference's deciles, or of each
 predicted class, may move by a tolerance; evidence beyond it is summed over the days.
@@ -28,6 +28,8 @@ from tidemill.contracts.profiles.histogram import (
 )
 from tidemill.contracts.profiles.record import ColumnProfile, Histogram
 from tidemill.core.counts import plural
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import time_bounds
 from tidemill.ledger.delivery import Delivery
 from tidemill.models.triggers import Observation
 from tidemill.workflow.trigger import PredictionShift
@@ -42,7 +44,7 @@ _MOST_CLASSES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictedPartition:
-    """A delivered partition: the models that scored its rows, and the profile of their predictions."""
+    """A delivered or logged day: the models that scored its rows, and the profile of their predictions."""
 
     day: str
     models: frozenset[str]
@@ -52,24 +54,32 @@ class PredictedPartition:
 def observe_prediction_shift(
     trigger: PredictionShift,
     live: Delivery,
-    delivered: Sequence[PredictedPartition],
+    predicted: Sequence[PredictedPartition],
     since: str,
     a_year: int,
 ) -> Observation:
     """Sum the evidence that predictions differ from those at approval, over the days after `since`.
 
-    The reference are the days that the model was approved on; if they were delivered by another model, the
-    first seven days that it delivered. Days that it was trained on don't count.
+    For a table, the reference are the days that the model was approved on, for a log what its evaluation
+    predicted; if another model delivered those days, or nothing was recorded, the first seven days that it
+    predicted. Days that it was trained on don't count.
     """
-    reference, later = _split(live, delivered)
-    rows = sum(part.column.present_count for part in reference)
+    reference, later = _split(trigger, live, predicted)
+    rows, verb = sum(column.present_count for column in reference), _verb(trigger)
     if rows < LEAST_ROWS:
         return Observation(
-            seen=f"the live model delivered {plural(rows, 'prediction')} to compare with",
+            seen=f"the live model {verb} {plural(rows, 'prediction')} to compare with",
             note=f"it needs {LEAST_ROWS}",
         )
     days = [part for part in later if part.day > since and part.column.present_count]
-    known = _Reference.of([part.column for part in reference])
+    if not days:
+        return Observation(
+            seen=f"no predictions were {verb} since those of the approval",
+            threshold=_threshold(trigger, a_year),
+            evidence=0.0,
+            limit=float(a_year),
+        )
+    known = _Reference.of(reference)
     detector = Detector.even(a_year, known.shares.size * len(EFFECTS) * 2)
     sums, alarm = detector.start(), ""
     for part in days:
@@ -78,32 +88,74 @@ def observe_prediction_shift(
             alarm = part.day
             break
     return Observation(
-        seen=_seen([part.column for part in reference], days, alarm),
-        threshold=f"{a_year:g} (shares may move by {trigger.tolerance:g})",
+        seen=_seen(reference, days, alarm),
+        threshold=_threshold(trigger, a_year),
         evidence=detector.level(sums) * a_year,
         limit=float(a_year),
     )
 
 
+def trained_until(live: Delivery) -> str:
+    """The newest day that a live model was trained on; "" if it read nothing by time."""
+    keys = (key for found in live.artifact.trained_on.values() for key in found)
+    return max(filter(is_time, keys), default="")
+
+
+def evaluated_predictions(live: Delivery) -> ColumnProfile | None:
+    """What a live model predicted in the first evaluation that recorded it."""
+    scores = (live.scores, *live.evaluations.values())
+    found = next((each.predictions for each in scores if each.predictions is not None), None)
+    if found is None:
+        return None
+    return ColumnProfile(
+        name=PREDICTION,
+        dtype="",
+        rows=found.rows,
+        nulls=0,
+        finite=found.rows,
+        mean=found.mean,
+        histogram=found.histogram,
+        categories=found.categories,
+    )
+
+
+def is_time(key: str) -> bool:
+    """Whether the key of a partition is an hour, day, week or month, rather than a value or a whole."""
+    try:
+        time_bounds(key)
+    except UsageError:
+        return False
+    return True
+
+
 def _split(
-    live: Delivery, delivered: Sequence[PredictedPartition]
-) -> tuple[list[PredictedPartition], list[PredictedPartition]]:
-    """Split what the live model delivered after its training into the reference and what came later."""
-    trained = max((max(keys, default="") for keys in live.artifact.trained_on.values()), default="")
+    trigger: PredictionShift, live: Delivery, predicted: Sequence[PredictedPartition]
+) -> tuple[list[ColumnProfile], list[PredictedPartition]]:
+    """Split what the live model predicted after its training into the reference and what came later."""
+    trained = trained_until(live)
     own = [
         part
-        for part in sorted(delivered, key=lambda part: part.day)
+        for part in sorted(predicted, key=lambda part: part.day)
         if part.models == {live.artifact.id} and part.day > trained
     ]
+    evaluated = evaluated_predictions(live) if trigger.of else None
+    if evaluated is not None:
+        return [evaluated], own
     approved = [part for part in own if part.day <= live.through]
     at = len(approved) if approved else FIRST_DAYS
-    return own[:at], own[at:]
+    return [part.column for part in own[:at]], own[at:]
+
+
+def _verb(trigger: PredictionShift) -> str:
+    return "served" if trigger.of else "delivered"
+
+
+def _threshold(trigger: PredictionShift, a_year: int) -> str:
+    return f"{a_year:g} (shares may move by {trigger.tolerance:g})"
 
 
 def _seen(known: Sequence[ColumnProfile], days: Sequence[PredictedPartition], alarm: str) -> str:
     count = plural(len(days), "day")
-    if not days:
-        return "no predictions were delivered since those of the approval"
     histograms = [column.histogram is not None for column in known]
     if all(histograms):
         then, now = _mean(known), _mean([part.column for part in days])

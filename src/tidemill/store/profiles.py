@@ -86,6 +86,21 @@ def load_profiles(artifacts: Artifacts, products: Sequence[Product]) -> Iterator
     return map(reader.read, products)
 
 
+def read_partition(
+    artifacts: Artifacts, product: Product, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Read all or some columns of a partition, which may be in several objects, verified."""
+    of = {part.object: part.columns for part in product.parts}
+    parts = []
+    for name in product.objects:
+        wanted = of.get(name) if columns is None else columns
+        if columns is not None and name in of:
+            wanted = [column for column in columns if column in of[name]]
+        if wanted is None or wanted:
+            parts.append(read_columns(artifacts, name, wanted))
+    return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
+
+
 class ProfileReader:
     """Reads the profiles of partitions, or computes them on the grids of those that it read before."""
 
@@ -97,12 +112,7 @@ class ProfileReader:
         """Return the stored profile of a partition, or one computed from its rows."""
         profile = load_profile(self._artifacts, product)
         if profile is None:
-            columns = {part.object: list(part.columns) for part in product.parts}
-            parts = [
-                read_columns(self._artifacts, name, columns.get(name)) for name in product.objects
-            ]
-            frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
-            profile = profile_frame(frame, self._grids)
+            profile = profile_frame(read_partition(self._artifacts, product), self._grids)
         self._grids = profile.grids | self._grids
         return profile
 

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from tidemill.contracts.finding import Finding, TableFindings
+from tidemill.contracts.profiles.record import Categories, Grid, Histogram
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.binding import Binding, Mark, Product
@@ -42,7 +43,15 @@ from tidemill.ledger.event import (
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
-from tidemill.workflow.gate import Daily, GateResult, Goal, Scores, Slice, Threshold
+from tidemill.workflow.gate import (
+    Daily,
+    GateResult,
+    Goal,
+    PredictionProfile,
+    Scores,
+    Slice,
+    Threshold,
+)
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
 
@@ -263,6 +272,9 @@ def scores(mae: float = 11.5) -> Scores:
     days = ("2013-03-06", "2013-03-07")
     daily = Daily(days=days, rows=(6, 6), metrics={"mae": (mae, 11.5)}, without={"auc": (mae, 0.5)})
     part = Slice(value="UA", rows=12, metrics={"mae": mae}, daily=daily)
+    counted = Histogram(
+        grid=Grid(center=mae, scale=2.0), size=2, bins=b"\x00\xff", counts=b"\x0a\x0e"
+    )
     return Scores(
         rows=24,
         metrics={"mae": mae},
@@ -273,6 +285,9 @@ def scores(mae: float = 11.5) -> Scores:
         curves={"calibration": {"predicted": (0.1, mae)}},
         bounds={"mae": (0.0, None)},
         thresholds={"f1": Threshold(value=0.25, days=days, metric="f1", score=0.5)},
+        predictions=PredictionProfile(
+            rows=24, mean=mae, histogram=counted, categories=Categories(counts={"late": 24})
+        ),
     )
 
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TypeAlias
 
+from tidemill.contracts.profiles.record import Categories, Histogram
+
 # The columns of a curve, such as a calibration curve, by name; all have the same length.
 Curve: TypeAlias = dict[str, tuple[float, ...]]
 # The least and the greatest value that a metric can have; None where there is none.
@@ -75,13 +77,24 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionProfile:
+    """The distribution of the predictions of an evaluation: `rows` have one, `mean` is that of numbers."""
+
+    rows: int
+    mean: float = 0.0
+    histogram: Histogram | None = None
+    categories: Categories | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """The scores of one model on one window: overall and by slice.
 
     `daily` has the figures of each day, if the evaluation names the column of days. `goals` says which
     metrics are best high or at zero; low is best for all others. `bounds` are the least and the greatest
     value that a metric can have, where that is known, `thresholds` those that metrics judge, if they were
-    chosen by `tm.threshold`.
+    chosen by `tm.threshold`. `predictions` profiles the column `prediction`, with which what is served later
+    is compared; None without such a column, and in scores from before it was recorded.
     """
 
     rows: int
@@ -93,6 +106,7 @@ class Scores:
     curves: dict[str, Curve] = field(default_factory=dict)
     bounds: dict[str, Bounds] = field(default_factory=dict, repr=False)
     thresholds: dict[str, Threshold] = field(default_factory=dict, repr=False)
+    predictions: PredictionProfile | None = field(default=None, repr=False)
 
     def _repr_html_(self) -> str:
         """Render the figures and charts of them, for notebooks."""

@@ -122,12 +122,16 @@ class MaxAge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionShift:
-    """The distribution of the live model's predictions lastingly differs from that at its approval."""
+    """The distribution of the live model's predictions lastingly differs from that at its approval.
+
+    They are those of the stage `of`, which reads the log of an endpoint; of a delivered table if it is "".
+    """
 
     tolerance: float
+    of: str = ""
 
     def __str__(self) -> str:
-        return f"prediction_shift({self.tolerance:g})"
+        return f"prediction_shift({self.tolerance:g}{self.of and f', of={self.of}'})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,16 +227,25 @@ def max_age(span: str) -> MaxAge:
     return MaxAge(span=parse_span(span))
 
 
-def prediction_shift(tolerance: float = 0.03) -> PredictionShift:
-    """Retrain when the live model's delivered predictions lastingly differ from those at its approval.
+def prediction_shift(tolerance: float = 0.03, *, of: str = "") -> PredictionShift:
+    """Retrain when the live model's predictions lastingly differ from those at its approval.
 
     No share of predictions below a decile (or of a predicted class) may move by more than `tolerance`.
     It needs no labels, and says nothing about errors: let a gate compare the candidate.
+
+    - `of`: the name of the stage that reads the log of an endpoint, by a contract of `tm.prediction_log`.
+      What the live version answered is compared with what it predicted in its evaluation; requests that
+      named a version, and answers of candidates in a rollout, don't count. By default it is a table that
+      delivers predictions.
     """
     _require_positive(f"prediction_shift({tolerance!r})", tolerance, "a share such as 0.03")
     if tolerance >= 1:
         raise ValueError(f"prediction_shift({tolerance!r}): a share can't move by 1 or more")
-    return PredictionShift(tolerance=tolerance)
+    if not isinstance(of, str):
+        raise ValueError(
+            f"prediction_shift(of={of!r}): name a stage that reads a log, such as 'requests'"
+        )
+    return PredictionShift(tolerance=tolerance, of=of)
 
 
 def any_of(*triggers: Trigger, cooldown: str | None = None) -> AnyOf:

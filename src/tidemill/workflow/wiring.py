@@ -13,9 +13,10 @@ from tidemill.workflow.delivery_wiring import delivery_faults, shared_place_faul
 from tidemill.workflow.gate import split_metric
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
+from tidemill.workflow.prediction_log import ARM, PREDICTION, VERSION
 from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
-from tidemill.workflow.trigger import Degraded, Trigger, leaf_triggers
+from tidemill.workflow.trigger import Degraded, PredictionShift, Trigger, leaf_triggers
 from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_code
 
 
@@ -210,13 +211,34 @@ def _unscored_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Faul
 def _watched_faults(
     stage: Stage, stages: Mapping[str, Stage], trigger: Trigger | None
 ) -> Iterator[Fault]:
-    """Yield a trigger that watches a metric of what doesn't evaluate the model."""
+    """Yield a trigger that watches a metric of what doesn't evaluate the model, or what is no log."""
     names = [s.name for s in _evaluations(stage, stages)]
     for leaf in leaf_triggers(trigger):
+        if isinstance(leaf, PredictionShift) and leaf.of:
+            for message, hint in _log_faults(leaf.of, stages):
+                yield _fault(stage, f"a trigger is {leaf}, but {message}", hint)
         evaluation = split_metric(leaf.metric)[0] if isinstance(leaf, Degraded) else ""
         if evaluation and evaluation not in names:
             message = f"a trigger is {leaf}, but no stage {evaluation!r} evaluates it"
             yield _fault(stage, message, did_you_mean(evaluation, names))
+
+
+def _log_faults(name: str, stages: Mapping[str, Stage]) -> Iterator[tuple[str, str]]:
+    """Say why predictions that were served can't be read from a stage."""
+    stage = stages.get(name)
+    if stage is None:
+        yield f"there is no stage {name!r}", did_you_mean(name, stages)
+        return
+    known = [column.name for column in stage.output.columns] if stage.output is not None else []
+    for column in (VERSION, ARM, PREDICTION):
+        if column not in known:
+            yield (
+                f"stage {name!r} is no log of predictions: it has no column {column!r}",
+                "name the ingest whose contract tm.prediction_log made",
+            )
+            return
+    if not stage.partitioning.is_time:
+        yield f"stage {name!r} is {stage.partitioning}", "partition the log by time"
 
 
 def _evaluations(model: Stage, stages: Mapping[str, Stage]) -> list[Stage]:
