@@ -64,6 +64,7 @@ def test_each_request_gets_its_own_predictions_or_its_own_error(
                 alone = expected[0] if isinstance(rows, list) else expected
                 assert np.array_equal(value, alone, equal_nan=True)
                 assert isinstance(value, float) == isinstance(rows, list)
+                assert cpu_s is not None
                 assert cpu_s >= 0
     finally:
         loop.close()

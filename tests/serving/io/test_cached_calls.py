@@ -58,8 +58,9 @@ def run(work: Callable[[CachedCalls, Counted, Series], Awaitable[None]], size: i
 
 def test_a_known_row_is_not_predicted() -> None:
     async def work(cached: CachedCalls, inner: Counted, series: Series) -> None:
-        for _ in range(3):
-            assert await cached.predict_row([1.0, 2.0]) == (3.0, 0.0)
+        # None: no CPU time, because the answer was known.
+        for cpu_s in (0.0, None, None):
+            assert await cached.predict_row([1.0, 2.0]) == (3.0, cpu_s)
         assert await cached.predict_row([2.0, 1.0]) == (3.0, 0.0)
         assert (inner.calls, series.cache_hits, series.cache_misses) == (2, 2, 2)
 
@@ -133,25 +134,20 @@ def test_a_model_that_varies_is_not_repeatable(noise: float) -> None:
 
 def test_each_caller_knows_whether_its_answer_was_computed() -> None:
     async def work(cached: CachedCalls, inner: Counted, series: Series) -> None:
-        async def ask(*values: float) -> bool:
-            await cached.predict_row([*values, 1.0])
-            return cached.found_last
+        async def is_known(*values: float) -> bool:
+            return (await cached.predict_row([*values, 1.0]))[1] is None
 
-        assert [await ask(1.0), await ask(1.0), await ask(2.0)] == [False, True, False]
+        assert not await is_known(1.0)
         # Also when a row of the cache is answered while the model still computes another one.
         held = asyncio.Event()
         inner.held = held.wait()
-        slow = asyncio.create_task(ask(3.0))
+        slow = asyncio.create_task(is_known(3.0))
         await asyncio.sleep(0)
-        assert await ask(1.0)
+        assert await is_known(1.0)
         held.set()
         assert not await slow
         one = np.array([[4.0, 1.0]])
-        for expected in (False, True):
-            inner.held = None
-            await cached.predict(one)
-            assert cached.found_last is expected
-        await cached.predict(np.ones((2, 2)))
-        assert not cached.found_last
+        assert [(await cached.predict(one))[1] for _ in range(2)] == [0.0, None]
+        assert (await cached.predict(np.ones((2, 2))))[1] == 0.0
 
     run(work)

@@ -13,8 +13,8 @@ import polars as pl
 
 from tidemill.serving.io.runner import USER_ERRORS, Runner, task_error
 
-# What was predicted for a request, and its share of the CPU seconds.
-Predicted: TypeAlias = "tuple[Any, float]"
+# The predictions of a request, and its share of the CPU seconds; None if a cache had them.
+Predicted: TypeAlias = "tuple[Any, float | None]"
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +49,10 @@ class RequestResult:
             future.set_exception(self.value)
         else:
             future.set_result((self.value, self.cpu_s))
+
+
+def record_nothing(requests: int) -> None:
+    """Ignore how many requests a batch has."""
 
 
 def predict_requests(

@@ -24,8 +24,7 @@ class CachedCalls:
     """A dispatcher that looks into a cache first, for requests of one row.
 
     The key is the input of the model, after features were computed and looked up: an answer is right as long
-    as the version is the same. `name` names the version at its endpoint. `found_last` says whether the call
-    that returned last was answered from the cache.
+    as the version is the same. `name` names the version at its endpoint.
     """
 
     def __init__(
@@ -36,7 +35,6 @@ class CachedCalls:
         self._name = name
         self._series = series
         self.runner = inner.runner
-        self.found_last = False
         cache.add(name)
 
     @property
@@ -48,28 +46,24 @@ class CachedCalls:
         """Predict one row: a number, or a probability per class."""
         key = matrix_row_key(values)
         if (known := self._find(key)) is not None:
-            return known, 0.0
+            return known, None
         generation = self._cache.generation(self._name)
         found, cpu_s = await self._inner.predict_row(values, deadline)
-        self.found_last = False
         self._cache.keep(self._name, key, found, generation)
         return found, cpu_s
 
     async def predict(self, rows: Any, deadline: float = math.inf) -> Predicted:
         """Predict the rows of an array or a frame."""
         if len(rows) != 1:
-            some = await self._inner.predict(rows, deadline)
-            self.found_last = False
-            return some
+            return await self._inner.predict(rows, deadline)
         is_frame = isinstance(rows, pl.DataFrame)
         key = row_key(rows.row(0)) if is_frame else matrix_row_key(rows[0].tolist())
         # `predict_row` keeps another form of the answer.
         place = (key, "rows")
         if (known := self._find(place)) is not None:
-            return known, 0.0
+            return known, None
         generation = self._cache.generation(self._name)
         found, cpu_s = await self._inner.predict(rows, deadline)
-        self.found_last = False
         # It may be a part of a batch, which would be kept with it.
         self._cache.keep(self._name, place, np.array(found), generation)
         return found, cpu_s
@@ -89,7 +83,6 @@ class CachedCalls:
             self._series.cache_misses += 1
         else:
             self._series.cache_hits += 1
-            self.found_last = True
         return known
 
 

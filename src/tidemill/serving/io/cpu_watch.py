@@ -30,9 +30,12 @@ class CpuWatch:
         finally:
             self._since = time.thread_time_ns()
 
-    def add(self, seconds: float) -> None:
-        """Add CPU time that another thread, or a batch, used for the request."""
-        self._used_ns += int(seconds * 1e9)
+    def add(self, seconds: float | None) -> None:
+        """Add CPU time that another thread, or a batch, used for the request; None: a cache answered it."""
+        if seconds is None:
+            self.from_cache = True
+        else:
+            self._used_ns += int(seconds * 1e9)
 
     def read_ns(self) -> int:
         """The CPU time so far, in nanoseconds."""

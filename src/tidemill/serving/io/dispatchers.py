@@ -17,6 +17,7 @@ from tidemill.serving.io.batches import (
     QueuedRequest,
     cut_batch,
     predict_requests,
+    record_nothing,
 )
 from tidemill.serving.io.model_thread import ModelThread
 from tidemill.serving.io.runner import Runner, closed_error
@@ -54,11 +55,18 @@ class Dispatcher(Protocol):
         """
 
 
-def open_dispatcher(runner: Runner) -> Dispatcher:
-    """Choose by the cost of its calls where a model is called; only in a running event loop."""
+def open_dispatcher(
+    runner: Runner, record_batch: Callable[[int], object] = record_nothing
+) -> Dispatcher:
+    """Choose by the cost of its calls where a model is called; only in a running event loop.
+
+    `record_batch` gets the number of requests of each batch.
+    """
     if not runs_inline(runner.cost):
-        return ModelThread(runner)
-    return LoopBatches(runner) if gains_from_batches(runner.cost) else InlineCalls(runner)
+        return ModelThread(runner, record_batch)
+    if gains_from_batches(runner.cost):
+        return LoopBatches(runner, record_batch)
+    return InlineCalls(runner)
 
 
 class InlineCalls:
@@ -109,10 +117,22 @@ class InlineCalls:
 class LoopBatches:
     """Predicts what tasks ask for in the same turn of the event loop in one call, in the next turn."""
 
-    __slots__ = ("_closed", "_limit", "_loop", "_queue", "_scheduled", "runner", "waiting")
+    __slots__ = (
+        "_closed",
+        "_limit",
+        "_loop",
+        "_queue",
+        "_record",
+        "_scheduled",
+        "runner",
+        "waiting",
+    )
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(
+        self, runner: Runner, record_batch: Callable[[int], object] = record_nothing
+    ) -> None:
         self.runner = runner
+        self._record = record_batch
         self.waiting = 0
         self._loop = asyncio.get_running_loop()
         self._queue: deque[QueuedRequest] = deque()
@@ -172,6 +192,7 @@ class LoopBatches:
         self._scheduled = bool(self._queue)
         if self._scheduled:
             self._loop.call_soon(self._run)
+        self._record(taken)
         for result in predict_requests(self.runner, requests, row_calls=True):
             result.deliver()
 
@@ -183,7 +204,7 @@ async def _predict_in_parts(
     parts = [
         await predict(rows[first : first + limit], deadline) for first in range(0, len(rows), limit)
     ]
-    return np.concatenate([found for found, _ in parts]), sum(cpu_s for _, cpu_s in parts)
+    return np.concatenate([found for found, _ in parts]), sum(cpu_s or 0.0 for _, cpu_s in parts)
 
 
 async def _call_in_thread(

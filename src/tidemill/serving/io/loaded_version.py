@@ -130,7 +130,7 @@ class LoadedVersion:
         self.carried = tuple(name.encode() for name in more)
         self.infer_replies = InferReplies(self.served, self.form)
         self.predict_replies = PredictReplies(self.served, self.form)
-        self.dispatcher: Dispatcher = open_dispatcher(prepared.runner)
+        self.dispatcher: Dispatcher = open_dispatcher(prepared.runner, series.record_batch)
         self._is_inline = isinstance(self.dispatcher, InlineCalls)
         # How many rows are predicted before `predict` returns to the event loop.
         self._rows_inline = self.dispatcher.limit if isinstance(self.dispatcher, InlineCalls) else 0
@@ -184,7 +184,6 @@ class LoadedVersion:
         pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
         found, cpu_s = await (pending if self._is_inline else watch.wait(pending))
         watch.add(cpu_s)
-        watch.from_cache = self._found_in_cache()
         return self.form.one(found)
 
     def _own(self, rows: RequestRows) -> RequestRows:
@@ -237,13 +236,8 @@ class LoadedVersion:
     async def _predict(self, values: Any, rows: int, watch: CpuWatch, deadline: float) -> Any:
         pending = self.dispatcher.predict(values, deadline)
         found, cpu_s = await (pending if rows <= self._rows_inline else watch.wait(pending))
-        watch.from_cache = self._found_in_cache()
         watch.add(cpu_s)
         return found
-
-    def _found_in_cache(self) -> bool:
-        """Whether the call that was just awaited was answered from the cache."""
-        return isinstance(self.dispatcher, CachedCalls) and self.dispatcher.found_last
 
     def _input(self, rows: RequestRows) -> Any:
         if self._feed == "matrix":

@@ -17,6 +17,7 @@ from tidemill.serving.io.batches import (
     RequestResult,
     cut_batch,
     predict_requests,
+    record_nothing,
 )
 from tidemill.serving.io.runner import Runner, closed_error
 
@@ -27,10 +28,13 @@ class ModelThread:
     It doesn't wait for more requests: what comes during a call is the next batch.
     """
 
-    __slots__ = ("_closed", "_done", "_loop", "_queue", "_thread", "runner", "waiting")
+    __slots__ = ("_closed", "_done", "_loop", "_queue", "_record", "_thread", "runner", "waiting")
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(
+        self, runner: Runner, record_batch: Callable[[int], object] = record_nothing
+    ) -> None:
         self.runner = runner
+        self._record = record_batch
         self.waiting = 0
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -103,5 +107,7 @@ class ModelThread:
 
     def _deliver(self, taken: int, results: Sequence[RequestResult]) -> None:
         self.waiting -= taken
+        if taken:
+            self._record(taken)
         for result in results:
             result.deliver()
