@@ -51,6 +51,19 @@ def test_what_nobody_reads_is_not_kept_without_end() -> None:
     assert 2 <= len(found) < 10
 
 
+def test_a_record_of_another_version_ends_the_channel() -> None:
+    async def exchange() -> ServerView | None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            channel = await WorkerChannel.open(ours, ServerView)
+            theirs.sendall(packed({"processes": "two"}))
+            found = await channel.receive()
+            await channel.close()
+        return found
+
+    assert asyncio.run(exchange()) is None
+
+
 def test_the_first_record_is_read_without_a_loop() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:

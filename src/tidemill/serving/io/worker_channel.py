@@ -63,11 +63,11 @@ class WorkerChannel(Generic[T]):
             self._writer.write(packed(record))
 
     async def receive(self) -> T | None:
-        """Wait for a record; None if the other side is gone."""
+        """Wait for a record; None if the other side is gone, or is of a version with other records."""
         try:
             [size] = _SIZE.unpack(await self._reader.readexactly(_SIZE.size))
             return self._decoder.decode(await self._reader.readexactly(size))
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, OSError, msgspec.DecodeError):
             return None
 
     async def close(self) -> None:
