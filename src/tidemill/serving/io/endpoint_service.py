@@ -105,25 +105,29 @@ class EndpointService:
         self._loaded[version.id] = version
 
     async def enter(self, state: EndpointState) -> None:
-        """Answer as a state says, whose versions are loaded; close those that aren't needed any more."""
+        """Answer as a state says, whose versions are loaded; close those that aren't needed any more.
+
+        All of the state holds before anything is awaited: another task may enter a state meanwhile.
+        """
         if self.live is not None and self.live.id != state.serving:
             self._before = self.live.id
         self.state, self.fault = state, ""
         self._golden_fault = ""
         self.live = self._loaded[state.serving]
-        await self._enter_rollout()
+        shadow, self._shadow = self._shadow, None
+        self._enter_rollout()
         self.on_change()
         candidate = "" if self._candidate is None else self._candidate.id
         kept = {state.serving, candidate, self._before}
-        for outgoing in [known for known in self._loaded.values() if known.id not in kept]:
-            del self._loaded[outgoing.id]
-            await outgoing.close()
+        unneeded = [known for known in self._loaded.values() if known.id not in kept]
+        for version in unneeded:
+            del self._loaded[version.id]
+        for each in (shadow, *unneeded):
+            if each is not None:
+                await each.close()
 
-    async def _enter_rollout(self) -> None:
+    def _enter_rollout(self) -> None:
         rollout, plan = self.state.rollout, self.declared.rollout
-        if self._shadow is not None:
-            await self._shadow.close()
-            self._shadow = None
         if rollout is None or plan is None:
             self._candidate, self._share, self._tally = None, 0.0, None
             return

@@ -1,0 +1,66 @@
+"""An endpoint does what a state says from the moment on that it enters it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from tidemill.serving.endpoint_state import EndpointState
+from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.rollout import RolloutState
+from tidemill.workflow.endpoint import Endpoint, Rollout
+
+PLAN = Rollout(shadow_s=60.0, canary=(0.999999, 1.0))
+STAGE: Any = SimpleNamespace(frames=())
+
+
+class Version:
+    """A loaded version that is closed when `gate` is set."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.artifact = SimpleNamespace(output="sold")
+        self.gate = asyncio.Event()
+        self.is_closed = False
+
+    async def close(self) -> None:
+        await self.gate.wait()
+        self.is_closed = True
+
+
+def rolling_out(candidate: str, step: int) -> EndpointState:
+    rollout = RolloutState(
+        model="demand", candidate=candidate, incumbent="v1", step=step, since=float(step)
+    )
+    return EndpointState(serving="v1", rollout=rollout)
+
+
+def test_a_state_holds_before_what_it_ends_is_closed() -> None:
+    async def main() -> None:
+        endpoint = Endpoint(name="demand", model="demand", rollout=PLAN)
+        service = EndpointService(endpoint, STAGE, EndpointState())
+        versions: dict[str, Any] = {name: Version(name) for name in ("v1", "v2", "v3")}
+        for version in versions.values():
+            service.add(version)
+        versions["v3"].gate.set()
+        # The shadow phase ends, and nothing needs v3.
+        await service.enter(rolling_out("v2", 0))
+        assert versions["v3"].is_closed
+        entering = asyncio.create_task(service.enter(rolling_out("v2", 1)))
+        await asyncio.sleep(0)
+        assert not entering.done()
+        assert service.choose("", {b"tidemill-key": b"a"}).id == "v2"
+        await entering
+        # A version that is still closing answers nothing more.
+        leaving = asyncio.create_task(service.enter(EndpointState(serving="v1")))
+        await asyncio.sleep(0)
+        assert not leaving.done()
+        assert [version.id for version in service.versions] == ["v1"]
+        for version in versions.values():
+            version.gate.set()
+        await leaving
+        await service.close()
+        assert versions["v1"].is_closed
+
+    asyncio.run(main())
