@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -140,6 +141,8 @@ class UsageRecorder:
         self._price = price
         self._since = now
         self._recorded = Snapshot(processes=0)
+        # A server that stops records while a thread may still wait for the ledger with what was before.
+        self._lock = threading.Lock()
 
     def is_due(self, snapshot: Snapshot, now: float) -> bool:
         """Whether the usage since the last record is to be recorded now."""
@@ -155,10 +158,15 @@ class UsageRecorder:
         What could not be recorded is part of the next record. It may wait for other writers, so it is called
         in a thread that answers no requests.
         """
-        period = difference(snapshot, self._recorded)
-        event = served_event(
-            period, environment=self._environment, since=self._since, until=now, price=self._price
-        )
-        if event.usages:
-            self._ledger.append([event], now=now)
-        self._recorded, self._since = snapshot, now
+        with self._lock:
+            period = difference(snapshot, self._recorded)
+            event = served_event(
+                period,
+                environment=self._environment,
+                since=self._since,
+                until=now,
+                price=self._price,
+            )
+            if event.usages:
+                self._ledger.append([event], now=now)
+            self._recorded, self._since = snapshot, now
