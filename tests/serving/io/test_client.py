@@ -3,13 +3,15 @@
 import asyncio
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -134,3 +136,94 @@ def test_rows_of_a_frame_are_sent_by_name() -> None:
 def test_what_is_no_rows_is_refused(rows: Any) -> None:
     with pytest.raises(UsageError):
         encode_rows(rows)
+
+
+@pytest.mark.parametrize("value", [float("inf"), np.float32("-inf")])
+def test_infinite_numbers_are_not_sent_as_missing_ones(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"row 1: x is -?inf"):
+        encode_rows([{"x": None, "y": "inf"}, {"x": value}])
+
+
+def test_values_of_numpy_are_sent() -> None:
+    row = {"x": np.float64(1.5), "n": np.int64(2**53 + 1), "b": np.bool_(True), "m": None}
+    assert encode_rows(row) == b'[{"x":1.5,"n":9007199254740993,"b":true,"m":null}]'
+    with pytest.raises(UsageError, match="ndarray is no value"):
+        encode_rows({"x": np.array([1.0])})
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"timeout": 0}, "timeout=0"),
+        ({"timeout": float("nan")}, "timeout=nan"),
+        ({"retries": -1}, "retries=-1"),
+        ({"url": "http://[::1"}, "not a URL"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        tm.Client(**{"url": "http://127.0.0.1:1", **given})
+
+
+def test_a_token_of_a_file_with_an_end_of_line_is_sent() -> None:
+    with answering(GOOD) as (url, asked), tm.Client(url, token=" tm_a_b\n") as client:
+        client.predict("delays", {"x": 1.0})
+    assert asked[0][1]["authorization"] == "Bearer tm_a_b"
+
+
+@pytest.mark.parametrize("token", ["tm_a\nb", "tm_a_\xe4", "tm_a b"])
+def test_a_token_that_cannot_be_sent_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(UsageError, match="one token") as refused:
+        tm.Client("http://127.0.0.1:1", token=token)
+    assert token not in str(refused.value)
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server that sends a reply byte by byte, each sooner than a timeout, without end."""
+    over = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                while not over.wait(0.02):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+def test_a_reply_that_never_ends_is_given_up() -> None:
+    async def ask(client: tm.Client) -> None:
+        with pytest.raises(ServerUnreachable, match=r"no answer within 0\.2 s"):
+            await client.predict_async("a", [])
+        await client.close_async()
+
+    with dripping() as url, tm.Client(url, timeout=0.2, retries=0) as client:
+        with pytest.raises(ServerUnreachable, match=r"no answer within 0\.2 s"):
+            client.predict("a", [])
+        asyncio.run(ask(client))
+
+
+def test_a_forked_process_opens_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(GOOD, GOOD) as (url, _), tm.Client(url) as client:
+        client.predict("delays", {"x": 1.0})
+        before = client._blocking
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        client.predict("delays", {"x": 1.0})
+        assert client._blocking is not before
+        before.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -29,7 +32,8 @@ class Client:
 
     `token` is sent with each request. A request may take `timeout` seconds, with at most `retries` further
     attempts when no server answers or one is busy. Use it as a context manager, or `close` it; one client may
-    be used by several threads and event loops. UsageError without the extra `client`.
+    be used by several threads and event loops, and by processes that are forked. UsageError without the extra
+    `client`, and for arguments that can't be used.
     """
 
     def __init__(
@@ -41,11 +45,23 @@ class Client:
             raise UsageError(f"tm.Client needs httpx2: {install_command('httpx2')}") from error
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"Client({url!r}): a URL begins with http:// or https://")
+        try:
+            httpx2.URL(url)
+        except httpx2.InvalidURL as error:
+            raise UsageError(f"Client({url!r}): this is not a URL: {error}") from error
+        if not 0 < timeout < math.inf:
+            raise UsageError(f"Client(timeout={timeout!r}): it is a number of seconds above 0")
+        if retries < 0:
+            raise UsageError(f"Client(retries={retries!r}): it is a number of attempts from 0")
         self.url = url.rstrip("/")
-        self._token = token
+        self._token = _plain_token(token)
         self._timeout = timeout
         self._retries = retries
         self._http = httpx2
+        self._open()
+
+    def _open(self) -> None:
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._blocking: Any = None
         # Connections belong to the event loop that opened them.
@@ -102,6 +118,9 @@ class Client:
         await self.close_async()
 
     def _exchange(self, endpoint: str, rows: Any, *, partial: bool) -> Exchange:
+        if self._process != os.getpid():
+            # Two processes that use one connection get each other's answers.
+            self._open()
         request = ClientRequest(
             endpoint=endpoint, body=encode_rows(rows), partial=partial, token=self._token
         )
@@ -118,8 +137,8 @@ class Client:
                 self._blocking = self._http.Client(base_url=self.url)
             client = self._blocking
         try:
-            return _received(client.send(self._request(client, step)))
-        except self._http.TransportError as error:
+            return self._receive(client, step)
+        except self._http.RequestError as error:
             return self._unreachable(error)
 
     async def _perform_async(self, step: Send | Pause) -> Received | None:
@@ -131,8 +150,10 @@ class Client:
         if client is None:
             client = self._async[loop] = self._http.AsyncClient(base_url=self.url)
         try:
-            return _received(await client.send(self._request(client, step)))
-        except self._http.TransportError as error:
+            async with asyncio.timeout(step.timeout_s):
+                reply = await client.send(self._request(client, step))
+            return _received(reply, reply.content)
+        except (self._http.RequestError, TimeoutError) as error:
             return self._unreachable(error)
 
     def _request(self, client: Any, step: Send) -> Any:
@@ -140,22 +161,44 @@ class Client:
             "POST", step.path, content=step.body, headers=step.headers, timeout=step.timeout_s
         )
 
+    def _receive(self, client: Any, step: Send) -> Received:
+        """Send a request and read the reply; the timeout of a socket alone starts again with each byte."""
+        end = time.monotonic() + step.timeout_s
+        reply = client.send(self._request(client, step), stream=True)
+        try:
+            parts = []
+            for part in reply.iter_bytes():
+                parts.append(part)
+                if time.monotonic() > end:
+                    raise self._http.ReadTimeout("the reply takes too long")
+        finally:
+            reply.close()
+        return _received(reply, b"".join(parts))
+
     def _unreachable(self, error: Exception) -> Received:
-        timed_out = isinstance(error, self._http.TimeoutException)
+        timed_out = isinstance(error, self._http.TimeoutException | TimeoutError)
         why = f"no answer within {self._timeout:g} s" if timed_out else str(error)
         return Received(status=0, fault=f"{self.url}: {why}", now=time.monotonic())
 
 
-def _received(reply: Any) -> Received:
+def _received(reply: Any, body: bytes) -> Received:
     return Received(
-        status=reply.status_code, body=reply.content, headers=reply.headers, now=time.monotonic()
+        status=reply.status_code, body=body, headers=reply.headers, now=time.monotonic()
     )
+
+
+def _plain_token(token: str) -> str:
+    """A token without the end of the line of the file that it was read from; it is in no message."""
+    found = token.strip()
+    if not found.isascii() or not found.isprintable() or " " in found:
+        raise UsageError("Client(token=...): it isn't one token, as `tm_<id>_<secret>`")
+    return found
 
 
 def encode_rows(rows: Any) -> bytes:
     """Encode rows as a request has them; UsageError for what isn't rows.
 
-    Dates and times become ISO text, decimals text, and NaN null.
+    Dates and times become ISO text, decimals text, and NaN null. JSON has no infinite numbers.
     """
     if hasattr(rows, "to_dicts"):
         rows = rows.to_dicts()
@@ -168,6 +211,34 @@ def encode_rows(rows: Any) -> bytes:
     if odd is not None:
         raise UsageError(f"each row is a mapping of columns to values, not {odd!r}")
     try:
-        return msgspec.json.encode([dict(row) for row in listed])
-    except (TypeError, msgspec.MsgspecError, UnicodeEncodeError) as error:
+        body = msgspec.json.encode([dict(row) for row in listed], enc_hook=_plain_value)
+    except (TypeError, ValueError, msgspec.MsgspecError, UnicodeEncodeError) as error:
         raise UsageError(f"a value of the rows can't be sent: {error}") from error
+    if b"null" in body:
+        _require_finite(listed)
+    return body
+
+
+def _plain_value(value: Any) -> Any:
+    """A scalar of NumPy as a value of Python."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no value of JSON")
+
+
+def _require_finite(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Raise UsageError for an infinite number, which would be sent as null."""
+    for number, row in enumerate(rows):
+        for name, value in row.items():
+            if not isinstance(value, str | bool | Decimal) and _is_infinite(value):
+                raise UsageError(
+                    f"row {number}: {name} is {value}, and JSON has no infinite numbers: send the rows as "
+                    "binary tensors or an Arrow stream"
+                )
+
+
+def _is_infinite(value: Any) -> bool:
+    try:
+        return math.isinf(value)
+    except (TypeError, OverflowError):
+        return False
