@@ -106,7 +106,7 @@ def _infer_schema(endpoint: EndpointDescription) -> Schema:
                 },
                 "datatype": {"enum": [*accepted_datatypes(column.dtype)]},
                 "data": {"type": "array", "items": column_schema(column), "minItems": 1},
-                "parameters": ref("Parameters"),
+                "parameters": _PARAMETERS,
             },
         }
         for column in endpoint.request_contract.columns
@@ -120,8 +120,8 @@ def _infer_schema(endpoint: EndpointDescription) -> Schema:
             "of shape [rows, columns] may hold them, in the order of the metadata."
         ),
         "properties": {
-            "id": {"type": "string"},
-            "parameters": ref("Parameters"),
+            "id": {"type": ["string", "null"]},
+            "parameters": _PARAMETERS,
             "inputs": {
                 "type": "array",
                 "items": {"oneOf": tensors},
@@ -129,13 +129,13 @@ def _infer_schema(endpoint: EndpointDescription) -> Schema:
                 "maxItems": len(tensors),
             },
             "outputs": {
-                "type": "array",
+                "type": ["array", "null"],
                 "items": {
                     "type": "object",
                     "required": ["name"],
                     "properties": {
                         "name": {"enum": [output.name for output in endpoint.form.outputs]},
-                        "parameters": ref("Parameters"),
+                        "parameters": _PARAMETERS,
                     },
                 },
             },
@@ -149,6 +149,8 @@ _FLAG: Schema = {"type": "boolean"}
 _NUMBERS: Schema = {"type": "object", "additionalProperties": {"type": "number"}}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _TIME: Schema = {"type": "number", "description": "in seconds since 1970; 0 if there is none"}
+# Clients that fill in all members send null for those without a value.
+_PARAMETERS: Schema = {"anyOf": [ref("Parameters"), {"type": "null"}]}
 _TENSORS: Schema = {"type": "array", "items": ref("TensorMetadata")}
 _FINDINGS: Schema = {"type": "array", "items": ref("Finding")}
 
