@@ -7,7 +7,7 @@ millisecond. Requests whose rows `typed_bodies` accepts don't take it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,12 +16,13 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.contracts.checks.checker import REASONS, Checker
+from tidemill.contracts.column import Column
 from tidemill.contracts.finding import UNREAD_RULES
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.text_format import Cells
 from tidemill.core.errors import ContractError
 from tidemill.serving.errors import BrokenRows
-from tidemill.serving.request_contract import request_contract
+from tidemill.serving.request_contract import request_contract, written_times
 from tidemill.serving.rows import Rejected, RequestRows, RowFinding
 
 _ROW = "\0row"
@@ -54,6 +55,9 @@ class RowCheck:
         self._names = list(names)
         self._checker = Checker(request_contract(spec, names, cells))
         self._meanings = _meanings(self._checker)
+        if cells == "json":
+            for name in names:
+                _explain_times(self._meanings, spec.column(name))
 
     def check(
         self,
@@ -166,6 +170,15 @@ def _meanings(checker: Checker) -> dict[str, _Meaning]:
         roots = tuple(dict.fromkeys(declared.expr.meta.root_names()))
         found[declared.name] = _Meaning(None, says, roots or checker.spec.names)
     return found
+
+
+def _explain_times(meanings: dict[str, _Meaning], column: Column) -> None:
+    """Have the message about a time that can't be read say how to write it."""
+    form = written_times(column)
+    if form:
+        rule = f"{column.name}.type"
+        meaning = meanings[rule]
+        meanings[rule] = replace(meaning, message=f"{meaning.message}: {form}")
 
 
 def shown_value(value: Any) -> Any:
