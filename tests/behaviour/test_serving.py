@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
+import shlex
 import threading
 from collections.abc import Iterator
 from io import BytesIO
@@ -215,6 +217,21 @@ def test_routes(server: Served, path: str, status: int) -> None:
     assert reply.status == status
     if status != 200:
         assert set(reply.json) == {"error"}
+
+
+def test_the_page_shows_commands_for_the_host_of_the_caller(server: Served) -> None:
+    pattern = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+    for headers, url in (
+        ({}, server.url),
+        ({"Host": f"localhost:{server.port}"}, f"http://localhost:{server.port}"),
+        ({"X-Forwarded-Proto": "https"}, server.url.replace("http", "https")),
+    ):
+        page = server.ask("/docs", headers=headers).body.decode()
+        for command in pattern.findall(page):
+            words = shlex.split(html.unescape(command).replace("\\\n", " "))
+            assert words[1].startswith(f"{url}/")
+            path = words[1].removeprefix(url)
+            assert server.ask(path, words[-1].encode()).status == 200
 
 
 def test_a_request_id_is_returned(server: Served) -> None:

@@ -66,6 +66,17 @@ def test_the_commands_can_be_copied_into_a_shell() -> None:
     assert json.loads(tensors[-1])["inputs"][1]["data"] == ['it\'s "<ü>" & $HOME']
 
 
+def test_the_commands_send_a_token_where_one_is_needed() -> None:
+    page = docs_page([ENDPOINT], base_url="https://x", has_tokens=True)
+    commands = [html.unescape(text) for text in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)]
+    for command in commands:
+        words = shlex.split(command.replace("\\\n", " "))
+        assert words[5] == "Authorization: Bearer $TIDEMILL_TOKEN"
+        assert json.loads(words[-1])
+    assert "export TIDEMILL_TOKEN" in page
+    assert "TIDEMILL_TOKEN" not in PAGE
+
+
 def test_an_endpoint_may_lack_rules_versions_and_an_example() -> None:
     plain = declare({"hour": tm.Int64()})
     endpoint = EndpointDescription(

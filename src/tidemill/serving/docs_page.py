@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from tidemill.contracts.docs.html import html_table, paragraphs
 from tidemill.contracts.docs.phrases import column_terms, row_conditions, type_name
@@ -32,17 +33,35 @@ code,pre{font:.875rem/1.45 ui-monospace,monospace}pre,.wide{overflow-x:auto}
 pre{background:var(--code);padding:.8rem;border-radius:.4rem;user-select:all}
 .about,.note{color:var(--quiet)}
 """
+_TOKEN_NOTE = (
+    "<p>Requests need a token. The commands take it from the environment: "
+    "<code>export TIDEMILL_TOKEN=tm_...</code></p>"
+)
 
 
-def docs_page(endpoints: Sequence[EndpointDescription], *, base_url: str) -> str:
-    """Return the page of a server with these endpoints; `base_url` is where its examples send requests."""
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the examples send requests, and whether these need a token."""
+
+    url: str
+    has_tokens: bool
+
+
+def docs_page(
+    endpoints: Sequence[EndpointDescription], *, base_url: str, has_tokens: bool = False
+) -> str:
+    """Return the page of a server with these endpoints; `base_url` is where its examples send requests.
+
+    With `has_tokens` they send the token that the shell has in TIDEMILL_TOKEN.
+    """
     links = "".join(
         f'<li><a href="#endpoint-{number}"><code>{html_text(endpoint.name)}</code></a></li>'
         for number, endpoint in enumerate(endpoints, 1)
     )
     operations = operations_of(openapi_document(endpoints, version=""))
+    target = _Target(base_url.rstrip("/"), has_tokens)
     inside = "".join(
-        _endpoint(endpoint, number, base_url, operations)
+        _endpoint(endpoint, number, target, operations)
         for number, endpoint in enumerate(endpoints, 1)
     )
     listed = f"<ul>{links}</ul>" if links else "<p>There are no endpoints.</p>"
@@ -54,14 +73,14 @@ def docs_page(endpoints: Sequence[EndpointDescription], *, base_url: str) -> str
         "Inference Protocol</a> (version 2, REST) and requests with named rows. "
         '<a href="/openapi.json">openapi.json</a> describes all routes and their errors, '
         '<a href="/metrics">metrics</a> has numbers for Prometheus, <a href="/status">status</a> what is '
-        "wrong.</p>"
+        f"wrong.</p>{_TOKEN_NOTE if has_tokens else ''}"
         f"{listed}{inside}<section><h2>Server</h2>{_routes(operations, '')}</section>"
         "</main></body></html>"
     )
 
 
 def _endpoint(
-    endpoint: EndpointDescription, number: int, base_url: str, operations: Sequence[Operation]
+    endpoint: EndpointDescription, number: int, target: _Target, operations: Sequence[Operation]
 ) -> str:
     contract = endpoint.request_contract
     parts = [
@@ -84,7 +103,7 @@ def _endpoint(
     outputs = ((f"<code>{html_text(o.name)}</code>", o.datatype) for o in endpoint.form.outputs)
     parts.append(html_table("Outputs", ("output", "data type"), outputs))
     if endpoint.example is not None:
-        parts += _examples(endpoint, base_url)
+        parts += _examples(endpoint, target)
     return "".join((*parts, "</section>"))
 
 
@@ -116,7 +135,7 @@ def _columns(endpoint: EndpointDescription) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _examples(endpoint: EndpointDescription, base_url: str) -> Iterator[str]:
+def _examples(endpoint: EndpointDescription, target: _Target) -> Iterator[str]:
     name = endpoint.path_name
     requests = (
         ("A row by its names", f"/predict/{name}", [endpoint.example]),
@@ -124,8 +143,9 @@ def _examples(endpoint: EndpointDescription, base_url: str) -> Iterator[str]:
     )
     for title, path, document in requests:
         text = json.dumps(document, ensure_ascii=False)
+        token = '  -H "Authorization: Bearer $TIDEMILL_TOKEN" \\\n' if target.has_tokens else ""
         command = (
-            f"curl {shlex.quote(base_url.rstrip('/') + path)} -H 'Content-Type: application/json' \\\n"
-            f"  -d {shlex.quote(text)}"
+            f"curl {shlex.quote(target.url + path)} -H 'Content-Type: application/json' \\\n"
+            f"{token}  -d {shlex.quote(text)}"
         )
         yield f"<h3>{title}</h3><pre>{html_text(command)}</pre>"

@@ -30,7 +30,7 @@ from tidemill.serving.rows import InferRequest
 from tidemill.serving.serve_settings import ServeSettings
 
 # Documents that describe the server: what they contain is made when they are asked for.
-Documents: TypeAlias = Mapping[RouteAction, Callable[[], Reply]]
+Documents: TypeAlias = Mapping[RouteAction, Callable[[str], Reply]]
 
 _log = logging.getLogger("tidemill.serving")
 # Paths whose routes, and hosts whose admission, are remembered.
@@ -67,7 +67,8 @@ class _Sent(NamedTuple):
 class ServingApp:
     """The application of one process; all of it runs in the thread of one event loop.
 
-    `documents` makes the replies of routes that don't predict. `log` gets a line per request.
+    `documents` makes the replies of routes that don't predict, for callers that came by a URL. `log` gets a
+    line per request.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class ServingApp:
         self._meter = meter
         self._documents = documents
         self._max_body = settings.max_body
+        self._uses_tls = settings.uses_tls
         self._pending = PendingBodies(settings.max_in_flight * settings.max_body)
         self._log = log
         self._routes: dict[bytes, Route] = {}
@@ -127,7 +129,7 @@ class ServingApp:
             elif route.action is RouteAction.INFER or route.action is RouteAction.PREDICT:
                 reply = await self._predict(route, scope, headers, receive, began)
             else:
-                reply = self._describe(route)
+                reply = self._describe(route, headers)
         except RequestError as error:
             self._meter.refuse(error.status)
             reply = _refusal(error)
@@ -187,10 +189,10 @@ class ServingApp:
             raise MethodNotAllowed(scope["method"], route.methods)
         return _Sent(204, b"", headers=self._access.preflight(scope["headers"]))
 
-    def _describe(self, route: Route) -> _Sent:
+    def _describe(self, route: Route, headers: Mapping[bytes, bytes]) -> _Sent:
         status = 200
         if not route.endpoint:
-            found = self._documents[route.action]()
+            found = self._documents[route.action](self._url(headers))
             if route.action is RouteAction.READY and not self.is_ready:
                 status = 503
         elif route.action is RouteAction.MODEL_READY:
@@ -198,6 +200,11 @@ class ServingApp:
         else:
             found = self._endpoints[route.endpoint].metadata(route.version)
         return _Sent(status, found.body, found.content_type, _raw(found.headers))
+
+    def _url(self, headers: Mapping[bytes, bytes]) -> str:
+        """The URL by which a caller came, whose host was checked; a proxy says if it speaks TLS."""
+        is_secure = self._uses_tls or headers.get(b"x-forwarded-proto") == b"https"
+        return f"{'https' if is_secure else 'http'}://{headers.get(b'host', b'').decode('latin-1')}"
 
     async def _predict(
         self, route: Route, scope: Any, headers: Mapping[bytes, bytes], receive: Any, began: int

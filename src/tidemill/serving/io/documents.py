@@ -21,8 +21,8 @@ from tidemill.serving.routes import RouteAction
 class ServerDocuments:
     """Writes the documents of one server.
 
-    `base_url` is where the examples of its page send requests; `has_tokens` says whether they need one.
-    `faults` returns what is wrong with the server, "" for what isn't.
+    `has_tokens` says whether requests need one. `faults` returns what is wrong with the server, "" for what
+    isn't.
     """
 
     def __init__(
@@ -32,29 +32,29 @@ class ServerDocuments:
         faults: Callable[[], Sequence[str]],
         price: Price,
         *,
-        base_url: str = "http://127.0.0.1:8000",
         has_tokens: bool = False,
     ) -> None:
         self._endpoints = endpoints
         self._price = price
         self._snapshot = snapshot
         self._faults = faults
-        self.base_url = base_url
         self.has_tokens = has_tokens
 
-    def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[], Reply]]:
-        """The documents by the action of their route."""
+    def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[str], Reply]]:
+        """The documents by the action of their route; each gets the URL by which the caller came."""
         version = importlib.metadata.version("tidemill")
         return {
-            RouteAction.SERVER: lambda: oip.server_metadata(version),
-            RouteAction.LIVE: oip.live,
-            RouteAction.READY: lambda: oip.ready(is_ready()),
-            RouteAction.METRICS: lambda: Reply(self.metrics().encode(), CONTENT_TYPE),
-            RouteAction.OPENAPI: lambda: openapi_reply(
+            RouteAction.SERVER: lambda _: oip.server_metadata(version),
+            RouteAction.LIVE: lambda _: oip.live(),
+            RouteAction.READY: lambda _: oip.ready(is_ready()),
+            RouteAction.METRICS: lambda _: Reply(self.metrics().encode(), CONTENT_TYPE),
+            RouteAction.OPENAPI: lambda _: openapi_reply(
                 self._endpoints.values(), version=version, has_tokens=self.has_tokens
             ),
-            RouteAction.DOCS: lambda: docs_reply(self._endpoints.values(), base_url=self.base_url),
-            RouteAction.STATUS: lambda: Reply(json.dumps(self.status()).encode()),
+            RouteAction.DOCS: lambda url: docs_reply(
+                self._endpoints.values(), base_url=url, has_tokens=self.has_tokens
+            ),
+            RouteAction.STATUS: lambda _: Reply(json.dumps(self.status()).encode()),
         }
 
     def status(self) -> dict[str, Any]:

@@ -25,9 +25,9 @@ def openapi_reply(endpoints: Iterable[EndpointService], *, version: str, has_tok
     return Reply(msgspec.json.encode(document))
 
 
-def docs_reply(endpoints: Iterable[EndpointService], *, base_url: str) -> Reply:
+def docs_reply(endpoints: Iterable[EndpointService], *, base_url: str, has_tokens: bool) -> Reply:
     """Describe the endpoints that can answer as a page that loads nothing."""
-    page = docs_page(_described(endpoints), base_url=base_url)
+    page = docs_page(_described(endpoints), base_url=base_url, has_tokens=has_tokens)
     return Reply(page.encode(), _HTML, (("content-security-policy", SECURITY_POLICY),))
 
 

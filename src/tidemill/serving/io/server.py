@@ -118,7 +118,6 @@ class Server:
                 *self._role.faults,
             ),
             options.price,
-            base_url=self._settings.base_url,
             has_tokens=self._settings.needs_tokens,
         )
         log = self._settings.access_log
@@ -131,7 +130,7 @@ class Server:
             meter=self._meter,
             documents={
                 **self.documents.by_action(lambda: self.app.is_ready),
-                RouteAction.STATUS: lambda: Reply(self._role.status()),
+                RouteAction.STATUS: lambda _: Reply(self._role.status()),
             },
             settings=self._settings,
             request_ids=secrets.token_hex(4),
