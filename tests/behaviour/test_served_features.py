@@ -189,6 +189,25 @@ def test_equal_keys_with_other_values_are_computed_apart(opened: Project) -> Non
     assert set(found.lookups) == {"rain", "zones"}
 
 
+@pytest.mark.parametrize("count", [3, 150])
+def test_rows_of_many_days_are_computed_as_each_alone(opened: Project, count: int) -> None:
+    """Polars divides one row by 60, but multiplies several by 1 / 60, which has other bits for some."""
+    query = query_of(opened)
+    rows = pl.DataFrame(
+        {
+            "day": [DAYS[at % len(DAYS)] for at in range(2 * count)],
+            "id": [str(at % count) for at in range(2 * count)],
+            "zone": ["abc"[at % 3] for at in range(2 * count)],
+            "miles": [None if at % 5 == 0 else at / 7 for at in range(2 * count)],
+        },
+        schema_overrides={"zone": pl.Enum(["a", "b", "c"])},
+    )
+    alone = pl.concat(query.compute(rows[at : at + 1], COLUMNS).rows for at in range(2 * count))
+    found = query.compute(rows, COLUMNS)
+    assert not found.missing
+    assert found.rows.equals(alone)
+
+
 def test_a_row_of_a_partition_without_lookups_says_so(opened: Project) -> None:
     rows = pl.DataFrame(
         {

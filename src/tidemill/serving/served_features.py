@@ -25,7 +25,7 @@ class ServedFeatures:
     """How a stage computes the features of a request.
 
     Requests have `columns` of the input `rows`; `lookups` are the other inputs. `key` finds the features of
-    a row. With `repeat` each row is computed twice, because Polars has other kernels for single rows.
+    a row. With `repeat` each row is computed several times, because Polars has other kernels for single rows.
     """
 
     stage: str

@@ -64,6 +64,8 @@ class FeatureQuery:
         self._own = partitionings[stage.name]
         self._input = next(item for item in stage.frames if item.name == served.rows)
         self._schema = frame_schema(self._input)
+        # Polars divides rows among its threads, and has other kernels for a part of one row.
+        self._repeats = 2 * pl.thread_pool_size() if served.repeat else 1
         self._lookups = [item for item in stage.frames if item.name in served.lookups]
         self._bound: Mapping[str, Mapping[str, Binding]] = {}
         self._keys: Mapping[str, Sequence[str]] = {}
@@ -204,18 +206,17 @@ class FeatureQuery:
         """
         key = list(self._served.key)
         given = with_schema(rows, self._schema)
-        if self._served.repeat:
-            given = pl.concat([given, given])
+        if self._repeats > 1:
+            given = _repeated(given, self._repeats)
         frames = {**lookups.frames, self._served.rows: given.lazy()}
         query = call_stage(self._stage, partition, frames)
         names = list(dict.fromkeys((*key, *columns)))
         result = collect_query(self._stage, partition, query.lazy().select(names), rows.height)
-        each = 2 if self._served.repeat else 1
         if result.height == given.height and result[key].equals(given[key]):
             return result.head(rows.height)[list(columns)], None
         counted = result.group_by(key, maintain_order=True).agg(
             pl.col([name for name in columns if name not in key]).first(),
-            (pl.len() // each).alias(_ROWS),
+            (pl.len() // self._repeats).alias(_ROWS),
         )
         joined = rows[key].join(
             counted, on=key, how="left", nulls_equal=True, maintain_order="left"
@@ -244,3 +245,8 @@ def _waves(
     for turn in turns.unique().sort():
         chosen = (turns == turn).arg_true()
         yield [numbers[at] for at in chosen], rows[chosen]
+
+
+def _repeated(rows: pl.DataFrame, times: int) -> pl.DataFrame:
+    """Repeat rows column by column: a frame of one row that is repeated keeps one value per column."""
+    return pl.DataFrame([pl.concat([column] * times, rechunk=True) for column in rows])
