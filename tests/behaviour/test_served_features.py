@@ -13,7 +13,7 @@ import tidemill as tm
 from tidemill.project.project import Project
 from tidemill.reuse.probe import probe
 from tidemill.serving.io.feature_plan import query_tree
-from tidemill.serving.io.feature_query import FeatureQuery
+from tidemill.serving.io.feature_query import FeatureQuery, LookupsNotLoaded
 from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.partition_mapping import partitionings_of
@@ -206,6 +206,18 @@ def test_rows_of_many_days_are_computed_as_each_alone(opened: Project, count: in
     found = query.compute(rows, COLUMNS)
     assert not found.missing
     assert found.rows.equals(alone)
+
+
+def test_lookups_are_loaded_only_where_that_may_take_its_time(opened: Project) -> None:
+    query = query_of(opened)
+    rows = opened.read("trips").collect().head(2).select(plan_of(opened).columns)
+    with pytest.raises(LookupsNotLoaded):
+        query.compute(rows, COLUMNS, may_load=False)
+    loaded = query.compute(rows, COLUMNS).rows
+    assert query.compute(rows, COLUMNS, may_load=False).rows.equals(loaded)
+    query.refresh(opened.state())
+    with pytest.raises(LookupsNotLoaded):
+        query.compute(rows, COLUMNS, may_load=False)
 
 
 def test_a_row_of_a_partition_without_lookups_says_so(opened: Project) -> None:

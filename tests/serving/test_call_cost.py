@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.serving.call_cost import (
+    INLINE_BATCH_S,
     MAX_BATCH_ROWS,
+    MAX_INLINE_BATCH_ROWS,
     UNKNOWN_COST,
+    BatchCost,
     CallCost,
     fit_cost,
     gains_from_batches,
@@ -70,3 +73,41 @@ def test_many_rows_that_take_no_longer_than_one_cost_nothing() -> None:
 )
 def test_rows_at_once_take_about_a_millisecond(call_us: float, row_us: float, rows: int) -> None:
     assert rows_at_once(CallCost(call_s=call_us / 1e6, row_s=row_us / 1e6)) == rows
+
+
+@given(
+    st.floats(1e-5, 1e-2),
+    st.floats(0, 1e-3),
+    st.lists(st.integers(1, 300), min_size=1, max_size=50),
+)
+def test_a_batch_on_the_loop_is_short(call_s: float, row_s: float, sizes: list[int]) -> None:
+    cost = BatchCost()
+    assert cost.rows == 0
+    for size in [1, 9, *sizes]:
+        cost.note(size, call_s + row_s * size)
+        assert cost.rows <= MAX_INLINE_BATCH_ROWS
+    if call_s + row_s > 1.001 * INLINE_BATCH_S:
+        assert cost.rows == 0
+    assert cost.rows == 0 or call_s + row_s * cost.rows <= 1.001 * INLINE_BATCH_S
+    # Twice the rows would be too many, or more than were tried.
+    if call_s + row_s < 0.999 * INLINE_BATCH_S:
+        twice = 2 * cost.rows
+        assert call_s + row_s * twice > INLINE_BATCH_S or twice > min(36, MAX_INLINE_BATCH_ROWS)
+
+
+def test_batches_of_one_size_are_allowed_as_far_as_each_row_may_cost_the_same() -> None:
+    cost = BatchCost()
+    for _ in range(3):
+        cost.note(10, INLINE_BATCH_S / 2)
+    assert cost.rows == 20
+
+
+def test_one_slow_batch_is_not_the_rule_but_several_are() -> None:
+    cost = BatchCost()
+    for _ in range(50):
+        cost.note(1, 1e-4)
+    cost.note(1, 1e-2)
+    assert cost.rows > 0
+    for _ in range(20):
+        cost.note(1, 1e-2)
+    assert cost.rows == 0

@@ -21,6 +21,7 @@ from tests.support.contracts import declare, spec_of
 from tests.support.requests import contracts, infer_document, row_values, written
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts.checks.checker import Checker
+from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.finding import UNREAD_RULES as UNREAD
 from tidemill.contracts.spec import ContractSpec
 from tidemill.serving.errors import BadRequest, BrokenRows, PayloadTooLarge, RequestError
@@ -28,6 +29,7 @@ from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
 from tidemill.serving.request_contract import request_contract
+from tidemill.serving.row_rules import typed_series
 from tidemill.serving.rows import RequestLimits, RequestRows
 from tidemill.serving.tensors import write_tensor
 from tidemill.sources.io.json_lines import read_json_lines
@@ -381,3 +383,36 @@ def test_one_row_becomes_the_frame_that_its_columns_would_be() -> None:
     array: Any = np.array([2.0])
     rows = RequestRows(1, (array, [None], ["b"]))
     assert_frame_equal(schema.frame(rows), wanted)
+
+
+_PLAIN = declare(
+    {
+        "x": tm.Float64(nullable=True),
+        "n": tm.Int64(nullable=True),
+        "yes": tm.Bool(nullable=True),
+        "name": tm.String(nullable=True),
+        "kind": tm.Enum(["a", "b"], nullable=True),
+        "day": tm.Date(nullable=True),
+    }
+)
+_CELLS: list[st.SearchStrategy[Any]] = [
+    st.floats(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.booleans(),
+    st.text(max_size=3),
+    st.sampled_from(["a", "b"]),
+    st.dates(),
+]
+
+
+@given(st.lists(st.tuples(*(st.none() | cells for cells in _CELLS)), min_size=1, max_size=70))
+def test_rows_become_the_frame_that_their_columns_would_be(rows: list[tuple[Any, ...]]) -> None:
+    columns = tuple(map(list, zip(*rows, strict=True)))
+    wanted = pl.DataFrame(
+        [
+            typed_series(column.name, values, polars_type(column.dtype))
+            for column, values in zip(_PLAIN.columns, columns, strict=True)
+        ]
+    )
+    found = InputSchema(_PLAIN).frame(RequestRows(len(rows), columns))
+    assert_frame_equal(found, wanted, check_exact=True)

@@ -1,4 +1,4 @@
-"""A row of computed features is accepted at once only if the checker of its contract accepts it."""
+"""Rows of computed features are accepted at once only if the checker of their contract accepts them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,13 @@ def typed(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
 @settings(max_examples=examples(100, 500), deadline=None)
 def test_only_rows_that_the_checker_accepts_are_accepted(data: st.DataObject) -> None:
     spec = data.draw(contracts())
+    count = data.draw(st.integers(1, 3))
     frame = pl.DataFrame(
         [
-            typed(column.name, data.draw(VALUES | _ODD), polars_type(column.dtype))
+            pl.concat(
+                typed(column.name, data.draw(VALUES | _ODD), polars_type(column.dtype))
+                for _ in range(count)
+            )
             for column in spec.columns
         ]
     )
@@ -82,6 +86,15 @@ def test_a_good_row_is_accepted_as_it_is(changed: dict[str, Any]) -> None:
 )
 def test_other_rows_are_left_to_the_checker(changed: dict[str, Any]) -> None:
     assert QuickCheck(SPEC, SPEC.names).accept(frame_of(**changed)) is None
+
+
+def test_rows_are_accepted_together_or_not_at_all() -> None:
+    good, bad = frame_of(), frame_of(x=-1.0)
+    found = QuickCheck(SPEC, SPEC.names).accept(pl.concat([good, good]))
+    assert found is not None
+    assert found.columns == tuple((value, value) for value in good.row(0))
+    assert QuickCheck(SPEC, SPEC.names).accept(pl.concat([good, bad])) is None
+    assert QuickCheck(SPEC, SPEC.names).accept(good.clear()) is None
 
 
 def test_other_types_are_left_to_the_checker() -> None:

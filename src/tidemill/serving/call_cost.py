@@ -11,6 +11,12 @@ INLINE_S = 1e-3
 BATCH_S = 10e-6
 # A call costs at least so many times a further row: below that, a batch saves little.
 BATCH_RATIO = 2.0
+# A thread that computes keeps the GIL for up to 5 ms. So a shorter batch holds up the loop less than a thread
+# that computes it.
+INLINE_BATCH_S = 2e-3
+MAX_INLINE_BATCH_ROWS = 256
+# What a batch counts against the next one.
+_KEPT_SHARE = 0.95
 # So that joined rows don't need much memory.
 MAX_BATCH_ROWS = 10_000
 
@@ -51,3 +57,40 @@ def rows_at_once(cost: CallCost) -> int:
     if left > cost.row_s * MAX_BATCH_ROWS:
         return MAX_BATCH_ROWS
     return 1 if left <= cost.row_s else int(left / cost.row_s) + 1
+
+
+class BatchCost:
+    """How many rows of a batch are computed on the event loop, by what the last batches cost.
+
+    `rows` is 0 while none may be, as at first. Lines are fitted through sizes and CPU seconds, in which older
+    batches count less and less.
+    """
+
+    __slots__ = ("_largest", "_row_s", "_sums", "rows")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sums = [0.0] * 5
+        self._row_s = math.inf
+        self._largest = 0
+
+    def note(self, rows: int, seconds: float) -> None:
+        """Learn from the CPU seconds of a batch."""
+        self._largest = max(self._largest, rows)
+        values = (1.0, rows, seconds, rows * rows, rows * seconds)
+        self._sums = [
+            _KEPT_SHARE * known + value for known, value in zip(self._sums, values, strict=True)
+        ]
+        size, mean_s, squared, product = (known / self._sums[0] for known in self._sums[1:])
+        spread = squared - size * size
+        # Batches of one size don't say what a row costs.
+        if spread > (size / 10) ** 2:
+            self._row_s = max(0.0, (product - size * mean_s) / spread)
+        row_s = min(self._row_s, mean_s / size)
+        left = INLINE_BATCH_S - (mean_s - row_s * size)
+        # A line says little about much larger batches.
+        most = min(4 * self._largest, MAX_INLINE_BATCH_ROWS)
+        if left < row_s:
+            self.rows = 0
+        else:
+            self.rows = most if left > row_s * most else int(left / row_s)

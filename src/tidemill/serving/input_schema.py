@@ -34,6 +34,7 @@ from tidemill.serving.strict_json import plain
 from tidemill.serving.tensors import BYTES
 from tidemill.serving.typed_bodies import OipDecoder, RowsDecoder, are_typed
 
+_FEW_ROWS = 64
 _PLAIN = ("Float64", "Int64", "Boolean", "String", "Enum", "Date")
 
 
@@ -198,9 +199,8 @@ class InputSchema:
         """Return rows as a Polars frame in the types of the contract."""
         if isinstance(rows.frame, pl.DataFrame):
             return rows.frame
-        if rows.count == 1 and self._is_plain and rows.has_lists:
-            row = tuple(values[0] for values in rows.columns)
-            return pl.DataFrame([row], self._types, orient="row")
+        if rows.count <= _FEW_ROWS and self._is_plain and rows.has_lists:
+            return pl.DataFrame(list(zip(*rows.columns, strict=True)), self._types, orient="row")
         return pl.DataFrame(
             [
                 typed_series(column.name, values, self._types[column.name])
@@ -210,7 +210,7 @@ class InputSchema:
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Whether Polars makes these types from the values of one row, in a third of the time."""
+        """Whether Polars makes these types from the values of few rows, in half of the time."""
         return all(column.dtype.name in _PLAIN for column in self.columns)
 
     @cached_property

@@ -7,10 +7,10 @@ from tidemill.core.errors import UsageError
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import State
 from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.feature_batches import FeatureBatches
 from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.feature_plan import plan_features
 from tidemill.serving.io.feature_query import FeatureQuery
-from tidemill.serving.io.feature_thread import FeatureThread
 from tidemill.serving.request_contract import request_contract
 from tidemill.serving.rows import RequestLimits
 from tidemill.serving.served_features import NotServable
@@ -32,7 +32,7 @@ class EndpointFeatures:
             raise UsageError(f"endpoint {endpoint.name!r}: {reason}") from None
         frames = FrameStore(artifacts, lambda: None)
         self._query = FeatureQuery(self._stage, self._served, partitionings_of(flow), frames)
-        self._thread: FeatureThread | None = None
+        self._batches: FeatureBatches | None = None
         self._heads: dict[str, int] = {}
 
     @property
@@ -67,16 +67,16 @@ class EndpointFeatures:
 
     def inputs(self, artifact: Artifact, limits: RequestLimits) -> FeatureInputs:
         """What computes the inputs of a version; only in the thread of the event loop."""
-        if self._thread is None:
-            self._thread = FeatureThread(self._query)
+        if self._batches is None:
+            self._batches = FeatureBatches(self._query)
         return FeatureInputs(
             InputSchema(self._rows, self._served.columns, limits=limits),
-            self._thread,
+            self._batches,
             self.contract,
             artifact.inputs,
         )
 
     async def close(self) -> None:
-        """End the thread after what waits."""
-        if self._thread is not None:
-            await self._thread.close()
+        """End the computation of features after what waits."""
+        if self._batches is not None:
+            await self._batches.close()

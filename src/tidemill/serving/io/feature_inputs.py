@@ -12,8 +12,8 @@ import polars as pl
 from tidemill.contracts.spec import ContractSpec
 from tidemill.serving.errors import BrokenRows
 from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io.feature_batches import ComputedFeatures, FeatureBatches
 from tidemill.serving.io.feature_query import Features
-from tidemill.serving.io.feature_thread import FeatureThread
 from tidemill.serving.quick_check import QuickCheck
 from tidemill.serving.row_check import RowCheck
 from tidemill.serving.rows import InferRequest, Rejected, RequestRows, RowFinding
@@ -21,7 +21,7 @@ from tidemill.serving.rows import InferRequest, Rejected, RequestRows, RowFindin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputedInputs:
-    """The inputs of the rows that are answered, which have a frame in the types of the features' contract.
+    """The inputs of the rows that are answered.
 
     `request` says which rows those are. `parameters` are the ages of looked up data in seconds, `cpu_s` the
     CPU seconds that the features took.
@@ -31,6 +31,14 @@ class ComputedInputs:
     request: InferRequest
     parameters: Mapping[str, float]
     cpu_s: float
+    computed: ComputedFeatures
+    names: Sequence[str]
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The inputs as a frame in the types of the features' contract."""
+        known: pl.DataFrame | None = self.rows.frame
+        return self.computed.frame[list(self.names)] if known is None else known
 
 
 class FeatureInputs:
@@ -39,12 +47,12 @@ class FeatureInputs:
     def __init__(
         self,
         schema: InputSchema,
-        thread: FeatureThread,
+        batches: FeatureBatches,
         contract: ContractSpec,
         names: Sequence[str],
     ) -> None:
         self.schema = schema
-        self._thread = thread
+        self._batches = batches
         self._contract = contract
         self._names = tuple(names)
         self._check = RowCheck(contract, names)
@@ -56,9 +64,12 @@ class FeatureInputs:
         BrokenRows if a row has no features, or some that break their contract; with `partial` only if no row
         is left.
         """
-        computed = await self._thread.compute(request.rows, self.schema.frame, self._names)
-        features = computed.features
-        rows, rejected = self._accepted(features)
+        computed = await self._batches.compute(
+            request.rows, self.schema.frame, self._quick.accept, self._names
+        )
+        rows, rejected = computed.accepted, None
+        if rows is None:
+            rows, rejected = self._checked_rows(computed.features)
         if rejected is not None:
             if not partial or not rejected.kept:
                 raise self._refusal(rejected)
@@ -69,12 +80,14 @@ class FeatureInputs:
             request=request,
             parameters={
                 f"{name}_age_s": round(max(0.0, now - at), 3)
-                for name, at in features.lookups.items()
+                for name, at in computed.lookups.items()
             },
             cpu_s=computed.cpu_s,
+            computed=computed,
+            names=self._names,
         )
 
-    def _accepted(self, features: Features) -> tuple[RequestRows, Rejected | None]:
+    def _checked_rows(self, features: Features) -> tuple[RequestRows, Rejected | None]:
         """The rows whose features pass their contract, and what is said of the others."""
         height = features.rows.height
         if height == 1 and not features.missing:

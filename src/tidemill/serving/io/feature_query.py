@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from typing import Any
 
 import polars as pl
 
@@ -24,7 +24,11 @@ from tidemill.workflow.stage import Input, Stage
 
 # Partitions of lookups that are kept in memory for each endpoint.
 _KEPT_PARTITIONS = 64
-_KEPT_DAYS = 1024
+_KEPT_KEYS = 1024
+# Up to so many rows, Python finds keys and partitions sooner than Polars.
+_FEW_ROWS = 256
+# Python compares their values as Polars does.
+_PLAIN_KEYS = (pl.String, pl.Date, pl.Boolean, pl.Enum, pl.Categorical)
 # Columns beside those of the stage: the number of a row, and how many rows the query has for it.
 _AT = "\0at"
 _ROWS = "\0rows"
@@ -51,6 +55,10 @@ class _Lookups:
     published: Mapping[str, float]
 
 
+class LookupsNotLoaded(Exception):
+    """The lookups of a partition aren't in memory, and may not be loaded now."""
+
+
 class FeatureQuery:
     """The query of a features stage, with its published lookups; may be used by one thread at a time."""
 
@@ -64,13 +72,14 @@ class FeatureQuery:
         self._own = partitionings[stage.name]
         self._input = next(item for item in stage.frames if item.name == served.rows)
         self._schema = frame_schema(self._input)
+        self._nulls = {name: pl.Series(name, [None], dtype) for name, dtype in self._schema.items()}
         # Polars divides rows among its threads, and has other kernels for a part of one row.
         self._repeats = 2 * pl.thread_pool_size() if served.repeat else 1
         self._lookups = [item for item in stage.frames if item.name in served.lookups]
         self._bound: Mapping[str, Mapping[str, Binding]] = {}
         self._keys: Mapping[str, Sequence[str]] = {}
         self._cache: OrderedDict[str, _Lookups] = OrderedDict()
-        self._days: dict[date, str] = {}
+        self._known_keys: dict[Any, str] = {}
         self._lock = threading.Lock()
 
     def refresh(self, state: State) -> None:
@@ -84,13 +93,18 @@ class FeatureQuery:
             self._keys = {name: readable_keys(found) for name, found in bound.items()}
             self._cache.clear()
 
-    def compute(self, rows: pl.DataFrame, columns: Sequence[str]) -> Features:
-        """Compute feature `columns` for rows that have the columns of the input that the query reads."""
+    def compute(
+        self, rows: pl.DataFrame, columns: Sequence[str], *, may_load: bool = True
+    ) -> Features:
+        """Compute feature `columns` for rows that have the columns of the input that the query reads.
+
+        Unless it `may_load` lookups, LookupsNotLoaded if some of them aren't in memory.
+        """
         missing: dict[int, str] = {}
         published: dict[str, float] = {}
         found: list[pl.DataFrame] = []
         for partition, numbers, part in self._parts(rows):
-            lookups = self._lookups_of(partition)
+            lookups = self._lookups_of(partition, may_load)
             if isinstance(lookups, str):
                 missing |= dict.fromkeys(numbers, lookups)
                 continue
@@ -138,32 +152,27 @@ class FeatureQuery:
         if self._own.is_whole:
             yield WHOLE, everything, rows
             return
-        column = rows.get_column(self._own.column)
-        if rows.height == 1:
-            yield self._key_of(column), everything, rows
-            return
-        keys = partition_keys(column, self._own)
-        distinct = list(dict.fromkeys(keys.to_list()))
+        keys = self._keys_of(rows.get_column(self._own.column))
+        distinct = dict.fromkeys(keys)
         if len(distinct) == 1:
-            yield distinct[0], everything, rows
+            yield keys[0], everything, rows
             return
         for key in distinct:
-            numbers = (keys == key).arg_true()
-            yield key, numbers.to_list(), rows[numbers]
+            numbers = [at for at in everything if keys[at] == key]
+            yield key, numbers, rows[numbers]
 
-    def _key_of(self, values: pl.Series) -> str:
-        """The partition of one value. Dates come again and again, so that theirs is remembered."""
-        value = values[0]
-        if type(value) is not date:
-            return str(partition_keys(values, self._own)[0])
-        known = self._days.get(value)
-        if known is None:
-            if len(self._days) >= _KEPT_DAYS:
-                self._days.clear()
-            known = self._days[value] = str(partition_keys(values, self._own)[0])
-        return known
+    def _keys_of(self, values: pl.Series) -> list[str]:
+        """The partition of each value. Those of dates and texts are remembered, as they repeat."""
+        if values.len() > _FEW_ROWS or not isinstance(values.dtype, _PLAIN_KEYS):
+            return list(map(str, partition_keys(values, self._own)))
+        known, plain = self._known_keys, values.to_list()
+        if any(value not in known for value in plain):
+            if len(known) >= _KEPT_KEYS:
+                known.clear()
+            known.update(zip(plain, map(str, partition_keys(values, self._own)), strict=True))
+        return [known[value] for value in plain]
 
-    def _lookups_of(self, partition: str) -> _Lookups | str:
+    def _lookups_of(self, partition: str, may_load: bool) -> _Lookups | str:
         """The lookups of a partition; a text that says which one isn't published."""
         with self._lock:
             known = self._cache.get(partition)
@@ -176,6 +185,8 @@ class FeatureQuery:
                 bindings = self._visible(item, partition)
                 if bindings is None:
                     return f"{item.name} has no published rows for {partition or 'it'} yet"
+                if not may_load:
+                    raise LookupsNotLoaded
                 assert item.contract is not None
                 loaded = self._frames.load(bindings, item.contract, item.columns).collect()
                 frames[item.name] = loaded.lazy()
@@ -196,6 +207,12 @@ class FeatureQuery:
             return [] if item.optional else None
         return [self._bound[item.name][key] for key in keys]
 
+    def _with_schema(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with all columns of the input, in its order; null in those that they don't have."""
+        missing = self._nulls.keys() - rows.columns
+        nulls = [self._nulls[name].new_from_index(0, rows.height) for name in missing]
+        return (rows.hstack(nulls) if nulls else rows)[list(self._nulls)]
+
     def _run(
         self, partition: str, rows: pl.DataFrame, lookups: _Lookups, columns: Sequence[str]
     ) -> tuple[pl.DataFrame, pl.Series | None]:
@@ -205,7 +222,7 @@ class FeatureQuery:
         only selects costs a tenth of a millisecond.
         """
         key = list(self._served.key)
-        given = with_schema(rows, self._schema)
+        given = self._with_schema(rows)
         if self._repeats > 1:
             given = _repeated(given, self._repeats)
         frames = {**lookups.frames, self._served.rows: given.lazy()}
@@ -224,21 +241,11 @@ class FeatureQuery:
         return joined[list(columns)], joined.get_column(_ROWS)
 
 
-def with_schema(rows: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """The rows with all columns of a schema, in its order; null in those that they don't have."""
-    missing = [
-        pl.Series(name, [None], dtype).new_from_index(0, rows.height)
-        for name, dtype in schema.items()
-        if name not in rows.columns
-    ]
-    return (rows.hstack(missing) if missing else rows)[list(schema)]
-
-
 def _waves(
     rows: pl.DataFrame, numbers: Sequence[int], key: Sequence[str]
 ) -> Iterator[tuple[Sequence[int], pl.DataFrame]]:
     """Split rows so that each part has different keys, with the numbers of its rows."""
-    if rows.height == 1 or not rows[list(key)].is_duplicated().any():
+    if rows.height == 1 or _are_distinct(rows[list(key)]):
         yield numbers, rows
         return
     turns = rows.select(pl.int_range(pl.len()).over(key)).to_series()
@@ -250,3 +257,11 @@ def _waves(
 def _repeated(rows: pl.DataFrame, times: int) -> pl.DataFrame:
     """Repeat rows column by column: a frame of one row that is repeated keeps one value per column."""
     return pl.DataFrame([pl.concat([column] * times, rechunk=True) for column in rows])
+
+
+def _are_distinct(keys: pl.DataFrame) -> bool:
+    """Whether no two rows are equal."""
+    is_plain = all(dtype.is_integer() or isinstance(dtype, _PLAIN_KEYS) for dtype in keys.dtypes)
+    if is_plain and keys.height <= _FEW_ROWS:
+        return len(set(keys.rows())) == keys.height
+    return not keys.is_duplicated().any()

@@ -208,7 +208,7 @@ class LoadedVersion:
             if rows.count == 1 and self._feed == "matrix" and not explain:
                 answer = await self._answer_row(rows, watch, deadline)
                 return msgspec.structs.replace(answer, parameters=parameters), request
-            values, count = self._frame_input(rows.frame), rows.frame.height
+            values, count = self._frame_input(computed.frame), rows.count
         else:
             values, count = self._input(self._own(request.rows)), request.rows.count
         found = await self._predict(values, count, watch, deadline)
