@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.support.waiting import until
 from tidemill.core.errors import DeclarationError, UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.project.project import Project
+from tidemill.serving.io.log_retention import LogRetention
 from tidemill.workflow.trigger import TriggerEvidence
 
 LOG = tm.log(carry=("day", "shop"), period=1)
@@ -258,3 +259,39 @@ def test_predictions_that_shift_retrain_the_model_before_labels_come(bakeries: B
     reason = reasons_of_retraining(project)[-1]
     assert reason.startswith("prediction_shift(0.03, of=requests): the mean prediction is ")
     assert "alarm on 2024-01-2" in reason
+
+
+@pytest.mark.parametrize("by", ["", "day"])
+def test_rows_that_an_ingest_has_read_outlive_the_files_of_the_log(tmp_path: Path, by: str) -> None:
+    contract: Any = tm.prediction_log(Sales, LOG, by=by)
+    flow = tm.Workflow("reader")
+
+    def requests() -> Any:
+        return tm.files("log/**/*.parquet", on_missing="keep")
+
+    requests.__annotations__["return"] = tm.Source[contract]
+    flow.ingest(requests)
+
+    def log(at: datetime, count: int = 3) -> None:
+        """A file of requests about the first day, written at another."""
+        rows = contract.sample(count, seed=at.day).with_columns(
+            pl.lit(at).alias("log_time"), pl.lit(FIRST).alias("day"), log_id=pl.lit(str(at))
+        )
+        folder = tmp_path / "log" / str(at.date())
+        folder.mkdir(parents=True)
+        rows.write_parquet(folder / "a-000001.parquet")
+
+    start = datetime(2024, 2, 1, tzinfo=UTC)
+    log(start)
+    log(start + timedelta(1))
+    with tm.open(tmp_path, workflow=flow) as project:
+        assert project.run(inline=True).status == "ok"
+        before = project.read("requests").collect()
+        LogRetention(tmp_path / "log", tm.log(keep="1d")).sweep(start + timedelta(2))
+        assert len([*tmp_path.glob("log/*/*.parquet")]) == 1
+        log(start + timedelta(2), 2)
+        assert project.run(inline=True).status == "ok"
+        after = project.read("requests").collect()
+    # A partition that was read from files that are gone takes no more rows.
+    assert (before.height, after.height) == (6, 6 if by else 8)
+    assert set(before["log_id"]) <= set(after["log_id"])

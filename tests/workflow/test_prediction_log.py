@@ -10,7 +10,7 @@ import pytest
 import tidemill as tm
 from tests.support.contracts import spec_of
 from tidemill.core.errors import DeclarationError
-from tidemill.core.partition import Grain
+from tidemill.core.partition import Grain, Span
 from tidemill.workflow.prediction_log import OWN_COLUMNS, RequestLog, log_faults
 
 
@@ -27,7 +27,13 @@ class Loans(tm.Contract, version="2.1.0", key=("day", "loan")):
 
 def test_a_setting() -> None:
     found = tm.log(
-        0.05, carry="loan", pii="hash", partition="1h", zone="Europe/Berlin", period="5m"
+        0.05,
+        carry="loan",
+        pii="hash",
+        partition="1h",
+        zone="Europe/Berlin",
+        period="5m",
+        keep="12w",
     )
     assert found == RequestLog(
         share=0.05,
@@ -36,6 +42,7 @@ def test_a_setting() -> None:
         grain=Grain.HOUR,
         zone="Europe/Berlin",
         period_s=300.0,
+        keep=Span(count=12, unit="w"),
     )
     assert tm.log() == RequestLog()
 
@@ -52,6 +59,12 @@ def test_a_setting() -> None:
         ({"zone": "../x"}, "zone='../x' is not the name of a time zone"),
         ({"folder": ""}, "folder='' is not the path of a folder"),
         ({"period": "soon"}, "period='soon' is not a duration"),
+        ({"keep": "soon"}, "keep='soon' is not a length of time such as '90d', '12w' or '3mo'"),
+        ({"keep": 90}, "keep=90 is not a length of time"),
+        (
+            {"keep": "23h"},
+            "keep='23h' is less than a day: files of the last hours may be written now",
+        ),
         ({"period": "1d"}, "period='1d' is not between 1 second and 1 hour"),
     ],
 )

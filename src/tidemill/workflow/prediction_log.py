@@ -15,7 +15,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.table_rules import Budget
 from tidemill.core.callsite import caller
 from tidemill.core.errors import did_you_mean, raise_faults
-from tidemill.core.partition import Grain
+from tidemill.core.partition import Grain, Span, parse_span
 from tidemill.core.units import is_number, parse_seconds
 from tidemill.workflow.model import ClassLabel
 
@@ -40,7 +40,8 @@ class RequestLog:
 
     `share` of them are, by a hash of their key. `carry` are columns that requests may have although the model
     doesn't read them. Columns with personal data are left out, or hashed. A file has the requests of one
-    hour or day (`grain`) in `zone`, and is written after `period_s` at the latest.
+    hour or day (`grain`) in `zone`, and is written after `period_s` at the latest. It is removed `keep` after
+    the end of its hour or day; never if that is None.
     """
 
     share: float = 1.0
@@ -50,9 +51,10 @@ class RequestLog:
     zone: str = "UTC"
     folder: str = "out/predictions"
     period_s: float = 60.0
+    keep: Span | None = None
 
 
-def log(
+def log(  # noqa: PLR0913 - what is logged, in keywords
     share: float = 1.0,
     *,
     carry: Sequence[str] = (),
@@ -61,6 +63,7 @@ def log(
     zone: str = "UTC",
     folder: str = "out/predictions",
     period: str | float = "1m",
+    keep: str | None = None,
 ) -> RequestLog:
     """Log the requests of an endpoint, and what was predicted for them, as Parquet files.
 
@@ -74,6 +77,9 @@ def log(
     - `folder`: where they are, relative to the project: FOLDER/ENDPOINT/DAY/*.parquet. Environments other
       than production have a folder of their own, named `FOLDER@ENVIRONMENT`.
     - `period`: how long requests are collected for a file. A crash loses what it hadn't written yet.
+    - `keep`: how long files are kept after their hour or day ("90d", "12w", "3mo", at least "1d"); by
+      default for good. `tidemill serve` removes older ones. An ingest keeps the rows that it has read from
+      them with `tm.files(..., on_missing="keep")`.
 
     Raises DeclarationError for invalid values.
     """
@@ -90,6 +96,7 @@ def log(
     if not isinstance(folder, str) or not folder:
         faults.append(f"folder={folder!r} is not the path of a folder")
     period_s = _seconds(period, faults)
+    kept = None if keep is None else _kept(keep, faults)
     raise_faults("tm.log", faults, caller(1))
     return RequestLog(
         share=float(share),
@@ -99,6 +106,7 @@ def log(
         zone=zone,
         folder=folder,
         period_s=period_s,
+        keep=kept,
     )
 
 
@@ -115,6 +123,20 @@ def _is_zone(zone: object) -> bool:
     except (ValueError, OSError, KeyError):
         return False
     return True
+
+
+def _kept(keep: object, faults: list[str]) -> Span | None:
+    try:
+        span = parse_span(keep) if isinstance(keep, str) else None
+    except ValueError:
+        span = None
+    if span is None:
+        faults.append(f"keep={keep!r} is not a length of time such as '90d', '12w' or '3mo'")
+    elif span.unit == "h" and span.count < 24:
+        faults.append(
+            f"keep={keep!r} is less than a day: files of the last hours may be written now"
+        )
+    return span
 
 
 def _seconds(period: str | float, faults: list[str]) -> float:

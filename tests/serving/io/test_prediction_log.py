@@ -78,7 +78,9 @@ def test_requests_that_nobody_collects_are_dropped_and_counted(tmp_path: Path) -
     log.collect()
     log.write()
     assert amounts(tmp_path) == [1.0, 2.0, 3.0, 4.0, 6.0]
-    assert log.status() == {"share": 1.0, "rows": 5, "drops": 1, "fault": ""}
+    assert log.status() == {
+        "share": 1.0, "rows": 5, "drops": 1, "keep": "", "removed": 0, "fault": "",
+    }  # fmt: skip
 
 
 def test_what_cannot_be_written_is_tried_again_until_it_is_too_much(tmp_path: Path) -> None:
@@ -173,3 +175,25 @@ def test_what_a_crash_left_is_never_read_and_removed_later(tmp_path: Path) -> No
     logs.close()
     assert files(tmp_path) == [recent]
     assert list(tmp_path.glob("loans/*/*.parquet")) == []
+
+
+def test_one_process_removes_what_is_older_than_the_log_is_kept(tmp_path: Path) -> None:
+    old = tmp_path / "loans" / "2020-01-01"
+    old.mkdir(parents=True)
+    (old / "a-000001.parquet").write_bytes(b"PAR1")
+    setting = tm.log(keep="30d")
+    logs = PredictionLogs({"loans": open_log(tmp_path, setting=setting)})
+    logs.start()
+    logs.close()
+    assert old.exists()
+    first = EndpointLog("loans", setting, LogOptions(folder=tmp_path, token="a", removes=True))
+    logs = PredictionLogs({"loans": first})
+    logs.start()
+    add(first, 1.0)
+    until(lambda: not old.exists())
+    (tmp_path / "loans" / "2020-01-02").mkdir()
+    logs.close()
+    # It looks again ten minutes later.
+    assert (tmp_path / "loans" / "2020-01-02").exists()
+    assert amounts(tmp_path) == [1.0]
+    assert (first.status()["keep"], first.status()["removed"], logs.fault) == ("30d", 1, "")

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from polars.exceptions import PolarsError
 
 from tidemill.core.errors import UsageError
 from tidemill.serving.answers import ModelAnswer
+from tidemill.serving.io.log_retention import LogRetention, remove_stale
 from tidemill.serving.log_frames import LogFrames
 from tidemill.serving.logged_requests import LoggedRequest, LoggedVersion, LogSample
 from tidemill.serving.rows import InferRequest
@@ -36,24 +36,27 @@ _FILE_BYTES = 16_000_000
 # Requests that are collected at once: in between, other threads run.
 _AT_ONCE = 200
 _PAUSE_S = 0.25
-_STALE_S = 86_400.0
 
 _log = logging.getLogger("tidemill.serving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """Where a log is, what names its files uniquely, and the key that hashes personal data."""
+    """Where a log is, what names its files uniquely, and the key that hashes personal data.
+
+    One process `removes` what is older than the log is kept.
+    """
 
     folder: Path
     token: str
     key: bytes = b""
+    removes: bool = False
 
 
 class EndpointLog:
     """The log of one endpoint: the event loop adds requests, and the thread of `PredictionLogs` writes them.
 
-    `rows` were written, `drops` requests weren't; `fault` says why the last file couldn't be written.
+    `rows` were written, `drops` requests weren't; `write_fault` says why the last file couldn't be written.
     """
 
     def __init__(
@@ -66,9 +69,10 @@ class EndpointLog:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.rows = 0
-        self.fault = ""
+        self.write_fault = ""
         self.setting = setting
         self.folder = options.folder / endpoint
+        self.retention = LogRetention(self.folder, setting) if options.removes else None
         self._sample = LogSample(endpoint, setting.share)
         self._most, self._most_bytes = most_waiting, most_bytes
         self._waiting: deque[LoggedRequest] = deque()
@@ -86,6 +90,11 @@ class EndpointLog:
     def drops(self) -> int:
         """The number of requests that aren't in the log although they were to be."""
         return self._dropped + self._lost
+
+    @property
+    def fault(self) -> str:
+        """Why requests aren't logged, or old ones not removed; "" if all is well."""
+        return self.write_fault or (self.retention.fault if self.retention is not None else "")
 
     def has(self, key: bytes) -> bool:
         """Whether requests with this key are logged."""
@@ -123,7 +132,10 @@ class EndpointLog:
                 found = self._frames.frames(requests)
             # Values that can't be written must not end the log.
             except (PolarsError, TypeError, ValueError, OverflowError) as error:
-                self.fault, self._lost = f"requests can't be logged: {error}", self._lost + count
+                self.write_fault, self._lost = (
+                    f"requests can't be logged: {error}",
+                    self._lost + count,
+                )
                 continue
             self._pending += found
             self._bytes += _size(found)
@@ -147,9 +159,9 @@ class EndpointLog:
             while parts:
                 self._write_part(*parts[-1])
                 parts.pop()
-            self.fault = ""
+            self.write_fault = ""
         except (OSError, PolarsError) as error:
-            self.fault = f"the prediction log can't be written: {error}"
+            self.write_fault = f"the prediction log can't be written: {error}"
         self._pending = [rows for _, rows in parts]
         self._bytes = _size(self._pending)
 
@@ -166,12 +178,14 @@ class EndpointLog:
             "share": self.setting.share,
             "rows": self.rows,
             "drops": self.drops,
+            "keep": str(self.setting.keep or ""),
+            "removed": self.retention.removed if self.retention is not None else 0,
             "fault": self.fault,
         }
 
 
 class PredictionLogs:
-    """The logs of all endpoints that have one, with the thread that writes them."""
+    """The logs of all endpoints that have one, with the thread that writes them and removes old files."""
 
     def __init__(self, logs: Mapping[str, EndpointLog]) -> None:
         self.by_endpoint = logs
@@ -188,7 +202,7 @@ class PredictionLogs:
         for each in self.by_endpoint.values():
             try:
                 each.folder.mkdir(parents=True, exist_ok=True)
-                _remove_stale(each.folder)
+                remove_stale(each.folder)
             except OSError as error:
                 raise UsageError(
                     f"the prediction log {each.folder} can't be written ({error.strerror or error}): make it "
@@ -213,10 +227,12 @@ class PredictionLogs:
                 each.collect()
                 if is_last or each.is_due(time.monotonic()):
                     each.write()
+                if each.retention is not None and not is_last:
+                    each.retention.sweep_if_due(time.monotonic())
             # A fault of one log must end neither the thread nor the other logs.
             except Exception as error:  # noqa: BLE001
                 _log.exception("%s can't be logged", each.folder)
-                each.fault = f"the prediction log failed: {error}"
+                each.write_fault = f"the prediction log failed: {error}"
 
 
 def _size(frames: Iterable[pl.DataFrame]) -> int:
@@ -234,11 +250,3 @@ def write_whole(frame: pl.DataFrame, path: Path) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _remove_stale(folder: Path) -> None:
-    """Remove what crashed writers left long ago; others may be writing now."""
-    for path in folder.glob("*/.*.tmp"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink()

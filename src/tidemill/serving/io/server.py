@@ -203,7 +203,10 @@ class Server:
                 continue
             own = own_place(setting.folder, self._options.environment)
             options = LogOptions(
-                folder=self._tools.root / own, token=token, key=self._options.personal_key
+                folder=self._tools.root / own,
+                token=token,
+                key=self._options.personal_key,
+                removes=self._options.control is None,
             )
             endpoint.log = logs[name] = EndpointLog(name, setting, options)
         return PredictionLogs(logs)
