@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tidemill.ledger.access_token import AccessToken
 from tidemill.serving.access import Access, Requester
+from tidemill.serving.errors import Refusal
 from tidemill.serving.issued_tokens import IssuedToken
-from tidemill.serving.refusal import Refusal
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.token_text import token_digest, token_text
 
@@ -109,7 +109,7 @@ def test_pages_of_allowed_origins_may_call() -> None:
         (b"access-control-expose-headers", exposed),
         (b"vary", b"origin"),
     )
-    assert caller == Requester(ID, None, allowed)
+    assert caller == Requester(ID, allowed)
     assert ("access-control-allow-origin", "https://app.example.com") in refused(
         found, LOCAL, origin
     ).headers
@@ -207,10 +207,6 @@ def test_processes_share_a_rate() -> None:
     found = access(issued(), rate=10.0, burst=20.0)
     found.share_rates(4)
     assert (allowed(found, 1.0), allowed(found, 3.0)) == (5, 5)
-
-
-def test_the_request_id_is_that_of_the_caller() -> None:
-    assert access().admit([LOCAL, (b"x-request-id", b"abc")], None, 1.0).request_id == b"abc"
 
 
 def test_a_flood_of_hosts_is_not_remembered() -> None:

@@ -13,8 +13,8 @@ from tidemill.serving.errors import (
     NotAcceptable,
     NotFound,
     PayloadTooLarge,
+    Refusal,
     RequestError,
-    TooManyRequests,
     Unavailable,
     UnsupportedMediaType,
 )
@@ -30,7 +30,7 @@ from tidemill.serving.rows import RowFinding
         (NotAcceptable("x"), 406, ()),
         (PayloadTooLarge("x"), 413, ()),
         (UnsupportedMediaType("x"), 415, ()),
-        (TooManyRequests("x", retry_after=3), 429, (("retry-after", "3"),)),
+        (Refusal(429, "x", headers=(("retry-after", "3"),)), 429, (("retry-after", "3"),)),
         (Unavailable("x"), 503, (("retry-after", "1"),)),
     ],
 )

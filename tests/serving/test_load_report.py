@@ -85,7 +85,6 @@ def test_refusals_are_no_latencies_and_lost_requests_are() -> None:
     found = report(LoadPlan(rate=4, duration=1), tally)
     assert (found.sent, found.answered, found.throughput) == (4, 1, 1.0)
     assert found.errors == {"503": 1, "not sent": 1, "timeout": 1}
-    assert found.share_of_errors == 0.75
     assert found.latency_ms["max"] == 900
     assert found.latency_ms["p50"] == pytest.approx(800, rel=0.01)
     assert found.service_ms["p50"] == pytest.approx(2, rel=0.01)
@@ -93,7 +92,7 @@ def test_refusals_are_no_latencies_and_lost_requests_are() -> None:
 
 def test_a_report_of_nothing() -> None:
     found = report(LoadPlan(callers=2, duration=1), LoadTally())
-    assert (found.sent, found.share_of_errors, found.latency_ms) == (0, 0.0, {})
+    assert (found.sent, found.latency_ms) == (0, {})
     assert found.server_cpu_us is None
 
 

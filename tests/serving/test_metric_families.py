@@ -8,7 +8,9 @@ from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.metric_families import BucketCounts, LiveVersion, metric_families
 
-LIVE = LiveVersion(endpoint="delays", version="v1", model="delay_model", contract="Features 1.0.0")
+LIVE = LiveVersion(
+    endpoint="delays", version="v1", model="m", contract="Features 1.0.0", role="live"
+)
 PRICE = Price(cpu_hour=3600.0, currency="EUR")
 
 

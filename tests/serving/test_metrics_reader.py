@@ -5,6 +5,7 @@ import pytest
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.load_report import ServerUsage
+from tidemill.serving.metric_families import metric_families
 from tidemill.serving.metrics_reader import server_usage
 from tidemill.serving.metrics_text import metrics_text
 
@@ -18,7 +19,7 @@ def test_the_metrics_of_a_server_are_read_back() -> None:
         series.charged_ns = 2_000_000_000
         totals.append(series.totals())
     snapshot = Snapshot(processes=3, process_ns=9_000_000_000, series=tuple(totals))
-    text = metrics_text(snapshot, (), Price())
+    text = metrics_text(metric_families(snapshot, (), Price()))
     assert server_usage(text, "demand") == ServerUsage(
         requests=4, request_cpu_s=4.0, process_cpu_s=9.0, processes=3
     )

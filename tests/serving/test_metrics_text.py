@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, SeriesTotals, Snapshot, merge
-from tidemill.serving.metrics_text import LiveVersion, metrics_text
+from tidemill.serving.metric_families import LiveVersion, metric_families
+from tidemill.serving.metrics_text import metrics_text
 
 PRICE = Price(cpu_hour=3600.0, currency="EUR", memory_gb_hour=36.0)
 
@@ -57,8 +58,9 @@ def test_every_metric() -> None:
         model="delay_model",
         contract="Features 1.0.0",
         watermark="2026-01-07",
+        role="live",
     )
-    text = metrics_text(served(), [live], PRICE)
+    text = metrics_text(metric_families(served(), [live], PRICE))
     place = {"endpoint": "delays", "version": "v1"}
     assert value(text, "tidemill_requests_total", **place, status="200") == 2
     assert value(text, "tidemill_requests_total", **place, status="503") == 1
@@ -88,7 +90,7 @@ def test_every_metric() -> None:
 
 
 def test_buckets_are_cumulative_and_end_where_the_ledger_says() -> None:
-    text = metrics_text(served(), [], PRICE)
+    text = metrics_text(metric_families(served(), [], PRICE))
     found = sorted(
         (float(dict(labels)["le"]), count)
         for (name, labels), count in samples(text).items()
@@ -102,8 +104,8 @@ def test_buckets_are_cumulative_and_end_where_the_ledger_says() -> None:
 
 
 def test_without_prices_and_requests_there_are_no_costs() -> None:
-    assert "tidemill_cost_total" not in metrics_text(served(), [], Price())
-    text = metrics_text(Snapshot(), [], PRICE)
+    assert "tidemill_cost_total" not in metrics_text(metric_families(served(), [], Price()))
+    text = metrics_text(metric_families(Snapshot(), [], PRICE))
     assert {name for name, _ in samples(text)} == {
         "tidemill_in_flight",
         "tidemill_processes",
@@ -117,12 +119,12 @@ def test_without_prices_and_requests_there_are_no_costs() -> None:
 @given(st.text(max_size=20))
 def test_any_name_is_a_label(name: str) -> None:
     series = SeriesTotals(endpoint=name, version="v1", rows=5)
-    text = metrics_text(Snapshot(series=(series,)), [], PRICE)
+    text = metrics_text(metric_families(Snapshot(series=(series,)), [], PRICE))
     shown = name.encode(errors="replace").decode()
     assert value(text, "tidemill_rows_total", endpoint=shown, version="v1") == 5
 
 
 def test_processes_are_shown_together() -> None:
-    text = metrics_text(merge([served(), served()]), [], PRICE)
+    text = metrics_text(metric_families(merge([served(), served()]), [], PRICE))
     assert value(text, "tidemill_rows_total", endpoint="delays", version="v1") == 202
     assert value(text, "tidemill_processes") == 2

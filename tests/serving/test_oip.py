@@ -129,4 +129,3 @@ def test_the_server_describes_itself() -> None:
     assert loaded(oip.live()) == {"live": True}
     assert loaded(oip.ready(False)) == {"ready": False}
     assert loaded(oip.model_ready("delays", True)) == {"name": "delays", "ready": True}
-    assert loaded(oip.error_reply({"error": "x"})) == {"error": "x"}

@@ -13,7 +13,6 @@ import tidemill as tm
 from tests.support.contracts import declare
 from tidemill.serving.errors import BrokenRows
 from tidemill.serving.row_check import RowCheck, shown_value
-from tidemill.serving.rows import RowFinding
 
 
 def check(columns: dict[str, Any], rows: dict[str, list[Any]], **options: Any) -> Any:
@@ -45,12 +44,6 @@ def test_a_rule_that_cant_be_evaluated_says_no_place_in_source_files() -> None:
         check({"x": tm.String(), "r": rule}, {"x": ["2", "y"]})
     assert "can't be evaluated" in caught.value.message
     assert ".py" not in caught.value.message
-
-
-def test_findings_from_before_count() -> None:
-    before = RowFinding(row=1, field="x", rule="x.before", value=1, message="no")
-    found = check({"x": tm.Int64()}, {"x": [1, 2]}, partial=True, extra=[before])
-    assert (found.rejected.kept, found.rejected.count) == ((0,), 1)
 
 
 def test_a_rule_over_all_columns_shows_all() -> None:

@@ -8,6 +8,7 @@ from math import ceil
 from typing import NamedTuple, TypeAlias
 
 from tidemill.ledger.access_token import AccessToken
+from tidemill.serving.errors import Refusal
 from tidemill.serving.host_names import (
     DEFAULT_PORTS,
     HostName,
@@ -16,7 +17,6 @@ from tidemill.serving.host_names import (
     parse_origin,
 )
 from tidemill.serving.issued_tokens import IssuedToken
-from tidemill.serving.refusal import Refusal
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.token_bucket import TokenBucket
 from tidemill.serving.token_text import token_digest, token_id
@@ -48,13 +48,12 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 class Requester(NamedTuple):
-    """Who sent a request: the id of its token ("" without one), its origin and request id, if it sent them.
+    """Who sent a request: the id of its token, "" without one.
 
     `reply_headers` let the page of an allowed origin read the reply.
     """
 
     token: str = ""
-    request_id: bytes | None = None
     reply_headers: Headers = ()
 
 
@@ -92,7 +91,7 @@ class Access:
             return caller
         try:
             token = self._check_token(authorization, endpoint, now)
-            return Requester(token, caller.request_id, caller.reply_headers)
+            return Requester(token, caller.reply_headers)
         except Refusal as refusal:
             # The page of an allowed origin may read why.
             refusal.headers += tuple(
@@ -102,7 +101,7 @@ class Access:
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Requester, bytes | None]:
         """Check the Host and the Origin only, as for health; return the caller and its Authorization."""
-        host = origin = authorization = request_id = None
+        host = origin = authorization = None
         for name, value in headers:
             if name == b"host":
                 host = _once(host, value, "Host")
@@ -110,13 +109,11 @@ class Access:
                 authorization = _once(authorization, value, "Authorization")
             elif name == b"origin":
                 origin = _once(origin, value, "Origin")
-            elif name == b"x-request-id":
-                request_id = value
         named = self._known_hosts.get(host) if host is not None else None
         if named is None:
             named = self._checked_host(host)
         reply = () if origin is None else self._checked_origin(origin, named)
-        return Requester("", request_id, reply), authorization
+        return Requester("", reply), authorization
 
     def preflight(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The headers of the reply to an OPTIONS request of a browser; Refusal for another origin."""

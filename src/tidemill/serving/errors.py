@@ -8,9 +8,8 @@ RequestError                     a request that isn't answered with predictions
 ├── PayloadTooLarge        413   more bytes or rows than the server accepts
 ├── UnsupportedMediaType   415   a content type or an encoding that the route doesn't read
 ├── BrokenRows             422   rows break the contract of the endpoint
-├── TooManyRequests        429   the caller's share is used up
 ├── Unavailable            503   overloaded, or no version can serve
-└── Refusal                401   who sent it may not ask; also 400, 403, 421 and 429 (`refusal.py`)
+└── Refusal                401   who sent it may not ask; also 400, 403, 421 and 429
 """
 
 from __future__ import annotations
@@ -127,15 +126,6 @@ class BrokenRows(RequestError):
         }
 
 
-class TooManyRequests(RequestError):
-    """The caller's share is used up; it may try again after some seconds."""
-
-    status = 429
-
-    def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message, headers=(("retry-after", str(retry_after)),))
-
-
 class Unavailable(RequestError):
     """The server is overloaded or has no version that can serve; the caller may try again later."""
 
@@ -143,3 +133,13 @@ class Unavailable(RequestError):
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message, headers=(("retry-after", str(retry_after)),))
+
+
+class Refusal(RequestError):
+    """The caller may not ask this: 400, 401, 403, 421 or 429."""
+
+    def __init__(
+        self, status: int, message: str, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status

@@ -26,7 +26,6 @@ from tidemill.serving.loose_bodies import (
 )
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import CSV
-from tidemill.serving.request_contract import applies
 from tidemill.serving.row_check import CheckedRows, RowCheck, ValueAt, shown_value
 from tidemill.serving.row_rules import RowRules, typed_series
 from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
@@ -42,7 +41,7 @@ class InputSchema:
     """The columns that a model reads, as a decoder of requests: a request is accepted if its contract is.
 
     `columns` are their names, in the order in which the rows have them; all columns of the contract by
-    default. Rules of the contract that read other columns don't apply; `unchecked_rules` names them.
+    default. Rules of the contract that read other columns don't apply.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class InputSchema:
         self.names = tuple(columns) or spec.names
         self.columns = tuple(map(spec.column, self.names))
         self.limits = limits or RequestLimits()
-        self.unchecked_rules = tuple(r.name for r in spec.rules if not applies(r, self.names))
         forms = [column_form(column) for column in self.columns]
         is_typed = are_typed(forms)
         self._oip = OipDecoder(forms, self.limits) if is_typed else None

@@ -10,7 +10,6 @@ from itertools import accumulate
 from math import ceil
 
 _BITS = 7
-_HALF = 1 << _BITS
 
 
 class Latencies:

@@ -111,11 +111,6 @@ class LoadReport:
     server_process_cpu_us: float | None = None
 
     @property
-    def share_of_errors(self) -> float:
-        """The share of the requests that weren't answered with predictions."""
-        return sum(self.errors.values()) / self.sent if self.sent else 0.0
-
-    @property
     def warnings(self) -> list[str]:
         """Why the figures may not be those of the server."""
         found = []

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from tidemill.runs.totals import Price
-from tidemill.serving.counters import Snapshot
-from tidemill.serving.metric_families import BucketCounts, Family, Labels, metric_families
-from tidemill.serving.metric_families import LiveVersion as LiveVersion
+from tidemill.serving.metric_families import BucketCounts, Family, Labels
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def metrics_text(snapshot: Snapshot, live: Iterable[LiveVersion], price: Price) -> str:
-    """All metrics of a server."""
-    return families_text(metric_families(snapshot, live, price))
-
-
-def families_text(families: Iterable[Family]) -> str:
+def metrics_text(families: Iterable[Family]) -> str:
     """Metrics as text."""
     return "".join(line for family in families for line in _lines(family))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -177,8 +177,3 @@ def rejected_document(rejected: Rejected) -> dict[str, Any]:
         "count": rejected.count,
         "findings": [item.document() for item in rejected.findings],
     }
-
-
-def error_reply(document: Mapping[str, Any]) -> Reply:
-    """Return the body of a reply with an error: `{"error": text}` and what else the error says."""
-    return Reply(_encode(document))

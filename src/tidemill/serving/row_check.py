@@ -66,12 +66,10 @@ class RowCheck:
         *,
         partial: bool,
         shown: int,
-        extra: Sequence[RowFinding] = (),
     ) -> CheckedRows:
         """Check the rows of a frame that has the columns, and no others.
 
-        `extra` are findings from before. Raises BrokenRows unless all rows are accepted; with `partial`,
-        only if none is.
+        Raises BrokenRows unless all rows are accepted; with `partial`, only if none is.
         """
         numbered = frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(_ROW))
         try:
@@ -80,13 +78,13 @@ class RowCheck:
             # The message names places of source files: it isn't for callers.
             raise self._unevaluated(frame.height) from None
         good, bad = checked.good, checked.bad
-        extra = [*extra, *self._unread(frame, good, checked.findings, value_at)]
-        if extra:
-            good = good.filter(~pl.col(_ROW).is_in([item.row for item in extra]))
+        unread = self._unread(frame, good, checked.findings, value_at)
+        if unread:
+            good = good.filter(~pl.col(_ROW).is_in([item.row for item in unread]))
         rows = self._rows(good)
         if good.height == frame.height:
             return CheckedRows(rows)
-        findings, count = self._findings(bad, value_at, shown, extra)
+        findings, count = self._findings(bad, value_at, shown, unread)
         if not partial or not good.height:
             raise BrokenRows(
                 self._spec.title,
@@ -114,10 +112,10 @@ class RowCheck:
         return BrokenRows(self._spec.title, rows=rows, rejected=rows, findings=[finding], count=1)
 
     def _findings(
-        self, bad: pl.DataFrame | None, value_at: ValueAt, shown: int, extra: Sequence[RowFinding]
+        self, bad: pl.DataFrame | None, value_at: ValueAt, shown: int, unread: Sequence[RowFinding]
     ) -> tuple[list[RowFinding], int]:
         """Return the first findings in the order of rows, and the number of all."""
-        findings, count = list(extra), len(extra)
+        findings, count = list(unread), len(unread)
         if bad is not None:
             count += int(bad.get_column(REASONS).list.len().sum())
             for row, rules in bad.select(_ROW, REASONS).head(shown).iter_rows():

@@ -11,8 +11,8 @@ from tests.support.commands import Ended, tidemill
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.project.project import open_project
 from tidemill.serving.access import Access
+from tidemill.serving.errors import Refusal
 from tidemill.serving.io.token_reader import TokenReader
-from tidemill.serving.refusal import Refusal
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.token_text import token_digest, token_id
 

@@ -47,10 +47,15 @@ def test_a_state_holds_before_what_it_ends_is_closed() -> None:
         # The shadow phase ends, and nothing needs v3.
         await service.enter(rolling_out("v2", 0))
         assert versions["v3"].is_closed
+        assert [(role, found.id) for role, found in service.roles.items()] == [
+            ("live", "v1"),
+            ("shadow", "v2"),
+        ]
         entering = asyncio.create_task(service.enter(rolling_out("v2", 1)))
         await asyncio.sleep(0)
         assert not entering.done()
         assert service.choose("", {b"tidemill-key": b"a"}).id == "v2"
+        assert [*service.roles] == ["live", "canary"]
         await entering
         # A version that is still closing answers nothing more.
         leaving = asyncio.create_task(service.enter(EndpointState(serving="v1")))

@@ -34,7 +34,6 @@ class CachedCalls:
         self._cache = cache
         self._name = name
         self._series = series
-        self.runner = inner.runner
         cache.add(name)
 
     @property

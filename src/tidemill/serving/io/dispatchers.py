@@ -33,8 +33,6 @@ class Dispatcher(Protocol):
     whose `deadline` passes while it waits, in seconds of the monotonic clock, is dropped with TimeoutError.
     """
 
-    runner: Runner
-
     @property
     def waiting(self) -> int:
         """The number of requests that wait for the model, or are in it."""

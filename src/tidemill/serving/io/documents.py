@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.endpoint_documents import docs_reply, openapi_reply
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.metric_families import Family, LiveVersion, metric_families
-from tidemill.serving.metrics_text import CONTENT_TYPE, families_text
+from tidemill.serving.metrics_text import CONTENT_TYPE, metrics_text
 from tidemill.serving.oip import Reply
 from tidemill.serving.routes import RouteAction
 
@@ -41,20 +40,24 @@ class ServerDocuments:
         self.has_tokens = has_tokens
 
     def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[str], Reply]]:
-        """The documents by the action of their route; each gets the URL by which the caller came."""
+        """The documents by the action of their route, but for the status of all processes.
+
+        Each gets the URL by which the caller came.
+        """
         version = importlib.metadata.version("tidemill")
         return {
             RouteAction.SERVER: lambda _: oip.server_metadata(version),
             RouteAction.LIVE: lambda _: oip.live(),
             RouteAction.READY: lambda _: oip.ready(is_ready()),
-            RouteAction.METRICS: lambda _: Reply(self.metrics().encode(), CONTENT_TYPE),
+            RouteAction.METRICS: lambda _: Reply(
+                metrics_text(self.families()).encode(), CONTENT_TYPE
+            ),
             RouteAction.OPENAPI: lambda _: openapi_reply(
                 self._endpoints.values(), version=version, has_tokens=self.has_tokens
             ),
             RouteAction.DOCS: lambda url: docs_reply(
                 self._endpoints.values(), base_url=url, has_tokens=self.has_tokens
             ),
-            RouteAction.STATUS: lambda _: Reply(json.dumps(self.status()).encode()),
         }
 
     def status(self) -> dict[str, Any]:
@@ -65,10 +68,6 @@ class ServerDocuments:
             "endpoints": [endpoint.status() for endpoint in self._endpoints.values()],
         }
 
-    def metrics(self) -> str:
-        """The counters of this server in Prometheus' text format."""
-        return families_text(self.families())
-
     def families(self) -> list[Family]:
         """The counters of this server."""
         live = [
@@ -78,8 +77,9 @@ class ServerDocuments:
                 model=endpoint.model,
                 contract=version.served.contract,
                 watermark=version.served.watermark,
+                role=role,
             )
             for endpoint in self._endpoints.values()
-            if (version := endpoint.live) is not None
+            for role, version in endpoint.roles.items()
         ]
         return metric_families(self._snapshot(), live, self._price)

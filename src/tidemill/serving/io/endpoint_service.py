@@ -67,6 +67,13 @@ class EndpointService:
         """The loaded versions, the live one first."""
         return sorted(self._loaded.values(), key=lambda version: version is not self.live)
 
+    @property
+    def roles(self) -> dict[str, LoadedVersion]:
+        """The version that is "live", and the candidate of a rollout: "canary" or "shadow"."""
+        role = "canary" if self._shadow is None else "shadow"
+        found = {"live": self.live, role: self._candidate}
+        return {name: version for name, version in found.items() if version is not None}
+
     def choose(self, version: str, headers: Mapping[bytes, bytes]) -> LoadedVersion:
         """The version that answers a request: one whose id is asked for, else the live one or the candidate.
 
