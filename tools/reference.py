@@ -61,7 +61,7 @@ GROUPS: Mapping[str, str] = {
     "Gates": "beats_live beats_baseline no_slice_worse",
     "Hyperparameter search": "search uniform loguniform integers choices Trial TrialPruned",
     "Plots": "plots permutation_importance",
-    "Serving": "Client Predictions ServingError",
+    "Serving": "Client Predictions ServingError RowsRefused",
     "Project": "open",
     "Errors and version": "TidemillError RunFailed __version__",
 }
@@ -130,7 +130,7 @@ def entries(name: str) -> Iterator[str]:
             yield entry(f"tm.{name}.{each}", getattr(value, each), None)
             if isinstance(getattr(value, each), type):
                 yield from members(each.lower(), getattr(value, each))
-    if name in ("Workflow", "Predictor", "Parent"):
+    if name in ("Client", "Workflow", "Predictor", "Parent"):
         yield from members(name.lower(), value)
     if name == "fold":
         yield from members("tm.fold", type(value))

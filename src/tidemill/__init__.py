@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from tidemill.models.metrics import scores
     from tidemill.models.threshold import split, threshold
     from tidemill.project.project import open_project as open
-    from tidemill.serving.client_errors import ServingError
+    from tidemill.serving.client_errors import RowsRefused, ServingError
     from tidemill.serving.client_exchange import Predictions
     from tidemill.serving.io.client import Client
     from tidemill.workflow.annotations import Frame, Parent, Predictor
@@ -136,6 +136,7 @@ __all__ = [
     "Predictor",
     "References",
     "Rows",
+    "RowsRefused",
     "RunFailed",
     "Scores",
     "ServingError",
@@ -256,7 +257,7 @@ _HOMES = {
     "tidemill.workflow.window": "all=all_partitions last",
     "tidemill.workflow.workflow": "Workflow",
     "tidemill.contracts.io.odcs_files": "read_odcs write_odcs",
-    "tidemill.serving.client_errors": "ServingError",
+    "tidemill.serving.client_errors": "RowsRefused ServingError",
     "tidemill.serving.client_exchange": "Predictions",
     "tidemill.serving.io.client": "Client",
     "tidemill.project.project": "open=open_project",

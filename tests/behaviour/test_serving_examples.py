@@ -124,6 +124,29 @@ def serving(project: Project) -> Iterator[Served]:
         yield server
 
 
+def test_the_batch_client_reports_parts_without_a_good_row(
+    project: Project,
+    token: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source, target = tmp_path / "rows.parquet", tmp_path / "predictions.parquet"
+    # The first of two requests has bad rows only.
+    prices = [-1.0] * 1_000 + [2.0]
+    pl.DataFrame({"price": prices}).write_parquet(source)
+    monkeypatch.setenv("TIDEMILL_TOKEN", token)
+    with serving(project) as server:
+        monkeypatch.setattr(sys, "argv", ["client", server.url, "demand", str(source), str(target)])
+        runpy.run_path(str(EXAMPLES / "batch_client.py"), run_name="__main__")
+    found = pl.read_parquet(target)
+    assert found["price"].to_list() == prices
+    assert found["prediction"].is_null().to_list() == [True] * 1_000 + [False]
+    printed = capsys.readouterr().out
+    assert "row 19: values are below min=0" in printed
+    assert "and 980 more" in printed
+
+
 def test_the_batch_client_writes_rows_with_predictions(
     project: Project,
     token: str,
@@ -203,6 +226,12 @@ class TestSystemd:
     def test_a_stop_has_time_to_drain(self, settings: ServeSettings) -> None:
         [stop] = re.findall(r"^TimeoutStopSec=(\d+)$", self.UNIT.read_text(), re.MULTILINE)
         assert int(stop) > HttpLimits().drain_s + settings.drain
+
+    def test_logs_can_be_written(self) -> None:
+        [state, logs] = re.findall(r"^ReadWritePaths=(.+)$", self.UNIT.read_text(), re.MULTILINE)
+        folder = state.removesuffix("/.tidemill")
+        # A path with a hyphen may be missing: most servers have neither log.
+        assert logs.split() == [f"-{folder}/{tm.log().folder}", f"-{folder}/log"]
 
     @pytest.mark.slow
     def test_the_unit_is_valid_and_hardened(self, tmp_path: Path) -> None:

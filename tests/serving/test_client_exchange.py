@@ -22,6 +22,7 @@ from tidemill.serving.client_exchange import (
     Send,
     error_of,
     exchange,
+    unreachable,
 )
 
 REQUEST = ClientRequest(endpoint="a b/c", body=b"[]", partial=True, token="tm_1_x")
@@ -176,3 +177,22 @@ def test_a_reply_of_another_server_is_an_error(body: bytes) -> None:
     found, _, _ = played([Received(status=200, body=body, now=0.0)])
     assert isinstance(found, ServerFailed)
     assert "isn't one of Tidemill" in str(found)
+
+
+def test_explanations_are_asked_for_in_the_query() -> None:
+    request = ClientRequest(endpoint="a", body=b"[]", explain=True)
+    assert request.path == "/predict/a?explain=true"
+
+
+def test_the_text_of_predictions_shows_the_first() -> None:
+    def text(count: int) -> str:
+        rows = tuple({"prediction": number} for number in range(count))
+        return repr(Predictions(rows=rows, model="m", version="v"))
+
+    assert text(1) == "Predictions({'prediction': 0}; m v)"
+    assert text(5).endswith("{'prediction': 2}, and 2 more; m v)")
+
+
+def test_a_certificate_that_isnt_trusted_says_how_to_trust_it() -> None:
+    assert unreachable("http://x:1", "refused") == "http://x:1 can't be reached: refused"
+    assert "SSL_CERT_FILE" in unreachable("https://x:1", "[SSL: CERTIFICATE_VERIFY_FAILED] no")

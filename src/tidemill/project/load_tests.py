@@ -10,7 +10,7 @@ from polars.exceptions import PolarsError
 
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
-from tidemill.serving.io.client import encode_rows
+from tidemill.serving.client_rows import encode_rows
 from tidemill.serving.load_plan import LoadPlan as LoadPlan
 from tidemill.serving.load_report import LoadReport as LoadReport
 from tidemill.serving.load_report import load_report

@@ -28,16 +28,18 @@ from tidemill.serving.client_errors import (
 _RETRIED = (0, 429, 503, 502, 504)
 # The first pause; each further one is twice as long, up to the longest.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+# How many rows the text of predictions shows.
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
     """The predictions for rows, in their order, and what made them.
 
-    A row is a mapping of outputs: `prediction`, and `probability_CLASS` for more than two classes; None for
-    a row that `partial` left out. `version` is the version of the `model`, `contract` that of its rows, and
-    `watermark` the newest partition that it was trained on. `lookups` are the ages of looked up data in
-    seconds. `rejected` says which rows were left out, and why.
+    A row is a mapping of outputs: `prediction`, `probability_CLASS` for more than two classes, and
+    `contributions` if they were asked for; None for a row that `partial` left out. `version` is the version
+    of the `model`, `contract` that of its rows, and `watermark` the newest partition that it was trained on.
+    `lookups` are the ages of looked up data in seconds. `rejected` says which rows were left out, and why.
     """
 
     rows: tuple[Mapping[str, Any] | None, ...]
@@ -55,6 +57,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.rows[:_SHOWN]))
+        more = f", and {len(self.rows) - _SHOWN:,} more" if len(self.rows) > _SHOWN else ""
+        return f"Predictions({shown}{more}; {self.model} {self.version})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +102,15 @@ class ClientRequest:
     endpoint: str
     body: bytes
     partial: bool = False
+    explain: bool = False
     token: str = ""
 
     @property
     def path(self) -> str:
         """The path and the query of the request."""
-        query = "?partial=true" if self.partial else ""
-        return f"/predict/{quote(self.endpoint, safe='')}{query}"
+        flags = {"partial": self.partial, "explain": self.explain}
+        query = "&".join(f"{name}=true" for name, is_set in flags.items() if is_set)
+        return f"/predict/{quote(self.endpoint, safe='')}{'?' * bool(query)}{query}"
 
 
 Exchange: TypeAlias = Generator[Send | Pause | Predictions, Received | None, None]
@@ -173,6 +182,14 @@ def _placed(
     for row in rows:
         placed[row.pop("row")] = row
     return tuple(placed)
+
+
+def unreachable(url: str, why: object) -> str:
+    """Say that no server answered at a URL, and what to do about a certificate that isn't trusted."""
+    text = f"{url} can't be reached: {why}"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        text += "; to trust it, name the PEM file of its authority in the variable SSL_CERT_FILE"
+    return text
 
 
 def error_of(received: Received) -> ServingError:

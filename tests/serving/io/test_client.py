@@ -7,18 +7,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 
 import tidemill as tm
 from tidemill.core.errors import UsageError
 from tidemill.serving.client_errors import NotServed, ServerBusy, ServerUnreachable
-from tidemill.serving.io.client import encode_rows
 
 GOOD = (200, {"model": "m", "version": "v", "predictions": [{"prediction": 2.5}]})
 
@@ -107,6 +102,15 @@ def test_one_client_is_used_in_several_event_loops() -> None:
     assert len(asked) == 3
 
 
+def test_explanations_are_asked_for() -> None:
+    reply = GOOD[1] | {"predictions": [{"prediction": 2.5, "contributions": {"x": 1.5}}]}
+    with answering((200, reply)) as (url, asked), tm.Client(url) as client:
+        [row] = client.predict("delays", {"x": 1.0}, explain=True).rows
+    assert row is not None
+    assert row["contributions"] == {"x": 1.5}
+    assert asked[0][0] == "/predict/delays?explain=true"
+
+
 def test_no_server_is_an_error() -> None:
     async def ask(client: tm.Client) -> None:
         with pytest.raises(ServerUnreachable):
@@ -125,30 +129,6 @@ def test_no_server_is_an_error() -> None:
 def test_a_url_needs_a_scheme() -> None:
     with pytest.raises(UsageError, match="begins with http"):
         tm.Client("127.0.0.1:8000")
-
-
-def test_rows_of_a_frame_are_sent_by_name() -> None:
-    frame = pl.DataFrame({"day": [date(2024, 1, 2)], "x": [float("nan")], "n": [Decimal("1.50")]})
-    assert encode_rows(frame) == b'[{"day":"2024-01-02","x":null,"n":"1.50"}]'
-
-
-@pytest.mark.parametrize("rows", [5, "text", [1, 2], [{"x": object()}], [{"x": "\ud800"}]])
-def test_what_is_no_rows_is_refused(rows: Any) -> None:
-    with pytest.raises(UsageError):
-        encode_rows(rows)
-
-
-@pytest.mark.parametrize("value", [float("inf"), np.float32("-inf")])
-def test_infinite_numbers_are_not_sent_as_missing_ones(value: Any) -> None:
-    with pytest.raises(UsageError, match=r"row 1: x is -?inf"):
-        encode_rows([{"x": None, "y": "inf"}, {"x": value}])
-
-
-def test_values_of_numpy_are_sent() -> None:
-    row = {"x": np.float64(1.5), "n": np.int64(2**53 + 1), "b": np.bool_(True), "m": None}
-    assert encode_rows(row) == b'[{"x":1.5,"n":9007199254740993,"b":true,"m":null}]'
-    with pytest.raises(UsageError, match="ndarray is no value"):
-        encode_rows({"x": np.array([1.0])})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tidemill.core.errors import UsageError
+from tidemill.core.redaction import redact
 from tidemill.serving.client_errors import NotAllowed, NotServed, ServerUnreachable
 from tidemill.serving.io import load_target
 from tidemill.serving.io.load_target import LoadTarget
@@ -76,6 +77,14 @@ def test_refusals_are_errors_of_clients() -> None:
         LoadTarget(url=url, endpoint="demand").input_types()
     with pytest.raises(ServerUnreachable, match="no-such-host"):
         LoadTarget(url="http://no-such-host.invalid", endpoint="demand").address()
+
+
+def test_no_tls_is_an_error_with_the_port() -> None:
+    with answering({}) as url, pytest.raises(ServerUnreachable) as caught:
+        LoadTarget(url=url.replace("http", "https"), endpoint="demand").input_types()
+    # The port isn't taken for a password, which messages mask.
+    assert redact(str(caught.value)) == str(caught.value)
+    assert f"{url.replace('http', 'https')} can't be reached: " in str(caught.value)
 
 
 def test_requests_are_whole() -> None:

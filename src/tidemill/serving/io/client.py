@@ -7,12 +7,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Self
 from weakref import WeakKeyDictionary
-
-import msgspec
 
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
@@ -24,7 +20,9 @@ from tidemill.serving.client_exchange import (
     Received,
     Send,
     exchange,
+    unreachable,
 )
+from tidemill.serving.client_rows import encode_rows
 
 
 class Client:
@@ -70,23 +68,26 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
 
-    def predict(self, endpoint: str, rows: Any, *, partial: bool = False) -> Predictions:
-        """Return the predictions of an endpoint for rows: mappings, one mapping, or a Polars frame.
+    def predict(
+        self, endpoint: str, rows: Any, *, partial: bool = False, explain: bool = False
+    ) -> Predictions:
+        """Return the predictions of an endpoint for rows: mappings, one mapping, or a Polars or pandas frame.
 
-        With `partial` rows that break the contract are left out; else they raise RowsRefused. Raises a
-        ServingError for all that isn't answered with predictions.
+        With `partial` rows that break the contract are left out, unless all do; else they raise RowsRefused.
+        With `explain` each row has the `contributions` of its inputs. Raises a ServingError for all that
+        isn't answered with predictions.
         """
-        steps = self._exchange(endpoint, rows, partial=partial)
+        steps = self._exchange(endpoint, rows, partial=partial, explain=explain)
         step = next(steps)
         while not isinstance(step, Predictions):
             step = steps.send(self._perform(step))
         return step
 
     async def predict_async(
-        self, endpoint: str, rows: Any, *, partial: bool = False
+        self, endpoint: str, rows: Any, *, partial: bool = False, explain: bool = False
     ) -> Predictions:
         """Like `predict`, for asynchronous code: `await client.predict_async(...)`."""
-        steps = self._exchange(endpoint, rows, partial=partial)
+        steps = self._exchange(endpoint, rows, partial=partial, explain=explain)
         step = next(steps)
         while not isinstance(step, Predictions):
             step = steps.send(await self._perform_async(step))
@@ -117,12 +118,16 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.close_async()
 
-    def _exchange(self, endpoint: str, rows: Any, *, partial: bool) -> Exchange:
+    def _exchange(self, endpoint: str, rows: Any, *, partial: bool, explain: bool) -> Exchange:
         if self._process != os.getpid():
             # Two processes that use one connection get each other's answers.
             self._open()
         request = ClientRequest(
-            endpoint=endpoint, body=encode_rows(rows), partial=partial, token=self._token
+            endpoint=endpoint,
+            body=encode_rows(rows),
+            partial=partial,
+            explain=explain,
+            token=self._token,
         )
         return exchange(
             request, timeout_s=self._timeout, retries=self._retries, now=time.monotonic()
@@ -178,7 +183,7 @@ class Client:
     def _unreachable(self, error: Exception) -> Received:
         timed_out = isinstance(error, self._http.TimeoutException | TimeoutError)
         why = f"no answer within {self._timeout:g} s" if timed_out else str(error)
-        return Received(status=0, fault=f"{self.url}: {why}", now=time.monotonic())
+        return Received(status=0, fault=unreachable(self.url, why), now=time.monotonic())
 
 
 def _received(reply: Any, body: bytes) -> Received:
@@ -193,52 +198,3 @@ def _plain_token(token: str) -> str:
     if not found.isascii() or not found.isprintable() or " " in found:
         raise UsageError("Client(token=...): it isn't one token, as `tm_<id>_<secret>`")
     return found
-
-
-def encode_rows(rows: Any) -> bytes:
-    """Encode rows as a request has them; UsageError for what isn't rows.
-
-    Dates and times become ISO text, decimals text, and NaN null. JSON has no infinite numbers.
-    """
-    if hasattr(rows, "to_dicts"):
-        rows = rows.to_dicts()
-    if isinstance(rows, Mapping):
-        rows = [rows]
-    if not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
-        raise UsageError(f"rows are mappings, or a Polars frame, not {type(rows).__name__}")
-    listed = list(rows)
-    odd = next((row for row in listed if not isinstance(row, Mapping)), None)
-    if odd is not None:
-        raise UsageError(f"each row is a mapping of columns to values, not {odd!r}")
-    try:
-        body = msgspec.json.encode([dict(row) for row in listed], enc_hook=_plain_value)
-    except (TypeError, ValueError, msgspec.MsgspecError, UnicodeEncodeError) as error:
-        raise UsageError(f"a value of the rows can't be sent: {error}") from error
-    if b"null" in body:
-        _require_finite(listed)
-    return body
-
-
-def _plain_value(value: Any) -> Any:
-    """A scalar of NumPy as a value of Python."""
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is no value of JSON")
-
-
-def _require_finite(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Raise UsageError for an infinite number, which would be sent as null."""
-    for number, row in enumerate(rows):
-        for name, value in row.items():
-            if not isinstance(value, str | bool | Decimal) and _is_infinite(value):
-                raise UsageError(
-                    f"row {number}: {name} is {value}, and JSON has no infinite numbers: send the rows as "
-                    "binary tensors or an Arrow stream"
-                )
-
-
-def _is_infinite(value: Any) -> bool:
-    try:
-        return math.isinf(value)
-    except (TypeError, OverflowError):
-        return False

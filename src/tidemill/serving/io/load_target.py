@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import msgspec
 
 from tidemill.core.errors import UsageError
-from tidemill.serving.client_exchange import Received, error_of
+from tidemill.serving.client_exchange import Received, error_of, unreachable
 from tidemill.serving.io.load_connection import Address
 from tidemill.serving.load_report import ServerUsage
 from tidemill.serving.metrics_reader import server_usage
@@ -60,7 +60,8 @@ class LoadTarget:
         try:
             found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM)[0]
         except OSError as error:
-            raise error_of(Received(status=0, fault=f"{self.url}: {error}", now=0.0)) from error
+            fault = unreachable(self.url, error)
+            raise error_of(Received(status=0, fault=fault, now=0.0)) from error
         return Address(family=found[0], place=found[4], host=host, tls=tls)
 
     def request(self, body: bytes) -> bytes:
@@ -132,6 +133,7 @@ class LoadTarget:
             reply = connection.getresponse()
             return Received(status=reply.status, body=reply.read(), now=0.0)
         except (OSError, http.client.HTTPException) as error:
-            return Received(status=0, fault=f"{self.url}: {error or type(error).__name__}", now=0.0)
+            fault = unreachable(self.url, str(error) or type(error).__name__)
+            return Received(status=0, fault=fault, now=0.0)
         finally:
             connection.close()
