@@ -183,7 +183,7 @@ def whole_rollouts(rps: float, simulations: int, seed: int) -> tuple[int, int]:
 def _whole_rollout(plan: Rollout, rps: float, rng: np.random.Generator) -> str:
     state, _ = begin(model="m", candidate="b", incumbent="a", plan=plan, now=0.0)
     for minute in range(1, 10_000):
-        share = planned_steps(plan)[state.step].share
+        share = planned_steps(plan)[state.course.step].share
         total = int(rng.poisson(60 * rps))
         ours = int(rng.binomial(total, share)) if share else total
         arms = _arm(rng, ours), _arm(rng, total - ours if share else total)

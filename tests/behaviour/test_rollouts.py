@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import pytest
 
 from tests.behaviour.test_live_models import Harbour, harbour
 from tests.support.rollout_traffic import Behaviour, look
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import ConflictError, UsageError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.rollout import Phase, RolloutAction
+from tidemill.ports.ledger import Lease
 from tidemill.project.project import Project
-from tidemill.serving.endpoint_state import EndpointState, after_restart, follow_live, judge
+from tidemill.project.served_rollouts import ServedRollouts
+from tidemill.serving.endpoint_state import EndpointState, follow_live, judge, recorded_state
 from tidemill.serving.rollout_counts import Observed
 from tidemill.workflow.endpoint import Rollout
 
@@ -38,8 +42,23 @@ def follow(project: Project, state: EndpointState) -> EndpointState:
     """Follow what is live, and record it, as a server does."""
     live = delivery(project)
     found = follow_live(state, live, PLAN, live.at)
-    project.rollouts.record("tides", found.records)
+    with judging(project) as (records, lease):
+        records.record("tides", found.records, lease)
     return found
+
+
+@contextmanager
+def judging(project: Project) -> Iterator[tuple[ServedRollouts, Lease]]:
+    """The records of rollouts, with the lease to write them."""
+    records = ServedRollouts(project.workspace)
+    lease = records.acquire()
+    yield records, lease
+    records.release(lease)
+
+
+def recorded(project: Project) -> EndpointState:
+    """What the endpoint does by its record."""
+    return recorded_state(ServedRollouts(project.workspace).read(project.state())["tides"], PLAN)
 
 
 def test_a_worse_version_goes_back_with_what_is_live(sea: Harbour) -> None:
@@ -50,7 +69,7 @@ def test_a_worse_version_goes_back_with_what_is_live(sea: Harbour) -> None:
     second = sea.train(9.5)
     with sea.open() as project:
         # The server is started again.
-        before = after_restart(project.rollouts.last()["tides"], PLAN)
+        before = recorded(project)
         assert before.serving == first
         state = follow(project, before)
         assert (state.serving, state.rollout is not None) == (first, True)
@@ -60,14 +79,15 @@ def test_a_worse_version_goes_back_with_what_is_live(sea: Harbour) -> None:
         seen = look(np.random.default_rng(0), 5000, 0.0, Behaviour(errors=0.2))
         state = judge(state, seen, delivery(project).at, PLAN)
         [step] = state.records
-        moved = project.rollouts.move_back("tides", step)
-        project.rollouts.record("tides", state.records)
+        with judging(project) as (records, lease):
+            moved = records.move_back("tides", step, lease)
+            records.record("tides", state.records, lease)
+            # Once is enough.
+            assert records.move_back("tides", step, lease) is None
         assert moved is not None
         assert (moved.version, moved.replaced) == (first, second)
         assert moved.actor == "rollout of endpoint tides"
         assert moved.reason.startswith("errors: ")
-        # Once is enough.
-        assert project.rollouts.move_back("tides", step) is None
         assert follow(project, state).records == ()
     assert sea.live == first
     # The candidate is withdrawn: no run makes it live again.
@@ -83,6 +103,35 @@ def test_a_worse_version_goes_back_with_what_is_live(sea: Harbour) -> None:
         # A person may try it again.
         assert sea.deliver(second, by="ana").moved
         assert follow(project, state).rollout is not None
+
+
+def test_a_server_that_lost_its_lease_moves_nothing(sea: Harbour) -> None:
+    first = sea.train(9.0)
+    with sea.open() as project:
+        state = follow(project, EndpointState())
+    second = sea.train(9.5)
+    with sea.open() as project:
+        state = follow(project, state)
+        seen = look(np.random.default_rng(0), 5000, 0.0, Behaviour(errors=0.2))
+        state = judge(state, seen, delivery(project).at, PLAN)
+        records = ServedRollouts(project.workspace)
+        lease = records.acquire()
+        records.release(lease)
+        with judging(project) as (others, now):
+            taken = others.take_over(now)
+            assert taken.endpoints["tides"].rollout is not None
+            with pytest.raises(ConflictError, match=r"'serve:prod'.* no longer ours"):
+                records.move_back("tides", state.records[0], lease)
+            with pytest.raises(ConflictError, match="no longer ours"):
+                records.record("tides", state.records, lease)
+            with pytest.raises(ConflictError, match="no longer ours"):
+                records.take_over(lease)
+            with pytest.raises(ConflictError, match=r"is held by .*tidemill serve"):
+                records.acquire()
+        assert [step.action for step in project.rollouts.steps("tides")] == [
+            RolloutAction.COMPLETED, RolloutAction.STARTED, RolloutAction.CONTINUED,
+        ]  # fmt: skip
+    assert sea.live == second != first
 
 
 def test_a_person_goes_back_during_a_rollout(sea: Harbour) -> None:
@@ -117,7 +166,7 @@ def test_a_rollout_is_held_and_resumed(sea: Harbour) -> None:
         assert project.rollouts.hold("tides", by="ben") == held
         [status] = project.rollouts.statuses()
         assert status.held
-        again = after_restart(project.rollouts.last()["tides"], PLAN)
+        again = recorded(project)
         kept = judge(again, Observed(), 1e12, PLAN)
         assert kept.records == ()
         assert project.rollouts.resume("tides").action is RolloutAction.RESUMED

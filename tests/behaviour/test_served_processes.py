@@ -21,7 +21,15 @@ import polars as pl
 import pytest
 
 import tidemill as tm
-from tests.support.serving import ROW, Served, sales_flow, sales_project, served, shared_project
+from tests.support.serving import (
+    ROW,
+    Served,
+    sales_flow,
+    sales_project,
+    served,
+    served_at,
+    shared_project,
+)
 from tests.support.waiting import until
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import RolloutStepped
@@ -227,12 +235,6 @@ def test_a_process_ends_when_the_first_one_is_killed(tmp_path: Path) -> None:
         finally:
             parent.kill()
         until(lambda: not is_alive(worker))
-
-
-def served_at(url: str) -> Served:
-    found = Served.__new__(Served)
-    found.url, found.port = url, int(url.rpartition(":")[2])
-    return found
 
 
 def test_a_workflow_that_no_other_process_can_import_is_refused(tmp_path: Path) -> None:

@@ -132,10 +132,12 @@ def test_a_rollout_goes_on_after_a_restart(tmp_path: Path) -> None:
     second = live(sales_project(tmp_path, rounds=6, rollout=plan))
     for _ in range(2):
         with served(project) as server:
-            until(lambda: steps(project)[-1].action is RolloutAction.STARTED)
+            until(lambda: server.ask("/status").json["endpoints"][0]["candidate"] == second)
             with asking(server) as callers:
                 until(lambda: len(callers.answers) == 2)
-    assert [step.action for step in steps(project)] == ["completed", "started"]
+    assert [step.action for step in steps(project)] == [
+        "completed", "started", "suspended", "continued", "suspended",
+    ]  # fmt: skip
     assert set(callers.answers) == {(200, first), (200, second)}
 
 

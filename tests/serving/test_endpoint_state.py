@@ -12,21 +12,22 @@ from hypothesis import strategies as st
 from tests.support.rollout_traffic import Behaviour, look
 from tidemill.core.errors import UsageError
 from tidemill.ledger.delivery import Delivery
-from tidemill.ledger.event import Event, RecordedEvent, Ticked
-from tidemill.ledger.rollout import RolloutAction, RolloutStep
+from tidemill.ledger.rollout import RolloutAction
+from tidemill.serving.endpoint_record import EndpointRecord, add_step
 from tidemill.serving.endpoint_state import (
     EndpointState,
-    after_restart,
     follow_live,
+    followed_state,
     judge,
-    last_steps,
     moves_back,
     pause,
-    steps_of,
+    recorded_state,
+    suspended,
+    taken_over,
 )
 from tidemill.serving.rollout import planned_steps
 from tidemill.serving.rollout_counts import Observed
-from tidemill.testing.records import model_artifact, rollout_event, rollout_step, scores
+from tidemill.testing.records import model_artifact, rollout_step, scores
 from tidemill.workflow.endpoint import Rollout
 
 PLAN = Rollout()
@@ -51,6 +52,11 @@ def actions(found: EndpointState) -> list[tuple[str, str]]:
     return [(step.action, step.candidate) for step in found.records]
 
 
+def record(state: EndpointState) -> EndpointRecord:
+    assert state.last is not None
+    return EndpointRecord(last=state.last, since=state.since)
+
+
 FIRST = follow_live(EndpointState(), live("a"), PLAN, 1.0)
 ROLLING = follow_live(FIRST, live("b", 2.0), PLAN, 2.0)
 
@@ -64,7 +70,7 @@ def test_the_first_version_answers_at_once() -> None:
 def test_a_new_version_is_rolled_out_and_nothing_is_recorded_twice() -> None:
     assert ROLLING.serving == "a"
     assert ROLLING.rollout is not None
-    assert (ROLLING.rollout.candidate, ROLLING.rollout.incumbent) == ("b", "a")
+    assert (ROLLING.rollout.course.candidate, ROLLING.rollout.course.incumbent) == ("b", "a")
     assert actions(ROLLING) == [(STARTED, "b")]
     again = follow_live(ROLLING, live("b", 2.0), PLAN, 3.0)
     assert again.rollout is ROLLING.rollout
@@ -98,7 +104,7 @@ def test_another_version_replaces_the_candidate() -> None:
     found = follow_live(ROLLING, live("c", 3.0), PLAN, 3.0)
     assert found.serving == "a"
     assert found.rollout is not None
-    assert (found.rollout.candidate, found.rollout.incumbent) == ("c", "a")
+    assert (found.rollout.course.candidate, found.rollout.course.incumbent) == ("c", "a")
     assert actions(found) == [(REPLACED, "b"), (STARTED, "c")]
     assert found.records[0].reason == "c went live"
 
@@ -112,7 +118,7 @@ def test_going_back_to_an_older_version_during_a_rollout() -> None:
 def test_a_version_that_was_rolled_back_stays_so_until_it_is_delivered_again() -> None:
     """Also where what is live couldn't be moved back."""
     last = rollout_step(ROLLED_BACK, candidate="b", incumbent="a", at=100.0)
-    before = after_restart(last, PLAN)
+    before = recorded_state(EndpointRecord(last=last), PLAN)
     assert (before.serving, before.rollout) == ("a", None)
     stays = follow_live(before, live("b", 2.0), PLAN, 101.0)
     assert (stays.serving, stays.rollout, stays.records) == ("a", None, ())
@@ -127,49 +133,32 @@ def test_a_version_that_was_rolled_back_stays_so_until_it_is_delivered_again() -
 
 def test_a_restart_continues_a_rollout() -> None:
     last = rollout_step(candidate="b", incumbent="a", share=0.25)
-    found = follow_live(after_restart(last, PLAN), live("b", 2.0), PLAN, 200.0)
+    found = follow_live(
+        recorded_state(EndpointRecord(last=last), PLAN), live("b", 2.0), PLAN, 200.0
+    )
     assert found.serving == "a"
     assert found.rollout is not None
-    assert planned_steps(PLAN)[found.rollout.step].share == 0.25
+    assert planned_steps(PLAN)[found.rollout.course.step].share == 0.25
     assert found.records == ()
 
 
 def test_a_restart_without_records_is_a_first_start() -> None:
-    assert after_restart(None, PLAN) == EndpointState()
+    assert recorded_state(None, PLAN) == EndpointState()
 
 
 def test_a_version_that_went_live_while_no_server_ran_is_rolled_out() -> None:
-    before = after_restart(FIRST.last, PLAN)
+    before = recorded_state(record(FIRST), PLAN)
     assert actions(follow_live(before, live("b", 50.0), PLAN, 60.0)) == [(STARTED, "b")]
 
 
 def test_a_rollout_whose_plan_was_removed_is_completed() -> None:
-    before = after_restart(ROLLING.last, None)
+    before = recorded_state(record(ROLLING), None)
     found = follow_live(before, live("b", 2.0), None, 9.0)
     assert (found.serving, found.rollout) == ("b", None)
     assert actions(found) == [(COMPLETED, "b")]
     # Or it was rolled back meanwhile.
     back = follow_live(before, live("a", 3.0, rollback=True, by="ana"), None, 9.0)
     assert (back.serving, actions(back)) == ("a", [(COMPLETED, "a")])
-
-
-def test_steps_are_read_from_events() -> None:
-    first, second = rollout_step(STARTED), rollout_step()
-    events: list[Event] = [
-        rollout_event(first, environment="dev"),
-        rollout_event(first),
-        Ticked(schedule="s", tick="1"),
-        rollout_event(second),
-        rollout_event(first, "other"),
-    ]
-    facts = [RecordedEvent(seq=seq, at=1.0, event=each) for seq, each in enumerate(events)]
-
-    def ours(environment: str, seq: int) -> bool:
-        return environment == "prod"
-
-    assert last_steps(facts, ours) == {"delays": second, "other": first}
-    assert steps_of(facts, "delays", ours) == (first, second)
-    assert steps_of(facts, "unknown", ours) == ()
 
 
 VERSIONS = st.sampled_from("abcd")
@@ -181,6 +170,7 @@ def test_an_endpoint_restored_from_its_records_does_the_same(
 ) -> None:
     """Whatever goes live, with or without a restart between two moves."""
     found, at = EndpointState(), 0.0
+    known: EndpointRecord | None = None
     for version, rollback, restart in moves:
         at += 1.0
         now = live(version, at, rollback=rollback, by="ana" if rollback else "gates")
@@ -189,10 +179,19 @@ def test_an_endpoint_restored_from_its_records_does_the_same(
         if found.rollout is None:
             assert found.serving == version
         else:
-            assert (found.rollout.candidate, found.rollout.incumbent) == (version, found.serving)
+            assert (found.rollout.course.candidate, found.rollout.course.incumbent) == (
+                version,
+                found.serving,
+            )
             assert not rollback
         assert follow_live(found, now, PLAN, at + 0.5).records == ()
-        again = after_restart(found.last, PLAN)
+        for step in found.records:
+            known = add_step(known, step)
+        again = recorded_state(known, PLAN)
+        assert again.course == found.course
+        # So does a server that only follows, which records nothing.
+        followed = followed_state(known, now, PLAN)
+        assert (followed.course, followed.records) == (found.course, ())
         assert again.serving == found.serving
         assert (again.rollout is None) == (found.rollout is None)
         if restart:
@@ -216,36 +215,72 @@ def test_what_is_observed_ends_a_rollout_either_way() -> None:
 
 
 def test_a_rollout_is_held_and_resumed_once() -> None:
-    held = pause(ROLLING, PLAN, 3.0, held=True, actor="ana", reason="until Monday")
-    assert held.rollout is not None
-    assert held.rollout.held
-    assert actions(held) == [(RolloutAction.HELD, "b")]
-    assert pause(held, PLAN, 4.0, held=True, actor="ana").records == ()
+    step = pause(ROLLING, PLAN, 3.0, held=True, actor="ana", reason="until Monday")
+    assert step is not None
+    assert (step.action, step.candidate) == (RolloutAction.HELD, "b")
+    held = recorded_state(add_step(record(ROLLING), step), PLAN)
+    assert pause(held, PLAN, 4.0, held=True, actor="ana") is None
     going = pause(held, PLAN, 5.0, held=False, actor="ana")
-    assert actions(going) == [(RolloutAction.RESUMED, "b")]
+    assert going is not None
+    assert (going.action, going.candidate) == (RolloutAction.RESUMED, "b")
     with pytest.raises(UsageError, match="no rollout is under way"):
         pause(FIRST, PLAN, 5.0, held=True, actor="ana")
 
 
-def test_a_hold_counts_until_it_is_resumed() -> None:
-    """A server took a step before it knew of the hold."""
-    held = rollout_step(RolloutAction.HELD, share=0.05, at=10.0)
-    promoted = rollout_step(share=0.25, at=10.2)
-    resumed = rollout_step(RolloutAction.RESUMED, share=0.25, at=11.0)
-    other = rollout_step(candidate="other", at=12.0)
-    ended = rollout_step(ROLLED_BACK, at=12.0)
+def test_a_server_that_follows_waits_for_the_record_of_a_rollout() -> None:
+    before, new = record(FIRST), live("b", 2.0)
+    assert followed_state(before, new, PLAN).course == recorded_state(before, PLAN).course
+    rolling = followed_state(record(ROLLING), new, PLAN)
+    assert rolling.rollout is not None
+    assert rolling.course == ROLLING.course
 
-    def last(*steps: RolloutStep) -> RolloutStep:
-        facts = [
-            RecordedEvent(seq=seq, at=1.0, event=rollout_event(step))
-            for seq, step in enumerate(steps)
-        ]
-        return last_steps(facts, lambda environment, seq: True)["delays"]
 
-    still = last(promoted, held, promoted)
-    assert (still.action, still.share, still.at, still.reason) == (
-        RolloutAction.HELD, 0.25, 10.2, held.reason,
-    )  # fmt: skip
-    assert last(held, promoted, promoted).action is RolloutAction.HELD
-    for steps in ((held, promoted, resumed), (held, other), (held, ended), (resumed, promoted)):
-        assert last(*steps) == steps[-1]
+def test_a_server_that_follows_goes_back_at_once() -> None:
+    back = live("a", 3.0, rollback=True, by="ana")
+    found = followed_state(record(ROLLING), back, PLAN)
+    assert (found.serving, found.rollout, found.records) == ("a", None, ())
+    older = followed_state(record(ROLLING), live("z", 3.0, rollback=True, by="ana"), PLAN)
+    assert (older.serving, older.rollout, older.since) == ("z", None, 3.0)
+    # It does the same at each look.
+    assert followed_state(record(ROLLING), back, PLAN).course == found.course
+    for at_once in (followed_state(None, live("a"), PLAN), followed_state(None, live("a"), None)):
+        assert (at_once.serving, at_once.records) == ("a", ())
+
+
+def test_a_server_that_begins_to_judge_records_that_a_rollout_continues() -> None:
+    found = taken_over(record(ROLLING), live("b", 2.0), PLAN, 9.0)
+    assert actions(found) == [(RolloutAction.CONTINUED, "b")]
+    assert found.last == found.records[0]
+    assert found.rollout is not None
+    assert found.rollout.course == ROLLING.course.rollout
+    # Nothing to continue, or something else went live.
+    assert taken_over(None, live("a"), PLAN, 9.0) == EndpointState()
+    for before, now, plan in (
+        (FIRST, live("a"), PLAN),
+        (FIRST, live("b", 2.0), PLAN),
+        (ROLLING, live("c", 3.0), PLAN),
+        (ROLLING, live("b", 3.0, rollback=True, by="ana"), PLAN),
+        (ROLLING, None, PLAN),
+        (ROLLING, live("b", 2.0), None),
+    ):
+        found = taken_over(record(before), now, plan, 9.0)
+        assert found.course == recorded_state(record(before), plan).course
+        assert found.records == ()
+
+
+def test_evidence_is_carried_from_one_server_to_the_next() -> None:
+    seen = look(np.random.default_rng(0), 300, 0.0, Behaviour(errors=0.02))
+    judged = judge(ROLLING, seen, 3.0, PLAN)
+    assert judged.rollout is not None
+    stopped = suspended(judged, PLAN, 4.0)
+    assert actions(stopped) == [(RolloutAction.SUSPENDED, "b")]
+    evidence = judged.rollout.evidence.values
+    assert stopped.records[0].evidence == evidence
+    next_server = taken_over(record(stopped), live("b", 2.0), PLAN, 5.0)
+    assert next_server.rollout is not None
+    assert next_server.rollout.evidence.values == evidence
+    # One that is killed then leaves less.
+    third = taken_over(record(next_server), live("b", 2.0), PLAN, 6.0)
+    assert third.rollout is not None
+    assert third.rollout.evidence.values == {gate: one / 4 for gate, one in evidence.items()}
+    assert suspended(FIRST, PLAN, 4.0).records == suspended(ROLLING, None, 4.0).records == ()

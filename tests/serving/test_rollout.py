@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.rollout_traffic import Behaviour, look
@@ -24,8 +24,11 @@ from tidemill.serving.rollout import (
     planned_steps,
     restore,
     resume,
+    suspend,
+    take_over,
 )
 from tidemill.serving.rollout_counts import Arm, Observed, OutputComparison
+from tidemill.serving.rollout_evidence import GATES
 from tidemill.workflow.endpoint import Rollout
 
 PLAN = Rollout(shadow_s=60.0, canary=(0.1, 0.5, 1.0), step_s=60.0)
@@ -34,6 +37,11 @@ PLAN = Rollout(shadow_s=60.0, canary=(0.1, 0.5, 1.0), step_s=60.0)
 def start(plan: Rollout = PLAN) -> RolloutState:
     state, _ = begin(model="mod", candidate="new", incumbent="old", plan=plan, now=0.0)
     return state
+
+
+def at_step(number: int, plan: Rollout = PLAN) -> RolloutState:
+    state = start(plan)
+    return replace(state, course=replace(state.course, step=number))
 
 
 def run(
@@ -45,7 +53,7 @@ def run(
     records: list[RolloutStep] = []
     for now in range(1, most + 1):
         assert state is not None
-        share = planned_steps(plan)[state.step].share
+        share = planned_steps(plan)[state.course.step].share
         state, record = advance(state, look(rng, requests, share, how), float(now), plan)
         records += [record] if record else []
         if state is None:
@@ -103,7 +111,7 @@ def test_silence_never_promotes() -> None:
         state, record = advance(state, Observed(), now * 1e4, PLAN)
         assert record is None
     assert state is not None
-    assert state.step == 0
+    assert state.course.step == 0
 
 
 def test_with_little_traffic_a_step_lasts_until_it_can_be_judged() -> None:
@@ -115,8 +123,7 @@ def test_with_little_traffic_a_step_lasts_until_it_can_be_judged() -> None:
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**4))
 def test_more_requests_are_never_less_to_judge_by(ours: int, theirs: int, errors: int) -> None:
     state = replace(
-        start(),
-        step=1,
+        at_step(1),
         totals=Observed(
             candidate=Arm(requests=ours), control=Arm(requests=theirs, errors=min(errors, theirs))
         ),
@@ -202,17 +209,60 @@ def test_a_restart_continues_in_the_same_step_with_earlier_evidence() -> None:
     for record, step in ((first, 1), (second, 2)):
         state = restore(record, PLAN)
         assert state is not None
-        assert (state.step, state.since, state.candidate) == (step, record.at, "new")
+        assert (state.course.step, state.course.since, state.course.candidate) == (
+            step,
+            record.at,
+            "new",
+        )
         assert state.evidence.values == pytest.approx(dict(record.evidence))
         assert state.totals == Observed()
     assert restore(last, PLAN) is None
 
 
+SEGMENTS = st.lists(
+    st.tuples(st.integers(0, 1000), st.floats(0.0, 0.4), st.booleans()), min_size=1, max_size=4
+)
+
+
+@given(SEGMENTS)
+@settings(max_examples=50, deadline=None)
+def test_with_changes_of_the_judge_evidence_is_never_more_than_what_was_seen(
+    segments: list[tuple[int, float, bool]],
+) -> None:
+    """So the bound on false rollbacks holds, whenever servers are killed, and however often."""
+    state, record = begin(model="mod", candidate="new", incumbent="old", plan=PLAN, now=0.0)
+    seen_by_all = dict.fromkeys(GATES, 1.0)
+    any_lost = False
+    for seed, errors, is_killed in segments:
+        rng = np.random.default_rng(seed)
+        for _ in range(3):
+            seen = look(rng, 100, 0.0, Behaviour(errors=errors), Behaviour(errors=0.1))
+            state = replace(state, evidence=state.evidence.add(seen, PLAN, shadow=True))
+        began = record.evidence or dict.fromkeys(GATES, 1.0)
+        for gate, one in state.evidence.values.items():
+            seen_by_all[gate] *= one / began[gate]
+        any_lost = any_lost or is_killed
+        left = record if is_killed else suspend(state, PLAN, 1.0)
+        continued = take_over(left, PLAN, 2.0)
+        assert continued is not None
+        state, record = continued
+        assert record.action is RolloutAction.CONTINUED
+        for gate, one in state.evidence.values.items():
+            assert one <= seen_by_all[gate] * (1 + 1e-9)
+            assert any_lost or one == pytest.approx(seen_by_all[gate])
+        assert record.evidence == state.evidence.values
+
+
+def test_a_rollout_that_has_ended_is_not_continued() -> None:
+    assert take_over(run(Behaviour())[-1], PLAN, 2.0) is None
+
+
 def test_a_restart_during_a_hold_holds() -> None:
-    _, record = hold(start(), PLAN, 5.0, actor="ana")
-    state = restore(record, PLAN)
+    state = restore(
+        begin(model="m", candidate="b", incumbent="a", plan=PLAN, now=0.0)[1], PLAN, held=True
+    )
     assert state is not None
-    assert state.held
+    assert state.course.held
 
 
 def test_a_changed_plan_never_gives_more_requests_after_a_restart() -> None:
@@ -222,11 +272,11 @@ def test_a_changed_plan_never_gives_more_requests_after_a_restart() -> None:
         plan = replace(PLAN, canary=canary)
         state = restore(record, plan)
         assert state is not None
-        assert planned_steps(plan)[state.step].share == share
+        assert planned_steps(plan)[state.course.step].share == share
 
 
 def test_before_any_request_the_share_is_the_planned_one() -> None:
-    shadow, canary = start(), replace(start(), step=1)
+    shadow, canary = start(), at_step(1)
     assert needed_requests(shadow, PLAN) > needed_requests(canary, PLAN) > 10
 
 
@@ -234,7 +284,7 @@ def test_the_reason_names_the_gate_and_its_figures() -> None:
     totals = Observed(
         candidate=Arm(requests=1200, errors=30), control=Arm(requests=22_000, errors=110)
     )
-    state = replace(start(), step=1)
+    state = at_step(1)
     state = replace(state, evidence=state.evidence.add(totals, PLAN, shadow=False), totals=totals)
     assert describe_evidence(state, PLAN).startswith(
         "errors: 30 of 1,200 answers failed, 110 of 22,000 answers of the version before in this step "
@@ -251,7 +301,7 @@ def test_with_enough_traffic_the_regression_is_found_more_often_than_not(share: 
     found = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        state, record, now = replace(start(plan), step=step), None, 1.0
+        state, record, now = at_step(step, plan), None, 1.0
         while record is None:
             kept, record = advance(state, look(rng, 100, share, worse), now, plan)
             state, now = kept or state, now + 1.0

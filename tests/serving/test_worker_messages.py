@@ -8,12 +8,11 @@ import msgspec
 
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.serving.endpoint_state import EndpointState
-from tidemill.serving.rollout import RolloutState
+from tidemill.serving.rollout import RolloutCourse, RolloutState
 from tidemill.serving.rollout_counts import Arm, Observed
 from tidemill.serving.worker_messages import (
     EndpointView,
     ServerView,
-    SharedEndpointState,
     StepObserved,
 )
 
@@ -28,33 +27,26 @@ STEP = RolloutStep(
     since=5.25,
 )
 ROLLOUT = RolloutState(
-    model="demand",
-    candidate="v2",
-    incumbent="v1",
-    step=1,
-    since=5.1,
+    course=RolloutCourse(
+        model="demand", candidate="v2", incumbent="v1", step=1, since=5.1, held=True
+    ),
     totals=Observed(candidate=Arm(requests=7)),
-    held=True,
 )
 
 
 def test_a_state_is_shared_without_what_was_observed() -> None:
-    before = EndpointState(serving="v1", rollout=ROLLOUT, last=STEP)
-    view = ServerView(
-        processes=2, endpoints={"demand": EndpointView(state=SharedEndpointState.of(before))}
-    )
+    before = EndpointState(serving="v1", since=3.5, rollout=ROLLOUT, last=STEP)
+    view = ServerView(processes=2, endpoints={"demand": EndpointView(course=before.course)})
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode(view), type=ServerView)
     assert sent == view
-    state = sent.endpoints["demand"].state.endpoint_state()
-    assert (state.serving, state.last, state.records) == ("v1", STEP, ())
+    state = sent.endpoints["demand"].course.state
+    assert (state.serving, state.since, state.last, state.records) == ("v1", 3.5, STEP, ())
     assert state.rollout is not None
-    assert (state.rollout.candidate, state.rollout.step, state.rollout.held) == ("v2", 1, True)
-    assert (state.rollout.since, state.rollout.totals) == (5.1, Observed())
+    assert (state.rollout.course, state.rollout.totals) == (ROLLOUT.course, Observed())
 
 
 def test_a_state_without_a_rollout() -> None:
-    shared = SharedEndpointState.of(EndpointState(serving="v1"))
-    assert shared.endpoint_state() == EndpointState(serving="v1")
+    assert EndpointState(serving="v1").course.state == EndpointState(serving="v1")
 
 
 def test_outputs_arrive_in_their_type() -> None:
@@ -66,6 +58,6 @@ def test_outputs_arrive_in_their_type() -> None:
 
 
 def test_all_versions_that_are_named_are_needed_once() -> None:
-    state = SharedEndpointState.of(EndpointState(serving="v1", rollout=ROLLOUT))
-    assert EndpointView(state=state, prepare=("v2", "v3")).needed == ("v1", "v2", "v3")
+    course = EndpointState(serving="v1", rollout=ROLLOUT).course
+    assert EndpointView(course=course, prepare=("v2", "v3")).needed == ("v1", "v2", "v3")
     assert EndpointView().needed == ()

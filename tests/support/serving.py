@@ -181,6 +181,13 @@ class Served:
         return self.ask(f"/predict/{endpoint}{query}", rows)
 
 
+def served_at(url: str) -> Served:
+    """A server in another process."""
+    found = Served.__new__(Served)
+    found.url, found.port = url, int(url.rpartition(":")[2])
+    return found
+
+
 @contextmanager
 def served(project: Project, **settings: Any) -> Iterator[Served]:
     """Serve a project on a free port until the end of the block."""

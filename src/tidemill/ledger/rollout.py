@@ -11,7 +11,8 @@ class RolloutAction(StrEnum):
     """What a step does.
 
     A rollout starts, goes to its next share, and ends: completed, rolled back, or replaced by the rollout of
-    another version. People hold and resume it.
+    another version. People hold and resume it. A server that stops suspends it; the one that judges it from
+    then on continues it.
     """
 
     STARTED = "started"
@@ -21,6 +22,8 @@ class RolloutAction(StrEnum):
     REPLACED = "replaced"
     HELD = "held"
     RESUMED = "resumed"
+    SUSPENDED = "suspended"
+    CONTINUED = "continued"
 
 
 class Phase(StrEnum):

@@ -22,7 +22,7 @@ from tidemill.models.live_moves import (
     require_approved,
     rollback_target,
 )
-from tidemill.ports.ledger import Guard, State
+from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
@@ -74,16 +74,30 @@ class LiveModels:
         return self._move(model, version, reason=reason, by=by, rollback=False)
 
     def rollback(
-        self, model: str, *, to: str | None = None, reason: str = "", by: str = ""
+        self,
+        model: str,
+        *,
+        to: str | None = None,
+        reason: str = "",
+        by: str = "",
+        lease: Lease | None = None,
     ) -> Moved:
         """Make the version live that was live before, or the version `to`; raises as `deliver` does.
 
-        A rollback that is repeated does nothing: `to` goes back further.
+        A rollback that is repeated does nothing: `to` goes back further. With a `lease`, only while it is
+        held: ConflictError without it.
         """
-        return self._move(model, to, reason=reason, by=by, rollback=True)
+        return self._move(model, to, reason=reason, by=by, rollback=True, lease=lease)
 
     def _move(
-        self, model: str, version: str | None, *, reason: str, by: str, rollback: bool
+        self,
+        model: str,
+        version: str | None,
+        *,
+        reason: str,
+        by: str,
+        rollback: bool,
+        lease: Lease | None = None,
     ) -> Moved:
         space = self._workspace
         stage, state = self._approved_model(model), space.state()
@@ -104,7 +118,7 @@ class LiveModels:
         )
         if not move.changes_nothing:
             self._require_usable(stage, move.target.artifact)
-            self._record(move, state, history)
+            self._record(move, state, history, lease)
         return describe_move(move, self._followers(stage))
 
     def _approved_model(self, name: str) -> Stage:
@@ -161,7 +175,7 @@ class LiveModels:
         if message := incompatibility(artifact, stage, contracts):
             raise ContractError(f"{stage.name} {artifact.id} can't go live: {message}")
 
-    def _record(self, move: Move, state: State, history: LiveHistory) -> None:
+    def _record(self, move: Move, state: State, history: LiveHistory, lease: Lease | None) -> None:
         tools, name = self._workspace.tools, move.target.name
         evaluations = [
             reader.name
@@ -169,7 +183,9 @@ class LiveModels:
             if reader.kind is Kind.EVALUATE and reader.name in state.heads
         ]
         guard = Guard(
-            live={name: move.current.artifact.id}, find_missing=tools.artifacts.find_missing
+            lease=lease,
+            live={name: move.current.artifact.id},
+            find_missing=tools.artifacts.find_missing,
         )
         events = move_events(move, history.decisions, evaluations)
         tools.ledger.append(events, now=move.at, guard=guard)

@@ -1,22 +1,27 @@
-"""Rollouts of new versions at endpoints: read and record their steps, hold and resume them."""
+"""Rollouts of new versions at endpoints: what is recorded, and people who hold and resume them."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.event import RolloutStepped
 from tidemill.ledger.io.lease_holder import this_user
-from tidemill.ledger.model_version import Moved
 from tidemill.ledger.rollout import EndpointStatus, RolloutStep
-from tidemill.project.live_models import LiveModels
+from tidemill.ports.ledger import State
 from tidemill.project.workspace import Workspace
-from tidemill.serving.endpoint_state import after_restart, last_steps, moves_back, pause, steps_of
-from tidemill.serving.endpoint_status import endpoint_status, serving_since
+from tidemill.serving.endpoint_record import EndpointRecord, endpoint_records, steps_of
+from tidemill.serving.endpoint_state import pause, recorded_state
+from tidemill.serving.endpoint_status import endpoint_status
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.environment import history_filter
 
 _KINDS = (RolloutStepped.__name__,)
+
+
+def read_records(space: Workspace, state: State | None = None) -> dict[str, EndpointRecord]:
+    """Read the record of each endpoint of the environment, up to a state of the ledger or up to now."""
+    ours = history_filter((state or space.state()).environments, space.environment)
+    facts = space.tools.ledger.events(kinds=_KINDS)
+    return endpoint_records(facts, ours, until=None if state is None else state.seq)
 
 
 class Rollouts:
@@ -24,12 +29,6 @@ class Rollouts:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-
-    def last(self) -> dict[str, RolloutStep]:
-        """The last recorded step of each endpoint."""
-        space = self._workspace
-        ours = history_filter(space.state().environments, space.environment)
-        return last_steps(space.tools.ledger.events(kinds=_KINDS), ours)
 
     def steps(self, endpoint: str) -> tuple[RolloutStep, ...]:
         """All recorded steps of an endpoint, oldest first; UsageError for an unknown one."""
@@ -39,33 +38,11 @@ class Rollouts:
 
     def statuses(self) -> tuple[EndpointStatus, ...]:
         """The state of each endpoint as far as it is recorded: without what a server observed since then."""
-        found = []
+        found, records = [], read_records(self._workspace)
         for endpoint in self._workspace.flow.endpoints:
-            steps = self.steps(endpoint.name)
-            state = after_restart(steps[-1] if steps else None, endpoint.rollout)
-            found.append(endpoint_status(endpoint, state, since=serving_since(steps)))
+            state = recorded_state(records.get(endpoint.name), endpoint.rollout)
+            found.append(endpoint_status(endpoint, state))
         return tuple(found)
-
-    def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
-        """Record steps of an endpoint, all or none."""
-        space = self._workspace
-        events = [
-            RolloutStepped(environment=space.environment, endpoint=endpoint, step=step)
-            for step in steps
-        ]
-        if events:
-            space.tools.ledger.append(events, now=space.tools.clock())
-
-    def move_back(self, endpoint: str, step: RolloutStep) -> Moved | None:
-        """Make the version before live again, if `step` rolled the live one back and nobody moved it since.
-
-        Raises as `LiveModels.rollback` does.
-        """
-        if not moves_back(step, self._workspace.state().live):
-            return None
-        return LiveModels(self._workspace).rollback(
-            step.model, to=step.incumbent, reason=step.reason, by=f"rollout of endpoint {endpoint}"
-        )
 
     def hold(self, endpoint: str, *, reason: str = "", by: str = "") -> RolloutStep:
         """Keep the candidate at its share until somebody resumes; it still goes back if it is worse.
@@ -79,20 +56,19 @@ class Rollouts:
         return self._pause(endpoint, held=False, reason=reason, by=by)
 
     def _pause(self, name: str, *, held: bool, reason: str, by: str) -> RolloutStep:
-        endpoint, last = self._endpoint(name), self.last().get(name)
-        before = after_restart(last, endpoint.rollout)
-        if last is None or endpoint.rollout is None or before.rollout is None:
+        space, endpoint = self._workspace, self._endpoint(name)
+        record = read_records(space).get(name)
+        before = recorded_state(record, endpoint.rollout)
+        if record is None or endpoint.rollout is None or before.rollout is None:
             raise UsageError(f"no rollout is under way at endpoint {name!r}")
-        after = pause(
-            before,
-            endpoint.rollout,
-            self._workspace.tools.clock(),
-            held=held,
-            actor=by.strip() or this_user(),
-            reason=reason.strip(),
-        )
-        self.record(name, after.records)
-        return after.last or last
+        now = space.tools.clock()
+        actor = by.strip() or this_user()
+        step = pause(before, endpoint.rollout, now, held=held, actor=actor, reason=reason.strip())
+        if step is None:
+            return record.hold or record.last
+        event = RolloutStepped(environment=space.environment, endpoint=name, step=step)
+        space.tools.ledger.append([event], now=now)
+        return step
 
     def _endpoint(self, name: str) -> Endpoint:
         endpoints = {endpoint.name: endpoint for endpoint in self._workspace.flow.endpoints}

@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
-from tidemill.project.rollouts import Rollouts
+from tidemill.project.served_rollouts import ServedRollouts
 from tidemill.project.workspace import Workspace
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.meter import Meter
@@ -118,7 +118,7 @@ class Serving:
             settings=settings,
             price=space.price,
             export=_telemetry(space.flow.name) if settings.telemetry else None,
-            rollouts=Rollouts(space),
+            rollouts=ServedRollouts(space),
             personal_key=_personal_key(space.flow),
             **shared,
         )
@@ -171,7 +171,7 @@ class Serving:
         source = VersionSource(
             space.tools, space.flow, replace(self.settings, cached_answers=0), Meter()
         )
-        endpoints = source.endpoints({})
+        endpoints = source.endpoints()
         if endpoint not in endpoints:
             raise UsageError(
                 f"there is no endpoint {endpoint!r} ({did_you_mean(endpoint, endpoints)})"

@@ -36,6 +36,8 @@ Floats = npt.NDArray[np.float64]
 ALTERNATIVES: Floats = np.array([1.5, 2.0, 3.0, 5.0, 10.0, 50.0])
 # The parts of the stake for a worsening that is there from the first batch, and for later ones.
 FIRST, LATER = 0.5, 0.25
+# So M never falls below the part that is never used.
+LEAST = 1.0 - FIRST - LATER
 # Sums beyond that say no more, and must not overflow.
 _MOST = 1e200
 
@@ -83,7 +85,7 @@ class EProcesses:
     @property
     def values(self) -> Floats:
         """The evidence M of each series: 1 means none, 1 / alpha or more refutes that it isn't worse."""
-        unused = 1.0 if not self.batches else 1.0 - FIRST - LATER + LATER / self.batches
+        unused = 1.0 if not self.batches else LEAST + LATER / self.batches
         found: Floats = self.sums.mean(axis=-1) + unused
         return found
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import UsageError
 from tidemill.ledger.delivery import Delivery
-from tidemill.ledger.event import RecordedEvent, RolloutStepped
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
-from tidemill.serving.rollout import RolloutState, advance, begin, end, hold, restore, resume
+from tidemill.serving.endpoint_record import EndpointRecord
+from tidemill.serving.rollout import (
+    RolloutCourse,
+    RolloutState,
+    advance,
+    begin,
+    end,
+    hold,
+    restore,
+    resume,
+    suspend,
+    take_over,
+)
 from tidemill.serving.rollout_counts import Observed
 from tidemill.workflow.endpoint import Rollout
 
@@ -18,58 +29,79 @@ from tidemill.workflow.endpoint import Rollout
 class EndpointState:
     """What an endpoint does: answers with the version `serving`, and rolls out another, if there is one.
 
-    `last` is the endpoint's last recorded step. `records` are the steps that were taken just now.
+    `since` is when that version took over (Unix seconds), 0 if unknown. `last` is the last step of a server,
+    `records` are those that were taken just now.
     """
 
     serving: str = ""
+    since: float = 0.0
     rollout: RolloutState | None = None
     last: RolloutStep | None = None
     records: tuple[RolloutStep, ...] = ()
 
-
-def last_steps(
-    facts: Iterable[RecordedEvent], ours: Callable[[str, int], bool]
-) -> dict[str, RolloutStep]:
-    """Return the last step of each endpoint, of the events (oldest first) of `ours`.
-
-    A hold counts until somebody resumes, also if a server took a step before it knew of the hold.
-    """
-    found: dict[str, RolloutStep] = {}
-    for fact in facts:
-        event = fact.event
-        if isinstance(event, RolloutStepped) and ours(event.environment, fact.seq):
-            found[event.endpoint] = _still_held(found.get(event.endpoint), event.step)
-    return found
+    @property
+    def course(self) -> EndpointCourse:
+        """What it does, without what was observed."""
+        course = None if self.rollout is None else self.rollout.course
+        return EndpointCourse(
+            serving=self.serving, since=self.since, rollout=course, last=self.last
+        )
 
 
-def _still_held(before: RolloutStep | None, step: RolloutStep) -> RolloutStep:
-    if before is None or before.action is not RolloutAction.HELD:
-        return step
-    if step.action is not RolloutAction.PROMOTED or step.candidate != before.candidate:
-        return step
-    return replace(step, action=before.action, actor=before.actor, reason=before.reason)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointCourse:
+    """What an endpoint does, as other processes need it: without the evidence, which one process judges."""
+
+    serving: str = ""
+    since: float = 0.0
+    rollout: RolloutCourse | None = None
+    last: RolloutStep | None = None
+
+    @property
+    def state(self) -> EndpointState:
+        """The state, with a rollout of which nothing was observed."""
+        rollout = None if self.rollout is None else RolloutState(course=self.rollout)
+        return EndpointState(
+            serving=self.serving, since=self.since, rollout=rollout, last=self.last
+        )
 
 
-def steps_of(
-    facts: Iterable[RecordedEvent], endpoint: str, ours: Callable[[str, int], bool]
-) -> tuple[RolloutStep, ...]:
-    """Return all steps of an endpoint, oldest first, of the events of `ours`."""
-    return tuple(
-        fact.event.step
-        for fact in facts
-        if isinstance(fact.event, RolloutStepped)
-        and fact.event.endpoint == endpoint
-        and ours(fact.event.environment, fact.seq)
-    )
-
-
-def after_restart(last: RolloutStep | None, plan: Rollout | None) -> EndpointState:
-    """Return what an endpoint did before its server was restarted."""
-    if last is None:
+def recorded_state(record: EndpointRecord | None, plan: Rollout | None) -> EndpointState:
+    """Return what an endpoint does by its record: without what was observed since then."""
+    if record is None:
         return EndpointState()
+    last, held = record.last, record.hold is not None
     # Without a plan nothing is rolled out any more: `follow_live` completes what was.
-    rollout = None if plan is None else restore(last, plan)
-    return EndpointState(serving=last.served, rollout=rollout, last=last)
+    rollout = None if plan is None else restore(last, plan, held=held)
+    return EndpointState(serving=last.served, since=record.since, rollout=rollout, last=last)
+
+
+def taken_over(
+    record: EndpointRecord | None, live: Delivery | None, plan: Rollout | None, now: float
+) -> EndpointState:
+    """Return what an endpoint does when its server begins to judge; it records that a rollout continues."""
+    found = recorded_state(record, plan)
+    if record is None or live is None or found.rollout is None or plan is None:
+        return found
+    if live.artifact.id != found.rollout.course.candidate or live.rollback:
+        # Something else went live meanwhile, which ends the rollout.
+        return found
+    continued = take_over(record.last, plan, now, held=record.hold is not None)
+    assert continued is not None
+    state, step = continued
+    return replace(found, rollout=state, last=step, records=(step,))
+
+
+def followed_state(
+    record: EndpointRecord | None, live: Delivery, plan: Rollout | None
+) -> EndpointState:
+    """Return what an endpoint does in a server that doesn't judge: what is recorded, and no step of its own.
+
+    It doesn't wait for the record of what happens at once, such as a rollback by a person.
+    """
+    known = recorded_state(record, plan)
+    found = replace(follow_live(known, live, plan, live.at), records=())
+    return found if found.rollout is None else known
 
 
 def follow_live(
@@ -85,10 +117,10 @@ def follow_live(
     if _is_settled(before, live):
         return before
     if rollout is not None and plan is not None:
-        if version == rollout.candidate and not live.rollback:
+        if version == rollout.course.candidate and not live.rollback:
             return before
         ended = _end(rollout, live, plan, now)
-        before = EndpointState(serving=before.serving, last=ended, records=(ended,))
+        before = replace(before, rollout=None, last=ended, records=(ended,))
     if version == before.serving and not _is_open(before.last):
         return before
     return _switch(before, live, plan, now)
@@ -104,20 +136,30 @@ def judge(
     state, step = advance(before.rollout, observed, now, plan)
     if step is None:
         return replace(quiet, rollout=state)
-    return EndpointState(serving=step.served, rollout=state, last=step, records=(step,))
+    since = step.at if step.action is RolloutAction.COMPLETED else before.since
+    return EndpointState(
+        serving=step.served, since=since, rollout=state, last=step, records=(step,)
+    )
+
+
+def suspended(before: EndpointState, plan: Rollout | None, now: float) -> EndpointState:
+    """Return the state with a record of the evidence of its rollout, because its server stops."""
+    if before.rollout is None or plan is None:
+        return replace(before, records=())
+    step = suspend(before.rollout, plan, now)
+    return replace(before, last=step, records=(step,))
 
 
 def pause(
     before: EndpointState, plan: Rollout, now: float, *, held: bool, actor: str, reason: str = ""
-) -> EndpointState:
-    """Hold the rollout, or resume it; UsageError if there is none, nothing if it is done already."""
+) -> RolloutStep | None:
+    """Return the step that holds or resumes the rollout; None if that is done. UsageError without one."""
     if before.rollout is None:
         raise UsageError("no rollout is under way")
-    if before.rollout.held is held:
-        return replace(before, records=())
+    if before.rollout.course.held is held:
+        return None
     change = hold if held else resume
-    state, step = change(before.rollout, plan, now, actor=actor, reason=reason)
-    return EndpointState(serving=before.serving, rollout=state, last=step, records=(step,))
+    return change(before.rollout, plan, now, actor=actor, reason=reason)[1]
 
 
 def _switch(
@@ -127,13 +169,11 @@ def _switch(
     version = live.artifact.id
     if plan is None or live.rollback or before.serving in ("", version):
         step = _at_once(before, live, now)
-        return EndpointState(serving=version, last=step, records=(*before.records, step))
+        return EndpointState(serving=version, since=now, last=step, records=(*before.records, step))
     state, step = begin(
         model=live.name, candidate=version, incumbent=before.serving, plan=plan, now=now
     )
-    return EndpointState(
-        serving=before.serving, rollout=state, last=step, records=(*before.records, step)
-    )
+    return replace(before, rollout=state, last=step, records=(*before.records, step))
 
 
 def _is_open(last: RolloutStep | None) -> bool:
@@ -152,7 +192,7 @@ def _is_settled(before: EndpointState, live: Delivery) -> bool:
 
 
 def _end(rollout: RolloutState, live: Delivery, plan: Rollout, now: float) -> RolloutStep:
-    back = live.artifact.id == rollout.incumbent
+    back = live.artifact.id == rollout.course.incumbent
     reason = live.reason or f"{live.artifact.id} went live"
     action = RolloutAction.ROLLED_BACK if back else RolloutAction.REPLACED
     return end(rollout, plan, now, action, actor=live.actor, reason=reason)

@@ -26,21 +26,29 @@ class PlannedStep:
     least_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RolloutState:
-    """A rollout that is under way: step number `step` since `since` (Unix seconds).
-
-    `totals` are the requests of this step.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutCourse:
+    """How far a rollout is: in step number `step` of its plan since `since` (Unix seconds)."""
 
     model: str
     candidate: str
     incumbent: str
     step: int
     since: float
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RolloutState:
+    """A rollout that is under way, and what was observed of it; `totals` are the requests of this step."""
+
+    course: RolloutCourse
     evidence: RolloutEvidence = field(default_factory=RolloutEvidence)
     totals: Observed = field(default_factory=Observed)
-    held: bool = False
+
+    def with_hold(self, held: bool) -> RolloutState:
+        """Return the rollout with or without a person's hold."""
+        return replace(self, course=replace(self.course, held=held))
 
 
 def planned_steps(plan: Rollout) -> tuple[PlannedStep, ...]:
@@ -59,7 +67,8 @@ def begin(
     *, model: str, candidate: str, incumbent: str, plan: Rollout, now: float
 ) -> tuple[RolloutState, RolloutStep]:
     """Begin the rollout of a candidate."""
-    state = RolloutState(model=model, candidate=candidate, incumbent=incumbent, step=0, since=now)
+    course = RolloutCourse(model=model, candidate=candidate, incumbent=incumbent, step=0, since=now)
+    state = RolloutState(course=course)
     return state, _record(state, plan, now, RolloutAction.STARTED)
 
 
@@ -71,7 +80,8 @@ def advance(
     The state is None when the rollout has ended. A step to the next share begins at `now`, so what is
     observed until the server uses the new share must be passed before.
     """
-    here = planned_steps(plan)[state.step]
+    course = state.course
+    here = planned_steps(plan)[course.step]
     shadow = here.phase is Phase.SHADOW
     kept = _without_outputs(observed)
     state = replace(
@@ -82,16 +92,15 @@ def advance(
     if state.evidence.total >= 1 / plan.alpha:
         reason = describe_evidence(state, plan)
         return None, _record(state, plan, now, RolloutAction.ROLLED_BACK, reason=reason)
-    if state.held or now < state.since + here.least_s or not has_enough_traffic(state, plan):
+    if course.held or now < course.since + here.least_s or not has_enough_traffic(state, plan):
         return state, None
     later = replace(
         state,
-        step=state.step + 1,
-        since=now,
+        course=replace(course, step=course.step + 1, since=now),
         evidence=state.evidence.next_step(),
         totals=Observed(),
     )
-    if planned_steps(plan)[later.step].phase is Phase.FULL:
+    if planned_steps(plan)[later.course.step].phase is Phase.FULL:
         return None, _record(state, plan, now, RolloutAction.COMPLETED)
     return later, _record(state, plan, now, RolloutAction.PROMOTED, into=later)
 
@@ -100,7 +109,7 @@ def hold(
     state: RolloutState, plan: Rollout, now: float, *, actor: str, reason: str = ""
 ) -> tuple[RolloutState, RolloutStep]:
     """Keep the candidate at its share until a person resumes; it is still rolled back if it is worse."""
-    held = replace(state, held=True)
+    held = state.with_hold(True)
     return held, _record(held, plan, now, RolloutAction.HELD, actor=actor, reason=reason)
 
 
@@ -108,7 +117,7 @@ def resume(
     state: RolloutState, plan: Rollout, now: float, *, actor: str, reason: str = ""
 ) -> tuple[RolloutState, RolloutStep]:
     """Let a rollout go on that was held; the time of its step went on meanwhile."""
-    going = replace(state, held=False)
+    going = state.with_hold(False)
     return going, _record(going, plan, now, RolloutAction.RESUMED, actor=actor, reason=reason)
 
 
@@ -125,27 +134,50 @@ def end(
     return _record(state, plan, now, action, actor=actor, reason=reason)
 
 
-def restore(last: RolloutStep, plan: Rollout) -> RolloutState | None:
-    """Return the state of a rollout after a restart, from its last recorded step; None if it has ended.
+def restore(last: RolloutStep, plan: Rollout, *, held: bool = False) -> RolloutState | None:
+    """Return the state of a rollout as its last recorded step has it; None if it has ended.
 
-    It continues in the same step, with the evidence of the steps before. What was observed in this step is
-    lost, so it needs its traffic once more.
+    What was observed since then isn't part of it, so it is in the same step, with the evidence up to the
+    record.
     """
     if last.is_end:
         return None
     steps = planned_steps(plan)
     # The plan may have changed: never more requests than before, and a last step is still to come.
     fit = [number for number, step in enumerate(steps[:-1]) if step.share <= last.share]
-    earlier = {gate: float(last.evidence.get(gate, 1.0)) for gate in GATES}
-    return RolloutState(
+    course = RolloutCourse(
         model=last.model,
         candidate=last.candidate,
         incumbent=last.incumbent,
         step=max(fit, default=0),
         since=last.since,
-        evidence=RolloutEvidence(earlier=earlier),
-        held=last.action is RolloutAction.HELD,
+        held=held,
     )
+    earlier = {gate: float(last.evidence.get(gate, 1.0)) for gate in GATES}
+    return RolloutState(course=course, evidence=RolloutEvidence(earlier=earlier))
+
+
+def suspend(state: RolloutState, plan: Rollout, now: float) -> RolloutStep:
+    """Record the evidence up to now, because the server that judges stops."""
+    return _record(state, plan, now, RolloutAction.SUSPENDED)
+
+
+def take_over(
+    last: RolloutStep, plan: Rollout, now: float, *, held: bool = False
+) -> tuple[RolloutState, RolloutStep] | None:
+    """Continue a rollout that another server judged, or this one before it was started again.
+
+    What that one observed after the last record is lost. Its evidence counts as the least that it can have
+    been. None if the rollout has ended.
+    """
+    state = restore(last, plan, held=held)
+    if state is None:
+        return None
+    reason = ""
+    if last.action is not RolloutAction.SUSPENDED:
+        state = replace(state, evidence=state.evidence.after_loss())
+        reason = "the server that judged it is gone, with the evidence since its last step"
+    return state, _record(state, plan, now, RolloutAction.CONTINUED, reason=reason)
 
 
 def needed_requests(state: RolloutState, plan: Rollout) -> int:
@@ -155,7 +187,7 @@ def needed_requests(state: RolloutState, plan: Rollout) -> int:
     often than not.
     """
     ours, theirs = state.totals.candidate, state.totals.control
-    share = _share(ours, theirs, planned_steps(plan)[state.step])
+    share = _share(ours, theirs, planned_steps(plan)[state.course.step])
     rate = theirs.error_share
     # Of one request of the candidate, and of those of the control that come with it.
     worse = min(1.0, rate + plan.detect)
@@ -227,14 +259,14 @@ def _record(
     steps, then = planned_steps(plan), into or state
     totals = state.totals
     return RolloutStep(
-        model=state.model,
-        candidate=state.candidate,
-        incumbent=state.incumbent,
+        model=state.course.model,
+        candidate=state.course.candidate,
+        incumbent=state.course.incumbent,
         action=action,
-        phase=steps[then.step].phase,
-        share=_SHARES.get(action, steps[then.step].share),
+        phase=steps[then.course.step].phase,
+        share=_SHARES.get(action, steps[then.course.step].share),
         at=now,
-        since=then.since,
+        since=then.course.since,
         requests=totals.candidate.requests,
         control_requests=totals.control.requests,
         evidence=state.evidence.values,

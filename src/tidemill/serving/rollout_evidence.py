@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tidemill.serving.buckets import latency_bucket, latency_ends
-from tidemill.serving.e_process import EProcesses, Floats, log_ratios
+from tidemill.serving.e_process import LEAST, EProcesses, Floats, log_ratios
 from tidemill.serving.output_bins import OutputBins
 from tidemill.serving.rollout_counts import Arm, Observed, Output, add_counts
 from tidemill.workflow.endpoint import Rollout
@@ -91,6 +91,15 @@ class RolloutEvidence:
             latency=self.latency,
             outputs=self.outputs,
         )
+
+    def after_loss(self) -> RolloutEvidence:
+        """Return the least that the evidence can be after requests whose evidence was lost.
+
+        Whatever they were, they reduced the evidence of each gate to a quarter at most. To go on with less
+        than what it was keeps the bound on false rollbacks; to go on as if there had been none would not: it
+        would judge twice by alpha.
+        """
+        return RolloutEvidence(earlier={gate: LEAST * one for gate, one in self.values.items()})
 
     @property
     def values(self) -> dict[str, float]:

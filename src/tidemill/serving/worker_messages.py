@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tidemill.ledger.rollout import RolloutStep
 from tidemill.serving.counters import Snapshot
-from tidemill.serving.endpoint_state import EndpointState
-from tidemill.serving.rollout import RolloutState
+from tidemill.serving.endpoint_state import EndpointCourse
 from tidemill.serving.rollout_counts import Observed
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.worker_scaling import ProcessLoad
@@ -50,70 +48,18 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharedRollout:
-    """A rollout as other processes need it: without its evidence, which the first process judges."""
-
-    model: str
-    candidate: str
-    incumbent: str
-    step: int
-    since: float
-    held: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedEndpointState:
-    """What an endpoint does, in all processes."""
-
-    serving: str = ""
-    rollout: SharedRollout | None = None
-    last: RolloutStep | None = None
-
-    @classmethod
-    def of(cls, state: EndpointState) -> SharedEndpointState:
-        """What others need of a state."""
-        known = state.rollout
-        rollout = None
-        if known is not None:
-            rollout = SharedRollout(
-                model=known.model,
-                candidate=known.candidate,
-                incumbent=known.incumbent,
-                step=known.step,
-                since=known.since,
-                held=known.held,
-            )
-        return cls(serving=state.serving, rollout=rollout, last=state.last)
-
-    def endpoint_state(self) -> EndpointState:
-        """The state, with a rollout of which nothing was observed."""
-        known = self.rollout
-        rollout = None
-        if known is not None:
-            rollout = RolloutState(
-                model=known.model,
-                candidate=known.candidate,
-                incumbent=known.incumbent,
-                step=known.step,
-                since=known.since,
-                held=known.held,
-            )
-        return EndpointState(serving=self.serving, rollout=rollout, last=self.last)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointView:
     """What an endpoint does; versions in `prepare` are loaded because it needs them soon."""
 
-    state: SharedEndpointState = field(default_factory=SharedEndpointState)
+    course: EndpointCourse = field(default_factory=EndpointCourse)
     prepare: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The versions that must be loaded."""
-        rollout = self.state.rollout
+        rollout = self.course.rollout
         candidate = "" if rollout is None else rollout.candidate
-        named = (self.state.serving, candidate, *self.prepare)
+        named = (self.course.serving, candidate, *self.prepare)
         return tuple(dict.fromkeys(name for name in named if name))
 
 

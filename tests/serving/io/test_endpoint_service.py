@@ -8,7 +8,7 @@ from typing import Any
 
 from tidemill.serving.endpoint_state import EndpointState
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.rollout import RolloutState
+from tidemill.serving.rollout import RolloutCourse, RolloutState
 from tidemill.workflow.endpoint import Endpoint, Rollout
 
 PLAN = Rollout(shadow_s=60.0, canary=(0.999999, 1.0))
@@ -30,16 +30,16 @@ class Version:
 
 
 def rolling_out(candidate: str, step: int) -> EndpointState:
-    rollout = RolloutState(
+    course = RolloutCourse(
         model="demand", candidate=candidate, incumbent="v1", step=step, since=float(step)
     )
-    return EndpointState(serving="v1", rollout=rollout)
+    return EndpointState(serving="v1", rollout=RolloutState(course=course))
 
 
 def test_a_state_holds_before_what_it_ends_is_closed() -> None:
     async def main() -> None:
         endpoint = Endpoint(name="demand", model="demand", rollout=PLAN)
-        service = EndpointService(endpoint, STAGE, EndpointState())
+        service = EndpointService(endpoint, STAGE)
         versions: dict[str, Any] = {name: Version(name) for name in ("v1", "v2", "v3")}
         for version in versions.values():
             service.add(version)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tidemill.core.errors import StorageError
-from tidemill.serving.endpoint_state import EndpointState
+from tidemill.serving.endpoint_state import EndpointCourse, EndpointState
 from tidemill.serving.io import endpoint_tasks
 from tidemill.serving.io.followed_versions import FollowedVersions
-from tidemill.serving.worker_messages import EndpointView, SharedEndpointState
+from tidemill.serving.worker_messages import EndpointView
 
 
 class Endpoint:
@@ -54,7 +54,7 @@ class Source:
 
 
 def view(serving: str, *prepare: str) -> dict[str, EndpointView]:
-    return {"demand": EndpointView(state=SharedEndpointState(serving=serving), prepare=prepare)}
+    return {"demand": EndpointView(course=EndpointCourse(serving=serving), prepare=prepare)}
 
 
 async def passes(happened: Callable[[], object]) -> None:

@@ -34,7 +34,7 @@ class Calls:
 async def endpoint_of(folder: Path) -> EndpointService:
     project = sales_project(folder)
     source = VersionSource(project.tools, project.flow, ServeSettings(), Meter())
-    endpoint = source.endpoints({})["demand"]
+    endpoint = source.endpoints()["demand"]
     artifact = project.state().live["demand"].artifact
     endpoint.add(source.open(endpoint, source.prepare(endpoint, artifact)))
     await endpoint.enter(EndpointState(serving=artifact.id))

@@ -8,17 +8,9 @@ from tidemill.cli.render.figures import approximate_seconds, local_time
 from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
 from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction, RolloutStep
+from tidemill.serving.step_text import phase_text, step_done
 
 _HEADERS = ("endpoint", "model", "version", "since", "rollout")
-_DONE = {
-    RolloutAction.STARTED: "rollout started",
-    RolloutAction.PROMOTED: "more requests",
-    RolloutAction.COMPLETED: "answers all requests",
-    RolloutAction.ROLLED_BACK: "rolled back",
-    RolloutAction.REPLACED: "replaced by another version",
-    RolloutAction.HELD: "held",
-    RolloutAction.RESUMED: "resumed",
-}
 
 
 def render_endpoints(statuses: Sequence[EndpointStatus], now: float) -> str:
@@ -45,11 +37,7 @@ def _short(status: EndpointStatus) -> str:
     if not status.candidate:
         return "-"
     held = ", held" if status.held else ""
-    return f"{_phase(status.phase, status.share)} of {status.candidate}{held}"
-
-
-def _phase(phase: Phase, share: float) -> str:
-    return f"canary {100 * share:g} %" if phase is Phase.CANARY else str(phase)
+    return f"{phase_text(status.phase, status.share)} of {status.candidate}{held}"
 
 
 def _details(status: EndpointStatus, now: float) -> Iterator[str]:
@@ -86,12 +74,9 @@ def _next_step(status: EndpointStatus, now: float) -> str:
 
 def describe_step(step: RolloutStep) -> str:
     """A recorded step of a rollout on one line: when, which version, what, by whom and why."""
-    done = _DONE[step.action]
-    if step.action is RolloutAction.PROMOTED or step.action is RolloutAction.STARTED:
-        done = f"{done}: {_phase(step.phase, step.share)}"
     evidence = f", evidence {step.total:.3g}" if step.evidence and not step.reason else ""
     reason = f": {step.reason}" if step.reason else ""
-    return f"{local_time(step.at)} {step.candidate} {done} (by {step.actor}{evidence}){reason}"
+    return f"{local_time(step.at)} {step.candidate} {step_done(step)} (by {step.actor}{evidence}){reason}"
 
 
 def render_steps(steps: Sequence[RolloutStep]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
+from tidemill.ledger.rollout import Phase, RolloutStep
 from tidemill.serving import oip
 from tidemill.serving.answers import ModelAnswer, as_list
 from tidemill.serving.canary import is_canary
-from tidemill.serving.endpoint_state import EndpointState, judge
+from tidemill.serving.endpoint_record import EndpointRecord
+from tidemill.serving.endpoint_state import EndpointState, judge, suspended
 from tidemill.serving.endpoint_status import endpoint_status
 from tidemill.serving.errors import NotFound, Unavailable
 from tidemill.serving.io.loaded_version import LoadedVersion
@@ -27,21 +28,21 @@ from tidemill.serving.worker_messages import StepObserved
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.stage import Stage
 
-_BY_PEOPLE = (RolloutAction.HELD, RolloutAction.RESUMED)
-
 
 class EndpointService:
     """The versions of one endpoint; only the thread of the event loop calls it.
 
     `live` answers, or the candidate of a rollout that has its share of the requests. The version that
     answered before stays loaded, so that it can answer again at once. `fault` says why a version that should
-    answer doesn't; "" if all do. `on_change` is called when what it does has changed.
+    answer doesn't; "" if all do. `on_change` is called when what it does has changed. `is_judged` says
+    whether this server judges its rollout; else another one does.
     """
 
-    def __init__(self, declared: Endpoint, model: Stage, state: EndpointState) -> None:
+    def __init__(self, declared: Endpoint, model: Stage) -> None:
         self.declared = declared
         self.name, self.model = declared.name, declared.model
-        self.state = state
+        self.state = EndpointState()
+        self.is_judged = False
         self.fault = "it has no live version yet"
         self.on_change: Callable[[], None] = lambda: None
         # The live version is an attribute of an instance, because replacing one of a class that another
@@ -138,8 +139,8 @@ class EndpointService:
         if rollout is None or plan is None:
             self._candidate, self._share, self._tally = None, 0.0, None
             return
-        step = planned_steps(plan)[rollout.step]
-        candidate = self._loaded[rollout.candidate]
+        step = planned_steps(plan)[rollout.course.step]
+        candidate = self._loaded[rollout.course.candidate]
         if self._candidate is not candidate or self._tally is None:
             self._tally = RolloutTally(self._bounds(candidate))
         self._candidate, self._share = candidate, step.share
@@ -198,21 +199,32 @@ class EndpointService:
         elif version is self.live:
             self._tally.control.fail()
 
-    def follow_people(self, last: RolloutStep) -> None:
+    def follow_people(self, record: EndpointRecord) -> None:
         """Hold or resume the rollout, as a person recorded it."""
-        rollout = self.state.rollout
-        if rollout is None or rollout.candidate != last.candidate:
+        rollout, held = self.state.rollout, record.hold is not None
+        if rollout is None or rollout.course.candidate != record.last.candidate:
             return
-        if last.action in _BY_PEOPLE:
-            held = replace(rollout, held=last.action is RolloutAction.HELD)
-            self.state = replace(self.state, rollout=held, last=last)
+        if rollout.course.held is not held:
+            self.state = replace(self.state, rollout=rollout.with_hold(held))
             self.on_change()
 
     def take_observed(self) -> StepObserved | None:
         """What was counted for the rollout since the last call; None without one."""
         if self._tally is None or self.state.rollout is None:
             return None
-        return StepObserved(since=self.state.rollout.since, observed=self._tally.take())
+        return StepObserved(since=self.state.rollout.course.since, observed=self._tally.take())
+
+    def begin_judging(self) -> None:
+        """Judge the rollout, by what is counted from now on."""
+        if not self.is_judged:
+            self.take_observed()
+            self.is_judged = True
+
+    def suspend(self, now: float) -> Sequence[RolloutStep]:
+        """Judge the rollout no more; return the record of its evidence."""
+        self.state = suspended(self.state, self.declared.rollout if self.is_judged else None, now)
+        self.is_judged = False
+        return self.state.records
 
     async def judge(
         self, now: float, others: Callable[[str, float], Observed]
@@ -225,6 +237,8 @@ class EndpointService:
         if own is None:
             return ()
         observed = own.observed + others(self.name, own.since)
+        if not self.is_judged:
+            return ()
         found = judge(self.state, observed, now, self.declared.rollout)
         if found.records:
             await self.enter(found)
@@ -258,6 +272,7 @@ class EndpointService:
         return {
             **asdict(known),
             "ready": self.is_ready,
+            "judged": self.is_judged,
             "shadow_drops": 0 if self._shadow is None else self._shadow.drops,
             "versions": [version.status() for version in self.versions],
             "log": None if self.log is None else self.log.status(),

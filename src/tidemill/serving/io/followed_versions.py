@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from tidemill.serving.endpoint_state import EndpointCourse
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.endpoint_tasks import EndpointTasks
 from tidemill.serving.io.version_source import VersionSource
-from tidemill.serving.worker_messages import EndpointView, SharedEndpointState
+from tidemill.serving.worker_messages import EndpointView
 
 
 class FollowedVersions:
@@ -27,7 +28,7 @@ class FollowedVersions:
         self._source = source
         self._changed = changed
         self._views: Mapping[str, EndpointView] = {}
-        self._entered: dict[str, SharedEndpointState] = {}
+        self._entered: dict[str, EndpointCourse] = {}
         self._tasks = EndpointTasks(endpoints, self._advance)
 
     async def start(self, views: Mapping[str, EndpointView]) -> None:
@@ -53,11 +54,11 @@ class FollowedVersions:
                 await self._source.load(endpoint, missing[0])
                 self._changed()
                 continue
-            if view.state.serving and view.state != self._entered.get(endpoint.name):
+            if view.course.serving and view.course != self._entered.get(endpoint.name):
                 # What was counted until now belongs to another step.
                 endpoint.take_observed()
-                await endpoint.enter(view.state.endpoint_state())
-                self._entered[endpoint.name] = view.state
+                await endpoint.enter(view.course.state)
+                self._entered[endpoint.name] = view.course
                 self._changed()
             if self._views.get(endpoint.name, EndpointView()) == view:
                 return True

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from tidemill.core.errors import TidemillError
-from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.serving.counters import Snapshot, merge
+from tidemill.serving.endpoint_record import EndpointRecord
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.followed_versions import FollowedVersions
 from tidemill.serving.io.serving_role import ServingProcess
@@ -63,7 +63,7 @@ class ServingFollower:
         self._view = view
         await self._versions.start(view.endpoints)
 
-    def follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
+    def follow(self, state: State, records: Mapping[str, EndpointRecord]) -> None:
         """Do nothing: only the first process follows the ledger, so that all change together."""
 
     async def run(self) -> None:

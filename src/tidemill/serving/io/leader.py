@@ -9,22 +9,25 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.serving.counters import Snapshot, merge
+from tidemill.serving.endpoint_record import EndpointRecord
+from tidemill.serving.endpoint_state import EndpointCourse
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.live_versions import LiveVersions
-from tidemill.serving.io.rollout_judge import RolloutJudge, RolloutRecords
+from tidemill.serving.io.rollout_judge import RolloutJudge, RolloutRecords, Takeover
 from tidemill.serving.io.serving_pool import ServingPool, ServingPoolLimits, StartWorker
 from tidemill.serving.io.serving_role import ServingProcess
 from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.process_table import ProcessTable
 from tidemill.serving.serve_settings import ServeSettings
-from tidemill.serving.worker_messages import EndpointView, ServerView, SharedEndpointState
+from tidemill.serving.worker_messages import EndpointView, ServerView
 from tidemill.serving.worker_scaling import ProcessLoad
 
 # Seconds that a draining process needs beside those for requests in flight.
 _DRAIN_S = 10.0
+# What is said of the process that judges rollouts instead of this server.
+_HOLDER = ("host", "pid")
 
 
 class ServingLeader:
@@ -40,9 +43,12 @@ class ServingLeader:
         self._process = process
         self._endpoints = endpoints
         self._table = ProcessTable()
-        self._judge = RolloutJudge(endpoints, records, self._table.observed)
+        self._records = records
+        self._judge = RolloutJudge(endpoints, records, self._judge_or_follow, self._table.observed)
         self._versions = LiveVersions(endpoints.values(), source, self._judge.record, self._prepare)
         self._pool: ServingPool | None = None
+        # The state of the ledger with which this server began to judge.
+        self._least_seq = 0
 
     def use_workers(self, settings: ServeSettings, start: StartWorker) -> None:
         """Start further processes when they are needed."""
@@ -79,20 +85,34 @@ class ServingLeader:
             _process_status(process, report.load, report.snapshot, report.live)
             for process, report in self._table.reports.items()
         ]
-        return json.dumps({**self._process.own_status(), "processes": [own, *others]}).encode()
+        judge = self._judge
+        return json.dumps(
+            {
+                **self._process.own_status(),
+                "judges": judge.is_judging,
+                "judge": {name: judge.holder[name] for name in _HOLDER if name in judge.holder},
+                "processes": [own, *others],
+            }
+        ).encode()
 
     async def start(self, state: State, listener: socket.socket) -> None:
         """Load what is live, and let further processes serve the socket."""
-        await self._versions.start(state)
+        await self._judge.start()
+        await self._versions.start(state, await asyncio.to_thread(self._records.read, state))
         if self._pool is not None:
             self._pool.open(listener)
 
-    def follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
-        """Follow what is live, and people who hold or resume rollouts."""
+    def follow(self, state: State, records: Mapping[str, EndpointRecord]) -> None:
+        """Follow what is live, what is recorded, and people who hold or resume rollouts."""
+        if state.seq < self._least_seq:
+            # It was read before this server began to judge, or the ledger was restored from a backup.
+            self._least_seq = 0
+            self._process.look_again()
+            return
         for endpoint in self._endpoints.values():
-            if endpoint.name in last:
-                endpoint.follow_people(last[endpoint.name])
-        self._versions.follow(state)
+            if endpoint.is_judged and endpoint.name in records:
+                endpoint.follow_people(records[endpoint.name])
+        self._versions.follow(state, records)
 
     async def run(self) -> None:
         """Judge rollouts, and look how many processes are needed."""
@@ -111,7 +131,8 @@ class ServingLeader:
             await self._pool.close()
 
     async def close(self) -> None:
-        """Close all versions."""
+        """Let another server judge, and close all versions."""
+        await self._judge.close()
         await self._versions.close()
 
     def read_load(self) -> ProcessLoad:
@@ -138,12 +159,16 @@ class ServingLeader:
 
     def _endpoint_view(self, endpoint: EndpointService) -> EndpointView:
         assert self._pool is not None
-        state = (
-            SharedEndpointState()
-            if endpoint.live is None
-            else SharedEndpointState.of(endpoint.state)
-        )
-        return EndpointView(state=state, prepare=self._pool.preparing.get(endpoint.name, ()))
+        course = EndpointCourse() if endpoint.live is None else endpoint.state.course
+        return EndpointView(course=course, prepare=self._pool.preparing.get(endpoint.name, ()))
+
+    def _judge_or_follow(self, taken: Takeover | None) -> None:
+        """Judge what is taken over, or follow another server."""
+        if taken is None:
+            self._versions.give_up()
+            return
+        self._least_seq = taken.state.seq
+        self._versions.take_over(taken.state, taken.endpoints)
 
     async def _prepare(self, endpoint: str, versions: Sequence[str]) -> bool:
         return self._pool is not None and await self._pool.prepare(endpoint, versions)

@@ -1,4 +1,7 @@
-"""Keep the endpoints of a server at the versions that are live in the ledger, at once or by a rollout."""
+"""Keep the endpoints of a server at the versions that are live in the ledger, at once or by a rollout.
+
+One server of an environment decides what that is; the others follow what it records.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from tidemill.core.errors import TidemillError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
-from tidemill.serving.endpoint_state import EndpointState, follow_live
+from tidemill.serving.endpoint_record import EndpointRecord
+from tidemill.serving.endpoint_state import EndpointState, follow_live, followed_state
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.endpoint_tasks import EndpointTasks
 from tidemill.serving.io.version_source import VersionSource
@@ -23,9 +27,10 @@ _log = logging.getLogger("tidemill.serving")
 class LiveVersions:
     """Loads the versions that endpoints need in a thread, and lets them answer when they are warm.
 
-    While a version can't be loaded, the version before keeps answering, the endpoint has a fault, and the
-    version is tried again later. Steps that an endpoint takes at once are passed to `record`. Before versions
-    answer, `prepare` waits until other processes have loaded them; it returns whether it waited.
+    Where this server judges, it decides what follows from what is live, and passes the steps to `record`.
+    Elsewhere it follows what is recorded. While a version can't be loaded, the version before keeps
+    answering, the endpoint has a fault, and the version is tried again later. Before versions answer,
+    `prepare` waits until other processes have loaded them; it returns whether it waited.
     """
 
     def __init__(
@@ -39,17 +44,36 @@ class LiveVersions:
         self._record = record
         self._prepare = prepare
         self._live: Mapping[str, Delivery] = {}
+        self._records: Mapping[str, EndpointRecord] = {}
+        # What endpoints do that this server judges but that don't do it yet.
+        self._taken: dict[str, EndpointState] = {}
+        self._is_judging = self._is_started = False
         self._tasks = EndpointTasks(endpoints, self._advance)
 
-    async def start(self, state: State) -> None:
-        """Load what is live in a state, once; what can't be loaded is tried again later."""
-        self._live = state.live
+    async def start(self, state: State, records: Mapping[str, EndpointRecord]) -> None:
+        """Load what answers by a state and its records, once; what can't be loaded is tried again later."""
+        if not self._is_judging:
+            self._live, self._records = state.live, records
         await asyncio.gather(*map(self._advance, self._tasks.endpoints))
-        self.follow(state)
+        self._is_started = True
+        self._tasks.follow()
 
-    def follow(self, state: State) -> None:
-        """Begin to bring all endpoints to what is live in a state; only the newest call counts."""
-        self._live = state.live
+    def follow(self, state: State, records: Mapping[str, EndpointRecord]) -> None:
+        """Begin to bring all endpoints to a state and its records; only the newest call counts."""
+        self._live, self._records = state.live, records
+        self._tasks.follow()
+
+    def take_over(self, state: State, endpoints: Mapping[str, EndpointState]) -> None:
+        """Judge from now on; begin with a state, and with what each of the endpoints does."""
+        self._live, self._taken, self._is_judging = state.live, dict(endpoints), True
+        if self._is_started:
+            self._tasks.follow()
+
+    def give_up(self) -> None:
+        """Follow what another server records from now on."""
+        self._taken, self._is_judging = {}, False
+        for endpoint in self._tasks.endpoints:
+            endpoint.is_judged = False
         self._tasks.follow()
 
     async def close(self) -> None:
@@ -60,20 +84,18 @@ class LiveVersions:
         """Try to follow what is live; return whether there is nothing left to do."""
         prepared: list[str] = []
         while (live := self._live.get(endpoint.model)) is not None:
-            target = follow_live(endpoint.state, live, endpoint.declared.rollout, time.time())
+            records, target = self._records, self._target(endpoint, live)
             needed = _needed(target)
             missing = [name for name in needed if not endpoint.holds(name)]
             if not missing:
-                is_new = bool(target.records) or endpoint.live is None
+                is_new = endpoint.live is None or target.course != endpoint.state.course
                 if is_new and needed != prepared and await self._prepare(endpoint.name, needed):
                     # What is live, or the rollout, may have changed meanwhile.
                     prepared = needed
                     continue
-                if is_new:
-                    await endpoint.enter(replace(target, records=()))
-                    self._record(endpoint.name, target.records)
+                await self._enter(endpoint, target, is_new=is_new)
                 endpoint.fault = ""
-                return self._live.get(endpoint.model) is live
+                return self._live.get(endpoint.model) is live and self._records is records
             known = live.artifact if live.artifact.id == missing[0] else None
             try:
                 await self._source.load(endpoint, missing[0], known)
@@ -82,13 +104,32 @@ class LiveVersions:
                 endpoint.fault = f"{missing[0]} can't serve: {error}"
                 if endpoint.live is None and missing[0] != live.artifact.id:
                     # What answered before the restart is gone: then the live version answers at once.
-                    endpoint.state = EndpointState(last=endpoint.state.last)
+                    known_here = "" if self._is_judging else live.artifact.id
+                    self._taken[endpoint.name] = EndpointState(serving=known_here, last=target.last)
                     continue
                 return False
         return True
 
+    def _target(self, endpoint: EndpointService, live: Delivery) -> EndpointState:
+        """What an endpoint is to do now."""
+        plan, taken = endpoint.declared.rollout, self._taken.get(endpoint.name)
+        if self._is_judging:
+            return follow_live(taken or endpoint.state, live, plan, time.time())
+        return taken or followed_state(self._records.get(endpoint.name), live, plan)
+
+    async def _enter(
+        self, endpoint: EndpointService, target: EndpointState, *, is_new: bool
+    ) -> None:
+        self._taken.pop(endpoint.name, None)
+        if is_new:
+            await endpoint.enter(replace(target, records=()))
+        # Another server may have begun to judge meanwhile, or this one.
+        if self._is_judging and endpoint.name not in self._taken:
+            self._record(endpoint.name, target.records)
+            endpoint.begin_judging()
+
 
 def _needed(state: EndpointState) -> list[str]:
     """The versions that must be loaded to answer as a state says."""
-    candidate = [] if state.rollout is None else [state.rollout.candidate]
+    candidate = [] if state.rollout is None else [state.rollout.course.candidate]
     return [state.serving, *candidate]

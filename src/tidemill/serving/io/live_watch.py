@@ -39,12 +39,17 @@ class LiveWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tidemill-live", daemon=True)
         self._seen = 0
+        self._must_look = False
         self.fault = ""
 
     def start(self, state: State) -> None:
         """Watch for what is recorded after a state that is known."""
         self._seen = state.seq
         self._thread.start()
+
+    def look_again(self) -> None:
+        """Read the state at the next look, whatever was recorded; from any thread."""
+        self._must_look = True
 
     def close(self) -> None:
         """End the watch, after a change that is being handled."""
@@ -59,7 +64,8 @@ class LiveWatch:
     def poll(self) -> None:
         """Look once."""
         try:
-            if self._has(self._seen, self._kinds) or self._is_older():
+            if self._must_look or self._has(self._seen, self._kinds) or self._is_older():
+                self._must_look = False
                 state = self._ledger.state(self._environment)
                 self._changed(state)
                 self._seen = state.seq

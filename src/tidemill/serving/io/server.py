@@ -96,7 +96,7 @@ class Server:
         self._settings = options.settings
         self._meter = Meter()
         self._source = VersionSource(tools, options.flow, options.settings, self._meter)
-        self.endpoints = self._source.endpoints(options.rollouts.last())
+        self.endpoints = self._source.endpoints()
         self._tokens: Mapping[str, IssuedToken] = self._read_tokens()
         self._access = Access(self._settings, self._tokens)
         self._health = GoldenWatch(self.endpoints)
@@ -175,6 +175,10 @@ class Server:
         """Stop, from any thread: answer what is in flight, and accept no more."""
         if self._http is not None:
             self._http.should_exit = True
+
+    def look_again(self) -> None:
+        """Read the ledger once more, and follow what is found."""
+        self._watch.look_again()
 
     @property
     def valid_tokens(self) -> int:
@@ -293,10 +297,10 @@ class Server:
     def _on_change(self, state: State) -> None:
         """In the thread of the watch: let the event loop follow what changed."""
         self._source.refresh(state)
-        tokens, last = self._read_tokens(), self._options.rollouts.last()
+        tokens, records = self._read_tokens(), self._options.rollouts.read(state)
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._access.update, tokens)
-        self._loop.call_soon_threadsafe(self._role.follow, state, last)
+        self._loop.call_soon_threadsafe(self._role.follow, state, records)
 
 
 def _spawn(run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

@@ -6,9 +6,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.serving.counters import Snapshot
+from tidemill.serving.endpoint_record import EndpointRecord
 from tidemill.serving.worker_scaling import ProcessLoad
 
 
@@ -33,6 +33,9 @@ class ServingProcess(Protocol):
     def share_rates(self, processes: int) -> None:
         """Allow callers this process' share of their rates: so many processes answer."""
 
+    def look_again(self) -> None:
+        """Read the ledger once more, and follow what is found."""
+
     def stop(self) -> None:
         """Answer what is in flight, accept no more, and end."""
 
@@ -53,8 +56,8 @@ class ServingRole(Protocol):
     async def start(self, state: State, listener: socket.socket) -> None:
         """Load what answers the callers of a listening socket, who are accepted afterwards."""
 
-    def follow(self, state: State, last: Mapping[str, RolloutStep]) -> None:
-        """Follow what is live in the ledger, and the last recorded steps of rollouts."""
+    def follow(self, state: State, records: Mapping[str, EndpointRecord]) -> None:
+        """Follow what is live in the ledger, and what is recorded of rollouts."""
 
     async def run(self) -> None:
         """Do what is to be done beside the answers, until this task is cancelled."""

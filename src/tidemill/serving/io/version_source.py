@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Delivered
-from tidemill.ledger.rollout import RolloutStep
 from tidemill.models.input_compatibility import incompatibility, input_contract
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.serving.answer_cache import AnswerCache
-from tidemill.serving.endpoint_state import after_restart
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.endpoint_features import EndpointFeatures
 from tidemill.serving.io.endpoint_service import EndpointService
@@ -55,14 +52,10 @@ class VersionSource:
         """Whether any endpoint looks up published rows."""
         return bool(self._features)
 
-    def endpoints(self, last: Mapping[str, RolloutStep]) -> dict[str, EndpointService]:
-        """The endpoints, each with what it did at its last recorded step, but without versions."""
+    def endpoints(self) -> dict[str, EndpointService]:
+        """The endpoints, without versions."""
         return {
-            declared.name: EndpointService(
-                declared,
-                self._flow[declared.model],
-                after_restart(last.get(declared.name), declared.rollout),
-            )
+            declared.name: EndpointService(declared, self._flow[declared.model])
             for declared in self._flow.endpoints
         }
 

@@ -1,0 +1,153 @@
+"""Two servers of one environment: one judges rollouts, the other follows and takes its place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import tidemill as tm
+from tests.behaviour.test_served_rollouts import QUICK, asking, live, steps
+from tests.support.serving import ROW, Served, sales_project, served, served_at, shared_project
+from tests.support.waiting import until
+from tidemill.ledger.event import Served as ServedEvent
+from tidemill.ledger.rollout import RolloutAction
+from tidemill.project.project import Project
+from tidemill.serving.io import rollout_judge
+
+
+@pytest.fixture(autouse=True)
+def asks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_judge, "ASK_EVERY_S", 0.1)
+
+
+def status(server: Served) -> dict[str, Any]:
+    found: dict[str, Any] = server.ask("/status").json
+    return found
+
+
+def endpoint(server: Served) -> dict[str, Any]:
+    found: dict[str, Any] = status(server)["endpoints"][0]
+    return found
+
+
+def actions(project: Project) -> list[str]:
+    return [str(step.action) for step in steps(project)]
+
+
+@contextmanager
+def other_process(project: Project) -> Iterator[tuple[Served, subprocess.Popen[str]]]:
+    """A server in a process of its own, which is killed at the end."""
+    root = project.workspace.root
+    place = ["-C", str(root), "-w", project.settings.workflow]
+    command = [sys.executable, "-m", "tidemill", *place, "serve", "--port", "0"]
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        try:
+            line = ""
+            while "Ctrl-C" not in line:
+                line = process.stdout.readline()
+                assert line, "the server ended"
+            yield served_at(line.split()[0]), process
+        finally:
+            process.kill()
+
+
+def test_a_rollout_is_judged_by_one_of_two_servers_and_answered_by_both(tmp_path: Path) -> None:
+    plan = tm.rollout(shadow=0.2, canary=[0.3], shift=1e5, slower=1e5, **QUICK)
+    project = sales_project(tmp_path, rollout=plan, log=1.0)
+    first = live(project)
+    with (
+        served(project) as one,
+        served(project) as two,
+        asking(one) as callers,
+        asking(two) as others,
+    ):
+        assert (status(one)["judges"], status(two)["judges"]) == (True, False)
+        assert status(two)["judge"]["pid"] == str(os.getpid())
+        assert (endpoint(one)["judged"], endpoint(two)["judged"]) == (True, False)
+        until(lambda: endpoint(one)["since"] == endpoint(two)["since"] > 0)
+        since = endpoint(two)["since"]
+        second = live(sales_project(tmp_path, rounds=6, rollout=plan, log=1.0))
+        until(lambda: endpoint(one)["version"] == endpoint(two)["version"] == second)
+        until(lambda: endpoint(one)["since"] == endpoint(two)["since"] > since)
+        # A person goes back: neither waits for the other.
+        project.models.moves.rollback("demand", by="ana")
+        until(lambda: endpoint(one)["version"] == endpoint(two)["version"] == first)
+        until(lambda: len(steps(project)) == 5)
+    assert actions(project) == ["completed", "started", "promoted", "completed", "completed"]
+    for answers in (callers.answers, others.answers):
+        assert set(answers) == {(200, first), (200, second)}
+    # Each server records what it used itself, and logs what it answered itself.
+    usages = [
+        usage
+        for fact in project.tools.ledger.events(kinds=(ServedEvent.__name__,))
+        if isinstance(fact.event, ServedEvent)
+        for usage in fact.event.usages
+    ]
+    answered = (callers.answers + others.answers).total()
+    assert sum(usage.requests for usage in usages) == answered
+    log = pl.read_parquet(tmp_path / "out/predictions/demand/*/*.parquet")
+    assert log.filter(pl.col("log_arm") != "shadow").height == answered
+    assert log.select("log_id").n_unique() == log.height
+
+
+def test_a_server_that_stops_leaves_its_evidence_to_the_other(tmp_path: Path) -> None:
+    plan = tm.rollout(shadow=None, canary=[0.5], step=600, detect=0.9, shift=1e5, slower=1e5)
+    project = sales_project(tmp_path, rollout=plan)
+    with served(project) as one, served(project) as two:
+        second = live(sales_project(tmp_path, rounds=6, rollout=plan))
+        until(lambda: endpoint(one)["candidate"] == endpoint(two)["candidate"] == second)
+        with asking(one):
+            until(lambda: endpoint(one)["total"] < 1)
+        # What it is asked doesn't count: another server judges.
+        assert two.predict([ROW]).status == 200
+        assert endpoint(two)["requests"] == 0
+        one.running.stop()
+        until(lambda: status(two)["judges"])
+        left, continued = steps(project)[-2:]
+        assert (left.action, continued.action) == ("suspended", "continued")
+        assert left.total < 1
+        assert left.evidence == continued.evidence == endpoint(two)["evidence"]
+        with asking(two):
+            until(lambda: endpoint(two)["requests"] > 0)
+        # A third one is asked for nothing.
+        assert endpoint(two)["judged"]
+    assert actions(project)[-3:] == ["suspended", "continued", "suspended"]
+
+
+def test_a_judge_that_is_killed_is_replaced_and_a_bad_version_goes_back_once(
+    tmp_path: Path,
+) -> None:
+    plan = tm.rollout(shadow=None, canary=[0.3], step=600, detect=0.9)
+    project = shared_project(tmp_path, rollout=plan)
+    first = live(project)
+    with other_process(project) as (killed, process), served(project) as server:
+        assert (status(killed)["judges"], status(server)["judges"]) == (True, False)
+        second = live(sales_project(tmp_path, scale=50.0, rollout=plan))
+        until(lambda: endpoint(killed)["candidate"] == endpoint(server)["candidate"] == second)
+        with asking(server) as callers:
+            until(lambda: callers.answers[200, second] > 20)
+            # Whatever the other server answers, this one judges nothing.
+            assert actions(project) == ["completed", "started"]
+            process.kill()
+            process.wait()
+            until(lambda: steps(project)[-1].action is RolloutAction.ROLLED_BACK)
+            until(lambda: live(project) == first)
+            until(lambda: endpoint(server)["version"] == first)
+    assert actions(project) == ["completed", "started", "continued", "rolled_back"]
+    continued = steps(project)[2]
+    # What the killed server had seen is unknown: it counts as the least that it can have been.
+    assert continued.total == 0.25
+    assert "is gone" in continued.reason
+    delivery = project.state().live["demand"]
+    assert (delivery.actor, delivery.rollback) == ("rollout of endpoint demand", True)
