@@ -132,6 +132,8 @@ def test_other_formats(project: Project, server: Served) -> None:
         ("/predict/demand", {"Accept": "image/png"}, 406),
         ("/v2/models/demand/infer", {"Content-Type": "text/csv"}, 415),
         ("/v2/models/demand/infer", {"Inference-Header-Content-Length": "x"}, 400),
+        ("/v2/models/demand/infer", {"Inference-Header-Content-Length": "9" * 5000}, 400),
+        ("/predict/demand", {"X-Request-Timeout-Ms": "1_000"}, 400),
     ],
 )
 def test_headers_that_fit_nothing(
@@ -140,6 +142,30 @@ def test_headers_that_fit_nothing(
     reply = server.ask(path, [ROW], headers=headers)
     assert reply.status == status
     assert reply.json["error"]
+
+
+def test_the_parameter_timeout_is_a_number(server: Served) -> None:
+    inputs = [
+        {"name": name, "shape": [1], "datatype": kind, "data": [ROW[name]]}
+        for name, kind in (("kind", "BYTES"), ("price", "FP64"), ("rain", "FP64"))
+    ]
+    for timeout in ("x", -1, 10**400, 60_000_000):
+        body = {"inputs": inputs, "parameters": {"timeout": timeout}}
+        reply = server.ask("/v2/models/demand/infer", body)
+        assert reply.status == (200 if timeout == 60_000_000 else 400)
+
+
+def test_a_fault_while_a_request_is_read_is_none_of_the_model(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise ValueError("a secret")
+
+    monkeypatch.setattr("tidemill.serving.io.app.decode_request", broken)
+    reply = server.predict([ROW])
+    assert (reply.status, reply.json) == (
+        500, {"error": "the server failed to read the request"}
+    )  # fmt: skip
 
 
 OF_HTTP = {"content-type", "content-length", "date", "content-security-policy"}

@@ -24,7 +24,7 @@ _ERRORS: Mapping[str, str] = {
     "422": "Rows break the contract: the findings name row, field, rule and value.",
     "429": "The caller's share is used up; see Retry-After.",
     "431": "The headers are too large.",
-    "500": "The model failed for rows that its contract accepts.",
+    "500": "The model failed for rows that its contract accepts, or the server has a fault.",
     "503": "The server is overloaded or stops, or no version can serve; see Retry-After.",
 }
 _ON_POST = tuple(_ERRORS)

@@ -30,6 +30,7 @@ class Echo:
         self.reply = b"echo"
         self.paths: list[str] = []
         self.bodies: list[bytes] = []
+        self.headers: list[dict[bytes, bytes]] = []
 
     def drain(self) -> None:
         self.draining = True
@@ -38,6 +39,7 @@ class Echo:
         if self.reads and not await self._read(receive):
             return
         self.paths.append(scope["path"])
+        self.headers.append(dict(scope["headers"]))
         self.begun.set()
         while not self.release.is_set():
             await asyncio.sleep(0.01)
@@ -262,6 +264,105 @@ def test_a_connection_beyond_the_limit_is_refused() -> None:
         with server.connect() as fourth:
             fourth.sendall(REQUEST)
             assert b"echo" in received(fourth, lambda found: b"echo" in found)
+
+
+def test_connections_without_a_request_make_room_for_others() -> None:
+    with running(connections=10, head_s=60) as server:
+        silent = [server.connect() for _ in range(12)]
+        silent[-1].sendall(b"GET / HT")
+        for _ in range(15):
+            with server.connect() as connection:
+                connection.sendall(REQUEST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+                assert received(connection).startswith(b"HTTP/1.1 200 ")
+        for connection in silent:
+            connection.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def test_trailers_are_no_headers() -> None:
+    with running() as server, server.connect() as connection:
+        connection.sendall(CHUNKED + b"2\r\nhi\r\n0\r\nauthorization: Bearer x\r\nhost: y\r\n\r\n")
+        assert b"echo" in received(connection, lambda found: b"echo" in found)
+    assert server.app.headers == [{b"host": b"x", b"transfer-encoding": b"chunked"}]
+    assert server.app.bodies == [b"hi"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"2\r\nhi\r\n0\r\n", b"x: y\r\n" * 1000),
+        (b"2\r\nhi\r\n0\r\nx: ", b"y" * 5000),
+        (b"2;", b"y" * 5000),
+    ],
+    ids=["trailers", "a trailer", "an extension"],
+)
+def test_what_comes_beside_the_data_of_a_body_has_a_limit(begin: bytes, more: bytes) -> None:
+    with running() as server, server.connect() as connection:
+        connection.sendall(CHUNKED + begin)
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(more)
+        with suppress(ConnectionError):
+            assert received(connection).startswith(b"HTTP/1.1 400 ")
+    assert server.app.paths == []
+
+
+def test_small_chunks_are_read() -> None:
+    with running() as server, server.connect() as connection:
+        for part in (CHUNKED, *[b"1;a=b\r\nx\r\n" * 1000] * 30, b"0\r\n\r\n"):
+            connection.sendall(part)
+        assert b"echo" in received(connection, lambda found: b"echo" in found)
+    assert server.app.bodies == [b"x" * 30_000]
+
+
+BROKEN = b"GARBAGE\r\n\r\n"
+
+
+@pytest.mark.parametrize("last", [BROKEN, CHUNKED + b"zz\r\n"], ids=["no request", "a bad body"])
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_broken_request_is_refused_after_the_replies_to_earlier_ones(
+    before: int, last: bytes
+) -> None:
+    with running() as server, server.connect() as connection:
+        server.app.release.clear()
+        connection.sendall(REQUEST * before + last + REQUEST)
+        assert server.app.begun.wait(20)
+        server.app.release.set()
+        found = received(connection)
+    assert found.count(b"HTTP/1.1 200 ") == found.count(b"echo") == before
+    assert found.count(b"HTTP/1.1 400 ") == 1
+    assert found.index(b"HTTP/1.1 400 ") > found.rindex(b"echo")
+    assert len(server.app.bodies) == before
+
+
+def test_a_body_that_breaks_after_the_reply_closes_the_connection() -> None:
+    with running() as server, server.connect() as connection:
+        server.app.reads = False
+        connection.sendall(CHUNKED)
+        found = received(connection, lambda found: b"echo" in found)
+        connection.sendall(b"zz\r\n")
+        assert received(connection) == b""
+    assert found.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"/a?x=http://y/", b"x"),
+        (b"http://y/a", b"y"),
+        (b"http://y:8080/?b", b"y:8080"),
+        (b"http://u@y/a", b"u@y"),
+        (b"http://[::1]:80/a", b"[::1]:80"),
+    ],
+)
+def test_the_host_of_a_whole_url_counts(target: bytes, host: bytes) -> None:
+    with running() as server, server.connect() as connection:
+        connection.sendall(REQUEST.replace(b"POST /", b"POST " + target))
+        assert b"echo" in received(connection, lambda found: b"echo" in found)
+    assert server.app.headers[0][b"host"] == host
+    assert server.app.bodies == [b"hi"]
 
 
 def test_a_client_that_does_not_read_is_cut_off() -> None:

@@ -257,11 +257,23 @@ class ModelFailed(RequestError):
     status = 500
 
 
+class ReadingFailed(RequestError):
+    """The server raised an error while it read a request, which says nothing about the model."""
+
+    status = 500
+
+
 async def _answer(
     version: LoadedVersion, body: RequestBody, began: int, watch: CpuWatch
 ) -> tuple[InferRequest, ModelAnswer]:
     """Decode and answer a request."""
-    request = await decode_request(body.schema(version), body, watch)
+    try:
+        request = await decode_request(body.schema(version), body, watch)
+    except RequestError:
+        raise
+    except Exception:  # noqa: BLE001 - a fault of ours, which is none of the model
+        _log.exception("a request for %s can't be read", version.served.model)
+        raise ReadingFailed("the server failed to read the request") from None
     deadline, partial = body.deadline(request.parameters, began), body.is_partial(request)
     try:
         answer, request = await version.answer(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Seconds in which a connection beyond the limit may send the request that is refused.
 _EXCESS_S = 1.0
 _UPGRADES = (b"upgrade", b"http2-settings")
+# Chunks of one byte have five more around it.
+_CHUNKED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +55,40 @@ class Connection(HttpToolsProtocol):
         # hold nothing else.
         self._in_head = False
         self._head_bytes = self._chunk_bytes = 0
+        # Whether its body is still arriving, the bytes of the body, and those that brought it: all bytes of
+        # chunks that hold nothing else.
+        self._in_body = False
+        self._body_bytes = self._framed_bytes = 0
+        # The reply to a request that is refused, until those before it are answered.
+        self._refusal = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._waiting_since = self.loop.time()
-        self._is_excess = len(self.connections) > self._limits.connections
-        if self._is_excess:
+        if len(self.connections) > self._limits.connections and not self._close_unused():
+            self._is_excess = True
             self._waiting_since -= max(0.0, self._limits.head_s - _EXCESS_S)
+
+    def _close_unused(self) -> bool:
+        """Close the oldest other connection that never sent a whole head, if there is one."""
+        connections: set[Any] = self.connections
+        unused = [
+            each
+            for each in connections
+            if each is not self and each.cycle is None and not each.transport.is_closing()
+        ]
+        if not unused:
+            return False
+        min(unused, key=lambda each: each._waiting_since).transport.close()
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
+        if self._refusal:
+            return
         self._unset_keepalive_if_required()
         was_in_head, self._chunk_bytes = self._in_head, len(data)
+        scope = self.scope if self._in_body else None
         try:
             self._parse(data)
         except httptools.HttpParserError:
@@ -73,6 +98,10 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self._refuse_head()
+        elif self._in_body and scope is self.scope:
+            self._framed_bytes += len(data)
+            if self._framed_bytes > self._limits.head_bytes + _CHUNKED * self._body_bytes:
+                self._refuse("400 Bad Request", "the body is mostly chunk extensions or trailers")
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:
@@ -104,8 +133,14 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        self._body_bytes = self._framed_bytes = 0
         if self._waiting_since is None:
             self._waiting_since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come after the body: nobody checks them, and they would be kept without end.
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -120,13 +155,28 @@ class Connection(HttpToolsProtocol):
         elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._is_upgrading = True
             return
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal:
             raise ConnectionAbortedError("the request was refused")
+        if b"://" in self.url:
+            self._take_host_of_target()
         super().on_headers_complete()
+        self._in_body = True
+
+    def _take_host_of_target(self) -> None:
+        """Let the host of a target like `http://host/path` stand for that of the header, as RFC 9112 says."""
+        if not self.url.startswith(b"/"):
+            authority = re.split(rb"[/?#]", self.url.partition(b"://")[2], maxsplit=1)[0]
+            others = [item for item in self.headers if item[0] != b"host"]
+            self.headers[:] = [(b"host", authority), *others]
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._is_upgrading:
             return
+        self._in_body = False
         self._waiting_since = self._unread_since = None
         super().on_message_complete()
 
@@ -145,15 +195,38 @@ class Connection(HttpToolsProtocol):
         )
 
     def _refuse(self, status: str, message: str, headers: str = "") -> None:
-        """Reply with an error and close the connection."""
+        """Reply with an error after the replies to earlier requests, and close the connection."""
+        if self.transport.is_closing() or self._refusal:
+            return
+        if self._in_body and self.cycle.response_started:
+            # It is answered already.
+            self.transport.close()
+            return
         body = json.dumps({"error": message}).encode()
         head = (
             f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
             f"{headers}connection: close\r\n\r\n"
         )
-        if not self.transport.is_closing():
-            self.transport.write(head.encode() + body)
-            self.transport.close()
+        self._refusal = head.encode() + body
+        if self._in_body and self.pipeline:
+            # The refused request waits for others; it is the last that came.
+            self.pipeline.popleft()
+        elif self._in_body or self.cycle is None or self.cycle.response_complete:
+            self._send_refusal()
+            return
+        self._waiting_since = None
+        self.flow.pause_reading()
+
+    def _send_refusal(self) -> None:
+        self.transport.write(self._refusal)
+        self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Answer the next request; or refuse it, if it was none."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._refusal and is_last and not self.transport.is_closing():
+            self._send_refusal()
 
     def cut_off_slow(self, now: float) -> None:
         """Close the connection if its client takes too long to send a request, or to read a reply."""

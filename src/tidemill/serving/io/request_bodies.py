@@ -22,6 +22,8 @@ from tidemill.serving.rows import InferRequest
 _LARGE = 100_000
 _TIMEOUT_HEADER = b"x-request-timeout-ms"
 _LENGTH = HEADER_LENGTH.encode()
+# Of numbers in headers; Python reads no integer of thousands.
+_DIGITS = 18
 
 
 class RequestBody(NamedTuple):
@@ -136,7 +138,7 @@ class RequestBody(NamedTuple):
         length = self.headers.get(_LENGTH)
         if length is None:
             return None
-        if not length.isdigit():
+        if not length.isdigit() or len(length) > _DIGITS:
             raise BadRequest(f"the header {HEADER_LENGTH} is not a number of bytes")
         return int(length)
 
@@ -159,8 +161,9 @@ def _decode_timed(schema: InputSchema, body: RequestBody) -> tuple[InferRequest,
 
 def _positive(given: Any, name: str) -> float:
     try:
-        found = float(given)
-    except (TypeError, ValueError):
+        # Python reads 1_000 as a number.
+        found = math.nan if "_" in str(given) else float(given)
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not 0 < found < math.inf:
         raise BadRequest(f"{name} is not a positive number")
