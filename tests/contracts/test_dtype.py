@@ -95,3 +95,17 @@ def test_a_type_reads_as_it_is_written(dtype: DType, text: str) -> None:
 def test_a_type_knows_its_kind(name: str, number: bool, time: bool, nested: bool) -> None:
     dtype = DType(name)
     assert (dtype.is_number, dtype.is_time, dtype.is_nested) == (number, time, nested)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Int8", (-128, 127)),
+        ("UInt16", (0, 65_535)),
+        ("Int128", (-(2**127), 2**127 - 1)),
+        ("Float64", None),
+        ("Boolean", None),
+    ],
+)
+def test_integers_have_a_range(name: str, expected: tuple[int, int] | None) -> None:
+    assert DType(name).integer_range == expected

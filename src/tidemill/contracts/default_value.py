@@ -76,7 +76,10 @@ def is_value_of(value: object, dtype: DType) -> bool:
         return isinstance(value, int | Decimal) and _has_digits(Decimal(value), dtype.args)
     if name.startswith("Float"):
         return isinstance(value, int | float) and not isnan(float(value))
-    return isinstance(value, int) and _in_range(value, name)
+    if not isinstance(value, int) or dtype.integer_range is None:
+        return False
+    least, most = dtype.integer_range
+    return least <= value <= most
 
 
 def _has_digits(value: Decimal, args: Args) -> bool:
@@ -86,10 +89,3 @@ def _has_digits(value: Decimal, args: Args) -> bool:
     # Python rounds the result of every operation on decimals to 28 digits.
     units = Fraction(value) * Fraction(10) ** scale
     return units.denominator == 1 and bool(abs(units) < Fraction(10) ** precision)
-
-
-def _in_range(value: int, name: str) -> bool:
-    bits = int(name.lstrip("UInt"))
-    if name.startswith("U"):
-        return 0 <= value < 1 << bits
-    return -(1 << bits - 1) <= value < 1 << bits - 1

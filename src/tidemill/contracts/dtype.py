@@ -52,6 +52,16 @@ class DType:
         return self.name.startswith(("Int", "UInt", "Float", "Decimal"))
 
     @property
+    def integer_range(self) -> tuple[int, int] | None:
+        """The least and the greatest value of a type of integers; None for other types."""
+        if not self.name.startswith(("Int", "UInt")):
+            return None
+        bits = int(self.name.lstrip("UInt"))
+        if self.name.startswith("U"):
+            return 0, (1 << bits) - 1
+        return -(1 << bits - 1), (1 << bits - 1) - 1
+
+    @property
     def is_time(self) -> bool:
         return self.name in {"Date", "Datetime"}
 

@@ -18,7 +18,7 @@ from tidemill.serving.column_forms import ColumnForm, Undecided
 from tidemill.serving.errors import BadRequest
 from tidemill.serving.number_columns import NumberColumns, are_number_columns
 from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
-from tidemill.serving.tensors import BYTES, read_tensor
+from tidemill.serving.tensors import BINARY_SIZE, BYTES, read_tensor
 from tidemill.serving.typed_bodies import (
     REFUSED,
     OutputForm,
@@ -29,7 +29,6 @@ from tidemill.serving.typed_bodies import (
     request_colons,
 )
 
-BINARY_SIZE = "binary_data_size"
 # The types that a 64-bit float holds without loss, a 32-bit one, and integers.
 _SINGLE = ("FP32", "INT8", "INT16", "UINT8", "UINT16")
 _NARROW = ("FP64", "FP32", "INT8", "INT16", "INT32", "UINT8", "UINT16", "UINT32")

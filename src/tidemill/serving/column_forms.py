@@ -8,6 +8,7 @@ have no JSON type.
 from __future__ import annotations
 
 import math
+import operator
 import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,16 +55,11 @@ def column_form(column: Column) -> ColumnForm:
     # Words for missing values and formats are about text: the checker reads it.
     if column.text.formats:
         return ColumnForm(column=column)
-    if name.startswith(("Int", "UInt")):
-        made = _integers(column)
-    elif name in ("Float32", "Float64"):
-        made = _floats(column)
-    else:
-        maker = _MAKERS.get(name)
-        made = None if maker is None else maker(column)
-    if made is None:
+    find = _integers if column.dtype.integer_range is not None else _FORMS.get(name)
+    found = None if find is None else find(column)
+    if found is None:
         return ColumnForm(column=column)
-    json_type, checks = made
+    json_type, checks = found
     convert = _of_column(checks, nullable=column.nullable)
     if column.regex is not None and convert is not None:
         convert = partial(_convert_few, convert)
@@ -82,7 +78,8 @@ def _convert_few(convert: Convert, values: Sequence[Any]) -> Sequence[Any]:
     return convert(values)
 
 
-_Made: TypeAlias = "tuple[Any, list[_ConvertOne]] | None"
+# A JSON type, and the conversions of its values; None if only the checker can decide.
+_TypeAndChecks: TypeAlias = "tuple[Any, list[_ConvertOne]] | None"
 
 
 def _of_column(checks: Sequence[_ConvertOne], *, nullable: bool) -> Convert | None:
@@ -115,29 +112,45 @@ def _refuse_unless(passes: Callable[[Any], object]) -> _ConvertOne:
     return check
 
 
-def _integers(column: Column) -> _Made:
-    name = column.dtype.name
-    bits = int(name.removeprefix("U").removeprefix("Int"))
-    low, high = (0, (1 << bits) - 1) if name[0] == "U" else (-1 << bits - 1, (1 << bits - 1) - 1)
-    for bound, step in ((column.min, 0), (column.min_exclusive, 1)):
-        if bound is not None and not _is_finite(bound):
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
+}
+
+
+def _bounds(column: Column) -> dict[str, Any]:
+    """Return the bounds of a column by the names of `_ORDER`, which are msgspec's."""
+    found = {
+        "ge": column.min,
+        "gt": column.min_exclusive,
+        "le": column.max,
+        "lt": column.max_exclusive,
+    }
+    return {term: bound for term, bound in found.items() if bound is not None}
+
+
+def _integers(column: Column) -> _TypeAndChecks:
+    assert column.dtype.integer_range is not None
+    low, high = column.dtype.integer_range
+    for term, bound in _bounds(column).items():
+        if not _is_finite(bound):
             return None
-        if bound is not None:
-            low = max(low, math.floor(bound) + 1 if step else math.ceil(bound))  # type: ignore[arg-type]
-    for bound, step in ((column.max, 0), (column.max_exclusive, 1)):
-        if bound is not None and not _is_finite(bound):
-            return None
-        if bound is not None:
-            high = min(high, math.ceil(bound) - 1 if step else math.floor(bound))  # type: ignore[arg-type]
+        match term:
+            case "ge":
+                low = max(low, math.ceil(bound))
+            case "gt":
+                low = max(low, math.floor(bound) + 1)
+            case "le":
+                high = min(high, math.floor(bound))
+            case _:
+                high = min(high, math.ceil(bound) - 1)
     checks = [*_allowed(column, int), *_not_missing_number(column)]
-    terms: dict[str, int] = {}
-    limits = (("ge", low, int.__ge__), ("le", high, int.__le__))
-    for term, limit, within in limits:
-        if -1 << 63 <= limit < 1 << 63:
-            terms[term] = limit
-        else:
-            checks.insert(0, _refuse_unless(partial(_swapped, within, limit)))
-    return _within(int, terms), checks
+    if all(-1 << 63 <= limit < 1 << 63 for limit in (low, high)):
+        return Annotated[int, Meta(ge=low, le=high)], checks
+    # The limits of msgspec are integers of 64 bits.
+    return int, [_refuse_unless(lambda value: low <= value <= high), *checks]
 
 
 def _within(kind: type, terms: Mapping[str, Any]) -> Any:
@@ -145,30 +158,16 @@ def _within(kind: type, terms: Mapping[str, Any]) -> Any:
     return Annotated[kind, Meta(**terms)] if terms else kind
 
 
-def _swapped(compare: Callable[[Any, Any], Any], limit: Any, value: Any) -> Any:
-    return compare(value, limit)
-
-
 def _is_finite(bound: Any) -> bool:
     return isinstance(bound, int) or math.isfinite(bound)
 
 
-def _floats(column: Column) -> _Made:
-    bounds = {
-        term: bound
-        for term, bound in (
-            ("ge", column.min),
-            ("gt", column.min_exclusive),
-            ("le", column.max),
-            ("lt", column.max_exclusive),
-        )
-        if bound is not None
-    }
+def _floats(column: Column) -> _TypeAndChecks:
     terms: dict[str, float] = {}
-    for term, bound in bounds.items():
-        if not _is_finite(bound) or float(bound) != bound:  # type: ignore[arg-type]
+    for term, bound in _bounds(column).items():
+        if not _is_finite(bound) or float(bound) != bound:
             return None
-        terms[term] = float(bound)  # type: ignore[arg-type]
+        terms[term] = float(bound)
     checks = [*_not_missing_number(column)]
     if column.dtype.name == "Float32":
         checks.append(partial(_narrow, tuple(terms.items())))
@@ -177,12 +176,6 @@ def _floats(column: Column) -> _Made:
     return _within(float, terms), checks
 
 
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "ge": float.__ge__,
-    "gt": float.__gt__,
-    "le": float.__le__,
-    "lt": float.__lt__,
-}
 _single = struct.Struct("<f")
 
 
@@ -203,7 +196,7 @@ def _narrow(bounds: Sequence[tuple[str, float]], value: float) -> float:
                 raise Undecided
         for term, bound in bounds:
             # Polars compares with the bound in the column's type.
-            compare = _COMPARE[term]
+            compare = _ORDER[term]
             if not (compare(narrow, bound) and compare(narrow, nearest_single(bound))):
                 raise Undecided
     except OverflowError:
@@ -223,11 +216,7 @@ def _allowed(column: Column, kind: Callable[[Any], Any]) -> list[_ConvertOne]:
 def _not_missing_number(column: Column) -> list[_ConvertOne]:
     """Leave numbers that are words for missing values, such as -999, to the checker."""
     numbers = {number for word in column.text.null_values or () for number in _number(word)}
-    return [_refuse_unless(partial(_isnt_in, frozenset(numbers)))] if numbers else []
-
-
-def _isnt_in(words: frozenset[Any], value: Any) -> bool:
-    return value not in words
+    return [_refuse_unless(lambda value: value not in numbers)] if numbers else []
 
 
 def _number(word: str) -> Iterable[float]:
@@ -237,7 +226,7 @@ def _number(word: str) -> Iterable[float]:
         return
 
 
-def _booleans(column: Column) -> _Made:
+def _booleans(column: Column) -> _TypeAndChecks:
     checks = []
     if column.isin is not None:
         checks.append(_refuse_unless(frozenset(column.isin).__contains__))
@@ -247,7 +236,7 @@ def _booleans(column: Column) -> _Made:
     return bool, checks
 
 
-def _texts(column: Column) -> _Made:
+def _texts(column: Column) -> _TypeAndChecks:
     missing = frozenset(column.text.null_values or ())
     if column.dtype.name == "Enum" or column.isin is not None:
         listed = column.dtype.args if column.dtype.name == "Enum" else column.isin
@@ -269,7 +258,7 @@ def _texts(column: Column) -> _Made:
     if checks is None:
         return None
     if missing:
-        checks.insert(0, _refuse_unless(partial(_isnt_in, missing)))
+        checks.insert(0, _refuse_unless(lambda word: word not in missing))
     lengths = {
         name: limit
         for name in ("min_length", "max_length")
@@ -310,11 +299,11 @@ _OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
 _DIGITS = {"ms": 3, "us": 6, "ns": 6}
 
 
-def _dates(column: Column) -> _Made:
+def _dates(column: Column) -> _TypeAndChecks:
     return _times(column, rf"^{_DAY}\Z", date.fromisoformat)
 
 
-def _datetimes(column: Column) -> _Made:
+def _datetimes(column: Column) -> _TypeAndChecks:
     unit, zone = str(column.dtype.args[0]), column.dtype.args[1]
     if unit == "ms" and any(
         isinstance(bound, datetime) and bound.microsecond % 1000
@@ -326,25 +315,16 @@ def _datetimes(column: Column) -> _Made:
     return _times(column, written, datetime.fromisoformat)
 
 
-def _clocks(column: Column) -> _Made:
+def _clocks(column: Column) -> _TypeAndChecks:
     return _times(column, rf"^{_CLOCK}(?:\.[0-9]{{1,6}})?\Z", time.fromisoformat)
 
 
-def _times(column: Column, written: str, read: Callable[[str], Any]) -> _Made:
+def _times(column: Column, written: str, read: Callable[[str], Any]) -> _TypeAndChecks:
     """Read times of one form that Python and the contract read alike."""
     if column.text.null_values:
         return None
     search = re.compile(written).search
-    bounds = [
-        (compare, bound)
-        for compare, bound in (
-            ("ge", column.min),
-            ("gt", column.min_exclusive),
-            ("le", column.max),
-            ("lt", column.max_exclusive),
-        )
-        if bound is not None
-    ]
+    bounds = [(_ORDER[term], bound) for term, bound in _bounds(column).items()]
     allowed = None if column.isin is None else frozenset(column.isin)
 
     def convert(text: str) -> Any:
@@ -355,7 +335,7 @@ def _times(column: Column, written: str, read: Callable[[str], Any]) -> _Made:
         except ValueError:
             raise Undecided from None
         for compare, bound in bounds:
-            if not _ORDER[compare](value, bound):
+            if not compare(value, bound):
                 raise Undecided
         if allowed is not None and value not in allowed:
             raise Undecided
@@ -364,13 +344,9 @@ def _times(column: Column, written: str, read: Callable[[str], Any]) -> _Made:
     return str, [convert]
 
 
-_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
-    "ge": lambda value, bound: bool(value >= bound),
-    "gt": lambda value, bound: bool(value > bound),
-    "le": lambda value, bound: bool(value <= bound),
-    "lt": lambda value, bound: bool(value < bound),
-}
-_MAKERS: Mapping[str, Callable[[Column], _Made]] = {
+_FORMS: Mapping[str, Callable[[Column], _TypeAndChecks]] = {
+    "Float32": _floats,
+    "Float64": _floats,
     "Boolean": _booleans,
     "String": _texts,
     "Categorical": _texts,

@@ -54,8 +54,9 @@ def column_schema(column: Column) -> dict[str, Any]:
 
 def _typed(dtype: DType) -> dict[str, Any]:
     name = dtype.name
-    if name.startswith(("Int", "UInt")):
-        return {"type": "integer", **_range(name)}
+    if dtype.integer_range is not None:
+        least, most = dtype.integer_range
+        return {"type": "integer", "minimum": least, "maximum": most}
     if name.startswith("Float") or name in ("Decimal", "Duration"):
         return {"type": "number"}
     match name:
@@ -77,13 +78,6 @@ def _typed(dtype: DType) -> dict[str, Any]:
             fields = zip(map(str, dtype.args[::2]), map(_inner, dtype.args[1::2]), strict=True)
             return {"type": "object", "properties": dict(fields)}
     return {"type": "string", **({"format": _FORMATS[name]} if name in _FORMATS else {})}
-
-
-def _range(name: str) -> dict[str, int]:
-    bits = int(name.removeprefix("U").removeprefix("Int"))
-    if name[0] == "U":
-        return {"minimum": 0, "maximum": (1 << bits) - 1}
-    return {"minimum": -(1 << bits - 1), "maximum": (1 << bits - 1) - 1}
 
 
 def _inner(dtype: Any) -> dict[str, Any]:

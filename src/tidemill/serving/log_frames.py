@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import chain, groupby
 from typing import Any
@@ -14,16 +14,11 @@ from tidemill.contracts.column import Column
 from tidemill.core.partition import Grain
 from tidemill.serving.answers import as_list
 from tidemill.serving.logged_requests import LoggedRequest, LoggedVersion
+from tidemill.serving.predictions import OUTPUT_TYPES
 from tidemill.serving.rows import RequestRows
 from tidemill.workflow import prediction_log as names
 from tidemill.workflow.prediction_log import RequestLog, is_logged
 
-_OUTPUTS: Mapping[str, type[pl.DataType]] = {
-    "FP64": pl.Float64,
-    "INT64": pl.Int64,
-    "BOOL": pl.Boolean,
-    "BYTES": pl.String,
-}
 # Types whose values differ between versions of a contract are kept as text.
 _AS_TEXT = ("Enum", "Categorical")
 _FORMATS = {Grain.HOUR: "%Y-%m-%dT%H", Grain.DAY: "%Y-%m-%d"}
@@ -160,5 +155,5 @@ def _typed(version: LoggedVersion, rows: RequestRows) -> pl.DataFrame:
 def _outputs(version: LoggedVersion, requests: Sequence[LoggedRequest]) -> Iterable[pl.Series]:
     for at, output in enumerate(version.outputs):
         values = chain.from_iterable(as_list(item.answer.columns[at]) for item in requests)
-        found = pl.Series(output.name, list(values), dtype=_OUTPUTS[output.datatype])
+        found = pl.Series(output.name, list(values), dtype=OUTPUT_TYPES[output.datatype])
         yield found.fill_nan(None) if output.datatype == "FP64" else found

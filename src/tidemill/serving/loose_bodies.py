@@ -12,9 +12,8 @@ from tidemill.core.errors import did_you_mean
 from tidemill.serving.errors import BadRequest, BrokenRows, PayloadTooLarge
 from tidemill.serving.rows import RequestLimits, RowFinding, WantedOutput
 from tidemill.serving.strict_json import Number, kind_of, parse_json, plain, require_object
-from tidemill.serving.tensors import BYTES, DATATYPES, accepted_datatypes, read_tensor
+from tidemill.serving.tensors import BINARY_SIZE, BYTES, DATATYPES, accepted_datatypes, read_tensor
 
-BINARY_SIZE = "binary_data_size"
 # The most numbers and objects of a request beside those of its rows.
 _MOST_OTHERS = 10_000
 

@@ -12,7 +12,6 @@ from tidemill.contracts.column import Column
 
 # The greatest integer of which a float isn't also the rounded value of others.
 _EXACT = (1 << 53) - 1
-_INTEGERS = ("Int", "UInt")
 
 
 class NumberColumns:
@@ -58,7 +57,7 @@ def are_number_columns(columns: Sequence[Column]) -> bool:
 
 def _is_plain(column: Column) -> bool:
     name = column.dtype.name
-    if not name.startswith(_INTEGERS) and name not in ("Float64", "Float32", "Boolean"):
+    if column.dtype.integer_range is None and name not in ("Float64", "Float32", "Boolean"):
         return False
     bounds: tuple[Any, ...] = (column.min, column.max, column.min_exclusive, column.max_exclusive)
     if name == "Float32" and bounds[2:] != (None, None):
@@ -70,14 +69,12 @@ def _is_plain(column: Column) -> bool:
 
 def _limits(column: Column) -> tuple[float, float]:
     """Return the least and the greatest value, as floats."""
-    name = column.dtype.name
     low, high = -math.inf, math.inf
-    if name == "Boolean":
+    if column.dtype.name == "Boolean":
         return 0, 1
-    if name.startswith(_INTEGERS):
-        bits = int(name.removeprefix("U").removeprefix("Int"))
-        low = 0 if name[0] == "U" else -min(1 << bits - 1, _EXACT)
-        high = min((1 << bits if name[0] == "U" else 1 << bits - 1) - 1, _EXACT)
+    if column.dtype.integer_range is not None:
+        least, most = column.dtype.integer_range
+        low, high = max(least, -_EXACT), min(most, _EXACT)
     if column.min is not None:
         low = max(low, float(column.min))  # type: ignore[arg-type]
     if column.min_exclusive is not None:

@@ -17,7 +17,8 @@ from tidemill.serving.rows import InferRequest
 CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"
 MEDIA_TYPES = (JSON, CSV, ARROW)
 _FORM = "application/x-www-form-urlencoded"
-_DTYPES: Mapping[str, type[pl.DataType]] = {
+# The types of outputs in frames, by their data types in the Open Inference Protocol.
+OUTPUT_TYPES: Mapping[str, type[pl.DataType]] = {
     "FP64": pl.Float64,
     "INT64": pl.Int64,
     "BOOL": pl.Boolean,
@@ -74,7 +75,7 @@ class PredictReplies:
     def __init__(self, served: ServedVersion, form: AnswerForm) -> None:
         self._served = served
         self._names = [output.name for output in form.outputs]
-        self._dtypes = [_DTYPES[output.datatype] for output in form.outputs]
+        self._dtypes = [OUTPUT_TYPES[output.datatype] for output in form.outputs]
         about = {"model": served.model, "version": served.version, **served.parameters()}
         self._about = msgspec.json.encode(about)[:-1] + b',"predictions":'
         self._headers = tuple((f"tidemill-{name}", _header(value)) for name, value in about.items())

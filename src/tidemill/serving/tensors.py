@@ -25,6 +25,8 @@ _NUMPY: Mapping[str, str] = {
     "FP64": "<f8",
 }
 BYTES = "BYTES"
+# The parameter of a tensor with the number of its bytes.
+BINARY_SIZE = "binary_data_size"
 DATATYPES = (*_NUMPY, BYTES)
 NUMBERS = tuple(name for name in _NUMPY if name != "BOOL")
 _LENGTH = 4

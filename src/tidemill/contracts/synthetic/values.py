@@ -81,10 +81,8 @@ def _between(least: int, most: int, rows: int, chance: RandomSource) -> Any:
 
 
 def _integers(column: Column, spread: int) -> tuple[int, int]:
-    bits = int(column.dtype.name.lstrip("UInt"))
-    lowest, highest = (0, (1 << bits) - 1)
-    if not column.dtype.name.startswith("U"):
-        lowest, highest = -(1 << bits - 1), (1 << bits - 1) - 1
+    assert column.dtype.integer_range is not None
+    lowest, highest = column.dtype.integer_range
     least = _least(column, lambda bound: bound + 1)
     most = _most(column, lambda bound: bound - 1)
     wide = max(1_000, spread)
