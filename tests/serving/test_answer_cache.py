@@ -85,56 +85,35 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.cache: AnswerCache[str] = AnswerCache(self.SIZE)
         self.known: OrderedDict[tuple[str, int], str] = OrderedDict()
-        self.added: dict[str, int] = {}
-        # Answers that are being computed: version, row, and what the version was then.
-        self.computing: list[tuple[str, int, int, int]] = []
-        self.times = 0
+        self.added: set[str] = set()
 
     versions = st.sampled_from(["v1", "v2"])
+    rows = st.integers(0, 4)
 
     @rule(version=versions)
     def add(self, version: str) -> None:
         self.cache.add(version)
-        if version not in self.added:
-            self.times += 1
-            self.added[version] = self.times
+        self.added.add(version)
 
     @rule(version=versions)
     def remove(self, version: str) -> None:
         self.cache.remove(version)
-        self.added.pop(version, None)
-        self.drop(version)
-
-    @rule(version=versions)
-    def refresh(self, version: str) -> None:
-        self.cache.refresh([version])
-        if version in self.added:
-            self.times += 1
-            self.added[version] = self.times
-            self.drop(version)
-
-    def drop(self, version: str) -> None:
+        self.added.discard(version)
         self.known = OrderedDict((k, v) for k, v in self.known.items() if k[0] != version)
 
-    @rule(version=versions, row=st.integers(0, 4))
-    def ask(self, version: str, row: int) -> None:
+    @rule(version=versions, row=rows)
+    def find(self, version: str, row: int) -> None:
         found = self.cache.find(version, row)
         assert found == self.known.get((version, row))
-        if found is None:
-            generation = self.cache.generation(version)
-            assert (generation == 0) == (version not in self.added)
-            self.computing.append((version, row, generation, self.added.get(version, 0)))
-        else:
+        if found is not None:
             self.known.move_to_end((version, row))
 
-    @rule(at=st.integers(0, 3))
-    def answer(self, at: int) -> None:
-        if at >= len(self.computing):
-            return
-        version, row, generation, then = self.computing.pop(at)
-        answer = f"{version} {row} {then}"
-        self.cache.keep(version, row, answer, generation)
-        if then and self.added.get(version) == then:
+    # Its version may have been removed while it was computed.
+    @rule(version=versions, row=rows)
+    def keep(self, version: str, row: int) -> None:
+        answer = f"{version} {row}"
+        self.cache.keep(version, row, answer)
+        if version in self.added:
             self.known[version, row] = answer
             self.known.move_to_end((version, row))
             if len(self.known) > self.SIZE:
@@ -152,16 +131,15 @@ def test_the_answer_that_was_used_least_recently_makes_room() -> None:
     cache: AnswerCache[int] = AnswerCache(2)
     cache.add("v1")
     for row in (1, 2):
-        cache.keep("v1", row, row, cache.generation("v1"))
+        cache.keep("v1", row, row)
     assert cache.find("v1", 1) == 1
-    cache.keep("v1", 3, 3, cache.generation("v1"))
+    cache.keep("v1", 3, 3)
     assert [cache.find("v1", row) for row in (1, 2, 3)] == [1, None, 3]
 
 
 def test_a_cache_without_room_keeps_nothing() -> None:
     cache: AnswerCache[float] = AnswerCache(0)
     cache.add("v1")
-    cache.keep("v1", b"row", 1.0, cache.generation("v1"))
+    cache.keep("v1", b"row", 1.0)
     assert cache.find("v1", b"row") is None
-    cache.refresh(["v1"])
     assert len(cache) == 0

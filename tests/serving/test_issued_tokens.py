@@ -60,10 +60,3 @@ def test_tokens_end_with_their_environment() -> None:
     ]
     assert set(issued_tokens(facts(*dropped), "dev")) == {TWO.id}
     assert issued_tokens(facts(*dropped), "prod") == {}
-
-
-def test_facts_are_added_to_known_tokens() -> None:
-    known = issued_tokens(facts(token_created_event(ONE)), "prod")
-    found = issued_tokens(facts(token_revoked_event(ONE.id), since=1), "prod", known)
-    assert found[ONE.id].revoked == 20.0
-    assert known[ONE.id].revoked is None

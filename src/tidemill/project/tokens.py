@@ -13,7 +13,7 @@ from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.event import TokenCreated, TokenRevoked
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.project.workspace import Workspace
-from tidemill.serving.io.token_reader import TokenReader
+from tidemill.serving.issued_tokens import TOKEN_EVENTS, issued_tokens
 from tidemill.serving.issued_tokens import IssuedToken as IssuedToken
 from tidemill.serving.token_text import (
     ID_LENGTH,
@@ -86,7 +86,8 @@ class Tokens:
         """All tokens, also expired and revoked ones, in the order of their creation."""
         space = self._workspace
         space.state()
-        return tuple(TokenReader(space.tools.ledger, space.environment).read().values())
+        facts = space.tools.ledger.events(kinds=TOKEN_EVENTS)
+        return tuple(issued_tokens(facts, space.environment).values())
 
     def revoke(self, id: str, *, reason: str = "", by: str = "") -> IssuedToken:
         """Revoke a token by its id; a token that is revoked already stays as it is.

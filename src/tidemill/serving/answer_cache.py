@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -41,40 +41,28 @@ def row_key(values: Sequence[Any]) -> bytes:
 class AnswerCache(Generic[A]):
     """The answers that were used last, at most `size`; by model version and row. 0 keeps none.
 
-    Versions are added when they go live, unless they aren't deterministic. What a version was asked before it
-    was removed, or before a table that it looks up was published anew, is never kept: `keep` needs the
-    generation that `generation` returned before the answer was computed.
+    Versions are added when they are loaded, unless they aren't deterministic. Answers of a version that was
+    removed meanwhile aren't kept.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._answers: OrderedDict[tuple[str, Hashable], A] = OrderedDict()
-        self._generations: dict[str, int] = {}
-        self._last = 0
+        self._versions: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def add(self, version: str) -> None:
         """Keep answers of a version from now on."""
-        if self._size and version not in self._generations:
-            self._begin(version)
+        if self._size:
+            self._versions.add(version)
 
     def remove(self, version: str) -> None:
         """Keep no answers of a version any more."""
-        self._generations.pop(version, None)
-        self._forget(version)
-
-    def refresh(self, versions: Iterable[str]) -> None:
-        """Forget the answers of versions, because what they look up has changed."""
-        for version in versions:
-            if version in self._generations:
-                self._begin(version)
-                self._forget(version)
-
-    def generation(self, version: str) -> int:
-        """A number that changes when answers of the version become outdated; 0 if none are kept."""
-        return self._generations.get(version, 0)
+        self._versions.discard(version)
+        for place in [place for place in self._answers if place[0] == version]:
+            del self._answers[place]
 
     def find(self, version: str, row: Hashable) -> A | None:
         """The answer of a version to a row, if it is known."""
@@ -84,23 +72,15 @@ class AnswerCache(Generic[A]):
             self._answers.move_to_end(place)
         return found
 
-    def keep(self, version: str, row: Hashable, answer: A, generation: int) -> None:
-        """Keep an answer that was computed in a generation, unless that has passed."""
-        if not generation or self._generations.get(version) != generation:
+    def keep(self, version: str, row: Hashable, answer: A) -> None:
+        """Keep an answer of a version that was added."""
+        if version not in self._versions:
             return
         place = version, row
         self._answers[place] = answer
         self._answers.move_to_end(place)
         if len(self._answers) > self._size:
             self._answers.popitem(last=False)
-
-    def _begin(self, version: str) -> None:
-        self._last += 1
-        self._generations[version] = self._last
-
-    def _forget(self, version: str) -> None:
-        for place in [place for place in self._answers if place[0] == version]:
-            del self._answers[place]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidemill.ledger.access_token import AccessToken
@@ -32,14 +32,12 @@ class IssuedToken:
         return self.revoked is None and not self.token.has_expired(now)
 
 
-def issued_tokens(
-    facts: Iterable[RecordedEvent], environment: str, known: Mapping[str, IssuedToken] | None = None
-) -> dict[str, IssuedToken]:
-    """The tokens of an environment by their id, after `known` ones and these facts.
+def issued_tokens(facts: Iterable[RecordedEvent], environment: str) -> dict[str, IssuedToken]:
+    """The tokens of an environment by their id, after these facts.
 
     A token ends with its environment, also if another one of the same name is created later.
     """
-    found = dict(known or {})
+    found: dict[str, IssuedToken] = {}
     for fact in facts:
         event = fact.event
         if getattr(event, "environment", None) != environment:

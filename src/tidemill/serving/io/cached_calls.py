@@ -46,9 +46,8 @@ class CachedCalls:
         key = matrix_row_key(values)
         if (known := self._find(key)) is not None:
             return known, None
-        generation = self._cache.generation(self._name)
         found, cpu_s = await self._inner.predict_row(values, deadline)
-        self._cache.keep(self._name, key, found, generation)
+        self._cache.keep(self._name, key, found)
         return found, cpu_s
 
     async def predict(self, rows: Any, deadline: float = math.inf) -> Predicted:
@@ -61,10 +60,9 @@ class CachedCalls:
         place = (key, "rows")
         if (known := self._find(place)) is not None:
             return known, None
-        generation = self._cache.generation(self._name)
         found, cpu_s = await self._inner.predict(rows, deadline)
         # It may be a part of a batch, which would be kept with it.
-        self._cache.keep(self._name, place, np.array(found), generation)
+        self._cache.keep(self._name, place, np.array(found))
         return found, cpu_s
 
     def contributions(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
