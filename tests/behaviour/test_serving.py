@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import html
 import json
@@ -352,6 +353,14 @@ def test_a_version_that_cannot_be_loaded_replaces_nothing(tmp_path: Path) -> Non
         with pytest.raises(tm.TidemillError):
             project.models.moves.deliver("demand", second.id)
         assert server.predict([ROW]).json["version"] == first
+
+
+def test_rows_are_predicted_where_an_event_loop_runs(project: Project) -> None:
+    async def notebook() -> bytes:
+        return project.serving.predict("demand", json.dumps([ROW]).encode())
+
+    predictions = json.loads(asyncio.run(notebook()))["predictions"]
+    assert predictions == [{"prediction": value} for value in expected(project, ROW)]
 
 
 @pytest.mark.parametrize(

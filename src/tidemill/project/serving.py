@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -153,10 +154,10 @@ class Serving:
         """
         source, chosen, artifact = self._version(endpoint, version)
         headers = {b"content-type": media.encode(), b"accept": accept.encode()}
-        reply = asyncio.run(
-            single_answer(source, chosen, artifact, payload, headers=headers, partial=partial)
-        )
-        return reply.body
+        answer = single_answer(source, chosen, artifact, payload, headers=headers, partial=partial)
+        # In another thread, because a notebook has an event loop in its own.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, answer).result().body
 
     def sample_requests(self, endpoint: str, rows: int, *, seed: int = 0) -> pl.DataFrame:
         """Draw rows that the contract of an endpoint accepts; UsageError for an unknown endpoint."""
