@@ -306,6 +306,13 @@ def test_without_a_live_version_requests_wait_for_one(tmp_path: Path) -> None:
         assert server.ask("/v2/models/demand/ready").status == 503
         sales_project(tmp_path)
         until(lambda: server.predict([ROW]).status == 200)
+    [model] = tmp_path.rglob("*.lightgbm")
+    model.unlink()
+    with served(project) as server:
+        reply, status = server.predict([ROW]), server.ask("/status")
+        # Whoever runs the server learns which file is missing, and callers don't.
+        assert (reply.status, str(model) in status.body.decode()) == (503, True)
+        assert str(tmp_path) not in reply.body.decode()
 
 
 def test_a_new_version_and_a_rollback_lose_no_request(tmp_path: Path) -> None:

@@ -88,7 +88,10 @@ class EndpointService:
                 raise NotFound(f"{self.name} has no version {version!r} loaded; there is {there}")
             return known
         if self.live is None:
-            raise Unavailable(f"{self.name} can't answer: {self.fault}", retry_after=5)
+            # The fault may name files: it is for /status and the log.
+            raise Unavailable(
+                f"{self.name} has no version that can answer now; /status says why", retry_after=5
+            )
         candidate, share = self._candidate, self._share
         # The key is only looked for while the candidate has a share.
         if (
