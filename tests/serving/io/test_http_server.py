@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -396,3 +398,25 @@ def test_who_waits_for_a_server_sees_that_it_cannot_start() -> None:
             await serving
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_closed_terminal_stops_a_server_in_order_unless_it_has_none(before: Any) -> None:
+    server = HttpServer(Echo(), HttpLimits(drain_s=0.2, grace_s=10.0))
+
+    async def serve() -> None:
+        task = asyncio.create_task(server.serve(sockets=[listening_socket("127.0.0.1", 0)]))
+        await server.ready.wait()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.2)
+        # With `nohup` it goes on.
+        assert server.should_exit is (before is signal.SIG_DFL)
+        server.should_exit = True
+        await task
+
+    known = signal.signal(signal.SIGHUP, before)
+    try:
+        asyncio.run(serve())
+        assert signal.getsignal(signal.SIGHUP) is before
+    finally:
+        signal.signal(signal.SIGHUP, known)

@@ -8,7 +8,11 @@ then would lose it.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -67,7 +71,7 @@ class HttpServer(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `should_exit`; a second SIGINT ends it at once."""
-        with self.capture_signals():
+        with self.capture_signals(), self._capture_hangup():
             try:
                 await self._serve(sockets)
             finally:
@@ -75,6 +79,19 @@ class HttpServer(uvicorn.Server):
                 self.ready.set()
             # uvicorn would raise the signals again: but this is how a server ends in order.
             self._captured_signals.clear()
+
+    @contextmanager
+    def _capture_hangup(self) -> Iterator[None]:
+        """Stop in order when the terminal is closed, too, unless it was started with `nohup`."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+            yield
+            return
+        signal.signal(signal.SIGHUP, self.handle_exit)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections, and to cut slow clients off."""
