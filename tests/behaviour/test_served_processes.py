@@ -38,6 +38,7 @@ from tidemill.project.project import Project
 from tidemill.serving import worker_scaling
 from tidemill.serving.serve_settings import ServeSettings
 
+LOG = "out/predictions/demand/*/*.parquet"
 BODY = json.dumps([ROW]).encode()
 # The replies to requests beside those of `Callers`.
 SINGLE: list[int] = []
@@ -114,11 +115,10 @@ def both_answer(server: Served) -> bool:
     return all(each["requests"] for each in processes(server).values())
 
 
-def counted(server: Served) -> int:
+def counted(server: Served, what: str = "requests") -> int:
     text = server.ask("/metrics").body.decode()
-    return sum(
-        int(value) for value in re.findall(r"^tidemill_requests_total\{.*\} (\d+)$", text, re.M)
-    )
+    lines = re.findall(rf"^tidemill_{what}_total\{{.*\}} (\d+)$", text, re.M)
+    return sum(map(int, lines))
 
 
 def is_alive(process: int) -> bool:
@@ -158,6 +158,9 @@ def test_processes_are_added_and_released_without_losing_or_miscounting_a_reques
             always_full.setattr(worker_scaling, "ROOM", 100.0)
             until(lambda: list(processes(server)) == [os.getpid()])
             until(lambda: not is_alive(worker))
+            # It wrote its log before it reported for the last time.
+            written = pl.read_parquet(tmp_path / LOG).height
+            until(lambda: counted(server, "logged_rows") == written > 0)
             before = others.answers.total()
             until(lambda: others.answers.total() > before + 20)
         asked += others.answers.total()
@@ -167,7 +170,7 @@ def test_processes_are_added_and_released_without_losing_or_miscounting_a_reques
     recorded = [fact.event for fact in project.tools.ledger.events(kinds=(ServedEvent.__name__,))]
     usages = [each for event in recorded if isinstance(event, ServedEvent) for each in event.usages]
     assert sum(each.requests for each in usages) == asked
-    log = pl.read_parquet(tmp_path / "out/predictions/demand/*/*.parquet")
+    log = pl.read_parquet(tmp_path / LOG)
     assert log.height == asked
     # Each process numbers its own.
     assert log["log_id"].n_unique() == asked

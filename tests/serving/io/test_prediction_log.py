@@ -103,11 +103,38 @@ def test_values_that_cannot_be_logged_end_nothing(tmp_path: Path) -> None:
     add(log, object())
     log.collect()
     assert log.drops == 1
-    assert "requests can't be logged" in log.fault
+    assert "a request can't be logged" in log.fault
     add(log, 2.0)
     log.collect()
     log.write()
     assert (log.fault, amounts(tmp_path)) == ("", [2.0])
+
+
+def test_a_request_that_cannot_be_logged_takes_no_others_along(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    for amount in (1.0, object(), 3.0):
+        add(log, amount)
+    log.collect()
+    log.write()
+    assert (log.drops, amounts(tmp_path)) == (1, [1.0, 3.0])
+
+
+def test_what_cannot_be_written_at_the_end_is_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = open_log(tmp_path)
+    (tmp_path / "loans").mkdir()
+    logs = PredictionLogs({"loans": log})
+    logs.start()
+    (tmp_path / "loans").rmdir()
+    (tmp_path / "loans").write_text("in the way")
+    add(log, 1.0, 2.0)
+    add(log, 3.0)
+    logs.close()
+    assert log.drops == 2
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith("2 requests aren't in the log ")
+    assert "can't be written" in said
 
 
 def test_a_file_is_due_after_its_period_or_its_size(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Event, Served
 from tidemill.ports.ledger import Ledger
 from tidemill.runs.totals import Price
@@ -28,6 +29,32 @@ class Waiting:
         self.begun.set()
         assert self.may_end.wait(60)
         return self._ledger.append(events, now=now)
+
+
+class Full:
+    """A ledger on a full disk."""
+
+    def append(self, events: list[Event], *, now: float) -> int:
+        raise StorageError("no space left for the ledger")
+
+
+def test_usage_that_cannot_be_recorded_at_the_end_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    meter = Meter()
+    recorder = UsageRecorder(Full(), "prod", Price(), 0.0)  # type: ignore[arg-type]
+    record = UsageRecord(meter, recorder, meter.snapshot)
+    meter.series("delays", "v1").record(1000, 1000)
+
+    async def serve() -> None:
+        task = asyncio.create_task(record.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(serve())
+    [said] = [each.getMessage() for each in caplog.records]
+    assert said == "the usage of 1 requests isn't recorded: no space left for the ledger"
 
 
 def test_a_server_that_stops_while_it_records_counts_nothing_twice(

@@ -45,6 +45,7 @@ class ServingFollower:
         self._wake = asyncio.Event()
         self._versions = FollowedVersions(endpoints.values(), source, self._wake.set)
         self._view = ServerView()
+        self._channel: WorkerChannel[ServerView] | None = None
 
     def snapshot(self) -> Snapshot:
         """The counters of all processes; those of the others up to a second old."""
@@ -56,8 +57,8 @@ class ServingFollower:
 
     async def start(self, state: State, listener: socket.socket) -> None:
         """Load what answers; ServerEnded if nobody waits for this process any more."""
-        self._channel = await WorkerChannel.open(self._control, ServerView)
-        view = await self._channel.receive()
+        channel = self._channel = await WorkerChannel.open(self._control, ServerView)
+        view = await channel.receive()
         if view is None or view.drain:
             raise ServerEnded("the server ended before this process answered")
         self._view = view
@@ -68,7 +69,8 @@ class ServingFollower:
 
     async def run(self) -> None:
         """Take views and send reports, until this task is cancelled; drain when the first process ends."""
-        reports = asyncio.create_task(self._report_regularly())
+        assert self._channel is not None
+        reports = asyncio.create_task(self._report_regularly(self._channel))
         try:
             while (view := await self._channel.receive()) is not None:
                 self._take(view)
@@ -82,10 +84,14 @@ class ServingFollower:
         """Nothing is left to do: no other process depends on this one."""
 
     async def close(self) -> None:
-        """Close all versions, and report for the last time."""
+        """Close all versions."""
         await self._versions.close()
-        self._channel.send(self._report())
-        await self._channel.close()
+
+    async def leave(self) -> None:
+        """Report for the last time; once the channel is closed this process has to end soon."""
+        if self._channel is not None:
+            self._channel.send(self._report())
+            await self._channel.close()
 
     def _take(self, view: ServerView) -> None:
         self._view = view
@@ -95,9 +101,9 @@ class ServingFollower:
         if view.drain:
             self._process.stop()
 
-    async def _report_regularly(self) -> None:
+    async def _report_regularly(self, channel: WorkerChannel[ServerView]) -> None:
         while True:
-            self._channel.send(self._report())
+            channel.send(self._report())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), REPORT_EVERY_S)
             self._wake.clear()

@@ -135,6 +135,9 @@ class ServingLeader:
         await self._judge.close()
         await self._versions.close()
 
+    async def leave(self) -> None:
+        """Nothing is left to report: the other processes have ended."""
+
     def read_load(self) -> ProcessLoad:
         """How busy this process was since the last call."""
         return self._process.read_load()

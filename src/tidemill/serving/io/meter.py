@@ -149,8 +149,11 @@ class UsageRecorder:
         age = now - self._since
         if age < RECORD_EVERY_S:
             return False
-        busy = snapshot.count_requests() > self._recorded.count_requests()
-        return busy or age >= RECORD_IDLE_EVERY_S
+        return self.unrecorded(snapshot) > 0 or age >= RECORD_IDLE_EVERY_S
+
+    def unrecorded(self, snapshot: Snapshot) -> int:
+        """The number of requests since the last record."""
+        return snapshot.count_requests() - self._recorded.count_requests()
 
     def record(self, snapshot: Snapshot, now: float) -> None:
         """Append the usage since the last record, if there was any; raises what the ledger raises.

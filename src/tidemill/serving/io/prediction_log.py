@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tidemill.serving.io.log_retention import LogRetention, remove_stale
 from tidemill.serving.log_frames import LogFrames
 from tidemill.serving.logged_requests import LoggedRequest, LoggedVersion, LogSample
 from tidemill.serving.rows import InferRequest
-from tidemill.workflow.prediction_log import RequestLog
+from tidemill.workflow.prediction_log import ID, RequestLog
 
 # Values that wait to be collected, some 30 bytes each, and bytes that wait to be written; beyond either,
 # requests are dropped, and counted.
@@ -128,17 +128,21 @@ class EndpointLog:
             if self._bytes > self._most_bytes:
                 self._lost += count
                 continue
-            try:
-                found = self._frames.frames(requests)
-            # Values that can't be written must not end the log.
-            except (PolarsError, TypeError, ValueError, OverflowError) as error:
-                self.write_fault, self._lost = (
-                    f"requests can't be logged: {error}",
-                    self._lost + count,
-                )
-                continue
+            found = self._frames_of(requests)
             self._pending += found
             self._bytes += _size(found)
+
+    def _frames_of(self, requests: Sequence[LoggedRequest]) -> list[pl.DataFrame]:
+        """The rows of requests; those that can't be written are left out, and counted."""
+        try:
+            return self._frames.frames(requests)
+        # Values that can't be written must end neither the log nor other requests in it.
+        except (PolarsError, TypeError, ValueError, OverflowError) as error:
+            if len(requests) > 1:
+                return [frame for each in requests for frame in self._frames_of([each])]
+            self.write_fault = f"a request can't be logged: {error}"
+            self._lost += 1
+            return []
 
     def is_due(self, now: float) -> bool:
         """Whether what was collected is to be written (`now` is monotonic)."""
@@ -164,6 +168,14 @@ class EndpointLog:
             self.write_fault = f"the prediction log can't be written: {error}"
         self._pending = [rows for _, rows in parts]
         self._bytes = _size(self._pending)
+
+    def give_up(self) -> None:
+        """Count what can't be written any more, because the server ends."""
+        left = sum(frame[ID].n_unique() for frame in self._pending)
+        if left:
+            self._lost += left
+            _log.error("%d requests aren't in the log %s: %s", left, self.folder, self.fault)
+        self._pending = []
 
     def _write_part(self, key: str, rows: pl.DataFrame) -> None:
         folder = self.folder / key
@@ -215,6 +227,8 @@ class PredictionLogs:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
+        for each in self.by_endpoint.values():
+            each.give_up()
 
     def _run(self) -> None:
         while not self._stop.wait(_PAUSE_S):

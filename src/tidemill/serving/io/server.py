@@ -149,6 +149,8 @@ class Server:
         self._loop = asyncio.get_running_loop()
         http = self._http = self._open_http()
         async with AsyncExitStack() as stack:
+            # After the logs are written, which takes its time, and counts what they have.
+            stack.push_async_callback(self._role.leave)
             for part in (self._log, self._export, self._prediction_logs):
                 if part is not None:
                     part.start()

@@ -66,4 +66,7 @@ class ServingRole(Protocol):
         """Begin to stop, since this process accepts no more; return when the others have ended."""
 
     async def close(self) -> None:
-        """End, after the last reply."""
+        """Close all versions, after the last reply."""
+
+    async def leave(self) -> None:
+        """Report for the last time, after all else ended."""

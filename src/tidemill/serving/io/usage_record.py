@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
 from tidemill.core.errors import TidemillError
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, UsageRecorder, resident_memory
+
+_log = logging.getLogger("tidemill.serving")
 
 
 class UsageRecord:
@@ -39,6 +42,9 @@ class UsageRecord:
             self._meter.adjust(resident_memory())
             if self._recorder is not None:
                 await asyncio.shield(self._record(self._recorder))
+                if self.fault:
+                    lost = self._recorder.unrecorded(self._snapshot())
+                    _log.error("the usage of %d requests isn't recorded: %s", lost, self.fault)
 
     async def _record(self, recorder: UsageRecorder) -> None:
         try:
