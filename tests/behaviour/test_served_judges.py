@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -126,8 +127,9 @@ def test_a_server_that_stops_leaves_its_evidence_to_the_other(tmp_path: Path) ->
 
 
 def test_a_judge_that_is_killed_is_replaced_and_a_bad_version_goes_back_once(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "tidemill.serving")
     plan = tm.rollout(shadow=None, canary=[0.3], step=600, detect=0.9)
     project = shared_project(tmp_path, rollout=plan)
     first = live(project)
@@ -149,5 +151,17 @@ def test_a_judge_that_is_killed_is_replaced_and_a_bad_version_goes_back_once(
     # What the killed server had seen is unknown: it counts as the least that it can have been.
     assert continued.total == 0.25
     assert "is gone" in continued.reason
+    # The log of the server that follows, and judges then.
+    lines = [record.getMessage() for record in caplog.records if record.threadName == "server"]
+    rolling = f"{second} instead of {first}"
+    wanted = [
+        f"demand: {first} answers",
+        f"process {process.pid} judges the rollouts",
+        f"demand: by the server that judges, {rolling} rollout started: canary 30 %",
+        "this server judges the rollouts of the environment",
+        f"demand: {rolling} continued by another server, or after a restart: canary 30 %",
+        f"demand: {rolling} rolled back (",
+    ]
+    assert [text for text in wanted if any(line.startswith(text) for line in lines)] == wanted
     delivery = project.state().live["demand"]
     assert (delivery.actor, delivery.rollback) == ("rollout of endpoint demand", True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tidemill.ledger.rollout import Phase, RolloutAction
-from tidemill.serving.step_text import phase_text, step_done
+from tidemill.serving.step_text import logged_step, phase_text, step_done
 from tidemill.testing.records import rollout_step
 
 
@@ -30,3 +32,14 @@ def test_a_step_says_what_it_did(action: RolloutAction, says: str) -> None:
 
 def test_every_step_has_a_text() -> None:
     assert len({step_done(rollout_step(action)) for action in RolloutAction}) == len(RolloutAction)
+
+
+def test_the_log_has_phase_share_evidence_and_reason_but_no_person() -> None:
+    step = replace(rollout_step(), actor="ana", reason="because")
+    text = logged_step(step)
+    assert text == (
+        "new instead of old more requests: canary 5 % (1,200 requests, 1,200 of the version before; "
+        "evidence 0.938: errors 0.5, outside 0.25, slow 1, shift 2): because"
+    )
+    first = replace(step, incumbent="", evidence={}, reason="", action=RolloutAction.COMPLETED)
+    assert logged_step(first) == "new answers all requests"

@@ -30,3 +30,17 @@ def step_done(step: RolloutStep) -> str:
     if step.action in _WITH_SHARE:
         return f"{done}: {phase_text(step.phase, step.share)}"
     return done
+
+
+def logged_step(step: RolloutStep) -> str:
+    """A step for the log of a server: without who did it, which may be a person."""
+    against = f" instead of {step.incumbent}" if step.incumbent else ""
+    seen = ""
+    if step.evidence:
+        gates = ", ".join(f"{gate} {value:.3g}" for gate, value in step.evidence.items())
+        seen = (
+            f" ({step.requests:,} requests, {step.control_requests:,} of the version before; "
+            f"evidence {step.total:.3g}: {gates})"
+        )
+    reason = f": {step.reason}" if step.reason else ""
+    return f"{step.candidate}{against} {step_done(step)}{seen}{reason}"

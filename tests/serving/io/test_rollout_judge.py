@@ -70,6 +70,7 @@ class Endpoint:
     """An endpoint that takes the steps which it is given."""
 
     name = "delays"
+    serving = "old"
 
     def __init__(self, *steps: RolloutStep | Exception) -> None:
         self.steps = list(steps)

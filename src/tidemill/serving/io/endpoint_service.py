@@ -64,6 +64,11 @@ class EndpointService:
         return self.live is not None and not self._golden_fault
 
     @property
+    def serving(self) -> str:
+        """The version that answers, but for the share of a candidate; "" if none does."""
+        return "" if self.live is None else self.live.id
+
+    @property
     def versions(self) -> list[LoadedVersion]:
         """The loaded versions, the live one first."""
         return sorted(self._loaded.values(), key=lambda version: version is not self.live)

@@ -19,6 +19,7 @@ from tidemill.serving.endpoint_record import EndpointRecord
 from tidemill.serving.endpoint_state import EndpointState, follow_live, followed_state
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.endpoint_tasks import EndpointTasks
+from tidemill.serving.io.rollout_log import log_step, log_swap
 from tidemill.serving.io.version_source import VersionSource
 
 _log = logging.getLogger("tidemill.serving")
@@ -100,8 +101,12 @@ class LiveVersions:
             try:
                 await self._source.load(endpoint, missing[0], known)
             except TidemillError as error:
-                _log.error("%s: %s can't serve: %s", endpoint.name, missing[0], error)
-                endpoint.fault = f"{missing[0]} can't serve: {error}"
+                fault = f"{missing[0]} can't serve: {error}"
+                if fault != endpoint.fault:
+                    # Once, although it is tried again and again.
+                    kept = f"; {endpoint.serving} keeps answering" if endpoint.serving else ""
+                    _log.error("%s: %s%s", endpoint.name, fault, kept)
+                endpoint.fault = fault
                 if endpoint.live is None and missing[0] != live.artifact.id:
                     # What answered before the restart is gone: then the live version answers at once.
                     known_here = "" if self._is_judging else live.artifact.id
@@ -121,12 +126,24 @@ class LiveVersions:
         self, endpoint: EndpointService, target: EndpointState, *, is_new: bool
     ) -> None:
         self._taken.pop(endpoint.name, None)
+        before, last = endpoint.serving, endpoint.state.last
         if is_new:
             await endpoint.enter(replace(target, records=()))
+            log_swap(endpoint.name, before, target.serving)
+            self._log_followed(endpoint.name, last, target.last)
         # Another server may have begun to judge meanwhile, or this one.
         if self._is_judging and endpoint.name not in self._taken:
             self._record(endpoint.name, target.records)
             endpoint.begin_judging()
+
+    def _log_followed(
+        self, endpoint: str, before: RolloutStep | None, last: RolloutStep | None
+    ) -> None:
+        """Log a step that another server has just recorded; the judge logs its own."""
+        record = self._records.get(endpoint)
+        is_recorded = record is not None and record.last is last
+        if not self._is_judging and is_recorded and last is not None and before not in (None, last):
+            log_step(endpoint, last, by="by the server that judges, ")
 
 
 def _needed(state: EndpointState) -> list[str]:

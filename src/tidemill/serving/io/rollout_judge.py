@@ -22,6 +22,7 @@ from tidemill.ports.ledger import Lease, State
 from tidemill.serving.endpoint_record import EndpointRecord
 from tidemill.serving.endpoint_state import EndpointState
 from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.io.rollout_log import log_step, log_swap
 from tidemill.serving.rollout_counts import Observed
 
 JUDGE_EVERY_S = 1.0
@@ -97,8 +98,10 @@ class RolloutJudge:
         return self._lease is not None
 
     def record(self, endpoint: str, steps: Sequence[RolloutStep]) -> None:
-        """Record steps soon."""
-        self._waiting.extend((endpoint, step) for step in steps)
+        """Record steps soon, and log them."""
+        for step in steps:
+            log_step(endpoint, step)
+            self._waiting.append((endpoint, step))
 
     async def start(self) -> None:
         """Begin to judge, unless another server does."""
@@ -168,6 +171,9 @@ class RolloutJudge:
         self._lease, self.holder, self.fault = lease, {}, ""
         self._look_at = time.monotonic() + RENEW_EVERY_S
         _log.info("this server judges the rollouts of the environment")
+        for name, endpoint in taken.endpoints.items():
+            for step in endpoint.records:
+                log_step(name, step)
         self._changed(taken)
 
     def _lose(self, error: ConflictError) -> None:
@@ -185,7 +191,9 @@ class RolloutJudge:
 
     async def _judge(self) -> None:
         for endpoint in self._endpoints.values():
+            before = endpoint.serving
             self.record(endpoint.name, [*await endpoint.judge(time.time(), self._others)])
+            log_swap(endpoint.name, before, endpoint.serving)
 
     async def _record_waiting(self) -> None:
         """Record the steps in order; what fails is tried again later."""
