@@ -54,3 +54,10 @@ def test_too_many_rows_are_refused() -> None:
 def test_any_bytes_raise_nothing_but_typed_errors(body: bytes) -> None:
     with suppress(RequestError):
         assert read_csv_body(body, COLUMNS, RequestLimits()).height
+
+
+def test_other_separators_are_refused_with_advice() -> None:
+    with pytest.raises(BadRequest, match="more fields than the header: separate fields by commas"):
+        read_csv_body(b"x;y\n1,5;2\n", [], RequestLimits())
+    with pytest.raises(BadRequest, match=r"more fields than the header$"):
+        read_csv_body(b"x,y\n1,5,2\n", [], RequestLimits())

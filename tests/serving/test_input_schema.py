@@ -415,3 +415,34 @@ def test_rows_become_the_frame_that_their_columns_would_be(rows: list[tuple[Any,
     )
     found = InputSchema(_PLAIN).frame(RequestRows(len(rows), columns))
     assert_frame_equal(found, wanted, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"hight": 5, "width": 1}, "the row has no 'height' (did you mean 'hight'?)"),
+        ({}, "the row has no 'height'"),
+        ({"instances": []}, "the row has no 'height' (there is: instances)"),
+        (
+            {"Height (cm)": 5},
+            "the row has no 'height': it has 'Height (cm)', which is the name in files",
+        ),
+        ({"height": None}, "values are missing"),
+    ],
+)
+def test_a_field_that_a_row_lacks_isnt_a_missing_value(row: dict[str, Any], says: str) -> None:
+    columns = {"height": tm.Float64(source="Height (cm)"), "width": tm.Int64(nullable=True)}
+    spec = replace(declare(columns), unknown_columns="drop")
+    with pytest.raises(BrokenRows) as caught:
+        InputSchema(spec).decode_rows(json.dumps(row).encode())
+    [finding] = caught.value.findings
+    assert (finding.rule, finding.value, finding.message) == ("height.null", None, says)
+    assert str(finding) == f"row 0: height.null: {says}"
+
+
+def test_names_of_files_are_refused_with_those_of_requests() -> None:
+    schema = InputSchema(declare({"height": tm.Float64(source="Height (cm)")}))
+    with pytest.raises(
+        BrokenRows, match=r"no column 'Height \(cm\)', which is the name of 'height' in files"
+    ):
+        schema.decode_rows(b'{"Height (cm)": 5}')

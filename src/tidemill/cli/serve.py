@@ -48,7 +48,14 @@ def serve(**given: Any) -> None:
 
 
 def _announce(server: RunningServer) -> None:
-    for name, version in server.live.items():
-        what = f"serves {version}" if version else f"can't answer: {server.faults[name]}"
-        print_text(f"{server.url}/predict/{name}  {what}")
+    lines = {
+        f"{server.url}/predict/{name}": (
+            f"serves {version}" if version else f"can't answer: {server.faults[name]}"
+        )
+        for name, version in server.live.items()
+    }
+    lines[f"{server.url}/docs"] = "describes them, with commands to copy"
+    width = max(map(len, lines))
+    for url, what in lines.items():
+        print_text(f"{url:{width}}  {what}")
     print_text(f"{server.url} (process {os.getpid()}; Ctrl-C stops it)")

@@ -28,7 +28,7 @@ def read_csv_body(body: bytes, columns: Sequence[Column], limits: RequestLimits)
     try:
         frame = pl.read_csv(io.BytesIO(body), infer_schema=False)
     except (PolarsError, PanicException) as error:
-        raise BadRequest(f"the body can't be read as CSV: {_reason(str(error))}") from None
+        raise BadRequest(f"the body can't be read as CSV: {_reason(str(error), body)}") from None
     for name in frame.columns:
         found = _REPEATED.fullmatch(name)
         if found and found[1] in frame.columns:
@@ -45,9 +45,11 @@ def read_csv_body(body: bytes, columns: Sequence[Column], limits: RequestLimits)
     return frame.rename(names)
 
 
-def _reason(message: str) -> str:
+def _reason(message: str, body: bytes) -> str:
     if "more fields" in message:
-        return "a line has more fields than the header"
+        header = body.partition(b"\n")[0]
+        advice = ": separate fields by commas" if b"," not in header else ""
+        return f"a line has more fields than the header{advice}"
     if "empty" in message:
         return "it is empty"
     return "its quotes or its lines are damaged"

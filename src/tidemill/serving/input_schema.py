@@ -21,12 +21,13 @@ from tidemill.serving.errors import BadRequest
 from tidemill.serving.loose_bodies import (
     LooseRequest,
     Tensor,
+    absent_field,
     read_infer_body,
     read_rows_body,
 )
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import CSV
-from tidemill.serving.row_check import CheckedRows, RowCheck, ValueAt, shown_value
+from tidemill.serving.row_check import Absent, CheckedRows, RowCheck, ValueAt, shown_value
 from tidemill.serving.row_rules import RowRules, typed_series
 from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
 from tidemill.serving.strict_json import plain
@@ -142,7 +143,9 @@ class InputSchema:
         frame = self._row_frame(rows)
 
         def value_at(row: int, name: str) -> Any:
-            return plain(rows[row].get(name))
+            if name not in rows[row]:
+                return Absent(absent_field(rows[row], self.spec.column(name), self.spec.names))
+            return plain(rows[row][name])
 
         checked = self._checked(frame, value_at, partial=partial)
         return InferRequest(rows=checked.rows, rejected=checked.rejected)

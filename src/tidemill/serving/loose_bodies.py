@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from tidemill.contracts.column import Column
@@ -14,6 +15,8 @@ from tidemill.serving.rows import RequestLimits, RowFinding, WantedOutput
 from tidemill.serving.strict_json import Number, kind_of, parse_json, plain, require_object
 from tidemill.serving.tensors import BINARY_SIZE, BYTES, DATATYPES, accepted_datatypes, read_tensor
 
+# Among how many fields of a row, and of which length, one is looked for that may be meant.
+_FEW, _LONG = 8, 64
 # The most numbers and objects of a request beside those of its rows.
 _MOST_OTHERS = 10_000
 
@@ -289,6 +292,16 @@ def read_rows_body(
     return rows
 
 
+def absent_field(row: Mapping[str, Any], column: Column, known: Collection[str]) -> str:
+    """Say that a row lacks a field, and which of its other fields may be meant."""
+    says = f"the row has no {column.name!r}"
+    others = [plain(name) for name in islice((n for n in row if n not in known), _FEW)]
+    if column.source in others:
+        return f"{says}: it has {column.source!r}, which is the name in files"
+    near = [name for name in others if len(name) <= _LONG]
+    return f"{says} ({did_you_mean(column.name, near)})" if near else says
+
+
 def _refuse_unknown(
     rows: Sequence[Mapping[str, Any]],
     spec: ContractSpec,
@@ -304,13 +317,21 @@ def _refuse_unknown(
     ]
     if not unknown:
         return
+    sources = {column.source: column.name for column in columns if column.source}
+
+    def message(name: str) -> str:
+        says = f"{spec.name} has no column {name!r}"
+        if name in sources:
+            return f"{says}, which is the name of {sources[name]!r} in files"
+        return f"{says} ({did_you_mean(name, names)})"
+
     findings = [
         RowFinding(
             row=number,
             field=plain(name),
             rule="unknown_columns",
             value=plain(rows[number][name]),
-            message=f"{spec.name} has no column {plain(name)!r} ({did_you_mean(plain(name), names)})",
+            message=message(plain(name)),
         )
         for number, name in unknown[: limits.findings]
     ]

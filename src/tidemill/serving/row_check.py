@@ -26,8 +26,15 @@ from tidemill.serving.request_contract import request_contract, written_times
 from tidemill.serving.rows import Rejected, RequestRows, RowFinding
 
 _ROW = "\0row"
-# Returns the value of a row's field as the request has it.
+# Returns the value of a row's field as the request has it, or that it has none.
 ValueAt = Callable[[int, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A row of a request lacks a field; `message` says what the row has in its place."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +132,17 @@ class RowCheck:
 
     def _finding(self, row: int, rule: str, value_at: ValueAt) -> RowFinding:
         meaning = self._meanings[rule]
-        if meaning.field is not None:
-            value = value_at(row, meaning.field)
-        else:
-            value = {name: value_at(row, name) for name in meaning.columns}
+        found = {name: value_at(row, name) for name in meaning.columns}
+        given = {k: None if isinstance(v, Absent) else v for k, v in found.items()}
+        if meaning.field is None:
+            return RowFinding(row=row, field=None, rule=rule, value=given, message=meaning.message)
+        cell = found[meaning.field]
         return RowFinding(
-            row=row, field=meaning.field, rule=rule, value=value, message=meaning.message
+            row=row,
+            field=meaning.field,
+            rule=rule,
+            value=given[meaning.field],
+            message=cell.message if isinstance(cell, Absent) else meaning.message,
         )
 
     def _unread(

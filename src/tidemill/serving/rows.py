@@ -56,7 +56,8 @@ class RowFinding(Struct, frozen=True, kw_only=True):
     message: str
 
     def __str__(self) -> str:
-        return f"row {self.row}: {self.rule}: {self.message}, got {self.value!r}"
+        got = "" if self.value is None else f", got {self.value!r}"
+        return f"row {self.row}: {self.rule}: {self.message}{got}"
 
     def document(self) -> dict[str, Any]:
         """Return the finding as JSON values."""
