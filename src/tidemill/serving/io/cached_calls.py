@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tidemill.models.golden_rows import split_predictions
-from tidemill.models.predictors import model_input
 from tidemill.serving.answer_cache import AnswerCache, matrix_row_key, row_key
 from tidemill.serving.counters import Series
 from tidemill.serving.io.batches import Predicted
 from tidemill.serving.io.dispatchers import Dispatcher
 from tidemill.serving.io.runner import USER_ERRORS, Runner
-from tidemill.workflow.model import Artifact
+from tidemill.serving.io.warm_up import GoldenInputs
 
 
 class CachedCalls:
@@ -83,18 +80,12 @@ class CachedCalls:
         return known
 
 
-def is_repeatable(runner: Runner, artifact: Artifact, golden: bytes) -> bool:
+def is_repeatable(runner: Runner, golden: GoldenInputs | None) -> bool:
     """Whether a model predicts its golden rows twice with the same bits; False without golden rows."""
-    if not golden:
+    if golden is None:
         return False
-    rows = model_input(
-        split_predictions(pl.read_parquet(BytesIO(golden)))[0],
-        artifact.inputs,
-        encodings=artifact.encodings,
-        feed=runner.feed,
-    )
     try:
-        first, second = (np.asarray(runner.predict(rows)).tobytes() for _ in range(2))
+        first, second = (np.asarray(runner.predict(golden.rows)).tobytes() for _ in range(2))
     except USER_ERRORS:
         return False
     return first == second

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
-from tidemill.models.golden_rows import compare_predictions, split_predictions
+from tidemill.models.golden_rows import compare_predictions
 from tidemill.models.predictors import model_input
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, ModelProbe
@@ -29,7 +29,7 @@ from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispat
 from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.open_runner import open_runner
 from tidemill.serving.io.runner import USER_ERRORS, Runner
-from tidemill.serving.io.warm_up import warm_up
+from tidemill.serving.io.warm_up import GoldenInputs, golden_inputs, warm_up
 from tidemill.serving.logged_requests import LoggedVersion
 from tidemill.serving.oip import InferReplies
 from tidemill.serving.predictions import PredictReplies
@@ -49,7 +49,7 @@ class PreparedVersion:
     artifact: Artifact
     contract: ContractSpec
     runner: Runner
-    golden: bytes
+    golden: GoldenInputs | None
     may_be_cached: bool = False
 
 
@@ -79,7 +79,8 @@ def prepare_version(
         raise StorageError(f"loading it failed: {type(error).__name__}: {error}") from error
     try:
         warm_up(runner, artifact, golden)
-        may_be_cached = is_caching and is_repeatable(runner, artifact, golden)
+        inputs = golden_inputs(runner, artifact, golden)
+        may_be_cached = is_caching and is_repeatable(runner, inputs)
     except BaseException:
         runner.close()
         raise
@@ -87,7 +88,7 @@ def prepare_version(
         artifact=artifact,
         contract=contract,
         runner=runner,
-        golden=golden,
+        golden=inputs,
         may_be_cached=may_be_cached,
     )
 
@@ -250,12 +251,13 @@ class LoadedVersion:
 
     async def find_golden_fault(self) -> str:
         """Predict the golden rows once more; return how they differ from training, "" if they don't."""
-        if not self._golden:
+        if self._golden is None:
             return ""
-        stored = pl.read_parquet(BytesIO(self._golden))
-        rows, original = split_predictions(stored)
+        rows, original = self._golden.rows, self._golden.predictions
         try:
-            found, _ = await self._calls.predict(self._frame_input(rows))
+            # A model may change the array that it gets.
+            given = np.array(rows) if self._feed == "matrix" else rows
+            found, _ = await self._calls.predict(given)
         except ConflictError:
             return ""
         except USER_ERRORS as error:

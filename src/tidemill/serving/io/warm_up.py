@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import cycle
@@ -31,6 +31,23 @@ _MEASURE_S = 0.5
 # The least CPU time of calls that are measured together, and how often they are.
 _BLOCK_S = 1e-3
 _BLOCKS = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenInputs:
+    """Golden rows as a model reads them, and what the model in memory predicted in training."""
+
+    rows: Any
+    predictions: Any
+
+
+def golden_inputs(runner: Runner, artifact: Artifact, golden: bytes) -> GoldenInputs | None:
+    """Read a file of golden rows for a runner; None if it is empty, for an artifact without."""
+    if not golden:
+        return None
+    rows, predictions = split_predictions(pl.read_parquet(BytesIO(golden)))
+    given = model_input(rows, artifact.inputs, encodings=artifact.encodings, feed=runner.feed)
+    return GoldenInputs(rows=given, predictions=predictions)
 
 
 def warm_up(runner: Runner, artifact: Artifact, golden: bytes) -> float:
