@@ -295,3 +295,47 @@ def test_rows_that_an_ingest_has_read_outlive_the_files_of_the_log(tmp_path: Pat
     # A partition that was read from files that are gone takes no more rows.
     assert (before.height, after.height) == (6, 6 if by else 8)
     assert set(before["log_id"]) <= set(after["log_id"])
+
+
+class Asked(tm.Contract, version="1.0.0"):
+    """What callers asked the live version, whose prices are watched."""
+
+    day, price = Sales.day, tm.Float64(nullable=True)
+    drift = tm.DriftAlarm("price", reference="7d")
+
+
+def test_drift_of_what_callers_send_is_noticed(tmp_path: Path) -> None:
+    flow = tm.Workflow("watched")
+
+    @flow.ingest
+    def requests() -> tm.Source[Requests]:  # type: ignore[valid-type]
+        return tm.files("log/*.parquet")
+
+    @flow.transform
+    def asked(requests: tm.Frame[Requests]) -> tm.Frame[Asked]:  # type: ignore[valid-type]
+        return requests.filter(pl.col("log_arm") == "live").select("day", "price")
+
+    def log(number: int, low: float, arm: str = "live") -> None:
+        chance, rows = random.Random(number), 300
+        prices = [low + chance.random() for _ in range(rows)]
+        made: pl.DataFrame = Requests.sample(rows, seed=number)
+        made = made.with_columns(
+            pl.lit(FIRST + timedelta(number)).alias("day"), price=pl.Series(prices),
+            log_arm=pl.lit(arm), log_id=pl.lit(f"{number}-{arm}"), log_row=pl.int_range(rows),
+        )  # fmt: skip
+        made.write_parquet(tmp_path / "log" / f"{number}-{arm}.parquet")
+
+    (tmp_path / "log").mkdir()
+    for number in range(14):
+        log(number, 0.0)
+        # The candidate is asked about other rows, which isn't drift.
+        if number > 9:
+            log(number, 9.0, "canary")
+    with tm.open(tmp_path, workflow=flow) as project:
+        calm = project.run(inline=True)
+        for number in range(14, 17):
+            log(number, 0.5)
+        moved = project.run(inline=True)
+    assert not any("drift" in message for message in calm.messages)
+    [message] = [each for each in moved.messages if "drift" in each]
+    assert message.startswith("asked: drift: price (100%) drifted at 2024-01-1")
