@@ -11,6 +11,7 @@ import uvloop
 from bench.http_load import Target
 
 _LONGEST_S = 30.0
+_ACCEPTED_S = 0.5
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Sent:
     """
 
     answered_ms: list[float] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -82,9 +84,12 @@ async def _send_all(target: Target, rate: float, seconds: float, connections: in
     for _ in range(connections):
         _, caller = await loop.create_connection(_Caller, "127.0.0.1", target.port)
         free.put_nowait(caller)
+    # The server accepts them all before the first request is due.
+    await asyncio.sleep(_ACCEPTED_S)
 
     async def ask(due: float) -> None:
         caller = await free.get()
+        found.late_ms.append((time.perf_counter() - due) * 1000)
         try:
             status = await asyncio.wait_for(caller.ask(request), _LONGEST_S)
         except TimeoutError:

@@ -21,12 +21,16 @@ class Admission:
         """The number of requests in flight."""
         return sum(self._in_flight.values())
 
+    def is_full(self, endpoint: str) -> bool:
+        """Whether an endpoint has its share in flight."""
+        own = self._in_flight.get(endpoint, 0)
+        others = len(self._in_flight) - (own > 0)
+        return own >= max(1, self._limit // (others + 1))
+
     def enter(self, endpoint: str) -> None:
         """Begin a request; Unavailable if its endpoint has its share in flight already."""
         own = self._in_flight.get(endpoint, 0)
-        others = len(self._in_flight) - (own > 0)
-        share = max(1, self._limit // (others + 1))
-        if own >= share:
+        if self.is_full(endpoint):
             raise Unavailable(
                 f"{endpoint} has {own} requests in flight, which is all that it may have now"
             )

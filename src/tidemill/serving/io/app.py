@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -19,11 +20,14 @@ from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.io.body import Disconnected, PendingBodies, read_body
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.endpoint_service import EndpointService
+from tidemill.serving.io.http_connection import WholeRequest
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.meter import Meter
-from tidemill.serving.io.request_bodies import RequestBody, decode_request
+from tidemill.serving.io.request_bodies import RequestBody, decode_request, is_past_deadline
+from tidemill.serving.io.request_queue import RequestQueue
 from tidemill.serving.io.runner import USER_ERRORS
 from tidemill.serving.oip import JSON, Reply
+from tidemill.serving.overload_reply import BODY, MESSAGE, RETRY_AFTER_S, STATUS, overload_reply
 from tidemill.serving.request_ids import RequestIds
 from tidemill.serving.routes import Route, RouteAction, find_route
 from tidemill.serving.rows import InferRequest
@@ -40,6 +44,10 @@ _OPEN = (RouteAction.LIVE, RouteAction.READY)
 _ANYBODY = Requester()
 _CONTENT_TYPES = {JSON: (b"content-type", JSON.encode())}
 _CLOSE = (b"connection", b"close")
+# Where the scope of a request has what `accept` found out about it.
+_ACCEPTED = "tidemill.accepted"
+# In the scope of a request that began in the queue's turn.
+_QUEUED = "tidemill.queued"
 
 
 class Answered(NamedTuple):
@@ -94,6 +102,7 @@ class ServingApp:
         self._welcome: set[bytes | None] = set()
         self._ids = RequestIds(request_ids)
         self.admission = Admission(settings.max_in_flight)
+        self.queue = RequestQueue(settings.max_in_flight)
         self.is_draining = False
         # How many of the next replies close their connection.
         self._closing = 0.0
@@ -114,27 +123,68 @@ class ServingApp:
             endpoint.is_ready for endpoint in self._endpoints.values()
         )
 
+    def note_connection(self) -> None:
+        """Note that a connection was accepted."""
+        self.queue.note_connection()
+
+    def arrival(self) -> float:
+        """When bytes that are read now arrived, in seconds of the monotonic clock."""
+        return self.queue.arrival()
+
+    def accept(self, request: WholeRequest) -> None:
+        """Begin a request, queue it until the event loop has time for it, or refuse it.
+
+        Only requests for predictions wait. Those that are refused because of what they are begin at once.
+        """
+        scope = request.scope
+        accepted = scope[_ACCEPTED] = self._inspect(scope)
+        route = accepted.route
+        if (
+            route is None
+            or accepted.refusal is not None
+            or not (route.action is RouteAction.INFER or route.action is RouteAction.PREDICT)
+            or scope["method"] != "POST"
+            or not request.is_read
+        ):
+            request.begin()
+        elif not self._endpoints[route.endpoint].queues_requests:
+            self.queue.add(_HeldRequest(self, route.endpoint, request, accepted))
+        elif self.admission.is_full(route.endpoint):
+            self.refuse(request, accepted)
+        else:
+            request.begin()
+
+    def refuse(self, request: WholeRequest, accepted: _Accepted) -> None:
+        """Reply that too many requests wait, without a task, and count and log it."""
+        headers, caller = accepted.headers, accepted.caller
+        request_id = self._ids.choose(headers.get(b"x-request-id"))
+        closes = self._takes_close() or request.closes
+        request.reply(
+            overload_reply(request_id, caller.reply_headers, closes=closes), closes=closes
+        )
+        began = int(request.arrived * 1e9)
+        self._count_refusal(STATUS, accepted.route, began)
+        if self._log is not None:
+            sent = _Sent(STATUS, BODY)
+            self._log(_line(sent, accepted.route, caller, request_id, began, headers))
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        began = time.monotonic_ns()
-        headers = dict(scope["headers"])
-        caller, route = _ANYBODY, self._routes.get(scope["raw_path"])
+        began = int(scope["tidemill.arrived"] * 1e9)
+        accepted: _Accepted = scope.get(_ACCEPTED) or self._inspect(scope)
+        route, caller, headers = accepted.route, accepted.caller, accepted.headers
         try:
-            route = route or self._find_route(scope)
-            caller = self._admit(route, scope, headers)
-            if scope["method"] not in route.methods:
-                reply = self._preflight(route, scope)
-            elif route.action is RouteAction.INFER or route.action is RouteAction.PREDICT:
-                reply = await self._predict(route, scope, headers, receive, began)
-            else:
-                reply = self._describe(route, headers)
+            reply = await self._reply(accepted, scope, receive, began)
         except RequestError as error:
-            self._meter.refuse(error.status)
+            self._count_refusal(error.status, route, began)
             reply = _refusal(error)
         except Disconnected:
             return
+        finally:
+            if _QUEUED in scope and route is not None:
+                self.queue.end(route.endpoint)
         request_id = self._ids.choose(headers.get(b"x-request-id"))
         kind = _CONTENT_TYPES.get(reply.content_type)
         sent = [
@@ -144,8 +194,7 @@ class ServingApp:
             *reply.headers,
             *caller.reply_headers,
         ]
-        if self._closing:
-            self._closing -= 1
+        if self._takes_close():
             sent.append(_CLOSE)
         body = b"" if scope["method"] == "HEAD" else reply.body
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})
@@ -154,6 +203,42 @@ class ServingApp:
             self._endpoints[route.endpoint].note_answer(*reply.answered, request_id, headers)
         if self._log is not None:
             self._log(_line(reply, route, caller, request_id, began, headers))
+
+    async def _reply(self, accepted: _Accepted, scope: Any, receive: Any, began: int) -> _Sent:
+        route = accepted.route
+        if accepted.refusal is not None:
+            raise accepted.refusal
+        assert route is not None
+        if scope["method"] not in route.methods:
+            return self._preflight(route, scope)
+        if route.action is RouteAction.INFER or route.action is RouteAction.PREDICT:
+            return await self._predict(route, scope, accepted.headers, receive, began)
+        return self._describe(route, accepted.headers)
+
+    def _inspect(self, scope: Any) -> _Accepted:
+        """What a request asks for and who asks, or why it is refused."""
+        headers = dict(scope["headers"])
+        route = self._routes.get(scope["raw_path"])
+        try:
+            route = route or self._find_route(scope)
+            return _Accepted(route, self._admit(route, scope, headers), headers)
+        except RequestError as error:
+            return _Accepted(route, _ANYBODY, headers, error)
+
+    def _takes_close(self) -> bool:
+        """Whether this reply is one that closes its connection."""
+        if not self._closing:
+            return False
+        self._closing -= 1
+        return True
+
+    def _count_refusal(self, status: int, route: Route | None, began: int) -> None:
+        """Count a request that no version answered: one that came at a bad time, for the live version."""
+        endpoint = None if route is None else self._endpoints.get(route.endpoint)
+        if status == STATUS and endpoint is not None and endpoint.live is not None:
+            endpoint.live.series.record(time.monotonic_ns() - began, 0, 0, status)
+        else:
+            self._meter.refuse(status)
 
     def _find_route(self, scope: Any) -> Route:
         path = scope["raw_path"].decode("latin-1")
@@ -214,6 +299,8 @@ class ServingApp:
         watch: CpuWatch | None = None
         # Clients that send slowly aren't in flight: they would keep others from answers.
         payload = await read_body(receive, headers, self._max_body, self._pending)
+        if _QUEUED not in scope and not endpoint.queues_requests:
+            await self._wait_in_queue(route.endpoint, scope)
         self.admission.enter(route.endpoint)
         try:
             version = endpoint.choose(route.version, headers)
@@ -250,6 +337,72 @@ class ServingApp:
             version.series.record(time.monotonic_ns() - began, cpu_ns, 0, failure.status)
         return _refusal(failure)
 
+    async def _wait_in_queue(self, endpoint: str, scope: Any) -> None:
+        """Wait with a request whose body took a while to arrive; Unavailable if that is too long."""
+        turn = _AwaitedTurn(endpoint, time.monotonic())
+        self.queue.add(turn)
+        await turn.begun
+        scope[_QUEUED] = True
+
+
+class _Accepted(NamedTuple):
+    """What a request asks for and who asks, or why it is refused."""
+
+    route: Route | None
+    caller: Requester
+    headers: Mapping[bytes, bytes]
+    refusal: RequestError | None = None
+
+
+class _HeldRequest:
+    """A request in the queue that has no task yet."""
+
+    __slots__ = ("_accepted", "_app", "_request", "arrived", "endpoint")
+
+    def __init__(
+        self, app: ServingApp, endpoint: str, request: WholeRequest, accepted: _Accepted
+    ) -> None:
+        self._app, self._request, self._accepted = app, request, accepted
+        self.endpoint, self.arrived = endpoint, request.arrived
+
+    def begin(self) -> bool:
+        """Begin its task, unless its caller has given up."""
+        if self._request.is_gone:
+            return False
+        if is_past_deadline(self._accepted.headers, self.arrived):
+            self.refuse()
+            return False
+        self._request.scope[_QUEUED] = True
+        self._request.begin()
+        return True
+
+    def refuse(self) -> None:
+        """Refuse it."""
+        if not self._request.is_gone:
+            self._app.refuse(self._request, self._accepted)
+
+
+class _AwaitedTurn:
+    """A request in the queue whose task waits for `begun`."""
+
+    __slots__ = ("arrived", "begun", "endpoint")
+
+    def __init__(self, endpoint: str, arrived: float) -> None:
+        self.endpoint, self.arrived = endpoint, arrived
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin(self) -> bool:
+        """Let its task go on."""
+        if self.begun.done():
+            return False
+        self.begun.set_result(None)
+        return True
+
+    def refuse(self) -> None:
+        """Refuse it."""
+        if not self.begun.done():
+            self.begun.set_exception(Unavailable(MESSAGE, retry_after=RETRY_AFTER_S))
+
 
 class ModelFailed(RequestError):
     """The model raised an error for rows that its contract accepts."""
@@ -275,6 +428,8 @@ async def _answer(
         _log.exception("a request for %s can't be read", version.served.model)
         raise ReadingFailed("the server failed to read the request") from None
     deadline, partial = body.deadline(request.parameters, began), body.is_partial(request)
+    if deadline < math.inf and time.monotonic() >= deadline:
+        raise Unavailable("the deadline of the request passed before it was answered")
     try:
         answer, request = await version.answer(
             request, watch, deadline=deadline, partial=partial, explain=body.asks_explanations

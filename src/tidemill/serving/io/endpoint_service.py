@@ -108,6 +108,11 @@ class EndpointService:
         return self.live
 
     @property
+    def queues_requests(self) -> bool:
+        """Whether requests are computed together, or in a thread, and so wait where that is decided."""
+        return self.live is None or self.live.queues_requests
+
+    @property
     def queued(self) -> int:
         """The requests that wait for a model, beside those that are in it."""
         return sum(max(0, each.dispatcher.waiting - 1) for each in self._loaded.values())

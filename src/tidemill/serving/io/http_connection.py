@@ -10,10 +10,11 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 # Seconds in which a connection beyond the limit may send the request that is refused.
 _EXCESS_S = 1.0
@@ -29,7 +30,7 @@ class HttpLimits:
     It has `head_s` for the line and the headers of a request, which have `head_bytes` at most, `request_s`
     for all of it, and as long to read a reply. It may keep a connection idle for `idle_s`. At a shutdown idle
     connections stay open for `drain_s`, and what is in flight has `grace_s` to end. Requests on more than so
-    many `connections` are refused.
+    many `connections` are refused. The application refuses bodies of more than `body_bytes`.
     """
 
     head_s: float = 10.0
@@ -38,16 +39,81 @@ class HttpLimits:
     drain_s: float = 2.0
     grace_s: float = 30.0
     head_bytes: int = 65_536
+    body_bytes: int = 8_000_000
     connections: int = 1000
     backlog: int = 2048
+
+
+class Application(Protocol):
+    """An ASGI application that decides when it answers a request.
+
+    Only requests that have arrived whole are passed to `accept`; others it is called for at once.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+
+    def note_connection(self) -> None:
+        """Note that a connection was accepted."""
+
+    def arrival(self) -> float:
+        """When bytes that are read now arrived, in seconds of the monotonic clock."""
+
+    def accept(self, request: WholeRequest) -> None:
+        """Begin or refuse a request, now or later."""
+
+
+class WholeRequest:
+    """A request that has arrived whole, at `arrived` of the monotonic clock, and has no task yet."""
+
+    __slots__ = ("_connection", "_cycle", "arrived", "scope")
+
+    def __init__(self, connection: Connection, cycle: RequestResponseCycle, arrived: float) -> None:
+        self._connection = connection
+        self._cycle = cycle
+        self.arrived = arrived
+        self.scope: Any = cycle.scope
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its client has closed the connection."""
+        return self._cycle.disconnected
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its client reads what is sent to it."""
+        return not self._connection.flow.write_paused
+
+    @property
+    def closes(self) -> bool:
+        """Whether its client wants the connection to be closed after the reply."""
+        return not self._cycle.keep_alive
+
+    def begin(self) -> None:
+        """Begin a task that answers it."""
+        self._connection.begin(self._cycle)
+
+    def reply(self, reply: bytes, *, closes: bool) -> None:
+        """Send a whole reply, without a task."""
+        cycle = self._cycle
+        cycle.response_started = cycle.response_complete = True
+        cycle.transport.write(reply)
+        if closes:
+            cycle.transport.close()
+        cycle.on_response()
 
 
 class Connection(HttpToolsProtocol):
     """A connection that knows since when it waits for its client."""
 
-    def __init__(self, *, limits: HttpLimits, **given: Any) -> None:
+    def __init__(self, *, limits: HttpLimits, application: Application, **given: Any) -> None:
         super().__init__(**given)
         self._limits = limits
+        self._application = application
+        self._arrived = 0.0
+        # The request whose body is arriving, if it is small: it has no task before it is there.
+        self._arriving: RequestResponseCycle | None = None
+        self._ends_head = False
         self._waiting_since: float | None = None
         self._unread_since: float | None = None
         self._is_excess = self._is_upgrading = False
@@ -64,6 +130,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._application.note_connection()
         self._waiting_since = self.loop.time()
         if len(self.connections) > self._limits.connections and not self._close_unused():
             self._is_excess = True
@@ -87,6 +154,7 @@ class Connection(HttpToolsProtocol):
         if self._refusal:
             return
         self._unset_keepalive_if_required()
+        self._arrived = self._application.arrival()
         was_in_head, self._chunk_bytes = self._in_head, len(data)
         scope = self.scope if self._in_body else None
         try:
@@ -132,6 +200,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["tidemill.arrived"] = self._arrived  # type: ignore[typeddict-unknown-key]
         self._in_head, self._head_bytes = True, 0
         self._body_bytes = self._framed_bytes = 0
         if self._waiting_since is None:
@@ -159,7 +228,9 @@ class Connection(HttpToolsProtocol):
             raise ConnectionAbortedError("the request was refused")
         if b"://" in self.url:
             self._take_host_of_target()
+        self._ends_head = True
         super().on_headers_complete()
+        self._ends_head = False
         self._in_body = True
 
     def _take_host_of_target(self) -> None:
@@ -179,6 +250,34 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         self._waiting_since = self._unread_since = None
         super().on_message_complete()
+        if self._arriving is not None:
+            cycle, self._arriving = self._arriving, None
+            self._application.accept(WholeRequest(self, cycle, self._arrived))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if not cycle.more_body:
+            # It arrived while the one before it was answered.
+            self._application.accept(WholeRequest(self, cycle, self._arrived))
+        elif self._ends_head and self._is_small():
+            self._arriving = cycle
+        else:
+            self.begin(cycle)
+
+    def begin(self, cycle: RequestResponseCycle) -> None:
+        """Begin a task that answers a request."""
+        super()._start_asgi_task(cycle, self.app)
+
+    def _is_small(self) -> bool:
+        """Whether a body is announced that needs no task to be read, or none."""
+        if self.expect_100_continue:
+            return False
+        size = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                size = int(value)
+            elif name == b"transfer-encoding":
+                return False
+        return size <= min(HIGH_WATER_LIMIT, self._limits.body_bytes)
 
     def _head_is_large(self) -> bool:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

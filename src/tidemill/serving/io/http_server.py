@@ -14,21 +14,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import uvicorn
 
-from tidemill.serving.io.http_connection import Connection, HttpLimits
+from tidemill.serving.io.http_connection import Application, Connection, HttpLimits
 
 _TICK_S = 0.05
 _SWEEP_S = 0.5
 
 
-class Application(Protocol):
-    """An ASGI application that can be drained."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
+class DrainedApplication(Application, Protocol):
+    """An application that can be drained."""
 
     def drain(self) -> None:
         """From now on every reply closes its connection, and the server isn't ready."""
@@ -41,7 +38,10 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(
-        self, application: Application, limits: HttpLimits, tls: tuple[str, str] | None = None
+        self,
+        application: DrainedApplication,
+        limits: HttpLimits,
+        tls: tuple[str, str] | None = None,
     ) -> None:
         self._application = application
         self._limits = limits
@@ -52,7 +52,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
-                http=partial(Connection, limits=limits),  # type: ignore[arg-type]
+                http=partial(Connection, limits=limits, application=application),  # type: ignore[arg-type]
                 loop="uvloop",
                 ws="none",
                 lifespan="off",

@@ -143,6 +143,8 @@ class LoadedVersion:
             self.dispatcher = CachedCalls(self.dispatcher, cache, name, series)
         self._feed = prepared.runner.feed
         self._features = features
+        # Whether requests wait for a batch or a thread, instead of for a turn of the event loop.
+        self.queues_requests = features is not None or not self._is_inline
         self._golden = prepared.golden
         self._encoder = RowEncoder(
             [prepared.contract.column(name) for name in artifact.inputs],

@@ -74,10 +74,7 @@ class RequestBody(NamedTuple):
         if given is not None:
             seconds = _positive(given, "the parameter timeout") / 1e6
         else:
-            header = self.headers.get(_TIMEOUT_HEADER)
-            if header is None:
-                return math.inf
-            seconds = _positive(header.decode("latin-1"), "X-Request-Timeout-Ms") / 1e3
+            seconds = _patience(self.headers)
         return began_ns / 1e9 + seconds
 
     def reply(self, version: LoadedVersion, answer: ModelAnswer, request: InferRequest) -> Reply:
@@ -157,6 +154,24 @@ def _decode_timed(schema: InputSchema, body: RequestBody) -> tuple[InferRequest,
     started = time.thread_time()
     found = body.decode(schema)
     return found, time.thread_time() - started
+
+
+def is_past_deadline(headers: Mapping[bytes, bytes], arrived: float) -> bool:
+    """Whether the caller of a request has stopped waiting, by its headers; False if they aren't valid."""
+    if _TIMEOUT_HEADER not in headers:
+        return False
+    try:
+        return time.monotonic() >= arrived + _patience(headers)
+    except BadRequest:
+        return False
+
+
+def _patience(headers: Mapping[bytes, bytes]) -> float:
+    """The seconds that a caller waits, by its headers."""
+    header = headers.get(_TIMEOUT_HEADER)
+    if header is None:
+        return math.inf
+    return _positive(header.decode("latin-1"), "X-Request-Timeout-Ms") / 1e3
 
 
 def _positive(given: Any, name: str) -> float:

@@ -230,7 +230,7 @@ class Server:
     def read_load(self) -> ProcessLoad:
         """How busy this process was since the last call."""
         return self._load.read(
-            queued=sum(each.queued for each in self.endpoints.values()),
+            queued=self.app.queue.queued + sum(each.queued for each in self.endpoints.values()),
             connections=0 if self._http is None else len(self._http.server_state.connections),
         )
 
@@ -265,6 +265,7 @@ class Server:
             head_s=settings.header_timeout,
             request_s=settings.header_timeout + settings.body_timeout,
             connections=settings.max_connections,
+            body_bytes=settings.max_body,
             idle_s=settings.keep_alive,
             grace_s=settings.drain,
         )
