@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.core.printable import html_text, printable, printable_json, printable_lines
+from tidemill.core.printable import (
+    html_text,
+    printable,
+    printable_json,
+    printable_lines,
+    shorten,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=[]), max_size=50)
 FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -59,3 +65,8 @@ def test_a_json_document_means_the_same(value: dict[str, str]) -> None:
 
 def test_html_escapes_markup_as_well() -> None:
     assert html_text('<b a="1">\u202e\n&') == "&lt;b a=&quot;1&quot;&gt;\\u202e\n&amp;"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", ""), ("abcde", "abcde"), ("abcdef", "ab...")])
+def test_long_text_is_cut_off(text: str, shown: str) -> None:
+    assert shorten(text, 5) == shown

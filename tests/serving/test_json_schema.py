@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +16,7 @@ import tidemill as tm
 from tests.support.contracts import declare
 from tidemill.contracts.column import Column
 from tidemill.serving.input_schema import InputSchema
-from tidemill.serving.json_schema import column_schema, example_row, json_value, row_schema
+from tidemill.serving.json_schema import column_schema, example_row, row_schema
 
 CASES: list[tuple[Column, dict[str, Any]]] = [
     (tm.Int8(min=0), {"type": "integer", "minimum": 0, "maximum": 127}),
@@ -73,25 +72,6 @@ def test_a_row_may_leave_out_what_is_optional_or_null() -> None:
     ]
     assert row_schema(columns)["required"] == ["a"]
     assert "required" not in row_schema(columns[1:])
-
-
-@pytest.mark.parametrize(
-    ("value", "found"),
-    [
-        (date(2013, 3, 7), "2013-03-07"),
-        (datetime(2013, 3, 7, tzinfo=UTC), "2013-03-07T00:00:00+00:00"),
-        (timedelta(seconds=1.5), 1.5),
-        (Decimal("1.50"), 1.5),
-        (Decimal(2), 2),
-        (b"x", None),
-        (float("nan"), None),
-        ([date(2013, 3, 7)], ["2013-03-07"]),
-        ({"a": Decimal(2)}, {"a": 2}),
-        ("x", "x"),
-    ],
-)
-def test_values_are_written_as_requests_write_them(value: Any, found: Any) -> None:
-    assert json_value(value) == found
 
 
 def test_an_example_is_accepted() -> None:

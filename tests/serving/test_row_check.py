@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -12,7 +10,7 @@ import pytest
 import tidemill as tm
 from tests.support.contracts import declare
 from tidemill.serving.errors import BrokenRows
-from tidemill.serving.row_check import RowCheck, shown_value
+from tidemill.serving.row_check import RowCheck
 
 
 def check(columns: dict[str, Any], rows: dict[str, list[Any]], **options: Any) -> Any:
@@ -51,22 +49,3 @@ def test_a_rule_over_all_columns_shows_all() -> None:
     with pytest.raises(BrokenRows) as caught:
         check({"x": tm.Int64(), "y": tm.Int64(), "r": rule}, {"x": [1], "y": [0]})
     assert caught.value.findings[0].value == {"x": 1, "y": 0}
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (datetime(2013, 3, 7, tzinfo=UTC), "2013-03-07T00:00:00+00:00"),
-        (timedelta(seconds=1.5), 1.5),
-        (Decimal("1.25"), 1.25),
-        (b"abc", "3 bytes"),
-        (float("nan"), "nan"),
-        (float("-inf"), "-inf"),
-        ([1, 2], "[1, 2]"),
-        (["x" * 300], "['" + "x" * 195 + "..."),
-        ("x" * 300, "x" * 197 + "..."),
-        (1, 1),
-    ],
-)
-def test_values_are_shown_as_json_may_show_them(value: Any, shown: Any) -> None:
-    assert shown_value(value) == shown

@@ -41,6 +41,11 @@ def printable_json(text: str) -> str:
     )
 
 
+def shorten(text: str, longest: int) -> str:
+    """Text of at most so many characters; three points show that the rest is cut off."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def html_text(text: str) -> str:
     """Text for the content or an attribute of an HTML element: markup is escaped, the rest is printable."""
     shown = printable_lines(text)

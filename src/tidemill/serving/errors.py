@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.printable import shorten
 from tidemill.serving.rows import RowFinding
 
 _LONGEST = 2_000
@@ -31,7 +32,7 @@ class RequestError(TidemillError):
     def __init__(self, message: str, *, headers: Sequence[tuple[str, str]] = ()) -> None:
         # Text of a body may hold halves of surrogate pairs, which no reply can.
         text = message.encode(errors="backslashreplace").decode()
-        self.message = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+        self.message = shorten(text, _LONGEST)
         self.headers = tuple(headers)
         super().__init__(self.message)
 

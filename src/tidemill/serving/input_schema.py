@@ -18,6 +18,7 @@ from tidemill.serving.cells import cell_series, default_cells
 from tidemill.serving.column_forms import column_form
 from tidemill.serving.csv_bodies import read_csv_body
 from tidemill.serving.errors import BadRequest
+from tidemill.serving.json_values import shown_value
 from tidemill.serving.loose_bodies import (
     LooseRequest,
     Tensor,
@@ -27,7 +28,7 @@ from tidemill.serving.loose_bodies import (
 )
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import CSV
-from tidemill.serving.row_check import Absent, CheckedRows, RowCheck, ValueAt, shown_value
+from tidemill.serving.row_check import Absent, CheckedRows, RowCheck, ValueAt
 from tidemill.serving.row_rules import RowRules, typed_series
 from tidemill.serving.rows import InferRequest, RequestLimits, RequestRows
 from tidemill.serving.strict_json import plain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -17,6 +16,7 @@ from tidemill.contracts.synthetic.random_source import RandomSource
 from tidemill.contracts.synthetic.rows import sample_rows
 from tidemill.core.errors import TidemillError
 from tidemill.serving.ascii_pattern import ascii_matcher
+from tidemill.serving.json_values import json_value
 from tidemill.serving.request_contract import request_contract
 
 _FORMATS: Mapping[str, str] = {"Date": "date", "Time": "time"}
@@ -110,26 +110,6 @@ def _allowed(column: Column) -> list[object]:
     return [
         item for item in listed if item is not None and (column.isin is None or item in column.isin)
     ]
-
-
-def json_value(value: Any) -> Any:
-    """Return a value of a column as a request writes it."""
-    match value:
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case bytes():
-            return None
-        case float() if not isfinite(value):
-            return None
-        case list():
-            return [json_value(item) for item in value]
-        case dict():
-            return {name: json_value(item) for name, item in value.items()}
-    return value
 
 
 def example_row(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -189,24 +187,3 @@ def _explain_times(meanings: dict[str, _Meaning], column: Column) -> None:
         rule = f"{column.name}.type"
         meaning = meanings[rule]
         meanings[rule] = replace(meaning, message=f"{meaning.message}: {form}")
-
-
-def shown_value(value: Any) -> Any:
-    """Return a value of a frame as JSON may show it."""
-    match value:
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Decimal():
-            return float(value)
-        case bytes():
-            return f"{len(value):,} bytes"
-        case float() if value != value or value in (float("inf"), float("-inf")):
-            return str(value)
-        case list() | dict():
-            text = str(value)
-            return text if len(text) <= 200 else text[:197] + "..."
-        case str():
-            return value if len(value) <= 200 else value[:197] + "..."
-    return value

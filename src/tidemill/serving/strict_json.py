@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidemill.core.printable import shorten
 from tidemill.serving.errors import BadRequest, PayloadTooLarge
 
 
@@ -118,8 +119,7 @@ def plain(value: Any, *, longest: int = 200) -> Any:
         case Number():
             return _plain_number(value)
         case str():
-            text = value.encode(errors="backslashreplace").decode()
-            return text if len(text) <= longest else text[: longest - 3] + "..."
+            return shorten(value.encode(errors="backslashreplace").decode(), longest)
         case dict() | list():
             return plain(written(value), longest=longest)
     return value
@@ -127,7 +127,7 @@ def plain(value: Any, *, longest: int = 200) -> Any:
 
 def _plain_number(value: Number) -> int | float | str:
     if len(value) > 40:
-        return value[:37] + "..."
+        return shorten(value, 40)
     number = float(value)
     if number in (float("inf"), float("-inf")):
         return str(value)

@@ -12,6 +12,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Rows
 from tidemill.core.counts import are
+from tidemill.core.printable import shorten
 
 _SHOWN = 3
 _LONGEST = 60
@@ -130,5 +131,4 @@ def sample_text(rows: pl.DataFrame) -> str:
 
 
 def _text(value: object) -> str:
-    text = repr(value) if isinstance(value, str | bytes) else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return shorten(repr(value) if isinstance(value, str | bytes) else str(value), _LONGEST)

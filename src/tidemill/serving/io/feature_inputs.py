@@ -14,6 +14,7 @@ from tidemill.serving.errors import BrokenRows
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.feature_batches import ComputedFeatures, FeatureBatches
 from tidemill.serving.io.feature_query import Features
+from tidemill.serving.json_values import shown_value
 from tidemill.serving.quick_check import QuickCheck
 from tidemill.serving.row_check import RowCheck
 from tidemill.serving.rows import InferRequest, Rejected, RequestRows, RowFinding
@@ -119,7 +120,7 @@ class FeatureInputs:
         self, frame: pl.DataFrame, numbers: Sequence[int]
     ) -> tuple[RequestRows, list[RowFinding], int, Sequence[int]]:
         def value_at(row: int, name: str) -> Any:
-            return frame.item(row, name)
+            return shown_value(frame.item(row, name))
 
         try:
             found = self._check.check(
