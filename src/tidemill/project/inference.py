@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from unicodedata import normalize
 
 import polars as pl
 
@@ -191,7 +192,8 @@ def _declarable_names(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         own = name
         if name not in taken:
-            own = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_").lower() or "column"
+            words = re.findall(r"[^\W_]+", normalize("NFKC", name))
+            own = normalize("NFKC", "_".join(words).lower()) or "column"
             own = own if is_declarable(own) else f"c_{own}"
             while own in taken:
                 own += "_"
@@ -225,7 +227,8 @@ def _select(keys: list[str], stage: Stage, since: str | None, until: str | None)
 def _class_name(*names: str) -> str:
     """`daily-sales.csv` gives DailySales; a file that is named after a day takes its folder's name."""
     for part in names:
-        words = re.findall(r"[A-Za-z][A-Za-z0-9]*", part)
-        if words:
-            return "".join(word[:1].upper() + word[1:] for word in words)
+        words = re.findall(r"[^\W\d_][^\W_]*", normalize("NFKC", part))
+        found = "".join(word[:1].upper() + word[1:] for word in words)
+        if is_declarable(found):
+            return found
     return "Rows"

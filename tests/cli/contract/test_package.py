@@ -85,6 +85,21 @@ def test_no_name_to_be_had(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     assert "class Rows(" in tidemill("contract", "infer", "2026").out
 
 
+def test_letters_of_other_languages_stay_in_names(here: Path) -> None:
+    (here / "Bestände 2026.csv").write_text(
+        "Größe/BMI,Höhe (m²),Größe_bmi,1. Preis\n1.5,2.5,3.5,4.5\n"
+    )
+    out = tidemill("contract", "infer", "Bestände 2026.csv").out
+    assert "class Bestände(" in out
+    columns = {each.name: each.source for each in declared(out).__tidemill_contract__.columns}
+    assert columns == {
+        "größe_bmi": "Größe/BMI",
+        "höhe_m2": "Höhe (m²)",
+        "Größe_bmi": "",
+        "c_1_preis": "1. Preis",
+    }
+
+
 def test_nothing_there() -> None:
     ended = tidemill("contract", "infer", "nowhere/*.csv")
     assert (ended.code, ended.out) == (1, "")
