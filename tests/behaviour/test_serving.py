@@ -304,6 +304,7 @@ def test_without_a_live_version_requests_wait_for_one(tmp_path: Path) -> None:
         assert (reply.status, reply.headers["retry-after"]) == (503, "5")
         assert server.ask("/v2/health/ready").status == 503
         assert server.ask("/v2/models/demand/ready").status == 503
+        assert b"<code>demand</code> can't answer now" in server.ask("/docs").body
         sales_project(tmp_path)
         until(lambda: server.predict([ROW]).status == 200)
     [model] = tmp_path.rglob("*.lightgbm")

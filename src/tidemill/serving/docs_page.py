@@ -48,15 +48,23 @@ class _Target:
 
 
 def docs_page(
-    endpoints: Sequence[EndpointDescription], *, base_url: str, has_tokens: bool = False
+    endpoints: Sequence[EndpointDescription],
+    *,
+    base_url: str,
+    has_tokens: bool = False,
+    silent: Sequence[str] = (),
 ) -> str:
     """Return the page of a server with these endpoints; `base_url` is where its examples send requests.
 
-    With `has_tokens` they send the token that the shell has in TIDEMILL_TOKEN.
+    With `has_tokens` they send the token that the shell has in TIDEMILL_TOKEN. `silent` are the names of
+    endpoints that can't answer now.
     """
     links = "".join(
         f'<li><a href="#endpoint-{number}"><code>{html_text(endpoint.name)}</code></a></li>'
         for number, endpoint in enumerate(endpoints, 1)
+    ) + "".join(
+        f'<li><code>{html_text(name)}</code> can\'t answer now: <a href="/status">status</a> says why</li>'
+        for name in silent
     )
     operations = operations_of(openapi_document(endpoints, version=""))
     target = _Target(base_url.rstrip("/"), has_tokens)

@@ -26,8 +26,14 @@ def openapi_reply(endpoints: Iterable[EndpointService], *, version: str, has_tok
 
 
 def docs_reply(endpoints: Iterable[EndpointService], *, base_url: str, has_tokens: bool) -> Reply:
-    """Describe the endpoints that can answer as a page that loads nothing."""
-    page = docs_page(_described(endpoints), base_url=base_url, has_tokens=has_tokens)
+    """Describe the endpoints as a page that loads nothing; only those that can answer have columns."""
+    known = list(endpoints)
+    page = docs_page(
+        _described(known),
+        base_url=base_url,
+        has_tokens=has_tokens,
+        silent=[endpoint.name for endpoint in known if endpoint.live is None],
+    )
     return Reply(page.encode(), _HTML, (("content-security-policy", SECURITY_POLICY),))
 
 
