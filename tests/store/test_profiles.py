@@ -14,7 +14,7 @@ from tidemill.analysis.hashing.column_hash import column_hashes
 from tidemill.contracts.profiles.partition_profile import profile_columns, profile_frame
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
 from tidemill.core.errors import StorageError, UsageError
-from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.binding import Binding, Part, Product
 from tidemill.ledger.run import Action
 from tidemill.project.project import Project, open_project
 from tidemill.store import profiles as profiling
@@ -27,6 +27,7 @@ from tidemill.store.profiles import (
     encode_profile,
     load_profile,
     load_profiles,
+    read_partition,
 )
 from tidemill.testing.doubles import MemoryArtifacts
 
@@ -125,6 +126,25 @@ def test_what_is_not_stored_is_told_of_the_rows_on_the_grids_before() -> None:
     other = FRAME.with_columns(pl.col("x") + 3)
     found = [*load_profiles(artifacts, [stored, product(artifacts, other, None)])]
     assert found == [first, profile_frame(other, first.grids)]
+
+
+def test_columns_are_read_from_the_objects_that_hold_them() -> None:
+    artifacts = MemoryArtifacts()
+    held = FRAME.select("x", "s"), FRAME.select("big", "l")
+    objects = tuple(artifacts.put(encode(frame), PARQUET) for frame in held)
+    parts = tuple(
+        Part(object=name, columns=tuple(frame.columns), rowset="rows")
+        for name, frame in zip(objects, held, strict=True)
+    )
+    stored = Product(
+        content="c", objects=objects, columns=column_hashes(FRAME), rows=FRAME.height,
+        rowset="rows", parts=parts,
+    )  # fmt: skip
+    assert read_partition(artifacts, stored, ["s"]).equals(FRAME.select("s"))
+    assert read_partition(artifacts, stored, ["x", "l"]).equals(FRAME.select("x", "l"))
+    assert read_partition(artifacts, stored).select(FRAME.columns).equals(FRAME)
+    whole = product(artifacts, FRAME, None)
+    assert read_partition(artifacts, whole, ["big"]).equals(FRAME.select("big"))
 
 
 def test_columns_are_profiled_once(monkeypatch: pytest.MonkeyPatch) -> None:

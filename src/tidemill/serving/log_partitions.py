@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from tidemill.core.errors import UsageError
-from tidemill.core.partition import Grain, partition_instants, partition_key, partition_start
+from tidemill.core.partition import Grain, partition_instants
 from tidemill.workflow.prediction_log import RequestLog
 
 
@@ -28,8 +28,7 @@ def _end(name: str, setting: RequestLog) -> datetime | None:
     """When a partition ended, in UTC; a log may have hours and days, if its setting was changed."""
     for grain, zone in ((Grain.DAY, setting.zone), (Grain.HOUR, "UTC")):
         try:
-            if partition_key(partition_start(name, grain), grain) == name:
-                return partition_instants(name, grain, zone)[1]
+            return partition_instants(name, grain, zone)[1]
         except UsageError:
             continue
     return None

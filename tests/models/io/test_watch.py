@@ -173,3 +173,19 @@ def test_an_endpoint_that_nobody_asked(tmp_path: Path) -> None:
     unnamed = watch.prediction_shift(tm.prediction_shift(), "model", "")
     assert unnamed.seen == "no table delivers predictions of model by time"
     assert "of=" in unnamed.note
+
+
+def test_a_log_that_cannot_be_read_is_no_alarm(tmp_path: Path) -> None:
+    log = Log(tmp_path, Daily, around(0, 99))
+    log.predict(0, around(1, 0))
+    log.observe()
+    for product in (b.product for b in log.project.state().heads["requests"].partitions.values()):
+        for name in product.objects:
+            Path(log.project.tools.artifacts.uri(name)).unlink()
+    watch = ModelWatch(
+        log.project.tools.artifacts, log.project.flow, log.project.state().heads,
+        {"model": log.live},
+    )  # fmt: skip
+    found = watch.prediction_shift(SHIFT, "model", "")
+    assert (found.seen, found.evidence) == ("the predictions of requests can't be read", None)
+    assert found.note
