@@ -164,7 +164,7 @@ def running(
 ) -> Iterator[tuple[int, float]]:
     """Run a server until the end of the block; yield its process, and the seconds until it answered.
 
-    It is ready when `GET ready` has a status below 500. RuntimeError with its output if it ends before, or
+    It is ready when `GET ready` has a status below 400. RuntimeError with its output if it ends before, or
     takes longer.
     """
     log = folder / f"server-{port}.log"
@@ -192,7 +192,7 @@ def _answers(port: int, path: str) -> bool:
             status = stream.recv(100).split()
     except OSError:
         return False
-    return len(status) > 1 and status[1].isdigit() and int(status[1]) < 500
+    return len(status) > 1 and status[1].isdigit() and int(status[1]) < 400
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -28,14 +28,19 @@ PACKAGES = {
     "LitServe": ("litserve==0.2.19",),
     "BentoML": ("bentoml==1.4.40",),
     "MLflow": ("mlflow==3.17.0",),
+    "Ray Serve": ("ray[serve]==2.60.0",),
 }
 LIGHTGBM = "lightgbm==4.7.0"
+
+
+def _place(name: str) -> Path:
+    return FOLDER / name.lower().replace(" ", "-")
 
 
 def install() -> None:
     """Make the environments that are missing; say which can't be made."""
     for name, packages in PACKAGES.items():
-        place = FOLDER / name.lower()
+        place = _place(name)
         if (place / "complete").exists():
             continue
         uv = shutil.which("uv") or shutil.which("uv", path=str(Path(PYTHON).parent))
@@ -124,26 +129,33 @@ def _mlflow(python: Path, model: Path, folder: Path, port: int) -> _Started:
     )
 
 
+def _ray(python: Path, model: Path, folder: Path, port: int) -> _Started:
+    command: list[str | Path] = [python, SCRIPTS / "ray_server.py", model, str(port)]
+    variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": ""}
+    return _Started(command, "/predict", {"input": [ROW]}, "/predict", variables)
+
+
 _STARTS: Mapping[str, Callable[[Path, Path, Path, int], _Started]] = {
     "KServe": _kserve,
     "MLServer": _mlserver,
     "LitServe": _litserve,
     "BentoML": _bentoml,
     "MLflow": _mlflow,
+    "Ray Serve": _ray,
 }
 
 
 def is_installed(name: str) -> bool:
     """Whether a peer can be measured."""
-    return (FOLDER / name.lower() / "complete").exists()
+    return (_place(name) / "complete").exists()
 
 
 @contextmanager
 def peer(name: str, model: Path, work: Path) -> Iterator[tuple[Target, float]]:
     """Run a peer with a LightGBM model; yield where it answers, and the seconds until it did."""
-    folder, port = work / name.lower(), free_port()
+    folder, port = work / _place(name).name, free_port()
     folder.mkdir(exist_ok=True)
-    python = FOLDER / name.lower() / "bin" / "python"
+    python = _place(name) / "bin" / "python"
     started = _STARTS[name](python, model, folder, port)
     # What runs here must not leak into it.
     variables = {"PYTHONPATH": "", "OMP_NUM_THREADS": "1", **started.variables}

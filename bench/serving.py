@@ -44,7 +44,14 @@ ROUNDS, LASTS_S = 3, 1
 CONNECTIONS = (1, 16, 64)
 BOOSTER, RUNNER = "bare ASGI, booster", "bare ASGI, runner"
 # CPU of a request as a share of theirs, at most.
-PEER_GOALS = {"KServe": 0.25, "MLServer": 0.25, "LitServe": 0.15, "BentoML": 0.1, "MLflow": 0.1}
+PEER_GOALS = {
+    "KServe": 0.25,
+    "MLServer": 0.25,
+    "LitServe": 0.15,
+    "BentoML": 0.1,
+    "MLflow": 0.1,
+    "Ray Serve": 0.1,
+}
 SWAPS, SWAP_EVERY_S = 100, 0.3
 OVERLOAD = 3.0
 HEAVY_ROWS = 300
