@@ -82,6 +82,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench fold" $(PY) -m bench.fold
 	@$(STEP) "bench serving_runners" $(PY) -m bench.serving_runners
 	@$(PY) tools/native.py wrk
+	@$(STEP) "bench protocol" $(PY) -m bench.protocol
 	@$(STEP) "bench serving" $(PY) -m bench.serving
 	@$(STEP) "bench execution" $(PY) -m bench.execution
 

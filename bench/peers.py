@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +37,10 @@ def _place(name: str) -> Path:
     return FOLDER / name.lower().replace(" ", "-")
 
 
-def install() -> None:
+def install(names: Iterable[str] = PACKAGES) -> None:
     """Make the environments that are missing; say which can't be made."""
-    for name, packages in PACKAGES.items():
+    for name in names:
+        packages = PACKAGES[name]
         place = _place(name)
         if (place / "complete").exists():
             continue
@@ -85,6 +86,8 @@ def _mlserver(python: Path, model: Path, folder: Path, port: int) -> _Started:
         "name": "demand",
         "implementation": "mlserver_runtime.Served",
         "parameters": {"uri": str(model)},
+        "inputs": [{"name": "rows", "datatype": "FP64", "shape": [-1, len(ROW)]}],
+        "outputs": [{"name": "prediction", "datatype": "FP64", "shape": [-1]}],
     }
     (folder / "settings.json").write_text(json.dumps(settings))
     (folder / "model-settings.json").write_text(json.dumps(about))
@@ -145,6 +148,11 @@ _STARTS: Mapping[str, Callable[[Path, Path, Path, int], _Started]] = {
 }
 
 
+def python_of(name: str) -> Path:
+    """The interpreter of a peer."""
+    return _place(name) / "bin" / "python"
+
+
 def is_installed(name: str) -> bool:
     """Whether a peer can be measured."""
     return (_place(name) / "complete").exists()
@@ -155,7 +163,7 @@ def peer(name: str, model: Path, work: Path) -> Iterator[tuple[Target, float]]:
     """Run a peer with a LightGBM model; yield where it answers, and the seconds until it did."""
     folder, port = work / _place(name).name, free_port()
     folder.mkdir(exist_ok=True)
-    python = _place(name) / "bin" / "python"
+    python = python_of(name)
     started = _STARTS[name](python, model, folder, port)
     # What runs here must not leak into it.
     variables = {"PYTHONPATH": "", "OMP_NUM_THREADS": "1", **started.variables}

@@ -9,7 +9,7 @@ PATH, PORT = sys.argv[1], int(sys.argv[2])
 # Its module reads the command line itself.
 sys.argv = sys.argv[:1]
 
-from kserve import Model, ModelServer  # noqa: E402
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer  # noqa: E402
 
 
 class Served(Model):
@@ -18,7 +18,20 @@ class Served(Model):
         self.booster = lgb.Booster(model_file=PATH)
         self.ready = True
 
+    def get_input_types(self):
+        return [{"name": "rows", "datatype": "FP64", "shape": [-1, 20]}]
+
+    def get_output_types(self):
+        return [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
+
     async def predict(self, payload, headers=None, response_headers=None):
+        if isinstance(payload, InferRequest):
+            found = self.booster.predict(payload.inputs[0].as_numpy(), num_threads=1)
+            output = InferOutput("prediction", list(found.shape), "FP64", found.tolist())
+            outputs = [output]
+            return InferResponse(
+                response_id=payload.id or "none", model_name=self.name, infer_outputs=outputs
+            )
         rows = np.array(payload["instances"], dtype=np.float64)
         return {"predictions": self.booster.predict(rows, num_threads=1).tolist()}
 

@@ -19,6 +19,7 @@ from open_inference.openapi.client import OpenInferenceClient
 from open_inference.openapi.core.api_error import ApiError
 from open_inference.openapi.types import InferenceRequest
 
+from bench.protocol_checks import Server, failures
 from tests.support.protocol_description import protocol_description
 from tests.support.serving import Reply, Served, sales_project, served
 from tidemill.project.project import Project
@@ -237,6 +238,11 @@ def test_the_client_of_the_protocol_works_unchanged(
             assert (reply.id, reply.outputs[0].data.__root__) == ("3", expected)
         with pytest.raises(ApiError, match="no endpoint 'nothing'"):
             client.model_infer("nothing", request=body)
+
+
+def test_the_checks_that_other_servers_are_compared_by_are_passed(server: Served) -> None:
+    checked = Server(port=server.port, model="demand", tensors=request()["inputs"])
+    assert failures(checked) == (28, {})
 
 
 # The shape of a model's inputs can't be described: that each occurs once, with as many values as the others,
