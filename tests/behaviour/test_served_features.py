@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import tidemill as tm
+from tests.support.contracts import spec_of
+from tidemill.core.errors import StorageError
 from tidemill.project.project import Project
 from tidemill.reuse.probe import probe
+from tidemill.serving.errors import Unavailable
+from tidemill.serving.input_schema import InputSchema
+from tidemill.serving.io import feature_query
+from tidemill.serving.io.feature_batches import FeatureBatches
+from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.feature_plan import query_tree
-from tidemill.serving.io.feature_query import FeatureQuery, LookupsNotLoaded
+from tidemill.serving.io.feature_query import FeatureQuery, LookupsNotLoaded, LookupsUnreadable
 from tidemill.serving.served_features import NotServable, ServedFeatures, served_features
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.partition_mapping import partitionings_of
@@ -218,6 +228,71 @@ def test_lookups_are_loaded_only_where_that_may_take_its_time(opened: Project) -
     query.refresh(opened.state())
     with pytest.raises(LookupsNotLoaded):
         query.compute(rows, COLUMNS, may_load=False)
+
+
+def test_lookups_that_cannot_be_read_are_those_of_before_until_they_can(
+    opened: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = opened.read("trips").collect().head(1).select(plan_of(opened).columns)
+    query = query_of(opened)
+    before = query.compute(rows, COLUMNS)
+    read = FrameStore.load
+    refused: list[int] = []
+
+    def load(*_: Any) -> pl.LazyFrame:
+        refused.append(1)
+        raise StorageError("the object x is missing")
+
+    query.refresh(opened.state())
+    monkeypatch.setattr(FrameStore, "load", load)
+    for _ in range(3):
+        found = query.compute(rows, COLUMNS)
+        assert (found.rows.equals(before.rows), found.lookups) == (True, before.lookups)
+    assert query.fault == "rain can't be looked up: the object x is missing"
+    # It isn't tried again for each request, nor for one that finds nothing.
+    fresh = query_of(opened)
+    for _ in range(3):
+        with pytest.raises(LookupsUnreadable, match="rain can't be looked up"):
+            fresh.compute(rows, COLUMNS)
+    assert len(refused) == 2
+    monkeypatch.setattr(FrameStore, "load", read)
+    monkeypatch.setattr(feature_query, "_RETRY_S", -1.0)
+    query.refresh(opened.state())
+    fresh.refresh(opened.state())
+    assert fresh.compute(rows, COLUMNS).rows.equals(before.rows)
+    monkeypatch.setattr(FrameStore, "load", load)
+    query.refresh(opened.state())
+    query.compute(rows, COLUMNS)
+    monkeypatch.setattr(FrameStore, "load", read)
+    with pytest.raises(LookupsNotLoaded):
+        query.compute(rows, COLUMNS, may_load=False)
+    assert query.compute(rows, COLUMNS).rows.equals(before.rows)
+    assert query.fault == ""
+
+
+def test_callers_are_asked_to_come_back_while_nothing_can_be_looked_up(
+    opened: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any) -> pl.LazyFrame:
+        raise StorageError("the object /srv/x is missing")
+
+    monkeypatch.setattr(FrameStore, "load", load)
+    contract = opened.stage("features").output
+    assert contract is not None
+
+    async def ask() -> None:
+        query = query_of(opened)
+        batches = FeatureBatches(query)
+        schema = InputSchema(spec_of(Trips), plan_of(opened).columns)
+        inputs = FeatureInputs(schema, batches, contract, ("rate",))
+        row = {"day": str(DAYS[0]), "id": "x", "zone": "a", "miles": 60.0}
+        request = schema.decode_rows(json.dumps([row]).encode())
+        with pytest.raises(Unavailable) as refused:
+            await inputs.compute(request, partial=False)
+        assert "/srv" not in str(refused.value)
+        await batches.close()
+
+    asyncio.run(ask())
 
 
 def test_a_row_of_a_partition_without_lookups_says_so(opened: Project) -> None:

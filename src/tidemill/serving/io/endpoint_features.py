@@ -52,6 +52,11 @@ class EndpointFeatures:
         assert rows.contract is not None
         return rows.contract
 
+    @property
+    def fault(self) -> str:
+        """Why what is published now can't be looked up; "" if it can."""
+        return self._query.fault
+
     def refresh(self, state: State) -> bool:
         """Use the lookups that are published now; return whether any changed. Called by one thread."""
         heads = {

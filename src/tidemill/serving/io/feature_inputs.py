@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
-from tidemill.serving.errors import BrokenRows
+from tidemill.serving.errors import BrokenRows, Unavailable
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.feature_batches import ComputedFeatures, FeatureBatches
-from tidemill.serving.io.feature_query import Features
+from tidemill.serving.io.feature_query import Features, LookupsUnreadable
 from tidemill.serving.json_values import shown_value
 from tidemill.serving.quick_check import QuickCheck
 from tidemill.serving.row_check import RowCheck
@@ -63,11 +63,16 @@ class FeatureInputs:
         """Compute the inputs for a request.
 
         BrokenRows if a row has no features, or some that break their contract; with `partial` only if no row
-        is left.
+        is left. Unavailable if what they look up can't be read.
         """
-        computed = await self._batches.compute(
-            request.rows, self.schema.frame, self._quick.accept, self._names
-        )
+        try:
+            computed = await self._batches.compute(
+                request.rows, self.schema.frame, self._quick.accept, self._names
+            )
+        except LookupsUnreadable:
+            raise Unavailable(
+                "what the features look up can't be read now; /status says why", retry_after=5
+            ) from None
         rows, rejected = computed.accepted, None
         if rows is None:
             rows, rejected = self._checked_rows(computed.features)

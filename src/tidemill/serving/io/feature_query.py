@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +15,7 @@ import polars as pl
 
 from tidemill.contracts.checks.partition_column import partition_keys
 from tidemill.contracts.checks.schema import schema_of
+from tidemill.core.errors import StorageError
 from tidemill.core.partition import WHOLE, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ports.ledger import State
@@ -25,6 +29,8 @@ from tidemill.workflow.stage import Input, Stage
 # Partitions of lookups that are kept in memory for each endpoint.
 _KEPT_PARTITIONS = 64
 _KEPT_KEYS = 1024
+# Seconds until lookups that can't be read are tried again.
+_RETRY_S = 5.0
 # Up to so many rows, Python finds keys and partitions sooner than Polars.
 _FEW_ROWS = 256
 # Python compares their values as Polars does.
@@ -32,6 +38,8 @@ _PLAIN_KEYS = (pl.String, pl.Date, pl.Boolean, pl.Enum, pl.Categorical)
 # Columns beside those of the stage: the number of a row, and how many rows the query has for it.
 _AT = "\0at"
 _ROWS = "\0rows"
+
+_log = logging.getLogger("tidemill.serving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +63,19 @@ class _Lookups:
     published: Mapping[str, float]
 
 
+class LookupsUnreadable(StorageError):
+    """What the features of a row look up can't be read, and nobody looked it up before."""
+
+
 class LookupsNotLoaded(Exception):
     """The lookups of a partition aren't in memory, and may not be loaded now."""
 
 
 class FeatureQuery:
-    """The query of a features stage, with its published lookups; may be used by one thread at a time."""
+    """The query of a features stage, with its published lookups; may be used by one thread at a time.
+
+    Lookups that can't be read are those of before. `fault` says why they can't; "" if all can.
+    """
 
     def __init__(
         self, stage: Stage, served: ServedFeatures, partitionings: Partitionings, frames: FrameStore
@@ -79,6 +94,10 @@ class FeatureQuery:
         self._bound: Mapping[str, Mapping[str, Binding]] = {}
         self._keys: Mapping[str, Sequence[str]] = {}
         self._cache: OrderedDict[str, _Lookups] = OrderedDict()
+        # What was looked up before the last publication, and when it is to be replaced after a failure.
+        self._before: dict[str, _Lookups] = {}
+        self._outdated: dict[str, float] = {}
+        self.fault = ""
         self._known_keys: dict[Any, str] = {}
         self._lock = threading.Lock()
 
@@ -91,7 +110,10 @@ class FeatureQuery:
         with self._lock:
             self._bound = bound
             self._keys = {name: readable_keys(found) for name, found in bound.items()}
+            self._before = {**self._before, **self._cache}
             self._cache.clear()
+            self._outdated.clear()
+            self.fault = ""
 
     def compute(
         self, rows: pl.DataFrame, columns: Sequence[str], *, may_load: bool = True
@@ -176,27 +198,57 @@ class FeatureQuery:
         """The lookups of a partition; a text that says which one isn't published."""
         with self._lock:
             known = self._cache.get(partition)
-            if known is not None:
+            if known is not None and not self._is_outdated(partition):
                 self._cache.move_to_end(partition)
                 return known
-            frames: dict[str, pl.LazyFrame] = {}
-            published: dict[str, float] = {}
+            if known is None and time.monotonic() < self._outdated.get(partition, 0.0):
+                raise LookupsUnreadable(self.fault)
+            bound: list[tuple[Input, list[Binding]]] = []
             for item in self._lookups:
                 bindings = self._visible(item, partition)
                 if bindings is None:
                     return f"{item.name} has no published rows for {partition or 'it'} yet"
-                if not may_load:
-                    raise LookupsNotLoaded
-                assert item.contract is not None
-                loaded = self._frames.load(bindings, item.contract, item.columns).collect()
-                frames[item.name] = loaded.lazy()
-                if bindings:
-                    published[item.name] = min(binding.at for binding in bindings)
-            lookups = _Lookups(frames, published)
-            self._cache[partition] = lookups
+                bound.append((item, bindings))
+            if bound and not may_load:
+                raise LookupsNotLoaded
+            lookups = self._cache[partition] = self._loaded(partition, bound)
             while len(self._cache) > _KEPT_PARTITIONS:
                 self._cache.popitem(last=False)
+            while len(self._before) > _KEPT_PARTITIONS:
+                del self._before[next(iter(self._before))]
             return lookups
+
+    def _is_outdated(self, partition: str) -> bool:
+        """Whether lookups of before are used, and the newest ones are to be tried again."""
+        return bool(self._outdated) and self._outdated.get(partition, math.inf) < time.monotonic()
+
+    def _loaded(self, partition: str, bound: Sequence[tuple[Input, list[Binding]]]) -> _Lookups:
+        """Read what a partition looks up, or use what it looked up before if that can't be read."""
+        frames: dict[str, pl.LazyFrame] = {}
+        published: dict[str, float] = {}
+        for item, bindings in bound:
+            assert item.contract is not None
+            try:
+                loaded = self._frames.load(bindings, item.contract, item.columns).collect()
+            except StorageError as error:
+                return self._looked_up_before(partition, f"{item.name} can't be looked up: {error}")
+            frames[item.name] = loaded.lazy()
+            if bindings:
+                published[item.name] = min(binding.at for binding in bindings)
+        self._before.pop(partition, None)
+        if self._outdated.pop(partition, None) is not None and not self._outdated:
+            self.fault = ""
+        return _Lookups(frames, published)
+
+    def _looked_up_before(self, partition: str, fault: str) -> _Lookups:
+        if fault != self.fault:
+            _log.error("%s", fault)
+        self.fault = fault
+        self._outdated[partition] = time.monotonic() + _RETRY_S
+        known = self._before.get(partition)
+        if known is None:
+            raise LookupsUnreadable(fault)
+        return known
 
     def _visible(self, item: Input, partition: str) -> list[Binding] | None:
         """The bindings of a lookup that a partition of the features reads; None if it must wait."""

@@ -115,6 +115,7 @@ class Server:
                 self._watch.fault,
                 self._usage.fault,
                 self._prediction_logs.fault,
+                *self._source.faults,
                 *self._role.faults,
             ),
             options.price,
@@ -220,7 +221,12 @@ class Server:
     def own_faults(self) -> Sequence[str]:
         """What is wrong with this process and its endpoints."""
         found = [f"{each.name}: {each.fault}" for each in self.endpoints.values() if each.fault]
-        own = self._watch.fault, self._usage.fault, self._prediction_logs.fault
+        own = (
+            self._watch.fault,
+            self._usage.fault,
+            self._prediction_logs.fault,
+            *self._source.faults,
+        )
         return [*filter(None, own), *found]
 
     def own_status(self) -> dict[str, Any]:

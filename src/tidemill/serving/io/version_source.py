@@ -53,6 +53,11 @@ class VersionSource:
         """Whether any endpoint looks up published rows."""
         return bool(self._features)
 
+    @property
+    def faults(self) -> list[str]:
+        """Why what is published can't be looked up, by endpoint; "" where it can."""
+        return [each.fault for each in self._features.values()]
+
     def endpoints(self) -> dict[str, EndpointService]:
         """The endpoints, without versions."""
         return {
