@@ -226,7 +226,7 @@ def _personal_key(flow: Flow) -> bytes:
 
 
 def _telemetry(service: str) -> Callable[[Callable[[], Sequence[Family]]], RequestExport]:
-    """What exports through OpenTelemetry, which most servers don't import."""
+    """Open the export through OpenTelemetry, which most servers don't import."""
     try:
         kind = import_module("tidemill.serving.io.otel").Telemetry
     except ModuleNotFoundError as error:

@@ -48,7 +48,7 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 class Requester(NamedTuple):
-    """Who sent a request: the id of its token, "" without one.
+    """The sender of a request: the id of its token, "" without one.
 
     `reply_headers` let the page of an allowed origin read the reply.
     """

@@ -15,7 +15,7 @@ _DATATYPES: Mapping[type, str] = {bool: "BOOL", int: "INT64", float: "FP64", str
 
 
 class ServedVersion(Struct, frozen=True, kw_only=True):
-    """What an answer says about its origin: the model's version, its contract, and its newest data."""
+    """The origin of an answer: the model's version, its contract, and its newest data."""
 
     model: str
     version: str

@@ -1,4 +1,4 @@
-"""What a call of a loaded model costs, and so where it is called, and whether in batches."""
+"""The cost of calls of a loaded model, which decides where it is called, and whether in batches."""
 
 from __future__ import annotations
 

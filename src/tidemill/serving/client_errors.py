@@ -1,4 +1,4 @@
-"""What a client of a server raises.
+"""The errors of a client of a server.
 
 ServingError               the server didn't answer with predictions
 ├── RowsRefused            rows break the contract of the endpoint: row, field, rule and value of each

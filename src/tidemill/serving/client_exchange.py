@@ -83,7 +83,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What came back: a reply, or with status 0 why there is none.
+    """A reply, or with status 0 the reason why there is none.
 
     `now` is the time in seconds of any clock.
     """

@@ -1,4 +1,4 @@
-"""What callers must know about an endpoint, for OpenAPI and for the page of the server."""
+"""The description of an endpoint for callers, in OpenAPI and on the page of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each input contributes to a prediction, as a request gets it."""
+"""The contributions of inputs to a prediction, as a request gets them."""
 
 from __future__ import annotations
 

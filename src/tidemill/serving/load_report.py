@@ -1,4 +1,4 @@
-"""What a test of a server found: throughput, latencies without coordinated omission, errors, CPU time.
+"""The result of a load test: throughput, latencies without coordinated omission, errors, CPU time.
 
 A load generator that waits for a slow reply before it sends the next request doesn't measure the requests
 that it didn't send meanwhile, which would have waited, too. So the latency of a request counts from the
@@ -58,7 +58,7 @@ class LoadTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUsage:
-    """What a server says about itself: CPU seconds of requests and of all its processes, and requests."""
+    """The usage that a server reports: CPU seconds of requests and of all its processes, and requests."""
 
     requests: int
     request_cpu_s: float
@@ -66,7 +66,7 @@ class ServerUsage:
     processes: int = 1
 
     def since(self, earlier: ServerUsage) -> ServerUsage:
-        """What was used between two looks."""
+        """The usage between two looks."""
         return ServerUsage(
             requests=self.requests - earlier.requests,
             request_cpu_s=self.request_cpu_s - earlier.request_cpu_s,

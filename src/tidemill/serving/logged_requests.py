@@ -16,7 +16,7 @@ _RANGE = 1 << 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoggedVersion:
-    """What the log says of a version, and how its requests are read; `carrying` if they may carry columns."""
+    """A version as the log names it, and how its requests are read; `carrying` if they may carry columns."""
 
     served: ServedVersion
     outputs: Sequence[OutputTensor]

@@ -63,7 +63,7 @@ class MeteredWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charges:
-    """What each series is charged for a window: `requests` and `idle` add up, with `unshared`, to its CPU."""
+    """The charges of a window by series: `requests` and `idle` add up, with `unshared`, to its CPU time."""
 
     requests: tuple[int, ...]
     idle: tuple[int, ...]
@@ -84,7 +84,7 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What earlier windows showed: CPU time per time without requests, and beside the work of a request.
+    """The findings of earlier windows: CPU time per time without requests, and beside the work of a request.
 
     Which part of a window is the idle one can't be measured. In a window with many requests it is known well
     from those without any, in a window with few it is what these requests leave over. Until then usual values
@@ -96,7 +96,7 @@ class Baseline:
     is_measured: bool = False
 
     def overhead(self, window: MeteredWindow) -> int:
-        """What the requests of a window cost beside their measured work."""
+        """The cost of the requests of a window beside their measured work."""
         rest = max(0, window.rest_ns - sum(window.measured))
         if window.is_idle:
             return 0
@@ -105,7 +105,7 @@ class Baseline:
         return min(rest, int(self.overhead_ns * window.answered))
 
     def after(self, window: MeteredWindow) -> Baseline:
-        """What is known after another window: the shorter it is, the less it counts.
+        """The baseline after another window: the shorter it is, the less it counts.
 
         While nothing is loaded, a server starts, which is no measure of what it does without requests.
         """
@@ -147,7 +147,7 @@ def charge(window: MeteredWindow, baseline: Baseline) -> Charges:
 
 
 def usage_of(totals: SeriesTotals) -> ServedUsage:
-    """What a series used, as the ledger records it."""
+    """The usage of a series, as the ledger records it."""
     last = max((at for at, count in enumerate(totals.latency) if count), default=-1)
     return ServedUsage(
         endpoint=totals.endpoint,

@@ -12,7 +12,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def server_usage(text: str, endpoint: str) -> ServerUsage | None:
-    """What an endpoint and its server used until now; None without the metrics of Tidemill."""
+    """The usage of an endpoint and its server until now; None without the metrics of Tidemill."""
     requests, cpu, process, processes = 0.0, 0.0, None, 1.0
     for name, labels, value in _points(text):
         is_ours = labels.get("endpoint") == endpoint

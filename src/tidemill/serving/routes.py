@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 
 class RouteAction(StrEnum):
-    """What a route answers."""
+    """The kinds of routes."""
 
     SERVER = "server metadata"
     LIVE = "server live"
@@ -24,7 +24,7 @@ class RouteAction(StrEnum):
 
 
 class Route(NamedTuple):
-    """What a path asks for; `version` is "" for the one that is live."""
+    """The meaning of a path; `version` is "" for the one that is live."""
 
     action: RouteAction
     endpoint: str = ""

@@ -45,7 +45,7 @@ class CheckedRows:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What a broken rule says: its field, if it is about one, and the columns that it reads."""
+    """The meaning of a broken rule: its field, if it is about one, and the columns that it reads."""
 
     field: str | None
     message: str

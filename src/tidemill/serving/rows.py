@@ -71,7 +71,7 @@ class RowFinding(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """What `partial=true` leaves out: `kept` are the numbers of the rows that are answered.
+    """The rows that `partial=true` leaves out: `kept` are the numbers of those that are answered.
 
     `rows` counts those of the request. `findings` are the first ones, `count` counts all.
     """
@@ -104,7 +104,7 @@ class InferRequest(Struct, frozen=True, kw_only=True):
 
 
 class RequestLimits(Struct, frozen=True, kw_only=True):
-    """What a request may have at most: bytes (also after decompression), rows, levels of nesting.
+    """The largest request that is read: bytes (also after decompression), rows, levels of nesting.
 
     `findings` is the number of findings that an answer lists.
     """

@@ -84,25 +84,32 @@ def test_a_row_of_an_array_or_a_frame() -> None:
 
 
 def test_a_version_that_was_closed_while_it_answered_keeps_nothing() -> None:
-    async def work(cached: CachedCalls, inner: Counted, series: Series) -> None:
+    async def main() -> None:
+        cache: AnswerCache[Any] = AnswerCache(10)
+        inner = Counted(SumRunner())
+        cached = CachedCalls(inner, cache, "demand/v1", Series("demand", "v1"))
         released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         inner.held = released
         asked = asyncio.ensure_future(cached.predict_row([1.0, 2.0]))
         await asyncio.sleep(0)
-        cached._cache.remove("demand/v1")
+        cache.remove("demand/v1")
         released.set_result(None)
         assert await asked == (3.0, 0.0)
-        assert len(cached._cache) == 0
+        assert len(cache) == 0
 
-    run(work)
+    asyncio.run(main())
 
 
 def test_an_answer_of_a_batch_keeps_its_own_row_only() -> None:
     async def main() -> None:
         cache: AnswerCache[Any] = AnswerCache(10)
         cached = CachedCalls(LoopBatches(SumRunner()), cache, "v1", Series("demand", "v1"))
-        await asyncio.gather(*(cached.predict(np.full((1, 2), n)) for n in range(5)))
-        assert [kept.base for kept in cache._answers.values()] == [None] * 5
+        rows = [np.full((1, 2), number) for number in range(5)]
+        await asyncio.gather(*map(cached.predict, rows))
+        for row in rows:
+            known, cpu_s = await cached.predict(row)
+            # None of them is a view of the whole batch.
+            assert (known.base, cpu_s) == (None, None)
         await cached.close()
         assert len(cache) == 0
 

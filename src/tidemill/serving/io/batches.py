@@ -33,7 +33,7 @@ class QueuedRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """What to give to a request: its predictions, or why there are none."""
+    """The predictions of a request, or the reason why there are none."""
 
     request: QueuedRequest
     value: Any

@@ -44,7 +44,7 @@ class Dispatcher(Protocol):
         """Predict the rows of an array or a frame, as the runner's `feed` says."""
 
     def contributions(self, rows: Any, deadline: float = math.inf) -> Awaitable[Predicted]:
-        """What each input adds to the predictions of rows, as the runner returns it."""
+        """Compute what each input adds to the predictions of rows, as the runner returns it."""
 
     async def close(self) -> None:
         """Close the model after the requests that wait; later ones raise ConflictError.

@@ -1,4 +1,4 @@
-"""What a server says about itself: metadata, health, status, metrics."""
+"""The documents of a server about itself: metadata, health, status, metrics."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ServerDocuments:
         }
 
     def status(self) -> dict[str, Any]:
-        """What serves, and what is wrong, as plain data."""
+        """The endpoints and the faults of this process, as plain data."""
         return {
             "schema": "tidemill.server/1",
             "faults": [fault for fault in self._faults() if fault],

@@ -1,4 +1,4 @@
-"""What a server says about its endpoints to callers: OpenAPI, and a page to read."""
+"""The documents of a server about its endpoints: OpenAPI, and a page to read."""
 
 from __future__ import annotations
 

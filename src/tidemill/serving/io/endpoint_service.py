@@ -222,7 +222,7 @@ class EndpointService:
             self.on_change()
 
     def take_observed(self) -> StepObserved | None:
-        """What was counted for the rollout since the last call; None without one."""
+        """The counts for the rollout since the last call; None without one."""
         if self._tally is None or self.state.rollout is None:
             return None
         return StepObserved(since=self.state.rollout.course.since, observed=self._tally.take())
@@ -280,7 +280,7 @@ class EndpointService:
         )
 
     def status(self) -> dict[str, Any]:
-        """What answers, and what is wrong, as plain data."""
+        """The versions and the faults of the endpoint, as plain data."""
         known = endpoint_status(self.declared, self.state, problem=self.fault or self._golden_fault)
         return {
             **asdict(known),
@@ -302,6 +302,6 @@ class EndpointService:
 
 
 def _request_key(headers: Mapping[bytes, bytes]) -> bytes:
-    """What keeps a caller at one version during a rollout: its key, else the id of its request."""
+    """The key that keeps a caller at one version during a rollout, else the id of its request."""
     key = headers.get(b"tidemill-key") or headers.get(b"x-request-id")
     return b"%d" % time.monotonic_ns() if key is None else key

@@ -174,7 +174,7 @@ class LightGBMRunner:
 
 
 class _RowCall:
-    """What one thread needs to predict a row: LightGBM's configuration of the call, and buffers."""
+    """The calls of one thread with single rows: LightGBM's configuration of the call, and buffers."""
 
     __slots__ = ("_input", "_length", "busy", "config", "output", "pack", "predict")
 

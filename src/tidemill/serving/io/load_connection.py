@@ -25,7 +25,7 @@ class Address:
 
 
 class Owner(Protocol):
-    """Who is told what becomes of a connection."""
+    """The owner of connections, which learns what becomes of them."""
 
     def opened(self, connection: LoadConnection) -> None:
         """It is open, and may send."""

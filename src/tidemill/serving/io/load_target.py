@@ -85,12 +85,12 @@ class LoadTarget:
             raise UsageError(f"{self.url} isn't a server of Tidemill: {error!r}") from error
 
     def usage(self) -> ServerUsage | None:
-        """What the server used until now; None if it doesn't say."""
+        """The usage of the server until now; None if it doesn't report it."""
         reply = self._exchange("GET", "/metrics")
         return None if reply.status != 200 else server_usage(reply.body.decode(), self.endpoint)
 
     def usage_since(self, earlier: ServerUsage | None) -> ServerUsage | None:
-        """What the server used since an earlier look.
+        """The usage of the server since an earlier look.
 
         Waits until its counters of CPU time have the requests of that time: at most 11 seconds.
         """

@@ -269,7 +269,7 @@ class LoadedVersion:
         return f"it predicts {found[row]} for a golden row where it predicted {original[row]} in training"
 
     def status(self) -> dict[str, Any]:
-        """What it is, and how it is called, as plain data."""
+        """Its origin, and how it is called, as plain data."""
         return {
             "version": self.id,
             "contract": self.served.contract,

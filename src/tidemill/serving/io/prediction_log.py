@@ -185,7 +185,7 @@ class EndpointLog:
         self.rows += rows.height
 
     def status(self) -> dict[str, Any]:
-        """What is logged, and what was lost, as plain data."""
+        """The numbers of logged and lost requests, as plain data."""
         return {
             "share": self.setting.share,
             "rows": self.rows,

@@ -100,7 +100,7 @@ class RequestBody(NamedTuple):
         return schema.decode_predict(payload, self._media, partial=self.asks_partial)
 
     def schema(self, version: LoadedVersion) -> InputSchema:
-        """What decodes it: that of requests that carry more columns, if it may have one of them."""
+        """The schema that decodes it: that with more columns, if the request may carry one of them."""
         carrying = version.logged.carrying
         if carrying is None or not self._mentions(version.carried):
             return version.schema

@@ -69,7 +69,7 @@ class RequestExport(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """What a server serves, and how: the workflow in an environment, the settings, and prices.
+    """The workflow that a server serves in an environment, its settings, and prices.
 
     `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
     is passed a function for. `start_worker` starts further processes; in these, `control` is the socket by
@@ -219,7 +219,7 @@ class Server:
         return PredictionLogs(logs)
 
     def own_faults(self) -> Sequence[str]:
-        """What is wrong with this process and its endpoints."""
+        """The faults of this process and its endpoints."""
         found = [f"{each.name}: {each.fault}" for each in self.endpoints.values() if each.fault]
         own = (
             self._watch.fault,
@@ -230,7 +230,7 @@ class Server:
         return [*filter(None, own), *found]
 
     def own_status(self) -> dict[str, Any]:
-        """What this process serves, as plain data."""
+        """The status of the endpoints of this process, as plain data."""
         return self.documents.status()
 
     def read_load(self) -> ProcessLoad:

@@ -1,4 +1,4 @@
-"""What a process of a server is for the others: its seam to the first process, or to the further ones."""
+"""The role of a process in its server: the seam to the first process, or to the further ones."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class ServingProcess(Protocol):
         """How busy it was since the last call."""
 
     def own_faults(self) -> Sequence[str]:
-        """What is wrong with this process and its endpoints."""
+        """The faults of this process and its endpoints."""
 
     def own_status(self) -> dict[str, Any]:
-        """What it serves, as plain data."""
+        """The status of its endpoints, as plain data."""
 
     def close_connections(self, count: int) -> None:
         """Have so many callers connect again."""
@@ -41,11 +41,11 @@ class ServingProcess(Protocol):
 
 
 class ServingRole(Protocol):
-    """What a process does for the others of its server."""
+    """The work of a process for the others of its server."""
 
     @property
     def faults(self) -> Sequence[str]:
-        """What is wrong, "" for what isn't."""
+        """The faults; some may be empty."""
 
     def snapshot(self) -> Snapshot:
         """The counters of all processes."""
