@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -82,12 +84,19 @@ def test_rows_of_a_file(server: Served, tmp_path: Path, suffix: str) -> None:
 
 
 def test_requests_of_a_prediction_log(server: Served, tmp_path: Path) -> None:
-    for number, arm in enumerate(("live", "shadow")):
+    # The zone of the log was changed between the first two.
+    for number, (arm, zone) in enumerate(
+        (("live", "UTC"), ("live", "Asia/Tokyo"), ("shadow", "UTC"))
+    ):
         folder = tmp_path / f"day={number}"
         folder.mkdir()
         # The shadow has a row that would be refused.
         row = {**ROW, "price": 2.5 if arm == "live" else -1.0, "log_arm": arm, "prediction": 5.0}
-        pl.DataFrame([row] * 3).write_parquet(folder / "part.parquet")
+        at = datetime(2026, 1, 2, tzinfo=ZoneInfo(zone))
+        rows = pl.DataFrame([{**row, "log_time": at}] * 3)
+        rows.with_columns(pl.col("log_time").dt.convert_time_zone(zone)).write_parquet(
+            folder / "part.parquet"
+        )
     ended = bench(server, "--rate", "50", "--rows", str(tmp_path), "--json")
     assert (ended.document["answered"], ended.document["errors"]) == (15, {})
     empty = tmp_path / "empty"

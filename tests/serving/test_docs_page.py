@@ -20,6 +20,7 @@ SPEC = declare(
     {
         "hour": tm.Int64(min=0, max=23, unit="h", description="<b>local</b> hour"),
         "note": tm.String(),
+        "at": tm.Date(nullable=True, format="%d.%m.%Y"),
         "early": tm.rule(pl.col("hour") < 12, description="before noon"),
     }
 )
@@ -39,6 +40,7 @@ def test_columns_rules_and_outputs_are_listed() -> None:
         "&gt;= 0, &lt;= 23, in h",
         "&lt;b&gt;local&lt;/b&gt; hour",
         "before noon",
+        "written as %d.%m.%Y, or in ISO 8601",
         "version a1b2",
         "prediction",
         "POST /v2/models/delays/infer",

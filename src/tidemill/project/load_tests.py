@@ -92,7 +92,9 @@ def _logged_requests(folder: Path) -> pl.DataFrame:
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise UsageError(f"{folder} has no .parquet files")
-    found = pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
+    # Times are in the zone that the log had then, and aren't sent.
+    frames = [pl.read_parquet(file).drop("log_time", strict=False) for file in files]
+    found = pl.concat(frames, how="diagonal_relaxed")
     # In the shadow phase of a rollout the candidate's answers are logged beside the replies.
     return found.filter(pl.col("log_arm") != "shadow") if "log_arm" in found.columns else found
 

@@ -12,6 +12,7 @@ from tidemill.contracts.docs.phrases import column_terms, row_conditions, type_n
 from tidemill.core.printable import html_text
 from tidemill.serving.endpoint_description import EndpointDescription
 from tidemill.serving.openapi import Operation, infer_example, openapi_document, operations_of
+from tidemill.serving.request_contract import accepts_iso
 from tidemill.serving.tensors import datatype_of
 
 # What a browser may load for the page: nothing but its own style.
@@ -137,7 +138,7 @@ def _columns(endpoint: EndpointDescription) -> Iterator[tuple[str, ...]]:
         yield (
             f"<code>{html_text(column.name)}</code>",
             f"<code>{html_text(type_name(column))}</code>",
-            html_text(column_terms(column)),
+            html_text(column_terms(column) + (", or in ISO 8601" if accepts_iso(column) else "")),
             datatype_of(column.dtype),
             html_text(column.description),
         )
