@@ -22,7 +22,9 @@ from tidemill.serving.errors import BadRequest, RequestError
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.row_encoder import RowEncoder
 from tidemill.serving.rows import RequestLimits
+from tidemill.serving.tensors import BINARY_SIZE as SIZE
 from tidemill.serving.tensors import read_tensor, write_tensor
+from tidemill.workflow.model import ColumnEncoding
 
 _maker = st.sampled_from(
     [tm.Float64, tm.Float64, tm.Float32, tm.Int64, tm.Int8, tm.UInt64, tm.Int128]
@@ -261,3 +263,88 @@ def test_integers_have_no_negative_zero(width: int) -> None:
         assert assert_as_exact(schema, *body_of([("x", "FP64", [1, 2], data * 2)]))
         document = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [-0.0, -0.0]}
         assert assert_as_exact(schema, json.dumps({"inputs": [document]}).encode(), None)
+
+
+KINDS = declare(
+    {
+        "kind": tm.Enum(["a", "bb", "größe"]),
+        "x": tm.Float64(nullable=True, min=-3),
+        "code": tm.String(regex="^[a-z]+$"),
+        "n": tm.Int64(max=5),
+    }
+)
+KIND_SCHEMA = InputSchema(KINDS)
+ENCODER = RowEncoder(
+    KIND_SCHEMA.columns,
+    [
+        ColumnEncoding(name="kind", kind="category", categories=("a", "bb")),
+        ColumnEncoding(name="x", kind="number"),
+        ColumnEncoding(name="code", kind="category", categories=("q", "r")),
+        ColumnEncoding(name="n", kind="number"),
+    ],
+)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_categories_among_numbers_are_decoded_and_encoded_as_exactly(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+
+    def values(*among: Any) -> list[Any]:
+        return data.draw(st.lists(st.sampled_from(among), min_size=count, max_size=count))
+
+    kinds = values("a", "bb", *data.draw(st.sampled_from([["größe"], ["größe", "c"]])))
+    tensors = [
+        ("kind", "BYTES", [count], write_tensor("BYTES", kinds)),
+        ("x", "FP64", [count], array_bytes("FP64", values(0.1, -0.0, 2.5, float("nan")))),
+        ("code", "BYTES", [count], write_tensor("BYTES", values("q", "r", "qq", "rs"))),
+        ("n", "INT32", [count], np.array(values(1, 5, -7), "<i4").tobytes()),
+    ]
+    body, length = body_of(tensors)
+    found = KIND_SCHEMA.decode_oip_typed(body, json_length=length)
+    assert (found is None) == ("c" in kinds)
+    if found is None:
+        return
+    exact = KIND_SCHEMA.decode_oip_exactly(body, json_length=length)
+    assert_frame_equal(KIND_SCHEMA.frame(found.rows), KIND_SCHEMA.frame(exact.rows))
+    assert ENCODER.matrix(found.rows).tobytes() == ENCODER.matrix(exact.rows).tobytes()
+    assert (
+        np.array(ENCODER.row(found.rows)).tobytes() == np.array(ENCODER.row(exact.rows)).tobytes()
+    )
+
+
+def test_a_head_that_was_read_before_says_nothing_of_the_data() -> None:
+    schema = InputSchema(SPEC, ["a", "d"])
+    head, length = body_of([("a", "FP64", [1], bytes(8)), ("d", "BYTES", [1], bytes(5))])
+    head = head[:length]
+    for number, text in ((1.5, b"x"), (2.5, b"y"), (1.5, b"z")):
+        data = array_bytes("FP64", [number]) + write_tensor("BYTES", [text.decode()])
+        found = schema.decode_oip_typed(head + data, json_length=length)
+        assert found is not None
+        assert [list(column) for column in found.rows.columns] == [[number], [text.decode()]]
+    good = array_bytes("FP64", [1.5]) + write_tensor("BYTES", ["x"])
+    bad = array_bytes("FP64", [10.0]) + write_tensor("BYTES", ["x"])
+    for data in (bad, good[:-1], good + b"x", b"", good[:8] + b"\2" + good[9:]):
+        assert schema.decode_oip_typed(head + data, json_length=length) is None
+
+
+def test_few_heads_are_remembered() -> None:
+    schema = InputSchema(SPEC, ["a"])
+    decoder, data = schema._binary, array_bytes("FP64", [1.5])
+    for number in (*range(100), "x" * 20_000):
+        tensor = {"name": "a", "shape": [1], "datatype": "FP64", "parameters": {SIZE: len(data)}}
+        head = json.dumps({"id": str(number), "inputs": [tensor]}).encode()
+        for _ in range(2):
+            found = schema.decode_oip_typed(head + data, json_length=len(head))
+            assert found is not None
+            assert found.id == str(number)
+        assert len(decoder._layouts) <= 64
+    assert head not in decoder._layouts
+
+
+def test_numbers_without_encodings_are_not_taken_for_texts() -> None:
+    body, length = body_of(GOOD)
+    found = SCHEMA.decode_oip_typed(body, json_length=length)
+    assert found is not None
+    with pytest.raises(ValueError, match="could not convert"):
+        RowEncoder(SCHEMA.columns).matrix(found.rows)

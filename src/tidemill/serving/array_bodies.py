@@ -6,6 +6,8 @@ As in `typed_bodies`, None means that the request must be decoded exactly.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from types import GenericAlias
 from typing import Any
 
@@ -29,6 +31,9 @@ from tidemill.serving.typed_bodies import (
     request_colons,
 )
 
+# Heads that are remembered, and the longest of them in bytes.
+_KEPT_HEADS = 64
+_LONGEST_HEAD = 16_384
 # The types that a 64-bit float holds without loss, a 32-bit one, and integers.
 _SINGLE = ("FP32", "INT8", "INT16", "UINT8", "UINT16")
 _NARROW = ("FP64", "FP32", "INT8", "INT16", "INT32", "UINT8", "UINT16", "UINT32")
@@ -117,6 +122,19 @@ class MatrixDecoder:
         return infer_request(found, RequestRows(count, tuple(columns), numbers=numbers))
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The head of a request, the number of its rows, where each tensor begins in the data, and its end.
+
+    `runs` are neighbouring columns of numbers that come in one data type; none for a matrix.
+    """
+
+    found: Any
+    count: int
+    starts: list[int]
+    runs: list[list[int]]
+
+
 class BinaryDecoder:
     """Decodes requests whose tensors are all binary: one per column, or one matrix of numbers."""
 
@@ -135,80 +153,115 @@ class BinaryDecoder:
         self._number_runs = _neighbours(columns, self._number_places)
         self._fitting = [_fitting(column) for column in columns]
         self._numbers = NumberColumns(plain) if plain and self.is_possible else None
+        self._layouts: dict[bytes, _Layout] = {}
 
     def decode(self, body: bytes, json_length: int) -> InferRequest | None:
         """Return the request; None if it must be decoded exactly."""
         head = body[:json_length]
+        layout = self._layouts.get(head) or self._read_head(head)
+        if layout is None or json_length + layout.starts[-1] != len(body):
+            return None
+        try:
+            rows = self._rows(layout, body[json_length:])
+        except (Undecided, BadRequest, UnicodeDecodeError):
+            return None
+        return None if rows is None else infer_request(layout.found, rows)
+
+    def _read_head(self, head: bytes) -> _Layout | None:
+        """Read where the tensors are, and remember it: the next request often has the same head."""
         if not self.is_possible or not may_decode(head):
             return None
         try:
             found = _decode_head(head)
         except REFUSED:
             return None
-        tensors = found.inputs
+        colons = head.count(b":")
         # A tensor has at least a name, a shape, a data type, and parameters with its size.
-        if not tensors or (
-            head.count(b":") != self._least_colons and head.count(b":") != _head_colons(found)
-        ):
+        if not found.inputs or (colons != self._least_colons and colons != _head_colons(found)):
             return None
         try:
-            rows = self._rows(tensors, body, json_length)
-        except (Undecided, BadRequest, UnicodeDecodeError):
+            layout = self._layout(found)
+        except Undecided:
             return None
-        return None if rows is None else infer_request(found, rows)
+        if layout is not None and len(head) <= _LONGEST_HEAD:
+            if len(self._layouts) >= _KEPT_HEADS:
+                self._layouts.clear()
+            self._layouts[head] = layout
+        return layout
 
-    def _rows(self, tensors: Sequence[_Tensor], body: bytes, at: int) -> RequestRows | None:
-        names = [tensor.name for tensor in tensors]
-        if names != self._names:
-            return self._matrix_rows(tensors, body, at)
+    def _layout(self, found: Any) -> _Layout | None:
+        tensors: list[_Tensor] = found.inputs
+        starts = [0, *accumulate(map(_size, tensors))]
+        if [tensor.name for tensor in tensors] != self._names:
+            return self._matrix_layout(found, starts)
         count = tensors[0].shape[0] if tensors[0].shape else 0
-        if not 0 < count <= self._limits.rows:
-            return None
         shapes = ([count], [count, 1])
-        starts: list[int] = []
-        for tensor in tensors:
-            if tensor.shape not in shapes:
-                return None
-            starts.append(at)
-            at += _size(tensor)
-        if at != len(body):
+        if not self._may_have(count) or any(tensor.shape not in shapes for tensor in tensors):
             return None
-        return self._checked(tensors, body, [*starts, at], count)
+        if not all(tensors[at].datatype in self._fitting[at] for at in self._number_places):
+            return None
+        if any(tensors[at].datatype != BYTES for at in self._text_places):
+            return None
+        return _Layout(found, count, starts, list(self._runs(tensors)))
 
-    def _checked(
-        self, tensors: Sequence[_Tensor], body: bytes, starts: Sequence[int], count: int
-    ) -> RequestRows | None:
-        """Return the rows of one tensor per column; tensor `at` is between `starts[at]` and the next."""
+    def _matrix_layout(self, found: Any, starts: list[int]) -> _Layout | None:
+        tensor, width = found.inputs[0], self._width
+        if len(found.inputs) != 1 or not self._is_matrix or len(tensor.shape) != 2:
+            return None
+        count = tensor.shape[0]
+        if not self._may_have(count) or tensor.shape[1] != width:
+            return None
+        if not all(tensor.datatype in fitting for fitting in self._fitting):
+            return None
+        return _Layout(found, count, starts, [])
+
+    def _may_have(self, count: int) -> bool:
+        return 0 < count <= self._limits.rows
+
+    def _rows(self, layout: _Layout, data: bytes) -> RequestRows | None:
+        """Return the rows of one tensor per column, or of a matrix."""
+        count, tensors, starts = layout.count, layout.found.inputs, layout.starts
         columns: list[Any] = [None] * self._width
         numbers = None
         if self._numbers is not None:
-            numbers = self._read_numbers(tensors, body, starts, count)
-            if numbers is None or not self._numbers.accept(numbers):
+            read = self._read_numbers if layout.runs else self._read_matrix
+            found = read(layout, data)
+            if not self._numbers.accept(found):
                 return None
-            self._numbers.clear_signs(numbers)
-            for row, at in enumerate(self._number_places):
-                columns[at] = numbers[row]
+            self._numbers.clear_signs(found)
+            numbers = self._among_texts(found, count)
+            for at in self._number_places:
+                columns[at] = numbers[at]
         for at in self._text_places:
-            data = body[starts[at] : starts[at + 1]]
-            columns[at] = _texts(self._forms[at], tensors[at], count, data)
-        whole = numbers if len(self._number_places) == self._width else None
-        return RequestRows(count, tuple(columns), numbers=whole)
+            part = data[starts[at] : starts[at + 1]]
+            columns[at] = _texts(self._forms[at], tensors[at].name, count, part)
+        return RequestRows(count, tuple(columns), numbers=numbers)
 
-    def _read_numbers(
-        self, tensors: Sequence[_Tensor], body: bytes, starts: Sequence[int], count: int
-    ) -> Any:
+    def _among_texts(self, numbers: Any, count: int) -> Any:
+        """The numbers in an array of all columns, with NaN for texts."""
+        if not self._text_places:
+            return numbers
+        found = np.empty((self._width, count))
+        found[self._number_places] = numbers
+        found[self._text_places] = np.nan
+        return found
+
+    def _read_matrix(self, layout: _Layout, data: bytes) -> Any:
+        (tensor,) = layout.found.inputs
+        items = read_tensor(tensor.name, tensor.datatype, layout.count * self._width, data)
+        return items.reshape(layout.count, self._width).T.astype(np.float64)
+
+    def _read_numbers(self, layout: _Layout, data: bytes) -> Any:
         """Return the columns of numbers as one array; neighbours of one type are read at once."""
+        count, starts, tensors = layout.count, layout.starts, layout.found.inputs
         found = np.empty((len(self._number_places), count))
         row = 0
-        for run in self._runs(tensors):
-            first, last = run[0], run[-1]
-            datatype = tensors[first].datatype
-            if not all(datatype in self._fitting[at] for at in run):
-                return None
-            data = body[starts[first] : starts[last + 1]]
-            items = read_tensor(tensors[first].name, datatype, len(run) * count, data)
-            found[row : row + len(run)] = items.reshape(len(run), count)
-            row += len(run)
+        for run in layout.runs:
+            tensor, size = tensors[run[0]], len(run)
+            part = data[starts[run[0]] : starts[run[-1] + 1]]
+            items = read_tensor(tensor.name, tensor.datatype, size * count, part)
+            found[row : row + size] = items.reshape(size, count)
+            row += size
         return found
 
     def _runs(self, tensors: Sequence[_Tensor]) -> Iterator[list[int]]:
@@ -218,25 +271,6 @@ class BinaryDecoder:
                 yield run
             else:
                 yield from ([at] for at in run)
-
-    def _matrix_rows(self, tensors: Sequence[_Tensor], body: bytes, at: int) -> RequestRows | None:
-        width = self._width
-        if len(tensors) != 1 or not self._is_matrix or self._numbers is None:
-            return None
-        (tensor,) = tensors
-        if len(tensor.shape) != 2 or tensor.shape[1] != width:
-            return None
-        count = tensor.shape[0]
-        if not 0 < count <= self._limits.rows or at + _size(tensor) != len(body):
-            return None
-        if not all(tensor.datatype in fitting for fitting in self._fitting):
-            return None
-        given = read_tensor(tensor.name, tensor.datatype, count * width, body[at:])
-        numbers = given.reshape(count, width).T.astype(np.float64)
-        if not self._numbers.accept(numbers):
-            return None
-        self._numbers.clear_signs(numbers)
-        return RequestRows(count, tuple(numbers), numbers=numbers)
 
 
 def _size(tensor: _Tensor) -> int:
@@ -271,13 +305,21 @@ def _neighbours(columns: Sequence[Column], places: Sequence[int]) -> list[list[i
     return runs
 
 
-def _texts(form: ColumnForm, tensor: _Tensor, count: int, data: bytes) -> Sequence[Any]:
+def _texts(form: ColumnForm, name: str, count: int, data: bytes) -> Sequence[Any]:
     """Return the values of a column of text; Undecided if the checker must decide."""
     # Neither the mark of a damaged cell, nor what else typed decoding of JSON rules out.
-    if tensor.datatype != BYTES or not may_decode(data):
+    if not may_decode(data):
         raise Undecided
-    items = read_tensor(tensor.name, BYTES, count, data)
-    texts = [item.decode() for item in items]
+    items = read_tensor(name, BYTES, count, data)
+    distinct = list(set(items))
+    if 2 * len(distinct) > count:
+        return _values(form, [item.decode() for item in items])
+    # As of most columns with categories: each value is decided once.
+    values = dict(zip(distinct, _values(form, [item.decode() for item in distinct]), strict=True))
+    return [values[item] for item in items]
+
+
+def _values(form: ColumnForm, texts: list[str]) -> Sequence[Any]:
     try:
         values = msgspec.convert(texts, type=GenericAlias(list, (form.json_type,)))
     except msgspec.ValidationError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -53,16 +54,22 @@ class RowEncoder:
             (at, encode) for at, encode in enumerate(functions) if encode is not None
         )
         self._functions = functions
-        self._is_numbers = all(known.kind in ("number", "boolean") for known in encodings)
+        # Whether numbers that came as arrays are what the model reads, beside categories.
+        self._takes_numbers = all(
+            at in self._categories or (column.dtype.is_number or column.dtype.name == "Boolean")
+            for at, column in enumerate(columns)
+        ) and all(known.kind in ("number", "boolean", "category") for known in encodings)
 
     def row(self, rows: RequestRows) -> list[float]:
         """Return the floats of the first row; BrokenRows for a category that training didn't have."""
-        if rows.numbers is not None and self._is_numbers:
-            found: list[float] = rows.numbers[:, 0].tolist()
-            return found
-        values = [column[0] for column in rows.columns]
         for at in self._strict:
             self._require_seen(at, rows)
+        if rows.numbers is not None and self._takes_numbers:
+            found: list[float] = rows.numbers[:, 0].tolist()
+            for at, codes in self._categories.items():
+                found[at] = codes.get(rows.columns[at][0], _NAN)
+            return found
+        values = [column[0] for column in rows.columns]
         for at, encode in self._changed:
             values[at] = encode(values[at])
         return values
@@ -71,8 +78,11 @@ class RowEncoder:
         """Return the floats of all rows, rows x columns, contiguous; BrokenRows as `row`."""
         for at in self._strict:
             self._require_seen(at, rows)
-        if rows.numbers is not None and self._is_numbers:
-            return np.ascontiguousarray(rows.numbers.T)
+        if rows.numbers is not None and self._takes_numbers:
+            found = np.array(rows.numbers.T, order="C")
+            for at, codes in self._categories.items():
+                found[:, at] = list(map(codes.get, rows.columns[at], repeat(_NAN)))
+            return found
         matrix = np.empty((len(rows.columns), rows.count), dtype=np.float64)
         for at, (values, encode) in enumerate(zip(rows.columns, self._functions, strict=True)):
             if encode is None or encode is _number:

@@ -16,7 +16,7 @@ class RequestRows(Struct, frozen=True):
 
     A column is a list of Python values, with None for null, or an array of floats if it came as an array.
     `frame` holds the same columns as a Polars frame in the contract's types, if there is one already, and
-    `numbers` as one array of floats, columns x rows, with NaN for null, if they came as numbers.
+    `numbers` as one array of floats, columns x rows, with NaN for null and for text, if they came as arrays.
     """
 
     count: int

@@ -77,6 +77,12 @@ def read_tensor(name: str, datatype: str, count: int, data: bytes) -> Any:
 
 
 def _read_texts(name: str, count: int, data: bytes) -> list[bytes]:
+    size = len(data) // count if count else 0
+    if size >= _LENGTH and size * count == len(data):
+        lengths: Any = np.ndarray((count,), "<u4", data, 0, (size,))
+        if (lengths == size - _LENGTH).all():
+            # As names of categories often are.
+            return [data[at : at + size - _LENGTH] for at in range(_LENGTH, len(data), size)]
     items: list[bytes] = []
     at = 0
     for _ in range(count):
