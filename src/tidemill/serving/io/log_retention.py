@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tidemill.core.counts import plural
 from tidemill.serving.log_partitions import expired_partitions
 from tidemill.workflow.prediction_log import RequestLog
 
@@ -50,12 +51,14 @@ class LogRetention:
                 if _remove(self._folder / name):
                     gone.append(name)
             except OSError as error:
-                self.fault = f"{name} of the prediction log can't be removed: {error}"
+                self.fault = (
+                    f"{name} of the prediction log can't be removed: {error.strerror or error}"
+                )
         self.removed += len(gone)
         if gone:
             _log.info(
-                "removed %d partitions of the prediction log %s, up to %s (keep=%s)",
-                len(gone), self._folder, gone[-1], self._setting.keep,
+                "removed %s of the prediction log %s, up to %s (keep=%s)",
+                plural(len(gone), "partition"), self._folder, gone[-1], self._setting.keep,
             )  # fmt: skip
 
 
