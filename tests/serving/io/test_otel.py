@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.support.serving import ROW, sales_project, served
 from tests.support.waiting import until
+from tidemill.core.errors import UsageError
 from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.io.access_log import AccessLine
@@ -207,3 +208,12 @@ def test_too_many_requests_have_no_span(monkeypatch: pytest.MonkeyPatch) -> None
     telemetry.start()
     telemetry.close()
     assert (telemetry.drops, len(spans.get_finished_spans())) == (1, 1)
+
+
+@pytest.mark.parametrize("interval", ["60s", "0", ""])
+def test_an_interval_is_a_number_of_milliseconds(
+    interval: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", interval)
+    with pytest.raises(UsageError, match=r"OTEL_METRIC_EXPORT_INTERVAL = .* milliseconds"):
+        Telemetry(families, service="bakeries", metrics=Kept(), spans=InMemorySpanExporter())

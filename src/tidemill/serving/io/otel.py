@@ -36,12 +36,13 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from tidemill.core.errors import UsageError
 from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.metric_families import BucketCounts, Family, Labels
 
 _log = logging.getLogger("tidemill.serving")
 _SCOPE = "tidemill.serving"
-_INTERVAL_MS = "60000"
+_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 # Requests whose span waits to be made; beyond that they have none, which is counted.
 _MOST_WAITING = 20_000
 _PAUSE_S = 1.0
@@ -49,7 +50,10 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Telemetry:
-    """Exports what `families` returns, which is called in a thread of its own; `add` queues a request."""
+    """Exports what `families` returns, which is called in a thread of its own; `add` queues a request.
+
+    UsageError for an interval in the environment that isn't a number.
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Telemetry:
         spans: SpanExporter | None = None,
     ) -> None:
         self.drops = 0
+        self._interval_s = _interval_s()
         self._families = families
         # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
         named = "OTEL_SERVICE_NAME" in os.environ
@@ -68,7 +73,6 @@ class Telemetry:
         self._provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(spans or OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer(_SCOPE)
-        self._interval_s = int(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MS)) / 1000
         self._since = time.time_ns()
         self._waiting: deque[AccessLine] = deque()
         self._stop = threading.Event()
@@ -134,6 +138,13 @@ class Telemetry:
         # An exporter may raise anything; what it can't send is sent with the next totals.
         except Exception:  # noqa: BLE001
             _log.warning("metrics could not be exported", exc_info=True)
+
+
+def _interval_s() -> float:
+    given = os.environ.get(_INTERVAL, "60000")
+    if not given.isdecimal() or not int(given):
+        raise UsageError(f"{_INTERVAL} = {given!r} is not a number of milliseconds")
+    return int(given) / 1000
 
 
 def _metric(family: Family, since: int, now: int) -> Metric:
