@@ -52,7 +52,7 @@ class ArrowBuffers:
         valid = self._validity(field, length)
         if field.kind in TEXTS:
             texts = self._texts(field, length)
-            values = [None if ok is False else text for ok, text in zip(valid, texts, strict=True)]
+            values = [text if ok else None for ok, text in zip(valid, texts, strict=True)]
             return pl.Series(field.name, values, dtype=field.dtype)
         if field.kind == DECIMAL:
             return self._decimals(field, length, valid)
@@ -68,15 +68,12 @@ class ArrowBuffers:
         valid = self._validity(field, length)
         positions = self._numbers(field, field.index, length)
         values = known.to_list()
-        used = [
-            int(at) for ok, at in zip(valid, positions.tolist(), strict=True) if ok is not False
-        ]
+        used = [int(at) for ok, at in zip(valid, positions.tolist(), strict=True) if ok]
         if used and not 0 <= min(used) <= max(used) < len(values):
             raise DamagedStream(f"column {field.name!r} has a position outside of its dictionary")
         self._spend(sum(len(values[at] or "") for at in used))
         found = [
-            None if ok is False else values[at]
-            for ok, at in zip(valid, positions.tolist(), strict=True)
+            values[at] if ok else None for ok, at in zip(valid, positions.tolist(), strict=True)
         ]
         return pl.Series(field.name, found, dtype=field.dtype)
 
@@ -100,11 +97,10 @@ class ArrowBuffers:
             raise DamagedStream(f"a buffer of column {field.name!r} is too short")
         return np.unpackbits(np.frombuffer(data, "u1"), count=length, bitorder="little") != 0
 
-    def _validity(self, field: ArrowField, length: int) -> list[bool | None]:
-        """Return which items aren't null; None for all if the column has no bits for that."""
+    def _validity(self, field: ArrowField, length: int) -> list[bool]:
+        """Return which items aren't null; a column without bits for that has no nulls."""
         data = self._buffer(field)
-        found: list[bool | None] = [None] * length
-        return self._bits(field, length, data).tolist() if data else found
+        return self._bits(field, length, data).tolist() if data else [True] * length
 
     def _numbers(self, field: ArrowField, kind: str, count: int) -> Any:
         return _array(field, self._buffer(field), np.dtype(kind), count)
@@ -167,7 +163,7 @@ class ArrowBuffers:
                     )
                 yield item
 
-    def _decimals(self, field: ArrowField, length: int, valid: Sequence[bool | None]) -> pl.Series:
+    def _decimals(self, field: ArrowField, length: int, valid: Sequence[bool]) -> pl.Series:
         data = self._buffer(field)
         if len(data) < 16 * length:
             raise DamagedStream(f"a buffer of column {field.name!r} is too short")
@@ -176,9 +172,9 @@ class ArrowBuffers:
         values: list[Decimal | None] = []
         for row, ok in enumerate(valid):
             units = int.from_bytes(data[16 * row : 16 * row + 16], "little", signed=True)
-            if ok is not False and abs(units) >= 10**precision:
+            if ok and abs(units) >= 10**precision:
                 raise DamagedStream(f"column {field.name!r} has a number with too many digits")
-            values.append(None if ok is False else _exact(units, scale))
+            values.append(_exact(units, scale) if ok else None)
         return pl.Series(field.name, values, dtype=field.dtype)
 
 
@@ -201,8 +197,8 @@ def _decoded(field: ArrowField, item: bytes) -> str:
         raise BadRequest(f"column {field.name!r} has text that isn't UTF-8") from None
 
 
-def _series(field: ArrowField, items: Any, valid: Sequence[bool | None]) -> pl.Series:
-    missing = np.array([ok is False for ok in valid], dtype=bool)
+def _series(field: ArrowField, items: Any, valid: Sequence[bool]) -> pl.Series:
+    missing = ~np.array(valid, dtype=bool)
     if field.bounds is not None:
         # What null items hold doesn't matter.
         items = np.where(missing, 0, items)

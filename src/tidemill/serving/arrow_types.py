@@ -13,11 +13,8 @@ from tidemill.serving.arrow_messages import DamagedStream, FlatTable
 from tidemill.serving.errors import BadRequest
 
 # Kinds of buffers beside those of numbers, which are named by their NumPy type.
-NULL, BOOL, TEXT, LARGE_TEXT, TEXT_VIEW, DECIMAL = (
-    *("null", "bool", "text", "large_text", "text_view"),
-    "decimal",
-)
-TEXTS = (TEXT, LARGE_TEXT, TEXT_VIEW)
+NULL, BOOL, DECIMAL = "null", "bool", "decimal"
+TEXT, LARGE_TEXT, TEXT_VIEW = TEXTS = "text", "large_text", "text_view"
 _NAMES = {11: "Interval", 12: "List", 13: "Struct", 14: "Union", 16: "FixedSizeList", 17: "Map"}
 _TEXT_KINDS = {4: TEXT, 5: TEXT, 19: LARGE_TEXT, 20: LARGE_TEXT, 23: TEXT_VIEW, 24: TEXT_VIEW}
 _BINARY = (4, 19, 23)
@@ -26,7 +23,7 @@ _PER_SECOND = (1, 10**3, 10**6, 10**9)
 _DAYS = (-719_162, 2_932_896)
 _SECONDS = (-62_135_596_800, 253_402_300_799)
 _CLOCK = (0, 86_399)
-_TOOK = (-(10**13), 10**13)
+_DURATION = (-(10**13), 10**13)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +128,7 @@ def _time(name: str, _: int, kind: FlatTable) -> ArrowField:
     )
 
 
-def _moment(name: str, _: int, kind: FlatTable) -> ArrowField:
+def _datetime(name: str, _: int, kind: FlatTable) -> ArrowField:
     unit, zone = _unit(name, kind.integer(0, "h")), kind.text(1)
     dtype = pl.Datetime(_polars_unit(unit), zone or None)
     try:
@@ -143,9 +140,9 @@ def _moment(name: str, _: int, kind: FlatTable) -> ArrowField:
     return _of_units(name, unit, dtype, _SECONDS)
 
 
-def _took(name: str, _: int, kind: FlatTable) -> ArrowField:
+def _duration(name: str, _: int, kind: FlatTable) -> ArrowField:
     unit = _unit(name, kind.integer(0, "h", 1))
-    return _of_units(name, unit, pl.Duration(_polars_unit(unit)), _TOOK)
+    return _of_units(name, unit, pl.Duration(_polars_unit(unit)), _DURATION)
 
 
 def _polars_unit(unit: int) -> Any:
@@ -176,7 +173,7 @@ _READ: Mapping[int, Callable[[str, int, FlatTable], ArrowField]] = {
     7: _decimal,
     8: _date,
     9: _time,
-    10: _moment,
-    18: _took,
+    10: _datetime,
+    18: _duration,
     **dict.fromkeys(_TEXT_KINDS, _text),
 }

@@ -34,13 +34,12 @@ def decompress(body: bytes, encoding: str, *, most: int) -> bytes:
 
 
 def _inflate(body: bytes, encoding: str, most: int) -> bytes:
-    windows = (_GZIP,) if encoding == "gzip" else (_ZLIB, _RAW)
-    for window in windows[:-1]:
-        try:
-            return _read(body, window, encoding, most)
-        except zlib.error:
-            continue
-    return _read(body, windows[-1], encoding, most)
+    if encoding == "gzip":
+        return _read(body, _GZIP, encoding, most)
+    try:
+        return _read(body, _ZLIB, encoding, most)
+    except zlib.error:
+        return _read(body, _RAW, encoding, most)
 
 
 def _read(body: bytes, window: int, encoding: str, most: int) -> bytes:
