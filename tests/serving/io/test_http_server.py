@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -347,6 +348,35 @@ def test_a_broken_request_is_refused_after_the_replies_to_earlier_ones(
     assert found.count(b"HTTP/1.1 400 ") == 1
     assert found.index(b"HTTP/1.1 400 ") > found.rindex(b"echo")
     assert len(server.app.bodies) == before
+
+
+@pytest.mark.parametrize("rest", [b"", b"GET / HT"])
+def test_a_client_that_sends_no_more_is_answered(rest: bytes) -> None:
+    with running() as server, server.connect() as connection:
+        server.app.release.clear()
+        connection.sendall(REQUEST * 2 + rest)
+        connection.shutdown(socket.SHUT_WR)
+        assert server.app.begun.wait(20)
+        server.app.release.set()
+        found = received(connection)
+    assert found.count(b"echo") == 2
+    assert found.count(b"connection: close") == 1
+
+
+@pytest.mark.parametrize("last", [REQUEST, REQUEST[:-1]], ids=["whole", "cut off"])
+def test_a_client_that_goes_away_is_no_error(last: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with running() as server:
+        server.app.release.clear()
+        with server.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(REQUEST * 3 + last)
+            assert server.app.begun.wait(20)
+        while server.server.server_state.connections:
+            assert server.thread.is_alive()
+        server.app.release.set()
+        while server.server.server_state.tasks:
+            assert server.thread.is_alive()
+    assert caplog.records == []
 
 
 def test_a_body_that_breaks_after_the_reply_closes_the_connection() -> None:

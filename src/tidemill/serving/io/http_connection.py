@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 # Seconds in which a connection beyond the limit may send the request that is refused.
 _EXCESS_S = 1.0
@@ -125,6 +129,8 @@ class Connection(HttpToolsProtocol):
         # chunks that hold nothing else.
         self._in_body = False
         self._body_bytes = self._framed_bytes = 0
+        # The requests whose heads have come, and whose replies haven't been sent.
+        self._unanswered: deque[RequestResponseCycle] = deque()
         # The reply to a request that is refused, until those before it are answered.
         self._refusal = b""
 
@@ -148,6 +154,24 @@ class Connection(HttpToolsProtocol):
             return False
         min(unused, key=lambda each: each._waiting_since).transport.close()
         return True
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that sends no more, if it sent whole requests; say whether it is answered."""
+        if not self._unanswered or self._in_body or self.scheme == "https":
+            self._abandon()
+            return False
+        self.cycle.keep_alive = False
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._abandon()
+        super().connection_lost(exc)
+
+    def _abandon(self) -> None:
+        """Send no reply any more: uvicorn would write those of pipelined requests to a closed connection."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
@@ -232,6 +256,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._ends_head = False
         self._in_body = True
+        self._unanswered.append(self.cycle)
 
     def _take_host_of_target(self) -> None:
         """Let the host of a target like `http://host/path` stand for that of the header, as RFC 9112 says."""
@@ -310,6 +335,7 @@ class Connection(HttpToolsProtocol):
         if self._in_body and self.pipeline:
             # The refused request waits for others; it is the last that came.
             self.pipeline.popleft()
+            self._unanswered.pop()
         elif self._in_body or self.cycle is None or self.cycle.response_complete:
             self._send_refusal()
             return
@@ -323,6 +349,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answer the next request; or refuse it, if it was none."""
         is_last = not self.pipeline
+        self._unanswered.popleft()
         super().on_response_complete()
         if self._refusal and is_last and not self.transport.is_closing():
             self._send_refusal()
