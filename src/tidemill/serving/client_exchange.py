@@ -37,9 +37,10 @@ class Predictions:
     """The predictions for rows, in their order, and what made them.
 
     A row is a mapping of outputs: `prediction`, `probability_CLASS` for more than two classes, and
-    `contributions` if they were asked for; None for a row that `partial` left out. `version` is the version
-    of the `model`, `contract` that of its rows, and `watermark` the newest partition that it was trained on.
-    `lookups` are the ages of looked up data in seconds. `rejected` says which rows were left out, and why.
+    `contributions` if they were asked for; None for a row that `partial` left out. `model` is the endpoint,
+    as the Open Inference Protocol calls it, `version` the version that answered, `contract` that of the rows,
+    and `watermark` the newest partition that it was trained on. `lookups` are the ages of looked up data in
+    seconds. `rejected` says which rows were left out, and why.
     """
 
     rows: tuple[Mapping[str, Any] | None, ...]
