@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from polars.exceptions import PanicException
 
 import tidemill as tm
 from tests.support.serving import ROW, Reply, Served, sales_flow, sales_project, served
@@ -24,6 +25,7 @@ from tests.support.waiting import until
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Served as ServedEvent
 from tidemill.project.project import Project
+from tidemill.serving.io.lightgbm_runner import LightGBMRunner
 from tidemill.serving.serve_settings import ServeSettings
 
 
@@ -361,6 +363,22 @@ def test_a_version_that_cannot_be_loaded_replaces_nothing(tmp_path: Path) -> Non
         with pytest.raises(tm.TidemillError):
             project.models.moves.deliver("demand", second.id)
         assert server.predict([ROW]).json["version"] == first
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("odd"), TimeoutError("slow"), SystemExit(3), PanicException("boom")]
+)
+def test_a_model_that_fails_is_an_error_of_the_server(
+    error: BaseException, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(runner: LightGBMRunner, values: list[float]) -> float:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LightGBMRunner, "predict_row", fail)
+        reply = server.predict([ROW])
+    assert (reply.status, reply.json) == (500, {"error": "the model of demand failed"})
+    assert server.predict([ROW]).status == 200
 
 
 def test_rows_are_predicted_where_an_event_loop_runs(project: Project) -> None:

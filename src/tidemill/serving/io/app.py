@@ -25,7 +25,7 @@ from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.io.request_bodies import RequestBody, decode_request, is_past_deadline
 from tidemill.serving.io.request_queue import RequestQueue
-from tidemill.serving.io.runner import USER_ERRORS
+from tidemill.serving.io.runner import USER_ERRORS, DeadlinePassed
 from tidemill.serving.oip import JSON, Reply
 from tidemill.serving.overload_reply import BODY, MESSAGE, RETRY_AFTER_S, STATUS, overload_reply
 from tidemill.serving.request_ids import RequestIds
@@ -434,7 +434,7 @@ async def _answer(
         answer, request = await version.answer(
             request, watch, deadline=deadline, partial=partial, explain=body.asks_explanations
         )
-    except TimeoutError:
+    except DeadlinePassed:
         raise Unavailable("the deadline of the request passed while it waited") from None
     except ConflictError:
         raise Unavailable("the version was replaced while the request waited") from None

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from tidemill.serving.io.runner import USER_ERRORS, Runner, task_error
+from tidemill.serving.io.runner import USER_ERRORS, DeadlinePassed, Runner, task_error
 
 # The predictions of a request, and its share of the CPU seconds; None if a cache had them.
 Predicted: TypeAlias = "tuple[Any, float | None]"
@@ -67,7 +67,7 @@ def predict_requests(
     awaited = [request for request in requests if not request.future.done()]
     late = [request for request in awaited if request.deadline <= now]
     results = [
-        RequestResult(request, TimeoutError("its deadline passed while it waited for the model"))
+        RequestResult(request, DeadlinePassed("its deadline passed while it waited for the model"))
         for request in late
     ]
     current = [request for request in awaited if request.deadline > now]

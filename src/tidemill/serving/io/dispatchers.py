@@ -20,7 +20,7 @@ from tidemill.serving.io.batches import (
     record_nothing,
 )
 from tidemill.serving.io.model_thread import ModelThread
-from tidemill.serving.io.runner import Runner, closed_error
+from tidemill.serving.io.runner import DeadlinePassed, Runner, closed_error
 
 # How often a model that is closed looks whether its last call has ended.
 _IDLE_S = 0.005
@@ -30,7 +30,8 @@ class Dispatcher(Protocol):
     """Calls one model, for the tasks of one event loop.
 
     Predictions come with the CPU seconds that they took; 0 if that was in the caller's own turn. A request
-    whose `deadline` passes while it waits, in seconds of the monotonic clock, is dropped with TimeoutError.
+    whose `deadline` passes while it waits, in seconds of the monotonic clock, is dropped with
+    DeadlinePassed.
     """
 
     @property
@@ -228,7 +229,7 @@ async def _call_in_thread(
 
 def _timed(function: Callable[[Any], Any], rows: Any, deadline: float) -> Predicted:
     if time.monotonic() >= deadline:
-        raise TimeoutError("its deadline passed before the model was called")
+        raise DeadlinePassed("its deadline passed before the model was called")
     started = time.thread_time()
     found = function(rows)
     return found, time.thread_time() - started

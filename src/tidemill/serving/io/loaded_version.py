@@ -168,7 +168,7 @@ class LoadedVersion:
     ) -> tuple[ModelAnswer, InferRequest]:
         """Predict the rows of a request; return also the request with the rows that were left out.
 
-        With `explain` the answer says what each input contributes. TimeoutError if the deadline passes while
+        With `explain` the answer says what each input contributes. DeadlinePassed if that happens while
         they wait, ConflictError if another version replaced this one, BrokenRows for features that break
         their contract, and unseen categories that the model refuses, BadRequest for a model that can't be
         explained.

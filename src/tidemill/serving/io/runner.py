@@ -51,6 +51,10 @@ class Runner(Protocol):
         """Free the model after the calls that are in flight; later calls raise ConflictError."""
 
 
+class DeadlinePassed(TimeoutError):
+    """The deadline of a request passed while it waited; a model may raise other errors of timeouts."""
+
+
 def closed_error() -> ConflictError:
     """The error of a call after `close`."""
     return ConflictError("the model is closed: another version replaced it")
