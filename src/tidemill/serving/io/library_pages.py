@@ -7,10 +7,10 @@ needed again is mapped again from the page cache, in microseconds.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,8 +26,10 @@ _MADV_DONTNEED = 4
 
 def unmap_soon(seconds: float = 1.0) -> None:
     """Unmap pages in a thread, in so many seconds, so that what begins now isn't held up."""
-    loop = asyncio.get_running_loop()
-    loop.call_later(seconds, loop.run_in_executor, None, unmap_clean_pages)
+    timer = threading.Timer(seconds, unmap_clean_pages)
+    # A server that stops before doesn't wait for it.
+    timer.daemon = True
+    timer.start()
 
 
 def unmap_clean_pages() -> int:
