@@ -55,7 +55,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "reads": "", "encodings": (), "feed": "matrix", "label": "", "classes": "", "shares": (),
         "golden": "", "export_difference": None, "snapshot": {}, "packages": {}, "hardware": {},
         "entity": "", "entities": "", "study": None, "labelled": 0, "key": "", "parent": None,
-        "generation": 0,
+        "generation": 0, "data_at": 0.0,
     },
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,

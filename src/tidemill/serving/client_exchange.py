@@ -38,9 +38,10 @@ class Predictions:
 
     A row is a mapping of outputs: `prediction`, `probability_CLASS` for more than two classes, and
     `contributions` if they were asked for; None for a row that `partial` left out. `model` is the endpoint,
-    as the Open Inference Protocol calls it, `version` the version that answered, `contract` that of the rows,
-    and `watermark` the newest partition that it was trained on. `lookups` are the ages of looked up data in
-    seconds. `rejected` says which rows were left out, and why.
+    as the Open Inference Protocol calls it, `version` the version that answered, `contract` that of the rows.
+    `watermark` says how new its training data is: the newest partition, or the time in UTC when the newest
+    of it was published. `lookups` are the ages of looked up data in seconds. `rejected` says which rows were
+    left out, and why.
     """
 
     rows: tuple[Mapping[str, Any] | None, ...]

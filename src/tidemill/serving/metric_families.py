@@ -19,7 +19,7 @@ Labels: TypeAlias = Mapping[str, str]
 class LiveVersion:
     """A version that answers at an endpoint: what `tidemill_model_info` says of it.
 
-    `role` is "live", "canary" or "shadow"; `watermark` is the newest partition that it was trained on.
+    `role` is "live", "canary" or "shadow"; `watermark` says how new its training data is.
     """
 
     endpoint: str

@@ -94,7 +94,8 @@ class Artifact:
     `labelled` is the number of rows of the input that has the label; 0 in artifacts stored before it was
     recorded. `key` is that of its training; empty in artifacts stored before it was recorded. `parent` is the
     version that its training continued, if any, and `generation` counts how many were continued since a
-    training from scratch.
+    training from scratch. `data_at` is when the newest data in training was published (Unix seconds); 0 in
+    artifacts stored before it was recorded.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Artifact:
     key: str = ""
     parent: ParentVersion | None = None
     generation: int = 0
+    data_at: float = 0.0
 
     @property
     def content(self) -> str:

@@ -20,6 +20,7 @@ from tidemill.ports.formats import ModelFormat, ModelProbe
 from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.answers import AnswerForm, ModelAnswer, ServedVersion
 from tidemill.serving.counters import Series
+from tidemill.serving.data_watermark import data_watermark
 from tidemill.serving.errors import BadRequest
 from tidemill.serving.explanations import explanations
 from tidemill.serving.input_schema import InputSchema
@@ -121,7 +122,7 @@ class LoadedVersion:
             model=endpoint,
             version=artifact.id,
             contract=schema.title,
-            watermark=artifact.anchor,
+            watermark=data_watermark(artifact),
         )
         self.logged = LoggedVersion(
             served=self.served, outputs=self.form.outputs, schema=schema, carrying=carrying

@@ -153,6 +153,7 @@ class ModelStepRunner:
             entity=fitted.entity,
             labelled=sum(held.product.rows for held in inputs[label.stage].values()),
             key=work.key,
+            data_at=max((b.at for bound in inputs.values() for b in bound.values()), default=0.0),
         )
         artifact = self._continued(stage, work, artifact)
         difference = export_difference(stage, export, artifact, self._probe)
