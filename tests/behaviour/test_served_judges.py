@@ -110,6 +110,10 @@ def test_a_server_that_stops_leaves_its_evidence_to_the_other(tmp_path: Path) ->
         until(lambda: endpoint(one)["candidate"] == endpoint(two)["candidate"] == second)
         with asking(one):
             until(lambda: endpoint(one)["total"] < 1)
+        [observed] = project.rollouts.observed().endpoints
+        assert (observed.total, observed.judged) == (endpoint(one)["total"], True)
+        assert observed.requests > 0
+        assert project.rollouts.statuses()[0].total == 1
         # What it is asked doesn't count: another server judges.
         assert two.predict([ROW]).status == 200
         assert endpoint(two)["requests"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.commands import Ended, tidemill
 from tests.support.serving import ROW, served, shared_project
+from tidemill.cli import endpoints
 from tidemill.project.project import Project
 
 
@@ -91,10 +93,29 @@ def test_an_unknown_endpoint(here: Project) -> None:
     assert (ended.code, "did you mean 'demand'" in ended.err) == (2, True)
 
 
-def test_endpoints_are_listed_with_what_answered(here: Project) -> None:
+def test_endpoints_are_listed_with_what_answered(
+    here: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = here.state().live["demand"].artifact.id
     with served(here) as server:
         assert server.predict([ROW]).status == 200
-    version = here.state().live["demand"].artifact.id
+        said = f"process {os.getpid()} serves: it judges rollouts"
+        assert said in tidemill("endpoints").out
+        found = tidemill("endpoints", "--json").document
+        assert [each["judges"] for each in found["servers"]] == [True]
+        assert (found["endpoints"][0]["judged"], found["problems"]) == (True, [])
+
+        def stop_at_the_second(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 2:
+                raise KeyboardInterrupt
+
+        slept: list[float] = []
+        monkeypatch.setattr(endpoints, "sleep", stop_at_the_second)
+        watched = tidemill("endpoints", "--watch")
+        assert (watched.code, watched.out.count(said)) == (1, 2)
+    assert tidemill("endpoints", "--watch", "--json").code == 2
+    assert said not in tidemill("endpoints").out
     text = tidemill("endpoints").out
     assert "demand" in text
     assert version in text

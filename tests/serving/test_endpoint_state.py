@@ -198,7 +198,7 @@ def test_an_endpoint_restored_from_its_records_does_the_same(
             found = again
 
 
-def test_what_is_observed_ends_a_rollout_either_way() -> None:
+def test_what_judged_ends_a_rollout_either_way() -> None:
     rng = np.random.default_rng(0)
     plan = Rollout(shadow_s=1.0, canary=(1.0,), step_s=1.0)
     going = follow_live(FIRST, live("b", 2.0), plan, 2.0)

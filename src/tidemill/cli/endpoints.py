@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
+from time import sleep, time
+from typing import TYPE_CHECKING
 
 import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.endpoints import describe_step, render_endpoints
+from tidemill.cli.render.endpoints import describe_step, render_observed
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 
+if TYPE_CHECKING:
+    from tidemill.serving.running_servers import ObservedEndpoints
+
+_WATCH_S = 2.0
+
 
 @click.group(invoke_without_command=True)
+@click.option("--watch", is_flag=True, help="Show them every two seconds, until Ctrl-C.")
 @json_option
 @project_options
 @click.pass_context
-def endpoints(context: click.Context, as_json: bool) -> None:
+def endpoints(context: click.Context, watch: bool, as_json: bool) -> None:
     """List the endpoints: the version that answers, and the rollout of another one.
 
-    The evidence is that of the last recorded step; /status of a running server has it up to now.
+    Running servers on this machine are asked for the evidence up to now. Without one it is that of the last
+    recorded step.
     """
     if context.invoked_subcommand is not None:
         return
+    if watch and as_json:
+        raise click.UsageError("--watch shows text: leave it or --json out")
     with project_session() as project:
-        found = project.rollouts.statuses()
+        _print(project.rollouts.observed(), as_json)
+        while watch:
+            sleep(_WATCH_S)
+            click.clear()
+            _print(project.rollouts.observed(), as_json)
+
+
+def _print(found: ObservedEndpoints, as_json: bool) -> None:
     text = (
-        render_endpoints(found, time.time())
-        if found
+        render_observed(found, time())
+        if found.endpoints
         else 'no endpoints: declare one with flow.endpoint("NAME", model=flow.approve(...))'
     )
-    print_result(
-        text,
-        as_json,
-        "tidemill.endpoints/1",
-        lambda: {"endpoints": [asdict(each) for each in found]},
-    )
+    print_result(text, as_json, "tidemill.endpoints/1", lambda: asdict(found))
 
 
 _reason = click.option("--reason", default="", metavar="TEXT", help="Record why.")

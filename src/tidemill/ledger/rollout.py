@@ -81,8 +81,10 @@ class RolloutStep:
 class EndpointStatus:
     """The state of an endpoint: the version that answers, since when, and its rollout, if there is one.
 
-    `requests` and `needed` are the candidate's requests in this step, and how many judge it. `until` is when
-    the step's time is over. `problem` says why the endpoint doesn't follow what is live.
+    `requests` and `needed` are the candidate's requests in this step, and how many judge it;
+    `control_requests` are those of the version before. `until` is when the step's time is over. `problem`
+    says why the endpoint doesn't follow what is live. It is `judged` if the server that judges said it; else
+    it is what was recorded last, without the requests and the evidence since then.
     """
 
     name: str
@@ -102,3 +104,5 @@ class EndpointStatus:
     held: bool = False
     last: RolloutStep | None = None
     problem: str = ""
+    control_requests: int = 0
+    judged: bool = False

@@ -7,10 +7,12 @@ from tidemill.ledger.event import RolloutStepped
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.rollout import EndpointStatus, RolloutStep
 from tidemill.ports.ledger import State
+from tidemill.project.server_statuses import running_servers
 from tidemill.project.workspace import Workspace
 from tidemill.serving.endpoint_record import EndpointRecord, endpoint_records, steps_of
 from tidemill.serving.endpoint_state import pause, recorded_state
 from tidemill.serving.endpoint_status import endpoint_status
+from tidemill.serving.running_servers import ObservedEndpoints, observed_endpoints
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.environment import history_filter
 
@@ -43,6 +45,14 @@ class Rollouts:
             state = recorded_state(records.get(endpoint.name), endpoint.rollout)
             found.append(endpoint_status(endpoint, state))
         return tuple(found)
+
+    def observed(self) -> ObservedEndpoints:
+        """The state of each endpoint now, as the running server says that judges its rollout.
+
+        Servers on this machine are asked. Without a server it is what is recorded, as `statuses` returns it.
+        """
+        servers, problems = running_servers(self._workspace)
+        return observed_endpoints(self.statuses(), servers, problems)
 
     def hold(self, endpoint: str, *, reason: str = "", by: str = "") -> RolloutStep:
         """Keep the candidate at its share until somebody resumes; it still goes back if it is worse.

@@ -21,6 +21,7 @@ from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.project.served_rollouts import ServedRollouts
+from tidemill.project.server_statuses import status_folder
 from tidemill.project.workspace import Workspace
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.meter import Meter
@@ -89,7 +90,7 @@ class Serving:
                 'flow.endpoint("NAME", model=flow.approve(...))'
             )
         starter = self._worker_starter(settings) if settings.workers > 1 else None
-        server = self._server(settings, start_worker=starter)
+        server = self._server(settings, start_worker=starter, status_folder=status_folder(space))
         require_safe_place(settings, server.valid_tokens)
         with (
             _listen(settings) as listener,

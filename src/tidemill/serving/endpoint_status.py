@@ -37,6 +37,7 @@ def endpoint_status(
         # Requests without any of the other version can't be judged.
         requests=totals.candidate.requests if totals.control.requests else 0,
         needed=needed_requests(rollout, plan),
+        control_requests=totals.control.requests,
         evidence=rollout.evidence.values,
         total=rollout.evidence.total,
         limit=1 / plan.alpha,

@@ -204,6 +204,12 @@ COMMON_SCHEMAS: Mapping[str, Schema] = {
         schema={"const": "tidemill.server/1"},
         faults={"type": "array", "items": _TEXT, "description": "what is wrong"},
         endpoints={"type": "array", "items": ref("EndpointStatus")},
+        judges={**_FLAG, "description": "whether this server judges rollouts"},
+        judge={
+            "type": "object",
+            "additionalProperties": _TEXT,
+            "description": "host and pid of the server that judges instead",
+        },
         processes={"type": "array", "items": ref("ProcessStatus")},
     ),
     "EndpointStatus": _object(
@@ -227,6 +233,8 @@ COMMON_SCHEMAS: Mapping[str, Schema] = {
         limit={**_NUMBER, "description": "the total at which the candidate is rolled back"},
         held=_FLAG,
         last={"type": ["object", "null"], "description": "the last step of a rollout"},
+        control_requests={**_COUNT, "description": "of the version before in this step"},
+        judged={**_FLAG, "description": "whether this server judges the rollout"},
         shadow_drops=_COUNT,
         log={"type": ["object", "null"], "description": "the prediction log"},
     ),

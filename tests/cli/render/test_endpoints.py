@@ -6,9 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.cli.render.endpoints import describe_step, render_endpoints, render_steps
+from tidemill.cli.render.endpoints import (
+    describe_step,
+    render_endpoints,
+    render_observed,
+    render_steps,
+)
 from tidemill.cli.render.figures import local_time
 from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction
+from tidemill.serving.running_servers import ObservedEndpoints, ServerStatus
 from tidemill.testing.records import rollout_step
 
 IDLE = EndpointStatus(name="delays", model="delay_model", version="4f3a91c2", since=1000.0)
@@ -23,6 +29,8 @@ ROLLING = replace(
     needed=1240,
     evidence={"errors": 0.5, "outside": 0.25, "slow": 1.0, "shift": 2.0},
     total=0.9375,
+    control_requests=15_300,
+    judged=True,
 )
 
 
@@ -48,9 +56,47 @@ def test_a_rollout_is_described_below_the_table() -> None:
     assert lines[3:] == [
         "delays:",
         f"  9b1c2233 answers 5 % of the requests since {local_time(2000.0)} (2 min)",
-        "  next step: not enough traffic to judge: 812 of about 1,240 requests",
-        "  evidence that it is worse: 0.938 of 20 (errors 0.5, outside 0.25, slow 1, shift 2)",
+        "  next step: not enough traffic to judge: 812 of about 1,240 requests; at this rate in 28 min",
+        "  in this step: 812 requests of 9b1c2233 counted, 15,300 of 4f3a91c2",
+        "  evidence that it is worse: 0.938 of 20 (the mean of the gates)",
+        "    errors: 0.5 of 76.8",
+        "    outside: 0.25 of 76.5",
+        "    slow: 1 of 77.2",
+        "    shift: 2 of 78.2",
     ]
+
+
+def test_the_rate_of_requests_says_how_long_a_step_takes() -> None:
+    slow = replace(ROLLING, until=0.0, requests=100, needed=300)
+    assert "300 requests; at this rate in 60 min" in render_endpoints([slow], 2000.0 + 1800)
+    none = replace(ROLLING, requests=0)
+    assert "judge: 0 of about 1,240 requests\n" in render_endpoints([none], 2090.0)
+
+
+def test_without_a_server_only_what_is_recorded_is_shown() -> None:
+    lines = render_endpoints([replace(ROLLING, judged=False)], 2090.0).splitlines()
+    assert lines[5] == f"  next step: not before {local_time(3800.0)}"
+    assert lines[-1] == (
+        "  that is what was recorded last: no server that judges was found on this machine"
+    )
+
+
+def test_the_servers_that_said_it_are_named() -> None:
+    servers = (
+        ServerStatus(process=7, judges=True, faults=("the disk is full",)),
+        ServerStatus(process=8, judges=False),
+    )
+    found = ObservedEndpoints(endpoints=(IDLE,), servers=servers, problems=("9 is silent",))
+    assert render_observed(found, 2090.0).splitlines()[2:] == [
+        "",
+        "process 7 serves: it judges rollouts",
+        "process 8 serves: it follows the server that judges",
+        "process 7: the disk is full",
+        "9 is silent",
+    ]
+    assert render_observed(ObservedEndpoints(endpoints=(IDLE,)), 0.0) == render_endpoints(
+        [IDLE], 0.0
+    )
 
 
 @pytest.mark.parametrize(

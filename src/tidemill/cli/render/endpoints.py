@@ -8,9 +8,20 @@ from tidemill.cli.render.figures import approximate_seconds, local_time
 from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
 from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction, RolloutStep
+from tidemill.serving.running_servers import ObservedEndpoints
 from tidemill.serving.step_text import phase_text, step_done
 
 _HEADERS = ("endpoint", "model", "version", "since", "rollout")
+
+
+def render_observed(found: ObservedEndpoints, now: float) -> str:
+    """The endpoints as `render_endpoints`, and below them which servers said it."""
+    judges = {True: "it judges rollouts", False: "it follows the server that judges"}
+    servers = [f"process {each.process} serves: {judges[each.judges]}" for each in found.servers]
+    faults = [f"process {each.process}: {fault}" for each in found.servers for fault in each.faults]
+    notes = "\n".join(printable(line) for line in (*servers, *faults, *found.problems))
+    text = render_endpoints(found.endpoints, now)
+    return f"{text}\n\n{notes}" if notes else text
 
 
 def render_endpoints(statuses: Sequence[EndpointStatus], now: float) -> str:
@@ -54,8 +65,12 @@ def _details(status: EndpointStatus, now: float) -> Iterator[str]:
         since = local_time(status.step_since)
         yield f"{status.candidate} {doing} since {since} ({age})"
         yield f"next step: {_next_step(status, now)}"
-        gates = ", ".join(f"{gate} {value:.3g}" for gate, value in status.evidence.items())
-        yield f"evidence that it is worse: {status.total:.3g} of {status.limit:.3g} ({gates})"
+        if status.judged:
+            yield f"in this step: {_counted(status)}"
+        yield f"evidence that it is worse: {status.total:.3g} of {status.limit:.3g} (the mean of the gates)"
+        yield from _gates(status)
+        if not status.judged:
+            yield "that is what was recorded last: no server that judges was found on this machine"
     elif status.last is not None and status.last.action is RolloutAction.ROLLED_BACK:
         yield describe_step(status.last)
 
@@ -63,13 +78,35 @@ def _details(status: EndpointStatus, now: float) -> Iterator[str]:
 def _next_step(status: EndpointStatus, now: float) -> str:
     if status.held:
         return "held by a person"
-    if status.requests < status.needed:
-        return (
-            f"not enough traffic to judge: {status.requests:,} of about {status.needed:,} requests"
-        )
+    if status.judged and status.requests < status.needed:
+        return f"not enough traffic to judge: {_missing(status, now)}"
+    if not status.judged:
+        return f"not before {local_time(status.until)}"
     if now < status.until:
         return f"in {approximate_seconds(status.until - now)}, if it isn't worse"
     return "at the next look"
+
+
+def _missing(status: EndpointStatus, now: float) -> str:
+    """The requests that a step needs, and how long that takes if they go on as until now."""
+    text = f"{status.requests:,} of about {status.needed:,} requests"
+    if not status.requests or now <= status.step_since:
+        return text
+    rest_s = (now - status.step_since) * (status.needed / status.requests - 1)
+    return f"{text}; at this rate in {approximate_seconds(max(rest_s, status.until - now))}"
+
+
+def _counted(status: EndpointStatus) -> str:
+    control = f"{status.control_requests:,} of {status.version}"
+    return f"{status.requests:,} requests of {status.candidate} counted, {control}"
+
+
+def _gates(status: EndpointStatus) -> Iterator[str]:
+    """The evidence of each gate, and with which it would send the candidate back if the others stayed."""
+    values = status.evidence
+    missing = status.limit * len(values) - sum(values.values())
+    for gate, value in values.items():
+        yield f"  {gate}: {value:.3g} of {missing + value:.3g}"
 
 
 def describe_step(step: RolloutStep) -> str:

@@ -283,9 +283,8 @@ class EndpointService:
         """The versions and the faults of the endpoint, as plain data."""
         known = endpoint_status(self.declared, self.state, problem=self.fault or self._golden_fault)
         return {
-            **asdict(known),
+            **asdict(replace(known, judged=self.is_judged)),
             "ready": self.is_ready,
-            "judged": self.is_judged,
             "shadow_drops": 0 if self._shadow is None else self._shadow.drops,
             "versions": [version.status() for version in self.versions],
             "log": None if self.log is None else self.log.status(),

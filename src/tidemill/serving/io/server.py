@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from tidemill.core.errors import UsageError
@@ -34,6 +35,7 @@ from tidemill.serving.io.process_load import LoadMeter
 from tidemill.serving.io.rollout_judge import RolloutRecords
 from tidemill.serving.io.serving_pool import StartWorker
 from tidemill.serving.io.serving_role import ServingRole
+from tidemill.serving.io.status_socket import StatusSocket
 from tidemill.serving.io.usage_record import UsageRecord
 from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
@@ -73,7 +75,7 @@ class ServerOptions:
 
     `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
     is passed a function for. `start_worker` starts further processes; in these, `control` is the socket by
-    which the first one reaches them.
+    which the first one reaches them. Commands ask for the status through a socket in `status_folder`.
     """
 
     flow: Flow
@@ -85,6 +87,7 @@ class ServerOptions:
     export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
     start_worker: StartWorker | None = None
     control: socket.socket | None = None
+    status_folder: Path | None = None
 
 
 class Server:
@@ -102,6 +105,8 @@ class Server:
         self._health = GoldenWatch(self.endpoints)
         self._load = LoadMeter()
         self._role = self._open_role()
+        folder = options.status_folder
+        self._status = None if folder is None else StatusSocket(folder, self._role.status)
         recorder = UsageRecorder(tools.ledger, options.environment, options.price, time.time())
         # The first process records what all use.
         own = recorder if options.control is None else None
@@ -162,6 +167,9 @@ class Server:
             stack.push_async_callback(self._role.close)
             loops = [_spawn(self._usage.run), _spawn(self._health.run)]
             stack.push_async_callback(_cancel, loops)
+            if self._status is not None:
+                await self._status.start()
+                stack.push_async_callback(self._status.close)
             self._watch.start(state)
             stack.push_async_callback(asyncio.to_thread, self._watch.close)
             stack.push_async_callback(self._role.drain)
