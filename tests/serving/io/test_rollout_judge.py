@@ -75,8 +75,13 @@ class Endpoint:
     def __init__(self, *steps: RolloutStep | Exception) -> None:
         self.steps = list(steps)
         self.suspended: list[RolloutStep] = []
+        self.is_judged = False
+        self.looks = 0
 
     async def judge(self, now: float, others: object) -> Sequence[RolloutStep]:
+        self.looks += 1
+        if not self.is_judged:
+            return []
         step = self.steps.pop(0) if self.steps else None
         if isinstance(step, Exception):
             raise step
@@ -103,9 +108,11 @@ class Server:
         self.records = records
         self.told: list[bool] = []
         endpoints: Any = {"delays": self.endpoint}
-        self.judge = RolloutJudge(
-            endpoints, records, lambda taken: self.told.append(taken is not None)
-        )
+        self.judge = RolloutJudge(endpoints, records, self._note)
+
+    def _note(self, taken: Takeover | None) -> None:
+        self.endpoint.is_judged = taken is not None
+        self.told.append(taken is not None)
 
     async def turn(self) -> None:
         """Look once."""
@@ -172,7 +179,8 @@ def test_one_server_judges_until_it_stops() -> None:
         assert (one.judge.is_judging, two.judge.is_judging) == (True, False)
         assert two.judge.holder == {"host": "tern", "pid": "a"}
         assert two.judge.fault == ""
-        assert two.endpoint.steps == [FIRST]
+        # What it counts is taken, and judged by nobody.
+        assert (two.endpoint.looks, two.endpoint.steps) == (1, [FIRST])
         await two.judge.close()
         await one.judge.close()
         await two.turn()
@@ -226,7 +234,7 @@ def test_a_lease_that_cant_be_written_for_a_while_is_kept() -> None:
             "release": StorageError("x"),
         }
         await server.turn()
-        assert server.judge.is_judging
+        assert (server.judge.is_judging, server.judge.fault) == (True, "the disk is full")
         await server.judge.close()
         assert not server.judge.is_judging
 

@@ -71,7 +71,7 @@ class RolloutJudge:
 
     `changed` is called with what it takes over when it begins to judge, and with None when another server
     has begun. `others` returns what other processes counted at an endpoint in the step that began at a time.
-    `fault` says why a step can't be recorded now; `holder` is the process that judges instead.
+    `holder` is the process that judges instead.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RolloutJudge:
         changed: Callable[[Takeover | None], None],
         others: Callable[[str, float], Observed] = lambda endpoint, since: Observed(),
     ) -> None:
-        self.fault = ""
+        self._fault = self._lease_fault = ""
         self.holder: Mapping[str, str] = {}
         self._endpoints = endpoints
         self._records = records
@@ -91,6 +91,11 @@ class RolloutJudge:
         self._lease: Lease | None = None
         self._look_at = 0.0
         self._turn: asyncio.Task[None] | None = None
+
+    @property
+    def fault(self) -> str:
+        """Why a step can't be recorded now, or the lease can't be kept; "" if all is well."""
+        return self._fault or self._lease_fault
 
     @property
     def is_judging(self) -> bool:
@@ -123,13 +128,14 @@ class RolloutJudge:
         try:
             if time.monotonic() >= self._look_at:
                 await self._look_at_lease()
+            # Where another server judges, what was counted is dropped.
+            await self._judge()
             if self._lease is not None:
-                await self._judge()
                 await self._record_waiting()
         # Nothing else would send a bad version back: the judge goes on.
         except Exception as error:  # noqa: BLE001
             _log.exception("rollouts can't be judged")
-            self.fault = f"rollouts can't be judged: {type(error).__name__}"
+            self._fault = f"rollouts can't be judged: {type(error).__name__}"
 
     async def _close(self) -> None:
         if self._turn is not None:
@@ -159,7 +165,9 @@ class RolloutJudge:
             self._lose(error)
         except TidemillError as error:
             # The lease outlasts a ledger that can't be written for a while.
-            self.fault = str(error)
+            self._lease_fault = str(error)
+        else:
+            self._lease_fault = ""
 
     async def _acquire(self) -> None:
         lease = await asyncio.to_thread(self._records.acquire)
@@ -168,7 +176,7 @@ class RolloutJudge:
         except TidemillError:
             await asyncio.to_thread(self._records.release, lease)
             raise
-        self._lease, self.holder, self.fault = lease, {}, ""
+        self._lease, self.holder = lease, {}
         self._look_at = time.monotonic() + RENEW_EVERY_S
         _log.info("this server judges the rollouts of the environment")
         for name, endpoint in taken.endpoints.items():
@@ -182,7 +190,7 @@ class RolloutJudge:
             _log.info(
                 "process %s judges the rollouts", error.holder.get("pid", "of another server")
             )
-        self.holder = error.holder
+        self.holder, self._lease_fault = error.holder, ""
         if self._lease is None:
             return
         self._lease = None
@@ -201,13 +209,13 @@ class RolloutJudge:
             try:
                 await asyncio.to_thread(self._record_step, *self._waiting[0], self._lease)
             except TidemillError as error:
-                self.fault = str(error)
+                self._fault = str(error)
                 if isinstance(error, ConflictError):
                     # Another server may have taken the lease.
                     await self._look_at_lease()
                 return
             self._waiting.popleft()
-        self.fault = ""
+        self._fault = ""
 
     def _record_step(self, endpoint: str, step: RolloutStep, lease: Lease) -> None:
         # What is live moves first: if the server dies in between, it judges the candidate again.
