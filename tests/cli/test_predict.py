@@ -59,6 +59,14 @@ def test_files_of_rows_are_predicted(here: Project, tmp_path: Path, suffix: str)
     assert found.out.splitlines() == ["prediction", value, value]
 
 
+def test_a_file_may_have_more_rows_than_a_server_accepts(here: Project, tmp_path: Path) -> None:
+    file = tmp_path / "rows.arrow"
+    # An IPC file, as `write_ipc` writes them.
+    pl.DataFrame([ROW] * 10_001, schema_overrides={"rain": pl.Float64}).write_ipc(file)
+    found = predict(str(file), "--csv").out.splitlines()
+    assert (len(found), set(found[1:])) == (10_002, {str(wanted(here))})
+
+
 def test_rows_that_break_the_contract_exit_with_3(here: Project) -> None:
     ended = predict("--row", json.dumps({**ROW, "price": -1}))
     assert ended.code == 3

@@ -33,6 +33,9 @@ def test_an_open_loop_sends_at_least_one_request() -> None:
     [
         ({}, "choose either a rate"),
         ({"rate": 5, "callers": 5}, "choose either a rate"),
+        ({"rate": float("nan")}, "rate = nan is more than"),
+        ({"rate": 1e9}, "at most 100,000"),
+        ({"rate": 5, "duration": float("inf")}, "duration = inf s is not"),
         ({"rate": -5}, "rate = -5 is negative"),
         ({"rate": 5, "connections": -1}, "connections = -1 is negative"),
         ({"rate": 5, "duration": 0}, "duration = 0 s is not a positive time"),

@@ -10,6 +10,7 @@ from polars.exceptions import PolarsError
 
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
+from tidemill.project.arrow_files import read_arrow
 from tidemill.serving.client_rows import encode_rows
 from tidemill.serving.load_plan import LoadPlan as LoadPlan
 from tidemill.serving.load_report import LoadReport as LoadReport
@@ -117,7 +118,7 @@ def read_rows(path: Path, types: Mapping[str, str]) -> pl.DataFrame:
             case ".csv":
                 return pl.read_csv(path, infer_schema_length=None, schema_overrides=texts)
             case ".arrow" | ".arrows":
-                return pl.read_ipc_stream(path)
+                return read_arrow(path)
             case ".parquet":
                 return pl.read_parquet(path)
     except (OSError, PolarsError) as error:

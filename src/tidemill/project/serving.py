@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from polars.exceptions import PolarsError
 from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
+from tidemill.project.arrow_files import arrow_stream, stream_of
 from tidemill.project.served_rollouts import ServedRollouts
 from tidemill.project.server_statuses import status_folder
 from tidemill.project.workspace import Workspace
@@ -46,6 +46,7 @@ except ModuleNotFoundError as error:
     raise UsageError(f"serving needs {error.name}: {install_command(error.name)}") from error
 
 _PERSONAL_KEY = "TIDEMILL_PII_KEY"
+_UNLIMITED = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class Serving:
         version: str = "",
         partial: bool = False,
     ) -> bytes:
-        """Answer named rows as a server does, without one; return the body of the reply.
+        """Answer named rows, as many as there are, as a server does; return the body of the reply.
 
         `version` is the id of a version that was delivered before; by default the live one answers. Raises
         UsageError for an unknown endpoint, and RequestError as a server refuses a request.
@@ -170,9 +171,11 @@ class Serving:
     ) -> tuple[VersionSource, EndpointService, Artifact]:
         """An endpoint without a server, and a version of its model: the live one by default."""
         space = self._workspace
-        source = VersionSource(
-            space.tools, space.flow, replace(self.settings, cached_answers=0), Meter()
+        # Limits protect a server; here the caller waits for its own rows.
+        settings = replace(
+            self.settings, cached_answers=0, max_rows=_UNLIMITED, max_body=_UNLIMITED
         )
+        source = VersionSource(space.tools, space.flow, settings, Meter())
         endpoints = source.endpoints()
         if endpoint not in endpoints:
             raise UsageError(
@@ -194,7 +197,7 @@ class Serving:
 def rows_of_file(path: Path) -> tuple[bytes, str]:
     """Read rows from a file, by its suffix: the body of a request, and its media type.
 
-    .json, .csv and .arrow (an IPC stream) are sent as they are; .parquet becomes an IPC stream. UsageError
+    .json, .csv and IPC streams are sent as they are; IPC files and .parquet become an IPC stream. UsageError
     for other files, and for one that can't be read.
     """
     try:
@@ -204,11 +207,9 @@ def rows_of_file(path: Path) -> tuple[bytes, str]:
             case ".csv":
                 return path.read_bytes(), CSV
             case ".arrow" | ".arrows":
-                return path.read_bytes(), ARROW
+                return arrow_stream(path), ARROW
             case ".parquet":
-                stream = BytesIO()
-                pl.read_parquet(path).write_ipc_stream(stream, compat_level=pl.CompatLevel.oldest())
-                return stream.getvalue(), ARROW
+                return stream_of(pl.read_parquet(path)), ARROW
     except (OSError, PolarsError) as error:
         raise UsageError(f"{path} can't be read: {error}") from error
     raise UsageError(f"{path}: rows are read from .json, .csv, .arrow and .parquet files")

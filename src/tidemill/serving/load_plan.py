@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from tidemill.core.errors import UsageError
 
 _SECOND = 1_000_000_000
 # The most connections that a test at a fixed rate opens, if nothing says how many.
 DEFAULT_CONNECTIONS = 64
+# Requests a second; those that are due wait in memory until they are sent.
+MOST_RATE = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,12 @@ class LoadPlan:
         for name in ("rate", "callers", "connections"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} = {getattr(self, name):g} is negative")
+        if not self.rate <= MOST_RATE:
+            raise UsageError(
+                f"rate = {self.rate:g} is more than one program can send: at most {MOST_RATE:,}"
+            )
         for name in ("duration", "timeout"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < inf:
                 raise UsageError(f"{name} = {getattr(self, name):g} s is not a positive time")
 
     @property
