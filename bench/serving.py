@@ -191,7 +191,7 @@ def start(work: Path) -> list[Row]:
         with ours(folder, "start") as (target, seconds):
             took.append(seconds)
             used.append(tree_cpu_s(target.process))
-            send(target, work, 4, 2)
+            send(target, work, 4, 1)
             share, own = memory_mb(target.process)
             shares.append(share)
             private.append(own)

@@ -17,7 +17,6 @@ from tidemill.serving.answer_cache import AnswerCache
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.endpoint_features import EndpointFeatures
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.io.library_pages import unmap_soon
 from tidemill.serving.io.loaded_version import LoadedVersion, PreparedVersion, prepare_version
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.request_contract import carrying_contract, request_contract
@@ -113,7 +112,6 @@ class VersionSource:
         prepared, cpu_ns = await asyncio.to_thread(prepare)
         self._meter.add_background(cpu_ns)
         endpoint.add(self.open(endpoint, prepared))
-        unmap_soon()
         took = time.monotonic() - started
         _log.info("%s: %s is warm, loaded in %.2f s", endpoint.name, version, took)
 
