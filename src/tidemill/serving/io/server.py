@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from tidemill.serving.access import Access
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
+from tidemill.serving.io.background import cancel, spawn
 from tidemill.serving.io.documents import ServerDocuments
 from tidemill.serving.io.follower import ServingFollower
 from tidemill.serving.io.golden_watch import GoldenWatch
@@ -50,10 +50,6 @@ from tidemill.workflow.stage import Flow
 # The events that change which version answers, and those that change what features look up.
 _CHANGES = (Delivered.__name__, RolloutStepped.__name__)
 _PUBLICATIONS = ("Published", "Removed")
-# Seconds until a part that failed goes on.
-_AGAIN_S = 1.0
-
-_log = logging.getLogger("tidemill.serving")
 
 
 class RequestExport(Protocol):
@@ -165,8 +161,8 @@ class Server:
             stack.push_async_callback(self._source.close)
             await self._role.start(state, listener)
             stack.push_async_callback(self._role.close)
-            loops = [_spawn(self._usage.run), _spawn(self._health.run)]
-            stack.push_async_callback(_cancel, loops)
+            loops = [spawn(self._usage.run), spawn(self._health.run)]
+            stack.push_async_callback(cancel, loops)
             if self._status is not None:
                 await self._status.start()
                 stack.push_async_callback(self._status.close)
@@ -178,7 +174,7 @@ class Server:
             serving = asyncio.create_task(http.serve(sockets=[listener]))
             await http.ready.wait()
             if not serving.done():
-                loops.append(_spawn(self._role.run))
+                loops.append(spawn(self._role.run))
                 started()
             await serving
 
@@ -318,26 +314,6 @@ class Server:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._access.update, tokens)
         self._loop.call_soon_threadsafe(self._role.follow, state, records)
-
-
-def _spawn(run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-    """Run something until its task is cancelled; if it fails, begin again: nobody else does its work."""
-
-    async def run_again() -> None:
-        while True:
-            try:
-                return await run()
-            except Exception:  # noqa: BLE001
-                _log.exception("%s failed; it begins again", run.__qualname__)
-            await asyncio.sleep(_AGAIN_S)
-
-    return asyncio.create_task(run_again())
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _each_of(
