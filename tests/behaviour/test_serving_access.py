@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.serving import ROW, Reply, Served, sales_project, served
+import tidemill as tm
+from tests.support.serving import ROW, Reply, Served, sales_flow, sales_project, served
 from tests.support.waiting import until
 from tidemill.core.errors import UsageError
 from tidemill.project.project import Project
@@ -51,6 +53,20 @@ def test_a_token_opens_the_server(server: Served, text: str) -> None:
     assert asked(server, "/metrics", text).status == 200
     assert asked(server, "/predict/other", text).status == 404
     assert asked(server, "/v2/health/ready").status == 200
+
+
+def test_documents_describe_what_the_token_opens(
+    server: Served, project: Project, text: str
+) -> None:
+    # Another workflow in the same environment.
+    flow = sales_flow(project.root / "sales")
+    flow.endpoints = [replace(flow.endpoints[0], name="other")]
+    with tm.open(project.root, workflow=flow) as beside:
+        other = beside.tokens.create("elsewhere", endpoints=["other"]).text
+    until(lambda: asked(server, "/docs", other).status == 200)
+    for path in ("/docs", "/openapi.json"):
+        assert b"/predict/demand" in asked(server, path, text).body
+        assert b"demand" not in asked(server, path, other).body
 
 
 @pytest.mark.parametrize("path", PATHS)

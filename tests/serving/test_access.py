@@ -214,3 +214,11 @@ def test_a_flood_of_hosts_is_not_remembered() -> None:
     for number in range(1000):
         found.identify([(b"host", b"h%d.example" % number)])
     assert len(found._known_hosts) == 256
+
+
+def test_a_token_opens_its_endpoints() -> None:
+    found = access(issued(endpoints=("delays",)))
+    assert [found.opens(Requester(ID), name) for name in ("delays", "other")] == [True, False]
+    # Without a token, the settings let the sender in; a token that is gone opens nothing.
+    assert found.opens(Requester(), "other")
+    assert not access().opens(Requester(ID), "delays")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
 from math import ceil
 from typing import NamedTuple, TypeAlias
@@ -57,6 +57,13 @@ class Requester(NamedTuple):
     reply_headers: Headers = ()
 
 
+class DocumentReader(NamedTuple):
+    """Reads a document: the URL by which it came, and whether it may ask an endpoint."""
+
+    url: str
+    opens: Callable[[str], bool]
+
+
 class Access:
     """The rules of a server, and the tokens that are valid now."""
 
@@ -74,6 +81,11 @@ class Access:
         """Use these tokens from now on."""
         self._tokens = tokens
         self._buckets = {key: kept for key, kept in self._buckets.items() if key in tokens}
+
+    def opens(self, requester: Requester, endpoint: str) -> bool:
+        """Whether the token of a sender, if it has one, opens an endpoint."""
+        issued = self._tokens.get(requester.token)
+        return not requester.token or (issued is not None and issued.token.opens(endpoint))
 
     def share_rates(self, processes: int) -> None:
         """Allow this process a share of every rate: so many processes answer."""

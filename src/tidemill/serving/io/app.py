@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from tidemill.core.errors import ConflictError
-from tidemill.serving.access import Access, Requester
+from tidemill.serving.access import Access, DocumentReader, Requester
 from tidemill.serving.admission import Admission
 from tidemill.serving.answers import ModelAnswer
 from tidemill.serving.errors import MethodNotAllowed, NotFound, RequestError, Unavailable
@@ -34,7 +34,7 @@ from tidemill.serving.rows import InferRequest
 from tidemill.serving.serve_settings import ServeSettings
 
 # Documents that describe the server: what they contain is made when they are asked for.
-Documents: TypeAlias = Mapping[RouteAction, Callable[[str], Reply]]
+Documents: TypeAlias = Mapping[RouteAction, Callable[[DocumentReader], Reply]]
 
 _log = logging.getLogger("tidemill.serving")
 # Paths whose routes, and hosts whose admission, are remembered.
@@ -75,8 +75,7 @@ class _Sent(NamedTuple):
 class ServingApp:
     """The application of one process; all of it runs in the thread of one event loop.
 
-    `documents` makes the replies of routes that don't predict, for callers that came by a URL. `log` gets a
-    line per request.
+    `documents` makes the replies of routes that don't predict. `log` gets a line per request.
     """
 
     def __init__(
@@ -213,7 +212,7 @@ class ServingApp:
             return self._preflight(route, scope)
         if route.action is RouteAction.INFER or route.action is RouteAction.PREDICT:
             return await self._predict(route, scope, accepted.headers, receive, began)
-        return self._describe(route, accepted.headers)
+        return self._describe(route, accepted)
 
     def _inspect(self, scope: Any) -> _Accepted:
         """What a request asks for and who asks, or why it is refused."""
@@ -274,10 +273,10 @@ class ServingApp:
             raise MethodNotAllowed(scope["method"], route.methods)
         return _Sent(204, b"", headers=self._access.preflight(scope["headers"]))
 
-    def _describe(self, route: Route, headers: Mapping[bytes, bytes]) -> _Sent:
+    def _describe(self, route: Route, accepted: _Accepted) -> _Sent:
         status = 200
         if not route.endpoint:
-            found = self._documents[route.action](self._url(headers))
+            found = self._documents[route.action](self._reader(accepted))
             if route.action is RouteAction.READY and not self.is_ready:
                 status = 503
         elif route.action is RouteAction.MODEL_READY:
@@ -286,10 +285,13 @@ class ServingApp:
             found = self._endpoints[route.endpoint].metadata(route.version)
         return _Sent(status, found.body, found.content_type, _raw(found.headers))
 
-    def _url(self, headers: Mapping[bytes, bytes]) -> str:
-        """The URL by which a caller came, whose host was checked; a proxy says if it speaks TLS."""
+    def _reader(self, accepted: _Accepted) -> DocumentReader:
+        """The caller, whose host was checked; a proxy says if it speaks TLS."""
+        headers = accepted.headers
         is_secure = self._uses_tls or headers.get(b"x-forwarded-proto") == b"https"
-        return f"{'https' if is_secure else 'http'}://{headers.get(b'host', b'').decode('latin-1')}"
+        host = headers.get(b"host", b"").decode("latin-1")
+        url = f"{'https' if is_secure else 'http'}://{host}"
+        return DocumentReader(url, lambda name: self._access.opens(accepted.caller, name))
 
     async def _predict(
         self, route: Route, scope: Any, headers: Mapping[bytes, bytes], receive: Any, began: int

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.runs.totals import Price
 from tidemill.serving import oip
+from tidemill.serving.access import DocumentReader
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.endpoint_documents import docs_reply, openapi_reply
 from tidemill.serving.io.endpoint_service import EndpointService
@@ -39,10 +40,12 @@ class ServerDocuments:
         self._faults = faults
         self.has_tokens = has_tokens
 
-    def by_action(self, is_ready: Callable[[], bool]) -> dict[RouteAction, Callable[[str], Reply]]:
+    def by_action(
+        self, is_ready: Callable[[], bool]
+    ) -> dict[RouteAction, Callable[[DocumentReader], Reply]]:
         """The documents by the action of their route, but for the status of all processes.
 
-        Each gets the URL by which the caller came.
+        Those that describe endpoints leave out the ones that the reader may not ask.
         """
         version = importlib.metadata.version("tidemill")
         return {
@@ -52,13 +55,16 @@ class ServerDocuments:
             RouteAction.METRICS: lambda _: Reply(
                 metrics_text(self.families()).encode(), CONTENT_TYPE
             ),
-            RouteAction.OPENAPI: lambda _: openapi_reply(
-                self._endpoints.values(), version=version, has_tokens=self.has_tokens
+            RouteAction.OPENAPI: lambda reader: openapi_reply(
+                self._open_to(reader), version=version, has_tokens=self.has_tokens
             ),
-            RouteAction.DOCS: lambda url: docs_reply(
-                self._endpoints.values(), base_url=url, has_tokens=self.has_tokens
+            RouteAction.DOCS: lambda reader: docs_reply(
+                self._open_to(reader), base_url=reader.url, has_tokens=self.has_tokens
             ),
         }
+
+    def _open_to(self, reader: DocumentReader) -> list[EndpointService]:
+        return [each for name, each in self._endpoints.items() if reader.opens(name)]
 
     def status(self) -> dict[str, Any]:
         """The endpoints and the faults of this process, as plain data."""
