@@ -111,6 +111,24 @@ def test_a_worker_is_ready_before_anything_heavy_is_imported(executor: ProcessLa
     assert event.result == b"tidemill"
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="CPU time isn't divided between sessions here"
+)
+def test_workers_that_give_way_do_so_to_other_sessions(executor: ProcessLane) -> None:
+    nice, usual = (
+        int(event.result)
+        for event in run_tasks(
+            executor, task("1", "process_id", worker_class="nice"), task("2", "process_id")
+        )
+    )
+    assert os.getsid(nice) == nice
+    assert (
+        Path(f"/proc/{nice}/autogroup").read_text().endswith(f" nice {CLASSES['nice'].niceness}\n")
+    )
+    # The others share the session, and so its CPU time, with this process.
+    assert os.getsid(usual) == os.getsid(0)
+
+
 def test_a_task_that_cannot_be_sent_is_rejected(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,7 +205,9 @@ def _start_process(
         pass_fds=(stream, parent_pipe),
         stdin=subprocess.DEVNULL,
         env=environment,
-        # A process group, so that children of the user's code are killed too. Not a session: Linux
-        # divides CPU time between sessions first, so niceness would have no effect.
-        process_group=0,
+        # A process group, so that children of the user's code are killed too. Where Linux divides CPU time
+        # between sessions first, a worker that gives way does so by the niceness of a session of its own;
+        # in that of this process it would give way to nothing else.
+        start_new_session=niceness > 0,
+        process_group=None if niceness > 0 else 0,
     )
