@@ -1,9 +1,11 @@
-"""Requests that are due at a fixed rate, whatever became of those before: their latency counts from then."""
+"""Requests that are due at a rate, whatever became of those before: their latency counts from then."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import uvloop
@@ -18,13 +20,15 @@ _ACCEPTED_S = 0.5
 class Sent:
     """What became of the requests: milliseconds of those that were answered, and statuses of all.
 
-    A status of 0 is that of a request without an answer.
+    A status of 0 is that of a request without an answer. `late_ms` is how long after it was due each was
+    sent, and `cpu_s` the CPU time of the sender.
     """
 
     answered_ms: list[float] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -68,11 +72,20 @@ class _Caller(asyncio.Protocol):
 
 
 def send_at(target: Target, rate: float, seconds: float, connections: int = 256) -> Sent:
-    """Send requests at a rate for a time, over as many connections as are needed at once."""
-    return uvloop.run(_send_all(target, rate, seconds, connections))
+    """Send requests at equal distances for a time, over as many connections as are needed at once."""
+    dues = [number / rate for number in range(int(rate * seconds))]
+    return uvloop.run(_send_all(target, dues, connections))
 
 
-async def _send_all(target: Target, rate: float, seconds: float, connections: int) -> Sent:
+def send_at_random(target: Target, rate: float, seconds: float, connections: int = 256) -> Sent:
+    """Send requests at random times, as callers do who don't know of each other (a Poisson process)."""
+    chance, dues, at = random.Random(1), [], 0.0
+    while (at := at + chance.expovariate(rate)) < seconds:
+        dues.append(at)
+    return uvloop.run(_send_all(target, dues, connections))
+
+
+async def _send_all(target: Target, dues: Sequence[float], connections: int) -> Sent:
     loop = asyncio.get_running_loop()
     headers = "".join(f"{name}: {value}\r\n" for name, value in target.headers.items())
     head = (
@@ -101,10 +114,10 @@ async def _send_all(target: Target, rate: float, seconds: float, connections: in
             _, caller = await loop.create_connection(_Caller, "127.0.0.1", target.port)
             free.put_nowait(caller)
 
-    begun, count = time.perf_counter(), int(rate * seconds)
+    begun, used = time.perf_counter(), time.process_time()
     tasks = []
-    for number in range(count):
-        due = begun + number / rate
+    for number, after in enumerate(dues):
+        due = begun + after
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         tasks.append(asyncio.create_task(ask(due)))
@@ -113,4 +126,5 @@ async def _send_all(target: Target, rate: float, seconds: float, connections: in
             await asyncio.sleep(0)
     await asyncio.gather(*tasks)
     found.seconds = time.perf_counter() - begun
+    found.cpu_s = time.process_time() - used
     return found

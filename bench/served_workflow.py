@@ -190,7 +190,7 @@ def scores(scored: Any) -> tm.Scores:
 def build(folder: Path, endpoint: str, rounds: int = 100) -> None:
     """Make a project that serves `demand`, or train another version if it is there."""
     if not folder.exists():
-        folder.mkdir()
+        folder.mkdir(parents=True)
         write(folder / "data")
         (folder / "pyproject.toml").write_text(SETTINGS, encoding="utf-8")
     (folder / "shop.py").write_text(
