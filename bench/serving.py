@@ -57,7 +57,7 @@ PEER_GOALS = {
 SWAPS, SWAP_EVERY_S = 100, 0.3
 OVERLOAD, USED, FLOOD_S, CALM_S = 3.0, 0.85, 20.0, 8.0
 # Requests that take the most of a millisecond, and are called on the event loop; a refusal takes 30 us.
-DEEP_TREES, DEEP_ROWS = 1000, 12
+DEEP_TREES, DEEP_ROWS = 1000, 18
 WORKER_CONNECTIONS, GROW_TRIES = 8, 10
 TRAINED_RATE, TRAINED_S = 100, 8.0
 
