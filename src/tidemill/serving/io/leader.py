@@ -13,6 +13,7 @@ from tidemill.ports.ledger import State
 from tidemill.serving.counters import Snapshot, merge
 from tidemill.serving.endpoint_record import EndpointRecord
 from tidemill.serving.endpoint_state import EndpointCourse
+from tidemill.serving.io.background import cancel, spawn
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.live_versions import LiveVersions
 from tidemill.serving.io.rollout_judge import RolloutJudge, RolloutRecords, Takeover
@@ -116,14 +117,13 @@ class ServingLeader:
 
     async def run(self) -> None:
         """Judge rollouts, and look how many processes are needed."""
-        loops = [self._judge.run()] if self._pool is None else [self._judge.run(), self._pool.run()]
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        tasks = [spawn(self._judge.run)]
+        if self._pool is not None:
+            tasks.append(spawn(self._pool.run))
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel(tasks)
 
     async def drain(self) -> None:
         """Drain the other processes; return when they have ended."""
