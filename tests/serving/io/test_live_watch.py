@@ -65,3 +65,13 @@ def test_a_ledger_that_is_restored_from_a_backup_is_followed() -> None:
     ledger.append([made("x")], now=1.0)
     followed.poll()
     assert [state.seq for state in seen] == [1, 2]
+
+
+def test_a_state_is_read_again_when_it_is_asked_for() -> None:
+    ledger, seen = Changeable(), list[State]()
+    ledger.append([made("v")], now=1.0)
+    followed = watch(ledger, seen)
+    followed.look_again()
+    followed.poll()
+    followed.poll()
+    assert [state.seq for state in seen] == [1]
