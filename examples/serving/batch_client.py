@@ -36,8 +36,8 @@ with urllib.request.urlopen(request, timeout=10) as reply:
     columns = [each["name"] for each in json.load(reply)["inputs"]]
 
 # %% [markdown]
-# Rows that break the contract of the endpoint are reported, and have no prediction (`partial=True`). A request
-# all of whose rows break it is an error with status 422.
+# Rows that break the contract of the endpoint are reported, and have no prediction (`partial=True`). A
+# request all of whose rows break it is an error with status 422.
 
 # %%
 is_csv = Path(source).suffix == ".csv"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import tidemill as tm
 from tidemill.core.python_command import python_module
+from tidemill.project import serving_worker
 from tidemill.project.serving_worker import MODULE, WorkerStarter
 from tidemill.serving.serve_settings import ServeSettings
 
@@ -43,3 +45,28 @@ def test_a_process_that_gets_no_job_ends() -> None:
         command = python_module(MODULE, *map(str, descriptors))
         done = subprocess.run(command, pass_fds=descriptors, timeout=120, check=False)
     assert done.returncode == 0
+
+
+def test_a_process_that_ends_before_it_reads_its_job_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "workflow_of_sales.py").write_text(FLOW)
+    project = tm.open(tmp_path, workflow="workflow_of_sales:flow")
+    start = WorkerStarter(project.workspace, ServeSettings(workers=2))
+    started: list[subprocess.Popen[bytes]] = []
+
+    real = subprocess.Popen
+
+    def end_at_once(*_: object, **__: object) -> subprocess.Popen[bytes]:
+        process = real([sys.executable, "-c", ""], stdin=subprocess.DEVNULL)
+        process.wait()
+        started.append(process)
+        return process
+
+    monkeypatch.setattr(serving_worker.subprocess, "Popen", end_at_once)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(OSError, match=r"Broken pipe|reset"),
+    ):
+        start(listener)
+    assert [process.returncode for process in started] == [0]

@@ -51,7 +51,14 @@ class WorkerStarter:
             except OSError:
                 ours.close()
                 raise
-        ours.sendall(self._job)
+        try:
+            ours.sendall(self._job)
+        except OSError:
+            # It ended before it read the job.
+            ours.close()
+            process.kill()
+            process.wait()
+            raise
         return process, ours
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tidemill.contracts.spec import ContractSpec
@@ -38,6 +39,8 @@ class VersionSource:
         self._tools = tools
         self._flow = flow
         self._meter = meter
+        # Of its own: large bodies and predictions in the shared threads don't hold up a load.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="tidemill-load")
         self._limits = RequestLimits(bytes=settings.max_body, rows=settings.max_rows)
         cached = settings.cached_answers
         self._cache: AnswerCache[Any] | None = AnswerCache(cached) if cached else None
@@ -109,7 +112,8 @@ class VersionSource:
             artifact = known or self.find(endpoint.model, version)
             return self.prepare(endpoint, artifact), time.thread_time_ns() - begun
 
-        prepared, cpu_ns = await asyncio.to_thread(prepare)
+        loop = asyncio.get_running_loop()
+        prepared, cpu_ns = await loop.run_in_executor(self._threads, prepare)
         self._meter.add_background(cpu_ns)
         endpoint.add(self.open(endpoint, prepared))
         took = time.monotonic() - started
@@ -151,5 +155,6 @@ class VersionSource:
         )
 
     async def close(self) -> None:
-        """End the threads that compute features."""
+        """End the threads that compute features, and those that load."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(each.close() for each in self._features.values()))
