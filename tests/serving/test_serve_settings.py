@@ -11,6 +11,7 @@ from tidemill.serving.serve_settings import (
     ServeSettings,
     parse_serve_settings,
     require_safe_place,
+    with_options,
 )
 
 PLACE = "pyproject.toml: [tool.tidemill.serve]"
@@ -140,6 +141,16 @@ def test_the_place_that_others_reach_is_named() -> None:
         require_safe_place(ServeSettings(allowed_hosts=("localhost", "ml.example.com")), 0)
     with pytest.raises(UsageError, match=r"^require_tokens is set, and no token"):
         require_safe_place(ServeSettings(require_tokens=True), 0)
+
+
+def test_options_are_read_like_settings() -> None:
+    found = with_options(ServeSettings(port=1, workers=3), {"host": "[::1]", "port": 0})
+    assert (found.host, found.port, found.workers) == ("::1", 0, 3)
+
+
+def test_a_wrong_option_is_named() -> None:
+    with pytest.raises(UsageError, match=r"^--host 'ml:80' is not a host"):
+        with_options(ServeSettings(), {"host": "ml:80"})
 
 
 def test_tls_is_on_with_a_certificate() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,10 +40,9 @@ def serve(**given: Any) -> None:
         # Threads that wait for a share of one row cost more than the row; libraries read it when they load.
         os.environ.setdefault(name, "1")
     with project_session() as project:
-        settings = project.serving.settings
         chosen = {name: value for name, value in given.items() if value is not None}
         ends_by_itself.set()
-        project.serving.serve(replace(settings, **chosen), _announce)
+        project.serving.serve(project.serving.settings_with(**chosen), _announce)
 
 
 def _announce(server: RunningServer) -> None:

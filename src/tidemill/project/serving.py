@@ -28,7 +28,7 @@ from tidemill.serving.io.meter import Meter
 from tidemill.serving.metric_families import Family
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
-from tidemill.serving.serve_settings import ServeSettings, require_safe_place
+from tidemill.serving.serve_settings import ServeSettings, require_safe_place, with_options
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Flow
 
@@ -72,6 +72,10 @@ class Serving:
     def settings(self) -> ServeSettings:
         """The settings of servers, from `[tool.tidemill.serve]`."""
         return self._workspace.settings.serve
+
+    def settings_with(self, **options: Any) -> ServeSettings:
+        """The settings with some options in their place, such as a port; UsageError for a bad one."""
+        return with_options(self.settings, options)
 
     def serve(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any
 
@@ -84,14 +84,24 @@ def parse_serve_settings(table: Mapping[str, Any], place: str) -> ServeSettings:
     for name, value in table.items():
         if name not in known:
             raise UsageError(f"{place} {name}: {did_you_mean(name, known)}")
-        try:
-            values[name] = _READERS[name](value)
-        except ValueError as error:
-            raise UsageError(f"{place} {name} = {value!r} {error}") from error
+        values[name] = _read(name, value, f"{place} {name} =")
     settings = ServeSettings(**values)
     for fault in _faults(settings):
         raise UsageError(f"{place} {fault}")
     return settings
+
+
+def with_options(settings: ServeSettings, options: Mapping[str, Any]) -> ServeSettings:
+    """The settings with options of a command line in place of some; UsageError for one that doesn't fit."""
+    read = {name: _read(name, value, f"--{name}") for name, value in options.items()}
+    return replace(settings, **read)
+
+
+def _read(name: str, value: object, place: str) -> Any:
+    try:
+        return _READERS[name](value)
+    except ValueError as error:
+        raise UsageError(f"{place} {value!r} {error}") from error
 
 
 def require_safe_place(settings: ServeSettings, valid_tokens: int) -> None:
