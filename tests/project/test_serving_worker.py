@@ -11,7 +11,6 @@ import pytest
 
 import tidemill as tm
 from tidemill.core.python_command import python_module
-from tidemill.project import serving_worker
 from tidemill.project.serving_worker import MODULE, WorkerStarter
 from tidemill.serving.serve_settings import ServeSettings
 
@@ -63,7 +62,7 @@ def test_a_process_that_ends_before_it_reads_its_job_is_a_failure(
         started.append(process)
         return process
 
-    monkeypatch.setattr(serving_worker.subprocess, "Popen", end_at_once)
+    monkeypatch.setattr(subprocess, "Popen", end_at_once)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         pytest.raises(OSError, match=r"Broken pipe|reset"),
