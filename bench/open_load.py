@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import uvloop
 
@@ -114,6 +116,19 @@ async def _send_all(target: Target, dues: Sequence[float], connections: int) -> 
             _, caller = await loop.create_connection(_Caller, "127.0.0.1", target.port)
             free.put_nowait(caller)
 
+    # A collection would hold up the sender for a tenth of a second.
+    gc.collect()
+    gc.disable()
+    try:
+        await _send_dues(ask, dues, found)
+    finally:
+        gc.enable()
+    return found
+
+
+async def _send_dues(
+    ask: Callable[[float], Coroutine[Any, Any, None]], dues: Sequence[float], found: Sent
+) -> None:
     begun, used = time.perf_counter(), time.process_time()
     tasks = []
     for number, after in enumerate(dues):
@@ -127,4 +142,3 @@ async def _send_all(target: Target, dues: Sequence[float], connections: int) -> 
     await asyncio.gather(*tasks)
     found.seconds = time.perf_counter() - begun
     found.cpu_s = time.process_time() - used
-    return found
