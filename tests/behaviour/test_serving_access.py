@@ -67,6 +67,8 @@ def test_documents_describe_what_the_token_opens(
     for path in ("/docs", "/openapi.json"):
         assert b"/predict/demand" in asked(server, path, text).body
         assert b"demand" not in asked(server, path, other).body
+    assert "there is 'demand'" in asked(server, "/predict/nowhere", text).json["error"]
+    assert "there is none" in asked(server, "/predict/nowhere", other).json["error"]
 
 
 @pytest.mark.parametrize("path", PATHS)

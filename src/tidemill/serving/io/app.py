@@ -243,12 +243,12 @@ class ServingApp:
         path = scope["raw_path"].decode("latin-1")
         route = find_route(path)
         if route is None or (route.endpoint and route.endpoint not in self._endpoints):
-            # Only who may ask is told what there is.
-            self._access.admit(scope["headers"], None, time.time())
-        if route is None:
-            raise NotFound(f"there is no route {path!r}; / lists them")
-        if route.endpoint and route.endpoint not in self._endpoints:
-            there = ", ".join(map(repr, self._endpoints)) or "none"
+            # Only who may ask learns what there is.
+            caller = self._access.admit(scope["headers"], None, time.time())
+            if route is None:
+                raise NotFound(f"there is no route {path!r}; / lists them")
+            opened = [repr(name) for name in self._endpoints if self._access.opens(caller, name)]
+            there = ", ".join(opened) or "none"
             raise NotFound(f"there is no endpoint {route.endpoint!r}; there is {there}")
         if len(self._routes) < _REMEMBERED:
             self._routes[scope["raw_path"]] = route
