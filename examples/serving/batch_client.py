@@ -71,4 +71,6 @@ with tm.Client(url, token=token, timeout=60) as client:
 if parts:
     predicted = pl.concat(parts, how="diagonal_relaxed")
     predicted.write_parquet(target)
-    print(f"{target}: {predicted.height} rows, predicted by {', '.join(sorted(versions)) or 'nobody'}")
+    print(
+        f"{target}: {predicted.height} rows, predicted by {', '.join(sorted(versions)) or 'nobody'}"
+    )
