@@ -42,7 +42,10 @@ def serve(**given: Any) -> None:
     with project_session() as project:
         chosen = {name: value for name, value in given.items() if value is not None}
         ends_by_itself.set()
-        project.serving.serve(project.serving.settings_with(**chosen), _announce)
+        try:
+            project.serving.serve(project.serving.settings_with(**chosen), _announce)
+        finally:
+            ends_by_itself.clear()
 
 
 def _announce(server: RunningServer) -> None:
