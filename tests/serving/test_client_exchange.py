@@ -59,6 +59,8 @@ def played(
             else:
                 sent.append(step)
                 answer = next(left)
+        # Nothing follows.
+        assert next(steps, None) is None
         return step, sent, pauses
     except ServingError as error:
         return error, sent, pauses
