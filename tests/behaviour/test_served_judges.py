@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ import pytest
 
 import tidemill as tm
 from tests.behaviour.test_served_rollouts import QUICK, asking, live, steps
-from tests.support.serving import ROW, Served, sales_project, served, served_at, shared_project
+from tests.support.serving import ROW, Served, sales_project, served, server_process, shared_project
 from tests.support.waiting import until
 from tidemill.ledger.event import Served as ServedEvent
 from tidemill.ledger.rollout import RolloutAction
@@ -41,26 +37,6 @@ def endpoint(server: Served) -> dict[str, Any]:
 
 def actions(project: Project) -> list[str]:
     return [str(step.action) for step in steps(project)]
-
-
-@contextmanager
-def other_process(project: Project) -> Iterator[tuple[Served, subprocess.Popen[str]]]:
-    """A server in a process of its own, which is killed at the end."""
-    root = project.workspace.root
-    place = ["-C", str(root), "-w", project.settings.workflow]
-    command = [sys.executable, "-m", "tidemill", *place, "serve", "--port", "0"]
-    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdout is not None
-        try:
-            line = ""
-            while "Ctrl-C" not in line:
-                line = process.stdout.readline()
-                assert line, "the server ended"
-            yield served_at(line.split()[0]), process
-        finally:
-            process.kill()
 
 
 def test_a_rollout_is_judged_by_one_of_two_servers_and_answered_by_both(tmp_path: Path) -> None:
@@ -137,7 +113,7 @@ def test_a_judge_that_is_killed_is_replaced_and_a_bad_version_goes_back_once(
     plan = tm.rollout(shadow=None, canary=[0.3], step=600, detect=0.9)
     project = shared_project(tmp_path, rollout=plan)
     first = live(project)
-    with other_process(project) as (killed, process), served(project) as server:
+    with server_process(project) as (killed, process), served(project) as server:
         assert (status(killed)["judges"], status(server)["judges"]) == (True, False)
         second = live(sales_project(tmp_path, scale=50.0, rollout=plan))
         until(lambda: endpoint(killed)["candidate"] == endpoint(server)["candidate"] == second)

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ from tests.support.serving import (
     sales_flow,
     sales_project,
     served,
-    served_at,
+    server_process,
     shared_project,
 )
 from tests.support.waiting import until
@@ -217,27 +215,10 @@ def live(project: Project) -> str:
 
 def test_a_process_ends_when_the_first_one_is_killed(tmp_path: Path) -> None:
     project = shared_project(tmp_path)
-    code = (
-        "from tidemill.serving import worker_scaling; worker_scaling.BUSY = 0.0; "
-        "from tidemill.cli import main; main()"
-    )
-    place = ["-C", str(tmp_path), "-w", project.settings.workflow]
-    command = [sys.executable, "-c", code, *place, "serve", "--port", "0", "--workers", "2"]
-    # The current folder isn't on the path of the processes that a server starts.
-    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
-        assert parent.stdout is not None
-        try:
-            text = ""
-            while "Ctrl-C" not in text:
-                text = parent.stdout.readline()
-                assert text, "the server ended"
-            server = served_at(text.split()[0])
-            worker = worker_of(server, parent.pid)
-        finally:
-            parent.kill()
-        until(lambda: not is_alive(worker))
+    busy = "from tidemill.serving import worker_scaling; worker_scaling.BUSY = 0.0"
+    with server_process(project, "--workers", "2", first=busy) as (server, parent):
+        worker = worker_of(server, parent.pid)
+    until(lambda: not is_alive(worker))
 
 
 def test_a_workflow_that_no_other_process_can_import_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -186,6 +189,29 @@ def served_at(url: str) -> Served:
     found = Served.__new__(Served)
     found.url, found.port = url, int(url.rpartition(":")[2])
     return found
+
+
+@contextmanager
+def server_process(
+    project: Project, *options: str, first: str = ""
+) -> Iterator[tuple[Served, subprocess.Popen[str]]]:
+    """A server in a process of its own, which is killed at the end; it runs the code `first` before."""
+    code = f"{first}\nfrom tidemill.cli import main; main()"
+    place = ["-C", str(project.workspace.root), "-w", project.settings.workflow]
+    command = [sys.executable, "-c", code, *place, "serve", "--port", "0", *options]
+    # The current folder isn't on the path of the processes that a server starts.
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        try:
+            line = ""
+            while "Ctrl-C" not in line:
+                line = process.stdout.readline()
+                assert line, "the server ended"
+            yield served_at(line.split()[0]), process
+        finally:
+            process.kill()
 
 
 @contextmanager
