@@ -96,6 +96,17 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Histogram": {"blur": 0},
     "PredictionProfile": {"mean": 0.0, "histogram": None, "categories": None},
     "RunEnded": {"receipt": None},
+    "PolicyDecision": {"hits": (), "rules": "", "actor": "", "run": "", "at": 0.0},
+    "Review": {
+        "artifact": "", "reasons": (), "asked": (), "people": 1, "author": "", "author_may_approve": True,
+        "opened": 0.0, "expires": None, "on_timeout": "reject", "escalate_to": (), "decision": "", "run": "",
+        "page": "",
+    },
+    "ReviewClosed": {"reason": ""},
+    "RuleHit": {"approvers": (), "people": 1, "error": "", "waiver": ""},
+    "RulesLoaded": {"functions": {}},
+    "Vote": {"note": ""},
+    "WaiverEnded": {"reason": ""},
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},
         "predictions": None,

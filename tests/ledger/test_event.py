@@ -17,6 +17,7 @@ NAMES = [
     "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "DriftJudged", "DriftAlarmed",
     "Ruled", "Decided", "Delivered", "EffectQueued", "EffectDone", "Ticked",
     "TokenCreated", "TokenRevoked", "Served", "RolloutStepped",
+    "RulesLoaded", "PolicyDecided", "Waived", "WaiverEnded", "ReviewOpened", "Voted", "ReviewClosed",
 ]  # fmt: skip
 
 

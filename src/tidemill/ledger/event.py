@@ -16,6 +16,8 @@ from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
+from tidemill.ledger.policy import PolicyDecision, Waiver
+from tidemill.ledger.review import Review, ReviewOutcome, Vote
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
@@ -254,6 +256,69 @@ class RolloutStepped:
     step: RolloutStep
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesLoaded:
+    """Rules were used for the first time: the `text` of their file, the digests of called `functions`."""
+
+    environment: str
+    rules: str
+    text: str
+    functions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDecided:
+    """The rules decided on a change."""
+
+    environment: str
+    decision: PolicyDecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waived:
+    """A person waived a rule."""
+
+    environment: str
+    waiver: Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaiverEnded:
+    """A person ended a waiver before it expired."""
+
+    environment: str
+    waiver: str
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewOpened:
+    """A change waits for people."""
+
+    environment: str
+    review: Review
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voted:
+    """A person approved or rejected a change, or asked for changes to it."""
+
+    environment: str
+    review: str
+    vote: Vote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewClosed:
+    """A review ended."""
+
+    environment: str
+    review: str
+    outcome: ReviewOutcome
+    reason: str = ""
+
+
 Event: TypeAlias = (
     EnvironmentCreated
     | EnvironmentDropped
@@ -279,6 +344,13 @@ Event: TypeAlias = (
     | TokenRevoked
     | Served
     | RolloutStepped
+    | RulesLoaded
+    | PolicyDecided
+    | Waived
+    | WaiverEnded
+    | ReviewOpened
+    | Voted
+    | ReviewClosed
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

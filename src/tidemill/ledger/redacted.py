@@ -9,11 +9,15 @@ from tidemill.core.redaction import Redact
 from tidemill.ledger.event import (
     Attempted,
     Event,
+    ReviewClosed,
     RolloutStepped,
     Ruled,
     RunEnded,
     RunStarted,
     TokenRevoked,
+    Voted,
+    Waived,
+    WaiverEnded,
 )
 from tidemill.ledger.run import Attempt, Failure, Receipt
 from tidemill.workflow.trigger import TriggerEvidence
@@ -92,6 +96,23 @@ def _of_rollout(event: RolloutStepped, redact: Redact) -> RolloutStepped:
     return replace(event, step=replace(event.step, reason=redact(event.step.reason)))
 
 
+def _of_waiver(event: Waived, redact: Redact) -> Waived:
+    return replace(event, waiver=replace(event.waiver, reason=redact(event.waiver.reason)))
+
+
+def _of_ended_waiver(event: WaiverEnded, redact: Redact) -> WaiverEnded:
+    return replace(event, reason=redact(event.reason))
+
+
+def _of_vote(event: Voted, redact: Redact) -> Voted:
+    vote = replace(event.vote, reason=redact(event.vote.reason), note=redact(event.vote.note))
+    return replace(event, vote=vote)
+
+
+def _of_closed_review(event: ReviewClosed, redact: Redact) -> ReviewClosed:
+    return replace(event, reason=redact(event.reason))
+
+
 _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Attempted: _of_attempt,
     RunStarted: _of_start,
@@ -99,4 +120,8 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Ruled: _of_ruling,
     TokenRevoked: _of_revocation,
     RolloutStepped: _of_rollout,
+    Waived: _of_waiver,
+    WaiverEnded: _of_ended_waiver,
+    Voted: _of_vote,
+    ReviewClosed: _of_closed_review,
 }

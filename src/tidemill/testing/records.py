@@ -26,11 +26,15 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    PolicyDecided,
     Published,
     RecipeChanged,
     Removed,
+    ReviewClosed,
+    ReviewOpened,
     RolloutStepped,
     Ruled,
+    RulesLoaded,
     RunEnded,
     RunStarted,
     Served,
@@ -39,7 +43,12 @@ from tidemill.ledger.event import (
     Ticked,
     TokenCreated,
     TokenRevoked,
+    Voted,
+    Waived,
+    WaiverEnded,
 )
+from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, SubjectKind, Waiver
+from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
@@ -415,6 +424,71 @@ def rollout_event(
     return RolloutStepped(environment=environment, endpoint=endpoint, step=step)
 
 
+def policy_decision(id: str = "p1", *, subject: str = "subject") -> PolicyDecision:
+    """A decision that a candidate waits for two people, by one of two rules; the other is waived."""
+    return PolicyDecision(
+        id=id,
+        kind=SubjectKind.DELIVERY,
+        subject=subject,
+        name="delay_model",
+        outcome=PolicyOutcome.REVIEW,
+        facts={"prediction_shift": 0.12, "sampled": False, "owner": "ops", "worse_slices": ("UA",)},
+        hits=(
+            RuleHit(rule="shift", effect="review", message="predictions move", people=2),
+            RuleHit(rule="owner", effect="deny", message="no owner", waiver="w1"),
+        ),
+        rules="rules-digest",
+        actor="ana",
+        run="run-1",
+        at=100.0,
+    )
+
+
+def waiver(id: str = "w1") -> Waiver:
+    """A waiver of the rule `owner` for all stages."""
+    return Waiver(
+        id=id, rule="owner", scope="*", reason="new team", actor="ana", at=50.0, expires=500.0
+    )
+
+
+def review(id: str = "r1", *, subject: str = "subject", people: int = 2) -> Review:
+    """A review of a candidate that waits for reviewers."""
+    return Review(
+        id=id,
+        kind=SubjectKind.DELIVERY,
+        name="delay_model",
+        subject=subject,
+        artifact="artifact",
+        reasons=("predictions move",),
+        asked=("role:reviewer",),
+        people=people,
+        author="ana",
+        author_may_approve=False,
+        opened=100.0,
+        expires=1000.0,
+        decision="p1",
+        run="run-1",
+    )
+
+
+def vote(actor: str = "ben", choice: Choice = Choice.APPROVE, *, at: float = 120.0) -> Vote:
+    """A vote of a person, with a reason."""
+    return Vote(actor=actor, choice=choice, reason="seen the slices", at=at)
+
+
+def governance_events() -> list[Event]:
+    """Rules, a decision that leads to a review, a vote and its end, and a waiver that was ended."""
+    return [
+        RulesLoaded(environment=PROD, rules="rules-digest", text="[[rule]]", functions={"f": "d"}),
+        PolicyDecided(environment=PROD, decision=policy_decision()),
+        Waived(environment=PROD, waiver=waiver()),
+        WaiverEnded(environment=PROD, waiver="w1", actor="ana", reason="has an owner"),
+        ReviewOpened(environment=PROD, review=review()),
+        Voted(environment=PROD, review="r1", vote=vote()),
+        ReviewClosed(environment=PROD, review="r1", outcome=ReviewOutcome.SUPERSEDED),
+    ]
+
+
 def events_of_every_kind() -> list[Event]:
     """Events of every kind, in an order in which they can be appended."""
     receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
@@ -444,5 +518,6 @@ def events_of_every_kind() -> list[Event]:
         token_revoked_event(),
         served_event(),
         rollout_event(rollout_step()),
+        *governance_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

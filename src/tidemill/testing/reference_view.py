@@ -25,12 +25,16 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    PolicyDecided,
     Published,
     RecipeChanged,
     RecordedEvent,
     Removed,
+    ReviewClosed,
+    ReviewOpened,
     RolloutStepped,
     Ruled,
+    RulesLoaded,
     RunEnded,
     RunStarted,
     Served,
@@ -39,6 +43,9 @@ from tidemill.ledger.event import (
     Ticked,
     TokenCreated,
     TokenRevoked,
+    Voted,
+    Waived,
+    WaiverEnded,
 )
 from tidemill.ledger.run import Outcome, RunInfo, Status
 from tidemill.ports.ledger import State
@@ -338,4 +345,11 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     TokenRevoked: _ignore,
     Served: _ignore,
     RolloutStepped: _ignore,
+    RulesLoaded: _ignore,
+    PolicyDecided: _ignore,
+    Waived: _ignore,
+    WaiverEnded: _ignore,
+    ReviewOpened: _ignore,
+    Voted: _ignore,
+    ReviewClosed: _ignore,
 }

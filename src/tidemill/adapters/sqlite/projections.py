@@ -24,11 +24,15 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    PolicyDecided,
     Published,
     RecipeChanged,
     Removed,
+    ReviewClosed,
+    ReviewOpened,
     RolloutStepped,
     Ruled,
+    RulesLoaded,
     RunEnded,
     RunStarted,
     Served,
@@ -37,6 +41,9 @@ from tidemill.ledger.event import (
     Ticked,
     TokenCreated,
     TokenRevoked,
+    Voted,
+    Waived,
+    WaiverEnded,
 )
 from tidemill.ledger.run import Action, Outcome
 
@@ -316,4 +323,11 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     TokenRevoked: _ignore,
     Served: _ignore,
     RolloutStepped: _ignore,
+    RulesLoaded: _ignore,
+    PolicyDecided: _ignore,
+    Waived: _ignore,
+    WaiverEnded: _ignore,
+    ReviewOpened: _ignore,
+    Voted: _ignore,
+    ReviewClosed: _ignore,
 }

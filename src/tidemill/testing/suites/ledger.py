@@ -29,6 +29,7 @@ from tidemill.testing.records import (
     PROD,
     effect_queued_event,
     events_of_every_kind,
+    governance_events,
     published_event,
     removed_event,
 )
@@ -84,7 +85,8 @@ class AppendSuite:
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
         served = ["TokenCreated", "TokenRevoked", "Served", "RolloutStepped"]
-        assert kinds(after=20) == ["Ticked", *served, "RunEnded"]
+        governed = [type(event).__name__ for event in governance_events()]
+        assert kinds(after=20) == ["Ticked", *served, *governed, "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
         judged = ["Judged", "DriftJudged", "DriftAlarmed"]

@@ -1,0 +1,88 @@
+"""Decisions of the policy, and waivers of its rules, as recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+# The value of a fact; None where it isn't known.
+FactValue: TypeAlias = bool | int | float | str | tuple[str, ...] | None
+
+
+class SubjectKind(StrEnum):
+    """The kind of change that is decided on.
+
+    A model that goes live, partitions that go to a table or sink, a changed contract, a promotion between
+    environments, or a release of quarantined rows.
+    """
+
+    DELIVERY = "delivery"
+    TABLE = "table"
+    CONTRACT = "contract"
+    PROMOTION = "promotion"
+    RELEASE = "release"
+
+
+class PolicyOutcome(StrEnum):
+    """The outcome of a decision: the change may go on, waits for a review, or is refused."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleHit:
+    """A rule that applies to a subject.
+
+    `effect` is what it asks for, `message` why. `error` says what kept the rule from being evaluated, which
+    refuses the subject. `waiver` is the id of the waiver that lifts it; "" if none does.
+    """
+
+    rule: str
+    effect: str
+    message: str
+    approvers: tuple[str, ...] = ()
+    people: int = 1
+    error: str = ""
+    waiver: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDecision:
+    """The decision of the rules on one subject, with all that is needed to make it once more.
+
+    `subject` is the digest of exactly what was decided on, `name` the stage or environment that it belongs
+    to. `rules` is the digest of the rules then. `actor` asked for the change, in the run `run` if there was
+    one. `at` is in Unix seconds.
+    """
+
+    id: str
+    kind: SubjectKind
+    subject: str
+    name: str
+    outcome: PolicyOutcome
+    facts: Mapping[str, FactValue]
+    hits: tuple[RuleHit, ...] = ()
+    rules: str = ""
+    actor: str = ""
+    run: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A person lifts a rule for the stages or environments whose names match `scope`, until it expires.
+
+    `scope` is a pattern such as `delay_*`. Times are Unix seconds.
+    """
+
+    id: str
+    rule: str
+    scope: str
+    reason: str
+    actor: str
+    at: float
+    expires: float
