@@ -73,6 +73,10 @@ INTERRUPTED = 130
             "tidemill.cli.tokens:tokens",
             "Create, list and revoke the tokens that open endpoints.",
         ),
+        "keys": (
+            "tidemill.cli.keys:keys",
+            "Create the keys that sign attestations and checkpoints.",
+        ),
         "env": (
             "tidemill.cli.env:env",
             "List, create, compare and drop environments.",

@@ -28,6 +28,7 @@ _EXTRAS = {
     "httptools": "serve",
     "httpx2": "client",
     "opentelemetry": "otel",
+    "cryptography": "sign",
 }
 # How pip knows modules whose packages have other names.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tidemill.project.drift import Drift
     from tidemill.project.drift_report import DriftReport
     from tidemill.project.environments import ProjectEnvironments, StageDiff
+    from tidemill.project.keys import Keys
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.models import Models
@@ -385,6 +386,12 @@ class Project:
     def tokens(self) -> Tokens:
         """The tokens that open endpoints of the environment: create, list and revoke them."""
         service: Tokens = self._service("tokens", "Tokens")
+        return service
+
+    @property
+    def keys(self) -> Keys:
+        """Creates the keys that sign attestations and checkpoints."""
+        service: Keys = self._service("keys", "Keys")
         return service
 
     @property
