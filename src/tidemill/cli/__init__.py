@@ -1,7 +1,8 @@
 """The command line. Each command is a module that is imported when it is called.
 
 Exit codes: 0 ok, 1 the work failed, 2 usage, 3 a contract or declaration is violated, 4 a gate is
-pending or rejected, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 the output was closed.
+pending or rejected, 5 a budget is exceeded, 6 a conflict, 7 not allowed, 130 interrupted, 141 the output
+was closed.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ TidemillError                 a message with what, where, which values, and what
 ├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget would be exceeded
 ├── ConflictError             another process holds it, or it changed after planning
+├── AccessError               the actor may not do it
 └── UsageError                the caller asked for something that doesn't exist
 
 `RunFailed` in `ledger/run.py` carries the receipt of a run that failed, `BrokenContract` in
@@ -134,6 +135,12 @@ class ConflictError(TidemillError):
     def __init__(self, message: str, *, holder: Mapping[str, str] | None = None) -> None:
         self.holder = dict(holder or {})
         super().__init__(message)
+
+
+class AccessError(TidemillError):
+    """The actor isn't known, or may not do it: its role or the scopes of its token don't allow it."""
+
+    exit_code = 7
 
 
 class UsageError(TidemillError):

@@ -1,17 +1,34 @@
-"""Tokens that let callers use endpoints, as recorded: never with their secret."""
+"""Tokens that let people and programs act, as recorded: never with their secret."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """A kind of action that a token allows its holder, as far as the holder's role does.
+
+    `predict` asks endpoints, which needs no role. Each of `run`, `review`, `deliver` and `admin` includes
+    `read`, and none includes another one.
+    """
+
+    PREDICT = "predict"
+    READ = "read"
+    RUN = "run"
+    REVIEW = "review"
+    DELIVER = "deliver"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """A token of `holder`; `digest` is the SHA-256 of its whole text, in hexadecimal digits.
 
-    It opens the named `endpoints`, or all if there are none. It is valid until `expires` (Unix seconds), or
-    without end. `rate` is how many requests a second it allows, 0 for as many as the settings allow.
-    `actor` created it.
+    With the scope `predict` it opens the named `endpoints`, or all if there are none. Its other `scopes`
+    count for the workflows whose names match one of the patterns `workflows`. It is valid until `expires`
+    (Unix seconds), or without end. `rate` is how many requests a second it allows, 0 for as many as the
+    settings allow. `actor` created it, and may have left a `note`.
     """
 
     id: str
@@ -21,6 +38,9 @@ class AccessToken:
     expires: float | None = None
     rate: float = 0.0
     actor: str = ""
+    scopes: tuple[Scope, ...] = (Scope.PREDICT,)
+    workflows: tuple[str, ...] = ()
+    note: str = ""
 
     def has_expired(self, now: float) -> bool:
         """Whether the token has expired."""
@@ -28,4 +48,4 @@ class AccessToken:
 
     def opens(self, endpoint: str) -> bool:
         """Whether the token opens an endpoint."""
-        return not self.endpoints or endpoint in self.endpoints
+        return Scope.PREDICT in self.scopes and (not self.endpoints or endpoint in self.endpoints)

@@ -14,12 +14,16 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes
+from tidemill.governance.role_settings import parse_grants
+from tidemill.governance.roles import Grants
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
 
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
+# Tables of the settings with readers of their own.
+_TABLES = ("profiles", "serve", "roles", "groups")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ class Settings:
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
-    `allow_pickle` stores models with pickle that no format accepts.
+    `allow_pickle` stores models with pickle that no format accepts. `grants` are the roles of people.
     """
 
     root: Path
@@ -53,6 +57,7 @@ class Settings:
     allow_pickle: bool = False
     memory_gb_hour: float = 0.0
     serve: ServeSettings = field(default_factory=ServeSettings)
+    grants: Grants = field(default_factory=Grants)
 
     @property
     def profiles_place(self) -> str:
@@ -132,11 +137,11 @@ def _is_names(value: object) -> bool:
 
 
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
-    known = {field.name for field in fields(Settings)} - {"root"}
+    known = {field.name for field in fields(Settings)} - {"root", "grants"} | {"roles", "groups"}
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
-        if name not in ("profiles", "serve"):
+        if name not in _TABLES:
             _check_type(file, name, table[name])
     try:
         parse_bytes(table.get("memory") or 1)
@@ -147,8 +152,16 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
     profiles = _profiles(file, table.get("profiles", {}))
     serve = _serve_settings(file, table.get("serve", {}))
-    given = {"root": folder, "workflow": named, "profiles": profiles, "serve": serve}
-    return Settings(**{**table, **given})
+    grants = parse_grants(table.get("roles"), table.get("groups"), f"{file}: [tool.tidemill")
+    given = {
+        "root": folder,
+        "workflow": named,
+        "profiles": profiles,
+        "serve": serve,
+        "grants": grants,
+    }
+    plain = {name: value for name, value in table.items() if name not in _TABLES}
+    return Settings(**{**plain, **given})
 
 
 def _serve_settings(file: Path, table: object) -> ServeSettings:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tidemill.core.errors import ConflictError, DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.core.errors import (
+    AccessError,
+    ConflictError,
+    DeclarationError,
+    Fault,
+    UsageError,
+    did_you_mean,
+)
 from tidemill.core.partition import summarize_keys
 from tidemill.core.redaction import Redactor
 from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
+from tidemill.governance.permissions import Actor, Permission, find_refusal
 from tidemill.ledger.binding import Binding
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
+from tidemill.project.identity import current_actor
 from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe import is_installed
@@ -115,6 +125,28 @@ class Workspace:
         own = {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
         own = link_formats(self.flow, own, own_format_codes(self.tools.formats))
         return link_scoring(self.flow, own)
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who acts: the holder of the token in TIDEMILL_TOKEN, or the user of this process.
+
+        AccessError for a token that is unknown, expired or revoked.
+        """
+        return current_actor(self.tools.ledger, now=self.tools.clock())
+
+    def require(self, permission: Permission) -> Actor:
+        """Return who acts, or raise AccessError with who may if this actor may not."""
+        workflow = self.declared.name
+        refusal = find_refusal(permission, self.actor, workflow, self.settings.grants)
+        if refusal is not None:
+            raise AccessError(refusal)
+        return self.actor
+
+    def acting_as(self, actor: Actor) -> Workspace:
+        """The same workspace for another actor, as servers use it whose callers are authenticated."""
+        other = copy(self)
+        other.__dict__["actor"] = actor
+        return other
 
     def refuse_faults(self, stages: Collection[str], others: Iterable[Fault] = ()) -> None:
         """Raise DeclarationError with the faults of some stages and the `others`, if there are any.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 import subprocess
 import time
@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from tidemill.ledger.delivery import GATES
+from tidemill.ledger.rollout import ROLLOUT
+
 # Process information on Linux; other systems have `ps`, which a minimal Linux may lack.
 _PROC = Path("/proc")
+_NO_PERSONS = (GATES, ROLLOUT)
 
 
 def this_process(command: str) -> dict[str, str]:
@@ -30,11 +34,17 @@ def this_process(command: str) -> dict[str, str]:
 
 
 def this_user() -> str:
-    """Return the user of this process; a text with the host name where users have no names."""
+    """Return the user of this process, as the operating system knows it: `uid:1234` without a name.
+
+    It is the name of the effective user id. Environment variables such as LOGNAME, which anybody can set,
+    don't count. A user whose name is that of an actor that isn't a person is named by its id as well.
+    """
+    uid = os.geteuid()
     try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return f"unknown user on {socket.gethostname()}"
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid:{uid}"
+    return f"uid:{uid}" if name in _NO_PERSONS or not name.isprintable() or not name else name
 
 
 def is_dead(holder: Mapping[str, str]) -> bool:

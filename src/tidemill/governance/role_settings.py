@@ -1,0 +1,132 @@
+"""Read the roles and groups of a project from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.governance.roles import EVERYBODY, Grant, Grants, Role, parse_role
+
+_KEYS = ("role", "workflows")
+
+
+def parse_grants(roles: object, groups: object, place: str) -> Grants:
+    """Read the tables `roles` and `groups`; None where there is no table.
+
+    `place` names the settings in messages. UsageError names the entry, its value and what fits.
+    """
+    if groups is not None and roles is None:
+        raise UsageError(
+            f'{place}.groups] needs roles as well: [tool.tidemill.roles] with entries such as ana = "admin"'
+        )
+    if roles is None:
+        return Grants()
+    known = _groups(_table(groups or {}, f"{place}.groups]"), f"{place}.groups]")
+    table = _table(roles, f"{place}.roles]")
+    if not table:
+        raise UsageError(
+            f"{place}.roles] is empty, so nobody could do anything: give people roles, such as "
+            'ana = "admin", or remove the table'
+        )
+    grants = tuple(_grant(who, value, known, f"{place}.roles]") for who, value in table.items())
+    if not any(grant.role is Role.ADMIN for grant in grants):
+        raise UsageError(
+            f'{place}.roles] names no admin, so nobody could create tokens: add one, such as ana = "admin"'
+        )
+    return Grants(grants=grants, groups=known)
+
+
+def _table(value: object, place: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place} = {value!r} is not a table")
+    return value
+
+
+def _groups(table: Mapping[str, Any], place: str) -> dict[str, frozenset[str]]:
+    members = {name: _members(name, value, table, place) for name, value in table.items()}
+    return {name: _people(name, members, place) for name in members}
+
+
+def _members(name: str, value: object, table: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    _require_name(name, place)
+    if name.startswith("@"):
+        raise UsageError(
+            f"{place} {name!r}: define a group without @; entries that mean it have the @"
+        )
+    if not isinstance(value, list) or not value:
+        raise UsageError(
+            f'{place} {name} = {value!r} is not a list of people and groups, such as ["ana", "@leads"]'
+        )
+    for member in value:
+        _require_name(member, f"{place} {name}:")
+        if member == EVERYBODY:
+            raise UsageError(f"{place} {name}: {EVERYBODY!r} is no member: give everybody a role")
+        _require_group(member, table, f"{place} {name}:")
+    return tuple(value)
+
+
+def _people(name: str, members: Mapping[str, tuple[str, ...]], place: str) -> frozenset[str]:
+    """The people of a group and of the groups in it; UsageError if it contains itself."""
+
+    def collect(group: str, above: tuple[str, ...]) -> frozenset[str]:
+        if group in above:
+            circle = " -> ".join((*above[above.index(group) :], group))
+            raise UsageError(f"{place} {group} contains itself: {circle}")
+        found: set[str] = set()
+        for member in members[group]:
+            inner = member.removeprefix("@")
+            found |= collect(inner, (*above, group)) if member != inner else {member}
+        return frozenset(found)
+
+    return collect(name, ())
+
+
+def _grant(who: str, value: object, groups: Mapping[str, object], place: str) -> Grant:
+    _require_name(who, place)
+    _require_group(who, groups, place)
+    entry = {"role": value} if isinstance(value, str) else value
+    if not isinstance(entry, dict):
+        raise UsageError(
+            f'{place} {who} = {value!r} is not a role: write "reviewer", or {{ role = "reviewer", '
+            'workflows = ["flights*"] }'
+        )
+    for key in entry:
+        if key not in _KEYS:
+            raise UsageError(f"{place} {who}.{key}: {did_you_mean(key, _KEYS)}")
+    try:
+        role = parse_role(entry.get("role"))
+    except ValueError as error:
+        raise UsageError(f"{place} {who}: {error}") from None
+    return Grant(
+        who=who, role=role, workflows=_workflows(entry.get("workflows", ["*"]), place, who)
+    )
+
+
+def _workflows(value: object, place: str, who: str) -> tuple[str, ...]:
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(pattern, str) and pattern.strip() for pattern in value)
+    ):
+        raise UsageError(
+            f'{place} {who}: workflows = {value!r} is not a list of patterns, such as ["flights*"]'
+        )
+    return tuple(value)
+
+
+def _require_name(name: object, place: str) -> None:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise UsageError(f"{place} {name!r} is not the name of a person or a group")
+    if name != name.strip():
+        raise UsageError(f"{place} {name!r} has spaces around it")
+
+
+def _require_group(name: str, groups: Mapping[str, object], place: str) -> None:
+    """Raise for `@NAME` without such a group, and for a group that is named without `@`."""
+    if name.startswith("@") and name[1:] not in groups:
+        raise UsageError(
+            f"{place} there is no group {name[1:]!r} ({did_you_mean(name[1:], groups)})"
+        )
+    if name in groups:
+        raise UsageError(f"{place} {name} is a group: write @{name}")

@@ -1,0 +1,110 @@
+"""Roles of people by workflow: who may do at least what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from fnmatch import fnmatchcase
+
+# The name of a grant that is everybody's.
+EVERYBODY = "*"
+
+
+class Role(IntEnum):
+    """A role; each may do all that the ones before it may do."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    REVIEWER = 3
+    ADMIN = 4
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Gives `who` a role in the workflows whose names match one of the patterns.
+
+    `who` is a person, `@GROUP`, or `*` for everybody.
+    """
+
+    who: str
+    role: Role
+    workflows: tuple[str, ...] = ("*",)
+
+    def covers(self, workflow: str) -> bool:
+        """Whether the grant counts for a workflow."""
+        return matches_any(workflow, self.workflows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grants:
+    """The roles of a project: `groups` are the people of each group.
+
+    Without any grant everybody is an admin, as in a project that declares no roles.
+    """
+
+    grants: tuple[Grant, ...] = ()
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def are_declared(self) -> bool:
+        """Whether the project declares roles."""
+        return bool(self.grants)
+
+    def role_of(self, person: str, workflow: str) -> Role | None:
+        """The highest role of a person in a workflow; None without one."""
+        if not self.grants:
+            return Role.ADMIN
+        roles = [
+            grant.role
+            for grant in self.grants
+            if grant.covers(workflow) and self._includes(grant.who, person)
+        ]
+        return max(roles, default=None)
+
+    def may(self, role: Role, person: str, workflow: str) -> bool:
+        """Whether a person has at least a role in a workflow."""
+        found = self.role_of(person, workflow)
+        return found is not None and found >= role
+
+    def holders(self, role: Role, workflow: str) -> tuple[str, ...]:
+        """Who has at least a role in a workflow: people by name, `*` if everybody has it."""
+        named = {
+            person
+            for grant in self.grants
+            if grant.role >= role and grant.covers(workflow)
+            for person in self.people(grant.who)
+        }
+        return (EVERYBODY,) if EVERYBODY in named or not self.grants else tuple(sorted(named))
+
+    def people(self, name: str) -> frozenset[str]:
+        """The people of a group, named with or without `@`; of another name, the person of that name."""
+        return self.groups.get(name.removeprefix("@"), frozenset((name,)))
+
+    def is_one_of(self, person: str, asked: Iterable[str], workflow: str) -> bool:
+        """Whether a person is among those who are `asked`: people, groups, and roles as `role:reviewer`."""
+        return any(
+            self.may(parse_role(name.removeprefix("role:")), person, workflow)
+            if name.startswith("role:")
+            else person in self.people(name)
+            for name in asked
+        )
+
+    def _includes(self, who: str, person: str) -> bool:
+        return who == EVERYBODY or person in self.people(who)
+
+
+def parse_role(text: object) -> Role:
+    """The role of that name; ValueError lists the roles."""
+    for role in Role:
+        if str(role) == text:
+            return role
+    raise ValueError(f"{text!r} is not a role: {', '.join(map(str, Role))}")
+
+
+def matches_any(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name matches one of the patterns, such as `flights*`; upper and lower case differ."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,89 @@
+"""Find out who acts: the user of this process, or the holder of a token."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from hmac import compare_digest
+
+from tidemill.core.errors import AccessError
+from tidemill.governance.permissions import Actor as Actor
+from tidemill.governance.permissions import ActorKind
+from tidemill.ledger.event import RecordedEvent, TokenCreated
+from tidemill.ledger.io.lease_holder import this_user
+from tidemill.ports.ledger import Ledger
+from tidemill.project.workflow_ledger import WorkflowLedger
+from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
+from tidemill.serving.token_text import token_digest, token_id
+
+# The environment variable that holds the token of who acts.
+TOKEN_VARIABLE = "TIDEMILL_TOKEN"
+_NO_DIGEST = "0" * 64
+
+
+def current_actor(ledger: Ledger, *, now: float, token: str | None = None) -> Actor:
+    """Return who acts: the holder of a token (default: that in TIDEMILL_TOKEN), or the user of this process.
+
+    AccessError for a token that is unknown, expired or revoked: it is never ignored.
+    """
+    text = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
+    if not text.strip():
+        return local_actor()
+    place = TOKEN_VARIABLE if token is None else "the token"
+    return token_actor(ledger, text.strip(), now=now, place=place, user=this_user())
+
+
+def local_actor() -> Actor:
+    """Return the user of this process as the operating system knows it."""
+    return Actor(name=this_user(), origin=f"effective user id {os.geteuid()} of this process")
+
+
+def token_actor(ledger: Ledger, text: str, *, now: float, place: str, user: str = "") -> Actor:
+    """Return the holder of a token of the home, in whichever workflow it was created.
+
+    `place` says in messages where the token came from. If the `user` of this process created the token, the
+    user acts, within its scopes: two tokens that one person made aren't two people.
+    """
+    issued = _find_token(ledger, token_id(text.encode()))
+    digest = _NO_DIGEST if issued is None else issued.token.digest
+    if not compare_digest(token_digest(text.encode()), digest) or issued is None:
+        raise AccessError(
+            f"{place} holds no token of this home: create one with `tidemill tokens create`"
+        )
+    token = issued.token
+    if issued.revoked is not None:
+        why = f": {issued.reason}" if issued.reason else ""
+        raise AccessError(
+            f"{place} holds the token {token.id}, which {issued.revoked_by} revoked{why}"
+        )
+    if token.has_expired(now):
+        raise AccessError(
+            f"{place} holds the token {token.id}, which has expired: ask for a new one"
+        )
+    own = bool(user) and token.actor == user
+    name = user if own else token.holder
+    origin = f"the token {token.id} of {token.holder} in {place}, created by {token.actor or 'nobody known'}"
+    if own and name != token.holder:
+        origin += f", so that {user} acts, within its scopes"
+    return Actor(
+        name=name,
+        kind=ActorKind.TOKEN,
+        token=token.id,
+        scopes=frozenset(token.scopes),
+        workflows=token.workflows,
+        origin=origin,
+    )
+
+
+def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
+    """The token of an id, in any workflow and environment of the home."""
+    shared = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
+    facts: Iterable[RecordedEvent] = [*shared.events(kinds=TOKEN_EVENTS)]
+    places = {
+        fact.event.environment
+        for fact in facts
+        if isinstance(fact.event, TokenCreated) and fact.event.token.id == id
+    }
+    found = [issued_tokens(facts, place).get(id) for place in sorted(places)]
+    # Who appends to the ledger can't replace a token by another of the same id.
+    return found[0] if len(found) == 1 else None

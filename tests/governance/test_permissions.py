@@ -1,0 +1,104 @@
+"""An actor may do what both its role and the scopes of its token allow, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.governance.permissions import (
+    REQUIREMENTS,
+    Actor,
+    ActorKind,
+    Permission,
+    allows,
+    find_refusal,
+)
+from tidemill.governance.roles import Grant, Grants, Role
+from tidemill.ledger.access_token import Scope
+
+FLOW = "flights"
+scope_sets = st.none() | st.frozensets(st.sampled_from(Scope))
+
+
+def grants_of(role: Role | None) -> Grants:
+    boss = Grant(who="boss", role=Role.ADMIN)
+    return Grants(grants=(boss, *([Grant(who="ana", role=role)] if role else [])))
+
+
+def token(scopes: frozenset[Scope] | None, workflows: tuple[str, ...] = ("*",)) -> Actor:
+    return Actor(name="ana", kind=ActorKind.TOKEN, token="t1", scopes=scopes, workflows=workflows)
+
+
+def test_every_permission_has_a_requirement() -> None:
+    assert set(REQUIREMENTS) == set(Permission)
+    assert Scope.PREDICT not in {needed.scope for needed in REQUIREMENTS.values()}
+
+
+@given(
+    st.sampled_from(Permission),
+    st.none() | st.sampled_from(Role),
+    scope_sets,
+    st.sampled_from((("*",), ("flights",), ("fl*", "x"), ("bakery",), ())),
+)
+def test_a_token_never_grants_more_than_role_or_scopes(
+    permission: Permission,
+    role: Role | None,
+    scopes: frozenset[Scope] | None,
+    workflows: tuple[str, ...],
+) -> None:
+    grants = grants_of(role)
+    refusal = find_refusal(permission, token(scopes, workflows), FLOW, grants)
+    by_role = find_refusal(permission, Actor(name="ana"), FLOW, grants)
+    by_scope = find_refusal(permission, token(scopes, workflows), FLOW, Grants())
+    assert (refusal is None) == (by_role is None and by_scope is None)
+    needed = REQUIREMENTS[permission]
+    assert (by_role is None) == (role is not None and role >= needed.role)
+    here = any(pattern in ("*", "flights", "fl*") for pattern in workflows)
+    assert (by_scope is None) == (here and allows(scopes, needed.scope))
+
+
+@given(scope_sets, st.sampled_from(Scope))
+def test_scopes_include_only_reading(scopes: frozenset[Scope] | None, needed: Scope) -> None:
+    if scopes is None or needed in scopes:
+        assert allows(scopes, needed)
+    else:
+        assert allows(scopes, needed) == (
+            needed is Scope.READ and scopes - {Scope.PREDICT} != set()
+        )
+
+
+@pytest.mark.parametrize(
+    ("actor", "permission", "role", "message"),
+    [
+        # The role of another person.
+        (Actor(name="ana"), Permission.DELIVER, Role.OPERATOR,
+         "ana may not move what is live in the workflow flights: that needs the role reviewer, and ana is "
+         "operator; it is the role of boss"),
+        (Actor(name="ana"), Permission.READ, None,
+         "ana may not read in the workflow flights: that needs the role viewer, and ana has no role; it is "
+         "the role of boss"),
+        # A scope that the token hasn't, though the role would do.
+        (token(frozenset((Scope.RUN, Scope.READ))), Permission.DELIVER, Role.ADMIN,
+         "ana may not move what is live in the workflow flights: that needs the scope deliver, and the token "
+         "t1 has read, run"),
+        # A token for another workflow.
+        (token(frozenset((Scope.RUN,)), ("bakery", "b*")), Permission.RUN, Role.ADMIN,
+         "ana may not run in the workflow flights: the token t1 is for bakery, b*"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_is_needed_and_who_has_it(
+    actor: Actor, permission: Permission, role: Role | None, message: str
+) -> None:
+    assert find_refusal(permission, actor, FLOW, grants_of(role)) == message
+
+
+def test_a_refusal_where_nobody_or_many_may() -> None:
+    only_viewers = Grants(grants=(Grant(who="*", role=Role.VIEWER),))
+    refusal = find_refusal(Permission.ERASE, Actor(name="ana"), FLOW, only_viewers)
+    assert refusal is not None
+    assert 'nobody has it: add one to [tool.tidemill.roles], such as ana = "admin"' in refusal
+    others = tuple(Grant(who=f"p{n}", role=Role.ADMIN) for n in range(10))
+    refusal = find_refusal(Permission.ERASE, Actor(name="ana"), FLOW, Grants(grants=others))
+    assert refusal is not None
+    assert refusal.endswith("p0, p1, p2, p3, p4, p5, p6, p7 and 2 more")
