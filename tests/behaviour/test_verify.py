@@ -15,6 +15,7 @@ import pytest
 
 from tests.behaviour.test_damage import sea
 from tests.support.damage import copy_home, cut, flip, object_files
+from tests.support.tables import execute
 from tests.support.tides import Tides, day, rebuilt
 from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -328,6 +329,22 @@ def test_nothing_that_is_recorded_during_a_rebuild_is_lost(
     assert len(refused) == 1
     monkeypatch.undo()
     assert verify(tides).problems == ()
+
+
+def test_a_broken_hash_chain_is_reported_and_not_repaired(tides: Tides) -> None:
+    before = at_rest(tides)
+    execute(
+        ledger(tides),
+        "DROP TRIGGER events_refuse_update",
+        "UPDATE events SET at = at + 1 WHERE seq = 4",
+    )
+    changed = at_rest(tides)
+    for repair in (False, True):
+        found = verify(tides, repair=repair)
+        (problem,) = (each for each in found.problems if "chain" in each.message)
+        assert "the hash chain is broken at event 4" in problem.message
+        assert not found.is_sound
+    assert at_rest(tides) == changed != before
 
 
 def test_a_ledger_that_a_run_or_a_notebook_uses_is_not_rebuilt(

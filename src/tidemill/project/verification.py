@@ -131,7 +131,8 @@ class StoredState:
     def _ledger_problems(self, *, repair: bool) -> list[StorageFault]:
         found = integrity.find_damage(self.ledger)
         problems = [StorageFault(kind="ledger", place=LEDGER, message=text) for text in found]
-        if problems and repair:
+        # A rebuilt ledger has a new chain, which would hide that events were changed.
+        if problems and repair and not integrity.find_chain_fault(self.ledger):
             try:
                 self.rebuild()
             except TidemillError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidemill.adapters.codec.events import decode, decode_event, encode_event
+from tidemill.adapters.codec.events import decode, decode_event
 from tidemill.adapters.sqlite.integrity import StoredEvent, read_events
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.core.counts import are, listed, plural
@@ -55,8 +55,7 @@ def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
     with open(target, "xb") as file:
         for each in events:
             line = _line(
-                f'{{"seq":{each.seq},"batch":{each.batch},"at":{each.at!r},'
-                f'"event":{encode_event(each.event)}}}'
+                f'{{"seq":{each.seq},"batch":{each.batch},"at":{each.at!r},"event":{each.body}}}'
             )
             digest.update(line)
             file.write(line)
@@ -118,10 +117,11 @@ def _text(line: bytes) -> str:
 def _read(line: bytes) -> StoredEvent | None:
     try:
         read = decode(_Exported, _text(line))
-        event = decode_event(bytes(read.event).decode())
+        body = bytes(read.event).decode()
+        event = decode_event(body)
     except StorageError:
         return None
-    return StoredEvent(seq=read.seq, batch=read.batch, at=read.at, event=event)
+    return StoredEvent(seq=read.seq, batch=read.batch, at=read.at, event=event, body=body)
 
 
 def _read_end(line: bytes) -> _End | None:

@@ -14,23 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidemill.adapters.codec.events import decode_event, encode_event, event_scope
+from tidemill.adapters.codec.events import decode_event, event_scope
 from tidemill.adapters.sqlite.connections import (
     READ_ERRORS,
     Connections,
     is_busy,
     unreadable_ledger,
 )
+from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.projections import Projector
-from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.counts import are, listed
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.event import Event, Settled
+from tidemill.ledger.event_digest import EventPlace
 
 # Not derived from events: how the file came about, and who may act now.
-_NOT_DERIVED = ("leases", "migrations", "events")
+_NOT_DERIVED = ("leases", "migrations", "events", "links")
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
 # For another process that has the file for itself.
@@ -39,12 +41,16 @@ WAIT_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
-    """An event as the file has it; `batch` is the number of the first one of its append."""
+    """An event as the file has it; `batch` is the number of the first one of its append.
+
+    `body` is the text that was written: a newer version might write the same event in another way.
+    """
 
     seq: int
     batch: int
     at: float
     event: Event
+    body: str
 
 
 def find_damage(path: Path) -> list[str]:
@@ -54,11 +60,19 @@ def find_damage(path: Path) -> list[str]:
     try:
         with closing(open_survivor(path)) as connection:
             found = [*_structure_faults(connection), *_event_faults(connection)]
-            return found or [*_projection_faults(path, connection)]
+            return found or [*chain_faults(connection), *_projection_faults(path, connection)]
     except READ_ERRORS as error:
         if is_busy(error):
             raise unreadable_ledger(str(path), error) from error
         return [_plain(error)]
+
+
+def find_chain_fault(path: Path) -> str:
+    """Say where the hash chain of events that can be read is broken; "" if it isn't."""
+    with suppress(*READ_ERRORS), closing(open_survivor(path)) as connection:
+        if not [*_structure_faults(connection), *_event_faults(connection)]:
+            return next(chain_faults(connection), "")
+    return ""
 
 
 def read_events(path: Path) -> tuple[list[StoredEvent], list[int]]:
@@ -95,6 +109,7 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
     try:
         with connections.write_transaction() as connection:
             projector, batch, first, seq = Projector(connection=connection), 0, 0, 0
+            writer = EventWriter(connection)
             for stored in events:
                 if stored.batch != batch:
                     projector = Projector(connection=connection)
@@ -104,7 +119,8 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
                     continue
                 number = stored.seq if is_complete else seq + 1
                 own = stored.batch if is_complete else first
-                if _add(connection, projector, (number, own, stored.at), stored.event, is_complete):
+                place = event_place(stored.event, seq=number, batch=own, at=stored.at)
+                if _add(writer, projector, place, stored, is_complete=is_complete):
                     seq = number
                 else:
                     left_out += 1
@@ -114,22 +130,24 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
 
 
 def _add(
-    connection: sqlite3.Connection,
+    writer: EventWriter,
     projector: Projector,
-    place: tuple[int, int, float],
-    event: Event,
+    place: EventPlace,
+    stored: StoredEvent,
+    *,
     is_complete: bool,
 ) -> bool:
     """Record an event and derive what follows from it; False if it contradicts the others."""
-    row = (*place, type(event).__name__, *event_scope(event), stamp(encode_event(event)))
+    connection, link = projector.connection, writer.link
     connection.execute("SAVEPOINT one")
     try:
-        connection.execute(queries()["insert_event"], row)
-        projector.apply(place[0], place[2], event)
+        writer.write(place, stored.body)
+        projector.apply(place.seq, place.at, stored.event)
     except (ConflictError, sqlite3.IntegrityError):
         if is_complete:
             raise
         connection.execute("ROLLBACK TO one")
+        writer.link = link
         return False
     finally:
         connection.execute("RELEASE one")
@@ -215,11 +233,12 @@ def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:
     try:
         row = connection.execute(queries()["stored_event"], (seq,)).fetchone()
         batch, at, *scope, body = row
-        event = decode_event(unstamp(body.decode()))
+        text = unstamp(body.decode())
+        event = decode_event(text)
         written = [None if part is None else part.decode() for part in scope]
         if written != [type(event).__name__, *event_scope(event)] or not 0 < batch <= seq:
             return None
-        return StoredEvent(seq=seq, batch=batch, at=float(at), event=event)
+        return StoredEvent(seq=seq, batch=batch, at=float(at), event=event, body=text)
     except (sqlite3.Error, StorageError, AttributeError, TypeError, ValueError):
         return None
 

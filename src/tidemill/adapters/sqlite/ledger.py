@@ -8,13 +8,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tidemill.adapters.codec.events import encode, encode_event, event_scope
+from tidemill.adapters.codec.events import encode, encode_event
 from tidemill.adapters.codec.ledger_errors import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
+from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.projections import Projector
-from tidemill.adapters.sqlite.stamps import can_be_stored, stamp
+from tidemill.adapters.sqlite.stamps import can_be_stored
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.redaction import Redactor
 from tidemill.ledger.binding import Binding
@@ -46,16 +47,14 @@ class SqliteLedger:
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
         events = [redacted_event(event, self._redact) for event in events]
-        rows = [(type(e).__name__, *event_scope(e), stamp(encode_event(e))) for e in events]
+        bodies = [encode_event(event) for event in events]
         with self._connections.write_transaction() as connection:
             if guard is not None:
                 leases.check_guard(connection, guard, events)
-            batch, view = (
-                state_reader.read_last_seq(connection) + 1,
-                Projector(connection=connection),
-            )
-            for seq, (event, row) in enumerate(zip(events, rows, strict=True), batch):
-                connection.execute(queries()["insert_event"], (seq, batch, now, *row))
+            batch = state_reader.read_last_seq(connection) + 1
+            writer, view = EventWriter(connection), Projector(connection=connection)
+            for seq, (event, body) in enumerate(zip(events, bodies, strict=True), batch):
+                writer.write(event_place(event, seq=seq, batch=batch, at=now), body)
                 view.apply(seq, now, event)
             if guard is not None:
                 require_objects(guard.find_missing, view.bound_objects)

@@ -6,10 +6,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
+from tidemill.adapters.sqlite.event_chain import link_function
 from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
@@ -26,6 +27,7 @@ def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
 def add_functions(connection: sqlite3.Connection) -> None:
     """Add the functions that migrations call to a connection."""
     connection.create_function("stamped", 1, stamp, deterministic=True)
+    connection.create_function("linked", 9, link_function())
 
 
 def migrations(after: int) -> Iterator[tuple[int, list[str]]]:

@@ -24,6 +24,28 @@ SELECT coalesce(max(seq), 0) FROM events;
 INSERT INTO events (seq, batch, at, kind, environment, run, stage, partition, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: insert_link
+INSERT INTO links (seq, link) VALUES (?, ?);
+
+-- name: last_link
+SELECT link FROM links ORDER BY seq DESC LIMIT 1;
+
+-- name: linked_events
+-- All that is stored of the facts in order, the link of each, and whether a text is stored as a blob: no
+-- query finds it then.
+SELECT
+    event.seq, event.batch, event.at, event.kind, event.environment, event.run, event.stage,
+    event.partition, event.body, links.link,
+    'blob' IN (
+        typeof(batch), typeof(at), typeof(kind), typeof(environment), typeof(run), typeof(stage),
+        typeof(partition), typeof(body)
+    )
+FROM events AS event NOT INDEXED LEFT JOIN links ON links.seq = event.seq
+ORDER BY event.seq;
+
+-- name: links_without_event
+SELECT seq FROM links WHERE seq NOT IN (SELECT seq FROM events) ORDER BY seq LIMIT 1;
+
 -- name: events_page
 -- The next page of facts after one number, up to another.
 SELECT seq, at, body FROM events

@@ -1,0 +1,134 @@
+"""Write events and the hash chain through them, and read all that is stored of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tidemill.adapters.codec.events import event_scope
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.errors import StorageError
+from tidemill.ledger.event import Event
+from tidemill.ledger.event_digest import FIRST_LINK, EventPlace, body_digest, event_leaf, next_link
+
+
+class EventWriter:
+    """Writes events to the end of a ledger; `link` is that of the last one."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        row = connection.execute(queries()["last_link"]).fetchone()
+        self.link: bytes = FIRST_LINK if row is None else row[0]
+
+    def write(self, place: EventPlace, body: str) -> None:
+        """Write an event and its link."""
+        self.link = next_link(self.link, event_leaf(place, body_digest(body)))
+        row = (place.seq, place.batch, place.at, place.kind)
+        scope = (place.environment, place.run, place.stage, place.partition)
+        self._connection.execute(queries()["insert_event"], (*row, *scope, stamp(body)))
+        self._connection.execute(queries()["insert_link"], (place.seq, self.link))
+
+
+def event_place(event: Event, *, seq: int, batch: int, at: float) -> EventPlace:
+    """What is stored of an event besides its body."""
+    environment, run, stage, partition = event_scope(event)
+    return EventPlace(
+        seq=seq,
+        batch=batch,
+        at=at,
+        kind=type(event).__name__,
+        environment=environment,
+        run=run,
+        stage=stage,
+        partition=partition,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedEvent:
+    """An event as the file has it, its leaf, the link that the events before it give, and the stored one."""
+
+    place: EventPlace
+    body: str
+    leaf: bytes
+    link: bytes
+    stored_link: bytes | None
+
+
+def linked_events(connection: sqlite3.Connection) -> Iterator[LinkedEvent]:
+    """Read all events in order; StorageError at one that can't be read.
+
+    What the file has is read, whether it is what was recorded or not.
+    """
+    link = FIRST_LINK
+    for seq, batch, at, *texts, stored, is_odd in connection.execute(queries()["linked_events"]):
+        try:
+            if is_odd:
+                raise TypeError("it isn't stored as text")
+            kind, environment, run, stage, partition, body = map(_text, texts)
+            place = EventPlace(
+                seq=seq,
+                batch=batch,
+                at=float(at),
+                kind=kind or "",
+                environment=environment,
+                run=run,
+                stage=stage,
+                partition=partition,
+            )
+            text = unstamp(body)
+            leaf = event_leaf(place, body_digest(text))
+        except (StorageError, TypeError, ValueError) as error:
+            raise StorageError(f"event {seq} is not what was recorded: {error}") from error
+        link = next_link(link, leaf)
+        yield LinkedEvent(place=place, body=text, leaf=leaf, link=link, stored_link=stored)
+
+
+def chain_faults(connection: sqlite3.Connection) -> Iterator[str]:
+    """Describe where the hash chain differs from that of the stored events: at most once."""
+    try:
+        for event in linked_events(connection):
+            if event.link != event.stored_link:
+                yield (
+                    f"the hash chain is broken at event {event.place.seq}: it isn't what was recorded, or an "
+                    "event before it was removed, added or moved"
+                )
+                return
+    except StorageError as error:
+        yield str(error)
+        return
+    beyond = connection.execute(queries()["links_without_event"]).fetchone()
+    if beyond is not None:
+        yield f"event {beyond[0]} was removed: the hash chain still has its link"
+
+
+def link_function() -> Callable[..., bytes]:
+    """An SQL function that gives each event's link; it must be called for all of them in order."""
+    link = FIRST_LINK
+
+    def linked(seq: int, batch: int, at: float, kind: str, *texts: str | None) -> bytes:
+        nonlocal link
+        environment, run, stage, partition, body = texts
+        place = EventPlace(
+            seq=seq,
+            batch=batch,
+            at=at,
+            kind=kind,
+            environment=environment,
+            run=run,
+            stage=stage,
+            partition=partition,
+        )
+        # The last line is the checksum, which needn't be right for a damaged event.
+        text = (body or "").rpartition("\n")[0]
+        link = next_link(link, event_leaf(place, body_digest(text)))
+        return link
+
+    return linked
+
+
+def _text(value: bytes | str | None) -> str | None:
+    """A text as `text_factory = bytes` reads it, or as it is."""
+    return value.decode() if isinstance(value, bytes) else value
