@@ -58,7 +58,7 @@ GROUPS: Mapping[str, str] = {
     "Triggers": (
         "degraded prediction_shift contract_changed volume every new_data max_age any_of all_of"
     ),
-    "Gates": "beats_live beats_baseline no_slice_worse",
+    "Gates and reviews": "beats_live beats_baseline no_slice_worse review",
     "Hyperparameter search": "search uniform loguniform integers choices Trial TrialPruned",
     "Plots": "plots permutation_importance",
     "Serving": "Client Predictions ServingError RowsRefused",

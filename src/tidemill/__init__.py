@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from tidemill.workflow.prediction_log import log, prediction_log
     from tidemill.workflow.resources import resources
     from tidemill.workflow.retry_policy import retries
+    from tidemill.workflow.review import review
     from tidemill.workflow.search import (
         Trial,
         TrialPruned,
@@ -200,6 +201,7 @@ __all__ = [
     "read_odcs",
     "resources",
     "retries",
+    "review",
     "roc",
     "rollout",
     "rule",
@@ -247,6 +249,7 @@ _HOMES = {
     "tidemill.workflow.prediction_log": "log prediction_log",
     "tidemill.workflow.resources": "resources",
     "tidemill.workflow.retry_policy": "retries",
+    "tidemill.workflow.review": "review",
     "tidemill.workflow.search": ("Trial TrialPruned choices integers loguniform search uniform"),
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
     "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",

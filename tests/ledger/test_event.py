@@ -17,7 +17,9 @@ NAMES = [
     "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "DriftJudged", "DriftAlarmed",
     "Ruled", "Decided", "Delivered", "EffectQueued", "EffectDone", "Ticked",
     "TokenCreated", "TokenRevoked", "Served", "RolloutStepped",
-    "RulesLoaded", "PolicyDecided", "Waived", "WaiverEnded", "ReviewOpened", "Voted", "ReviewClosed",
+    "RulesLoaded", "PolicyDecided", "Waived", "WaiverEnded", "ReviewOpened",
+    "ReviewPageStored", "Voted",
+    "ReviewExtended", "ReviewClosed", "NoticeSent",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.ledger.delivery import Decision
+from tidemill.ledger.delivery import EXPIRY, Decision
 from tidemill.models.gates import (
     evaluate_gates,
     judged_baseline,
@@ -227,4 +227,12 @@ def test_a_refusal_names_the_day_and_the_gates_that_failed() -> None:
     )
     assert refusal_message("m", decision("5c97", noon)) == (
         "m: candidate 5c97 was refused on 2026-11-27; " + advice
+    )
+    rejected = replace(decision("5c97", noon), review="r1", actor="ben", reason="UA is worse")
+    assert (rejected.verdict, decision("5c97", noon).verdict) == ("rejected", "refused")
+    assert refusal_message("m", rejected) == (
+        "m: candidate 5c97 was rejected on 2026-11-27 in review r1 by ben (UA is worse); " + advice
+    )
+    assert refusal_message("m", replace(rejected, actor=EXPIRY, reason="")) == (
+        "m: candidate 5c97 was rejected on 2026-11-27 in review r1; " + advice
     )

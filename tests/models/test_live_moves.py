@@ -82,6 +82,13 @@ def test_only_what_gates_approved_may_be_live() -> None:
     with pytest.raises(GateError):
         require_approved("m", "b", [person])
     require_approved("m", "a", [decision("a"), replace(refused[1], actor="ana")])
+    # In a review people decide on what gates approved.
+    require_approved("m", "b", [replace(person, review="r1")])
+    rejected = replace(refused[1], actor="ana", review="r1", reason="UA is worse")
+    with pytest.raises(GateError, match=r"refused on .* by review r1 \(UA is worse\)"):
+        require_approved("m", "a", [decision("a"), rejected])
+    with pytest.raises(GateError, match=r"refused on .* by review r1$"):
+        require_approved("m", "a", [replace(rejected, reason="")])
 
 
 def test_a_rollback_goes_to_what_was_live_before_and_only_once() -> None:

@@ -30,6 +30,16 @@ def test_an_approval_names_a_model_has_gates_and_is_the_only_one() -> None:
     ]
 
 
+def test_a_review_is_made_by_its_function() -> None:
+    flow, wrong = tm.Workflow("shop"), tm.Workflow("other")
+    approval = flow.approve(mod, gates=GATES, review=tm.review(by="ops"))
+    assert approval.review == tm.review(by="ops")
+    mistaken: Any = "ops"
+    wrong.approve(mod, gates=GATES, review=mistaken)
+    messages = [fault.message for fault in approval_faults(wrong, {})]
+    assert messages[-1] == "approve(mod): review='ops' was not made by tm.review()"
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [

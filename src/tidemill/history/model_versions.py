@@ -158,7 +158,8 @@ def _state_of(
         return VersionState.CANDIDATE if judged else VersionState.TRAINED
     if last.approved:
         return VersionState.APPROVED
-    return VersionState.REFUSED if last.actor == GATES else VersionState.WITHDRAWN
+    is_refused = last.actor == GATES or last.review
+    return VersionState.REFUSED if is_refused else VersionState.WITHDRAWN
 
 
 def _cost_of(attempts: Collection[Attempt]) -> TrainingCost | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from tidemill.workflow.gate import GateResult, Scores
 from tidemill.workflow.model import Artifact
 
-# The actor of decisions that no person made.
+# The actors of decisions that no person made: the gates, and a review that nobody decided in time.
 GATES = "gates"
+EXPIRY = "expiry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +40,10 @@ class Decision:
     """The decision of the gates on a model, or of a person who moved what is live.
 
     `subject` is the digest of exactly what was decided on. A person approves the artifact that is made
-    live, and withdraws (`approved` is False) the one that it replaces; neither has `results`. `through` is
-    the newest partition that the artifact was evaluated on; "" if that isn't known. `baseline` identifies the
-    baseline that gates compared it with; "" if none did, or in decisions from before it was recorded.
+    live, and withdraws (`approved` is False) the one that it replaces; neither has `results`. A decision in
+    a `review` has the results of the gates that the artifact had passed. `through` is the newest partition
+    that the artifact was evaluated on; "" if that isn't known. `baseline` identifies the baseline that gates
+    compared it with; "" if none did, or in decisions from before it was recorded.
     """
 
     subject: str
@@ -53,12 +55,15 @@ class Decision:
     reason: str = ""
     through: str = ""
     baseline: str = ""
+    review: str = ""
 
     @property
     def verdict(self) -> str:
-        """What was decided: "approved", "refused" by gates, or "withdrawn" by a person."""
+        """What was decided: "approved", "refused" by gates, "rejected" in a review, or "withdrawn"."""
         if self.approved:
             return "approved"
+        if self.review:
+            return "rejected"
         return "refused" if self.actor == GATES else "withdrawn"
 
 

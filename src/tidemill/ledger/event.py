@@ -301,6 +301,15 @@ class ReviewOpened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewPageStored:
+    """What people are shown about a review was stored as the object `page`."""
+
+    environment: str
+    review: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Voted:
     """A person approved or rejected a change, or asked for changes to it."""
 
@@ -310,13 +319,34 @@ class Voted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewExtended:
+    """Nobody decided in time: people have until `expires`, and those in `escalated_to` may decide, too."""
+
+    environment: str
+    review: str
+    expires: float
+    escalated_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewClosed:
-    """A review ended."""
+    """A review ended. `actor` ended it; "" where time or a newer candidate did."""
 
     environment: str
     review: str
     outcome: ReviewOutcome
     reason: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSent:
+    """A channel accepted the notice about the event number `about` of a review."""
+
+    environment: str
+    review: str
+    about: int
+    channel: str
 
 
 Event: TypeAlias = (
@@ -349,8 +379,11 @@ Event: TypeAlias = (
     | Waived
     | WaiverEnded
     | ReviewOpened
+    | ReviewPageStored
     | Voted
+    | ReviewExtended
     | ReviewClosed
+    | NoticeSent
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

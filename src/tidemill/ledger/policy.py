@@ -37,7 +37,8 @@ class PolicyOutcome(StrEnum):
 class RuleHit:
     """A rule that applies to a subject.
 
-    `effect` is what it asks for, `message` why. `error` says what kept the rule from being evaluated, which
+    `effect` is what it asks for, `message` why; `approvers`, `people` and `author_may_approve` say who may
+    approve it where it asks for a review. `error` says what kept the rule from being evaluated, which
     refuses the subject. `waiver` is the id of the waiver that lifts it; "" if none does.
     """
 
@@ -48,6 +49,7 @@ class RuleHit:
     people: int = 1
     error: str = ""
     waiver: str = ""
+    author_may_approve: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.ledger.delivery import Decision
 from tidemill.ledger.policy import SubjectKind
+
+# Who decides where nobody is named: everyone with this role.
+REVIEWERS = "role:reviewer"
+ADMINS = "role:admin"
 
 
 class TimeoutAction(StrEnum):
@@ -36,40 +41,67 @@ class ReviewOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quorum:
+    """How many of whom must approve: `people` different ones of those in `asked`.
+
+    `asked` are users, groups, or roles as `role:reviewer`.
+    """
+
+    asked: tuple[str, ...] = (REVIEWERS,)
+    people: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """A question to people: may this change go to its users?
 
     It is bound to `subject`, the digest of exactly what is decided on; `artifact` is the model, "" for other
-    kinds. `people` of those in `asked` (users, tokens' holders, or roles as `role:reviewer`; empty: every
-    reviewer) must approve; `author` doesn't count where `author_may_approve` is False. `decision` is the
-    policy decision that asked for it, "" where only the workflow did. Times are Unix seconds.
+    kinds, and `replaces` the one that was live when it was opened. All `quorums` must be met. `author`, who
+    asked for the change, counts in none where `author_may_approve` is False. `decision` is the
+    policy decision that asked for the review, "" where only the workflow did, and `verdict` what the gates
+    decided, which is recorded once people agree. People have `within` seconds from each question. Times are
+    Unix seconds.
     """
 
     id: str
     kind: SubjectKind
     name: str
     subject: str
+    quorums: tuple[Quorum, ...]
     artifact: str = ""
+    replaces: str = ""
     reasons: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
-    people: int = 1
     author: str = ""
     author_may_approve: bool = True
     opened: float = 0.0
-    expires: float | None = None
+    within: float | None = None
     on_timeout: TimeoutAction = TimeoutAction.REJECT
-    escalate_to: tuple[str, ...] = ()
+    escalate_to: tuple[str, ...] = (ADMINS,)
     decision: str = ""
+    verdict: Decision | None = None
     run: str = ""
-    page: str = ""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Everybody who is asked, in order."""
+        return tuple(dict.fromkeys(name for quorum in self.quorums for name in quorum.asked))
+
+    @property
+    def people(self) -> int:
+        """The least number of people who must approve."""
+        return max(quorum.people for quorum in self.quorums)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """What one person chose in a review, and why."""
+    """What one person chose in a review, and why.
+
+    `counts_as` are those of the asked that the person was, or belonged to, at the time of the vote.
+    """
 
     actor: str
     choice: Choice
     reason: str
     at: float
+    counts_as: tuple[str, ...] = ()
     note: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tidemill.core.fingerprint import fingerprint
-from tidemill.ledger.delivery import GATES, Decision
+from tidemill.ledger.delivery import EXPIRY, GATES, Decision
 from tidemill.models.comparison import GateScores, compare_figures, compare_slices, without_live
 from tidemill.workflow.gate import (
     BeatsBaseline,
@@ -55,6 +55,13 @@ def standing_decision(decisions: Iterable[Decision], artifact: Artifact) -> Deci
 def refusal_message(model: str, decision: Decision) -> str:
     """Say when a candidate was refused by gates or withdrawn by a person, and how to undo that."""
     day = datetime.fromtimestamp(decision.at).astimezone().strftime("%Y-%m-%d")
+    if decision.review:
+        return (
+            f"{model}: candidate {decision.artifact} was rejected on {day} in review {decision.review}"
+            f"{'' if decision.actor == EXPIRY else f' by {decision.actor}'}"
+            f"{f' ({decision.reason})' if decision.reason else ''}; to have it judged again, run "
+            f"`tidemill run {model} --again`"
+        )
     if decision.actor != GATES:
         return (
             f"{model}: candidate {decision.artifact} was withdrawn on {day} by {decision.actor}"

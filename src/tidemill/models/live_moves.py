@@ -64,8 +64,8 @@ def find_version(model: str, version: str, known: Collection[str]) -> str:
 
 
 def require_approved(model: str, version: str, decisions: Iterable[Decision]) -> None:
-    """Raise GateError for a version that gates refused, or never judged; it says which refused it."""
-    last = last_decision((d for d in decisions if d.actor == GATES), version)
+    """Raise GateError for a version that gates or a review refused, or never judged; it says which."""
+    last = last_decision((d for d in decisions if d.actor == GATES or d.review), version)
     if last is not None and last.approved:
         return
     if last is None:
@@ -75,6 +75,8 @@ def require_approved(model: str, version: str, decisions: Iterable[Decision]) ->
         )
     day = datetime.fromtimestamp(last.at).astimezone().strftime("%Y-%m-%d")
     failed = "; ".join(f"{r.gate}: {r.evidence}" for r in last.results if not r.passed)
+    if last.review:
+        failed = f"review {last.review}" + (f" ({last.reason})" if last.reason else "")
     raise GateError(f"{model} {version} was never approved: refused on {day} by {failed}")
 
 

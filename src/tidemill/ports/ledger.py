@@ -36,14 +36,17 @@ class Guard:
     """Conditions that must hold when events are appended.
 
     `lease` must still be held. `heads` maps stages to the version that their head must still have, `live`
-    maps names to the id of the artifact that must still be live under them ("": none). `find_missing` is
-    called with the names of the objects that the events bind, and returns the missing ones.
+    maps names to the id of the artifact that must still be live under them ("": none). `unchanged` maps
+    kinds of events to the number of the last one that the caller knows (0: none): no later one may be
+    recorded, in any environment. `find_missing` is called with the names of the objects that the events bind,
+    and returns the missing ones.
     """
 
     lease: Lease | None = None
     heads: Mapping[str, int] = field(default_factory=dict)
     live: Mapping[str, str] = field(default_factory=dict)
     find_missing: Callable[[Collection[str]], Collection[str]] | None = None
+    unchanged: Mapping[str, int] = field(default_factory=dict)
 
 
 @runtime_checkable

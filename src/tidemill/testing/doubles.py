@@ -115,6 +115,7 @@ class MemoryLedger:
     def _check_guard(self, guard: Guard, events: Sequence[Event]) -> None:
         if guard.lease is not None:
             self._require_lease(guard.lease)
+        self._require_unchanged(guard.unchanged)
         environments = {name for event in events if (name := event_scope(event).environment)}
         if (guard.heads or guard.live) and not environments:
             raise refusals.heads_without_environment([*guard.heads, *guard.live])
@@ -127,6 +128,12 @@ class MemoryLedger:
                 found, _ = self._view.heads.get((environment, stage), (0, 0))
                 if found != expected:
                     raise refusals.head_moved(environment, stage, expected, found)
+
+    def _require_unchanged(self, unchanged: Mapping[str, int]) -> None:
+        for kind, known in unchanged.items():
+            seqs = [fact.seq for fact in self._facts if type(fact.event).__name__ == kind]
+            if (last := max(seqs, default=0)) > known:
+                raise refusals.facts_recorded(kind, known, last)
 
     def _require_lease(self, lease: Lease) -> None:
         held = self._leases.get(lease.name)

@@ -26,12 +26,15 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    NoticeSent,
     PolicyDecided,
     Published,
     RecipeChanged,
     Removed,
     ReviewClosed,
+    ReviewExtended,
     ReviewOpened,
+    ReviewPageStored,
     RolloutStepped,
     Ruled,
     RulesLoaded,
@@ -48,7 +51,7 @@ from tidemill.ledger.event import (
     WaiverEnded,
 )
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, SubjectKind, Waiver
-from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
+from tidemill.ledger.review import REVIEWERS, Choice, Quorum, Review, ReviewOutcome, Vote
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
@@ -460,12 +463,11 @@ def review(id: str = "r1", *, subject: str = "subject", people: int = 2) -> Revi
         subject=subject,
         artifact="artifact",
         reasons=("predictions move",),
-        asked=("role:reviewer",),
-        people=people,
+        quorums=(Quorum(people=people),),
         author="ana",
         author_may_approve=False,
         opened=100.0,
-        expires=1000.0,
+        within=900.0,
         decision="p1",
         run="run-1",
     )
@@ -473,7 +475,7 @@ def review(id: str = "r1", *, subject: str = "subject", people: int = 2) -> Revi
 
 def vote(actor: str = "ben", choice: Choice = Choice.APPROVE, *, at: float = 120.0) -> Vote:
     """A vote of a person, with a reason."""
-    return Vote(actor=actor, choice=choice, reason="seen the slices", at=at)
+    return Vote(actor=actor, choice=choice, reason="seen the slices", at=at, counts_as=(REVIEWERS,))
 
 
 def governance_events() -> list[Event]:
@@ -484,8 +486,11 @@ def governance_events() -> list[Event]:
         Waived(environment=PROD, waiver=waiver()),
         WaiverEnded(environment=PROD, waiver="w1", actor="ana", reason="has an owner"),
         ReviewOpened(environment=PROD, review=review()),
+        ReviewPageStored(environment=PROD, review="r1", page=object_name("page")),
         Voted(environment=PROD, review="r1", vote=vote()),
+        ReviewExtended(environment=PROD, review="r1", expires=1900.0, escalated_to=("role:admin",)),
         ReviewClosed(environment=PROD, review="r1", outcome=ReviewOutcome.SUPERSEDED),
+        NoticeSent(environment=PROD, review="r1", about=5, channel="slack"),
     ]
 
 

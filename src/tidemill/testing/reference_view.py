@@ -25,13 +25,16 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    NoticeSent,
     PolicyDecided,
     Published,
     RecipeChanged,
     RecordedEvent,
     Removed,
     ReviewClosed,
+    ReviewExtended,
     ReviewOpened,
+    ReviewPageStored,
     RolloutStepped,
     Ruled,
     RulesLoaded,
@@ -284,6 +287,10 @@ def _ignore(view: ReferenceView, at: float, event: Event) -> None:
     """Change nothing: it is only read as a fact."""
 
 
+def _pin_page(view: ReferenceView, at: float, event: ReviewPageStored) -> None:
+    view.bound_objects[event.page] = None
+
+
 def _record_ruling(view: ReferenceView, at: float, event: Ruled) -> None:
     place = (event.environment, event.stage, event.partition)
     view.rulings[place] = (*view.rulings.get(place, ()), event.ruling)
@@ -350,6 +357,9 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     Waived: _ignore,
     WaiverEnded: _ignore,
     ReviewOpened: _ignore,
+    ReviewPageStored: _pin_page,
     Voted: _ignore,
+    ReviewExtended: _ignore,
     ReviewClosed: _ignore,
+    NoticeSent: _ignore,
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tidemill.core.errors import Fault, did_you_mean
+from tidemill.workflow.review import ReviewTerms
 from tidemill.workflow.stage import Approval, Kind, Stage
 from tidemill.workflow.workflow import Workflow
 
 
 def approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
-    """Yield the approvals of unknown models, those without gates, and second ones of a model."""
+    """Yield approvals of unknown models, without gates, of one model twice, and with wrong reviews."""
     models = [stage.name for stage in stages.values() if stage.kind is Kind.MODEL]
     seen: dict[str, str] = {}
     for approval in workflow.approvals:
@@ -28,6 +29,12 @@ def approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator
             message = f"approve({approval.model}) has no gates, so any model would pass"
             yield Fault(
                 message=message, where=approval.place, hint="gates=[tm.beats_baseline('mae')]"
+            )
+        terms: object = approval.review
+        if terms is not None and not isinstance(terms, ReviewTerms):
+            message = f"approve({approval.model}): review={terms!r} was not made by tm.review()"
+            yield Fault(
+                message=message, where=approval.place, hint="review=tm.review(by='ops-leads')"
             )
 
 

@@ -15,6 +15,7 @@ from tidemill.workflow.impure import Impure
 from tidemill.workflow.incremental_fold import ResolvedFold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.review import ReviewTerms
 from tidemill.workflow.search import Search
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.trigger import Trigger
@@ -90,11 +91,12 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Approval of a model for delivery, given once its scores pass all gates."""
+    """Approval of a model for delivery, given once its scores pass all gates, and people agree."""
 
     model: str
     gates: tuple[Gate, ...] = ()
     place: str = ""
+    review: ReviewTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from tidemill.workflow.incremental_fold import Fold
 from tidemill.workflow.prediction_log import RequestLog
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.review import ReviewTerms
 from tidemill.workflow.search import Search
 from tidemill.workflow.sink import SinkOption
 from tidemill.workflow.stage import Approval, Function, Kind, OnNewModel
@@ -283,10 +284,19 @@ class Workflow:
         options = {"backtest": backtest, "reads": reads, "version": version}
         return self._stage(Kind.EVALUATE, function, options | _limits(resources, retries), window)
 
-    def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:
-        """Declare the gates that a model must pass to go live; deliveries take the returned approval."""
+    def approve(
+        self, model: Function, *, gates: Sequence[Gate], review: ReviewTerms | None = None
+    ) -> Approval:
+        """Declare the gates that a model must pass to go live; deliveries take the returned approval.
+
+        With `review=tm.review(...)` people are asked about a version that passed the gates, before it goes
+        live.
+        """
         approval = Approval(
-            model=getattr(model, "__name__", str(model)), gates=tuple(gates), place=caller(1)
+            model=getattr(model, "__name__", str(model)),
+            gates=tuple(gates),
+            place=caller(1),
+            review=review,
         )
         if _in_notebook(model):
             self.approvals = [known for known in self.approvals if known.model != approval.model]

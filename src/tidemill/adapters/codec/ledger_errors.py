@@ -49,6 +49,13 @@ def live_moved(environment: str, name: str, expected: str, current: str) -> Conf
     )
 
 
+def facts_recorded(kind: str, known: int, current: int) -> ConflictError:
+    return ConflictError(
+        f"another process recorded {kind} meanwhile: event {current}, after {known or 'none'}. Nothing was "
+        "recorded; look at what happened, then try again"
+    )
+
+
 def head_moved_since_read(environment: str, stage: str, first: int, current: int) -> ConflictError:
     return ConflictError(
         f"{stage!r} in {environment!r} moved while it was read: from version {first} to {current}. "

@@ -25,12 +25,16 @@ class LeaseRow(NamedTuple):
 
 
 def check_guard(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event]) -> None:
-    """Check a guard; ConflictError when its lease is lost, or a head or what is live has moved.
+    """Check a guard; ConflictError when its lease is lost, or a head, what is live, or the facts moved.
 
     An expired lease stays valid until another holder takes it.
     """
     if guard.lease is not None:
         _require_lease(connection, guard.lease)
+    for kind, known in guard.unchanged.items():
+        row = connection.execute(queries()["last_seq_of_kind"], (kind,)).fetchone()
+        if row[0] > known:
+            raise refusals.facts_recorded(kind, known, row[0])
     environments = {name for e in events if (name := getattr(e, "environment", None))}
     if (guard.heads or guard.live) and not environments:
         raise refusals.heads_without_environment([*guard.heads, *guard.live])

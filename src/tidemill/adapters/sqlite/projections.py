@@ -24,12 +24,15 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    NoticeSent,
     PolicyDecided,
     Published,
     RecipeChanged,
     Removed,
     ReviewClosed,
+    ReviewExtended,
     ReviewOpened,
+    ReviewPageStored,
     RolloutStepped,
     Ruled,
     RulesLoaded,
@@ -249,6 +252,11 @@ def _ignore(projector: Projector, event: Event) -> None:
     """Change no table: it is only read as a fact."""
 
 
+def _pin_page(projector: Projector, event: ReviewPageStored) -> None:
+    projector.pin_objects([event.page], f"review {event.review}")
+    projector.bound_objects[event.page] = None
+
+
 def _record_ruling(projector: Projector, event: Ruled) -> None:
     projector.execute(
         "record_ruling", event.environment, event.stage, event.partition, projector.seq
@@ -328,6 +336,9 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     Waived: _ignore,
     WaiverEnded: _ignore,
     ReviewOpened: _ignore,
+    ReviewPageStored: _pin_page,
     Voted: _ignore,
+    ReviewExtended: _ignore,
     ReviewClosed: _ignore,
+    NoticeSent: _ignore,
 }

@@ -47,6 +47,22 @@ class GuardSuite:
         assert ledger.state(PROD).live["delay_model"].artifact.id == "second"
         assert len(list(ledger.events())) == 3
 
+    def test_facts_of_a_kind_are_guarded(self, ledger: Ledger) -> None:
+        def tick(name: str) -> Ticked:
+            return Ticked(schedule="nightly", tick=name)
+
+        guard = Guard(unchanged={"Ticked": 0, "Decided": 0})
+        first = ledger.append([tick("1"), tick("2")], now=1.0, guard=guard)
+        with pytest.raises(ConflictError, match=r"recorded Ticked meanwhile: event 2, after none"):
+            ledger.append([tick("3")], now=1.0, guard=guard)
+        ledger.append([published_event()], now=1.0)  # of another kind
+        second = ledger.append([tick("3")], now=1.0, guard=Guard(unchanged={"Ticked": first}))
+        with pytest.raises(
+            ConflictError, match=rf"Ticked meanwhile: event {second}, after {first}"
+        ):
+            ledger.append([tick("4")], now=1.0, guard=Guard(unchanged={"Ticked": first}))
+        assert len(list(ledger.events(kinds=("Ticked",)))) == 3
+
     def test_the_object_of_a_live_model_must_exist(self, ledger: Ledger) -> None:
         event = samples.delivered_event("lost")
         guard = Guard(find_missing=lambda names: names)

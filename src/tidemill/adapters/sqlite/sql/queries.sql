@@ -20,6 +20,10 @@ SELECT tidemill FROM migrations WHERE version = ?;
 -- The number of the newest fact; 0 in an empty ledger.
 SELECT coalesce(max(seq), 0) FROM events;
 
+-- name: last_seq_of_kind
+-- The number of the newest fact of a kind; 0 if there is none.
+SELECT coalesce(max(seq), 0) FROM events WHERE kind = ?;
+
 -- name: insert_event
 INSERT INTO events (seq, batch, at, kind, environment, run, stage, partition, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);

@@ -1,0 +1,345 @@
+"""Reviews of changes: what opens and ends them, and who may decide.
+
+The state of a review follows from its events alone. A review that ended stays so, whatever the clock says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from tidemill.ledger.delivery import Decision
+from tidemill.ledger.event import (
+    Event,
+    NoticeSent,
+    RecordedEvent,
+    ReviewClosed,
+    ReviewExtended,
+    ReviewOpened,
+    ReviewPageStored,
+    Voted,
+)
+from tidemill.ledger.policy import PolicyDecision, SubjectKind
+from tidemill.ledger.review import (
+    ADMINS,
+    REVIEWERS,
+    Choice,
+    Quorum,
+    Review,
+    ReviewOutcome,
+    TimeoutAction,
+    Vote,
+)
+from tidemill.workflow.review import ReviewTerms
+
+# The kinds of events that the state of reviews follows from, and those that a decision must have seen all of.
+REVIEW_EVENTS = (
+    "ReviewOpened", "ReviewPageStored", "Voted", "ReviewExtended", "ReviewClosed", "NoticeSent",
+)  # fmt: skip
+DECIDING_EVENTS = ("ReviewOpened", "Voted", "ReviewExtended", "ReviewClosed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewState:
+    """A review with what happened in it so far; `outcome` is None while it is open.
+
+    `votes` has the last one of each person. `expires` is when the time that people have now ends, if ever.
+    `escalated_to` may decide beside those who were asked first. `events` are those that made it so; notices
+    about some of them (by number) were `sent` to channels.
+    """
+
+    review: Review
+    environment: str
+    votes: tuple[Vote, ...] = ()
+    outcome: ReviewOutcome | None = None
+    reason: str = ""
+    closed_by: str = ""
+    closed: float | None = None
+    expires: float | None = None
+    escalated_to: tuple[str, ...] = ()
+    extensions: int = 0
+    page: str = ""
+    touched: float = 0.0
+    events: tuple[RecordedEvent, ...] = ()
+    sent: frozenset[tuple[int, str]] = frozenset()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people may still decide."""
+        return self.outcome is None
+
+    @property
+    def place(self) -> tuple[SubjectKind, str]:
+        """The kind and the name of what is decided on, of which one review is open at a time."""
+        return self.review.kind, self.review.name
+
+    @property
+    def quorums(self) -> tuple[Quorum, ...]:
+        """Whose approval is needed now: those who were escalated to count in each."""
+        return tuple(
+            replace(quorum, asked=(*quorum.asked, *self.escalated_to))
+            for quorum in self.review.quorums
+        )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Everybody who may decide now."""
+        return tuple(dict.fromkeys((*self.review.asked, *self.escalated_to)))
+
+    def has_expired(self, now: float) -> bool:
+        """Whether the time to decide is over, by the clock or by what was recorded already."""
+        return self.is_open and self.expires is not None and self.moment(now) >= self.expires
+
+    def moment(self, now: float) -> float:
+        """The time of an event in this review: never before an earlier one, if a clock was set back."""
+        return max(now, self.touched)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reviews:
+    states: dict[str, ReviewState] = field(default_factory=dict)
+
+    def apply(self, fact: RecordedEvent) -> None:
+        event = fact.event
+        if isinstance(event, ReviewOpened):
+            self._open(event)
+        key = event.review.id if isinstance(event, ReviewOpened) else getattr(event, "review", "")
+        state = self.states.get(key)
+        if state is None or state.environment != getattr(event, "environment", ""):
+            return
+        self.states[key] = _applied(state, fact)
+
+    def _open(self, event: ReviewOpened) -> None:
+        review = event.review
+        expires = None if review.within is None else review.opened + review.within
+        self.states.setdefault(
+            review.id,
+            ReviewState(
+                review=review,
+                environment=event.environment,
+                expires=expires,
+                touched=review.opened,
+            ),
+        )
+
+
+def _applied(state: ReviewState, fact: RecordedEvent) -> ReviewState:
+    event = fact.event
+    if isinstance(event, NoticeSent):
+        return replace(state, sent=state.sent | {(event.about, event.channel)})
+    if isinstance(event, ReviewPageStored):
+        return replace(state, page=event.page)
+    if not state.is_open:
+        return state
+    state = replace(state, events=(*state.events, fact), touched=max(state.touched, fact.at))
+    if isinstance(event, Voted):
+        others = tuple(vote for vote in state.votes if vote.actor != event.vote.actor)
+        return replace(state, votes=(*others, event.vote))
+    if isinstance(event, ReviewExtended):
+        return replace(
+            state,
+            expires=event.expires,
+            escalated_to=tuple(dict.fromkeys((*state.escalated_to, *event.escalated_to))),
+            extensions=state.extensions + 1,
+        )
+    if isinstance(event, ReviewClosed):
+        return replace(
+            state,
+            outcome=event.outcome,
+            reason=event.reason,
+            closed_by=event.actor,
+            closed=fact.at,
+        )
+    return state
+
+
+def fold_reviews(facts: Iterable[RecordedEvent], environment: str) -> dict[str, ReviewState]:
+    """Return the reviews of an environment by id, in the order in which they were opened."""
+    found = _Reviews()
+    for fact in facts:
+        if getattr(fact.event, "environment", "") == environment:
+            found.apply(fact)
+    return found.states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What people are asked about: `subject` is the digest of exactly that, `name` its stage or environment.
+
+    A model has an `artifact`, the `verdict` of its gates, and the live artifact that it `replaces`, if any.
+    """
+
+    kind: SubjectKind
+    name: str
+    subject: str
+    reasons: tuple[str, ...] = ()
+    artifact: str = ""
+    replaces: str = ""
+    verdict: Decision | None = None
+
+
+def open_review(
+    change: Change,
+    terms: ReviewTerms | None,
+    decision: PolicyDecision | None,
+    *,
+    id: str,
+    author: str,
+    now: float,
+    run: str = "",
+) -> Review:
+    """Return the review that the terms of a workflow and the decision of the rules ask for.
+
+    Each rule that asks for a review has to be satisfied by people whom it names: its quorum stands beside
+    that of the terms. `author` asked for the change, in the run `run` if there was one.
+    """
+    known = decision.hits if decision is not None else ()
+    hits = [hit for hit in known if hit.effect == "review" and not hit.waiver]
+    quorums = [Quorum(asked=hit.approvers or (REVIEWERS,), people=hit.people) for hit in hits]
+    if terms is not None:
+        quorums.append(Quorum(asked=terms.by or (REVIEWERS,), people=terms.people))
+    given = terms or ReviewTerms()
+    ruled = (f"{hit.rule}: {hit.message}" for hit in hits)
+    return Review(
+        id=id,
+        kind=change.kind,
+        name=change.name,
+        subject=change.subject,
+        artifact=change.artifact,
+        replaces=change.replaces,
+        reasons=tuple(dict.fromkeys((*ruled, *change.reasons))),
+        quorums=_simplified(quorums) or (Quorum(),),
+        author=author,
+        author_may_approve=given.author_may_approve and all(hit.author_may_approve for hit in hits),
+        opened=now,
+        within=given.within,
+        on_timeout=TimeoutAction(given.on_timeout),
+        escalate_to=given.escalate_to or (ADMINS,),
+        decision=decision.id if decision is not None else "",
+        verdict=change.verdict,
+        run=run,
+    )
+
+
+def _simplified(quorums: Iterable[Quorum]) -> tuple[Quorum, ...]:
+    """One quorum for each group of people: the one that needs the most of them."""
+    people: dict[tuple[str, ...], int] = {}
+    for quorum in quorums:
+        asked = tuple(dict.fromkeys(quorum.asked))
+        people[asked] = max(quorum.people, people.get(asked, 1))
+    return tuple(Quorum(asked=asked, people=count) for asked, count in people.items())
+
+
+def standing_review(
+    states: Mapping[str, ReviewState], kind: SubjectKind, name: str, subject: str
+) -> ReviewState | None:
+    """Return the last review of exactly this subject; None if people were never asked about it."""
+    found = [
+        state
+        for state in states.values()
+        if state.place == (kind, name) and state.review.subject == subject
+    ]
+    return found[-1] if found else None
+
+
+def approved_subjects(
+    states: Mapping[str, ReviewState], kind: SubjectKind, name: str
+) -> frozenset[str]:
+    """The digests of what people approved last, such as the promotions to an environment that may go on."""
+    last = {s.review.subject: s for s in states.values() if s.place == (kind, name)}
+    return frozenset(
+        subject for subject, state in last.items() if state.outcome is ReviewOutcome.APPROVED
+    )
+
+
+def opening_events(
+    states: Mapping[str, ReviewState], review: Review, environment: str, *, again: bool = False
+) -> tuple[Event, ...]:
+    """The events that ask people about a subject, for one transaction; none if they were asked before.
+
+    An open review of the same name about another subject is superseded. With `again` people are asked once
+    more about what they rejected, or didn't decide in time.
+    """
+    last = standing_review(states, review.kind, review.name, review.subject)
+    if last is not None and (last.is_open or last.outcome is ReviewOutcome.APPROVED or not again):
+        return ()
+    gone = superseding_events(
+        states, review.kind, review.name, f"a newer candidate waits in review {review.id}"
+    )
+    return (*gone, ReviewOpened(environment=environment, review=review))
+
+
+def superseding_events(
+    states: Mapping[str, ReviewState], kind: SubjectKind, name: str, reason: str
+) -> tuple[ReviewClosed, ...]:
+    """The events that end the open reviews of a name, because there is something newer."""
+    return tuple(
+        ReviewClosed(
+            environment=state.environment,
+            review=state.review.id,
+            outcome=ReviewOutcome.SUPERSEDED,
+            reason=reason,
+        )
+        for state in states.values()
+        if state.is_open and state.place == (kind, name)
+    )
+
+
+def timeout_events(state: ReviewState, now: float) -> tuple[Event, ...]:
+    """The events due in a review that nobody decided in time; none in any other.
+
+    Its people are reminded as often as it takes. It is escalated once.
+    """
+    if not state.has_expired(now):
+        return ()
+    review, moment = state.review, state.moment(now)
+    assert review.within is not None, "a review without a limit never expires"
+    if review.on_timeout is TimeoutAction.REMIND:
+        extended = ReviewExtended(
+            environment=state.environment, review=review.id, expires=moment + review.within
+        )
+        return (extended,)
+    if review.on_timeout is TimeoutAction.ESCALATE and not state.escalated_to:
+        extended = ReviewExtended(
+            environment=state.environment,
+            review=review.id,
+            expires=moment + review.within,
+            escalated_to=review.escalate_to,
+        )
+        return (extended,)
+    closed = ReviewClosed(
+        environment=state.environment,
+        review=review.id,
+        outcome=ReviewOutcome.EXPIRED,
+        reason="nobody decided in time",
+    )
+    return (closed,)
+
+
+def tally(state: ReviewState) -> ReviewOutcome | None:
+    """The outcome that the votes have; None while people are missing.
+
+    One rejection or request for changes ends a review. Approvals count for the groups that their people
+    belonged to when they voted, so that it doesn't matter who left since.
+    """
+    review = state.review
+    for vote in state.votes:
+        if vote.choice is Choice.REJECT:
+            is_own = vote.actor == review.author and not vote.counts_as
+            return ReviewOutcome.WITHDRAWN if is_own else ReviewOutcome.REJECTED
+        if vote.choice is Choice.CHANGES:
+            return ReviewOutcome.CHANGES_ASKED
+    met = all(len(approvers(state, quorum)) >= quorum.people for quorum in state.quorums)
+    return ReviewOutcome.APPROVED if met else None
+
+
+def approvers(state: ReviewState, quorum: Quorum) -> tuple[str, ...]:
+    """The people whose approvals count in a quorum."""
+    review = state.review
+    return tuple(
+        vote.actor
+        for vote in state.votes
+        if vote.choice is Choice.APPROVE
+        and not set(vote.counts_as).isdisjoint(quorum.asked)
+        and (review.author_may_approve or vote.actor != review.author)
+    )
