@@ -96,7 +96,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Histogram": {"blur": 0},
     "PredictionProfile": {"mean": 0.0, "histogram": None, "categories": None},
     "RunEnded": {"receipt": None},
-    "PolicyDecision": {"hits": (), "rules": "", "actor": "", "run": "", "at": 0.0},
+    "PolicyDecision": {
+        "hits": (), "rules": "", "actor": "", "run": "", "at": 0.0, "waivers": (),
+    },
     "Review": {
         "artifact": "", "replaces": "", "reasons": (), "author": "", "author_may_approve": True,
         "opened": 0.0, "within": None, "on_timeout": "reject", "escalate_to": ("role:admin",),

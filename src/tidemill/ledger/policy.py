@@ -58,7 +58,8 @@ class PolicyDecision:
 
     `subject` is the digest of exactly what was decided on, `name` the stage or environment that it belongs
     to. `rules` is the digest of the rules then. `actor` asked for the change, in the run `run` if there was
-    one. `at` is in Unix seconds.
+    one. `at` is in Unix seconds. `facts` has every declared fact, None for those that weren't known.
+    `waivers` are those in force for `name`, also if they lift no rule that applies.
     """
 
     id: str
@@ -72,6 +73,7 @@ class PolicyDecision:
     actor: str = ""
     run: str = ""
     at: float = 0.0
+    waivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -444,6 +444,7 @@ def policy_decision(id: str = "p1", *, subject: str = "subject") -> PolicyDecisi
         actor="ana",
         run="run-1",
         at=100.0,
+        waivers=("w1",),
     )
 
 

@@ -1,0 +1,294 @@
+"""Decide on a change by the rules of a project.
+
+A rule refuses, asks for a review, or warns. A rule that can't be evaluated refuses, whatever it asks for: a
+fact that it uses anywhere isn't known (also where `or` wouldn't look at it), an error, or a function that
+doesn't answer. Only a waiver lifts a rule, also one that fails, whose error stays recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from tidemill.core.errors import DeclarationError, Fault, describe_error
+from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.governance.expression import (
+    Expression,
+    compile_expression,
+    describe_fault,
+    namespace_of,
+)
+from tidemill.governance.expression_types import ExpressionFault
+from tidemill.governance.facts import FactType, known_facts, specs_of
+from tidemill.ledger.policy import (
+    FactValue,
+    PolicyDecision,
+    PolicyOutcome,
+    RuleHit,
+    SubjectKind,
+    Waiver,
+)
+
+# Gets the known facts. True or a message: the rule applies.
+RuleFunction: TypeAlias = Callable[[Mapping[str, FactValue]], bool | str]
+_FORMAT = 1
+
+
+class RuleEffect(StrEnum):
+    """What a rule asks for when it applies."""
+
+    DENY = "deny"
+    REVIEW = "review"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """A rule on subjects of some kinds: it applies where `when` holds, or where `function` says so.
+
+    `function` is `module:name`. A review needs `people` of the `approvers` (users or groups; empty: every
+    reviewer), the author only if `author_may_approve`. The rule ends after the day `expires`, in UTC.
+    Raises DeclarationError with every fault of the rule.
+    """
+
+    id: str
+    kinds: frozenset[SubjectKind]
+    when: str = ""
+    message: str = ""
+    effect: RuleEffect = RuleEffect.DENY
+    approvers: tuple[str, ...] = ()
+    people: int = 1
+    author_may_approve: bool = True
+    expires: date | None = None
+    function: str = ""
+    expression: Expression | None = field(init=False, compare=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", frozenset(map(SubjectKind, self.kinds)))
+        object.__setattr__(self, "effect", RuleEffect(self.effect))
+        faults: list[Fault] = [*self._faults()]
+        if self.when:
+            try:
+                expression = compile_expression(self.when, declared_for(self.kinds))
+                object.__setattr__(self, "expression", expression)
+            except ExpressionFault as fault:
+                faults.append(describe_fault(self._explained(fault), self.when, "when"))
+        if faults:
+            raise DeclarationError(f"rule {self.id!r}", faults)
+
+    def _faults(self) -> Iterable[Fault]:
+        if not self.kinds:
+            yield Fault(message="it is on nothing", where="on", hint='write on = ["delivery"]')
+        if bool(self.when.strip()) == bool(self.function):
+            yield Fault(message="it needs either `when` or `function`", where="when")
+        if not self.message.strip():
+            yield Fault(
+                message="it has no message", where="message", hint="say what to do about it"
+            )
+        if self.people < 1:
+            yield Fault(message=f"{self.people} people can't approve", where="people")
+
+    def _explained(self, fault: ExpressionFault) -> ExpressionFault:
+        """The fault of an unknown fact that only some of the kinds have, with what to do about it."""
+        name = getattr(fault.node, "id", "")
+        having = [kind for kind in SubjectKind if name in specs_of(kind)]
+        if not having or name in declared_for(self.kinds):
+            return fault
+        lacking = ", ".join(sorted(self.kinds - {*having}))
+        known = ", ".join(having)
+        return ExpressionFault(
+            f"there is no fact {name!r} of {lacking}", fault.node, f"it is a fact of {known}"
+        )
+
+    def has_expired(self, now: float) -> bool:
+        """Whether the rule no longer applies at `now` (Unix seconds)."""
+        if self.expires is None:
+            return False
+        end = datetime.combine(self.expires + timedelta(days=1), time(), UTC)
+        return now >= end.timestamp()
+
+
+def declared_for(kinds: Iterable[SubjectKind]) -> dict[str, FactType]:
+    """The facts that all of these kinds of subjects have, with their types."""
+    specs = [specs_of(kind) for kind in kinds]
+    return {
+        name: spec.type
+        for name, spec in (specs[0].items() if specs else ())
+        if all(name in other for other in specs)
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSet:
+    """The rules of a project, with the `text` of their file.
+
+    `digest` identifies what they decide: equal rules have equal digests, however their file is written; ""
+    for no rules. `functions` maps the functions of rules to the digests of their code, `calls` to what calls
+    them.
+    """
+
+    rules: tuple[PolicyRule, ...] = ()
+    digest: str = ""
+    text: str = ""
+    functions: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[str, RuleFunction] = field(default_factory=dict, compare=False, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def rule(self, id: str) -> PolicyRule | None:
+        """The rule of that id; None if there is none."""
+        return next((rule for rule in self.rules if rule.id == id), None)
+
+
+NO_RULES = RuleSet()
+
+
+def rule_set(
+    rules: Iterable[PolicyRule],
+    *,
+    text: str = "",
+    functions: Mapping[str, str] | None = None,
+    calls: Mapping[str, RuleFunction] | None = None,
+) -> RuleSet:
+    """A set of rules with its digest. Raises DeclarationError for two rules of one id."""
+    given = tuple(rules)
+    if repeated := [r.id for n, r in enumerate(given) if r.id in [o.id for o in given[:n]]]:
+        faults = [Fault(message=f"there are two rules {id!r}") for id in dict.fromkeys(repeated)]
+        raise DeclarationError("rules", faults)
+    digests = dict(functions or {})
+    return RuleSet(
+        rules=given,
+        digest=_digest(given, digests) if given else "",
+        text=text,
+        functions=digests,
+        calls=dict(calls or {}),
+    )
+
+
+def _digest(rules: Iterable[PolicyRule], functions: Mapping[str, str]) -> str:
+    parts: list[Part] = [
+        {
+            "id": rule.id,
+            "kinds": sorted(map(str, rule.kinds)),
+            "when": rule.expression.canonical if rule.expression else "",
+            "message": rule.message,
+            "effect": str(rule.effect),
+            "approvers": sorted(rule.approvers),
+            "people": rule.people,
+            "author_may_approve": rule.author_may_approve,
+            "expires": rule.expires.isoformat() if rule.expires else None,
+            "function": rule.function,
+            "code": functions.get(rule.function, ""),
+        }
+        for rule in sorted(rules, key=lambda rule: rule.id)
+    ]
+    return fingerprint("rules", _FORMAT, parts)
+
+
+def decide(  # noqa: PLR0913 - a decision in keywords
+    rules: RuleSet,
+    kind: SubjectKind,
+    facts: Mapping[str, FactValue],
+    *,
+    subject: str,
+    name: str,
+    waivers: Sequence[Waiver] = (),
+    now: float,
+    id: str,
+    actor: str = "",
+    run: str = "",
+) -> PolicyDecision:
+    """Decide on a subject of some kind, whose digest is `subject`, by all rules that are on its kind.
+
+    `name` is the stage, model or environment that it belongs to, `waivers` those in force. The decision
+    records every declared fact of the kind, None for those that aren't known.
+    """
+    known = known_facts(kind, facts)
+    names = namespace_of(known)
+    lifting = [each for each in waivers if each.expires > now and fnmatchcase(name, each.scope)]
+    hits = []
+    for rule in rules.rules:
+        if kind in rule.kinds and not rule.has_expired(now):
+            applies, message, error = _evaluate(rule, rules, known, names)
+            if applies or error:
+                waiver = next((each.id for each in lifting if each.rule == rule.id), "")
+                hits.append(_hit(rule, message or rule.message, error, waiver))
+    return PolicyDecision(
+        id=id,
+        kind=kind,
+        subject=subject,
+        name=name,
+        outcome=outcome_of(hits),
+        facts=known,
+        hits=tuple(hits),
+        rules=rules.digest,
+        actor=actor,
+        run=run,
+        at=now,
+        waivers=tuple(each.id for each in lifting),
+    )
+
+
+def outcome_of(hits: Iterable[RuleHit]) -> PolicyOutcome:
+    """What the rules ask for that no waiver lifts; a rule that couldn't be evaluated refuses."""
+    counted = [hit for hit in hits if not hit.waiver]
+    if any(hit.error or hit.effect == RuleEffect.DENY for hit in counted):
+        return PolicyOutcome.DENY
+    if any(hit.effect == RuleEffect.REVIEW for hit in counted):
+        return PolicyOutcome.REVIEW
+    return PolicyOutcome.ALLOW
+
+
+def _evaluate(
+    rule: PolicyRule,
+    rules: RuleSet,
+    known: Mapping[str, FactValue],
+    names: dict[str, object],
+) -> tuple[bool, str, str]:
+    """Whether a rule applies, its own message if a function has one, and the error."""
+    try:
+        if rule.expression is None:
+            return _call(rule, rules, known)
+        if missing := [name for name in rule.expression.uses if known[name] is None]:
+            return False, "", missing_facts(missing)
+        return rule.expression.evaluate(names), "", ""
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong refuses the subject
+        return False, "", describe_error(error)
+
+
+def missing_facts(names: Sequence[str]) -> str:
+    """The error of a rule that uses facts that aren't known."""
+    one = len(names) == 1
+    return f"{'fact' if one else 'facts'} {', '.join(names)} {'is' if one else 'are'} not known"
+
+
+def _call(
+    rule: PolicyRule, rules: RuleSet, known: Mapping[str, FactValue]
+) -> tuple[bool, str, str]:
+    call = rules.calls.get(rule.function)
+    if call is None:
+        return False, "", f"function {rule.function} isn't loaded"
+    answer = call({name: value for name, value in known.items() if value is not None})
+    if isinstance(answer, bool):
+        return answer, "", ""
+    if isinstance(answer, str) and answer.strip():
+        return True, answer, ""
+    return False, "", f"{rule.function} returned {answer!r}, not True, False or a message"
+
+
+def _hit(rule: PolicyRule, message: str, error: str, waiver: str) -> RuleHit:
+    return RuleHit(
+        rule=rule.id,
+        effect=str(rule.effect),
+        message=message,
+        approvers=rule.approvers,
+        people=rule.people,
+        author_may_approve=rule.author_may_approve,
+        error=error,
+        waiver=waiver,
+    )

@@ -1,0 +1,172 @@
+"""Parse a file of rules: each fault says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from tidemill.core.errors import DeclarationError, Fault, did_you_mean
+from tidemill.governance.policy import PolicyRule, RuleEffect
+from tidemill.ledger.policy import SubjectKind
+
+RULES_FILE = "tidemill.rules.toml"
+_EXAMPLE = "write [[rule]] with id, on, when and message"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_MOST_PEOPLE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedRules:
+    """The rules of a file and its faults; its cases, and the facts that they start from, as written."""
+
+    rules: tuple[PolicyRule, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    cases: object = ()
+    facts: object = field(default_factory=dict)
+
+
+def parse_document(content: bytes, file: str) -> Mapping[str, Any]:
+    """The TOML document in a file; DeclarationError for what isn't one."""
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        fault = Fault(message=f"line {line} is not UTF-8", where=file, hint="save it as UTF-8")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        fault = Fault(message=f"it is not TOML: {error}", where=file)
+    raise DeclarationError(file, [fault])
+
+
+def parse_rules(content: bytes, file: str) -> ParsedRules:
+    """The rules of a file, with all of its faults. DeclarationError for what isn't TOML."""
+    document = parse_document(content, file)
+    faults = [*unknown_keys(document, ("rule", "case", "facts"), file)]
+    tables = document.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(Fault(message="`rule` is not a list of tables", where=file, hint=_EXAMPLE))
+        tables = []
+    elif not tables:
+        faults.append(
+            Fault(message="it has no rules", where=file, hint=f"{_EXAMPLE}, or delete it")
+        )
+    rules: list[PolicyRule] = []
+    for number, table in enumerate(tables, 1):
+        where = f"{file}: {_place(table, number)}"
+        wrong, rule = _parse_rule(table, where)
+        faults += wrong
+        if rule is not None:
+            rules.append(rule)
+    faults += _repeated(tables, file)
+    return ParsedRules(
+        rules=tuple(rules),
+        faults=tuple(faults),
+        cases=document.get("case", []),
+        facts=document.get("facts", {}),
+    )
+
+
+def unknown_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[Fault]:
+    """A fault for each key that isn't known."""
+    for key in table:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            yield Fault(message=f"there is no key {key!r}", where=where, hint=hint)
+
+
+def _place(table: Mapping[str, Any], number: int) -> str:
+    id = table.get("id")
+    return f"rule {id!r}" if isinstance(id, str) and id else f"rule {number}"
+
+
+def _repeated(tables: list[Mapping[str, Any]], file: str) -> Iterator[Fault]:
+    ids = [table["id"] for table in tables if isinstance(table.get("id"), str)]
+    for id in dict.fromkeys(id for number, id in enumerate(ids) if id in ids[:number]):
+        places = " and ".join(str(n) for n, t in enumerate(tables, 1) if t.get("id") == id)
+        message = f"rules {places} both have the id {id!r}"
+        yield Fault(message=message, where=file, hint="give each rule an id of its own")
+
+
+def _parse_rule(table: Mapping[str, Any], where: str) -> tuple[list[Fault], PolicyRule | None]:
+    faults = [*unknown_keys(table, tuple(_KEYS), where)]
+    for key, value in table.items():
+        if key in _KEYS and not _KEYS[key][0](value):
+            message = f"{key} = {_shown(value)} is not {_KEYS[key][1]}"
+            faults.append(Fault(message=message, where=where, hint=_hint(key, value)))
+    for key in ("id", "on", "message"):
+        if key not in table:
+            faults.append(Fault(message=f"`{key}` is missing", where=where, hint=_KEYS[key][1]))
+    if faults:
+        return faults, None
+    given = {key: value for key, value in table.items() if key != "on"}
+    given["kinds"] = frozenset(map(SubjectKind, table["on"]))
+    given["approvers"] = tuple(table.get("approvers", ()))
+    try:
+        return [], PolicyRule(**given)
+    except DeclarationError as error:
+        return [replace(each, where=f"{where}: {each.where}") for each in error.faults], None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _hint(key: str, value: object) -> str:
+    """The nearest value, for a misspelt kind or effect."""
+    if key == "effect" and isinstance(value, str):
+        return did_you_mean(value, map(str, RuleEffect))
+    if key == "on" and isinstance(value, list):
+        wrong = [item for item in value if isinstance(item, str) and item not in {*SubjectKind}]
+        return did_you_mean(wrong[0], map(str, SubjectKind)) if wrong else ""
+    return ""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(_is_text(item) for item in value)
+
+
+def _are_kinds(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, str) and item in {*SubjectKind} for item in value)
+    )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= _MOST_PEOPLE
+
+
+_KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "id": (
+        lambda value: isinstance(value, str) and bool(_ID.fullmatch(value)),
+        "a name of letters, digits, - _ and . such as owner-declared",
+    ),
+    "on": (_are_kinds, f"a list of {', '.join(SubjectKind)}"),
+    "when": (_is_text, 'an expression, such as owner == ""'),
+    "function": (
+        lambda value: isinstance(value, str) and bool(_FUNCTION.fullmatch(value)),
+        "module:name of a function, such as rules:unusual_cost",
+    ),
+    "message": (_is_text, "a text that says what to do"),
+    "effect": (
+        lambda value: isinstance(value, str) and value in {*RuleEffect},
+        f"one of {', '.join(RuleEffect)}",
+    ),
+    "approvers": (_are_names, 'a list of users and groups, such as ["ana", "ops-leads"]'),
+    "people": (_is_count, f"a whole number from 1 to {_MOST_PEOPLE}"),
+    "author_may_approve": (lambda value: isinstance(value, bool), "true or false"),
+    "expires": (
+        lambda value: isinstance(value, date) and not isinstance(value, datetime),
+        "a date without quotes, such as 2027-01-31",
+    ),
+}

@@ -1,0 +1,60 @@
+"""Functions of rules run in a process of their own; whatever goes wrong is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidemill.governance.io.rule_function import RuleFunctionError, RuleProcess
+
+MODULE = """
+import os, sys, time
+
+def texts(facts):
+    print("noise")
+    os.write(1, b"more noise")
+    return repr(sorted(facts.items()))
+
+def applies(facts): return True
+def raises(facts): return facts["cost"] > 1
+def hangs(facts): time.sleep(60)
+def dies(facts): os._exit(3)
+def says(facts): print("the end", file=sys.stderr); os._exit(3)
+def forgets(facts): pass
+def huge(facts): return b"x" * 1000
+def leaves(facts): sys.exit(2)
+"""
+
+
+def call(folder: Path, name: str, limit: float = 30.0) -> bool | str:
+    (folder / "own.py").write_text(MODULE)
+    return RuleProcess(f"own:{name}", folder, limit=limit)({"owner": "ana", "slices": ("a", "b")})
+
+
+def test_a_function_gets_the_facts(tmp_path: Path) -> None:
+    assert call(tmp_path, "texts") == "[('owner', 'ana'), ('slices', ('a', 'b'))]"
+    assert call(tmp_path, "applies") is True
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("raises", "own:raises raised KeyError: 'cost'"),
+        ("dies", "the process of own:dies ended: exit code 3"),
+        ("says", "the process of own:says ended: the end"),
+        ("forgets", "own:forgets returned None, not True, False or a message"),
+        ("huge", "own:huge returned b'xxxxx"),
+        ("leaves", "the process of own:leaves ended: exit code 2"),
+    ],
+)
+def test_what_goes_wrong_is_an_error(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(RuleFunctionError) as caught:
+        call(tmp_path, name)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_function_that_hangs_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(RuleFunctionError, match=r"own:hangs didn't answer within 0\.5 s"):
+        call(tmp_path, "hangs", limit=0.5)
