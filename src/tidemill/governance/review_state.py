@@ -86,6 +86,11 @@ class ReviewState:
         """Everybody who may decide now."""
         return tuple(dict.fromkeys((*self.review.asked, *self.escalated_to)))
 
+    def voted(self, vote: Vote) -> ReviewState:
+        """The review with a vote more, in place of an earlier one of the same person."""
+        others = tuple(known for known in self.votes if known.actor != vote.actor)
+        return replace(self, votes=(*others, vote))
+
     def has_expired(self, now: float) -> bool:
         """Whether the time to decide is over, by the clock or by what was recorded already."""
         return self.is_open and self.expires is not None and self.moment(now) >= self.expires
@@ -133,8 +138,7 @@ def _applied(state: ReviewState, fact: RecordedEvent) -> ReviewState:
         return state
     state = replace(state, events=(*state.events, fact), touched=max(state.touched, fact.at))
     if isinstance(event, Voted):
-        others = tuple(vote for vote in state.votes if vote.actor != event.vote.actor)
-        return replace(state, votes=(*others, event.vote))
+        return state.voted(event.vote)
     if isinstance(event, ReviewExtended):
         return replace(
             state,

@@ -10,6 +10,7 @@ from tidemill.core.units import parse_seconds
 
 # What happens to a review that nobody decides in time.
 OnTimeout: TypeAlias = Literal["reject", "remind", "escalate"]
+_ROLES = ("role:reviewer", "role:admin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,4 +86,7 @@ def _names(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
             raise ValueError(
                 f"review({option}={given!r}): {name!r} is not a name, such as 'ops-leads'"
             )
+        if name.strip().startswith("role:") and name.strip() not in _ROLES:
+            known = " and ".join(map(repr, _ROLES))
+            raise ValueError(f"review({option}={given!r}): the roles that may decide are {known}")
     return tuple(dict.fromkeys(name.strip() for name in names))

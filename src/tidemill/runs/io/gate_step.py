@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.delivery import GATES, Decision, Delivery
-from tidemill.ledger.event import Decided, Delivered, Event, Published, Removed
+from tidemill.ledger.delivery import GATES, Decision
+from tidemill.ledger.event import Decided, Event
 from tidemill.models.gates import (
     BASELINE,
     CANDIDATE,
@@ -19,8 +19,8 @@ from tidemill.models.gates import (
     standing_decision,
     subject_of,
 )
+from tidemill.models.live_events import live_events, scores_of
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
 
@@ -53,26 +53,15 @@ class GateVerdict:
         decided = Decided(environment=environment, stage=model, decision=self.decision)
         if not self.decision.approved:
             return (decided,)
-        first, *others = scores_of(self.evaluated).items()
-        delivery = Delivery(
-            name=model,
-            artifact=self.artifact,
-            decision=self.decision.subject,
-            scores=first[1],
-            evaluations=dict([first, *others]) if others else {},
-            at=self.decision.at,
+        return live_events(
+            environment,
+            self.decision,
+            self.artifact,
+            self.evaluated,
             replaced=self.replaced,
-            through=self.decision.through,
+            days=days,
+            run=run,
         )
-        live = [
-            Published(environment=environment, stage=stage, partition=LIVE, binding=binding)
-            for stage, binding in self.evaluated.items()
-        ]
-        gone = [
-            Removed(environment=environment, stage=stage, partition=day, run=run)
-            for stage, day in days
-        ]
-        return decided, Delivered(environment=environment, delivery=delivery), *live, *gone
 
 
 def earlier_refusal(
@@ -131,11 +120,6 @@ def run_gate_step(
             published.add(stage, LIVE, binding)
     before = live.id if live is not None else ""
     return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate, replaced=before)
-
-
-def scores_of(evaluated: Mapping[str, Binding]) -> dict[str, Scores]:
-    """Return the scores of evaluations by stage."""
-    return {name: b.product.scores for name, b in evaluated.items() if b.product.scores is not None}
 
 
 def _evaluated(
