@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.governance.review_state import (
-    Change,
     ReviewState,
+    ReviewSubject,
     approved_subjects,
     approvers,
     fold_reviews,
@@ -116,7 +116,7 @@ def test_rules_and_terms_each_ask_their_own_people() -> None:
         ),
     )
     terms = tm.review(by="leads", within="1h", on_timeout="escalate", escalate_to=["head"])
-    change = Change(kind=DELIVERY, name="m", subject="s", reasons=("first delivery",))
+    change = ReviewSubject(kind=DELIVERY, name="m", subject="s", reasons=("first delivery",))
     review = open_review(change, terms, decision, id="r2", author="ana", now=5.0)
     assert review.quorums == (Quorum(asked=("leads",), people=2), Quorum())
     assert (review.asked, review.people) == (("leads", REVIEWERS), 2)

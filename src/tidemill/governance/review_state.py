@@ -167,7 +167,7 @@ def fold_reviews(facts: Iterable[RecordedEvent], environment: str) -> dict[str, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ReviewSubject:
     """What people are asked about: `subject` is the digest of exactly that, `name` its stage or environment.
 
     A model has an `artifact`, the `verdict` of its gates, and the live artifact that it `replaces`, if any.
@@ -183,7 +183,7 @@ class Change:
 
 
 def open_review(
-    change: Change,
+    change: ReviewSubject,
     terms: ReviewTerms | None,
     decision: PolicyDecision | None,
     *,
