@@ -51,7 +51,7 @@ def capacity(
     review: Review, person: str, choice: Choice = Choice.APPROVE, grants: Grants = TEAM,
     known: tuple[str, ...] = (), now: float = 200.0,
 ) -> tuple[str, ...]:  # fmt: skip
-    voters = Electorate(grants=grants, workflow="flights", known=known)
+    voters = Electorate(grants=grants, workflow="flights", is_known=known.__contains__)
     return require_vote(state_of(review), voters, person, choice, now)
 
 

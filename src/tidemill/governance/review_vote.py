@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from tidemill.core.counts import plural
@@ -14,18 +14,22 @@ from tidemill.ledger.event import Event, ReviewClosed, Voted
 from tidemill.ledger.review import Choice, Quorum, ReviewOutcome, Vote
 
 _ROLE = "role:"
+_ENDINGS = {
+    ReviewOutcome.EXPIRED: "expired",
+    ReviewOutcome.CHANGES_ASKED: "ended with changes that were asked for",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Electorate:
     """Who may decide in a workflow: people of the `grants`.
 
-    Without declared roles everybody is an admin; people of a name exist if they are `known`.
+    Without declared roles everybody is an admin; a person exists if `is_known` or in a group.
     """
 
     grants: Grants
     workflow: str
-    known: Collection[str] = field(default_factory=frozenset)
+    is_known: Callable[[str], bool] = lambda person: False
 
     def may(self, person: str, role: Role = Role.REVIEWER) -> bool:
         """Whether a person has at least a role."""
@@ -80,7 +84,7 @@ class Electorate:
         if self.grants.are_declared:
             return self.may(person)
         in_group = any(person in people for people in self.grants.groups.values())
-        return in_group or person in self.known
+        return in_group or self.is_known(person)
 
 
 def _role(name: str) -> Role:
@@ -175,7 +179,8 @@ def ending_text(state: ReviewState) -> str:
     by = f" by {state.closed_by}" if state.closed_by else ""
     at = f" on {_moment(state.closed)}" if state.closed is not None else ""
     why = f": {state.reason}" if state.reason else ""
-    return f"review {state.review.id} was {state.outcome}{by}{at}{why}"
+    what = _ENDINGS.get(state.outcome, f"was {state.outcome}")
+    return f"review {state.review.id} {what}{by}{at}{why}"
 
 
 def missing_text(state: ReviewState) -> str:

@@ -100,7 +100,7 @@ class LiveModels:
         lease: Lease | None = None,
     ) -> Moved:
         space = self._workspace
-        stage, state = self._approved_model(model), space.state()
+        stage, state = self.approved_model(model), space.state()
         current = state.live.get(model)
         if current is None:
             raise UsageError(
@@ -117,11 +117,11 @@ class LiveModels:
             rollback=rollback,
         )
         if not move.changes_nothing:
-            self._require_usable(stage, move.target.artifact)
+            self.require_usable(stage, move.target.artifact)
             self._record(move, state, history, lease)
         return describe_move(move, self._followers(stage))
 
-    def _approved_model(self, name: str) -> Stage:
+    def approved_model(self, name: str) -> Stage:
         flow = self._workspace.flow
         models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
         if name not in models:
@@ -159,7 +159,7 @@ class LiveModels:
         assert target is not None, "what gates approve is delivered in the same transaction"
         return target
 
-    def _require_usable(self, stage: Stage, artifact: Artifact) -> None:
+    def require_usable(self, stage: Stage, artifact: Artifact) -> None:
         """Raise for a version whose objects can't be loaded, or whose inputs have changed."""
         try:
             # The bytes are verified, and not loaded as a model.

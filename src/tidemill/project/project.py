@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tidemill.project.models import Models
     from tidemill.project.plans import Plans
     from tidemill.project.quarantine import Quarantine
+    from tidemill.project.reviews import Reviews
     from tidemill.project.rollouts import Rollouts
     from tidemill.project.runs import Progress, Runs
     from tidemill.project.serving import Serving
@@ -380,6 +381,12 @@ class Project:
     def rollouts(self) -> Rollouts:
         """The rollouts of new versions at endpoints: what was recorded, hold, resume."""
         service: Rollouts = self._service("rollouts", "Rollouts")
+        return service
+
+    @property
+    def reviews(self) -> Reviews:
+        """The reviews of changes by people: list, show and decide them."""
+        service: Reviews = self._service("reviews", "Reviews")
         return service
 
     @property

@@ -1,0 +1,106 @@
+"""What the end of a review means for a model: it goes live, or its candidate is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from tidemill.governance.review_state import ReviewState
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.delivery import EXPIRY, Decision, Delivery
+from tidemill.ledger.event import Decided, Event
+from tidemill.ledger.review import Review, ReviewOutcome
+from tidemill.models.gates import last_decision
+from tidemill.models.live_events import live_events
+from tidemill.workflow.model import Artifact
+
+# The ends of a review after which its candidate isn't asked about again.
+REFUSALS = frozenset((
+    ReviewOutcome.REJECTED,
+    ReviewOutcome.CHANGES_ASKED,
+    ReviewOutcome.EXPIRED,
+    ReviewOutcome.WITHDRAWN,
+))  # fmt: skip
+
+
+def review_decision(
+    state: ReviewState,
+    *,
+    approved: bool,
+    actor: str,
+    reason: str,
+    now: float,
+    earlier: Iterable[Decision] = (),
+) -> Decision | None:
+    """Return the decision on the model of a review, newer than all `earlier` ones; None for other kinds."""
+    verdict = state.review.verdict
+    if verdict is None:
+        return None
+    before = last_decision(earlier, verdict.artifact)
+    at = (
+        state.moment(now)
+        if before is None
+        else max(state.moment(now), math.nextafter(before.at, math.inf))
+    )
+    return replace(
+        verdict, approved=approved, actor=actor, reason=reason, at=at, review=state.review.id
+    )
+
+
+def refusal_events(
+    state: ReviewState, actor: str, reason: str, now: float, earlier: Iterable[Decision]
+) -> tuple[Event, ...]:
+    """The events beside the end of a review that people rejected, or that expired (no `actor`)."""
+    decision = review_decision(
+        state, approved=False, actor=actor or EXPIRY, reason=reason, now=now, earlier=earlier
+    )
+    if decision is None:
+        return ()
+    return (Decided(environment=state.environment, stage=state.review.name, decision=decision),)
+
+
+def approval_events(
+    state: ReviewState,
+    decision: Decision,
+    artifact: Artifact,
+    evaluated: Mapping[str, Binding],
+    days: Iterable[tuple[str, str]],
+) -> tuple[Event, ...]:
+    """The events beside the end of a review by which its model goes live."""
+    return live_events(
+        state.environment,
+        decision,
+        artifact,
+        evaluated,
+        replaced=state.review.replaces,
+        days=days,
+    )
+
+
+def moved_on(
+    review: Review,
+    live: Delivery | None,
+    trained: Artifact | None,
+    evaluated: Mapping[str, Binding | None],
+) -> str:
+    """Say what happened to the model of a review since it was opened; "" if it may go live.
+
+    `trained` is the version that was trained last, `evaluated` its evaluations by stage.
+    """
+    if live is None and review.replaces:
+        return f"no version of {review.name} is live any more, with which {review.artifact} was compared"
+    if live is not None and live.artifact.id != review.replaces:
+        before = f"version {review.replaces}" if review.replaces else "no version"
+        return (
+            f"{before} of {review.name} was live when people were asked, and {live.actor} made version "
+            f"{live.artifact.id} live since, with which nobody compared {review.artifact}"
+        )
+    if trained is None or trained.id != review.artifact:
+        newer = f"version {trained.id} was trained since" if trained else "its candidate is gone"
+        return f"{review.name}: {newer}, so that {review.artifact} isn't the candidate any more"
+    missing = [name for name, held in evaluated.items() if not (held and held.product.scores)]
+    if missing or not evaluated:
+        lost = ", ".join(missing) or "any evaluation"
+        return f"{review.name} {review.artifact} has no scores of {lost} any more"
+    return ""

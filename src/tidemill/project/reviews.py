@@ -1,0 +1,290 @@
+"""Reviews of changes: list, show and decide them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pwd import getpwnam
+from typing import Literal, TypeAlias
+
+from tidemill.core.errors import ConflictError, GateError, UsageError
+from tidemill.core.partition import WHOLE
+from tidemill.governance.permissions import Permission
+from tidemill.governance.review_outcomes import (
+    REFUSALS,
+    approval_events,
+    moved_on,
+    refusal_events,
+    review_decision,
+)
+from tidemill.governance.review_state import (
+    DECIDING_EVENTS,
+    REVIEW_EVENTS,
+    ReviewState,
+    fold_reviews,
+    timeout_events,
+)
+from tidemill.governance.review_vote import Electorate, require_vote, voting_events
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Event, ReviewClosed, TokenCreated
+from tidemill.ledger.review import Choice, ReviewOutcome, Vote
+from tidemill.models.gates import CANDIDATE
+from tidemill.planning.live_days import day_of
+from tidemill.ports.ledger import Guard, State
+from tidemill.project.live_models import LiveModels
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Stage, evaluations_of
+
+Which: TypeAlias = Literal["open", "all"]
+# So many votes of others may come between reading and recording one.
+_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewVoted:
+    """The review after a vote, and the version that went live by it, "" if none."""
+
+    state: ReviewState
+    vote: Vote
+    went_live: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    """The reviews, and the state of the environment, as of the last event `seen` of the whole ledger."""
+
+    reviews: Mapping[str, ReviewState]
+    state: State
+    seen: int
+
+    def guard(self) -> Guard:
+        return Guard(unchanged=dict.fromkeys(DECIDING_EVENTS, self.seen))
+
+
+class Reviews:
+    """Lists and decides the reviews of a workspace's environment.
+
+    Every method first ends, reminds of or escalates the reviews whose time is over.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def list(self, which: Which = "open") -> tuple[ReviewState, ...]:
+        """The open reviews, or all of them; oldest first."""
+        self._workspace.require(Permission.READ)
+        found = self.expire().values()
+        return tuple(state for state in found if which == "all" or state.is_open)
+
+    def find(self, id: str) -> ReviewState:
+        """The review that a unique prefix of an id names; UsageError for none or several."""
+        self._workspace.require(Permission.READ)
+        return _find(self.expire(), id)
+
+    def approve(self, id: str, reason: str, *, note: str = "") -> ReviewVoted:
+        """Approve a change; with the last approval that is needed it may go on, and a model goes live.
+
+        Raises AccessError for who isn't asked, GateError for a review that ended, ConflictError for a change
+        that has moved on or was decided at the same time, StorageError and ContractError for a model that
+        can't go live.
+        """
+        return self._vote(id, Choice.APPROVE, reason, note)
+
+    def reject(self, id: str, reason: str, *, note: str = "") -> ReviewVoted:
+        """Reject a change, which ends its review; its author withdraws it. Raises as `approve` does."""
+        return self._vote(id, Choice.REJECT, reason, note)
+
+    def ask_changes(self, id: str, reason: str, *, note: str = "") -> ReviewVoted:
+        """Ask for changes, which ends a review: what is changed has one of its own. Raises as `approve`."""
+        return self._vote(id, Choice.CHANGES, reason, note)
+
+    def expire(self) -> Mapping[str, ReviewState]:
+        """Record what is due in reviews whose time is over; return all reviews by id."""
+        tools = self._workspace.tools
+        for _ in range(_TRIES):
+            seen = self._read()
+            now = tools.clock()
+            events = [event for state in seen.reviews.values() for event in _due(state, seen, now)]
+            if not events:
+                return seen.reviews
+            try:
+                tools.ledger.append(events, now=now, guard=seen.guard())
+            except ConflictError:
+                continue
+        return self._read().reviews
+
+    def electorate(self) -> Electorate:
+        """Who may decide in this workflow."""
+        space = self._workspace
+        facts = space.tools.ledger.events(kinds=(TokenCreated.__name__,))
+        holders = {
+            fact.event.token.holder for fact in facts if isinstance(fact.event, TokenCreated)
+        }
+        return Electorate(
+            grants=space.settings.grants,
+            workflow=space.declared.name,
+            is_known=lambda person: person in holders or _is_user(person),
+        )
+
+    def _read(self) -> _Snapshot:
+        space = self._workspace
+        state = space.preview_state()
+        facts = [*space.tools.ledger.events(kinds=REVIEW_EVENTS)]
+        # Other workflows of the home have reviews, too, whose numbers lie between.
+        seen = max([state.seq, *(fact.seq for fact in facts[-1:])])
+        return _Snapshot(reviews=fold_reviews(facts, space.environment), state=state, seen=seen)
+
+    def _vote(self, id: str, choice: Choice, reason: str, note: str) -> ReviewVoted:
+        if not reason.strip():
+            raise UsageError(f"say why: a review records the reason of every vote ({choice} {id})")
+        self.expire()
+        problem: ConflictError | None = None
+        for _ in range(_TRIES):
+            seen = self._read()
+            state = _find(seen.reviews, id)
+            try:
+                return self._record(seen, state, choice, reason.strip(), note.strip())
+            except _OvertakenVote as error:
+                problem = ConflictError(str(error))
+            except GateError as error:
+                if problem is None or state.is_open:
+                    raise
+                # It was open when the vote began.
+                raise ConflictError(f"another vote came first: {error}") from error
+        assert problem is not None
+        raise problem
+
+    def _record(
+        self, seen: _Snapshot, state: ReviewState, choice: Choice, reason: str, note: str
+    ) -> ReviewVoted:
+        space, now = self._workspace, self._workspace.tools.clock()
+        is_author = space.actor.name == state.review.author
+        withdraws = is_author and choice is Choice.REJECT
+        actor = space.require(Permission.RUN if withdraws else Permission.REVIEW)
+        counts_as = require_vote(state, self.electorate(), actor.name, choice, now)
+        vote = Vote(
+            actor=actor.name,
+            choice=choice,
+            reason=reason,
+            at=state.moment(now),
+            counts_as=counts_as,
+            note=note,
+        )
+        outcome, events = voting_events(state, vote)
+        live: tuple[Event, ...] = ()
+        guard = seen.guard()
+        if outcome is ReviewOutcome.APPROVED and state.review.verdict is not None:
+            live, guard = self._going_live(seen, state, vote, now)
+        elif outcome in REFUSALS:
+            earlier = seen.state.decisions.values()
+            live = refusal_events(state, vote.actor, vote.reason, now, earlier)
+        self._append((*events, *live), now, guard)
+        found = _find(self._read().reviews, state.review.id)
+        went = state.review.artifact if outcome is ReviewOutcome.APPROVED and live else ""
+        return ReviewVoted(state=found, vote=vote, went_live=went)
+
+    def _going_live(
+        self, seen: _Snapshot, state: ReviewState, vote: Vote, now: float
+    ) -> tuple[tuple[Event, ...], Guard]:
+        """The events by which the model of a review goes live, if nothing has happened to it since."""
+        space, review = self._workspace, state.review
+        model = LiveModels(space).approved_model(review.name)
+        found = _candidate(seen.state, evaluations_of(space.flow, model.name), model.name)
+        live = seen.state.live.get(model.name)
+        if what := moved_on(review, live, found.artifact, found.evaluated):
+            self._supersede(seen, state, what, now)
+        trained = found.artifact
+        assert trained is not None
+        LiveModels(space).require_usable(model, trained)
+        decision = review_decision(
+            state, approved=True, actor=vote.actor, reason=vote.reason, now=now,
+            earlier=seen.state.decisions.values(),
+        )  # fmt: skip
+        assert decision is not None
+        evaluated = {name: held for name, held in found.evaluated.items() if held is not None}
+        guard = Guard(
+            heads=found.heads,
+            live={model.name: review.replaces},
+            unchanged=seen.guard().unchanged,
+            find_missing=space.tools.artifacts.find_missing,
+        )
+        return approval_events(state, decision, trained, evaluated, found.days), guard
+
+    def _supersede(self, seen: _Snapshot, state: ReviewState, what: str, now: float) -> None:
+        """End a review whose change has moved on, and say what happened."""
+        closed = ReviewClosed(
+            environment=state.environment,
+            review=state.review.id,
+            outcome=ReviewOutcome.SUPERSEDED,
+            reason=what,
+        )
+        self._append((closed,), now, seen.guard())
+        raise ConflictError(
+            f"review {state.review.id} can't be approved any more and was closed: {what}"
+        )
+
+    def _append(self, events: tuple[Event, ...], now: float, guard: Guard) -> None:
+        try:
+            self._workspace.tools.ledger.append(events, now=now, guard=guard)
+        except ConflictError as error:
+            raise _OvertakenVote(str(error)) from error
+
+
+class _OvertakenVote(Exception):
+    """Something was recorded between reading the reviews and recording a vote."""
+
+
+def _is_user(name: str) -> bool:
+    """Whether this machine has a user of that name."""
+    try:
+        return bool(getpwnam(name))
+    except (KeyError, ValueError):
+        return False
+
+
+def _due(state: ReviewState, seen: _Snapshot, now: float) -> tuple[Event, ...]:
+    events = timeout_events(state, now)
+    if not any(isinstance(event, ReviewClosed) for event in events):
+        return events
+    reason = "nobody decided in time"
+    return (*events, *refusal_events(state, "", reason, now, seen.state.decisions.values()))
+
+
+def _find(reviews: Mapping[str, ReviewState], id: str) -> ReviewState:
+    if id in reviews:
+        return reviews[id]
+    found = sorted(name for name in reviews if id and name.startswith(id))
+    if len(found) == 1:
+        return reviews[found[0]]
+    if found:
+        raise UsageError(f"{id!r} names several reviews: {', '.join(found)}")
+    raise UsageError(f"there is no review {id!r}; `tidemill review list --all` lists them")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A model that was trained last, its evaluations, and the figures of days of the live one."""
+
+    artifact: Artifact | None
+    evaluated: Mapping[str, Binding | None]
+    days: tuple[tuple[str, str], ...]
+    heads: Mapping[str, int]
+
+
+def _candidate(state: State, evaluations: Iterable[Stage], model: str) -> _Candidate:
+    names = (model, *(stage.name for stage in evaluations))
+    heads = {name: state.heads[name] for name in names if name in state.heads}
+    keys = {name: WHOLE if name == model else CANDIDATE for name in heads}
+    try:
+        bound = {name: head.partitions.get(keys[name]) for name, head in heads.items()}
+        days = tuple((name, key) for name in heads for key in heads[name].partitions if day_of(key))
+    except ConflictError as error:
+        raise _OvertakenVote(str(error)) from error
+    trained = bound.pop(model, None)
+    return _Candidate(
+        artifact=trained.product.artifact if trained is not None else None,
+        evaluated=bound,
+        days=days,
+        heads={name: head.version for name, head in heads.items()},
+    )

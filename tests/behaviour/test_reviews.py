@@ -1,0 +1,352 @@
+"""People decide on changes: once, on exactly what they saw, and each in their own name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.test_models import WINDOW, Sea
+from tidemill.core.errors import (
+    AccessError,
+    ConflictError,
+    ContractError,
+    GateError,
+    StorageError,
+    UsageError,
+)
+from tidemill.governance.permissions import Actor
+from tidemill.governance.roles import Grant, Grants, Role
+from tidemill.ledger.event import Decided, Delivered, ReviewClosed, ReviewOpened, Voted
+from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.review import Quorum, Review, ReviewOutcome, TimeoutAction
+from tidemill.project.reviews import Reviews
+
+TEAM = Grants(
+    grants=(
+        Grant(who="root", role=Role.ADMIN),
+        Grant(who="@leads", role=Role.REVIEWER),
+        Grant(who="ops", role=Role.OPERATOR),
+        Grant(who="vic", role=Role.VIEWER),
+    ),
+    groups={"leads": frozenset({"ana", "ben", "cleo"})},
+)
+
+
+class Board(Sea):
+    """A project whose candidates wait for people."""
+
+    grants = TEAM
+    now = 0.0
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        for number in range(WINDOW):
+            self.flood(number)
+        self.ok()
+
+    def train(self, value: float) -> None:
+        """Train a candidate that the gates refuse, so that nothing but a review makes it live."""
+        self.edit('params={"value": 9.0}', f'params={{"value": {value}}}')
+        assert self.run(train=["model"]).exit_code == 4
+
+    def ask(self, id: str = "r1", **terms: object) -> Review:
+        """Ask people about the candidate."""
+        project = self.open()
+        state = project.state()
+        decision = next(d for d in state.decisions.values() if not d.approved)
+        review = Review(
+            id=id,
+            kind=SubjectKind.DELIVERY,
+            name="model",
+            subject=decision.subject,
+            artifact=decision.artifact,
+            replaces=state.live["model"].artifact.id,
+            quorums=(Quorum(asked=("leads",)),),
+            author="ana",
+            author_may_approve=False,
+            opened=project.tools.clock(),
+            verdict=replace(decision, approved=True),
+        )
+        review = replace(review, **terms)  # type: ignore[arg-type]
+        event = ReviewOpened(environment="prod", review=review)
+        project.tools.ledger.append([event], now=review.opened)
+        project.close()
+        return review
+
+    @contextmanager
+    def acting(self, name: str) -> Iterator[Reviews]:
+        """The reviews as a person sees them."""
+        project = self.open()
+        space = project.workspace
+        space.settings = replace(space.settings, grants=self.grants)
+        if self.now:
+            space.tools = replace(space.tools, clock=lambda: self.now)
+        try:
+            yield Reviews(space.acting_as(Actor(name=name)))
+        finally:
+            project.close()
+
+    def approve(self, name: str, id: str = "r1") -> ReviewOutcome | None:
+        with self.acting(name) as reviews:
+            return reviews.approve(id, "looks right").state.outcome
+
+    @property
+    def live(self) -> str:
+        return self.open().state().live["model"].artifact.id
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    found = Board(tmp_path)
+    found.train(8.0)
+    return found
+
+
+def test_a_person_makes_a_candidate_live_and_it_is_delivered(board: Board) -> None:
+    before, review = board.live, board.ask()
+    with board.acting("ben") as reviews:
+        [state] = reviews.list()
+        assert (state.review, state.is_open) == (review, True)
+        done = reviews.approve("r", "the bias is known", note="by phone")
+    assert (done.state.outcome, done.went_live) == (ReviewOutcome.APPROVED, review.artifact)
+    assert board.live == review.artifact != before
+    [*_, delivered] = [e.delivery for e in board.events("Delivered") if isinstance(e, Delivered)]
+    assert (delivered.actor, delivered.reason, delivered.replaced) == (
+        "ben", "the bias is known", before,
+    )  # fmt: skip
+    [*_, decided] = [e.decision for e in board.events("Decided") if isinstance(e, Decided)]
+    assert (decided.approved, decided.actor, decided.review) == (True, "ben", "r1")
+    assert [result.gate for result in decided.results] == ["beats_live(mae)"]
+    # The next run follows what is live, and judges nothing again.
+    assert board.ok() == {}
+    with board.acting("ben") as reviews:
+        assert reviews.list() == ()
+        assert [s.review.id for s in reviews.list("all")] == ["r1"]
+    # What people approved may be gone back to, as what gates approved.
+    project = board.open()
+    assert project.models.moves.rollback("model").version == before
+    assert project.models.moves.deliver("model", review.artifact).moved
+    project.close()
+
+
+def test_a_rejected_candidate_stays_refused(board: Board) -> None:
+    before, review = board.live, board.ask()
+    with board.acting("ben") as reviews:
+        done = reviews.reject("r1", "worse for UA")
+        assert done.state.outcome is ReviewOutcome.REJECTED
+        with pytest.raises(GateError, match=r"r1 was rejected by ben on .*: worse for UA"):
+            reviews.approve("r1", "after all")
+    assert board.live == before
+    plan = board.open().plan()
+    assert f"candidate {review.artifact} was rejected on" in plan.models[0].refused
+    assert "in review r1 by ben (worse for UA)" in plan.models[0].refused
+    project = board.open()
+    with pytest.raises(GateError, match=r"never approved: refused on .* by review r1"):
+        project.models.moves.deliver("model", review.artifact)
+    project.close()
+
+
+def test_asking_for_changes_and_withdrawing_end_a_review(board: Board) -> None:
+    board.ask("r1")
+    board.ask("r2", author="ops")
+    with board.acting("ben") as reviews:
+        outcome = reviews.ask_changes("r1", "add the hour").state.outcome
+        assert outcome is ReviewOutcome.CHANGES_ASKED
+    with board.acting("ops") as reviews:
+        with pytest.raises(AccessError, match="decide a review"):
+            reviews.approve("r2", "mine")
+        assert reviews.reject("r2", "my mistake").state.outcome is ReviewOutcome.WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("person", "says"),
+    [
+        ("ana", "ana asked for the change in review r1 and doesn't approve it"),
+        ("root", "root isn't asked in review r1: asked are leads"),
+        ("vic", r"vic may not decide a review in the workflow tides"),
+        ("nobody", r"nobody may not decide a review"),
+    ],
+)
+def test_who_may_not_decide_is_refused(board: Board, person: str, says: str) -> None:
+    board.ask()
+    with board.acting(person) as reviews, pytest.raises(AccessError, match=says):
+        reviews.approve("r1", "please")
+    assert board.events("Voted") == []
+
+
+def test_words_that_name_no_review_and_votes_without_a_reason(board: Board) -> None:
+    board.ask("r11")
+    board.ask("r12")
+    with board.acting("ben") as reviews:
+        with pytest.raises(UsageError, match="say why"):
+            reviews.reject("r11", "  ")
+        with pytest.raises(UsageError, match="'r1' names several reviews: r11, r12"):
+            reviews.find("r1")
+        for name in ("x", ""):
+            with pytest.raises(UsageError, match="there is no review"):
+                reviews.find(name)
+
+
+def test_two_people_must_be_different_ones(board: Board) -> None:
+    board.ask(quorums=(Quorum(asked=("leads",), people=2),))
+    before = board.live
+    assert board.approve("ben") is None
+    assert board.approve("ben") is None
+    assert board.live == before
+    assert board.approve("cleo") is ReviewOutcome.APPROVED
+    assert board.live != before
+
+
+def test_who_left_still_counts_and_admins_stand_in_for_who_is_missing(board: Board) -> None:
+    board.ask(quorums=(Quorum(asked=("leads",), people=2),))
+    assert board.approve("ben") is None
+    board.grants = replace(TEAM, groups={"leads": frozenset({"ana"})})
+    assert board.approve("root") is ReviewOutcome.APPROVED
+
+
+def test_time_ends_a_review_before_a_vote_does(board: Board) -> None:
+    review, before = board.ask(within=100.0), board.live
+    board.now = review.opened + 100.0
+    late = pytest.raises(GateError, match=r"review r1 expired on .*: nobody decided in time")
+    with board.acting("ben") as reviews, late:
+        reviews.approve("r1", "late")
+    # The clock jumps back: it stays so.
+    board.now = review.opened - 1000.0
+    with board.acting("ben") as reviews, pytest.raises(GateError, match="r1 expired on"):
+        reviews.approve("r1", "early")
+    assert (board.live, board.events("Voted")) == (before, [])
+    refused = board.open().plan().models[0].refused
+    assert "was rejected on" in refused
+    assert "in review r1 (nobody decided in time)" in refused
+
+
+def test_a_clock_that_jumps_back_keeps_votes_in_order(board: Board) -> None:
+    review = board.ask(within=100.0)
+    board.now = review.opened - 1e6
+    assert board.approve("ben") is ReviewOutcome.APPROVED
+    [voted] = [e for e in board.events("Voted") if isinstance(e, Voted)]
+    assert voted.vote.at == review.opened
+
+
+def test_people_are_reminded_or_others_are_asked(board: Board) -> None:
+    review = board.ask(within=100.0, on_timeout=TimeoutAction.REMIND)
+    board.ask("r2", within=100.0, on_timeout=TimeoutAction.ESCALATE)
+    board.now = review.opened + 250.0
+    with board.acting("root") as reviews:
+        first, second = reviews.list()
+        assert (first.expires, second.expires) == (board.now + 100.0, board.now + 100.0)
+        assert second.asked == ("leads", "role:admin")
+        with pytest.raises(AccessError):
+            reviews.approve("r1", "not asked")
+        assert reviews.reject("r2", "asked now").state.outcome is ReviewOutcome.REJECTED
+
+
+def test_what_moved_on_is_refused_with_what_happened(board: Board) -> None:
+    board.ask()
+    project = board.open()
+    # Another version goes live meanwhile.
+    board.edit('params={"value": 8.0}', 'params={"value": 9.5}')
+    assert board.run(train=["model"]).exit_code == 0
+    newest = board.live
+    with board.acting("ben") as reviews:
+        with pytest.raises(ConflictError, match=rf"gates made version {newest} live since"):
+            reviews.approve("r1", "right")
+        with pytest.raises(GateError, match="r1 was superseded on"):
+            reviews.approve("r1", "right")
+    assert board.live == newest
+    project.close()
+
+
+def test_a_candidate_that_was_trained_since_is_another_one(board: Board) -> None:
+    board.ask()
+    board.edit('params={"value": 8.0}', 'params={"value": 7.5}')
+    assert board.run(train=["model"]).exit_code == 4
+    with board.acting("ben") as reviews, pytest.raises(ConflictError, match="was trained since"):
+        reviews.approve("r1", "right")
+    assert [type(e) for e in board.events("ReviewClosed")] == [ReviewClosed]
+
+
+def test_a_model_that_cant_go_live_stays_in_review(board: Board) -> None:
+    board.ask()
+    before, state = board.live, board.open().state()
+    artifact = board.open().models.artifact("model").product.artifact
+    assert artifact is not None
+    board.edit("x = tm.Float64()", "x = tm.Int64()")
+    with board.acting("ben") as reviews, pytest.raises(ContractError, match="can't go live"):
+        reviews.approve("r1", "right")
+    board.edit("x = tm.Int64()", "x = tm.Float64()")
+    Path(board.open().tools.artifacts.uri(artifact.object)).unlink()
+    with board.acting("ben") as reviews, pytest.raises(StorageError, match="can't go live"):
+        reviews.approve("r1", "right")
+    assert (board.live, board.events("Voted")) == (before, [])
+    assert board.open().state().heads["scores"].version == state.heads["scores"].version
+    with board.acting("ben") as reviews:
+        assert [s.review.id for s in reviews.list()] == ["r1"]
+
+
+def test_other_kinds_only_close(board: Board) -> None:
+    before = board.live
+    kind = SubjectKind.TABLE
+    board.ask(kind=kind, name="out", subject="rows", artifact="", replaces="", verdict=None)
+    assert board.approve("ben") is ReviewOutcome.APPROVED
+    assert (board.live, len(board.events("Voted"))) == (before, 1)
+    board.ask("r2", kind=kind, name="out", subject="more", artifact="", verdict=None)
+    with board.acting("ben") as reviews:
+        assert reviews.reject("r2", "no").state.outcome is ReviewOutcome.REJECTED
+
+
+def test_of_two_votes_at_once_one_wins_and_the_other_is_told(board: Board) -> None:
+    board.ask()
+    done = at_once(board, ("ben", "cleo"))
+    outcomes = [found for found in done if not isinstance(found, Exception)]
+    [error] = [found for found in done if isinstance(found, Exception)]
+    assert outcomes == [ReviewOutcome.APPROVED]
+    assert isinstance(error, ConflictError | GateError)
+    assert "r1 was approved by" in str(error)
+    assert len(board.events("Delivered")) == 2
+    assert len(board.events("ReviewClosed")) == 1
+
+
+def test_two_votes_at_once_that_are_both_needed_count(board: Board) -> None:
+    board.ask(quorums=(Quorum(asked=("leads",), people=2),))
+    done = at_once(board, ("ben", "cleo"))
+    assert sorted(map(str, done)) == ["None", "approved"]
+    assert len(board.events("Voted")) == 2
+
+
+def at_once(board: Board, people: tuple[str, ...]) -> list[object]:
+    """What each person's approval came to; all read the review before any of them votes."""
+    ready = threading.Barrier(len(people))
+    found: list[object] = []
+
+    def vote(name: str) -> None:
+        with board.acting(name) as reviews:
+            reviews.list()
+            known = reviews._read
+            first = [True]
+
+            def read() -> object:
+                seen = known()
+                if first[0]:
+                    first[0] = False
+                    ready.wait(20)
+                return seen
+
+            reviews.expire = lambda: {}  # type: ignore[method-assign]
+            reviews._read = read  # type: ignore[method-assign, assignment]
+            try:
+                found.append(reviews.approve("r1", "right").state.outcome)
+            except (ConflictError, GateError) as error:
+                found.append(error)
+
+    threads = [threading.Thread(target=vote, args=(name,)) for name in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return found
