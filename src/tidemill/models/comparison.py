@@ -186,6 +186,23 @@ def compare_slices(
     return _with_unjudged(found, [pair for pair in pairs if not pair.can_tell])
 
 
+def slices_worse_than(metric: str, mine: Scores, other: Scores) -> tuple[str, ...]:
+    """Return the slices of at least 30 rows whose metric is worse than another model's.
+
+    Slices with 14 days of figures count if they are worse with a confidence of 95 % (Holm), others by their
+    figures alone. A metric that one of them lacks in a slice is worse.
+    """
+    gate = NoSliceWorse(metric=metric, over=mine.by, by=0.0, confidence=SHOWN_CONFIDENCE)
+    pairs = _paired_slices(gate, GateScores(metric, mine), other)
+    able = [pair for pair in pairs if pair.can_tell]
+    adjusted = holm([pair.chance for pair in able]) if able else []
+    sure = {
+        p.name for p, chance in zip(able, adjusted, strict=True) if chance <= 1 - SHOWN_CONFIDENCE
+    }
+    worse = (p.name for p in pairs if (p.name in sure if p.can_tell else p.is_worse))
+    return tuple(f"{mine.by}={name}" for name in worse)
+
+
 def _with_unjudged(found: GateResult, unjudged: list[_SlicePair]) -> GateResult:
     """Name the slices that are large enough, but have too few days to be judged with a confidence.
 

@@ -12,6 +12,7 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
 from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
+from tidemill.project.enforcement import governance_of
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import EngineOptions, Job
@@ -150,6 +151,7 @@ class Runs:
             engines=EngineOptions() if inline else engines,
             at_once=at_once,
             undelivered=undelivered,
+            governance=governance_of(space, state, run),
         )
         if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)

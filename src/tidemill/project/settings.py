@@ -16,6 +16,7 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
+from tidemill.project.declarations import check_declarations
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
@@ -23,7 +24,7 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings with readers of their own.
-_TABLES = ("profiles", "serve", "roles", "groups")
+_TABLES = ("profiles", "serve", "roles", "groups", "budget", "retention")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class Settings:
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. `grants` are the roles of people.
+
+    `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
+    such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
     """
 
     root: Path
@@ -56,6 +60,8 @@ class Settings:
     model_formats: Sequence[str] = ()
     allow_pickle: bool = False
     memory_gb_hour: float = 0.0
+    budget: Mapping[str, float] = field(default_factory=dict)
+    retention: Mapping[str, str] = field(default_factory=dict)
     serve: ServeSettings = field(default_factory=ServeSettings)
     grants: Grants = field(default_factory=Grants)
 
@@ -152,6 +158,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
     profiles = _profiles(file, table.get("profiles", {}))
     serve = _serve_settings(file, table.get("serve", {}))
+    check_declarations(f"{file}: [tool.tidemill", table)
     grants = parse_grants(table.get("roles"), table.get("groups"), f"{file}: [tool.tidemill")
     given = {
         "root": folder,
@@ -159,6 +166,8 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "profiles": profiles,
         "serve": serve,
         "grants": grants,
+        "budget": table.get("budget", {}),
+        "retention": table.get("retention", {}),
     }
     plain = {name: value for name, value in table.items() if name not in _TABLES}
     return Settings(**{**plain, **given})

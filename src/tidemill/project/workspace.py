@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.core.errors import (
     AccessError,
@@ -43,7 +44,12 @@ from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import UNDECLARED, Flow, Kind, Stage, undeclared_stage
 from tidemill.workflow.workflow import Workflow
 
+if TYPE_CHECKING:
+    from tidemill.governance.policy import RuleSet
+
 T = TypeVar("T")
+# The file of policy rules, beside the settings. A project without it loads nothing of them.
+RULES_FILE = "tidemill.rules.toml"
 
 
 class Workspace:
@@ -102,6 +108,19 @@ class Workspace:
         return Redactor(self.secrets)
 
     @property
+    def has_rules(self) -> bool:
+        """Whether the project has a file of policy rules."""
+        return (self.root / RULES_FILE).exists()
+
+    @cached_property
+    def rules(self) -> RuleSet:
+        """The policy rules of the project; DeclarationError lists all faults of their file."""
+        found: RuleSet = import_module("tidemill.governance.io.rules").load_rules(
+            self.root / RULES_FILE
+        )
+        return found
+
+    @property
     def flow(self) -> Flow:
         """The stages as this environment runs them: with its sample, and its profile's parameters."""
         if self._flow is None:
@@ -156,9 +175,16 @@ class Workspace:
         some = [stage for stage in self.flow.stages if stage.name in stages]
         code = [fault for stage in some for fault in self.recipes[stage.name].faults]
         faults = [*list_faults(self.evidence, some, code), *self._search_faults(some)]
-        faults += others
+        faults += [*self._review_faults(), *others]
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
+
+    def _review_faults(self) -> Iterator[Fault]:
+        if any(s.approval is not None and s.approval.review for s in self.flow.stages):
+            faults: Iterator[Fault] = import_module(
+                "tidemill.governance.review_term_faults"
+            ).review_term_faults(self.flow)
+            yield from faults
 
     def _search_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
         for stage in stages:

@@ -16,6 +16,7 @@ from tidemill.ports.ledger import Guard
 from tidemill.runs.io.claims import ClaimSet
 from tidemill.runs.io.drift_checks import DriftFindings, check_drift
 from tidemill.runs.io.engines import Engines, LocalSteps
+from tidemill.runs.io.governed_changes import GovernedChanges
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
 from tidemill.runs.io.published_view import PublishedView
@@ -101,7 +102,15 @@ class _Execution:
         self._scheduler = Scheduler(
             job,
             placing,
-            StepLifecycle(job, self._published, runner, checker, self._claimed.take, cpu_clock),
+            StepLifecycle(
+                job,
+                self._published,
+                runner,
+                checker,
+                self._claimed.take,
+                GovernedChanges(job, self._published, publisher.settle),
+                cpu_clock=cpu_clock,
+            ),
             LocalSteps(runner, placing.batched, cpu_clock),
             Engines(job, self._new_runner, publisher.settle),
             publisher,

@@ -1,4 +1,4 @@
-"""Evaluate the gates of a candidate model, and make it live when all of them pass."""
+"""Evaluate the gates of a candidate model, and make it live when all of them pass and the rules allow it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tidemill.core.partition import WHOLE
+from tidemill.governance.verdict import ALLOWED, Verdict
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision
 from tidemill.ledger.event import Decided, Event
@@ -27,33 +28,53 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict:
-    """The decision of the gates on an artifact, its evaluations by stage, and what was live before."""
+    """The decision of the gates on an artifact, its evaluations by stage, and what was live before.
+
+    `policy` is what the rules and people say of an artifact that passed its gates.
+    """
 
     decision: Decision
     artifact: Artifact
     evaluated: Mapping[str, Binding]
     replaced: str = ""
+    policy: Verdict = ALLOWED
+
+    @property
+    def goes_live(self) -> bool:
+        return self.decision.approved and self.policy.allowed
 
     @property
     def message(self) -> str:
-        """The decision, and a line per gate with its evidence."""
+        """The decision, and a line per gate with its evidence; what the rules say of it comes first."""
         gates = (
             f"{result.word} {result.gate}: {result.evidence}" for result in self.decision.results
         )
-        subject = f"{self.artifact.stage} {self.artifact.id} {self.decision.verdict}"
-        return "\n".join((f"{subject}:", *gates))
+        verdict = self.decision.verdict if self.policy.allowed else "passed its gates"
+        subject = f"{self.artifact.stage} {self.artifact.id} {verdict}"
+        said = (*filter(None, [self.policy.message]), *self.policy.warnings)
+        return "\n".join((*said, f"{subject}:", *gates))
+
+    def publish(self, published: PublishedView) -> None:
+        """Note that the artifact is live from now on, if it is."""
+        if self.goes_live:
+            published.live[self.artifact.stage] = self.artifact
+            for stage, binding in self.evaluated.items():
+                published.add(stage, LIVE, binding)
 
     def events(
         self, environment: str, model: str, days: Iterable[tuple[str, str]] = (), run: str = ""
     ) -> tuple[Event, ...]:
         """The decision; if approved also the delivery, and the candidate's scores as the live model's.
 
-        The partitions `days` (by stage) with figures of the model that was live until then are removed.
+        The partitions `days` (by stage) with figures of the model that was live until then are removed. What
+        rules or people keep from going live stays a candidate.
         """
+        if not self.policy.allowed:
+            return self.policy.events
         decided = Decided(environment=environment, stage=model, decision=self.decision)
         if not self.decision.approved:
-            return (decided,)
-        return live_events(
+            return (*self.policy.events, decided)
+        live = live_events(
             environment,
             self.decision,
             self.artifact,
@@ -62,6 +83,7 @@ class GateVerdict:
             days=days,
             run=run,
         )
+        return *self.policy.events, *live
 
 
 def earlier_refusal(
@@ -88,7 +110,7 @@ def run_gate_step(
     """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
     `evaluations` maps each evaluation of the model to its recipe; `through` is the newest partition that they
-    are of. An approved candidate is live from then on.
+    are of.
     """
     trained = published.get(model.name, WHOLE)
     candidate = _evaluated(published, evaluations, CANDIDATE)
@@ -114,10 +136,6 @@ def run_gate_step(
         through=through,
         baseline=judged_baseline(artifact, model.approval),
     )
-    if decision.approved:
-        published.live[model.name] = artifact
-        for stage, binding in candidate.items():
-            published.add(stage, LIVE, binding)
     before = live.id if live is not None else ""
     return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate, replaced=before)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.run import Attempt
@@ -20,6 +20,10 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.runs.totals import Price
 from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.stage import Flow
+
+if TYPE_CHECKING:
+    from tidemill.governance.common_facts import ChangeContext
+    from tidemill.governance.io.enforcement import Enforcement
 
 
 class Progress(Protocol):
@@ -64,10 +68,20 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Governance:
+    """The rules and reviews that a run obeys; `pinned` returns the packages that the project pins."""
+
+    enforcement: Enforcement
+    context: ChangeContext
+    pinned: Callable[[], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A plan with all that it takes to execute it; `at_once` publishes everything at its end, or nothing.
 
     `undelivered` are effects that were left queued, and that their sinks couldn't carry out now either.
+    Without rules and terms of reviews there is no `governance`.
     """
 
     tools: Runtime
@@ -82,6 +96,7 @@ class Job:
     engines: EngineOptions
     at_once: bool = False
     undelivered: tuple[Undelivered, ...] = ()
+    governance: Governance | None = None
 
     def recipe_changed(self, stage: str) -> bool:
         """Return whether a stage's recipe differs from the recorded one."""

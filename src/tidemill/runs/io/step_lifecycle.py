@@ -26,6 +26,7 @@ from tidemill.planning.live_days import day_of
 from tidemill.planning.plan import Step
 from tidemill.reuse.step_key import key_for, reuse_action
 from tidemill.runs.io.gate_step import earlier_refusal, run_gate_step
+from tidemill.runs.io.governed_changes import GovernedChanges
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
@@ -48,8 +49,8 @@ from tidemill.workflow.stage import Kind, Stage
 class StepLifecycle:
     """Begins and finishes steps, against what is published so far.
 
-    `claim` returns whether a key is this run's to compute. `cpu_clock` returns the CPU seconds of work in the
-    run's own thread.
+    `claim` returns whether a key is this run's to compute, `governed` whether rules and people let a change
+    go on. `cpu_clock` returns the CPU seconds of work in the run's own thread.
     """
 
     def __init__(
@@ -59,8 +60,11 @@ class StepLifecycle:
         runner: StepRunner,
         checker: TableChecker,
         claim: Callable[[str], bool],
+        governed: GovernedChanges,
+        *,
         cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
+        self._governed = governed
         self._tools = job.tools
         self._flow = job.flow
         self._recipes = job.recipes
@@ -349,8 +353,12 @@ class StepLifecycle:
         )  # fmt: skip
         if verdict is None:
             return StepResult(attempt=None)
+        verdict = self._governed.decide_delivery(
+            stage, verdict, compare_live=is_live_scored, again=begun.step.forced
+        )
+        verdict.publish(self._published)
         days = []
-        if verdict.decision.approved:
+        if verdict.goes_live:
             days = [
                 (name, key) for name in reads for key in self._published.keys(name) if day_of(key)
             ]
@@ -359,9 +367,9 @@ class StepLifecycle:
         events = verdict.events(self._environment, stage.name, days, self._run)
         attempt = replace(
             begun.attempt,
-            outcome=Outcome.OK if verdict.decision.approved else Outcome.REFUSED,
+            outcome=Outcome.OK if verdict.goes_live else Outcome.REFUSED,
             message=verdict.message,
-            exit_code=0 if verdict.decision.approved else GateError.exit_code,
+            exit_code=0 if verdict.goes_live else GateError.exit_code,
         )
         was_live = {stage.name: live.id if live is not None else ""}
         return StepResult(attempt=attempt, publication=Publication(events=events, live=was_live))

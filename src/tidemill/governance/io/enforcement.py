@@ -1,0 +1,131 @@
+"""Decide on the changes of a run or a command, by what their environment recorded before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from tidemill.governance.policy import RuleSet
+from tidemill.governance.review_state import (
+    REVIEW_EVENTS,
+    ReviewState,
+    fold_reviews,
+    superseding_events,
+)
+from tidemill.governance.verdict import (
+    ALLOWED,
+    Occasion,
+    Proposal,
+    Standing,
+    Verdict,
+    reach_verdict,
+)
+from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded, Waived, WaiverEnded
+from tidemill.ledger.policy import PolicyDecision, SubjectKind, Waiver
+from tidemill.ports.ledger import Ledger
+from tidemill.workflow.review import ReviewTerms
+
+
+class Enforcement:
+    """Decides on changes in one environment; what it read of the ledger is kept.
+
+    `author` asks for the changes. What a verdict asks to record belongs in the transaction of the change.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        rules: RuleSet,
+        environment: str,
+        *,
+        author: str,
+        clock: Callable[[], float],
+        run: str = "",
+    ) -> None:
+        self.rules = rules
+        self._ledger = ledger
+        self._environment = environment
+        self._author = author
+        self._clock = clock
+        self._run = run
+
+    def governs(self, kind: SubjectKind, terms: ReviewTerms | None = None) -> bool:
+        """Whether any rule is on changes of a kind, or the workflow asks for reviews of this one."""
+        return terms is not None or any(kind in rule.kinds for rule in self.rules.rules)
+
+    def uses(self, kind: SubjectKind, fact: str) -> bool:
+        """Whether a rule on changes of a kind may use a fact, which is costly to find."""
+        return any(
+            rule.expression is None or fact in rule.expression.uses
+            for rule in self.rules.rules
+            if kind in rule.kinds
+        )
+
+    def decide(
+        self, proposal: Proposal, terms: ReviewTerms | None = None, *, again: bool = False
+    ) -> Verdict:
+        """Decide on a change; with `again` people are asked once more about what they rejected."""
+        change = proposal.change
+        if not self.governs(change.kind, terms):
+            return ALLOWED
+        occasion = Occasion(
+            environment=self._environment,
+            author=self._author,
+            now=self._clock(),
+            run=self._run,
+            again=again,
+        )
+        standing = Standing(
+            reviews=self.reviews,
+            waivers=self._waivers,
+            rules=frozenset(self._loaded),
+            last=self._last_decisions.get((change.kind, change.name)),
+        )
+        verdict = reach_verdict(proposal, self.rules, terms, standing, occasion)
+        self._loaded.update(e.rules for e in verdict.events if isinstance(e, RulesLoaded))
+        return verdict
+
+    def preview(self, proposal: Proposal, terms: ReviewTerms | None = None) -> Verdict:
+        """What would be decided now; nothing is to be recorded."""
+        known = {*self._loaded}
+        verdict = self.decide(proposal, terms)
+        self._loaded = known
+        return replace(verdict, events=())
+
+    def end_reviews(self, kind: SubjectKind, name: str, reason: str) -> tuple[Event, ...]:
+        """The events that end the open reviews of what is no longer to be decided."""
+        return superseding_events(self.reviews, kind, name, reason)
+
+    @cached_property
+    def reviews(self) -> Mapping[str, ReviewState]:
+        """The reviews of the environment, by id."""
+        return fold_reviews(self._ledger.events(kinds=REVIEW_EVENTS), self._environment)
+
+    @cached_property
+    def _waivers(self) -> tuple[Waiver, ...]:
+        found: dict[str, Waiver] = {}
+        for fact in self._ledger.events(kinds=("Waived", "WaiverEnded")):
+            event = fact.event
+            if isinstance(event, Waived) and event.environment == self._environment:
+                found[event.waiver.id] = event.waiver
+            elif isinstance(event, WaiverEnded) and event.environment == self._environment:
+                found.pop(event.waiver, None)
+        return tuple(found.values())
+
+    @cached_property
+    def _loaded(self) -> set[str]:
+        """The digests of rules whose text is recorded."""
+        return {
+            fact.event.rules
+            for fact in self._ledger.events(kinds=("RulesLoaded",))
+            if isinstance(fact.event, RulesLoaded) and fact.event.environment == self._environment
+        }
+
+    @cached_property
+    def _last_decisions(self) -> Mapping[tuple[SubjectKind, str], PolicyDecision]:
+        return {
+            (fact.event.decision.kind, fact.event.decision.name): fact.event.decision
+            for fact in self._ledger.events(kinds=("PolicyDecided",))
+            if isinstance(fact.event, PolicyDecided) and fact.event.environment == self._environment
+        }

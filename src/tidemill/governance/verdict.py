@@ -1,0 +1,309 @@
+"""What rules, waivers and reviews make of a change: it goes on, waits for people, or is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tidemill.core.fingerprint import fingerprint
+from tidemill.governance.expression import compile_expression, namespace_of
+from tidemill.governance.policy import RuleSet, decide, declared_for
+from tidemill.governance.review_state import (
+    ReviewState,
+    ReviewSubject,
+    open_review,
+    standing_review,
+    superseding_events,
+)
+from tidemill.ledger.event import Event, PolicyDecided, ReviewOpened, RulesLoaded
+from tidemill.ledger.policy import (
+    FactValue,
+    PolicyDecision,
+    PolicyOutcome,
+    RuleHit,
+    SubjectKind,
+    Waiver,
+)
+from tidemill.ledger.review import Review, ReviewOutcome
+from tidemill.workflow.review import ReviewTerms
+
+_REFUSED = (
+    ReviewOutcome.REJECTED,
+    ReviewOutcome.CHANGES_ASKED,
+    ReviewOutcome.EXPIRED,
+    ReviewOutcome.WITHDRAWN,
+)
+_ALLOW, _REVIEW, _DENY = PolicyOutcome.ALLOW, PolicyOutcome.REVIEW, PolicyOutcome.DENY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A change to decide on, what people call it, and the facts about it."""
+
+    change: ReviewSubject
+    title: str
+    facts: Mapping[str, FactValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an environment recorded before: its reviews, the waivers in force, and the rules that it used.
+
+    `last` is the last decision on the change's name, None if there is none.
+    """
+
+    reviews: Mapping[str, ReviewState] = field(default_factory=dict)
+    waivers: Sequence[Waiver] = ()
+    rules: frozenset[str] = frozenset()
+    last: PolicyDecision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """Where, when and by whom a change is asked for; `again`: also if people rejected it before."""
+
+    environment: str
+    author: str
+    now: float
+    run: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a change goes on, what is to be recorded in the same transaction, and why.
+
+    `warnings` are those of rules that only warn. `review` is the id of the review that it waits for.
+    """
+
+    outcome: PolicyOutcome = PolicyOutcome.ALLOW
+    events: tuple[Event, ...] = ()
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    review: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        return self.outcome is PolicyOutcome.ALLOW
+
+
+ALLOWED = Verdict()
+
+
+def reach_verdict(
+    proposal: Proposal,
+    rules: RuleSet,
+    terms: ReviewTerms | None,
+    standing: Standing,
+    occasion: Occasion,
+) -> Verdict:
+    """Decide on a change by the rules, the terms of its workflow, and what people decided on it before.
+
+    The strictest of the rules and the terms counts. People's approval is of exactly this subject, and only
+    if as many were asked as are needed now.
+    """
+    return _Deliberation(proposal, rules, standing, occasion).verdict(terms)
+
+
+class _Deliberation:
+    """Turns the decision of the rules on one change into a verdict."""
+
+    def __init__(
+        self, proposal: Proposal, rules: RuleSet, standing: Standing, occasion: Occasion
+    ) -> None:
+        self._title = proposal.title
+        self._change = change = proposal.change
+        self._rules = rules
+        self._standing = standing
+        self._occasion = occasion
+        self._decision = decide(
+            rules,
+            change.kind,
+            proposal.facts,
+            subject=change.subject,
+            name=change.name,
+            waivers=standing.waivers,
+            now=occasion.now,
+            id=self._id("p"),
+            actor=occasion.author,
+            run=occasion.run,
+        )
+
+    def verdict(self, terms: ReviewTerms | None) -> Verdict:
+        decision = self._decision
+        asking = _reason_of_terms(terms, self._change.kind, decision.facts)
+        if decision.outcome is _DENY:
+            gone = self._superseded("the rules refuse the change")
+            return self._kept(_DENY, _denial(self._title, decision), gone)
+        if decision.outcome is _ALLOW and not asking:
+            return self._go_on()
+        wanted = open_review(
+            replace(self._change, reasons=(asking,)) if asking else self._change,
+            terms if asking else None,
+            decision if decision.outcome is _REVIEW else None,
+            id=self._id("r"),
+            author=self._occasion.author,
+            now=self._occasion.now,
+            run=self._occasion.run,
+        )
+        return self._ask(wanted)
+
+    def _ask(self, wanted: Review) -> Verdict:
+        """Wait for the review that is wanted, unless people decided on exactly this before."""
+        change = self._change
+        last = standing_review(self._standing.reviews, change.kind, change.name, change.subject)
+        if last is not None and is_enough(last.review, wanted):
+            if last.outcome is ReviewOutcome.APPROVED:
+                return self._go_on(f"{self._title}: approved in review {last.review.id}")
+            if last.is_open:
+                waiting = _waiting(self._title, last.review, "still waits for")
+                return self._kept(_REVIEW, waiting, review=last.review.id)
+        if last is not None and last.outcome in _REFUSED and not self._occasion.again:
+            return self._kept(_DENY, _rejection(self._title, last))
+        gone = self._superseded(f"review {wanted.id} asks about what would change now")
+        opened = ReviewOpened(environment=self._occasion.environment, review=wanted)
+        waiting = _waiting(self._title, wanted, "waits for")
+        return self._kept(_REVIEW, waiting, (*gone, opened), review=wanted.id)
+
+    def _go_on(self, message: str = "") -> Verdict:
+        """Let the change go on, which is newer than what people are still asked about."""
+        events = (*self._recorded(always=True), *self._superseded(f"{self._title} went on since"))
+        return Verdict(events=events, message=message, warnings=_warnings(self._decision))
+
+    def _kept(
+        self,
+        outcome: PolicyOutcome,
+        message: str,
+        events: Sequence[Event] = (),
+        *,
+        review: str = "",
+    ) -> Verdict:
+        """Keep the change from going on."""
+        return Verdict(
+            outcome=outcome,
+            events=(*self._recorded(), *events),
+            message=message,
+            warnings=_warnings(self._decision),
+            review=review,
+        )
+
+    def _superseded(self, reason: str) -> tuple[Event, ...]:
+        change = self._change
+        return superseding_events(self._standing.reviews, change.kind, change.name, reason)
+
+    def _recorded(self, *, always: bool = False) -> tuple[Event, ...]:
+        """The events of the decision; none if the same was recorded last, unless a change follows it."""
+        last, rules, environment = self._standing.last, self._rules, self._occasion.environment
+        if not always and last is not None and _content(self._decision) == _content(last):
+            return ()
+        decided = PolicyDecided(environment=environment, decision=self._decision)
+        if not rules.digest or rules.digest in self._standing.rules:
+            return (decided,)
+        loaded = RulesLoaded(
+            environment=environment,
+            rules=rules.digest,
+            text=rules.text,
+            functions=dict(rules.functions),
+        )
+        return loaded, decided
+
+    def _id(self, letter: str) -> str:
+        change, occasion = self._change, self._occasion
+        digest = fingerprint(
+            "change", change.kind, change.name, change.subject, self._rules.digest,
+            occasion.environment, occasion.run, occasion.now,
+        )  # fmt: skip
+        return f"{letter}{digest[:12]}"
+
+
+def is_enough(asked: Review, wanted: Review) -> bool:
+    """Whether people who were asked in one review are those, and as many, whom another one would ask."""
+    if asked.author_may_approve and not wanted.author_may_approve:
+        return False
+    return all(
+        any(
+            set(quorum.asked) <= set(needed.asked) and quorum.people >= needed.people
+            for quorum in asked.quorums
+        )
+        for needed in wanted.quorums
+    )
+
+
+def _reason_of_terms(
+    terms: ReviewTerms | None, kind: SubjectKind, facts: Mapping[str, FactValue]
+) -> str:
+    """Why the terms of a workflow ask people; "" if they don't. Who can't tell has to ask."""
+    if terms is None:
+        return ""
+    if not terms.when:
+        return "the workflow asks for a review of every change"
+    try:
+        expression = compile_expression(terms.when, declared_for([kind]))
+        missing = [name for name in expression.uses if facts[name] is None]
+        if missing:
+            return f"{terms.when}: {', '.join(missing)} not known"
+        return terms.when if expression.evaluate(namespace_of(facts)) else ""
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong has to be looked at by people
+        return f"{terms.when}: {type(error).__name__}: {error}"
+
+
+def _content(decision: PolicyDecision) -> tuple[object, ...]:
+    """What two decisions have in common that are on the same subject, by the same rules and facts."""
+    facts = {name: repr(value) for name, value in decision.facts.items()}
+    return decision.kind, decision.subject, decision.rules, decision.outcome, decision.hits, facts
+
+
+def _counted(decision: PolicyDecision, outcome: PolicyOutcome) -> Iterator[RuleHit]:
+    """The rules that ask for an outcome, and that no waiver lifts."""
+    for hit in decision.hits:
+        denies = bool(hit.error) or hit.effect == _DENY
+        if not hit.waiver and (denies if outcome is _DENY else hit.effect == outcome):
+            yield hit
+
+
+def _denial(title: str, decision: PolicyDecision) -> str:
+    lines = []
+    for hit in _counted(decision, _DENY):
+        why = f"{hit.message} (it can't be evaluated: {hit.error})" if hit.error else hit.message
+        lines.append(f"rule {hit.rule}: {why}")
+    first = next(_counted(decision, _DENY)).rule
+    return "\n".join(
+        [
+            f"{title}: refused by the rules",
+            *lines,
+            f"change what the rule asks for, or waive it: tidemill policy waive {first} "
+            f"--for {decision.name} --reason REASON",
+        ]
+    )
+
+
+def _waiting(title: str, review: Review, verb: str) -> str:
+    people = f"{review.people} people of " if review.people > 1 else ""
+    return "\n".join(
+        [
+            f"{title}: {verb} review {review.id} by {people}{', '.join(review.asked)}",
+            *review.reasons,
+            f"look at it with: tidemill review show {review.id}",
+        ]
+    )
+
+
+def _rejection(title: str, state: ReviewState) -> str:
+    day = datetime.fromtimestamp(state.closed or 0.0).astimezone().strftime("%Y-%m-%d")
+    said = [f"{vote.actor}: {vote.reason}" for vote in state.votes if vote.choice != "approve"]
+    return "\n".join(
+        [
+            f"{title}: review {state.review.id} ended on {day}: {state.outcome}",
+            *(said or filter(None, [state.reason])),
+            "it isn't asked about again until it changes, or is run with --again",
+        ]
+    )
+
+
+def _warnings(decision: PolicyDecision) -> tuple[str, ...]:
+    return tuple(
+        f"rule {hit.rule}: {hit.message}"
+        for hit in decision.hits
+        if hit.effect == "warn" and not hit.error and not hit.waiver
+    )

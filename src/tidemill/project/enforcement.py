@@ -1,0 +1,68 @@
+"""The rules and reviews that the changes of a workspace's environment obey."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tidemill.ports.ledger import State
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import Environment
+from tidemill.workflow.stage import Flow
+
+if TYPE_CHECKING:
+    from tidemill.governance.common_facts import ChangeContext
+    from tidemill.governance.io.enforcement import Enforcement
+    from tidemill.runs.io.job import Governance
+
+
+def is_governed(space: Workspace) -> bool:
+    """Whether the project has a file of rules, or its workflow asks for reviews."""
+    return space.has_rules or asks_for_reviews(space.declared)
+
+
+def asks_for_reviews(flow: Flow) -> bool:
+    """Whether any model of a workflow has terms of reviews."""
+    return any(s.approval is not None and s.approval.review is not None for s in flow.stages)
+
+
+def governance_of(space: Workspace, state: State, run: str = "") -> Governance | None:
+    """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then."""
+    if not is_governed(space):
+        return None
+    pins = import_module("tidemill.governance.io.project_pins").project_pins
+    found: Governance = import_module("tidemill.runs.io.job").Governance(
+        enforcement=enforcement_of(space, run),
+        context=context_of(space, state),
+        pinned=lambda: pins(space.root),
+    )
+    return found
+
+
+def enforcement_of(space: Workspace, run: str = "") -> Enforcement:
+    """What decides on changes of the workspace's environment, by the current rules."""
+    found: Enforcement = import_module("tidemill.governance.io.enforcement").Enforcement(
+        space.tools.ledger,
+        space.rules,
+        space.environment,
+        author=space.actor.name,
+        clock=space.tools.clock,
+        run=run,
+    )
+    return found
+
+
+def context_of(space: Workspace, state: State) -> ChangeContext:
+    """Where changes are made, by whom, and what the project declares."""
+    here = state.environments.get(space.environment, Environment(name=space.environment))
+    found: ChangeContext = import_module("tidemill.governance.common_facts").ChangeContext(
+        workflow=space.declared.name,
+        environment=space.environment,
+        author=space.actor.name,
+        owner=space.declared.owner,
+        profile=here.profile,
+        sample=here.sample,
+        keeps=bool(space.settings.retention),
+        budget=bool(space.settings.budget),
+    )
+    return found

@@ -1,0 +1,134 @@
+"""Ask rules and people whether what a run made may reach its users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from tidemill.core.partition import WHOLE
+from tidemill.governance.delivery_facts import CandidateEvidence, delivery_facts
+from tidemill.governance.personal_columns import personal_columns
+from tidemill.governance.review_state import ReviewSubject
+from tidemill.governance.subjects import delivery_subject
+from tidemill.governance.verdict import Proposal, Verdict
+from tidemill.ledger.event import Attempted
+from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.run import Action, Attempt
+from tidemill.models.gates import LIVE
+from tidemill.models.live_events import scores_of
+from tidemill.planning.freshness import check_freshness, freshness_rules
+from tidemill.runs.io.gate_step import GateVerdict
+from tidemill.runs.io.job import Governance, Job
+from tidemill.runs.io.published_view import PublishedView
+from tidemill.workflow.gate import Scores
+from tidemill.workflow.seal import dependencies
+from tidemill.workflow.stage import Stage
+
+_TRAININGS = (Action.TRAIN, Action.TRIAL)
+
+
+class GovernedChanges:
+    """Decides on the changes of a run. `settle` waits until what was published before is in the ledger."""
+
+    def __init__(self, job: Job, published: PublishedView, settle: Callable[[], None]) -> None:
+        self._job = job
+        self._published = published
+        self._settle = settle
+
+    def decide_delivery(
+        self, model: Stage, verdict: GateVerdict, *, compare_live: bool, again: bool = False
+    ) -> GateVerdict:
+        """The verdict of the gates with that of the rules and people; the same one if nothing governs it.
+
+        With `compare_live` the live model was evaluated on the same rows.
+        """
+        governance, approval = self._job.governance, model.approval
+        terms = approval.review if approval is not None else None
+        if governance is None or not governance.enforcement.governs(SubjectKind.DELIVERY, terms):
+            return verdict
+        if not verdict.decision.approved:
+            ended = governance.enforcement.end_reviews(
+                SubjectKind.DELIVERY, model.name, "the gates refused the candidate since"
+            )
+            return replace(verdict, policy=Verdict(events=ended))
+        evidence = self._evidence(model, verdict, governance)
+        if not compare_live:
+            evidence = replace(evidence, live_scores=None)
+        change = ReviewSubject(
+            kind=SubjectKind.DELIVERY,
+            name=model.name,
+            subject=delivery_subject(verdict.decision),
+            artifact=verdict.artifact.id,
+            replaces=verdict.replaced,
+            verdict=verdict.decision,
+        )
+        proposal = Proposal(
+            change=change,
+            title=f"{model.name} {verdict.artifact.id}",
+            facts=delivery_facts(governance.context, evidence),
+        )
+        return replace(verdict, policy=governance.enforcement.decide(proposal, terms, again=again))
+
+    def _evidence(
+        self, model: Stage, verdict: GateVerdict, governance: Governance
+    ) -> CandidateEvidence:
+        job, artifact = self._job, verdict.artifact
+        trained = self._published.get(model.name, WHOLE)
+        gates = model.approval.gates if model.approval is not None else ()
+        metrics = (getattr(gate, "metric", "") for gate in gates)
+        return CandidateEvidence(
+            artifact=artifact,
+            live=self._published.live.get(model.name),
+            results=verdict.decision.results,
+            scores=scores_of(verdict.evaluated),
+            live_scores=self._live_scores(verdict),
+            metrics=tuple(dict.fromkeys(filter(None, metrics))),
+            sample=trained.sample if trained is not None else 1.0,
+            training=self._trainings(model.name, trained.run if trained is not None else ""),
+            cpu_hour=job.price.cpu_hour,
+            personal=personal_columns(job.flow, job.recipes, _columns_read(model, artifact.inputs)),
+            pinned=governance.pinned(),
+            stale=self.is_stale(model.name),
+        )
+
+    def _live_scores(self, verdict: GateVerdict) -> Mapping[str, Scores] | None:
+        """The live model's scores on the rows that the candidate was evaluated on."""
+        found = {name: self._published.get(name, LIVE) for name in verdict.evaluated}
+        theirs = {name: held for name, held in found.items() if held is not None}
+        return scores_of(theirs) or None
+
+    def _trainings(self, model: str, run: str) -> tuple[Attempt, ...] | None:
+        """The attempts at the training of a candidate, which another run may have made."""
+        if not run:
+            return None
+        self._settle()
+        events = self._job.tools.ledger.events(kinds=("Attempted",), run=run, stage=model)
+        found = (fact.event.attempt for fact in events if isinstance(fact.event, Attempted))
+        return tuple(attempt for attempt in found if attempt.action in _TRAININGS)
+
+    def is_stale(self, name: str) -> bool:
+        """Whether any table that a stage depends on is older than its contract allows."""
+        flow, now = self._job.flow, self._job.tools.clock()
+        wanted, seen = [*dependencies(flow[name])], set[str]()
+        while wanted:
+            upstream = wanted.pop()
+            if upstream in seen:
+                continue
+            seen.add(upstream)
+            stage = flow[upstream]
+            wanted += dependencies(stage)
+            if freshness_rules(stage):
+                found = check_freshness(stage, self._published.bindings(upstream), 0, now)
+                if found is None or found.findings:
+                    return True
+        return False
+
+
+def _columns_read(model: Stage, columns: tuple[str, ...]) -> dict[str, list[str]]:
+    """The columns that a model reads of each of its inputs."""
+    return {
+        item.name: [
+            name for name in columns if item.contract is None or name in item.contract.names
+        ]
+        for item in model.frames
+    }

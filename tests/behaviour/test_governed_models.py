@@ -1,0 +1,165 @@
+"""Rules and reviews keep a model from its users until they allow it, whatever else happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.test_models import WINDOW, Sea
+from tests.support.tides import day
+from tidemill.ledger.event import (
+    Decided,
+    Delivered,
+    PolicyDecided,
+    ReviewClosed,
+    ReviewOpened,
+    RulesLoaded,
+)
+from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
+from tidemill.ledger.review import ReviewOutcome
+from tidemill.ledger.run import Receipt
+
+OWNED = """
+[[rule]]
+id = "owner"
+on = ["delivery"]
+when = 'owner == ""'
+message = "declare who owns the workflow"
+"""
+
+
+def rule(when: str, effect: str = "review", id: str = "moved", more: str = "") -> str:
+    return f"""
+[[rule]]
+id = "{id}"
+on = ["delivery"]
+when = '{when}'
+message = "look at it"
+effect = "{effect}"
+{more}
+"""
+
+
+class Governed(Sea):
+    """A project with a model, and rules about its deliveries."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        for number in range(WINDOW):
+            self.flood(number)
+
+    def rules(self, text: str) -> None:
+        (self.root / "tidemill.rules.toml").write_text(text)
+
+    def predict(self, value: float) -> None:
+        """Edit the model to predict another constant; the label is always 10."""
+        old = 'params={"value": ' + str(self.value) + "}"
+        assert old in self.text
+        self.text = self.text.replace(old, 'params={"value": ' + str(value) + "}")
+        self.value = value
+
+    value = 9.0
+
+    @property
+    def live(self) -> str:
+        found = self.open().state().live.get("model")
+        return found.artifact.id if found else ""
+
+    def decisions(self) -> list[PolicyDecision]:
+        return [e.decision for e in self.events() if isinstance(e, PolicyDecided)]
+
+    def count(self, kind: type) -> int:
+        return sum(isinstance(event, kind) for event in self.events())
+
+
+@pytest.fixture
+def sea(tmp_path: Path) -> Governed:
+    return Governed(tmp_path)
+
+
+def said(receipt: Receipt) -> str:
+    return "\n".join(receipt.messages)
+
+
+def test_without_rules_nothing_is_recorded_of_them(sea: Governed) -> None:
+    sea.ok()
+    assert sea.live
+    kinds = {type(event).__name__ for event in sea.events()}
+    assert kinds.isdisjoint({"PolicyDecided", "RulesLoaded", "ReviewOpened"})
+
+
+def test_a_denied_model_stays_a_candidate_until_the_rules_allow_it(sea: Governed) -> None:
+    sea.rules(OWNED)
+    receipt = sea.run()
+    assert receipt.exit_code == 4
+    assert "model" in said(receipt)
+    assert "rule owner: declare who owns the workflow" in said(receipt)
+    assert "tidemill policy waive owner" in said(receipt)
+    assert (sea.live, sea.count(Delivered), sea.count(Decided)) == ("", 0, 0)
+    [decision] = sea.decisions()
+    assert decision.outcome is PolicyOutcome.DENY
+    assert decision.facts["first_delivery"] is True
+    assert decision.facts["gates_passed"] is True
+    assert decision.facts["training_rows"] == 8
+    assert decision.facts["evaluation_rows"] == 4
+    assert decision.facts["prediction_shift"] == 0.0
+    assert decision.facts["environment"] == "prod"
+    # Unrelated stages are up to date, and the same decision isn't recorded twice.
+    again = sea.run()
+    assert again.exit_code == 4
+    assert set(sea.ran(again)) == {"refused gate model", "skipped deliver out"}
+    assert (len(sea.decisions()), sea.count(RulesLoaded)) == (1, 1)
+    # An owner is declared: the next run delivers what was trained before.
+    sea.edit('tm.Workflow("tides")', 'tm.Workflow("tides", owner="ops")')
+    ran = sea.ok()
+    assert ran["ok gate model"] == ["all"]
+    assert "ok train model" not in ran
+    assert ran["ok deliver out"] == [day(n) for n in range(WINDOW)]
+    assert [d.outcome for d in sea.decisions()] == [PolicyOutcome.DENY, PolicyOutcome.ALLOW]
+    assert sea.ok() == {}
+
+
+def test_a_review_waits_and_never_blocks_other_work(sea: Governed) -> None:
+    sea.ok()
+    first = sea.live
+    sea.rules(rule("prediction_shift > 0.1"))
+    sea.predict(9.5)
+    receipt = sea.run(train=["model"])
+    assert receipt.exit_code == 4
+    assert "waits for review" in said(receipt)
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    assert (opened.name, opened.replaces) == ("model", first)
+    assert opened.verdict is not None
+    assert opened.verdict.approved
+    assert sea.live == first
+    assert sea.count(Decided) == 1  # the one of the first delivery
+    # A new day is scored by the live model, and the same candidate waits in the same review.
+    sea.flood(WINDOW)
+    receipt = sea.run()
+    assert sea.ran(receipt)["ok deliver out"] == [day(WINDOW)]
+    assert "still waits for review" in said(receipt)
+    assert sea.count(ReviewOpened) == 1
+    assert sea.live == first
+    # A newer candidate supersedes the review, and waits in one of its own.
+    sea.predict(9.75)
+    sea.run(train=["model"])
+    closed = [e for e in sea.events() if isinstance(e, ReviewClosed)]
+    assert [(e.review, e.outcome) for e in closed] == [(opened.id, ReviewOutcome.SUPERSEDED)]
+    assert sea.count(ReviewOpened) == 2
+    # Without the rule it goes live, and the review is over.
+    sea.rules(rule("prediction_shift > 2"))
+    assert sea.ok()["ok gate model"] == ["all"]
+    assert sea.live != first
+    assert sea.count(ReviewClosed) == 2
+
+
+def test_gates_that_refuse_a_waiting_candidate_end_its_review(sea: Governed) -> None:
+    sea.rules(rule("first_delivery"))
+    assert sea.run().exit_code == 4
+    sea.edit('tm.beats_live("mae")', 'tm.beats_baseline("mae")')
+    receipt = sea.run()
+    assert receipt.exit_code == 4
+    closed = [e for e in sea.events() if isinstance(e, ReviewClosed)]
+    assert [event.reason for event in closed] == ["the gates refused the candidate since"]
+    assert (sea.count(Delivered), sea.count(Decided)) == (0, 1)
