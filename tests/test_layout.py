@@ -23,6 +23,7 @@ SPEAKING = {
     "cli/env",
     "cli/ledger",
     "cli/models",
+    "cli/policy",
     "cli/quarantine",
     "cli/runs",
     "cli/tokens",

@@ -107,7 +107,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "ReviewClosed": {"reason": "", "actor": ""},
     "ReviewExtended": {"escalated_to": ()},
     "Quorum": {"asked": ("role:reviewer",), "people": 1},
-    "RuleHit": {"approvers": (), "people": 1, "error": "", "waiver": "", "author_may_approve": True},
+    "RuleHit": {
+        "approvers": (), "people": 1, "error": "", "waiver": "", "author_may_approve": True, "missing": (),
+    },
     "RulesLoaded": {"functions": {}},
     "Vote": {"counts_as": (), "note": ""},
     "WaiverEnded": {"reason": ""},

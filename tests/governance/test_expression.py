@@ -133,6 +133,7 @@ def test_values_are_shown_in_the_place_of_facts(facts: dict[str, Any], text: str
         "(" * 400 + "stale" + ")" * 400,
         "owner == '" + "a" * LONGEST + "'",
         "stale and \0",
+        "owner == '\ud800'",
         "stale) or (stale",
         "",
         "  \n ",

@@ -78,6 +78,10 @@ INTERRUPTED = 130
             "tidemill.cli.keys:keys",
             "Create the keys that sign attestations and checkpoints.",
         ),
+        "policy": (
+            "tidemill.cli.policy:policy",
+            "List, test, explain, replay and waive the rules of the project.",
+        ),
         "env": (
             "tidemill.cli.env:env",
             "List, create, compare and drop environments.",

@@ -8,7 +8,7 @@ doesn't answer. Only a waiver lifts a rule, also one that fails, whose error sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -214,10 +214,10 @@ def decide(  # noqa: PLR0913 - a decision in keywords
     hits = []
     for rule in rules.rules:
         if kind in rule.kinds and not rule.has_expired(now):
-            applies, message, error = _evaluate(rule, rules, known, names)
-            if applies or error:
+            hit = _find_hit(rule, rules, known, names)
+            if hit is not None:
                 waiver = next((each.id for each in lifting if each.rule == rule.id), "")
-                hits.append(_hit(rule, message or rule.message, error, waiver))
+                hits.append(replace(hit, waiver=waiver))
     return PolicyDecision(
         id=id,
         kind=kind,
@@ -244,51 +244,51 @@ def outcome_of(hits: Iterable[RuleHit]) -> PolicyOutcome:
     return PolicyOutcome.ALLOW
 
 
-def _evaluate(
+def _find_hit(
     rule: PolicyRule,
     rules: RuleSet,
     known: Mapping[str, FactValue],
     names: dict[str, object],
-) -> tuple[bool, str, str]:
-    """Whether a rule applies, its own message if a function has one, and the error."""
+) -> RuleHit | None:
+    """The hit of a rule that applies or can't be evaluated."""
     try:
         if rule.expression is None:
             return _call(rule, rules, known)
-        if missing := [name for name in rule.expression.uses if known[name] is None]:
-            return False, "", missing_facts(missing)
-        return rule.expression.evaluate(names), "", ""
+        missing = tuple(name for name in rule.expression.uses if known[name] is None)
+        if missing:
+            return replace(_hit(rule, error=_not_known(missing)), missing=missing)
+        return _hit(rule) if rule.expression.evaluate(names) else None
     except Exception as error:  # noqa: BLE001 - whatever goes wrong refuses the subject
-        return False, "", describe_error(error)
+        return _hit(rule, error=describe_error(error))
 
 
-def missing_facts(names: Sequence[str]) -> str:
-    """The error of a rule that uses facts that aren't known."""
+def _not_known(names: Sequence[str]) -> str:
     one = len(names) == 1
     return f"{'fact' if one else 'facts'} {', '.join(names)} {'is' if one else 'are'} not known"
 
 
-def _call(
-    rule: PolicyRule, rules: RuleSet, known: Mapping[str, FactValue]
-) -> tuple[bool, str, str]:
+def _call(rule: PolicyRule, rules: RuleSet, known: Mapping[str, FactValue]) -> RuleHit | None:
     call = rules.calls.get(rule.function)
     if call is None:
-        return False, "", f"function {rule.function} isn't loaded"
+        return _hit(rule, error=f"function {rule.function} isn't loaded")
     answer = call({name: value for name, value in known.items() if value is not None})
-    if isinstance(answer, bool):
-        return answer, "", ""
+    if answer is False:
+        return None
+    if answer is True:
+        return _hit(rule)
     if isinstance(answer, str) and answer.strip():
-        return True, answer, ""
-    return False, "", f"{rule.function} returned {answer!r}, not True, False or a message"
+        return _hit(rule, answer)
+    error = f"{rule.function} returned {answer!r}, not True, False or a message"
+    return _hit(rule, error=error)
 
 
-def _hit(rule: PolicyRule, message: str, error: str, waiver: str) -> RuleHit:
+def _hit(rule: PolicyRule, message: str = "", *, error: str = "") -> RuleHit:
     return RuleHit(
         rule=rule.id,
         effect=str(rule.effect),
-        message=message,
+        message=message or rule.message,
         approvers=rule.approvers,
         people=rule.people,
         author_may_approve=rule.author_may_approve,
         error=error,
-        waiver=waiver,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from tidemill.core.errors import DeclarationError, Fault, did_you_mean
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.ledger.policy import SubjectKind
 
-RULES_FILE = "tidemill.rules.toml"
 _EXAMPLE = "write [[rule]] with id, on, when and message"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -22,12 +21,10 @@ _MOST_PEOPLE = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRules:
-    """The rules of a file and its faults; its cases, and the facts that they start from, as written."""
+    """The rules of a file, and its faults."""
 
     rules: tuple[PolicyRule, ...] = ()
     faults: tuple[Fault, ...] = ()
-    cases: object = ()
-    facts: object = field(default_factory=dict)
 
 
 def parse_document(content: bytes, file: str) -> Mapping[str, Any]:
@@ -62,12 +59,7 @@ def parse_rules(content: bytes, file: str) -> ParsedRules:
         if rule is not None:
             rules.append(rule)
     faults += _repeated(tables, file)
-    return ParsedRules(
-        rules=tuple(rules),
-        faults=tuple(faults),
-        cases=document.get("case", []),
-        facts=document.get("facts", {}),
-    )
+    return ParsedRules(rules=tuple(rules), faults=tuple(faults))
 
 
 def unknown_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[Fault]:

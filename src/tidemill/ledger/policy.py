@@ -39,7 +39,8 @@ class RuleHit:
 
     `effect` is what it asks for, `message` why; `approvers`, `people` and `author_may_approve` say who may
     approve it where it asks for a review. `error` says what kept the rule from being evaluated, which
-    refuses the subject. `waiver` is the id of the waiver that lifts it; "" if none does.
+    refuses the subject; `missing` are the facts that weren't known, if that is why. `waiver` is the id of the
+    waiver that lifts it; "" if none does.
     """
 
     rule: str
@@ -50,6 +51,7 @@ class RuleHit:
     error: str = ""
     waiver: str = ""
     author_may_approve: bool = True
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from tidemill.project.masked_output import masked_output
 from tidemill.project.settings import configured_secrets, find_settings, load_workflow
 from tidemill.project.sink_obstacles import obstacle_faults
 from tidemill.project.workflow_ledger import shared_home_notes
-from tidemill.project.workspace import Workspace
+from tidemill.project.workspace import RULES_FILE, Workspace
 from tidemill.reuse.check_notes import opaque_notes, reuse_notes
 from tidemill.reuse.io.evidence import Compiler, Learner, Prober, gather_evidence, list_faults
 from tidemill.reuse.recipe import reader_faults
@@ -108,6 +108,7 @@ class Checks:
         """Notes on partitions that meet, on evaluations, and on stages that could be reused more."""
         space = self._workspace
         recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
+        yield from _expired_rules(space)
         yield from partition_notes(space.flow)
         yield from evaluation_notes(space.flow)
         yield from opaque_notes(recipes)
@@ -164,6 +165,18 @@ class Checks:
         if not file.is_relative_to(space.root):
             raise UsageError(f"{module} was imported from {file}, not from the files of the ref")
         into.write_text(json.dumps(stages_as_json(stage_entries(space.flow))), encoding="utf-8")
+
+
+def _expired_rules(space: Workspace) -> Iterator[str]:
+    """Notes on policy rules that no longer apply."""
+    if space.has_rules:
+        now = space.tools.clock()
+        for rule in space.rules.rules:
+            if rule.has_expired(now):
+                yield (
+                    f"rule {rule.id} in {RULES_FILE} no longer applies since the end of {rule.expires}: "
+                    "remove it, or set a later date"
+                )
 
 
 def faults_at(folder: Path, workflow: str | None = None) -> tuple[Fault, ...]:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.models import Models
     from tidemill.project.plans import Plans
+    from tidemill.project.policy import Policy
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.reviews import Reviews
     from tidemill.project.rollouts import Rollouts
@@ -393,6 +394,12 @@ class Project:
     def tokens(self) -> Tokens:
         """The tokens that open endpoints of the environment: create, list and revoke them."""
         service: Tokens = self._service("tokens", "Tokens")
+        return service
+
+    @property
+    def policy(self) -> Policy:
+        """The rules of the project: list, test and replay them; explain decisions; waive rules."""
+        service: Policy = self._service("policy", "Policy")
         return service
 
     @property

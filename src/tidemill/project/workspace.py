@@ -175,7 +175,7 @@ class Workspace:
         some = [stage for stage in self.flow.stages if stage.name in stages]
         code = [fault for stage in some for fault in self.recipes[stage.name].faults]
         faults = [*list_faults(self.evidence, some, code), *self._search_faults(some)]
-        faults += [*self._review_faults(), *others]
+        faults += [*self._rule_faults(), *self._review_faults(), *others]
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
 
@@ -185,6 +185,16 @@ class Workspace:
                 "tidemill.governance.review_term_faults"
             ).review_term_faults(self.flow)
             yield from faults
+
+    def _rule_faults(self) -> Sequence[Fault]:
+        """The faults of the file of policy rules."""
+        if not self.has_rules:
+            return ()
+        try:
+            self.rules  # noqa: B018 - loads them
+        except DeclarationError as error:
+            return error.faults
+        return ()
 
     def _search_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
         for stage in stages:

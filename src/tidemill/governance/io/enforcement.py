@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from tidemill.governance.io.waivers import load_waivers
 from tidemill.governance.policy import RuleSet
 from tidemill.governance.review_state import (
     REVIEW_EVENTS,
@@ -21,7 +22,7 @@ from tidemill.governance.verdict import (
     Verdict,
     reach_verdict,
 )
-from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded, Waived, WaiverEnded
+from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
 from tidemill.ledger.policy import PolicyDecision, SubjectKind, Waiver
 from tidemill.ports.ledger import Ledger
 from tidemill.workflow.review import ReviewTerms
@@ -104,14 +105,7 @@ class Enforcement:
 
     @cached_property
     def _waivers(self) -> tuple[Waiver, ...]:
-        found: dict[str, Waiver] = {}
-        for fact in self._ledger.events(kinds=("Waived", "WaiverEnded")):
-            event = fact.event
-            if isinstance(event, Waived) and event.environment == self._environment:
-                found[event.waiver.id] = event.waiver
-            elif isinstance(event, WaiverEnded) and event.environment == self._environment:
-                found.pop(event.waiver, None)
-        return tuple(found.values())
+        return load_waivers(self._ledger, self._environment, self._clock())
 
     @cached_property
     def _loaded(self) -> set[str]:

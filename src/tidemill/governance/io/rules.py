@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.core.errors import DeclarationError, Fault, StorageError, describe_error, did_you_mean
 from tidemill.governance.io.rule_function import RuleProcess
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleFunction, RuleSet, rule_set
-from tidemill.governance.rules_file import parse_rules
+from tidemill.governance.policy_cases import PolicyCase, parse_cases
+from tidemill.governance.rules_file import parse_document, parse_rules, unknown_keys
 
 
-def load_rules(path: Path) -> RuleSet:
+def load_rules(path: Path, folder: Path | None = None) -> RuleSet:
     """The rules of a file, without any if there is no file.
 
-    Functions of rules are imported with the file's folder on the path. Raises DeclarationError with every
-    fault of the file.
+    Functions of rules are imported with `folder` (default: the file's) on the path. Raises DeclarationError
+    with every fault of the file.
     """
     content = read_file(path)
     if content is None:
         return NO_RULES
     parsed = parse_rules(content, path.name)
-    digests, calls, wrong = _load_functions(parsed.rules, path)
+    digests, calls, wrong = _load_functions(parsed.rules, path.name, folder or path.parent)
     if faults := (*parsed.faults, *wrong):
         raise DeclarationError(path.name, faults)
     return rule_set(parsed.rules, text=content.decode(), functions=digests, calls=calls)
+
+
+def load_cases(rules_file: Path, test_file: Path, rules: Collection[str]) -> tuple[PolicyCase, ...]:
+    """The cases in the files that there are, for rules of these ids.
+
+    Raises DeclarationError with every fault of their cases.
+    """
+    cases: list[PolicyCase] = []
+    faults: list[Fault] = []
+    for path, keys in ((rules_file, ("rule", "case", "facts")), (test_file, ("case", "facts"))):
+        content = read_file(path)
+        if content is not None:
+            document = parse_document(content, path.name)
+            found, wrong = parse_cases(
+                document.get("case", []), document.get("facts", {}), rules, path.name
+            )
+            cases += found
+            faults += [*unknown_keys(document, keys, path.name), *wrong]
+    if faults:
+        raise DeclarationError("cases of rules", faults)
+    return tuple(cases)
 
 
 def read_file(path: Path) -> bytes | None:
@@ -41,7 +63,7 @@ def read_file(path: Path) -> bytes | None:
 
 
 def _load_functions(
-    rules: Iterable[PolicyRule], path: Path
+    rules: Iterable[PolicyRule], file: str, folder: Path
 ) -> tuple[dict[str, str], dict[str, RuleFunction], list[Fault]]:
     digests: dict[str, str] = {}
     calls: dict[str, RuleFunction] = {}
@@ -49,10 +71,10 @@ def _load_functions(
     for rule in rules:
         if rule.function and rule.function not in digests:
             try:
-                digests[rule.function] = _digest(rule.function, path.parent)
-                calls[rule.function] = RuleProcess(rule.function, path.parent)
+                digests[rule.function] = _digest(rule.function, folder)
+                calls[rule.function] = RuleProcess(rule.function, folder)
             except _Unusable as error:
-                where = f"{path.name}: rule {rule.id!r}: function"
+                where = f"{file}: rule {rule.id!r}: function"
                 faults.append(Fault(message=str(error), where=where, hint=error.hint))
     return digests, calls, faults
 

@@ -1,0 +1,83 @@
+"""Explain a recorded decision: what each rule said, with which values, and who could approve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tidemill.governance.expression import show_values
+from tidemill.governance.policy import PolicyRule, RuleEffect
+from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedRule:
+    """A rule that applied: its condition, and the same with the values of the facts; "" if not known."""
+
+    hit: RuleHit
+    when: str = ""
+    values: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedDecision:
+    """A decision, the rules that applied, those that didn't, and the waivers in force for its name.
+
+    `approvals` say who may approve. `current` is whether the rules are still those that decided.
+    """
+
+    decision: PolicyDecision
+    environment: str
+    rules: tuple[ExplainedRule, ...]
+    others: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    current: bool = True
+
+
+def explain_decision(
+    decision: PolicyDecision,
+    environment: str,
+    *,
+    rules: Sequence[PolicyRule],
+    waivers: Mapping[str, Waiver],
+    current: bool,
+) -> ExplainedDecision:
+    """Explain a decision by the `rules` that made it, as far as they are known, and the `waivers` by id."""
+    known = {rule.id: rule for rule in rules}
+    hits = {hit.rule for hit in decision.hits}
+    return ExplainedDecision(
+        decision=decision,
+        environment=environment,
+        rules=tuple(_explained(hit, known.get(hit.rule), decision) for hit in decision.hits),
+        others=tuple(
+            rule.id for rule in rules if decision.kind in rule.kinds and rule.id not in hits
+        ),
+        approvals=approvals_of(decision),
+        waivers=tuple(waivers[id] for id in decision.waivers if id in waivers),
+        current=current,
+    )
+
+
+def approvals_of(decision: PolicyDecision) -> tuple[str, ...]:
+    """Who may approve a decision that waits for a review, a line for each rule that asks for it."""
+    if decision.outcome != PolicyOutcome.REVIEW:
+        return ()
+    asking = [hit for hit in decision.hits if hit.effect == RuleEffect.REVIEW and not hit.waiver]
+    return tuple(f"{hit.rule}: {_approval(hit, decision)}" for hit in asking)
+
+
+def _approval(hit: RuleHit, decision: PolicyDecision) -> str:
+    people = "one person" if hit.people == 1 else f"{hit.people} people"
+    among = f"of {', '.join(hit.approvers)}" if hit.approvers else "who may review"
+    author = f", but not {decision.actor or 'the author'}" if not hit.author_may_approve else ""
+    return f"{people} {among}{author}"
+
+
+def _explained(hit: RuleHit, rule: PolicyRule | None, decision: PolicyDecision) -> ExplainedRule:
+    if rule is None:
+        return ExplainedRule(hit=hit)
+    if rule.function:
+        return ExplainedRule(hit=hit, when=f"{rule.function}()")
+    when = " ".join(rule.when.split())
+    return ExplainedRule(hit=hit, when=when, values=show_values(rule.when, decision.facts))
