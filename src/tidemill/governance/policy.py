@@ -66,6 +66,8 @@ class PolicyRule:
     expires: date | None = None
     function: str = ""
     expression: Expression | None = field(init=False, compare=False, repr=False, default=None)
+    # What is recorded where it applies.
+    hit: RuleHit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", frozenset(map(SubjectKind, self.kinds)))
@@ -79,6 +81,17 @@ class PolicyRule:
                 faults.append(describe_fault(self._explained(fault), self.when, "when"))
         if faults:
             raise DeclarationError(f"rule {self.id!r}", faults)
+        object.__setattr__(self, "hit", self._hit())
+
+    def _hit(self) -> RuleHit:
+        return RuleHit(
+            rule=self.id,
+            effect=str(self.effect),
+            message=self.message,
+            approvers=self.approvers,
+            people=self.people,
+            author_may_approve=self.author_may_approve,
+        )
 
     def _faults(self) -> Iterable[Fault]:
         if not self.kinds:
@@ -217,7 +230,7 @@ def decide(  # noqa: PLR0913 - a decision in keywords
             hit = _find_hit(rule, rules, known, names)
             if hit is not None:
                 waiver = next((each.id for each in lifting if each.rule == rule.id), "")
-                hits.append(replace(hit, waiver=waiver))
+                hits.append(replace(hit, waiver=waiver) if waiver else hit)
     return PolicyDecision(
         id=id,
         kind=kind,
@@ -256,10 +269,10 @@ def _find_hit(
             return _call(rule, rules, known)
         missing = tuple(name for name in rule.expression.uses if known[name] is None)
         if missing:
-            return replace(_hit(rule, error=_not_known(missing)), missing=missing)
-        return _hit(rule) if rule.expression.evaluate(names) else None
+            return replace(rule.hit, error=_not_known(missing), missing=missing)
+        return rule.hit if rule.expression.evaluate(names) else None
     except Exception as error:  # noqa: BLE001 - whatever goes wrong refuses the subject
-        return _hit(rule, error=describe_error(error))
+        return replace(rule.hit, error=describe_error(error))
 
 
 def _not_known(names: Sequence[str]) -> str:
@@ -270,25 +283,13 @@ def _not_known(names: Sequence[str]) -> str:
 def _call(rule: PolicyRule, rules: RuleSet, known: Mapping[str, FactValue]) -> RuleHit | None:
     call = rules.calls.get(rule.function)
     if call is None:
-        return _hit(rule, error=f"function {rule.function} isn't loaded")
+        return replace(rule.hit, error=f"function {rule.function} isn't loaded")
     answer = call({name: value for name, value in known.items() if value is not None})
     if answer is False:
         return None
     if answer is True:
-        return _hit(rule)
+        return rule.hit
     if isinstance(answer, str) and answer.strip():
-        return _hit(rule, answer)
+        return replace(rule.hit, message=answer)
     error = f"{rule.function} returned {answer!r}, not True, False or a message"
-    return _hit(rule, error=error)
-
-
-def _hit(rule: PolicyRule, message: str = "", *, error: str = "") -> RuleHit:
-    return RuleHit(
-        rule=rule.id,
-        effect=str(rule.effect),
-        message=message or rule.message,
-        approvers=rule.approvers,
-        people=rule.people,
-        author_may_approve=rule.author_may_approve,
-        error=error,
-    )
+    return replace(rule.hit, error=error)
