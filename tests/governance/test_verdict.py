@@ -106,7 +106,8 @@ def test_a_refusal_says_which_rule_and_what_to_do() -> None:
         "delay a2: refused by the rules",
         "rule r: look",
         "rule costly: look (it can't be evaluated: fact cost is not known)",
-        "change what the rule asks for, or waive it: tidemill policy waive r --for delay --reason REASON",
+        "change what the rule asks for, or waive it: "
+        "tidemill policy waive r --for delay --ttl 14d --reason REASON",
     ]
     # People are no longer asked about it.
     ended = verdict([rule("prediction_shift > 0.1")], standing=asked())

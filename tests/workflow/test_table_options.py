@@ -64,6 +64,7 @@ def test_a_table_of_a_stage_and_a_table_of_a_table() -> None:
         ({"contract": Raw}, "contract= is for predictions; rows of a stage have its contract"),
         ({"contract": 5}, "contract=5 is not a contract"),
         ({"exclude_training": True}, "exclude_training= is for predictions of a model"),
+        ({"public": "yes"}, "public='yes' is neither True nor False"),
         ({"exclude_training": "yes"}, "exclude_training='yes' is neither True nor False"),
         ({"on_new_model": "ask"}, "on_new_model='ask' is neither 'keep' nor 'rescore'"),
         ({"sink": "out"}, "sink='out' is not a sink"),

@@ -273,7 +273,7 @@ def _denial(title: str, decision: PolicyDecision) -> str:
             f"{title}: refused by the rules",
             *lines,
             f"change what the rule asks for, or waive it: tidemill policy waive {first} "
-            f"--for {decision.name} --reason REASON",
+            f"--for {decision.name} --ttl 14d --reason REASON",
         ]
     )
 

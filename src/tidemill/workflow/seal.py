@@ -450,6 +450,7 @@ def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stag
         model=model.model if isinstance(model, Approval) else "",
         sink=sink_of(options.get("sink")),
         on_new_model=options.get("on_new_model", "keep"),
+        public=options.get("public", False),
         start=_start_partition(declared, rows, faults),
         exclude_training=options.get("exclude_training") is True,
         **_limits(declared),

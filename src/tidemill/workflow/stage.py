@@ -107,7 +107,8 @@ class Stage:
     live. `refers` maps each reference rule of its contract to the stage whose table it means. A `sample`
     below 1 is the share of rows that ingests take, selected by the columns `sample_by`. A delivery without a
     `model` delivers the rows of its input; with `exclude_training` not the partitions that its model was
-    trained on. An evaluation is repeated on past windows in the span of time `backtest`.
+    trained on. People outside of the organization read a `public` one. An evaluation is repeated on past
+    windows in the span of time `backtest`.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Stage:
     model: str = ""
     sink: Sink | None = None
     on_new_model: OnNewModel = "keep"
+    public: bool = False
     exclude_training: bool = False
     refers: Mapping[str, str] = field(default_factory=dict, hash=False)
     resources: Resources = field(default_factory=Resources)

@@ -62,6 +62,9 @@ def _option_faults(declared: StageDeclaration) -> Iterator[tuple[str, str]]:
             f": on_new_model={policy!r} is neither 'keep' nor 'rescore'",
             "'keep' leaves delivered rows as they are, 'rescore' scores them with the live version",
         )
+    public = options.get("public", False)
+    if not isinstance(public, bool):
+        yield f": public={public!r} is neither True nor False", ""
     exclude = options.get("exclude_training", False)
     if not isinstance(exclude, bool):
         yield f": exclude_training={exclude!r} is neither True nor False", ""

@@ -315,6 +315,7 @@ class Workflow:
         start: str | None = None,
         exclude_training: bool = False,
         on_new_model: OnNewModel = "keep",
+        public: bool = False,
         reads: Sequence[Reads] = (),
         resources: Resources = FREE,
         retries: Retries = ONCE,
@@ -333,6 +334,7 @@ class Workflow:
         - `exclude_training`: leave out partitions that the live model was trained on.
         - `on_new_model`: what happens to rows that were delivered when another version goes live, by gates
           or by a person: "keep" them, or "rescore" them with that version.
+        - `public`: people outside of the organization read the table, which rules see.
         - `reads`: the columns that a live model may read, and the guarantees that it relies on.
         - `resources`, `retries`: as for `ingest`.
         """
@@ -345,6 +347,7 @@ class Workflow:
             "start": start,
             "exclude_training": exclude_training,
             "on_new_model": on_new_model,
+            "public": public,
             "reads": reads,
         }
         options |= _limits(resources, retries)

@@ -299,3 +299,50 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
     assert sorted(done) == sorted(map(name_of, steps))
     counted = [int(name.partition("/")[2]) for name in done if name.startswith("counted/")]
     assert counted == sorted(counted)
+
+
+def test_a_withheld_step_holds_back_other_stages_only() -> None:
+    """Partitions of `counted` are checked in order; `sales` would read them."""
+    steps = [
+        step("counted/1"),
+        step("total", counted="1"),
+        step("counted/2"),
+        step("counted/3"),
+        step("daily", counted="3"),
+    ]
+    queue = ReadyQueue(FLOW, steps, lambda key: None)
+    taken = []
+    while (at := queue.take()) is not None:
+        assert queue.is_first(at)
+        queue.withhold(at)
+        taken.append(at)
+    assert [name_of(steps[at]) for at in taken] == ["counted/1", "counted/2", "counted/3"]
+    for at in taken:
+        queue.finish(at)
+    after = [queue.take(), queue.take(), queue.take()]
+    assert [at if at is None else name_of(steps[at]) for at in after] == [
+        "total/all",
+        "daily/all",
+        None,
+    ]
+
+
+def test_steps_that_were_blocked_go_on_when_theirs_is_withheld() -> None:
+    steps = [step("counted/1"), step("counted/2"), step("total", counted="1"), step("counted/3")]
+    queue = ReadyQueue(FLOW, steps, lambda key: None)
+    first = queue.take()
+    assert first is not None
+    queue.postpone(first, "key")
+    assert queue.take() is None  # the others wait for it
+    assert queue.retry_postponed(wait=False)
+    assert queue.take() == first
+    queue.withhold(first)
+    order = []
+    while (at := queue.take()) is not None:
+        order.append(name_of(steps[at]))
+        queue.withhold(at)
+    assert order == ["counted/2", "counted/3"]
+    queue.finish(first)
+    ready = queue.take()
+    assert ready is not None
+    assert name_of(steps[ready]) == "total/all"

@@ -34,6 +34,7 @@ from tidemill.runs.io.run_record import (
 from tidemill.runs.io.scheduler import Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
 from tidemill.runs.io.table_checks import TableChecker
+from tidemill.runs.io.withheld_tables import WithheldTables
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.workflow.source import SourceFile
@@ -99,6 +100,7 @@ class _Execution:
         checker = TableChecker(
             job.flow, self._published, runner.frames, publisher.heads, publisher.settle
         )
+        governed = GovernedChanges(job, self._published, runner.frames, publisher.settle)
         self._scheduler = Scheduler(
             job,
             placing,
@@ -108,13 +110,14 @@ class _Execution:
                 runner,
                 checker,
                 self._claimed.take,
-                GovernedChanges(job, self._published, publisher.settle),
+                governed,
                 cpu_clock=cpu_clock,
             ),
             LocalSteps(runner, placing.batched, cpu_clock),
             Engines(job, self._new_runner, publisher.settle),
             publisher,
             self._claimed,
+            WithheldTables(placing.order, governed, job, self._published, checker),
         )
 
     def _new_runner(

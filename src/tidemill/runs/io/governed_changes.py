@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import polars as pl
+
+from tidemill.core.counts import plural
 from tidemill.core.partition import WHOLE
 from tidemill.governance.delivery_facts import CandidateEvidence, delivery_facts
+from tidemill.governance.io.moved_rows import count_moved_rows
 from tidemill.governance.personal_columns import personal_columns
 from tidemill.governance.review_state import ReviewSubject
-from tidemill.governance.subjects import delivery_subject
+from tidemill.governance.subjects import delivery_subject, table_subject
+from tidemill.governance.table_facts import TableEvidence, table_facts
 from tidemill.governance.verdict import Proposal, Verdict
+from tidemill.ledger.binding import Product
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.run import Action, Attempt
@@ -20,9 +26,10 @@ from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.runs.io.gate_step import GateVerdict
 from tidemill.runs.io.job import Governance, Job
 from tidemill.runs.io.published_view import PublishedView
+from tidemill.store.frames import FrameStore
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.seal import dependencies
-from tidemill.workflow.stage import Stage
+from tidemill.workflow.stage import Flow, Kind, Stage
 
 _TRAININGS = (Action.TRAIN, Action.TRIAL)
 
@@ -30,9 +37,16 @@ _TRAININGS = (Action.TRAIN, Action.TRIAL)
 class GovernedChanges:
     """Decides on the changes of a run. `settle` waits until what was published before is in the ledger."""
 
-    def __init__(self, job: Job, published: PublishedView, settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        published: PublishedView,
+        frames: FrameStore,
+        settle: Callable[[], None],
+    ) -> None:
         self._job = job
         self._published = published
+        self._frames = frames
         self._settle = settle
 
     def decide_delivery(
@@ -68,6 +82,67 @@ class GovernedChanges:
             facts=delivery_facts(governance.context, evidence),
         )
         return replace(verdict, policy=governance.enforcement.decide(proposal, terms, again=again))
+
+    def governs_table(self, stage: Stage) -> bool:
+        """Whether rules are on what a stage delivers to a sink."""
+        governance = self._job.governance
+        return (
+            governance is not None
+            and stage.kind is Kind.DELIVER
+            and governance.enforcement.governs(SubjectKind.TABLE)
+        )
+
+    def decide_table(
+        self, stage: Stage, new: Mapping[str, Product | None], *, again: bool = False
+    ) -> Verdict:
+        """Decide on partitions that would go to the sink of a table, or be removed from it (None)."""
+        governance = self._job.governance
+        assert governance is not None
+        assert stage.sink is not None
+        contents = {key: product.content if product else "" for key, product in new.items()}
+        place = [*stage.sink.identity, self._job.plan.environment]
+        proposal = Proposal(
+            change=ReviewSubject(
+                kind=SubjectKind.TABLE,
+                name=stage.name,
+                subject=table_subject(stage.name, place, contents),
+            ),
+            title=f"{stage.name}: {plural(len(new), 'partition')}",
+            facts=table_facts(governance.context, self._table_evidence(stage, new, governance)),
+        )
+        return governance.enforcement.decide(proposal, again=again)
+
+    def _table_evidence(
+        self, stage: Stage, new: Mapping[str, Product | None], governance: Governance
+    ) -> TableEvidence:
+        job = self._job
+        held = job.state.heads.get(stage.name)
+        published = {key: b.product for key, b in held.partitions.items()} if held else {}
+        old = {key: published[key] for key in new if key in published}
+        moved = None
+        if governance.enforcement.uses(SubjectKind.TABLE, "moved_rows"):
+            apart = ("model",) if stage.model else ()
+            moved = count_moved_rows(self._read, new, old, apart)
+        assert stage.sink is not None
+        return TableEvidence(
+            name=stage.name,
+            sink=stage.sink.format,
+            new=new,
+            old=old,
+            published=len(published),
+            published_rows=sum(product.rows for product in published.values()),
+            moved=moved,
+            public=stage.public,
+            sample=job.recipes[stage.name].sample,
+            personal=personal_columns(job.flow, job.recipes, _delivered_columns(stage, job.flow)),
+            stale=self.is_stale(stage.name),
+        )
+
+    def _read(self, product: Product) -> pl.DataFrame:
+        """The rows of a delivered partition, which is one object unless other stages read it."""
+        if product.parts:
+            return self._frames.columns(product, [*product.columns], None)
+        return self._frames.rows(product.objects[0])
 
     def _evidence(
         self, model: Stage, verdict: GateVerdict, governance: Governance
@@ -122,6 +197,19 @@ class GovernedChanges:
                 if found is None or found.findings:
                     return True
         return False
+
+
+def _delivered_columns(stage: Stage, flow: Flow) -> dict[str, tuple[str, ...]]:
+    """The columns of a delivery, as those of the stage that they come from and of its own contract."""
+    source = flow[stage.inputs[0].name]
+    assert source.output is not None
+    given = source.output
+    if not stage.model:
+        return {source.name: given.names}
+    if stage.output is None:
+        return {source.name: given.key or given.names}
+    names = stage.output.names
+    return {source.name: tuple(n for n in names if n in given.names), stage.name: names}
 
 
 def _columns_read(model: Stage, columns: tuple[str, ...]) -> dict[str, list[str]]:

@@ -95,6 +95,22 @@ class ReadyQueue:
             if not self._missing[waiting]:
                 heappush(self._ready, waiting)
 
+    def withhold(self, index: StepIndex) -> None:
+        """Let steps of its own stage go on that waited for this one; others wait until it is finished."""
+        self._idle = False
+        self._leave(index)
+        output, stage = self._outputs[index], self._steps[index].stage
+        if self._latest.get(stage) == output:
+            del self._latest[stage]
+        waiting = self._blocked_steps.get(output, [])
+        own = [other for other in waiting if self._steps[other].stage == stage]
+        if own:
+            self._blocked_steps[output] = [other for other in waiting if other not in own]
+        for other in own:
+            self._missing[other] -= 1
+            if not self._missing[other]:
+                heappush(self._ready, other)
+
     @property
     def has_postponed(self) -> bool:
         """Whether some steps were put off."""
@@ -117,7 +133,8 @@ class ReadyQueue:
 
     def _leave(self, index: StepIndex) -> None:
         line = self._lines.get(self._steps[index].stage)
-        if line is not None:
+        # A step that was withheld has left already.
+        if line is not None and index in line:
             line.remove(index)
 
     def _block(self, index: StepIndex) -> bool:

@@ -197,11 +197,12 @@ def receipt_of(
 
 
 def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """The messages of steps that failed, of gates, and about trainings and evaluations."""
-    about_models = (Action.GATE, Action.TRAIN, Action.EVALUATE)
+    """The messages of steps that failed, of gates and rules, and about trainings and evaluations."""
+    # A delivery has a message only where rules warn about it.
+    telling = (Action.GATE, Action.TRAIN, Action.EVALUATE, Action.DELIVER)
     for attempt in attempts:
         failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
-        warned = attempt.action in about_models and attempt.outcome is Outcome.OK
+        warned = attempt.action in telling and attempt.outcome is Outcome.OK
         if attempt.message and (failed or warned):
             yield attempt.message
 

@@ -22,6 +22,7 @@ from tidemill.runs.io.publisher import Publisher
 from tidemill.runs.io.ready_queue import ReadyQueue, StepIndex
 from tidemill.runs.io.step_lifecycle import StepLifecycle
 from tidemill.runs.io.step_progress import StepInProgress, StepResult
+from tidemill.runs.io.withheld_tables import WithheldTables
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput
 from tidemill.workflow.stage import Kind
 
@@ -59,7 +60,7 @@ class Scheduler:
     `attempts` has one for each end of a step, in order.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a run that it directs
         self,
         job: Job,
         placing: Placement,
@@ -68,6 +69,7 @@ class Scheduler:
         engines: Engines,
         publisher: Publisher,
         claims: ClaimSet,
+        withheld: WithheldTables,
     ) -> None:
         self.attempts: list[Attempt] = []
         self._flow = job.flow
@@ -79,6 +81,7 @@ class Scheduler:
         self._engines = engines
         self._publisher = publisher
         self._claimed = claims
+        self._withheld = withheld
         self._queue = ReadyQueue(job.flow, self._steps, self._wait_for)
         # Steps are begun for engines while others wait to run in this thread.
         self._uses_engines = bool(placing.places - {"here"})
@@ -209,9 +212,19 @@ class Scheduler:
             heappush(self._retries, (time.monotonic() + result.retry_s, index))
 
     def _end(self, index: StepIndex, result: StepResult) -> None:
-        """Record the end of a step, and let others go on that waited for it."""
-        self._queue.finish(index)
-        self._record(self._steps[index], result)
+        """Record the end of a step, and let others go on that waited for it.
+
+        The steps of a table that rules govern end together, when all of them have run.
+        """
+        step = self._steps[index]
+        if self._withheld.withhold(index, step, result):
+            self._queue.withhold(index)
+        else:
+            self._queue.finish(index)
+            self._record(step, result)
+        for other, ended in self._withheld.decide(step.stage):
+            self._queue.finish(other)
+            self._record(self._steps[other], ended)
         for other in sorted(self._parked):
             if self._queue.is_first(other):
                 self._finish(other, *self._parked.pop(other))

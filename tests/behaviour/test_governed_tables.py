@@ -1,0 +1,256 @@
+"""What rules refuse of a table doesn't reach its sink, whole or in part, until they or people allow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.behaviour.test_delivered_tables import DOWNSTREAM, flooded
+from tests.behaviour.test_governed_models import said
+from tests.behaviour.test_models import WINDOW
+from tests.support.tides import CHAIN, FIRST, Tides, day
+from tidemill.ledger.event import EffectQueued, PolicyDecided, ReviewClosed, ReviewOpened
+from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
+from tidemill.ledger.review import ReviewOutcome
+
+DAYS = 4
+DELIVERED = CHAIN + '\nflow.table("sent", stage=doubled, sink=tm.parquet("out"))\n'
+
+
+def rule(when: str, effect: str = "deny", more: str = "") -> str:
+    return f"""
+[[rule]]
+id = "moved"
+on = ["table"]
+when = '{when}'
+message = "too much of the table changes"
+effect = "{effect}"
+{more}
+"""
+
+
+class Shore(Tides):
+    """A project that delivers a table of a few days."""
+
+    def __init__(self, root: Path, text: str = DELIVERED) -> None:
+        super().__init__(root, text)
+        for number in range(DAYS):
+            self.send(number)
+
+    def rules(self, text: str) -> None:
+        (self.root / "tidemill.rules.toml").write_text(text)
+
+    def delivered(self) -> dict[str, float]:
+        """The sum of each day that lies in the sink."""
+        return {
+            path.stem: float(pl.read_parquet(path)["double"].sum())
+            for path in sorted((self.root / "out").glob("*.parquet"))
+        }
+
+    def decisions(self) -> list[PolicyDecision]:
+        return [e.decision for e in self.events() if isinstance(e, PolicyDecided)]
+
+
+@pytest.fixture
+def shore(tmp_path: Path) -> Shore:
+    return Shore(tmp_path)
+
+
+def test_a_first_delivery_is_decided_on_as_a_whole(shore: Shore) -> None:
+    shore.rules(rule("first_delivery"))
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert shore.ran(receipt)["refused deliver sent"] == [day(n) for n in range(DAYS)]
+    assert "sent: 4 partitions: refused by the rules" in said(receipt)
+    assert shore.delivered() == {}
+    [decision] = shore.decisions()
+    assert decision.facts["partitions"] == DAYS
+    assert decision.facts["rows"] == 12
+    assert decision.facts["moved_rows"] is None  # no rule needs it
+    assert (decision.facts["sink"], decision.facts["public_sink"]) == ("parquet", False)
+    # The same again is refused again, and recorded once.
+    assert shore.run().exit_code == 4
+    assert len(shore.decisions()) == 1
+    # What isn't delivered is still there to be.
+    shore.rules(rule("rows > 100"))
+    assert shore.ok()["ok deliver sent"] == [day(n) for n in range(DAYS)]
+    assert len(shore.delivered()) == DAYS
+    assert shore.ok() == {}
+    assert [d.outcome for d in shore.decisions()] == [PolicyOutcome.DENY, PolicyOutcome.ALLOW]
+
+
+def test_a_backfill_that_moves_much_of_a_table_is_refused(shore: Shore) -> None:
+    shore.rules(rule("moved_rows > 0.2"))
+    shore.ok()
+    before = shore.delivered()
+    # One of twelve rows changes: that is fine.
+    shore.send(1, (1.0, 2.0, 9.0))
+    assert shore.ok()["ok deliver sent"] == [day(1)]
+    assert shore.decisions()[-1].facts["moved_rows"] == pytest.approx(1 / 12)
+    assert shore.decisions()[-1].facts["backfill"] is True
+    # A new day moves nothing of what was published.
+    shore.send(DAYS)
+    shore.ok()
+    assert shore.decisions()[-1].facts["moved_rows"] == 0
+    assert shore.decisions()[-1].facts["backfill"] is False
+    kept = shore.delivered()
+    assert kept != before
+    # Other code changes all of them.
+    shore.edit("return value * 2", "return value * 3")
+    receipt = shore.run()
+    assert (receipt.exit_code, shore.delivered()) == (4, kept)
+    assert shore.decisions()[-1].facts["moved_rows"] == 1
+    # Stages inside of the project are up to date.
+    assert "ok run doubled" in shore.ran(receipt)
+    assert "ok run doubled" not in shore.ran(shore.run())
+    shore.edit("return value * 3", "return value * 2")
+    assert shore.ok().get("ok deliver sent") is None
+
+
+def test_a_review_lets_exactly_these_partitions_go_on(shore: Shore) -> None:
+    shore.rules(rule("backfill", "review"))
+    shore.ok()
+    shore.send(1, (7.0, 8.0))
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert "waits for review" in said(receipt)
+    [opened] = [e.review for e in shore.events() if isinstance(e, ReviewOpened)]
+    assert (opened.kind, opened.name, opened.artifact) == ("table", "sent", "")
+    assert shore.run().exit_code == 4
+    assert sum(isinstance(e, ReviewOpened) for e in shore.events()) == 1
+    project = shore.open()
+    project.reviews.approve(opened.id, "the source was wrong")
+    project.close()
+    receipt = shore.run()
+    assert (receipt.exit_code, shore.ran(receipt)) == (0, {"ok deliver sent": [day(1)]})
+    assert said(receipt) == f"sent: 1 partition: approved in review {opened.id}"
+    assert shore.delivered()[day(1)] == 30.0
+    # Another content of the same partition is another question.
+    shore.send(1, (7.0, 9.0))
+    assert shore.run().exit_code == 4
+    assert sum(isinstance(e, ReviewOpened) for e in shore.events()) == 2
+    assert shore.delivered()[day(1)] == 30.0
+
+
+def test_what_people_rejected_is_not_asked_again(shore: Shore) -> None:
+    shore.rules(rule("backfill", "review"))
+    shore.ok()
+    shore.send(1, (7.0, 8.0))
+    shore.run()
+    [opened] = [e.review for e in shore.events() if isinstance(e, ReviewOpened)]
+    project = shore.open()
+    project.reviews.reject(opened.id, "these are test rows")
+    project.close()
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert "these are test rows" in said(receipt)
+    assert [e.outcome for e in shore.events() if isinstance(e, ReviewClosed)] == [
+        ReviewOutcome.REJECTED
+    ]
+    # The source is corrected: nothing changes for users, and nothing is asked.
+    shore.send(1)
+    assert shore.run().exit_code == 0
+
+
+def test_a_day_that_is_withdrawn_is_a_change_of_the_table(shore: Shore) -> None:
+    text = DELIVERED.replace('"data/*.parquet"', '"data/*.parquet", on_missing="remove"')
+    shore.text = text
+    shore.rules(rule("moved_rows > 0.2"))
+    shore.ok()
+    (shore.root / "data" / f"{day(2)}.parquet").unlink()
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert shore.ran(receipt)["refused remove sent"] == [day(2)]
+    assert day(2) in shore.delivered()
+    shore.rules(rule("moved_rows > 0.3"))
+    shore.ok()
+    assert day(2) not in shore.delivered()
+
+
+def test_tables_whose_partitions_are_checked_in_order_are_decided_on_together(
+    tmp_path: Path,
+) -> None:
+    text = DELIVERED.replace(
+        "    double = tm.Float64(nullable=True)\n",
+        '    double = tm.Float64(nullable=True)\n    alone = tm.Unique("day", "id")\n',
+    )
+    shore = Shore(tmp_path, text)
+    shore.rules(rule("partitions > 3"))
+    receipt = shore.run()
+    assert shore.ran(receipt)["refused deliver sent"] == [day(n) for n in range(DAYS)]
+    assert shore.delivered() == {}
+    shore.rules(rule("partitions > 4"))
+    assert len(shore.ok()["ok deliver sent"]) == DAYS
+
+
+def test_an_interruption_leaves_the_whole_table_for_the_next_run(
+    shore: Shore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies between the decision and its record."""
+    from tidemill.runs.io.withheld_tables import WithheldTables
+
+    shore.rules(rule("partitions > 9"))
+    decide = WithheldTables.decide
+
+    def die(self: WithheldTables, stage: str) -> object:
+        if found := decide(self, stage):
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(WithheldTables, "decide", die)
+    assert shore.run().exit_code == 130
+    assert shore.delivered() == {}
+    assert not any(isinstance(event, EffectQueued | PolicyDecided) for event in shore.events())
+    monkeypatch.setattr(WithheldTables, "decide", decide)
+    assert shore.ok() == {"ok deliver sent": [day(n) for n in range(DAYS)]}
+    assert len(shore.delivered()) == DAYS
+    assert FIRST.isoformat() in shore.delivered()
+
+
+def test_a_warning_is_shown_and_delivers(shore: Shore) -> None:
+    shore.rules(rule("first_delivery", "warn"))
+    receipt = shore.run()
+    assert receipt.exit_code == 0
+    assert "rule moved: too much of the table changes" in said(receipt)
+    assert len(shore.delivered()) == DAYS
+
+
+def test_personal_data_never_goes_to_a_public_table(shore: Shore) -> None:
+    shore.rules(rule("public_sink and len(personal_columns) > 0"))
+    shore.ok()
+    shore.edit('sink=tm.parquet("out"))', 'sink=tm.parquet("out"), public=True)')
+    shore.send(DAYS)
+    shore.ok()
+    shore.edit("id = tm.Int64(min=0)", 'id = tm.Int64(min=0, pii="customer")')
+    shore.send(DAYS + 1)
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert shore.decisions()[-1].facts["personal_columns"] == ("doubled.id",)
+    assert day(DAYS + 1) not in shore.delivered()
+
+
+def test_predictions_that_other_stages_read_are_withheld_from_them(tmp_path: Path) -> None:
+    """The table has a contract, whose rules look at the partitions in order."""
+    text = DOWNSTREAM.replace(
+        'class Scored(tm.Contract, key=("day", "id")):',
+        'class Scored(tm.Contract, key=("day", "id")):\n    volume = tm.Rows(min=1, vs_last=7, within=0.9)',
+    )
+    sea = flooded(tmp_path, text)
+    (tmp_path / "tidemill.rules.toml").write_text(rule("first_delivery"))
+    receipt = sea.run()
+    ran = sea.ran(receipt)
+    days = [day(n) for n in range(WINDOW)]
+    assert receipt.exit_code == 4
+    assert ran["refused deliver out"] == days
+    assert "ok run watched" not in ran
+    assert sea.delivered() == {}
+    (tmp_path / "tidemill.rules.toml").write_text(rule("partitions > 100 or moved_rows > 0.5"))
+    ran = sea.ok()
+    assert (ran["ok deliver out"], ran["ok run watched"]) == (days, days)
+    # A newer version that predicts the same is no change of the predictions.
+    sea.edit('params={"value": 9.0}', 'params={"value": 9.0, "note": 1}')
+    sea.edit("contract=Scored)", 'contract=Scored, on_new_model="rescore")')
+    assert sea.run(train=["model"]).exit_code == 0
+    assert sea.open().stored_state.verify(deep=True).is_sound
