@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.governed_shop import RULES, governed_shop, record_decision
-from tidemill.core.errors import DeclarationError, UsageError
+from tidemill.core.errors import AccessError, DeclarationError, StorageError, UsageError
 from tidemill.governance.policy_replay import ReplayVerdict
 from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
 from tidemill.ledger.io.lease_holder import this_user
@@ -121,6 +121,19 @@ def test_a_waiver_that_cant_be_given(policy: Policy, options: dict[str, Any], me
     assert policy.waivers() == ()
 
 
+def test_only_who_has_the_role_waives_rules(shop: Path) -> None:
+    settings = shop / "pyproject.toml"
+    roles = f'[tool.tidemill.roles]\n"{this_user()}" = "reviewer"\nana = "admin"\n'
+    settings.write_text(settings.read_text() + roles)
+    opened = open_project(shop)
+    with pytest.raises(AccessError, match="may not waive a rule"):
+        opened.policy.waive("shift", "orders", reason="why", ttl="1d")
+    with pytest.raises(AccessError, match="may not waive a rule"):
+        opened.policy.unwaive("w1")
+    assert opened.policy.waivers() == ()
+    opened.close()
+
+
 def test_an_unknown_waiver_cant_be_ended(policy: Policy) -> None:
     with pytest.raises(UsageError, match="there is no waiver 'w1'"):
         policy.unwaive("w1")
@@ -224,4 +237,19 @@ def test_check_names_rules_that_no_longer_apply(shop: Path) -> None:
     opened = open_project(shop)
     assert any("rule shift in tidemill.rules.toml no longer applies" in n for n in opened.check())
     assert [each.expired for each in opened.policy.list()] == [False, True]
+    opened.close()
+
+
+def test_rules_dont_end_unseen(shop: Path) -> None:
+    record_decision(shop, "d1")
+    path = shop / "tidemill.rules.toml"
+    path.unlink()
+    opened = open_project(shop)
+    assert any("there are no rules any more" in note for note in opened.check())
+    assert opened.policy.list() == ()
+    opened.close()
+    path.symlink_to(shop / "gone.toml")
+    opened = open_project(shop)
+    with pytest.raises(StorageError, match=r"tidemill\.rules\.toml can't be read: No such file"):
+        opened.plan()
     opened.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
 from tidemill.core.redaction import Redactor
+from tidemill.ledger.event import RulesLoaded
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.stage_changes import (
@@ -108,7 +109,7 @@ class Checks:
         """Notes on partitions that meet, on evaluations, and on stages that could be reused more."""
         space = self._workspace
         recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
-        yield from _expired_rules(space)
+        yield from _rule_notes(space)
         yield from partition_notes(space.flow)
         yield from evaluation_notes(space.flow)
         yield from opaque_notes(recipes)
@@ -167,16 +168,19 @@ class Checks:
         into.write_text(json.dumps(stages_as_json(stage_entries(space.flow))), encoding="utf-8")
 
 
-def _expired_rules(space: Workspace) -> Iterator[str]:
-    """Notes on policy rules that no longer apply."""
-    if space.has_rules:
-        now = space.tools.clock()
-        for rule in space.rules.rules:
-            if rule.has_expired(now):
-                yield (
-                    f"rule {rule.id} in {RULES_FILE} no longer applies since the end of {rule.expires}: "
-                    "remove it, or set a later date"
-                )
+def _rule_notes(space: Workspace) -> Iterator[str]:
+    """Notes on policy rules that no longer apply, one by one or all together."""
+    if not space.has_rules:
+        if any(space.tools.ledger.events(kinds=(RulesLoaded.__name__,), limit=1)):
+            yield f"there are no rules any more: {RULES_FILE} is gone, and nothing is refused by it"
+        return
+    now = space.tools.clock()
+    for rule in space.rules.rules:
+        if rule.has_expired(now):
+            yield (
+                f"rule {rule.id} in {RULES_FILE} no longer applies since the end of {rule.expires}: remove "
+                "it, or set a later date"
+            )
 
 
 def faults_at(folder: Path, workflow: str | None = None) -> tuple[Fault, ...]:

@@ -109,8 +109,9 @@ class Workspace:
 
     @property
     def has_rules(self) -> bool:
-        """Whether the project has a file of policy rules."""
-        return (self.root / RULES_FILE).exists()
+        """Whether the project has a file of policy rules; a link to one that is gone counts."""
+        path = self.root / RULES_FILE
+        return path.exists() or path.is_symlink()
 
     @cached_property
     def rules(self) -> RuleSet:

@@ -53,12 +53,15 @@ def load_cases(rules_file: Path, test_file: Path, rules: Collection[str]) -> tup
 
 
 def read_file(path: Path) -> bytes | None:
-    """The content of a file; None if there is none. StorageError if it can't be read."""
+    """The content of a file; None if there is none. StorageError if it can't be read.
+
+    A link to a file that is gone can't be read: rules don't end unseen.
+    """
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        return None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return None
         raise StorageError(f"{path} can't be read: {error.strerror}") from error
 
 
