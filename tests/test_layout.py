@@ -25,6 +25,7 @@ SPEAKING = {
     "cli/models",
     "cli/policy",
     "cli/quarantine",
+    "cli/review",
     "cli/runs",
     "cli/tokens",
 }

@@ -19,6 +19,8 @@ from tidemill.core.errors import (
     StorageError,
     UsageError,
 )
+from tidemill.governance.page_html import html_page
+from tidemill.governance.page_text import text_page
 from tidemill.governance.permissions import Actor
 from tidemill.governance.roles import Grant, Grants, Role
 from tidemill.ledger.event import Decided, Delivered, ReviewClosed, ReviewOpened, Voted
@@ -350,3 +352,59 @@ def at_once(board: Board, people: tuple[str, ...]) -> list[object]:
     for thread in threads:
         thread.join(60)
     return found
+
+
+def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> None:
+    board.edit("x = tm.Float64()", 'x = tm.Float64(pii="weight")')
+    review = board.ask(reasons=("the bias moves",))
+    with board.acting("ben") as reviews:
+        reviews.store_pages()
+        reviews.store_pages()  # once is enough
+        page = reviews.show("r1")
+    assert len(board.events("ReviewPageStored")) == 1
+    text = text_page(page)
+    for words in (
+        f"Should model {review.artifact} go live?",
+        "parameter value: 9.0 -> 8.0",
+        "it was trained because: training requested",
+        "people are asked because: the bias moves",
+        "mae of scores: 1 -> 2, without an interval",
+        "100.0% of 12 recent rows get another prediction: it moves by 1 on average, and at most by 1",
+        "asked: leads (not ana, who asked for the change)",
+        "leads: ana, ben, cleo",
+        f'tidemill rollback model --to {review.replaces} --reason "WHY"',
+        "model: params changed",
+        "features: the same partitions with the same values",
+        "table out keeps what was delivered",
+    ):
+        assert words in text
+    # Personal data isn't shown, the key that says which row it is is.
+    row = next(line for line in text.splitlines() if line.startswith("  2024-03-06"))
+    assert row.split() == ["2024-03-06", "1", "(personal", "data)", "9", "8", "1"]
+    # What follows doesn't change what people were told.
+    assert board.approve("ben") is ReviewOutcome.APPROVED
+    with board.acting("ben") as reviews:
+        after = text_page(reviews.show("r1"))
+    assert "mae of scores: 1 -> 2" in after
+    assert "approved by ben" in after
+    assert len(html_page(page)) < 20_000
+
+
+def test_a_page_without_predictions_says_why(board: Board) -> None:
+    board.ask()
+    artifact = board.open().models.artifact("model").product.artifact
+    assert artifact is not None
+    Path(board.open().tools.artifacts.uri(artifact.object)).unlink()
+    with board.acting("ben") as reviews:
+        text = text_page(reviews.show("r1"))
+    assert "NOT KNOWN" in text
+    assert "the predictions that move most: " in text
+    assert "mae of scores: 1 -> 2" in text
+
+
+def test_the_page_of_other_changes_shows_their_facts(board: Board) -> None:
+    board.ask(kind=SubjectKind.TABLE, name="out", subject="rows", artifact="", verdict=None)
+    with board.acting("ben") as reviews:
+        page = reviews.show("r1")
+    assert page.title == "Should the new rows of out be delivered?"
+    assert "tidemill restore out" in text_page(page)

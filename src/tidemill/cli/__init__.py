@@ -42,6 +42,10 @@ INTERRUPTED = 130
             "tidemill.cli.promote:promote",
             "Promote an environment to another, atomically.",
         ),
+        "review": (
+            "tidemill.cli.review:review",
+            "List what waits for people; show, approve or reject it.",
+        ),
         "models": (
             "tidemill.cli.models:models",
             "List, show, compare and export the versions of models.",

@@ -67,8 +67,13 @@ class Electorate:
         return len(counted) < quorum.people
 
     def notes(self, state: ReviewState) -> tuple[str, ...]:
-        """Why admins may decide in place of those who are asked."""
-        return tuple(
+        """Who belongs to those who are asked, and where admins may decide in their place."""
+        members = tuple(
+            f"{_person_text(name)}: {', '.join(sorted(people))}"
+            for name in state.asked
+            if (people := self.voters([name])) and people != {name}
+        )
+        return members + tuple(
             f"{' or '.join(map(_person_text, quorum.asked))}: nobody is left who could be the "
             f"{_ordinal(quorum.people)} to approve, so that admins may decide, too"
             for quorum in state.quorums

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pwd import getpwnam
 from typing import Literal, TypeAlias
 
+from tidemill.adapters.codec.events import decode, encode
 from tidemill.core.errors import ConflictError, GateError, UsageError
 from tidemill.core.partition import WHOLE
+from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
     REFUSALS,
@@ -17,6 +20,7 @@ from tidemill.governance.review_outcomes import (
     refusal_events,
     review_decision,
 )
+from tidemill.governance.review_page import review_page
 from tidemill.governance.review_state import (
     DECIDING_EVENTS,
     REVIEW_EVENTS,
@@ -26,7 +30,7 @@ from tidemill.governance.review_state import (
 )
 from tidemill.governance.review_vote import Electorate, require_vote, voting_events
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, ReviewClosed, TokenCreated
+from tidemill.ledger.event import Event, ReviewClosed, ReviewPageStored, TokenCreated
 from tidemill.ledger.review import Choice, ReviewOutcome, Vote
 from tidemill.models.gates import CANDIDATE
 from tidemill.planning.live_days import day_of
@@ -48,6 +52,13 @@ class ReviewVoted:
     state: ReviewState
     vote: Vote
     went_live: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPage:
+    """What is stored of a page: the sections that don't change any more."""
+
+    sections: tuple[PageSection, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +92,40 @@ class Reviews:
         """The review that a unique prefix of an id names; UsageError for none or several."""
         self._workspace.require(Permission.READ)
         return _find(self.expire(), id)
+
+    def show(self, id: str) -> ReviewPage:
+        """The page of a review: what changes, why now, what gets worse, who may decide, how to go back.
+
+        What people were told when they were asked is stored, and stays. Raises as `find` does.
+        """
+        state = self.find(id)
+        now = self._workspace.tools.clock()
+        notes = self.electorate().notes(state) if state.is_open else ()
+        return review_page(state, self._stored_sections(state), now=now, notes=notes)
+
+    def store_pages(self) -> None:
+        """Store what people are shown about open reviews, where that isn't done."""
+        for state in self._read().reviews.values():
+            if state.is_open and not state.page:
+                self._store_page(state)
+
+    def _stored_sections(self, state: ReviewState) -> tuple[PageSection, ...]:
+        if state.page:
+            payload = self._workspace.tools.artifacts.get(state.page)
+            return decode(StoredPage, payload.decode()).sections
+        return self._store_page(state).sections
+
+    def _store_page(self, state: ReviewState) -> StoredPage:
+        space = self._workspace
+        tools = space.tools
+        gather = import_module("tidemill.project.review_evidence").review_sections
+        sections = gather(space, state.review, tools.clock())
+        page = StoredPage(sections=tuple(part.masked(space.redactor.redact) for part in sections))
+        [name] = tools.artifacts.put_all([(encode(page).encode(), ".json")])
+        event = ReviewPageStored(environment=state.environment, review=state.review.id, page=name)
+        guard = Guard(find_missing=tools.artifacts.find_missing)
+        tools.ledger.append([event], now=tools.clock(), guard=guard)
+        return page
 
     def approve(self, id: str, reason: str, *, note: str = "") -> ReviewVoted:
         """Approve a change; with the last approval that is needed it may go on, and a model goes live.

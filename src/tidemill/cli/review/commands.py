@@ -1,0 +1,160 @@
+"""`tidemill review list`, `approve`, `reject` and `changes`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import local_time
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.errors import GateError
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.governance.review_vote import asked_text, ending_text, missing_text
+
+if TYPE_CHECKING:
+    from tidemill.governance.review_state import ReviewState
+    from tidemill.project.reviews import Reviews, ReviewVoted
+
+_reason = click.option("--reason", default="", metavar="TEXT",
+                       help="Say why; asked for in a terminal.")  # fmt: skip
+_note = click.option("--note", default="", metavar="TEXT",
+                     help="Record more, such as whom you asked.")  # fmt: skip
+
+
+@click.command("list")
+@click.option("--all", "everything", is_flag=True, help="List also the reviews that ended.")
+@json_option
+@project_options
+def list_(everything: bool, as_json: bool) -> None:
+    """List what waits for people, whom it waits for, and until when."""
+    with project_session() as project:
+        found = project.reviews.list("all" if everything else "open")
+    print_result(
+        _table(found, everything=everything),
+        as_json,
+        "tidemill.reviews/1",
+        lambda: {"reviews": [entry(state) for state in found]},
+    )
+
+
+def _table(found: Sequence[ReviewState], *, everything: bool) -> str:
+    if not found:
+        return "nothing waits for a review" if not everything else "there are no reviews"
+    headers = ("review", "waits", "since", "until", "asked", "approvals", "outcome")
+    rows = [
+        [
+            state.review.id,
+            f"{state.review.kind} {state.review.name}",
+            local_time(state.review.opened),
+            local_time(state.expires) if state.expires is not None and state.is_open else "-",
+            asked_text(state) if state.is_open else "-",
+            missing_text(state) if state.is_open else "-",
+            "-" if state.outcome is None else str(state.outcome),
+        ]
+        for state in found
+    ]
+    rare = ("until", "asked", "approvals", "outcome")
+    return text_table(*drop_empty_columns(headers, rows, *rare))
+
+
+def entry(state: ReviewState) -> Mapping[str, Any]:
+    """A review in a document, without what only the ledger needs."""
+    return {
+        "review": state.review,
+        "environment": state.environment,
+        "votes": state.votes,
+        "outcome": state.outcome,
+        "reason": state.reason,
+        "closed_by": state.closed_by,
+        "closed": state.closed,
+        "expires": state.expires,
+        "escalated_to": state.escalated_to,
+        "open": state.is_open,
+    }
+
+
+@click.command()
+@click.argument("review")
+@_reason
+@_note
+@json_option
+@project_options
+def approve(review: str, reason: str, note: str, as_json: bool) -> None:
+    """Approve the change that REVIEW asks about, named by a unique prefix of its id.
+
+    With the last approval that is needed a model goes live at once; other changes go on with the next run.
+    Exit codes: 4 while further approvals are needed, or if the review ended; 6 if the change has moved on;
+    7 if you aren't asked.
+    """
+    done = _vote(lambda reviews: reviews.approve(review, _why(reason), note=note))
+    _finish(done, as_json)
+    if done.state.is_open:
+        click.get_current_context().exit(GateError.exit_code)
+
+
+@click.command()
+@click.argument("review")
+@_reason
+@_note
+@json_option
+@project_options
+def reject(review: str, reason: str, note: str, as_json: bool) -> None:
+    """Reject the change that REVIEW asks about, or withdraw it if you asked for it.
+
+    Exit codes: 4 if the review ended, 7 if you aren't asked.
+    """
+    _finish(_vote(lambda reviews: reviews.reject(review, _why(reason), note=note)), as_json)
+
+
+@click.command()
+@click.argument("review")
+@_reason
+@_note
+@json_option
+@project_options
+def changes(review: str, reason: str, note: str, as_json: bool) -> None:
+    """Ask for changes to what REVIEW is about, which ends it: what is changed gets a review of its own.
+
+    Exit codes: 4 if the review ended, 7 if you aren't asked.
+    """
+    _finish(_vote(lambda reviews: reviews.ask_changes(review, _why(reason), note=note)), as_json)
+
+
+def _vote(cast: Callable[[Reviews], ReviewVoted]) -> ReviewVoted:
+    with project_session() as project:
+        return cast(project.reviews)
+
+
+def _why(reason: str) -> str:
+    if reason.strip():
+        return reason
+    if not is_terminal():
+        raise click.UsageError('say why: --reason "TEXT"')
+    answer: str = click.prompt("why", err=True)
+    return answer
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
+def _finish(done: ReviewVoted, as_json: bool) -> None:
+    print_result(_text(done), as_json, "tidemill.review/1", lambda: entry(done.state))
+
+
+def _text(done: ReviewVoted) -> str:
+    state = done.state
+    if state.is_open:
+        return f"recorded: {done.vote.choice} by {done.vote.actor}; {missing_text(state)}"
+    text = ending_text(state)
+    if done.went_live:
+        return f"{text}\n{state.review.name} {done.went_live} is live"
+    if done.vote.choice == "approve":
+        return f"{text}\nthe next run goes on with exactly this change"
+    return text

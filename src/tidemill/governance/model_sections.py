@@ -1,0 +1,321 @@
+"""What people are told about a candidate model: what changes, why now, and what gets worse."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from tidemill.core.counts import plural
+from tidemill.core.partition import summarize_keys
+from tidemill.governance.page_values import PageSection, PageTable, page_table, section
+from tidemill.governance.review_page import moment
+from tidemill.governance.rule_sections import rule_section
+from tidemill.ledger.model_version import (
+    Follower,
+    MetricComparison,
+    ModelVersion,
+    VersionComparison,
+)
+from tidemill.ledger.policy import PolicyDecision, Waiver
+from tidemill.ledger.review import Review
+from tidemill.ledger.run import Attempt
+from tidemill.workflow.trigger import TriggerEvidence
+
+_SLICES = 8
+_FOLLOWING = {
+    "keep": "keeps what was delivered; new partitions are scored by the new version",
+    "rescore": "is scored again by the new version",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedExamples:
+    """The rows whose prediction moved most between two versions, of `rows` that both scored.
+
+    Cells are text. `share` of the rows have another prediction, and numbers move by `average` and at most by
+    `largest`; None for classes. Columns with personal data are masked.
+    """
+
+    headers: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    rows: int
+    share: float
+    average: float | None = None
+    largest: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEvidence:
+    """What is recorded about a candidate and the version that it would replace, if there is one.
+
+    `training` is the attempt that made it. `code`, `contracts` are changes in words since the live version
+    was trained, `amounts` the cost of the trainings by version. `serves` are tables and endpoints.
+    """
+
+    review: Review
+    candidate: ModelVersion
+    live: ModelVersion | None = None
+    comparison: VersionComparison | None = None
+    training: Attempt | None = None
+    decision: PolicyDecision | None = None
+    waivers: tuple[Waiver, ...] = ()
+    examples: MovedExamples | None = None
+    code: tuple[str, ...] = ()
+    contracts: tuple[str, ...] = ()
+    amounts: Mapping[str, str] | None = None
+    followers: tuple[Follower, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    place: str = ""
+    code_command: str = ""
+
+
+def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
+    """The sections about a candidate model, of which empty ones are left out."""
+    metrics = found.comparison.metrics if found.comparison is not None else ()
+    slices = [each for each in metrics if each.slice]
+    parts = [
+        section("What changes", _changes(found)),
+        section("Why now", _reasons(found)),
+        section("What gets worse", _worse(found, metrics)),
+        _way_back(found),
+        section("Metrics", _notes(found), table=_metric_table(found, metrics)),
+        section("Worst slices", table=_slice_table(found, slices)),
+        _examples(found),
+        section("Gates", table=_gates(found)),
+        rule_section(found.decision, found.waivers),
+        section("Data", _data(found)),
+        section("Contracts", found.contracts or ("no contract of its inputs changed",)),
+        section(
+            "Code",
+            found.code or ("the code is the same",),
+            commands=filter(None, [found.code_command]),
+        ),
+        section("Cost", _costs(found)),
+    ]
+    return tuple(part for part in parts if not part.is_empty)
+
+
+def _changes(found: ModelEvidence) -> Iterator[str]:
+    version, live, name = found.candidate, found.live, found.review.name
+    if live is None:
+        yield f"{name} {version.id} ({_trained(version)}) would be the first version that is live"
+    else:
+        yield (
+            f"{name} {version.id} ({_trained(version)}) would replace {live.id} ({_trained(live)})"
+        )
+    yield f"it predicts {version.artifact.output} from {', '.join(version.artifact.inputs)}"
+    for follower in found.followers:
+        yield f"table {follower.table} {_FOLLOWING[follower.on_new_model]}"
+    for endpoint in found.endpoints:
+        yield f"endpoint {endpoint} answers with the new version"
+    if found.comparison is None:
+        return
+    for column, (mine, _) in found.comparison.inputs.items():
+        yield f"it {'no longer reads' if mine else 'also reads'} {column}"
+    for parameter, (before, after) in found.comparison.parameters.items():
+        yield f"parameter {parameter}: {before!r} -> {after!r}"
+    for package, (old, new) in found.comparison.packages.items():
+        yield f"package {package}: {old} -> {new}"
+
+
+def _trained(version: ModelVersion) -> str:
+    return f"trained {moment(version.trained_at)} on {plural(version.artifact.rows, 'row')}"
+
+
+def _reasons(found: ModelEvidence) -> Iterator[str]:
+    training = found.training
+    if training is not None:
+        for reason in training.reasons:
+            yield f"it was trained because: {reason}"
+        if training.evidence is not None:
+            yield from (f"the trigger saw: {seen}" for seen in _seen(training.evidence))
+    for reason in found.review.reasons:
+        yield f"people are asked because: {reason}"
+    if not found.review.reasons:
+        yield "people are asked because the workflow wants a review of every version"
+
+
+def _seen(evidence: TriggerEvidence) -> Iterator[str]:
+    """What the parts of a trigger that fired looked at."""
+    if evidence.parts:
+        for part in evidence.parts:
+            if part.fires:
+                yield from _seen(part)
+    elif evidence.seen:
+        yield evidence.seen + (f" ({evidence.threshold})" if evidence.threshold else "")
+
+
+def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterator[str]:
+    if found.live is None:
+        yield "there is no live version to be worse than; the gates compare it with a trivial baseline"
+        return
+    known = [*metrics]
+    overall = [each for each in known if not each.slice]
+    worse = [each for each in overall if each.gain < 0]
+    for each in worse:
+        yield f"{each.metric} of {each.stage}: {_figures(each)}{_certainty(each)}"
+    if overall and not worse:
+        names = ", ".join(dict.fromkeys(each.metric for each in overall))
+        yield f"no metric is worse over all rows ({names})"
+    if not overall:
+        yield "no evaluation scored both versions, so that nothing is known about what gets worse"
+    slices = sorted((each for each in known if each.slice and each.gain < 0), key=_relative_gain)
+    for each in islice(slices, 3):
+        rows = plural(each.rows, "row")
+        yield f"{each.slice}: {each.metric} {_figures(each)} over {rows}{_certainty(each)}"
+    if len(slices) > 3:
+        yield f"{plural(len(slices) - 3, 'other slice')} with a worse figure (see the worst slices)"
+    shift = found.decision.facts.get("prediction_shift") if found.decision is not None else None
+    if isinstance(shift, float):
+        yield f"predictions shift: at least {shift:.1%} of the evaluated rows got another one"
+    if found.examples is not None:
+        yield _movement(found.examples)
+
+
+def _movement(examples: MovedExamples) -> str:
+    rows = plural(examples.rows, "recent row")
+    if examples.average is None or examples.largest is None:
+        return f"{examples.share:.1%} of {rows} get another class"
+    return (
+        f"{examples.share:.1%} of {rows} get another prediction: it moves by {examples.average:.4g} on "
+        f"average, and at most by {examples.largest:.4g}"
+    )
+
+
+def _figures(each: MetricComparison) -> str:
+    return f"{each.one:.4g} -> {each.other:.4g}"
+
+
+def _certainty(each: MetricComparison) -> str:
+    if each.interval is None:
+        return ", without an interval"
+    return ", could be noise" if each.could_be_noise else ", beyond noise"
+
+
+def _relative_gain(each: MetricComparison) -> float:
+    return each.gain / abs(each.one) if each.one else each.gain
+
+
+def _way_back(found: ModelEvidence) -> PageSection:
+    name, live = found.review.name, found.live
+    if live is None:
+        lines = [
+            "there is no earlier version to go back to: reject it, or approve a better one later"
+        ]
+        return section("How to go back", lines)
+    lines = [
+        f"if it is approved and turns out to be wrong, this makes {live.id} live again in under a second",
+    ]
+    command = f'tidemill rollback {shlex.quote(name)}{found.place} --to {live.id} --reason "WHY"'
+    return section("How to go back", lines, commands=[command])
+
+
+def _notes(found: ModelEvidence) -> tuple[str, ...]:
+    return found.comparison.notes if found.comparison is not None else ()
+
+
+def _metric_table(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> PageTable:
+    if found.live is None:
+        first = [
+            (stage, name, f"{scores.rows:,}", f"{value:.5g}")
+            for stage, scores in found.candidate.latest_scores().items()
+            for name, value in scores.metrics.items()
+        ]
+        return page_table(("evaluation", "metric", ">rows", ">candidate"), first)
+    headers = (
+        "evaluation",
+        "metric",
+        ">rows",
+        ">live",
+        ">candidate",
+        ">gain",
+        "95 % interval of the gain",
+    )
+    rows = [
+        (each.stage, each.metric, f"{each.rows:,}", *_compared(each))
+        for each in metrics
+        if not each.slice
+    ]
+    return page_table(headers, rows)
+
+
+def _slice_table(found: ModelEvidence, slices: Iterable[MetricComparison]) -> PageTable:
+    ordered = sorted(slices, key=_relative_gain)
+    headers = (
+        "slice",
+        "metric",
+        ">rows",
+        ">live",
+        ">candidate",
+        ">gain",
+        "95 % interval of the gain",
+    )
+    rows = [
+        (each.slice, each.metric, f"{each.rows:,}", *_compared(each)) for each in ordered[:_SLICES]
+    ]
+    return page_table(headers, rows)
+
+
+def _compared(each: MetricComparison) -> tuple[str, ...]:
+    interval = "-"
+    if each.interval is not None:
+        noise = ", could be noise" if each.could_be_noise else ""
+        interval = f"{each.interval.low:+.4g} .. {each.interval.high:+.4g}{noise}"
+    return f"{each.one:.5g}", f"{each.other:.5g}", f"{each.gain:+.4g}", interval
+
+
+def _examples(found: ModelEvidence) -> PageSection:
+    examples = found.examples
+    if examples is None:
+        return section("Predictions that move most")
+    lines = [f"of {plural(examples.rows, 'row')}{examples.source}, scored by both versions"]
+    table = page_table(examples.headers, examples.cells)
+    return section("Predictions that move most", lines, table=table)
+
+
+def _gates(found: ModelEvidence) -> PageTable:
+    verdict = found.review.verdict
+    results = verdict.results if verdict is not None else ()
+    return page_table(
+        ("gate", "outcome", "evidence"), [(each.gate, each.word, each.evidence) for each in results]
+    )
+
+
+def _data(found: ModelEvidence) -> Iterator[str]:
+    mine = found.candidate.artifact.snapshot or _bare(found.candidate)
+    theirs = (found.live.artifact.snapshot or _bare(found.live)) if found.live is not None else {}
+    for name, partitions in mine.items():
+        known = theirs.get(name, {})
+        if found.live is None:
+            yield f"{name}: {summarize_keys(partitions)}"
+            continue
+        more = [key for key in partitions if key not in known]
+        gone = [key for key in known if key not in partitions]
+        other = [key for key in partitions if key in known and partitions[key] != known[key]]
+        parts = [
+            f"{label} {summarize_keys(keys)}"
+            for label, keys in (("also", more), ("no longer", gone), ("with other values", other))
+            if keys
+        ]
+        yield f"{name}: {'; '.join(parts) or 'the same partitions with the same values'}"
+
+
+def _bare(version: ModelVersion) -> dict[str, dict[str, str]]:
+    """The partitions of a version that was stored before their content was recorded."""
+    trained = version.artifact.trained_on
+    return {name: dict.fromkeys(partitions, "") for name, partitions in trained.items()}
+
+
+def _costs(found: ModelEvidence) -> Iterator[str]:
+    for version, label in ((found.candidate, "candidate"), (found.live, "live")):
+        if version is None or version.cost is None:
+            continue
+        amount = (found.amounts or {}).get(version.id, "")
+        price = f", {amount}" if amount else ""
+        yield (
+            f"training the {label} took {version.cost.cpu_s:,.1f} CPU seconds{price}; it is stored in "
+            f"{version.bytes:,} bytes"
+        )

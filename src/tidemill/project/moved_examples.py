@@ -1,0 +1,107 @@
+"""The rows whose prediction moves most between two versions of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import polars as pl
+
+from tidemill.core.partition import readable_keys, summarize_keys
+from tidemill.governance.model_sections import MovedExamples
+from tidemill.models.predictors import PREDICTION
+from tidemill.project.loaded_model import load_model
+from tidemill.project.workspace import Workspace
+from tidemill.store.published import read_rows
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Input, Stage
+
+# As many of the newest rows are scored, from at most so many partitions; so many are shown.
+_ROWS, _PARTITIONS, _SHOWN, _COLUMNS = 2_000, 20, 10, 8
+MASKED = "(personal data)"
+_LIVE, _CANDIDATE, _MOVED = "live", "candidate", "moved by"
+
+
+def moved_examples(
+    space: Workspace, model: Stage, candidate: Artifact, live: Artifact, personal: Collection[str]
+) -> MovedExamples | None:
+    """Score the newest published rows by both versions; None if no input has the columns of both.
+
+    Columns of the input that are `personal` (`stage.column`) are masked.
+    """
+    wanted = {*candidate.inputs, *live.inputs}
+    item = next((i for i in model.frames if i.contract and wanted <= {*i.contract.names}), None)
+    if item is None:
+        return None
+    keys, rows = _newest_rows(space, item)
+    if rows is None:
+        return None
+    old, new = (load_model(space, each).predict(rows)[PREDICTION] for each in (live, candidate))
+    moved = _distances(old, new)
+    found = rows.with_columns(old.alias(_OLD), new.alias(_NEW), moved.alias(_DISTANCE))
+    shown = found.filter(pl.col(_DISTANCE) > 0).sort(_DISTANCE, descending=True).head(_SHOWN)
+    columns = _columns(item, candidate)
+    headers = [*columns, f">{_LIVE}", f">{_CANDIDATE}", f">{_MOVED}"]
+    hidden = {name for name in columns if f"{item.name}.{name}" in personal}
+    cells = [
+        (
+            *(MASKED if name in hidden else _cell(row[name]) for name in columns),
+            *(_cell(row[name]) for name in (_OLD, _NEW)),
+            _cell(row[_DISTANCE]) if new.dtype.is_numeric() else "another class",
+        )
+        for row in shown.iter_rows(named=True)
+    ]
+    share = moved.filter(moved > 0).len() / rows.height
+    source = f" of {item.name} {summarize_keys(keys)}"
+    finite = moved.filter(moved.is_finite()) if new.dtype.is_numeric() else moved.clear()
+    return MovedExamples(
+        headers=tuple(headers),
+        cells=tuple(cells),
+        rows=rows.height,
+        share=share,
+        average=_number(finite.mean()),
+        largest=_number(finite.max()),
+        source=source,
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+_OLD, _NEW, _DISTANCE = "__tidemill_old", "__tidemill_new", "__tidemill_distance"
+
+
+def _newest_rows(space: Workspace, item: Input) -> tuple[list[str], pl.DataFrame | None]:
+    keys, found, many = list[str](), list[pl.DataFrame](), 0
+    for key in reversed(readable_keys(space.bindings(item.name))):
+        subject = space.flow[item.name]
+        rows = space.read_state(lambda now: read_rows(space.tools, subject, now, key))  # noqa: B023
+        found.append(rows.head(_ROWS - many).collect())
+        keys.append(key)
+        many += found[-1].height
+        if many >= _ROWS or len(keys) == _PARTITIONS:
+            break
+    return keys, pl.concat(found, how="vertical_relaxed") if many else None
+
+
+def _distances(old: pl.Series, new: pl.Series) -> pl.Series:
+    """How far each prediction moved: a difference of numbers, 1 for another class; 0 where both are null."""
+    if old.dtype.is_numeric() and new.dtype.is_numeric():
+        apart = (new.cast(pl.Float64) - old.cast(pl.Float64)).abs().fill_nan(None)
+        lost = old.is_null() != new.is_null()
+        return apart.fill_null(0.0).set(lost, float("inf"))
+    return old.cast(pl.String).ne_missing(new.cast(pl.String)).cast(pl.Float64)
+
+
+def _columns(item: Input, candidate: Artifact) -> list[str]:
+    """The columns that say which row it is, then those that the model reads; the first of them."""
+    assert item.contract is not None
+    names = dict.fromkeys((*item.contract.key, *candidate.inputs))
+    return [name for name in names if name in item.contract.names][:_COLUMNS]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "null"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

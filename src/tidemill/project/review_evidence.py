@@ -1,0 +1,204 @@
+"""Gather what people are shown about a change, and store it with its review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from tidemill.contracts.compatibility.diff import diff
+from tidemill.core.errors import TidemillError, describe_error
+from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
+from tidemill.governance.page_values import PageSection, section
+from tidemill.governance.personal_columns import personal_columns
+from tidemill.governance.rule_sections import plain_sections
+from tidemill.ledger.event import (
+    Attempted,
+    PolicyDecided,
+    RecipeChanged,
+    RunEnded,
+    Waived,
+    WaiverEnded,
+)
+from tidemill.ledger.model_version import Follower, ModelVersion
+from tidemill.ledger.policy import PolicyDecision, Waiver
+from tidemill.ledger.review import Review
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.models.input_compatibility import trained_inputs
+from tidemill.project.model_registry import RegisteredModel
+from tidemill.project.moved_examples import moved_examples
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.seal import dependencies
+from tidemill.workflow.stage import Kind, Stage
+
+
+def review_sections(space: Workspace, review: Review, now: float) -> tuple[PageSection, ...]:
+    """The sections about a change, as it is at the time `now`; what can't be found out is named."""
+    decision = _decision(space, review)
+    waivers = _waivers(space, review, decision, now)
+    if not review.artifact or review.name not in space.flow.names:
+        return plain_sections(review, decision, waivers)
+    found, faults = _model_evidence(space, review, decision, waivers)
+    missing = section("Not known", faults)
+    return (*model_sections(found), *([] if missing.is_empty else [missing]))
+
+
+def _decision(space: Workspace, review: Review) -> PolicyDecision | None:
+    if not review.decision:
+        return None
+    for fact in space.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
+        event = fact.event
+        if isinstance(event, PolicyDecided) and event.decision.id == review.decision:
+            return event.decision
+    return None
+
+
+def _waivers(
+    space: Workspace, review: Review, decision: PolicyDecision | None, now: float
+) -> tuple[Waiver, ...]:
+    """The waivers in force whose scope covers the change, and those that the decision used."""
+    found: dict[str, Waiver] = {}
+    for fact in space.tools.ledger.events(kinds=(Waived.__name__, WaiverEnded.__name__)):
+        event = fact.event
+        if isinstance(event, Waived) and event.environment == space.environment:
+            found[event.waiver.id] = event.waiver
+        elif isinstance(event, WaiverEnded):
+            found.pop(event.waiver, None)
+    used = {hit.waiver for hit in decision.hits} if decision is not None else set()
+    return tuple(
+        waiver
+        for waiver in found.values()
+        if waiver.id in used or (waiver.expires > now and fnmatchcase(review.name, waiver.scope))
+    )
+
+
+def _model_evidence(
+    space: Workspace, review: Review, decision: PolicyDecision | None, waivers: tuple[Waiver, ...]
+) -> tuple[ModelEvidence, list[str]]:
+    stage = space.flow[review.name]
+    model = RegisteredModel(space, stage)
+    candidate = model.version(review.artifact)
+    live = model.version(review.replaces) if review.replaces else None
+    faults: list[str] = []
+    examples = None
+    if live is not None:
+        examples = _examples(space, stage, candidate, live, faults)
+    versions = [candidate, *([live] if live is not None else [])]
+    found = ModelEvidence(
+        review=review,
+        candidate=candidate,
+        live=live,
+        comparison=model.compare(live.id, candidate.id) if live is not None else None,
+        training=_training(space, candidate),
+        decision=decision,
+        waivers=waivers,
+        examples=examples,
+        code=tuple(_code_changes(space, stage, candidate, live)) if live is not None else (),
+        contracts=tuple(_contract_changes(candidate, live)) if live is not None else (),
+        amounts=dict(_amounts(space, versions)),
+        followers=tuple(
+            Follower(table=table.name, on_new_model=table.on_new_model)
+            for table in space.flow.readers(stage.name)
+            if table.kind is Kind.DELIVER
+        ),
+        endpoints=tuple(each.name for each in space.flow.endpoints if each.model == stage.name),
+        place="" if space.environment == PRODUCTION else f" --env {space.environment}",
+        code_command=_git_command(space, live),
+    )
+    return found, faults
+
+
+def _examples(
+    space: Workspace, stage: Stage, candidate: ModelVersion, live: ModelVersion, faults: list[str]
+) -> MovedExamples | None:
+    """The rows whose prediction moves most; a model that can't be loaded or asked is a fault to show."""
+    columns = {item.name: item.contract.names for item in stage.frames if item.contract}
+    personal = personal_columns(space.flow, space.recipes, columns)
+    try:
+        return moved_examples(space, stage, candidate.artifact, live.artifact, personal)
+    except TidemillError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - a model of users may raise anything
+        reason = describe_error(error)
+    faults.append(f"the predictions that move most: {reason}")
+    return None
+
+
+def _training(space: Workspace, version: ModelVersion) -> Attempt | None:
+    """The attempt that trained a version, with its reasons."""
+    facts = space.tools.ledger.events(
+        kinds=(Attempted.__name__,), run=version.run, stage=version.model
+    )
+    made = [
+        fact.event.attempt
+        for fact in facts
+        if isinstance(fact.event, Attempted)
+        and fact.event.attempt.action == Action.TRAIN
+        and fact.event.attempt.outcome is Outcome.OK
+    ]
+    return made[-1] if made else None
+
+
+def _code_changes(
+    space: Workspace, stage: Stage, candidate: ModelVersion, live: ModelVersion
+) -> Iterator[str]:
+    """The parts of recipes that differ between the trainings of two versions: of the model, and upstream."""
+    before, after = (_end_of_run(space, version.run) for version in (live, candidate))
+    for name in (stage.name, *_upstream(space, stage)):
+        changes = [
+            (fact.seq, fact.event)
+            for fact in space.tools.ledger.events(kinds=(RecipeChanged.__name__,), stage=name)
+            if isinstance(fact.event, RecipeChanged) and fact.event.environment == space.environment
+        ]
+        old, new = (
+            next((event for seq, event in reversed(changes) if seq <= end), None)
+            for end in (before, after)
+        )
+        if old is not None and new is not None and old.recipe != new.recipe:
+            parts = sorted(
+                part
+                for part in {*old.parts, *new.parts}
+                if old.parts.get(part) != new.parts.get(part)
+            )
+            yield f"{name}: {', '.join(parts) or 'its recipe'} changed"
+
+
+def _end_of_run(space: Workspace, run: str) -> float:
+    """The number of the event that ended a run; infinite while it hasn't ended."""
+    ends = [fact.seq for fact in space.tools.ledger.events(kinds=(RunEnded.__name__,), run=run)]
+    return ends[-1] if ends else float("inf")
+
+
+def _upstream(space: Workspace, stage: Stage) -> list[str]:
+    wanted, seen = [*dependencies(stage)], dict[str, None]()
+    while wanted:
+        name = wanted.pop(0)
+        if name not in seen:
+            seen[name] = None
+            wanted += dependencies(space.flow[name])
+    return [*seen]
+
+
+def _contract_changes(candidate: ModelVersion, live: ModelVersion) -> Iterator[str]:
+    mine, theirs = trained_inputs(candidate.artifact), trained_inputs(live.artifact)
+    if mine is None or theirs is None:
+        yield "the contract of the inputs in training isn't recorded for both versions"
+        return
+    for change in diff(theirs.contract, mine.contract).changes:
+        yield str(change)
+
+
+def _amounts(space: Workspace, versions: Iterable[ModelVersion]) -> Iterator[tuple[str, str]]:
+    price = space.price
+    for version in versions:
+        if version.cost is not None and price.cpu_hour:
+            yield version.id, f"{price.of(version.cost.cpu_s):,.6f} {price.currency}"
+
+
+def _git_command(space: Workspace, live: ModelVersion | None) -> str:
+    """A command that shows what changed in the code since the live version was trained."""
+    if live is None or not any(
+        (folder / ".git").exists() for folder in (space.root, *space.root.parents)
+    ):
+        return ""
+    return f"git log --since={int(live.trained_at)} --patch -- ."

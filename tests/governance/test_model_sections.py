@@ -1,0 +1,224 @@
+"""What people are told about a candidate model: nothing bad is left out, and nothing is invented."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
+from tidemill.governance.page_values import PageSection
+from tidemill.ledger.model_version import (
+    Evaluation,
+    Follower,
+    MetricComparison,
+    ModelVersion,
+    TrainingCost,
+    VersionComparison,
+    VersionState,
+)
+from tidemill.ledger.run import Attempt, Outcome
+from tidemill.testing import records as samples
+from tidemill.workflow.gate import Interval
+from tidemill.workflow.trigger import TriggerEvidence
+
+COST = TrainingCost(attempts=1, wall_s=2.0, cpu_s=3.5, peak_rss=1, rows=10)
+SCORED = Evaluation(stage="scores", scores=samples.scores(), run="r", at=1.0, rows_read="w")
+
+
+def version(name: str, **artifact: Any) -> ModelVersion:
+    return ModelVersion(
+        artifact=replace(samples.model_artifact(name), **artifact),
+        state=VersionState.CANDIDATE,
+        trained_at=1.0,
+        run="run",
+        bytes=1_234,
+        key="key",
+        evaluations=(SCORED,),
+        cost=COST,
+    )
+
+
+def metric(
+    slice: str, one: float, other: float, interval: Interval | None = None
+) -> MetricComparison:
+    return MetricComparison(
+        stage="scores", slice=slice, rows=40, metric="mae", one=one, other=other,
+        gain=one - other, interval=interval,
+    )  # fmt: skip
+
+
+def interval(low: float, high: float) -> Interval:
+    return Interval(value=(low + high) / 2, low=low, high=high, confidence=0.95, days=20)
+
+
+def evidence(*metrics: MetricComparison, **changes: Any) -> ModelEvidence:
+    live, candidate = version("old"), version("new")
+    review = replace(
+        samples.review(), artifact="new", replaces="old", verdict=samples.decided_event().decision
+    )
+    found = ModelEvidence(
+        review=review,
+        candidate=candidate,
+        live=live,
+        comparison=VersionComparison(one=live, other=candidate, metrics=metrics),
+    )
+    return replace(found, **changes)
+
+
+def by_title(found: ModelEvidence) -> dict[str, PageSection]:
+    return {part.title: part for part in model_sections(found)}
+
+
+def test_what_gets_worse_is_named_with_its_certainty() -> None:
+    found = evidence(
+        metric("", 10.0, 11.0, interval(-1.5, -0.5)),
+        metric("carrier=UA", 10.0, 15.0),
+        metric("carrier=AA", 10.0, 9.0),
+        metric("carrier=DL", 10.0, 11.0, interval(-3.0, 1.0)),
+        metric("carrier=B6", 0.0, 0.1),
+        metric("carrier=WN", 10.0, 10.5),
+        metric("carrier=F9", 10.0, 10.1),
+    )
+    lines = by_title(found)["What gets worse"].lines
+    assert lines == (
+        "mae of scores: 10 -> 11, beyond noise",
+        "carrier=UA: mae 10 -> 15 over 40 rows, without an interval",
+        "carrier=DL: mae 10 -> 11 over 40 rows, could be noise",
+        "carrier=B6: mae 0 -> 0.1 over 40 rows, without an interval",
+        "2 other slices with a worse figure (see the worst slices)",
+    )
+    worst = by_title(found)["Worst slices"].table
+    assert worst is not None
+    assert worst.rows[0] == ("carrier=UA", "mae", "40", "10", "15", "-5", "-")
+    assert worst.rows[1][-1] == "-3 .. +1, could be noise"
+
+
+def test_nothing_worse_is_said_too_and_so_is_what_isnt_known() -> None:
+    better = by_title(evidence(metric("", 10.0, 9.0)))["What gets worse"].lines
+    assert better == ("no metric is worse over all rows (mae)",)
+    unknown = by_title(evidence(comparison=None))["What gets worse"].lines
+    assert unknown[0].startswith("no evaluation scored both versions")
+
+
+def test_the_first_version_has_nothing_to_go_back_to() -> None:
+    parts = by_title(evidence(live=None, comparison=None))
+    assert "would be the first version that is live" in parts["What changes"].lines[0]
+    assert "there is no live version to be worse than" in parts["What gets worse"].lines[0]
+    assert "no earlier version to go back to" in parts["How to go back"].lines[0]
+    assert parts["How to go back"].commands == ()
+    table = parts["Metrics"].table
+    assert table is not None
+    assert table.headers == ("evaluation", "metric", ">rows", ">candidate")
+
+
+def test_what_changes_names_parameters_inputs_packages_and_who_uses_it() -> None:
+    comparison = VersionComparison(
+        one=version("old"), other=version("new"), inputs={"hour": (False, True), "rain": (True, False)},
+        parameters={"rounds": (60, 90)}, packages={"lightgbm": ("4.5", "4.6")},
+    )  # fmt: skip
+    found = evidence(
+        comparison=comparison, endpoints=("delays",),
+        followers=(Follower(table="out", on_new_model="rescore"),),
+    )  # fmt: skip
+    assert by_title(found)["What changes"].lines[2:] == (
+        "table out is scored again by the new version",
+        "endpoint delays answers with the new version",
+        "it also reads hour",
+        "it no longer reads rain",
+        "parameter rounds: 60 -> 90",
+        "package lightgbm: 4.5 -> 4.6",
+    )
+
+
+def test_why_now_has_the_trigger_and_the_reasons() -> None:
+    fired = TriggerEvidence(trigger="every(7d)", fires=True, seen="7 days newer")
+    worse = TriggerEvidence(trigger="degraded", fires=True, seen="mae 12", threshold="more than 11")
+    other = TriggerEvidence(trigger="volume", seen="few rows")
+    any_of = TriggerEvidence(trigger="any_of", fires=True, parts=(fired, other, worse))
+    training = Attempt(
+        stage="m", partition="all", action="train", outcome=Outcome.OK, reasons=("every(7d)",),
+        evidence=any_of,
+    )  # fmt: skip
+    assert by_title(evidence(training=training))["Why now"].lines == (
+        "it was trained because: every(7d)",
+        "the trigger saw: 7 days newer",
+        "the trigger saw: mae 12 (more than 11)",
+        "people are asked because: predictions move",
+    )
+    untold = by_title(evidence(training=replace(training, evidence=None)))["Why now"].lines
+    assert len(untold) == 2
+    bare = evidence(
+        training=replace(training, evidence=replace(other, seen="")),
+        review=replace(samples.review(), reasons=()),
+    )
+    assert by_title(bare)["Why now"].lines[1:] == (
+        "people are asked because the workflow wants a review of every version",
+    )
+
+
+def test_predictions_that_move_most_are_shown() -> None:
+    examples = MovedExamples(
+        headers=("id", ">live", ">candidate", ">moved by"), cells=(("7", "1", "3", "2"),), rows=50,
+        share=0.5, average=0.25, largest=2.0, source=" of features 2013",
+    )  # fmt: skip
+    decision = samples.policy_decision()
+    parts = by_title(evidence(metric("", 1.0, 1.0), examples=examples, decision=decision))
+    assert parts["What gets worse"].lines[-2:] == (
+        "predictions shift: at least 12.0% of the evaluated rows got another one",
+        "50.0% of 50 recent rows get another prediction: it moves by 0.25 on average, and at most by 2",
+    )
+    shown = parts["Predictions that move most"]
+    assert shown.lines == ("of 50 rows of features 2013, scored by both versions",)
+    assert shown.table is not None
+    classes = replace(examples, average=None, largest=None)
+    lines = by_title(evidence(examples=classes))["What gets worse"].lines
+    assert lines[-1] == "50.0% of 50 recent rows get another class"
+
+
+def test_gates_rules_data_contracts_code_and_cost() -> None:
+    days = {"2013-01-01": "a", "2013-01-02": "b", "2013-01-03": "c"}
+    old = {"features": {"2013-01-01": "a", "2013-01-02": "x", "2012-12-31": "z"}, "labels": days}
+    found = evidence(
+        candidate=version("new", snapshot={"features": days, "labels": days}),
+        live=version("old", snapshot=old),
+        decision=samples.policy_decision(),
+        waivers=(samples.waiver(),),
+        amounts={"new": "0.01 USD"},
+        code=("m: params changed",),
+        contracts=("column hour: added",),
+        code_command="git log",
+        place=" --env dev",
+    )
+    parts = by_title(found)
+    assert parts["Data"].lines == (
+        "features: also 2013-01-03; no longer 2012-12-31; with other values 2013-01-02",
+        "labels: the same partitions with the same values",
+    )
+    assert parts["Contracts"].lines == ("column hour: added",)
+    assert (parts["Code"].lines, parts["Code"].commands) == (("m: params changed",), ("git log",))
+    assert parts["Cost"].lines == (
+        "training the candidate took 3.5 CPU seconds, 0.01 USD; it is stored in 1,234 bytes",
+        "training the live took 3.5 CPU seconds; it is stored in 1,234 bytes",
+    )
+    assert parts["How to go back"].commands == (
+        'tidemill rollback delay_model --env dev --to old --reason "WHY"',
+    )
+    rules = parts["Rules and waivers"]
+    assert rules.lines[0].startswith("waiver w1 lifts owner for * until ")
+    assert rules.table is not None
+    assert rules.table.rows == (
+        ("shift", "review", "predictions move", "2 of the reviewers"),
+        ("owner", "waived by w1", "no owner", "-"),
+    )
+    assert parts["Gates"].table is not None
+    untold = by_title(
+        evidence(
+            live=None,
+            comparison=None,
+            candidate=replace(version("new", trained_on={"features": ("2013",)}), cost=None),
+            review=samples.review(),
+        )
+    )
+    assert untold["Data"].lines == ("features: 2013",)
+    assert "Cost" not in untold
+    assert "Gates" not in untold

@@ -1,0 +1,70 @@
+"""Pages as HTML: one file, no script, and whatever others wrote is text."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.governance.page_html import html_page
+from tidemill.governance.page_values import ReviewPage, page_table, section
+
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p", "ul", "li",
+    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre",
+}  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Collects the tags, attributes and text of a document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.names: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.names.update(name for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(text: str) -> Reader:
+    html = html_page(
+        ReviewPage(
+            title=text,
+            state=text,
+            sections=(
+                section(
+                    text, [text], table=page_table((text, f">{text}"), [(text, text)], text),
+                    commands=[text],
+                ),
+                section("bare", table=page_table(("a",), [("b",)])),
+                section("words", ["line"]),
+            ),
+        )
+    )  # fmt: skip
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+@given(
+    st.text(max_size=40) | st.sampled_from(["</style><script>", "' onload='x", '"><img src=//x>'])
+)
+def test_no_text_becomes_markup(text: str) -> None:
+    reader = read(text)
+    assert reader.tags <= TAGS
+    assert reader.names <= {"lang", "charset", "name", "content", "http-equiv", "class"}
+
+
+def test_the_page_is_one_file_for_light_and_dark_mode() -> None:
+    html = html_page(ReviewPage(title="t", state="s", sections=()))
+    assert "default-src &#x27;none&#x27;" in html
+    assert "prefers-color-scheme: dark" in html
+    assert not any(word in html for word in ("http://", "https://", "<script", "<form", "<a "))
+    assert "value" in "".join(read("value").text)
