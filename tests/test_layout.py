@@ -19,6 +19,7 @@ OTHERS = {"behaviour", "docs", "e2e", "seams", "soundness", "support"}
 SPEAKING = {
     ".",
     "cli",
+    "cli/audit",
     "cli/contract",
     "cli/env",
     "cli/ledger",

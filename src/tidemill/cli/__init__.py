@@ -78,6 +78,10 @@ INTERRUPTED = 130
             "tidemill.cli.tokens:tokens",
             "Create, list and revoke the tokens that open endpoints.",
         ),
+        "audit": (
+            "tidemill.cli.audit:audit",
+            "Show who did what, and prove that nobody changed the records.",
+        ),
         "keys": (
             "tidemill.cli.keys:keys",
             "Create the keys that sign attestations and checkpoints.",

@@ -53,7 +53,11 @@ def project_session(environment: str = "", *, begins: bool = False) -> Iterator[
             project.environments.require(project.environment)
         yield project
     finally:
-        project.close()
+        project.close(_print_warning)
+
+
+def _print_warning(text: str) -> None:
+    print_text(f"warning: {text}", err=True)
 
 
 def user_traceback(error: BaseException) -> str:

@@ -35,6 +35,25 @@ class EventPlace:
     partition: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainedEvent:
+    """An event as it is stored, its leaf, and its link as the events before it give it, and as stored.
+
+    `body` is the text of the event itself.
+    """
+
+    place: EventPlace
+    body: str
+    leaf: bytes
+    link: bytes
+    stored_link: bytes | None
+
+    @property
+    def seq(self) -> int:
+        """The number of the event."""
+        return self.place.seq
+
+
 def body_digest(body: str) -> str:
     """The SHA-256 of an event's body, in hexadecimal digits."""
     return sha256(body.encode()).hexdigest()

@@ -5,11 +5,12 @@ Services that a run doesn't need are imported when they are first used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import html_table
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
     from tidemill.history.io.runs import History
+    from tidemill.project.audit import Audit
     from tidemill.project.checks import Checks
     from tidemill.project.contracts import Contracts
     from tidemill.project.data import PublishedData
@@ -403,6 +405,12 @@ class Project:
         return service
 
     @property
+    def audit(self) -> Audit:
+        """Audits the ledger: checkpoints, verification, proofs, and who did what."""
+        service: Audit = self._service("audit", "Audit")
+        return service
+
+    @property
     def keys(self) -> Keys:
         """Creates the keys that sign attestations and checkpoints."""
         service: Keys = self._service("keys", "Keys")
@@ -442,8 +450,15 @@ class Project:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Close files and connections."""
+    def close(self, report: Callable[[str], None] = warn) -> None:
+        """Close files and connections; before that, make a checkpoint of the ledger if one is due.
+
+        `report` gets what keeps a checkpoint from being made, which is a warning by default.
+        """
+        if self.workspace.needs_checkpoint:
+            problem = self.audit.seal()
+            if problem:
+                report(problem)
         self.workspace.close()
 
 

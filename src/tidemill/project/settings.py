@@ -14,6 +14,7 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes
+from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.project.declarations import check_declarations
@@ -24,7 +25,7 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings with readers of their own.
-_TABLES = ("profiles", "serve", "roles", "groups", "budget", "retention")
+_TABLES = ("profiles", "serve", "roles", "groups", "budget", "retention", "audit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Settings:
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
+    `audit` says which checkpoints of the ledger are made.
     """
 
     root: Path
@@ -64,6 +66,7 @@ class Settings:
     retention: Mapping[str, str] = field(default_factory=dict)
     serve: ServeSettings = field(default_factory=ServeSettings)
     grants: Grants = field(default_factory=Grants)
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
     @property
     def profiles_place(self) -> str:
@@ -168,6 +171,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "grants": grants,
         "budget": table.get("budget", {}),
         "retention": table.get("retention", {}),
+        "audit": parse_audit_settings(table.get("audit", {}), f"{file}: [tool.tidemill.audit]"),
     }
     plain = {name: value for name, value in table.items() if name not in _TABLES}
     return Settings(**{**plain, **given})

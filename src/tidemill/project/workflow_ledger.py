@@ -49,10 +49,13 @@ class WorkflowLedger:
         self.prefix = workflow_prefix(workflow)
         self._stages = stages
         self._origins_of_effects: dict[str, str] = {}
+        # Whether anything was appended that no checkpoint was considered for yet.
+        self.has_appended = False
         # Whether there is nothing (more) to take over.
         self._begun = False
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
+        self.has_appended = True
         recorded = [self._recorded(event) for event in events]
         if guard is not None and guard.lease is not None:
             guard = replace(guard, lease=self._recorded_lease(guard.lease))

@@ -33,6 +33,7 @@ from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe import is_installed
 from tidemill.project.settings import Settings, configured_secrets
+from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.format_code import link_formats
 from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faults
 from tidemill.reuse.recipe import Recipe, recipe_of
@@ -303,6 +304,14 @@ class Workspace:
         return ProvenanceFacts(
             flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger
         )
+
+    @property
+    def needs_checkpoint(self) -> bool:
+        """Whether events were appended, and checkpoints are made by themselves."""
+        if not self.settings.audit.is_on or "tools" not in self.__dict__:
+            return False
+        ledger = self.tools.ledger
+        return isinstance(ledger, WorkflowLedger) and ledger.has_appended
 
     def close(self) -> None:
         """Close files and connections."""

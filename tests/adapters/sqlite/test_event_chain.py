@@ -88,7 +88,11 @@ def test_an_edit_breaks_the_chain(path: Path, statement: str, broken: str) -> No
 
 
 def test_the_links_themselves_are_append_only(path: Path) -> None:
-    for statement in ("DELETE FROM links", "UPDATE links SET link = x'00'"):
+    for statement in (
+        "DELETE FROM links",
+        "UPDATE links SET link = x'00'",
+        "INSERT OR REPLACE INTO links VALUES (3, x'00')",
+    ):
         with pytest.raises(sqlite3.IntegrityError, match="links are append-only"):
             execute(path, statement)
 

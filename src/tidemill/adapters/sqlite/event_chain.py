@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from pathlib import Path
 
 from tidemill.adapters.codec.events import event_scope
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Event
-from tidemill.ledger.event_digest import FIRST_LINK, EventPlace, body_digest, event_leaf, next_link
+from tidemill.ledger.event_digest import (
+    FIRST_LINK,
+    ChainedEvent,
+    EventPlace,
+    body_digest,
+    event_leaf,
+    next_link,
+)
 
 
 class EventWriter:
@@ -46,24 +54,15 @@ def event_place(event: Event, *, seq: int, batch: int, at: float) -> EventPlace:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedEvent:
-    """An event as the file has it, its leaf, the link that the events before it give, and the stored one."""
-
-    place: EventPlace
-    body: str
-    leaf: bytes
-    link: bytes
-    stored_link: bytes | None
-
-
-def linked_events(connection: sqlite3.Connection) -> Iterator[LinkedEvent]:
-    """Read all events in order; StorageError at one that can't be read.
+def linked_events(
+    connection: sqlite3.Connection, after: int = 0, link: bytes = FIRST_LINK
+) -> Iterator[ChainedEvent]:
+    """Read the events after a number, whose link is given, in order; StorageError at one that can't be read.
 
     What the file has is read, whether it is what was recorded or not.
     """
-    link = FIRST_LINK
-    for seq, batch, at, *texts, stored, is_odd in connection.execute(queries()["linked_events"]):
+    rows = connection.execute(queries()["linked_events"], (after,))
+    for seq, batch, at, *texts, stored, is_odd in rows:
         try:
             if is_odd:
                 raise TypeError("it isn't stored as text")
@@ -83,7 +82,27 @@ def linked_events(connection: sqlite3.Connection) -> Iterator[LinkedEvent]:
         except (StorageError, TypeError, ValueError) as error:
             raise StorageError(f"event {seq} is not what was recorded: {error}") from error
         link = next_link(link, leaf)
-        yield LinkedEvent(place=place, body=text, leaf=leaf, link=link, stored_link=stored)
+        yield ChainedEvent(place=place, body=text, leaf=leaf, link=link, stored_link=stored)
+
+
+def read_chain(
+    path: Path, after: int = 0, link: bytes | None = None
+) -> Iterator[ChainedEvent | str]:
+    """Read the events of a ledger's file after a number, with its link; a text says why others can't be."""
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            connection.text_factory = bytes
+            yield from linked_events(connection, after, link or FIRST_LINK)
+    except (StorageError, sqlite3.Error) as error:
+        yield str(error)
+
+
+def count_events(path: Path) -> int:
+    """The number of events of a ledger's file."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        return int(connection.execute(queries()["last_seq"]).fetchone()[0])
 
 
 def chain_faults(connection: sqlite3.Connection) -> Iterator[str]:
@@ -92,7 +111,7 @@ def chain_faults(connection: sqlite3.Connection) -> Iterator[str]:
         for event in linked_events(connection):
             if event.link != event.stored_link:
                 yield (
-                    f"the hash chain is broken at event {event.place.seq}: it isn't what was recorded, or an "
+                    f"the hash chain is broken at event {event.seq}: it isn't what was recorded, or an "
                     "event before it was removed, added or moved"
                 )
                 return

@@ -19,3 +19,10 @@ CREATE TRIGGER links_refuse_delete BEFORE DELETE ON links
 BEGIN
     SELECT RAISE(ABORT, 'links are append-only: a fact is never removed');
 END;
+
+-- INSERT OR REPLACE deletes without firing the trigger above.
+CREATE TRIGGER links_refuse_replace BEFORE INSERT ON links
+WHEN NEW.seq <= (SELECT max(seq) FROM links)
+BEGIN
+    SELECT RAISE(ABORT, 'links are append-only: a fact is never replaced');
+END;

@@ -35,7 +35,7 @@ INSERT INTO links (seq, link) VALUES (?, ?);
 SELECT link FROM links ORDER BY seq DESC LIMIT 1;
 
 -- name: linked_events
--- All that is stored of the facts in order, the link of each, and whether a text is stored as a blob: no
+-- All that is stored of the facts after one number in order, the link of each, and whether a text is stored as a blob: no
 -- query finds it then.
 SELECT
     event.seq, event.batch, event.at, event.kind, event.environment, event.run, event.stage,
@@ -45,6 +45,7 @@ SELECT
         typeof(partition), typeof(body)
     )
 FROM events AS event NOT INDEXED LEFT JOIN links ON links.seq = event.seq
+WHERE event.seq > ?
 ORDER BY event.seq;
 
 -- name: links_without_event

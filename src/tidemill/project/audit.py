@@ -1,0 +1,323 @@
+"""Audit the events of a ledger: checkpoints, verification, proofs, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidemill.adapters.sqlite.event_chain import count_events, read_chain
+from tidemill.core.counts import plural
+from tidemill.core.errors import StorageError, TidemillError, UsageError, did_you_mean
+from tidemill.governance.audit_proof import EventProof, parse_proof, prove_event
+from tidemill.governance.audit_report import AuditReport, SignatureFault, audit_events
+from tidemill.governance.audit_trail import (
+    TRAIL_KINDS,
+    AuditEntry,
+    TrailFilter,
+    audit_entries,
+)
+from tidemill.governance.checkpoint import Checkpoint, CheckpointSource
+from tidemill.governance.io.checkpoint_places import (
+    CheckpointCommand,
+    CheckpointFile,
+    CheckpointPlace,
+    GitTags,
+    read_file,
+)
+from tidemill.governance.io.checkpoints import CheckpointMaker, HomeCheckpoints, MadeCheckpoint
+from tidemill.ledger.event import EVENTS, PolicyDecided, RecordedEvent, ReviewOpened, Waived
+from tidemill.ledger.event_digest import ChainedEvent
+from tidemill.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tidemill.governance.io.signing_keys import PublicKey, SigningKey
+
+_KEPT = "checkpoints.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedEvent:
+    """An event for an auditor: as people read it, and its `leaf` in the trees of checkpoints."""
+
+    entry: AuditEntry
+    leaf: str
+
+
+class Audit:
+    """The events of the home of a workspace, of all workflows in it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._settings = workspace.settings.audit
+        self._path = workspace.home / "ledger.db"
+        self._kept = HomeCheckpoints(workspace.home / _KEPT)
+
+    def verify(
+        self,
+        *,
+        checkpoints: Sequence[str | Path] = (),
+        keys: Sequence[str | Path] = (),
+        signatures: bool = True,
+    ) -> AuditReport:
+        """Compare all events with the hash chain, and with all checkpoints that are known.
+
+        These are the home's own, those of the places in the settings, and those in the files `checkpoints`.
+        `keys` are files of public keys, by default those of the settings. Without `signatures` nobody is
+        asked who signed. UsageError if a checkpoint from outside can't be verified without a key.
+        """
+        outside = [place.read() for place in self._places()]
+        sources = [
+            self._kept.source(),
+            *(source for source in outside if source is not None),
+            *(_existing(Path(path)) for path in checkpoints),
+        ]
+        fault, notes = self._signature_fault(keys, sources, signatures=signatures)
+        found = audit_events(self._read(), sources, fault)
+        if len(sources) == 1:
+            notes = (
+                *notes,
+                "no checkpoint outside of the home is known: whoever can write there could have changed all "
+                "events, and this wouldn't show",
+            )
+        return replace(found, notes=(*found.notes, *notes))
+
+    def checkpoint(self) -> MadeCheckpoint:
+        """Make a checkpoint of all events, or write the last one again where it is missing.
+
+        UsageError without a key or without any event; StorageError if the events aren't those of the last
+        checkpoint.
+        """
+        if not self._settings.is_on:
+            raise UsageError(
+                "there is no key that signs checkpoints: `tidemill keys create ~/.config/tidemill/audit.pem`,"
+                ' then [tool.tidemill.audit] key = "~/.config/tidemill/audit.pem"'
+            )
+        self._require_ledger()
+        made = self._maker().make(
+            now=self._workspace.tools.clock(), terms=None, count=partial(count_events, self._path)
+        )
+        if made is None:
+            raise UsageError("the ledger has no event yet: run something first")
+        return made
+
+    def seal(self) -> str:
+        """Make a checkpoint if one is due; say what went wrong, "" if nothing did.
+
+        A run is never lost by a checkpoint that can't be made.
+        """
+        try:
+            made = self._maker().make(
+                now=self._workspace.tools.clock(),
+                terms=self._settings.terms,
+                count=partial(count_events, self._path),
+            )
+        except TidemillError as error:
+            return f"no checkpoint was made: {error}"
+        problems = () if made is None else made.problems
+        return "; ".join(f"the checkpoint wasn't written outside: {text}" for text in problems)
+
+    def entries(
+        self,
+        *,
+        who: str = "",
+        what: str = "",
+        since: float | None = None,
+        until: float | None = None,
+        kinds: Sequence[str] = (),
+        every: bool = False,
+    ) -> list[AuditEntry]:
+        """Who did what, to what, when and why, in the order of the events.
+
+        `who` and `what` are parts of names, or patterns with `*`; times are in Unix seconds. `kinds` are
+        names of events, by default those by which people act or that decide for them; with `every` all.
+        """
+        known = [kind.__name__ for kind in EVENTS]
+        for kind in kinds:
+            if kind not in known:
+                raise UsageError(f"there is no event {kind!r} ({did_you_mean(kind, known)})")
+        wanted = TrailFilter(who=who, what=what, since=since, until=until)
+        chosen = tuple(kinds) or (() if every else TRAIL_KINDS)
+        # Who started a run stands in its first event.
+        read = {*chosen, "RunStarted"} if chosen else ()
+        facts = self._workspace.tools.ledger.events(kinds=sorted(read))
+        return [
+            entry for entry in audit_entries(facts, wanted) if not chosen or entry.kind in chosen
+        ]
+
+    def export(self, *, since: float | None = None) -> Iterator[ExportedEvent]:
+        """All events of this workflow in order, each with its digest as a leaf of checkpoints' trees."""
+        entries = {entry.seq: entry for entry in self.entries(since=since, every=True)}
+        for event in self._read():
+            if isinstance(event, str):
+                raise StorageError(f"{event}: `tidemill audit verify` says what was changed")
+            if event.seq in entries:
+                yield ExportedEvent(entry=entries[event.seq], leaf=event.leaf.hex())
+
+    def prove(self, subject: str) -> EventProof:
+        """Prove that an event is in the last checkpoint; `subject` is its number, or the id of a decision.
+
+        UsageError for an unknown one, and for one that no checkpoint has yet.
+        """
+        self._require_ledger()
+        seq = int(subject) if subject.isdecimal() else self._decision(subject)
+        known = self._kept.read()
+        if not known or known[-1].checkpoint.size < seq:
+            raise UsageError(
+                f"event {seq} is in no checkpoint yet: `tidemill audit checkpoint` makes one"
+            )
+        leaves: list[bytes] = []
+        found: ChainedEvent | None = None
+        for event in self._read():
+            if isinstance(event, str):
+                raise UsageError(f"{event}: `tidemill audit verify` says what was changed")
+            leaves.append(event.leaf)
+            found = event if event.seq == seq else found
+        if found is None or found.seq > len(leaves):
+            raise UsageError(
+                f"there is no event {seq}: the ledger has {plural(len(leaves), 'event')}"
+            )
+        return prove_event(found, leaves, known[-1].checkpoint)
+
+    def _decision(self, id: str) -> int:
+        facts = self._workspace.tools.ledger.events(
+            kinds=("PolicyDecided", "ReviewOpened", "Waived", "Decided", "RunStarted")
+        )
+        found = [fact.seq for fact in facts if _decision_id(fact) == id]
+        if not found:
+            raise UsageError(
+                f"there is no decision {id!r}: name the id of a policy decision, a review, a waiver, a run, "
+                "the subject of a decision of gates, or an event's number, as `tidemill audit show` does"
+            )
+        return found[-1]
+
+    def _read(self, after: int = 0, link: bytes | None = None) -> Iterator[ChainedEvent | str]:
+        # Opening it brings an older ledger up to date.
+        self._require_ledger()
+        return read_chain(self._path, after, link)
+
+    def _require_ledger(self) -> None:
+        if not self._path.exists():
+            raise UsageError(f"there is no ledger {self._path}: nothing was ever run here")
+        _ = self._workspace.tools.ledger
+
+    def _maker(self) -> CheckpointMaker:
+        return CheckpointMaker(
+            kept=self._kept,
+            places=self._places(),
+            load_key=self._load_key,
+            read=self._read,
+        )
+
+    def _load_key(self) -> SigningKey:
+        path, home = self._file(self._settings.key), self._workspace.home
+        found: SigningKey = _signing_keys().load_signing_key(path, home)
+        return found
+
+    def _places(self) -> list[CheckpointPlace]:
+        found: list[CheckpointPlace] = []
+        if self._settings.file:
+            found.append(CheckpointFile(self._outside(self._settings.file)))
+        if self._settings.git:
+            found.append(GitTags(self._file(self._settings.git)))
+        if self._settings.command:
+            found.append(CheckpointCommand(self._settings.command))
+        return found
+
+    def _outside(self, name: str) -> Path:
+        path = self._file(name).resolve()
+        if path.is_relative_to(self._workspace.home.resolve()):
+            raise UsageError(
+                f"[tool.tidemill.audit] file = {name!r} lies in the project's home: whoever can change the "
+                "ledger could change it too; name a file elsewhere"
+            )
+        return path
+
+    def _file(self, name: str) -> Path:
+        return self._workspace.root / Path(name).expanduser()
+
+    def _signature_fault(
+        self,
+        keys: Sequence[str | Path],
+        sources: Sequence[CheckpointSource],
+        *,
+        signatures: bool,
+    ) -> tuple[SignatureFault, tuple[str, ...]]:
+        """What verifies signatures, and notes on what it doesn't verify."""
+        if not signatures:
+            return _accept, ("signatures were not verified",)
+        if not any(source.lines for source in sources):
+            return _accept, ()
+        paths = [Path(key) for key in keys] or [self._file(name) for name in self._public_keys()]
+        if not paths:
+            raise UsageError(
+                "there are checkpoints, but no public key to verify their signatures: name one with --key, "
+                "or leave signatures out with --no-signatures"
+            )
+        return signature_check(paths), ()
+
+    def _public_keys(self) -> tuple[str, ...]:
+        if self._settings.keys:
+            return self._settings.keys
+        return (f"{self._settings.key}.pub",) if self._settings.key else ()
+
+
+def signature_check(paths: Sequence[Path]) -> SignatureFault:
+    """What says whether one of the public keys in these files signed a checkpoint; UsageError for others."""
+    known: dict[str, PublicKey] = {
+        key.id: key for key in map(_signing_keys().load_public_key, paths)
+    }
+
+    def find_fault(checkpoint: Checkpoint) -> str:
+        key = known.get(checkpoint.key)
+        if key is None:
+            return f"it was signed with the key {checkpoint.key[:16]}, which isn't a known one"
+        if not key.verifies(checkpoint.signature, checkpoint.message):
+            return "its signature isn't that of its key: somebody changed it"
+        return ""
+
+    return find_fault
+
+
+def check_proof(path: str | Path, keys: Sequence[str | Path]) -> tuple[str, EventProof]:
+    """Read a proof, and verify it with public keys and without a ledger; say what is wrong with it, or "".
+
+    UsageError if a file isn't a proof or a key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from error
+    proof = parse_proof(text)
+    return proof.fault or signature_check([Path(key) for key in keys])(proof.checkpoint), proof
+
+
+def _signing_keys() -> Any:
+    """The module of keys; only signatures need the library that it imports."""
+    return import_module("tidemill.governance.io.signing_keys")
+
+
+def _accept(_: Checkpoint) -> str:
+    return ""
+
+
+def _existing(path: Path) -> CheckpointSource:
+    if not path.exists():
+        raise UsageError(f"there is no file {path} with checkpoints")
+    return read_file(path, str(path))
+
+
+def _decision_id(fact: RecordedEvent) -> str:
+    event = fact.event
+    match event:
+        case PolicyDecided():
+            return event.decision.id
+        case ReviewOpened():
+            return event.review.id
+        case Waived():
+            return event.waiver.id
+    decision = getattr(event, "decision", None)
+    return str(decision.subject if decision is not None else getattr(event, "run", ""))

@@ -1,0 +1,275 @@
+"""The audit of a project: checkpoints by themselves, and a tampered home that is noticed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.damage import copy_home
+from tests.support.tampering import read_rows, unlocked, write_rows
+from tests.support.tides import Tides
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.core.errors import StorageError, UsageError
+from tidemill.governance.audit_report import AuditReport
+from tidemill.governance.audit_settings import AuditSettings
+from tidemill.project.audit import check_proof
+from tidemill.project.project import Project
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Tides:
+    tides = Tides(tmp_path_factory.mktemp("built") / "project")
+    tides.send(0, [1.0, 2.0, 3.0])
+    tides.run()
+    return tides
+
+
+class Audited:
+    """A project with a key and a file for checkpoints outside of its home."""
+
+    def __init__(self, tides: Tides) -> None:
+        self.tides = tides
+        self.key = tides.root.parent / "audit.pem"
+        self.outside = tides.root.parent / "checkpoints.jsonl"
+        self.ledger = tides.root / ".tidemill" / "ledger.db"
+        with closing(tides.open()) as project:
+            project.keys.create(self.key)
+
+    def open(self, **settings: Any) -> Project:
+        project = self.tides.open()
+        chosen = AuditSettings(
+            **{"key": str(self.key), "file": str(self.outside), "every": 1e9, **settings}
+        )
+        object.__setattr__(project.settings, "audit", chosen)
+        return project
+
+    def checkpoint(self) -> int:
+        with closing(self.open()) as project:
+            return project.audit.checkpoint().checkpoint.size
+
+    def verify(self) -> AuditReport:
+        with closing(self.open()) as project:
+            return project.audit.verify()
+
+    def record(self, name: str, **settings: Any) -> None:
+        """Record an event, and close the project."""
+        with closing(self.open(**settings)) as project:
+            project.tokens.create(name)
+
+
+@pytest.fixture
+def audited(built: Tides, tmp_path: Path) -> Audited:
+    return Audited(copy_home(built, tmp_path / "copy"))
+
+
+def messages(report: AuditReport) -> str:
+    return "\n".join(f"{each.place}: {each.message}" for each in report.problems)
+
+
+def test_what_nobody_changed_is_sealed(audited: Audited) -> None:
+    before = audited.verify()
+    assert (before.sealed, before.is_sound, before.unsealed) == (0, True, before.events)
+    size = audited.checkpoint()
+    audited.record("ana")
+    found = audited.verify()
+    assert (found.sealed, found.events, found.checkpoints) == (size, size + 1, 1)
+    assert found.is_sound
+
+
+def test_a_checkpoint_is_made_when_it_is_due(audited: Audited) -> None:
+    size = audited.checkpoint()
+    audited.record("ana", events=2)
+    assert audited.verify().sealed == size
+    audited.record("ben", events=2)
+    assert audited.verify().sealed == size + 2
+    # Who only reads makes none.
+    with closing(audited.open(every="1s", events=1)) as project:
+        project.state()
+    assert len(audited.outside.read_text().splitlines()) == 2
+
+
+def test_a_place_that_fails_loses_nothing_and_is_shown(audited: Audited) -> None:
+    audited.outside.mkdir()
+    with pytest.warns(UserWarning, match="the checkpoint wasn't written outside: .* directory"):
+        audited.record("ana", events=1)
+    with closing(audited.open()) as project:
+        assert [each.token.holder for each in project.tokens.list()] == ["ana"]
+    audited.outside.rmdir()
+    assert "it lacks the checkpoint" in messages(audited.verify())
+    audited.checkpoint()
+    assert audited.verify().is_sound
+
+
+def test_a_key_that_is_missing_loses_nothing_and_is_shown(audited: Audited) -> None:
+    audited.key.unlink()
+    with pytest.warns(UserWarning, match=r"no checkpoint was made: the key .*can't be read"):
+        audited.record("ana", events=1)
+
+
+def change_status(path: Path) -> None:
+    """Change one text of an event, with the right checksum."""
+    rows = read_rows(path)
+    row = next(row for row in rows if row[3] == "RunEnded")
+    body = stamp(unstamp(row[-1]).replace('"status":"ok"', '"status":"failed"'))
+    assert body != row[-1]
+    with unlocked(path) as connection:
+        connection.execute("UPDATE events SET body = ? WHERE seq = ?", (body, row[0]))
+
+
+def test_a_changed_event_is_noticed(audited: Audited) -> None:
+    audited.checkpoint()
+    change_status(audited.ledger)
+    text = messages(audited.verify())
+    assert "ledger: the hash chain is broken at event" in text
+    assert "aren't those that it has: events were changed" in text
+    with closing(audited.open()) as project:
+        found = project.stored_state.verify()
+    assert any("hash chain is broken" in each.message for each in found.problems)
+
+
+def test_a_rewritten_suffix_is_noticed_by_the_checkpoint_alone(audited: Audited) -> None:
+    audited.checkpoint()
+    rows = read_rows(audited.ledger)
+    kept = [row for row in rows if row[3] != "Attempted"]
+    assert len(kept) < len(rows)
+    write_rows(audited.ledger, [(seq, *row[1:]) for seq, row in enumerate(kept, 1)])
+    text = messages(audited.verify())
+    assert "hash chain" not in text
+    assert "but the ledger only" in text
+
+
+def test_the_home_of_an_older_backup_is_noticed(audited: Audited) -> None:
+    audited.checkpoint()
+    home = audited.ledger.parent
+    shutil.copytree(home, home.with_name("backup"))
+    audited.record("ana", events=1)
+    shutil.rmtree(home)
+    home.with_name("backup").rename(home)
+    assert "an older copy of the ledger was put in its place" in messages(audited.verify())
+    with closing(audited.open()) as project:
+        project.tokens.create("ben")
+        project.tokens.create("cleo")
+        # It has more events by now than the checkpoint outside, but other ones.
+        with pytest.raises(StorageError, match="doesn't continue: an older copy was put in its"):
+            project.audit.checkpoint()
+
+
+def test_a_forged_checkpoint_is_noticed(audited: Audited, tmp_path: Path) -> None:
+    audited.checkpoint()
+    line = json.loads(audited.outside.read_text())
+    line["at"] = "1.0"
+    audited.outside.write_text(json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n")
+    assert "its signature isn't that of its key: somebody changed it" in messages(audited.verify())
+    with closing(audited.open()) as project:
+        project.keys.create(tmp_path / "other.pem")
+        found = project.audit.verify(keys=[tmp_path / "other.pem.pub"])
+        assert "which isn't a known one" in messages(found)
+        assert "signatures were not verified" in project.audit.verify(signatures=False).notes
+
+
+def test_both_keys_count_after_a_rotation(audited: Audited, tmp_path: Path) -> None:
+    size = audited.checkpoint()
+    new = tmp_path / "new.pem"
+    keys = (f"{audited.key}.pub", f"{new}.pub")
+    with closing(audited.open(key=str(new), keys=keys)) as project:
+        project.keys.create(new)
+        project.tokens.create("ana")
+        assert project.audit.checkpoint().is_new
+        found = project.audit.verify()
+    assert (found.is_sound, found.sealed) == (True, size + 1)
+
+
+def test_what_cannot_be_done_says_why(audited: Audited) -> None:
+    audited.checkpoint()
+    with closing(audited.tides.open()) as project:
+        with pytest.raises(UsageError, match="no key that signs"):
+            project.audit.checkpoint()
+        with pytest.raises(UsageError, match="no public key to verify"):
+            project.audit.verify()
+        with pytest.raises(UsageError, match="there is no file missing"):
+            project.audit.verify(checkpoints=["missing"])
+    inside = str(audited.ledger.with_name("checkpoints"))
+    with (
+        closing(audited.open(file=inside)) as project,
+        pytest.raises(UsageError, match="lies in the project's home"),
+    ):
+        project.audit.verify()
+
+
+def test_checkpoints_of_a_file_are_compared_where_no_place_is_known(audited: Audited) -> None:
+    size = audited.checkpoint()
+    with closing(audited.tides.open()) as project:
+        found = project.audit.verify(checkpoints=[audited.outside], keys=[f"{audited.key}.pub"])
+    assert (found.sealed, found.is_sound) == (size, True)
+
+
+def test_a_command_and_git_tags_are_places(audited: Audited, tmp_path: Path) -> None:
+    with closing(audited.open(file="", command="cat")) as project:
+        assert project.audit.checkpoint().problems == ()
+        found = project.audit.verify()
+    assert found.sealed == 0
+    assert any("no checkpoint outside of the home is known" in note for note in found.notes)
+    with closing(audited.open(file="", git=str(tmp_path / "none"))) as project:
+        (problem,) = project.audit.checkpoint().problems
+    assert "git" in problem
+
+
+def test_a_decision_can_be_proved_without_the_ledger(audited: Audited, tmp_path: Path) -> None:
+    with closing(audited.open()) as project:
+        run = project.runs(1)[0].id
+        with pytest.raises(UsageError, match="is in no checkpoint yet"):
+            project.audit.prove(run)
+        project.audit.checkpoint()
+        proof = project.audit.prove(run)
+        with pytest.raises(UsageError, match="there is no decision 'other'"):
+            project.audit.prove("other")
+        with pytest.raises(UsageError, match="in no checkpoint yet"):
+            project.audit.prove("999999")
+        with pytest.raises(UsageError, match="there is no event 0"):
+            project.audit.prove("0")
+    path = tmp_path / "proof.json"
+    path.write_text(proof.document)
+    assert check_proof(path, [f"{audited.key}.pub"])[0] == ""
+    path.write_text(proof.document.replace("steps", "stepz"))
+    assert "isn't in the checkpoint" in check_proof(path, [f"{audited.key}.pub"])[0]
+    with pytest.raises(UsageError, match="can't be read"):
+        check_proof(tmp_path / "none", [])
+
+
+def test_a_changed_ledger_gives_no_proof(audited: Audited) -> None:
+    audited.checkpoint()
+    with unlocked(audited.ledger) as connection:
+        connection.execute("UPDATE events SET body = 'x' WHERE seq = 2")
+    with (
+        closing(audited.open()) as project,
+        pytest.raises(UsageError, match="event 2 is not what was recorded"),
+    ):
+        project.audit.prove("1")
+    with closing(audited.open()) as project, pytest.raises(StorageError):
+        [*project.audit.export()]
+
+
+def test_an_export_has_the_leaves_of_the_trees(audited: Audited) -> None:
+    with closing(audited.open()) as project:
+        found = [*project.audit.export()]
+        with pytest.raises(UsageError, match="there is no event 'Votd'"):
+            project.audit.entries(kinds=["Votd"])
+        assert {e.kind for e in project.audit.entries(kinds=["RunEnded"])} == {"RunEnded"}
+        shown = project.audit.entries()
+    assert [each.entry.seq for each in found] == [*range(1, len(found) + 1)]
+    assert len({each.leaf for each in found}) == len(found)
+    assert "Published" not in {entry.kind for entry in shown}
+
+
+def test_a_project_without_events_has_nothing_to_seal(tmp_path: Path) -> None:
+    tides = Tides(tmp_path / "project")
+    audited = Audited(tides)
+    with closing(audited.open()) as project:
+        assert project.audit.verify().events == 0
+        with pytest.raises(UsageError, match="no event yet"):
+            project.audit.checkpoint()
