@@ -20,6 +20,7 @@ SPEAKING = {
     ".",
     "cli",
     "cli/audit",
+    "cli/attest",
     "cli/contract",
     "cli/env",
     "cli/ledger",

@@ -82,6 +82,10 @@ INTERRUPTED = 130
             "tidemill.cli.audit:audit",
             "Show who did what, and prove that nobody changed the records.",
         ),
+        "attest": (
+            "tidemill.cli.attest:attest",
+            "Attest how models and tables were made, and verify it.",
+        ),
         "keys": (
             "tidemill.cli.keys:keys",
             "Create the keys that sign attestations and checkpoints.",

@@ -64,7 +64,8 @@ def rollback(model: str, to: str | None, reason: str, by: str, run: bool, as_jso
 
 def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None:
     body: dict[str, Any] = {"delivery": moved}
-    text, code = _text(moved, will_run=run), 0
+    notes = project.attestations.attest_live(moved.model) if project.settings.attest.key else []
+    text, code = "\n".join((_text(moved, will_run=run), *notes)), 0
     if run:
         # Moving what is live doesn't import what runs.
         from tidemill.cli.run import run_all

@@ -8,6 +8,7 @@ TidemillError                 a message with what, where, which values, and what
 ├── StorageError              state can't be read or written: full disk, damaged object, newer ledger
 │   ├── DamagedObjectError    a stored object isn't what was stored
 │   └── OvertakenError        a sink has a newer delivery
+├── AttestationError          an attestation isn't valid: not signed, changed, about other bytes
 ├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget would be exceeded
 ├── ConflictError             another process holds it, or it changed after planning
@@ -113,6 +114,10 @@ class OvertakenError(StorageError):
         super().__init__(message)
         self.key = key
         self.at = at
+
+
+class AttestationError(TidemillError):
+    """An attestation isn't valid: not signed, changed, or about other bytes."""
 
 
 class GateError(TidemillError):

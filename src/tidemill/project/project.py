@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
     from tidemill.history.io.runs import History
+    from tidemill.project.attestations import Attestations
     from tidemill.project.audit import Audit
     from tidemill.project.checks import Checks
     from tidemill.project.contracts import Contracts
@@ -408,6 +409,12 @@ class Project:
     def audit(self) -> Audit:
         """Audits the ledger: checkpoints, verification, proofs, and who did what."""
         service: Audit = self._service("audit", "Audit")
+        return service
+
+    @property
+    def attestations(self) -> Attestations:
+        """Attests how versions of models and tables were made, and verifies attestations."""
+        service: Attestations = self._service("attestations", "Attestations")
         return service
 
     @property

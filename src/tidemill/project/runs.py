@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
+from tidemill.core.errors import TidemillError
 from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
 from tidemill.environments.io.promotion import require_same_code
+from tidemill.governance.io.code_commit import code_commit
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
@@ -23,6 +28,9 @@ from tidemill.runs.io.recovery import recover_dead_runs
 from tidemill.runs.io.run_record import record_idle_run
 from tidemill.runs.io.unjudged_drift import is_drift_unjudged
 from tidemill.workflow.param_overrides import describe_overrides
+
+if TYPE_CHECKING:
+    from tidemill.project.attestations import Attestations
 
 
 class Runs:
@@ -49,7 +57,7 @@ class Runs:
         """
         self._plans.refuse_faults(request)
         tools = self._workspace.tools
-        lease = take_lease(tools, self._workspace.environment, this_process(command), wait_s)
+        lease = take_lease(tools, self._workspace.environment, self._holder(command), wait_s)
         try:
             return self._run(request, lease, command, progress or NoProgress(), inline=inline)
         finally:
@@ -72,7 +80,7 @@ class Runs:
         self._plans.refuse_faults(request)
         space = self._workspace
         tools = space.tools
-        lease = take_lease(tools, space.environment, this_process(command), wait_s)
+        lease = take_lease(tools, space.environment, self._holder(command), wait_s)
         try:
             tune = partial(space.options.apply_profile, space.declared)
             require_same_code(tools, tune, space.recipes, source, space.environment)
@@ -152,6 +160,7 @@ class Runs:
             at_once=at_once,
             undelivered=undelivered,
             governance=governance_of(space, state, run),
+            attest=self._attest,
         )
         if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)
@@ -159,3 +168,22 @@ class Runs:
         from tidemill.runs.io.execute import execute
 
         return execute(job, lease, messages)
+
+    def _holder(self, command: str) -> dict[str, str]:
+        """This process; where deliveries are attested also the commit of its code."""
+        holder = this_process(command)
+        if self._workspace.settings.attest.key:
+            holder |= code_commit(self._workspace.root)
+        return holder
+
+    def _attest(self, run: str, after: int) -> Sequence[str]:
+        """Attest what a run delivered; return why that failed."""
+        if not self._workspace.settings.attest.key:
+            return ()
+        try:
+            # It needs Polars, as a run with steps does, and cryptography, which is an extra.
+            module = import_module("tidemill.project.attestations")
+            service: Attestations = module.Attestations(self._workspace)
+            return service.attest_run(run, after)
+        except TidemillError as error:
+            return (f"what run {run} delivered wasn't attested: {error}",)

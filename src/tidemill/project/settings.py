@@ -14,6 +14,7 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes
+from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
@@ -25,7 +26,7 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings with readers of their own.
-_TABLES = ("profiles", "serve", "roles", "groups", "budget", "retention", "audit")
+_TABLES = ("profiles", "serve", "roles", "groups", "budget", "retention", "audit", "attest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
     An hour of a gigabyte of memory costs `memory_gb_hour`, which counts where models are served. `serve` are
-    the settings of servers.
+    the settings of servers, `attest` those of attestations.
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
@@ -67,6 +68,7 @@ class Settings:
     serve: ServeSettings = field(default_factory=ServeSettings)
     grants: Grants = field(default_factory=Grants)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    attest: AttestSettings = field(default_factory=AttestSettings)
 
     @property
     def profiles_place(self) -> str:
@@ -163,11 +165,13 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     serve = _serve_settings(file, table.get("serve", {}))
     check_declarations(f"{file}: [tool.tidemill", table)
     grants = parse_grants(table.get("roles"), table.get("groups"), f"{file}: [tool.tidemill")
+    attest = _attest_settings(file, table.get("attest", {}))
     given = {
         "root": folder,
         "workflow": named,
         "profiles": profiles,
         "serve": serve,
+        "attest": attest,
         "grants": grants,
         "budget": table.get("budget", {}),
         "retention": table.get("retention", {}),
@@ -181,6 +185,12 @@ def _serve_settings(file: Path, table: object) -> ServeSettings:
     if not isinstance(table, dict):
         raise UsageError(f"{file}: [tool.tidemill] serve = {table!r} is not a table")
     return parse_serve_settings(table, f"{file}: [tool.tidemill.serve]")
+
+
+def _attest_settings(file: Path, table: object) -> AttestSettings:
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: [tool.tidemill] attest = {table!r} is not a table")
+    return parse_attest_settings(table, f"{file}: [tool.tidemill.attest]")
 
 
 def _profiles(file: Path, said: object) -> dict[str, RunProfile]:

@@ -166,8 +166,10 @@ class _Execution:
             check_table_ages(job, published.bindings, self.publisher.heads) if done else TableAges()
         )
         drift = check_drift(job, published.partitions) if done else DriftFindings()
+        attest = None if quiet else job.attest
         words = [
             *messages,
+            *(attest(job.run, job.state.seq) if attest is not None else ()),
             *drift.messages,
             *_unenforced_limits(self._placing.unenforced_limits),
             *_withheld_message(job, status),

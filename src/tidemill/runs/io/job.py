@@ -5,7 +5,7 @@ Nothing here needs Polars: what opens a project imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -82,6 +82,7 @@ class Job:
 
     `undelivered` are effects that were left queued, and that their sinks couldn't carry out now either.
     Without rules and terms of reviews there is no `governance`.
+    `attest` is called at the end with the run and the last event before it, and returns messages.
     """
 
     tools: Runtime
@@ -97,6 +98,7 @@ class Job:
     at_once: bool = False
     undelivered: tuple[Undelivered, ...] = ()
     governance: Governance | None = None
+    attest: Callable[[str, int], Sequence[str]] | None = None
 
     def recipe_changed(self, stage: str) -> bool:
         """Return whether a stage's recipe differs from the recorded one."""

@@ -1,0 +1,100 @@
+"""`tidemill attest write` and `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.counts import plural
+from tidemill.governance.attestation import AttestationReport
+
+# The characters of a digest that are enough to compare two by eye.
+_SHOWN = 12
+
+
+@click.command("write")
+@click.argument("name")
+@click.argument("version", default="", metavar="[VERSION]")
+@click.option("-o", "--to", metavar="FILE", default=None, help="Write it to a file.")
+@click.option("--sign", is_flag=True,
+              help="Sign it with the key of the settings, and keep it in the home.")  # fmt: skip
+@json_option
+@project_options
+def write(name: str, version: str, to: str | None, sign: bool, as_json: bool) -> None:
+    """Attest how a version of a model, or the partitions of a table, were made.
+
+    It is an in-toto statement with SLSA provenance, from recorded facts only: the SHA-256 of the files, the
+    code, the data and the packages that they were made from, scores, decisions and reviews. With --sign it
+    is in a DSSE envelope. VERSION is that of a model [default: the live one, else the newest], or a partition
+    or a run of a table [default: all partitions].
+    """
+    with project_session() as project:
+        made = project.attestations.attest(name, version, sign=sign, to=to)
+    signed = f", signed by {made.signed_by[:_SHOWN]}" if made.signed_by else ""
+    print_result(
+        made.text.rstrip("\n") if made.path is None else f"wrote {made.path}{signed}",
+        as_json,
+        "tidemill.attestation/1",
+        lambda: {
+            "name": made.name,
+            "version": made.version,
+            "signed_by": made.signed_by,
+            "path": "" if made.path is None else str(made.path),
+            "statement": made.statement,
+        },
+    )
+
+
+@click.command("verify")
+@click.argument("target", metavar="FILE | NAME")
+@click.argument("version", default="", metavar="[VERSION]")
+@click.option("--key", "keys", multiple=True, metavar="PATH",
+              help="A public key to trust; may be repeated.  [default: those of the settings]")  # fmt: skip
+@click.option("--against", metavar="PATH", default=None,
+              help="Look for the bytes in this file or folder instead of the store.")  # fmt: skip
+@json_option
+@project_options
+def verify(
+    target: str, version: str, keys: tuple[str, ...], against: str | None, as_json: bool
+) -> None:
+    """Verify an attestation: who signed it, its statement, and the bytes of each file that it names.
+
+    The attestation is in FILE, or is one of those of a model or table NAME that are kept in the home; those
+    must be about what the ledger says. Exits with 1 if anything differs.
+    """
+    with project_session() as project:
+        found = project.attestations.verify(target, version, keys=keys, against=against)
+    print_result(
+        "\n".join(line for report in found for line in _lines(report)),
+        as_json,
+        "tidemill.attestation_reports/1",
+        lambda: {"reports": found, "valid": all(report.is_valid for report in found)},
+    )
+    click.get_current_context().exit(0 if all(report.is_valid for report in found) else 1)
+
+
+def _lines(report: AttestationReport) -> Iterator[str]:
+    if report.fault:
+        yield f"INVALID: {report.name}: {report.fault}"
+        return
+    bad = [file for file in report.files if file.fault]
+    if report.keys:
+        yield (
+            f"{'INVALID' if bad else 'valid'}: {report.name}: {report.stage} by run {report.run}, "
+            f"signed by {', '.join(key[:_SHOWN] for key in report.keys)}"
+        )
+    else:
+        yield f"INVALID: {report.name}"
+    yield from _files(report, len(bad))
+
+
+def _files(report: AttestationReport, bad: int) -> Iterator[str]:
+    for file in report.files:
+        if file.fault:
+            yield f"  {file.name} (SHA-256 {file.sha256[:_SHOWN]}): {file.fault}"
+    if good := len(report.files) - bad:
+        yield f"  {plural(good, 'file')} as attested"

@@ -1,0 +1,227 @@
+"""Attest how versions of models and tables were made, and verify attestations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.governance.attestation import AttestationReport
+from tidemill.governance.dsse import signed_envelope
+from tidemill.governance.in_toto import PAYLOAD_TYPE, AttestedFile, Json
+from tidemill.governance.io.attestation_files import (
+    AttestationFolder,
+    object_digest,
+    write_file,
+)
+from tidemill.governance.io.build_records import BuildReader
+from tidemill.governance.io.signing_keys import SigningKey, load_signing_key
+from tidemill.governance.json_text import canonical_json
+from tidemill.governance.provenance import artifact_file_name, model_statement, table_statement
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Delivered, Published
+from tidemill.ledger.model_version import ModelVersion
+from tidemill.project.attestation_check import AttestationCheck
+from tidemill.project.models import Models
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.stage import Kind
+
+FOLDER = "attestations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """What is said of a version of a model or a table: the statement, and the text that was written.
+
+    `version` is that of a model, or the run that published a table last. `signed_by` is the id of the key,
+    `path` where it was written; both are empty if it wasn't.
+    """
+
+    name: str
+    version: str
+    statement: Json
+    text: str
+    signed_by: str = ""
+    path: Path | None = None
+
+
+class Attestations:
+    """Writes and verifies attestations of what an environment published.
+
+    Everything in them is recorded in the ledger; the files are hashed when they are attested.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    @property
+    def folder(self) -> AttestationFolder:
+        """Where signed attestations are kept."""
+        space = self._workspace
+        return AttestationFolder(space.home / FOLDER / space.environment)
+
+    def attest(
+        self, name: str, version: str = "", *, sign: bool = False, to: str | Path | None = None
+    ) -> Attestation:
+        """Attest a version of a model, or partitions of a table, and write it to the file `to`.
+
+        `version` is that of a model (default: the live one, else the newest); of a table a partition, or a
+        run that published partitions (default: all). With `sign` it is signed with the key of the settings,
+        and kept in the home. UsageError for unknown names, or without a key.
+        """
+        if name in Models(self._workspace):
+            found = Models(self._workspace)[name].version(version)
+            known, document = found.id, self._model(found)
+        else:
+            bindings = self.partitions(name, version)
+            known = max(bindings.values(), key=lambda held: held.at).run
+            document = self._table(name, bindings)
+        return self._finish(name, known, document, sign=sign, to=to)
+
+    def attest_run(self, run: str, after: int) -> list[str]:
+        """Attest what a run delivered, after an event; return why something couldn't be attested.
+
+        Does nothing unless the settings have a key. An attestation never stops a run.
+        """
+        if not self._workspace.settings.attest.key:
+            return []
+        tried = (self._try(name, version) for name, version in self._delivered(run, after))
+        return [message for messages in tried for message in messages]
+
+    def attest_live(self, model: str) -> list[str]:
+        """Attest the live version of a model unless it is attested; return why it couldn't be.
+
+        Does nothing unless the settings have a key.
+        """
+        live = self._workspace.state().live.get(model)
+        if not self._workspace.settings.attest.key or live is None:
+            return []
+        if self.folder.file(model, live.artifact.id).exists():
+            return []
+        return self._try(model, live.artifact.id)
+
+    def verify(
+        self,
+        target: str,
+        version: str = "",
+        *,
+        keys: Sequence[str] = (),
+        against: str | Path | None = None,
+    ) -> tuple[AttestationReport, ...]:
+        """Verify an attestation: its signature, its statement, and the bytes of each file that it names.
+
+        `target` is a file, or the name of a model or a table whose attestations are kept in the home: those
+        must be about exactly what is recorded. `keys` are public keys, by default those of the settings.
+        Files are looked for in the store, or `against` a file or folder. UsageError if there is nothing to
+        verify, or no key to verify it with.
+        """
+        check = AttestationCheck(self._workspace, keys, None if against is None else Path(against))
+        if not version and Path(target).is_file():
+            return (check.file(Path(target)),)
+        if target in Models(self._workspace):
+            found = Models(self._workspace)[target].version(version)
+            digests = {artifact_file_name(found.artifact): found.artifact.object[:64]}
+            return (check.model(self.folder, target, found.id, digests),)
+        partitions = self._reader().of_table(target, self.partitions(target, version))[1]
+        digests = {file.name: file.sha256 for each in partitions for file in each.files}
+        return tuple(check.table(self.folder, target, digests))
+
+    def partitions(self, name: str, version: str = "") -> Mapping[str, Binding]:
+        """The published partitions of a table: all, one, or those of a run; UsageError if there is none."""
+        stage = self._workspace.known_stage(name)
+        if stage.kind is Kind.EVALUATE:
+            raise UsageError(f"{name} is an evaluation: attest its model, which has the scores")
+        found = self._workspace.published(name)
+        chosen = {key: held for key, held in found.items() if version in ("", key, held.run)}
+        if not chosen:
+            raise UsageError(
+                f"{name} has no partition {version!r}, and none that such a run published"
+            )
+        return chosen
+
+    def _model(self, version: ModelVersion) -> Json:
+        record = self._reader().of_model(version)
+        self._require_objects([version.artifact.object])
+        name, digest = artifact_file_name(version.artifact), version.artifact.object[:64]
+        return model_statement(version, record, AttestedFile(name=name, sha256=digest))
+
+    def _table(self, name: str, bindings: Mapping[str, Binding]) -> Json:
+        reader = self._reader()
+        record, partitions = reader.of_table(name, bindings)
+        objects = [found for held in bindings.values() for found in held.product.objects]
+        self._require_objects(objects)
+        return table_statement(partitions, record, reader.last_effect(name, {*objects}, 0))
+
+    def _reader(self) -> BuildReader:
+        space = self._workspace
+        return BuildReader(
+            ledger=space.tools.ledger,
+            workflow=space.declared.name,
+            environment=space.environment,
+            environments=space.state().environments,
+            redact=space.redactor.redact,
+        )
+
+    def _require_objects(self, names: Sequence[str]) -> None:
+        """Hash what is attested; StorageError for bytes that aren't what the ledger says."""
+        for name in names:
+            if (found := object_digest(self._workspace.tools.artifacts, name)) != name[:64]:
+                raise StorageError(
+                    f"the stored object {name} has the SHA-256 {found}: `tidemill verify --deep "
+                    "--repair` restores it"
+                )
+
+    def _finish(
+        self, name: str, version: str, document: Json, *, sign: bool, to: str | Path | None
+    ) -> Attestation:
+        payload = canonical_json(document)
+        text, signer, path = f"{payload.decode()}\n", "", None
+        if sign:
+            key = self._signing_key()
+            signer = key.public.id
+            text = signed_envelope(PAYLOAD_TYPE, payload, key, signer).text
+            path = self.folder.write(name, version, text)
+        if to is not None:
+            path = Path(to)
+            write_file(path, text)
+        return Attestation(
+            name=name,
+            version=version,
+            statement=document,
+            text=text,
+            signed_by=signer,
+            path=path,
+        )
+
+    def _signing_key(self) -> SigningKey:
+        space = self._workspace
+        if not space.settings.attest.key:
+            raise UsageError(
+                'there is no key to sign with: `tidemill keys create PATH`, then set key = "PATH" in '
+                "[tool.tidemill.attest]"
+            )
+        path = space.root / Path(space.settings.attest.key).expanduser()
+        return load_signing_key(path, space.home)
+
+    def _try(self, name: str, version: str) -> list[str]:
+        try:
+            self.attest(name, version, sign=True)
+        except (TidemillError, OSError) as error:
+            return [f"{name} {version} wasn't attested: {error}"]
+        return []
+
+    def _delivered(self, run: str, after: int) -> Iterator[tuple[str, str]]:
+        """The models that went live, and the tables that a run published partitions of."""
+        space = self._workspace
+        ledger = space.tools.ledger
+        for fact in ledger.events(kinds=("Delivered",), after=after):
+            event = fact.event
+            if isinstance(event, Delivered) and event.environment == space.environment:
+                yield event.delivery.name, event.delivery.artifact.id
+        tables = {stage.name for stage in space.flow.stages if stage.kind is Kind.DELIVER}
+        facts = ledger.events(kinds=("Published",), after=after, run=run)
+        published = (fact.event for fact in facts)
+        names = {event.stage for event in published if isinstance(event, Published)}
+        for name in sorted(tables & names):
+            yield name, run
