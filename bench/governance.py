@@ -32,9 +32,21 @@ def policy(work: Path) -> list[Row]:
     ]  # fmt: skip
 
 
+def audit(work: Path) -> list[Row]:
+    """The hash chain through events, in batches of 500, and the audit of 100,000 events."""
+    found = inside(work, "audit", script=SCRIPT)
+    return [
+        Row(name="append an event with its link", value=found["append"], unit="us", goal=20,
+            baseline=f"of it the link: {found['link']:.2g} us", runs=tuple(found["runs"])),
+        Row(name="audit of 100,000 events with 100 checkpoints", value=found["verify"], unit="s", goal=1.5),
+        Row(name="checkpoint after 1,000 events", value=found["checkpoint"], unit="ms"),
+        Row(name="proof of one of 100,000 events", value=found["prove"], unit="s"),
+    ]  # fmt: skip
+
+
 def parts(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """All parts by name."""
-    return {"policy": partial(policy, work)}
+    return {"policy": partial(policy, work), "audit": partial(audit, work)}
 
 
 if __name__ == "__main__":

@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+from tidemill.adapters.sqlite.event_chain import read_chain
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import DeclarationError
+from tidemill.governance.audit_proof import prove_event
+from tidemill.governance.audit_report import audit_events
+from tidemill.governance.checkpoint import Checkpoint, CheckpointSource
+from tidemill.governance.merkle_tree import TreeFrontier
 from tidemill.governance.policy import PolicyRule, RuleSet, decide, rule_set
 from tidemill.governance.rules_file import parse_rules
+from tidemill.ledger.event_digest import FIRST_LINK, body_digest, event_leaf, next_link
 from tidemill.ledger.policy import FactValue, PolicyDecision, PolicyOutcome, SubjectKind
+from tidemill.testing.records import token_revoked_event
 
 CONDITIONS = (
     "owner == ''",
@@ -151,5 +162,54 @@ def loads(condition: str) -> bool:
     return True
 
 
+def audit() -> dict[str, Any]:
+    """The cost of events with links, of checkpoints, of their audit, and of a proof."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        runs = [append_us(path) for _ in range(5)]
+        events = [event for event in read_chain(path) if not isinstance(event, str)]
+        leaves = [event.leaf for event in events]
+        place, body = events[0].place, events[0].body
+        link = cpu_us(lambda: next_link(FIRST_LINK, event_leaf(place, body_digest(body))))
+        points, frontier, grown = [], TreeFrontier(), []
+        for size in range(1000, len(leaves) + 1, 1000):
+            began = time.process_time()
+            frontier = frontier.extend(leaves[size - 1000 : size])
+            grown.append((time.process_time() - began) * 1e3)
+            points.append(
+                Checkpoint(
+                    first=leaves[0].hex(), size=size, root=frontier.root.hex(),
+                    link=events[size - 1].link.hex(), at=float(size), key="00" * 32,
+                )
+            )  # fmt: skip
+        source = CheckpointSource(reader="bench", lines=tuple(each.line for each in points))
+        began = time.process_time()
+        report = audit_events(read_chain(path), [source], lambda _: "")
+        verify = time.process_time() - began
+        assert report.is_sound
+        assert report.sealed == report.events == 100_000
+        began = time.process_time()
+        assert not prove_event(events[77_777], leaves, points[-1]).fault
+        return {
+            "append": statistics.median(runs),
+            "runs": runs,
+            "link": statistics.median(link),
+            "verify": verify,
+            "checkpoint": statistics.median(grown),
+            "prove": time.process_time() - began,
+        }
+
+
+def append_us(path: Path) -> float:
+    """CPU microseconds an event, for 20,000 events in batches of 500."""
+    batch = [token_revoked_event()] * 500
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.append(batch[:0], now=1.0)
+        began = time.process_time()
+        for _ in range(40):
+            ledger.append(batch, now=1764306000.25)
+        return (time.process_time() - began) / 20_000 * 1e6
+
+
 if __name__ == "__main__":
-    print(json.dumps({"policy": policy}[sys.argv[1]]()))
+    print(json.dumps({"policy": policy, "audit": audit}[sys.argv[1]]()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -83,7 +82,7 @@ def test_the_record_is_canonical_json(place: EventPlace, body: str) -> None:
     ],
 )
 def test_every_part_counts(change: dict[str, Any]) -> None:
-    assert event_leaf(replace(PLACE, **change), BODY) != event_leaf(PLACE, BODY)
+    assert event_leaf(PLACE._replace(**change), BODY) != event_leaf(PLACE, BODY)
 
 
 def test_the_body_and_the_link_before_count() -> None:
@@ -93,4 +92,4 @@ def test_the_body_and_the_link_before_count() -> None:
 
 
 def test_a_whole_number_of_seconds_is_recorded_as_sqlite_returns_it() -> None:
-    assert event_record(replace(PLACE, at=5), BODY) == event_record(replace(PLACE, at=5.0), BODY)
+    assert event_record(PLACE._replace(at=5), BODY) == event_record(PLACE._replace(at=5.0), BODY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tidemill.core.errors import UsageError
@@ -29,7 +29,7 @@ class EventProof:
         """The proof as a JSON document."""
         values = {
             "type": PROOF_TYPE,
-            "event": {**asdict(self.place), "at": repr(float(self.place.at))},
+            "event": {**self.place._asdict(), "at": repr(float(self.place.at))},
             "body": self.body,
             "path": [node.hex() for node in self.path],
             "checkpoint": self.checkpoint.line,

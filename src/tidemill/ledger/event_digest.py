@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 # The first byte of what is hashed tells a leaf of a Merkle tree (RFC 6962), a node and a link apart.
 _LEAF, _LINK = b"\x00", b"\x02"
@@ -21,8 +22,7 @@ FIRST_LINK = bytes(32)
 _quoted: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventPlace:
+class EventPlace(NamedTuple):
     """What is stored of an event besides its body; `batch` is the number of the first one of its append."""
 
     seq: int

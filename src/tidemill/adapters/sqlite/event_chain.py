@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from tidemill.adapters.codec.events import event_scope
@@ -23,20 +24,28 @@ from tidemill.ledger.event_digest import (
 
 
 class EventWriter:
-    """Writes events to the end of a ledger; `link` is that of the last one."""
+    """Writes events to the end of a ledger; their links are written when all events are."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self._insert = partial(connection.execute, queries()["insert_event"])
+        self._insert_many = connection.executemany
         row = connection.execute(queries()["last_link"]).fetchone()
-        self.link: bytes = FIRST_LINK if row is None else row[0]
+        self._last: bytes = FIRST_LINK if row is None else row[0]
+        self._links: list[tuple[int, bytes]] = []
 
     def write(self, place: EventPlace, body: str) -> None:
-        """Write an event and its link."""
-        self.link = next_link(self.link, event_leaf(place, body_digest(body)))
-        row = (place.seq, place.batch, place.at, place.kind)
-        scope = (place.environment, place.run, place.stage, place.partition)
-        self._connection.execute(queries()["insert_event"], (*row, *scope, stamp(body)))
-        self._connection.execute(queries()["insert_link"], (place.seq, self.link))
+        """Write an event."""
+        self._insert((*place, stamp(body)))
+        last = self._links[-1][1] if self._links else self._last
+        self._links.append((place.seq, next_link(last, event_leaf(place, body_digest(body)))))
+
+    def undo(self) -> None:
+        """Leave out the link of the last event, which was rolled back."""
+        self._links.pop()
+
+    def write_links(self) -> None:
+        """Write the links of the events."""
+        self._insert_many(queries()["insert_link"], self._links)
 
 
 def event_place(event: Event, *, seq: int, batch: int, at: float) -> EventPlace:

@@ -124,6 +124,7 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
                     seq = number
                 else:
                     left_out += 1
+            writer.write_links()
     finally:
         connections.close()
     return left_out
@@ -138,16 +139,18 @@ def _add(
     is_complete: bool,
 ) -> bool:
     """Record an event and derive what follows from it; False if it contradicts the others."""
-    connection, link = projector.connection, writer.link
+    connection, is_written = projector.connection, False
     connection.execute("SAVEPOINT one")
     try:
         writer.write(place, stored.body)
+        is_written = True
         projector.apply(place.seq, place.at, stored.event)
     except (ConflictError, sqlite3.IntegrityError):
         if is_complete:
             raise
         connection.execute("ROLLBACK TO one")
-        writer.link = link
+        if is_written:
+            writer.undo()
         return False
     finally:
         connection.execute("RELEASE one")

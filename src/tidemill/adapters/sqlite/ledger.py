@@ -56,6 +56,7 @@ class SqliteLedger:
             for seq, (event, body) in enumerate(zip(events, bodies, strict=True), batch):
                 writer.write(event_place(event, seq=seq, batch=batch, at=now), body)
                 view.apply(seq, now, event)
+            writer.write_links()
             if guard is not None:
                 require_objects(guard.find_missing, view.bound_objects)
         return batch + len(events) - 1
