@@ -33,6 +33,7 @@ from tidemill.models.input_compatibility import TrainedInputs, trained_inputs
 from tidemill.models.live_moves import LIVE_VERSION, NEWEST, find_version
 from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.loaded_model import LoadedModel, load_model
+from tidemill.project.model_bom import ModelBom, bom_of
 from tidemill.project.model_cards import ModelCard
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import read_rows
@@ -142,6 +143,10 @@ class RegisteredModel:
     def card(self, version: str = "") -> ModelCard:
         """The model card of a version, chosen as by `version`: Markdown from recorded facts only."""
         return ModelCard(self.version(version), self._workspace)
+
+    def bom(self, version: str = "") -> ModelBom:
+        """The bill of materials of a version, chosen as by `version`: a CycloneDX document."""
+        return bom_of(self.version(version), self._workspace)
 
     def deliver(self, version: str, *, reason: str = "", by: str = "") -> Moved:
         """Make an approved version live; see `LiveModels.deliver`."""

@@ -31,6 +31,7 @@ class _Models(LazyGroup):
             "Compare two versions of MODEL, and time their predictions.",
         ),
         "card": ("tidemill.cli.models.card:card", "Write the model card of a version."),
+        "bom": ("tidemill.cli.models.bom:bom", "Write the bill of materials of a version."),
         "history": (
             "tidemill.cli.models.commands:history",
             "Show what was live when, by whom and why.",
