@@ -10,10 +10,11 @@ import pytest
 from tests.behaviour.test_delivered_tables import DOWNSTREAM, flooded
 from tests.behaviour.test_governed_models import said
 from tests.behaviour.test_models import WINDOW
-from tests.support.tides import CHAIN, FIRST, Tides, day
+from tests.support.tides import CHAIN, FIRST, Tides, day, flow_of
 from tidemill.ledger.event import EffectQueued, PolicyDecided, ReviewClosed, ReviewOpened
-from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
+from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
 from tidemill.ledger.review import ReviewOutcome
+from tidemill.project.project import Project, open_project
 
 DAYS = 4
 DELIVERED = CHAIN + '\nflow.table("sent", stage=doubled, sink=tm.parquet("out"))\n'
@@ -39,6 +40,13 @@ class Shore(Tides):
         for number in range(DAYS):
             self.send(number)
 
+    env = "prod"
+
+    def open(self) -> Project:
+        """The project in the environment that is worked on."""
+        flow = flow_of(self.root, self.text)
+        return open_project(self.root, workflow=flow, env=self.env)
+
     def rules(self, text: str) -> None:
         (self.root / "tidemill.rules.toml").write_text(text)
 
@@ -51,6 +59,9 @@ class Shore(Tides):
 
     def decisions(self) -> list[PolicyDecision]:
         return [e.decision for e in self.events() if isinstance(e, PolicyDecided)]
+
+    def decided_contracts(self) -> list[PolicyOutcome]:
+        return [d.outcome for d in self.decisions() if d.kind is SubjectKind.CONTRACT]
 
 
 @pytest.fixture

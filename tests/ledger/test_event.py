@@ -17,7 +17,7 @@ NAMES = [
     "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "DriftJudged", "DriftAlarmed",
     "Ruled", "Decided", "Delivered", "EffectQueued", "EffectDone", "Ticked",
     "TokenCreated", "TokenRevoked", "Served", "RolloutStepped",
-    "RulesLoaded", "PolicyDecided", "Waived", "WaiverEnded", "ReviewOpened",
+    "RulesLoaded", "PolicyDecided", "ContractPublished", "Waived", "WaiverEnded", "ReviewOpened",
     "ReviewPageStored", "Voted",
     "ReviewExtended", "ReviewClosed", "NoticeSent",
 ]  # fmt: skip

@@ -87,6 +87,11 @@ class Verdict:
     def allowed(self) -> bool:
         return self.outcome is PolicyOutcome.ALLOW
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The message and the warnings."""
+        return (*filter(None, [self.message]), *self.warnings)
+
 
 ALLOWED = Verdict()
 

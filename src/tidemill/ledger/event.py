@@ -275,6 +275,15 @@ class PolicyDecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractPublished:
+    """A stage publishes by a `contract` (as JSON) from now on; recorded where rules are on contracts."""
+
+    environment: str
+    stage: str
+    contract: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waived:
     """A person waived a rule."""
 
@@ -376,6 +385,7 @@ Event: TypeAlias = (
     | RolloutStepped
     | RulesLoaded
     | PolicyDecided
+    | ContractPublished
     | Waived
     | WaiverEnded
     | ReviewOpened

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import State
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import Environment
@@ -13,6 +15,7 @@ from tidemill.workflow.stage import Flow
 if TYPE_CHECKING:
     from tidemill.governance.common_facts import ChangeContext
     from tidemill.governance.io.enforcement import Enforcement
+    from tidemill.runs.io.contract_decisions import ContractDecisions
     from tidemill.runs.io.job import Governance
 
 
@@ -26,10 +29,22 @@ def asks_for_reviews(flow: Flow) -> bool:
     return any(s.approval is not None and s.approval.review is not None for s in flow.stages)
 
 
-def governance_of(space: Workspace, state: State, run: str = "") -> Governance | None:
-    """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then."""
+def governance_of(space: Workspace, state: State, plan: Plan, run: str) -> Governance | None:
+    """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then.
+
+    The contracts that the run would publish by are decided on already.
+    """
     if not is_governed(space):
         return None
+    governance = governance_for(space, state, run)
+    decided: ContractDecisions = import_module(
+        "tidemill.runs.io.contract_decisions"
+    ).decide_contracts(space.tools.ledger, governance, space.flow, space.recipes, state, plan)
+    return replace(governance, first=decided.events, refused=decided.refused, notes=decided.notes)
+
+
+def governance_for(space: Workspace, state: State, run: str = "") -> Governance:
+    """What governs the changes of a run, before anything is decided."""
     pins = import_module("tidemill.governance.io.project_pins").project_pins
     found: Governance = import_module("tidemill.runs.io.job").Governance(
         enforcement=enforcement_of(space, run),
@@ -37,6 +52,12 @@ def governance_of(space: Workspace, state: State, run: str = "") -> Governance |
         pinned=lambda: pins(space.root),
     )
     return found
+
+
+def end_overdue_reviews(space: Workspace) -> None:
+    """End, remind of or escalate the reviews that nobody decided in time."""
+    if is_governed(space):
+        import_module("tidemill.project.reviews").Reviews(space).expire()
 
 
 def enforcement_of(space: Workspace, run: str = "") -> Enforcement:

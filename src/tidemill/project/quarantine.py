@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from importlib import import_module
 
+from tidemill.ledger.event import Event
 from tidemill.project.workspace import Workspace
 from tidemill.quarantine.io.release import Quarantine as Quarantine
 from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPartition
+from tidemill.quarantine.release_request import ReleaseRequest
 
 
 def open_quarantine(workspace: Workspace) -> Quarantine:
     """The quarantine of the workspace's environment."""
     state = partial(workspace.state, whole=True)
-    return Quarantine(workspace.tools, workspace.environment, workspace.known_stage, state)
+
+    def decide(request: ReleaseRequest) -> Iterable[Event]:
+        # Only a release needs it.
+        policy = import_module("tidemill.project.release_policy")
+        events: Iterable[Event] = policy.decide_release(workspace, request)
+        return events
+
+    return Quarantine(
+        workspace.tools,
+        workspace.environment,
+        workspace.known_stage,
+        state,
+        decide if workspace.has_rules else None,
+    )

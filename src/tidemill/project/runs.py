@@ -17,7 +17,7 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
 from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
-from tidemill.project.enforcement import governance_of
+from tidemill.project.enforcement import end_overdue_reviews, governance_of
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import EngineOptions, Job
@@ -30,6 +30,7 @@ from tidemill.runs.io.unjudged_drift import is_drift_unjudged
 from tidemill.workflow.param_overrides import describe_overrides
 
 if TYPE_CHECKING:
+    from tidemill.governance.verdict import Verdict
     from tidemill.project.attestations import Attestations
 
 
@@ -84,10 +85,19 @@ class Runs:
         try:
             tune = partial(space.options.apply_profile, space.declared)
             require_same_code(tools, tune, space.recipes, source, space.environment)
-            return self._run(request, lease, command, progress or NoProgress(), at_once=True)
+            return self._run(request, lease, command, progress or NoProgress(), source=source)
         finally:
             tools.external_sources.close()
             lease.close()
+
+    def _decide_promotion(self, source: str, lease: Heartbeat) -> Verdict | None:
+        """What is to be recorded with a promotion; GateError if rules or people are against it."""
+        space = self._workspace
+        if not space.has_rules:
+            return None
+        policy = import_module("tidemill.project.promotion_policy")
+        found: Verdict = policy.require_allowed_promotion(space, source, lease.lease)
+        return found
 
     def _run(
         self,
@@ -97,16 +107,16 @@ class Runs:
         progress: Progress,
         *,
         inline: bool = False,
-        at_once: bool = False,
+        source: str = "",
     ) -> Receipt:
         space = self._workspace
         tools, name = space.tools, space.environment
-        messages = [] if at_once else begin_environment(tools, name, space.options, lease)
+        messages = [] if source else begin_environment(tools, name, space.options, lease)
         known = {*tools.artifacts.names(damaged=True)}
 
         def run(notes: list[str]) -> Receipt:
             return self._run_once(
-                request, lease, command, progress, notes, inline=inline, at_once=at_once
+                request, lease, command, progress, notes, inline=inline, source=source
             )
 
         receipt = run(messages)
@@ -126,11 +136,13 @@ class Runs:
         messages: list[str],
         *,
         inline: bool,
-        at_once: bool,
+        source: str,
     ) -> Receipt:
-        """Plan a request and execute the plan."""
+        """Plan a request and execute the plan; all at once for the promotion of a `source`."""
         space = self._workspace
         tools, name = space.tools, space.environment
+        end_overdue_reviews(space)
+        promoted = self._decide_promotion(source, lease) if source else None
         state, messages = space.state(), [*messages]
         crashed = bool(state.open_runs)
         recovered, undelivered = recover_dead_runs(tools, space.flow, state, lease)
@@ -146,6 +158,11 @@ class Runs:
         engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
         if given:
             engines = replace(engines, context=replace(engines.context, params=given))
+        governance = governance_of(space, state, plan, run)
+        if governance is not None and promoted is not None:
+            governance = replace(governance, first=(*promoted.events, *governance.first))
+            messages += promoted.notes
+        messages += governance.notes if governance is not None else ()
         job = Job(
             tools=tools,
             flow=space.flow,
@@ -157,10 +174,10 @@ class Runs:
             price=space.price,
             progress=progress,
             engines=EngineOptions() if inline else engines,
-            at_once=at_once,
+            at_once=bool(source),
             undelivered=undelivered,
-            governance=governance_of(space, state, run),
             attest=self._attest,
+            governance=governance,
         )
         if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)

@@ -16,6 +16,7 @@ from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.event import (
     Attempted,
     Computed,
+    ContractPublished,
     Decided,
     Delivered,
     DriftAlarmed,
@@ -484,6 +485,7 @@ def governance_events() -> list[Event]:
     return [
         RulesLoaded(environment=PROD, rules="rules-digest", text="[[rule]]", functions={"f": "d"}),
         PolicyDecided(environment=PROD, decision=policy_decision()),
+        ContractPublished(environment=PROD, stage="features", contract="{}"),
         Waived(environment=PROD, waiver=waiver()),
         WaiverEnded(environment=PROD, waiver="w1", actor="ana", reason="has an owner"),
         ReviewOpened(environment=PROD, review=review()),

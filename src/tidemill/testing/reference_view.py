@@ -15,6 +15,7 @@ from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import (
     Attempted,
     Computed,
+    ContractPublished,
     Decided,
     Delivered,
     DriftAlarmed,
@@ -354,6 +355,7 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     RolloutStepped: _ignore,
     RulesLoaded: _ignore,
     PolicyDecided: _ignore,
+    ContractPublished: _ignore,
     Waived: _ignore,
     WaiverEnded: _ignore,
     ReviewOpened: _ignore,

@@ -14,6 +14,7 @@ from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.event import (
     Attempted,
     Computed,
+    ContractPublished,
     Decided,
     Delivered,
     DriftAlarmed,
@@ -333,6 +334,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     RolloutStepped: _ignore,
     RulesLoaded: _ignore,
     PolicyDecided: _ignore,
+    ContractPublished: _ignore,
     Waived: _ignore,
     WaiverEnded: _ignore,
     ReviewOpened: _ignore,

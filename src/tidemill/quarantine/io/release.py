@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +22,12 @@ from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, place_name, shown_key
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Ruled
+from tidemill.ledger.event import Event, Ruled
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import PARTITION, read_corrections, with_digests, write_rows
+from tidemill.quarantine.release_request import ReleaseRequest
 from tidemill.quarantine.ruling_input import describe_rulings, pending_rulings
 from tidemill.reuse.input_contents import RULINGS
 from tidemill.sources.io.file_listing import ingest_contract
@@ -85,7 +86,10 @@ _MAX_LISTED = 1_000
 
 
 class Quarantine:
-    """The quarantined rows of a project in one environment."""
+    """The quarantined rows of a project in one environment.
+
+    `decide` returns what is to be recorded with a release, or raises GateError.
+    """
 
     def __init__(
         self,
@@ -93,7 +97,9 @@ class Quarantine:
         environment: str,
         stage: Callable[[str], Stage],
         state: Callable[[], State],
+        decide: Callable[[ReleaseRequest], Iterable[Event]] | None = None,
     ) -> None:
+        self._decide = decide
         self._tools = tools
         self._environment = environment
         self._stage = stage
@@ -147,7 +153,8 @@ class Quarantine:
         With `fixed` (a frame or a file) corrected rows replace them, one for each, in their order or
         matched by the column `_row`; they are checked like all rows. The next run applies the ruling.
         Raises UsageError for rows that break a rule that can't be waived, and for corrected rows whose
-        `_digest` or `_reasons` show that they were exported from other rows.
+        `_digest` or `_reasons` show that they were exported from other rows, GateError for a release that
+        rules refuse, or that waits for a review.
         """
         hint = (
             "" if fixed is None else "; export and release corrected rows one partition at a time"
@@ -399,11 +406,28 @@ class Quarantine:
             partition=place.partition,
             ruling=ruling,
         )
+        decided: Iterable[Event] = ()
+        published = disposition in (Disposition.RELEASE, Disposition.REPLACE)
+        if self._decide is not None and published:
+            decided = self._decide(self._request(place, about, key, rows, fixed))
         guard = Guard(
             heads={place.stage.name: place.version}, find_missing=self._tools.artifacts.find_missing
         )
-        self._tools.ledger.append([event], now=ruling.at, guard=guard)
+        self._tools.ledger.append([*decided, event], now=ruling.at, guard=guard)
         return ruling
+
+    def _request(
+        self, place: _PublishedPartition, about: str, key: str, rows: tuple[int, ...], fixed: str
+    ) -> ReleaseRequest:
+        reasons = self._object(about).get_column(REASONS).to_list()
+        return ReleaseRequest(
+            stage=place.stage.name,
+            partition=place.partition,
+            held=(about, key),
+            rows=rows,
+            reasons=tuple(map(tuple, reasons)),
+            fixed=fixed,
+        )
 
 
 def _ranges(rows: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.history.io.log_recorder import LogRecorder
@@ -12,7 +12,7 @@ from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
 from tidemill.ledger.redacted import redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
-from tidemill.ports.ledger import Guard
+from tidemill.ports.ledger import Guard, Lease
 from tidemill.runs.io.claims import ClaimSet
 from tidemill.runs.io.drift_checks import DriftFindings, check_drift
 from tidemill.runs.io.engines import Engines, LocalSteps
@@ -88,10 +88,7 @@ class _Execution:
         self._claimed = ClaimSet(job.tools.claims)
         self._append(start_events(job, lease.lease))
         heads = {name: head.version for name, head in job.state.heads.items()}
-        kind = AtomicPublisher if job.at_once else Publisher
-        self.publisher = publisher = kind(
-            job.tools, job.plan.environment, lease.lease, heads, self._claimed.release
-        )
+        self.publisher = publisher = _publisher(job, lease.lease, heads, self._claimed.release)
         self._recorder = LogRecorder(job.tools.logs / job.run, redactor=job.tools.redactor)
         self._placing = placing = place_steps(job)
         # CPU time of other threads is counted by the tasks that they run.
@@ -220,6 +217,17 @@ class _Execution:
     def _append(self, events: Sequence[Event]) -> None:
         tools = self._job.tools
         tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=self._lease.lease))
+
+
+def _publisher(
+    job: Job, lease: Lease, heads: Mapping[str, int], release: Callable[[str], None]
+) -> Publisher:
+    """What publishes the steps of a run one after the other, or all of them at its end."""
+    tools, environment = job.tools, job.plan.environment
+    if not job.at_once:
+        return Publisher(tools, environment, lease, heads, release)
+    first = job.governance.first if job.governance is not None else ()
+    return AtomicPublisher(tools, environment, lease, heads, release, first)
 
 
 def _files_ahead(job: Job) -> dict[str, dict[str, SourceFile]]:

@@ -51,8 +51,7 @@ class GateVerdict:
         )
         verdict = self.decision.verdict if self.policy.allowed else "passed its gates"
         subject = f"{self.artifact.stage} {self.artifact.id} {verdict}"
-        said = (*filter(None, [self.policy.message]), *self.policy.warnings)
-        return "\n".join((*said, f"{subject}:", *gates))
+        return "\n".join((*self.policy.notes, f"{subject}:", *gates))
 
     def publish(self, published: PublishedView) -> None:
         """Note that the artifact is live from now on, if it is."""

@@ -83,6 +83,10 @@ class GovernedChanges:
         )
         return replace(verdict, policy=governance.enforcement.decide(proposal, terms, again=again))
 
+    def refusal(self, stage: str) -> str:
+        """Why a stage isn't published, because of its contract; "" if it may be."""
+        return self._job.governance.refused.get(stage, "") if self._job.governance else ""
+
     def governs_table(self, stage: Stage) -> bool:
         """Whether rules are on what a stage delivers to a sink."""
         governance = self._job.governance

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tidemill.delivery.io.outbox import Undelivered
+from tidemill.ledger.event import Event
 from tidemill.ledger.run import Attempt
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
@@ -69,11 +70,18 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governance:
-    """The rules and reviews that a run obeys; `pinned` returns the packages that the project pins."""
+    """The rules and reviews that a run obeys; `pinned` returns the packages that the project pins.
+
+    `first` is what was decided before the run, to be recorded with what it allows. Stages in `refused` aren't
+    published, for the reason. `notes` are about what was allowed.
+    """
 
     enforcement: Enforcement
     context: ChangeContext
     pinned: Callable[[], frozenset[str]]
+    first: tuple[Event, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,7 +187,7 @@ class Publisher:
 
 
 class AtomicPublisher(Publisher):
-    """Stores and records the output of steps, and binds it all at once in `commit`.
+    """Stores and records the output of steps, and binds it all at once in `commit`, after the events `first`.
 
     Results are recorded as they are computed, so that no crash and no conflict loses them.
     """
@@ -199,9 +199,10 @@ class AtomicPublisher(Publisher):
         lease: Lease,
         heads: Mapping[str, int],
         release: Callable[[str], None],
+        first: Sequence[Event] = (),
     ) -> None:
         self._planned = dict(heads)
-        self._withheld: list[Publication] = []
+        self._withheld = [Publication(events=tuple(first))] if first else []
         super().__init__(tools, environment, lease, heads, release)
 
     def commit(self) -> None:

@@ -38,7 +38,10 @@ from tidemill.workflow.stage import Kind
 
 
 def start_events(job: Job, lease: Lease) -> list[Event]:
-    """Return the events of a run's start, and of files in its sources that are new, changed or gone."""
+    """Return the events of a run's start, and of files in its sources that are new, changed or gone.
+
+    Also what was decided before it, unless all is published at its end.
+    """
     environment = job.plan.environment
     events: list[Event] = [
         RunStarted(
@@ -49,7 +52,8 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
             steps=len(job.plan.steps),
         )
     ]
-    return [*events, *_source_events(job)]
+    decided = () if job.governance is None or job.at_once else job.governance.first
+    return [*events, *_source_events(job), *decided]
 
 
 def _source_events(job: Job) -> Iterator[SourceSeen]:

@@ -89,9 +89,23 @@ class StepLifecycle:
         if self._flow[step.stage].kind is Kind.MODEL and step.action in (Action.TRAIN, Action.BIND):
             attempt = replace(attempt, evidence=self._evidence.get(step.stage))
         begun = StepInProgress(step=step, attempt=attempt)
+        if refusal := self._governed.refusal(step.stage):
+            return self._refuse(begun, refusal)
         if step.action in (Action.REMOVE, Action.GATE):
             return begun
         return self._metered(begun, self._prepare) or begun
+
+    def _refuse(self, begun: StepInProgress, message: str) -> StepResult:
+        """Refuse a step because of its contract; what reads its output is skipped."""
+        step = begun.step
+        attempt = replace(
+            begun.attempt,
+            outcome=Outcome.REFUSED,
+            message=message,
+            exit_code=GateError.exit_code,
+        )
+        self._published.failed[step.stage, step.partition] = message
+        return self._recorded(begun, StepResult(attempt=attempt))
 
     def finish(
         self, begun: StepInProgress, output: StepOutput | StepFailure | None, cost: StepCost

@@ -98,7 +98,7 @@ class WithheldTables:
         attempt, publication = each.result.attempt, each.result.publication
         assert attempt is not None
         assert publication is not None
-        said = "\n".join(filter(None, (verdict.message, *verdict.warnings)))
+        said = "\n".join(verdict.notes)
         if verdict.allowed:
             attempt = replace(attempt, message="\n".join(filter(None, (attempt.message, said))))
             kept = tuple(e for e in publication.events if not isinstance(e, Attempted))

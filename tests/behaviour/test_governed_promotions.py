@@ -1,0 +1,257 @@
+"""Promotions of environments, contracts and releases of rows go on only as rules and people allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.test_governed_models import said
+from tests.behaviour.test_governed_tables import DELIVERED, Shore
+from tests.support.tides import day
+from tidemill.core.errors import GateError
+from tidemill.ledger.event import (
+    ContractPublished,
+    EnvironmentCreated,
+    PolicyDecided,
+    Published,
+    ReviewOpened,
+    RunStarted,
+)
+from tidemill.ledger.policy import PolicyOutcome, SubjectKind
+from tidemill.ledger.run import Receipt
+
+
+def rule(on: str, when: str, effect: str = "deny", id: str = "held") -> str:
+    return f"""
+[[rule]]
+id = "{id}"
+on = ["{on}"]
+when = '{when}'
+message = "look at it first"
+effect = "{effect}"
+"""
+
+
+class Coast(Shore):
+    """A project with a branch whose code differs."""
+
+    def promote(self, source: str = "dev") -> Receipt:
+        project = self.open()
+        try:
+            return project.promote(source, raise_on_failure=False)
+        finally:
+            project.close()
+
+    def decided(self, kind: SubjectKind) -> list[PolicyOutcome]:
+        return [d.outcome for d in self.decisions() if d.kind is kind]
+
+
+@pytest.fixture
+def coast(tmp_path: Path) -> Coast:
+    shore = Coast(tmp_path)
+    shore.ok()
+    shore.edit("return value * 2", "return value * 3")
+    shore.env = "dev"
+    assert shore.run().exit_code == 0
+    shore.env = "prod"
+    return shore
+
+
+def test_a_denied_promotion_changes_nothing(coast: Coast) -> None:
+    coast.rules(rule("promotion", "rows_changed > 0.5"))
+    runs = sum(isinstance(e, RunStarted) for e in coast.events())
+    before = coast.delivered()
+    with pytest.raises(
+        GateError, match="promotion of dev to prod: refused by the rules"
+    ) as refused:
+        coast.promote()
+    assert refused.value.exit_code == 4
+    assert coast.delivered() == before
+    assert sum(isinstance(e, RunStarted) for e in coast.events()) == runs
+    [decision] = [d for d in coast.decisions() if d.kind is SubjectKind.PROMOTION]
+    assert decision.name == "prod"
+    assert decision.facts["source"] == "dev"
+    assert decision.facts["stages"] == ("doubled", "daily", "sent")
+    assert decision.facts["new_models"] == ()
+    assert decision.facts["sampled"] is False
+    # raw is as it was: 12 of its rows, 12 of doubled, 4 of daily and 12 of sent are published.
+    assert decision.facts["rows_changed"] == pytest.approx(28 / 40)
+    # Again: the same, and not recorded twice.
+    with pytest.raises(GateError):
+        coast.promote()
+    assert coast.decided(SubjectKind.PROMOTION) == [PolicyOutcome.DENY]
+
+
+def test_an_allowed_promotion_is_decided_in_its_own_transaction(coast: Coast) -> None:
+    coast.rules(rule("promotion", "rows_changed > 0.9"))
+    receipt = coast.promote()
+    assert (receipt.exit_code, coast.delivered()[day(0)]) == (0, 18.0)
+    kinds = [type(event).__name__ for event in coast.events()]
+    decided = len(kinds) - 1 - kinds[::-1].index("PolicyDecided")
+    assert "Published" in kinds[decided:]
+    assert coast.decided(SubjectKind.PROMOTION) == [PolicyOutcome.ALLOW]
+
+
+def test_a_promotion_waits_for_people(coast: Coast) -> None:
+    coast.rules(rule("promotion", 'environment == "prod"', "review"))
+    with pytest.raises(GateError, match="promotion of dev to prod: waits for review"):
+        coast.promote()
+    with pytest.raises(GateError, match="still waits for review"):
+        coast.promote()
+    [opened] = [e.review for e in coast.events() if isinstance(e, ReviewOpened)]
+    assert (opened.kind, opened.name) == (SubjectKind.PROMOTION, "prod")
+    project = coast.open()
+    project.reviews.approve(opened.id, "compared the totals")
+    project.close()
+    assert coast.promote().exit_code == 0
+    assert coast.delivered()[day(0)] == 18.0
+
+
+def test_what_the_branch_ran_since_is_another_promotion(coast: Coast) -> None:
+    coast.rules(rule("promotion", 'environment == "prod"', "review"))
+    with pytest.raises(GateError):
+        coast.promote()
+    [opened] = [e.review for e in coast.events() if isinstance(e, ReviewOpened)]
+    project = coast.open()
+    project.reviews.approve(opened.id, "compared the totals")
+    project.close()
+    coast.send(1, (100.0,))
+    coast.env = "dev"
+    coast.ok()
+    coast.env = "prod"
+    with pytest.raises(GateError, match="waits for review"):
+        coast.promote()
+    assert sum(isinstance(e, ReviewOpened) for e in coast.events()) == 2
+
+
+def test_a_branch_is_not_held_to_rules_on_production(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    shore.rules(rule("table", 'environment == "prod" and first_delivery'))
+    assert shore.run().exit_code == 4
+    shore.env = "dev"
+    assert shore.run().exit_code == 0
+    assert any(isinstance(e, EnvironmentCreated) and e.environment == "dev" for e in shore.events())
+    assert len([*(tmp_path / "out@dev").glob("*.parquet")]) == 4
+    assert shore.delivered() == {}
+
+
+TABLE = rule("contract", "len(broken_consumers) > 0")
+
+
+def test_a_contract_that_breaks_consumers_is_not_published(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    shore.rules(TABLE)
+    shore.ok()
+    known = [e.stage for e in shore.events() if isinstance(e, ContractPublished)]
+    assert known == ["raw", "doubled", "daily"]
+    assert shore.decided_contracts() == []
+    # A column is gone that a delivered table has; the code is changed with it.
+    shore.edit("    day, id = Raw.day, Raw.id\n    double", "    day = Raw.day\n    double")
+    shore.edit('class Doubled(tm.Contract, key=("day", "id"))', "class Doubled(tm.Contract)")
+    shore.edit('select("day", "id", double', 'select("day", double')
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert "contract Doubled 1.0.0 of doubled: refused by the rules" in said(receipt)
+    ran = shore.ran(receipt)
+    assert ran["refused run doubled"] == [day(n) for n in range(4)]
+    assert set(ran) == {"refused run doubled", "skipped run daily", "skipped deliver sent"}
+    [decision] = [d for d in shore.decisions() if d.kind is SubjectKind.CONTRACT]
+    assert decision.facts["broken_consumers"] == ("sent",)
+    changes = decision.facts["breaking_changes"]
+    assert isinstance(changes, tuple)
+    assert any("id" in change for change in changes)
+    assert "id" in shore.open().read("doubled").collect_schema()
+    # Allowed, it is published, and isn't asked about again.
+    shore.rules(rule("contract", "len(broken_consumers) > 1"))
+    shore.ok()
+    assert shore.decided_contracts()[-1] is PolicyOutcome.ALLOW
+    assert "id" not in shore.open().read("doubled").collect_schema()
+    shore.rules(TABLE)
+    shore.send(9)
+    shore.ok()
+    assert len(shore.decided_contracts()) == 2
+
+
+def test_a_contract_from_before_there_were_rules_is_known_or_denied(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    shore.ok()
+    shore.edit("double = tm.Float64(nullable=True)", "double = tm.Float64(nullable=True, max=9e9)")
+    shore.rules(TABLE)
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert "it can't be evaluated: fact broken_consumers is not known" in said(receipt)
+
+
+def test_a_contract_that_breaks_nobody_is_published(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    shore.rules(TABLE)
+    shore.ok()
+    shore.edit("rows = tm.UInt32()", "rows = tm.UInt32(min=0)")
+    shore.ok()
+    assert shore.decided_contracts() == [PolicyOutcome.ALLOW]
+
+
+def test_projects_without_rules_on_contracts_record_none(tmp_path: Path) -> None:
+    shore = Shore(tmp_path, DELIVERED)
+    shore.rules(rule("release", "rows > 5"))
+    shore.ok()
+    kinds = {type(event) for event in shore.events()}
+    assert kinds.isdisjoint({ContractPublished, PolicyDecided})
+    assert Published in kinds
+
+
+def quarantined(root: Path) -> Shore:
+    """A day has two rows that are too large, and one that is negative."""
+    text = DELIVERED.replace(
+        "value = tm.Float64(nullable=True, max=1000)\n",
+        "value = tm.Float64(nullable=True, max=1000)\n    any_bad = tm.Budget(max_bad=1)\n"
+        "    few = tm.rule(pl.col('value') > -1)\n",
+    )
+    shore = Shore(root, text)
+    shore.send(0, (1.0, 2000.0, 3000.0, -5.0))
+    shore.ok()
+    return shore
+
+
+def test_released_rows_are_decided_on(tmp_path: Path) -> None:
+    shore = quarantined(tmp_path)
+    shore.rules(rule("release", 'share > 0.5 or "few" in broken_rules'))
+    project = shore.open()
+    with pytest.raises(
+        GateError, match="release of 3 rows of raw 2024-03-01: refused by the rules"
+    ):
+        project.quarantine.release("raw", reason="all fine")
+    with pytest.raises(GateError, match="release of 1 row"):
+        project.quarantine.release("raw", rule="few", reason="it is cold")
+    project.close()
+    assert [d.facts["broken_rules"] for d in shore.decisions()] == [("few", "value.max"), ("few",)]
+    assert shore.open().quarantine.list("raw")[0].pending == 0
+    project = shore.open()
+    project.quarantine.release("raw", rows=[1], reason="seen it")
+    project.close()
+    assert shore.decisions()[-1].outcome is PolicyOutcome.ALLOW
+    assert shore.decisions()[-1].facts["share"] == pytest.approx(1 / 3)
+    shore.ok()
+    assert shore.read("raw", day(0)).height == 2
+    # To drop rows publishes nothing.
+    project = shore.open()
+    project.quarantine.drop("raw", reason="noise")
+    project.close()
+    assert len(shore.decisions()) == 3
+
+
+def test_a_release_waits_for_people_who_see_exactly_these_rows(tmp_path: Path) -> None:
+    shore = quarantined(tmp_path)
+    shore.rules(rule("release", "rows > 1", "review"))
+    project = shore.open()
+    with pytest.raises(GateError, match="waits for review"):
+        project.quarantine.release("raw", rule="value.max", reason="a storm")
+    [opened] = [e.review for e in shore.events() if isinstance(e, ReviewOpened)]
+    project.reviews.approve(opened.id, "there was one")
+    with pytest.raises(GateError, match="waits for review"):
+        project.quarantine.release("raw", reason="all of them")
+    project.quarantine.release("raw", rule="value.max", reason="a storm")
+    project.close()
+    shore.ok()
+    assert shore.read("raw", day(0)).height == 3
