@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.behaviour.test_models import WINDOW, Sea
-from tests.support.tides import day
+from tests.support.constant import ConstantFormat
+from tests.support.tides import day, flow_of
+from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import (
     Decided,
     Delivered,
@@ -19,6 +21,7 @@ from tidemill.ledger.event import (
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.ledger.run import Receipt
+from tidemill.project.project import Project, open_project
 
 OWNED = """
 [[rule]]
@@ -48,6 +51,12 @@ class Governed(Sea):
         super().__init__(root)
         for number in range(WINDOW):
             self.flood(number)
+
+    def open_in(self, environment: str) -> Project:
+        """The project in a branch."""
+        project = open_project(self.root, workflow=flow_of(self.root, self.text), env=environment)
+        project.workspace.tools = self.change(project.tools)
+        return project
 
     def rules(self, text: str) -> None:
         (self.root / "tidemill.rules.toml").write_text(text)
@@ -163,3 +172,78 @@ def test_gates_that_refuse_a_waiting_candidate_end_its_review(sea: Governed) -> 
     closed = [e for e in sea.events() if isinstance(e, ReviewClosed)]
     assert [event.reason for event in closed] == ["the gates refused the candidate since"]
     assert (sea.count(Delivered), sea.count(Decided)) == (0, 1)
+
+
+def test_people_approve_what_waits_and_reject_it_for_good(sea: Governed) -> None:
+    sea.edit('gates=[tm.beats_live("mae")]', 'gates=[tm.beats_live("mae")], review=tm.review()')
+    receipt = sea.run()
+    assert receipt.exit_code == 4
+    assert "the workflow asks for a review of every change" in said(receipt)
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    project = sea.open()
+    project.reviews.approve(opened.id, "looks right")
+    project.close()
+    assert sea.live == opened.artifact
+    assert sea.ok()["ok deliver out"] == [day(n) for n in range(WINDOW)]
+    sea.predict(9.5)
+    assert sea.run(train=["model"]).exit_code == 4
+    second = [e.review for e in sea.events() if isinstance(e, ReviewOpened)][-1]
+    project = sea.open()
+    project.reviews.reject(second.id, "not before the holidays")
+    project.close()
+    receipt = sea.run()
+    assert receipt.exit_code == 0
+    assert "not before the holidays" in said(receipt)
+    assert sea.count(ReviewOpened) == 2
+    # Judged again on request, people are asked again.
+    assert sea.run("model", again=True).exit_code == 4
+    assert sea.count(ReviewOpened) == 3
+    assert sea.live == opened.artifact
+
+
+def test_a_review_that_nobody_decides_in_time_is_over_with_the_next_run(sea: Governed) -> None:
+    now = [1_800_000_000.0]
+    sea.use(clock=lambda: now[0], formats=(ConstantFormat(),))
+    sea.edit(
+        'gates=[tm.beats_live("mae")]',
+        'gates=[tm.beats_live("mae")], review=tm.review(within="24h")',
+    )
+    assert sea.run().exit_code == 4
+    now[0] += 23 * 3600
+    assert sea.run().exit_code == 4
+    now[0] += 3600
+    sea.run()
+    assert [e.outcome for e in sea.events() if isinstance(e, ReviewClosed)] == [
+        ReviewOutcome.EXPIRED
+    ]
+    assert (sea.live, sea.count(ReviewOpened)) == ("", 1)
+
+
+def test_a_promoted_model_waits_in_production_while_the_rest_is_published(sea: Governed) -> None:
+    sea.rules(rule('environment == "prod"'))
+    project = sea.open_in("dev")
+    assert project.run(raise_on_failure=False).exit_code == 0
+    project.close()
+    project = sea.open()
+    receipt = project.promote("dev", raise_on_failure=False)
+    project.close()
+    assert receipt.exit_code == 4
+    assert "waits for review" in said(receipt)
+    assert sea.live == ""
+    assert set(sea.published()) >= {"features", "model"}
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    project = sea.open()
+    project.reviews.approve(opened.id, "ran a week in dev")
+    project.close()
+    assert sea.live == opened.artifact
+    assert sea.ok()["ok deliver out"] == [day(n) for n in range(WINDOW)]
+
+
+def test_a_condition_of_a_review_is_checked_before_anything_runs(sea: Governed) -> None:
+    sea.edit(
+        'gates=[tm.beats_live("mae")]',
+        'gates=[tm.beats_live("mae")], review=tm.review(when="shift > 1")',
+    )
+    with pytest.raises(DeclarationError, match="review when=: column 1: there is no fact 'shift'"):
+        sea.run()
+    assert sea.events() == []

@@ -255,3 +255,27 @@ def test_a_release_waits_for_people_who_see_exactly_these_rows(tmp_path: Path) -
     project.close()
     shore.ok()
     assert shore.read("raw", day(0)).height == 3
+
+
+def test_a_contract_that_waits_keeps_a_promotion_from_beginning(tmp_path: Path) -> None:
+    shore = Coast(tmp_path)
+    shore.rules(rule("contract", 'environment == "prod" and len(breaking_changes) > 0', "review"))
+    shore.ok()
+    shore.edit("double = tm.Float64(nullable=True)", "double = tm.Float64(nullable=True, min=0)")
+    shore.ok()  # it only tightens
+    shore.edit("double = tm.Float64(nullable=True, min=0)", "double = tm.Float64(nullable=True)")
+    shore.env = "dev"
+    assert shore.run().exit_code == 0
+    shore.env = "prod"
+    before = shore.open().state().seq
+    with pytest.raises(GateError, match="of doubled: waits for review"):
+        shore.promote()
+    kinds = [type(event).__name__ for event in shore.events()]
+    assert kinds[-2:] == ["PolicyDecided", "ReviewOpened"]
+    assert shore.open().state().seq == before + 2
+    [opened] = [e.review for e in shore.events() if isinstance(e, ReviewOpened)]
+    project = shore.open()
+    project.reviews.approve(opened.id, "readers know")
+    project.close()
+    assert shore.promote().exit_code == 0
+    assert shore.decided(SubjectKind.CONTRACT)[-1] is PolicyOutcome.REVIEW

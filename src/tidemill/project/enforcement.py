@@ -6,6 +6,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tidemill.core.errors import GateError
+from tidemill.ledger.event import ContractPublished
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import State
 from tidemill.project.workspace import Workspace
@@ -29,10 +31,13 @@ def asks_for_reviews(flow: Flow) -> bool:
     return any(s.approval is not None and s.approval.review is not None for s in flow.stages)
 
 
-def governance_of(space: Workspace, state: State, plan: Plan, run: str) -> Governance | None:
+def governance_of(
+    space: Workspace, state: State, plan: Plan, run: str, *, at_once: bool = False
+) -> Governance | None:
     """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then.
 
-    The contracts that the run would publish by are decided on already.
+    The contracts that the run would publish by are decided on already. GateError if one of them is refused
+    and everything is to be published `at_once`.
     """
     if not is_governed(space):
         return None
@@ -40,6 +45,11 @@ def governance_of(space: Workspace, state: State, plan: Plan, run: str) -> Gover
     decided: ContractDecisions = import_module(
         "tidemill.runs.io.contract_decisions"
     ).decide_contracts(space.tools.ledger, governance, space.flow, space.recipes, state, plan)
+    if at_once and decided.refused:
+        asked = [event for event in decided.events if not isinstance(event, ContractPublished)]
+        if asked:
+            space.tools.ledger.append(asked, now=space.tools.clock())
+        raise GateError("\n".join(decided.refused.values()))
     return replace(governance, first=decided.events, refused=decided.refused, notes=decided.notes)
 
 

@@ -97,7 +97,9 @@ class _Execution:
         checker = TableChecker(
             job.flow, self._published, runner.frames, publisher.heads, publisher.settle
         )
-        governed = GovernedChanges(job, self._published, runner.frames, publisher.settle)
+        self._governed = governed = GovernedChanges(
+            job, self._published, runner.frames, publisher.settle
+        )
         self._scheduler = Scheduler(
             job,
             placing,
@@ -142,12 +144,17 @@ class _Execution:
     def commit(self) -> Status:
         """Publish what was held back to be published at once, if no step failed."""
         if isinstance(self.publisher, AtomicPublisher):
-            failed = (Outcome.FAILED, Outcome.SKIPPED)
-            lost = self._job.plan.unsettled
-            if lost or any(attempt.outcome in failed for attempt in self._scheduler.attempts):
+            if self._job.plan.unsettled or any(map(self._has_failed, self._scheduler.attempts)):
                 return Status.FAILED
             self.publisher.commit()
         return Status.OK
+
+    def _has_failed(self, attempt: Attempt) -> bool:
+        """Whether a step failed; a table whose first model waits for people is delivered once it is live."""
+        if attempt.outcome is not Outcome.SKIPPED:
+            return attempt.outcome is Outcome.FAILED
+        model = self._job.flow[attempt.stage].model
+        return model not in self._governed.kept or model in self._published.live
 
     def end(self, status: Status, messages: Sequence[str], *, quiet: bool) -> Receipt:
         """Give the claims back, and close the run in the ledger.

@@ -47,6 +47,8 @@ class GovernedChanges:
         self._job = job
         self._published = published
         self._frames = frames
+        # The models whose candidates rules or people keep from going live.
+        self.kept: set[str] = set()
         self._settle = settle
 
     def decide_delivery(
@@ -81,7 +83,10 @@ class GovernedChanges:
             title=f"{model.name} {verdict.artifact.id}",
             facts=delivery_facts(governance.context, evidence),
         )
-        return replace(verdict, policy=governance.enforcement.decide(proposal, terms, again=again))
+        policy = governance.enforcement.decide(proposal, terms, again=again)
+        if not policy.allowed:
+            self.kept.add(model.name)
+        return replace(verdict, policy=policy)
 
     def refusal(self, stage: str) -> str:
         """Why a stage isn't published, because of its contract; "" if it may be."""
