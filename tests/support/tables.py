@@ -11,7 +11,7 @@ from tidemill.adapters.sqlite.integrity import read_events, rebuild_from
 from tidemill.adapters.sqlite.migrations import add_functions, migrations
 
 # Not derived from events: how the file came about, and who may act now.
-NOT_DERIVED = ("leases", "migrations")
+NOT_DERIVED = ("leases", "migrations", "people")
 
 
 def tables(path: Path) -> dict[str, list[Any]]:

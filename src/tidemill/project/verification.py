@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.event_files import FoundEvents, export_events, import_events
+from tidemill.adapters.sqlite.people import add_people
 from tidemill.adapters.sqlite.replacement import LockedLedger, lock_ledger
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
@@ -115,6 +116,7 @@ class StoredState:
             for tail in ("", "-wal", "-shm"):
                 Path(f"{new}{tail}").unlink(missing_ok=True)
             left_out = integrity.rebuild_from(read.events, new, is_complete=not read.faults)
+            add_people(new, read.people)
             kept = old.replace(new, f"before-{time.strftime('%Y%m%d-%H%M%S')}")
         return Rebuilt(
             events=len(read.events) - left_out,

@@ -44,7 +44,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 9, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 10, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -55,6 +55,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (7, "0.1.0"),
         (8, "0.1.0"),
         (9, "0.1.0"),
+        (10, "0.1.0"),
     ]
 
 
@@ -304,14 +305,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 10")
+    execute(path, "PRAGMA user_version = 11")
     with pytest.raises(
-        StorageError, match=r"version 10, written by a newer Tidemill; .* up to 9: pip"
+        StorageError, match=r"version 11, written by a newer Tidemill; .* up to 10: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (10, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (11, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"10, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"11, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 

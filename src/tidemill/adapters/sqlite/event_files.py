@@ -7,8 +7,8 @@ it, so that a file that was cut off is never taken for a complete one.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import msgspec
 
 from tidemill.adapters.codec.events import decode, decode_event
 from tidemill.adapters.sqlite.integrity import StoredEvent, read_events
+from tidemill.adapters.sqlite.people import read_people
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError
@@ -28,24 +29,30 @@ class _Exported(msgspec.Struct):
     event: msgspec.Raw
 
 
-class _End(msgspec.Struct):
-    """The last line: how many events the file has, how many damaged ones were left out, and a digest."""
+class _End(msgspec.Struct, omit_defaults=True):
+    """The last line: how many events the file has, how many damaged ones were left out, and a digest.
+
+    `people` are those whom events refer to, with name and salt.
+    """
 
     events: int
     left_out: int
     sha256: str
+    people: dict[str, tuple[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundEvents:
     """The events of a ledger or a file that could be read; `faults` say what isn't as it was written.
 
-    `lost` counts the events that are known to be damaged or missing.
+    `lost` counts the events that are known to be damaged or missing. `people` are the names and salts by
+    reference.
     """
 
     events: list[StoredEvent]
     faults: tuple[str, ...]
     lost: int
+    people: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
@@ -59,7 +66,12 @@ def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
             )
             digest.update(line)
             file.write(line)
-        end = _End(events=len(events), left_out=len(damaged), sha256=digest.hexdigest())
+        end = _End(
+            events=len(events),
+            left_out=len(damaged),
+            sha256=digest.hexdigest(),
+            people=read_people(path),
+        )
         file.write(_line(msgspec.json.encode(end).decode()))
         file.flush()
         os.fsync(file.fileno())
@@ -89,7 +101,8 @@ def import_events(source: Path) -> FoundEvents:
     else:
         lost += max(end.events - len(read), 0) + end.left_out
         faults += _end_faults(end, lines, is_intact=not damaged)
-    return FoundEvents(events=events, faults=tuple(faults), lost=lost)
+    known = {} if end is None else end.people
+    return FoundEvents(events=events, faults=tuple(faults), lost=lost, people=known)
 
 
 def _end_faults(end: _End, lines: Sequence[bytes], *, is_intact: bool) -> list[str]:

@@ -23,6 +23,7 @@ from tidemill.adapters.sqlite.connections import (
 )
 from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
+from tidemill.adapters.sqlite.people import people_faults
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
@@ -32,7 +33,7 @@ from tidemill.ledger.event import Event, Settled
 from tidemill.ledger.event_digest import EventPlace
 
 # Not derived from events: how the file came about, and who may act now.
-_NOT_DERIVED = ("leases", "migrations", "events", "links")
+_NOT_DERIVED = ("leases", "migrations", "events", "links", "people")
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
 # For another process that has the file for itself.
@@ -59,7 +60,11 @@ def find_damage(path: Path) -> list[str]:
         return []
     try:
         with closing(open_survivor(path)) as connection:
-            found = [*_structure_faults(connection), *_event_faults(connection)]
+            found = [
+                *_structure_faults(connection),
+                *_event_faults(connection),
+                *people_faults(connection),
+            ]
             return found or [*chain_faults(connection), *_projection_faults(path, connection)]
     except READ_ERRORS as error:
         if is_busy(error):

@@ -14,12 +14,14 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
+from tidemill.adapters.sqlite.people import with_references
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import can_be_stored
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.redaction import Redactor
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.people import names_people
 from tidemill.ledger.redacted import redacted_event
 from tidemill.ports.ledger import Guard, Lease, State
 
@@ -47,15 +49,18 @@ class SqliteLedger:
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
         events = [redacted_event(event, self._redact) for event in events]
-        bodies = [encode_event(event) for event in events]
+        # What names people is encoded when their references are known.
+        bodies = ["" if names_people(event) else encode_event(event) for event in events]
         with self._connections.write_transaction() as connection:
             if guard is not None:
                 leases.check_guard(connection, guard, events)
             batch = state_reader.read_last_seq(connection) + 1
             writer, view = EventWriter(connection), Projector(connection=connection)
             for seq, (event, body) in enumerate(zip(events, bodies, strict=True), batch):
-                writer.write(event_place(event, seq=seq, batch=batch, at=now), body)
-                view.apply(seq, now, event)
+                stored = event if body else with_references(connection, event)
+                place = event_place(stored, seq=seq, batch=batch, at=now)
+                writer.write(place, body or encode_event(stored))
+                view.apply(seq, now, stored)
             writer.write_links()
             if guard is not None:
                 require_objects(guard.find_missing, view.bound_objects)
@@ -137,7 +142,7 @@ class SqliteLedger:
             with self._connections.read_transaction() as connection:
                 page = {"after": after, "until": until, "limit": _PAGE_ROWS}
                 rows = connection.execute(queries()[query], {**page, **where}).fetchall()
-                facts = state_reader.decode_facts(rows)
+                facts = state_reader.decode_facts(connection, rows)
             yield from facts
             if len(facts) < _PAGE_ROWS:
                 return

@@ -10,7 +10,7 @@ from tidemill.adapters.sqlite.event_chain import link_function
 from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:

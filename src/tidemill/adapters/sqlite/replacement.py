@@ -19,6 +19,7 @@ from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.adapters.files.disk import open_private, sync_folder, translate_os_errors
 from tidemill.adapters.sqlite.connections import READ_ERRORS, is_busy
 from tidemill.adapters.sqlite.integrity import StoredEvent, events_in, open_survivor
+from tidemill.adapters.sqlite.people import copy_people
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
 
@@ -43,7 +44,7 @@ class LockedLedger:
 
     def replace(self, new: Path, suffix: str) -> Path:
         """Put a rebuilt ledger in the place of this one, of which a copy is kept; return where."""
-        self._copy_tokens(new)
+        self._copy_others(new)
         kept = self._path.with_name(f"{self._path.name}.{suffix}")
         while kept.exists():
             kept = kept.with_name(f"{kept.name}x")
@@ -69,12 +70,14 @@ class LockedLedger:
             copy.flush()
             os.fsync(copy.fileno())
 
-    def _copy_tokens(self, new: Path) -> None:
-        """Keep the tokens of leases, so that none is given again to another holder."""
+    def _copy_others(self, new: Path) -> None:
+        """Keep the people, and the tokens of leases, so that none is given again to another holder."""
         tokens: list[tuple[bytes, int]] = []
         with suppress(*READ_ERRORS):
             tokens = self._connection.execute(queries()["lease_tokens"]).fetchall()
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            with suppress(*READ_ERRORS):
+                copy_people(self._connection, connection)
             for name, token in tokens:
                 free = (name.decode(), token, None, 0.0, 0.0)
                 connection.execute(queries()["take_lease"], free)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
+from tidemill.adapters.sqlite.people import with_names
 from tidemill.adapters.sqlite.stamps import DamagedTextError, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.contracts.row_ruling import Ruling
@@ -68,10 +69,13 @@ def read_traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]
 
 
 @reading_values()
-def decode_facts(rows: Iterable[tuple[int, float, str]]) -> list[RecordedEvent]:
+def decode_facts(
+    connection: sqlite3.Connection, rows: Iterable[tuple[int, float, str]]
+) -> list[RecordedEvent]:
     """Decode rows of (seq, at, body) to facts."""
     return [
-        RecordedEvent(seq=seq, at=at, event=decode_event(unstamp(body))) for seq, at, body in rows
+        RecordedEvent(seq=seq, at=at, event=decode_event(with_names(connection, unstamp(body))))
+        for seq, at, body in rows
     ]
 
 
@@ -134,7 +138,8 @@ def _rulings(
     found: dict[str, dict[str, tuple[Ruling, ...]]] = {}
     for layer in reversed(layers):
         for stage, partition, body in connection.execute(queries()["rulings_before"], layer):
-            event, held = decode_event(unstamp(body)), found.setdefault(stage, {})
+            event = decode_event(with_names(connection, unstamp(body)))
+            held = found.setdefault(stage, {})
             assert isinstance(event, Ruled)
             held[partition] = (*held.get(partition, ()), event.ruling)
     return found
@@ -148,7 +153,7 @@ def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInf
             status=Status.RUNNING,
             started=started,
             command=command,
-            holder=decode(dict[str, str], holder),
+            holder=decode(dict[str, str], with_names(connection, holder)),
         )
         for run, started, command, holder in _rows(connection, "open_runs", environment)
     )
@@ -173,7 +178,8 @@ def _by_name(
     connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
 ) -> dict[str, T]:
     return {
-        name: decode(kind, unstamp(body)) for name, body in _rows(connection, query, environment)
+        name: decode(kind, with_names(connection, unstamp(body)))
+        for name, body in _rows(connection, query, environment)
     }
 
 

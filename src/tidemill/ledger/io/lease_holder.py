@@ -30,6 +30,7 @@ def this_process(command: str) -> dict[str, str]:
         "started": _start_time(os.getpid()),
         "since": f"{time.time():.0f}",
         "command": command,
+        "user": this_user(),
     }
 
 

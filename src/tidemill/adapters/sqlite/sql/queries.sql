@@ -51,6 +51,22 @@ ORDER BY event.seq;
 -- name: links_without_event
 SELECT seq FROM links WHERE seq NOT IN (SELECT seq FROM events) ORDER BY seq LIMIT 1;
 
+-- name: person
+SELECT ref FROM people WHERE name = ?;
+
+-- name: people
+-- The names behind references (a JSON list).
+SELECT ref, name FROM people WHERE ref IN (SELECT value FROM json_each(?));
+
+-- name: every_person
+SELECT ref, name, salt FROM people ORDER BY ref;
+
+-- name: add_person
+INSERT INTO people (ref, name, salt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: remove_person
+DELETE FROM people WHERE ref = ?;
+
 -- name: events_page
 -- The next page of facts after one number, up to another.
 SELECT seq, at, body FROM events

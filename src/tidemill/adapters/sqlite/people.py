@@ -1,0 +1,109 @@
+"""Keep the names of people beside the events, which hold references to them."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+
+from tidemill.adapters.codec.events import encode
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.errors import StorageError
+from tidemill.ledger.event import Event
+from tidemill.ledger.people import change_people
+from tidemill.ledger.person_reference import erased_name, person_reference
+
+_MARK = "person:"
+_REFERENCE = re.compile(r'"(person:[0-9a-f]{32})"')
+
+
+def with_references(connection: sqlite3.Connection, event: Event) -> Event:
+    """The event with references in place of the names of people, who are added where they are new."""
+    return change_people(event, lambda name: _reference(connection, name))
+
+
+def with_names(connection: sqlite3.Connection, text: str) -> str:
+    """A stored text with names in place of references; a person who was erased is called so."""
+    if _MARK not in text:
+        return text
+    references = {*_REFERENCE.findall(text)}
+    if not references:
+        return text
+    rows = connection.execute(queries()["people"], (encode(sorted(references)),))
+    names = {ref: unstamp(name) for ref, name in rows}
+
+    def name_of(match: re.Match[str]) -> str:
+        return json.dumps(names.get(match[1]) or erased_name(match[1]), ensure_ascii=False)
+
+    return _REFERENCE.sub(name_of, text)
+
+
+def _reference(connection: sqlite3.Connection, name: str) -> str:
+    stored = stamp(name)
+    row = connection.execute(queries()["person"], (stored,)).fetchone()
+    if row is not None:
+        return str(row[0])
+    salt = secrets.token_hex(16)
+    ref = person_reference(name, salt)
+    connection.execute(queries()["add_person"], (ref, stored, salt))
+    return ref
+
+
+def read_people(path: Path) -> dict[str, tuple[str, str]]:
+    """The names and salts of a ledger's file by reference, without those that can't be read."""
+    found = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+        for ref, name, salt in connection.execute(queries()["every_person"]):
+            with suppress(StorageError):
+                found[ref] = unstamp(name), salt
+    return found
+
+
+def add_people(path: Path, people: Mapping[str, tuple[str, str]]) -> None:
+    """Add the people of an export to a ledger's file."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = [(ref, stamp(name), salt) for ref, (name, salt) in people.items()]
+        connection.executemany(queries()["add_person"], rows)
+        connection.commit()
+
+
+def people_faults(connection: sqlite3.Connection) -> Iterator[str]:
+    """Describe people whose names aren't what was recorded; a ledger from before had none."""
+    with suppress(sqlite3.OperationalError):
+        rows = connection.execute(queries()["every_person"]).fetchall()
+        for ref, name, _ in ([_text(value) for value in row] for row in rows):
+            try:
+                unstamp(name)
+            except StorageError:
+                yield f"the name of {ref} is not what was recorded"
+
+
+def copy_people(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy the people of a ledger, as far as they can be read, to a new one."""
+    rows = source.execute(queries()["every_person"]).fetchall()
+    target.executemany(queries()["add_person"], [tuple(map(_text, row)) for row in rows])
+
+
+def erase_person(path: Path, name: str) -> str:
+    """Remove a person from a ledger's file, and from what SQLite would leave of them there.
+
+    Returns the reference, "" if nobody has that name. Events that refer to the person don't change.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        row = connection.execute(queries()["person"], (stamp(name),)).fetchone()
+        if row is None:
+            return ""
+        connection.execute(queries()["remove_person"], (row[0],))
+        # The write-ahead log has the page as it was.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return str(row[0])
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,106 @@
+"""Names stand beside the events: an erased one is nowhere in the file, and no event changes."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.tables import execute
+from tidemill.adapters.sqlite.event_chain import chain_faults
+from tidemill.adapters.sqlite.event_files import export_events, import_events
+from tidemill.adapters.sqlite.integrity import find_damage, rebuild_from
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.people import add_people, erase_person, read_people
+from tidemill.core.errors import StorageError
+from tidemill.ledger.event import RunStarted, TokenRevoked
+from tidemill.ledger.person_reference import person_reference
+from tidemill.testing.records import PROD, delivered_event, token_revoked_event
+
+NAME = 'Ana "Grüße" O\'Neil'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.db"
+    with closing(SqliteLedger(path)) as ledger:
+        delivered = delivered_event()
+        ledger.append(
+            [
+                replace(token_revoked_event(), actor=NAME),
+                replace(token_revoked_event(), actor="ben"),
+                replace(delivered, delivery=replace(delivered.delivery, actor=NAME)),
+                RunStarted(
+                    run="r", environment=PROD, command="run", holder={"user": NAME}, steps=1
+                ),
+            ],
+            now=1.0,
+        )
+    return path
+
+
+def actors(path: Path) -> list[str]:
+    with closing(SqliteLedger(path)) as ledger:
+        facts = ledger.events(kinds=("TokenRevoked",))
+        return [fact.event.actor for fact in facts if isinstance(fact.event, TokenRevoked)]
+
+
+def test_events_hold_references_and_are_read_with_names(path: Path) -> None:
+    assert actors(path) == [NAME, "ben"]
+    people = read_people(path)
+    assert sorted(name for name, _ in people.values()) == sorted([NAME, "ben"])
+    assert all(ref == person_reference(name, salt) for ref, (name, salt) in people.items())
+    with closing(sqlite3.connect(path)) as connection:
+        stored = "".join(body for (body,) in connection.execute("SELECT body FROM events"))
+        holder = connection.execute("SELECT holder FROM runs").fetchone()[0]
+    assert "Ana" not in stored + holder
+    with closing(SqliteLedger(path)) as ledger:
+        state = ledger.state(PROD)
+    assert [live.actor for live in state.live.values()] == [NAME]
+    assert [run.holder for run in state.open_runs] == [{"user": NAME}]
+    assert find_damage(path) == []
+
+
+def test_an_erased_person_leaves_the_chain_whole(path: Path) -> None:
+    ref = erase_person(path, NAME)
+    assert actors(path) == [f"erased person {ref[7:15]}", "ben"]
+    assert find_damage(path) == []
+    with closing(sqlite3.connect(path)) as connection:
+        assert [*chain_faults(connection)] == []
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for file in path.parent.glob("ledger.db*"):
+        assert b"Ana" not in file.read_bytes()
+    assert erase_person(path, NAME) == ""
+    # Who comes back is another one.
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.append([replace(token_revoked_event(), actor=NAME)], now=2.0)
+    assert actors(path) == [f"erased person {ref[7:15]}", "ben", NAME]
+
+
+def test_an_export_has_the_names_and_a_rebuilt_ledger_too(path: Path, tmp_path: Path) -> None:
+    export_events(path, tmp_path / "events.jsonl")
+    found = import_events(tmp_path / "events.jsonl")
+    assert (found.faults, found.people) == ((), read_people(path))
+    rebuild_from(found.events, tmp_path / "new.db", is_complete=True)
+    assert actors(tmp_path / "new.db")[1].startswith("erased person")
+    add_people(tmp_path / "new.db", found.people)
+    assert actors(tmp_path / "new.db") == [NAME, "ben"]
+
+
+def test_a_name_that_looks_like_a_reference_is_a_name(path: Path) -> None:
+    name = person_reference("x", "y")
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.append([replace(token_revoked_event(), actor=name, reason="person:")], now=2.0)
+    assert actors(path)[-1] == name
+
+
+def test_a_damaged_name_is_noticed(path: Path) -> None:
+    execute(path, "UPDATE people SET name = 'ben' WHERE name LIKE 'ben%'")
+    assert [fault for fault in find_damage(path) if "is not what was recorded" in fault]
+    with pytest.raises(StorageError, match="damaged"):
+        actors(path)
+    assert [name for name, _ in read_people(path).values()] == [NAME]
+    assert read_people(path.with_name("none.db")) == {}
