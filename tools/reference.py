@@ -58,7 +58,10 @@ GROUPS: Mapping[str, str] = {
     "Triggers": (
         "degraded prediction_shift contract_changed volume every new_data max_age any_of all_of"
     ),
-    "Gates and reviews": "beats_live beats_baseline no_slice_worse review",
+    "Gates and reviews": (
+        "beats_live beats_baseline no_slice_worse calibrated latency size cost_per_1k contract_ok "
+        "no_pii_to fresh golden gate Candidate GateResult review"
+    ),
     "Hyperparameter search": "search uniform loguniform integers choices Trial TrialPruned",
     "Plots": "plots permutation_importance",
     "Serving": "Client Predictions ServingError RowsRefused",

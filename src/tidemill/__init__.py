@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tidemill.ledger.run import RunFailed
     from tidemill.memos.io.decorator import memo
     from tidemill.models import standard_metrics as metrics
+    from tidemill.models.candidate import Candidate
     from tidemill.models.curves import calibration, lift, precision_recall, roc
     from tidemill.models.encoding import Encoder, encoder
     from tidemill.models.importance import permutation_importance
@@ -68,10 +69,19 @@ if TYPE_CHECKING:
     from tidemill.serving.io.client import Client
     from tidemill.workflow.annotations import Frame, Parent, Predictor
     from tidemill.workflow.endpoint import rollout
-    from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
+    from tidemill.workflow.gate import (
+        GateResult,
+        Scores,
+        beats_baseline,
+        beats_live,
+        no_slice_worse,
+    )
     from tidemill.workflow.impure import impure
     from tidemill.workflow.model import Fitted, Params, fitted
+    from tidemill.workflow.model_gates import cost_per_1k, golden, latency
+    from tidemill.workflow.own_gate import gate
     from tidemill.workflow.prediction_log import log, prediction_log
+    from tidemill.workflow.recorded_gates import calibrated, contract_ok, fresh, no_pii_to, size
     from tidemill.workflow.resources import resources
     from tidemill.workflow.retry_policy import retries
     from tidemill.workflow.review import review
@@ -108,6 +118,7 @@ __all__ = [
     "Bool",
     "Budget",
     "Call",
+    "Candidate",
     "Categorical",
     "Client",
     "Contract",
@@ -125,6 +136,7 @@ __all__ = [
     "Float64",
     "Frame",
     "Freshness",
+    "GateResult",
     "Int8",
     "Int16",
     "Int32",
@@ -163,10 +175,13 @@ __all__ = [
     "batches",
     "beats_baseline",
     "beats_live",
+    "calibrated",
     "calibration",
     "call",
     "choices",
     "contract_changed",
+    "contract_ok",
+    "cost_per_1k",
     "degraded",
     "delta",
     "diff",
@@ -176,10 +191,14 @@ __all__ = [
     "files",
     "fitted",
     "fold",
+    "fresh",
+    "gate",
+    "golden",
     "iceberg",
     "impure",
     "integers",
     "last",
+    "latency",
     "lift",
     "log",
     "loguniform",
@@ -187,6 +206,7 @@ __all__ = [
     "memo",
     "metrics",
     "new_data",
+    "no_pii_to",
     "no_slice_worse",
     "open",
     "output",
@@ -207,6 +227,7 @@ __all__ = [
     "rule",
     "scores",
     "search",
+    "size",
     "split",
     "sql",
     "sqlite",
@@ -243,7 +264,11 @@ _HOMES = {
     "tidemill.contracts.spec": "rule",
     "tidemill.core.errors": "TidemillError",
     "tidemill.workflow.endpoint": "rollout",
-    "tidemill.workflow.gate": "Scores beats_baseline beats_live no_slice_worse",
+    "tidemill.models.candidate": "Candidate",
+    "tidemill.workflow.gate": "GateResult Scores beats_baseline beats_live no_slice_worse",
+    "tidemill.workflow.model_gates": "cost_per_1k golden latency",
+    "tidemill.workflow.own_gate": "gate",
+    "tidemill.workflow.recorded_gates": "calibrated contract_ok fresh no_pii_to size",
     "tidemill.workflow.impure": "impure",
     "tidemill.workflow.model": "Fitted Params fitted",
     "tidemill.workflow.prediction_log": "log prediction_log",

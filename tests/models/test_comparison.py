@@ -12,10 +12,10 @@ import pytest
 from tidemill.models.gates import evaluate_gates
 from tidemill.workflow.gate import (
     Daily,
-    Gate,
     GateOutcome,
     GateResult,
     Goal,
+    ScoreGate,
     Scores,
     Slice,
     beats_baseline,
@@ -45,7 +45,7 @@ def of(values: list[float], *slices: tuple[str, list[float]], goal: Goal = Goal.
     )  # fmt: skip
 
 
-def judge(gate: Gate, candidate: Scores, live: Scores) -> GateResult:
+def judge(gate: ScoreGate, candidate: Scores, live: Scores) -> GateResult:
     """The result of a gate of the only evaluation."""
     [result] = evaluate_gates([gate], {"s": candidate}, {"s": live}, {"s": live})
     return result
@@ -58,6 +58,7 @@ def shifted(by: float, noise: float, days: int = 28) -> Scores:
 
 
 LIVE = of(WEATHER[:28])
+DAILY = daily_of(WEATHER[:28])
 SURE_BY = "1 (95%: 0.803 to 1.2, 28 days)"
 SURE = f"better by {SURE_BY}"
 CASES = [
@@ -81,7 +82,7 @@ CASES = [
 
 @pytest.mark.parametrize(("gate", "candidate", "outcome", "evidence"), CASES)
 def test_a_difference_and_its_noise(
-    gate: Gate, candidate: Scores, outcome: GateOutcome, evidence: str
+    gate: ScoreGate, candidate: Scores, outcome: GateOutcome, evidence: str
 ) -> None:
     result = judge(gate, candidate, LIVE)
     assert (result.outcome, result.passed) == (outcome, outcome is PASSED), result.evidence
@@ -218,3 +219,34 @@ def test_a_slice_without_a_figure_stops_a_model() -> None:
 def test_an_evaluation_without_scores_fails_its_gate() -> None:
     [result] = evaluate_gates([beats_live("storms.mae")], {"s": LIVE}, {"s": LIVE}, {})
     assert (result.passed, result.evidence) == (False, "storms has no scores")
+
+
+@pytest.mark.parametrize(
+    ("live", "evidence"),
+    [
+        (replace(LIVE, rows=LIVE.rows - 1), "rows against"),
+        (of(WEATHER[1:28]), "rows against"),
+        (replace(LIVE, daily=replace(DAILY, days=("x",) * 28)), "28 days against other days"),
+        (replace(LIVE, daily=replace(DAILY, rows=(7,) * 28)), "other numbers of rows than"),
+    ],
+)
+@pytest.mark.parametrize("confidence", [None, 0.95])
+def test_models_that_were_scored_on_other_rows_arent_compared(
+    live: Scores, evidence: str, confidence: float | None
+) -> None:
+    """A model that skips hard rows must not look better for it."""
+    better = shifted(1.0, 0.5)
+    for gate in (
+        beats_live("mae", confidence=confidence),
+        beats_baseline("mae", confidence=confidence),
+    ):
+        result = judge(gate, better, live)
+        assert result.outcome is UNKNOWN
+        assert evidence in result.evidence
+        assert result.evidence.endswith("can't be compared: not enough data to tell")
+
+
+def test_slices_of_other_rows_arent_compared() -> None:
+    live, candidate = many(3, {}, 0.0), many(3, {}, 0.0)
+    result = judge(EVEN, candidate, replace(live, rows=live.rows + 1))
+    assert (result.outcome, "rows against" in result.evidence) == (UNKNOWN, True)

@@ -19,17 +19,21 @@ from tidemill.models.gates import (
     standing_decision,
     subject_of,
 )
+from tidemill.models.recorded_facts import RecordedFacts
 from tidemill.testing.records import model_artifact
 from tidemill.workflow.gate import (
-    Gate,
     GateResult,
+    ScoreGate,
     Scores,
     Slice,
     beats_baseline,
     beats_live,
     no_slice_worse,
 )
-from tidemill.workflow.stage import Approval
+from tidemill.workflow.model_gates import golden, latency
+from tidemill.workflow.own_gate import gate as own_gate
+from tidemill.workflow.recorded_gates import calibrated, size
+from tidemill.workflow.stage import Approval, Kind, Stage
 
 NAN, INF = math.nan, math.inf
 MISSING = "; not finite over 100 rows: a prediction is missing, or their labels don't define it"
@@ -50,7 +54,7 @@ MORE = beats_live("mae", by=0.1, higher_is_better=True)
 EVEN = no_slice_worse("mae", over="carrier", by=0.1)
 MORE_EVEN = no_slice_worse("mae", over="carrier", by=0.1, higher_is_better=True)
 UA = ("UA", 50, 10.0)
-CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
+CASES: list[tuple[ScoreGate, Scores, Scores | None, Scores | None, bool, str]] = [
     # gate, candidate, live, baseline, passed, evidence
     (LIVE, of(9.0), of(10.0), None, True, "9 against 10 of live"),
     (LIVE, of(10.0), of(10.0), None, True, "10 against 10 of live"),
@@ -116,7 +120,7 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
 
 @pytest.mark.parametrize(("gate", "candidate", "live", "baseline", "passed", "evidence"), CASES)
 def test_gates(
-    gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None, passed: bool,
+    gate: ScoreGate, candidate: Scores, live: Scores | None, baseline: Scores | None, passed: bool,
     evidence: str,
 ) -> None:  # fmt: skip
     (result,) = judge([gate], candidate, live, baseline)
@@ -124,7 +128,7 @@ def test_gates(
 
 
 def judge(
-    gates: list[Gate], candidate: Scores, live: Scores | None, baseline: Scores | None
+    gates: list[ScoreGate], candidate: Scores, live: Scores | None, baseline: Scores | None
 ) -> tuple[GateResult, ...]:
     """The results of gates on the scores of the only evaluation."""
     known = {} if baseline is None else {"scores": baseline}
@@ -135,7 +139,9 @@ def judge(
 
 @pytest.mark.parametrize("gate", [LIVE, BASE, EVEN])
 @pytest.mark.parametrize("confidence", [None, 0.95])
-def test_an_evaluation_without_rows_passes_no_gate(gate: Gate, confidence: float | None) -> None:
+def test_an_evaluation_without_rows_passes_no_gate(
+    gate: ScoreGate, confidence: float | None
+) -> None:
     empty = replace(of(NAN), rows=0, by="carrier")
     (result,) = judge([replace(gate, confidence=confidence)], empty, None, empty)
     assert not result.passed
@@ -143,7 +149,7 @@ def test_an_evaluation_without_rows_passes_no_gate(gate: Gate, confidence: float
 
 
 @pytest.mark.parametrize("gate", [LIVE, EVEN])
-def test_a_live_model_without_scores_fails_a_comparison(gate: Gate) -> None:
+def test_a_live_model_without_scores_fails_a_comparison(gate: ScoreGate) -> None:
     (result,) = evaluate_gates([gate], {"scores": of(9.0, UA)}, {"other": of(9.0, UA)}, {})
     assert (result.passed, result.evidence) == (False, "live has no scores")
 
@@ -154,7 +160,7 @@ shares = st.floats(0, 1)
 
 @given(mine=numbers, theirs=numbers, by=shares, more=st.booleans())
 def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, more: bool) -> None:
-    gates: list[Gate] = [
+    gates: list[ScoreGate] = [
         beats_live("mae", by=by, higher_is_better=more),
         beats_baseline("mae", by=by, higher_is_better=more),
     ]
@@ -236,3 +242,53 @@ def test_a_refusal_names_the_day_and_the_gates_that_failed() -> None:
     assert refusal_message("m", replace(rejected, actor=EXPIRY, reason="")) == (
         "m: candidate 5c97 was rejected on 2026-11-27 in review r1; " + advice
     )
+
+
+def test_a_decision_keeps_its_digest() -> None:
+    """Decisions of earlier versions are about the same subjects."""
+    gates = (
+        beats_live("mae"),
+        beats_baseline("mae", by=0.1, confidence=0.95),
+        no_slice_worse("mae", over="carrier", by=0.1),
+    )
+    approval = Approval(model="mod", gates=gates, place="x")
+    digest = "f48ab99e0ab5d3261bc5338e35e026e8"
+    assert subject_of(model_artifact("a"), approval, "recipe") == digest
+    single = Approval(model="m", gates=(beats_live("x.mae", higher_is_better=True),))
+    digest = "c8cf4e257af973a8faceb8e5fd7023cb"
+    assert subject_of(model_artifact("a"), single, "r1,r2") == digest
+
+
+def test_code_and_files_of_gates_are_part_of_what_is_decided() -> None:
+    own = (own_gate(sane), golden("golden.csv"), size("5MB"))
+    approval = Approval(model="mod", gates=own)
+    contents = [{}, {0: "a", 1: "f"}, {0: "b", 1: "f"}, {0: "a", 1: "g"}]
+    subjects = {subject_of(model_artifact("a"), approval, "r", each) for each in contents}
+    assert len(subjects) == 4
+    other = Approval(model="mod", gates=(own[0], own[1], size("6MB")))
+    assert subject_of(model_artifact("a"), other, "r") not in subjects
+
+
+def test_gates_of_all_kinds_are_judged_in_order() -> None:
+    model = Stage(
+        name="mod", kind=Kind.MODEL, function=None, inputs=(), output=None, place="flow.py:9"
+    )
+    facts = RecordedFacts(artifact=model_artifact("a"), model=model, now=0.0, sizes=(7,))
+    scores = Scores(rows=9000, metrics={"mae": 1.0, "calibration_error": 0.01})
+    gates = (calibrated(), LIVE, size(7), own_gate(sane), calibrated(metric="x.ece"), latency(5))
+    timed = GateResult(gate="latency(p99)", passed=True, evidence="fast")
+    results = evaluate_gates(gates, {"s": scores}, None, {}, facts=facts, measured={5: timed})
+    assert [(each.gate, each.passed) for each in results] == [
+        ("calibrated", True),
+        ("beats_live(mae)", True),
+        ("size", True),
+        ("sane", False),
+        ("calibrated(x.ece)", False),
+        ("latency(p99)", True),
+    ]
+    assert results[3].evidence == "it wasn't evaluated"
+    assert results[4].evidence == "x has no scores"
+
+
+def sane(candidate: object) -> bool:
+    return candidate is not None

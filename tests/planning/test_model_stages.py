@@ -21,7 +21,8 @@ from tests.support.planning import (
 )
 from tests.support.worlds import moments, windows
 from tidemill.core.partition import WHOLE, Grain, partition_key
-from tidemill.workflow.gate import Gate, beats_baseline, beats_live
+from tidemill.workflow.gate import beats_baseline, beats_live
+from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.partition_mapping import partitionings_of, visible_to_unpartitioned
 from tidemill.workflow.stage import Flow
 from tidemill.workflow.trigger import (

@@ -12,7 +12,8 @@ from tests.support.planning import World, deliver, evaluate, flow_of, ingest, mo
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.delivery import Delivery
 from tidemill.planning.plan import Step
-from tidemill.workflow.gate import Gate, beats_baseline
+from tidemill.workflow.gate import beats_baseline
+from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.model import Artifact, ParentVersion
 from tidemill.workflow.trigger import new_data
 from tidemill.workflow.window import all_partitions, last

@@ -31,7 +31,8 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import StepKey, key_for
 from tidemill.reuse.training_key import snapshot_of, training_key
 from tidemill.sources.scan import Scan
-from tidemill.workflow.gate import Gate, Scores, beats_baseline
+from tidemill.workflow.gate import Scores, beats_baseline
+from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.model import Artifact, ParentVersion
 from tidemill.workflow.sink import Sink
 from tidemill.workflow.source import OnMissing, SourceFile

@@ -10,8 +10,8 @@ import pytest
 from tidemill.workflow.gate import (
     BeatsBaseline,
     BeatsLive,
-    Gate,
     NoSliceWorse,
+    ScoreGate,
     Threshold,
     beats_baseline,
     beats_live,
@@ -38,7 +38,7 @@ from tidemill.workflow.gate import (
         ),
     ],
 )  # fmt: skip
-def test_gates(gate: Gate, same: Gate, text: str) -> None:
+def test_gates(gate: ScoreGate, same: ScoreGate, text: str) -> None:
     assert gate == same
     assert str(gate) == text
     # What is decided is bound to it.

@@ -48,6 +48,8 @@ def compare_figures(
     if metric not in scores.metrics:
         return _failed(gate, f"there is no metric {metric!r} among {', '.join(scores.metrics)}")
     value, theirs = scores.metrics[metric], other.metrics.get(metric, math.nan)
+    if apart := _other_rows(scores, other, name):
+        return GateResult(gate=str(gate), passed=False, unknown=True, evidence=apart)
     goal = mine.goal(gate)
     evidence = f"{value:.4g} against {theirs:.4g} of {name}{missing_figure(value, scores)}"
     better = _is_better(value, theirs, goal, gate.by)
@@ -62,6 +64,20 @@ def compare_figures(
         difference=shown.interval(gate.confidence or SHOWN_CONFIDENCE) if shown else None,
     )
     return found if gate.confidence is None else _with_confidence(found, estimate, gate.confidence)
+
+
+def _other_rows(scores: Scores, other: Scores, name: str) -> str:
+    """Say that two models weren't scored on the same rows, as far as their scores show; "" if they were."""
+    mine, theirs = scores.daily, other.daily
+    if scores.rows != other.rows:
+        seen = f"{plural(scores.rows, 'row')} against {other.rows:,} of {name}"
+    elif mine is not None and theirs is not None and mine.days != theirs.days:
+        seen = f"{plural(len(mine.days), 'day')} against other days of {name}"
+    elif mine is not None and theirs is not None and mine.rows != theirs.rows:
+        seen = f"the days have other numbers of rows than those of {name}"
+    else:
+        return ""
+    return f"scored on {seen}, so that the figures can't be compared: not enough data to tell"
 
 
 def without_live(gate: BeatsLive | BeatsBaseline | NoSliceWorse, mine: GateScores) -> GateResult:
@@ -162,6 +178,8 @@ def compare_slices(
         return replace(first, evidence="no live model to compare with") if first.passed else first
     if other is None:
         return _failed(gate, "live has no scores")
+    if apart := _other_rows(scores, other, "live"):
+        return GateResult(gate=str(gate), passed=False, unknown=True, evidence=apart)
     pairs = _paired_slices(gate, mine, other)
     if not pairs:
         rows = plural(gate.min_rows, "row")

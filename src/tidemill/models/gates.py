@@ -4,30 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import EXPIRY, GATES, Decision
+from tidemill.models.calibration_gate import judge_calibration
 from tidemill.models.comparison import GateScores, compare_figures, compare_slices, without_live
+from tidemill.models.recorded_facts import RecordedFacts, judge_facts
 from tidemill.workflow.gate import (
     BeatsBaseline,
-    Gate,
     GateResult,
     NoSliceWorse,
+    ScoreGate,
     Scores,
     split_metric,
 )
+from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.model import Artifact
+from tidemill.workflow.recorded_gates import Calibrated, RecordedGate
 from tidemill.workflow.stage import Approval
 
 
-def subject_of(artifact: Artifact, approval: Approval, evaluation: str) -> str:
-    """Return the digest of what is decided on: the artifact, the gates, and the evaluation's recipe."""
-    gates = [
-        repr(gate) if gate.confidence is None else f"{gate!r} at {gate.confidence!r}"
-        for gate in approval.gates
-    ]
+def subject_of(
+    artifact: Artifact,
+    approval: Approval,
+    evaluation: str,
+    contents: Mapping[int, str] = MappingProxyType({}),
+) -> str:
+    """Return the digest of what is decided on: the artifact, the gates, and the evaluation's recipe.
+
+    `contents` identifies what gates consist of besides their declaration, by position: code, or a file.
+    """
+    gates = [_identity(gate, contents.get(at, "")) for at, gate in enumerate(approval.gates)]
     baseline = judged_baseline(artifact, approval)
     return fingerprint("decision", artifact.id, gates, evaluation, *filter(None, [baseline]))
+
+
+def _identity(gate: Gate, content: str) -> str:
+    if isinstance(gate, ScoreGate) and gate.confidence is not None:
+        return f"{gate!r} at {gate.confidence!r}"
+    return f"{gate!r} of {content}" if content else repr(gate)
 
 
 def judged_baseline(artifact: Artifact, approval: Approval) -> str:
@@ -81,16 +97,41 @@ def evaluate_gates(
     candidate: Mapping[str, Scores],
     live: Mapping[str, Scores] | None,
     baseline: Mapping[str, Scores],
+    *,
+    facts: RecordedFacts | None = None,
+    measured: Mapping[int, GateResult] = MappingProxyType({}),
 ) -> tuple[GateResult, ...]:
     """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline.
 
-    Scores are by evaluation.
+    Scores are by evaluation. `facts` are for the gates on recorded facts; `measured` has the results of those
+    that needed a process, by position.
     """
-    return tuple(_evaluate_gate(gate, candidate, live, baseline) for gate in gates)
+    found = []
+    for at, gate in enumerate(gates):
+        if isinstance(gate, ScoreGate):
+            found.append(_evaluate_gate(gate, candidate, live, baseline))
+        elif isinstance(gate, Calibrated):
+            found.append(_evaluate_calibration(gate, candidate))
+        elif isinstance(gate, RecordedGate):
+            assert facts is not None
+            found.append(judge_facts(gate, facts))
+        else:
+            missing = GateResult(gate=str(gate), passed=False, evidence="it wasn't evaluated")
+            found.append(measured.get(at, missing))
+    return tuple(found)
+
+
+def _evaluate_calibration(gate: Calibrated, candidate: Mapping[str, Scores]) -> GateResult:
+    wanted, metric = split_metric(gate.metric)
+    evaluation = wanted or next(iter(candidate), "")
+    scores = candidate.get(evaluation)
+    if scores is None:
+        return GateResult(gate=str(gate), passed=False, evidence=f"{evaluation} has no scores")
+    return judge_calibration(gate, metric, scores)
 
 
 def _evaluate_gate(
-    gate: Gate,
+    gate: ScoreGate,
     candidate: Mapping[str, Scores],
     live: Mapping[str, Scores] | None,
     baseline: Mapping[str, Scores],

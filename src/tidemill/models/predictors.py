@@ -40,6 +40,15 @@ class ModelPredictor:
         """The names of the columns that `predict` adds."""
         return tuple(self._schema)
 
+    @property
+    def function(self) -> Callable[[Any], Any]:
+        """The model alone: it takes what `encoded` returns."""
+        return self._function
+
+    def encoded(self, rows: pl.DataFrame) -> Any:
+        """The rows as the model gets them: a float array, or a frame."""
+        return model_input(rows, self._inputs, encodings=self._encodings, feed=self._feed)
+
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
         """Add `prediction`: a number, the probability of the greater of two classes, or a class.
 
@@ -58,9 +67,7 @@ class ModelPredictor:
             return frame.with_columns(
                 pl.lit(None, dtype).alias(name) for name, dtype in self._schema.items()
             )
-        values = self._function(
-            model_input(frame, self._inputs, encodings=self._encodings, feed=self._feed)
-        )
+        values = self._function(self.encoded(frame))
         found = as_predictions(values, frame.height, len(self._classes))
         return frame.with_columns(self._predicted(found))
 

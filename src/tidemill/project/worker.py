@@ -14,7 +14,13 @@ from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.project.settings import Settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.steps.io.step_runner import StepRunner
-from tidemill.steps.io.task_codec import decode_context, decode_payload, encode_result
+from tidemill.steps.io.task_codec import (
+    decode_context,
+    decode_gate,
+    decode_payload,
+    encode_gate_result,
+    encode_result,
+)
 
 
 class WorkerContext(threading.local):
@@ -32,6 +38,12 @@ def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
     """Execute one task; its output is stored when this returns. `inputs` and `output` aren't used."""
     errand = decode_payload(params)
     return encode_result(_runner(errand.context).run_and_store(errand.work))
+
+
+def judge(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
+    """Evaluate one gate on a candidate. `inputs` and `output` aren't used."""
+    errand = decode_gate(params)
+    return encode_gate_result(_runner(errand.context).judge(errand.work))
 
 
 def _runner(context: bytes) -> StepRunner:

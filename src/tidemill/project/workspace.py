@@ -40,6 +40,7 @@ from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.reuse.trial_key import link_scoring
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.model_gates import Golden
 from tidemill.workflow.param_overrides import checked_overrides, parse_overrides
 from tidemill.workflow.seal import seal
 from tidemill.workflow.stage import UNDECLARED, Flow, Kind, Stage, undeclared_stage
@@ -177,7 +178,12 @@ class Workspace:
         some = [stage for stage in self.flow.stages if stage.name in stages]
         code = [fault for stage in some for fault in self.recipes[stage.name].faults]
         faults = [*list_faults(self.evidence, some, code), *self._search_faults(some)]
-        faults += [*self._rule_faults(), *self._review_faults(), *others]
+        faults += [
+            *self._rule_faults(),
+            *self._review_faults(),
+            *self._golden_faults(some),
+            *others,
+        ]
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
 
@@ -211,6 +217,14 @@ class Workspace:
                     where=search.place,
                     hint="set one: [tool.tidemill] cpu_hour = 0.05",
                 )
+
+    def _golden_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
+        for stage in stages:
+            gates = stage.approval.gates if stage.approval is not None else ()
+            if any(isinstance(gate, Golden) for gate in gates):
+                # Only these rows have to be checked as data is, by Polars.
+                module = import_module("tidemill.models.io.golden_file")
+                yield from module.golden_faults(stage, self.root)
 
     def missing_libraries(self, stages: Collection[str]) -> list[Fault]:
         """Faults for libraries that trainings of some stages need and that aren't installed."""

@@ -22,7 +22,7 @@ _COMPARED = 1_000
 _RAISED = re.compile(r"raised (\w+)")
 _AT = re.compile(rf"(?:{IN_QUERY})? at \S+:\d+$")
 _CONTRACT = re.compile(r"^breaks its contract \(contract (.+?)\): ")
-_GATE = re.compile(r"^(FAILED|UNDECIDED) (.+?\)): ", re.MULTILINE)
+_GATE = re.compile(r"^(FAILED|UNDECIDED) ([^:(\n]+|.+?\)): ", re.MULTILINE)
 # Figures, samples, values and files differ between partitions that failed for the same cause.
 _PARTICULARS = re.compile(
     r"""(?<!\w)'[^']*'|\[(?:"(?:\\.|[^"\\])*"|[^\]"])*\]|[^\s'"(]{0,200}[/\\][^\s'"),;]*|\d[\d.,:-]*"""

@@ -187,7 +187,8 @@ def _require_numbers(by: float, confidence: float | None) -> None:
         raise ValueError(f"confidence={confidence!r} must be from 0.5 to below 1, such as 0.95")
 
 
-Gate: TypeAlias = BeatsLive | BeatsBaseline | NoSliceWorse
+# The gates that compare scores; `gate_kinds` has all of them.
+ScoreGate: TypeAlias = BeatsLive | BeatsBaseline | NoSliceWorse
 
 
 class GateOutcome(StrEnum):
@@ -203,10 +204,11 @@ class GateResult:
     """The verdict of one gate, with the figures that it is based on.
 
     `unknown` is True where there is too little data to tell. `difference` is that of the candidate and what
-    it was compared with; None where there is no interval.
+    it was compared with; None where there is no interval. A gate of the user may return one: `gate` is its
+    name then, whatever it says.
     """
 
-    gate: str
+    gate: str = ""
     passed: bool
     evidence: str
     unknown: bool = False

@@ -16,6 +16,7 @@ from tidemill.workflow.approved_model import approval_faults
 from tidemill.workflow.endpoint_options import endpoint_faults, resolve_endpoints
 from tidemill.workflow.fold_inputs import with_folds
 from tidemill.workflow.gate import Scores
+from tidemill.workflow.gate_faults import gate_faults
 from tidemill.workflow.guarantees import with_reads
 from tidemill.workflow.impure import impure_of
 from tidemill.workflow.model import Fitted
@@ -111,6 +112,7 @@ def resolve_declaration(workflow: Workflow) -> Declaration:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += approval_faults(workflow, stages)
     faults += endpoint_faults(workflow, stages)
+    faults += gate_faults(workflow.approvals, stages, resolve_endpoints(workflow))
     stages, found = resolve_references(stages, unclear)
     faults += found
     faults += wiring_faults(stages, unclear)

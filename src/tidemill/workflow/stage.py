@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.partition import Partitioning
 from tidemill.workflow.endpoint import Endpoint
-from tidemill.workflow.gate import Gate
+from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.impure import Impure
 from tidemill.workflow.incremental_fold import ResolvedFold
 from tidemill.workflow.resources import Resources

@@ -11,6 +11,7 @@ from tidemill.core.errors import Fault, UsageError, did_you_mean
 from tidemill.workflow.backtest import backtest_faults
 from tidemill.workflow.delivery_wiring import delivery_faults, shared_place_faults
 from tidemill.workflow.gate import split_metric
+from tidemill.workflow.gate_kinds import metric_of
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
 from tidemill.workflow.prediction_log import ARM, PREDICTION, VERSION
@@ -205,7 +206,8 @@ def _unscored_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Faul
             stage, "it is approved by gates, but nothing evaluates it", "add @flow.evaluate"
         )
     for gate in stage.approval.gates if stage.approval else ():
-        yield from _metric_faults(stage, gate.metric, names)
+        if metric := metric_of(gate):
+            yield from _metric_faults(stage, metric, names)
 
 
 def _watched_faults(

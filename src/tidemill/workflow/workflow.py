@@ -16,8 +16,9 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.text_table import html_table
 from tidemill.workflow.endpoint import Rollout
-from tidemill.workflow.gate import Gate
+from tidemill.workflow.gate_kinds import Gate, gates_of
 from tidemill.workflow.incremental_fold import Fold
+from tidemill.workflow.own_gate import GateFunction
 from tidemill.workflow.prediction_log import RequestLog
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
@@ -285,16 +286,20 @@ class Workflow:
         return self._stage(Kind.EVALUATE, function, options | _limits(resources, retries), window)
 
     def approve(
-        self, model: Function, *, gates: Sequence[Gate], review: ReviewTerms | None = None
+        self,
+        model: Function,
+        *,
+        gates: Sequence[Gate | GateFunction],
+        review: ReviewTerms | None = None,
     ) -> Approval:
         """Declare the gates that a model must pass to go live; deliveries take the returned approval.
 
-        With `review=tm.review(...)` people are asked about a version that passed the gates, before it goes
-        live.
+        A function is a gate that judges a `tm.Candidate`: see `tm.gate`. With `review=tm.review(...)` people
+        are asked about a version that passed the gates, before it goes live.
         """
         approval = Approval(
             model=getattr(model, "__name__", str(model)),
-            gates=tuple(gates),
+            gates=gates_of(gates),
             place=caller(1),
             review=review,
         )

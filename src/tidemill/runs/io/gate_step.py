@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from tidemill.core.partition import WHOLE
 from tidemill.governance.verdict import ALLOWED, Verdict
@@ -21,9 +22,33 @@ from tidemill.models.gates import (
     subject_of,
 )
 from tidemill.models.live_events import live_events, scores_of
+from tidemill.models.recorded_facts import RecordedFacts
+from tidemill.runs.io.gate_tasks import MeasuredGates
 from tidemill.runs.io.published_view import PublishedView
+from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredModels:
+    """The scores that gates compare, by evaluation; without a live model `live` is None."""
+
+    candidate: Mapping[str, Scores]
+    live: Mapping[str, Scores] | None
+    baseline: Mapping[str, Scores]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredEvidence:
+    """What gates need besides scores: recorded facts, and what a process found."""
+
+    facts: RecordedFacts | None = None
+    measured: MeasuredGates = field(default_factory=MeasuredGates)
+
+
+# Gathers the evidence on a candidate, once it is known that it has to be judged.
+GateEvidence: TypeAlias = Callable[[Artifact, ScoredModels], GatheredEvidence]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +130,12 @@ def run_gate_step(
     *,
     compare_live: bool = True,
     through: str = "",
+    evidence: GateEvidence | None = None,
 ) -> GateVerdict | None:
     """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
     `evaluations` maps each evaluation of the model to its recipe; `through` is the newest partition that they
-    are of.
+    are of. `evidence` gathers what gates need besides scores.
     """
     trained = published.get(model.name, WHOLE)
     candidate = _evaluated(published, evaluations, CANDIDATE)
@@ -119,14 +145,23 @@ def run_gate_step(
     live = published.live.get(model.name)
     if artifact is None or is_live(live, artifact):
         return None
+    judged = ScoredModels(
+        candidate=scores_of(candidate),
+        live=scores_of(_evaluated(published, evaluations, LIVE)) if live and compare_live else None,
+        baseline=scores_of(_evaluated(published, evaluations, BASELINE)),
+    )
+    gathered = GatheredEvidence() if evidence is None else evidence(artifact, judged)
     results = evaluate_gates(
         model.approval.gates,
-        scores_of(candidate),
-        scores_of(_evaluated(published, evaluations, LIVE)) if live and compare_live else None,
-        scores_of(_evaluated(published, evaluations, BASELINE)),
+        judged.candidate,
+        judged.live,
+        judged.baseline,
+        facts=gathered.facts,
+        measured=gathered.measured.results,
     )
+    recipes = ",".join(evaluations.values())
     decision = Decision(
-        subject=subject_of(artifact, model.approval, ",".join(evaluations.values())),
+        subject=subject_of(artifact, model.approval, recipes, gathered.measured.contents),
         artifact=artifact.id,
         approved=all(result.passed for result in results),
         results=results,

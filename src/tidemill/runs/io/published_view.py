@@ -12,7 +12,14 @@ from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
 from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.stage import Kind
+from tidemill.workflow.recorded_gates import ContractOk
+from tidemill.workflow.stage import Kind, Stage
+
+
+def _judges_training_data(stage: Stage) -> bool:
+    """Whether a gate of a model looks at the partitions that it was trained on."""
+    gates = stage.approval.gates if stage.approval is not None else ()
+    return any(isinstance(gate, ContractOk) for gate in gates)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +57,9 @@ class PublishedView:
                 view.note_all(stage.name)
             for name in stage.refers.values() if further else ():
                 view.note_all(name)
+            if _judges_training_data(stage):
+                for item in stage.frames:
+                    view.note_all(item.name)
         for step in job.plan.steps:
             view.note(step.stage, (step.partition,))
             for name, keys in step.reads.items():

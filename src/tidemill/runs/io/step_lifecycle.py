@@ -25,7 +25,13 @@ from tidemill.models.gates import LIVE, refusal_message
 from tidemill.planning.live_days import day_of
 from tidemill.planning.plan import Step
 from tidemill.reuse.step_key import key_for, reuse_action
-from tidemill.runs.io.gate_step import earlier_refusal, run_gate_step
+from tidemill.runs.io.gate_evidence import EvidenceGatherer
+from tidemill.runs.io.gate_step import (
+    GatheredEvidence,
+    ScoredModels,
+    earlier_refusal,
+    run_gate_step,
+)
 from tidemill.runs.io.governed_changes import GovernedChanges
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
@@ -43,6 +49,7 @@ from tidemill.runs.io.table_checks import TableChecker
 from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
 
 
@@ -77,6 +84,7 @@ class StepLifecycle:
         self._undelivered = [item.effect for item in job.undelivered]
         self._inputs = StepInputs(job, published)
         self._trials = TrialLifecycle(job, published, self._inputs, claim)
+        self._evidence_on = EvidenceGatherer(job, published, runner)
         self._room = runner.data
         self._bench = checker
         self._claim = claim
@@ -361,9 +369,16 @@ class StepLifecycle:
         # A live model that can't read what the candidate reads isn't compared with it.
         is_live_scored = any(subject == LIVE for _, subject in scored)
         now, live = self._tools.clock(), self._published.live.get(stage.name)
+        through = self._through.get(stage.name, "")
+
+        def gather(artifact: Artifact, scored: ScoredModels) -> GatheredEvidence:
+            evidence = self._evidence_on.gather(stage, artifact, scored, now, through)
+            begun.add_cost(evidence.measured.cost)
+            return evidence
+
         verdict = run_gate_step(
-            stage, recipes, self._published, now, compare_live=is_live_scored,
-            through=self._through.get(stage.name, ""),
+            stage, recipes, self._published, now, compare_live=is_live_scored, through=through,
+            evidence=gather,
         )  # fmt: skip
         if verdict is None:
             return StepResult(attempt=None)

@@ -17,17 +17,23 @@ from tidemill.memos.io.lookup import MemoIncomplete, MemoSession
 from tidemill.memos.io.segments import SegmentIndex
 from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
+from tidemill.steps.gate_messages import GateWork
 from tidemill.steps.io.data_step import DataStepRunner
+from tidemill.steps.io.gate_runner import GateRunner
 from tidemill.steps.io.ingest_reader import IngestReader
 from tidemill.steps.io.model_step import ModelStepRunner
 from tidemill.steps.io.trial_step import TrialRunner
 from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
+from tidemill.workflow.gate import GateResult
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Flow, Kind, Stage
 from tidemill.workflow.user_errors import user_error
+
+# The partition under which the output of gates is recorded.
+GATE = "(gate)"
 
 
 class StepRunner:
@@ -82,6 +88,8 @@ class StepRunner:
             self.data.check_rows,
         )
         self._trials = TrialRunner(flow, self.data.frames, self._trainer, tools.sampler)
+        self._gates = GateRunner(flow, tools.root, tools.artifacts, self._trainer.predictor)
+        self.settle = settle
 
     def run(self, work: Work) -> StepOutput | StepFailure:
         """Run a step; whatever goes wrong in it becomes its result."""
@@ -101,6 +109,11 @@ class StepRunner:
             if desk.failure and any(isinstance(item, MemoIncomplete) for item in _causes(error)):
                 error = _memo_failure(stage, work.partition, desk.failure)
             return replace(describe_failure(stage, work.partition, error), memo=desk.usage)
+
+    def judge(self, work: GateWork) -> GateResult:
+        """Evaluate a gate that needs the model, or runs code of the user; what it prints is recorded."""
+        with self.recorder.step(work.model, GATE, 1):
+            return self._gates.run(work)
 
     def run_together(self, works: Sequence[Work]) -> list[StepOutput | None]:
         """Run the same step on several partitions at once; None for those that have to run alone.

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tidemill.ports.execution import Fate, TaskEvent
+from tidemill.steps.gate_messages import GateWork
 from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work
+from tidemill.workflow.gate import GateResult
 from tidemill.workflow.retry_policy import Retries
 
 # What worker processes call; no layer below the project may import it.
 FUNCTION = "tidemill.project.worker:make"
+GATE_FUNCTION = "tidemill.project.worker:judge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,14 @@ class TaskPayload:
 
     context: bytes
     work: Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePayload:
+    """A gate to evaluate, and the encoded context to do it in."""
+
+    context: bytes
+    work: GateWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,8 @@ _encoder = msgspec.msgpack.Encoder()
 _contexts = msgspec.msgpack.Decoder(ProjectContext)
 _errands = msgspec.msgpack.Decoder(TaskPayload)
 _answers = msgspec.msgpack.Decoder(_TaskResult)
+_gates = msgspec.msgpack.Decoder(GatePayload)
+_results = msgspec.msgpack.Decoder(GateResult)
 
 
 def encode_context(context: ProjectContext) -> bytes:
@@ -59,6 +72,26 @@ def encode_payload(context: bytes, work: Work) -> bytes:
 def decode_payload(params: bytes) -> TaskPayload:
     """Decode the parameters of a task."""
     return _errands.decode(params)
+
+
+def encode_gate(context: bytes, work: GateWork) -> bytes:
+    """Encode the parameters of a task that evaluates a gate."""
+    return _encoder.encode(GatePayload(context=context, work=work))
+
+
+def decode_gate(params: bytes) -> GatePayload:
+    """Decode the parameters of a task that evaluates a gate."""
+    return _gates.decode(params)
+
+
+def encode_gate_result(result: GateResult) -> bytes:
+    """Encode what a gate found."""
+    return _encoder.encode(result)
+
+
+def decode_gate_result(result: bytes) -> GateResult:
+    """Decode what a gate found."""
+    return _results.decode(result)
 
 
 def encode_result(output: StepOutput | StepFailure) -> bytes:

@@ -1,0 +1,45 @@
+"""All kinds of gates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tidemill as tm
+from tidemill.workflow.gate_kinds import GATES, PROCESS_GATES, SCORE_GATES, gates_of, metric_of
+from tidemill.workflow.own_gate import OwnGate
+
+
+def sane(candidate: Any) -> bool:
+    return bool(candidate)
+
+
+def test_a_function_among_gates_is_one() -> None:
+    given: list[Any] = [sane, tm.beats_live("mae"), 3, tm.Contract]
+    found: list[Any] = [*gates_of(given)]
+    own, live, odd, kind = found
+    assert own == OwnGate(name="sane", function=sane)
+    assert live == tm.beats_live("mae")
+    # They are refused with the other faults of the workflow.
+    assert (odd, kind) == (3, tm.Contract)
+
+
+def test_gates_are_of_one_kind_each() -> None:
+    assert set(SCORE_GATES) | set(PROCESS_GATES) < set(GATES)
+    assert not set(SCORE_GATES) & set(PROCESS_GATES)
+
+
+@pytest.mark.parametrize(
+    ("gate", "metric"),
+    [
+        (tm.beats_live("a.mae"), "a.mae"),
+        (tm.no_slice_worse("mae", over="x", by=0.1), "mae"),
+        (tm.calibrated(), "calibration_error"),
+        (tm.size(9), ""),
+        (tm.gate(sane), ""),
+        (3, ""),
+    ],
+)
+def test_gates_on_scores_name_their_metric(gate: Any, metric: str) -> None:
+    assert metric_of(gate) == metric
