@@ -143,6 +143,8 @@ def test_a_stage_that_keeps_its_contract() -> None:
     assert set(found.query.columns) == {"own", "x"}
     assert found.query.reads == {"raw": ("own", "x"), "lookup": ("x",)}
     assert found.query.lineage["own"] == {"raw": ("own", "x"), "lookup": ("x",)}
+    assert found.query.values["own"]["raw"] == ("own",)
+    assert "own" in found.query.copied
     assert found.query.unordered == "join without maintain_order"
 
 

@@ -14,7 +14,12 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.analysis.code.call_watch import CallWatch
-from tidemill.analysis.query.column_digests import PartitionColumns, QueryDigests, query_digests
+from tidemill.analysis.query.column_digests import (
+    ColumnDigest,
+    PartitionColumns,
+    QueryDigests,
+    query_digests,
+)
 from tidemill.analysis.query.column_reads import ColumnReads, columns_read, reads_of_run
 from tidemill.analysis.query.placeholders import placeholder_frame
 from tidemill.analysis.query.scan_leaves import Leaves, recording_frame
@@ -184,8 +189,17 @@ def _judge_columns(stage: Stage, found: QueryDigests, reads: Reads) -> Probe:
         unstable=found.unstable,
         unordered=found.unordered,
         least=found.min_rows,
+        values={name: dict(input_columns(stage, c.values)) for name, c in found.columns.items()},
+        copied=tuple(name for name, c in found.columns.items() if _is_copied(stage, c)),
+        row_reads=dict(input_columns(stage, found.row_reads)),
     )
     return Probe(query=query)
+
+
+def _is_copied(stage: Stage, column: ColumnDigest) -> bool:
+    """Whether a column has the values of one input column; the columns of a fold are computed."""
+    folded = {item.name for item in stage.frames if item.fold is not None}
+    return column.copied and folded.isdisjoint(column.values)
 
 
 def _unique_keys(stage: Stage) -> dict[str, tuple[str, ...]]:

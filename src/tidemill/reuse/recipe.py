@@ -51,13 +51,14 @@ class Recipe:
     """The digest of a stage, its parts, and the reasons why the stage can't be reused.
 
     `reads` are the columns of each input that the key of a step covers, `lineage` those that each output
-    column depends on, if the query tells. `check` is the digest of what the contract checks within a
-    partition, `table_check` that of its table rules. `opaque` says why the stage is judged by its code.
-    `faults` are the readers that the code calls: what they read must be declared as an ingest. `code` is
-    the stage's code when the recipe was made, `sample` the share of rows that the recipe is for. A
-    `stable` stage returns the same rows for the same inputs; `min_batch_rows` is the `least` of its query.
-    A stage with `memos` calls some, which takes as long as their calls. At most the share `max_bad` of a
-    partition's rows may be quarantined.
+    column depends on, if the query tells; `values` are those of them that its values are computed from,
+    `copied` the columns with the values of one column, and `row_reads` those that decide which rows there
+    are. `check` is the digest of what the contract checks within a partition, `table_check` that of its table
+    rules. `opaque` says why the stage is judged by its code. `faults` are the readers that the code calls:
+    what they read must be declared as an ingest. `code` is the stage's code when the recipe was made,
+    `sample` the share of rows that the recipe is for. A `stable` stage returns the same rows for the same
+    inputs; `min_batch_rows` is the `least` of its query. A stage with `memos` calls some, which takes as long
+    as their calls. At most the share `max_bad` of a partition's rows may be quarantined.
     """
 
     digest: str
@@ -75,6 +76,9 @@ class Recipe:
     code: Code | None = field(default=None, compare=False, repr=False)
     sample: float = 1.0
     max_bad: float = 1.0
+    values: Mapping[str, Reads] = field(default_factory=dict)
+    copied: tuple[str, ...] = ()
+    row_reads: Reads = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +150,9 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         code=code,
         sample=stage.sample,
         max_bad=stage.output.max_bad if stage.output else 1.0,
+        values=clear.values if clear else {},
+        copied=clear.copied if clear else (),
+        row_reads=clear.row_reads if clear else {},
     )
 
 

@@ -13,7 +13,7 @@ A, B = pl.col("a"), pl.col("b")
 def test_rows_read_the_keys_and_columns_what_they_aggregate() -> None:
     assert reads_of(X.group_by("s").agg(B.sum(), n=pl.len())) == {
         "": {"x": ("s",)},
-        "s": {},
+        "s": {"x": ("s",)},
         "b": {"x": ("b",)},
         "n": {"x": ()},
     }

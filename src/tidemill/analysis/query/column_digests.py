@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -27,19 +27,24 @@ from tidemill.core.fingerprint import fingerprint
 class ColumnDigest:
     """The digest of a result column, and the columns of each input that it depends on.
 
-    An input of which only the number of rows counts has no columns.
+    An input of which only the number of rows counts has no columns. `values` are the columns that its values
+    are computed from; the others only decide which rows there are, and in which order. The values of a
+    `copied` column are those of the one input column in `values`.
     """
 
     digest: str
     reads: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, tuple[str, ...]]
+    copied: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryDigests:
     """The digests of a query: equal digests mean the same values in the same rows for the same inputs.
 
-    `columns` are in the order of the result; `rows` is the digest of its rows. `hits` are the opaque parts,
-    which the digests don't cover. `unordered` says why the order of the rows is undefined, `unstable` why
+    `columns` are in the order of the result; `rows` is the digest of its rows, and `row_reads` are the
+    columns that decide which rows there are, and their order. `hits` are the opaque parts, which the digests
+    don't cover. `unordered` says why the order of the rows is undefined, `unstable` why
     the same inputs may give other values; both are empty for a deterministic query. `least` is the result
     of `least_rows`, None for a query that isn't partition-wise.
     """
@@ -50,6 +55,7 @@ class QueryDigests:
     unordered: str = ""
     unstable: str = ""
     min_rows: int | None = None
+    row_reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,7 @@ def query_digests(
         unordered=relation.open,
         unstable=f"{unseeded[0]} without a seed" if unseeded else relation.doubt,
         min_rows=None if partition_columns is None else _min_rows(tree, partition_columns),
+        row_reads=plan.sources.columns_of(relation.reads),
     )
 
 
@@ -114,7 +121,9 @@ def _opaque_relation(plan: PlanWalk, tree: Node, names: Sequence[str]) -> Relati
     return Relation(
         rows=number,
         reads=length.reads,
-        columns={name: Value(name, term("column of plan", name), length) for name in names},
+        columns={
+            name: Value(name, term("column of plan", name), length, length.reads) for name in names
+        },
         open="the order of a query that isn't understood",
     )
 
@@ -125,4 +134,6 @@ def _column_digest(
     return ColumnDigest(
         digest=fingerprint("query column", relation.rows, value.term, repr(dtype), pl.__version__),
         reads=plan.sources.columns_of(relation.reads | value.reads),
+        values=plan.sources.columns_of(value.reads),
+        copied=value.copied and value.reads.bit_count() == 1,
     )

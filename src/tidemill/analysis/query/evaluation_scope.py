@@ -70,9 +70,7 @@ class EvaluationScope:
         value = self.columns.get(name)
         if value is None:
             raise (MissingColumn if self.element is None else UnknownMeaning)(f"column {name!r}")
-        return Value(
-            name, value.term, self.length, value.reads, value.numeric, name, "", value.unstable
-        )
+        return value._replace(name=name, length=self.length, root=name, open="")
 
     def is_unique(self, *by: Value) -> bool:
         """Whether `by` is unique among the rows (of a group)."""

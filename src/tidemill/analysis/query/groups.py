@@ -44,7 +44,9 @@ def _group_by(operator: Operator) -> Relation:
     length = Length(rows, relation.reads | union_reads(part.reads for part in decisive))
     outputs = [_key_column(rows, place, key, length) for place, key in enumerate(keys)]
     outputs += [_key_column(rows, name, None, length) for name in bounds]
-    outputs += [_key_column(rows, "index", part, length) for part in index]
+    # A dynamic window is labelled with its beginning.
+    labels = [part._replace(copied=False) for part in index]
+    outputs += [_key_column(rows, "index", label, length) for label in labels]
     unique = (frozenset(output.term for output in outputs),)
     outputs += [
         _aggregate_column(rows, part, length, relation.open)
@@ -82,7 +84,8 @@ def _key_column(rows: str, place: int | str, key: Value | None, length: Length) 
     number = term("key of groups", rows, place)
     if key is None:
         return Value(str(place), number, length)
-    return Value(key.name, number, length, 0, key.numeric, key.name, "", key.unstable)
+    numeric, unstable, copied = key.numeric, key.unstable, key.copied
+    return Value(key.name, number, length, key.reads, numeric, key.name, "", unstable, copied)
 
 
 def _aggregate_column(rows: str, value: Value, length: Length, disorder: str) -> Value:

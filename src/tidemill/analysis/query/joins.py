@@ -137,7 +137,8 @@ def _join_column(name: str, is_key: bool, parts: Mapping[str, Value], length: Le
     reads = union_reads(part.reads for part in parts.values())
     numeric = all(part.numeric for part in parts.values())
     unstable = first_reason(*(part.unstable for part in parts.values()))
-    return Value(name, number, length, reads, numeric, name, "", unstable)
+    copied = len(parts) == 1 and all(part.copied for part in parts.values())
+    return Value(name, number, length, reads, numeric, name, "", unstable, copied)
 
 
 def _output_keys(left: Relation, output: Mapping[str, Value]) -> tuple[Key, ...]:

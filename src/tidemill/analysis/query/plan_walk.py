@@ -79,7 +79,7 @@ class PlanWalk:
     def _column(self, source: str, name: str, dtype: Any, length: Length) -> Value:
         reads = 0 if is_mark(name) else self.sources.bit(source, name)
         number = term("column", source, name, dtype)
-        return Value(name, number, length, reads, _is_number(dtype), name)
+        return Value(name, number, length, reads, _is_number(dtype), name, copied=True)
 
     def _unknown_operator(self, operator: Operator) -> Relation:
         """Number an unknown operator."""

@@ -123,7 +123,8 @@ def _unnest(content: Mapping[str, Any], operator: Operator) -> Relation:
 
 
 def _field(value: Value, name: str) -> Value:
-    return value._replace(name=name, term=term("field", value.term, name), numeric=False, root=name)
+    number = term("field", value.term, name)
+    return value._replace(name=name, term=number, numeric=False, root=name, copied=False)
 
 
 def _stats(content: Any, operator: Operator) -> Relation:
@@ -151,7 +152,7 @@ def _fill_nan(content: Any, operator: Operator) -> Relation:
         raise UnknownMeaning("NaN that is filled with values of rows")
     return operator.relation.with_columns(
         {
-            name: value._replace(term=term("fill_nan", content, value.term))
+            name: value._replace(term=term("fill_nan", content, value.term), copied=False)
             for name, value in operator.relation.columns.items()
         }
     )

@@ -52,6 +52,7 @@ class Value(NamedTuple):
 
     `name` is its output name in Polars, None if that isn't certain; `root` is the column that it starts
     with. `open` says why the order of its values is undefined, `unstable` why the values themselves are.
+    A `copied` value is that of an input column, unchanged, in whatever rows.
     """
 
     name: str | None
@@ -62,6 +63,7 @@ class Value(NamedTuple):
     root: str | None = None
     open: str = ""
     unstable: str = ""
+    copied: bool = False
 
 
 # Columns that are unique together in a relation, by the terms of their values.
