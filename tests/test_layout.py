@@ -24,6 +24,7 @@ SPEAKING = {
     "cli/contract",
     "cli/env",
     "cli/ledger",
+    "cli/lineage",
     "cli/models",
     "cli/policy",
     "cli/quarantine",

@@ -110,6 +110,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "RuleHit": {
         "approvers": (), "people": 1, "error": "", "waiver": "", "author_may_approve": True, "missing": (),
     },
+    "LineageDropped": {"total": 0, "reason": ""},
     "RulesLoaded": {"functions": {}},
     "Vote": {"counts_as": (), "note": ""},
     "WaiverEnded": {"reason": ""},

@@ -16,6 +16,7 @@ from tidemill.core.errors import (
     Fault,
     GateError,
     OvertakenError,
+    SendError,
     SourceError,
     StepError,
     StorageError,
@@ -27,7 +28,7 @@ from tidemill.core.errors import (
 
 CODES: dict[type[TidemillError], int] = {
     TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1,
-    OvertakenError: 1, UsageError: 2,
+    OvertakenError: 1, SendError: 1, UsageError: 2,
     ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
 }  # fmt: skip
 

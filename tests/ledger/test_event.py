@@ -20,6 +20,7 @@ NAMES = [
     "RulesLoaded", "PolicyDecided", "ContractPublished", "Waived", "WaiverEnded", "ReviewOpened",
     "ReviewPageStored", "Voted",
     "ReviewExtended", "ReviewClosed", "NoticeSent",
+    "LineageDropped",
 ]  # fmt: skip
 
 

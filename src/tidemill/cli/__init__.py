@@ -108,6 +108,10 @@ INTERRUPTED = 130
             "Show whether a table drifted, and which columns carry the evidence.",
         ),
         "explain": ("tidemill.cli.explain:explain", "Show lineage and provenance of a stage."),
+        "lineage": (
+            "tidemill.cli.lineage:lineage",
+            "Show runs to other tools, as events of OpenLineage.",
+        ),
         "runs": (
             "tidemill.cli.runs:runs",
             "List runs; show a run, its logs, or the performance of stages.",

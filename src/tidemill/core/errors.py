@@ -9,6 +9,7 @@ TidemillError                 a message with what, where, which values, and what
 │   ├── DamagedObjectError    a stored object isn't what was stored
 │   └── OvertakenError        a sink has a newer delivery
 ├── AttestationError          an attestation isn't valid: not signed, changed, about other bytes
+├── SendError                 a receiver of events can't be reached, or refuses one
 ├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget would be exceeded
 ├── ConflictError             another process holds it, or it changed after planning
@@ -118,6 +119,10 @@ class OvertakenError(StorageError):
 
 class AttestationError(TidemillError):
     """An attestation isn't valid: not signed, changed, or about other bytes."""
+
+
+class SendError(TidemillError):
+    """A receiver of events can't be reached, or refuses one."""
 
 
 class GateError(TidemillError):

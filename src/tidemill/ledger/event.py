@@ -358,6 +358,25 @@ class NoticeSent:
     channel: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageDropped:
+    """Of the `total` events of lineage of a run, this many weren't sent; `reason` is that of the first."""
+
+    run: str
+    environment: str
+    events: int
+    total: int = 0
+    reason: str = ""
+
+    @property
+    def message(self) -> str:
+        """What was lost, why, and how to send it again."""
+        return (
+            f"OpenLineage: {self.events:,} of {self.total:,} events weren't sent ({self.reason}); send them "
+            f"with `tidemill lineage send {self.run}`"
+        )
+
+
 Event: TypeAlias = (
     EnvironmentCreated
     | EnvironmentDropped
@@ -394,6 +413,7 @@ Event: TypeAlias = (
     | ReviewExtended
     | ReviewClosed
     | NoticeSent
+    | LineageDropped
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -9,6 +9,7 @@ from tidemill.core.redaction import Redact
 from tidemill.ledger.event import (
     Attempted,
     Event,
+    LineageDropped,
     ReviewClosed,
     RolloutStepped,
     Ruled,
@@ -113,6 +114,10 @@ def _of_closed_review(event: ReviewClosed, redact: Redact) -> ReviewClosed:
     return replace(event, reason=redact(event.reason))
 
 
+def _of_dropped_lineage(event: LineageDropped, redact: Redact) -> LineageDropped:
+    return replace(event, reason=redact(event.reason))
+
+
 _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Attempted: _of_attempt,
     RunStarted: _of_start,
@@ -124,4 +129,5 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     WaiverEnded: _of_ended_waiver,
     Voted: _of_vote,
     ReviewClosed: _of_closed_review,
+    LineageDropped: _of_dropped_lineage,
 }

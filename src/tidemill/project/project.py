@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.models import Models
+    from tidemill.project.openlineage import OpenLineage
     from tidemill.project.plans import Plans
     from tidemill.project.policy import Policy
     from tidemill.project.quarantine import Quarantine
@@ -373,6 +374,12 @@ class Project:
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
         service: Lineage = self._service("lineage", "Lineage")
+        return service
+
+    @property
+    def openlineage(self) -> OpenLineage:
+        """Runs as events of OpenLineage: make them, send them again."""
+        service: OpenLineage = self._service("openlineage", "OpenLineage")
         return service
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -16,6 +16,7 @@ from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
 from tidemill.planning.request import Request
+from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.enforcement import end_overdue_reviews, governance_of
 from tidemill.project.plans import Plans
@@ -32,6 +33,7 @@ from tidemill.workflow.param_overrides import describe_overrides
 if TYPE_CHECKING:
     from tidemill.governance.verdict import Verdict
     from tidemill.project.attestations import Attestations
+    from tidemill.project.openlineage import FollowedRun
 
 
 class Runs:
@@ -57,13 +59,15 @@ class Runs:
         that), DeclarationError with all faults of the stages that the request covers, before anything runs.
         """
         self._plans.refuse_faults(request)
-        tools = self._workspace.tools
-        lease = take_lease(tools, self._workspace.environment, self._holder(command), wait_s)
-        try:
-            return self._run(request, lease, command, progress or NoProgress(), inline=inline)
-        finally:
-            tools.external_sources.close()
-            lease.close()
+        space = self._workspace
+        lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
+
+        def work(tools: Runtime) -> Receipt:
+            return self._run(
+                tools, request, lease, command, progress or NoProgress(), inline=inline
+            )
+
+        return self._hold(lease, work)
 
     def promote(
         self,
@@ -80,15 +84,38 @@ class Runs:
         """
         self._plans.refuse_faults(request)
         space = self._workspace
-        tools = space.tools
-        lease = take_lease(tools, space.environment, self._holder(command), wait_s)
-        try:
+        lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
+
+        def work(tools: Runtime) -> Receipt:
             tune = partial(space.options.apply_profile, space.declared)
             require_same_code(tools, tune, space.recipes, source, space.environment)
-            return self._run(request, lease, command, progress or NoProgress(), source=source)
+            return self._run(
+                tools, request, lease, command, progress or NoProgress(), source=source
+            )
+
+        return self._hold(lease, work)
+
+    def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:
+        """Do the work of a run, and release its lease; what lineage is left to send comes after that."""
+        space = self._workspace
+        follower, receipt = self._follower(), None
+        tools = space.tools if follower is None else follower.tools
+        try:
+            receipt = work(tools)
         finally:
             tools.external_sources.close()
             lease.close()
+            noted = follower.finish(receipt) if follower is not None else receipt
+        assert noted is not None
+        return noted
+
+    def _follower(self) -> FollowedRun | None:
+        settings = self._workspace.settings.openlineage
+        if settings is None or not settings.sends:
+            return None
+        module = import_module("tidemill.project.openlineage")
+        found: FollowedRun = module.FollowedRun(self._workspace)
+        return found
 
     def _decide_promotion(self, source: str, lease: Heartbeat) -> Verdict | None:
         """What is to be recorded with a promotion; GateError if rules or people are against it."""
@@ -101,6 +128,7 @@ class Runs:
 
     def _run(
         self,
+        tools: Runtime,
         request: Request,
         lease: Heartbeat,
         command: str,
@@ -110,13 +138,13 @@ class Runs:
         source: str = "",
     ) -> Receipt:
         space = self._workspace
-        tools, name = space.tools, space.environment
+        name = space.environment
         messages = [] if source else begin_environment(tools, name, space.options, lease)
         known = {*tools.artifacts.names(damaged=True)}
 
         def run(notes: list[str]) -> Receipt:
             return self._run_once(
-                request, lease, command, progress, notes, inline=inline, source=source
+                tools, request, lease, command, progress, notes, inline=inline, source=source
             )
 
         receipt = run(messages)
@@ -127,8 +155,9 @@ class Runs:
         note = f"run {receipt.run} found {count}; this run computed what they held again"
         return run([*messages, note])
 
-    def _run_once(
+    def _run_once(  # noqa: PLR0913 - what a run is made of
         self,
+        tools: Runtime,
         request: Request,
         lease: Heartbeat,
         command: str,
@@ -140,7 +169,7 @@ class Runs:
     ) -> Receipt:
         """Plan a request and execute the plan; all at once for the promotion of a `source`."""
         space = self._workspace
-        tools, name = space.tools, space.environment
+        name = space.environment
         end_overdue_reviews(space)
         promoted = self._decide_promotion(source, lease) if source else None
         state, messages = space.state(), [*messages]

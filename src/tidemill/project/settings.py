@@ -19,6 +19,7 @@ from tidemill.governance.audit_settings import AuditSettings, parse_audit_settin
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.project.declarations import check_declarations
+from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
@@ -26,7 +27,10 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings with readers of their own.
-_TABLES = ("profiles", "serve", "roles", "groups", "budget", "retention", "audit", "attest")
+_TABLES = (
+    *("profiles", "serve", "roles", "groups", "budget", "retention", "audit", "attest"),
+    "openlineage",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
     An hour of a gigabyte of memory costs `memory_gb_hour`, which counts where models are served. `serve` are
-    the settings of servers, `attest` those of attestations.
+    the settings of servers, `attest` those of attestations, `openlineage` those of events of lineage.
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
@@ -69,6 +73,7 @@ class Settings:
     grants: Grants = field(default_factory=Grants)
     audit: AuditSettings = field(default_factory=AuditSettings)
     attest: AttestSettings = field(default_factory=AttestSettings)
+    openlineage: OpenLineageSettings | None = None
 
     @property
     def profiles_place(self) -> str:
@@ -166,7 +171,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     check_declarations(f"{file}: [tool.tidemill", table)
     grants = parse_grants(table.get("roles"), table.get("groups"), f"{file}: [tool.tidemill")
     attest = _attest_settings(file, table.get("attest", {}))
-    given = {
+    given: dict[str, object] = {
         "root": folder,
         "workflow": named,
         "profiles": profiles,
@@ -177,6 +182,9 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "retention": table.get("retention", {}),
         "audit": parse_audit_settings(table.get("audit", {}), f"{file}: [tool.tidemill.audit]"),
     }
+    if "openlineage" in table:
+        place = f"{file}: [tool.tidemill.openlineage]"
+        given["openlineage"] = parse_openlineage(table["openlineage"], place)
     plain = {name: value for name, value in table.items() if name not in _TABLES}
     return Settings(**{**plain, **given})
 

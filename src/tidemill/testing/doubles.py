@@ -16,7 +16,7 @@ from itertools import islice
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import event_scope
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.core.errors import DamagedObjectError, StorageError
+from tidemill.core.errors import DamagedObjectError, SendError, StorageError
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
@@ -307,3 +307,25 @@ class MemoryClaims:
             if self._holders.get(key) is self:
                 del self._holders[key]
                 self._released.notify_all()
+
+
+class MemoryLineage:
+    """A transport that keeps the events; `before` is called with each, and may refuse it."""
+
+    def __init__(self, before: Callable[[bytes], object] = len) -> None:
+        self.events: list[bytes] = []
+        self.closed = False
+        self._before = before
+        self._aborted = threading.Event()
+
+    def send(self, event: bytes) -> None:
+        if self._aborted.is_set():
+            raise SendError("sending was broken off")
+        self._before(event)
+        self.events.append(event)
+
+    def abort(self) -> None:
+        self._aborted.set()
+
+    def close(self) -> None:
+        self.closed = True

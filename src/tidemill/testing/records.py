@@ -27,6 +27,7 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    LineageDropped,
     NoticeSent,
     PolicyDecided,
     Published,
@@ -528,4 +529,5 @@ def events_of_every_kind() -> list[Event]:
         rollout_event(rollout_step()),
         *governance_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
+        LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
     ]

@@ -26,6 +26,7 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    LineageDropped,
     NoticeSent,
     PolicyDecided,
     Published,
@@ -364,4 +365,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     ReviewExtended: _ignore,
     ReviewClosed: _ignore,
     NoticeSent: _ignore,
+    LineageDropped: _ignore,
 }

@@ -24,12 +24,12 @@ def delivery_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[tuple
         return
     if stage.output is not None:
         yield from _contract_faults(stage.output, source)
-    yield from _type_faults(stage, _columns(stage, source))
+    yield from _type_faults(stage, delivered_columns(stage, source))
     if stage.exclude_training:
         yield from _training_faults(stage, source, stages)
 
 
-def _columns(stage: Stage, source: ContractSpec) -> dict[str, tuple[DType, bool]]:
+def delivered_columns(stage: Stage, source: ContractSpec) -> dict[str, tuple[DType, bool]]:
     """The type of each column that is known to be delivered, and whether it may have nulls."""
     if not stage.model:
         columns = source.columns
@@ -41,6 +41,11 @@ def _columns(stage: Stage, source: ContractSpec) -> dict[str, tuple[DType, bool]
     if stage.model and stage.output is None:
         found.update({name: (dtype, True) for name, dtype in _PREDICTED.items()})
     return found
+
+
+def is_predicted(column: str) -> bool:
+    """Whether a column of rows that a model scores is the model's."""
+    return column in _PREDICTED or column.startswith(_BY_MODEL)
 
 
 def _contract_faults(output: ContractSpec, source: ContractSpec) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
     Judged,
+    LineageDropped,
     NoticeSent,
     PolicyDecided,
     Published,
@@ -343,4 +344,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     ReviewExtended: _ignore,
     ReviewClosed: _ignore,
     NoticeSent: _ignore,
+    LineageDropped: _ignore,
 }

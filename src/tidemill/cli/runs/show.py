@@ -44,8 +44,10 @@ def show(run: str, limit: int, as_json: bool) -> None:
             return
         info = project.history.run(run)
         attempts, currency = project.history.attempts(info.id), project.settings.currency
-    body = {"run": info, "attempts": attempts}
-    print_result(run_text(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
+        notes = project.history.notes(info.id)
+    body = {"run": info, "attempts": attempts, "notes": notes}
+    text = "\n".join([run_text(info, attempts, currency), *map(plain_text, notes)])
+    print_result(text, as_json, "tidemill.run/1", lambda: body)
 
 
 def run_list(found: list[RunInfo]) -> str:

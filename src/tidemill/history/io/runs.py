@@ -16,7 +16,14 @@ from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
 from tidemill.history.stage_performance import is_computation, stage_performances
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Attempted, Published, RecordedEvent, RunEnded, RunStarted
+from tidemill.ledger.event import (
+    Attempted,
+    LineageDropped,
+    Published,
+    RecordedEvent,
+    RunEnded,
+    RunStarted,
+)
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import AttemptKey, LogLine
 from tidemill.ledger.performance import Performance
@@ -60,6 +67,11 @@ class History:
     def attempts(self, run: str) -> list[Attempt]:
         """All attempts at the steps of a run, in the order in which they were recorded."""
         return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
+
+    def notes(self, run: str) -> list[str]:
+        """What was recorded about a run after its end, in words."""
+        found = self._ledger.events(kinds=(LineageDropped.__name__,), run=self.run(run).id)
+        return [fact.event.message for fact in found if isinstance(fact.event, LineageDropped)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[LogLine]:
         """The output of steps, step by step, with the outcome of each attempt; silent successes are omitted.
