@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.behaviour.test_models import WINDOW, Sea
+from tests.support.notice_servers import hook
+from tests.support.tides import day
 from tidemill.core.errors import (
     AccessError,
     ConflictError,
@@ -19,6 +22,7 @@ from tidemill.core.errors import (
     StorageError,
     UsageError,
 )
+from tidemill.governance.notify_settings import NotifySettings
 from tidemill.governance.page_html import html_page
 from tidemill.governance.page_text import text_page
 from tidemill.governance.permissions import Actor
@@ -26,6 +30,7 @@ from tidemill.governance.roles import Grant, Grants, Role
 from tidemill.ledger.event import Decided, Delivered, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Quorum, Review, ReviewOutcome, TimeoutAction
+from tidemill.ledger.run import Receipt
 from tidemill.project.reviews import Reviews
 
 TEAM = Grants(
@@ -90,6 +95,21 @@ class Board(Sea):
             space.tools = replace(space.tools, clock=lambda: self.now)
         try:
             yield Reviews(space.acting_as(Actor(name=name)))
+        finally:
+            project.close()
+
+    def run_notifying(self, slack: str, **request: Any) -> Receipt:
+        """A run in a project that notifies people."""
+        project = self.open()
+        space = project.workspace
+        space.settings = replace(
+            space.settings, grants=self.grants, notify=NotifySettings(slack=slack)
+        )
+        space.__dict__["actor"] = Actor(name="ana")
+        if self.now:
+            space.tools = replace(space.tools, clock=lambda: self.now)
+        try:
+            return project.run("", raise_on_failure=False, **request)
         finally:
             project.close()
 
@@ -408,3 +428,49 @@ def test_the_page_of_other_changes_shows_their_facts(board: Board) -> None:
         page = reviews.show("r1")
     assert page.title == "Should the new rows of out be delivered?"
     assert "tidemill restore out" in text_page(page)
+
+
+REVIEWED = 'gates=[tm.beats_live("mae")], review=tm.review(by="leads", within="1h")'
+
+
+def test_a_run_opens_a_review_stores_its_page_and_sends_notices(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    board.edit('gates=[tm.beats_live("mae")]', REVIEWED)
+    board.edit('params={"value": 9.0}', 'params={"value": 9.5}')
+    before = board.live
+    with hook() as server:
+        receipt = board.run_notifying(server.address, train=["model"])
+        assert receipt.exit_code == 4
+        assert any("waits for review" in message for message in receipt.messages)
+        assert len(server.got) == 1
+        # The same candidate waits in the same review, and nobody is asked again.
+        again = board.run_notifying(server.address)
+        assert again.exit_code == 4
+        assert (len(server.got), len(board.events("ReviewOpened"))) == (1, 1)
+        assert len(board.events("ReviewPageStored")) == 1
+        # A channel that fails is in the receipt, and doesn't change what the run did.
+        server.status = 500
+        board.now = board.open().tools.clock() + 4000.0
+        late = board.run_notifying(server.address)
+        assert any("no notice by slack: it answered with" in text for text in late.messages)
+    assert board.live == before
+    with board.acting("ben") as reviews:
+        [state] = reviews.list("all")
+        assert state.outcome is ReviewOutcome.EXPIRED
+    assert board.ok() == {}
+
+
+def test_an_approved_candidate_of_a_run_goes_live(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    board.edit('gates=[tm.beats_live("mae")]', REVIEWED)
+    board.edit('params={"value": 9.0}', 'params={"value": 9.5}')
+    assert board.run(train=["model"]).exit_code == 4
+    with board.acting("ben") as reviews:
+        [state] = reviews.list()
+        done = reviews.approve(state.review.id, "closer to the label")
+    assert board.live == done.went_live == state.review.artifact
+    assert board.ok() == {}
+    # A new day is delivered by it.
+    board.flood(WINDOW)
+    board.ok()
+    assert board.delivered()[day(WINDOW)] == 9.5

@@ -154,3 +154,13 @@ def test_a_secret_that_could_be_any_word_is_refused(
     with pytest.raises(UsageError, match="API_TOKEN has fewer than 5 characters") as caught:
         configured_secrets(settings)
     assert value.strip() not in str(caught.value).split()
+
+
+def test_who_is_notified_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.tidemill]\nworkflow = "a:b"\n[tool.tidemill.notify]\nslack = "SLACK_URL"\n'
+    )
+    assert find_settings(tmp_path).notify.channels == ("slack",)
+    (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "a:b"\nnotify = 5\n')
+    with pytest.raises(UsageError, match=r"\[tool.tidemill.notify\] = 5 is not a table"):
+        find_settings(tmp_path)

@@ -179,7 +179,13 @@ class Tides:
         """A run that must succeed; what it did."""
         receipt = self.run(stage, **request)
         # Gates that approve give their evidence, and a candidate that was refused is remembered.
-        known = (" approved:", " was refused on ", " was withdrawn on ", ": search of ")
+        known = (
+            " approved:",
+            " was refused on ",
+            " was rejected on ",
+            " was withdrawn on ",
+            ": search of ",
+        )
         faults = [m for m in receipt.messages if not any(words in m for words in known)]
         assert (receipt.exit_code, faults) == (0, []), receipt.messages
         return self.ran(receipt)

@@ -9,7 +9,7 @@ from pwd import getpwnam
 from typing import Literal, TypeAlias
 
 from tidemill.adapters.codec.events import decode, encode
-from tidemill.core.errors import ConflictError, GateError, UsageError
+from tidemill.core.errors import ConflictError, GateError, TidemillError, UsageError
 from tidemill.core.partition import WHOLE
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
@@ -36,6 +36,7 @@ from tidemill.models.gates import CANDIDATE
 from tidemill.planning.live_days import day_of
 from tidemill.ports.ledger import Guard, State
 from tidemill.project.live_models import LiveModels
+from tidemill.project.review_notices import send_notices
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage, evaluations_of
@@ -103,11 +104,20 @@ class Reviews:
         notes = self.electorate().notes(state) if state.is_open else ()
         return review_page(state, self._stored_sections(state), now=now, notes=notes)
 
-    def store_pages(self) -> None:
-        """Store what people are shown about open reviews, where that isn't done."""
+    def notify(self) -> tuple[str, ...]:
+        """Store pages and send the notices that are due; return what no channel accepted, and why."""
+        return (*self.store_pages(), *send_notices(self._workspace))
+
+    def store_pages(self) -> tuple[str, ...]:
+        """Store what people are shown about open reviews, where that isn't done; return what failed."""
+        problems = []
         for state in self._read().reviews.values():
             if state.is_open and not state.page:
-                self._store_page(state)
+                try:
+                    self._store_page(state)
+                except TidemillError as error:
+                    problems.append(f"review {state.review.id} has no page yet: {error}")
+        return tuple(problems)
 
     def _stored_sections(self, state: ReviewState) -> tuple[PageSection, ...]:
         if state.page:

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import GateError, TidemillError
 from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
 from tidemill.environments.io.promotion import require_same_code
 from tidemill.governance.io.code_commit import code_commit
@@ -20,6 +20,7 @@ from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.enforcement import end_overdue_reviews, governance_of
 from tidemill.project.plans import Plans
+from tidemill.project.review_upkeep import announce_reviews, finish_reviews
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import EngineOptions, Job
 from tidemill.runs.io.job import NoProgress as NoProgress
@@ -67,7 +68,7 @@ class Runs:
                 tools, request, lease, command, progress or NoProgress(), inline=inline
             )
 
-        return self._hold(lease, work)
+        return self._hold_and_announce(lease, work)
 
     def promote(
         self,
@@ -93,7 +94,17 @@ class Runs:
                 tools, request, lease, command, progress or NoProgress(), source=source
             )
 
-        return self._hold(lease, work)
+        return self._hold_and_announce(lease, work)
+
+    def _hold_and_announce(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:
+        """Do the work of a run, and then notify people of what waits for them."""
+        space = self._workspace
+        try:
+            receipt = self._hold(lease, work)
+        except GateError:
+            announce_reviews(space)
+            raise
+        return finish_reviews(space, receipt)
 
     def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:
         """Do the work of a run, and release its lease; what lineage is left to send comes after that."""

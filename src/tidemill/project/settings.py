@@ -16,6 +16,7 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes
 from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
+from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.project.declarations import check_declarations
@@ -30,6 +31,7 @@ _LEAST_SECRET = 5
 _TABLES = (
     *("profiles", "serve", "roles", "groups", "budget", "retention", "audit", "attest"),
     "openlineage",
+    "notify",
 )
 
 
@@ -45,7 +47,8 @@ class Settings:
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
-    `allow_pickle` stores models with pickle that no format accepts. `grants` are the roles of people.
+    `allow_pickle` stores models with pickle that no format accepts. `grants` are the roles of people,
+    `notify` says who is notified of reviews.
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
@@ -74,6 +77,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     @property
     def profiles_place(self) -> str:
@@ -178,6 +182,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "serve": serve,
         "attest": attest,
         "grants": grants,
+        "notify": parse_notify_settings(table.get("notify", {}), f"{file}: [tool.tidemill.notify]"),
         "budget": table.get("budget", {}),
         "retention": table.get("retention", {}),
         "audit": parse_audit_settings(table.get("audit", {}), f"{file}: [tool.tidemill.audit]"),

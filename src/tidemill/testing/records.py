@@ -16,7 +16,6 @@ from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.event import (
     Attempted,
     Computed,
-    ContractPublished,
     Decided,
     Delivered,
     DriftAlarmed,
@@ -28,18 +27,11 @@ from tidemill.ledger.event import (
     Event,
     Judged,
     LineageDropped,
-    NoticeSent,
-    PolicyDecided,
     Published,
     RecipeChanged,
     Removed,
-    ReviewClosed,
-    ReviewExtended,
-    ReviewOpened,
-    ReviewPageStored,
     RolloutStepped,
     Ruled,
-    RulesLoaded,
     RunEnded,
     RunStarted,
     Served,
@@ -48,15 +40,19 @@ from tidemill.ledger.event import (
     Ticked,
     TokenCreated,
     TokenRevoked,
-    Voted,
-    Waived,
-    WaiverEnded,
 )
-from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, SubjectKind, Waiver
-from tidemill.ledger.review import REVIEWERS, Choice, Quorum, Review, ReviewOutcome, Vote
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
+from tidemill.testing.governance_records import (
+    governance_events as governance_events,
+)
+from tidemill.testing.governance_records import (
+    policy_decision as policy_decision,
+)
+from tidemill.testing.governance_records import review as review
+from tidemill.testing.governance_records import vote as vote
+from tidemill.testing.governance_records import waiver as waiver
 from tidemill.workflow.gate import (
     Daily,
     GateResult,
@@ -427,75 +423,6 @@ def rollout_event(
 ) -> RolloutStepped:
     """A step of the rollout at an endpoint."""
     return RolloutStepped(environment=environment, endpoint=endpoint, step=step)
-
-
-def policy_decision(id: str = "p1", *, subject: str = "subject") -> PolicyDecision:
-    """A decision that a candidate waits for two people, by one of two rules; the other is waived."""
-    return PolicyDecision(
-        id=id,
-        kind=SubjectKind.DELIVERY,
-        subject=subject,
-        name="delay_model",
-        outcome=PolicyOutcome.REVIEW,
-        facts={"prediction_shift": 0.12, "sampled": False, "owner": "ops", "worse_slices": ("UA",)},
-        hits=(
-            RuleHit(rule="shift", effect="review", message="predictions move", people=2),
-            RuleHit(rule="owner", effect="deny", message="no owner", waiver="w1"),
-        ),
-        rules="rules-digest",
-        actor="ana",
-        run="run-1",
-        at=100.0,
-        waivers=("w1",),
-    )
-
-
-def waiver(id: str = "w1") -> Waiver:
-    """A waiver of the rule `owner` for all stages."""
-    return Waiver(
-        id=id, rule="owner", scope="*", reason="new team", actor="ana", at=50.0, expires=500.0
-    )
-
-
-def review(id: str = "r1", *, subject: str = "subject", people: int = 2) -> Review:
-    """A review of a candidate that waits for reviewers."""
-    return Review(
-        id=id,
-        kind=SubjectKind.DELIVERY,
-        name="delay_model",
-        subject=subject,
-        artifact="artifact",
-        reasons=("predictions move",),
-        quorums=(Quorum(people=people),),
-        author="ana",
-        author_may_approve=False,
-        opened=100.0,
-        within=900.0,
-        decision="p1",
-        run="run-1",
-    )
-
-
-def vote(actor: str = "ben", choice: Choice = Choice.APPROVE, *, at: float = 120.0) -> Vote:
-    """A vote of a person, with a reason."""
-    return Vote(actor=actor, choice=choice, reason="seen the slices", at=at, counts_as=(REVIEWERS,))
-
-
-def governance_events() -> list[Event]:
-    """Rules, a decision that leads to a review, a vote and its end, and a waiver that was ended."""
-    return [
-        RulesLoaded(environment=PROD, rules="rules-digest", text="[[rule]]", functions={"f": "d"}),
-        PolicyDecided(environment=PROD, decision=policy_decision()),
-        ContractPublished(environment=PROD, stage="features", contract="{}"),
-        Waived(environment=PROD, waiver=waiver()),
-        WaiverEnded(environment=PROD, waiver="w1", actor="ana", reason="has an owner"),
-        ReviewOpened(environment=PROD, review=review()),
-        ReviewPageStored(environment=PROD, review="r1", page=object_name("page")),
-        Voted(environment=PROD, review="r1", vote=vote()),
-        ReviewExtended(environment=PROD, review="r1", expires=1900.0, escalated_to=("role:admin",)),
-        ReviewClosed(environment=PROD, review="r1", outcome=ReviewOutcome.SUPERSEDED),
-        NoticeSent(environment=PROD, review="r1", about=5, channel="slack"),
-    ]
 
 
 def events_of_every_kind() -> list[Event]:

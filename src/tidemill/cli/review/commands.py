@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +12,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import GateError
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.governance.review_vote import asked_text, ending_text, missing_text
@@ -34,6 +35,7 @@ def list_(everything: bool, as_json: bool) -> None:
     """List what waits for people, whom it waits for, and until when."""
     with project_session() as project:
         found = project.reviews.list("all" if everything else "open")
+        _print_problems(project.reviews.notify())
     print_result(
         _table(found, everything=everything),
         as_json,
@@ -127,7 +129,14 @@ def changes(review: str, reason: str, note: str, as_json: bool) -> None:
 
 def _vote(cast: Callable[[Reviews], ReviewVoted]) -> ReviewVoted:
     with project_session() as project:
-        return cast(project.reviews)
+        done = cast(project.reviews)
+        _print_problems(project.reviews.notify())
+        return done
+
+
+def _print_problems(messages: Iterable[str]) -> None:
+    for message in messages:
+        print_text(f"- {message}", err=True)
 
 
 def _why(reason: str) -> str:

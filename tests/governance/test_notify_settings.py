@@ -1,0 +1,96 @@
+"""Settings of notices: secrets are named, not written, and nothing goes out in the clear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tidemill.core.errors import UsageError
+from tidemill.governance.notify_settings import (
+    EmailSettings,
+    NotifySettings,
+    is_allowed_address,
+    parse_notify_settings,
+)
+
+PLACE = "pyproject.toml: [tool.tidemill.notify]"
+EMAIL = {"host": "mail.example", "from": "mill@example.com", "to": ["ops@example.com"]}
+
+
+def test_all_settings() -> None:
+    table = {
+        "webhook": "https://hooks.example/a?b=1", "webhook_key": "HOOK_KEY", "slack": "SLACK_URL",
+        "teams": "TEAMS_URL", "link": "https://ops.example/{id}",
+        "email": {**EMAIL, "port": 2525, "user": "mill", "password": "SMTP_PASSWORD", "tls": "tls"},
+    }  # fmt: skip
+    found = parse_notify_settings(table, PLACE)
+    assert found.channels == ("webhook", "slack", "teams", "email")
+    assert found.email == EmailSettings(
+        host="mail.example", sender="mill@example.com", to=("ops@example.com",), port=2525, tls="tls",
+        user="mill", password="SMTP_PASSWORD",
+    )  # fmt: skip
+    assert parse_notify_settings({}, PLACE) == NotifySettings()
+    assert NotifySettings().channels == ()
+
+
+@pytest.mark.parametrize(("tls", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])
+def test_each_kind_of_tls_has_its_port(tls: str, port: int) -> None:
+    found = parse_notify_settings({"email": {**EMAIL, "to": "ops@example.com", "tls": tls}}, PLACE)
+    assert found.email is not None
+    assert (found.email.port, found.email.to) == (port, ("ops@example.com",))
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (5, r"notify\] = 5 is not a table"),
+        ({"slak": "X"}, "slak: did you mean 'slack'"),
+        ({"slack": 5}, "slack = 5 is not text"),
+        ({"slack": "not an address"}, "neither an https:// address nor the name of an environment"),
+        ({"webhook": "http://hooks.example/a"}, "webhook = 'http://hooks.example/a' is neither"),
+        ({"webhook": "https://user:secret@hooks.example"}, "is neither"),
+        (
+            {"webhook_key": "a key"},
+            "webhook_key = 'a key' isn't the name of an environment variable",
+        ),
+        ({"link": "https://ops.example/"}, "isn't an address with {id}"),
+        ({"link": "javascript:{id}"}, "isn't an address with {id}"),
+        ({"email": 5}, r"notify.email\] = 5 is not a table"),
+        ({"email": {**EMAIL, "host": ""}}, "needs host"),
+        ({"email": {**EMAIL, "from": "mill"}}, "from = 'mill' isn't an address"),
+        ({"email": {**EMAIL, "from": "a@b.c\nBcc: x@y.z"}}, "isn't an address"),
+        ({"email": {**EMAIL, "to": ["ops", "a@b.c"]}}, "to = 'ops' isn't an address"),
+        ({"email": {**EMAIL, "to": [5]}}, "to = 5 isn't an address"),
+        ({"email": {**EMAIL, "to": []}}, "needs to ="),
+        ({"email": {**EMAIL, "tls": "ssl"}}, "'ssl' is not one of 'starttls', 'tls', 'none'"),
+        ({"email": {**EMAIL, "port": 0}}, "port = 0 is not a port"),
+        ({"email": {**EMAIL, "port": True}}, "port = True is not a port"),
+        ({"email": {**EMAIL, "user": "mill"}}, "user and password belong together"),
+        (
+            {"email": {**EMAIL, "user": "m", "password": "pass word"}},
+            "names the environment variable",
+        ),
+        ({"email": {**EMAIL, "subject": "x"}}, "subject: "),
+    ],
+)
+def test_what_makes_no_sense_is_refused(table: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_notify_settings(table, PLACE)
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("https://hooks.example", True),
+        ("http://127.0.0.1:8080/x", True),
+        ("http://localhost/x", True),
+        ("http://[::1]:1/x", True),
+        ("http://127.0.0.1.evil.example/x", False),
+        ("http://localhost@evil.example/x", False),
+        ("ftp://hooks.example", False),
+        ("https:// evil", False),
+    ],
+)
+def test_notices_leave_the_machine_over_tls_only(address: str, allowed: bool) -> None:
+    assert is_allowed_address(address) == allowed
