@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from tidemill.core.errors import StorageError, TidemillError, UsageError
@@ -34,7 +35,8 @@ FOLDER = "attestations"
 class Attestation:
     """What is said of a version of a model or a table: the statement, and the text that was written.
 
-    `version` is that of a model, or the run that published a table last. `signed_by` is the id of the key,
+    `version` is that of a model, or the run that published a table last, with a digest unless it is about
+    all partitions of that run. `signed_by` is the id of the key,
     `path` where it was written; both are empty if it wasn't.
     """
 
@@ -72,11 +74,13 @@ class Attestations:
         """
         if name in Models(self._workspace):
             found = Models(self._workspace)[name].version(version)
-            known, document = found.id, self._model(found)
-        else:
-            bindings = self.partitions(name, version)
-            known = max(bindings.values(), key=lambda held: held.at).run
-            document = self._table(name, bindings)
+            return self._finish(name, found.id, self._model(found), sign=sign, to=to)
+        bindings = self.partitions(name, version)
+        document = self._table(name, bindings)
+        known = max(bindings.values(), key=lambda held: held.at).run
+        if version != known:
+            # What a run attested of all its partitions stays.
+            known = f"{known}-{sha256(canonical_json(document['subject'])).hexdigest()[:8]}"
         return self._finish(name, known, document, sign=sign, to=to)
 
     def attest_run(self, run: str, after: int) -> list[str]:
@@ -86,8 +90,12 @@ class Attestations:
         """
         if not self._workspace.settings.attest.key:
             return []
-        tried = (self._try(name, version) for name, version in self._delivered(run, after))
-        return [message for messages in tried for message in messages]
+        failed: list[str] = []
+        for name, version in self._models_made_live(after):
+            failed += self._try(name, version)
+        for name, bindings in self._tables_of(run, after).items():
+            failed += self._try(name, run, (bindings, after))
+        return failed
 
     def attest_live(self, model: str) -> list[str]:
         """Attest the live version of a model unless it is attested; return why it couldn't be.
@@ -146,20 +154,19 @@ class Attestations:
         name, digest = artifact_file_name(version.artifact), version.artifact.object[:64]
         return model_statement(version, record, AttestedFile(name=name, sha256=digest))
 
-    def _table(self, name: str, bindings: Mapping[str, Binding]) -> Json:
+    def _table(self, name: str, bindings: Mapping[str, Binding], after: int = 0) -> Json:
         reader = self._reader()
         record, partitions = reader.of_table(name, bindings)
         objects = [found for held in bindings.values() for found in held.product.objects]
         self._require_objects(objects)
-        return table_statement(partitions, record, reader.last_effect(name, {*objects}, 0))
+        return table_statement(partitions, record, reader.last_effect(name, {*objects}, after))
 
     def _reader(self) -> BuildReader:
         space = self._workspace
         return BuildReader(
             ledger=space.tools.ledger,
             workflow=space.declared.name,
-            environment=space.environment,
-            environments=space.state().environments,
+            state=space.state(),
             redact=space.redactor.redact,
         )
 
@@ -204,24 +211,34 @@ class Attestations:
         path = space.root / Path(space.settings.attest.key).expanduser()
         return load_signing_key(path, space.home)
 
-    def _try(self, name: str, version: str) -> list[str]:
+    def _try(
+        self, name: str, version: str, table: tuple[Mapping[str, Binding], int] | None = None
+    ) -> list[str]:
+        """Attest a model, or partitions of a table that were published after an event; say what failed."""
         try:
-            self.attest(name, version, sign=True)
+            if table is None:
+                self.attest(name, version, sign=True)
+            else:
+                self._finish(name, version, self._table(name, *table), sign=True, to=None)
         except (TidemillError, OSError) as error:
             return [f"{name} {version} wasn't attested: {error}"]
         return []
 
-    def _delivered(self, run: str, after: int) -> Iterator[tuple[str, str]]:
-        """The models that went live, and the tables that a run published partitions of."""
+    def _models_made_live(self, after: int) -> Iterator[tuple[str, str]]:
+        """The models that went live after an event, with their versions."""
         space = self._workspace
-        ledger = space.tools.ledger
-        for fact in ledger.events(kinds=("Delivered",), after=after):
+        for fact in space.tools.ledger.events(kinds=("Delivered",), after=after):
             event = fact.event
             if isinstance(event, Delivered) and event.environment == space.environment:
                 yield event.delivery.name, event.delivery.artifact.id
+
+    def _tables_of(self, run: str, after: int) -> dict[str, dict[str, Binding]]:
+        """The partitions of delivered tables that a run published after an event, by table."""
+        space = self._workspace
         tables = {stage.name for stage in space.flow.stages if stage.kind is Kind.DELIVER}
-        facts = ledger.events(kinds=("Published",), after=after, run=run)
-        published = (fact.event for fact in facts)
-        names = {event.stage for event in published if isinstance(event, Published)}
-        for name in sorted(tables & names):
-            yield name, run
+        found: dict[str, dict[str, Binding]] = {}
+        for fact in space.tools.ledger.events(kinds=("Published",), after=after, run=run):
+            event = fact.event
+            if isinstance(event, Published) and event.stage in tables:
+                found.setdefault(event.stage, {})[event.partition] = event.binding
+        return found

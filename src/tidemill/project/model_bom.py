@@ -44,8 +44,7 @@ def bom_of(version: ModelVersion, workspace: Workspace) -> ModelBom:
     reader = BuildReader(
         ledger=workspace.tools.ledger,
         workflow=workspace.declared.name,
-        environment=workspace.environment,
-        environments=workspace.state().environments,
+        state=workspace.state(),
         redact=workspace.redactor.redact,
     )
     document = model_bom(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from tidemill.governance.in_toto import AttestedFile
 from tidemill.governance.io.recorded_rulings import RecordedRulings
@@ -28,9 +29,9 @@ from tidemill.ledger.event import (
 )
 from tidemill.ledger.model_version import ModelVersion
 from tidemill.ledger.policy import SubjectKind
-from tidemill.ports.ledger import Ledger
+from tidemill.ports.ledger import Ledger, State
 from tidemill.reuse.input_contents import input_digest, share_columns
-from tidemill.workflow.environment import Environment, history_filter
+from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
 
@@ -39,9 +40,8 @@ _BOUND = ("Published", "Computed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bound:
-    """A binding of a partition, and where and when it was recorded."""
+    """A recorded binding of a partition; `environment` is empty if it wasn't published."""
 
-    seq: int
     environment: str
     partition: str
     binding: Binding
@@ -49,14 +49,17 @@ class _Bound:
 
 @dataclass(slots=True, kw_only=True)
 class BuildReader:
-    """Reads the builds of a workflow; `environments` are those that exist, by name."""
+    """Reads how versions of models and tables were made, in the environment of a state.
+
+    Times tell what was known when. What a build read is proven by the digests that it recorded of its inputs,
+    so that a partition that was published later is never taken for the one that was read.
+    """
 
     ledger: Ledger
     workflow: str
-    environment: str
-    environments: Mapping[str, Environment]
+    state: State
     redact: Callable[[str], str] = str
-    _stages: dict[str, list[_Bound]] = field(default_factory=dict)
+    _histories: dict[str, dict[str, list[_Bound]]] = field(default_factory=dict)
     _delivered: list[RecordedEvent] | None = None
 
     def of_model(self, version: ModelVersion) -> BuildRecord:
@@ -64,26 +67,29 @@ class BuildReader:
         artifact = version.artifact
         trained = next(
             each
-            for each in self._bound(version.model)
+            for bound in self._history(version.model).values()
+            for each in bound
             if (made := each.binding.product.artifact) is not None and made.id == version.id
         )
+        until = trained.binding.at
         inputs = [
             BuildInput(
                 name=name,
-                files=self._trained_files(artifact, name, keys, trained.seq),
+                files=self._trained_files(artifact, name, keys, until),
                 columns=version.columns.get(name, ()),
                 contract=artifact.contracts.get(name, ""),
             )
             for name, keys in sorted(artifact.trained_on.items())
         ]
+        sources = self._sources(artifact.trained_on, until, trained.environment)
         subjects = {decision.subject for decision in version.decisions}
         rulings = self._rulings()
         return BuildRecord(
             workflow=self.workflow,
             stage=version.model,
-            environment=self.environment,
+            environment=self.state.environment,
             run=self._run(version.run),
-            inputs=(*inputs, *self._sources(artifact.trained_on, trained)),
+            inputs=(*inputs, *sources),
             policy=tuple(rulings.decisions(SubjectKind.DELIVERY, version.model, subjects)),
             reviews=tuple(rulings.reviews(SubjectKind.DELIVERY, version.model, subjects)),
             redact=self.redact,
@@ -94,21 +100,20 @@ class BuildReader:
     ) -> tuple[BuildRecord, tuple[AttestedPartition, ...]]:
         """How partitions of a table were made, and each of them."""
         last = max(bindings.values(), key=lambda held: held.at)
-        seqs = {key: self._published(table, key, held) for key, held in bindings.items()}
-        latest = max(seqs.values(), key=lambda each: each.seq)
         names = {name for held in bindings.values() for name in held.inputs}
-        inputs = [self._table_input(name, bindings, seqs) for name in sorted(names)]
+        inputs = [self._table_input(name, bindings) for name in sorted(names)]
+        reads = {name: tuple(bindings) if name == table else () for name in {*names, table}}
+        sources = self._sources(reads, last.at, self.state.environment)
         runs = {held.run for held in bindings.values()}
         rulings = self._rulings()
         policy = tuple(rulings.decisions(SubjectKind.TABLE, table, runs=runs))
         subjects = {decision.subject for decision in policy}
-        reads = {name: tuple(bindings) if name == table else () for name in {*names, table}}
         record = BuildRecord(
             workflow=self.workflow,
             stage=table,
-            environment=self.environment,
+            environment=self.state.environment,
             run=self._run(last.run),
-            inputs=(*inputs, *self._models(bindings, seqs), *self._sources(reads, latest)),
+            inputs=(*inputs, *self._models(bindings), *sources),
             policy=policy,
             reviews=tuple(rulings.reviews(SubjectKind.TABLE, table, subjects)),
             redact=self.redact,
@@ -116,33 +121,53 @@ class BuildReader:
         return record, tuple(_partition(table, key, held) for key, held in sorted(bindings.items()))
 
     def last_effect(self, table: str, objects: Collection[str], after: int) -> Effect | None:
-        """The last effect that wrote one of some objects to the sink of a table."""
+        """The last effect, after an event, that wrote one of some objects to the sink of a table."""
         found = None
         for fact in self.ledger.events(kinds=("EffectQueued",), after=after):
             event = fact.event
-            if isinstance(event, EffectQueued) and event.environment == self.environment:
+            if isinstance(event, EffectQueued) and event.environment == self.state.environment:
                 effect = event.effect
                 if effect.stage == table and effect.object in objects:
                     found = effect
         return found
 
-    def _rulings(self) -> RecordedRulings:
-        ours = history_filter(self.environments, self.environment)
-        return RecordedRulings(ledger=self.ledger, ours=ours)
+    def _ours(self, environment: str = "") -> Callable[[str, int], bool]:
+        return history_filter(self.state.environments, environment or self.state.environment)
 
-    def _bound(self, stage: str) -> list[_Bound]:
-        if stage not in self._stages:
-            self._stages[stage] = [
-                _Bound(
-                    seq=fact.seq,
-                    environment=event.environment if isinstance(event, Published) else "",
-                    partition=event.partition,
-                    binding=event.binding,
-                )
-                for fact in self.ledger.events(kinds=_BOUND, stage=stage)
-                if isinstance(event := fact.event, Published | Computed)
-            ]
-        return self._stages[stage]
+    def _rulings(self) -> RecordedRulings:
+        return RecordedRulings(ledger=self.ledger, ours=self._ours())
+
+    def _history(self, stage: str) -> dict[str, list[_Bound]]:
+        """Every binding of a stage that was ever recorded, by partition, oldest first."""
+        if stage not in self._histories:
+            found = self._histories[stage] = dict[str, list[_Bound]]()
+            for fact in self.ledger.events(kinds=_BOUND, stage=stage):
+                event = fact.event
+                if isinstance(event, Published | Computed):
+                    environment = event.environment if isinstance(event, Published) else ""
+                    bound = _Bound(
+                        environment=environment, partition=event.partition, binding=event.binding
+                    )
+                    found.setdefault(event.partition, []).append(bound)
+        return self._histories[stage]
+
+    def _find(
+        self, stage: str, partition: str, until: float, fits: Callable[[Binding], bool]
+    ) -> Binding | None:
+        """The binding of a partition that was read at a time, which `fits` what was recorded of it."""
+        held = self._partitions(stage).get(partition)
+        if held is not None and held.at <= until and fits(held):
+            return held
+        fitting = [
+            each.binding for each in self._history(stage).get(partition, ()) if fits(each.binding)
+        ]
+        before = [binding for binding in fitting if binding.at <= until]
+        # Equal content may have been stored later once more.
+        return before[-1] if before else next(iter(fitting), None)
+
+    def _partitions(self, stage: str) -> Mapping[str, Binding]:
+        head = self.state.heads.get(stage)
+        return head.partitions if head is not None else {}
 
     def _run(self, run: str) -> AttestedRun:
         for fact in self.ledger.events(kinds=("RunStarted",), run=run):
@@ -158,34 +183,18 @@ class BuildReader:
         return AttestedRun(id=run)
 
     def _trained_files(
-        self, artifact: Artifact, name: str, keys: Collection[str], until: int
+        self, artifact: Artifact, name: str, keys: Collection[str], until: float
     ) -> dict[str, str]:
         """The files of the partitions of an input, as they were when a model was trained on them."""
-        known = artifact.snapshot.get(name, {})
-        chosen: dict[str, Binding] = {}
-        for each in self._bound(name):
-            content = each.binding.product.content
-            is_read = content.startswith(known.get(each.partition, content))
-            # Equal content may have been stored later once more.
-            is_before = each.seq < until or each.partition not in chosen
-            if each.partition in keys and is_read and is_before:
-                chosen[each.partition] = each.binding
-        return {
-            file.name: file.sha256 for key, held in chosen.items() for file in files_of(key, held)
-        }
+        known, files = artifact.snapshot.get(name, {}), dict[str, str]()
+        for key in sorted(keys):
+            content = known.get(key, "")
+            held = self._find(name, key, until, partial(_has_content, content))
+            if held is not None:
+                files |= {file.name: file.sha256 for file in files_of(key, held)}
+        return files
 
-    def _published(self, stage: str, partition: str, binding: Binding) -> _Bound:
-        """The event that published a binding."""
-        identity = (partition, binding.run, binding.at)
-        return next(
-            each
-            for each in reversed(self._bound(stage))
-            if (each.partition, each.binding.run, each.binding.at) == identity
-        )
-
-    def _table_input(
-        self, name: str, bindings: Mapping[str, Binding], seqs: Mapping[str, _Bound]
-    ) -> BuildInput:
+    def _table_input(self, name: str, bindings: Mapping[str, Binding]) -> BuildInput:
         """An input of partitions: the files that they were made from where that is proven, else digests."""
         files: dict[str, str] = {}
         columns: dict[str, None] = {}
@@ -194,64 +203,50 @@ class BuildReader:
                 continue
             seen = share_columns(held.seen.get(name, {}))
             columns.update(dict.fromkeys(seen or ()))
-            read = self._before(name, key, seqs[key].seq)
-            if read is not None and input_digest({key: read.product}, seen) == digest:
+            read = self._find(name, key, held.at, partial(_is_whole_input, key, seen, digest))
+            if read is not None:
                 files |= {file.name: file.sha256 for file in files_of(key, read)}
             else:
                 files[key] = digest
         return BuildInput(name=name, files=files, columns=tuple(columns))
 
-    def _models(
-        self, bindings: Mapping[str, Binding], seqs: Mapping[str, _Bound]
-    ) -> Iterator[BuildInput]:
+    def _models(self, bindings: Mapping[str, Binding]) -> Iterator[BuildInput]:
         """The versions of the models that scored some partitions, by model."""
         files: dict[str, dict[str, str]] = {}
-        for key, held in sorted(bindings.items()):
-            artifact = self._live(held.model, seqs[key]) if held.model else None
+        for _, held in sorted(bindings.items()):
+            artifact = self._live(held.model, held.at) if held.model else None
             if artifact is not None:
                 own = files.setdefault(held.model, {})
                 own[artifact_file_name(artifact)] = artifact.object[:64]
         for name in sorted(files):
             yield BuildInput(name=name, files=files[name], kind="model")
 
-    def _live(self, model: str, made: _Bound) -> Artifact | None:
-        """The version of a model that was live at an event."""
-        ours = history_filter(self.environments, self.environment)
-        for fact in reversed(self._deliveries):
-            event = fact.event
-            if not isinstance(event, Delivered) or fact.seq > made.seq:
-                continue
-            if event.delivery.name == model and ours(event.environment, fact.seq):
-                return event.delivery.artifact
-        return None
-
-    @property
-    def _deliveries(self) -> list[RecordedEvent]:
+    def _live(self, model: str, at: float) -> Artifact | None:
+        """The version of a model that was live at a time."""
         if self._delivered is None:
             self._delivered = list(self.ledger.events(kinds=("Delivered",)))
-        return self._delivered
+        ours = self._ours()
+        for fact in reversed(self._delivered):
+            event = fact.event
+            if isinstance(event, Delivered) and ours(event.environment, fact.seq):
+                delivery = event.delivery
+                if delivery.name == model and delivery.at <= at:
+                    return delivery.artifact
+        return None
 
-    def _before(self, stage: str, partition: str, until: int) -> Binding | None:
-        """The binding of a partition that was published last before an event."""
-        ours = history_filter(self.environments, self.environment)
-        found = (
-            each.binding
-            for each in reversed(self._bound(stage))
-            if each.partition == partition and each.seq < until and ours(each.environment, each.seq)
-        )
-        return next(found, None)
-
-    def _sources(self, reads: Mapping[str, Collection[str]], made: _Bound) -> list[BuildInput]:
-        """The files of the sources upstream, as they were known when something was made.
+    def _sources(
+        self, reads: Mapping[str, Collection[str]], until: float, environment: str
+    ) -> list[BuildInput]:
+        """The files of the sources upstream, as they were known at a time.
 
         Of an ingest that was read itself only the files that feed the partitions; which files of others count
         isn't recorded, so that all are listed.
         """
-        waiting, seen = list(reads), set(reads)
+        waiting, seen = sorted(reads), set(reads)
         found: list[BuildInput] = []
         while waiting:
             name = waiting.pop()
-            files, keys = self._files_seen(name, made), set(reads.get(name, ()))
+            files, keys = self._files_seen(name, until, environment), set(reads.get(name, ()))
             listed = {
                 path: file.digest
                 for path, file in files.items()
@@ -259,26 +254,46 @@ class BuildReader:
             }
             if listed:
                 found.append(BuildInput(name=f"source of {name}", files=listed, kind="source"))
-            before = [each for each in self._bound(name) if each.seq <= made.seq]
-            for other in sorted(before[-1].binding.inputs) if before else ():
-                if other not in seen:
-                    seen.add(other)
-                    waiting.append(other)
+            others = self._inputs_of(name, until) - seen
+            seen |= others
+            waiting += sorted(others)
         return sorted(found, key=lambda item: item.name)
 
-    def _files_seen(self, stage: str, made: _Bound) -> dict[str, SourceFile]:
-        """The files of an ingest that were known at an event."""
-        ours = history_filter(self.environments, made.environment or self.environment)
+    def _inputs_of(self, stage: str, until: float) -> set[str]:
+        """The inputs of a stage at a time."""
+        partitions = self._partitions(stage)
+        held = partitions[key] if (key := next(iter(partitions), None)) is not None else None
+        if held is None or held.at > until:
+            history = [each.binding for bound in self._history(stage).values() for each in bound]
+            before = [binding for binding in history if binding.at <= until]
+            held = max(before, key=lambda binding: binding.at, default=None)
+        return set(held.inputs) if held is not None else set()
+
+    def _files_seen(self, stage: str, until: float, environment: str) -> dict[str, SourceFile]:
+        """The files of an ingest that were known at a time in an environment."""
+        ours = self._ours(environment)
         found: dict[str, SourceFile] = {}
         for fact in self.ledger.events(kinds=("SourceSeen",), stage=stage):
             event = fact.event
-            if not isinstance(event, SourceSeen) or fact.seq > made.seq:
-                continue
-            if ours(event.environment, fact.seq):
+            if isinstance(event, SourceSeen) and fact.at <= until:
+                if not ours(event.environment, fact.seq):
+                    continue
                 found.update({file.path: file for file in event.files})
                 for path in event.gone:
                     found.pop(path, None)
         return found
+
+
+def _has_content(prefix: str, read: Binding) -> bool:
+    """Whether the digest of a partition's content begins with a recorded prefix."""
+    return read.product.content.startswith(prefix)
+
+
+def _is_whole_input(
+    partition: str, columns: Collection[str] | None, digest: str, read: Binding
+) -> bool:
+    """Whether a partition alone is what a step read of an input, by the digest that it recorded."""
+    return input_digest({partition: read.product}, columns) == digest
 
 
 def files_of(partition: str, binding: Binding) -> tuple[AttestedFile, ...]:
