@@ -25,7 +25,7 @@ __all__ = ["built", "built_template", "committed", "fresh", "fresh_template", "p
 # What a shell sets for whoever sits before it, and what would change output. Commands that tests start
 # take over these as well. Time zone and locale stay: they must change nothing.
 os.environ.update(COLUMNS="80", LINES="24")
-for name in ("NO_COLOR", "FORCE_COLOR", "JPY_PARENT_PID"):
+for name in ("NO_COLOR", "FORCE_COLOR", "JPY_PARENT_PID", "TIDEMILL_TOKEN"):
     os.environ.pop(name, None)
 
 # Two processes test side by side, and threads of OpenMP would take the CPUs from each other.

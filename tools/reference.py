@@ -1,6 +1,6 @@
 """Write docs/reference.md from the code; `reference.py --check` exits 1 when it is old.
 
-Public names with their signatures and docstrings, the help of every command, exit codes, events.
+Public names with their signatures and docstrings, the help of every command, exit codes, roles, events.
 """
 
 import inspect
@@ -20,6 +20,7 @@ from tidemill.cli import cli
 from tidemill.contracts import column_types as columns
 from tidemill.contracts.column_types import ColumnArguments
 from tidemill.core import errors
+from tidemill.governance.permissions import REQUIREMENTS
 from tidemill.ledger.event import Event
 from tidemill.project.project import Project
 
@@ -35,6 +36,7 @@ other modules may change at any time.
 - [Public names](#public-names)
 - [Commands](#commands)
 - [Exit codes](#exit-codes)
+- [Roles](#roles)
 - [Events](#events)
 
 ## Public names
@@ -68,6 +70,10 @@ GROUPS: Mapping[str, str] = {
     "Project": "open",
     "Errors and version": "TidemillError RunFailed __version__",
 }
+ROLES = """\
+Each role may do all that the ones before it may: viewer, operator, reviewer, admin. Through a token an action
+needs a scope, too; `run`, `review`, `deliver` and `admin` include `read`. See [Roles](how-to/roles.md).
+"""
 # Their docstring is that of a type of another library, or there is none.
 SAID = {
     "Params": "The mapping that a training function gets as `params`.",
@@ -94,6 +100,9 @@ def page() -> str:
         *commands(),
         "## Exit codes\n",
         exit_codes(),
+        "## Roles\n",
+        ROLES,
+        permissions(),
         "## Events\n",
         events(),
     ]
@@ -258,6 +267,12 @@ def exit_codes() -> str:
         (141, "", "nobody reads the output any more"),
     ]
     return table(("code", "error", "when"), [(str(code), name, text) for code, name, text in rows])
+
+
+def permissions() -> str:
+    """What each action needs."""
+    rows = [(str(p), str(needed.role), needed.scope) for p, needed in REQUIREMENTS.items()]
+    return table(("action", "role", "scope of a token"), rows)
 
 
 def events() -> str:

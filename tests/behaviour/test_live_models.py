@@ -9,6 +9,7 @@ import pytest
 
 from tests.behaviour.test_models import WINDOW, Sea, flooded
 from tests.support.tides import Before, day
+from tests.support.users import USER
 from tests.support.waiting import until
 from tidemill.core.errors import ConflictError, ContractError, GateError, StorageError, UsageError
 from tidemill.ledger.event import Decided, Delivered
@@ -68,20 +69,20 @@ def test_a_rollback_moves_what_is_live_and_no_run_moves_it_back(sea: Harbour) ->
     first = sea.train(9.0)
     second = sea.train(9.5)
     assert sea.live == second
-    done = sea.rollback(reason="night shift complained", by="ana")
-    assert (done.version, done.replaced, done.moved, done.actor) == (first, second, True, "ana")
+    done = sea.rollback(reason="night shift complained", note="ana")
+    assert (done.version, done.replaced, done.moved, done.actor) == (first, second, True, USER)
     assert [(f.table, f.on_new_model) for f in done.followers] == [("out", "keep")]
     assert sea.live == first
     # Once more changes nothing, whoever says it.
-    again = sea.rollback(by="ben")
-    assert (again.version, again.moved, again.actor) == (first, False, "ana")
+    again = sea.rollback(note="ben")
+    assert (again.version, again.moved, again.actor) == (first, False, USER)
     assert again.reason == "night shift complained"
     # The next run evaluates what is live now, whose scores are known, and leaves the withdrawn candidate.
     plan = sea.open().plan()
     assert [(step.action, step.subject) for step in plan.steps] == [("bind", "live")]
     [model] = plan.models
     assert f"candidate {second} was withdrawn on" in model.refused
-    assert "by ana (night shift complained)" in model.refused
+    assert f"by {USER} (night shift complained)" in model.refused
     assert sea.ok() == {"bound bind scores": ["live"]}
     assert sea.open().models.scores("scores")["live"].metrics == {"mae": 1.0}
     assert sea.ok() == {}
@@ -276,7 +277,7 @@ def branch_of(sea: Harbour) -> Project:
 def test_moves_survive_an_export_and_a_rebuild(sea: Harbour) -> None:
     sea.train(9.0)
     sea.train(9.5)
-    sea.rollback(reason="why", by="ana")
+    sea.rollback(reason="why", note="ana")
     moves, project = sea.events(), sea.open()
     before = project.state()
     project.close()

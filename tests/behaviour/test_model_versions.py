@@ -109,7 +109,7 @@ def test_models_are_a_mapping(sea: Harbour) -> None:
     assert model.compare(first, second).latency == {}
     timed = model.compare("newest", "live", latency=True).latency[second]
     assert (timed.rows, timed.one_row_s > 0, timed.batch_s > 0) == (12, True, True)
-    assert model.rollback(reason="slow", by="ana").version == first
+    assert model.rollback(reason="slow", note="ana").version == first
     assert model.version("live").id == first
     assert model.deliver("newest").version == second
     assert f"<td>{second}</td><td>live</td>" in model._repr_html_()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.behaviour.test_live_models import Harbour, harbour
 from tests.support.rollout_traffic import Behaviour, look
+from tests.support.users import USER
 from tidemill.core.errors import ConflictError, UsageError
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.rollout import Phase, RolloutAction
@@ -101,7 +102,7 @@ def test_a_worse_version_goes_back_with_what_is_live(sea: Harbour) -> None:
         [status] = project.rollouts.statuses()
         assert (status.version, status.candidate) == (first, "")
         # A person may try it again.
-        assert sea.deliver(second, by="ana").moved
+        assert sea.deliver(second, note="ana").moved
         assert follow(project, state).rollout is not None
 
 
@@ -141,11 +142,11 @@ def test_a_person_goes_back_during_a_rollout(sea: Harbour) -> None:
     sea.train(9.5)
     with sea.open() as project:
         state = follow(project, state)
-        sea.rollback(reason="night shift complained", by="ana")
+        sea.rollback(reason="night shift complained", note="ana")
         state = follow(project, state)
         assert (state.serving, state.rollout) == (first, None)
         assert state.last is not None
-        assert (state.last.actor, state.last.reason) == ("ana", "night shift complained")
+        assert (state.last.actor, state.last.reason) == (USER, "night shift complained")
 
 
 def test_a_rollout_is_held_and_resumed(sea: Harbour) -> None:
@@ -159,11 +160,11 @@ def test_a_rollout_is_held_and_resumed(sea: Harbour) -> None:
     sea.train(9.5)
     with sea.open() as project:
         follow(project, state)
-        held = project.rollouts.hold("tides", reason="until Monday", by="ana")
+        held = project.rollouts.hold("tides", reason="until Monday", note="ana")
         assert (held.action, held.actor, held.reason) == (
-            RolloutAction.HELD, "ana", "until Monday",
+            RolloutAction.HELD, USER, "until Monday",
         )  # fmt: skip
-        assert project.rollouts.hold("tides", by="ben") == held
+        assert project.rollouts.hold("tides", note="ben") == held
         [status] = project.rollouts.statuses()
         assert status.held
         again = recorded(project)

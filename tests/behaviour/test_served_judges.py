@@ -58,7 +58,7 @@ def test_a_rollout_is_judged_by_one_of_two_servers_and_answered_by_both(tmp_path
         until(lambda: endpoint(one)["version"] == endpoint(two)["version"] == second)
         until(lambda: endpoint(one)["since"] == endpoint(two)["since"] > since)
         # A person goes back: neither waits for the other.
-        project.models.moves.rollback("demand", by="ana")
+        project.models.moves.rollback("demand", note="ana")
         until(lambda: endpoint(one)["version"] == endpoint(two)["version"] == first)
         until(lambda: len(steps(project)) == 5)
     assert actions(project) == ["completed", "started", "promoted", "completed", "completed"]

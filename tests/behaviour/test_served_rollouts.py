@@ -15,6 +15,7 @@ import polars as pl
 
 import tidemill as tm
 from tests.support.serving import ROW, Served, sales_project, served
+from tests.support.users import USER
 from tests.support.waiting import until
 from tidemill.ledger.event import RolloutStepped
 from tidemill.ledger.rollout import RolloutAction, RolloutStep
@@ -148,12 +149,12 @@ def test_a_rollback_by_a_person_ends_a_rollout_at_once(tmp_path: Path) -> None:
     with served(project) as server:
         sales_project(tmp_path, rounds=6, rollout=plan)
         until(lambda: server.ask("/status").json["endpoints"][0]["candidate"])
-        project.models.moves.rollback("demand", reason="looks odd", by="ana")
+        project.models.moves.rollback("demand", reason="looks odd", note="ana")
         until(lambda: not server.ask("/status").json["endpoints"][0]["candidate"])
         with asking(server) as callers:
             until(lambda: callers.answers.total() > 50)
     assert set(callers.answers) == {(200, first)}
-    assert (steps(project)[-1].action, steps(project)[-1].actor) == ("rolled_back", "ana")
+    assert (steps(project)[-1].action, steps(project)[-1].actor) == ("rolled_back", USER)
 
 
 def test_a_person_holds_a_rollout_while_it_is_served(tmp_path: Path) -> None:
@@ -167,13 +168,13 @@ def test_a_person_holds_a_rollout_while_it_is_served(tmp_path: Path) -> None:
             return found
 
         until(lambda: steps(project) and steps(project)[-1].action is RolloutAction.STARTED)
-        project.rollouts.hold("demand", reason="until Monday", by="ana")
+        project.rollouts.hold("demand", reason="until Monday", note="ana")
         until(lambda: status()["held"])
         with asking(server) as callers:
             # More than enough for the only step.
             until(lambda: status()["requests"] > 2 * status()["needed"])
             assert status()["candidate"] == second
             assert steps(project)[-1].action is RolloutAction.HELD
-            project.rollouts.resume("demand", by="ana")
+            project.rollouts.resume("demand", note="ana")
             until(lambda: steps(project)[-1].action is RolloutAction.COMPLETED)
         assert callers.answers[200, second] > 0

@@ -135,7 +135,7 @@ def test_the_batch_client_reports_parts_without_a_good_row(
     # The first of two requests has bad rows only.
     prices = [-1.0] * 1_000 + [2.0]
     pl.DataFrame({"price": prices}).write_parquet(source)
-    monkeypatch.setenv("TIDEMILL_TOKEN", token)
+    monkeypatch.setenv("ENDPOINT_TOKEN", token)
     with serving(project) as server:
         monkeypatch.setattr(sys, "argv", ["client", server.url, "demand", str(source), str(target)])
         runpy.run_path(str(EXAMPLES / "batch_client.py"), run_name="__main__")
@@ -159,7 +159,7 @@ def test_the_batch_client_writes_rows_with_predictions(
     )
     source, target = tmp_path / "rows.parquet", tmp_path / "predictions.parquet"
     rows.write_parquet(source)
-    monkeypatch.setenv("TIDEMILL_TOKEN", token)
+    monkeypatch.setenv("ENDPOINT_TOKEN", token)
     with serving(project) as server:
         monkeypatch.setattr(sys, "argv", ["client", server.url, "demand", str(source), str(target)])
         runpy.run_path(str(EXAMPLES / "batch_client.py"), run_name="__main__")

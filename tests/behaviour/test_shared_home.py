@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.damage import cut, flip, object_files
 from tests.support.tides import CHAIN, Tides, day, everything, flow_of
+from tests.support.users import noted
 from tidemill.core.errors import ConflictError, UsageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectQueued
@@ -91,7 +92,7 @@ def test_a_home_from_before_goes_on(tmp_path: Path, from_before: pytest.MonkeyPa
     tides.ok()
     with on(tides, "prod") as project:
         project.environments.create("dev", sample=0.5, ttl="3d")
-        project.quarantine.release("raw", day(0), reason="right", by="ana")
+        project.quarantine.release("raw", day(0), reason="right", note="ana")
     contents, events = tides.contents(), len(tides.events())
     from_before.undo()
     # Before the first run nothing is recorded, and all is there.
@@ -111,7 +112,7 @@ def test_a_home_from_before_goes_on(tmp_path: Path, from_before: pytest.MonkeyPa
         versions = project.contracts.history("raw").versions
         assert [each.published for each in versions] == [4]
         (held,) = [p for p in project.quarantine.list("raw") if p.partition == day(0)]
-        assert "released by ana" in held.rulings[0]
+        assert f"released by {noted('ana')}" in held.rulings[0]
         found = project.lineage.explain("raw", day(0))
         assert len({run.run for run in found.runs}) == 1
     tides.send(3)

@@ -454,9 +454,9 @@ def test_a_damaged_cell_is_shown_exported_and_released_as_it_came(
             {"_row": 0, "_reasons": [rule], "id": "2", "note": text}
         ]
         with pytest.raises(UsageError, match="can't be released as they are"):
-            held.release("rows", reason="x", by="ana")
+            held.release("rows", reason="x", note="ana")
         held.export("rows", to=file)
-        held.release("rows", fixed=file, reason="it is meant so", by="ana")
+        held.release("rows", fixed=file, reason="it is meant so", note="ana")
     good, bad = folder.read()
     assert (sorted(good), bad) == ([(1, "a"), (2, text), (3, "c")], [])
 

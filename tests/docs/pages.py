@@ -8,6 +8,7 @@
   the next command is `echo $?`.
 - `tidemill serve &` starts a server until the end of the page. It listens on a free port, which stands where
   the page says 127.0.0.1:8000.
+- Commands of `tidemill` that aren't parts of a pipe are those of the user `ana`.
 - `...` stands for any text. Times, sizes, ids and run names may differ, and so may runs of spaces.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pwd
 import re
 import shlex
 import subprocess
@@ -23,6 +25,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from click.testing import CliRunner
 from sybil import Sybil
@@ -34,6 +37,8 @@ from tests.support.waiting import until
 from tidemill.cli import cli
 
 ROOT = Path(__file__).parents[2]
+# The user whom pages show.
+READER = "ana"
 # Where pages show a server.
 _SHOWN_PLACE = "127.0.0.1:8000"
 _FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))\n")
@@ -261,9 +266,12 @@ def play(page: Path, folder: Path) -> int:
     """Evaluate a page in `folder`; the number of its blocks. Raises SybilFailure with the line."""
     document: Document = SYBIL.parse(page)
     shell = Shell(folder)
+    known = pwd.getpwuid(os.geteuid())
     document.namespace.update(__name__="page", _shell=shell)
     try:
-        return _play(document)
+        # Who reads a page sees somebody else's name there.
+        with patch.object(pwd, "getpwuid", lambda _: pwd.struct_passwd((READER, *known[1:]))):
+            return _play(document)
     finally:
         shell.close()
 

@@ -12,13 +12,14 @@ from tidemill.governance.permissions import (
     ActorKind,
     Permission,
     allows,
+    covers_workflows,
     find_refusal,
 )
 from tidemill.governance.roles import Grant, Grants, Role
-from tidemill.ledger.access_token import Scope
+from tidemill.ledger.access_token import TokenScope
 
 FLOW = "flights"
-scope_sets = st.none() | st.frozensets(st.sampled_from(Scope))
+scope_sets = st.none() | st.frozensets(st.sampled_from(TokenScope))
 
 
 def grants_of(role: Role | None) -> Grants:
@@ -26,13 +27,13 @@ def grants_of(role: Role | None) -> Grants:
     return Grants(grants=(boss, *([Grant(who="ana", role=role)] if role else [])))
 
 
-def token(scopes: frozenset[Scope] | None, workflows: tuple[str, ...] = ("*",)) -> Actor:
+def token(scopes: frozenset[TokenScope] | None, workflows: tuple[str, ...] = ("*",)) -> Actor:
     return Actor(name="ana", kind=ActorKind.TOKEN, token="t1", scopes=scopes, workflows=workflows)
 
 
 def test_every_permission_has_a_requirement() -> None:
     assert set(REQUIREMENTS) == set(Permission)
-    assert Scope.PREDICT not in {needed.scope for needed in REQUIREMENTS.values()}
+    assert TokenScope.PREDICT not in {needed.scope for needed in REQUIREMENTS.values()}
 
 
 @given(
@@ -44,7 +45,7 @@ def test_every_permission_has_a_requirement() -> None:
 def test_a_token_never_grants_more_than_role_or_scopes(
     permission: Permission,
     role: Role | None,
-    scopes: frozenset[Scope] | None,
+    scopes: frozenset[TokenScope] | None,
     workflows: tuple[str, ...],
 ) -> None:
     grants = grants_of(role)
@@ -58,13 +59,15 @@ def test_a_token_never_grants_more_than_role_or_scopes(
     assert (by_scope is None) == (here and allows(scopes, needed.scope))
 
 
-@given(scope_sets, st.sampled_from(Scope))
-def test_scopes_include_only_reading(scopes: frozenset[Scope] | None, needed: Scope) -> None:
+@given(scope_sets, st.sampled_from(TokenScope))
+def test_scopes_include_only_reading(
+    scopes: frozenset[TokenScope] | None, needed: TokenScope
+) -> None:
     if scopes is None or needed in scopes:
         assert allows(scopes, needed)
     else:
         assert allows(scopes, needed) == (
-            needed is Scope.READ and scopes - {Scope.PREDICT} != set()
+            needed is TokenScope.READ and scopes - {TokenScope.PREDICT} != set()
         )
 
 
@@ -79,11 +82,11 @@ def test_scopes_include_only_reading(scopes: frozenset[Scope] | None, needed: Sc
          "ana may not read in the workflow flights: that needs the role viewer, and ana has no role; it is "
          "the role of boss"),
         # A scope that the token hasn't, though the role would do.
-        (token(frozenset((Scope.RUN, Scope.READ))), Permission.DELIVER, Role.ADMIN,
+        (token(frozenset((TokenScope.RUN, TokenScope.READ))), Permission.DELIVER, Role.ADMIN,
          "ana may not move what is live in the workflow flights: that needs the scope deliver, and the token "
          "t1 has read, run"),
         # A token for another workflow.
-        (token(frozenset((Scope.RUN,)), ("bakery", "b*")), Permission.RUN, Role.ADMIN,
+        (token(frozenset((TokenScope.RUN,)), ("bakery", "b*")), Permission.RUN, Role.ADMIN,
          "ana may not run in the workflow flights: the token t1 is for bakery, b*"),
     ],
 )  # fmt: skip
@@ -102,3 +105,27 @@ def test_a_refusal_where_nobody_or_many_may() -> None:
     refusal = find_refusal(Permission.ERASE, Actor(name="ana"), FLOW, Grants(grants=others))
     assert refusal is not None
     assert refusal.endswith("p0, p1, p2, p3, p4, p5, p6, p7 and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("workflows", "scoped", "pattern", "covered"),
+    [
+        (("*",), ("*",), "bakery", True),
+        (("flights*",), ("*",), "flights-eu", True),
+        (("flights*",), ("*",), "*", False),
+        # An admin's own token doesn't make tokens for more than it is for.
+        (("*",), ("flights",), "bakery", False),
+        (("*",), ("flights",), "flights", True),
+    ],
+)
+def test_who_may_make_tokens_for_which_workflows(
+    workflows: tuple[str, ...], scoped: tuple[str, ...], pattern: str, covered: bool
+) -> None:
+    own = Grant(who="ana", role=Role.ADMIN, workflows=workflows)
+    grants = Grants(grants=(own, Grant(who="*", role=Role.REVIEWER)))
+    actor = Actor(name="ana", workflows=scoped)
+    assert covers_workflows(actor, pattern, grants) == covered
+    assert not covers_workflows(Actor(name="ben"), pattern, grants)
+    assert covers_workflows(actor, pattern, Grants()) == covers_workflows(
+        actor, pattern, Grants(grants=(Grant(who="*", role=Role.ADMIN),))
+    )

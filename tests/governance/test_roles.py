@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.governance.roles import Grant, Grants, Role, matches_any, parse_role
+from tidemill.governance.roles import (
+    Grant,
+    Grants,
+    Role,
+    matches_any,
+    parse_role,
+    pattern_covers,
+)
 
 PEOPLE = ("ana", "ben", "eve")
 WORKFLOWS = ("flights", "flights-eu", "bakery")
@@ -100,3 +107,30 @@ def test_those_who_are_asked() -> None:
     assert is_asked("ben", "role:operator")
     assert not is_asked("eve", "role:operator", "leads")
     assert not is_asked("eve")
+
+
+@given(
+    st.text("ab*?[]!-", max_size=4), st.text("ab*?[]!-", max_size=4), st.text("ab*[", max_size=4)
+)
+def test_a_pattern_that_covers_another_matches_what_it_matches(
+    wide: str, narrow: str, name: str
+) -> None:
+    if pattern_covers(wide, narrow) and matches_any(name, [narrow]):
+        assert matches_any(name, [wide])
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covered"),
+    [
+        ("*", "f*", True),
+        ("flights", "flights", True),
+        ("flights*", "flights-eu*", True),
+        ("flights*", "f*", False),
+        ("flights", "flights*", False),
+        # True, but not easily told.
+        ("f?", "fa", False),
+        ("[f]*", "f", False),
+    ],
+)
+def test_which_patterns_cover_others(wide: str, narrow: str, covered: bool) -> None:
+    assert pattern_covers(wide, narrow) == covered

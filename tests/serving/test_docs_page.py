@@ -73,10 +73,10 @@ def test_the_commands_send_a_token_where_one_is_needed() -> None:
     commands = [html.unescape(text) for text in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)]
     for command in commands:
         words = shlex.split(command.replace("\\\n", " "))
-        assert words[5] == "Authorization: Bearer $TIDEMILL_TOKEN"
+        assert words[5] == "Authorization: Bearer $ENDPOINT_TOKEN"
         assert json.loads(words[-1])
-    assert "export TIDEMILL_TOKEN" in page
-    assert "TIDEMILL_TOKEN" not in PAGE
+    assert "export ENDPOINT_TOKEN" in page
+    assert "ENDPOINT_TOKEN" not in PAGE
 
 
 def test_an_endpoint_may_lack_rules_versions_and_an_example() -> None:

@@ -11,12 +11,14 @@ import gc
 import os
 import sys
 from io import StringIO
+from pathlib import Path
 
 import click
 
 from tidemill.cli.lazy_group import LazyGroup, project_options
 from tidemill.cli.terminal.interrupt import exit_when_interrupted
 from tidemill.cli.terminal.output import print_text
+from tidemill.cli.token_option import use_token_file
 from tidemill.core.openmp import spin_limit
 
 INTERRUPTED = 130
@@ -76,7 +78,11 @@ INTERRUPTED = 130
         ),
         "tokens": (
             "tidemill.cli.tokens:tokens",
-            "Create, list and revoke the tokens that open endpoints.",
+            "Create, list and revoke tokens of people and programs.",
+        ),
+        "whoami": (
+            "tidemill.cli.whoami:whoami",
+            "Show who you are here, and what you may do.",
         ),
         "audit": (
             "tidemill.cli.audit:audit",
@@ -131,6 +137,10 @@ INTERRUPTED = 130
     },
 )
 @project_options
+@click.option("--token-file", expose_value=False, callback=use_token_file, metavar="PATH",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Act as the holder of the token in this file.  [default: that in TIDEMILL_TOKEN, or your "
+              "user]")  # fmt: skip
 @click.version_option(package_name="tidemill", prog_name="tidemill")
 def cli(**_: object) -> None:
     """Declare a workflow once; run only what changed, checked, gated, priced and recorded."""

@@ -53,34 +53,34 @@ def _print(found: ObservedEndpoints, as_json: bool) -> None:
 
 
 _reason = click.option("--reason", default="", metavar="TEXT", help="Record why.")
-_by = click.option("--by", default="", metavar="NAME",
-                   help="Record who decided it.  [default: your user name]")  # fmt: skip
+_note = click.option("--note", default="", metavar="TEXT",
+                     help="Record a note beside your name, such as on whose behalf.")  # fmt: skip
 
 
 @endpoints.command()
 @click.argument("endpoint")
 @_reason
-@_by
+@_note
 @project_options
-def hold(endpoint: str, reason: str, by: str) -> None:
+def hold(endpoint: str, reason: str, note: str) -> None:
     """Keep the candidate of ENDPOINT at its share until somebody resumes.
 
     It is still rolled back if it is worse.
     """
     with project_session() as project:
-        step = project.rollouts.hold(endpoint, reason=reason, by=by)
+        step = project.rollouts.hold(endpoint, reason=reason, note=note)
     print_text(describe_step(step))
 
 
 @endpoints.command()
 @click.argument("endpoint")
 @_reason
-@_by
+@_note
 @project_options
-def resume(endpoint: str, reason: str, by: str) -> None:
+def resume(endpoint: str, reason: str, note: str) -> None:
     """Let the rollout of ENDPOINT go on that was held."""
     with project_session() as project:
-        step = project.rollouts.resume(endpoint, reason=reason, by=by)
+        step = project.rollouts.resume(endpoint, reason=reason, note=note)
     print_text(describe_step(step))
 
 

@@ -12,6 +12,7 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.render.plan_and_receipt import trigger_lines
 from tidemill.cli.render.recipe import recipe_line
 from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.signature import signature
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.lineage.upstream import ColumnTrace
 from tidemill.project.lineage import ColumnFacts, Explanation, Origin
@@ -144,7 +145,8 @@ def _model(found: Explanation) -> list[str]:
         lines.append(f"  trained because: {'; '.join(found.trained_because)}")
     lines += trigger_lines(found.evidence, indent="    ")
     for decision in found.decisions:
-        said = f"  {decision.verdict} by {decision.actor} at {local_time(decision.at)}"
+        who = signature(decision.actor, decision.note)
+        said = f"  {decision.verdict} by {who} at {local_time(decision.at)}"
         lines.append(f"{said}:" if decision.results else said)
         lines += [
             f"    {result.word} {result.gate}: {result.evidence}" for result in decision.results

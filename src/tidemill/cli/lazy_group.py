@@ -27,7 +27,7 @@ class ProjectLocation:
     """The project, workflow and environment of a command.
 
     With `create` a new environment may be begun, with a `sample` and a `profile`. `params` are parameters
-    of models for one run.
+    of models for one run. `token` is that of who acts.
     """
 
     project: str = "."
@@ -37,6 +37,7 @@ class ProjectLocation:
     sample: float | None = None
     profile: str | None = None
     params: tuple[str, ...] = ()
+    token: str = ""
 
 
 class LazyGroup(click.Group):
@@ -145,15 +146,21 @@ def param_option(function: F) -> F:
 
 
 def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    assert param.name is not None
+    return remember(ctx, param.name, value)
+
+
+def remember(ctx: click.Context, name: str, value: Any) -> Any:
+    """Remember a value of the command line for `project_location`, unless it is None."""
     if value is not None:
-        ctx.meta[f"{_META}.{param.name}"] = value
+        ctx.meta[f"{_META}.{name}"] = value
     return value
 
 
 def project_location() -> ProjectLocation:
     """The options of the command line that name the project."""
     meta = click.get_current_context().meta
-    names = ("project", "workflow", "environment", "create", "sample", "profile", "params")
+    names = ("project", "workflow", "environment", "create", "sample", "profile", "params", "token")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
     return ProjectLocation(**given)
 

@@ -10,14 +10,15 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.signature import signature
 from tidemill.ledger.model_version import Moved
 
 if TYPE_CHECKING:
     from tidemill.project.project import Project
 
 _reason = click.option("--reason", default="", metavar="TEXT", help="Record why.")
-_by = click.option("--by", default="", metavar="NAME",
-                   help="Record who decided it.  [default: your user name]")  # fmt: skip
+_note = click.option("--note", default="", metavar="TEXT",
+                     help="Record a note beside your name, such as on whose behalf.")  # fmt: skip
 _run = click.option("--run", "run", is_flag=True,
                     help="Run the plan afterwards, so that tables follow at once.")  # fmt: skip
 
@@ -26,11 +27,11 @@ _run = click.option("--run", "run", is_flag=True,
 @click.argument("model")
 @click.argument("version")
 @_reason
-@_by
+@_note
 @_run
 @json_option
 @project_options
-def deliver(model: str, version: str, reason: str, by: str, run: bool, as_json: bool) -> None:
+def deliver(model: str, version: str, reason: str, note: str, run: bool, as_json: bool) -> None:
     """Make VERSION of MODEL live, which its gates approved before.
 
     VERSION is a unique prefix of its id, or `newest`; `live` changes nothing, and says since when it is
@@ -39,7 +40,7 @@ def deliver(model: str, version: str, reason: str, by: str, run: bool, as_json: 
     what is live.
     """
     with project_session() as project:
-        moved = project.models.moves.deliver(model, version, reason=reason, by=by)
+        moved = project.models.moves.deliver(model, version, reason=reason, note=note)
         _finish(project, moved, run=run, as_json=as_json)
 
 
@@ -48,17 +49,17 @@ def deliver(model: str, version: str, reason: str, by: str, run: bool, as_json: 
 @click.option("--to", default=None, metavar="VERSION",
               help="The version to go back to.  [default: the one that was live before]")  # fmt: skip
 @_reason
-@_by
+@_note
 @_run
 @json_option
 @project_options
-def rollback(model: str, to: str | None, reason: str, by: str, run: bool, as_json: bool) -> None:
+def rollback(model: str, to: str | None, reason: str, note: str, run: bool, as_json: bool) -> None:
     """Make the version of MODEL live again that was live before.
 
     A rollback that is repeated does nothing; --to goes back further. Exit codes are as for `deliver`.
     """
     with project_session() as project:
-        moved = project.models.moves.rollback(model, to=to, reason=reason, by=by)
+        moved = project.models.moves.rollback(model, to=to, reason=reason, note=note)
         _finish(project, moved, run=run, as_json=as_json)
 
 
@@ -78,7 +79,7 @@ def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None
 
 
 def _text(moved: Moved, *, will_run: bool) -> str:
-    who = f"{local_time(moved.at)} by {moved.actor}"
+    who = f"{local_time(moved.at)} by {signature(moved.actor, moved.note)}"
     why = f": {moved.reason}" if moved.reason else ""
     if not moved.moved:
         instead = f" in place of {moved.replaced}" if moved.replaced else ""

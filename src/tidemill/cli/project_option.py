@@ -47,6 +47,8 @@ def project_session(environment: str = "", *, begins: bool = False) -> Iterator[
         print_text(user_traceback(error), err=True)
         print_error(_import_error_text(error))
         click.get_current_context().exit(1)
+    if at.token:
+        project.workspace.use_token(at.token)
     use_redactor(project.workspace.redactor)
     try:
         if begins and not at.create and project.environment != PRODUCTION:

@@ -26,7 +26,7 @@ class Ruling:
     same object under another key holds other rows. `rows` are row numbers in it (empty: all). The
     rules that the quarantine names for a row are waived for rows equal to it, and no other rules.
     `fixed` is the object with the replacement rows, one for each row and in the same order; only
-    `replace` has it. `hold` revokes earlier rulings on the rows.
+    `replace` has it. `hold` revokes earlier rulings on the rows. `actor` may have left a `note`.
     """
 
     disposition: Disposition
@@ -37,6 +37,7 @@ class Ruling:
     actor: str
     reason: str
     at: float
+    note: str = ""
 
     def __post_init__(self) -> None:
         for name, text in (("a reason", self.reason), ("an actor", self.actor)):

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tidemill.governance.roles import EVERYBODY, Grants, Role, matches_any
-from tidemill.ledger.access_token import Scope
+from tidemill.governance.roles import EVERYBODY, Grant, Grants, Role, matches_any, pattern_covers
+from tidemill.ledger.access_token import TokenScope
 
 
 class ActorKind(StrEnum):
@@ -23,15 +23,16 @@ class Actor:
 
     Through a `token` (its id) it may do what both its role and the `scopes` allow, in the workflows that
     match a pattern. `scopes` is None where nothing but the role limits it. `origin` says how the identity
-    was found out.
+    was found out; an actor `is_local` if it acts in this process, and not over a network.
     """
 
     name: str
     kind: ActorKind = ActorKind.USER
     token: str = ""
-    scopes: frozenset[Scope] | None = None
+    scopes: frozenset[TokenScope] | None = None
     workflows: tuple[str, ...] = ("*",)
     origin: str = ""
+    is_local: bool = True
 
 
 class Permission(StrEnum):
@@ -57,7 +58,7 @@ class Permission(StrEnum):
     DROP_ENVIRONMENT = "drop an environment"
     FORGET_STAGES = "remove what a stage published"
     ADOPT_WORKFLOW = "take over the state of another workflow"
-    EXPORT_LEDGER = "export the ledger"
+    MANAGE_LEDGER = "export or rebuild the ledger"
     MANAGE_AUDIT = "manage the keys of the audit"
 
 
@@ -66,21 +67,21 @@ class Requirement:
     """What an action needs: a role, and through a token a scope."""
 
     role: Role
-    scope: Scope
+    scope: TokenScope
 
 
 def _requirements(
-    role: Role, scope: Scope, *permissions: Permission
+    role: Role, scope: TokenScope, *permissions: Permission
 ) -> dict[Permission, Requirement]:
     return dict.fromkeys(permissions, Requirement(role, scope))
 
 
 # What each action needs.
 REQUIREMENTS: Mapping[Permission, Requirement] = {
-    **_requirements(Role.VIEWER, Scope.READ, Permission.READ),
+    **_requirements(Role.VIEWER, TokenScope.READ, Permission.READ),
     **_requirements(
         Role.OPERATOR,
-        Scope.RUN,
+        TokenScope.RUN,
         Permission.PLAN,
         Permission.RUN,
         Permission.PROMOTE,
@@ -92,22 +93,24 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
     ),
     **_requirements(
         Role.REVIEWER,
-        Scope.REVIEW,
+        TokenScope.REVIEW,
         Permission.RELEASE_ROWS,
         Permission.DROP_ROWS,
         Permission.REVIEW,
     ),
-    **_requirements(Role.REVIEWER, Scope.DELIVER, Permission.DELIVER, Permission.STEER_ROLLOUT),
+    **_requirements(
+        Role.REVIEWER, TokenScope.DELIVER, Permission.DELIVER, Permission.STEER_ROLLOUT
+    ),
     **_requirements(
         Role.ADMIN,
-        Scope.ADMIN,
+        TokenScope.ADMIN,
         Permission.WAIVE,
         Permission.ERASE,
         Permission.MANAGE_TOKENS,
         Permission.DROP_ENVIRONMENT,
         Permission.FORGET_STAGES,
         Permission.ADOPT_WORKFLOW,
-        Permission.EXPORT_LEDGER,
+        Permission.MANAGE_LEDGER,
         Permission.MANAGE_AUDIT,
     ),
 }
@@ -132,11 +135,26 @@ def find_refusal(permission: Permission, actor: Actor, workflow: str, grants: Gr
     return f"{what}: that needs the role {needed.role}, and {actor.name} {has}; {who}"
 
 
-def allows(scopes: Collection[Scope] | None, needed: Scope) -> bool:
+def covers_workflows(actor: Actor, pattern: str, grants: Grants) -> bool:
+    """Whether an actor is an admin in every workflow whose name matches a pattern."""
+    wide = [
+        mine
+        for grant in grants.grants or (Grant(who=EVERYBODY, role=Role.ADMIN),)
+        if grant.role is Role.ADMIN and grants.includes(grant.who, actor.name)
+        for mine in grant.workflows
+    ]
+    return any(pattern_covers(mine, pattern) for mine in wide) and any(
+        pattern_covers(mine, pattern) for mine in actor.workflows
+    )
+
+
+def allows(scopes: Collection[TokenScope] | None, needed: TokenScope) -> bool:
     """Whether scopes include one; each but `predict` includes `read`, and None all."""
     if scopes is None:
         return True
-    return needed in scopes or (needed is Scope.READ and bool({*scopes} - {Scope.PREDICT}))
+    return needed in scopes or (
+        needed is TokenScope.READ and bool({*scopes} - {TokenScope.PREDICT})
+    )
 
 
 def _who_may(role: Role, workflow: str, grants: Grants) -> str:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 # The name of a grant that is everybody's.
 EVERYBODY = "*"
+_SPECIAL = frozenset("*?[")
 
 
 class Role(IntEnum):
@@ -61,7 +62,7 @@ class Grants:
         roles = [
             grant.role
             for grant in self.grants
-            if grant.covers(workflow) and self._includes(grant.who, person)
+            if grant.covers(workflow) and self.includes(grant.who, person)
         ]
         return max(roles, default=None)
 
@@ -93,7 +94,8 @@ class Grants:
             for name in asked
         )
 
-    def _includes(self, who: str, person: str) -> bool:
+    def includes(self, who: str, person: str) -> bool:
+        """Whether `who` of a grant stands for a person: by name, as a group or as everybody."""
         return who == EVERYBODY or person in self.people(who)
 
 
@@ -103,6 +105,14 @@ def parse_role(text: object) -> Role:
         if str(role) == text:
             return role
     raise ValueError(f"{text!r} is not a role: {', '.join(map(str, Role))}")
+
+
+def pattern_covers(wide: str, narrow: str) -> bool:
+    """Whether every name that matches `narrow` also matches `wide`; False where that can't be told easily."""
+    if wide in (EVERYBODY, narrow):
+        return True
+    start = wide.removesuffix("*")
+    return start != wide and not _SPECIAL & {*start} and narrow.startswith(start)
 
 
 def matches_any(name: str, patterns: Iterable[str]) -> bool:

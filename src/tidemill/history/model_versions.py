@@ -131,6 +131,7 @@ class VersionFacts:
                     replaced=delivery.replaced,
                     rollback=delivery.rollback,
                     evidence=self._evidence(delivery),
+                    note=delivery.note,
                 )
             )
         return tuple(found)

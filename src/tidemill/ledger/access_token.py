@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The environment variable with the token of who acts.
+TOKEN_VARIABLE = "TIDEMILL_TOKEN"
 
-class Scope(StrEnum):
+
+class TokenScope(StrEnum):
     """A kind of action that a token allows its holder, as far as the holder's role does.
 
     `predict` asks endpoints, which needs no role. Each of `run`, `review`, `deliver` and `admin` includes
@@ -28,7 +31,7 @@ class AccessToken:
     With the scope `predict` it opens the named `endpoints`, or all if there are none. Its other `scopes`
     count for the workflows whose names match one of the patterns `workflows`. It is valid until `expires`
     (Unix seconds), or without end. `rate` is how many requests a second it allows, 0 for as many as the
-    settings allow. `actor` created it, and may have left a `note`.
+    settings allow. `actor` created it in a process of `user` ("" over a network), and may have left a `note`.
     """
 
     id: str
@@ -38,14 +41,20 @@ class AccessToken:
     expires: float | None = None
     rate: float = 0.0
     actor: str = ""
-    scopes: tuple[Scope, ...] = (Scope.PREDICT,)
+    scopes: tuple[TokenScope, ...] = (TokenScope.PREDICT,)
     workflows: tuple[str, ...] = ()
     note: str = ""
+    user: str = ""
 
     def has_expired(self, now: float) -> bool:
         """Whether the token has expired."""
         return self.expires is not None and self.expires <= now
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the token opens endpoints."""
+        return TokenScope.PREDICT in self.scopes
+
     def opens(self, endpoint: str) -> bool:
         """Whether the token opens an endpoint."""
-        return Scope.PREDICT in self.scopes and (not self.endpoints or endpoint in self.endpoints)
+        return self.predicts and (not self.endpoints or endpoint in self.endpoints)

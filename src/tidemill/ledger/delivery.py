@@ -16,8 +16,8 @@ EXPIRY = "expiry"
 class Delivery:
     """The artifact that is live under a name; `decision` approved it, based on `scores`.
 
-    `actor` made it live: the gates, or a person, who may have given a `reason`. `replaced` is the artifact
-    that was live before; a `rollback` went back to an earlier one.
+    `actor` made it live: the gates, or a person, who may have given a `reason` and a `note`.
+    `replaced` is the artifact that was live before; a `rollback` went back to an earlier one.
     With several evaluations these are the scores of the first, and `evaluations` has all of them by stage.
     `through` is the newest partition that the artifact was evaluated on; "" if that isn't known.
     """
@@ -33,6 +33,7 @@ class Delivery:
     rollback: bool = False
     evaluations: dict[str, Scores] = field(default_factory=dict)
     through: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class Decision:
     live, and withdraws (`approved` is False) the one that it replaces; neither has `results`. A decision in
     a `review` has the results of the gates that the artifact had passed. `through` is the newest partition
     that the artifact was evaluated on; "" if that isn't known. `baseline` identifies the baseline that gates
-    compared it with; "" if none did, or in decisions from before it was recorded.
+    compared it with; "" if none did, or in decisions from before it was recorded. A person
+    may have left a `note`.
     """
 
     subject: str
@@ -56,6 +58,7 @@ class Decision:
     through: str = ""
     baseline: str = ""
     review: str = ""
+    note: str = ""
 
     @property
     def verdict(self) -> str:

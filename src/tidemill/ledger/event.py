@@ -33,6 +33,7 @@ class EnvironmentCreated:
     expires: float | None = None
     sample: float = 1.0
     profile: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +41,19 @@ class EnvironmentDropped:
     """An environment was dropped; its results can still be reused, and its name is free again."""
 
     environment: str
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """A run acquired the lease and started to execute a plan of `steps` steps."""
+    """A run acquired the lease and started to execute a plan of `steps` steps; `actor` started it."""
 
     run: str
     environment: str
     command: str
     holder: Mapping[str, str]
     steps: int
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +217,7 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCreated:
-    """A token was created that opens endpoints of an environment."""
+    """A token was created that opens endpoints of an environment, or lets its holder do more."""
 
     environment: str
     token: AccessToken
@@ -228,6 +231,7 @@ class TokenRevoked:
     token: str
     actor: str
     reason: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +303,7 @@ class WaiverEnded:
     waiver: str
     actor: str
     reason: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

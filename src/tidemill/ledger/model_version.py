@@ -33,6 +33,7 @@ class Moved:
     reason: str
     at: float
     followers: tuple[Follower, ...] = ()
+    note: str = ""
 
 
 class VersionState(StrEnum):
@@ -128,6 +129,7 @@ class LivePeriod:
     replaced: str = ""
     rollback: bool = False
     evidence: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from tidemill.ledger.delivery import EXPIRY, GATES
 from tidemill.ledger.event import (
     Decided,
     Delivered,
+    EnvironmentCreated,
+    EnvironmentDropped,
     Event,
     PolicyDecided,
     ReviewClosed,
@@ -32,8 +34,8 @@ Change: TypeAlias = Callable[[str], str]
 
 # The kinds of events that name people.
 _KINDS = frozenset[type[Event]]((
-    Decided, Delivered, PolicyDecided, ReviewClosed, ReviewExtended, ReviewOpened, RolloutStepped, Ruled,
-    RunStarted, TokenCreated, TokenRevoked, Voted, Waived, WaiverEnded,
+    Decided, Delivered, EnvironmentCreated, EnvironmentDropped, PolicyDecided, ReviewClosed, ReviewExtended,
+    ReviewOpened, RolloutStepped, Ruled, RunStarted, TokenCreated, TokenRevoked, Voted, Waived, WaiverEnded,
 ))  # fmt: skip
 # Fields with a name, or with several.
 _NAMES = frozenset(
@@ -75,7 +77,7 @@ def _plan(kind: Any) -> Mapping[str, Callable[[Any, Change], Any]]:
     hints = get_type_hints(kind)
     for item in fields(kind):
         hint = hints[item.name]
-        if item.name in _NAMES or (item.name == "holder" and hint is str):
+        if item.name in _NAMES or (item.name in ("holder", "user") and hint is str):
             plan[item.name] = _change_names
         elif item.name in _KEYS:
             plan[item.name] = _key_change(_KEYS[item.name])

@@ -92,3 +92,4 @@ class Waiver:
     actor: str
     at: float
     expires: float
+    note: str = ""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
+from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.redaction import Redact
+from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import (
     Attempted,
+    Decided,
+    Delivered,
     Event,
     LineageDropped,
     ReviewClosed,
@@ -15,13 +20,22 @@ from tidemill.ledger.event import (
     Ruled,
     RunEnded,
     RunStarted,
+    TokenCreated,
     TokenRevoked,
     Voted,
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.policy import Waiver
+from tidemill.ledger.review import Vote
+from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Failure, Receipt
 from tidemill.workflow.trigger import TriggerEvidence
+
+# Records with a reason and a note that a person wrote.
+Remarked = TypeVar(
+    "Remarked", Ruling, Decision, Delivery, RolloutStep, Waiver, Vote, TokenRevoked, WaiverEnded
+)
 
 
 def redacted_attempt(attempt: Attempt, redact: Redact) -> Attempt:
@@ -86,28 +100,36 @@ def _of_end(event: RunEnded, redact: Redact) -> RunEnded:
 
 
 def _of_ruling(event: Ruled, redact: Redact) -> Ruled:
-    return replace(event, ruling=replace(event.ruling, reason=redact(event.ruling.reason)))
+    return replace(event, ruling=_of_remarks(event.ruling, redact))
 
 
-def _of_revocation(event: TokenRevoked, redact: Redact) -> TokenRevoked:
-    return replace(event, reason=redact(event.reason))
+def _of_decision(event: Decided, redact: Redact) -> Decided:
+    return replace(event, decision=_of_remarks(event.decision, redact))
+
+
+def _of_delivery(event: Delivered, redact: Redact) -> Delivered:
+    return replace(event, delivery=_of_remarks(event.delivery, redact))
+
+
+def _of_token(event: TokenCreated, redact: Redact) -> TokenCreated:
+    return replace(event, token=replace(event.token, note=redact(event.token.note)))
 
 
 def _of_rollout(event: RolloutStepped, redact: Redact) -> RolloutStepped:
-    return replace(event, step=replace(event.step, reason=redact(event.step.reason)))
+    return replace(event, step=_of_remarks(event.step, redact))
 
 
 def _of_waiver(event: Waived, redact: Redact) -> Waived:
-    return replace(event, waiver=replace(event.waiver, reason=redact(event.waiver.reason)))
+    return replace(event, waiver=_of_remarks(event.waiver, redact))
 
 
-def _of_ended_waiver(event: WaiverEnded, redact: Redact) -> WaiverEnded:
-    return replace(event, reason=redact(event.reason))
+def _of_remarks(record: Remarked, redact: Redact) -> Remarked:
+    """A record without secrets in what a person wrote."""
+    return replace(record, reason=redact(record.reason), note=redact(record.note))
 
 
 def _of_vote(event: Voted, redact: Redact) -> Voted:
-    vote = replace(event.vote, reason=redact(event.vote.reason), note=redact(event.vote.note))
-    return replace(event, vote=vote)
+    return replace(event, vote=_of_remarks(event.vote, redact))
 
 
 def _of_closed_review(event: ReviewClosed, redact: Redact) -> ReviewClosed:
@@ -123,10 +145,13 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     RunStarted: _of_start,
     RunEnded: _of_end,
     Ruled: _of_ruling,
-    TokenRevoked: _of_revocation,
+    Decided: _of_decision,
+    Delivered: _of_delivery,
+    TokenCreated: _of_token,
+    TokenRevoked: _of_remarks,
     RolloutStepped: _of_rollout,
     Waived: _of_waiver,
-    WaiverEnded: _of_ended_waiver,
+    WaiverEnded: _of_remarks,
     Voted: _of_vote,
     ReviewClosed: _of_closed_review,
     LineageDropped: _of_dropped_lineage,

@@ -65,6 +65,7 @@ class RolloutStep:
     figures: Mapping[str, float] = field(default_factory=dict)
     actor: str = ROLLOUT
     reason: str = ""
+    note: str = ""
 
     @property
     def is_end(self) -> bool:

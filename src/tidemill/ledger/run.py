@@ -226,7 +226,7 @@ def _partitions(keys: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RunInfo:
-    """A run in the ledger; times are Unix seconds."""
+    """A run in the ledger, and who started it; times are Unix seconds."""
 
     id: str
     environment: str
@@ -236,6 +236,7 @@ class RunInfo:
     command: str = ""
     holder: Mapping[str, str] = field(default_factory=dict)
     receipt: Receipt | None = None
+    actor: str = ""
 
     def __repr__(self) -> str:
         return f"<RunInfo {self._headline}>"

@@ -15,6 +15,7 @@ from tidemill.contracts.docs.phrases import conditions, type_name
 from tidemill.core.counts import plural
 from tidemill.core.markdown import markdown_code, markdown_text
 from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.signature import signature
 from tidemill.core.text_table import drop_empty_columns, markdown_table
 from tidemill.drawing.chart import Chart
 from tidemill.ledger.model_version import Evaluation, ModelVersion
@@ -239,7 +240,7 @@ def _decisions(version: ModelVersion, missing: list[str]) -> Iterator[str]:
         yield "No gate or person decided on this version."
     for decision in version.decisions:
         reason = f": {markdown_text(decision.reason)}" if decision.reason else ""
-        by = f"{decision.verdict.capitalize()} by {markdown_text(decision.actor)}"
+        by = f"{decision.verdict.capitalize()} by {markdown_text(signature(decision.actor, decision.note))}"
         yield f"{by} {_moment(decision.at)}{reason}."
         if decision.results:
             yield markdown_table(

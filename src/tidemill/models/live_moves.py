@@ -37,6 +37,7 @@ class Move:
     reason: str
     at: float
     rollback: bool = False
+    note: str = ""
 
     @property
     def changes_nothing(self) -> bool:
@@ -128,6 +129,7 @@ def move_events(
         at=approved.at,
         actor=move.actor,
         reason=move.reason,
+        note=move.note,
         replaced=move.current.artifact.id,
         rollback=move.rollback,
         through=move.target.through,
@@ -157,6 +159,7 @@ def _decision(
         actor=move.actor,
         at=at,
         reason=move.reason,
+        note=move.note,
     )
 
 
@@ -171,6 +174,7 @@ def describe_move(move: Move, followers: tuple[Follower, ...]) -> Moved:
         moved=not same,
         actor=known.actor if same else move.actor,
         reason=known.reason if same else move.reason,
+        note=known.note if same else move.note,
         at=known.at if same else move.at,
         followers=followers,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
 from tidemill.core.redaction import Redactor
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import RulesLoaded
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
@@ -123,6 +124,7 @@ class Checks:
         The two processes differ in their number of threads and their hash seed. UsageError for a
         workflow that isn't in a module, which no other process can import.
         """
+        self._workspace.require(Permission.RUN)
         return self._rerun(sample)[0]
 
     def _rerun(

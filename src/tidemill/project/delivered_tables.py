@@ -10,6 +10,7 @@ from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.delivery.effects import delivery_place, last_effects, replaced_effects
 from tidemill.delivery.io.outbox import Undelivered, carry_out, find_fault, perform_effects
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
 from tidemill.ledger.io.lease_holder import this_process
@@ -55,9 +56,11 @@ class DeliveredTables:
         """Deliver again what a table had after a run, without computing anything; the published rows stay.
 
         Raises UsageError for a stage that isn't a table, or a run that isn't known; StorageError if an
-        object isn't stored any more, or the sink fails: then the deliveries stay queued.
+        object isn't stored any more, or the sink fails: then the deliveries stay queued; AccessError if the
+        actor may not restore.
         """
         space, tools = self._workspace, self._workspace.tools
+        space.require(Permission.RESTORE)
         if space.stage(table).sink is None:
             raise UsageError(f"{table} is a {space.stage(table).kind}: it isn't delivered anywhere")
         until = self._last_event(run)

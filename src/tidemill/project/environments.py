@@ -11,9 +11,16 @@ from tidemill.core.partition import WHOLE
 from tidemill.environments.io.compare import StageDiff as StageDiff
 from tidemill.environments.io.compare import diff_environments, diff_partition
 from tidemill.environments.io.environment_options import options_text as options_text
-from tidemill.environments.io.environments import Environments, forget_stages, load_state
+from tidemill.environments.io.environments import (
+    DropResult,
+    Environments,
+    forget_stages,
+    load_state,
+)
+from tidemill.governance.permissions import Permission
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import PRODUCTION, Environment
 
 if TYPE_CHECKING:
     from tidemill.environments.row_diff import RowDiff as RowDiff
@@ -26,12 +33,38 @@ class ProjectEnvironments(Environments):
         super().__init__(workspace.tools, workspace.options)
         self._workspace = workspace
 
+    def list(self) -> tuple[Environment, ...]:
+        self._workspace.require(Permission.READ)
+        return super().list()
+
+    def create(
+        self,
+        name: str,
+        *,
+        parent: str = PRODUCTION,
+        ttl: str | float | None = None,
+        sample: float | None = None,
+        profile: str | None = None,
+        actor: str = "",
+    ) -> Environment:
+        actor = self._workspace.require(Permission.CREATE_ENVIRONMENT).name
+        return super().create(
+            name, parent=parent, ttl=ttl, sample=sample, profile=profile, actor=actor
+        )
+
+    def drop(
+        self, names: Iterable[str] = (), *, expired: bool = False, actor: str = ""
+    ) -> DropResult:
+        actor = self._workspace.require(Permission.DROP_ENVIRONMENT).name
+        return super().drop(names, expired=expired, actor=actor)
+
     def adopt(self, workflow: str) -> tuple[str, ...]:
         """Continue the environments of another workflow of this home, whose name this one had before.
 
         Returns their names. Raises ConflictError when this workflow has state already, UsageError when
         there is no such workflow.
         """
+        self._workspace.require(Permission.ADOPT_WORKFLOW)
         ledger = self._workspace.tools.ledger
         assert isinstance(ledger, WorkflowLedger)
         if workflow not in ledger.others():
@@ -70,6 +103,7 @@ class ProjectEnvironments(Environments):
         published nothing.
         """
         space = self._workspace
+        space.require(Permission.FORGET_STAGES)
         for name in stages:
             if name in space.flow.names:
                 raise UsageError(

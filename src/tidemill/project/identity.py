@@ -3,46 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hmac import compare_digest
 
 from tidemill.core.errors import AccessError
 from tidemill.governance.permissions import Actor as Actor
 from tidemill.governance.permissions import ActorKind
+from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.event import RecordedEvent, TokenCreated
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import Ledger
+from tidemill.ports.runtime import Runtime
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
 from tidemill.serving.token_text import token_digest, token_id
 
-# The environment variable that holds the token of who acts.
-TOKEN_VARIABLE = "TIDEMILL_TOKEN"
 _NO_DIGEST = "0" * 64
 
 
-def current_actor(ledger: Ledger, *, now: float, token: str | None = None) -> Actor:
+def current_actor(open_tools: Callable[[], Runtime], token: str | None = None) -> Actor:
     """Return who acts: the holder of a token (default: that in TIDEMILL_TOKEN), or the user of this process.
 
-    AccessError for a token that is unknown, expired or revoked: it is never ignored.
+    The ledger is opened only for a token. AccessError for one that is unknown, expired or revoked: it is
+    never ignored.
     """
     text = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
     if not text.strip():
         return local_actor()
     place = TOKEN_VARIABLE if token is None else "the token"
-    return token_actor(ledger, text.strip(), now=now, place=place, user=this_user())
+    tools = open_tools()
+    return token_actor(tools.ledger, text.strip(), now=tools.clock(), place=place, user=this_user())
 
 
 def local_actor() -> Actor:
     """Return the user of this process as the operating system knows it."""
-    return Actor(name=this_user(), origin=f"effective user id {os.geteuid()} of this process")
+    return Actor(
+        name=this_user(), origin=f"user of this process (effective user id {os.geteuid()})"
+    )
 
 
 def token_actor(ledger: Ledger, text: str, *, now: float, place: str, user: str = "") -> Actor:
     """Return the holder of a token of the home, in whichever workflow it was created.
 
-    `place` says in messages where the token came from. If the `user` of this process created the token, the
-    user acts, within its scopes: two tokens that one person made aren't two people.
+    `place` says in messages where the token came from. If the token was created by the `user` of this
+    process, that user acts, within its scopes: two tokens that one person made aren't two people.
     """
     issued = _find_token(ledger, token_id(text.encode()))
     digest = _NO_DIGEST if issued is None else issued.token.digest
@@ -60,11 +64,12 @@ def token_actor(ledger: Ledger, text: str, *, now: float, place: str, user: str 
         raise AccessError(
             f"{place} holds the token {token.id}, which has expired: ask for a new one"
         )
-    own = bool(user) and token.actor == user
-    name = user if own else token.holder
-    origin = f"the token {token.id} of {token.holder} in {place}, created by {token.actor or 'nobody known'}"
-    if own and name != token.holder:
-        origin += f", so that {user} acts, within its scopes"
+    # Who could have used the token since it was made isn't proven to be its holder.
+    own = bool(user) and user in (token.actor, token.user)
+    made = f"the token {token.id} of {token.holder} in {place}, which {token.actor} created"
+    name, origin = token.holder, f"holder of {made}"
+    if own and user != token.holder:
+        name, origin = user, f"user of this process, limited by {made}"
     return Actor(
         name=name,
         kind=ActorKind.TOKEN,
@@ -72,6 +77,7 @@ def token_actor(ledger: Ledger, text: str, *, now: float, place: str, user: str 
         scopes=frozenset(token.scopes),
         workflows=token.workflows,
         origin=origin,
+        is_local=bool(user),
     )
 
 

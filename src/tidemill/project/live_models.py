@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidemill.core.errors import ContractError, StorageError, UsageError, did_you_mean
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered
-from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.model_version import Follower, Moved
 from tidemill.models.input_compatibility import incompatibility
 from tidemill.models.live_moves import (
@@ -64,39 +64,43 @@ class LiveModels:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def deliver(self, model: str, version: str, *, reason: str = "", by: str = "") -> Moved:
+    def deliver(self, model: str, version: str, *, reason: str = "", note: str = "") -> Moved:
         """Make an approved version of a model live: a unique prefix of its id, "newest" or "live".
 
         Does nothing if it is live. Raises GateError if gates never approved it, ContractError if its inputs
         no longer fit, StorageError if its object is missing or damaged, ConflictError if something else
-        moves what is live at the same time, UsageError for an unknown model or version.
+        moves what is live at the same time, UsageError for an unknown model or version, AccessError if the
+        actor may not deliver.
         """
-        return self._move(model, version, reason=reason, by=by, rollback=False)
+        actor = self._workspace.require(Permission.DELIVER).name
+        return self._move(model, version, actor=actor, reason=reason, note=note, rollback=False)
 
     def rollback(
-        self,
-        model: str,
-        *,
-        to: str | None = None,
-        reason: str = "",
-        by: str = "",
-        lease: Lease | None = None,
+        self, model: str, *, to: str | None = None, reason: str = "", note: str = ""
     ) -> Moved:
         """Make the version live that was live before, or the version `to`; raises as `deliver` does.
 
-        A rollback that is repeated does nothing: `to` goes back further. With a `lease`, only while it is
-        held: ConflictError without it.
+        A rollback that is repeated does nothing: `to` goes back further.
         """
-        return self._move(model, to, reason=reason, by=by, rollback=True, lease=lease)
+        actor = self._workspace.require(Permission.DELIVER).name
+        return self._move(model, to, actor=actor, reason=reason, note=note, rollback=True)
+
+    def move_back(self, model: str, to: str, *, actor: str, reason: str, lease: Lease) -> Moved:
+        """Make the version `to` live as a rollout does that found the candidate worse; no person acts.
+
+        ConflictError without the `lease`.
+        """
+        return self._move(model, to, actor=actor, reason=reason, rollback=True, lease=lease)
 
     def _move(
         self,
         model: str,
         version: str | None,
         *,
+        actor: str,
         reason: str,
-        by: str,
         rollback: bool,
+        note: str = "",
         lease: Lease | None = None,
     ) -> Moved:
         space = self._workspace
@@ -111,8 +115,9 @@ class LiveModels:
             environment=space.environment,
             target=self._target(stage, version, history),
             current=current,
-            actor=by.strip() or this_user(),
+            actor=actor,
             reason=reason.strip(),
+            note=note.strip(),
             at=space.tools.clock(),
             rollback=rollback,
         )

@@ -148,13 +148,13 @@ class RegisteredModel:
         """The bill of materials of a version, chosen as by `version`: a CycloneDX document."""
         return bom_of(self.version(version), self._workspace)
 
-    def deliver(self, version: str, *, reason: str = "", by: str = "") -> Moved:
+    def deliver(self, version: str, *, reason: str = "", note: str = "") -> Moved:
         """Make an approved version live; see `LiveModels.deliver`."""
-        return LiveModels(self._workspace).deliver(self.name, version, reason=reason, by=by)
+        return LiveModels(self._workspace).deliver(self.name, version, reason=reason, note=note)
 
-    def rollback(self, *, to: str | None = None, reason: str = "", by: str = "") -> Moved:
+    def rollback(self, *, to: str | None = None, reason: str = "", note: str = "") -> Moved:
         """Make the version live that was live before, or the version `to`; see `LiveModels.rollback`."""
-        return LiveModels(self._workspace).rollback(self.name, to=to, reason=reason, by=by)
+        return LiveModels(self._workspace).rollback(self.name, to=to, reason=reason, note=note)
 
     def export(self, folder: str | Path, version: str = "") -> Path:
         """Write a version to a folder, in the format of its library, with golden rows and a manifest in JSON.

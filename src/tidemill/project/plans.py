@@ -9,6 +9,7 @@ from importlib import import_module
 
 from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import require_unexpired
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
 from tidemill.planning.io.reasons_with_history import explain_reasons
@@ -40,9 +41,11 @@ class Plans:
     def make(self, request: Request) -> Plan:
         """Plan a request and change nothing.
 
-        Raises DeclarationError with all faults of the stages that the request covers.
+        Raises DeclarationError with all faults of the stages that the request covers, AccessError if the
+        actor may not plan.
         """
         space = self._workspace
+        space.require(Permission.PLAN)
         self.refuse_faults(request)
         try:
             return self.make_on(space.preview_state(), request)

@@ -14,6 +14,8 @@ from warnings import warn
 
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import html_table
+from tidemill.governance.identity_summary import Identity, describe_identity
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.run import Receipt, RunFailed, RunInfo
 from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
@@ -431,6 +433,11 @@ class Project:
         return service
 
     @property
+    def identity(self) -> Identity:
+        """Who acts, how that is known, and what it may do here."""
+        return describe_identity(self.workspace.actor, self.settings.grants, self.flow.name)
+
+    @property
     def models(self) -> Models:
         """The published model artifacts and their scores."""
         service: Models = self._service("models", "Models")
@@ -447,6 +454,7 @@ class Project:
     @property
     def history(self) -> History:
         """Past runs: their attempts and logs, and the performance of stages."""
+        self.workspace.require(Permission.READ)
         module = import_module("tidemill.history.io.runs")
         found: History = module.History(self.tools.ledger, self.tools.logs)
         return found

@@ -6,15 +6,28 @@ from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
 
+from tidemill.contracts.row_ruling import Disposition
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Event
 from tidemill.project.workspace import Workspace
 from tidemill.quarantine.io.release import Quarantine as Quarantine
 from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPartition
 from tidemill.quarantine.release_request import ReleaseRequest
 
+# What each ruling needs. To take one back, which holds the rows again, needs what that one needed.
+_NEEDED = {
+    Disposition.RELEASE: Permission.RELEASE_ROWS,
+    Disposition.REPLACE: Permission.CORRECT_ROWS,
+    Disposition.DROP: Permission.DROP_ROWS,
+}
+
 
 def open_quarantine(workspace: Workspace) -> Quarantine:
     """The quarantine of the workspace's environment."""
+
+    def authorize(disposition: Disposition) -> str:
+        return workspace.require(_NEEDED[disposition]).name
+
     state = partial(workspace.state, whole=True)
 
     def decide(request: ReleaseRequest) -> Iterable[Event]:
@@ -28,5 +41,6 @@ def open_quarantine(workspace: Workspace) -> Quarantine:
         workspace.environment,
         workspace.known_stage,
         state,
+        authorize,
         decide if workspace.has_rules else None,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import RolloutStepped
-from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.rollout import EndpointStatus, RolloutStep
 from tidemill.ports.ledger import State
 from tidemill.project.server_statuses import running_servers
@@ -54,26 +54,27 @@ class Rollouts:
         servers, problems = running_servers(self._workspace)
         return observed_endpoints(self.statuses(), servers, problems)
 
-    def hold(self, endpoint: str, *, reason: str = "", by: str = "") -> RolloutStep:
+    def hold(self, endpoint: str, *, reason: str = "", note: str = "") -> RolloutStep:
         """Keep the candidate at its share until somebody resumes; it still goes back if it is worse.
 
         Does nothing if it is held. UsageError without a rollout that is under way.
         """
-        return self._pause(endpoint, held=True, reason=reason, by=by)
+        return self._pause(endpoint, held=True, reason=reason, note=note)
 
-    def resume(self, endpoint: str, *, reason: str = "", by: str = "") -> RolloutStep:
+    def resume(self, endpoint: str, *, reason: str = "", note: str = "") -> RolloutStep:
         """Let a rollout go on that was held; as `hold`."""
-        return self._pause(endpoint, held=False, reason=reason, by=by)
+        return self._pause(endpoint, held=False, reason=reason, note=note)
 
-    def _pause(self, name: str, *, held: bool, reason: str, by: str) -> RolloutStep:
+    def _pause(self, name: str, *, held: bool, reason: str, note: str) -> RolloutStep:
         space, endpoint = self._workspace, self._endpoint(name)
+        actor = space.require(Permission.STEER_ROLLOUT).name
         record = read_records(space).get(name)
         before = recorded_state(record, endpoint.rollout)
         if record is None or endpoint.rollout is None or before.rollout is None:
             raise UsageError(f"no rollout is under way at endpoint {name!r}")
         now = space.tools.clock()
-        actor = by.strip() or this_user()
-        step = pause(before, endpoint.rollout, now, held=held, actor=actor, reason=reason.strip())
+        words = {"reason": reason.strip(), "note": note.strip()}
+        step = pause(before, endpoint.rollout, now, held=held, actor=actor, **words)
         if step is None:
             return record.hold or record.last
         event = RolloutStepped(environment=space.environment, endpoint=name, step=step)

@@ -12,6 +12,7 @@ from tidemill.core.errors import GateError, TidemillError
 from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
 from tidemill.environments.io.promotion import require_same_code
 from tidemill.governance.io.code_commit import code_commit
+from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
@@ -57,8 +58,10 @@ class Runs:
 
         With `inline` steps run one after the other in this thread. Raises ConflictError when another
         run holds the environment for longer than `wait_s` seconds (None if the caller has no option for
-        that), DeclarationError with all faults of the stages that the request covers, before anything runs.
+        that), DeclarationError with all faults of the stages that the request covers, before anything runs,
+        AccessError if the actor may not run.
         """
+        self._workspace.require(Permission.RUN)
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
@@ -81,8 +84,10 @@ class Runs:
     ) -> Receipt:
         """Publish in one transaction what the environment `source` computes, on this one's data.
 
-        UsageError when the code isn't what `source` ran; ConflictError when a run published meanwhile.
+        UsageError when the code isn't what `source` ran; ConflictError when a run published meanwhile,
+        AccessError if the actor may not promote.
         """
+        self._workspace.require(Permission.PROMOTE)
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
@@ -218,6 +223,7 @@ class Runs:
             undelivered=undelivered,
             attest=self._attest,
             governance=governance,
+            actor=space.actor.name,
         )
         if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)

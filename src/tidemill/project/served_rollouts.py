@@ -69,15 +69,15 @@ class ServedRollouts:
     def move_back(self, endpoint: str, step: RolloutStep, lease: Lease) -> Moved | None:
         """Make the version before live again, if `step` rolled the live one back and nobody moved it since.
 
-        Raises as `LiveModels.rollback` does.
+        Raises as `LiveModels.rollback` does, but needs no permission.
         """
         if not moves_back(step, self._workspace.state().live):
             return None
-        return LiveModels(self._workspace).rollback(
+        return LiveModels(self._workspace).move_back(
             step.model,
-            to=step.incumbent,
+            step.incumbent,
+            actor=f"rollout of endpoint {endpoint}",
             reason=step.reason,
-            by=f"rollout of endpoint {endpoint}",
             lease=lease,
         )
 

@@ -19,6 +19,7 @@ from polars.exceptions import PolarsError
 from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
+from tidemill.governance.permissions import Permission
 from tidemill.project.arrow_files import arrow_stream, stream_of
 from tidemill.project.served_rollouts import ServedRollouts
 from tidemill.project.server_statuses import status_folder
@@ -85,10 +86,11 @@ class Serving:
         """Serve until SIGINT or SIGTERM in the main thread, or `stop` of the server that `started` gets.
 
         `started` is called when requests are answered. UsageError if there is nothing to serve, the address
-        can't be used, or others can reach it and no token is valid.
+        can't be used, or others can reach it and no token is valid; AccessError if the actor may not serve.
         """
         settings = settings or self.settings
         space = self._workspace
+        space.require(Permission.SERVE)
         if not space.flow.endpoints:
             raise UsageError(
                 f"workflow {space.flow.name} has no endpoints to serve: declare one with "

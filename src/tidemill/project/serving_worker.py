@@ -32,6 +32,7 @@ class WorkerStarter:
                 path=inherited_path(sys.path, os.getcwd()),
                 argv=tuple(sys.argv),
                 settings=settings,
+                actor=workspace.actor,
             )
         )
 
@@ -79,6 +80,8 @@ def main(listener: int, control: int) -> int:
     sys.argv[:] = job.argv
     try:
         project = open_project(job.root, workflow=job.workflow, env=job.environment)
+        # It acts for the first process, whose token may have expired by now.
+        project.workspace = project.workspace.acting_as(job.actor)
         try:
             project.serving.serve_shared(job.settings, accepting, channel)
         finally:

@@ -19,6 +19,7 @@ from tidemill.governance.audit_settings import AuditSettings, parse_audit_settin
 from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
+from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -88,7 +89,7 @@ class Settings:
 
 
 def configured_secrets(settings: Settings) -> frozenset[str]:
-    """The values of the environment variables that the settings name as secrets.
+    """The values of the environment variables that the settings name as secrets, and the token of who acts.
 
     UsageError for one that is too short: to mask it would hide ordinary words and numbers in all messages,
     and so show what it is.
@@ -100,7 +101,7 @@ def configured_secrets(settings: Settings) -> frozenset[str]:
                 f"{name} has fewer than {_LEAST_SECRET} characters, too few to be masked in text: use a "
                 f"longer secret, or remove {name} from `secrets` in [tool.tidemill]"
             )
-    return frozenset(found.values())
+    return frozenset((*found.values(), os.environ.get(TOKEN_VARIABLE, "").strip()))
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:

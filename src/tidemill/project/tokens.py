@@ -1,17 +1,21 @@
-"""Create, list and revoke the tokens that open endpoints."""
+"""Create, list and revoke tokens, which open endpoints and let their holders act."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import AccessError, UsageError, did_you_mean
 from tidemill.core.units import parse_seconds
-from tidemill.ledger.access_token import AccessToken
+from tidemill.governance.permissions import Actor, Permission, covers_workflows
+from tidemill.governance.roles import EVERYBODY
+from tidemill.ledger.access_token import AccessToken, TokenScope
+from tidemill.ledger.delivery import GATES
 from tidemill.ledger.event import TokenCreated, TokenRevoked
 from tidemill.ledger.io.lease_holder import this_user
+from tidemill.ledger.rollout import ROLLOUT
 from tidemill.project.workspace import Workspace
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, issued_tokens
 from tidemill.serving.issued_tokens import IssuedToken as IssuedToken
@@ -25,6 +29,8 @@ from tidemill.serving.token_text import (
 )
 
 _LONGEST_NAME = 100
+# Names with a meaning of their own where people are named.
+_NOBODY = (GATES, ROLLOUT, EVERYBODY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +55,24 @@ class Tokens:
         holder: str,
         *,
         endpoints: Sequence[str] = (),
+        scopes: Sequence[str] = (),
+        workflows: Sequence[str] = (),
         ttl: str | float | None = "90d",
         rate: float = 0.0,
-        by: str = "",
+        note: str = "",
     ) -> NewToken:
         """Create a token for a person or a program, which opens the `endpoints` (default: all).
 
-        It expires after `ttl`; None: never. It allows `rate` requests a second, 0 for the rate of the
-        settings. UsageError for an endpoint that isn't declared, and for invalid values.
+        With `scopes` other than `predict` (the default) the holder may act as far as its role allows, in the
+        `workflows` whose names match a pattern (default: this one). It expires after `ttl`; None: never. It
+        allows `rate` requests a second, 0 for the rate of the settings. UsageError for an endpoint that isn't
+        declared, and for invalid values; AccessError if the actor may not manage the tokens of all those
+        workflows.
         """
         space = self._workspace
+        actor = space.require(Permission.MANAGE_TOKENS)
+        allowed = _checked_scopes(scopes, endpoints)
+        patterns = self._checked_workflows(workflows, allowed, actor)
         known = [endpoint.name for endpoint in space.flow.endpoints]
         for name in endpoints:
             if name not in known:
@@ -76,7 +90,11 @@ class Tokens:
             endpoints=tuple(dict.fromkeys(endpoints)),
             expires=None if ttl is None else now + _checked_ttl(ttl),
             rate=rate,
-            actor=by.strip() or this_user(),
+            actor=actor.name,
+            scopes=allowed,
+            workflows=patterns,
+            note=note.strip(),
+            user=this_user() if actor.is_local else "",
         )
         event = TokenCreated(environment=space.environment, token=token)
         space.tools.ledger.append([event], now=now)
@@ -89,10 +107,11 @@ class Tokens:
         facts = space.tools.ledger.events(kinds=TOKEN_EVENTS)
         return tuple(issued_tokens(facts, space.environment).values())
 
-    def revoke(self, id: str, *, reason: str = "", by: str = "") -> IssuedToken:
+    def revoke(self, id: str, *, reason: str = "", note: str = "") -> IssuedToken:
         """Revoke a token by its id; a token that is revoked already stays as it is.
 
-        Running servers refuse it within a second. UsageError for an unknown id.
+        Running servers refuse it within a second. UsageError for an unknown id, AccessError for the token of
+        somebody else if the actor may not manage tokens.
         """
         space = self._workspace
         known = {each.token.id: each for each in self.list()}
@@ -100,15 +119,53 @@ class Tokens:
         id = id.removeprefix("tm_").partition("_")[0]
         if id not in known:
             raise UsageError(f"there is no token {id!r} ({did_you_mean(id, known)})")
+        actor = space.actor
+        if known[id].token.holder != actor.name:
+            actor = space.require(Permission.MANAGE_TOKENS)
         if known[id].revoked is None:
             event = TokenRevoked(
                 environment=space.environment,
                 token=id,
-                actor=by.strip() or this_user(),
+                actor=actor.name,
                 reason=reason.strip(),
+                note=note.strip(),
             )
             space.tools.ledger.append([event], now=space.tools.clock())
         return next(each for each in self.list() if each.token.id == id)
+
+    def _checked_workflows(
+        self, patterns: Sequence[str], scopes: Collection[TokenScope], actor: Actor
+    ) -> tuple[str, ...]:
+        """The patterns of workflows of a new token; the actor must be an admin in all that they match."""
+        if not {*scopes} - {TokenScope.PREDICT}:
+            if patterns:
+                raise UsageError(
+                    "a token with the scope predict alone opens endpoints of this workflow"
+                )
+            return ()
+        chosen = tuple(dict.fromkeys(patterns)) or (self._workspace.declared.name,)
+        grants = self._workspace.settings.grants
+        for pattern in chosen:
+            if not pattern.strip():
+                raise UsageError(f"{pattern!r} is not a pattern of workflows, such as 'flights*'")
+            if not covers_workflows(actor, pattern, grants):
+                raise AccessError(
+                    f"{actor.name} may not manage tokens of all workflows that match {pattern!r}: name those "
+                    "in which you are admin"
+                )
+        return chosen
+
+
+def _checked_scopes(scopes: Sequence[str], endpoints: Sequence[str]) -> tuple[TokenScope, ...]:
+    for name in scopes:
+        if name not in [*TokenScope]:
+            raise UsageError(
+                f"{name!r} is not a scope ({did_you_mean(name, map(str, TokenScope))})"
+            )
+    chosen = tuple(scope for scope in TokenScope if scope in scopes) or (TokenScope.PREDICT,)
+    if endpoints and TokenScope.PREDICT not in chosen:
+        raise UsageError("a token opens endpoints only with the scope predict: add it")
+    return chosen
 
 
 def _random(letters: str, length: int) -> str:
@@ -117,7 +174,11 @@ def _random(letters: str, length: int) -> str:
 
 def _checked_holder(holder: str) -> str:
     name = holder.strip()
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+    if name.startswith(("@", "role:", "uid:")):
+        raise UsageError(
+            f"{holder!r} would be taken for a group, a role or a user id: use another name"
+        )
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable() or name in _NOBODY:
         raise UsageError(
             f"{holder!r} is not a name of who holds a token: use 1 to {_LONGEST_NAME} printable "
             "characters, such as 'checkout service'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tidemill.governance.permissions import Permission
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import all_input_columns
 from tidemill.runs.io.repeatability_worker import run_sample
@@ -20,6 +21,7 @@ class Trials:
     def debug(self, stage: str, partition: str) -> DebugOutput:
         """Execute one step and return its rows and findings; breakpoints work."""
         space = self._workspace
+        space.require(Permission.RUN)
         subject = space.stage(stage)
         # A probe would stop at the stage's breakpoints before there are rows to look at.
         reads = all_input_columns(subject)

@@ -14,6 +14,7 @@ from tidemill.adapters.sqlite.people import add_people
 from tidemill.adapters.sqlite.replacement import LockedLedger, lock_ledger
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.workflow_scope import split_name, workflow_prefix
 from tidemill.memos.io.segments import SegmentIndex, damaged_segments
@@ -76,8 +77,9 @@ class StoredState:
         """Verify everything, with `deep` by SHA-256; with `repair` put right what can be.
 
         A ledger whose events are intact is rebuilt, damaged objects are computed by a run, and files are
-        delivered again.
+        delivered again. AccessError if the actor may not.
         """
+        self._workspace.require(Permission.REPAIR if repair else Permission.READ)
         checked = {"events": 0, "objects": 0, "memos": 0, "deliveries": 0}
         problems = self._ledger_problems(repair=repair)
         if any(not problem.repaired for problem in problems):
@@ -94,6 +96,7 @@ class StoredState:
 
     def export(self, target: Path) -> tuple[int, list[int]]:
         """Write the events of the ledger as JSON lines; return how many, and the damaged ones."""
+        self._workspace.require(Permission.MANAGE_LEDGER)
         return export_events(self._existing_ledger(), target)
 
     def rebuild(self, source: Path | None = None, *, skip_damaged: bool = False) -> Rebuilt:
@@ -102,6 +105,7 @@ class StoredState:
         StorageError if events are damaged or missing, unless `skip_damaged`. ConflictError if a run is
         active or another process has the ledger open.
         """
+        self._workspace.require(Permission.MANAGE_LEDGER)
         if source is None:
             self._existing_ledger()
         self._workspace.close()

@@ -85,6 +85,7 @@ class Workspace:
             place=settings.profiles_place,
         )
         self.options.require_allowed_in(environment)
+        self._token: str | None = None
         self.settings = settings
         self.environment = environment
         self._flow: Flow | None = self.declared if environment == PRODUCTION else None
@@ -154,7 +155,11 @@ class Workspace:
 
         AccessError for a token that is unknown, expired or revoked.
         """
-        return current_actor(self.tools.ledger, now=self.tools.clock())
+        return current_actor(lambda: self.tools, self._token)
+
+    def use_token(self, text: str) -> None:
+        """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""
+        self.secrets, self._token = self.secrets | {text}, text
 
     def require(self, permission: Permission) -> Actor:
         """Return who acts, or raise AccessError with who may if this actor may not."""
@@ -280,12 +285,15 @@ class Workspace:
     def state(self, *, whole: bool = False) -> State:
         """The published state of the environment; UsageError when the environment doesn't exist.
 
-        With `whole` all of it is read at once, so that no run can change it meanwhile.
+        With `whole` all of it is read at once, so that no run can change it meanwhile. AccessError if the
+        actor may not read.
         """
+        self.require(Permission.READ)
         return load_state(self.tools.ledger, self.environment, whole=whole)
 
     def preview_state(self, *, whole: bool = False) -> State:
         """The state that a run would start from: a new environment starts as a branch of production."""
+        self.require(Permission.READ)
         state = preview_state(self.tools.ledger, self.environment, whole=whole)
         if self._flow is None:
             self._flow = self.options.apply(self.declared, state)

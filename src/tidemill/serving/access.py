@@ -160,6 +160,10 @@ class Access:
                 401, "a token is needed: send Authorization: Bearer tm_...", headers=_CHALLENGE
             )
         token = self._verified(authorization, now)
+        if not token.predicts:
+            raise Refusal(
+                403, f"the token {token.id} opens no endpoints: it lacks the scope predict"
+            )
         if endpoint is not None and not token.opens(endpoint):
             raise Refusal(403, f"this token doesn't open the endpoint {endpoint}")
         self._limit(token, now)

@@ -36,7 +36,7 @@ pre{background:var(--code);padding:.8rem;border-radius:.4rem;user-select:all}
 """
 _TOKEN_NOTE = (
     "<p>Requests need a token. The commands take it from the environment: "
-    "<code>export TIDEMILL_TOKEN=tm_...</code></p>"
+    "<code>export ENDPOINT_TOKEN=tm_...</code></p>"
 )
 
 
@@ -57,7 +57,7 @@ def docs_page(
 ) -> str:
     """Return the page of a server with these endpoints; `base_url` is where its examples send requests.
 
-    With `has_tokens` they send the token that the shell has in TIDEMILL_TOKEN. `silent` are the names of
+    With `has_tokens` they send the token that the shell has in ENDPOINT_TOKEN. `silent` are the names of
     endpoints that can't answer now.
     """
     links = "".join(
@@ -152,7 +152,7 @@ def _examples(endpoint: EndpointDescription, target: _Target) -> Iterator[str]:
     )
     for title, path, document in requests:
         text = json.dumps(document, ensure_ascii=False)
-        token = '  -H "Authorization: Bearer $TIDEMILL_TOKEN" \\\n' if target.has_tokens else ""
+        token = '  -H "Authorization: Bearer $ENDPOINT_TOKEN" \\\n' if target.has_tokens else ""
         command = (
             f"curl {shlex.quote(target.url + path)} -H 'Content-Type: application/json' \\\n"
             f"{token}  -d {shlex.quote(text)}"

@@ -151,7 +151,14 @@ def suspended(before: EndpointState, plan: Rollout | None, now: float) -> Endpoi
 
 
 def pause(
-    before: EndpointState, plan: Rollout, now: float, *, held: bool, actor: str, reason: str = ""
+    before: EndpointState,
+    plan: Rollout,
+    now: float,
+    *,
+    held: bool,
+    actor: str,
+    reason: str = "",
+    note: str = "",
 ) -> RolloutStep | None:
     """Return the step that holds or resumes the rollout; None if that is done. UsageError without one."""
     if before.rollout is None:
@@ -159,7 +166,8 @@ def pause(
     if before.rollout.course.held is held:
         return None
     change = hold if held else resume
-    return change(before.rollout, plan, now, actor=actor, reason=reason)[1]
+    step = change(before.rollout, plan, now, actor=actor, reason=reason)[1]
+    return replace(step, note=note)
 
 
 def _switch(

@@ -19,13 +19,17 @@ TOKEN_EVENTS = (TokenCreated.__name__, TokenRevoked.__name__, EnvironmentDropped
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
-    """A token, when it was created, and when, by whom and why it was revoked; None if it wasn't."""
+    """A token, when it was created, and when, by whom and why it was revoked; None if it wasn't.
+
+    `note` is that of who revoked it.
+    """
 
     token: AccessToken
     at: float
     revoked: float | None = None
     revoked_by: str = ""
     reason: str = ""
+    note: str = ""
 
     def is_valid(self, now: float) -> bool:
         """Whether the token still opens something."""
@@ -61,4 +65,5 @@ def _revoked(issued: IssuedToken, event: TokenRevoked, at: float) -> IssuedToken
         revoked=at,
         revoked_by=event.actor,
         reason=event.reason,
+        note=event.note,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidemill.governance.permissions import Actor
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.endpoint_state import EndpointCourse
 from tidemill.serving.rollout_counts import Observed
@@ -14,7 +15,7 @@ from tidemill.serving.worker_scaling import ProcessLoad
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerJob:
-    """The project that a process opens, and how it serves it; `path` is searched for modules."""
+    """The project that a process opens, how it serves it and for whom; `path` is searched for modules."""
 
     root: str
     workflow: str
@@ -22,6 +23,7 @@ class WorkerJob:
     path: tuple[str, ...]
     argv: tuple[str, ...]
     settings: ServeSettings
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

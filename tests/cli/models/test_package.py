@@ -13,6 +13,7 @@ import pytest
 
 import tidemill as tm
 from tests.support.commands import tidemill
+from tests.support.users import noted
 from tidemill.models.golden_rows import ORIGINAL
 
 
@@ -102,18 +103,18 @@ def test_the_newest_is_compared_with_the_version_that_it_replaced(built: Path) -
 def test_what_is_live_is_moved_and_its_history_shown(three: Path) -> None:
     known = versions()
     live, first, refused = known["live"], known["approved"], known["refused"]
-    ended = tidemill("rollback", "demand", "--reason", "too many loaves", "--by", "ana")
+    ended = tidemill("rollback", "demand", "--reason", "too many loaves", "--note", "ana")
     assert ended.out.startswith(f"demand {first} is live in place of {live}, ")
-    assert "by ana: too many loaves\n- forecast keeps its delivered rows" in ended.out
+    assert f"by {noted('ana')}: too many loaves\n- forecast keeps its delivered rows" in ended.out
     again = tidemill("rollback", "demand", "--json").document
     assert (again["schema"], again["delivery"]["moved"]) == ("tidemill.delivery/1", False)
     assert versions()["withdrawn"] == live
-    assert "withdrawn by ana" in tidemill("models", "show", "demand", live).out
+    assert f"withdrawn by {noted('ana')}" in tidemill("models", "show", "demand", live).out
     shown = tidemill("models", "history", "demand").out.splitlines()
     assert [line.split()[-4:] for line in shown[1:3]] == [
         [first, "-", "gates", "-"], [live, first, "gates", "-"],
     ]  # fmt: skip
-    assert shown[3].endswith("ana (rollback)  too many loaves")
+    assert shown[3].endswith("(ana, rollback)  too many loaves")
     periods = tidemill("models", "history", "demand", "--json").document["periods"]
     assert [period["until"] is None for period in periods] == [False, False, True]
     ended = tidemill("deliver", "demand", refused)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import tidemill
+from tests.support.users import noted
 
 DAY = "2026-01-05"
-SAID = ("--reason", "typo in the feed", "--by", "ana")
+SAID = ("--reason", "typo in the feed", "--note", "ana")
 
 
 def test_from_the_list_to_the_published_row(built: Path) -> None:
@@ -19,17 +20,22 @@ def test_from_the_list_to_the_published_row(built: Path) -> None:
     assert shown[2].split()[:2] == ["_row", "_reasons"]
     ended = tidemill("quarantine", "release", "sales", DAY, "--rows", "0", *SAID)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("recorded: 1 quarantined row released by ana: typo in the feed\n")
+    assert ended.out.startswith(
+        f"recorded: 1 quarantined row released by {noted('ana')}: typo in the feed\n"
+    )
     assert "(pending)" in tidemill("quarantine", "list").out
     plan = tidemill("plan").out
-    assert "1 quarantined row released by ana: typo in the feed" in plan
+    assert f"1 quarantined row released by {noted('ana')}: typo in the feed" in plan
     assert tidemill("run").code == 0
     assert "36 rows, 0 quarantined" in tidemill("show", "sales", DAY).out
     assert "nothing to do" in tidemill("plan").out
     assert "  1 released" in tidemill("quarantine", "list").out
     assert tidemill("quarantine", "undo", "sales", "--ruling", "1", *SAID).code == 0
     listed = tidemill("quarantine", "list").out
-    assert "  1. 1 quarantined row released by ana: typo in the feed (undone by 2)\n" in listed
+    assert (
+        f"  1. 1 quarantined row released by {noted('ana')}: typo in the feed (undone by 2)\n"
+        in listed
+    )
     assert tidemill("run").code == 0
     assert "35 rows, 1 quarantined" in tidemill("show", "sales", DAY).out
 
@@ -52,7 +58,7 @@ def test_corrected_in_a_file(built: Path) -> None:
     text = Path("bad.csv").read_text()
     Path("bad.csv").write_text(text.replace(",-1", ",7"))
     ended = tidemill("quarantine", "release", "sales", DAY, "--fixed", "bad.csv", *SAID)
-    assert ended.out.startswith("recorded: 1 quarantined row replaced by ana")
+    assert ended.out.startswith(f"recorded: 1 quarantined row replaced by {noted('ana')}")
     assert tidemill("run").code == 0
     assert "36 rows, 0 quarantined" in tidemill("show", "sales", DAY).out
 
@@ -65,7 +71,7 @@ def test_json(built: Path) -> None:
     assert (first["stage"], first["partition"], first["rows"]) == ("sales", DAY, 1)
     assert first["reasons"] == {"sold.min": 1}
     assert (first["rulings"], first["pending"]) == (
-        ["1 quarantined row dropped by ana: typo in the feed"],
+        [f"1 quarantined row dropped by {noted('ana')}: typo in the feed"],
         1,
     )
     rows = tidemill("quarantine", "show", "sales", DAY, "--json").document

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import tidemill
+from tests.support.users import USER
 from tidemill.cli.runs.show import run_list, run_text
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo, Status
 from tidemill.workflow.memo import MemoUsage
@@ -19,10 +20,11 @@ def test_newest_first(built: Path) -> None:
     tidemill("run", "sales")
     head, newest, first, _ = tidemill("runs").out.split("\n")
     assert head.split() == [
-        *("run", "status", "started", "took", "ran", "reused", "failed", "environment", "command"),
+        *("run", "status", "started", "took", "ran", "reused", "failed", "environment", "by"),
+        "command",
     ]
     assert newest.endswith("tidemill run sales")
-    assert first.split()[-3:] == ["prod", "tidemill", "run"]
+    assert first.split()[-4:] == ["prod", USER, "tidemill", "run"]
     assert " 144 " in first
     assert len(tidemill("runs", "--limit", "1", "--json").document["runs"]) == 1
 
@@ -35,7 +37,7 @@ def test_one_run(built: Path) -> None:
     assert len(found.document["attempts"]) == 144
     for name in (run["id"][:12], "last"):  # a beginning is enough
         assert found.err == tidemill("runs", name).out == tidemill("runs", "show", name).out
-    assert found.err.startswith("tidemill run (process ")
+    assert found.err.startswith(f"tidemill run ({USER}, process ")
     assert "gate demand ok: demand " in found.err
 
 

@@ -65,7 +65,7 @@ def stored(shop: Path) -> bytes:
 
 
 def test_a_token_is_shown_once_and_opens_what_it_says(shop: Path) -> None:
-    ended = tidemill("tokens", "create", "checkout", "--endpoint", "demand", "--by", "ana")
+    ended = tidemill("tokens", "create", "checkout", "--endpoint", "demand", "--note", "ana")
     text = ended.out.strip()
     id = token_id(text.encode())
     assert re.fullmatch(
@@ -78,13 +78,20 @@ def test_a_token_is_shown_once_and_opens_what_it_says(shop: Path) -> None:
     assert listed[0].split() == [
         "token",
         "holder",
+        "scopes",
         "endpoints",
         "created",
         "by",
         "expires",
         "state",
     ]
-    assert [listed[1].split()[at] for at in (0, 1, 2, -1)] == [id, "checkout", "demand", "valid"]
+    assert [listed[1].split()[at] for at in (0, 1, 2, 3, -1)] == [
+        id,
+        "checkout",
+        "predict",
+        "demand",
+        "valid",
+    ]
 
 
 def test_a_token_that_was_revoked_opens_nothing(shop: Path) -> None:

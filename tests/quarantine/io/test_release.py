@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.support.damage import flip
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import LENIENT, Before, Tides, day, flow_of, rows_of
+from tests.support.users import noted
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import ConflictError, ContractError, SourceError, StorageError, UsageError
 from tidemill.ledger.event import EnvironmentCreated, Ruled
@@ -48,7 +49,7 @@ def ask(tides: Tides, use: Callable[[Quarantine], T]) -> T:
 
 
 def rule(tides: Tides, verb: str = "release", *where: str, **said: Any) -> Ruling:
-    asked = {"reason": "typo in the feed", "by": "ana", **said}
+    asked = {"reason": "typo in the feed", "note": "ana", **said}
     place = where or ("raw", day(0))
     made: Ruling = ask(tides, lambda held: getattr(held, verb)(*place, **asked))
     return made
@@ -100,7 +101,7 @@ def test_a_released_row_runs_its_partition_and_what_reads_it(tides: Tides, tmp_p
     assert why(tides)[0] == (
         "raw",
         day(0),
-        ("1 quarantined row released by ana: typo in the feed",),
+        (f"1 quarantined row released by {noted('ana')}: typo in the feed",),
     )
     assert tides.ok() == {f"ok run {stage}": [day(0)] for stage in ("raw", "doubled", "daily")}
     assert (values(tides), bad(tides)) == ([1.0, 2000.0, 4.0], [3000.0])
@@ -472,8 +473,10 @@ def test_a_ruling_is_taken_back(tides: Tides) -> None:
     tides.run()
     with pytest.raises(UsageError, match="has no ruling 2; there are 1"):
         rule(tides, "take_back", "raw", ruling=2)
-    rule(tides, "take_back", "raw", ruling=1, reason="no typo", by="ben")
-    assert why(tides)[0][2] == ("2 quarantined rows put back into quarantine by ben: no typo",)
+    rule(tides, "take_back", "raw", ruling=1, reason="no typo", note="ben")
+    assert why(tides)[0][2] == (
+        f"2 quarantined rows put back into quarantine by {noted('ben')}: no typo",
+    )
     with pytest.raises(UsageError, match="add a new ruling instead"):
         rule(tides, "take_back", "raw", ruling=2)
     (found,) = held(tides)
@@ -508,7 +511,7 @@ def test_a_run_that_did_not_know_of_a_ruling_hides_nothing(tides: Tides) -> None
 
     def progress(done: int, step: Any) -> None:
         if not said:
-            said.append(other.quarantine.release("raw", reason="typo", by="ana", rows=[0]))
+            said.append(other.quarantine.release("raw", reason="typo", note="ana", rows=[0]))
 
     project.run(progress=Before(progress))
     project.close()
@@ -523,7 +526,7 @@ def test_a_ruling_on_what_moved_meanwhile_is_refused(tides: Tides) -> None:
     project = tides.open()
     ledger = project.tools.ledger
     before = ledger.state("prod", whole=True)
-    desk = Quarantine(project.tools, "prod", project.stage, lambda: before)
+    desk = Quarantine(project.tools, "prod", project.stage, lambda: before, lambda _: "ana")
     tides.send(0, (9000.0, *BAD))
     tides.run()
     with pytest.raises(ConflictError, match="moved"):
@@ -551,7 +554,7 @@ def test_a_branch_begins_with_the_rulings_of_its_parent(tides: Tides) -> None:
     project.close()
     branch = open_project(tides.root, workflow=flow_of(tides.root, tides.text), env="dev")
     assert branch.plan().steps == ()
-    branch.quarantine.take_back("raw", ruling=1, reason="x", by="ben")
+    branch.quarantine.take_back("raw", ruling=1, reason="x", note="ben")
     assert [step.partition for step in branch.plan().steps] == [day(0)] * 3
     branch.close()
     assert tides.ok() == {}
@@ -587,14 +590,14 @@ def test_a_ruling_whose_rows_are_lost_can_be_withdrawn(
     )
     assert f"Ruling 1 on raw {day(0)} needs it: restore it from a backup, or {advice}" in message
     assert [item.partition for item in held(tides, "raw")] == [day(0)]
-    ask(tides, lambda held: held.take_back("raw", day(0), ruling=1, reason="lost", by="ana"))
+    ask(tides, lambda held: held.take_back("raw", day(0), ruling=1, reason="lost", note="ana"))
     assert tides.ok()["ok run raw"] == [day(0)]
     assert len(bad(tides)) == 2
     assert tides.ok() == {}
 
 
 def test_who_runs_a_command(tides: Tides) -> None:
-    assert rule(tides, rows=[0], by="").actor == pwd.getpwuid(os.geteuid()).pw_name
+    assert rule(tides, rows=[0], note="").actor == pwd.getpwuid(os.geteuid()).pw_name
 
 
 def test_numbers_in_short() -> None:

@@ -15,6 +15,7 @@ from tidemill.adapters.lanes.task_queue import QueuedTask, WorkerKind
 from tidemill.adapters.lanes.worker_protocol import FrameReader
 from tidemill.core.openmp import spin_limit
 from tidemill.core.python_command import python_module
+from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ports.execution import Fate, Task
 
 WORKER_MODULE = "tidemill.adapters.lanes.worker_main"
@@ -192,6 +193,8 @@ def _start_process(
         **dict.fromkeys(_THREAD_VARIABLES, str(kind.threads)),
         **spin_limit(os.environ),
     }
+    # The code of a stage acts for nobody.
+    environment.pop(TOKEN_VARIABLE, None)
     if devices:
         environment[DEVICES_VARIABLE] = ",".join(devices)
     if output is not None:

@@ -12,6 +12,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import count, local_time, money, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.show import artifact_lines
+from tidemill.core.signature import signature
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.model_version import LivePeriod, ModelVersion
 from tidemill.runs.totals import Price
@@ -87,7 +88,8 @@ def _lines(version: ModelVersion, price: Price) -> Iterator[str]:
         yield f"  {stage}: {figures} ({count(scores.rows)} rows)"
     for decision in version.decisions:
         reason = f": {decision.reason}" if decision.reason else ""
-        yield f"  {decision.verdict} by {decision.actor} at {local_time(decision.at)}{reason}"
+        who = signature(decision.actor, decision.note)
+        yield f"  {decision.verdict} by {who} at {local_time(decision.at)}{reason}"
         for result in decision.results:
             yield f"    {result.word} {result.gate}: {result.evidence}"
 
@@ -139,7 +141,9 @@ def _history_text(model: str, found: Sequence[LivePeriod]) -> str:
             local_time(period.until) if period.until is not None else "now",
             period.version,
             period.replaced or "-",
-            f"{period.actor} (rollback)" if period.rollback else period.actor,
+            signature(
+                period.actor, ", ".join(filter(None, (period.note, "rollback" * period.rollback)))
+            ),
             period.reason or "-",
         ]
         for period in found

@@ -37,10 +37,10 @@ def _why(function: F) -> F:
     decorated: Any = function
     for option in (
         click.option(
-            "--by",
+            "--note",
             default="",
-            metavar="NAME",
-            help="The author of the ruling.  [default: this user]",
+            metavar="TEXT",
+            help="A note beside your name, such as on whose behalf.",
         ),
         click.option(
             "--reason", required=True, metavar="TEXT", help="The reason, which is recorded."
@@ -66,7 +66,7 @@ def release(  # noqa: PLR0913 - options of a command
     everything: bool,
     fixed: Path | None,
     reason: str,
-    by: str,
+    note: str,
 ) -> None:
     """Release quarantined rows of STAGE, as they are or corrected.
 
@@ -79,7 +79,7 @@ def release(  # noqa: PLR0913 - options of a command
         _one_of(numbers, rule, everything)
     with project_session() as project:
         ruling = project.quarantine.release(
-            stage, partition, rows=rows, rule=rule, fixed=fixed, reason=reason, by=by
+            stage, partition, rows=rows, rule=rule, fixed=fixed, reason=reason, note=note
         )
     _confirm(stage, ruling)
 
@@ -91,14 +91,14 @@ def release(  # noqa: PLR0913 - options of a command
 @_why
 @project_options
 def drop(
-    stage: str, partition: str, numbers: str, rule: str, everything: bool, reason: str, by: str
+    stage: str, partition: str, numbers: str, rule: str, everything: bool, reason: str, note: str
 ) -> None:
     """Drop quarantined rows of STAGE for good: they are neither published nor quarantined."""
     rows = _numbers(numbers)
     _one_of(numbers, rule, everything)
     with project_session() as project:
         ruling = project.quarantine.drop(
-            stage, partition, rows=rows, rule=rule, reason=reason, by=by
+            stage, partition, rows=rows, rule=rule, reason=reason, note=note
         )
     _confirm(stage, ruling)
 
@@ -110,10 +110,12 @@ def drop(
               help="The number of the ruling, as `list` shows it.")  # fmt: skip
 @_why
 @project_options
-def undo(stage: str, partition: str, ruling: int, reason: str, by: str) -> None:
+def undo(stage: str, partition: str, ruling: int, reason: str, note: str) -> None:
     """Undo a ruling on rows of STAGE: they are quarantined again."""
     with project_session() as project:
-        ruled = project.quarantine.take_back(stage, partition, ruling=ruling, reason=reason, by=by)
+        ruled = project.quarantine.take_back(
+            stage, partition, ruling=ruling, reason=reason, note=note
+        )
     _confirm(stage, ruled)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tidemill.cli.render.figures import approximate_seconds, local_time
 from tidemill.core.printable import printable
+from tidemill.core.signature import signature
 from tidemill.core.text_table import text_table
 from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction, RolloutStep
 from tidemill.serving.running_servers import ObservedEndpoints
@@ -113,7 +114,8 @@ def describe_step(step: RolloutStep) -> str:
     """A recorded step of a rollout on one line: when, which version, what, by whom and why."""
     evidence = f", evidence {step.total:.3g}" if step.evidence and not step.reason else ""
     reason = f": {step.reason}" if step.reason else ""
-    return f"{local_time(step.at)} {step.candidate} {step_done(step)} (by {step.actor}{evidence}){reason}"
+    who = signature(step.actor, step.note)
+    return f"{local_time(step.at)} {step.candidate} {step_done(step)} (by {who}{evidence}){reason}"
 
 
 def render_steps(steps: Sequence[RolloutStep]) -> str:

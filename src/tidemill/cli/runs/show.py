@@ -18,11 +18,11 @@ from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
 from tidemill.runs.failures import group_attempts
 from tidemill.runs.totals import memo_usage
 
-_COST = ">cost"
+_COST, _ACTOR = ">cost", "by"
 _BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.RETRIED)
 _LIST = (
     *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _COST),
-    *("environment", "command"),
+    *("environment", _ACTOR, "command"),
 )
 
 
@@ -53,7 +53,7 @@ def show(run: str, limit: int, as_json: bool) -> None:
 def run_list(found: list[RunInfo]) -> str:
     if not found:
         return "no runs yet; start one with `tidemill run`"
-    return text_table(*drop_empty_columns(_LIST, map(_row, found), RECHECKED, _COST))
+    return text_table(*drop_empty_columns(_LIST, map(_row, found), RECHECKED, _COST, _ACTOR))
 
 
 def _row(info: RunInfo) -> list[str]:
@@ -70,6 +70,7 @@ def _row(info: RunInfo) -> list[str]:
         count(sum(s.failed for s in stages)),
         _cost(info.receipt),
         info.environment,
+        info.actor,
         info.command,
     ]
 
@@ -81,6 +82,7 @@ def _cost(receipt: Receipt | None) -> str:
 def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
     holder = info.holder
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
+    who = f"{info.actor}, {who}" if info.actor else who
     parts = [f"{info.command} ({who}) in {info.environment}, {local_time(info.started)}"]
     if info.receipt is not None:
         parts += ["", render_receipt(info.receipt, text_width())]

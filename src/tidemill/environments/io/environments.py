@@ -99,6 +99,7 @@ class Environments:
         ttl: str | float | None = None,
         sample: float | None = None,
         profile: str | None = None,
+        actor: str = "",
     ) -> Environment:
         """Create an environment as a branch of `parent`, or an empty one if that is ""; nothing is copied.
 
@@ -116,11 +117,13 @@ class Environments:
         now = self._tools.clock()
         expires = None if ttl is None else now + _parse_ttl(ttl)
         began = replace(terms.new_environment(given), name=name, expires=expires)
-        event = _creation_event(state, began, parent)
+        event = replace(_creation_event(state, began, parent), actor=actor)
         since = self._tools.ledger.append([event], now=now)
         return replace(began, parent=event.parent, since=since, at=now)
 
-    def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> DropResult:
+    def drop(
+        self, names: Iterable[str] = (), *, expired: bool = False, actor: str = ""
+    ) -> DropResult:
         """Drop the named environments; with `expired` also all that expired.
 
         Their results stay known for reuse, and objects stay stored. An expired environment stays while it
@@ -148,7 +151,7 @@ class Environments:
                 kept[name] = branches
                 continue
             try:
-                self._drop(known[name])
+                self._drop(known[name], actor)
             except ConflictError:
                 if name in wanted:
                     raise
@@ -157,7 +160,7 @@ class Environments:
                 dropped.append(name)
         return DropResult(dropped=tuple(dropped), kept=kept)
 
-    def _drop(self, known: Environment) -> None:
+    def _drop(self, known: Environment, actor: str) -> None:
         tools, name = self._tools, known.name
         lease = take_lease(tools, name, this_process(f"drop {name}"), None)
         try:
@@ -167,7 +170,7 @@ class Environments:
             lost: list[Event] = [
                 RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs
             ]
-            events = [*lost, EnvironmentDropped(environment=name)]
+            events = [*lost, EnvironmentDropped(environment=name, actor=actor)]
             tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=lease.lease))
         finally:
             lease.close()

@@ -172,6 +172,7 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
                 started=recorded.at,
                 command=event.command,
                 holder=event.holder,
+                actor=event.actor,
             )
         elif isinstance(event, RunEnded) and event.run in runs:
             runs[event.run] = replace(

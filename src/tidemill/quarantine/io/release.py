@@ -23,7 +23,6 @@ from tidemill.core.errors import ConflictError, StorageError, UsageError, did_yo
 from tidemill.core.partition import UNPLACED, place_name, shown_key
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, Ruled
-from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import PARTITION, read_corrections, with_digests, write_rows
@@ -81,6 +80,15 @@ class _PublishedPartition:
         return len(pending_rulings(self.rulings, self.binding.inputs.get(RULINGS)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Author:
+    """Who rules on rows, why, and with which note."""
+
+    name: str
+    reason: str
+    note: str
+
+
 # A ruling on all rows lists their numbers up to this many.
 _MAX_LISTED = 1_000
 
@@ -88,6 +96,7 @@ _MAX_LISTED = 1_000
 class Quarantine:
     """The quarantined rows of a project in one environment.
 
+    `authorize` returns who acts, or raises AccessError if the actor may not do that with rows.
     `decide` returns what is to be recorded with a release, or raises GateError.
     """
 
@@ -97,6 +106,7 @@ class Quarantine:
         environment: str,
         stage: Callable[[str], Stage],
         state: Callable[[], State],
+        authorize: Callable[[Disposition], str],
         decide: Callable[[ReleaseRequest], Iterable[Event]] | None = None,
     ) -> None:
         self._decide = decide
@@ -104,6 +114,7 @@ class Quarantine:
         self._environment = environment
         self._stage = stage
         self._state = state
+        self._authorize = authorize
 
     def list(self, stage: str = "") -> tuple[QuarantinedPartition, ...]:
         """List the partitions, of one stage or all, that have quarantined rows or rulings."""
@@ -146,7 +157,7 @@ class Quarantine:
         rows: Sequence[int] = (),
         rule: str = "",
         fixed: str | Path | pl.DataFrame | None = None,
-        by: str = "",
+        note: str = "",
     ) -> Ruling:
         """Release quarantined rows: all, those with the numbers `rows`, or those that broke `rule`.
 
@@ -159,12 +170,14 @@ class Quarantine:
         hint = (
             "" if fixed is None else "; export and release corrected rows one partition at a time"
         )
+        disposition = Disposition.RELEASE if fixed is None else Disposition.REPLACE
+        author = self._author(disposition, reason, note)
         place = self._ruled_place(stage, partition, hint=hint)
         if fixed is not None:
-            return self._replace(place, fixed, rows, rule, reason, by)
+            return self._replace(place, fixed, rows, rule, author)
         chosen = self._choose_rows(place, rows, rule)
         self._require_waivable(place, chosen)
-        return self._record_ruling(place, Disposition.RELEASE, chosen, reason, by)
+        return self._record_ruling(place, Disposition.RELEASE, chosen, author)
 
     def drop(
         self,
@@ -174,18 +187,21 @@ class Quarantine:
         reason: str,
         rows: Sequence[int] = (),
         rule: str = "",
-        by: str = "",
+        note: str = "",
     ) -> Ruling:
         """Drop quarantined rows for good: all, or some of them as in `release`."""
+        author = self._author(Disposition.DROP, reason, note)
         place = self._ruled_place(stage, partition)
-        return self._record_ruling(
-            place, Disposition.DROP, self._choose_rows(place, rows, rule), reason, by
-        )
+        chosen = self._choose_rows(place, rows, rule)
+        return self._record_ruling(place, Disposition.DROP, chosen, author)
 
     def take_back(
-        self, stage: str, partition: str = "", *, ruling: int, reason: str, by: str = ""
+        self, stage: str, partition: str = "", *, ruling: int, reason: str, note: str = ""
     ) -> Ruling:
-        """Revoke a ruling; `ruling` is its number, from 1, as `list` shows it."""
+        """Revoke a ruling; `ruling` is its number, from 1, as `list` shows it.
+
+        It needs what the ruling needed.
+        """
         place = self._ruled_place(stage, partition, ruled=True)
         if not 1 <= ruling <= len(place.rulings):
             raise UsageError(
@@ -196,9 +212,13 @@ class Quarantine:
             raise UsageError(
                 f"ruling {ruling} on {place.name} takes back another one; add a new ruling instead"
             )
+        author = self._author(revoked.disposition, reason, note)
         return self._record_ruling(
-            place, Disposition.HOLD, revoked.rows, reason, by, takes_back=revoked
+            place, Disposition.HOLD, revoked.rows, author, takes_back=revoked
         )
+
+    def _author(self, disposition: Disposition, reason: str, note: str) -> _Author:
+        return _Author(self._authorize(disposition), reason.strip(), note.strip())
 
     def _summary(self, place: _PublishedPartition) -> QuarantinedPartition:
         product, contract = place.binding.product, place.stage.output
@@ -353,8 +373,7 @@ class Quarantine:
         fixed: str | Path | pl.DataFrame,
         rows: Sequence[int],
         rule: str,
-        reason: str,
-        by: str,
+        author: _Author,
     ) -> Ruling:
         if place.partition == UNPLACED:
             raise UsageError(
@@ -368,15 +387,14 @@ class Quarantine:
         contract = ingest_contract(place.stage)
         frame, chosen = read_corrections(fixed, chosen, bad, contract, place.partition)
         name = self._tools.artifacts.put_all([(encode(frame), PARQUET)])[0]
-        return self._record_ruling(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
+        return self._record_ruling(place, Disposition.REPLACE, chosen, author, fixed=name)
 
     def _record_ruling(
         self,
         place: _PublishedPartition,
         disposition: Disposition,
         rows: tuple[int, ...],
-        reason: str,
-        by: str,
+        author: _Author,
         *,
         fixed: str = "",
         takes_back: Ruling | None = None,
@@ -396,8 +414,9 @@ class Quarantine:
             key=key,
             rows=rows,
             fixed=fixed,
-            actor=by or this_user(),
-            reason=reason.strip(),
+            actor=author.name,
+            reason=author.reason,
+            note=author.note,
             at=self._tools.clock(),
         )
         event = Ruled(

@@ -91,6 +91,7 @@ class Job:
     `undelivered` are effects that were left queued, and that their sinks couldn't carry out now either.
     Without rules and terms of reviews there is no `governance`.
     `attest` is called at the end with the run and the last event before it, and returns messages.
+    `actor` started the run.
     """
 
     tools: Runtime
@@ -107,6 +108,7 @@ class Job:
     undelivered: tuple[Undelivered, ...] = ()
     governance: Governance | None = None
     attest: Callable[[str, int], Sequence[str]] | None = None
+    actor: str = ""
 
     def recipe_changed(self, stage: str) -> bool:
         """Return whether a stage's recipe differs from the recorded one."""

@@ -50,6 +50,7 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
             command=job.command,
             holder=lease.holder,
             steps=len(job.plan.steps),
+            actor=job.actor,
         )
     ]
     decided = () if job.governance is None or job.at_once else job.governance.first

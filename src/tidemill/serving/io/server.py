@@ -191,7 +191,7 @@ class Server:
     def valid_tokens(self) -> int:
         """The number of tokens that open something now."""
         now = self._tools.clock()
-        return sum(token.is_valid(now) for token in self._tokens.values())
+        return sum(each.is_valid(now) and each.token.predicts for each in self._tokens.values())
 
     def own_snapshot(self) -> Snapshot:
         """The counters of this process; CPU times up to the last adjustment."""
