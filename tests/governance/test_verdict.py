@@ -11,16 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleSet, decide, rule_set
 from tidemill.governance.review_state import ReviewState, ReviewSubject
-from tidemill.governance.verdict import (
-    Occasion,
-    Proposal,
-    Standing,
-    Verdict,
-    is_enough,
-    reach_verdict,
-)
+from tidemill.governance.verdict import Occasion, Proposal, Standing, is_enough, reach_verdict
 from tidemill.ledger.event import PolicyDecided, ReviewClosed, ReviewOpened, RulesLoaded
 from tidemill.ledger.policy import (
     FactValue,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.expression import compile_expression, namespace_of
 from tidemill.governance.policy import RuleSet, decide, declared_for
 from tidemill.governance.review_state import (
@@ -68,32 +69,6 @@ class Occasion:
     now: float
     run: str = ""
     again: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Whether a change goes on, what is to be recorded in the same transaction, and why.
-
-    `warnings` are those of rules that only warn. `review` is the id of the review that it waits for.
-    """
-
-    outcome: PolicyOutcome = PolicyOutcome.ALLOW
-    events: tuple[Event, ...] = ()
-    message: str = ""
-    warnings: tuple[str, ...] = ()
-    review: str = ""
-
-    @property
-    def allowed(self) -> bool:
-        return self.outcome is PolicyOutcome.ALLOW
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The message and the warnings."""
-        return (*filter(None, [self.message]), *self.warnings)
-
-
-ALLOWED = Verdict()
 
 
 def reach_verdict(

@@ -60,6 +60,7 @@ def governance_for(space: Workspace, state: State, run: str = "") -> Governance:
         enforcement=enforcement_of(space, run),
         context=context_of(space, state),
         pinned=lambda: pins(space.root),
+        decisions=import_module("tidemill.runs.io.governed_changes").GovernedChanges,
     )
     return found
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from tidemill.core.errors import GateError
 from tidemill.environments.io.environments import load_state
+from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.governance.contract_facts import contract_change, read_contract
 from tidemill.governance.promotion_facts import PromotionEvidence, Published, promotion_facts
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.subjects import promotion_subject
-from tidemill.governance.verdict import ALLOWED, Proposal, Verdict
+from tidemill.governance.verdict import Proposal
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.enforcement import context_of, enforcement_of

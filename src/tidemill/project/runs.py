@@ -33,7 +33,7 @@ from tidemill.runs.io.unjudged_drift import is_drift_unjudged
 from tidemill.workflow.param_overrides import describe_overrides
 
 if TYPE_CHECKING:
-    from tidemill.governance.verdict import Verdict
+    from tidemill.governance.change_verdict import Verdict
     from tidemill.project.attestations import Attestations
     from tidemill.project.openlineage import FollowedRun
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import tidemill as tm
+from tidemill.governance.change_verdict import ALLOWED
 from tidemill.governance.io.enforcement import Enforcement
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleSet, rule_set
 from tidemill.governance.review_state import ReviewSubject
-from tidemill.governance.verdict import ALLOWED, Proposal
+from tidemill.governance.verdict import Proposal
 from tidemill.ledger.event import (
     EnvironmentCreated,
     PolicyDecided,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.governance.io.waivers import load_waivers
 from tidemill.governance.policy import RuleSet
 from tidemill.governance.review_state import (
@@ -14,14 +15,7 @@ from tidemill.governance.review_state import (
     fold_reviews,
     superseding_events,
 )
-from tidemill.governance.verdict import (
-    ALLOWED,
-    Occasion,
-    Proposal,
-    Standing,
-    Verdict,
-    reach_verdict,
-)
+from tidemill.governance.verdict import Occasion, Proposal, Standing, reach_verdict
 from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
 from tidemill.ledger.policy import PolicyDecision, SubjectKind, Waiver
 from tidemill.ports.ledger import Ledger

@@ -13,10 +13,10 @@ from tidemill.ledger.redacted import redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard, Lease
+from tidemill.runs.io.change_decisions import ChangeDecisions
 from tidemill.runs.io.claims import ClaimSet
 from tidemill.runs.io.drift_checks import DriftFindings, check_drift
 from tidemill.runs.io.engines import Engines, LocalSteps
-from tidemill.runs.io.governed_changes import GovernedChanges
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
 from tidemill.runs.io.published_view import PublishedView
@@ -97,9 +97,12 @@ class _Execution:
         checker = TableChecker(
             job.flow, self._published, runner.frames, publisher.heads, publisher.settle
         )
-        self._governed = governed = GovernedChanges(
-            job, self._published, runner.frames, publisher.settle
+        governed: ChangeDecisions = (
+            job.governance.decisions(job, self._published, runner.frames, publisher.settle)
+            if job.governance is not None
+            else ChangeDecisions()
         )
+        self._governed = governed
         self._scheduler = Scheduler(
             job,
             placing,

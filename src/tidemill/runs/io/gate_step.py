@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tidemill.core.partition import WHOLE
-from tidemill.governance.verdict import ALLOWED, Verdict
+from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision
 from tidemill.ledger.event import Decided, Event

@@ -9,13 +9,14 @@ import polars as pl
 
 from tidemill.core.counts import plural
 from tidemill.core.partition import WHOLE
+from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.delivery_facts import CandidateEvidence, delivery_facts
 from tidemill.governance.io.moved_rows import count_moved_rows
 from tidemill.governance.personal_columns import personal_columns
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.subjects import delivery_subject, table_subject
 from tidemill.governance.table_facts import TableEvidence, table_facts
-from tidemill.governance.verdict import Proposal, Verdict
+from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Product
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.policy import SubjectKind
@@ -23,6 +24,7 @@ from tidemill.ledger.run import Action, Attempt
 from tidemill.models.gates import LIVE
 from tidemill.models.live_events import scores_of
 from tidemill.planning.freshness import check_freshness, freshness_rules
+from tidemill.runs.io.change_decisions import ChangeDecisions
 from tidemill.runs.io.gate_step import GateVerdict
 from tidemill.runs.io.job import Governance, Job
 from tidemill.runs.io.published_view import PublishedView
@@ -34,8 +36,11 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 _TRAININGS = (Action.TRAIN, Action.TRIAL)
 
 
-class GovernedChanges:
-    """Decides on the changes of a run. `settle` waits until what was published before is in the ledger."""
+class GovernedChanges(ChangeDecisions):
+    """Decides on the changes of a run by rules and reviews.
+
+    `settle` waits until what was published before is in the ledger.
+    """
 
     def __init__(
         self,
@@ -44,11 +49,10 @@ class GovernedChanges:
         frames: FrameStore,
         settle: Callable[[], None],
     ) -> None:
+        super().__init__()
         self._job = job
         self._published = published
         self._frames = frames
-        # The models whose candidates rules or people keep from going live.
-        self.kept: set[str] = set()
         self._settle = settle
 
     def decide_delivery(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
@@ -72,6 +72,8 @@ class EngineOptions:
 class Governance:
     """The rules and reviews that a run obeys; `pinned` returns the packages that the project pins.
 
+    `decisions` makes the `ChangeDecisions` of a run from its job, what is published, its frames and what
+    waits until all of it is in the ledger.
     `first` is what was decided before the run, to be recorded with what it allows. Stages in `refused` aren't
     published, for the reason. `notes` are about what was allowed.
     """
@@ -79,6 +81,7 @@ class Governance:
     enforcement: Enforcement
     context: ChangeContext
     pinned: Callable[[], frozenset[str]]
+    decisions: Callable[..., Any]
     first: tuple[Event, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

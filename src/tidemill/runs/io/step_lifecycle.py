@@ -25,6 +25,7 @@ from tidemill.models.gates import LIVE, refusal_message
 from tidemill.planning.live_days import day_of
 from tidemill.planning.plan import Step
 from tidemill.reuse.step_key import key_for, reuse_action
+from tidemill.runs.io.change_decisions import ChangeDecisions
 from tidemill.runs.io.gate_evidence import EvidenceGatherer
 from tidemill.runs.io.gate_step import (
     GatheredEvidence,
@@ -32,7 +33,6 @@ from tidemill.runs.io.gate_step import (
     earlier_refusal,
     run_gate_step,
 )
-from tidemill.runs.io.governed_changes import GovernedChanges
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
@@ -67,7 +67,7 @@ class StepLifecycle:
         runner: StepRunner,
         checker: TableChecker,
         claim: Callable[[str], bool],
-        governed: GovernedChanges,
+        governed: ChangeDecisions,
         *,
         cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:

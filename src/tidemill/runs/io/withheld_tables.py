@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import GateError
-from tidemill.governance.verdict import Verdict
+from tidemill.governance.change_verdict import Verdict
 from tidemill.ledger.event import Attempted, Event, Published, Removed
 from tidemill.ledger.run import Action, Outcome
 from tidemill.planning.plan import Step
-from tidemill.runs.io.governed_changes import GovernedChanges
+from tidemill.runs.io.change_decisions import ChangeDecisions
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
@@ -39,7 +39,7 @@ class WithheldTables:
     def __init__(
         self,
         steps: Sequence[Step],
-        governed: GovernedChanges,
+        governed: ChangeDecisions,
         job: Job,
         published: PublishedView,
         checker: TableChecker,
