@@ -247,3 +247,18 @@ def test_a_condition_of_a_review_is_checked_before_anything_runs(sea: Governed) 
     with pytest.raises(DeclarationError, match="review when=: column 1: there is no fact 'shift'"):
         sea.run()
     assert sea.events() == []
+
+
+def test_a_plan_says_what_will_be_held_and_records_nothing(sea: Governed) -> None:
+    sea.rules(OWNED + rule("prediction_shift > 0.1"))
+    sea.edit('gates=[tm.beats_live("mae")]', 'gates=[tm.beats_live("mae")], review=tm.review()')
+    notes = sea.open().plan().notes
+    assert notes == (
+        "model: the workflow asks for a review of a candidate that passes its gates",
+        "model: rule owner will refuse it: declare who owns the workflow",
+    )
+    assert sea.events() == []
+    sea.edit('tm.Workflow("tides")', 'tm.Workflow("tides", owner="ops")')
+    assert sea.run().exit_code == 4
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    assert f"model: a delivery waits in review {opened.id}" in sea.open().plan().notes

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.lineage.test_dictionary import FLOW, RECIPES
-from tidemill.governance.personal_columns import personal_columns
+from tests.support.planning import deliver, flow_of
+from tidemill.governance.personal_columns import delivered_columns, personal_columns
 
 
 def test_marked_columns_and_those_that_pass_them_on_are_personal() -> None:
@@ -13,3 +16,16 @@ def test_marked_columns_and_those_that_pass_them_on_are_personal() -> None:
     # A stage whose columns can't be followed may pass on any of them.
     assert personal_columns(FLOW, RECIPES, {"blind": ["x", "mail"]}) == ("blind.mail",)
     assert personal_columns(FLOW, RECIPES, {"other": ["mail"]}) == ()
+
+
+def test_a_delivery_has_the_columns_that_its_sink_gets() -> None:
+    raw, clean = FLOW["raw"], FLOW["clean"]
+    rows = replace(deliver("rows", FLOW["model"], raw), model="")
+    assert delivered_columns(rows, flow_of(raw, rows)) == {"raw": ("id", "mail", "unread")}
+    # Predictions have the key of their features, all columns where there is none.
+    scored = deliver("scored", FLOW["model"], clean)
+    assert delivered_columns(scored, FLOW) == {"clean": ("id", "domain", "extra")}
+    assert clean.output is not None
+    contract = replace(clean.output, columns=clean.output.columns[:1])
+    named = replace(scored, output=contract)
+    assert delivered_columns(named, FLOW) == {"clean": ("id",), "scored": ("id",)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tidemill.lineage.dictionary import PersonalColumn, build_dictionary
 from tidemill.reuse.recipe import Recipe
-from tidemill.workflow.stage import Flow
+from tidemill.workflow.stage import Flow, Stage
 
 
 def personal_columns(
@@ -24,6 +24,19 @@ def personal_columns(
         for column in names
         if any(_holds(each, stage, column) for each in marked)
     )
+
+
+def delivered_columns(stage: Stage, flow: Flow) -> dict[str, tuple[str, ...]]:
+    """The columns of a delivery, as those of the stage that they come from and of its own contract."""
+    source = flow[stage.inputs[0].name]
+    assert source.output is not None
+    given = source.output
+    if not stage.model:
+        return {source.name: given.names}
+    if stage.output is None:
+        return {source.name: given.key or given.names}
+    names = stage.output.names
+    return {source.name: tuple(n for n in names if n in given.names), stage.name: names}
 
 
 def _holds(marked: PersonalColumn, stage: str, column: str) -> bool:

@@ -20,6 +20,7 @@ from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.project.composition import count_rows, list_tables
+from tidemill.project.enforcement import is_governed
 from tidemill.project.sink_obstacles import obstacle_faults, own_source_faults
 from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
@@ -48,11 +49,19 @@ class Plans:
         space.require(Permission.PLAN)
         self.refuse_faults(request)
         try:
-            return self.make_on(space.preview_state(), request)
+            return self._make_with_policy(space.preview_state(), request)
         except ConflictError:
-            return self.make_on(space.preview_state(whole=True), request)
+            return self._make_with_policy(space.preview_state(whole=True), request)
         finally:
             space.tools.external_sources.close()
+
+    def _make_with_policy(self, state: State, request: Request) -> Plan:
+        """The plan, with what rules and reviews will keep from going on, as far as that is known."""
+        plan = self.make_on(state, request)
+        if not is_governed(self._workspace):
+            return plan
+        foresee = import_module("tidemill.project.policy_preview").policy_notes
+        return replace(plan, notes=(*plan.notes, *foresee(self._workspace, state, plan)))
 
     def make_on(self, state: State, request: Request) -> Plan:
         """Plan a request on a given state; the caller closes the sources that were opened for it."""

@@ -86,3 +86,19 @@ def test_reviews_of_what_is_not_decided_any_more_end() -> None:
     assert isinstance(closed, ReviewClosed)
     assert (closed.outcome, closed.reason) == (ReviewOutcome.SUPERSEDED, "refused since")
     assert enforcement(ledger).end_reviews(TABLE, "delay_model", "refused since") == ()
+
+
+def test_rules_are_foreseen_as_far_as_their_facts_are_known() -> None:
+    rules = rule_set(
+        [
+            PolicyRule(id="sample", kinds={DELIVERY}, when="sampled", message="no sample"),  # type: ignore[arg-type]
+            PolicyRule(id="cost", kinds={DELIVERY}, when="cost > 1", message="dear"),  # type: ignore[arg-type]
+        ]
+    )
+    ledger = MemoryLedger()
+    known = enforcement(ledger, rules)
+    foreseen = known.foresee(DELIVERY, "delay_model", {"sampled": True})
+    assert foreseen == ("delay_model: rule sample will refuse it: no sample",)
+    assert known.foresee(DELIVERY, "delay_model", {"sampled": False}) == ()
+    assert known.foresee(TABLE, "delay_model", {"sampled": True}) == ()
+    assert list(ledger.events()) == []

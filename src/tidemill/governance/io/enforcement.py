@@ -8,7 +8,7 @@ from functools import cached_property
 
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.governance.io.waivers import load_waivers
-from tidemill.governance.policy import RuleSet
+from tidemill.governance.policy import RuleSet, decide
 from tidemill.governance.review_state import (
     REVIEW_EVENTS,
     ReviewState,
@@ -17,9 +17,11 @@ from tidemill.governance.review_state import (
 )
 from tidemill.governance.verdict import Occasion, Proposal, Standing, reach_verdict
 from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
-from tidemill.ledger.policy import PolicyDecision, SubjectKind, Waiver
+from tidemill.ledger.policy import FactValue, PolicyDecision, SubjectKind, Waiver
 from tidemill.ports.ledger import Ledger
 from tidemill.workflow.review import ReviewTerms
+
+_FORESEEN = {"deny": "refuse it", "review": "ask for a review", "warn": "warn"}
 
 
 class Enforcement:
@@ -87,6 +89,26 @@ class Enforcement:
         verdict = self.decide(proposal, terms)
         self._loaded = known
         return replace(verdict, events=())
+
+    def foresee(
+        self, kind: SubjectKind, name: str, facts: Mapping[str, FactValue]
+    ) -> tuple[str, ...]:
+        """What rules will say of a change of which only some facts are known yet; a line per rule."""
+        decision = decide(
+            self.rules,
+            kind,
+            facts,
+            subject="",
+            name=name,
+            waivers=self._waivers,
+            now=self._clock(),
+            id="",
+        )
+        return tuple(
+            f"{name}: rule {hit.rule} will {_FORESEEN[hit.effect]}: {hit.message}"
+            for hit in decision.hits
+            if not hit.error and not hit.waiver
+        )
 
     def end_reviews(self, kind: SubjectKind, name: str, reason: str) -> tuple[Event, ...]:
         """The events that end the open reviews of what is no longer to be decided."""

@@ -12,7 +12,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.delivery_facts import CandidateEvidence, delivery_facts
 from tidemill.governance.io.moved_rows import count_moved_rows
-from tidemill.governance.personal_columns import personal_columns
+from tidemill.governance.personal_columns import delivered_columns, personal_columns
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.subjects import delivery_subject, table_subject
 from tidemill.governance.table_facts import TableEvidence, table_facts
@@ -31,7 +31,7 @@ from tidemill.runs.io.published_view import PublishedView
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.seal import dependencies
-from tidemill.workflow.stage import Flow, Kind, Stage
+from tidemill.workflow.stage import Kind, Stage
 
 _TRAININGS = (Action.TRAIN, Action.TRIAL)
 
@@ -147,7 +147,7 @@ class GovernedChanges(ChangeDecisions):
             moved=moved,
             public=stage.public,
             sample=job.recipes[stage.name].sample,
-            personal=personal_columns(job.flow, job.recipes, _delivered_columns(stage, job.flow)),
+            personal=personal_columns(job.flow, job.recipes, delivered_columns(stage, job.flow)),
             stale=self.is_stale(stage.name),
         )
 
@@ -210,19 +210,6 @@ class GovernedChanges(ChangeDecisions):
                 if found is None or found.findings:
                     return True
         return False
-
-
-def _delivered_columns(stage: Stage, flow: Flow) -> dict[str, tuple[str, ...]]:
-    """The columns of a delivery, as those of the stage that they come from and of its own contract."""
-    source = flow[stage.inputs[0].name]
-    assert source.output is not None
-    given = source.output
-    if not stage.model:
-        return {source.name: given.names}
-    if stage.output is None:
-        return {source.name: given.key or given.names}
-    names = stage.output.names
-    return {source.name: tuple(n for n in names if n in given.names), stage.name: names}
 
 
 def _columns_read(model: Stage, columns: tuple[str, ...]) -> dict[str, list[str]]:
