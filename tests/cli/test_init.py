@@ -34,10 +34,15 @@ def test_writes_a_project_and_says_what_is_next(here: Path) -> None:
     folder = here / "My Bakery"
     assert {path.name for path in folder.iterdir()} == {
         ".gitignore", "README.md", "bakery.py", "data", "new_day.py", "pyproject.toml",
+        "tidemill.rules.test.toml", "tidemill.rules.toml",
     }  # fmt: skip
     settings = tomllib.loads((folder / "pyproject.toml").read_text())
     assert settings["project"]["name"] == "my-bakery"
-    assert settings["tool"]["tidemill"] == {"workflow": "bakery:flow"}
+    assert settings["tool"]["tidemill"] == {
+        "workflow": "bakery:flow",
+        "budget": {"monthly": 50},
+        "retention": {"keep": "400d"},
+    }
     assert "@NAME@" not in (folder / "README.md").read_text()
     assert ".tidemill/" in (folder / ".gitignore").read_text().split()
 
@@ -100,6 +105,21 @@ def test_the_project_runs_passes_its_gates_and_only_new_days_run(built: Path) ->
     data = {step["stage"] for step in steps if step["action"] in ("run", "deliver")}
     assert data == {"sales", "weather", "features", "labels", "forecast"}
     assert {s["partition"] for s in steps if s["action"] in ("run", "deliver")} == {"2026-02-02"}
+
+
+def test_its_rules_pass_their_cases_and_allow_what_the_project_does(built: Path) -> None:
+    ended = tidemill("policy", "test")
+    assert (ended.code, ended.out) == (0, "11 cases: 11 passed, 0 failed\n")
+    for name in ("demand", "forecast"):
+        decision = tidemill("policy", "explain", "latest", name, "--json").document
+        assert decision["outcome"] == "allow"
+        assert {rule["hit"]["rule"] for rule in decision["rules"]} <= {"packages-pinned"}
+    settings = built / "pyproject.toml"
+    settings.write_text(settings.read_text().split("[tool.tidemill.budget]")[0])
+    runpy.run_path(str(built / "new_day.py"))["add_days"](built / "data", 1)
+    ended = tidemill("run", "forecast")
+    assert ended.code == 4
+    assert "retention-declared" in ended.out + ended.err
 
 
 def test_new_day_is_a_script(built: Path) -> None:

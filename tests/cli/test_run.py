@@ -21,7 +21,8 @@ def test_receipt(fresh: Path) -> None:
         *("rows", "in", "rows", "out", "quarantined", "bytes", "read", "CPU", "s"),
     ]
     assert "no price set: [tool.tidemill] cpu_hour" in ended.out
-    assert lines[-4].startswith("- demand ")
+    assert lines[-5].startswith("- rule packages-pinned: ")
+    assert lines[-4].startswith("  demand ")
     assert lines[-4].endswith(" approved:")
     assert lines[-3].startswith("  passed beats_live(mae): ")
     assert (fresh / ".tidemill" / ".gitignore").read_text() == "*\n"
