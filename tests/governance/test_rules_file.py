@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.core.errors import DeclarationError
 from tidemill.governance.policy import PolicyRule, RuleEffect
-from tidemill.governance.rules_file import parse_rules
+from tidemill.governance.rules_file import approver_faults, parse_rules
 from tidemill.ledger.policy import SubjectKind
 
 FILE = "tidemill.rules.toml"
@@ -32,7 +32,7 @@ def faults(text: str | bytes) -> list[str]:
 def test_a_file_of_rules() -> None:
     text = f"""{RULE}
 effect = "review"
-approvers = ["ops-leads"]
+approvers = ["@ops-leads", "role:admin", "ana"]
 people = 2
 author_may_approve = false
 expires = 2027-01-31
@@ -58,7 +58,7 @@ name = "one"
             when="prediction_shift > 0.1",
             message="predictions move",
             effect=RuleEffect.REVIEW,
-            approvers=("ops-leads",),
+            approvers=("@ops-leads", "role:admin", "ana"),
             people=2,
             author_may_approve=False,
             expires=date(2027, 1, 31),
@@ -91,8 +91,8 @@ name = "one"
         (f"{RULE}effect = 1", "effect = 1 is not one of deny, review, warn"),
         (f"{RULE}people = 0", "people = 0 is not a whole number from 1 to 20"),
         (f"{RULE}people = true", "people = True is not a whole number"),
-        (f"{RULE}approvers = 'ana'", "approvers = 'ana' is not a list of users and groups"),
-        (f"{RULE}approvers = ['']", "approvers = [''] is not a list of users and groups"),
+        (f"{RULE}approvers = 'ana'", "approvers = 'ana' is not a list of users, groups and roles"),
+        (f"{RULE}approvers = ['']", "approvers = [''] is not a list of users, groups"),
         (f"{RULE}author_may_approve = 'no'", "author_may_approve = 'no' is not true or false"),
         (f"{RULE}expires = '2027-01-31'", "expires = '2027-01-31' is not a date without quotes"),
         (f"{RULE}expires = 2027-01-31T00:00:00Z", "is not a date without quotes, such as 2027-01-31"),
@@ -112,6 +112,7 @@ name = "one"
          f"{FILE}: rule 'shift': when: column 1: there is no fact 'shift'"),
         (RULE.replace("predictions move", "\\t"), "message = '\\t' is not a text"),
         (f"{RULE}approvers = [{', '.join(['1'] * 60)}]", "1,... is not a list of users"),
+        (f"{RULE}approvers = ['role:revewer']", "approvers = ['role:revewer'] is not a list of users"),
     ],
 )  # fmt: skip
 def test_a_fault_says_what_where_and_what_to_do(text: str | bytes, message: str) -> None:
@@ -124,3 +125,12 @@ def test_all_faults_are_found_at_once() -> None:
     found = faults(text)
     assert len(found) == 3
     assert {fault.split(": ")[1] for fault in found} == {"rule 'shift'", "rule 'other'"}
+
+
+def test_groups_of_approvers_are_declared() -> None:
+    text = f"{RULE}approvers = ['@ops-leads', 'ana', '@ops-lead']"
+    rules = parse_rules(text.encode(), FILE).rules
+    assert [*map(str, approver_faults(rules, ["ops-leads"], FILE))] == [
+        f"{FILE}: rule 'shift': approvers: there is no group '@ops-lead' (did you mean '@ops-leads'?; "
+        "groups are in [tool.tidemill.groups])"
+    ]

@@ -232,6 +232,20 @@ def test_check_and_plan_refuse_faulty_rules(shop: Path) -> None:
     opened.close()
 
 
+def test_check_refuses_a_group_that_isnt_declared(shop: Path) -> None:
+    governed_shop(shop, RULES.replace('"ops-leads"', '"@ops-leads"'))
+    opened = open_project(shop)
+    with pytest.raises(DeclarationError, match="there is no group '@ops-leads'"):
+        opened.check()
+    opened.close()
+    settings = shop / "pyproject.toml"
+    roles = '[tool.tidemill.roles]\n"*" = "admin"\n[tool.tidemill.groups]\nops-leads = ["ana"]\n'
+    settings.write_text(settings.read_text() + roles)
+    opened = open_project(shop)
+    opened.check()
+    opened.close()
+
+
 def test_check_names_rules_that_no_longer_apply(shop: Path) -> None:
     governed_shop(shop, f"{RULES}expires = 2020-01-31\n")
     opened = open_project(shop)

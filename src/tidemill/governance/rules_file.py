@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
 from tidemill.governance.policy import PolicyRule, RuleEffect
+from tidemill.governance.roles import Role
 from tidemill.ledger.policy import SubjectKind
 
 _EXAMPLE = "write [[rule]] with id, on, when and message"
@@ -60,6 +61,19 @@ def parse_rules(content: bytes, file: str) -> ParsedRules:
             rules.append(rule)
     faults += _repeated(tables, file)
     return ParsedRules(rules=tuple(rules), faults=tuple(faults))
+
+
+def approver_faults(
+    rules: Iterable[PolicyRule], groups: Collection[str], file: str
+) -> Iterator[Fault]:
+    """A fault for each group (`@name`) among the approvers of rules that the project doesn't declare."""
+    for rule in rules:
+        for name in rule.approvers:
+            if name.startswith("@") and name.removeprefix("@") not in groups:
+                advice = did_you_mean(name, [f"@{group}" for group in groups])
+                where = f"{file}: rule {rule.id!r}: approvers"
+                hint = f"{advice}; groups are in [tool.tidemill.groups]"
+                yield Fault(message=f"there is no group {name!r}", where=where, hint=hint)
 
 
 def unknown_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[Fault]:
@@ -126,6 +140,13 @@ def _are_names(value: object) -> bool:
     return isinstance(value, list) and all(_is_text(item) for item in value)
 
 
+def _are_approvers(value: object) -> bool:
+    roles = {f"role:{role}" for role in Role}
+    return _are_names(value) and all(
+        name in roles for name in cast("list[str]", value) if name.startswith("role:")
+    )
+
+
 def _are_kinds(value: object) -> bool:
     return (
         isinstance(value, list)
@@ -154,7 +175,10 @@ _KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, str) and value in {*RuleEffect},
         f"one of {', '.join(RuleEffect)}",
     ),
-    "approvers": (_are_names, 'a list of users and groups, such as ["ana", "ops-leads"]'),
+    "approvers": (
+        _are_approvers,
+        'a list of users, groups and roles, such as ["ana", "@ops-leads", "role:admin"]',
+    ),
     "people": (_is_count, f"a whole number from 1 to {_MOST_PEOPLE}"),
     "author_may_approve": (lambda value: isinstance(value, bool), "true or false"),
     "expires": (

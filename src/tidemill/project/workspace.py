@@ -199,15 +199,18 @@ class Workspace:
             ).review_term_faults(self.flow)
             yield from faults
 
-    def _rule_faults(self) -> Sequence[Fault]:
+    def _rule_faults(self) -> Iterable[Fault]:
         """The faults of the file of policy rules."""
         if not self.has_rules:
             return ()
         try:
-            self.rules  # noqa: B018 - loads them
+            rules = self.rules.rules
         except DeclarationError as error:
             return error.faults
-        return ()
+        faults: Iterable[Fault] = import_module("tidemill.governance.rules_file").approver_faults(
+            rules, self.settings.grants.groups, RULES_FILE
+        )
+        return faults
 
     def _search_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
         for stage in stages:
