@@ -167,6 +167,13 @@ def counted(server: Served, name: str) -> float:
 
 def test_a_server_that_others_reach_needs_a_token(tmp_path: Path) -> None:
     project = sales_project(tmp_path)
-    for settings in ({"host": "0.0.0.0"}, {"allowed_hosts": ("ml.example.com",)}):
+    # A token that opens no endpoint lets nobody in.
+    project.tokens.create("ana", scopes=["admin"])
+    for settings in (
+        {"host": "0.0.0.0"},
+        {"host": "::"},
+        {"host": "::ffff:10.0.0.1"},
+        {"allowed_hosts": ("ml.example.com",)},
+    ):
         with pytest.raises(UsageError, match="no token is valid"), served(project, **settings):
             pass

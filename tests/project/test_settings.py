@@ -49,7 +49,6 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         (
             PROJECT + 'root = "x"\n',
             "root: there is: allow_pickle, .*cpu_hour, currency, gpus, .*",
-            "root: there is: allow_pickle, .*, cpu_hour, currency, gpus, groups, .*memory",
         ),
         (PROJECT + 'cpu_hour = "cheap"\n', "cpu_hour = 'cheap' is not a number"),
         (PROJECT + "home = 3\n", "home = 3 is not text"),

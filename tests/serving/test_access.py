@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.ledger.access_token import AccessToken
+from tidemill.ledger.access_token import AccessToken, TokenScope
 from tidemill.serving.access import Access, Requester
 from tidemill.serving.errors import Refusal
 from tidemill.serving.issued_tokens import IssuedToken
@@ -222,3 +222,11 @@ def test_a_token_opens_its_endpoints() -> None:
     # Without a token, the settings let the sender in; a token that is gone opens nothing.
     assert found.opens(Requester(), "other")
     assert not access().opens(Requester(ID), "delays")
+
+
+@pytest.mark.parametrize("endpoint", ["delays", None])
+def test_a_token_without_the_scope_predict_opens_nothing(endpoint: str | None) -> None:
+    found = access(issued(scopes=(TokenScope.ADMIN, TokenScope.READ)), host="0.0.0.0")
+    with pytest.raises(Refusal, match="opens no endpoints: it lacks the scope predict") as refusal:
+        found.admit([LOCAL, BEARER], endpoint, 1.0)
+    assert refusal.value.status == 403

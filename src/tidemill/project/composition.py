@@ -25,6 +25,7 @@ from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
+from tidemill.ledger.io.home_files import make_home, open_private
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
@@ -108,12 +109,11 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         allow_pickle=settings.allow_pickle,
     )
     try:
-        # Published data and logs are as private as the user's home. A stricter umask still counts.
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_home(home, settings.home_group)
         ignore = home / ".gitignore"
         if not ignore.exists():
-            ignore.touch(mode=0o600)
-            ignore.write_text("*\n", encoding="utf-8")
+            with open(ignore, "w", encoding="utf-8", opener=open_private) as file:
+                file.write("*\n")
     except OSError as error:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
     shared = sqlite.SqliteLedger(home / "ledger.db", redactor=redactor)

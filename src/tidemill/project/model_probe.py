@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tidemill.adapters.codec.events import encode
-from tidemill.adapters.files.disk import open_private
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import package_of
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.payload import Payload, byte_count
+from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ports.formats import GoldenCheck, ModelFormat
 from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe_server import FormatOptions, ProbeRequest, ProbeServer
@@ -73,7 +73,7 @@ class SubprocessProbe:
         """Record that a model loads with the installed version of its library."""
         path = self._mark(artifact, form)
         with suppress(OSError):  # then it is loaded in another process once more
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(path.parent)
             open(path, "ab", opener=open_private).close()
 
     def check(self, form: ModelFormat, files: Sequence[ProbedFile]) -> list[GoldenCheck]:

@@ -48,7 +48,8 @@ class Settings:
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
-    `allow_pickle` stores models with pickle that no format accepts. `grants` are the roles of people,
+    `allow_pickle` stores models with pickle that no format accepts. Members of the
+    group `home_group` share the home. `grants` are the roles of people,
     `notify` says who is notified of reviews.
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
@@ -75,6 +76,7 @@ class Settings:
     retention: Mapping[str, str] = field(default_factory=dict)
     serve: ServeSettings = field(default_factory=ServeSettings)
     grants: Grants = field(default_factory=Grants)
+    home_group: str = ""
     audit: AuditSettings = field(default_factory=AuditSettings)
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None

@@ -23,7 +23,6 @@ from typing import BinaryIO
 
 from tidemill.adapters.files.disk import (
     make_folder,
-    open_private,
     storage_error,
     sync_folder,
     translate_os_errors,
@@ -31,6 +30,7 @@ from tidemill.adapters.files.disk import (
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.payload import Payload, byte_count
+from tidemill.ledger.io.home_files import make_private_folder, open_private
 
 _NAME_PATTERN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
@@ -295,7 +295,7 @@ def _write_all(file: FileIO, payload: Payload) -> None:
 def _move_into_place(temporary: str, path: str) -> None:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        os.makedirs(folder, 0o700, exist_ok=True)
+        make_private_folder(folder)
     os.replace(temporary, path)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tidemill.core.errors import StorageError
+from tidemill.ledger.io.home_files import is_shared, make_private_folder, open_private
 
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN_CODES = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -37,14 +38,12 @@ def translate_os_errors(path: str) -> Iterator[None]:
         raise storage_error(error, path) from error
 
 
-def open_private(path: str, flags: int) -> int:
-    """Open a file that only its owner may read, if it is created: for `open(..., opener=)`."""
-    return os.open(path, flags, 0o600)
-
-
 def open_like_folder(path: str, flags: int) -> int:
     """Open a file that is as private as its folder, if it is created: for `open(..., opener=)`."""
-    return os.open(path, flags, os.stat(os.path.dirname(path)).st_mode & 0o666)
+    folder = os.path.dirname(path)
+    if is_shared(folder):
+        return open_private(path, flags)
+    return os.open(path, flags, os.stat(folder).st_mode & 0o666)
 
 
 def make_folder(path: str) -> None:
@@ -53,8 +52,11 @@ def make_folder(path: str) -> None:
         return
     parent = os.path.dirname(path)
     make_folder(parent)
-    with suppress(FileExistsError):
-        os.mkdir(path, os.stat(parent).st_mode & 0o777)
+    if is_shared(parent):
+        make_private_folder(path)
+    else:
+        with suppress(FileExistsError):
+            os.mkdir(path, os.stat(parent).st_mode & 0o777)
     sync_folder(parent)
 
 

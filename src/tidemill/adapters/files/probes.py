@@ -9,9 +9,9 @@ from hashlib import blake2b
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode, encode
-from tidemill.adapters.files.disk import open_private
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import StorageError
+from tidemill.ledger.io.home_files import open_private
 
 # Enough to keep the stages of earlier code versions, in case that code comes back.
 _MAX_ENTRIES = 2000

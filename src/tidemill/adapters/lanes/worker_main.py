@@ -27,6 +27,7 @@ from tidemill.adapters.lanes.worker_protocol import (
     call_decoder,
     frame_message,
 )
+from tidemill.ledger.io.home_files import open_private
 
 _PARENT_POLL_S = 0.5
 _SESSION_TRIES, _SESSION_PAUSE_S = 20, 0.11
@@ -89,7 +90,7 @@ def _serve(stream: socket) -> None:
 
 def _redirect_output(path: str) -> None:
     """Redirect the output of this process and its children to a file, unbuffered."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    file = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(file, number)
     os.close(file)

@@ -16,6 +16,7 @@ from tidemill.adapters.lanes.worker_protocol import FrameReader
 from tidemill.core.openmp import spin_limit
 from tidemill.core.python_command import python_module
 from tidemill.ledger.access_token import TOKEN_VARIABLE
+from tidemill.ledger.io.home_files import make_private_folder
 from tidemill.ports.execution import Fate, Task
 
 WORKER_MODULE = "tidemill.adapters.lanes.worker_main"
@@ -200,8 +201,7 @@ def _start_process(
     if output is not None:
         # If the folder can't be created, the worker writes to this process's output.
         with suppress(OSError):
-            for folder in (output.parent, output):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(output)
     arguments = [str(stream), str(parent_pipe), str(niceness), str(output or "")]
     return subprocess.Popen(
         python_module(WORKER_MODULE, *arguments),

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tidemill.adapters.files.disk import open_private
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.ledger.io.home_files import open_private
 from tidemill.workflow.model import ClassLabel, Feed
 
 _MARK = b"tidemill pickle 1\n"

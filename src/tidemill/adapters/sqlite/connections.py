@@ -22,13 +22,13 @@ from tidemill.adapters.files.disk import (
     FORBIDDEN_ADVICE,
     FULL_ADVICE,
     make_folder,
-    open_private,
     storage_error,
 )
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrate
 from tidemill.adapters.sqlite.stamps import DamagedTextError
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.ledger.io.home_files import open_private
 
 APPLICATION_ID = (
     0x54444D4C  # "TDML" in the file's header distinguishes a ledger from other SQLite files

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from tidemill.adapters.codec.events import decode
 from tidemill.adapters.codec.ledger_errors import describe_holder
-from tidemill.adapters.files.disk import open_private, sync_folder, translate_os_errors
+from tidemill.adapters.files.disk import sync_folder, translate_os_errors
 from tidemill.adapters.sqlite.connections import READ_ERRORS, is_busy
 from tidemill.adapters.sqlite.integrity import StoredEvent, events_in, open_survivor
 from tidemill.adapters.sqlite.people import copy_people
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
+from tidemill.ledger.io.home_files import open_private
 
 
 class LockedLedger:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.errors import StorageError, UsageError
+from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ports.artifacts import Artifacts
 
 SUFFIX = ".dsse.json"
@@ -47,9 +48,9 @@ def write_file(target: Path, text: str) -> None:
     """Write a file whole or not at all, readable by its owner; StorageError if that fails."""
     part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(target.parent)
         try:
-            with open(part, "w", encoding="utf-8", opener=_private) as file:
+            with open(part, "w", encoding="utf-8", opener=open_private) as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -101,7 +102,3 @@ def _files(place: Path) -> Iterator[Path]:
         yield place
         return
     yield from sorted(path for path in place.rglob("*") if path.is_file())
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

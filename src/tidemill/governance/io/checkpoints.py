@@ -21,6 +21,7 @@ from tidemill.governance.checkpoint import (
 from tidemill.governance.io.checkpoint_places import CheckpointPlace, newest_of
 from tidemill.governance.merkle_tree import TreeFrontier
 from tidemill.ledger.event_digest import ChainedEvent
+from tidemill.ledger.io.home_files import open_private
 
 if TYPE_CHECKING:
     # Only checkpoints that are made need the library that signs.
@@ -74,7 +75,7 @@ class HomeCheckpoints:
     def add(self, kept: KeptCheckpoint) -> None:
         """Append a checkpoint durably, in place of a line that was cut off; StorageError if it can't."""
         try:
-            with open(self._path, "a+b", opener=_private) as file:
+            with open(self._path, "a+b", opener=open_private) as file:
                 file.seek(0)
                 file.truncate(file.read().rfind(b"\n") + 1)
                 file.write(f"{kept.line}\n".encode())
@@ -89,7 +90,7 @@ class HomeCheckpoints:
     def lock(self) -> Iterator[None]:
         """Wait until no other process makes a checkpoint of the home."""
         try:
-            descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = open_private(f"{self._path}.lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StorageError(
                 f"{self._path}.lock can't be written: {error.strerror or error}"
@@ -238,7 +239,3 @@ def _lines(path: Path) -> list[str]:
         raise StorageError(f"{path} can't be read: {error.strerror or error}") from error
     # What stands after the last end of a line was cut off.
     return text.split("\n")[:-1]
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

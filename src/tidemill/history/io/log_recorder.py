@@ -22,6 +22,7 @@ from tidemill.core.errors import UsageError
 from tidemill.core.redaction import Redactor
 from tidemill.history.io.log_reader import remove_old_logs
 from tidemill.history.io.stream_capture import StreamCapture
+from tidemill.ledger.io.home_files import make_private_folder, open_private
 
 # Longer lines are truncated; of a step with more than MAX_BYTES bytes only the end is kept as well.
 MAX_LINE = 16_000
@@ -272,7 +273,7 @@ def _replace_text(file: Path, text: str) -> None:
     """Replace a file by another text, so that an interruption leaves one of the two."""
     new = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        with open(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as stream:
             stream.write(text.encode(errors="surrogateescape"))
         os.replace(new, file)
     finally:
@@ -281,10 +282,8 @@ def _replace_text(file: Path, text: str) -> None:
 
 def _open_file(folder: Path) -> int:
     """Open the file of this process in a folder, and create both if needed."""
-    with suppress(FileExistsError):
-        folder.parent.mkdir(mode=0o700, parents=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return os.open(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    make_private_folder(folder)
+    return open_private(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 _current: ContextVar[AttemptLog | None] = ContextVar("tidemill_page", default=None)

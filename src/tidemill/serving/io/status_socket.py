@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tidemill.ledger.io.home_files import make_private_folder
+
 _SUFFIX = ".sock"
 # Seconds that a server has to reply: a busy one replies between two requests.
 _PATIENCE_S = 2.0
@@ -34,7 +36,7 @@ class StatusSocket:
     async def start(self) -> None:
         """Begin to reply; a folder that can't have sockets is logged, and stops nothing."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(self._folder)
             with _socket_in(self._folder, self._name) as (sock, place):
                 sock.bind(place)
                 os.chmod(self._folder / self._name, 0o600)
