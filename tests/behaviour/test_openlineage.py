@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,68 @@ def test_an_interrupted_run_and_one_in_another_environment(tmp_path: Path) -> No
     project.run()
     project.close()
     assert {event["job"]["namespace"] for event in tides.take()} == {"tidemill/dev"}
+
+
+def test_a_promotion(tmp_path: Path) -> None:
+    tides = chain(tmp_path)
+    tides.ok()
+    tides.take()
+    tides.edit("value * 2", "value * 3")
+    settings = tides.open().settings
+    for env, act in (("dev", lambda p: p.run()), ("prod", lambda p: p.promote("dev"))):
+        project = open_project(tmp_path, workflow=flow_of(tmp_path, tides.text), env=env)
+        project.workspace.settings = settings
+        receipt = act(project)
+        project.close()
+        events = tides.take()
+        assert events == tides.exported(receipt.run)
+    assert ends(events)["daily"] == "COMPLETE"
+    [made] = end_of(events, "daily")["outputs"]
+    assert made["outputFacets"]["outputStatistics"]["rowCount"] == 2
+
+
+SQL = """
+import tidemill as tm
+
+
+class Orders(tm.Contract, key=("id",)):
+    id = tm.Int64()
+    price = tm.Float64()
+
+
+flow = tm.Workflow("tides")
+
+
+@flow.ingest
+def orders() -> tm.Source[Orders]:
+    return tm.sql("select o.id, i.price from orders o join items i using (id)", "sqlite:///shop.db")
+
+
+flow.table("sent", stage=orders, sink=tm.sqlite("out.db", "orders"))
+"""
+
+
+def test_databases_that_are_read_and_written(tmp_path: Path) -> None:
+    tides = LineageSea(tmp_path, SQL)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("create table orders (id)")
+        connection.execute("create table items (id, price)")
+        connection.execute("insert into orders values (1), (2)")
+        connection.execute("insert into items values (1, 2.5), (2, 3.5)")
+        connection.commit()
+    receipt = tides.run()
+    events = tides.take()
+    assert events == tides.exported(receipt.run)
+    read, sent = end_of(events, "orders"), end_of(events, "sent")
+    shop = f"sqlite://{tmp_path}/shop.db"
+    assert [(d["namespace"], d["name"]) for d in read["inputs"]] == [
+        (shop, "orders"),
+        (shop, "items"),
+    ]
+    assert "join items i" in read["job"]["facets"]["sql"]["query"]
+    [table] = sent["outputs"]
+    assert (table["namespace"], table["name"]) == (f"sqlite://{tmp_path}/out.db", "orders")
+    assert edges(sent)["price"] == {("tides.orders", "price", "DIRECT/IDENTITY")}
 
 
 def test_a_run_that_died_is_closed_by_the_next(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ for the whole dataset. Nothing is said of a stage whose query isn't known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.spec import ContractSpec
@@ -37,56 +38,55 @@ def query_edges(
     """The edges that a query says; without a facet if it isn't known."""
     if not recipe.lineage:
         return ColumnEdges(None)
-    fields = {
-        column: list(_fields(inputs, values, _IDENTITY if column in recipe.copied else _DIRECT))
+    columns = [
+        (column, values, _IDENTITY if column in recipe.copied else _DIRECT)
         for column in recipe.lineage
         if (values := recipe.values.get(column)) is not None
-    }
-    whole = list(_fields(inputs, recipe.row_reads, _INDIRECT))
-    return _facet(builder, fields, whole)
+    ]
+    return _facet(builder, inputs, columns, recipe.row_reads)
 
 
 def copied_edges(builder: FacetBuilder, columns: Iterable[str], source: Dataset) -> ColumnEdges:
     """The edges of a delivery, which has columns of its input as they are."""
-    fields = {name: [_field(source, name, _IDENTITY)] for name in columns}
-    return _facet(builder, fields, [])
+    return _facet(builder, {"": source}, [(name, {"": (name,)}, _IDENTITY) for name in columns], {})
 
 
 def source_edges(builder: FacetBuilder, spec: ContractSpec, source: Dataset) -> ColumnEdges:
     """The edges of an ingest: each column is cast from one that the source must have."""
-    fields = {
-        column.name: [_field(source, column.source_name, _DIRECT)]
+    columns = [
+        (column.name, {"": (column.source_name,)}, _DIRECT)
         for column in spec.columns
         if not column.optional
-    }
-    return _facet(builder, fields, [])
-
-
-def _fields(inputs: Mapping[str, Dataset], reads: Reads, kind: list[Json]) -> Iterator[Json]:
-    for name, columns in reads.items():
-        if name in inputs:
-            yield from (_field(inputs[name], column, kind) for column in columns)
-
-
-def _field(dataset: Dataset, column: str, kind: list[Json]) -> Json:
-    return {
-        "namespace": dataset.namespace,
-        "name": dataset.name,
-        "field": column,
-        "transformations": kind,
-    }
+    ]
+    return _facet(builder, {"": source}, columns, {})
 
 
 def _facet(
-    builder: FacetBuilder, fields: Mapping[str, list[Json]], whole: list[Json]
+    builder: FacetBuilder,
+    inputs: Mapping[str, Dataset],
+    columns: Sequence[tuple[str, Reads, list[Json]]],
+    row_reads: Reads,
 ) -> ColumnEdges:
-    left = MOST_INPUT_FIELDS - len(whole[:MOST_INPUT_FIELDS])
-    kept: dict[str, Json] = {}
-    for column, edges in fields.items():
-        if len(edges) <= left:
-            left -= len(edges)
-            kept[column] = {"inputFields": edges}
-    values: Json = {"fields": kept}
-    if whole:
-        values["dataset"] = whole[:MOST_INPUT_FIELDS]
-    return ColumnEdges(builder.facet("columnLineage", **values), len(fields) - len(kept))
+    """List the edges of each column, and those of the rows, as long as there aren't too many."""
+    whole = [*islice(_edges(inputs, row_reads, _INDIRECT), MOST_INPUT_FIELDS)]
+    left, kept = MOST_INPUT_FIELDS - len(whole), dict[str, Json]()
+    for column, reads, kind in columns:
+        count = sum(len(names) for name, names in reads.items() if name in inputs)
+        if count <= left:
+            left -= count
+            kept[column] = {"inputFields": [*_edges(inputs, reads, kind)]}
+    values: Json = {"fields": kept, **({"dataset": whole} if whole else {})}
+    return ColumnEdges(builder.facet("columnLineage", **values), len(columns) - len(kept))
+
+
+def _edges(inputs: Mapping[str, Dataset], reads: Reads, kind: list[Json]) -> Iterator[Json]:
+    for name, columns in reads.items():
+        if name in inputs:
+            dataset = inputs[name]
+            for column in columns:
+                yield {
+                    "namespace": dataset.namespace,
+                    "name": dataset.name,
+                    "field": column,
+                    "transformations": kind,
+                }
