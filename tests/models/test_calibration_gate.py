@@ -105,11 +105,10 @@ def test_with_confidence_the_whole_interval_decides(
     assert result.outcome is outcome
 
 
-def test_an_interval_that_is_no_number_fails() -> None:
+def test_days_without_figures_pass_nothing() -> None:
     scores = scored(2_000, 20)
     assert scores.daily is not None
-    broken = replace(scores.daily, rows=(0,) * 20)
-    daily = replace(broken, rows=scores.daily.rows, without={"calibration_error": (NAN,) * 20})
+    daily = replace(scores.daily, without={"calibration_error": (NAN,) * 20})
     assert not judge(replace(scores, daily=daily), tm.calibrated(confidence=0.95)).passed
 
 

@@ -73,8 +73,12 @@ def flow(features: str = "orders") -> Flow:
     live = made.approve(delay_model, gates=[tm.beats_live("mae")])
     stages: dict[str, Any] = {"orders": orders, "narrow": narrow, "other": other}
     made.endpoint("delays", model=live, features=clean)
+    made.endpoint("plain", model=live)
     made.table("out", model=live, features=stages[features], sink=tm.parquet("out"))
     return seal(made)
+
+
+REFUSAL = Finding(rule="volume", severity="fail", rows=0, message="too few rows")
 
 
 def bound(rows: int = 90, quarantined: int = 10, *findings: Finding) -> Binding:
@@ -186,12 +190,10 @@ def test_only_data_of_a_known_small_age_is_fresh(
 
 
 def test_contracts() -> None:
-    fine = judge_facts(tm.contract_ok(), facts())
+    warned = {"orders": {"2013-03-06": bound(90, 10, replace(REFUSAL, severity="warn"))}}
+    fine = judge_facts(tm.contract_ok(), facts(training=warned))
     assert (fine.passed, fine.gate) == (True, "contract_ok")
     assert fine.evidence == "fits Orders 1.0.0; 10 rows of 100 in quarantine"
-
-
-REFUSAL = Finding(rule="volume", severity="fail", rows=0, message="too few rows")
 
 
 @pytest.mark.parametrize(
@@ -271,8 +273,3 @@ def test_what_a_model_reads_must_be_recorded() -> None:
     assert judge_facts(tm.no_pii_to("delays"), blank).evidence == (
         "it isn't recorded what the model reads"
     )
-
-
-def test_calibration_is_judged_by_scores() -> None:
-    with pytest.raises(TypeError, match="by scores"):
-        judge_facts(tm.calibrated(), facts())

@@ -97,10 +97,6 @@ def _with_confidence(
         days = f"{plural(estimate.days, 'day')} can't tell ({MIN_DAYS} can)"
         return _unknown(gate, f"{evidence}; {days}: not enough data to tell")
     found = estimate.interval(confidence)
-    if not (math.isfinite(found.low) and math.isfinite(found.high)):
-        return GateResult(
-            gate=str(gate), passed=False, evidence=f"{evidence}; it has no interval over days"
-        )
     evidence = (
         f"{evidence} ({confidence:.4g}: {found.low:.3g} to {found.high:.3g}, "
         f"{plural(found.days, 'day')}), at most {gate.max_error:g}"

@@ -21,7 +21,7 @@ from tidemill.workflow.gate import (
 )
 from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.recorded_gates import Calibrated, RecordedGate
+from tidemill.workflow.recorded_gates import Calibrated, FactGate
 from tidemill.workflow.stage import Approval
 
 
@@ -112,7 +112,7 @@ def evaluate_gates(
             found.append(_evaluate_gate(gate, candidate, live, baseline))
         elif isinstance(gate, Calibrated):
             found.append(_evaluate_calibration(gate, candidate))
-        elif isinstance(gate, RecordedGate):
+        elif isinstance(gate, FactGate):
             assert facts is not None
             found.append(judge_facts(gate, facts))
         else:

@@ -22,11 +22,10 @@ from tidemill.workflow.gate import GateResult
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.model_places import places_of
 from tidemill.workflow.recorded_gates import (
-    Calibrated,
     ContractOk,
+    FactGate,
     Fresh,
     NoPiiTo,
-    RecordedGate,
     Size,
 )
 from tidemill.workflow.stage import Kind, Stage
@@ -55,7 +54,7 @@ class RecordedFacts:
     training: Mapping[str, Mapping[str, Binding | None]] = field(default_factory=dict)
 
 
-def judge_facts(gate: RecordedGate, facts: RecordedFacts) -> GateResult:
+def judge_facts(gate: FactGate, facts: RecordedFacts) -> GateResult:
     """Judge one gate by recorded facts."""
     match gate:
         case Size():
@@ -64,10 +63,8 @@ def judge_facts(gate: RecordedGate, facts: RecordedFacts) -> GateResult:
             return _judge_age(gate, facts)
         case ContractOk():
             return _judge_contracts(gate, facts)
-        case NoPiiTo():
+        case _:
             return _judge_personal_data(gate, facts)
-        case Calibrated():
-            raise TypeError("calibrated is judged by scores")
 
 
 def _judge_size(gate: Size, facts: RecordedFacts) -> GateResult:
@@ -170,9 +167,9 @@ def _feeds(facts: RecordedFacts) -> Iterator[_Feed]:
         if endpoint.model == model.name and endpoint.features:
             found.add((endpoint.features, f"endpoint {endpoint.name}"))
     for name, user in sorted(found):
-        contract = stages[name].output if name in stages else None
-        if contract is not None:
-            yield _Feed(name, contract, user)
+        contract = stages[name].output
+        assert contract is not None
+        yield _Feed(name, contract, user)
 
 
 def _misfit(feed: _Feed, facts: RecordedFacts) -> str:
@@ -236,7 +233,7 @@ def _marks(facts: RecordedFacts) -> dict[str, str]:
     }
 
 
-def _failed(gate: RecordedGate, evidence: str) -> GateResult:
+def _failed(gate: FactGate, evidence: str) -> GateResult:
     return GateResult(gate=str(gate), passed=False, evidence=evidence)
 
 

@@ -37,8 +37,7 @@ def places_of(
 
 def _table_names(stage: Stage) -> tuple[str, ...]:
     sink = stage.sink
-    if sink is None:
-        return (stage.name,)
+    assert sink is not None
     places = [f"{sink.format}:{sink.folder}"]
     places += [f"{places[0]}:{sink.table}"] if sink.table else []
     return stage.name, sink.format, *places

@@ -75,7 +75,9 @@ class NoPiiTo:
         return any(fnmatchcase(name, pattern) for pattern in self.targets for name in names)
 
 
-RecordedGate: TypeAlias = Calibrated | Size | Fresh | ContractOk | NoPiiTo
+# Those on facts beside the scores.
+FactGate: TypeAlias = Size | Fresh | ContractOk | NoPiiTo
+RecordedGate: TypeAlias = Calibrated | FactGate
 
 
 def calibrated(
@@ -109,11 +111,12 @@ def size(most: str | int) -> Size:
 
     That is the model itself, and the recorded rows on which it is verified before each use.
     """
+    problems, found = [], 0
     try:
         found = parse_bytes(most)
     except ValueError as error:
-        raise_faults("tm.size(...)", [str(error)], caller(1))
-        raise
+        problems.append(str(error))
+    raise_faults("tm.size(...)", problems, caller(1))
     return Size(most=found)
 
 
