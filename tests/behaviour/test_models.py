@@ -608,7 +608,9 @@ def test_a_model_is_not_fed_what_it_was_not_trained_on_until_it_is_trained_anew(
     assert (ran["ok gate model"], ran["ok deliver out"]) == (["all"], [day(WINDOW)])
     [first, second] = [e.decision for e in sea.events("Decided") if isinstance(e, Decided)]
     assert (first.approved, second.approved) == (True, True)
-    assert second.results[0].evidence == "1, no live model to compare with"
+    assert second.results[0].evidence == (
+        "1, the live model can't be scored on these rows, so there is nothing to compare with"
+    )
     assert first.artifact == second.artifact
     assert (told(sea), sea.ok()) == ("", {})
 

@@ -220,6 +220,10 @@ def test_a_refused_model_names_the_gates_that_said_no() -> None:
     assert why(undecided) == why(attempt)
     assert advice(undecided).startswith("the live model stays; score more days")
     assert why(replace(attempt, message="labels waits for a review")) == "waits for a review"
+    own = "labels 1979 refused:\nFAILED sane: odd (rows: 3): 7\nUNDECIDED golden(a.csv): 1\npassed size: 1 MB"
+    found = replace(attempt, message=own)
+    assert why(found) == "refused by sane, golden(a.csv)"
+    assert advice(found) == "the live model stays; what its gates found says what to change"
 
 
 def test_a_long_story_is_cut() -> None:

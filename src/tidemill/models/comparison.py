@@ -25,6 +25,12 @@ from tidemill.workflow.gate import (
     Slice,
 )
 
+# Why a candidate is compared with no live model.
+NO_LIVE = "no live model to compare with"
+UNREADABLE_LIVE = (
+    "the live model can't be scored on these rows, so there is nothing to compare with"
+)
+
 
 class GateScores(NamedTuple):
     """The candidate's scores, and the metric that a gate looks at."""
@@ -80,13 +86,15 @@ def _other_rows(scores: Scores, other: Scores, name: str) -> str:
     return f"scored on {seen}, so that the figures can't be compared: not enough data to tell"
 
 
-def without_live(gate: BeatsLive | BeatsBaseline | NoSliceWorse, mine: GateScores) -> GateResult:
-    """Judge the first model, which needs a figure."""
+def without_live(
+    gate: BeatsLive | BeatsBaseline | NoSliceWorse, mine: GateScores, why: str = NO_LIVE
+) -> GateResult:
+    """Judge a model that is compared with none, which needs a figure; `why` is there none?"""
     value = mine.scores.metrics.get(mine.metric, math.nan)
     return GateResult(
         gate=str(gate),
         passed=math.isfinite(value),
-        evidence=f"{value:.4g}, no live model to compare with{missing_figure(value, mine.scores)}",
+        evidence=f"{value:.4g}, {why}{missing_figure(value, mine.scores)}",
     )
 
 
@@ -162,20 +170,25 @@ def _interval(found: Interval) -> str:
 
 
 def compare_slices(
-    gate: NoSliceWorse, mine: GateScores, other: Scores | None, *, is_first: bool
+    gate: NoSliceWorse,
+    mine: GateScores,
+    other: Scores | None,
+    *,
+    is_first: bool,
+    why: str = NO_LIVE,
 ) -> GateResult:
     """Judge whether a slice of a candidate is worse than that of the live model beyond a share.
 
-    A candidate that `is_first` has no live model to be compared with. A slice without a figure of either,
-    such as the area under the ROC curve where all labels are equal, isn't compared.
+    A candidate that `is_first` has no live model to be compared with, and `why` says so. A slice without a
+    figure of either, such as the area under the ROC curve where all labels are equal, isn't compared.
     """
     scores = mine.scores
     if scores.by != gate.over:
         by = scores.by or "nothing"
         return _failed(gate, f"the evaluation splits by {by}, not by {gate.over}")
     if is_first:
-        first = without_live(gate, mine)
-        return replace(first, evidence="no live model to compare with") if first.passed else first
+        first = without_live(gate, mine, why)
+        return replace(first, evidence=why) if first.passed else first
     if other is None:
         return _failed(gate, "live has no scores")
     if apart := _other_rows(scores, other, "live"):

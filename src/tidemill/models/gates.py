@@ -9,7 +9,13 @@ from types import MappingProxyType
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.delivery import EXPIRY, GATES, Decision
 from tidemill.models.calibration_gate import judge_calibration
-from tidemill.models.comparison import GateScores, compare_figures, compare_slices, without_live
+from tidemill.models.comparison import (
+    NO_LIVE,
+    GateScores,
+    compare_figures,
+    compare_slices,
+    without_live,
+)
 from tidemill.models.recorded_facts import RecordedFacts, judge_facts
 from tidemill.workflow.gate import (
     BeatsBaseline,
@@ -100,16 +106,17 @@ def evaluate_gates(
     *,
     facts: RecordedFacts | None = None,
     measured: Mapping[int, GateResult] = MappingProxyType({}),
+    no_live: str = NO_LIVE,
 ) -> tuple[GateResult, ...]:
     """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline.
 
     Scores are by evaluation. `facts` are for the gates on recorded facts; `measured` has the results of those
-    that needed a process, by position.
+    that needed a process, by position. `no_live` says why `live` is None.
     """
     found = []
     for at, gate in enumerate(gates):
         if isinstance(gate, ScoreGate):
-            found.append(_evaluate_gate(gate, candidate, live, baseline))
+            found.append(_evaluate_gate(gate, candidate, live, baseline, no_live))
         elif isinstance(gate, Calibrated):
             found.append(_evaluate_calibration(gate, candidate))
         elif isinstance(gate, FactGate):
@@ -135,6 +142,7 @@ def _evaluate_gate(
     candidate: Mapping[str, Scores],
     live: Mapping[str, Scores] | None,
     baseline: Mapping[str, Scores],
+    no_live: str,
 ) -> GateResult:
     wanted, metric = split_metric(gate.metric)
     evaluation = wanted or next(iter(candidate), "")
@@ -143,11 +151,11 @@ def _evaluate_gate(
         return GateResult(gate=str(gate), passed=False, evidence=f"{evaluation} has no scores")
     mine, other = GateScores(metric, scores), (live or {}).get(evaluation)
     if isinstance(gate, NoSliceWorse):
-        return compare_slices(gate, mine, other, is_first=live is None)
+        return compare_slices(gate, mine, other, is_first=live is None, why=no_live)
     if isinstance(gate, BeatsBaseline):
         return compare_figures(gate, mine, baseline.get(evaluation), "the baseline")
     if live is None:
-        return without_live(gate, mine)
+        return without_live(gate, mine, no_live)
     return compare_figures(gate, mine, other, "live")
 
 

@@ -124,16 +124,23 @@ def _why_and_advice(attempt: Attempt) -> tuple[str, str]:
     if attempt.outcome is Outcome.REFUSED:
         gates = {gate: word for word, gate in _GATE.findall(attempt.message)}
         why = f"refused by {', '.join(gates)}" if gates else what
-        if gates and "FAILED" not in gates.values():
-            return _short(
-                why
-            ), "the live model stays; score more days, or declare gates without confidence"
-        return _short(why), "the live model stays; train on better data or with other parameters"
+        return _short(why), f"the live model stays; {_advice_on_gates(gates)}"
     if attempt.trace:
         return _short(what.removeprefix("raised ")), _after_error(attempt, what)
     return _split(attempt, what)
 
 
+def _advice_on_gates(gates: Mapping[str, str]) -> str:
+    """What to do about gates that refused a model, by the word for their outcome."""
+    if not all(gate.startswith(_ON_SCORES) for gate in gates):
+        return "what its gates found says what to change"
+    if gates and "FAILED" not in gates.values():
+        return "score more days, or declare gates without confidence"
+    return "train on better data or with other parameters"
+
+
+# Gates that compare scores; only they are helped by a better model.
+_ON_SCORES = ("beats_", "no_slice_worse", "calibrated")
 _FATES: Mapping[str, str] = {
     "oom": "{held}allow more with resources=tm.resources(memory=...), or make partitions smaller",
     "timeout": "allow more with resources=tm.resources(timeout=...), or find what it waits for",

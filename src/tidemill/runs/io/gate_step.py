@@ -11,6 +11,7 @@ from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision
 from tidemill.ledger.event import Decided, Event
+from tidemill.models.comparison import NO_LIVE, UNREADABLE_LIVE
 from tidemill.models.gates import (
     BASELINE,
     CANDIDATE,
@@ -158,6 +159,7 @@ def run_gate_step(
         judged.baseline,
         facts=gathered.facts,
         measured=gathered.measured.results,
+        no_live=NO_LIVE if live is None else UNREADABLE_LIVE,
     )
     recipes = ",".join(evaluations.values())
     decision = Decision(
