@@ -134,3 +134,8 @@ def test_groups_of_approvers_are_declared() -> None:
         f"{FILE}: rule 'shift': approvers: there is no group '@ops-lead' (did you mean '@ops-leads'?; "
         "groups are in [tool.tidemill.groups])"
     ]
+
+
+def test_a_mark_of_utf8_and_line_ends_of_windows_are_read() -> None:
+    content = b"\xef\xbb\xbf" + RULE.replace("\n", "\r\n").encode()
+    assert parse_rules(content, FILE) == parse_rules(RULE.encode(), FILE)

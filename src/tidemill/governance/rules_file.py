@@ -31,13 +31,18 @@ class ParsedRules:
 def parse_document(content: bytes, file: str) -> Mapping[str, Any]:
     """The TOML document in a file; DeclarationError for what isn't one."""
     try:
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(text_of(content))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         fault = Fault(message=f"line {line} is not UTF-8", where=file, hint="save it as UTF-8")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         fault = Fault(message=f"it is not TOML: {error}", where=file)
     raise DeclarationError(file, [fault])
+
+
+def text_of(content: bytes) -> str:
+    """The text of a file in UTF-8, without the mark that some editors put at its start."""
+    return content.decode("utf-8-sig")
 
 
 def parse_rules(content: bytes, file: str) -> ParsedRules:

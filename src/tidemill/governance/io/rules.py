@@ -12,7 +12,7 @@ from tidemill.core.errors import DeclarationError, Fault, StorageError, describe
 from tidemill.governance.io.rule_function import RuleProcess
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleFunction, RuleSet, rule_set
 from tidemill.governance.policy_cases import PolicyCase, parse_cases
-from tidemill.governance.rules_file import parse_document, parse_rules, unknown_keys
+from tidemill.governance.rules_file import parse_document, parse_rules, text_of, unknown_keys
 
 
 def load_rules(path: Path, folder: Path | None = None) -> RuleSet:
@@ -28,7 +28,7 @@ def load_rules(path: Path, folder: Path | None = None) -> RuleSet:
     digests, calls, wrong = _load_functions(parsed.rules, path.name, folder or path.parent)
     if faults := (*parsed.faults, *wrong):
         raise DeclarationError(path.name, faults)
-    return rule_set(parsed.rules, text=content.decode(), functions=digests, calls=calls)
+    return rule_set(parsed.rules, text=text_of(content), functions=digests, calls=calls)
 
 
 def load_cases(rules_file: Path, test_file: Path, rules: Collection[str]) -> tuple[PolicyCase, ...]:
