@@ -61,6 +61,13 @@ def openlineage(work: Path) -> list[Row]:
             baseline="it waits 2 s at its end"),
         Row(name="lineage of 1,000 columns that come from 1,000 each", value=found["wide_bytes"] / 1e6,
             unit="MB", goal=1, baseline=f"made in {found['wide_ms']:.3g} ms"),
+def review(work: Path) -> list[Row]:
+    """The page of a review of a model with many slices, in a home with a long history."""
+    found = inside(work, "review", script=SCRIPT)
+    return [
+        Row(name=f"page of a review, of {found['reviews']:,} in the ledger", value=found["make"], unit="ms",
+            goal=100, runs=tuple(found["runs"])),
+        Row(name="size of the page", value=found["size"], unit="kB", goal=200),
     ]  # fmt: skip
 
 
@@ -70,6 +77,7 @@ def parts(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
         "policy": partial(policy, work),
         "audit": partial(audit, work),
         "openlineage": partial(openlineage, work),
+        "review": partial(review, work),
     }
 
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from bench.review_pages import pages
 from tidemill.adapters.sqlite.event_chain import read_chain
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import DeclarationError
@@ -212,4 +213,4 @@ def append_us(path: Path) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"policy": policy, "audit": audit}[sys.argv[1]]()))
+    print(json.dumps({"policy": policy, "audit": audit, "review": pages}[sys.argv[1]]()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,11 +52,12 @@ class Board(Sea):
     grants = TEAM
     now = 0.0
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, fresh: bool = True) -> None:
         super().__init__(root)
-        for number in range(WINDOW):
-            self.flood(number)
-        self.ok()
+        if fresh:
+            for number in range(WINDOW):
+                self.flood(number)
+            self.ok()
 
     def train(self, value: float) -> None:
         """Train a candidate that the gates refuse, so that nothing but a review makes it live."""
@@ -474,3 +477,52 @@ def test_an_approved_candidate_of_a_run_goes_live(tmp_path: Path) -> None:
     board.flood(WINDOW)
     board.ok()
     assert board.delivered()[day(WINDOW)] == 9.5
+
+
+VOTER = """
+import sys
+from tests.behaviour.test_reviews import Board
+from tidemill.core.errors import TidemillError
+from pathlib import Path
+
+root = Path(sys.argv[1])
+board = Board(root, fresh=False)
+board.text = (root / "tides.py").read_text()
+with board.acting(sys.argv[2]) as reviews:
+    reviews.list()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        print(reviews.approve("r1", "right").state.outcome)
+    except TidemillError as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("people", "ends"), [(1, {"approved", "refused"}), (2, {"None", "approved"})]
+)
+def test_two_processes_vote_at_once(board: Board, people: int, ends: set[str]) -> None:
+    board.ask(quorums=(Quorum(asked=("leads",), people=people),))
+    voters = [
+        subprocess.Popen(
+            [sys.executable, "-c", VOTER, str(board.root), name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        )
+        for name in ("ben", "cleo")
+    ]  # fmt: skip
+    for voter in voters:
+        assert voter.stdout is not None
+        assert voter.stdout.readline() == "ready\n"
+    said = []
+    for voter in voters:
+        assert voter.stdin is not None
+        voter.stdin.write("go\n")
+        voter.stdin.flush()
+    for voter in voters:
+        said.append(voter.communicate(timeout=120)[0].strip())
+    assert {"refused" if "r1 was approved by" in text else text for text in said} == ends
+    assert len(board.events("ReviewClosed")) == 1
+    assert len(board.events("Voted")) == people
+    assert len(board.events("Delivered")) == 2

@@ -6,7 +6,8 @@ The state of a review follows from its events alone. A review that ended stays s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.event import (
@@ -100,70 +101,72 @@ class ReviewState:
         return max(now, self.touched)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reviews:
-    states: dict[str, ReviewState] = field(default_factory=dict)
+class _ReviewSoFar:
+    """A review while its events are read: a long history is read faster than by copies of states."""
+
+    def __init__(self, opened: ReviewOpened) -> None:
+        review = opened.review
+        self.environment = opened.environment
+        self.fields: dict[str, Any] = {"review": review, "environment": opened.environment}
+        self.expires = None if review.within is None else review.opened + review.within
+        self.touched = review.opened
+        self.votes: dict[str, Vote] = {}
+        self.escalated: dict[str, None] = {}
+        self.extensions = 0
+        self.events: list[RecordedEvent] = []
+        self.sent: set[tuple[int, str]] = set()
 
     def apply(self, fact: RecordedEvent) -> None:
+        """Note an event of the review; after its end only notices and pages change anything."""
         event = fact.event
-        if isinstance(event, ReviewOpened):
-            self._open(event)
-        key = event.review.id if isinstance(event, ReviewOpened) else getattr(event, "review", "")
-        state = self.states.get(key)
-        if state is None or state.environment != getattr(event, "environment", ""):
-            return
-        self.states[key] = _applied(state, fact)
+        if isinstance(event, NoticeSent):
+            self.sent.add((event.about, event.channel))
+        elif isinstance(event, ReviewPageStored):
+            self.fields["page"] = event.page
+        elif "outcome" not in self.fields:
+            self.events.append(fact)
+            self.touched = max(self.touched, fact.at)
+            self._decide(event, fact.at)
 
-    def _open(self, event: ReviewOpened) -> None:
-        review = event.review
-        expires = None if review.within is None else review.opened + review.within
-        self.states.setdefault(
-            review.id,
-            ReviewState(
-                review=review,
-                environment=event.environment,
-                expires=expires,
-                touched=review.opened,
-            ),
-        )
+    def _decide(self, event: Event, at: float) -> None:
+        if isinstance(event, Voted):
+            # The last vote of a person counts, in the place of the last one.
+            self.votes.pop(event.vote.actor, None)
+            self.votes[event.vote.actor] = event.vote
+        elif isinstance(event, ReviewExtended):
+            self.expires = event.expires
+            self.escalated.update(dict.fromkeys(event.escalated_to))
+            self.extensions += 1
+        elif isinstance(event, ReviewClosed):
+            end = {"outcome": event.outcome, "reason": event.reason, "closed_by": event.actor}
+            self.fields.update(end, closed=at)
 
-
-def _applied(state: ReviewState, fact: RecordedEvent) -> ReviewState:
-    event = fact.event
-    if isinstance(event, NoticeSent):
-        return replace(state, sent=state.sent | {(event.about, event.channel)})
-    if isinstance(event, ReviewPageStored):
-        return replace(state, page=event.page)
-    if not state.is_open:
-        return state
-    state = replace(state, events=(*state.events, fact), touched=max(state.touched, fact.at))
-    if isinstance(event, Voted):
-        return state.voted(event.vote)
-    if isinstance(event, ReviewExtended):
-        return replace(
-            state,
-            expires=event.expires,
-            escalated_to=tuple(dict.fromkeys((*state.escalated_to, *event.escalated_to))),
-            extensions=state.extensions + 1,
+    def state(self) -> ReviewState:
+        """What the review has become."""
+        return ReviewState(
+            **self.fields,
+            votes=tuple(self.votes.values()),
+            expires=self.expires,
+            escalated_to=tuple(self.escalated),
+            extensions=self.extensions,
+            touched=self.touched,
+            events=tuple(self.events),
+            sent=frozenset(self.sent),
         )
-    if isinstance(event, ReviewClosed):
-        return replace(
-            state,
-            outcome=event.outcome,
-            reason=event.reason,
-            closed_by=event.actor,
-            closed=fact.at,
-        )
-    return state
 
 
 def fold_reviews(facts: Iterable[RecordedEvent], environment: str) -> dict[str, ReviewState]:
     """Return the reviews of an environment by id, in the order in which they were opened."""
-    found = _Reviews()
+    found: dict[str, _ReviewSoFar] = {}
     for fact in facts:
-        if getattr(fact.event, "environment", "") == environment:
-            found.apply(fact)
-    return found.states
+        event = fact.event
+        if getattr(event, "environment", "") != environment:
+            continue
+        if isinstance(event, ReviewOpened):
+            found.setdefault(event.review.id, _ReviewSoFar(event)).apply(fact)
+        elif (known := found.get(getattr(event, "review", ""))) is not None:
+            known.apply(fact)
+    return {id: known.state() for id, known in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
