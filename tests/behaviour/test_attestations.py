@@ -15,10 +15,12 @@ import polars as pl
 import pytest
 
 from tests.behaviour.test_text_partitions import ODD
+from tests.governance.test_ml_bom import fault_of, references
 from tests.support.attested import Attested, QuicklyAttested, folder_of, with_key
 from tests.support.repository import git
 from tests.support.tides import CHAIN, Tides, day, flow_of
 from tidemill.core.errors import StorageError, UsageError
+from tidemill.governance.attest_settings import AttestSettings
 from tidemill.governance.io.signing_keys import create_key, load_public_key, public_path
 from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
@@ -417,3 +419,65 @@ def test_a_branch_attests_what_it_took_over(project: Attested) -> None:
         [file] = dependencies(out)["model"]["annotations"]["files"]
         assert file.startswith("model-")
         assert all(report.is_valid for report in dev.attestations.verify("out"))
+
+
+def test_what_was_read_is_found_after_it_was_replaced(quick: QuicklyAttested) -> None:
+    """The inputs of a table and of a model are published again, and the table and model aren't."""
+    before = {name: quick.attest(name).statement for name in ("out", "model")}
+    names = pl.DataFrame({"name": ["a", "a", "b"], "id": [1, 2, 3]})
+    quick.put("rows.parquet", names)
+    pl.DataFrame({"id": [1, 2], "y": [1.0, 2.0]}).write_parquet(quick.root / "known.parquet")
+    assert quick.run("features").exit_code == 0
+    assert quick.run("known").exit_code == 0
+    for name, statement in before.items():
+        assert quick.attest(name).statement == statement
+    now = quick.attest("features").statement
+    # Those that the new partitions read are new.
+    assert dependencies(now)["raw"] != dependencies(before["out"])["features"]
+    quick.put("more.parquet", names.with_columns(name=pl.lit("c")))
+    (quick.root / "data" / "rows.parquet").unlink()
+    assert quick.run("features").exit_code == 0
+    sources = dependencies(quick.attest("features").statement)["source of raw"]["annotations"]
+    assert [*sources["files"]] == ["data/more.parquet"]
+    assert dependencies(quick.attest("model").statement) == dependencies(before["model"])
+
+
+def test_a_pipeline_of_scikit_learn_has_a_bill_of_materials(
+    trained: Attested, tmp_path: Path
+) -> None:
+    with trained.open() as opened:
+        made = opened.models["model"].bom()
+        [version] = opened.models["model"].versions
+        path = made.save(tmp_path / "bom.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert fault_of(document) == ""
+    assert repr(made) == f"<ModelBom {document['serialNumber']}>"
+    model = document["metadata"]["component"]
+    assert model["hashes"] == [{"alg": "SHA-256", "content": version.artifact.object[:64]}]
+    components = {each["bom-ref"]: each for each in document["components"]}
+    source = {
+        each["name"]: each["hashes"] for each in components["source:source of rows"]["components"]
+    }
+    for file in (trained.root / "data").iterdir():
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert source[f"data/{file.name}"] == [{"alg": "SHA-256", "content": digest}]
+    [learn] = [each for each in document["components"] if each["name"] == "scikit-learn"]
+    assert learn["licenses"] == [{"expression": "BSD-3-Clause"}]
+    needs = {each["ref"]: each["dependsOn"] for each in document["dependencies"]}
+    assert any(each.startswith("pkg:pypi/numpy@") for each in needs[learn["bom-ref"]])
+    assert {*needs} <= {*references(document)}
+
+
+def test_settings_name_the_keys_to_trust(quick: QuicklyAttested, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    create_key(other, quick.root / ".tidemill")
+    with quick.open() as project:
+        space = project.workspace
+        for trusted, is_valid in (((f"{quick.key}.pub",), True), ((f"{other}.pub",), False)):
+            space.settings = replace(
+                space.settings, attest=AttestSettings(key=str(quick.key), trusted=trusted)
+            )
+            [report] = project.attestations.verify("model")
+            assert report.is_valid is is_valid
+        with pytest.raises(UsageError, match="there is no stage"):
+            project.attestations.verify(str(tmp_path))

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.governance.test_ml_bom import fault_of, references
-from tests.support.attested import Attested, QuicklyAttested
+from tests.governance.test_ml_bom import fault_of
+from tests.support.attested import QuicklyAttested
 from tests.support.commands import tidemill
 from tidemill.core.errors import StorageError
-
-
-def test_of_a_pipeline_of_scikit_learn(tmp_path: Path) -> None:
-    project = Attested(tmp_path / "tides")
-    project.ok()
-    with project.open() as opened:
-        made = opened.models["model"].bom()
-        [version] = opened.models["model"].versions
-        path = made.save(tmp_path / "bom.json")
-    document = json.loads(path.read_text(encoding="utf-8"))
-    assert fault_of(document) == ""
-    assert repr(made) == f"<ModelBom {document['serialNumber']}>"
-    model = document["metadata"]["component"]
-    assert model["hashes"] == [{"alg": "SHA-256", "content": version.artifact.object[:64]}]
-    components = {each["bom-ref"]: each for each in document["components"]}
-    source = {
-        each["name"]: each["hashes"] for each in components["source:source of rows"]["components"]
-    }
-    for file in (project.root / "data").iterdir():
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        assert source[f"data/{file.name}"] == [{"alg": "SHA-256", "content": digest}]
-    [learn] = [each for each in document["components"] if each["name"] == "scikit-learn"]
-    assert learn["licenses"] == [{"expression": "BSD-3-Clause"}]
-    needs = {each["ref"]: each["dependsOn"] for each in document["dependencies"]}
-    assert any(each.startswith("pkg:pypi/numpy@") for each in needs[learn["bom-ref"]])
-    assert {*needs} <= {*references(document)}
 
 
 def test_of_a_constant_that_only_one_table_knows(tmp_path: Path) -> None:
