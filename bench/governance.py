@@ -61,6 +61,9 @@ def openlineage(work: Path) -> list[Row]:
             baseline="it waits 2 s at its end"),
         Row(name="lineage of 1,000 columns that come from 1,000 each", value=found["wide_bytes"] / 1e6,
             unit="MB", goal=1, baseline=f"made in {found['wide_ms']:.3g} ms"),
+    ]  # fmt: skip
+
+
 def review(work: Path) -> list[Row]:
     """The page of a review of a model with many slices, in a home with a long history."""
     found = inside(work, "review", script=SCRIPT)
