@@ -13,7 +13,7 @@ from tidemill.contracts.checks.table_findings import median_findings
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget, Rows
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.ledger.run import Action, Attempt, Failure, Outcome
 from tidemill.planning.plan import Step
 from tidemill.runs.failures import group_failures
 
@@ -371,3 +371,29 @@ def test_every_failed_partition_is_told_and_no_other(attempts: list[Attempt]) ->
         assert failure.advice
         assert "\n" not in failure.why
         assert len(failure.why) < 300
+
+
+def test_what_rules_and_people_hold_says_what_to_do() -> None:
+    def held(message: str) -> Failure:
+        attempt = Attempt(
+            stage="sent",
+            partition="d1",
+            action=Action.DELIVER,
+            outcome=Outcome.REFUSED,
+            message=message,
+        )
+        (found,) = group_failures([attempt, replace(attempt, partition="d2")])
+        return found
+
+    asked = "look at it with: tidemill review show r1"
+    waits = held(f"sent: 2 partitions: waits for review r1 by ops\nmoved: look\n{asked}")
+    assert waits.why == "2 partitions: waits for review r1 by ops; moved: look"
+    assert waits.advice == asked
+    assert waits.partitions == ("d1", "d2")
+    denied = held(
+        "sent: 2 partitions: refused by the rules\nrule a: no\n"
+        "change what the rule asks for, or waive it: tidemill policy waive a\n"
+        "sent passed its gates:\npassed x: 1"
+    )
+    assert denied.why == "2 partitions: refused by the rules; rule a: no"
+    assert denied.advice == "change what the rule asks for, or waive it: tidemill policy waive a"

@@ -23,6 +23,11 @@ _RAISED = re.compile(r"raised (\w+)")
 _AT = re.compile(rf"(?:{IN_QUERY})? at \S+:\d+$")
 _CONTRACT = re.compile(r"^breaks its contract \(contract (.+?)\): ")
 _GATE = re.compile(r"^(FAILED|UNDECIDED) ([^:(\n]+|.+?\)): ", re.MULTILINE)
+# The line with which rules and reviews say what to do.
+_HELD = re.compile(
+    r"^(?:change what the rule asks for, or|look at it with:|it isn't asked about again) .*",
+    re.MULTILINE,
+)
 # Figures, samples, values and files differ between partitions that failed for the same cause.
 _PARTICULARS = re.compile(
     r"""(?<!\w)'[^']*'|\[(?:"(?:\\.|[^"\\])*"|[^\]"])*\]|[^\s'"(]{0,200}[/\\][^\s'"),;]*|\d[\d.,:-]*"""
@@ -121,6 +126,9 @@ def _why_and_advice(attempt: Attempt) -> tuple[str, str]:
         is_said = not attempt.peak_rss or "it held" in what
         held = "" if is_said else f"it held {attempt.peak_rss / 1e6:,.0f} MB: "
         return _short(what), _FATES[attempt.fate].format(held=held)
+    if to_do := _HELD.search(attempt.message):
+        said = attempt.message[: to_do.start()].splitlines()
+        return _short("; ".join(said).removeprefix(f"{attempt.stage}: ")), to_do[0]
     if attempt.outcome is Outcome.REFUSED:
         gates = {gate: word for word, gate in _GATE.findall(attempt.message)}
         why = f"refused by {', '.join(gates)}" if gates else what
