@@ -119,6 +119,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Vote": {"counts_as": (), "note": ""},
     "Waiver": {"note": ""},
     "WaiverEnded": {"reason": "", "note": ""},
+    "Erased": {"reason": ""},
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},
         "predictions": None,

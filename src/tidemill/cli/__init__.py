@@ -92,6 +92,10 @@ INTERRUPTED = 130
             "tidemill.cli.attest:attest",
             "Attest how models and tables were made, and verify it.",
         ),
+        "erase": (
+            "tidemill.cli.erase:erase",
+            "Erase a person, and list where else their rows are.",
+        ),
         "keys": (
             "tidemill.cli.keys:keys",
             "Create the keys that sign attestations and checkpoints.",

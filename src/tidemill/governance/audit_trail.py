@@ -14,6 +14,7 @@ from tidemill.ledger.event import (
     DriftAlarmed,
     EnvironmentCreated,
     EnvironmentDropped,
+    Erased,
     PolicyDecided,
     RecordedEvent,
     ReviewClosed,
@@ -207,6 +208,12 @@ def _environment_dropped(event: EnvironmentDropped) -> _Told:
     return "", "dropped an environment", event.environment, ""
 
 
+def _erased(event: Erased) -> _Told:
+    rows = plural(sum(event.removed.values()), "row")
+    by = f"{event.column} {event.subject[:12]}" if event.column else event.subject[:12]
+    return event.actor, f"erased a person: {rows}", by, event.reason
+
+
 _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
@@ -225,6 +232,7 @@ _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     RulesLoaded: _rules_loaded,
     EnvironmentCreated: _environment_created,
     EnvironmentDropped: _environment_dropped,
+    Erased: _erased,
 }
 # The kinds of events by which people act, or that decide for them.
 TRAIL_KINDS = tuple(sorted(kind.__name__ for kind in (*_TELLERS, DriftAlarmed)))

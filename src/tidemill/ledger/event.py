@@ -382,6 +382,24 @@ class LineageDropped:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """Somebody had what is stored of a person erased; recorded before it was removed.
+
+    `subject` is a salted digest of whom it was about, and the salt isn't stored. `column` is the key by which
+    rows were found, "" for a person who acted. `removed` and `left` count rows by kind of place: those that
+    were removed, and those that Tidemill doesn't remove.
+    """
+
+    environment: str
+    subject: str
+    column: str
+    removed: Mapping[str, int]
+    left: Mapping[str, int]
+    actor: str
+    reason: str = ""
+
+
 Event: TypeAlias = (
     EnvironmentCreated
     | EnvironmentDropped
@@ -419,6 +437,7 @@ Event: TypeAlias = (
     | ReviewClosed
     | NoticeSent
     | LineageDropped
+    | Erased
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -13,6 +13,7 @@ from tidemill.ledger.event import (
     Delivered,
     EnvironmentCreated,
     EnvironmentDropped,
+    Erased,
     Event,
     PolicyDecided,
     ReviewClosed,
@@ -34,8 +35,9 @@ Change: TypeAlias = Callable[[str], str]
 
 # The kinds of events that name people.
 _KINDS = frozenset[type[Event]]((
-    Decided, Delivered, EnvironmentCreated, EnvironmentDropped, PolicyDecided, ReviewClosed, ReviewExtended,
-    ReviewOpened, RolloutStepped, Ruled, RunStarted, TokenCreated, TokenRevoked, Voted, Waived, WaiverEnded,
+    Decided, Delivered, EnvironmentCreated, EnvironmentDropped, Erased, PolicyDecided, ReviewClosed,
+    ReviewExtended, ReviewOpened, RolloutStepped, Ruled, RunStarted, TokenCreated, TokenRevoked, Voted,
+    Waived, WaiverEnded,
 ))  # fmt: skip
 # Fields with a name, or with several.
 _NAMES = frozenset(

@@ -13,6 +13,7 @@ from tidemill.ledger.event import (
     Attempted,
     Decided,
     Delivered,
+    Erased,
     Event,
     LineageDropped,
     ReviewClosed,
@@ -128,6 +129,10 @@ def _of_remarks(record: Remarked, redact: Redact) -> Remarked:
     return replace(record, reason=redact(record.reason), note=redact(record.note))
 
 
+def _of_erasure(event: Erased, redact: Redact) -> Erased:
+    return replace(event, reason=redact(event.reason))
+
+
 def _of_vote(event: Voted, redact: Redact) -> Voted:
     return replace(event, vote=_of_remarks(event.vote, redact))
 
@@ -152,6 +157,7 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     RolloutStepped: _of_rollout,
     Waived: _of_waiver,
     WaiverEnded: _of_remarks,
+    Erased: _of_erasure,
     Voted: _of_vote,
     ReviewClosed: _of_closed_review,
     LineageDropped: _of_dropped_lineage,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tidemill.project.drift import Drift
     from tidemill.project.drift_report import DriftReport
     from tidemill.project.environments import ProjectEnvironments, StageDiff
+    from tidemill.project.erasure import Erasures
     from tidemill.project.keys import Keys
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
@@ -424,6 +425,12 @@ class Project:
     def attestations(self) -> Attestations:
         """Attests how versions of models and tables were made, and verifies attestations."""
         service: Attestations = self._service("attestations", "Attestations")
+        return service
+
+    @property
+    def erasures(self) -> Erasures:
+        """Erases people from what is stored, and lists where else their rows are."""
+        service: Erasures = self._service("erasure", "Erasures")
         return service
 
     @property

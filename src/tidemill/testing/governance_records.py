@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidemill.ledger.event import (
     ContractPublished,
+    Erased,
     Event,
     NoticeSent,
     PolicyDecided,
@@ -91,4 +92,12 @@ def governance_events() -> list[Event]:
         ),
         ReviewClosed(environment=PRODUCTION, review="r1", outcome=ReviewOutcome.SUPERSEDED),
         NoticeSent(environment=PRODUCTION, review="r1", about=5, channel="slack"),
+        Erased(
+            environment=PRODUCTION,
+            subject="digest",
+            column="customer",
+            removed={"quarantine": 2},
+            left={"published": 1},
+            actor="ana",
+        ),
     ]

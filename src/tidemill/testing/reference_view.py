@@ -24,6 +24,7 @@ from tidemill.ledger.event import (
     EffectQueued,
     EnvironmentCreated,
     EnvironmentDropped,
+    Erased,
     Event,
     Judged,
     LineageDropped,
@@ -366,4 +367,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     ReviewClosed: _ignore,
     NoticeSent: _ignore,
     LineageDropped: _ignore,
+    Erased: _ignore,
 }

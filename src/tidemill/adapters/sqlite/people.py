@@ -72,6 +72,15 @@ def add_people(path: Path, people: Mapping[str, tuple[str, str]]) -> None:
         connection.commit()
 
 
+def count_named_events(path: Path, name: str) -> int:
+    """The number of events of a ledger's file that have a name itself, as those from before do."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(
+            queries()["count_events_with"], (json.dumps(name, ensure_ascii=False),)
+        )
+        return int(found.fetchone()[0])
+
+
 def people_faults(connection: sqlite3.Connection) -> Iterator[str]:
     """Describe people whose names aren't what was recorded; a ledger from before had none."""
     with suppress(sqlite3.OperationalError):

@@ -23,6 +23,7 @@ from tidemill.ledger.event import (
     EffectQueued,
     EnvironmentCreated,
     EnvironmentDropped,
+    Erased,
     Event,
     Judged,
     LineageDropped,
@@ -345,4 +346,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     ReviewClosed: _ignore,
     NoticeSent: _ignore,
     LineageDropped: _ignore,
+    Erased: _ignore,
 }

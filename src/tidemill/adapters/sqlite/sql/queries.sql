@@ -58,6 +58,11 @@ SELECT ref FROM people WHERE name = ?;
 -- The names behind references (a JSON list).
 SELECT ref, name FROM people WHERE ref IN (SELECT value FROM json_each(?));
 
+-- name: count_events_with
+-- How many facts of kinds that name people have a text.
+SELECT count(*) FROM events
+WHERE kind NOT IN ('Published', 'Computed', 'Attempted', 'SourceSeen') AND instr(body, ?) > 0;
+
 -- name: every_person
 SELECT ref, name, salt FROM people ORDER BY ref;
 

@@ -1,0 +1,90 @@
+"""Erasure of a person: whom it is about, and where the person's rows are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from tidemill.core.errors import UsageError
+
+
+class PlaceKind(StrEnum):
+    """The kind of place in which a person's rows, or name, are."""
+
+    PEOPLE = "people"
+    EVENTS = "events"
+    PREDICTIONS = "predictions"
+    QUARANTINE = "quarantine"
+    PUBLISHED = "published"
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureSubject:
+    """Whom an erasure is about: the rows whose `column` is `value`; without a column the actor `value`."""
+
+    value: str
+    column: str = ""
+
+    def digest(self, salt: str) -> str:
+        """A digest that tells nobody the value who doesn't have the salt."""
+        return sha256(f"{salt} {self.column} {self.value}".encode()).hexdigest()
+
+
+def parse_subject(name: str, column: str) -> ErasureSubject:
+    """The subject of a command: a name, or `COLUMN=VALUE`; UsageError for both, neither, or another text."""
+    if bool(name) == bool(column):
+        raise UsageError(
+            "name who is to be erased: a person who acted, or --column COLUMN=VALUE, such as "
+            "--column customer_id=123"
+        )
+    if name:
+        return ErasureSubject(value=name)
+    key, equals, value = column.partition("=")
+    if not equals or not key.strip() or not value:
+        raise UsageError(f"--column {column!r} is not COLUMN=VALUE, such as customer_id=123")
+    return ErasureSubject(column=key.strip(), value=value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasurePlace:
+    """A place that has rows (or events) of the subject; `left` says why Tidemill doesn't remove them."""
+
+    kind: PlaceKind
+    name: str
+    rows: int
+    left: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What was found of a subject, and whether it was removed.
+
+    `salt` makes the digest of the subject in the ledger; it isn't stored.
+    """
+
+    subject: ErasureSubject
+    places: tuple[ErasurePlace, ...]
+    done: bool = False
+    digest: str = ""
+    salt: str = ""
+
+    @property
+    def removed(self) -> Mapping[str, int]:
+        """The rows to remove, by kind of place."""
+        return _count([place for place in self.places if not place.left])
+
+    @property
+    def left(self) -> Mapping[str, int]:
+        """The rows that stay, by kind of place."""
+        return _count([place for place in self.places if place.left])
+
+
+def _count(places: Sequence[ErasurePlace]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for place in places:
+        found[place.kind] += place.rows
+    return {str(kind): rows for kind, rows in sorted(found.items())}

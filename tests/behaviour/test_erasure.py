@@ -1,0 +1,212 @@
+"""An erased person is nowhere that Tidemill removes from; the ledger stays whole, and runs go on."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import tidemill as tm
+from tests.support.damage import copy_home
+from tests.support.serving import sales_flow
+from tests.support.tides import LENIENT, Tides, day
+from tidemill.core.errors import ConflictError
+from tidemill.governance.erasure import Erasure, ErasureSubject, PlaceKind
+from tidemill.ledger.event import Erased
+from tidemill.ledger.io.lease_holder import this_process
+from tidemill.runs.io.lease import take_lease
+
+# The person's rows are quarantined on the first day, and published on the second.
+BAD = ErasureSubject(column="id", value="2")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Tides:
+    tides = Tides(tmp_path_factory.mktemp("built") / "project", LENIENT)
+    tides.send(0, [5000.0, 2.0, 6000.0])
+    tides.send(1, [1.0, 2.0, 3.0])
+    tides.run()
+    return tides
+
+
+@pytest.fixture
+def tides(built: Tides, tmp_path: Path) -> Tides:
+    return copy_home(built, tmp_path / "copy")
+
+
+def erase(tides: Tides, subject: ErasureSubject, **options: Any) -> Erasure:
+    with closing(tides.open()) as project:
+        return project.erasures.erase(subject, command="tidemill erase", **options)
+
+
+def find(tides: Tides, subject: ErasureSubject) -> Erasure:
+    with closing(tides.open()) as project:
+        return project.erasures.find(subject)
+
+
+def erased_events(tides: Tides) -> list[Erased]:
+    with closing(tides.open()) as project:
+        facts = [*project.tools.ledger.events(kinds=("Erased",))]
+    return [fact.event for fact in facts if isinstance(fact.event, Erased)]
+
+
+def objects_with(tides: Tides, value: str) -> list[str]:
+    """The stored objects of quarantined rows that have the value."""
+    found = []
+    for path in (tides.root / ".tidemill").rglob("*.parquet"):
+        frame = pl.read_parquet(path)
+        if "_reasons" in frame.columns and value in frame["id"].cast(pl.String).to_list():
+            found.append(path.name)
+    return found
+
+
+def test_what_would_be_erased_is_shown_and_nothing_changed(tides: Tides) -> None:
+    before = objects_with(tides, "2")
+    assert len(before) == 1
+    found = find(tides, BAD)
+    assert (found.done, found.removed) == (False, {"quarantine": 1})
+    assert found.left == {"published": 2}
+    assert {place.kind for place in found.places} == {PlaceKind.QUARANTINE, PlaceKind.PUBLISHED}
+    assert objects_with(tides, "2") == before
+    assert erased_events(tides) == []
+
+
+def test_quarantined_rows_are_removed_for_good(tides: Tides) -> None:
+    found = erase(tides, BAD, reason="asked for it")
+    assert found.done
+    assert objects_with(tides, "2") == []
+    (event,) = erased_events(tides)
+    assert (event.column, event.removed, event.left) == (
+        "id",
+        {"quarantine": 1},
+        {"published": 2},
+    )
+    assert event.subject == found.digest == BAD.digest(found.salt)
+    assert event.reason == "asked for it"
+    with closing(tides.open()) as project:
+        rows = project.quarantine.rows("raw", day(0))
+        assert rows["id"].to_list() == [0]
+        verified = project.stored_state.verify(deep=True)
+        assert verified.problems == ()
+        assert project.audit.verify().is_sound
+        assert project.plan().steps == ()
+    assert find(tides, BAD).removed == {}
+
+
+def test_a_quarantine_with_no_other_row_ends(tides: Tides) -> None:
+    erase(tides, ErasureSubject(column="id", value="0"))
+    erase(tides, BAD)
+    with closing(tides.open()) as project:
+        assert project.quarantine.list() == ()
+        assert project.stored_state.verify(deep=True).is_sound
+        assert project.run(again=True).exit_code == 0
+
+
+def test_results_of_before_hold_no_row_either(tides: Tides) -> None:
+    """A quarantine that no partition has any more is removed as a whole."""
+    tides.send(0, [7000.0, 2.0, 8000.0])
+    tides.run()
+    assert len(objects_with(tides, "2")) == 2
+    erase(tides, BAD)
+    assert objects_with(tides, "2") == []
+    # The rows of before come back: what was known of them is computed again.
+    tides.send(0, [5000.0, 2.0, 6000.0])
+    tides.run()
+    with closing(tides.open()) as project:
+        assert project.stored_state.verify(deep=True).is_sound
+
+
+def test_rows_that_a_ruling_or_an_environment_needs_stay_with_the_reason(tides: Tides) -> None:
+    with closing(tides.open()) as project:
+        project.environments.create("dev")
+    (place,) = (each for each in find(tides, BAD).places if each.kind is PlaceKind.QUARANTINE)
+    assert "the environment dev has it too (raw): erase it there first" in place.left
+    with closing(tides.open()) as project:
+        project.environments.drop(["dev"])
+        project.quarantine.drop("raw", day(0), reason="wrong")
+    (place,) = (each for each in find(tides, BAD).places if each.kind is PlaceKind.QUARANTINE)
+    assert "a ruling on its rows needs it" in place.left
+    erase(tides, BAD)
+    assert len(objects_with(tides, "2")) == 1
+
+
+def test_nothing_is_erased_while_a_run_is_active(tides: Tides) -> None:
+    with closing(tides.open()) as project:
+        lease = take_lease(project.tools, "prod", this_process("tidemill run"), None)
+        try:
+            with pytest.raises(ConflictError):
+                erase(tides, BAD)
+        finally:
+            lease.close()
+    assert len(objects_with(tides, "2")) == 1
+    assert erased_events(tides) == []
+
+
+def test_a_crash_after_the_record_is_finished_by_the_same_call(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(tides.open()) as project:
+        monkeypatch.setattr(type(project.tools.artifacts), "remove", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            project.erasures.erase(BAD, command="tidemill erase")
+    monkeypatch.undo()
+    assert len(objects_with(tides, "2")) == 1
+    assert len(erased_events(tides)) == 1
+    erase(tides, BAD)
+    assert objects_with(tides, "2") == []
+    with closing(tides.open()) as project:
+        assert project.stored_state.verify(deep=True).is_sound
+
+
+def _crash(*_: object) -> int:
+    raise KeyboardInterrupt
+
+
+def test_a_person_who_acted_is_erased_by_name(tides: Tides) -> None:
+    with closing(tides.open()) as project:
+        project.tokens.create("Ana O'Neil")
+    subject = ErasureSubject(value="Ana O'Neil")
+    assert find(tides, subject).removed == {"people": 1}
+    erase(tides, subject)
+    with closing(tides.open()) as project:
+        (issued,) = project.tokens.list()
+        assert issued.token.holder.startswith("erased person ")
+        assert project.stored_state.verify().is_sound
+        assert project.audit.verify().is_sound
+        project.close()
+    for file in (tides.root / ".tidemill").glob("ledger.db*"):
+        assert b"Ana" not in file.read_bytes()
+    assert find(tides, subject).places == ()
+
+
+def test_rows_of_prediction_logs_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMILL_PII_KEY", "a secret of 16 bytes")
+    flow = sales_flow(tmp_path, log=tm.log(carry=("day", "shop")))
+    folder = tmp_path / "out" / "predictions" / "demand" / "2024-03-01"
+    folder.mkdir(parents=True)
+    pl.DataFrame({"shop": [1, 2, 1], "prediction": [1.0, 2.0, 3.0]}).write_parquet(
+        folder / "a.parquet"
+    )
+    pl.DataFrame({"shop": [1], "prediction": [1.0]}).write_parquet(folder / "b.parquet")
+    pl.DataFrame({"prediction": [1.0]}).write_parquet(folder / "c.parquet")
+    with closing(tm.open(tmp_path, workflow=flow)) as project:
+        subject = ErasureSubject(column="shop", value="1")
+        assert project.erasures.find(subject).removed == {"predictions": 3}
+        project.erasures.erase(subject, command="tidemill erase")
+        assert project.erasures.find(subject).places == ()
+    assert sorted(path.name for path in folder.iterdir()) == ["a.parquet", "c.parquet"]
+    assert pl.read_parquet(folder / "a.parquet")["shop"].to_list() == [2]
+
+
+def test_the_record_has_no_value(tides: Tides) -> None:
+    found = erase(tides, ErasureSubject(column="id", value="2"))
+    (event,) = erased_events(tides)
+    text = json.dumps(event.subject)
+    assert found.salt not in text
+    assert len(event.subject) == 64

@@ -1,0 +1,32 @@
+"""`tidemill erase` shows what it would do, and does it with --yes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.commands import tidemill
+
+
+def test_a_person_is_erased_with_yes(built: Path) -> None:
+    assert tidemill("tokens", "create", "Ana").code == 0
+    ended = tidemill("erase", "Ana")
+    assert ended.code == 0
+    assert "to remove" in ended.out
+    assert "nothing was changed: with --yes it is done" in ended.out
+    ended = tidemill("erase", "Ana", "--yes", "--reason", "left", "--json")
+    assert ended.code == 0
+    assert ended.document["removed"] == {"people": 1}
+    assert "erased 1 row; recorded as" in ended.err
+    assert tidemill("erase", "Ana").out == "nothing is stored of this person\n"
+    assert "erased a person" in tidemill("audit", "show", "--kind", "Erased").out
+    assert "erased person" in tidemill("tokens", "list").out
+    assert tidemill("verify").code == 0
+
+
+def test_published_rows_are_listed_with_what_to_do(built: Path) -> None:
+    ended = tidemill("erase", "--column", "shop=harbour")
+    assert ended.code == 0
+    assert "forecast 2026-01-05 in out/forecast" in ended.out
+    assert "features 2026-01-05" in ended.out
+    assert tidemill("erase").code == 2
+    assert tidemill("erase", "Ana", "--column", "shop").code == 2

@@ -1,0 +1,28 @@
+"""Rows of a person are found and removed in the files of a log, whatever the type of the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tidemill.serving.io.log_erasure import find_logged_rows, remove_logged_rows
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([1, 2, None], "1"), (["1", "x", None], "1"), ([True, False, None], "true")],
+)
+def test_rows_are_found_as_text(tmp_path: Path, values: list[Any], text: str) -> None:
+    folder = tmp_path / "2024-03-01"
+    folder.mkdir()
+    path = folder / "a.parquet"
+    pl.DataFrame({"key": values}).write_parquet(path)
+    (found,) = find_logged_rows(tmp_path, "key", (text,))
+    assert (found.path, found.rows) == (path, 1)
+    remove_logged_rows(path, "key", (text,))
+    assert pl.read_parquet(path)["key"].to_list() == values[1:]
+    assert [*find_logged_rows(tmp_path, "key", (text,))] == []
+    assert [*find_logged_rows(tmp_path, "other", (text,))] == []
