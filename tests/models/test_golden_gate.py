@@ -85,6 +85,7 @@ def test_every_row_that_fails_is_named() -> None:
         "2 of 3 rows: rush: 170, expected 160 to 169.9; night: 30, expected 31"
     )
     assert judge(row("night", 3, 31), tolerance=1).passed
+    assert "\\x1b[31m: 10" in judge(row("\x1b[31m", 1, 99)).evidence
     many = judge(*[row(f"r{n}", 1, 99) for n in range(60)])
     assert many.evidence.startswith("60 of 60 rows: r0: 10, expected 99; r1: ")
     assert many.evidence.endswith("; also " + ", ".join(f"r{n}" for n in range(50, 60)))

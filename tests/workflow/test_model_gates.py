@@ -62,6 +62,7 @@ def test_gates(gate: ModelGate, same: ModelGate, text: str) -> None:
         (lambda: cost_per_1k(math.inf), r"most=inf is not an amount of money"),
         (lambda: cost_per_1k(-1, rows=True), r"most=-1 is not an amount of money"),
         (lambda: golden("golden.xlsx"), r"'golden.xlsx' is not a file of .csv, .json, .parquet"),
+        (lambda: golden("a\n.csv"), r"'a\\n.csv' is not a file of"),
         (lambda: golden([ROW], tolerance=math.nan), r"tolerance=nan is not a number"),
         (lambda: golden([ROW], tolerance=math.inf), r"tolerance=inf is not a number"),
         (lambda: golden([]), r"there are no rows: name at least one"),

@@ -16,6 +16,7 @@ from tidemill.contracts.checks.checker import REASONS, Checker
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
+from tidemill.core.printable import printable
 from tidemill.core.units import is_number
 from tidemill.models.predictors import PREDICTION
 from tidemill.workflow.gate import GateResult
@@ -162,4 +163,5 @@ def _listed(wrong: Sequence[tuple[GoldenRow, str]]) -> str:
 
 
 def _result(gate: Golden, evidence: str) -> GateResult:
-    return GateResult(gate=str(gate), passed=False, evidence=evidence)
+    # Names and values may be those of a file.
+    return GateResult(gate=str(gate), passed=False, evidence=printable(evidence))

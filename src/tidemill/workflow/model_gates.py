@@ -122,7 +122,7 @@ def golden(rows: Sequence[Mapping[str, Any]] | str, *, tolerance: float = 1e-6) 
     if not (is_number(tolerance) and math.isfinite(tolerance) and tolerance >= 0):
         problems.append(f"tolerance={tolerance!r} is not a number of at least 0")
     if isinstance(rows, str):
-        if not rows.lower().endswith(GOLDEN_SUFFIXES):
+        if not rows.isprintable() or not rows.lower().endswith(GOLDEN_SUFFIXES):
             problems.append(f"{rows!r} is not a file of {', '.join(GOLDEN_SUFFIXES)}")
         raise_faults("tm.golden(...)", problems, where)
         return Golden(file=rows, tolerance=tolerance)
