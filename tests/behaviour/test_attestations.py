@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from importlib import import_module
@@ -25,6 +26,7 @@ from tidemill.governance.io.signing_keys import create_key, load_public_key, pub
 from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
 from tidemill.ledger.review import Choice, Quorum, Review, ReviewOutcome, Vote
+from tidemill.project.attest_hooks import attest_live, attest_run
 from tidemill.project.project import open_project
 
 
@@ -291,9 +293,8 @@ def test_a_failure_to_attest_is_a_message_of_the_run(tmp_path: Path) -> None:
     # The next command that makes it live, or a person, attests it.
     project.key.chmod(0o600)
     with project.open() as opened:
-        assert opened.attestations.attest_live("model") == []
-        assert opened.attestations.attest_live("model") == []
-        assert opened.attestations.attest_live("nothing") == []
+        for name in ("model", "model", "nothing"):
+            assert attest_live(opened.workspace, name) == ()
     assert project.verify("model")[0].is_valid
     with pytest.raises(UsageError, match="out isn't attested in prod"):
         project.verify("out")
@@ -392,7 +393,7 @@ def test_tables_that_are_not_delivered_are_attested_too(tmp_path: Path) -> None:
         raw = project.attestations.attest("raw", day(1)).statement
         source = dependencies(raw)["source of raw"]["annotations"]["files"]
         assert [*source] == [f"data/{day(1)}.parquet"]
-        assert project.attestations.attest_run("run", 0) == []
+        assert attest_run(project.workspace, "run", 0) == ()
         with pytest.raises(UsageError, match="no partition 'then'"):
             project.attestations.attest("daily", "then")
         with pytest.raises(UsageError, match="there is no stage 'dayly'"):
@@ -481,3 +482,35 @@ def test_settings_name_the_keys_to_trust(quick: QuicklyAttested, tmp_path: Path)
             assert report.is_valid is is_valid
         with pytest.raises(UsageError, match="there is no stage"):
             project.attestations.verify(str(tmp_path))
+
+
+def test_without_cryptography_a_run_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = QuicklyAttested(tmp_path / "tides", ["a"])
+    project.open()
+    own = ("attestations", "attestation_check")
+    for name in (
+        *(f"tidemill.project.{each}" for each in own),
+        "tidemill.governance.io.signing_keys",
+    ):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    receipt = project.run()
+    assert receipt.exit_code == 0
+    [message] = [each for each in receipt.messages if "attested" in each]
+    assert message.startswith("nothing was attested: signatures need cryptography: pip install")
+
+
+def test_no_error_of_an_attestation_stops_a_run(
+    quick: QuicklyAttested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("of a bug")
+
+    monkeypatch.setattr("tidemill.project.attestations.table_statement", fail)
+    quick.put("rows.parquet", pl.DataFrame({"name": ["z"], "id": [1]}))
+    receipt = quick.run()
+    assert receipt.exit_code == 0
+    assert "nothing was attested: KeyError: 'of a bug'" in receipt.messages
+    assert [path.stem for path in (quick.root / "out").iterdir()] == ["z"]

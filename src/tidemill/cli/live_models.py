@@ -12,6 +12,7 @@ from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.signature import signature
 from tidemill.ledger.model_version import Moved
+from tidemill.project.attest_hooks import attest_live
 
 if TYPE_CHECKING:
     from tidemill.project.project import Project
@@ -65,7 +66,7 @@ def rollback(model: str, to: str | None, reason: str, note: str, run: bool, as_j
 
 def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None:
     body: dict[str, Any] = {"delivery": moved}
-    notes = project.attestations.attest_live(moved.model) if project.settings.attest.key else []
+    notes = attest_live(project.workspace, moved.model)
     text, code = "\n".join((_text(moved, will_run=run), *notes)), 0
     if run:
         # Moving what is live doesn't import what runs.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,7 @@ from tidemill.governance.io.signing_keys import SigningKey, load_signing_key
 from tidemill.governance.json_text import canonical_json
 from tidemill.governance.provenance import artifact_file_name, model_statement, table_statement
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Delivered, Published
+from tidemill.ledger.event import Published
 from tidemill.ledger.model_version import ModelVersion
 from tidemill.project.attestation_check import AttestationCheck
 from tidemill.project.models import Models
@@ -84,28 +84,21 @@ class Attestations:
         return self._finish(name, known, document, sign=sign, to=to)
 
     def attest_run(self, run: str, after: int) -> list[str]:
-        """Attest what a run delivered, after an event; return why something couldn't be attested.
+        """Attest live models that aren't yet, and what a run delivered after an event; say what failed.
 
-        Does nothing unless the settings have a key. An attestation never stops a run.
+        An attestation never stops a run.
         """
-        if not self._workspace.settings.attest.key:
-            return []
         failed: list[str] = []
-        for name, version in self._models_made_live(after):
-            failed += self._try(name, version)
+        for name in sorted(self._workspace.state().live):
+            failed += self.attest_live(name)
         for name, bindings in self._tables_of(run, after).items():
             failed += self._try(name, run, (bindings, after))
         return failed
 
     def attest_live(self, model: str) -> list[str]:
-        """Attest the live version of a model unless it is attested; return why it couldn't be.
-
-        Does nothing unless the settings have a key.
-        """
+        """Attest the live version of a model unless it is attested; return why it couldn't be."""
         live = self._workspace.state().live.get(model)
-        if not self._workspace.settings.attest.key or live is None:
-            return []
-        if self.folder.file(model, live.artifact.id).exists():
+        if live is None or self.folder.file(model, live.artifact.id).exists():
             return []
         return self._try(model, live.artifact.id)
 
@@ -223,14 +216,6 @@ class Attestations:
         except (TidemillError, OSError) as error:
             return [f"{name} {version} wasn't attested: {error}"]
         return []
-
-    def _models_made_live(self, after: int) -> Iterator[tuple[str, str]]:
-        """The models that went live after an event, with their versions."""
-        space = self._workspace
-        for fact in space.tools.ledger.events(kinds=("Delivered",), after=after):
-            event = fact.event
-            if isinstance(event, Delivered) and event.environment == space.environment:
-                yield event.delivery.name, event.delivery.artifact.id
 
     def _tables_of(self, run: str, after: int) -> dict[str, dict[str, Binding]]:
         """The partitions of delivered tables that a run published after an event, by table."""

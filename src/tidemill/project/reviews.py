@@ -35,6 +35,7 @@ from tidemill.ledger.review import Choice, ReviewOutcome, Vote
 from tidemill.models.gates import CANDIDATE
 from tidemill.planning.live_days import day_of
 from tidemill.ports.ledger import Guard, State
+from tidemill.project.attest_hooks import attest_live
 from tidemill.project.live_models import LiveModels
 from tidemill.project.review_notices import send_notices
 from tidemill.project.workspace import Workspace
@@ -48,11 +49,15 @@ _TRIES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewVoted:
-    """The review after a vote, and the version that went live by it, "" if none."""
+    """The review after a vote, and the version that went live by it, "" if none.
+
+    `notes` say why that couldn't be attested.
+    """
 
     state: ReviewState
     vote: Vote
     went_live: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +242,8 @@ class Reviews:
         self._append((*events, *live), now, guard)
         found = _find(self._read().reviews, state.review.id)
         went = state.review.artifact if outcome is ReviewOutcome.APPROVED and live else ""
-        return ReviewVoted(state=found, vote=vote, went_live=went)
+        notes = attest_live(space, state.review.name) if went else ()
+        return ReviewVoted(state=found, vote=vote, went_live=went, notes=notes)
 
     def _going_live(
         self, seen: _Snapshot, state: ReviewState, vote: Vote, now: float

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tidemill.core.errors import GateError, TidemillError
+from tidemill.core.errors import GateError
 from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
 from tidemill.environments.io.promotion import require_same_code
 from tidemill.governance.io.code_commit import code_commit
@@ -18,6 +18,7 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
 from tidemill.planning.request import Request
 from tidemill.ports.runtime import Runtime
+from tidemill.project.attest_hooks import attest_run
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.enforcement import end_overdue_reviews, governance_of
 from tidemill.project.plans import Plans
@@ -34,7 +35,6 @@ from tidemill.workflow.param_overrides import describe_overrides
 
 if TYPE_CHECKING:
     from tidemill.governance.change_verdict import Verdict
-    from tidemill.project.attestations import Attestations
     from tidemill.project.openlineage import FollowedRun
 
 
@@ -221,7 +221,7 @@ class Runs:
             engines=EngineOptions() if inline else engines,
             at_once=bool(source),
             undelivered=undelivered,
-            attest=self._attest,
+            attest=partial(attest_run, space),
             governance=governance,
             actor=space.actor.name,
         )
@@ -238,15 +238,3 @@ class Runs:
         if self._workspace.settings.attest.key:
             holder |= code_commit(self._workspace.root)
         return holder
-
-    def _attest(self, run: str, after: int) -> Sequence[str]:
-        """Attest what a run delivered; return why that failed."""
-        if not self._workspace.settings.attest.key:
-            return ()
-        try:
-            # It needs Polars, as a run with steps does, and cryptography, which is an extra.
-            module = import_module("tidemill.project.attestations")
-            service: Attestations = module.Attestations(self._workspace)
-            return service.attest_run(run, after)
-        except TidemillError as error:
-            return (f"what run {run} delivered wasn't attested: {error}",)

@@ -163,7 +163,7 @@ def _text(done: ReviewVoted) -> str:
         return f"recorded: {done.vote.choice} by {done.vote.actor}; {missing_text(state)}"
     text = ending_text(state)
     if done.went_live:
-        return f"{text}\n{state.review.name} {done.went_live} is live"
+        return "\n".join((text, f"{state.review.name} {done.went_live} is live", *done.notes))
     if done.vote.choice == "approve":
         return f"{text}\nthe next run goes on with exactly this change"
     return text
