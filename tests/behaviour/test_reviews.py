@@ -29,11 +29,22 @@ from tidemill.governance.page_html import html_page
 from tidemill.governance.page_text import text_page
 from tidemill.governance.permissions import Actor
 from tidemill.governance.roles import Grant, Grants, Role
-from tidemill.ledger.event import Decided, Delivered, ReviewClosed, ReviewOpened, Voted
+from tidemill.ledger.event import (
+    Decided,
+    Delivered,
+    Event,
+    ReviewClosed,
+    ReviewOpened,
+    Voted,
+    Waived,
+    WaiverEnded,
+)
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Quorum, Review, ReviewOutcome, TimeoutAction
 from tidemill.ledger.run import Receipt
+from tidemill.project import review_evidence
 from tidemill.project.reviews import Reviews
+from tidemill.testing import records as samples
 
 TEAM = Grants(
     grants=(
@@ -526,3 +537,96 @@ def test_two_processes_vote_at_once(board: Board, people: int, ends: set[str]) -
     assert len(board.events("ReviewClosed")) == 1
     assert len(board.events("Voted")) == people
     assert len(board.events("Delivered")) == 2
+
+
+RULES = """
+[[rule]]
+id = "shift"
+on = ["delivery"]
+when = "prediction_shift > 0.1 and not first_delivery"
+message = "the predictions move"
+effect = "review"
+approvers = ["leads"]
+people = 2
+author_may_approve = false
+
+[[rule]]
+id = "owner"
+on = ["delivery"]
+when = "owner == ''"
+message = "declare who owns it"
+"""
+
+
+def test_the_page_names_rules_waivers_code_upstream_and_prices(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    (board.root / ".git").mkdir()
+    (board.root / "tidemill.rules.toml").write_text(RULES)
+    waivers = [replace(samples.waiver(f"w{n}"), scope=scope, at=1.0, expires=end) for n, (scope, end) in
+               enumerate([("model", 1e12), ("other", 1e12), ("model", 2.0), ("model", 1e12)])]  # fmt: skip
+    project = board.open()
+    given: list[Event] = [Waived(environment="prod", waiver=waiver) for waiver in waivers]
+    given.append(WaiverEnded(environment="prod", waiver="w3", actor="root"))
+    project.tools.ledger.append(given, now=1.0)
+    project.close()
+    board.edit('params={"value": 9.0}', 'params={"value": 9.5}')
+    board.edit('raw.select("day", "id", "x")', 'raw.select("day", "id", x=pl.col("x") * 2)')
+    assert board.run(train=["model"]).exit_code == 4
+    with board.acting("ben") as reviews:
+        [state] = reviews.list()
+        text = text_page(reviews.show(state.review.id))
+        space = reviews._workspace
+        space.settings = replace(space.settings, cpu_hour=3600.0)
+        priced = review_evidence.review_sections(space, state.review, 5.0)
+    for words in (
+        "people are asked because: shift: the predictions move",
+        "predictions shift: at least 100.0% of the evaluated rows got another one",
+        "asked: 2 of leads (not ",
+        "waiver w0 lifts owner for model until ",
+        "features: with other values 2024-03-01 .. 2024-03-04 (4)",
+        "model: params changed",
+        "features: ",
+        "git log --since=",
+        "shift  review        the predictions move  2 of leads",
+        "owner  waived by w0",
+    ):
+        assert words in text
+    assert not any(f"waiver {name} " in text for name in ("w1", "w2", "w3"))
+    [cost] = [part for part in priced if part.title == "Cost"]
+    assert " USD; it is stored in " in cost.lines[0]
+
+
+def test_the_first_version_has_a_page(tmp_path: Path) -> None:
+    sea = Board(tmp_path, fresh=False)
+    for number in range(WINDOW):
+        sea.flood(number)
+    sea.edit('gates=[tm.beats_live("mae")]', REVIEWED)
+    assert sea.run().exit_code == 4
+    with sea.acting("ben") as reviews:
+        [state] = reviews.list()
+        text = text_page(reviews.show(state.review.id))
+        assert "would be the first version that is live" in text
+        assert "there is no earlier version to go back to" in text
+        assert reviews.approve(state.review.id, "a start").went_live == sea.live
+    assert sea.ok()["ok deliver out"] == [day(n) for n in range(WINDOW)]
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), StorageError("the disk is full")])
+def test_a_page_that_cant_be_made_holds_up_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    board = Board(tmp_path)
+    board.edit('gates=[tm.beats_live("mae")]', REVIEWED)
+    board.edit('params={"value": 9.0}', 'params={"value": 9.5}')
+    monkeypatch.setattr(review_evidence, "review_sections", fail)
+    receipt = board.run(train=["model"])
+    assert receipt.exit_code == 4
+    assert any(f"has no page yet: {'ValueError: ' * isinstance(error, ValueError)}{error}" in m
+               for m in receipt.messages)  # fmt: skip
+    monkeypatch.undo()
+    with board.acting("ben") as reviews:
+        [state] = reviews.list()
+        assert "WHAT CHANGES" in text_page(reviews.show(state.review.id))

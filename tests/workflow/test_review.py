@@ -29,6 +29,7 @@ def test_terms_of_a_review() -> None:
         ({"people": True}, "at least 1 person"),
         ({"within": "soon"}, "'soon' is not a duration"),
         ({"within": 0}, "0 is not a duration"),
+        ({"within": "4000d"}, "is over 10 years: leave it out"),
         ({"on_timeout": "ignore"}, "'ignore'.* is not one of 'reject', 'remind', 'escalate'"),
         ({"on_timeout": "remind"}, "needs within="),
         ({"escalate_to": "boss"}, "needs on_timeout='escalate'"),

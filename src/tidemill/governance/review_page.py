@@ -25,6 +25,8 @@ _TIMEOUTS = {
     TimeoutAction.REMIND: "its people are asked again",
     TimeoutAction.ESCALATE: "{people} decides as well",
 }
+# The calendar ends in the year 9999.
+_LAST = 253_370_764_800.0
 # The section of stored ones behind which people, votes and commands are shown.
 _BEFORE_PEOPLE = "What gets worse"
 
@@ -107,8 +109,8 @@ def _reason(reason: str, note: str) -> str:
 
 
 def moment(at: float) -> str:
-    """A Unix time for people: in the local time zone, to the minute."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    """A Unix time for people: in the local time zone, to the minute; far ones end with the calendar."""
+    return datetime.fromtimestamp(min(at, _LAST)).astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def span(seconds: float) -> str:

@@ -37,7 +37,7 @@ def moved_examples(
     if rows is None:
         return None
     old, new = (load_model(space, each).predict(rows)[PREDICTION] for each in (live, candidate))
-    moved = _distances(old, new)
+    moved = distances(old, new)
     found = rows.with_columns(old.alias(_OLD), new.alias(_NEW), moved.alias(_DISTANCE))
     shown = found.filter(pl.col(_DISTANCE) > 0).sort(_DISTANCE, descending=True).head(_SHOWN)
     columns = _columns(item, candidate)
@@ -45,9 +45,9 @@ def moved_examples(
     hidden = {name for name in columns if f"{item.name}.{name}" in personal}
     cells = [
         (
-            *(MASKED if name in hidden else _cell(row[name]) for name in columns),
-            *(_cell(row[name]) for name in (_OLD, _NEW)),
-            _cell(row[_DISTANCE]) if new.dtype.is_numeric() else "another class",
+            *(MASKED if name in hidden else shown_cell(row[name]) for name in columns),
+            *(shown_cell(row[name]) for name in (_OLD, _NEW)),
+            shown_cell(row[_DISTANCE]) if new.dtype.is_numeric() else "another class",
         )
         for row in shown.iter_rows(named=True)
     ]
@@ -85,7 +85,7 @@ def _newest_rows(space: Workspace, item: Input) -> tuple[list[str], pl.DataFrame
     return keys, pl.concat(found, how="vertical_relaxed") if many else None
 
 
-def _distances(old: pl.Series, new: pl.Series) -> pl.Series:
+def distances(old: pl.Series, new: pl.Series) -> pl.Series:
     """How far each prediction moved: a difference of numbers, 1 for another class; 0 where both are null."""
     if old.dtype.is_numeric() and new.dtype.is_numeric():
         apart = (new.cast(pl.Float64) - old.cast(pl.Float64)).abs().fill_nan(None)
@@ -101,7 +101,8 @@ def _columns(item: Input, candidate: Artifact) -> list[str]:
     return [name for name in names if name in item.contract.names][:_COLUMNS]
 
 
-def _cell(value: Any) -> str:
+def shown_cell(value: Any) -> str:
+    """A value as the text of a cell."""
     if value is None:
         return "null"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

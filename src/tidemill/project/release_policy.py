@@ -14,6 +14,7 @@ from tidemill.governance.verdict import Proposal
 from tidemill.ledger.event import Event
 from tidemill.ledger.policy import SubjectKind
 from tidemill.project.enforcement import context_of, end_overdue_reviews, enforcement_of
+from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.workspace import Workspace
 from tidemill.quarantine.release_request import ReleaseRequest
 
@@ -47,4 +48,5 @@ def decide_release(space: Workspace, request: ReleaseRequest) -> Iterable[Event]
         return verdict.events
     if verdict.events:
         space.tools.ledger.append(verdict.events, now=space.tools.clock())
+        announce_reviews(space)
     raise GateError("\n".join(verdict.notes))

@@ -9,7 +9,13 @@ from pwd import getpwnam
 from typing import Literal, TypeAlias
 
 from tidemill.adapters.codec.events import decode, encode
-from tidemill.core.errors import ConflictError, GateError, TidemillError, UsageError
+from tidemill.core.errors import (
+    ConflictError,
+    GateError,
+    TidemillError,
+    UsageError,
+    describe_error,
+)
 from tidemill.core.partition import WHOLE
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
@@ -122,6 +128,9 @@ class Reviews:
                     self._store_page(state)
                 except TidemillError as error:
                     problems.append(f"review {state.review.id} has no page yet: {error}")
+                except Exception as error:  # noqa: BLE001 - the run is over, and its outcome stays
+                    reason = describe_error(error)
+                    problems.append(f"review {state.review.id} has no page yet: {reason}")
         return tuple(problems)
 
     def _stored_sections(self, state: ReviewState) -> tuple[PageSection, ...]:

@@ -10,6 +10,7 @@ from tidemill.core.units import parse_seconds
 
 # What happens to a review that nobody decides in time.
 OnTimeout: TypeAlias = Literal["reject", "remind", "escalate"]
+_LONGEST = 10 * 366 * 86_400.0
 _ROLES = ("role:reviewer", "role:admin")
 
 
@@ -66,12 +67,15 @@ def review(
         raise ValueError(f"review(on_timeout={on_timeout!r}) is not one of {known}")
     if within is None and on_timeout != "reject":
         raise ValueError(f"review(on_timeout={on_timeout!r}) needs within=, such as '24h'")
+    seconds = None if within is None else parse_seconds(within)
+    if seconds is not None and seconds > _LONGEST:
+        raise ValueError(f"review(within={within!r}) is over 10 years: leave it out for no limit")
     if further and on_timeout != "escalate":
         raise ValueError("review(escalate_to=...) needs on_timeout='escalate'")
     return ReviewTerms(
         by=asked,
         when=when.strip(),
-        within=None if within is None else parse_seconds(within),
+        within=seconds,
         on_timeout=on_timeout,
         people=people,
         author_may_approve=bool(author_may_approve),
