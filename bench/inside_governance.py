@@ -190,7 +190,7 @@ def audit() -> dict[str, Any]:
         assert report.is_sound
         assert report.sealed == report.events == 100_000
         began = time.process_time()
-        assert not prove_event(events[77_777], leaves, points[-1]).fault
+        assert not prove_event(events[77_777], leaves, points[-1], {}).fault
         return {
             "append": statistics.median(runs),
             "runs": runs,

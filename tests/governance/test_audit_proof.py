@@ -23,6 +23,7 @@ from tidemill.ledger.event_digest import (
     event_leaf,
     next_link,
 )
+from tidemill.ledger.person_reference import person_reference
 
 
 def events(count: int) -> list[ChainedEvent]:
@@ -51,7 +52,7 @@ def checkpoint(leaves: list[bytes]) -> Checkpoint:
 def proof_of(seq: int, size: int, count: int) -> EventProof:
     known = events(count)
     leaves = [event.leaf for event in known]
-    return prove_event(known[seq - 1], leaves, checkpoint(leaves[:size]))
+    return prove_event(known[seq - 1], leaves, checkpoint(leaves[:size]), {})
 
 
 @given(st.data())
@@ -84,7 +85,22 @@ def test_a_ledger_that_is_not_that_of_the_checkpoint_gives_no_proof() -> None:
     leaves = [event.leaf for event in known]
     other = replace(checkpoint(leaves), root="03" * 32)
     with pytest.raises(UsageError, match="isn't that of the checkpoint of 5 events"):
-        prove_event(known[2], leaves, other)
+        prove_event(known[2], leaves, other, {})
+
+
+def test_the_people_of_an_event_are_proved_by_name_and_salt() -> None:
+    ref, other = person_reference("ana", "salt"), person_reference("ben", "salt")
+    place = EventPlace(seq=1, batch=1, at=1.0, kind="Voted")
+    body = f'{{"actor":"{ref}"}}'
+    leaf = event_leaf(place, body_digest(body))
+    event = ChainedEvent(
+        place=place, body=body, leaf=leaf, link=next_link(FIRST_LINK, leaf), stored_link=None
+    )
+    people = {ref: ("ana", "salt"), other: ("ben", "salt")}
+    proof = prove_event(event, [leaf], checkpoint([leaf]), people)
+    assert proof.people == {ref: ("ana", "salt")}
+    assert parse_proof(proof.document) == proof
+    assert "isn't the reference to 'cleo'" in replace(proof, people={ref: ("cleo", "salt")}).fault
 
 
 def edited(**values: Any) -> str:
@@ -106,6 +122,8 @@ def edited(**values: Any) -> str:
         edited(body=None),
         edited(path=["x"]),
         edited(path=5),
+        edited(people=None),
+        edited(people={"person:1": "x"}),
         edited(checkpoint="{}"),
         "[" * 100_000,
     ],

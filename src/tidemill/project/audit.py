@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.sqlite.event_chain import count_events, read_chain
+from tidemill.adapters.sqlite.people import read_people
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError, did_you_mean
 from tidemill.governance.audit_proof import EventProof, parse_proof, prove_event
@@ -29,6 +30,7 @@ from tidemill.governance.io.checkpoint_places import (
     read_file,
 )
 from tidemill.governance.io.checkpoints import CheckpointMaker, HomeCheckpoints, MadeCheckpoint
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import EVENTS, PolicyDecided, RecordedEvent, ReviewOpened, Waived
 from tidemill.ledger.event_digest import ChainedEvent
 from tidemill.project.workspace import Workspace
@@ -69,6 +71,7 @@ class Audit:
         `keys` are files of public keys, by default those of the settings. Without `signatures` nobody is
         asked who signed. UsageError if a checkpoint from outside can't be verified without a key.
         """
+        self._workspace.require(Permission.READ)
         outside = [place.read() for place in self._places()]
         sources = [
             self._kept.source(),
@@ -91,6 +94,7 @@ class Audit:
         UsageError without a key or without any event; StorageError if the events aren't those of the last
         checkpoint.
         """
+        self._workspace.require(Permission.RUN)
         if not self._settings.is_on:
             raise UsageError(
                 "there is no key that signs checkpoints: `tidemill keys create ~/.config/tidemill/audit.pem`,"
@@ -135,6 +139,7 @@ class Audit:
         `who` and `what` are parts of names, or patterns with `*`; times are in Unix seconds. `kinds` are
         names of events, by default those by which people act or that decide for them; with `every` all.
         """
+        self._workspace.require(Permission.READ)
         known = [kind.__name__ for kind in EVENTS]
         for kind in kinds:
             if kind not in known:
@@ -162,6 +167,7 @@ class Audit:
 
         UsageError for an unknown one, and for one that no checkpoint has yet.
         """
+        self._workspace.require(Permission.READ)
         self._require_ledger()
         seq = int(subject) if subject.isdecimal() else self._decision(subject)
         known = self._kept.read()
@@ -180,7 +186,7 @@ class Audit:
             raise UsageError(
                 f"there is no event {seq}: the ledger has {plural(len(leaves), 'event')}"
             )
-        return prove_event(found, leaves, known[-1].checkpoint)
+        return prove_event(found, leaves, known[-1].checkpoint, read_people(self._path))
 
     def _decision(self, id: str) -> int:
         facts = self._workspace.tools.ledger.events(

@@ -58,6 +58,7 @@ def check(proof: Path, keys: tuple[Path, ...], as_json: bool) -> None:
         "event": json.loads(found.document)["event"],
         "body": _json_or_text(found.body),
         "checkpoint": json.loads(found.checkpoint.line),
+        "people": {ref: name for ref, (name, _) in found.people.items()},
     }
     text = f"it proves nothing: {fault}" if fault else _text(found)
     print_result(text, as_json, "tidemill.checked_proof/1", lambda: body)
@@ -66,9 +67,10 @@ def check(proof: Path, keys: tuple[Path, ...], as_json: bool) -> None:
 
 def _text(proof: EventProof) -> str:
     place, point = proof.place, proof.checkpoint
+    people = "".join(f"\n{ref} is {name}" for ref, (name, _) in proof.people.items())
     return (
         f"event {place.seq} ({place.kind}, {local_time(place.at)}) is one of the first {point.size:,} events "
-        f"of the ledger, as the key {point.key[:16]} signed {local_time(point.at)}\n{proof.body}"
+        f"of the ledger, as the key {point.key[:16]} signed {local_time(point.at)}\n{proof.body}{people}"
     )
 
 
