@@ -114,6 +114,8 @@ COMMANDS: dict[str, list[list[str]]] = {
     "drift": [["raw"], ["clean", KEY], [KEY]],
     "restore": [["sent", "last"], ["sent", KEY], [KEY, "last"]],
     "verify": [[], ["--deep"]],
+    "lineage export": [[], [KEY]],
+    "lineage send": [[], [KEY]],
     "ledger export": [["events.ndjson"]],
     "ledger rebuild": [[]],
     "runs show": [[], ["last"]],

@@ -221,10 +221,10 @@ def test_a_promotion(tmp_path: Path) -> None:
     tides.take()
     tides.edit("value * 2", "value * 3")
     settings = tides.open().settings
-    for env, act in (("dev", lambda p: p.run()), ("prod", lambda p: p.promote("dev"))):
+    for env in ("dev", "prod"):
         project = open_project(tmp_path, workflow=flow_of(tmp_path, tides.text), env=env)
         project.workspace.settings = settings
-        receipt = act(project)
+        receipt = project.run() if env == "dev" else project.promote("dev")
         project.close()
         events = tides.take()
         assert events == tides.exported(receipt.run)

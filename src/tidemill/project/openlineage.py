@@ -108,6 +108,7 @@ class OpenLineage:
             version=_version(),
             source_of=cache(_source_of),
             code_of=self._code_of,
+            redact=space.redactor.redact,
         )
 
     def _resolved(self, url: str) -> str:

@@ -56,6 +56,12 @@ def test_an_event_is_one_line_that_reads_back() -> None:
     assert faults(event) == []
 
 
+@given(st.text())
+def test_every_reader_of_lines_sees_one_line(text: str) -> None:
+    encoded = encode_event(wide(1, f"{text}\x85\u2028\u2029\x0b\x1c\r\n")).decode()
+    assert encoded.splitlines() == [encoded]
+
+
 def test_half_a_character_is_replaced() -> None:
     assert (
         "?"

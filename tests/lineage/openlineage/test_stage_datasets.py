@@ -127,10 +127,11 @@ def test_an_ingest_reads_its_source() -> None:
 
 
 def test_a_query_is_told_and_its_columns_may_be_computed() -> None:
-    source: Query[Any] = Query(query="select * from a, b", url="mysql://u:s3cret@db/shop")
+    text = "select * from a, b where k = 's3cret'"
+    source: Query[Any] = Query(query=text, url="mysql://u:s3cret@db/shop")
     event = told("raw", published("raw", "files"), about=context(source=source), rows_in=9)
     assert names(event["inputs"]) == ["shop.a", "shop.b"]
-    assert event["job"]["facets"]["sql"]["query"] == "select * from a, b"
+    assert event["job"]["facets"]["sql"]["query"] == "select * from a, b where k = '***'"
     assert "columnLineage" not in event["outputs"][0]["facets"]
     assert all("inputFacets" not in dataset for dataset in event["inputs"])
     assert "s3cret" not in str(event)

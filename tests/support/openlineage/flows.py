@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.planning import deliver, evaluate, flow_of, ingest, model, reads, transform
+from tidemill.core.redaction import Redactor
 from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.lineage.openlineage.dataset_names import Places
 from tidemill.lineage.openlineage.facets import CodeLocation, Json
@@ -69,6 +70,7 @@ def context(
         version="1.2.3",
         source_of=lambda stage: found,
         code_of=lambda stage: code,
+        redact=Redactor(["s3cret"]).redact,
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from tidemill.lineage.openlineage.facets import CORE, Json
 
 MOST_BYTES = 1_000_000
+# Some readers of lines take these for ends of lines.
+_LINE_ENDS = {ord(letter): f"\\u{ord(letter):04x}" for letter in "\x85\u2028\u2029"}
 _LEFT_OUT = "tidemill_leftOut"
 # What is left out first, and the name of its list of entries.
 _TRIMMED = (
@@ -47,7 +49,7 @@ def encode_event(event: Json, most_bytes: int = MOST_BYTES) -> bytes:
 def _encoded(event: Json) -> bytes:
     # A lone surrogate, as a file system may have it in names, is no character.
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+    return text.translate(_LINE_ENDS).encode("utf-8", "replace")
 
 
 def _facets(event: Json) -> Iterator[Json]:

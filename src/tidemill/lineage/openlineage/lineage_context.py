@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tidemill.core.redaction import Redact
 from tidemill.lineage.openlineage.dataset_names import Places
 from tidemill.lineage.openlineage.facets import CodeLocation
 from tidemill.reuse.recipe import Recipe
@@ -18,7 +19,7 @@ class LineageContext:
     """The declaration of a workflow, and where it and its data are.
 
     `source_of` returns the source of an ingest, `code_of` where the code of a stage is kept; None if that
-    isn't known. `version` is Tidemill's.
+    isn't known. `version` is Tidemill's; `redact` removes secrets from text.
     """
 
     flow: Flow
@@ -27,3 +28,4 @@ class LineageContext:
     version: str
     source_of: Callable[[Stage], Source[Any] | None]
     code_of: Callable[[Stage], CodeLocation | None]
+    redact: Redact

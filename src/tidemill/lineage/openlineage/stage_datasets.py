@@ -42,7 +42,9 @@ class StageDatasets:
         inputs = self._inputs()
         origins = self.context.places.sources(source) if source is not None else ()
         if isinstance(source, Query) and len(source.query) <= _LONGEST_QUERY:
-            event["job"]["facets"]["sql"] = self.builder.facet("sql", query=source.query)
+            event["job"]["facets"]["sql"] = self.builder.facet(
+                "sql", query=self.context.redact(source.query)
+            )
         read = [*inputs.values(), *origins]
         event["inputs"] = [self._input(dataset, alone=len(read) == 1) for dataset in read]
         edges = self._edges(inputs, source, origins)
