@@ -82,7 +82,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Failure": {"messages": (), "skipped": 0, "findings": ()},
     "Finding": {"sample": "", "message": ""},
     "FoldUsage": {"kept": 0, "computed": 0, "rows": 0},
-    "GateResult": {"unknown": False, "difference": None},
+    "GateResult": {"gate": "", "unknown": False, "difference": None},
     "MemoUsage": {
         "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
     },
