@@ -43,6 +43,7 @@ from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Quorum, Review, ReviewOutcome, TimeoutAction
 from tidemill.ledger.run import Receipt
 from tidemill.project import review_evidence
+from tidemill.project.moved_examples import moved_examples
 from tidemill.project.reviews import Reviews
 from tidemill.testing import records as samples
 
@@ -79,7 +80,7 @@ class Board(Sea):
         """Ask people about the candidate."""
         project = self.open()
         state = project.state()
-        decision = next(d for d in state.decisions.values() if not d.approved)
+        decision = [d for d in state.decisions.values() if not d.approved][-1]
         review = Review(
             id=id,
             kind=SubjectKind.DELIVERY,
@@ -630,3 +631,29 @@ def test_a_page_that_cant_be_made_holds_up_no_run(
     with board.acting("ben") as reviews:
         [state] = reviews.list()
         assert "WHAT CHANGES" in text_page(reviews.show(state.review.id))
+
+
+def test_the_page_names_changed_contracts_and_models_that_raise(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    board.edit("    x = tm.Float64()\n", "    x = tm.Float64(min=0)\n")
+    board.edit('params={"value": 8.0}', 'params={"value": 7.5}')
+    assert board.run(train=["model"]).exit_code == 4
+    board.ask()
+    monkeypatch.setattr(review_evidence, "moved_examples", fail)
+    with board.acting("ben") as reviews:
+        text = text_page(reviews.show("r1"))
+    assert "x: min none -> 0" in text
+    assert "features: contract changed" in text
+    assert "the predictions that move most: ZeroDivisionError: division by zero" in text
+
+
+def test_versions_without_common_inputs_have_no_examples(board: Board) -> None:
+    space = board.open().workspace
+    artifact = space.state().live["model"].artifact
+    other = replace(artifact, inputs=("y",))
+    model = space.flow["model"]
+    assert moved_examples(space, model, replace(artifact, inputs=("x", "y")), other, ()) is None

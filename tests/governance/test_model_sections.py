@@ -106,6 +106,8 @@ def test_the_first_version_has_nothing_to_go_back_to() -> None:
     assert "there is no live version to be worse than" in parts["What gets worse"].lines[0]
     assert "no earlier version to go back to" in parts["How to go back"].lines[0]
     assert parts["How to go back"].commands == ()
+    assert "Code" not in parts
+    assert "Contracts" not in parts
     table = parts["Metrics"].table
     assert table is not None
     assert table.headers == ("evaluation", "metric", ">rows", ">candidate")

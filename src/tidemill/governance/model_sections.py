@@ -87,15 +87,22 @@ def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
         section("Gates", table=_gates(found)),
         rule_section(found.decision, found.waivers),
         section("Data", _data(found)),
-        section("Contracts", found.contracts or ("no contract of its inputs changed",)),
+        section(
+            "Contracts", found.contracts or _unchanged(found, "no contract of its inputs changed")
+        ),
         section(
             "Code",
-            found.code or ("the code is the same",),
+            found.code or _unchanged(found, "the code is the same"),
             commands=filter(None, [found.code_command]),
         ),
         section("Cost", _costs(found)),
     ]
     return tuple(part for part in parts if not part.is_empty)
+
+
+def _unchanged(found: ModelEvidence, text: str) -> tuple[str, ...]:
+    """Say that something is the same as for the live version, if there is one."""
+    return (text,) if found.live is not None else ()
 
 
 def _changes(found: ModelEvidence) -> Iterator[str]:
