@@ -19,6 +19,7 @@ from tidemill.ledger.event import Delivered, EffectQueued, PolicyDecided, Review
 from tidemill.ledger.policy import PolicyOutcome
 
 pytest.importorskip("lightgbm")
+pytest.importorskip("sklearn")
 
 DIABETES = """
 import lightgbm as lgb

@@ -119,11 +119,15 @@ def test_the_same_refusal_is_recorded_once() -> None:
     decided = first.events[-1]
     assert isinstance(decided, PolicyDecided)
     later = replace(decided.decision, id="p9", at=NOW - 9, run="run-0")
-    assert verdict(rules, standing=Standing(last=later)).events == ()
+    assert verdict(rules, standing=Standing(last=lambda: later)).events == ()
     # Another fact, or other rules, are another decision.
     moved = proposal(prediction_shift=0.3)
-    assert "PolicyDecided" in kinds(verdict(rules, standing=Standing(last=later), about=moved))
-    assert "PolicyDecided" in kinds(verdict([*rules, rule(id="x")], standing=Standing(last=later)))
+    assert "PolicyDecided" in kinds(
+        verdict(rules, standing=Standing(last=lambda: later), about=moved)
+    )
+    assert "PolicyDecided" in kinds(
+        verdict([*rules, rule(id="x")], standing=Standing(last=lambda: later))
+    )
 
 
 def test_a_review_of_a_rule_asks_its_people() -> None:

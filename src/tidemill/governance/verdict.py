@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -51,13 +51,13 @@ class Proposal:
 class Standing:
     """What an environment recorded before: its reviews, the waivers in force, and the rules that it used.
 
-    `last` is the last decision on the change's name, None if there is none.
+    `last` finds the last decision on the change's name, None if there is none: only what is held needs it.
     """
 
     reviews: Mapping[str, ReviewState] = field(default_factory=dict)
     waivers: Sequence[Waiver] = ()
     rules: frozenset[str] = frozenset()
-    last: PolicyDecision | None = None
+    last: Callable[[], PolicyDecision | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +174,9 @@ class _Deliberation:
 
     def _recorded(self, *, always: bool = False) -> tuple[Event, ...]:
         """The events of the decision; none if the same was recorded last, unless a change follows it."""
-        last, rules, environment = self._standing.last, self._rules, self._occasion.environment
-        if not always and last is not None and _content(self._decision) == _content(last):
+        rules, environment = self._rules, self._occasion.environment
+        last = None if always else self._standing.last()
+        if last is not None and _content(self._decision) == _content(last):
             return ()
         decided = PolicyDecided(environment=environment, decision=self._decision)
         if not rules.digest or rules.digest in self._standing.rules:

@@ -77,7 +77,7 @@ class Enforcement:
             reviews=self.reviews,
             waivers=self._waivers,
             rules=frozenset(self._loaded),
-            last=self._last_decisions.get((change.kind, change.name)),
+            last=lambda: self._last_decisions.get((change.kind, change.name)),
         )
         verdict = reach_verdict(proposal, self.rules, terms, standing, occasion)
         self._loaded.update(e.rules for e in verdict.events if isinstance(e, RulesLoaded))
