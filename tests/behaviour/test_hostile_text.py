@@ -114,6 +114,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "drift": [["raw"], ["clean", KEY], [KEY]],
     "restore": [["sent", "last"], ["sent", KEY], [KEY, "last"]],
     "verify": [[], ["--deep"]],
+    "whoami": [[]],
     "lineage export": [[], [KEY]],
     "lineage send": [[], [KEY]],
     "ledger export": [["events.ndjson"]],
