@@ -15,6 +15,7 @@ class ActorKind(StrEnum):
 
     USER = "user"
     TOKEN = "token"
+    LOGIN = "login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,85 @@
+"""The settings of logins through OpenID Connect, from `[tool.tidemill.oidc]`, and the person of a login."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tidemill.core.errors import AccessError, UsageError, did_you_mean
+
+_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """The provider at `issuer`, which knows this project as `client_id`.
+
+    `client_secret` names the environment variable with the secret, "" for a public client. The claim
+    `name_claim` is the name of a person, as roles and reviews use it. With `required` only logged-in people
+    and tokens may act, and no user of the operating system.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = ""
+    name_claim: str = "email"
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    required: bool = False
+
+
+def parse_oidc_settings(table: Mapping[str, Any], place: str) -> OidcSettings:
+    """Read the table; `place` names it in messages. UsageError names the setting, its value and what fits."""
+    known = [field.name for field in fields(OidcSettings)]
+    for name, value in table.items():
+        if name not in known:
+            raise UsageError(f"{place} {name}: {did_you_mean(name, known)}")
+        wanted = _fault(name, value)
+        if wanted:
+            raise UsageError(f"{place} {name} = {value!r} is not {wanted}")
+    for name in ("issuer", "client_id"):
+        if name not in table:
+            raise UsageError(f"{place} needs {name}, which the identity provider tells you")
+    given = {**table, "issuer": _checked_issuer(table["issuer"], place)}
+    if "scopes" in table:
+        given["scopes"] = tuple(dict.fromkeys(("openid", *table["scopes"])))
+    return OidcSettings(**given)
+
+
+def _fault(name: str, value: object) -> str:
+    if name == "required":
+        return "" if isinstance(value, bool) else "true or false"
+    if name == "scopes":
+        fits = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        return "" if fits else 'a list of scopes, such as ["openid", "email"]'
+    return "" if isinstance(value, str) and value.strip() else "text"
+
+
+def _checked_issuer(issuer: str, place: str) -> str:
+    is_local = any(issuer == url or issuer.startswith((f"{url}:", f"{url}/")) for url in _LOOPBACK)
+    if not issuer.startswith("https://") and not is_local:
+        raise UsageError(
+            f"{place} issuer = {issuer!r} is not an https:// URL: others could answer in its place"
+        )
+    return issuer.rstrip("/")
+
+
+def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> str:
+    """The name of the person whom claims are about.
+
+    AccessError without that claim, and for an e-mail address that the provider hasn't verified, which anybody
+    could have entered.
+    """
+    name = claims.get(settings.name_claim)
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise AccessError(
+            f"the login at {settings.issuer} states no {settings.name_claim!r}; it states "
+            f"{', '.join(sorted(claims))}: choose one as name_claim in [tool.tidemill.oidc], or ask for the "
+            "scope that includes it"
+        )
+    if settings.name_claim == "email" and claims.get("email_verified") is not True:
+        raise AccessError(
+            f"{settings.issuer} hasn't verified the address {name}: verify it there, or use another "
+            "name_claim in [tool.tidemill.oidc]"
+        )
+    return name.strip()
