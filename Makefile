@@ -61,6 +61,7 @@ shape: $(VENV)/.ready
 	@$(STEP) "shape bars" $(PY) tools/shape.py src/tidemill
 
 unit: $(VENV)/.ready
+	@$(STEP) "oidc-provider" $(PY) tools/identity_provider.py || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
 	@$(STEP) "pytest" $(PY) tools/unit.py
 	@$(PY) -m coverage combine --quiet

@@ -96,6 +96,11 @@ INTERRUPTED = 130
             "tidemill.cli.erase:erase",
             "Erase a person, and list where else their rows are.",
         ),
+        "login": (
+            "tidemill.cli.login:login",
+            "Log in at the identity provider of the project.",
+        ),
+        "logout": ("tidemill.cli.login:logout", "Forget the login."),
         "keys": (
             "tidemill.cli.keys:keys",
             "Create the keys that sign attestations and checkpoints.",

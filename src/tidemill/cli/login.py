@@ -10,7 +10,8 @@ from tidemill.cli.terminal.output import print_text
 
 
 @click.command("login")
-@click.option("--browser", is_flag=True, help="Log in with a browser of this machine.  [default: any device]")  # fmt: skip
+@click.option("--browser", is_flag=True,
+              help="Log in with a browser of this machine, not on any device.")  # fmt: skip
 @project_options
 def login(browser: bool) -> None:
     """Log in at the identity provider of [tool.tidemill.oidc], and act as that person from now on.

@@ -29,6 +29,9 @@ _EXTRAS = {
     "httpx2": "client",
     "opentelemetry": "otel",
     "cryptography": "sign",
+    "authlib": "oidc",
+    "joserfc": "oidc",
+    "requests": "oidc",
 }
 # How pip knows modules whose packages have other names.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}

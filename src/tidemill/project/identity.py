@@ -27,12 +27,21 @@ def current_actor(open_tools: Callable[[], Runtime], token: str | None = None) -
     The ledger is opened only for a token. AccessError for one that is unknown, expired or revoked: it is
     never ignored.
     """
-    text = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
-    if not text.strip():
+    text = _given(token)
+    if not text:
         return local_actor()
     place = TOKEN_VARIABLE if token is None else "the token"
     tools = open_tools()
-    return token_actor(tools.ledger, text.strip(), now=tools.clock(), place=place, user=this_user())
+    return token_actor(tools.ledger, text, now=tools.clock(), place=place, user=this_user())
+
+
+def has_token(token: str | None = None) -> bool:
+    """Whether there is a token (default: that in TIDEMILL_TOKEN), valid or not."""
+    return bool(_given(token))
+
+
+def _given(token: str | None) -> str:
+    return (os.environ.get(TOKEN_VARIABLE, "") if token is None else token).strip()
 
 
 def local_actor() -> Actor:

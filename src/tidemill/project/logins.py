@@ -11,11 +11,16 @@ from collections.abc import Callable
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tidemill.core.errors import AccessError, UsageError
+from tidemill.core.extras import install_command
 from tidemill.governance.oidc_settings import OidcSettings, person_of
 from tidemill.governance.permissions import Actor, ActorKind
 from tidemill.ports.identity import Claims, Grant, IdentityProvider
+
+if TYPE_CHECKING:
+    from tidemill.project.workspace import Workspace
 
 _BROWSER_WAIT_S = 300.0
 # Providers accept any port of loopback (RFC 8252), and only the path that the client has registered.
@@ -30,7 +35,7 @@ def open_provider(settings: OidcSettings) -> IdentityProvider:
         module = importlib.import_module("tidemill.adapters.oidc.provider")
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"logins need {error.name}: install the extra with `pip install 'tidemill[oidc]'`"
+            f"logins need {error.name}: {install_command(error.name or '')}"
         ) from error
     secret = ""
     if settings.client_secret:
@@ -46,6 +51,16 @@ def open_provider(settings: OidcSettings) -> IdentityProvider:
     return provider
 
 
+def open_logins(workspace: Workspace) -> Logins:
+    """The logins of a project; UsageError if it declares no identity provider."""
+    settings = workspace.settings.oidc
+    if settings is None:
+        raise UsageError(
+            "this project has no identity provider: add [tool.tidemill.oidc] with its issuer and client_id"
+        )
+    return Logins(settings)
+
+
 class Logins:
     """The login of the user of this process at the provider of the settings."""
 
@@ -55,11 +70,13 @@ class Logins:
         *,
         open_provider: Callable[[OidcSettings], IdentityProvider] = open_provider,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
         folder: Path | None = None,
     ) -> None:
         self._settings = settings
         self._open_provider = open_provider
         self._clock = clock
+        self._sleep = sleep
         name = sha256(f"{settings.issuer}\n{settings.client_id}".encode()).hexdigest()[:16]
         self._file = (folder or _folder()) / f"{name}.json"
 
@@ -117,9 +134,9 @@ class Logins:
     ) -> tuple[Grant, Claims]:
         begun = provider.start_device_login()
         show(f"open {begun.direct_url or begun.url} and confirm the code {begun.code}")
-        end, interval = self._clock() + begun.expires_in, begun.interval
+        end = self._clock() + begun.expires_in
         while self._clock() < end:
-            time.sleep(interval)
+            self._sleep(begun.interval)
             grant = provider.poll_device_login(begun)
             if grant is not None:
                 return grant, provider.verify(grant.id_token, now=self._clock())
@@ -145,9 +162,7 @@ class Logins:
     def _read(self) -> Grant | None:
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            return Grant(
-                id_token=str(found["id_token"]), refresh_token=str(found["refresh_token"])
-            )
+            return Grant(id_token=str(found["id_token"]), refresh_token=str(found["refresh_token"]))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:

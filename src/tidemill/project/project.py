@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tidemill.project.keys import Keys
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
+    from tidemill.project.logins import Logins
     from tidemill.project.models import Models
     from tidemill.project.openlineage import OpenLineage
     from tidemill.project.plans import Plans
@@ -431,6 +432,12 @@ class Project:
     def erasures(self) -> Erasures:
         """Erases people from what is stored, and lists where else their rows are."""
         service: Erasures = self._service("erasure", "Erasures")
+        return service
+
+    @property
+    def logins(self) -> Logins:
+        """The login of the user of this process at the project's identity provider."""
+        service: Logins = self._service("logins", "open_logins")
         return service
 
     @property

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import isfinite
 from pathlib import Path
@@ -17,6 +17,7 @@ from tidemill.core.units import parse_bytes
 from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
 from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
+from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
@@ -28,12 +29,16 @@ from tidemill.workflow.workflow import Workflow
 
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
-# Tables of the settings with readers of their own.
-_TABLES = (
-    *("profiles", "serve", "roles", "groups", "budget", "retention", "audit", "attest"),
-    "openlineage",
-    "notify",
-)
+# Tables of the settings, and what reads those that stand for themselves.
+_TABLES = ("profiles", "roles", "groups", "budget", "retention")
+_READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
+    "serve": parse_serve_settings,
+    "audit": parse_audit_settings,
+    "attest": parse_attest_settings,
+    "notify": parse_notify_settings,
+    "oidc": parse_oidc_settings,
+    "openlineage": parse_openlineage,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,8 @@ class Settings:
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. Members of the
-    group `home_group` share the home. `grants` are the roles of people,
-    `notify` says who is notified of reviews.
+    group `home_group` share the home. `grants` are the roles of people, `oidc` is the identity provider at
+    which they log in, `notify` says who is notified of reviews.
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
@@ -81,6 +86,7 @@ class Settings:
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None
     notify: NotifySettings = field(default_factory=NotifySettings)
+    oidc: OidcSettings | None = None
 
     @property
     def profiles_place(self) -> str:
@@ -164,7 +170,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
-        if name not in _TABLES:
+        if name not in (*_TABLES, *_READERS):
             _check_type(file, name, table[name])
     try:
         parse_bytes(table.get("memory") or 1)
@@ -173,40 +179,24 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     named = workflow or table.get("workflow")
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
-    profiles = _profiles(file, table.get("profiles", {}))
-    serve = _serve_settings(file, table.get("serve", {}))
-    check_declarations(f"{file}: [tool.tidemill", table)
-    grants = parse_grants(table.get("roles"), table.get("groups"), f"{file}: [tool.tidemill")
-    attest = _attest_settings(file, table.get("attest", {}))
-    given: dict[str, object] = {
+    place = f"{file}: [tool.tidemill"
+    check_declarations(place, table)
+    given = {
         "root": folder,
         "workflow": named,
-        "profiles": profiles,
-        "serve": serve,
-        "attest": attest,
-        "grants": grants,
-        "notify": parse_notify_settings(table.get("notify", {}), f"{file}: [tool.tidemill.notify]"),
+        "profiles": _profiles(file, table.get("profiles", {})),
+        "grants": parse_grants(table.get("roles"), table.get("groups"), place),
         "budget": table.get("budget", {}),
         "retention": table.get("retention", {}),
-        "audit": parse_audit_settings(table.get("audit", {}), f"{file}: [tool.tidemill.audit]"),
     }
-    if "openlineage" in table:
-        place = f"{file}: [tool.tidemill.openlineage]"
-        given["openlineage"] = parse_openlineage(table["openlineage"], place)
-    plain = {name: value for name, value in table.items() if name not in _TABLES}
+    for name, read in _READERS.items():
+        if name in table:
+            if not isinstance(table[name], dict):
+                raise UsageError(f"{place}] {name} = {table[name]!r} is not a table")
+            given[name] = read(table[name], f"{place}.{name}]")
+    apart = (*_TABLES, *_READERS)
+    plain = {name: value for name, value in table.items() if name not in apart}
     return Settings(**{**plain, **given})
-
-
-def _serve_settings(file: Path, table: object) -> ServeSettings:
-    if not isinstance(table, dict):
-        raise UsageError(f"{file}: [tool.tidemill] serve = {table!r} is not a table")
-    return parse_serve_settings(table, f"{file}: [tool.tidemill.serve]")
-
-
-def _attest_settings(file: Path, table: object) -> AttestSettings:
-    if not isinstance(table, dict):
-        raise UsageError(f"{file}: [tool.tidemill] attest = {table!r} is not a table")
-    return parse_attest_settings(table, f"{file}: [tool.tidemill.attest]")
 
 
 def _profiles(file: Path, said: object) -> dict[str, RunProfile]:

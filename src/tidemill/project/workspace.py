@@ -28,7 +28,8 @@ from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
-from tidemill.project.identity import current_actor
+from tidemill.project.identity import current_actor, has_token
+from tidemill.project.logins import Logins
 from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe import is_installed
@@ -151,11 +152,18 @@ class Workspace:
 
     @cached_property
     def actor(self) -> Actor:
-        """Who acts: the holder of the token in TIDEMILL_TOKEN, or the user of this process.
+        """Who acts: the holder of the token in TIDEMILL_TOKEN, who is logged in, or this process's user.
 
-        AccessError for a token that is unknown, expired or revoked.
+        AccessError for a token or a login that doesn't count.
         """
-        return current_actor(lambda: self.tools, self._token)
+        oidc, token = self.settings.oidc, self._token
+        if oidc is not None and not has_token(token):
+            login = Logins(oidc).actor()
+            if login is not None:
+                return login
+            if oidc.required:
+                raise AccessError(f"nobody is logged in at {oidc.issuer}: run `tidemill login`")
+        return current_actor(lambda: self.tools, token)
 
     def use_token(self, text: str) -> None:
         """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""

@@ -21,7 +21,11 @@ from tidemill.core.errors import AccessError, SourceError
 from tidemill.ports.identity import BrowserLogin, Claims, DeviceLogin, Grant
 
 # Asymmetric algorithms: a shared secret would let every client of the provider make tokens.
-_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")  # fmt: skip
+_ALGORITHMS = [
+    *(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)),
+    "EdDSA",
+    "Ed25519",
+]
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _TIMEOUT_S = 10.0
 _LONGEST_TOKEN = 100_000
@@ -34,7 +38,12 @@ class OidcProvider:
     """The provider at `issuer`, for the client `client_id`; a public client has no secret."""
 
     def __init__(
-        self, issuer: str, client_id: str, *, secret: str = "", scopes: tuple[str, ...] = ("openid",)
+        self,
+        issuer: str,
+        client_id: str,
+        *,
+        secret: str = "",
+        scopes: tuple[str, ...] = ("openid",),
     ) -> None:
         self._issuer = issuer
         self._client_id = client_id
@@ -73,7 +82,9 @@ class OidcProvider:
 
     def start_browser_login(self, redirect_uri: str) -> BrowserLogin:
         verifier, nonce = generate_token(64), generate_token(32)
-        session = self._new_session(redirect_uri=redirect_uri, code_challenge_method="S256")
+        session = self._new_session(
+            redirect_uri=redirect_uri, code_challenge_method="S256", scope=self._scope
+        )
         url, state = session.create_authorization_url(
             self._endpoint("authorization_endpoint"), code_verifier=verifier, nonce=nonce
         )
@@ -85,7 +96,9 @@ class OidcProvider:
         sent = parse_qs(urlsplit(reply_url).query)
         # RFC 9207: another provider's reply isn't exchanged here.
         if sent.get("iss", [self._issuer]) != [self._issuer]:
-            raise AccessError(f"the reply to the login came from {sent['iss'][0]!r}, not {self._issuer}")
+            raise AccessError(
+                f"the reply to the login came from {sent['iss'][0]!r}, not {self._issuer}"
+            )
         return self._fetch_grant(
             authorization_response=reply_url,
             state=login.state,
@@ -110,7 +123,7 @@ class OidcProvider:
         if nonce is not None:
             options["nonce"] = {"essential": True, "value": nonce}
         try:
-            token = jwt.decode(id_token, self._keys, algorithms=list(_ALGORITHMS))
+            token = jwt.decode(id_token, self._keys, algorithms=_ALGORITHMS)
             claims = CodeIDToken(
                 token.claims, token.header, options=options,
                 params={"client_id": self._client_id, "nonce": nonce},
@@ -142,7 +155,7 @@ class OidcProvider:
     def _new_session(self, **options: Any) -> OAuth2Session:
         method = "client_secret_basic" if self._secret else "none"
         return OAuth2Session(
-            self._client_id, self._secret or None, scope=self._scope,
+            self._client_id, self._secret or None,
             token_endpoint_auth_method=method, **options,
         )  # fmt: skip
 
@@ -158,14 +171,20 @@ class OidcProvider:
         try:
             found = session.fetch_token(endpoint, timeout=_TIMEOUT_S, **options)
         except (OAuthError, OAuth2Error) as error:
-            raise _Refused(self._issuer, str(error.error or ""), str(error.description or "")) from error
+            raise _Refused(
+                self._issuer, str(error.error or ""), str(error.description or "")
+            ) from error
         except requests.RequestException as error:
             raise self._unreachable(error) from error
         except ValueError as error:
             raise AccessError(f"{self._issuer} answers what can't be read: {error}") from error
         if not isinstance(found.get("id_token"), str):
-            raise AccessError(f"{self._issuer} issued no ID token: does the client have the scope openid?")
-        return Grant(id_token=found["id_token"], refresh_token=str(found.get("refresh_token") or ""))
+            raise AccessError(
+                f"{self._issuer} issued no ID token: does the client have the scope openid?"
+            )
+        return Grant(
+            id_token=found["id_token"], refresh_token=str(found.get("refresh_token") or "")
+        )
 
     def _get(self, url: str) -> Mapping[str, Any]:
         return self._call(lambda: requests.get(url, timeout=_TIMEOUT_S, allow_redirects=False))
@@ -179,7 +198,11 @@ class OidcProvider:
         except requests.RequestException as error:
             raise self._unreachable(error) from error
         if not isinstance(found, dict) or not reply.ok:
-            detail = found.get("error_description", found.get("error", "")) if isinstance(found, dict) else ""
+            detail = (
+                found.get("error_description", found.get("error", ""))
+                if isinstance(found, dict)
+                else ""
+            )
             raise AccessError(f"{self._issuer} refuses with {reply.status_code}: {detail}")
         return found
 

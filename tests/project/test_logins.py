@@ -1,0 +1,146 @@
+"""People log in at a real provider, act by their names, and stop when the login doesn't count."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.identity_provider import MISSING, identity_provider, log_in
+from tidemill.core.errors import AccessError, SourceError, UsageError
+from tidemill.governance.oidc_settings import OidcSettings
+from tidemill.project import logins
+from tidemill.project.logins import Logins
+
+needs_provider = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    with identity_provider() as found:
+        yield found
+
+
+class Person:
+    """Follows the instructions of a login as soon as they are shown."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.followed: list[threading.Thread] = []
+
+    def follow(self, text: str) -> None:
+        url = re.findall(r"http\S+", text)[0]
+        thread = threading.Thread(target=self._open, args=(url,))
+        thread.start()
+        self.followed.append(thread)
+
+    def _open(self, url: str) -> None:
+        reply = log_in(url, self._name)
+        if "/callback" in reply:
+            assert requests.get(reply.replace("/callback", "/elsewhere")).status_code == 404
+            assert requests.get(reply.partition("?")[0]).status_code == 404
+            assert "complete" in requests.get(reply).text
+
+
+def opened(issuer: str, folder: Path) -> Logins:
+    settings = OidcSettings(issuer=issuer, client_id="tidemill")
+    return Logins(settings, folder=folder, sleep=lambda _: time.sleep(0.05))
+
+
+@needs_provider
+@pytest.mark.parametrize("browser", [False, True])
+def test_who_logs_in_acts_until_logout(issuer: str, tmp_path: Path, browser: bool) -> None:
+    found = opened(issuer, tmp_path / "logins")
+    assert found.actor() is None
+    person = Person("ana")
+    actor = found.login(person.follow, browser=browser)
+    for thread in person.followed:
+        thread.join()
+    assert (actor.name, str(actor.kind)) == ("ana@example.org", "login")
+    assert opened(issuer, tmp_path / "logins").actor() == actor
+    (file,) = (tmp_path / "logins").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert found.logout()
+    assert not found.logout()
+    assert found.actor() is None
+
+
+@needs_provider
+def test_an_address_that_is_not_verified_logs_nobody_in(issuer: str, tmp_path: Path) -> None:
+    found = opened(issuer, tmp_path)
+    with pytest.raises(AccessError, match="hasn't verified"):
+        found.login(Person("mallory").follow)
+    assert found.actor() is None
+
+
+@needs_provider
+def test_an_edited_login_is_refused(issuer: str, tmp_path: Path) -> None:
+    found = opened(issuer, tmp_path)
+    found.login(Person("ana").follow)
+    (file,) = tmp_path.iterdir()
+    kept = json.loads(file.read_text())
+    header, payload, signature = kept["id_token"].split(".")
+    forged = f"{header}.{payload[:-2]}AA.{signature}"
+    file.write_text(json.dumps({"id_token": forged, "refresh_token": ""}))
+    with pytest.raises(AccessError, match=r"isn't valid.*tidemill login.*tidemill logout"):
+        found.actor()
+    file.write_text("{}")
+    with pytest.raises(AccessError, match="can't be read"):
+        found.actor()
+
+
+@needs_provider
+def test_an_expired_login_is_renewed_or_refused(issuer: str, tmp_path: Path) -> None:
+    opened(issuer, tmp_path).login(Person("ana").follow)
+    (file,) = tmp_path.iterdir()
+    kept = json.loads(file.read_text())
+    # The provider issues tokens for an hour.
+    ahead = Logins(
+        OidcSettings(issuer=issuer, client_id="tidemill"),
+        folder=tmp_path,
+        clock=lambda: time.time() + 3600 + 61,
+    )
+    file.write_text(json.dumps({**kept, "refresh_token": ""}))
+    with pytest.raises(AccessError, match="expired"):
+        ahead.actor()
+    file.write_text(json.dumps({**kept, "id_token": "damaged"}))
+    renewed = opened(issuer, tmp_path).actor()
+    assert renewed is not None
+    assert renewed.name == "ana@example.org"
+    assert json.loads(file.read_text())["id_token"] != "damaged"
+
+
+@needs_provider
+def test_nobody_completes_a_login(
+    issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "_BROWSER_WAIT_S", 0.05)
+    with pytest.raises(AccessError, match="nobody completed"):
+        opened(issuer, tmp_path).login(lambda _: None, browser=True)
+    times = iter([0.0, 0.0, 10_000.0])
+    slow = Logins(
+        OidcSettings(issuer=issuer, client_id="tidemill"),
+        folder=tmp_path,
+        clock=lambda: next(times),
+        sleep=lambda _: None,
+    )
+    with pytest.raises(AccessError, match="nobody completed"):
+        slow.login(lambda _: None)
+
+
+def test_a_login_needs_its_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = opened("http://127.0.0.1:1", tmp_path)
+    with pytest.raises(SourceError, match="can't be reached"):
+        gone.login(lambda _: None)
+    secret = OidcSettings(issuer="http://127.0.0.1:1", client_id="a", client_secret="NO_SECRET")
+    with pytest.raises(UsageError, match="NO_SECRET holds no client secret"):
+        Logins(secret, folder=tmp_path).login(lambda _: None)
+    monkeypatch.setenv("NO_SECRET", "a secret")
+    with pytest.raises(SourceError, match="can't be reached"):
+        Logins(secret, folder=tmp_path).login(lambda _: None)
