@@ -162,5 +162,5 @@ def test_who_is_notified_is_read(tmp_path: Path) -> None:
     )
     assert find_settings(tmp_path).notify.channels == ("slack",)
     (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "a:b"\nnotify = 5\n')
-    with pytest.raises(UsageError, match=r"\[tool.tidemill.notify\] = 5 is not a table"):
+    with pytest.raises(UsageError, match=r"\[tool.tidemill\] notify = 5 is not a table"):
         find_settings(tmp_path)

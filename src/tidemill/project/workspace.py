@@ -162,7 +162,7 @@ class Workspace:
             if login is not None:
                 return login
             if oidc.required:
-                raise AccessError(f"nobody is logged in at {oidc.issuer}: run `tidemill login`")
+                raise AccessError(f"nobody is logged in: run `tidemill login`, which asks {oidc.issuer}")
         return current_actor(lambda: self.tools, token)
 
     def use_token(self, text: str) -> None:
