@@ -11,16 +11,13 @@ from collections.abc import Callable
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tidemill.core.errors import AccessError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.governance.oidc_settings import OidcSettings, person_of
 from tidemill.governance.permissions import Actor, ActorKind
 from tidemill.ports.identity import Claims, Grant, IdentityProvider
-
-if TYPE_CHECKING:
-    from tidemill.project.workspace import Workspace
+from tidemill.project.workspace import Workspace
 
 _BROWSER_WAIT_S = 300.0
 # Providers accept any port of loopback (RFC 8252), and only the path that the client has registered.

@@ -29,7 +29,6 @@ from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
 from tidemill.project.identity import current_actor, has_token
-from tidemill.project.logins import Logins
 from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
 from tidemill.project.model_probe import is_installed
@@ -158,11 +157,14 @@ class Workspace:
         """
         oidc, token = self.settings.oidc, self._token
         if oidc is not None and not has_token(token):
-            login = Logins(oidc).actor()
+            # Only projects with a provider need an HTTP client.
+            login: Actor | None = import_module("tidemill.project.logins").Logins(oidc).actor()
             if login is not None:
                 return login
             if oidc.required:
-                raise AccessError(f"nobody is logged in: run `tidemill login`, which asks {oidc.issuer}")
+                raise AccessError(
+                    f"nobody is logged in: run `tidemill login`, which asks {oidc.issuer}"
+                )
         return current_actor(lambda: self.tools, token)
 
     def use_token(self, text: str) -> None:
