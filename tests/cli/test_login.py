@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import tidemill
-from tests.support.identity_provider import MISSING, identity_provider, log_in
+from tests.support.identity_provider import MISSING, Person, identity_provider
 from tests.support.users import USER
 from tidemill.cli import login as command
 
@@ -41,18 +39,10 @@ def test_who_logged_in_acts(project: Path, issuer: str, monkeypatch: pytest.Monk
     refused = tidemill("whoami")
     assert refused.code == 7
     assert f"nobody is logged in: run `tidemill login`, which asks {issuer}" in refused.err
-    pages = []
-
-    def open_page(text: str, **options: object) -> None:
-        found = re.findall(r"http\S+", text)
-        if found:
-            pages.append(threading.Thread(target=log_in, args=(found[0], "ana")))
-            pages[-1].start()
-
-    monkeypatch.setattr(command, "print_text", open_page)
-    assert tidemill("login", "--browser").code == 0
-    monkeypatch.undo()
-    monkeypatch.setenv("XDG_STATE_HOME", str(project / "state"))
+    person = Person("ana")
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "print_text", lambda text, **_: person.follow(text))
+        assert tidemill("login", "--browser").code == 0
     assert tidemill("whoami").out.startswith("ana@example.org: the login at")
     assert tidemill("logout").out == "logged out\n"
     assert tidemill("logout").out == "nobody was logged in\n"

@@ -8,6 +8,8 @@ import pytest
 
 from tidemill.core import errors
 from tidemill.core.errors import (
+    AccessError,
+    AttestationError,
     BudgetError,
     ConflictError,
     ContractError,
@@ -28,8 +30,9 @@ from tidemill.core.errors import (
 
 CODES: dict[type[TidemillError], int] = {
     TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1,
-    OvertakenError: 1, SendError: 1, UsageError: 2,
+    OvertakenError: 1, SendError: 1, AttestationError: 1, UsageError: 2,
     ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
+    AccessError: 7,
 }  # fmt: skip
 
 

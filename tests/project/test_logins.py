@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.support.identity_provider import MISSING, identity_provider, log_in
+from tests.support.identity_provider import MISSING, Person, identity_provider
 from tidemill.core.errors import AccessError, SourceError, UsageError
 from tidemill.governance.oidc_settings import OidcSettings
 from tidemill.project import logins
@@ -25,27 +22,6 @@ needs_provider = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def issuer() -> Iterator[str]:
     with identity_provider() as found:
         yield found
-
-
-class Person:
-    """Follows the instructions of a login as soon as they are shown."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.followed: list[threading.Thread] = []
-
-    def follow(self, text: str) -> None:
-        url = re.findall(r"http\S+", text)[0]
-        thread = threading.Thread(target=self._open, args=(url,))
-        thread.start()
-        self.followed.append(thread)
-
-    def _open(self, url: str) -> None:
-        reply = log_in(url, self._name)
-        if "/callback" in reply:
-            assert requests.get(reply.replace("/callback", "/elsewhere")).status_code == 404
-            assert requests.get(reply.partition("?")[0]).status_code == 404
-            assert "complete" in requests.get(reply).text
 
 
 def opened(issuer: str, folder: Path) -> Logins:

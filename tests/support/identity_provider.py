@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -53,6 +55,30 @@ def log_in(url: str, person: str) -> str:
             where = urljoin(reply.url, form.action)
             reply = browser.post(where, data=form.fields, allow_redirects=False)
     raise AssertionError(f"no end of forms at {reply.url}")
+
+
+class Person:
+    """Follows the instructions of a login as soon as they are shown."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.followed: list[threading.Thread] = []
+
+    def follow(self, text: str) -> None:
+        for url in re.findall(r"http\S+", text):
+            self._begin(url)
+
+    def _begin(self, url: str) -> None:
+        thread = threading.Thread(target=self._open, args=(url,))
+        thread.start()
+        self.followed.append(thread)
+
+    def _open(self, url: str) -> None:
+        reply = log_in(url, self._name)
+        if "/callback" in reply:
+            assert requests.get(reply.replace("/callback", "/elsewhere")).status_code == 404
+            assert requests.get(reply.partition("?")[0]).status_code == 404
+            assert "complete" in requests.get(reply).text
 
 
 class _Form(HTMLParser):

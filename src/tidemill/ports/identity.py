@@ -38,7 +38,7 @@ class BrowserLogin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class ProviderTokens:
     """What a provider issued at a login; `refresh_token` is "" if it issued none."""
 
     id_token: str = field(repr=False)
@@ -59,17 +59,17 @@ class IdentityProvider(Protocol):
     def start_device_login(self) -> DeviceLogin:
         """Start a login on any device."""
 
-    def poll_device_login(self, login: DeviceLogin) -> Grant | None:
+    def poll_device_login(self, login: DeviceLogin) -> ProviderTokens | None:
         """Return what was issued; None while the person hasn't completed the login."""
 
     def start_browser_login(self, redirect_uri: str) -> BrowserLogin:
         """Start a login in a browser of this machine."""
 
-    def finish_browser_login(self, login: BrowserLogin, reply_url: str) -> Grant:
+    def finish_browser_login(self, login: BrowserLogin, reply_url: str) -> ProviderTokens:
         """Exchange the code of the reply for what the provider issues."""
 
-    def refresh(self, grant: Grant) -> Grant:
-        """Renew a grant by its refresh token."""
+    def refresh(self, issued: ProviderTokens) -> ProviderTokens:
+        """Renew the tokens of a login by its refresh token."""
 
     def verify(self, id_token: str, *, now: float, nonce: str | None = None) -> Claims:
         """Return the claims of an ID token for this client: signature, issuer, audience and times hold."""

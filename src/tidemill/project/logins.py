@@ -16,7 +16,7 @@ from tidemill.core.errors import AccessError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.governance.oidc_settings import OidcSettings, person_of
 from tidemill.governance.permissions import Actor, ActorKind
-from tidemill.ports.identity import Claims, Grant, IdentityProvider
+from tidemill.ports.identity import Claims, IdentityProvider, ProviderTokens
 from tidemill.project.workspace import Workspace
 
 _BROWSER_WAIT_S = 300.0
@@ -85,11 +85,11 @@ class Logins:
         """
         provider = self._open_provider(self._settings)
         if provider.has_device_login and not browser:
-            grant, claims = self._on_device(provider, show)
+            issued, claims = self._on_device(provider, show)
         else:
-            grant, claims = self._in_browser(provider, show)
+            issued, claims = self._in_browser(provider, show)
         actor = self._actor(claims)
-        self._keep(grant)
+        self._keep(issued)
         return actor
 
     def logout(self) -> bool:
@@ -105,16 +105,16 @@ class Logins:
 
         AccessError for a login that doesn't count any more, SourceError if the provider can't be reached.
         """
-        grant = self._read()
-        if grant is None:
+        issued = self._read()
+        if issued is None:
             return None
         provider, now = self._open_provider(self._settings), self._clock()
         try:
-            return self._actor(provider.verify(grant.id_token, now=now))
+            return self._actor(provider.verify(issued.id_token, now=now))
         except AccessError as error:
-            if not grant.refresh_token:
+            if not issued.refresh_token:
                 raise AccessError(f"{error}; {_ADVICE}") from error
-        renewed = provider.refresh(grant)
+        renewed = provider.refresh(issued)
         claims = provider.verify(renewed.id_token, now=now)
         self._keep(renewed)
         return self._actor(claims)
@@ -123,43 +123,45 @@ class Logins:
         return Actor(
             name=person_of(claims, self._settings),
             kind=ActorKind.LOGIN,
-            origin=f"the login at {self._settings.issuer}, kept in {self._file}",
+            origin=f"login at {self._settings.issuer}, kept in {self._file}",
         )
 
     def _on_device(
         self, provider: IdentityProvider, show: Callable[[str], None]
-    ) -> tuple[Grant, Claims]:
+    ) -> tuple[ProviderTokens, Claims]:
         begun = provider.start_device_login()
         show(f"open {begun.direct_url or begun.url} and confirm the code {begun.code}")
         end = self._clock() + begun.expires_in
         while self._clock() < end:
             self._sleep(begun.interval)
-            grant = provider.poll_device_login(begun)
-            if grant is not None:
-                return grant, provider.verify(grant.id_token, now=self._clock())
+            issued = provider.poll_device_login(begun)
+            if issued is not None:
+                return issued, provider.verify(issued.id_token, now=self._clock())
         raise AccessError("nobody completed the login in time; run `tidemill login` again")
 
     def _in_browser(
         self, provider: IdentityProvider, show: Callable[[str], None]
-    ) -> tuple[Grant, Claims]:
+    ) -> tuple[ProviderTokens, Claims]:
         with _Callback() as server:
             begun = provider.start_browser_login(f"http://127.0.0.1:{server.server_port}{_PATH}")
             show(f"open {begun.url} in a browser of this machine")
             reply = server.wait(_BROWSER_WAIT_S)
-        grant = provider.finish_browser_login(begun, f"{begun.redirect_uri}?{reply}")
-        return grant, provider.verify(grant.id_token, now=self._clock(), nonce=begun.nonce)
+        issued = provider.finish_browser_login(begun, f"{begun.redirect_uri}?{reply}")
+        return issued, provider.verify(issued.id_token, now=self._clock(), nonce=begun.nonce)
 
-    def _keep(self, grant: Grant) -> None:
+    def _keep(self, issued: ProviderTokens) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._file.with_suffix(f".{secrets.token_hex(4)}")
         with open(new, "x", opener=_private, encoding="utf-8") as file:
-            json.dump({"id_token": grant.id_token, "refresh_token": grant.refresh_token}, file)
+            json.dump({"id_token": issued.id_token, "refresh_token": issued.refresh_token}, file)
         new.replace(self._file)
 
-    def _read(self) -> Grant | None:
+    def _read(self) -> ProviderTokens | None:
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            return Grant(id_token=str(found["id_token"]), refresh_token=str(found["refresh_token"]))
+            return ProviderTokens(
+                id_token=str(found["id_token"]), refresh_token=str(found["refresh_token"])
+            )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:

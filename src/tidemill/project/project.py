@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
 
 from tidemill.core.partition import WHOLE
@@ -122,13 +122,11 @@ class Project:
     @cached_property
     def plans(self) -> Plans:
         """Plans what would run, and explains it."""
-        service: Plans = self._service("plans", "Plans")
-        return service
+        return cast("Plans", self._service("plans", "Plans"))
 
     @cached_property
     def _runs(self) -> Runs:
-        service: Runs = self._service("runs", "Runs", self.plans)
-        return service
+        return cast("Runs", self._service("runs", "Runs", self.plans))
 
     @property
     def settings(self) -> Settings:
@@ -275,8 +273,7 @@ class Project:
     @property
     def trials(self) -> Trials:
         """Single steps that are executed without being published."""
-        service: Trials = self._service("trials", "Trials")
-        return service
+        return cast("Trials", self._service("trials", "Trials"))
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Check contracts and wiring without data; return notes on what can't be reused.
@@ -297,14 +294,12 @@ class Project:
     @property
     def checks(self) -> Checks:
         """Checks of the workflow, without data, and of whether stages are repeatable."""
-        service: Checks = self._service("checks", "Checks")
-        return service
+        return cast("Checks", self._service("checks", "Checks"))
 
     @property
     def environments(self) -> ProjectEnvironments:
         """The environments of the project: list, create, compare and drop them."""
-        service: ProjectEnvironments = self._service("environments", "ProjectEnvironments")
-        return service
+        return cast("ProjectEnvironments", self._service("environments", "ProjectEnvironments"))
 
     def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in the environment `other`.
@@ -320,8 +315,7 @@ class Project:
     @property
     def data(self) -> PublishedData:
         """The published and quarantined rows, with profiles."""
-        service: PublishedData = self._service("data", "PublishedData")
-        return service
+        return cast("PublishedData", self._service("data", "PublishedData"))
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all; UsageError names the partitions there are."""
@@ -353,98 +347,82 @@ class Project:
     @property
     def quarantine(self) -> Quarantine:
         """The quarantined rows: list, export, release (corrected or not) and drop them."""
-        service: Quarantine = self._service("quarantine", "open_quarantine")
-        return service
+        return cast("Quarantine", self._service("quarantine", "open_quarantine"))
 
     @property
     def stored_state(self) -> StoredState:
         """What is stored: verify it, repair it, export and rebuild the ledger."""
-        service: StoredState = self._service("verification", "StoredState", self._runs)
-        return service
+        return cast("StoredState", self._service("verification", "StoredState", self._runs))
 
     @property
     def delivered_tables(self) -> DeliveredTables:
         """The tables that were delivered: restore an earlier version of one."""
-        service: DeliveredTables = self._service("delivered_tables", "DeliveredTables")
-        return service
+        return cast("DeliveredTables", self._service("delivered_tables", "DeliveredTables"))
 
     @property
     def contracts(self) -> Contracts:
         """The contracts of the stages: find and compare them."""
-        service: Contracts = self._service("contracts", "Contracts")
-        return service
+        return cast("Contracts", self._service("contracts", "Contracts"))
 
     @property
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
-        service: Lineage = self._service("lineage", "Lineage")
-        return service
+        return cast("Lineage", self._service("lineage", "Lineage"))
 
     @property
     def openlineage(self) -> OpenLineage:
         """Runs as events of OpenLineage: make them, send them again."""
-        service: OpenLineage = self._service("openlineage", "OpenLineage")
-        return service
+        return cast("OpenLineage", self._service("openlineage", "OpenLineage"))
 
     @property
     def serving(self) -> Serving:
         """Serves the endpoints of the workflow online."""
-        service: Serving = self._service("serving", "Serving")
-        return service
+        return cast("Serving", self._service("serving", "Serving"))
 
     @property
     def rollouts(self) -> Rollouts:
         """The rollouts of new versions at endpoints: what was recorded, hold, resume."""
-        service: Rollouts = self._service("rollouts", "Rollouts")
-        return service
+        return cast("Rollouts", self._service("rollouts", "Rollouts"))
 
     @property
     def reviews(self) -> Reviews:
         """The reviews of changes by people: list, show and decide them."""
-        service: Reviews = self._service("reviews", "Reviews")
-        return service
+        return cast("Reviews", self._service("reviews", "Reviews"))
 
     @property
     def tokens(self) -> Tokens:
         """The tokens that open endpoints of the environment: create, list and revoke them."""
-        service: Tokens = self._service("tokens", "Tokens")
-        return service
+        return cast("Tokens", self._service("tokens", "Tokens"))
 
     @property
     def policy(self) -> Policy:
         """The rules of the project: list, test and replay them; explain decisions; waive rules."""
-        service: Policy = self._service("policy", "Policy")
-        return service
+        return cast("Policy", self._service("policy", "Policy"))
 
     @property
     def audit(self) -> Audit:
         """Audits the ledger: checkpoints, verification, proofs, and who did what."""
-        service: Audit = self._service("audit", "Audit")
-        return service
+        return cast("Audit", self._service("audit", "Audit"))
 
     @property
     def attestations(self) -> Attestations:
         """Attests how versions of models and tables were made, and verifies attestations."""
-        service: Attestations = self._service("attestations", "Attestations")
-        return service
+        return cast("Attestations", self._service("attestations", "Attestations"))
 
     @property
     def erasures(self) -> Erasures:
         """Erases people from what is stored, and lists where else their rows are."""
-        service: Erasures = self._service("erasure", "Erasures")
-        return service
+        return cast("Erasures", self._service("erasure", "Erasures"))
 
     @property
     def logins(self) -> Logins:
         """The login of the user of this process at the project's identity provider."""
-        service: Logins = self._service("logins", "open_logins")
-        return service
+        return cast("Logins", self._service("logins", "open_logins"))
 
     @property
     def keys(self) -> Keys:
         """Creates the keys that sign attestations and checkpoints."""
-        service: Keys = self._service("keys", "Keys")
-        return service
+        return cast("Keys", self._service("keys", "Keys"))
 
     @property
     def identity(self) -> Identity:
@@ -454,8 +432,7 @@ class Project:
     @property
     def models(self) -> Models:
         """The published model artifacts and their scores."""
-        service: Models = self._service("models", "Models")
-        return service
+        return cast("Models", self._service("models", "Models"))
 
     def model(self, name: str, *, candidate: bool = False) -> LoadedModel:
         """Load a model that predicts: the live one, or with `candidate` the one that was trained last.

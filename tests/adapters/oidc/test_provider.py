@@ -14,7 +14,7 @@ from joserfc.jwk import OctKey, RSAKey
 from tests.support.identity_provider import MISSING, identity_provider, log_in
 from tidemill.adapters.oidc.provider import OidcProvider
 from tidemill.core.errors import AccessError, SourceError
-from tidemill.ports.identity import Grant
+from tidemill.ports.identity import ProviderTokens
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 SCOPES = ("openid", "email")
@@ -32,22 +32,22 @@ def provider(issuer: str) -> OidcProvider:
 
 
 @pytest.fixture(scope="module")
-def grant(issuer: str) -> Grant:
+def tokens(issuer: str) -> ProviderTokens:
     return _grant(OidcProvider(issuer, "tidemill", scopes=SCOPES), "ana")
 
 
-def _grant(provider: OidcProvider, person: str) -> Grant:
+def _grant(provider: OidcProvider, person: str) -> ProviderTokens:
     login = provider.start_device_login()
     assert provider.poll_device_login(login) is None
     log_in(login.direct_url, person)
-    grant = provider.poll_device_login(login)
-    assert grant is not None
-    return grant
+    tokens = provider.poll_device_login(login)
+    assert tokens is not None
+    return tokens
 
 
-def test_a_person_logs_in_on_a_device(provider: OidcProvider, grant: Grant) -> None:
+def test_a_person_logs_in_on_a_device(provider: OidcProvider, tokens: ProviderTokens) -> None:
     assert provider.has_device_login
-    claims = provider.verify(grant.id_token, now=time.time())
+    claims = provider.verify(tokens.id_token, now=time.time())
     assert claims["email"] == "ana@example.org"
     assert claims["email_verified"] is True
 
@@ -55,11 +55,11 @@ def test_a_person_logs_in_on_a_device(provider: OidcProvider, grant: Grant) -> N
 def test_a_person_logs_in_with_a_browser(provider: OidcProvider) -> None:
     login = provider.start_browser_login("http://127.0.0.1:4711/callback")
     assert "code_challenge_method=S256" in login.url
-    grant = provider.finish_browser_login(login, log_in(login.url, "ben"))
-    claims = provider.verify(grant.id_token, now=time.time(), nonce=login.nonce)
+    tokens = provider.finish_browser_login(login, log_in(login.url, "ben"))
+    claims = provider.verify(tokens.id_token, now=time.time(), nonce=login.nonce)
     assert claims["email"] == "ben@example.org"
     with pytest.raises(AccessError, match="nonce"):
-        provider.verify(grant.id_token, now=time.time(), nonce="another")
+        provider.verify(tokens.id_token, now=time.time(), nonce="another")
 
 
 def test_a_reply_to_another_login_is_refused(provider: OidcProvider, issuer: str) -> None:
@@ -78,29 +78,31 @@ def test_a_reply_to_another_login_is_refused(provider: OidcProvider, issuer: str
         provider.finish_browser_login(other, foreign)
 
 
-def test_a_grant_is_renewed(provider: OidcProvider, grant: Grant) -> None:
-    renewed = provider.refresh(grant)
+def test_a_grant_is_renewed(provider: OidcProvider, tokens: ProviderTokens) -> None:
+    renewed = provider.refresh(tokens)
     assert renewed.refresh_token
     assert provider.verify(renewed.id_token, now=time.time())["sub"] == "ana"
     with pytest.raises(AccessError, match="invalid_grant"):
-        provider.refresh(Grant(id_token="", refresh_token="unknown"))
+        provider.refresh(ProviderTokens(id_token="", refresh_token="unknown"))
 
 
-def test_a_token_counts_only_in_its_time(provider: OidcProvider, grant: Grant) -> None:
+def test_a_token_counts_only_in_its_time(provider: OidcProvider, tokens: ProviderTokens) -> None:
     with pytest.raises(AccessError, match="expired"):
-        provider.verify(grant.id_token, now=time.time() + 86_400)
+        provider.verify(tokens.id_token, now=time.time() + 86_400)
     with pytest.raises(AccessError, match="isn't valid"):
-        provider.verify(grant.id_token, now=time.time() - 86_400)
+        provider.verify(tokens.id_token, now=time.time() - 86_400)
 
 
-def test_a_token_for_another_client_is_refused(issuer: str, grant: Grant) -> None:
+def test_a_token_for_another_client_is_refused(issuer: str, tokens: ProviderTokens) -> None:
     other = OidcProvider(issuer, "other", secret="a secret of the other client")
     with pytest.raises(AccessError, match="aud"):
-        other.verify(grant.id_token, now=time.time())
+        other.verify(tokens.id_token, now=time.time())
 
 
-def test_forged_tokens_are_refused(provider: OidcProvider, grant: Grant, issuer: str) -> None:
-    header, payload, signature = grant.id_token.split(".")
+def test_forged_tokens_are_refused(
+    provider: OidcProvider, tokens: ProviderTokens, issuer: str
+) -> None:
+    header, payload, signature = tokens.id_token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     kid = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
     boss = {**claims, "email": "boss@example.org"}
@@ -113,7 +115,7 @@ def test_forged_tokens_are_refused(provider: OidcProvider, grant: Grant, issuer:
         jwt.encode({"alg": "RS256", "kid": kid}, boss, own),
         # The public key as if it were a shared secret.
         jwt.encode({"alg": "HS256", "kid": kid}, boss, OctKey.import_key(b"x" * 64)),
-        grant.id_token[:-4],
+        tokens.id_token[:-4],
         "",
         "a.b",
         "x" * 200_000,

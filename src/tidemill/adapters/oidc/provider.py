@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from tidemill.core.errors import AccessError, SourceError
-from tidemill.ports.identity import BrowserLogin, Claims, DeviceLogin, Grant
+from tidemill.ports.identity import BrowserLogin, Claims, DeviceLogin, ProviderTokens
 
 # Asymmetric algorithms: a shared secret would let every client of the provider make tokens.
 _ALGORITHMS = [
@@ -72,9 +72,9 @@ class OidcProvider:
             expires_in=float(found["expires_in"]),
         )
 
-    def poll_device_login(self, login: DeviceLogin) -> Grant | None:
+    def poll_device_login(self, login: DeviceLogin) -> ProviderTokens | None:
         try:
-            return self._fetch_grant(grant_type=_DEVICE_GRANT, device_code=login.device_code)
+            return self._fetch_tokens(grant_type=_DEVICE_GRANT, device_code=login.device_code)
         except _Refused as refusal:
             if refusal.code in _WAITING:
                 return None
@@ -92,25 +92,25 @@ class OidcProvider:
             url=url, redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier
         )
 
-    def finish_browser_login(self, login: BrowserLogin, reply_url: str) -> Grant:
+    def finish_browser_login(self, login: BrowserLogin, reply_url: str) -> ProviderTokens:
         sent = parse_qs(urlsplit(reply_url).query)
         # RFC 9207: another provider's reply isn't exchanged here.
         if sent.get("iss", [self._issuer]) != [self._issuer]:
             raise AccessError(
                 f"the reply to the login came from {sent['iss'][0]!r}, not {self._issuer}"
             )
-        return self._fetch_grant(
+        return self._fetch_tokens(
             authorization_response=reply_url,
             state=login.state,
             code_verifier=login.verifier,
             redirect_uri=login.redirect_uri,
         )
 
-    def refresh(self, grant: Grant) -> Grant:
-        renewed = self._fetch_grant(grant_type="refresh_token", refresh_token=grant.refresh_token)
+    def refresh(self, issued: ProviderTokens) -> ProviderTokens:
+        renewed = self._fetch_tokens(grant_type="refresh_token", refresh_token=issued.refresh_token)
         # A provider that doesn't rotate refresh tokens leaves the old one in force.
-        return Grant(
-            id_token=renewed.id_token, refresh_token=renewed.refresh_token or grant.refresh_token
+        return ProviderTokens(
+            id_token=renewed.id_token, refresh_token=renewed.refresh_token or issued.refresh_token
         )
 
     def verify(self, id_token: str, *, now: float, nonce: str | None = None) -> Claims:
@@ -165,7 +165,7 @@ class OidcProvider:
             raise AccessError(f"{self._issuer} offers no {name}")
         return found
 
-    def _fetch_grant(self, *, redirect_uri: str = "", **options: Any) -> Grant:
+    def _fetch_tokens(self, *, redirect_uri: str = "", **options: Any) -> ProviderTokens:
         session = self._new_session(redirect_uri=redirect_uri) if redirect_uri else self._session
         endpoint = self._endpoint("token_endpoint")
         try:
@@ -182,7 +182,7 @@ class OidcProvider:
             raise AccessError(
                 f"{self._issuer} issued no ID token: does the client have the scope openid?"
             )
-        return Grant(
+        return ProviderTokens(
             id_token=found["id_token"], refresh_token=str(found.get("refresh_token") or "")
         )
 
