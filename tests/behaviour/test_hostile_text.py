@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -83,6 +84,17 @@ def broken(raw: tm.Frame[Raw]) -> tm.Frame[Clean]:
     return raw.select("id", "place", "note").map_batches(fail)
 """
 
+# A TOML text has its escapes as JSON has them.
+RULES = f"""
+[[rule]]
+id = "evil"
+on = ["delivery", "table", "release"]
+when = "not sampled and author != {json.dumps(json.dumps(EVIL))[1:-1]}"
+message = {json.dumps(EVIL)}
+effect = "review"
+approvers = [{json.dumps(EVIL)}]
+"""
+
 # For each command its arguments, in the order in which they are called; `data` changes the source before.
 COMMANDS: dict[str, list[list[str]]] = {
     "check": [["--twice"]],
@@ -115,6 +127,35 @@ COMMANDS: dict[str, list[list[str]]] = {
     "restore": [["sent", "last"], ["sent", KEY], [KEY, "last"]],
     "verify": [[], ["--deep"]],
     "whoami": [[]],
+    "login": [[]],
+    "logout": [[]],
+    "policy list": [[]],
+    "policy facts": [["delivery"], [KEY]],
+    "policy test": [[]],
+    "policy explain": [["latest"], [KEY], ["latest", KEY]],
+    "policy replay": [["--against", "tidemill.rules.toml"], ["--against", KEY]],
+    "policy waive": [
+        ["evil", "--for", "choice", "--reason", EVIL, "--ttl", "1d"],
+        [KEY, "--for", KEY, "--reason", EVIL],
+    ],
+    "policy waivers": [[]],
+    "policy unwaive": [[KEY, "--reason", EVIL]],
+    "review list": [[], ["--all"]],
+    "review show": [[KEY]],
+    "review approve": [[KEY, "--reason", EVIL]],
+    "review reject": [[KEY, "--reason", EVIL]],
+    "review changes": [[KEY, "--reason", EVIL]],
+    "keys create": [[KEY]],
+    "audit show": [[], ["--who", KEY], ["--kind", KEY]],
+    "audit verify": [[], ["--checkpoints", KEY]],
+    "audit checkpoint": [[]],
+    "audit export": [["audit.jsonl"], [f"no/{KEY}"]],
+    "audit prove": [["1", "-o", "proof.json"], [KEY]],
+    "audit check-proof": [[KEY, "--key", KEY]],
+    "attest write": [["sent"], [KEY]],
+    "attest verify": [["sent"], [KEY]],
+    "models bom": [["choice"], [KEY]],
+    "erase": [[EVIL], ["--column", f"note={EVIL}"], ["--column", KEY]],
     "lineage export": [[], [KEY]],
     "lineage send": [[], [KEY]],
     "ledger export": [["events.ndjson"]],
@@ -178,6 +219,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "evil.py").write_text(WORKFLOW, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "evil:flow"\n')
+    (tmp_path / "tidemill.rules.toml").write_text(RULES, encoding="utf-8")
     write(tmp_path, 1.0)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "evil", raising=False)

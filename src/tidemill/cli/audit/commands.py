@@ -21,6 +21,7 @@ from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text, redactor
 from tidemill.core.counts import plural
+from tidemill.core.errors import UsageError
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.core.units import parse_seconds
 
@@ -197,14 +198,17 @@ def export(file: Path, form: str, since: float | None) -> None:
         raise click.UsageError(f"{file} exists: choose another name")
     with project_session() as project, ExitStack() as stack:
         found = project.audit.export(since=since)
-        target = (
-            sys.stdout
-            if to_stdout
-            else stack.enter_context(open(file, "x", encoding="utf-8", newline=""))
-        )
+        target = sys.stdout if to_stdout else stack.enter_context(_created(file))
         count = _write(map(_exported, found), form, target)
     if not to_stdout:
         print_text(f"wrote {plural(count, 'event')} to {file}")
+
+
+def _created(file: Path) -> TextIO:
+    try:
+        return open(file, "x", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{file} can't be written: {error.strerror}") from error
 
 
 def _exported(event: ExportedEvent) -> dict[str, Any]:

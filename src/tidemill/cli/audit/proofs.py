@@ -13,6 +13,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
+from tidemill.core.errors import UsageError
 from tidemill.project.audit import check_proof
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def prove(subject: str, target: Path) -> None:
         raise click.UsageError(f"{target} exists: choose another name")
     with project_session() as project:
         proof = project.audit.prove(subject)
-    target.write_text(proof.document, encoding="utf-8")
+    try:
+        target.write_text(proof.document, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{target} can't be written: {error.strerror}") from error
     print_text(
         f"wrote the proof of event {proof.place.seq} to {target}; with the public key, `tidemill audit "
         f"check-proof {target} --key PUB` verifies it"
