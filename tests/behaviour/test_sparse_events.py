@@ -106,7 +106,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Review": {
         "artifact": "", "replaces": "", "reasons": (), "author": "", "author_may_approve": True,
         "opened": 0.0, "within": None, "on_timeout": "reject", "escalate_to": ("role:admin",),
-        "decision": "", "verdict": None, "run": "",
+        "decision": "", "verdict": None, "run": "", "author_vouched_by": (),
     },
     "ReviewClosed": {"reason": "", "actor": ""},
     "ReviewExtended": {"escalated_to": ()},
@@ -116,7 +116,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     },
     "LineageDropped": {"total": 0, "reason": ""},
     "RulesLoaded": {"functions": {}},
-    "Vote": {"counts_as": (), "note": ""},
+    "Vote": {"counts_as": (), "note": "", "vouched_by": ()},
     "Waiver": {"note": ""},
     "WaiverEnded": {"reason": "", "note": ""},
     "Erased": {"reason": ""},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
 from tidemill.core.errors import AccessError, GateError, UsageError
-from tidemill.governance.review_state import ReviewState, fold_reviews
+from tidemill.governance.review_state import ReviewState, approvers, fold_reviews
 from tidemill.governance.review_vote import (
     Electorate,
     again_command,
@@ -49,10 +50,11 @@ def asks(*asked: str, people: int = 1, author_may: bool = False) -> Review:
 
 def capacity(
     review: Review, person: str, choice: Choice = Choice.APPROVE, grants: Grants = TEAM,
-    known: tuple[str, ...] = (), now: float = 200.0,
+    known: tuple[str, ...] = (), now: float = 200.0, vouched_by: tuple[str, ...] = (),
 ) -> tuple[str, ...]:  # fmt: skip
     voters = Electorate(grants=grants, workflow="flights", is_known=known.__contains__)
-    return require_vote(state_of(review), voters, person, choice, now)
+    vote = replace(samples.vote(person, choice), vouched_by=vouched_by)
+    return require_vote(state_of(review), voters, vote, now)
 
 
 @pytest.mark.parametrize(
@@ -167,3 +169,45 @@ def test_who_is_asked_in_words() -> None:
     )
     extended = ReviewExtended(environment=PROD, review="r1", expires=5.0, escalated_to=(ADMINS,))
     assert asked_text(state_of(asks("eve", author_may=True), extended)) == "eve or every admin"
+
+
+def test_the_author_does_not_approve_in_another_name() -> None:
+    review = asks()
+    assert capacity(review, "ben", vouched_by=("root",)) == (REVIEWERS,)
+    with pytest.raises(
+        AccessError, match="ana, who asked for the change, and ben may be one person"
+    ):
+        capacity(review, "ben", vouched_by=("root", "ana"))
+    held = replace(review, author_vouched_by=("ben",))
+    with pytest.raises(AccessError, match="may be one person"):
+        capacity(held, "ben")
+    assert capacity(held, "ben", Choice.REJECT) == (REVIEWERS,)
+    assert capacity(asks(author_may=True), "ben", vouched_by=("ana",)) == (REVIEWERS,)
+
+
+@pytest.mark.parametrize(
+    ("makers", "people"),
+    [
+        ({"ben": (), "cleo": ()}, 2),
+        # Somebody else made both tokens.
+        ({"ben": ("root",), "cleo": ("root",)}, 2),
+        ({"ben": (), "cleo": ("ben",)}, 1),
+        ({"ben": ("cleo",), "cleo": ()}, 1),
+        ({"ben": ("root",), "cleo": ("root",), "root": ()}, 1),
+        ({"ben": ("cleo",), "cleo": ("dora",), "dora": ()}, 1),
+        ({"ben": (), "cleo": ("ana",)}, 1),
+        ({"ben": (), "ana": ()}, 1),
+    ],
+)
+def test_tokens_that_a_person_made_make_no_second_person(
+    makers: dict[str, tuple[str, ...]], people: int
+) -> None:
+    for order in permutations(makers):
+        votes = (
+            replace(samples.vote(name), counts_as=(REVIEWERS,), vouched_by=makers[name])
+            for name in order
+        )
+        state = state_of(
+            asks(), *(Voted(environment=PROD, review="r1", vote=vote) for vote in votes)
+        )
+        assert len(approvers(state, Quorum(asked=(REVIEWERS,)))) == people

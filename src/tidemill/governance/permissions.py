@@ -24,7 +24,8 @@ class Actor:
 
     Through a `token` (its id) it may do what both its role and the `scopes` allow, in the workflows that
     match a pattern. `scopes` is None where nothing but the role limits it. `origin` says how the identity
-    was found out; an actor `is_local` if it acts in this process, and not over a network.
+    was found out; an actor `is_local` if it acts in this process, and not over a network. `vouched_by` are
+    the others who made its token, and so could act in its name.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Actor:
     workflows: tuple[str, ...] = ("*",)
     origin: str = ""
     is_local: bool = True
+    vouched_by: tuple[str, ...] = ()
 
 
 class Permission(StrEnum):

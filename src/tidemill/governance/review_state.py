@@ -341,12 +341,31 @@ def tally(state: ReviewState) -> ReviewOutcome | None:
 
 
 def approvers(state: ReviewState, quorum: Quorum) -> tuple[str, ...]:
-    """The people whose approvals count in a quorum."""
-    review = state.review
-    return tuple(
-        vote.actor
-        for vote in state.votes
-        if vote.choice is Choice.APPROVE
-        and not set(vote.counts_as).isdisjoint(quorum.asked)
-        and (review.author_may_approve or vote.actor != review.author)
+    """The people whose approvals count in a quorum: a token's holder and its maker are one."""
+    people: list[list[Vote]] = []
+    for vote in state.votes:
+        if vote.choice is not Choice.APPROVE or set(vote.counts_as).isdisjoint(quorum.asked):
+            continue
+        if not state.review.author_may_approve and may_be_author(state.review, vote):
+            continue
+        same = [person for person in people if any(_may_be_one(vote, known) for known in person)]
+        others = [person for person in people if person not in same]
+        people = [*others, [*(known for person in same for known in person), vote]]
+    return tuple(person[0].actor for person in people)
+
+
+def may_be_author(review: Review, vote: Vote) -> bool:
+    """Whether who voted asked for the change, or made or has a token of who did."""
+    author = Vote(
+        actor=review.author,
+        choice=vote.choice,
+        reason="",
+        at=vote.at,
+        vouched_by=review.author_vouched_by,
     )
+    return vote.actor == review.author or _may_be_one(vote, author)
+
+
+def _may_be_one(vote: Vote, other: Vote) -> bool:
+    """Whether one of two people made the token of the other, and so could have voted twice."""
+    return vote.actor in other.vouched_by or other.actor in vote.vouched_by

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import AccessError, GateError, UsageError
-from tidemill.governance.review_state import ReviewState, approvers, tally
+from tidemill.governance.review_state import ReviewState, approvers, may_be_author, tally
 from tidemill.governance.roles import EVERYBODY, Grants, Role, parse_role
 from tidemill.ledger.event import Event, ReviewClosed, Voted
 from tidemill.ledger.review import Choice, Quorum, ReviewOutcome, Vote
@@ -104,14 +104,14 @@ def _ordinal(people: int) -> str:
 
 
 def require_vote(
-    state: ReviewState, electorate: Electorate, person: str, choice: Choice, now: float
+    state: ReviewState, electorate: Electorate, vote: Vote, now: float
 ) -> tuple[str, ...]:
-    """Return the capacity in which a person may vote now.
+    """Return the capacity in which a person may vote so now.
 
     Raises GateError for a review that ended or whose time is over, AccessError for a person who isn't asked,
     or whose approval doesn't count because of being the author. An author may always withdraw.
     """
-    review = state.review
+    review, person, choice = state.review, vote.actor, vote.choice
     require_open(state)
     if state.has_expired(now):
         assert state.expires is not None
@@ -124,6 +124,11 @@ def require_vote(
         raise AccessError(
             f"{person} asked for the change in review {review.id} and doesn't approve it: "
             f"asked are {asked_text(state)}"
+        )
+    if choice is Choice.APPROVE and not review.author_may_approve and may_be_author(review, vote):
+        raise AccessError(
+            f"{person}'s approval doesn't count in review {review.id}: {review.author}, who asked for the "
+            f"change, and {person} may be one person, because one made the token of the other"
         )
     found = electorate.capacities(person, state)
     if not found and not (is_author and choice is Choice.REJECT):

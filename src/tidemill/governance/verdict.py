@@ -69,6 +69,7 @@ class Occasion:
     now: float
     run: str = ""
     again: bool = False
+    author_vouched_by: tuple[str, ...] = ()
 
 
 def reach_verdict(
@@ -127,7 +128,7 @@ class _Deliberation:
             now=self._occasion.now,
             run=self._occasion.run,
         )
-        return self._ask(wanted)
+        return self._ask(replace(wanted, author_vouched_by=self._occasion.author_vouched_by))
 
     def _ask(self, wanted: Review) -> Verdict:
         """Wait for the review that is wanted, unless people decided on exactly this before."""

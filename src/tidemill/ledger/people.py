@@ -41,7 +41,17 @@ _KINDS = frozenset[type[Event]]((
 ))  # fmt: skip
 # Fields with a name, or with several.
 _NAMES = frozenset(
-    ("actor", "author", "asked", "approvers", "counts_as", "escalate_to", "escalated_to")
+    (
+        "actor",
+        "author",
+        "asked",
+        "approvers",
+        "counts_as",
+        "escalate_to",
+        "escalated_to",
+        "vouched_by",
+        "author_vouched_by",
+    )
 )
 # Mappings and their key with a name.
 _KEYS = {"holder": "user", "facts": "author"}

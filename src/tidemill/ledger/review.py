@@ -59,7 +59,8 @@ class Review:
     kinds, and `replaces` the one that was live when it was opened. All `quorums` must be met. `author`, who
     asked for the change, counts in none where `author_may_approve` is False. `decision` is the
     policy decision that asked for the review, "" where only the workflow did, and `verdict` what the gates
-    decided, which is recorded once people agree. People have `within` seconds from each question. Times are
+    decided, which is recorded once people agree. Those who made the token of the author, and so could act in
+    that name, are in `author_vouched_by`. People have `within` seconds from each question. Times are
     Unix seconds.
     """
 
@@ -80,6 +81,7 @@ class Review:
     decision: str = ""
     verdict: Decision | None = None
     run: str = ""
+    author_vouched_by: tuple[str, ...] = ()
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -96,7 +98,8 @@ class Review:
 class Vote:
     """What one person chose in a review, and why.
 
-    `counts_as` are those of the asked that the person was, or belonged to, at the time of the vote.
+    `counts_as` are those of the asked that the person was, or belonged to, at the time of the vote. Those who
+    made the token of the person, and so could vote in that name, are in `vouched_by`.
     """
 
     actor: str
@@ -105,3 +108,4 @@ class Vote:
     at: float
     counts_as: tuple[str, ...] = ()
     note: str = ""
+    vouched_by: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ def enforcement_of(space: Workspace, run: str = "") -> Enforcement:
         space.tools.ledger,
         space.rules,
         space.environment,
-        author=space.actor.name,
+        author=space.actor,
         clock=space.tools.clock,
         run=run,
     )

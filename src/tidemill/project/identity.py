@@ -32,7 +32,7 @@ def current_actor(open_tools: Callable[[], Runtime], token: str | None = None) -
         return local_actor()
     place = TOKEN_VARIABLE if token is None else "the token"
     tools = open_tools()
-    return token_actor(tools.ledger, text, now=tools.clock(), place=place, user=this_user())
+    return token_actor(tools.ledger, text, now=tools.clock(), place=place, is_local=True)
 
 
 def has_token(token: str | None = None) -> bool:
@@ -51,11 +51,12 @@ def local_actor() -> Actor:
     )
 
 
-def token_actor(ledger: Ledger, text: str, *, now: float, place: str, user: str = "") -> Actor:
+def token_actor(
+    ledger: Ledger, text: str, *, now: float, place: str, is_local: bool = False
+) -> Actor:
     """Return the holder of a token of the home, in whichever workflow it was created.
 
-    `place` says in messages where the token came from. If the token was created by the `user` of this
-    process, that user acts, within its scopes: two tokens that one person made aren't two people.
+    `place` says in messages where the token came from; it `is_local` if this process has it.
     """
     issued = _find_token(ledger, token_id(text.encode()))
     digest = _NO_DIGEST if issued is None else issued.token.digest
@@ -73,20 +74,16 @@ def token_actor(ledger: Ledger, text: str, *, now: float, place: str, user: str 
         raise AccessError(
             f"{place} holds the token {token.id}, which has expired: ask for a new one"
         )
-    # Who could have used the token since it was made isn't proven to be its holder.
-    own = bool(user) and user in (token.actor, token.user)
-    made = f"the token {token.id} of {token.holder} in {place}, which {token.actor} created"
-    name, origin = token.holder, f"holder of {made}"
-    if own and user != token.holder:
-        name, origin = user, f"user of this process, limited by {made}"
+    makers = dict.fromkeys(filter(None, (token.actor, token.user)))
     return Actor(
-        name=name,
+        name=token.holder,
         kind=ActorKind.TOKEN,
         token=token.id,
         scopes=frozenset(token.scopes),
         workflows=token.workflows,
-        origin=origin,
-        is_local=bool(user),
+        origin=f"holder of the token {token.id} in {place}, which {token.actor} created",
+        is_local=is_local,
+        vouched_by=tuple(maker for maker in makers if maker != token.holder),
     )
 
 

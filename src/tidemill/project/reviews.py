@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pwd import getpwnam
 from typing import Literal, TypeAlias
@@ -231,15 +231,15 @@ class Reviews:
         is_author = space.actor.name == state.review.author
         withdraws = is_author and choice is Choice.REJECT
         actor = space.require(Permission.RUN if withdraws else Permission.REVIEW)
-        counts_as = require_vote(state, self.electorate(), actor.name, choice, now)
         vote = Vote(
             actor=actor.name,
             choice=choice,
             reason=reason,
             at=state.moment(now),
-            counts_as=counts_as,
             note=note,
+            vouched_by=actor.vouched_by,
         )
+        vote = replace(vote, counts_as=require_vote(state, self.electorate(), vote, now))
         outcome, events = voting_events(state, vote)
         live: tuple[Event, ...] = ()
         guard = seen.guard()

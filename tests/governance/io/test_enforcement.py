@@ -7,6 +7,7 @@ from dataclasses import replace
 import tidemill as tm
 from tidemill.governance.change_verdict import ALLOWED
 from tidemill.governance.io.enforcement import Enforcement
+from tidemill.governance.permissions import Actor
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleSet, rule_set
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.verdict import Proposal
@@ -34,7 +35,9 @@ SAMPLED = Proposal(change=CHANGE, title="delay_model", facts={"sampled": True})
 def enforcement(
     ledger: MemoryLedger, rules: RuleSet = DENY, environment: str = PROD
 ) -> Enforcement:
-    return Enforcement(ledger, rules, environment, author="ana", clock=lambda: 150.0, run="run-1")
+    return Enforcement(
+        ledger, rules, environment, author=Actor(name="ana"), clock=lambda: 150.0, run="run-1"
+    )
 
 
 def test_rules_govern_their_kinds_and_use_their_facts() -> None:

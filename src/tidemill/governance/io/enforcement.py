@@ -8,6 +8,7 @@ from functools import cached_property
 
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.governance.io.waivers import load_waivers
+from tidemill.governance.permissions import Actor
 from tidemill.governance.policy import RuleSet, decide
 from tidemill.governance.review_state import (
     REVIEW_EVENTS,
@@ -36,7 +37,7 @@ class Enforcement:
         rules: RuleSet,
         environment: str,
         *,
-        author: str,
+        author: Actor,
         clock: Callable[[], float],
         run: str = "",
     ) -> None:
@@ -68,7 +69,8 @@ class Enforcement:
             return ALLOWED
         occasion = Occasion(
             environment=self._environment,
-            author=self._author,
+            author=self._author.name,
+            author_vouched_by=self._author.vouched_by,
             now=self._clock(),
             run=self._run,
             again=again,
