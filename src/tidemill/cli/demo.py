@@ -18,6 +18,14 @@ from typing import Any
 import click
 
 from tidemill.cli.demo_data import write_bad_batch, write_daily_files
+from tidemill.cli.demo_governance import (
+    REASON,
+    declare_rules,
+    edit_copy,
+    keep_checkpoints,
+    loosen_rule,
+    open_review,
+)
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_module
@@ -62,6 +70,7 @@ _NEXT = (
     "explain delay_model                # why it was trained, and what its gates saw",
     "rollback delay_model               # make the booster live again",
     "runs                               # the runs of the demo",
+    "policy explain                     # the facts of the last decision, and the rules that apply",
 )
 
 
@@ -118,7 +127,10 @@ def play_acts(folder: Path, echo: Callable[[str], None]) -> None:
 
 def _show(folder: Path, command: tuple[str, ...], echo: Callable[[str], None]) -> int:
     """Run a command in the project, after a line that shows it; return its exit code."""
-    echo(f"\n   $ tidemill {' '.join(command)}")
+    if _REVIEW in command:
+        id = open_review(folder)
+        command = tuple(id if word == _REVIEW else word for word in command)
+    echo(f"\n   $ tidemill {shlex.join(command)}")
     ended = subprocess.run(python_module("tidemill", *command), cwd=folder, check=False)
     return ended.returncode
 
@@ -223,6 +235,11 @@ def _damage(folder: Path) -> str:
 
 
 TRAIN = ("run", "--train", "delay_model")
+_ANA, _BEN = (("--token-file", f"{person}.token") for person in ("ana", "ben"))
+# In a command it stands for the id of the review that waits.
+_REVIEW = "REVIEW"
+_COPY = ("-C", "edited")
+_KEPT = ("--checkpoints", "outside/checkpoints.jsonl", "--key", "outside/audit.pem.pub")
 _WITHOUT, _WITH = 'columns = ["hour"', 'columns = ["carrier", "hour"'
 ACTS = (
     Act(
@@ -290,10 +307,59 @@ ACTS = (
         commands=(("plan",), ("run",)),
     ),
     Act(
+        title="Rules and roles are declared",
+        story="Rules are data over declared facts. ana may run, ben may review: each has a token.",
+        change=declare_rules,
+        commands=(("policy", "list"),),
+    ),
+    Act(
         title="A scikit-learn pipeline replaces the booster",
-        story="The same stage returns another kind of model, and the same gates judge it.",
+        story="It passes the same gates, but moves many predictions: a rule asks for a second person.",
         change=_use_pipeline,
-        commands=(TRAIN, ("models",), ("models", "compare", "delay_model")),
+        commands=((*_ANA, *TRAIN),),
+        exit_code=4,
+    ),
+    Act(
+        title="The second person decides",
+        story="One page has all that is needed. ben approves with a reason, and the pipeline is live.",
+        change=_no_change,
+        commands=(
+            ("review", "show"),
+            (*_BEN, "review", "approve", _REVIEW, "--reason", REASON),
+            ("models",),
+            ("models", "compare", "delay_model"),
+        ),
+    ),
+    Act(
+        title="A model of a sample is refused",
+        story="An experiment on 5 % of the flights passes its gates, and a rule refuses it.",
+        change=_no_change,
+        commands=(("--env", "dev", *TRAIN, "--create", "--sample", "0.05"),),
+        exit_code=4,
+    ),
+    Act(
+        title="What would other rules have decided?",
+        story="Decisions are recorded with their facts, so they can be made once more.",
+        change=loosen_rule,
+        commands=(("policy", "replay", "--against", "looser.rules.toml"),),
+    ),
+    Act(
+        title="The records are sealed",
+        story="A signed checkpoint of the ledger lies outside; all that was recorded agrees with it.",
+        change=keep_checkpoints,
+        commands=(
+            ("keys", "create", "outside/audit.pem"),
+            ("audit", "checkpoint"),
+            ("audit", "show", "--what", "review"),
+            ("audit", "verify"),
+        ),
+    ),
+    Act(
+        title="An edited copy is noticed",
+        story="Somebody rewrites in a copy of the ledger why the pipeline was approved.",
+        change=edit_copy,
+        commands=((*_COPY, "audit", "verify", *_KEPT),),
+        exit_code=1,
     ),
 )
 
@@ -301,7 +367,7 @@ ACTS = (
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("tidemill-demo"))
 def demo(folder: Path) -> None:
-    """Run a demo in a new project in FOLDER: thirteen acts in the life of a workflow on real flights.
+    """Run a demo in a new project in FOLDER: nineteen acts in the life of a workflow on real flights.
 
     If FOLDER isn't empty, FOLDER-2 is used.
     """

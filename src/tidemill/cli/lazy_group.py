@@ -41,11 +41,17 @@ class ProjectLocation:
 
 
 class LazyGroup(click.Group):
-    """A group that knows each command by "module:name" and one line of help."""
+    """A group that knows each command by "module:name" and one line of help.
 
-    def __init__(self, *, commands_at: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
+    With a `default` that command is called where none is named.
+    """
+
+    def __init__(
+        self, *, commands_at: Mapping[str, tuple[str, str]], default: str = "", **attributes: Any
+    ) -> None:
         super().__init__(**attributes)
         self._at = dict(commands_at)
+        self._default = default
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._at)
@@ -76,6 +82,9 @@ class LazyGroup(click.Group):
         ctx.meta.setdefault(f"{_META}.command", shlex.join(["tidemill", *args]))
         if os.environ.get("NO_COLOR"):
             ctx.color = False
+        named = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        if self._default and not named:
+            args = [self._default, *args]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

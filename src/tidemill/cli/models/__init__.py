@@ -6,19 +6,10 @@ import click
 
 from tidemill.cli.lazy_group import LazyGroup
 
-_DEFAULT = "list"
-
-
-class _Models(LazyGroup):
-    """A group whose default command is `list`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
-        return super().parse_args(ctx, args if named else [_DEFAULT, *args])
-
 
 @click.group(
-    cls=_Models,
+    cls=LazyGroup,
+    default="list",
     subcommand_metavar="COMMAND [ARGS]...",
     commands_at={
         "list": (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from tidemill.cli.lazy_group import LazyGroup, project_options
+from tidemill.cli.lazy_group import LazyGroup
 
 
 @click.group(
     cls=LazyGroup,
-    invoke_without_command=True,
+    default="list",
+    subcommand_metavar="COMMAND [ARGS]...",
     commands_at={
-        "list": ("tidemill.cli.review.commands:list_", "List what waits for people."),
+        "list": ("tidemill.cli.review.commands:list_", "List what waits for people; the default."),
         "show": (
             "tidemill.cli.review.show:show",
             "Show all that is needed to decide, as text, HTML or Markdown.",
@@ -21,14 +22,5 @@ from tidemill.cli.lazy_group import LazyGroup, project_options
         "changes": ("tidemill.cli.review.commands:changes", "Ask for changes."),
     },
 )
-@project_options
-@click.pass_context
-def review(ctx: click.Context) -> None:
-    """List what waits for people; show it, approve it, reject it, or ask for changes.
-
-    Without a command it lists the open reviews.
-    """
-    if ctx.invoked_subcommand is None:
-        command = review.get_command(ctx, "list")
-        assert command is not None
-        ctx.invoke(command, everything=False, as_json=False)
+def review() -> None:
+    """List what waits for people; show it, approve it, reject it, or ask for changes."""

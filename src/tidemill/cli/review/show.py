@@ -19,12 +19,13 @@ from tidemill.governance.page_text import markdown_page, text_page
 
 if TYPE_CHECKING:
     from tidemill.governance.page_values import ReviewPage
+    from tidemill.project.reviews import Reviews
 
 _FORMATS = {"text": text_page, "html": html_page, "markdown": markdown_page}
 
 
 @click.command()
-@click.argument("review")
+@click.argument("review", default="")
 @click.option("--format", "form", type=click.Choice([*_FORMATS]), default=None,
               help="How to write the page.  [default: by the name of the file, else text]")  # fmt: skip
 @click.option("-o", "--output", "file", default="", metavar="FILE",
@@ -33,14 +34,14 @@ _FORMATS = {"text": text_page, "html": html_page, "markdown": markdown_page}
 @json_option
 @project_options
 def show(review: str, form: str | None, file: str, opens: bool, as_json: bool) -> None:
-    """Show all that is needed to decide on REVIEW, named by a unique prefix of its id.
+    """Show all that is needed to decide on REVIEW, named by a unique prefix of its id; default: the open one.
 
     What changes and why now, what gets worse, who may decide, how to go back; then metrics with intervals
     against what is live, the predictions that move most, gates, rules, data, contracts, code and cost. The
     HTML page is one file without scripts, which can be sent to others; opening it decides nothing.
     """
     with project_session() as project:
-        state = project.reviews.find(review)
+        state = project.reviews.find(review or _only_open(project.reviews))
         page = project.reviews.show(state.review.id)
     wanted = form or ("html" if opens else _by_name(file))
     if as_json:
@@ -56,6 +57,14 @@ def show(review: str, form: str | None, file: str, opens: bool, as_json: bool) -
         print_text(_FORMATS[wanted](page).rstrip("\n"), data=True)
     if opens:
         click.launch(Path(file).resolve().as_uri())
+
+
+def _only_open(reviews: Reviews) -> str:
+    found = [state.review.id for state in reviews.list()]
+    if len(found) == 1:
+        return found[0]
+    waiting = f"several reviews are open: {', '.join(found)}" if found else "no review is open"
+    raise UsageError(f"{waiting}; name one (`tidemill review list --all` lists them)")
 
 
 def _by_name(file: str) -> str:
