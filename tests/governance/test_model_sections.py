@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
 from tidemill.governance.page_values import PageSection
 from tidemill.ledger.model_version import (
@@ -158,6 +160,26 @@ def test_why_now_has_the_trigger_and_the_reasons() -> None:
     )
 
 
+def test_what_was_asked_for_and_what_the_rules_saw_is_said() -> None:
+    found = evidence(request="ana ran `tidemill run`", conditions={"shift": "0.12 > 0.1"})
+    lines = by_title(found)["Why now"].lines
+    assert lines[0] == "ana ran `tidemill run`"
+    assert lines[-1] == "the rule shift saw 0.12 > 0.1"
+
+
+def test_a_slice_that_no_gate_counts_is_marked() -> None:
+    parts = by_title(evidence(metric("carrier=OO", 1.0, 2.0), least_rows=1_000_000))
+    assert any("too few for the gates" in line for line in parts["What gets worse"].lines)
+    parts = by_title(evidence(metric("carrier=OO", 1.0, 2.0)))
+    assert not any("too few" in line for line in parts["What gets worse"].lines)
+
+
+@pytest.mark.parametrize(("one", "other", "best"), [(1.0, 2.0, "lower"), (2.0, 1.0, "lower")])
+def test_the_better_direction_of_a_metric_is_said(one: float, other: float, best: str) -> None:
+    lines = by_title(evidence(metric("", one, other)))["Metrics"].lines
+    assert f"mae: {best} is better" in lines
+
+
 def test_predictions_that_move_most_are_shown() -> None:
     examples = MovedExamples(
         headers=("id", ">live", ">candidate", ">moved by"), cells=(("7", "1", "3", "2"),), rows=50,
@@ -166,7 +188,7 @@ def test_predictions_that_move_most_are_shown() -> None:
     decision = samples.policy_decision()
     parts = by_title(evidence(metric("", 1.0, 1.0), examples=examples, decision=decision))
     assert parts["What gets worse"].lines[-2:] == (
-        "predictions shift: at least 12.0% of the evaluated rows got another one",
+        "predictions shift, for better or worse: their distribution moved by 12.0% of the evaluated rows",
         "50.0% of 50 recent rows get another prediction: it moves by 0.25 on average, and at most by 2",
     )
     shown = parts["Predictions that move most"]

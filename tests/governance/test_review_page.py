@@ -50,7 +50,8 @@ def test_an_open_review_says_who_may_decide_how_and_until_when() -> None:
     for words in (
         "asked: 2 of every reviewer (not ana, who asked for the change)",
         "leads: ben, cleo",
-        "one rejection ends the review",
+        "one rejection, or request for changes, ends the review",
+        "with the last approval artifact is live at once",
         "then the change is rejected",
         'tidemill review approve r1 --reason "WHY"',
         "seen the slices (by phone)",

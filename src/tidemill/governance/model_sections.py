@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from tidemill.core.counts import plural
@@ -51,8 +51,10 @@ class MovedExamples:
 class ModelEvidence:
     """What is recorded about a candidate and the version that it would replace, if there is one.
 
-    `training` is the attempt that made it. `code`, `contracts` are changes in words since the live version
-    was trained, `amounts` the cost of the trainings by version. `serves` are tables and endpoints.
+    `training` is the attempt that made it, and `request` what asked for it. Slices of fewer than `least_rows`
+    count in no gate. `conditions` are the rules that ask, with the values that they saw. `code` and
+    `contracts` are changes in words since the live version was trained, `amounts` the cost of the trainings
+    by version.
     """
 
     review: Review
@@ -60,6 +62,9 @@ class ModelEvidence:
     live: ModelVersion | None = None
     comparison: VersionComparison | None = None
     training: Attempt | None = None
+    request: str = ""
+    least_rows: int = 0
+    conditions: Mapping[str, str] = field(default_factory=dict)
     decision: PolicyDecision | None = None
     waivers: tuple[Waiver, ...] = ()
     examples: MovedExamples | None = None
@@ -81,7 +86,9 @@ def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
         section("Why now", _reasons(found)),
         section("What gets worse", _worse(found, metrics)),
         _way_back(found),
-        section("Metrics", _notes(found), table=_metric_table(found, metrics)),
+        section(
+            "Metrics", (*_directions(metrics), *_notes(found)), table=_metric_table(found, metrics)
+        ),
         section("Worst slices", table=_slice_table(found, slices)),
         _examples(found),
         section("Gates", table=_gates(found)),
@@ -118,6 +125,9 @@ def _changes(found: ModelEvidence) -> Iterator[str]:
         yield f"table {follower.table} {_FOLLOWING[follower.on_new_model]}"
     for endpoint in found.endpoints:
         yield f"endpoint {endpoint} answers with the new version"
+    if live is not None and live.artifact.format != version.artifact.format:
+        yield f"it is another kind of model: {version.artifact.format}, not {live.artifact.format}"
+    yield from found.code
     if found.comparison is None:
         return
     for column, (mine, _) in found.comparison.inputs.items():
@@ -134,6 +144,8 @@ def _trained(version: ModelVersion) -> str:
 
 def _reasons(found: ModelEvidence) -> Iterator[str]:
     training = found.training
+    if found.request:
+        yield found.request
     if training is not None:
         for reason in training.reasons:
             yield f"it was trained because: {reason}"
@@ -141,6 +153,8 @@ def _reasons(found: ModelEvidence) -> Iterator[str]:
             yield from (f"the trigger saw: {seen}" for seen in _seen(training.evidence))
     for reason in found.review.reasons:
         yield f"people are asked because: {reason}"
+    for rule, condition in found.conditions.items():
+        yield f"the rule {rule} saw {condition}"
     if not found.review.reasons:
         yield "people are asked because the workflow wants a review of every version"
 
@@ -171,13 +185,17 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
         yield "no evaluation scored both versions, so that nothing is known about what gets worse"
     slices = sorted((each for each in known if each.slice and each.gain < 0), key=_relative_gain)
     for each in islice(slices, 3):
+        few = ", too few for the gates" if each.rows < found.least_rows else ""
         rows = plural(each.rows, "row")
-        yield f"{each.slice}: {each.metric} {_figures(each)} over {rows}{_certainty(each)}"
+        yield f"{each.slice}: {each.metric} {_figures(each)} over {rows}{few}{_certainty(each)}"
     if len(slices) > 3:
         yield f"{plural(len(slices) - 3, 'other slice')} with a worse figure (see the worst slices)"
     shift = found.decision.facts.get("prediction_shift") if found.decision is not None else None
     if isinstance(shift, float):
-        yield f"predictions shift: at least {shift:.1%} of the evaluated rows got another one"
+        yield (
+            f"predictions shift, for better or worse: their distribution moved by {shift:.1%} of the "
+            "evaluated rows"
+        )
     if found.examples is not None:
         yield _movement(found.examples)
 
@@ -215,9 +233,22 @@ def _way_back(found: ModelEvidence) -> PageSection:
         return section("How to go back", lines)
     lines = [
         f"if it is approved and turns out to be wrong, this makes {live.id} live again in under a second",
+        *(
+            f"table {each.table} keeps what the new version scored until then"
+            for each in found.followers
+            if each.on_new_model == "keep"
+        ),
     ]
     command = f'tidemill rollback {shlex.quote(name)}{found.place} --to {live.id} --reason "WHY"'
     return section("How to go back", lines, commands=[command])
+
+
+def _directions(metrics: Iterable[MetricComparison]) -> Iterator[str]:
+    """Which way each metric is better."""
+    for each in {each.metric: each for each in metrics}.values():
+        lower = (each.other < each.one) == (each.gain > 0)
+        if each.gain:
+            yield f"{each.metric}: {'lower' if lower else 'higher'} is better"
 
 
 def _notes(found: ModelEvidence) -> tuple[str, ...]:

@@ -81,7 +81,10 @@ def _people(state: ReviewState, now: float, notes: Iterable[str]) -> Iterator[st
         return
     yield f"asked: {asked_text(state)}"
     yield from notes
-    yield f"so far: {missing_text(state)}; one rejection ends the review"
+    yield f"so far: {missing_text(state)}; one rejection, or request for changes, ends the review"
+    if review.artifact:
+        stays = f"; until then {review.replaces} stays live" if review.replaces else ""
+        yield f"with the last approval {review.artifact} is live at once{stays}"
     if review.author:
         yield f"{review.author} asked for the change, on {moment(review.opened)}"
     if state.expires is None:

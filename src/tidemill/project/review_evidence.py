@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from tidemill.contracts.compatibility.diff import diff
 from tidemill.core.errors import TidemillError, describe_error
+from tidemill.governance.expression import show_values
 from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
 from tidemill.governance.page_values import PageSection, section
 from tidemill.governance.personal_columns import personal_columns
@@ -16,6 +17,7 @@ from tidemill.ledger.event import (
     PolicyDecided,
     RecipeChanged,
     RunEnded,
+    RunStarted,
     Waived,
     WaiverEnded,
 )
@@ -28,6 +30,7 @@ from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.moved_examples import moved_examples
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.gate import NoSliceWorse
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Kind, Stage
 
@@ -90,6 +93,9 @@ def _model_evidence(
         live=live,
         comparison=model.compare(live.id, candidate.id) if live is not None else None,
         training=_training(space, candidate),
+        request=_request(space, candidate),
+        least_rows=_least_rows(stage),
+        conditions=_conditions(space, decision),
         decision=decision,
         waivers=waivers,
         examples=examples,
@@ -137,6 +143,32 @@ def _training(space: Workspace, version: ModelVersion) -> Attempt | None:
         and fact.event.attempt.outcome is Outcome.OK
     ]
     return made[-1] if made else None
+
+
+def _request(space: Workspace, version: ModelVersion) -> str:
+    """Who asked for the training of a version, by which command."""
+    for fact in space.tools.ledger.events(kinds=(RunStarted.__name__,), run=version.run):
+        if isinstance(fact.event, RunStarted):
+            return f"{fact.event.actor or 'somebody'} ran `{fact.event.command}`"
+    return ""
+
+
+def _least_rows(stage: Stage) -> int:
+    """The rows that a slice needs to count in every gate on slices."""
+    gates = stage.approval.gates if stage.approval is not None else ()
+    return max((gate.min_rows for gate in gates if isinstance(gate, NoSliceWorse)), default=0)
+
+
+def _conditions(space: Workspace, decision: PolicyDecision | None) -> dict[str, str]:
+    """The conditions of the rules that ask for a review, with the values that they saw."""
+    if decision is None or decision.rules != space.rules.digest:
+        return {}
+    asking = {hit.rule for hit in decision.hits if hit.effect == "review" and not hit.waiver}
+    return {
+        rule.id: show_values(rule.when, decision.facts)
+        for rule in space.rules.rules
+        if rule.id in asking and rule.when
+    }
 
 
 def _code_changes(

@@ -38,7 +38,7 @@ def test_one_run(built: Path) -> None:
     for name in (run["id"][:12], "last"):  # a beginning is enough
         assert found.err == tidemill("runs", name).out == tidemill("runs", "show", name).out
     assert found.err.startswith(f"tidemill run ({USER}, process ")
-    assert "gate demand ok: demand " in found.err
+    assert "gate demand ok: rule packages-pinned: " in found.err
 
 
 @pytest.mark.parametrize(
