@@ -7,7 +7,7 @@
 #
 #     python batch_client.py http://127.0.0.1:8000 demand rows.parquet predictions.parquet
 #
-# The token, if the server needs one, is in the environment variable TIDEMILL_TOKEN.
+# The token, if the server needs one, is in the environment variable ENDPOINT_TOKEN.
 
 # %%
 import json
@@ -23,7 +23,7 @@ import polars as pl
 import tidemill as tm
 
 url, endpoint, source, target = sys.argv[1:5]
-token = os.environ.get("TIDEMILL_TOKEN", "")
+token = os.environ.get("ENDPOINT_TOKEN", "")
 ROWS_PER_REQUEST = 1_000
 
 # %% [markdown]

@@ -26,7 +26,7 @@ def test_settings_are_read_from_the_project(tmp_path: Path) -> None:
     assert found == OpenLineageSettings(command=("ship", "it"), flush=3.0, namespace="shop")
     assert found.sends
     (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "a:b"\nopenlineage = 3\n')
-    with pytest.raises(UsageError, match=r"\[tool.tidemill.openlineage\] = 3 is not a table"):
+    with pytest.raises(UsageError, match=r"\[tool.tidemill\] openlineage = 3 is not a table"):
         find_settings(tmp_path)
 
 

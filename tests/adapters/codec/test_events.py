@@ -26,6 +26,7 @@ from tidemill.workflow.gate import GateOutcome, GateResult, Interval, Scores
 from tidemill.workflow.trigger import TriggerEvidence
 
 EVENTS = events_of_every_kind()
+[RUN_ENDED] = [event for event in EVENTS if isinstance(event, RunEnded)]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["null", "None", "nan", "true", "1", "1.5", ""]
 )
@@ -178,10 +179,9 @@ def test_text_that_is_not_unicode_is_refused() -> None:
         (samples.attempted_event("labels", "2"), EventScope("prod", "run-1", "labels", "2")),
         (samples.effect_queued_event(), EventScope("prod", None, "scored_flights", "2013-03-07")),
         (samples.decided_event(), EventScope("prod", None, "delay_model", None)),
-        (EVENTS[-1], EventScope(None, "run-1", None, None)),
+        (RUN_ENDED, EventScope(None, "run-1", None, None)),
         (Ticked(schedule="nightly", tick="1"), EventScope(None, None, None, None)),
     ],
 )
 def test_an_event_has_an_address(event: Event, expected: EventScope) -> None:
     assert event_scope(event) == expected
-    assert isinstance(EVENTS[-1], RunEnded)
