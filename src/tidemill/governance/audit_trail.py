@@ -116,7 +116,7 @@ def _words(kind: str) -> str:
 
 
 def _run_started(event: RunStarted) -> _Told:
-    who = event.holder.get("user", "") or event.holder.get("host", "")
+    who = event.actor or event.holder.get("user", "") or event.holder.get("host", "")
     return who, "started a run", event.run, f"`{event.command}`, {plural(event.steps, 'step')}"
 
 
@@ -192,7 +192,7 @@ def _voted(event: Voted) -> _Told:
 
 
 def _review_closed(event: ReviewClosed) -> _Told:
-    return "", f"review {event.outcome}", f"review {event.review}", event.reason
+    return event.actor, f"review {event.outcome}", f"review {event.review}", event.reason
 
 
 def _rules_loaded(event: RulesLoaded) -> _Told:
@@ -201,11 +201,11 @@ def _rules_loaded(event: RulesLoaded) -> _Told:
 
 def _environment_created(event: EnvironmentCreated) -> _Told:
     parent = event.parent and f"a branch of {event.parent}"
-    return "", "created an environment", event.environment, parent
+    return event.actor, "created an environment", event.environment, parent
 
 
 def _environment_dropped(event: EnvironmentDropped) -> _Told:
-    return "", "dropped an environment", event.environment, ""
+    return event.actor, "dropped an environment", event.environment, ""
 
 
 def _erased(event: Erased) -> _Told:

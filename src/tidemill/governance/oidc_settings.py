@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tidemill.core.errors import AccessError, UsageError, did_you_mean
+from tidemill.ledger.people import is_person
 
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
@@ -61,7 +62,7 @@ def _checked_issuer(issuer: str, place: str) -> str:
         raise UsageError(
             f"{place} issuer = {issuer!r} is not an https:// URL: others could answer in its place"
         )
-    return issuer.rstrip("/")
+    return issuer
 
 
 def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> str:
@@ -71,7 +72,7 @@ def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     could have entered.
     """
     name = claims.get(settings.name_claim)
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+    if not isinstance(name, str) or not name.strip():
         raise AccessError(
             f"the login at {settings.issuer} states no {settings.name_claim!r}; it states "
             f"{', '.join(sorted(claims))}: choose one as name_claim in [tool.tidemill.oidc], or ask for the "
@@ -82,4 +83,9 @@ def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> str:
             f"{settings.issuer} hasn't verified the address {name}: verify it there, or use another "
             "name_claim in [tool.tidemill.oidc]"
         )
-    return name.strip()
+    name = name.strip()
+    if not is_person(name):
+        raise AccessError(
+            f"{settings.issuer} states the name {name!r}, which stands for no person here"
+        )
+    return name

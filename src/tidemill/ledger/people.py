@@ -56,8 +56,16 @@ _NAMES = frozenset(
 # Mappings and their key with a name.
 _KEYS = {"holder": "user", "facts": "author"}
 _NO_PERSONS = frozenset(("", GATES, ROLLOUT, EXPIRY))
+# How names begin that stand for something else than a person: groups, users without a name, hidden names.
+_NO_NAMES = ("@", "role:", "uid:", "person:")
 # How lists of people name a role.
 _ROLE = "role:"
+
+
+def is_person(name: str) -> bool:
+    """Whether a name can be that of a person, because it stands for nothing else in records and rules."""
+    plain = bool(name) and name == name.strip() and name.isprintable()
+    return plain and name not in (*_NO_PERSONS, "*") and not name.startswith(_NO_NAMES)
 
 
 def names_people(event: Event) -> bool:

@@ -468,11 +468,13 @@ class Project:
 
         `report` gets what keeps a checkpoint from being made, which is a warning by default.
         """
-        if self.workspace.needs_checkpoint:
-            problem = self.audit.seal()
-            if problem:
-                report(problem)
-        self.workspace.close()
+        try:
+            if self.workspace.needs_checkpoint:
+                problem = self.audit.seal()
+                if problem:
+                    report(problem)
+        finally:
+            self.workspace.close()
 
 
 def _checked(receipt: Receipt) -> Receipt:

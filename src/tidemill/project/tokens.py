@@ -10,12 +10,10 @@ from math import isfinite
 from tidemill.core.errors import AccessError, UsageError, did_you_mean
 from tidemill.core.units import parse_seconds
 from tidemill.governance.permissions import Actor, Permission, covers_workflows
-from tidemill.governance.roles import EVERYBODY
 from tidemill.ledger.access_token import AccessToken, TokenScope
-from tidemill.ledger.delivery import GATES
 from tidemill.ledger.event import TokenCreated, TokenRevoked
 from tidemill.ledger.io.lease_holder import this_user
-from tidemill.ledger.rollout import ROLLOUT
+from tidemill.ledger.people import is_person
 from tidemill.project.workspace import Workspace
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, issued_tokens
 from tidemill.serving.issued_tokens import IssuedToken as IssuedToken
@@ -29,8 +27,6 @@ from tidemill.serving.token_text import (
 )
 
 _LONGEST_NAME = 100
-# Names with a meaning of their own where people are named.
-_NOBODY = (GATES, ROLLOUT, EVERYBODY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +174,7 @@ def _checked_holder(holder: str) -> str:
         raise UsageError(
             f"{holder!r} would be taken for a group, a role or a user id: use another name"
         )
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable() or name in _NOBODY:
+    if len(name) > _LONGEST_NAME or not is_person(name):
         raise UsageError(
             f"{holder!r} is not a name of who holds a token: use 1 to {_LONGEST_NAME} printable "
             "characters, such as 'checkout service'"

@@ -135,9 +135,9 @@ class OidcProvider:
 
     @cached_property
     def _metadata(self) -> Mapping[str, Any]:
-        found = self._get(f"{self._issuer}/.well-known/openid-configuration")
+        found = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         stated = str(found.get("issuer", ""))
-        if stated.rstrip("/") != self._issuer:
+        if stated != self._issuer:
             raise AccessError(f"{self._issuer} describes itself as another issuer: {stated!r}")
         return found
 

@@ -25,6 +25,8 @@ class FileTransport:
         try:
             self._append(event + b"\n")
         except OSError as error:
+            # A part of it may be written.
+            self._checked = False
             raise SendError(f"{self._path} can't be written: {error.strerror or error}") from error
 
     def abort(self) -> None:

@@ -105,6 +105,8 @@ class CheckpointCommand:
             self._words = shlex.split(command)
         except ValueError as error:
             raise UsageError(f"audit command {command!r}: {error}") from error
+        if not self._words:
+            raise UsageError(f"audit command {command!r} names no program")
 
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:
         for each in checkpoints[-1:]:
@@ -117,8 +119,9 @@ class CheckpointCommand:
 def _run(words: Sequence[str], text: str) -> str:
     try:
         done = subprocess.run(
-            words, input=text, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
+            words, input=text, capture_output=True, text=True, errors="replace",
+            timeout=_TIMEOUT_S, check=False,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StorageError(f"`{shlex.join(words)}` failed: {error}") from error
     if done.returncode:

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from tidemill.ledger.delivery import GATES
-from tidemill.ledger.rollout import ROLLOUT
+from tidemill.ledger.people import is_person
 
 # Process information on Linux; other systems have `ps`, which a minimal Linux may lack.
 _PROC = Path("/proc")
-_NO_PERSONS = (GATES, ROLLOUT)
 
 
 def this_process(command: str) -> dict[str, str]:
@@ -45,7 +43,7 @@ def this_user() -> str:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid:{uid}"
-    return f"uid:{uid}" if name in _NO_PERSONS or not name.isprintable() or not name else name
+    return name if is_person(name) else f"uid:{uid}"
 
 
 def is_dead(holder: Mapping[str, str]) -> bool:
