@@ -68,7 +68,7 @@ def edit_copy(folder: Path) -> str:
 def open_review(folder: Path) -> str:
     """The id of the review that waits."""
     found: list[dict[str, Any]] = json.loads(_output(folder, "review", "list", "--json"))["reviews"]
-    return str(found[0]["id"]) if found else "none"
+    return str(found[0]["review"]["id"]) if found else "none"
 
 
 def _output(folder: Path, *command: str) -> str:
