@@ -84,6 +84,8 @@ class _Values(ast.NodeTransformer):
 def _value_node(value: FactValue) -> ast.expr:
     if value is None:
         return ast.Name(id="(not known)")
+    if isinstance(value, float):
+        return ast.Name(id=f"{value:.6g}")
     if not isinstance(value, tuple):
         return ast.Constant(value)
     texts: list[ast.expr] = [ast.Constant(item) for item in value[:_SHOWN_TEXTS]]
