@@ -110,7 +110,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     },
     "ReviewClosed": {"reason": "", "actor": ""},
     "ReviewExtended": {"escalated_to": ()},
-    "Quorum": {"asked": ("role:reviewer",), "people": 1},
+    "Quorum": {"asked": ("role:reviewer",), "people": 1, "fixed": False},
     "RuleHit": {
         "approvers": (), "people": 1, "error": "", "waiver": "", "author_may_approve": True, "missing": (),
     },

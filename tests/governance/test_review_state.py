@@ -118,7 +118,10 @@ def test_rules_and_terms_each_ask_their_own_people() -> None:
     terms = tm.review(by="leads", within="1h", on_timeout="escalate", escalate_to=["head"])
     change = ReviewSubject(kind=DELIVERY, name="m", subject="s", reasons=("first delivery",))
     review = open_review(change, terms, decision, id="r2", author="ana", now=5.0)
-    assert review.quorums == (Quorum(asked=("leads",), people=2), Quorum())
+    assert review.quorums == (
+        Quorum(asked=("leads",), people=2, fixed=True),
+        Quorum(fixed=True),
+    )
     assert (review.asked, review.people) == (("leads", REVIEWERS), 2)
     assert review.reasons == ("shift: moves", "pii: personal data", "first delivery")
     assert not review.author_may_approve
@@ -162,6 +165,19 @@ def test_each_quorum_needs_its_own_people() -> None:
     assert approvers(state, quorums[0]) == ("ben", "eve")
     both = state_of(voted("ben", Choice.APPROVE, "leads", "privacy"), review=review)
     assert tally(both) is ReviewOutcome.APPROVED
+
+
+def test_an_escalation_leaves_those_whom_a_rule_demands() -> None:
+    quorums = (Quorum(asked=("privacy",), people=2, fixed=True), Quorum(asked=("ops",)))
+    review = replace(
+        samples.review(), quorums=quorums, on_timeout=TimeoutAction.ESCALATE, escalate_to=("head",)
+    )
+    (extended,) = timeout_events(state_of(review=review), 1000.0)
+    assert isinstance(extended, ReviewExtended)
+    state = state_of(extended, review=review)
+    assert [quorum.asked for quorum in state.quorums] == [("privacy",), ("ops", "head")]
+    heads = voted("hal", Choice.APPROVE, "head"), voted("hanna", Choice.APPROVE, "head")
+    assert tally(state_of(extended, *heads, review=review)) is None
 
 
 def test_time_ends_reminds_or_escalates() -> None:

@@ -140,7 +140,7 @@ def test_a_review_of_a_rule_asks_its_people() -> None:
     assert isinstance(opened, ReviewOpened)
     review = opened.review
     assert review.id == found.review
-    assert review.quorums == (Quorum(asked=("ops",), people=2),)
+    assert review.quorums == (Quorum(asked=("ops",), people=2, fixed=True),)
     assert (review.author, review.author_may_approve) == ("ana", False)
     assert (review.subject, review.artifact, review.replaces) == ("s", "a2", "a1")
     assert review.reasons == ("r: look",)
@@ -182,7 +182,10 @@ def test_rules_and_terms_add_up() -> None:
     found = verdict([ruled], tm.review(by="ana", people=1, within="1h"))
     opened = found.events[-1]
     assert isinstance(opened, ReviewOpened)
-    assert opened.review.quorums == (Quorum(asked=("ops",), people=2), Quorum(asked=("ana",)))
+    assert opened.review.quorums == (
+        Quorum(asked=("ops",), people=2, fixed=True),
+        Quorum(asked=("ana",)),
+    )
     assert opened.review.within == 3600
     denied = verdict([rule("prediction_shift > 0.1")], tm.review())
     assert denied.outcome is PolicyOutcome.DENY
@@ -234,6 +237,25 @@ def test_what_people_rejected_is_asked_again_only_on_request(outcome: ReviewOutc
     assert verdict(terms=terms, standing=asked(outcome), again=True).outcome is PolicyOutcome.REVIEW
 
 
+@pytest.mark.parametrize(
+    "outcome", [ReviewOutcome.REJECTED, ReviewOutcome.CHANGES_ASKED, ReviewOutcome.WITHDRAWN]
+)
+def test_what_people_decided_against_stays_back_when_no_rule_asks_any_more(
+    outcome: ReviewOutcome,
+) -> None:
+    found = verdict([rule()], standing=asked(outcome))
+    assert found.outcome is PolicyOutcome.DENY
+    assert "review r1 ended" in found.message
+    assert verdict([rule()], standing=asked(outcome), again=True).allowed
+    assert verdict([rule()], standing=asked(outcome, subject="before")).allowed
+
+
+def test_nobody_who_asks_again_takes_an_approval_of_before() -> None:
+    found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.APPROVED), again=True)
+    assert found.outcome is PolicyOutcome.REVIEW
+    assert kinds(found)[-1] == "ReviewOpened"
+
+
 def test_a_candidate_that_came_back_is_asked_about_again() -> None:
     found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.SUPERSEDED))
     assert kinds(found)[-1] == "ReviewOpened"
@@ -251,6 +273,10 @@ def test_enough_people_are_at_least_those_who_are_wanted() -> None:
     assert is_enough(made(ops), made(Quorum(asked=("ops", "leads"))))
     assert not is_enough(made(ops), made(ops, own=False))
     assert is_enough(made(ops, own=False), made(ops))
+    # Who was escalated to doesn't count for those whom a rule demands.
+    fixed = Quorum(asked=("ops",), fixed=True)
+    assert not is_enough(made(ops), made(fixed))
+    assert is_enough(made(fixed), made(ops))
 
 
 FACTS = st.fixed_dictionaries(

@@ -76,9 +76,9 @@ class ReviewState:
 
     @property
     def quorums(self) -> tuple[Quorum, ...]:
-        """Whose approval is needed now: those who were escalated to count in each."""
+        """Whose approval is needed now: those who were escalated to count in each that isn't fixed."""
         return tuple(
-            replace(quorum, asked=(*quorum.asked, *self.escalated_to))
+            quorum if quorum.fixed else replace(quorum, asked=(*quorum.asked, *self.escalated_to))
             for quorum in self.review.quorums
         )
 
@@ -202,7 +202,9 @@ def open_review(
     """
     known = decision.hits if decision is not None else ()
     hits = [hit for hit in known if hit.effect == "review" and not hit.waiver]
-    quorums = [Quorum(asked=hit.approvers or (REVIEWERS,), people=hit.people) for hit in hits]
+    quorums = [
+        Quorum(asked=hit.approvers or (REVIEWERS,), people=hit.people, fixed=True) for hit in hits
+    ]
     if terms is not None:
         quorums.append(Quorum(asked=terms.by or (REVIEWERS,), people=terms.people))
     given = terms or ReviewTerms()
@@ -230,11 +232,16 @@ def open_review(
 
 def _simplified(quorums: Iterable[Quorum]) -> tuple[Quorum, ...]:
     """One quorum for each group of people: the one that needs the most of them."""
-    people: dict[tuple[str, ...], int] = {}
+    found: dict[tuple[str, ...], Quorum] = {}
     for quorum in quorums:
         asked = tuple(dict.fromkeys(quorum.asked))
-        people[asked] = max(quorum.people, people.get(asked, 1))
-    return tuple(Quorum(asked=asked, people=count) for asked, count in people.items())
+        known = found.get(asked, Quorum())
+        found[asked] = Quorum(
+            asked=asked,
+            people=max(quorum.people, known.people),
+            fixed=quorum.fixed or known.fixed,
+        )
+    return tuple(found.values())
 
 
 def standing_review(

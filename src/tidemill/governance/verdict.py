@@ -29,6 +29,11 @@ from tidemill.ledger.policy import (
 from tidemill.ledger.review import Review, ReviewOutcome
 from tidemill.workflow.review import ReviewTerms
 
+_DECIDED_AGAINST = (
+    ReviewOutcome.REJECTED,
+    ReviewOutcome.CHANGES_ASKED,
+    ReviewOutcome.WITHDRAWN,
+)
 _REFUSED = (
     ReviewOutcome.REJECTED,
     ReviewOutcome.CHANGES_ASKED,
@@ -118,7 +123,7 @@ class _Deliberation:
             gone = self._superseded("the rules refuse the change")
             return self._kept(_DENY, _denial(self._title, decision), gone)
         if decision.outcome is _ALLOW and not asking:
-            return self._go_on()
+            return self._kept_back() or self._go_on()
         wanted = open_review(
             replace(self._change, reasons=(asking,)) if asking else self._change,
             terms if asking else None,
@@ -132,20 +137,30 @@ class _Deliberation:
 
     def _ask(self, wanted: Review) -> Verdict:
         """Wait for the review that is wanted, unless people decided on exactly this before."""
-        change = self._change
-        last = standing_review(self._standing.reviews, change.kind, change.name, change.subject)
+        last, again = self._last_review(), self._occasion.again
         if last is not None and is_enough(last.review, wanted):
-            if last.outcome is ReviewOutcome.APPROVED:
+            if last.outcome is ReviewOutcome.APPROVED and not again:
                 return self._go_on(f"{self._title}: approved in review {last.review.id}")
             if last.is_open:
                 waiting = _waiting(self._title, last.review, "still waits for")
                 return self._kept(_REVIEW, waiting, review=last.review.id)
-        if last is not None and last.outcome in _REFUSED and not self._occasion.again:
+        if last is not None and last.outcome in _REFUSED and not again:
             return self._kept(_DENY, _rejection(self._title, last))
         gone = self._superseded(f"review {wanted.id} asks about what would change now")
         opened = ReviewOpened(environment=self._occasion.environment, review=wanted)
         waiting = _waiting(self._title, wanted, "waits for")
         return self._kept(_REVIEW, waiting, (*gone, opened), review=wanted.id)
+
+    def _kept_back(self) -> Verdict | None:
+        """The refusal of a change that people decided against, though nobody would be asked now."""
+        last = self._last_review()
+        if last is None or last.outcome not in _DECIDED_AGAINST or self._occasion.again:
+            return None
+        return self._kept(_DENY, _rejection(self._title, last))
+
+    def _last_review(self) -> ReviewState | None:
+        change = self._change
+        return standing_review(self._standing.reviews, change.kind, change.name, change.subject)
 
     def _go_on(self, message: str = "") -> Verdict:
         """Let the change go on, which is newer than what people are still asked about."""
@@ -205,7 +220,9 @@ def is_enough(asked: Review, wanted: Review) -> bool:
         return False
     return all(
         any(
-            set(quorum.asked) <= set(needed.asked) and quorum.people >= needed.people
+            set(quorum.asked) <= set(needed.asked)
+            and quorum.people >= needed.people
+            and (quorum.fixed or not needed.fixed)
             for quorum in asked.quorums
         )
         for needed in wanted.quorums

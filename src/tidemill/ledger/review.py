@@ -44,11 +44,13 @@ class ReviewOutcome(StrEnum):
 class Quorum:
     """How many of whom must approve: `people` different ones of those in `asked`.
 
-    `asked` are users, groups, or roles as `role:reviewer`.
+    `asked` are users, groups, or roles as `role:reviewer`. A `fixed` one, which a rule demands, stays as it
+    is when the review is escalated to others.
     """
 
     asked: tuple[str, ...] = (REVIEWERS,)
     people: int = 1
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
