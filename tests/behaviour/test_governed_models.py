@@ -9,7 +9,7 @@ import pytest
 from tests.behaviour.test_models import WINDOW, Sea
 from tests.support.constant import ConstantFormat
 from tests.support.tides import day, flow_of
-from tidemill.core.errors import DeclarationError
+from tidemill.core.errors import DeclarationError, GateError
 from tidemill.ledger.event import (
     Decided,
     Delivered,
@@ -17,10 +17,12 @@ from tidemill.ledger.event import (
     ReviewClosed,
     ReviewOpened,
     RulesLoaded,
+    Voted,
 )
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.ledger.run import Receipt
+from tidemill.project.live_models import LiveModels
 from tidemill.project.project import Project, open_project
 
 OWNED = """
@@ -199,6 +201,48 @@ def test_people_approve_what_waits_and_reject_it_for_good(sea: Governed) -> None
     assert sea.run("model", again=True).exit_code == 4
     assert sea.count(ReviewOpened) == 3
     assert sea.live == opened.artifact
+
+
+def test_an_approval_obeys_the_rules_and_gates_of_today(sea: Governed) -> None:
+    sea.rules(rule("first_delivery"))
+    assert sea.run().exit_code == 4
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+
+    def approve() -> None:
+        with sea.open() as project:
+            project.reviews.approve(opened.id, "looks right")
+
+    sea.rules(rule("first_delivery") + OWNED)
+    with pytest.raises(GateError, match=r"by the rules of today: (.|\n)*declare who owns"):
+        approve()
+    sea.rules(rule("first_delivery", more="people = 2"))
+    with pytest.raises(GateError, match=r"by the rules of today: (.|\n)*waits for"):
+        approve()
+    sea.rules(rule("first_delivery"))
+    sea.edit('tm.beats_live("mae")', 'tm.beats_live("mae", by=0.1)')
+    with pytest.raises(GateError, match="what other gates or evaluations judged"):
+        approve()
+    assert (sea.live, sea.count(Voted)) == ("", 0)
+    # What asks nobody any more doesn't keep an approval from counting.
+    sea.edit('tm.beats_live("mae", by=0.1)', 'tm.beats_live("mae")')
+    sea.rules(rule("prediction_shift > 2"))
+    approve()
+    assert sea.live == opened.artifact
+
+
+def test_who_asks_again_after_a_rollback_asks_people_again(sea: Governed) -> None:
+    sea.ok()
+    first = sea.live
+    sea.rules(rule("prediction_shift > 0.1"))
+    sea.predict(9.5)
+    assert sea.run(train=["model"]).exit_code == 4
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    with sea.open() as project:
+        project.reviews.approve(opened.id, "looks right")
+        LiveModels(project.workspace).rollback("model", reason="it was not")
+    assert sea.live == first
+    assert sea.run("model", again=True).exit_code == 4
+    assert (sea.live, sea.count(ReviewOpened)) == (first, 2)
 
 
 def test_a_review_that_nobody_decides_in_time_is_over_with_the_next_run(sea: Governed) -> None:

@@ -160,6 +160,13 @@ def test_what_people_rejected_is_not_asked_again(shore: Shore) -> None:
     assert [e.outcome for e in shore.events() if isinstance(e, ReviewClosed)] == [
         ReviewOutcome.REJECTED
     ]
+    # Not even when no rule asks about it any more.
+    shore.rules(rule("partitions > 9", "review"))
+    assert shore.run().exit_code == 4
+    # On request people are asked once more.
+    shore.rules(rule("backfill", "review"))
+    assert shore.run("sent", again=True).exit_code == 4
+    assert sum(isinstance(e, ReviewOpened) for e in shore.events()) == 2
     # The source is corrected: nothing changes for users, and nothing is asked.
     shore.send(1)
     assert shore.run().exit_code == 0

@@ -155,7 +155,7 @@ class Plan:
     freshness rules. `sources` are the files that were seen, `broken` those that can't be read, with the
     error, and `missing` what sources lost. `removals` are what has to be allowed before it is removed.
     `evaluated_through` is the newest partition that the gates of each model judge it on. `parents` are the
-    versions that its trainings continue, by model.
+    versions that its trainings continue, by model. `reruns` are the stages that were requested to run again.
     """
 
     workflow: str
@@ -175,6 +175,7 @@ class Plan:
     removals: Removals | None = None
     evaluated_through: Mapping[str, str] = field(default_factory=dict)
     parents: Mapping[str, Artifact] = field(default_factory=dict)
+    reruns: frozenset[str] = frozenset()
 
     @property
     def unsettled(self) -> tuple[MissingRows, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.planning.completion import can_be_marked
 from tidemill.planning.data_stages import plan_delivery, plan_ingest, plan_transform
-from tidemill.planning.draft import Draft, Lookup
+from tidemill.planning.draft import Draft, Lookup, is_rerun_requested
 from tidemill.planning.estimates import estimate_steps
 from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.planning.missing_rows import keep_blocked, leave_out
@@ -154,4 +154,7 @@ def _build_plan(
         missing=tuple(draft.missing),
         evaluated_through=dict(draft.evaluated_through),
         parents=dict(draft.parents),
+        reruns=frozenset(
+            stage.name for stage in draft.flow.stages if is_rerun_requested(draft, stage)
+        ),
     )

@@ -31,20 +31,25 @@ from tidemill.governance.review_state import (
     DECIDING_EVENTS,
     REVIEW_EVENTS,
     ReviewState,
+    ReviewSubject,
     fold_reviews,
     timeout_events,
 )
 from tidemill.governance.review_vote import Electorate, require_vote, voting_events
+from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, ReviewClosed, ReviewPageStored, TokenCreated
-from tidemill.ledger.review import Choice, ReviewOutcome, Vote
-from tidemill.models.gates import CANDIDATE
+from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewPageStored, TokenCreated
+from tidemill.ledger.policy import FactValue
+from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
+from tidemill.models.gates import CANDIDATE, subject_of
 from tidemill.planning.live_days import day_of
 from tidemill.ports.ledger import Guard, State
 from tidemill.project.attest_hooks import attest_live
+from tidemill.project.enforcement import enforcement_of
 from tidemill.project.live_models import LiveModels
 from tidemill.project.review_notices import send_notices
 from tidemill.project.workspace import Workspace
+from tidemill.steps.io.gate_runner import gate_content
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage, evaluations_of
 
@@ -267,6 +272,8 @@ class Reviews:
         trained = found.artifact
         assert trained is not None
         LiveModels(space).require_usable(model, trained)
+        self._require_same_gates(state, model, trained)
+        self._require_rules(state, model)
         decision = review_decision(
             state, approved=True, actor=vote.actor, reason=vote.reason, now=now,
             earlier=seen.state.decisions.values(),
@@ -280,6 +287,50 @@ class Reviews:
             find_missing=space.tools.artifacts.find_missing,
         )
         return approval_events(state, decision, trained, evaluated, found.days), guard
+
+    def _require_same_gates(self, state: ReviewState, model: Stage, trained: Artifact) -> None:
+        """Raise GateError if the gates or evaluations that judged a candidate have changed since."""
+        space, approval = self._workspace, model.approval
+        assert approval is not None, "only a model with gates is reviewed"
+        contents = {at: gate_content(gate, space.root) for at, gate in enumerate(approval.gates)}
+        names = [stage.name for stage in evaluations_of(space.flow, model.name)]
+        recipes = ",".join(space.recipes[name].digest for name in names)
+        if subject_of(trained, approval, recipes, contents) != state.review.subject:
+            raise GateError(
+                f"review {state.review.id} is about what other gates or evaluations judged: run "
+                f"`tidemill run {model.name} --again`, which judges the candidate and asks people again"
+            )
+
+    def _require_rules(self, state: ReviewState, model: Stage) -> None:
+        """Raise GateError if the rules of today refuse what a review is about, or want other people asked."""
+        space, review = self._workspace, state.review
+        if not space.has_rules or model.approval is None:
+            return
+        change = ReviewSubject(
+            kind=review.kind,
+            name=review.name,
+            subject=review.subject,
+            artifact=review.artifact,
+            replaces=review.replaces,
+            verdict=review.verdict,
+        )
+        proposal = Proposal(
+            change=change, title=f"{review.name} {review.artifact}", facts=self._facts(review)
+        )
+        verdict = enforcement_of(space).decide(proposal, model.approval.review)
+        if not verdict.allowed and verdict.review != review.id:
+            raise GateError(
+                f"review {review.id} can't be approved by the rules of today: {verdict.message}"
+            )
+
+    def _facts(self, review: Review) -> Mapping[str, FactValue]:
+        """The facts that the rules decided by on exactly this, last; none if they were never asked."""
+        found: Mapping[str, FactValue] = {}
+        for fact in self._workspace.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
+            event = fact.event
+            if isinstance(event, PolicyDecided) and event.decision.subject == review.subject:
+                found = event.decision.facts
+        return found
 
     def _supersede(self, seen: _Snapshot, state: ReviewState, what: str, now: float) -> None:
         """End a review whose change has moved on, and say what happened."""

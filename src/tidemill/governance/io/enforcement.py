@@ -116,13 +116,14 @@ class Enforcement:
         """The events that end the open reviews of what is no longer to be decided."""
         return superseding_events(self.reviews, kind, name, reason)
 
-    @cached_property
+    @property
     def reviews(self) -> Mapping[str, ReviewState]:
-        """The reviews of the environment, by id."""
+        """The reviews of the environment now, by id."""
         return fold_reviews(self._ledger.events(kinds=REVIEW_EVENTS), self._environment)
 
-    @cached_property
+    @property
     def _waivers(self) -> tuple[Waiver, ...]:
+        # A run takes hours: a waiver that a person ended meanwhile no longer counts.
         return load_waivers(self._ledger, self._environment, self._clock())
 
     @cached_property

@@ -80,7 +80,7 @@ class WithheldTables:
             key: event.binding.product if isinstance(event, Published) else None
             for key, event in bound.items()
         }
-        again = any(each.step.forced for each in held)
+        again = stage in self._job.plan.reruns
         verdict = self._governed.decide_table(self._job.flow[stage], new, again=again)
         first, *others = (self._ended(each, verdict) for each in held)
         publications = [each.result.publication for each in held]
