@@ -213,6 +213,7 @@ def test_a_function_decides_with_the_known_facts() -> None:
 
     assert answer(True).hits[0].message == "don't"
     assert answer("too dear").hits[0].message == "too dear"
+    assert answer("\ud800x").hits[0].message == "\\ud800x"
     assert answer(False).hits == ()
     assert answer(None).hits[0].error == "m:f returned None, not True, False or a message"
     assert answer(" ").outcome == PolicyOutcome.DENY

@@ -24,6 +24,7 @@ from tidemill.governance.review_state import (
     timeout_events,
 )
 from tidemill.ledger.event import (
+    EnvironmentDropped,
     Event,
     NoticeSent,
     RecordedEvent,
@@ -178,6 +179,17 @@ def test_an_escalation_leaves_those_whom_a_rule_demands() -> None:
     assert [quorum.asked for quorum in state.quorums] == [("privacy",), ("ops", "head")]
     heads = voted("hal", Choice.APPROVE, "head"), voted("hanna", Choice.APPROVE, "head")
     assert tally(state_of(extended, *heads, review=review)) is None
+
+
+def test_reviews_end_with_their_environment() -> None:
+    facts = [
+        ReviewOpened(environment="dev", review=samples.review("r1")),
+        closed(ReviewOutcome.APPROVED),
+        EnvironmentDropped(environment="dev"),
+        ReviewOpened(environment="dev", review=samples.review("r2")),
+    ]
+    recorded = [RecordedEvent(seq=n, at=100.0, event=e) for n, e in enumerate(facts, 1)]
+    assert list(fold_reviews(recorded, "dev")) == ["r2"]
 
 
 def test_time_ends_reminds_or_escalates() -> None:

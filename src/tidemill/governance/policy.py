@@ -37,6 +37,9 @@ from tidemill.ledger.policy import (
 RuleFunction: TypeAlias = Callable[[Mapping[str, FactValue]], bool | str]
 _FORMAT = 1
 
+# Characters of a message of a user's function that are recorded.
+_LONGEST_TEXT = 2_000
+
 
 class RuleEffect(StrEnum):
     """What a rule asks for when it applies."""
@@ -272,7 +275,7 @@ def _find_hit(
             return replace(rule.hit, error=_not_known(missing), missing=missing)
         return rule.hit if rule.expression.evaluate(names) else None
     except Exception as error:  # noqa: BLE001 - whatever goes wrong refuses the subject
-        return replace(rule.hit, error=describe_error(error))
+        return replace(rule.hit, error=_recordable(describe_error(error)))
 
 
 def _not_known(names: Sequence[str]) -> str:
@@ -290,6 +293,11 @@ def _call(rule: PolicyRule, rules: RuleSet, known: Mapping[str, FactValue]) -> R
     if answer is True:
         return rule.hit
     if isinstance(answer, str) and answer.strip():
-        return replace(rule.hit, message=answer)
+        return replace(rule.hit, message=_recordable(answer))
     error = f"{rule.function} returned {answer!r}, not True, False or a message"
-    return replace(rule.hit, error=error)
+    return replace(rule.hit, error=_recordable(error))
+
+
+def _recordable(text: str) -> str:
+    """A text of a user's function that a ledger can hold: without lone surrogates, and not too long."""
+    return text[:_LONGEST_TEXT].encode(errors="backslashreplace").decode()

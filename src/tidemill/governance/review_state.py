@@ -11,6 +11,7 @@ from typing import Any
 
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.event import (
+    EnvironmentDropped,
     Event,
     NoticeSent,
     RecordedEvent,
@@ -36,6 +37,7 @@ from tidemill.workflow.review import ReviewTerms
 # The kinds of events that the state of reviews follows from, and those that a decision must have seen all of.
 REVIEW_EVENTS = (
     "ReviewOpened", "ReviewPageStored", "Voted", "ReviewExtended", "ReviewClosed", "NoticeSent",
+    "EnvironmentDropped",
 )  # fmt: skip
 DECIDING_EVENTS = ("ReviewOpened", "Voted", "ReviewExtended", "ReviewClosed")
 
@@ -162,7 +164,10 @@ def fold_reviews(facts: Iterable[RecordedEvent], environment: str) -> dict[str, 
         event = fact.event
         if getattr(event, "environment", "") != environment:
             continue
-        if isinstance(event, ReviewOpened):
+        if isinstance(event, EnvironmentDropped):
+            # What people decided there says nothing about a new environment of that name.
+            found.clear()
+        elif isinstance(event, ReviewOpened):
             found.setdefault(event.review.id, _ReviewSoFar(event)).apply(fact)
         elif (known := found.get(getattr(event, "review", ""))) is not None:
             known.apply(fact)

@@ -255,6 +255,8 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
     live = {name: delivery.artifact for name, delivery in job.state.live.items()}
     events = (
         *start_events(job, lease),
+        # With nothing to publish at the end, what was decided before is recorded here.
+        *(job.governance.first if job.governance is not None and job.at_once else ()),
         *attempt_events(job, late),
         *recipe_events(job, bound),
         *completion_events(job, (), (), versions, live),
