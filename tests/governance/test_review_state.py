@@ -182,7 +182,7 @@ def test_an_escalation_leaves_those_whom_a_rule_demands() -> None:
 
 
 def test_reviews_end_with_their_environment() -> None:
-    facts = [
+    facts: list[Event] = [
         ReviewOpened(environment="dev", review=samples.review("r1")),
         closed(ReviewOutcome.APPROVED),
         EnvironmentDropped(environment="dev"),
