@@ -88,8 +88,11 @@ class Audit:
             )
         return replace(found, notes=(*found.notes, *notes))
 
-    def checkpoint(self) -> MadeCheckpoint:
+    def checkpoint(self, *, new_ledger: bool = False) -> MadeCheckpoint:
         """Make a checkpoint of all events, or write the last one again where it is missing.
+
+        A place that has checkpoints of another ledger by this key gets some of this one only if a
+        `new_ledger` was begun.
 
         UsageError without a key or without any event; StorageError if the events aren't those of the last
         checkpoint.
@@ -102,7 +105,10 @@ class Audit:
             )
         self._require_ledger()
         made = self._maker().make(
-            now=self._workspace.tools.clock(), terms=None, count=partial(count_events, self._path)
+            now=self._workspace.tools.clock(),
+            terms=None,
+            count=partial(count_events, self._path),
+            new_ledger=new_ledger,
         )
         if made is None:
             raise UsageError("the ledger has no event yet: run something first")

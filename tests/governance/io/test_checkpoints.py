@@ -72,9 +72,15 @@ class Made:
         )
 
     def make(
-        self, *, now: float = 0.0, terms: CheckpointTerms | None = None
+        self,
+        *,
+        now: float = 0.0,
+        terms: CheckpointTerms | None = None,
+        new_ledger: bool = False,
     ) -> MadeCheckpoint | None:
-        return self.maker.make(now=now, terms=terms, count=lambda: self.events.count)
+        return self.maker.make(
+            now=now, terms=terms, count=lambda: self.events.count, new_ledger=new_ledger
+        )
 
     def made(self, now: float = 0.0) -> Checkpoint:
         found = self.make(now=now)
@@ -194,6 +200,24 @@ def test_a_home_that_was_rolled_back_with_its_copy_gets_none(project: Made, home
         project.events.changed = {4}
         with pytest.raises(StorageError, match=f"of 9 events that the ledger of {count} doesn't"):
             project.make()
+
+
+def test_a_ledger_that_was_replaced_as_a_whole_gets_none(project: Made, home: Path) -> None:
+    project.events.count = 5
+    project.made()
+    kept = project.outside.read()
+    home.unlink()
+    # Also its first event is another one, so that nothing outside is about it.
+    project.events.changed = {1}
+    with pytest.raises(StorageError, match="has 1 checkpoint by this key, and none of this ledger"):
+        project.make()
+    assert project.outside.read() == kept
+    # Who began a new one says so, once.
+    made = project.make(new_ledger=True)
+    assert made is not None
+    assert made.is_new
+    project.events.count = 7
+    assert project.made().size == 7
 
 
 def test_of_two_at_once_one_makes_the_checkpoint(project: Made) -> None:

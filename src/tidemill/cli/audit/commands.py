@@ -155,16 +155,18 @@ def _report(found: AuditReport) -> str:
 
 
 @click.command()
+@click.option("--new-ledger", is_flag=True,
+              help="Begin with this ledger in places that have checkpoints of another one.")  # fmt: skip
 @json_option
 @project_options
-def checkpoint(as_json: bool) -> None:
+def checkpoint(new_ledger: bool, as_json: bool) -> None:
     """Make a signed checkpoint of all events now, and write it to the places in the settings.
 
     Without new events the last one is written again where it is missing. Exits with 1 if it couldn't be
     written somewhere.
     """
     with project_session() as project:
-        made = project.audit.checkpoint()
+        made = project.audit.checkpoint(new_ledger=new_ledger)
     point = made.checkpoint
     head = "made a checkpoint" if made.is_new else "nothing is new since the checkpoint"
     lines = [f"{head} of {plural(point.size, 'event')}: {point.root}"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -132,12 +133,12 @@ def _run(words: Sequence[str], text: str) -> str:
 
 def newest_of(source: CheckpointSource, first: str) -> Checkpoint | None:
     """The newest checkpoint of the ledger whose first event has that leaf, among lines that can be read."""
-    found: Checkpoint | None = None
+    own = [each for each in readable_checkpoints(source) if each.first == first]
+    return max(own, key=lambda each: each.size, default=None)
+
+
+def readable_checkpoints(source: CheckpointSource) -> Iterator[Checkpoint]:
+    """The checkpoints of a place, without lines that can't be read."""
     for line in source.lines:
-        try:
-            each = parse_checkpoint(line)
-        except ValueError:
-            continue
-        if each.first == first and (found is None or each.size > found.size):
-            found = each
-    return found
+        with suppress(ValueError):
+            yield parse_checkpoint(line)

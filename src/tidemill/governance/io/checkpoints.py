@@ -18,7 +18,11 @@ from tidemill.governance.checkpoint import (
     KeptCheckpoint,
     parse_kept,
 )
-from tidemill.governance.io.checkpoint_places import CheckpointPlace, newest_of
+from tidemill.governance.io.checkpoint_places import (
+    CheckpointPlace,
+    newest_of,
+    readable_checkpoints,
+)
 from tidemill.governance.merkle_tree import TreeFrontier
 from tidemill.ledger.event_digest import ChainedEvent
 from tidemill.ledger.io.home_files import open_private
@@ -131,13 +135,19 @@ class CheckpointMaker:
     read: ReadEvents
 
     def make(
-        self, *, now: float, terms: CheckpointTerms | None, count: Callable[[], int]
+        self,
+        *,
+        now: float,
+        terms: CheckpointTerms | None,
+        count: Callable[[], int],
+        new_ledger: bool = False,
     ) -> MadeCheckpoint | None:
         """Make a checkpoint if one is due by the `terms`; without terms also if there is any new event.
 
         `count` gives the number of events now. Returns None if none is due; without terms the last one,
         written again to places that lack it. Raises StorageError if the events don't continue the last
-        checkpoint, or if a place outside has a newer one.
+        checkpoint, if a place outside has a newer one, or if it has those of another ledger by this key,
+        unless a `new_ledger` was begun.
         """
         with self.kept.lock():
             # Another process may have made it while this one waited.
@@ -154,7 +164,7 @@ class CheckpointMaker:
             if not events:
                 return None
             new = self._read_new(last)
-            self._refuse_fork(new)
+            self._refuse_fork(new, new_ledger=new_ledger)
             made = self._signed(new, now)
             # First the home, so that what is outside is never newer than what the home knows.
             self.kept.add(made)
@@ -193,15 +203,21 @@ class CheckpointMaker:
         signed = replace(checkpoint, signature=key.sign(checkpoint.message))
         return KeptCheckpoint(checkpoint=signed, frontier=frontier)
 
-    def _refuse_fork(self, new: _NewEvents) -> None:
+    def _refuse_fork(self, new: _NewEvents, *, new_ledger: bool) -> None:
         """Raise StorageError if a place outside has a checkpoint that the ledger doesn't continue."""
         for place in self.places:
             try:
                 source = place.read()
             except TidemillError:
                 continue  # it is shown when it is written
-            newest = None if source is None else newest_of(source, new.first)
-            if source is None or newest is None or newest.size <= new.start.size:
+            if source is None:
+                continue
+            newest = newest_of(source, new.first)
+            if newest is None:
+                if not new_ledger:
+                    self._refuse_other_ledger(source)
+                continue
+            if newest.size <= new.start.size:
                 continue
             if newest.size > new.size or new.frontier(newest.size).root.hex() != newest.root:
                 raise StorageError(
@@ -209,6 +225,17 @@ class CheckpointMaker:
                     f"{new.size:,} doesn't continue: an older copy was put in its place, or events were "
                     "changed; no checkpoint is made, see `tidemill audit verify`"
                 )
+
+    def _refuse_other_ledger(self, source: CheckpointSource) -> None:
+        """Raise StorageError if a place has checkpoints by this key: who replaced the ledger leaves them."""
+        key = self.load_key().public.id
+        others = sum(each.key == key for each in readable_checkpoints(source))
+        if others:
+            raise StorageError(
+                f"{source.reader} has {plural(others, 'checkpoint')} by this key, and none of this ledger: "
+                "it may have been replaced, see `tidemill audit verify`. If you began a new one, `tidemill "
+                "audit checkpoint --new-ledger` makes its first checkpoint there"
+            )
 
     def _write_outside(self, known: Sequence[KeptCheckpoint]) -> tuple[str, ...]:
         problems = []
