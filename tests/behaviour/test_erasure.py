@@ -40,7 +40,7 @@ def tides(built: Tides, tmp_path: Path) -> Tides:
 
 def erase(tides: Tides, subject: ErasureSubject, **options: Any) -> Erasure:
     with closing(tides.open()) as project:
-        return project.erasures.erase(subject, command="tidemill erase", **options)
+        return project.erasures.erase(subject, **options)
 
 
 def find(tides: Tides, subject: ErasureSubject) -> Erasure:
@@ -152,7 +152,7 @@ def test_a_crash_after_the_record_is_finished_by_the_same_call(
     with closing(tides.open()) as project:
         monkeypatch.setattr(type(project.tools.artifacts), "remove", _crash)
         with pytest.raises(KeyboardInterrupt):
-            project.erasures.erase(BAD, command="tidemill erase")
+            project.erasures.erase(BAD)
     monkeypatch.undo()
     assert len(objects_with(tides, "2")) == 1
     assert len(erased_events(tides)) == 1
@@ -198,7 +198,7 @@ def test_rows_of_prediction_logs_are_removed(
     with closing(tm.open(tmp_path, workflow=flow)) as project:
         subject = ErasureSubject(column="shop", value="1")
         assert project.erasures.find(subject).removed == {"predictions": 3}
-        project.erasures.erase(subject, command="tidemill erase")
+        project.erasures.erase(subject)
         assert project.erasures.find(subject).places == ()
     assert sorted(path.name for path in folder.iterdir()) == ["a.parquet", "c.parquet"]
     assert pl.read_parquet(folder / "a.parquet")["shop"].to_list() == [2]

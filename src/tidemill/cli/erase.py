@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tidemill.cli.lazy_group import command_line, project_options
+from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.request_options import parse_duration
@@ -33,9 +33,7 @@ def erase(name: str, column: str, yes: bool, reason: str, wait: float, as_json: 
     subject = parse_subject(name, column)
     with project_session() as project:
         if yes:
-            found = project.erasures.erase(
-                subject, reason=reason, command=command_line(), wait_s=wait
-            )
+            found = project.erasures.erase(subject, reason=reason, wait_s=wait)
         else:
             found = project.erasures.find(subject)
     print_result(

@@ -57,9 +57,7 @@ class Erasures:
         self._workspace.require(Permission.READ)
         return Erasure(subject=subject, places=tuple(self._places(subject)))
 
-    def erase(
-        self, subject: ErasureSubject, *, reason: str = "", command: str, wait_s: float = 0.0
-    ) -> Erasure:
+    def erase(self, subject: ErasureSubject, *, reason: str = "", wait_s: float = 0.0) -> Erasure:
         """Remove the subject from people, prediction logs and quarantines; record that, without the value.
 
         It is recorded before anything is removed, so that after a crash the ledger says what was begun; the
@@ -68,7 +66,8 @@ class Erasures:
         space = self._workspace
         actor = space.require(Permission.ERASE)
         salt = secrets.token_hex(16)
-        lease = take_lease(space.tools, space.environment, this_process(command), wait_s)
+        # Not the command line, which has the subject.
+        lease = take_lease(space.tools, space.environment, this_process("tidemill erase"), wait_s)
         try:
             found = replace(self.find(subject), done=True, digest=subject.digest(salt), salt=salt)
             record = Erased(
@@ -86,10 +85,10 @@ class Erasures:
             space.tools.ledger.append([record, *events], now=space.tools.clock(), guard=guard)
             space.tools.artifacts.remove(objects)
             self._remove_logged(subject)
-            if not subject.column:
-                erase_person(space.home / "ledger.db", subject.value)
         finally:
             lease.close()
+        if not subject.column:
+            erase_person(space.home / "ledger.db", subject.value)
         return found
 
     def _places(self, subject: ErasureSubject) -> Iterator[ErasurePlace]:

@@ -14,8 +14,8 @@ from tidemill.adapters.sqlite.event_chain import chain_faults
 from tidemill.adapters.sqlite.event_files import export_events, import_events
 from tidemill.adapters.sqlite.integrity import find_damage, rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.adapters.sqlite.people import add_people, erase_person, read_people
-from tidemill.core.errors import StorageError
+from tidemill.adapters.sqlite.people import add_people, copy_people, erase_person, read_people
+from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import RunStarted, TokenRevoked
 from tidemill.ledger.person_reference import person_reference
 from tidemill.testing.records import PROD, delivered_event, token_revoked_event
@@ -104,3 +104,35 @@ def test_a_damaged_name_is_noticed(path: Path) -> None:
         actors(path)
     assert [name for name, _ in read_people(path).values()] == [NAME]
     assert read_people(path.with_name("none.db")) == {}
+
+
+def test_a_name_that_a_reader_keeps_in_the_log_is_removed_later(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    ledger.append([token_revoked_event()], now=1.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        ledger.append([token_revoked_event()], now=2.0)
+        with pytest.raises(ConflictError, match="another process is reading the ledger"):
+            erase_person(path, "ana")
+    # The name is gone, and so is the log now.
+    assert erase_person(path, "ana") == ""
+    log = path.with_name("ledger.db-wal")
+    assert b"ana" not in (log.read_bytes() if log.exists() else b"")
+    ledger.close()
+
+
+def test_one_damaged_name_costs_no_other() -> None:
+    with (
+        closing(sqlite3.connect(":memory:")) as source,
+        closing(sqlite3.connect(":memory:")) as target,
+    ):
+        for each in (source, target):
+            each.execute("CREATE TABLE people (ref TEXT PRIMARY KEY, name TEXT UNIQUE, salt TEXT)")
+        source.text_factory = bytes
+        names = [("p1", "ana"), ("p2", b"\xff\xfe"), ("p3", "ben")]
+        source.executemany("INSERT INTO people VALUES (?, CAST(? AS TEXT), 's')", names)
+        copy_people(source, target)
+        kept = target.execute("SELECT ref FROM people ORDER BY ref").fetchall()
+    assert kept == [("p1",), ("p3",)]

@@ -109,9 +109,14 @@ def read_chain(
 
 
 def count_events(path: Path) -> int:
-    """The number of events of a ledger's file."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        return int(connection.execute(queries()["last_seq"]).fetchone()[0])
+    """The number of events of a ledger's file; StorageError if it can't be read now."""
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            return int(connection.execute(queries()["last_seq"]).fetchone()[0])
+    except sqlite3.Error as error:
+        raise StorageError(f"{path} can't be read: {error}") from error
 
 
 def chain_faults(connection: sqlite3.Connection) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tidemill.adapters.codec.events import encode
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import Event
 from tidemill.ledger.people import change_people
 from tidemill.ledger.person_reference import erased_name, person_reference
@@ -94,24 +94,32 @@ def people_faults(connection: sqlite3.Connection) -> Iterator[str]:
 
 def copy_people(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Copy the people of a ledger, as far as they can be read, to a new one."""
-    rows = source.execute(queries()["every_person"]).fetchall()
-    target.executemany(queries()["add_person"], [tuple(map(_text, row)) for row in rows])
+    for row in source.execute(queries()["every_person"]).fetchall():
+        # One damaged name costs no other.
+        with suppress(UnicodeDecodeError):
+            target.execute(queries()["add_person"], tuple(map(_text, row)))
 
 
 def erase_person(path: Path, name: str) -> str:
     """Remove a person from a ledger's file, and from what SQLite would leave of them there.
 
     Returns the reference, "" if nobody has that name. Events that refer to the person don't change.
+    ConflictError if another process reads the ledger, so that its write-ahead log keeps the name: the same
+    call removes it later.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         row = connection.execute(queries()["person"], (stamp(name),)).fetchone()
-        if row is None:
-            return ""
-        connection.execute(queries()["remove_person"], (row[0],))
-        # The write-ahead log has the page as it was.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return str(row[0])
+        if row is not None:
+            connection.execute(queries()["remove_person"], (row[0],))
+        # The write-ahead log has the page as it was, also of an earlier call that couldn't empty it.
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        raise ConflictError(
+            "the name is removed, but another process is reading the ledger, so that its write-ahead log "
+            "still has it: repeat this when that has ended"
+        )
+    return "" if row is None else str(row[0])
 
 
 def _text(value: bytes | str) -> str:
