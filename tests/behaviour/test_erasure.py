@@ -106,6 +106,24 @@ def test_a_quarantine_with_no_other_row_ends(tides: Tides) -> None:
         assert project.run(again=True).exit_code == 0
 
 
+def test_rows_that_two_stages_quarantined_alike_are_removed_from_both(tmp_path: Path) -> None:
+    twin = (
+        '\n\n@flow.ingest\ndef twin() -> tm.Source[Raw]:\n    return tm.files("data/*.parquet")\n'
+    )
+    tides = Tides(tmp_path / "project", LENIENT + twin)
+    tides.send(0, [5000.0, 2.0, 6000.0])
+    tides.run()
+    assert len(objects_with(tides, "2")) == 1
+    found = erase(tides, BAD)
+    places = [place.name for place in found.places if place.kind is PlaceKind.QUARANTINE]
+    assert len(places) == 2
+    assert objects_with(tides, "2") == []
+    with closing(tides.open()) as project:
+        assert project.stored_state.verify().problems == ()
+        for stage in ("raw", "twin"):
+            assert project.quarantined(stage).select("id").collect()["id"].to_list() == [0]
+
+
 def test_results_of_before_hold_no_row_either(tides: Tides) -> None:
     """A quarantine that no partition has any more is removed as a whole."""
     tides.send(0, [7000.0, 2.0, 8000.0])

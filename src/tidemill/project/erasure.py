@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -130,25 +131,24 @@ class Erasures:
 
     def _quarantined(self, subject: ErasureSubject) -> Iterator[_Quarantined]:
         """The quarantine objects with rows of the subject: the bound ones, and those of earlier results."""
-        bound = {
-            binding.product.quarantine: (stage, partition, binding)
-            for stage, head in self._workspace.state(whole=True).heads.items()
-            for partition, binding in head.partitions.items()
-            if binding.product.quarantine is not None
-        }
+        # Partitions with the same bad rows have one object.
+        bound: defaultdict[str, list[tuple[str, str, Binding]]] = defaultdict(list)
+        for stage, head in self._workspace.state(whole=True).heads.items():
+            for partition, binding in head.partitions.items():
+                if binding.product.quarantine is not None:
+                    bound[binding.product.quarantine].append((stage, partition, binding))
         stored = {*self._workspace.tools.artifacts.names()}
         for name in sorted(self._every_quarantine() & stored):
             frame = self._frame(name)
             rows = int(
                 frame.select(rows_of(frame, subject.column, (subject.value,)).sum()).item() or 0
             )
-            if rows and name in bound:
-                stage, partition, binding = bound[name]
+            if rows and name not in bound:
+                yield _Quarantined(name=name, rows=rows)
+            for stage, partition, binding in bound.get(name, ()) if rows else ():
                 yield _Quarantined(
                     name=name, rows=rows, stage=stage, partition=partition, binding=binding
                 )
-            elif rows:
-                yield _Quarantined(name=name, rows=rows)
 
     def _every_quarantine(self) -> set[str]:
         facts = self._workspace.tools.ledger.events(kinds=("Published", "Computed"))
@@ -206,7 +206,7 @@ class Erasures:
                         binding=binding,
                     )
                 )
-        return objects, events
+        return list(dict.fromkeys(objects)), events
 
     def _without(self, binding: Binding, name: str, subject: ErasureSubject) -> Binding:
         frame = self._frame(name)
