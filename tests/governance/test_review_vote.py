@@ -50,9 +50,9 @@ def asks(*asked: str, people: int = 1, author_may: bool = False) -> Review:
 
 def capacity(
     review: Review, person: str, choice: Choice = Choice.APPROVE, grants: Grants = TEAM,
-    known: tuple[str, ...] = (), now: float = 200.0, vouched_by: tuple[str, ...] = (),
+    now: float = 200.0, vouched_by: tuple[str, ...] = (),
 ) -> tuple[str, ...]:  # fmt: skip
-    voters = Electorate(grants=grants, workflow="flights", is_known=known.__contains__)
+    voters = Electorate(grants=grants, workflow="flights")
     vote = replace(samples.vote(person, choice), vouched_by=vouched_by)
     return require_vote(state_of(review), voters, vote, now)
 
@@ -132,14 +132,16 @@ def test_admins_stand_in_where_too_few_people_are_left() -> None:
     assert voters.notes(state_of(asks("leads", people=3), voted)) == (members,)
 
 
-def test_without_roles_everybody_decides_what_nobody_known_is_asked() -> None:
+def test_without_roles_who_is_named_decides() -> None:
     assert capacity(asks(), "eve", grants=EVERYBODY) == (REVIEWERS,)
     assert capacity(asks("ben"), "ben", grants=EVERYBODY) == ("ben",)
     with pytest.raises(AccessError, match="eve isn't asked"):
         capacity(asks("leads"), "eve", grants=EVERYBODY)
     with pytest.raises(AccessError, match="eve isn't asked"):
-        capacity(asks("dora"), "eve", grants=EVERYBODY, known=("dora",))
-    assert capacity(asks("nobody"), "eve", grants=EVERYBODY) == ("nobody",)
+        capacity(asks("dora@example.org"), "eve", grants=EVERYBODY)
+    assert capacity(asks("dora@example.org"), "dora@example.org", grants=EVERYBODY) == (
+        "dora@example.org",
+    )
 
 
 def test_an_unknown_role_is_refused() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pwd import getpwnam
 from typing import Literal, TypeAlias
 
 from tidemill.adapters.codec.events import decode, encode
@@ -38,7 +37,7 @@ from tidemill.governance.review_state import (
 from tidemill.governance.review_vote import Electorate, require_vote, voting_events
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewPageStored, TokenCreated
+from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewPageStored
 from tidemill.ledger.policy import FactValue
 from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
 from tidemill.models.gates import CANDIDATE, subject_of
@@ -191,15 +190,7 @@ class Reviews:
     def electorate(self) -> Electorate:
         """Who may decide in this workflow."""
         space = self._workspace
-        facts = space.tools.ledger.events(kinds=(TokenCreated.__name__,))
-        holders = {
-            fact.event.token.holder for fact in facts if isinstance(fact.event, TokenCreated)
-        }
-        return Electorate(
-            grants=space.settings.grants,
-            workflow=space.declared.name,
-            is_known=lambda person: person in holders or _is_user(person),
-        )
+        return Electorate(grants=space.settings.grants, workflow=space.declared.name)
 
     def _read(self) -> _Snapshot:
         space = self._workspace
@@ -354,14 +345,6 @@ class Reviews:
 
 class _OvertakenVote(Exception):
     """Something was recorded between reading the reviews and recording a vote."""
-
-
-def _is_user(name: str) -> bool:
-    """Whether this machine has a user of that name."""
-    try:
-        return bool(getpwnam(name))
-    except (KeyError, ValueError):
-        return False
 
 
 def _due(state: ReviewState, seen: _Snapshot, now: float) -> tuple[Event, ...]:
