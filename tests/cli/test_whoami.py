@@ -51,8 +51,8 @@ def test_a_token_in_a_file(shop: Path) -> None:
     file = shop / "token"
     file.write_text(text)
     shown = tidemill("--token-file", str(file), "whoami").out
-    # The user made the token, so it makes nobody else of the user.
-    assert f"{USER}: the user of this process, limited by the token" in shown
+    assert shown.startswith("rita: the holder of the token ")
+    assert f"which {USER} created" in shown
     assert "scopes: review, in the workflows bak*" in shown
     assert shown.endswith(
         "may: read, release quarantined rows, drop quarantined rows, decide a review\n"

@@ -29,7 +29,7 @@ _BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`]+)`")
 _CALL = re.compile(r"(?<![\w.\[/'\"-])(?<!import )tidemill((?: [^\s|<>;&#`]+)+)")
 _WORD = re.compile(r"[a-z][a-z-]*")
-_OPTION = re.compile(r"(--?[a-z][\w-]*)(=.*)?")
+_OPTION = re.compile(r"(--?[a-zA-Z][\w-]*)(=.*)?")
 
 
 def options_of(command: click.Command) -> dict[str, bool]:
