@@ -167,6 +167,15 @@ def test_what_was_asked_for_and_what_the_rules_saw_is_said() -> None:
     assert lines[-1] == "the rule shift saw 0.12 > 0.1"
 
 
+def test_another_kind_of_model_is_said() -> None:
+    found = evidence(live=version("before", format="lightgbm"))
+    lines = by_title(replace(found, candidate=version("new", format="sklearn")))[
+        "What changes"
+    ].lines
+    assert "it is another kind of model: sklearn, not lightgbm" in lines
+    assert not any("another kind" in line for line in by_title(evidence())["What changes"].lines)
+
+
 def test_a_slice_that_no_gate_counts_is_marked() -> None:
     parts = by_title(evidence(metric("carrier=OO", 1.0, 2.0), least_rows=1_000_000))
     assert any("too few for the gates" in line for line in parts["What gets worse"].lines)
