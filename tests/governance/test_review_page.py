@@ -61,6 +61,12 @@ def test_an_open_review_says_who_may_decide_how_and_until_when() -> None:
     assert [part.title for part in shuffled.sections] == ["Facts", "Who may decide", "Votes so far"]
 
 
+def test_what_is_no_model_goes_live_by_no_vote() -> None:
+    text = text_page(review_page(state_of(artifact="", replaces=""), STORED, now=200.0))
+    assert "one rejection, or request for changes, ends the review" in text
+    assert "is live at once" not in text
+
+
 def test_a_review_that_ended_offers_no_command() -> None:
     closed = ReviewClosed(
         environment="prod", review="r1", outcome=ReviewOutcome.REJECTED, actor="ben", reason="UA"
