@@ -111,7 +111,7 @@ def test_every_event_is_one_of_the_client(events: list[Any]) -> None:
 
 
 PLACES = Places(
-    namespace="ns", root="/work", resolve=str, workflow_of=lambda source: source.workflow
+    namespace="ns", root="/srv", resolve=str, workflow_of=lambda source: source.workflow
 )
 
 
@@ -134,7 +134,7 @@ def query(url: str, table: str) -> Query[Any]:
          {"organization_name": "o", "account_name": "a", "database": "d", "schema": "s", "table": "t"}),
         (Delta(path="s3://b/k/t"), "S3", {"bucket_name": "b", "object_key": "k/t"}),
         (Delta(path="gs://b/k/t"), "GCS", {"bucket_name": "b", "object_key": "k/t"}),
-        (Files(pattern="data/*.csv"), "LocalFileSystem", {"path": "/work/data"}),
+        (Files(pattern="data/*.csv"), "LocalFileSystem", {"path": "/srv/data"}),
     ],
 )  # fmt: skip
 def test_names_are_those_of_the_client(

@@ -13,7 +13,7 @@ from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query,
 VALUES = {"env:SHOP": "postgresql://ana:s3cret@db.shop:6000/shop?sslmode=require"}
 PLACES = Places(
     namespace="ns",
-    root="/work/shop",
+    root="/srv/shop",
     resolve=lambda url: VALUES.get(url, "" if url.startswith("env:") else url),
     workflow_of=lambda source: source.workflow,
 )
@@ -30,20 +30,20 @@ def names_of(source: Source[Any]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("source", "namespace", "name"),
     [
-        (Files(pattern="data/orders/*.parquet"), "file", "/work/shop/data/orders"),
-        (Files(pattern="data/orders.csv"), "file", "/work/shop/data/orders.csv"),
-        (Files(pattern="../in/[ab]/x?.csv"), "file", "/work/in"),
-        (Files(pattern="*.csv"), "file", "/work/shop"),
+        (Files(pattern="data/orders/*.parquet"), "file", "/srv/shop/data/orders"),
+        (Files(pattern="data/orders.csv"), "file", "/srv/shop/data/orders.csv"),
+        (Files(pattern="../in/[ab]/x?.csv"), "file", "/srv/in"),
+        (Files(pattern="*.csv"), "file", "/srv/shop"),
         (Files(pattern="/*/a.csv"), "file", "/"),
         (Files(pattern="file:///srv/a.csv"), "file", "/srv/a.csv"),
         (Files(pattern="s3://bucket/in/*.csv"), "s3://bucket", "in"),
         (Files(pattern="gcs://bucket/*.csv"), "gs://bucket", "/"),
-        (Delta(path="lake/orders"), "file", "/work/shop/lake/orders"),
+        (Delta(path="lake/orders"), "file", "/srv/shop/lake/orders"),
         (Delta(path="abfss://c@acc.dfs.core.windows.net/t"), "abfss://acc.dfs.core.windows.net", "t"),
         (Iceberg(table="shop.orders", catalog="prod"), "iceberg://prod", "shop.orders"),
         (Iceberg(table="shop.orders", uri="https://u:p@cat.shop/api"), "https://cat.shop", "shop.orders"),
-        (Iceberg(table="shop.orders", uri="sqlite:///cat.db"), "sqlite:///work/shop/cat.db", "shop.orders"),
-        (Iceberg(table="lake/orders/metadata.json"), "file", "/work/shop/lake/orders/metadata.json"),
+        (Iceberg(table="shop.orders", uri="sqlite:///cat.db"), "sqlite:///srv/shop/cat.db", "shop.orders"),
+        (Iceberg(table="lake/orders/metadata.json"), "file", "/srv/shop/lake/orders/metadata.json"),
         (query("postgresql://ana:x@db/shop"), "postgres://db:5432", "shop.public.orders"),
         (query("postgresql://db:7/shop", "select * from a.b"), "postgres://db:7", "shop.a.b"),
         (query("postgresql:///shop", "select * from x.a.b"), "postgres://localhost:5432", "x.a.b"),
@@ -54,7 +54,7 @@ def names_of(source: Source[Any]) -> list[tuple[str, str]]:
         (query("bigquery://proj/set"), "bigquery", "proj.set.orders"),
         (query("bigquery://proj", "select * from `p.s.t`"), "bigquery", "p.s.t"),
         (query("bigquery://proj", "select * from f(1)"), "bigquery", "proj"),
-        (query("sqlite:///shop.db"), "sqlite:///work/shop/shop.db", "orders"),
+        (query("sqlite:///shop.db"), "sqlite:///srv/shop/shop.db", "orders"),
         (query("duckdb:////srv/s.db", "select 1 from f(1)"), "duckdb:///srv/s.db", "main"),
         (query("env:SHOP"), "postgres://db.shop:6000", "shop.public.orders"),
         (query("env:NONE"), "env:NONE", "orders"),
@@ -62,7 +62,7 @@ def names_of(source: Source[Any]) -> list[tuple[str, str]]:
         (query("odd:place"), "unknown", "orders"),
         (Output(project="../web", stage="visits", workflow="web.eu"), "ns", "web.eu.visits"),
         (Output(project="../web", stage="visits", workflow="web", env="dev"), "ns/dev", "web.visits"),
-        (Output(project="../web", stage="visits"), "file", "/work/web/visits"),
+        (Output(project="../web", stage="visits"), "file", "/srv/web/visits"),
     ],
 )  # fmt: skip
 def test_sources(source: Source[Any], namespace: str, name: str) -> None:
@@ -94,10 +94,10 @@ def effect(format: str, target: str, table: str = "", catalog: str = "") -> Effe
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        (effect("parquet", "out/f@dev"), ("file", "/work/shop/out/f@dev", "file", "parquet")),
+        (effect("parquet", "out/f@dev"), ("file", "/srv/shop/out/f@dev", "file", "parquet")),
         (effect("delta", "s3://b/out"), ("s3://b", "out", "delta", "parquet")),
         (effect("iceberg", "", "m.f", "prod"), ("iceberg://prod", "m.f", "iceberg", "parquet")),
-        (effect("sqlite", "out.db", "f"), ("sqlite:///work/shop/out.db", "f", "sqlite", "")),
+        (effect("sqlite", "out.db", "f"), ("sqlite:///srv/shop/out.db", "f", "sqlite", "")),
         (effect("duckdb", "/srv/o.db", "f"), ("duckdb:///srv/o.db", "f", "duckdb", "")),
         (
             effect("postgres", "env:SHOP", "marts.f"),

@@ -120,7 +120,7 @@ def test_a_stage_that_is_no_longer_declared_is_known_by_its_records() -> None:
 def test_an_ingest_reads_its_source() -> None:
     event = told("raw", published("raw", "files", "(rulings)"), rows_in=9)
     [read], [made] = event["inputs"], event["outputs"]
-    assert (read["namespace"], read["name"]) == ("file", "/work/data")
+    assert (read["namespace"], read["name"]) == ("file", "/srv/data")
     assert read["facets"]["storage"]["fileFormat"] == "csv"
     assert read["inputFacets"]["inputStatistics"]["rowCount"] == 9
     assert made["facets"]["columnLineage"]["fields"].keys() == {"own", "x"}
@@ -169,7 +169,7 @@ def test_a_scored_delivery_has_the_key_of_its_input() -> None:
     )
     assert names(event["inputs"]) == [f"{SHOP}.clean", f"{SHOP}.model"]
     [made] = event["outputs"]
-    assert (made["namespace"], made["name"]) == ("file", "/work/out")
+    assert (made["namespace"], made["name"]) == ("file", "/srv/out")
     assert names(made["facets"]["schema"]["fields"]) == ["own", "prediction", "model"]
     assert made["facets"]["columnLineage"]["fields"].keys() == {"own"}
     [also] = made["facets"]["symlinks"]["identifiers"]
@@ -198,7 +198,7 @@ def test_a_delivery_with_a_contract_casts_some_columns() -> None:
 def test_a_delivery_of_rows_copies_all_columns() -> None:
     event = told("sent", published("sent", "clean"), effect("sent", "sqlite", "out.db"))
     [made] = event["outputs"]
-    assert (made["namespace"], made["name"]) == ("sqlite:///work/out.db", "t")
+    assert (made["namespace"], made["name"]) == ("sqlite:///srv/out.db", "t")
     assert made["facets"]["columnLineage"]["fields"].keys() == {"own", "x"}
     assert "fileCount" not in made["outputFacets"]["outputStatistics"]
 

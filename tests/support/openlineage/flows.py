@@ -65,7 +65,7 @@ def context(
         flow=flow,
         recipes=RECIPES,
         places=Places(
-            namespace="ns", root="/work", resolve=str, workflow_of=lambda output: output.workflow
+            namespace="ns", root="/srv", resolve=str, workflow_of=lambda output: output.workflow
         ),
         version="1.2.3",
         source_of=lambda stage: found,
