@@ -93,6 +93,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for module in shuffled for item in module]
 
 
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """`tools/unit.py` names the test during which a process died."""
+    if running := os.environ.get("TEST_RUNNING"):
+        Path(running).write_text(nodeid, encoding="utf-8")
+
+
+def pytest_runtest_logfinish() -> None:
+    if running := os.environ.get("TEST_RUNNING"):
+        Path(running).write_text("", encoding="utf-8")
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A folder of modules that can be written, imported and edited."""

@@ -61,12 +61,17 @@ def main(part: str) -> int:
         for number, half in enumerate(in_halves(files, seconds, OTHERS[part]), 1)
     )
     env = {**os.environ, **ONE_THREAD}
+    running = [REPORTS / f"{part}-{number}.running" for number in (1, 2)]
     with tempfile.TemporaryFile() as output:
         beside = subprocess.Popen(
-            second, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT
+            second,
+            cwd=ROOT,
+            env={**env, "TEST_RUNNING": str(running[1])},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
-            code = subprocess.call(first, cwd=ROOT, env=env)
+            code = subprocess.call(first, cwd=ROOT, env={**env, "TEST_RUNNING": str(running[0])})
             beside.wait()
         finally:
             beside.kill()
@@ -74,6 +79,9 @@ def main(part: str) -> int:
         sys.stdout.flush()
         sys.stdout.buffer.write(output.read())
         sys.stdout.flush()
+    for file in running:
+        if file.exists() and (test := file.read_text(encoding="utf-8")):
+            print(f"a process died, or was ended because it hung, during {test}", flush=True)
     return code or beside.returncode
 
 
