@@ -33,7 +33,6 @@ def test_who_only_verifies_needs_no_private_key() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (5, r"= 5 is not a table"),
         ({"fil": "x"}, r"fil: did you mean 'file'"),
         ({"key": 5}, r"key = 5 is not text"),
         ({"key": "k", "file": ""}, r"file = '' is not text"),

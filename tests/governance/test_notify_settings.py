@@ -44,7 +44,6 @@ def test_each_kind_of_tls_has_its_port(tls: str, port: int) -> None:
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (5, r"notify\] = 5 is not a table"),
         ({"slak": "X"}, "slak: did you mean 'slack'"),
         ({"slack": 5}, "slack = 5 is not text"),
         ({"slack": "not an address"}, "neither an https:// address nor the name of an environment"),

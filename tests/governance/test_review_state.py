@@ -13,11 +13,9 @@ import tidemill as tm
 from tidemill.governance.review_state import (
     ReviewState,
     ReviewSubject,
-    approved_subjects,
     approvers,
     fold_reviews,
     open_review,
-    opening_events,
     standing_review,
     superseding_events,
     tally,
@@ -235,38 +233,18 @@ def test_a_clock_that_jumps_back_opens_no_time() -> None:
     assert state.moment(0.0) == 1500.0
 
 
-def test_people_are_asked_once_about_a_subject() -> None:
+def test_the_last_review_of_exactly_a_subject_stands() -> None:
     review = samples.review()
-    assert opening_events({}, review, PROD) == (opened(review),)
     states = fold_reviews(facts(opened(review)), PROD)
-    same = replace(review, id="r2")
-    assert opening_events(states, same, PROD) == ()
-    assert opening_events(states, same, PROD, again=True) == ()
     assert standing_review(states, DELIVERY, review.name, "subject") is states["r1"]
     assert standing_review(states, DELIVERY, review.name, "other") is None
-    newer = replace(review, id="r2", subject="newer")
-    ended, asked = opening_events(states, newer, PROD)
-    assert asked == opened(newer)
-    assert isinstance(ended, ReviewClosed)
+    assert standing_review(states, DELIVERY, "other_model", "subject") is None
+    [ended] = superseding_events(states, DELIVERY, review.name, "a newer one waits")
     assert (ended.review, ended.outcome) == ("r1", ReviewOutcome.SUPERSEDED)
-    elsewhere = replace(newer, name="other_model")
-    assert opening_events(states, elsewhere, PROD) == (opened(elsewhere),)
     assert superseding_events(states, DELIVERY, "other_model", "") == ()
-    over = fold_reviews(facts(opened(review), closed(ReviewOutcome.REJECTED)), PROD)
-    assert opening_events(over, same, PROD) == ()
-    assert opening_events(over, same, PROD, again=True) == (opened(same),)
-    done = fold_reviews(facts(opened(review), closed(ReviewOutcome.APPROVED)), PROD)
-    assert opening_events(done, same, PROD, again=True) == ()
-
-
-def test_only_the_last_review_of_a_subject_counts() -> None:
-    review = samples.review()
-    events: list[Event] = [opened(review), closed(ReviewOutcome.APPROVED)]
-    assert approved_subjects(fold_reviews(facts(*events), PROD), DELIVERY, review.name) == {
-        "subject"
-    }
-    events += [opened(replace(review, id="r2"))]
-    assert approved_subjects(fold_reviews(facts(*events), PROD), DELIVERY, review.name) == set()
+    events = opened(review), closed(ReviewOutcome.APPROVED), opened(replace(review, id="r2"))
+    asked = fold_reviews(facts(*events), PROD)
+    assert standing_review(asked, DELIVERY, review.name, "subject") is asked["r2"]
 
 
 @given(

@@ -161,6 +161,11 @@ def test_who_is_notified_is_read(tmp_path: Path) -> None:
         '[tool.tidemill]\nworkflow = "a:b"\n[tool.tidemill.notify]\nslack = "SLACK_URL"\n'
     )
     assert find_settings(tmp_path).notify.channels == ("slack",)
-    (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "a:b"\nnotify = 5\n')
-    with pytest.raises(UsageError, match=r"\[tool.tidemill\] notify = 5 is not a table"):
+
+
+@pytest.mark.parametrize("name", ["serve", "audit", "attest", "notify", "oidc", "openlineage"])
+def test_a_value_in_place_of_a_table_is_refused(tmp_path: Path, name: str) -> None:
+    settings = tmp_path / "pyproject.toml"
+    settings.write_text(f'[tool.tidemill]\nworkflow = "a:b"\n{name} = 5\n')
+    with pytest.raises(UsageError, match=rf"\[tool.tidemill\] {name} = 5 is not a table"):
         find_settings(tmp_path)

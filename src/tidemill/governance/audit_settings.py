@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -39,10 +40,8 @@ class AuditSettings:
         return CheckpointTerms(events=self.events, every_s=parse_seconds(self.every))
 
 
-def parse_audit_settings(table: object, place: str) -> AuditSettings:
+def parse_audit_settings(table: Mapping[str, Any], place: str) -> AuditSettings:
     """Read the table; UsageError for unknown keys and invalid values. `place` names it in messages."""
-    if not isinstance(table, dict):
-        raise UsageError(f"{place} = {table!r} is not a table")
     known = [each.name for each in fields(AuditSettings)]
     for name, value in table.items():
         if name not in known:

@@ -57,35 +57,35 @@ class NotifySettings:
         return tuple(name for name, value in named.items() if value)
 
 
-def parse_notify_settings(table: object, place: str) -> NotifySettings:
+def parse_notify_settings(table: Mapping[str, Any], place: str) -> NotifySettings:
     """Read the table `notify`; `place` names it in messages. UsageError names the entry and what fits."""
-    known = _table(table, place)
     keys = ("webhook", "webhook_key", "slack", "teams", "email", "link")
-    _require_known(known, keys, place)
-    hooks = {name: _hook(known, name, place) for name in ("webhook", "slack", "teams")}
-    key = _text(known, "webhook_key", place)
+    _require_known(table, keys, place)
+    hooks = {name: _hook(table, name, place) for name in ("webhook", "slack", "teams")}
+    key = _text(table, "webhook_key", place)
     if key and not _VARIABLE.fullmatch(key):
         raise UsageError(f"{place} webhook_key = {key!r} isn't the name of an environment variable")
-    link = _text(known, "link", place)
+    link = _text(table, "link", place)
     if link and (not is_allowed_address(link) or "{id}" not in link):
         raise UsageError(
             f"{place} link = {link!r} isn't an address with {{id}}, such as "
             '"https://tidemill.example.com/reviews/{id}"'
         )
-    email = known.get("email")
+    email, email_place = table.get("email"), f"{place[:-1]}.email]"
+    if email is not None and not isinstance(email, dict):
+        raise UsageError(f"{email_place} = {email!r} is not a table")
     return NotifySettings(
         **hooks,
         webhook_key=key,
         link=link,
-        email=None if email is None else _email(email, f"{place[:-1]}.email]"),
+        email=None if email is None else _email(email, email_place),
     )
 
 
-def _email(table: object, place: str) -> EmailSettings:
-    known = _table(table, place)
-    _require_known(known, ("host", "port", "from", "to", "user", "password", "tls"), place)
-    host, sender = _text(known, "host", place), _text(known, "from", place)
-    to = known.get("to", [])
+def _email(table: Mapping[str, Any], place: str) -> EmailSettings:
+    _require_known(table, ("host", "port", "from", "to", "user", "password", "tls"), place)
+    host, sender = _text(table, "host", place), _text(table, "from", place)
+    to = table.get("to", [])
     people = [to] if isinstance(to, str) else to
     if not host:
         raise UsageError(f'{place} needs host = "smtp.example.com"')
@@ -96,13 +96,13 @@ def _email(table: object, place: str) -> EmailSettings:
             )
     if not people:
         raise UsageError(f'{place} needs to = ["ops@example.com"]')
-    tls = _text(known, "tls", place) or "starttls"
+    tls = _text(table, "tls", place) or "starttls"
     if tls not in _TLS:
         raise UsageError(f"{place} tls = {tls!r} is not one of {', '.join(map(repr, _TLS))}")
-    port = known.get("port", _PORTS[tls])
+    port = table.get("port", _PORTS[tls])
     if type(port) is not int or not 0 < port < 65_536:
         raise UsageError(f"{place} port = {port!r} is not a port, such as {_PORTS[tls]}")
-    user, password = _text(known, "user", place), _text(known, "password", place)
+    user, password = _text(table, "user", place), _text(table, "password", place)
     if bool(user) != bool(password):
         raise UsageError(f"{place} user and password belong together")
     if password and not _VARIABLE.fullmatch(password):
@@ -129,12 +129,6 @@ def is_allowed_address(address: str) -> bool:
     if address.startswith("http://"):
         return _LOCAL.fullmatch(address) is not None
     return _ADDRESS.fullmatch(address) is not None
-
-
-def _table(value: object, place: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{place} = {value!r} is not a table")
-    return value
 
 
 def _require_known(table: Mapping[str, Any], keys: tuple[str, ...], place: str) -> None:

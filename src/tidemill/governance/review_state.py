@@ -261,33 +261,6 @@ def standing_review(
     return found[-1] if found else None
 
 
-def approved_subjects(
-    states: Mapping[str, ReviewState], kind: SubjectKind, name: str
-) -> frozenset[str]:
-    """The digests of what people approved last, such as the promotions to an environment that may go on."""
-    last = {s.review.subject: s for s in states.values() if s.place == (kind, name)}
-    return frozenset(
-        subject for subject, state in last.items() if state.outcome is ReviewOutcome.APPROVED
-    )
-
-
-def opening_events(
-    states: Mapping[str, ReviewState], review: Review, environment: str, *, again: bool = False
-) -> tuple[Event, ...]:
-    """The events that ask people about a subject, for one transaction; none if they were asked before.
-
-    An open review of the same name about another subject is superseded. With `again` people are asked once
-    more about what they rejected, or didn't decide in time.
-    """
-    last = standing_review(states, review.kind, review.name, review.subject)
-    if last is not None and (last.is_open or last.outcome is ReviewOutcome.APPROVED or not again):
-        return ()
-    gone = superseding_events(
-        states, review.kind, review.name, f"a newer candidate waits in review {review.id}"
-    )
-    return (*gone, ReviewOpened(environment=environment, review=review))
-
-
 def superseding_events(
     states: Mapping[str, ReviewState], kind: SubjectKind, name: str, reason: str
 ) -> tuple[ReviewClosed, ...]:

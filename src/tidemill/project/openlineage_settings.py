@@ -40,10 +40,8 @@ class OpenLineageSettings:
         return bool(self.file or self.command or resolve_variable(self.url))
 
 
-def parse_openlineage(table: object, place: str) -> OpenLineageSettings:
+def parse_openlineage(table: Mapping[str, Any], place: str) -> OpenLineageSettings:
     """Read the table; `place` names it in messages. UsageError names the setting, its value and what fits."""
-    if not isinstance(table, Mapping):
-        raise UsageError(f"{place} = {table!r} is not a table")
     known = [field.name for field in fields(OpenLineageSettings)]
     values: dict[str, Any] = {}
     for name, value in table.items():
