@@ -68,24 +68,12 @@ unit: $(VENV)/.ready
 	@$(PY) -m coverage json --quiet
 	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
 
+BENCHMARKS := spine reuse scale partitions profiles contracts parsing serving_parts verification watching \
+	memo fold models batches intervals alarms queue_delay rollouts governance serving_runners protocol \
+	metering serving execution
 bench: $(VENV)/.ready ## measure against the goals, printed as ratios
-	@$(STEP) "bench spine" $(PY) -m bench.spine
-	@$(STEP) "bench reuse" $(PY) -m bench.reuse
-	@$(STEP) "bench scale" $(PY) -m bench.scale
-	@$(STEP) "bench partitions" $(PY) -m bench.partitions
-	@$(STEP) "bench profiles" $(PY) -m bench.profiles
-	@$(STEP) "bench contracts" $(PY) -m bench.contracts
-	@$(STEP) "bench parsing" $(PY) -m bench.parsing
-	@$(STEP) "bench serving_parts" $(PY) -m bench.serving_parts
-	@$(STEP) "bench verification" $(PY) -m bench.verification
-	@$(STEP) "bench watching" $(PY) -m bench.watching
-	@$(STEP) "bench memo" $(PY) -m bench.memo
-	@$(STEP) "bench fold" $(PY) -m bench.fold
-	@$(STEP) "bench serving_runners" $(PY) -m bench.serving_runners
 	@$(PY) tools/native.py wrk
-	@$(STEP) "bench protocol" $(PY) -m bench.protocol
-	@$(STEP) "bench serving" $(PY) -m bench.serving
-	@$(STEP) "bench execution" $(PY) -m bench.execution
+	@for name in $(BENCHMARKS); do $(STEP) "bench $$name" $(PY) -m bench.$$name || exit 1; done
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
 	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak --thorough -o faulthandler_timeout=0 tests/planning/test_planner.py tests/analysis/query tests/behaviour/query tests/behaviour/test_unread_columns.py tests/seams/test_ledger_properties.py tests/adapters/lanes/test_resource_shares.py tests/adapters/lanes/test_process_lane.py tests/e2e/test_crash.py

@@ -498,3 +498,10 @@ class TestNative:
         assert native.main("openmp") == 1
         assert calls == installs
         assert "run `brew install libomp`" in capsys.readouterr().err
+
+
+def test_make_runs_every_benchmark_that_has_results() -> None:
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", "")
+    [names] = re.findall(r"^BENCHMARKS := (.*)$", lines, re.MULTILINE)
+    measured = {path.stem for path in (ROOT / "bench" / "results").glob("*.json")}
+    assert {*names.split()} == measured
