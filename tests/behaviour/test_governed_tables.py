@@ -145,6 +145,31 @@ def test_a_review_lets_exactly_these_partitions_go_on(shore: Shore) -> None:
     assert shore.delivered()[day(1)] == 30.0
 
 
+def test_an_approval_counts_only_for_what_it_would_replace(shore: Shore) -> None:
+    shore.rules(rule("backfill", "review"))
+    shore.ok()
+
+    def wait() -> str:
+        receipt = shore.run()
+        assert receipt.exit_code == 4
+        assert "waits for review" in said(receipt)
+        return [e.review.id for e in shore.events() if isinstance(e, ReviewOpened)][-1]
+
+    def send(*values: float) -> None:
+        shore.send(1, values)
+        with shore.open() as project:
+            project.reviews.approve(wait(), "seen")
+        assert shore.run().exit_code == 0
+
+    first = shore.delivered()[day(1)]
+    send(7.0, 8.0)
+    send(5.0)
+    # 7 and 8 were approved in place of other rows than those that users have now.
+    shore.send(1, (7.0, 8.0))
+    wait()
+    assert shore.delivered()[day(1)] == 10.0 != first
+
+
 def test_what_people_rejected_is_not_asked_again(shore: Shore) -> None:
     shore.rules(rule("backfill", "review"))
     shore.ok()

@@ -16,12 +16,15 @@ def delivery_subject(decision: Decision) -> str:
     return decision.subject
 
 
-def table_subject(stage: str, place: Collection[str], contents: Mapping[str, str]) -> str:
-    """The digest of partitions that would go to the sink at a `place`, by the digests of their content.
+def table_subject(
+    stage: str, place: Collection[str], new: Mapping[str, str], old: Mapping[str, str]
+) -> str:
+    """The digest of partitions that would go to the sink at a `place`, and of those that they replace.
 
-    The content of a partition that would be removed is "".
+    Both are the digests of contents by partition. That of a partition that would be removed is "", and one
+    that is new isn't in `old`.
     """
-    return fingerprint("table to deliver", stage, list(place), dict(contents))
+    return fingerprint("table to deliver", stage, list(place), dict(new), dict(old))
 
 
 def contract_subject(stage: str, old: str, new: str, consumers: Collection[str]) -> str:

@@ -112,16 +112,17 @@ class GovernedChanges(ChangeDecisions):
         governance = self._job.governance
         assert governance is not None
         assert stage.sink is not None
-        contents = {key: product.content if product else "" for key, product in new.items()}
-        place = [*stage.sink.identity, self._job.plan.environment]
+        evidence = self._table_evidence(stage, new, governance)
+        subject = table_subject(
+            stage.name,
+            [*stage.sink.identity, self._job.plan.environment],
+            {key: product.content if product else "" for key, product in new.items()},
+            {key: product.content for key, product in evidence.old.items()},
+        )
         proposal = Proposal(
-            change=ReviewSubject(
-                kind=SubjectKind.TABLE,
-                name=stage.name,
-                subject=table_subject(stage.name, place, contents),
-            ),
+            change=ReviewSubject(kind=SubjectKind.TABLE, name=stage.name, subject=subject),
             title=f"{stage.name}: {plural(len(new), 'partition')}",
-            facts=table_facts(governance.context, self._table_evidence(stage, new, governance)),
+            facts=table_facts(governance.context, evidence),
         )
         return governance.enforcement.decide(proposal, again=again)
 
