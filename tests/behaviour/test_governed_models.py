@@ -245,6 +245,21 @@ def test_who_asks_again_after_a_rollback_asks_people_again(sea: Governed) -> Non
     assert (sea.live, sea.count(ReviewOpened)) == (first, 2)
 
 
+def test_the_decision_by_which_people_are_asked_again_can_be_explained(sea: Governed) -> None:
+    sea.rules(rule("first_delivery"))
+    assert sea.run().exit_code == 4
+    [first] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    with sea.open() as project:
+        project.reviews.reject(first.id, "not before the holidays")
+    assert sea.run("model", again=True).exit_code == 4
+    second = [e.review for e in sea.events() if isinstance(e, ReviewOpened)][-1]
+    assert second.decision not in ("", first.decision)
+    with sea.open() as project:
+        found = project.policy.explain(second.decision)
+    assert found.decision.run == second.run
+    assert found.decision.subject == second.subject
+
+
 def test_a_review_that_nobody_decides_in_time_is_over_with_the_next_run(sea: Governed) -> None:
     now = [1_800_000_000.0]
     sea.use(clock=lambda: now[0], formats=(ConstantFormat(),))

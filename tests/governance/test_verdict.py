@@ -256,6 +256,25 @@ def test_nobody_who_asks_again_takes_an_approval_of_before() -> None:
     assert kinds(found)[-1] == "ReviewOpened"
 
 
+@pytest.mark.parametrize("outcome", [ReviewOutcome.APPROVED, ReviewOutcome.REJECTED])
+def test_the_decision_that_asks_again_is_recorded_with_its_review(outcome: ReviewOutcome) -> None:
+    asking = rule("prediction_shift > 0.1", "review")
+    [decided] = [e for e in verdict([asking]).events if isinstance(e, PolicyDecided)]
+    standing = replace(asked(outcome), last=lambda: replace(decided.decision, id="p0"))
+    found = verdict([asking], standing=standing, again=True)
+    made, opened = found.events[-2:]
+    assert isinstance(made, PolicyDecided)
+    assert isinstance(opened, ReviewOpened)
+    assert opened.review.decision == made.decision.id != "p0"
+
+
+def test_a_review_that_only_the_workflow_asks_for_has_the_decision_with_its_facts() -> None:
+    made, opened = verdict(terms=tm.review()).events
+    assert isinstance(made, PolicyDecided)
+    assert isinstance(opened, ReviewOpened)
+    assert opened.review.decision == made.decision.id
+
+
 def test_a_candidate_that_came_back_is_asked_about_again() -> None:
     found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.SUPERSEDED))
     assert kinds(found)[-1] == "ReviewOpened"

@@ -127,7 +127,7 @@ class _Deliberation:
         wanted = open_review(
             replace(self._change, reasons=(asking,)) if asking else self._change,
             terms if asking else None,
-            decision if decision.outcome is _REVIEW else None,
+            decision,
             id=self._id("r"),
             author=self._occasion.author,
             now=self._occasion.now,
@@ -149,7 +149,7 @@ class _Deliberation:
         gone = self._superseded(f"review {wanted.id} asks about what would change now")
         opened = ReviewOpened(environment=self._occasion.environment, review=wanted)
         waiting = _waiting(self._title, wanted, "waits for")
-        return self._kept(_REVIEW, waiting, (*gone, opened), review=wanted.id)
+        return self._kept(_REVIEW, waiting, (*gone, opened), review=wanted.id, always=True)
 
     def _kept_back(self) -> Verdict | None:
         """The refusal of a change that people decided against, though nobody would be asked now."""
@@ -174,11 +174,12 @@ class _Deliberation:
         events: Sequence[Event] = (),
         *,
         review: str = "",
+        always: bool = False,
     ) -> Verdict:
-        """Keep the change from going on."""
+        """Keep the change from going on; a review that is opened refers to its decision (`always`)."""
         return Verdict(
             outcome=outcome,
-            events=(*self._recorded(), *events),
+            events=(*self._recorded(always=always), *events),
             message=message,
             warnings=_warnings(self._decision),
             review=review,
@@ -189,7 +190,7 @@ class _Deliberation:
         return superseding_events(self._standing.reviews, change.kind, change.name, reason)
 
     def _recorded(self, *, always: bool = False) -> tuple[Event, ...]:
-        """The events of the decision; none if the same was recorded last, unless a change follows it."""
+        """The events of the decision; none if the last one was the same, unless something needs this one."""
         rules, environment = self._rules, self._occasion.environment
         last = None if always else self._standing.last()
         if last is not None and _content(self._decision) == _content(last):

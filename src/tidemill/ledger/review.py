@@ -60,8 +60,8 @@ class Review:
     It is bound to `subject`, the digest of exactly what is decided on; `artifact` is the model, "" for other
     kinds, and `replaces` the one that was live when it was opened. All `quorums` must be met. `author`, who
     asked for the change, counts in none where `author_may_approve` is False. `decision` is the
-    policy decision that asked for the review, "" where only the workflow did, and `verdict` what the gates
-    decided, which is recorded once people agree. Those who made the token of the author, and so could act in
+    policy decision that was made on the change, with its facts, and `verdict` what the gates decided, which
+    is recorded once people agree. Those who made the token of the author, and so could act in
     that name, are in `author_vouched_by`. People have `within` seconds from each question. Times are
     Unix seconds.
     """
