@@ -64,7 +64,7 @@ def prove_event(
 ) -> EventProof:
     """Prove that an event is in a checkpoint; UsageError if the ledger's `leaves` aren't those of it."""
     path = inclusion_proof(leaves[: checkpoint.size], event.seq - 1)
-    named = {ref: known for ref, known in people.items() if f'"{ref}"' in event.body}
+    named = {ref: known for ref, known in people.items() if ref in event.body}
     proof = EventProof(
         place=event.place, body=event.body, path=path, checkpoint=checkpoint, people=named
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.governance.roles import EVERYBODY, Grant, Grants, Role, parse_role
+from tidemill.ledger.people import is_person
 
 _KEYS = ("role", "workflows")
 
@@ -120,6 +121,12 @@ def _require_name(name: object, place: str) -> None:
         raise UsageError(f"{place} {name!r} is not the name of a person or a group")
     if name != name.strip():
         raise UsageError(f"{place} {name!r} has spaces around it")
+    # Users without a name have the id of the system in its place.
+    if not name.startswith(("@", "uid:")) and name != EVERYBODY and not is_person(name):
+        raise UsageError(
+            f"{place} {name!r} stands for something else than a person or a group in records: use another "
+            "name"
+        )
 
 
 def _require_group(name: str, groups: Mapping[str, object], place: str) -> None:

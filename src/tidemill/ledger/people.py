@@ -1,4 +1,4 @@
-"""The people whom events name: which fields they are in, and how to replace them."""
+"""The people whom events name: which fields and texts they are in, and how to replace them."""
 
 from __future__ import annotations
 
@@ -8,37 +8,13 @@ from functools import cache
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from tidemill.ledger.delivery import EXPIRY, GATES
-from tidemill.ledger.event import (
-    Decided,
-    Delivered,
-    EnvironmentCreated,
-    EnvironmentDropped,
-    Erased,
-    Event,
-    PolicyDecided,
-    ReviewClosed,
-    ReviewExtended,
-    ReviewOpened,
-    RolloutStepped,
-    Ruled,
-    RunStarted,
-    TokenCreated,
-    TokenRevoked,
-    Voted,
-    Waived,
-    WaiverEnded,
-)
+from tidemill.ledger.event import Event, RulesLoaded
+from tidemill.ledger.redacted import TEXT_KINDS, redacted_event
 from tidemill.ledger.rollout import ROLLOUT
 
 T = TypeVar("T")
 Change: TypeAlias = Callable[[str], str]
 
-# The kinds of events that name people.
-_KINDS = frozenset[type[Event]]((
-    Decided, Delivered, EnvironmentCreated, EnvironmentDropped, Erased, PolicyDecided, ReviewClosed,
-    ReviewExtended, ReviewOpened, RolloutStepped, Ruled, RunStarted, TokenCreated, TokenRevoked, Voted,
-    Waived, WaiverEnded,
-))  # fmt: skip
 # Fields with a name, or with several.
 _NAMES = frozenset(
     (
@@ -51,15 +27,18 @@ _NAMES = frozenset(
         "escalated_to",
         "vouched_by",
         "author_vouched_by",
+        "holder",
+        "user",
     )
 )
 # Mappings and their key with a name.
 _KEYS = {"holder": "user", "facts": "author"}
 _NO_PERSONS = frozenset(("", GATES, ROLLOUT, EXPIRY))
-# How names begin that stand for something else than a person: groups, users without a name, hidden names.
-_NO_NAMES = ("@", "role:", "uid:", "person:")
-# How lists of people name a role.
-_ROLE = "role:"
+# How names begin that stand for something else than a person: groups, users without a name, hidden names,
+# and rollouts that move what is live.
+_NO_NAMES = ("@", "role:", "uid:", "person:", "rollout of ")
+# How lists of people name groups and roles.
+_SETS = ("@", "role:")
 
 
 def is_person(name: str) -> bool:
@@ -69,12 +48,25 @@ def is_person(name: str) -> bool:
 
 
 def names_people(event: Event) -> bool:
-    """Whether events of this kind name people."""
-    return type(event) in _KINDS
+    """Whether events of this kind have fields that name people."""
+    kind: Any = type(event)
+    return bool(_plan(kind))
+
+
+def has_texts(event: Event) -> bool:
+    """Whether events of this kind have texts for people, which may mention others."""
+    return type(event) in TEXT_KINDS or isinstance(event, RulesLoaded)
+
+
+def change_texts(event: Event, change: Change) -> Event:
+    """Change the texts of an event in which people may be mentioned; names in fields of their own stay."""
+    if isinstance(event, RulesLoaded):
+        return replace(event, text=change(event.text))
+    return redacted_event(event, change)
 
 
 def change_people(event: T, change: Change) -> T:
-    """Replace the name of each person in an event; roles and what isn't a person stay."""
+    """Replace the name of each person in an event; groups, roles and what isn't a person stay."""
     kind: Any = type(event)
     plan = _plan(kind)
     return _changed(event, plan, change) if plan else event
@@ -97,7 +89,7 @@ def _plan(kind: Any) -> Mapping[str, Callable[[Any, Change], Any]]:
     hints = get_type_hints(kind)
     for item in fields(kind):
         hint = hints[item.name]
-        if item.name in _NAMES or (item.name in ("holder", "user") and hint is str):
+        if item.name in _NAMES and hint in (str, tuple[str, ...]):
             plan[item.name] = _change_names
         elif item.name in _KEYS:
             plan[item.name] = _key_change(_KEYS[item.name])
@@ -118,7 +110,7 @@ def _part(hint: Any) -> Any:
 def _change_names(value: Any, change: Change) -> Any:
     if isinstance(value, tuple):
         return tuple(_change_names(name, change) for name in value)
-    return value if value in _NO_PERSONS or value.startswith(_ROLE) else change(value)
+    return value if value in _NO_PERSONS or value.startswith(_SETS) else change(value)
 
 
 def _change_parts(value: Any, change: Change) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from hashlib import sha256
 
 _DIGITS = 32
@@ -16,3 +18,9 @@ def person_reference(name: str, salt: str) -> str:
 def erased_name(reference: str) -> str:
     """How a person is called whose name was erased."""
     return f"erased person {reference.partition(':')[2][:_SHOWN]}"
+
+
+def name_pattern(names: Collection[str]) -> re.Pattern[str]:
+    """What finds names in text where they stand alone; of two names that begin alike, the longer one."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")

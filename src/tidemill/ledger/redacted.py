@@ -16,7 +16,9 @@ from tidemill.ledger.event import (
     Erased,
     Event,
     LineageDropped,
+    PolicyDecided,
     ReviewClosed,
+    ReviewOpened,
     RolloutStepped,
     Ruled,
     RunEnded,
@@ -91,7 +93,10 @@ def _of_attempt(event: Attempted, redact: Redact) -> Attempted:
 
 
 def _of_start(event: RunStarted, redact: Redact) -> RunStarted:
-    return replace(event, command=redact(event.command))
+    holder = {**event.holder}
+    if "command" in holder:
+        holder["command"] = redact(holder["command"])
+    return replace(event, command=redact(event.command), holder=holder)
 
 
 def _of_end(event: RunEnded, redact: Redact) -> RunEnded:
@@ -137,6 +142,21 @@ def _of_vote(event: Voted, redact: Redact) -> Voted:
     return replace(event, vote=_of_remarks(event.vote, redact))
 
 
+def _of_policy(event: PolicyDecided, redact: Redact) -> PolicyDecided:
+    hits = tuple(
+        replace(hit, message=redact(hit.message), error=redact(hit.error))
+        for hit in event.decision.hits
+    )
+    return replace(event, decision=replace(event.decision, hits=hits))
+
+
+def _of_review(event: ReviewOpened, redact: Redact) -> ReviewOpened:
+    review = event.review
+    verdict = review.verdict and _of_remarks(review.verdict, redact)
+    reasons = tuple(map(redact, review.reasons))
+    return replace(event, review=replace(review, reasons=reasons, verdict=verdict))
+
+
 def _of_closed_review(event: ReviewClosed, redact: Redact) -> ReviewClosed:
     return replace(event, reason=redact(event.reason))
 
@@ -158,7 +178,11 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Waived: _of_waiver,
     WaiverEnded: _of_remarks,
     Erased: _of_erasure,
+    PolicyDecided: _of_policy,
+    ReviewOpened: _of_review,
     Voted: _of_vote,
     ReviewClosed: _of_closed_review,
     LineageDropped: _of_dropped_lineage,
 }
+# The kinds of events with such texts.
+TEXT_KINDS = frozenset(_CHANGES)

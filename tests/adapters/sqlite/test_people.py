@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -16,9 +17,14 @@ from tidemill.adapters.sqlite.integrity import find_damage, rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.people import add_people, copy_people, erase_person, read_people
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.event import RunStarted, TokenRevoked
+from tidemill.ledger.event import Attempted, RunStarted, TokenRevoked
 from tidemill.ledger.person_reference import person_reference
-from tidemill.testing.records import PROD, delivered_event, token_revoked_event
+from tidemill.testing.records import (
+    PROD,
+    attempted_event,
+    delivered_event,
+    token_revoked_event,
+)
 
 NAME = 'Ana "Grüße" O\'Neil'
 
@@ -136,3 +142,33 @@ def test_one_damaged_name_costs_no_other() -> None:
         copy_people(source, target)
         kept = target.execute("SELECT ref FROM people ORDER BY ref").fetchall()
     assert kept == [("p1",), ("p3",)]
+
+
+def test_texts_that_mention_people_refer_to_them_too(path: Path) -> None:
+    said = f"ben and {NAME}: asked; benjamin did not"
+    trace = f"/home/ben/x.py\n{NAME}\nbenÿ"
+    attempt = attempted_event()
+    failed = replace(attempt, attempt=replace(attempt.attempt, message=said, trace=trace))
+    with closing(SqliteLedger(path)) as ledger:
+        start = RunStarted(
+            run="r2", environment=PROD, command="run --by ben", holder={"user": "ben"}, steps=1
+        )
+        ledger.append([failed, start, replace(token_revoked_event(), actor="x")], now=2.0)
+        (found,) = (fact.event for fact in ledger.events(kinds=("Attempted",)))
+        (_, run) = ledger.state(PROD).open_runs
+    assert found == failed
+    assert run.command == "run --by ben"
+    with closing(sqlite3.connect(path)) as connection:
+        bodies = [body for (body,) in connection.execute("SELECT body FROM events WHERE seq >= 5")]
+    assert "Ana" not in bodies[0]
+    assert "ben " not in bodies[0] + bodies[1]
+    assert "benjamin did not" in bodies[0]
+    ref = erase_person(path, NAME)
+    erase_person(path, "ben")
+    for file in path.parent.glob("ledger.db*"):
+        assert not re.search(rb"Ana|\bben\b(?!\xc3)", file.read_bytes())
+    with closing(SqliteLedger(path)) as ledger:
+        (found,) = (fact.event for fact in ledger.events(kinds=("Attempted",)))
+        assert isinstance(found, Attempted)
+        assert f"and erased person {ref[7:15]}: asked; benjamin did not" in found.attempt.message
+    assert find_damage(path) == []

@@ -14,7 +14,7 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
-from tidemill.adapters.sqlite.people import with_references
+from tidemill.adapters.sqlite.people import PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import can_be_stored
 from tidemill.adapters.sqlite.statements import queries
@@ -56,10 +56,11 @@ class SqliteLedger:
                 leases.check_guard(connection, guard, events)
             batch = state_reader.read_last_seq(connection) + 1
             writer, view = EventWriter(connection), Projector(connection=connection)
-            for seq, (event, body) in enumerate(zip(events, bodies, strict=True), batch):
-                stored = event if body else with_references(connection, event)
+            people = PeopleWriter(connection)
+            for seq, (event, known) in enumerate(zip(events, bodies, strict=True), batch):
+                stored, body = people.refer(event, known)
                 place = event_place(stored, seq=seq, batch=batch, at=now)
-                writer.write(place, body or encode_event(stored))
+                writer.write(place, body)
                 view.apply(seq, now, stored)
             writer.write_links()
             if guard is not None:

@@ -10,25 +10,69 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tidemill.adapters.codec.events import encode
+from tidemill.adapters.codec.events import encode, encode_event
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import Event
-from tidemill.ledger.people import change_people
-from tidemill.ledger.person_reference import erased_name, person_reference
+from tidemill.ledger.people import change_people, change_texts, has_texts, names_people
+from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
 
 _MARK = "person:"
-_REFERENCE = re.compile(r'"(person:[0-9a-f]{32})"')
+_REFERENCE = re.compile(r"person:[0-9a-f]{32}(?![0-9a-f])")
 
 
-def with_references(connection: sqlite3.Connection, event: Event) -> Event:
-    """The event with references in place of the names of people, who are added where they are new."""
-    return change_people(event, lambda name: _reference(connection, name))
+class PeopleWriter:
+    """Puts references in place of the names of people in events of one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, str] | None = None
+
+    def refer(self, event: Event, body: str = "") -> tuple[Event, str]:
+        """The event with references, and its text, which is `body` if nothing was replaced.
+
+        People who act are added where they are new. Whoever is known is referred to in texts as well.
+        """
+        if names_people(event):
+            event = change_people(event, self._reference)
+            body = ""
+        body = body or encode_event(event)
+        if has_texts(event) and (mentioned := self._names_in(body)):
+            pattern = name_pattern(mentioned)
+            changed = change_texts(event, lambda text: pattern.sub(self._refer, text))
+            if changed != event:
+                return changed, encode_event(changed)
+        return event, body
+
+    def _names_in(self, body: str) -> list[str]:
+        if self._known is None:
+            rows = self._connection.execute(queries()["every_person"])
+            self._known = {unstamp(name): ref for ref, name, _ in rows}
+        return [name for name in self._known if json_text(name) in body]
+
+    def _refer(self, match: re.Match[str]) -> str:
+        assert self._known is not None
+        return self._known[match[0]]
+
+    def _reference(self, name: str) -> str:
+        stored = stamp(name)
+        row = self._connection.execute(queries()["person"], (stored,)).fetchone()
+        if row is not None:
+            return str(row[0])
+        salt = secrets.token_hex(16)
+        ref = person_reference(name, salt)
+        self._connection.execute(queries()["add_person"], (ref, stored, salt))
+        if self._known is not None:
+            self._known[name] = ref
+        return ref
 
 
-def with_names(connection: sqlite3.Connection, text: str) -> str:
-    """A stored text with names in place of references; a person who was erased is called so."""
+def with_names(connection: sqlite3.Connection, text: str, *, is_json: bool = True) -> str:
+    """A stored text with names in place of references; a person who was erased is called so.
+
+    In JSON the names are escaped.
+    """
     if _MARK not in text:
         return text
     references = {*_REFERENCE.findall(text)}
@@ -38,20 +82,15 @@ def with_names(connection: sqlite3.Connection, text: str) -> str:
     names = {ref: unstamp(name) for ref, name in rows}
 
     def name_of(match: re.Match[str]) -> str:
-        return json.dumps(names.get(match[1]) or erased_name(match[1]), ensure_ascii=False)
+        name = names.get(match[0]) or erased_name(match[0])
+        return json_text(name) if is_json else name
 
     return _REFERENCE.sub(name_of, text)
 
 
-def _reference(connection: sqlite3.Connection, name: str) -> str:
-    stored = stamp(name)
-    row = connection.execute(queries()["person"], (stored,)).fetchone()
-    if row is not None:
-        return str(row[0])
-    salt = secrets.token_hex(16)
-    ref = person_reference(name, salt)
-    connection.execute(queries()["add_person"], (ref, stored, salt))
-    return ref
+def json_text(text: str) -> str:
+    """A text as it stands between the quotes of JSON."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def read_people(path: Path) -> dict[str, tuple[str, str]]:

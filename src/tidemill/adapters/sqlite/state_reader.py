@@ -152,7 +152,7 @@ def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInf
             environment=environment,
             status=Status.RUNNING,
             started=started,
-            command=command,
+            command=with_names(connection, command, is_json=False),
             holder=decode(dict[str, str], with_names(connection, holder)),
         )
         for run, started, command, holder in _rows(connection, "open_runs", environment)
