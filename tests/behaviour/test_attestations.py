@@ -14,15 +14,27 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.behaviour.test_text_partitions import ODD
 from tests.governance.test_ml_bom import fault_of, references
 from tests.support.attested import Attested, QuicklyAttested, folder_of, with_key
+from tests.support.mutated_json import mutated_bytes
 from tests.support.repository import git
+from tests.support.thoroughness import examples
 from tests.support.tides import CHAIN, Tides, day, flow_of
+from tidemill.cli.attest.commands import _lines as report_lines
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.governance.attest_settings import AttestSettings
-from tidemill.governance.io.signing_keys import create_key, load_public_key, public_path
+from tidemill.governance.dsse import signed_envelope
+from tidemill.governance.in_toto import PAYLOAD_TYPE
+from tidemill.governance.io.signing_keys import (
+    create_key,
+    load_public_key,
+    load_signing_key,
+    public_path,
+)
 from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
 from tidemill.ledger.review import Choice, Quorum, Review, ReviewOutcome, Vote
@@ -193,7 +205,9 @@ def test_bytes_that_changed_are_named(project: Attested, tmp_path: Path) -> None
     assert (bad.name, bad.fault) == (f"out/{day(3)}.parquet", f"{path} has the SHA-256 {digest}")
     path.unlink()
     [report] = project.verify("out", against=project.root / "out")
-    assert [file.fault for file in report.files if file.fault] == ["no file there has these bytes"]
+    assert [file.fault for file in report.files if file.fault] == [
+        f"it is missing in {path.parent}"
+    ]
     [model] = project.open().models["model"].versions
     stored = Path(project.open().tools.artifacts.uri(model.artifact.object))
     stored.chmod(0o600)
@@ -205,6 +219,93 @@ def test_bytes_that_changed_are_named(project: Attested, tmp_path: Path) -> None
     stored.unlink()
     [report] = project.verify("model")
     assert report.files[0].fault == "the store doesn't have these bytes"
+
+
+def faults_of(reports: Any) -> dict[str, str]:
+    """What is wrong with each file, by its name."""
+    return {file.name: file.fault for report in reports for file in report.files if file.fault}
+
+
+def test_files_that_were_exchanged_are_refused(project: Attested) -> None:
+    folder = project.root / "out"
+    one, other = (folder / f"{day(number)}.parquet" for number in (3, 4))
+    digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (one, other)}
+    one.rename(folder / "kept")
+    other.rename(one)
+    (folder / "kept").rename(other)
+    wrong = {
+        f"out/{one.name}": f"{one} has the SHA-256 {digests[other]}",
+        f"out/{other.name}": f"{other} has the SHA-256 {digests[one]}",
+    }
+    for target in ("out", str(attested(project)["out"])):
+        # A folder, and one in which the table has a folder of its name.
+        for place in (folder, project.root):
+            assert faults_of(project.verify(target, against=place, partial=True)) == wrong
+        for path in (one, other):
+            assert [*faults_of(project.verify(target, against=path))] == [f"out/{path.name}"]
+
+
+def test_files_that_nobody_attested_are_refused(project: Attested, tmp_path: Path) -> None:
+    folder = project.root / "out"
+    attestation = str(shutil.copy(attested(project)["out"], folder))
+    added = folder / "2030" / "x.parquet"
+    added.parent.mkdir()
+    shutil.copy(folder / f"{day(3)}.parquet", added)
+    for arguments in (("out",), ("out", day(3)), (attestation,)):
+        reports = project.verify(*arguments, against=folder)
+        assert faults_of(reports) == {str(added): "no attestation names it"}
+        assert not faults_of(project.verify(*arguments, against=folder, partial=True))
+        # Beside the folder of the table nothing counts.
+        assert [*faults_of(project.verify(*arguments, against=project.root))] == [str(added)]
+    elsewhere = shutil.copy(folder / f"{day(3)}.parquet", tmp_path / "x.parquet")
+    for arguments in (("out",), (attestation,), ("model",)):
+        reports = project.verify(*arguments, against=elsewhere, partial=True)
+        assert faults_of(reports) == {str(elsewhere): "no attestation names it"}
+
+
+def test_whatever_a_trusted_key_signed_is_reported(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A statement with any change is refused, or says the same of the files."""
+    tides = QuicklyAttested(tmp_path_factory.mktemp("signed") / "tides", ["a", "b"])
+    tides.run()
+    files = attested(tides)
+    path = tides.root.parent / "changed.json"
+    key = load_signing_key(tides.key, tides.root / ".tidemill")
+
+    @given(st.data(), st.sampled_from(sorted(files)))
+    @settings(max_examples=examples(60))
+    def check(data: st.DataObject, name: str) -> None:
+        statement = statement_in(files[name])
+        if data.draw(st.booleans()):
+            text = data.draw(mutated_bytes(statement))
+            path.write_text(signed_envelope(PAYLOAD_TYPE, text, key, key.public.id).text)
+        else:
+            path.write_bytes(data.draw(mutated_bytes(json.loads(files[name].read_bytes()))))
+        [report] = opened.attestations.verify(str(path), against=tides.root / "out")
+        printed = [*report_lines(report)]
+        assert all(line.encode() for line in printed)
+        if report.is_valid and name == "out":
+            named = {file.name: file.sha256 for file in report.files}
+            assert named == {
+                each["name"]: each["digest"]["sha256"] for each in statement["subject"]
+            }
+
+    with tides.open() as opened:
+        check()
+
+
+def test_a_file_of_an_older_run_is_verified_alone(project: Attested) -> None:
+    frame = pl.read_parquet(project.root / "data" / f"{day(9)}.parquet")
+    project.put(f"{day(9)}.parquet", frame.head(3))
+    project.run()
+    for number in (0, 9):
+        path = project.root / "out" / f"{day(number)}.parquet"
+        [report] = project.verify("out", against=path)
+        assert (report.is_valid, [file.name for file in report.files]) == (
+            True,
+            [f"out/{path.name}"],
+        )
 
 
 def test_what_another_key_signed_or_nobody_is_refused(project: Attested, tmp_path: Path) -> None:

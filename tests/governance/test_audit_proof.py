@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.mutated_json import mutated_bytes
 from tidemill.core.errors import UsageError
 from tidemill.governance.audit_proof import EventProof, parse_proof, prove_event
 from tidemill.governance.checkpoint import Checkpoint
@@ -61,7 +62,7 @@ def test_each_event_of_a_checkpoint_can_be_proved(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, count))
     proof = proof_of(data.draw(st.integers(1, size)), size, count)
     assert proof.fault == ""
-    assert parse_proof(proof.document) == proof
+    assert parse_proof(proof.document.encode(), "it") == proof
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_the_people_of_an_event_are_proved_by_name_and_salt() -> None:
     people = {ref: ("ana", "salt"), other: ("ben", "salt")}
     proof = prove_event(event, [leaf], checkpoint([leaf]), people)
     assert proof.people == {ref: ("ana", "salt")}
-    assert parse_proof(proof.document) == proof
+    assert parse_proof(proof.document.encode(), "it") == proof
     assert "isn't the reference to 'cleo'" in replace(proof, people={ref: ("cleo", "salt")}).fault
 
 
@@ -129,5 +130,33 @@ def edited(**values: Any) -> str:
     ],
 )
 def test_another_document_is_no_proof(text: str) -> None:
-    with pytest.raises(UsageError, match="isn't a proof"):
-        parse_proof(text)
+    with pytest.raises(UsageError, match="it isn't a proof"):
+        parse_proof(text.encode(), "it")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{}", "it has no 'type'"),
+        (b"[]", "it isn't a JSON object"),
+        (b"\xff", "it isn't UTF-8"),
+        (edited(body="\ud800").encode(), "it has half of a surrogate pair"),
+        (edited(people={"person:1": [1, "salt"]}).encode(), "1 isn't text"),
+    ],
+)
+def test_the_message_says_what_is_wrong(text: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_proof(text, "p.json")
+
+
+PROOF = json.loads(proof_of(3, 6, 8).document)
+
+
+@given(mutated_bytes(PROOF))
+def test_a_proof_with_any_change_proves_nothing_else(text: bytes) -> None:
+    try:
+        found = parse_proof(text, "it")
+    except UsageError:
+        return
+    if not found.fault:
+        assert replace(found, checkpoint=proof_of(3, 6, 8).checkpoint) == proof_of(3, 6, 8)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.mutated_json import mutated_bytes
 from tidemill.core.errors import AttestationError
 from tidemill.governance.dsse import (
     Envelope,
@@ -138,7 +139,9 @@ GOOD = {"payload": "eA==", "payloadType": "t", "signatures": [{"sig": "eA==", "k
         ({**GOOD, "payload": "+-=="}, "isn't base64"),
         ({**GOOD, "payload": "ü"}, "isn't base64"),
         ({**GOOD, "payloadType": 3}, "no text 'payloadType'"),
-        ({**GOOD, "payloadType": "\ud800"}, "half of a surrogate pair"),
+        ({**GOOD, "payloadType": "\ud800"}, "the envelope has half of a surrogate pair"),
+        ({**GOOD, "more": {"\udfff": 1}}, "half of a surrogate pair"),
+        (b'{"payload": "\xed\xa0\x80"}', "isn't UTF-8"),
         ({**GOOD, "signatures": {}}, "no list of signatures"),
         ({**GOOD, "signatures": ["x"]}, "a signature isn't a JSON object"),
         ({**GOOD, "signatures": [{"sig": 1}]}, "a signature has no text 'sig'"),
@@ -157,3 +160,17 @@ def test_any_bytes_are_read_or_refused(text: bytes) -> None:
         parse_envelope(text)
     except AttestationError:
         return
+
+
+SIGNED = signed_envelope("t", b'{"a": 1}', PlainKey(), "plain")
+
+
+@given(mutated_bytes(json.loads(SIGNED.text)))
+def test_no_change_of_an_envelope_is_signed(text: bytes) -> None:
+    """What isn't signed may differ: the id of the key, the alphabet, more fields."""
+    try:
+        found = parse_envelope(text)
+    except AttestationError:
+        return
+    if found.signers([PlainKey()]):
+        assert (found.payload_type, found.payload) == ("t", b'{"a": 1}')

@@ -169,4 +169,7 @@ def test_files_are_named_as_they_leave_the_project() -> None:
     assert artifact_file_name(replace(artifact, object="ab.w12.lightgbm")).endswith(".lightgbm")
     assert artifact_file_name(replace(artifact, object="ab")).endswith(artifact.id)
     assert partition_file_name("a/b ü", "ab.w12.parquet") == "a%2Fb%20%C3%BC.parquet"
-    assert partition_file_name("2026-01-01", "ab.parquet", 2) == "2026-01-01.2.parquet"
+    assert partition_file_name("2026-01-01", "ab.parquet", 2) == "2026-01-01+2.parquet"
+    # As a folder of Parquet files has them.
+    assert partition_file_name(".a_B", "ab.parquet") == "%2Ea_B.parquet"
+    assert len(partition_file_name("ü" * 200, "ab.parquet")) == 208

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import AttestationError, UsageError
 from tidemill.governance.checkpoint import Checkpoint, parse_checkpoint
+from tidemill.governance.json_text import parse_json
 from tidemill.governance.merkle_tree import inclusion_proof, root_of_inclusion
 from tidemill.ledger.event_digest import ChainedEvent, EventPlace, body_digest, event_leaf
 from tidemill.ledger.person_reference import person_reference
@@ -76,29 +77,44 @@ def prove_event(
     return proof
 
 
-def parse_proof(text: str) -> EventProof:
-    """Read the document of a proof; UsageError if it isn't one."""
+def parse_proof(text: bytes, name: str) -> EventProof:
+    """Read the document of a proof, as `name` in messages; UsageError if it isn't one."""
     try:
-        values: dict[str, Any] = json.loads(text)
-        if values["type"] != PROOF_TYPE:
-            raise ValueError(values["type"])
-        event = dict(values["event"])
-        place = EventPlace(**{**event, "at": float(event["at"])})
-        if not isinstance(place.seq, int) or not isinstance(values["body"], str):
-            raise TypeError("an event has a number and a body")
-        return EventProof(
-            place=place,
-            body=values["body"],
-            path=tuple(map(bytes.fromhex, values["path"])),
-            checkpoint=parse_checkpoint(values["checkpoint"]),
-            people={str(ref): _name(known) for ref, known in values["people"].items()},
-        )
-    except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
+        return _parsed(parse_json(text, "it"))
+    except (AttestationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(
-            f"it isn't a proof as `tidemill audit prove` writes it: {error}"
+            f"{name} isn't a proof as `tidemill audit prove` writes it: {reason}"
         ) from error
+
+
+def _parsed(values: Any) -> EventProof:
+    if not isinstance(values, dict):
+        raise ValueError("it isn't a JSON object")
+    if values["type"] != PROOF_TYPE:
+        raise ValueError(f"its type is {values['type']!r}, not {PROOF_TYPE}")
+    return EventProof(
+        place=_place(**values["event"]),
+        body=_text(values["body"]),
+        path=tuple(bytes.fromhex(_text(node)) for node in values["path"]),
+        checkpoint=parse_checkpoint(_text(values["checkpoint"])),
+        people={ref: _name(known) for ref, known in values["people"].items()},
+    )
+
+
+def _place(*, seq: Any, batch: Any, at: Any, kind: Any, **where: Any) -> EventPlace:
+    if type(seq) is not int or type(batch) is not int:
+        raise ValueError("the numbers of its event aren't whole numbers")
+    texts = {name: None if value is None else _text(value) for name, value in where.items()}
+    return EventPlace(seq=seq, batch=batch, at=float(_text(at)), kind=_text(kind), **texts)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} isn't text")
+    return value
 
 
 def _name(known: Any) -> tuple[str, str]:
     name, salt = known
-    return str(name), str(salt)
+    return _text(name), _text(salt)

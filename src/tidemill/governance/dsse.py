@@ -120,10 +120,6 @@ def _text(document: dict[str, Any], name: str, place: str) -> str:
     value = document.get(name)
     if not isinstance(value, str):
         raise AttestationError(f"{place} has no text {name!r}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise AttestationError(f"{name!r} of {place} has half of a surrogate pair") from None
     return value
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tidemill.core.errors import AttestationError
+
+# An escaped code unit of UTF-16 that may be half of a pair.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -20,12 +24,20 @@ def canonical_json(value: Any) -> bytes:
 def parse_json(text: bytes, name: str) -> Any:
     """Read JSON, as `name` in messages; AttestationError if it isn't, or if an object has a key twice.
 
-    Readers disagree on which of two equal keys counts, so one could verify what another doesn't use.
+    Readers disagree on which of two equal keys counts, so one could verify what another doesn't use. Half of
+    a surrogate pair is refused as well: it is no character, and so can't be written again.
     """
     try:
-        return json.loads(text.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(
+            text.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant
+        )
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except AttestationError as error:
         raise AttestationError(f"{name} {error}") from None
+    except UnicodeEncodeError:
+        raise AttestationError(f"{name} has half of a surrogate pair") from None
     except UnicodeDecodeError as error:
         raise AttestationError(f"{name} isn't UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:

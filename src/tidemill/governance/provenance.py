@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from tidemill.core.partition_file import partition_stem
 from tidemill.core.percent_encoding import percent_encoded
 from tidemill.governance.in_toto import (
     AttestedFile,
@@ -179,9 +180,12 @@ def artifact_file_name(artifact: Artifact) -> str:
 
 
 def partition_file_name(partition: str, name: str, part: int = 0) -> str:
-    """A name for the object `name` of a partition; `part` counts the further objects of it."""
-    number = f".{part}" if part else ""
-    return f"{percent_encoded(partition)}{number}{_suffix(name)}"
+    """A name for the object `name` of a partition, as a folder of Parquet files has it.
+
+    `part` counts the further objects of the partition.
+    """
+    number = f"+{part}" if part else ""
+    return f"{partition_stem(partition)}{number}{_suffix(name)}"
 
 
 def _suffix(name: str) -> str:

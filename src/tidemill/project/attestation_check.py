@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,12 +10,15 @@ from tidemill.core.errors import AttestationError, StorageError, UsageError
 from tidemill.governance.attestation import AttestationReport, VerifiedFile, open_attestation
 from tidemill.governance.in_toto import AttestedFile, Json, subjects_of
 from tidemill.governance.io.attestation_files import (
+    SUFFIX,
     AttestationFolder,
     file_digests,
     object_digest,
     read_file,
 )
+from tidemill.governance.io.compared_files import ComparedFiles
 from tidemill.governance.io.signing_keys import PublicKey, load_public_key, public_path
+from tidemill.governance.provenance import MODEL_BUILD
 from tidemill.project.workspace import Workspace
 
 
@@ -28,12 +31,11 @@ class AttestationCheck:
     def __init__(self, workspace: Workspace, keys: Sequence[str], place: Path | None) -> None:
         self._workspace = workspace
         self._keys = self._public_keys(keys)
-        self._digests = None if place is None else file_digests(place)
-        self._is_one_file = place is not None and not place.is_dir()
+        self._place = None if place is None else _compared(place)
 
-    def file(self, path: Path) -> AttestationReport:
-        """Verify the attestation in a file."""
-        return self._report(path, None)
+    def file(self, path: Path, *, partial: bool = False) -> AttestationReport:
+        """Verify the attestation in a file; with `partial` there may be files that it doesn't name."""
+        return self._report(path, None, allows_more=partial)
 
     def model(
         self, folder: AttestationFolder, name: str, version: str, wanted: Mapping[str, str]
@@ -41,26 +43,55 @@ class AttestationCheck:
         """Verify the attestation of a model version, which must be about the `wanted` files."""
         report = self._report(self._existing(folder, name, version), wanted)
         named = {file.name for file in report.files}
-        left = {} if report.fault else {n: d for n, d in wanted.items() if n not in named}
+        # One file isn't all that the statement is about.
+        left = (
+            {}
+            if report.fault or self._is_file
+            else {n: wanted[n] for n in wanted if n not in named}
+        )
         return _with_missing(report, left, "the statement isn't about it")
 
     def table(
-        self, folder: AttestationFolder, name: str, wanted: Mapping[str, str]
+        self,
+        folder: AttestationFolder,
+        name: str,
+        wanted: Mapping[str, str],
+        known: Collection[str] | None,
     ) -> Iterator[AttestationReport]:
-        """Verify the attestations of a table, newest first, until all `wanted` files are covered."""
-        left = dict(wanted)
-        paths = folder.all_of(name) or [self._existing(folder, name, "")]
-        for path in paths:
+        """Verify the attestations of a table, newest first, until all `wanted` files are covered.
+
+        A folder may have the files `known` of the table, and no others; with None it may have any.
+        """
+        left = self._present(wanted)
+        others = self._others(left if self._is_file else known)
+        for path in folder.all_of(name) or [self._existing(folder, name, "")]:
             if not left:
-                return
+                break
             report = self._report(path, left, partly=True)
             for file in report.files:
                 del left[file.name]
             if report.fault or report.files:
                 yield report
-        if left:
-            none = AttestationReport(name=name, stage=name)
+        if left or others:
+            none = AttestationReport(name=name, stage=name, files=others)
             yield _with_missing(none, left, "no attestation is about it")
+
+    @property
+    def _is_file(self) -> bool:
+        return self._place is not None and self._place.is_file
+
+    def _present(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """Those of the files that are to be compared: all, unless it is with one file."""
+        place = self._place
+        if place is None or not place.is_file:
+            return dict(wanted)
+        return {name: digest for name, digest in wanted.items() if place.path_of(name)}
+
+    def _others(self, known: Collection[str] | None) -> tuple[VerifiedFile, ...]:
+        """The files of the place that aren't `known` ones; with None there may be any."""
+        if self._place is None or known is None:
+            return ()
+        return self._place.files_besides(known)
 
     def _existing(self, folder: AttestationFolder, name: str, version: str) -> Path:
         path = folder.file(name, version)
@@ -86,9 +117,17 @@ class AttestationCheck:
         )
 
     def _report(
-        self, path: Path, wanted: Mapping[str, str] | None, *, partly: bool = False
+        self,
+        path: Path,
+        wanted: Mapping[str, str] | None,
+        *,
+        partly: bool = False,
+        allows_more: bool = True,
     ) -> AttestationReport:
-        """Verify one attestation, whose files must be those `wanted`; `partly` leaves others out."""
+        """Verify one attestation, whose files must be those `wanted`; `partly` leaves others out.
+
+        Unless it `allows_more`, the place has only files that the statement names.
+        """
         try:
             document, signers = open_attestation(read_file(path), self._keys)
         except AttestationError as error:
@@ -96,16 +135,18 @@ class AttestationCheck:
         subjects = subjects_of(document)
         if partly and wanted is not None:
             subjects = tuple(each for each in subjects if each.name in wanted)
-        if self._is_one_file and self._digests is not None:
-            # The file is one of those that the statement is about, or none of them.
-            same = tuple(each for each in subjects if each.sha256 in self._digests.values())
-            subjects = same or subjects
+        allowed: Collection[str] | None = None
+        if not partly:
+            present = self._present({each.name: each.sha256 for each in subjects})
+            subjects = tuple(each for each in subjects if each.name in present)
+            if self._is_file or not (allows_more or _is_model(document)):
+                allowed = present
         return AttestationReport(
             name=str(path),
             stage=_stage_of(document),
             run=_run_of(document),
             keys=signers,
-            files=tuple(self._verified(each, wanted) for each in subjects),
+            files=(*(self._verified(each, wanted) for each in subjects), *self._others(allowed)),
         )
 
     def _verified(self, file: AttestedFile, wanted: Mapping[str, str] | None) -> VerifiedFile:
@@ -114,10 +155,10 @@ class AttestationCheck:
             fault = "the ledger doesn't know it"
         elif recorded != file.sha256:
             fault = f"the ledger has the SHA-256 {recorded}"
-        elif self._digests is None:
+        elif self._place is None:
             fault = self._stored_fault(file)
         else:
-            fault = _found_fault(file, self._digests)
+            fault = self._place.fault_of(file)
         return VerifiedFile(name=file.name, sha256=file.sha256, fault=fault)
 
     def _stored_fault(self, file: AttestedFile) -> str:
@@ -137,15 +178,13 @@ class AttestationCheck:
         return {name[:64]: name for name in self._workspace.tools.artifacts.names()}
 
 
-def _found_fault(file: AttestedFile, digests: Mapping[str, str]) -> str:
-    """How the files in a place differ from what is attested."""
-    if file.sha256 in digests.values():
-        return ""
-    name = file.name.rpartition("/")[2]
-    for path, digest in digests.items():
-        if Path(path).name == name or len(digests) == 1:
-            return f"{path} has the SHA-256 {digest}"
-    return "no file there has these bytes"
+def _compared(place: Path) -> ComparedFiles:
+    digests = file_digests(place)
+    is_file = not place.is_dir()
+    # What is attested isn't an attestation.
+    kept = digests if is_file else {n: d for n, d in digests.items() if not n.endswith(SUFFIX)}
+    folder = place.parent if is_file else place
+    return ComparedFiles(folder=str(folder), digests=kept, is_file=is_file)
 
 
 def _with_missing(
@@ -162,6 +201,10 @@ def _with_missing(
         files=(*report.files, *files),
         fault=report.fault,
     )
+
+
+def _is_model(document: Json) -> bool:
+    return bool(document["predicate"]["buildDefinition"]["buildType"] == MODEL_BUILD)
 
 
 def _stage_of(document: Json) -> str:

@@ -16,7 +16,7 @@ from tidemill.governance.io.attestation_files import (
     object_digest,
     write_file,
 )
-from tidemill.governance.io.build_records import BuildReader
+from tidemill.governance.io.build_records import BuildReader, files_of
 from tidemill.governance.io.signing_keys import SigningKey, load_signing_key
 from tidemill.governance.json_text import canonical_json
 from tidemill.governance.provenance import artifact_file_name, model_statement, table_statement
@@ -109,24 +109,26 @@ class Attestations:
         *,
         keys: Sequence[str] = (),
         against: str | Path | None = None,
+        partial: bool = False,
     ) -> tuple[AttestationReport, ...]:
         """Verify an attestation: its signature, its statement, and the bytes of each file that it names.
 
         `target` is a file, or the name of a model or a table whose attestations are kept in the home: those
         must be about exactly what is recorded. `keys` are public keys, by default those of the settings.
-        Files are looked for in the store, or `against` a file or folder. UsageError if there is nothing to
-        verify, or no key to verify it with.
+        Files are looked for in the store, or by name in the place `against`: one file, or a folder, which may
+        have no other files of a table; with `partial` it may. UsageError if there is nothing to verify, or
+        no key to verify it with.
         """
         check = AttestationCheck(self._workspace, keys, None if against is None else Path(against))
         if not version and Path(target).is_file():
-            return (check.file(Path(target)),)
+            return (check.file(Path(target), partial=partial),)
         if target in Models(self._workspace):
             found = Models(self._workspace)[target].version(version)
             digests = {artifact_file_name(found.artifact): found.artifact.object[:64]}
             return (check.model(self.folder, target, found.id, digests),)
-        partitions = self._reader().of_table(target, self.partitions(target, version))[1]
-        digests = {file.name: file.sha256 for each in partitions for file in each.files}
-        return tuple(check.table(self.folder, target, digests))
+        wanted = _digests(target, self.partitions(target, version))
+        known = wanted if not version else _digests(target, self.partitions(target))
+        return tuple(check.table(self.folder, target, wanted, None if partial else known))
 
     def partitions(self, name: str, version: str = "") -> Mapping[str, Binding]:
         """The published partitions of a table: all, one, or those of a run; UsageError if there is none."""
@@ -227,3 +229,12 @@ class Attestations:
             if isinstance(event, Published) and event.stage in tables:
                 found.setdefault(event.stage, {})[event.partition] = event.binding
         return found
+
+
+def _digests(table: str, bindings: Mapping[str, Binding]) -> dict[str, str]:
+    """The SHA-256 of the files of some partitions, by the name that statements have for them."""
+    return {
+        f"{table}/{file.name}": file.sha256
+        for key, held in sorted(bindings.items())
+        for file in files_of(key, held)
+    }

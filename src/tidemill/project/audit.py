@@ -300,10 +300,9 @@ def check_proof(path: str | Path, keys: Sequence[str | Path]) -> tuple[str, Even
     UsageError if a file isn't a proof or a key.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} can't be read: {error}") from error
-    proof = parse_proof(text)
+        proof = parse_proof(Path(path).read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror or error}") from error
     return proof.fault or signature_check([Path(key) for key in keys])(proof.checkpoint), proof
 
 

@@ -8,11 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tidemill.adapters.sinks import parquet
 from tidemill.core.errors import StorageError
+from tidemill.core.partition_file import partition_stem
 from tidemill.ledger.delivery import Effect
 from tidemill.testing.doubles import MemoryArtifacts
 
@@ -69,51 +68,6 @@ def test_a_partition_names_its_file(
     assert os.listdir(tmp_path / "out" / "a") == [name]
 
 
-@given(st.sets(st.text(min_size=1, max_size=3) | st.text(alphabet="aü", min_size=190), min_size=1))
-def test_the_names_of_files_differ_as_their_partitions_do(partitions: set[str]) -> None:
-    names = {parquet.file_name(partition) for partition in partitions}
-    assert len(names) == len(partitions)
-    assert max(map(len, names)) <= 208
-    assert all(name.isascii() and "/" not in name and name.isprintable() for name in names)
-    assert not any(name.startswith((".", "_")) for name in names)
-
-
-@given(
-    st.sets(
-        st.text(alphabet="dDeEsSßK/_.%", max_size=4)
-        | st.from_regex(r"2013-03-0[78][tT]0[56]", fullmatch=True)
-        | st.text(alphabet="aAü", min_size=190),
-        min_size=1,
-    )
-)
-def test_the_names_differ_without_regard_to_case_where_a_folder_ignores_it(
-    partitions: set[str],
-) -> None:
-    names = {parquet.file_name(partition, ignores_case=True).casefold() for partition in partitions}
-    assert len(names) == len(partitions)
-
-
-@pytest.mark.parametrize(
-    ("partition", "is_plain"),
-    [
-        ("de", True),
-        ("2013-03-07", True),
-        ("2013-03-07T05", True),
-        ("a b/ü", True),
-        ("DE", False),
-        ("De", False),
-        ("2013-03-07t05", False),
-    ],
-)
-def test_a_plain_name_stays_where_it_is_unique(partition: str, is_plain: bool) -> None:
-    plain = parquet.file_name(partition)
-    name = parquet.file_name(partition, ignores_case=True)
-    assert (name == plain) == is_plain
-    if not is_plain:
-        digest = sha256(partition.encode()).hexdigest()[:32]
-        assert name == f"{plain.removesuffix('.parquet')}+{digest}.parquet"
-
-
 def test_partitions_that_differ_in_case_are_delivered_as_the_folder_allows(
     tmp_path: Path, artifacts: MemoryArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +80,7 @@ def test_partitions_that_differ_in_case_are_delivered_as_the_folder_allows(
     with monkeypatch.context() as patched:
         patched.setattr(parquet, "_ignores_case", lambda folder: True)
         told = parquet.deliver(upper, tmp_path, artifacts)
-        hashed = parquet.file_name("DE", ignores_case=True)
+        hashed = f"{partition_stem('DE', ignores_case=True)}.parquet"
         assert told == {"file": f"out/a/{hashed}"}
         assert sorted(os.listdir(folder)) == [hashed, "de.parquet"]
         # There this is the file of the other partition.

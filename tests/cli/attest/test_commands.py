@@ -41,7 +41,9 @@ def test_attestations_are_written_and_verified(built: Path, tmp_path: Path) -> N
     ended = tidemill("attest", "verify", "demand", "--against", "pyproject.toml")
     assert ended.code == 1
     assert "INVALID: " in ended.out
-    assert "pyproject.toml has the SHA-256 " in ended.out
+    assert "pyproject.toml (SHA-256 " in ended.out
+    assert "no attestation names it" in ended.out
+    assert tidemill("attest", "verify", str(file), "--against", "out", "--partial").code == 1
     # A version that goes live by hand is attested, unless it is already.
     assert tidemill("deliver", "demand", "live").code == 0
 

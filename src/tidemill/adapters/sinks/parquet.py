@@ -1,57 +1,21 @@
-"""Deliver partitions as Parquet files in a folder, replacing each file atomically.
-
-A file is named by its partition, percent-encoded. A name that would be too long for file systems ends in
-`+` and a hash of the partition; no encoded name has a `+`. So does a name with capital letters in a folder
-that ignores case, as on macOS: there `DE.parquet` and `de.parquet` are one file.
-"""
+"""Deliver partitions as Parquet files in a folder, replacing each file atomically."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from tidemill.adapters.files.disk import sync_folder
 from tidemill.core.errors import StorageError
+from tidemill.core.partition_file import MOST_BYTES, has_usual_case, partition_stem
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
-
-# File systems allow 255 bytes, of which a temporary name and other tools take some.
-_MAX_NAME = 200
-_HASH = 32
-# Many readers skip files whose name begins so.
-_HIDDEN = {".", "_"}
-
-
-# The hours of a day are written with a capital letter, so these keep their plain names.
-_LOWER_HOUR = re.compile(r"(\d{4}-\d\d-\d\d)t(?=\d\d)")
-
-
-def file_name(partition: str, *, ignores_case: bool = False) -> str:
-    """Return the name of a partition's file: readable, unique, and never longer than a file system takes.
-
-    It is unique without regard to case if the folder `ignores_case`.
-    """
-    name = quote(partition, safe="")
-    if name[:1] in _HIDDEN:
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name) > _MAX_NAME or (ignores_case and partition != _usual_case(partition)):
-        digest = hashlib.sha256(partition.encode()).hexdigest()[:_HASH]
-        name = f"{name[: _MAX_NAME - _HASH - 1]}+{digest}"
-    return f"{name}.parquet"
-
-
-def _usual_case(partition: str) -> str:
-    """The one of all partitions that differ only in case which has the plain name."""
-    lower = re.sub("[A-Z]+", lambda found: found[0].lower(), partition)
-    return _LOWER_HOUR.sub(r"\1T", lower)
 
 
 class ParquetFolders:
@@ -102,7 +66,7 @@ def find_obstacle(target: str, root: Path) -> str:
     folder = root / target
     try:
         # Whether the longest path would be too long.
-        os.lstat(folder / f"{'x' * _MAX_NAME}.parquet")
+        os.lstat(folder / f"{'x' * MOST_BYTES}.parquet")
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
             return error.strerror or str(error)
@@ -120,11 +84,11 @@ def deliver(
     Without `durable` the caller syncs the folder, so that the new name survives a power failure.
     """
     folder = root / effect.target
-    target = folder / file_name(effect.partition)
+    target = folder / _file_name(effect.partition)
     try:
         if effect.action == "write" and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-        if effect.partition != _usual_case(effect.partition) and folder.is_dir():
+        if not has_usual_case(effect.partition) and folder.is_dir():
             target = _choose_name(folder, effect.partition)
         if effect.action == "remove":
             target.unlink(missing_ok=True)
@@ -140,14 +104,18 @@ def deliver(
     return {"file": str(target).removeprefix(f"{root}{os.sep}")}
 
 
+def _file_name(partition: str, *, ignores_case: bool = False) -> str:
+    return f"{partition_stem(partition, ignores_case=ignores_case)}.parquet"
+
+
 def _choose_name(folder: Path, partition: str) -> Path:
     """Return the file of a partition with capital letters; remove the one that it had in another folder.
 
     A project may have moved between file systems since the partition was delivered.
     """
     ignores_case = _ignores_case(folder)
-    target = folder / file_name(partition, ignores_case=ignores_case)
-    former = folder / file_name(partition, ignores_case=not ignores_case)
+    target = folder / _file_name(partition, ignores_case=ignores_case)
+    former = folder / _file_name(partition, ignores_case=not ignores_case)
     # Where case is ignored, a file of that name may be of another partition.
     if former != target and os.path.lexists(former) and former.name in os.listdir(folder):
         former.unlink(missing_ok=True)

@@ -55,19 +55,29 @@ def write(name: str, version: str, to: str | None, sign: bool, as_json: bool) ->
 @click.option("--key", "keys", multiple=True, metavar="PATH",
               help="A public key to trust; may be repeated.  [default: those of the settings]")  # fmt: skip
 @click.option("--against", metavar="PATH", default=None,
-              help="Look for the bytes in this file or folder instead of the store.")  # fmt: skip
+              help="Compare with this file or folder instead of the store.")  # fmt: skip
+@click.option("--partial", is_flag=True,
+              help="Allow other files in the folder of a table.")  # fmt: skip
 @json_option
 @project_options
 def verify(
-    target: str, version: str, keys: tuple[str, ...], against: str | None, as_json: bool
+    target: str,
+    version: str,
+    keys: tuple[str, ...],
+    against: str | None,
+    partial: bool,
+    as_json: bool,
 ) -> None:
     """Verify an attestation: who signed it, its statement, and the bytes of each file that it names.
 
     The attestation is in FILE, or is one of those of a model or table NAME that are kept in the home; those
-    must be about what the ledger says. Exits with 1 if anything differs.
+    must be about what the ledger says. A file has to have the attested name and bytes, and a folder may have
+    no other files of a table. Exits with 1 if anything differs.
     """
     with project_session() as project:
-        found = project.attestations.verify(target, version, keys=keys, against=against)
+        found = project.attestations.verify(
+            target, version, keys=keys, against=against, partial=partial
+        )
     print_result(
         "\n".join(line for report in found for line in _lines(report)),
         as_json,

@@ -86,14 +86,19 @@ def object_digest(artifacts: Artifacts, name: str) -> str:
 
 
 def file_digests(place: Path) -> dict[str, str]:
-    """The SHA-256 of a file, or of each file below a folder, by path; UsageError if one can't be read."""
+    """The SHA-256 of a file, by its name, or of each file below a folder, by its path there with slashes.
+
+    UsageError if there is no such place, or if a file can't be read.
+    """
+    folder = place if place.is_dir() else place.parent
     found: dict[str, str] = {}
     for path in _files(place):
         try:
             with open(path, "rb") as file:
-                found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise UsageError(f"{path} can't be read: {error.strerror or error}") from error
+        found[path.relative_to(folder).as_posix()] = digest
     return found
 
 
