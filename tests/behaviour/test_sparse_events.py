@@ -116,7 +116,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     },
     "LineageDropped": {"total": 0, "reason": ""},
     "RulesLoaded": {"functions": {}},
-    "Vote": {"counts_as": (), "note": "", "vouched_by": ()},
+    "Vote": {"counts_as": (), "note": "", "vouched_by": (), "stands_in": None},
     "Waiver": {"note": ""},
     "WaiverEnded": {"reason": "", "note": ""},
     "Erased": {"reason": ""},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,14 +12,13 @@ import tidemill as tm
 from tidemill.governance.review_state import (
     ReviewState,
     ReviewSubject,
-    approvers,
     fold_reviews,
     open_review,
     standing_review,
     superseding_events,
-    tally,
     timeout_events,
 )
+from tidemill.governance.review_tally import tally
 from tidemill.ledger.event import (
     EnvironmentDropped,
     Event,
@@ -128,55 +126,6 @@ def test_rules_and_terms_each_ask_their_own_people() -> None:
     assert (review.escalate_to, review.decision) == (("head",), "p1")
     bare = open_review(change, None, None, id="r", author="", now=5.0)
     assert (bare.quorums, bare.author_may_approve, bare.within) == ((Quorum(),), True, None)
-
-
-@pytest.mark.parametrize(
-    ("events", "outcome"),
-    [
-        ([], None),
-        ([voted("ben")], None),
-        ([voted("ben"), voted("ben")], None),  # twice the same person
-        ([voted("ben"), voted("cleo")], ReviewOutcome.APPROVED),
-        ([voted("ben"), voted("ana")], None),  # the author doesn't count
-        ([voted("ben"), voted("cleo", Choice.APPROVE, "others")], None),
-        ([voted("ben"), voted("cleo", Choice.REJECT)], ReviewOutcome.REJECTED),
-        ([voted("ben", Choice.CHANGES)], ReviewOutcome.CHANGES_ASKED),
-        ([voted("ben", Choice.REJECT), voted("ben"), voted("cleo")], ReviewOutcome.APPROVED),
-    ],
-)
-def test_votes_are_counted(events: list[Voted], outcome: ReviewOutcome | None) -> None:
-    assert tally(state_of(*events)) is outcome
-
-
-def test_an_author_withdraws_without_being_asked() -> None:
-    vote = replace(samples.vote("ana", Choice.REJECT), counts_as=())
-    state = state_of(Voted(environment=PROD, review="r1", vote=vote))
-    assert tally(state) is ReviewOutcome.WITHDRAWN
-
-
-def test_each_quorum_needs_its_own_people() -> None:
-    quorums = (Quorum(asked=("leads",)), Quorum(asked=("privacy",)))
-    review = replace(samples.review(), quorums=quorums)
-    state = state_of(
-        voted("ben", Choice.APPROVE, "leads"), voted("eve", Choice.APPROVE, "leads"), review=review
-    )
-    assert tally(state) is None
-    assert approvers(state, quorums[0]) == ("ben", "eve")
-    both = state_of(voted("ben", Choice.APPROVE, "leads", "privacy"), review=review)
-    assert tally(both) is ReviewOutcome.APPROVED
-
-
-def test_an_escalation_leaves_those_whom_a_rule_demands() -> None:
-    quorums = (Quorum(asked=("privacy",), people=2, fixed=True), Quorum(asked=("ops",)))
-    review = replace(
-        samples.review(), quorums=quorums, on_timeout=TimeoutAction.ESCALATE, escalate_to=("head",)
-    )
-    (extended,) = timeout_events(state_of(review=review), 1000.0)
-    assert isinstance(extended, ReviewExtended)
-    state = state_of(extended, review=review)
-    assert [quorum.asked for quorum in state.quorums] == [("privacy",), ("ops", "head")]
-    heads = voted("hal", Choice.APPROVE, "head"), voted("hanna", Choice.APPROVE, "head")
-    assert tally(state_of(extended, *heads, review=review)) is None
 
 
 def test_reviews_end_with_their_environment() -> None:

@@ -25,7 +25,6 @@ from tidemill.ledger.policy import PolicyDecision, SubjectKind
 from tidemill.ledger.review import (
     ADMINS,
     REVIEWERS,
-    Choice,
     Quorum,
     Review,
     ReviewOutcome,
@@ -91,8 +90,11 @@ class ReviewState:
 
     def voted(self, vote: Vote) -> ReviewState:
         """The review with a vote more, in place of an earlier one of the same person."""
-        others = tuple(known for known in self.votes if known.actor != vote.actor)
-        return replace(self, votes=(*others, vote))
+        return replace(self, votes=(*self.without(vote.actor).votes, vote))
+
+    def without(self, person: str) -> ReviewState:
+        """The review without the vote of a person."""
+        return replace(self, votes=tuple(vote for vote in self.votes if vote.actor != person))
 
     def has_expired(self, now: float) -> bool:
         """Whether the time to decide is over, by the clock or by what was recorded already."""
@@ -306,51 +308,3 @@ def timeout_events(state: ReviewState, now: float) -> tuple[Event, ...]:
         reason="nobody decided in time",
     )
     return (closed,)
-
-
-def tally(state: ReviewState) -> ReviewOutcome | None:
-    """The outcome that the votes have; None while people are missing.
-
-    One rejection or request for changes ends a review. Approvals count for the groups that their people
-    belonged to when they voted, so that it doesn't matter who left since.
-    """
-    review = state.review
-    for vote in state.votes:
-        if vote.choice is Choice.REJECT:
-            is_own = vote.actor == review.author and not vote.counts_as
-            return ReviewOutcome.WITHDRAWN if is_own else ReviewOutcome.REJECTED
-        if vote.choice is Choice.CHANGES:
-            return ReviewOutcome.CHANGES_ASKED
-    met = all(len(approvers(state, quorum)) >= quorum.people for quorum in state.quorums)
-    return ReviewOutcome.APPROVED if met else None
-
-
-def approvers(state: ReviewState, quorum: Quorum) -> tuple[str, ...]:
-    """The people whose approvals count in a quorum: a token's holder and its maker are one."""
-    people: list[list[Vote]] = []
-    for vote in state.votes:
-        if vote.choice is not Choice.APPROVE or set(vote.counts_as).isdisjoint(quorum.asked):
-            continue
-        if not state.review.author_may_approve and may_be_author(state.review, vote):
-            continue
-        same = [person for person in people if any(_may_be_one(vote, known) for known in person)]
-        others = [person for person in people if person not in same]
-        people = [*others, [*(known for person in same for known in person), vote]]
-    return tuple(person[0].actor for person in people)
-
-
-def may_be_author(review: Review, vote: Vote) -> bool:
-    """Whether who voted asked for the change, or made or has a token of who did."""
-    author = Vote(
-        actor=review.author,
-        choice=vote.choice,
-        reason="",
-        at=vote.at,
-        vouched_by=review.author_vouched_by,
-    )
-    return vote.actor == review.author or _may_be_one(vote, author)
-
-
-def _may_be_one(vote: Vote, other: Vote) -> bool:
-    """Whether one of two people made the token of the other, and so could have voted twice."""
-    return vote.actor in other.vouched_by or other.actor in vote.vouched_by

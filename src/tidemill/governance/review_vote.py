@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import AccessError, GateError, UsageError
-from tidemill.governance.review_state import ReviewState, approvers, may_be_author, tally
+from tidemill.governance.review_state import ReviewState
+from tidemill.governance.review_tally import approvers, may_be_author, tally
 from tidemill.governance.roles import EVERYBODY, Grants, Role, parse_role
 from tidemill.ledger.event import Event, ReviewClosed, Voted
-from tidemill.ledger.review import Choice, Quorum, ReviewOutcome, Vote
+from tidemill.ledger.review import Choice, ReviewOutcome, Vote
 
 _ROLE = "role:"
 _ENDINGS = {
@@ -47,27 +48,55 @@ class Electorate:
         return None if EVERYBODY in found else frozenset(found)
 
     def capacities(self, person: str, state: ReviewState) -> tuple[str, ...]:
-        """Those of the asked that a person counts as; admins count where there are too few others."""
+        """Those of the asked that a person is, or belongs to."""
         if not self.may(person):
             return ()
-        own = [name for name in state.asked if self._is(person, name)]
-        for quorum in state.quorums:
-            if self.lacks_people(state, quorum) and self.may(person, Role.ADMIN):
-                own.append(quorum.asked[0])
-        return tuple(dict.fromkeys(own))
+        return tuple(name for name in state.asked if self._is(person, name))
 
-    def lacks_people(self, state: ReviewState, quorum: Quorum) -> bool:
-        """Whether fewer people can approve than a quorum needs, so that admins stand in."""
+    def stand_in(self, vote: Vote, state: ReviewState) -> int | None:
+        """The quorum in which an admin's approval counts in place of a missing member; None if in none.
+
+        It is one that nobody else can complete. Who belongs to another quorum that isn't met counts there.
+        """
+        others = state.without(vote.actor)
+        lacking = [n for n in range(len(state.quorums)) if self.lacks_people(others, n)]
+        return next((n for n in lacking if self._can_stand_in(vote, others, n)), None)
+
+    def may_end(self, person: str, state: ReviewState) -> bool:
+        """Whether a person who isn't asked may reject: admins do where people are missing."""
+        return self._is_admin(person) and any(
+            self.lacks_people(state, number) for number in range(len(state.quorums))
+        )
+
+    def lacks_people(self, state: ReviewState, number: int) -> bool:
+        """Whether fewer persons can still approve than a quorum needs, counted as their votes would be."""
+        quorum = state.quorums[number]
         voters = self.voters(quorum.asked)
         if voters is None:
             return False
-        counted = set(voters) | set(approvers(state, quorum))
-        if not state.review.author_may_approve:
-            counted.discard(state.review.author)
-        return len(counted) < quorum.people
+        voted = {
+            vote.actor for vote in state.votes if not {*vote.counts_as}.isdisjoint(quorum.asked)
+        }
+        for person in sorted(voters - voted):
+            state = state.voted(replace(_approval(person), counts_as=quorum.asked))
+        return len(approvers(state, number)) < quorum.people
+
+    def helpers(self, state: ReviewState, number: int) -> tuple[str, ...]:
+        """The admins who can stand in for a missing member of a quorum; `*` if everybody can."""
+        standing = {vote.actor for vote in state.votes if vote.stands_in is not None}
+        admins = self.grants.holders(Role.ADMIN, self.workflow) if self.grants.are_declared else ()
+        return tuple(
+            person
+            for person in admins
+            if person == EVERYBODY
+            or (
+                person not in standing
+                and self._can_stand_in(_approval(person), state.without(person), number)
+            )
+        )
 
     def notes(self, state: ReviewState) -> tuple[str, ...]:
-        """Who belongs to those who are asked, and where admins may decide in their place."""
+        """Who belongs to those who are asked, and who can help where people are missing."""
         members = tuple(
             f"{_person_text(name)}: {', '.join(sorted(people))}"
             for name in state.asked
@@ -75,10 +104,35 @@ class Electorate:
         )
         return members + tuple(
             f"{' or '.join(map(_person_text, quorum.asked))}: nobody is left who could be the "
-            f"{_ordinal(quorum.people)} to approve, so that admins may decide, too"
-            for quorum in state.quorums
-            if self.lacks_people(state, quorum)
+            f"{_ordinal(quorum.people)} to approve{self._help(state, number)}"
+            for number, quorum in enumerate(state.quorums)
+            if self.lacks_people(state, number)
         )
+
+    def _help(self, state: ReviewState, number: int) -> str:
+        helpers = self.helpers(state, number)
+        if EVERYBODY in helpers:
+            return ", so that every admin may do so"
+        if helpers:
+            return f", so that an admin may do so: {', '.join(helpers)}"
+        if self.grants.are_declared:
+            return ", and no admin can: give others a role in the settings, or reject the change"
+        return ": ask others, or reject the change"
+
+    def _can_stand_in(self, vote: Vote, others: ReviewState, number: int) -> bool:
+        """Whether an approval counts in a quorum as that of an admin, beside the votes of others."""
+        groups = self.capacities(vote.actor, others)
+        for own, quorum in enumerate(others.quorums):
+            is_met = len(approvers(others, own)) >= quorum.people
+            if not is_met and not {*groups}.isdisjoint(quorum.asked):
+                return False
+        given = others.voted(replace(vote, counts_as=(), stands_in=number))
+        gained = len(approvers(given, number)) > len(approvers(others, number))
+        return gained and self._is_admin(vote.actor)
+
+    def _is_admin(self, person: str) -> bool:
+        # Without declared roles everybody is one, so that an approval would be anybody's.
+        return self.grants.are_declared and self.may(person, Role.ADMIN)
 
     def _is(self, person: str, name: str) -> bool:
         if name.startswith(_ROLE):
@@ -87,6 +141,10 @@ class Electorate:
 
     def _exists(self, person: str) -> bool:
         return not self.grants.are_declared or self.may(person)
+
+
+def _approval(person: str) -> Vote:
+    return Vote(actor=person, choice=Choice.APPROVE, reason="", at=0.0)
 
 
 def _role(name: str) -> Role:
@@ -100,15 +158,13 @@ def _ordinal(people: int) -> str:
     return {1: "first", 2: "second", 3: "third"}.get(people, f"{people}th")
 
 
-def require_vote(
-    state: ReviewState, electorate: Electorate, vote: Vote, now: float
-) -> tuple[str, ...]:
-    """Return the capacity in which a person may vote so now.
+def require_vote(state: ReviewState, electorate: Electorate, vote: Vote, now: float) -> Vote:
+    """Return a vote with the capacity in which the person may give it now.
 
     Raises GateError for a review that ended or whose time is over, AccessError for a person who isn't asked,
     or whose approval doesn't count because of being the author. An author may always withdraw.
     """
-    review, person, choice = state.review, vote.actor, vote.choice
+    review, person = state.review, vote.actor
     require_open(state)
     if state.has_expired(now):
         assert state.expires is not None
@@ -116,19 +172,15 @@ def require_vote(
             f"review {review.id} expired at {_moment(state.expires)}: a vote comes too late; "
             f"`{again_command(state)}` asks again"
         )
-    is_author = person == review.author
-    if choice is Choice.APPROVE and is_author and not review.author_may_approve:
-        raise AccessError(
-            f"{person} asked for the change in review {review.id} and doesn't approve it: "
-            f"asked are {asked_text(state)}"
-        )
-    if choice is Choice.APPROVE and not review.author_may_approve and may_be_author(review, vote):
-        raise AccessError(
-            f"{person}'s approval doesn't count in review {review.id}: {review.author}, who asked for the "
-            f"change, and {person} may be one person, because one made the token of the other"
-        )
+    if vote.choice is Choice.APPROVE:
+        _require_other_than_author(state, vote)
+        number = electorate.stand_in(vote, state)
+        if number is not None:
+            return replace(vote, counts_as=(), stands_in=number)
     found = electorate.capacities(person, state)
-    if not found and not (is_author and choice is Choice.REJECT):
+    withdraws = person == review.author and vote.choice is Choice.REJECT
+    ends = vote.choice is not Choice.APPROVE and electorate.may_end(person, state)
+    if not found and not withdraws and not ends:
         why = (
             ""
             if electorate.may(person)
@@ -137,7 +189,29 @@ def require_vote(
         raise AccessError(
             f"{person} isn't asked in review {review.id}{why}: asked are {asked_text(state)}"
         )
-    return found
+    return replace(vote, counts_as=found)
+
+
+def _require_other_than_author(state: ReviewState, vote: Vote) -> None:
+    """Raise AccessError for an approval of who asked for the change, or may be the same person."""
+    review, person = state.review, vote.actor
+    if review.author_may_approve:
+        return
+    if person == review.author:
+        raise AccessError(
+            f"{person} asked for the change in review {review.id} and doesn't approve it: "
+            f"asked are {asked_text(state)}"
+        )
+    if may_be_author(review, vote):
+        advice = (
+            f"; {person} can approve without this token, or with one that somebody else made"
+            if review.author in vote.vouched_by
+            else ""
+        )
+        raise AccessError(
+            f"{person}'s approval doesn't count in review {review.id}: {review.author}, who asked for the "
+            f"change, and {person} may be one person, because one made the token of the other{advice}"
+        )
 
 
 def require_open(state: ReviewState) -> None:
@@ -193,8 +267,8 @@ def ending_text(state: ReviewState) -> str:
 def missing_text(state: ReviewState) -> str:
     """How many approvals a review has, and needs."""
     parts = []
-    for quorum in state.quorums:
-        names = approvers(state, quorum)
+    for number, quorum in enumerate(state.quorums):
+        names = approvers(state, number)
         have = f" ({', '.join(names)})" if names else ""
         of = "" if len(state.quorums) == 1 else f" of {' or '.join(quorum.asked)}"
         parts.append(f"{len(names)} of {plural(quorum.people, 'approval')}{of}{have}")

@@ -100,8 +100,9 @@ class Review:
 class Vote:
     """What one person chose in a review, and why.
 
-    `counts_as` are those of the asked that the person was, or belonged to, at the time of the vote. Those who
-    made the token of the person, and so could vote in that name, are in `vouched_by`.
+    `counts_as` are those of the asked that the person was, or belonged to, at the time of the vote. An admin
+    who isn't one of them `stands_in` for a missing member of that quorum, counted from 0. Those who made
+    the token of the person, and so could vote in that name, are in `vouched_by`.
     """
 
     actor: str
@@ -111,3 +112,4 @@ class Vote:
     counts_as: tuple[str, ...] = ()
     note: str = ""
     vouched_by: tuple[str, ...] = ()
+    stands_in: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal, TypeAlias
 
@@ -235,7 +235,7 @@ class Reviews:
             note=note,
             vouched_by=actor.vouched_by,
         )
-        vote = replace(vote, counts_as=require_vote(state, self.electorate(), vote, now))
+        vote = require_vote(state, self.electorate(), vote, now)
         outcome, events = voting_events(state, vote)
         live: tuple[Event, ...] = ()
         guard = seen.guard()
