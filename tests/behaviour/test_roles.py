@@ -13,6 +13,7 @@ from tests.support.tides import LENIENT, Tides, day
 from tidemill.core.errors import AccessError, TidemillError
 from tidemill.governance.permissions import REQUIREMENTS, Permission
 from tidemill.governance.roles import Role
+from tidemill.project.identity import token_actor
 from tidemill.project.project import Project
 
 PEOPLE = {Role.VIEWER: "vera", Role.OPERATOR: "otto", Role.REVIEWER: "rita", Role.ADMIN: "adam"}
@@ -78,6 +79,15 @@ def refusal_of(tides: Tides, person: str, act: Callable[[Project], object]) -> s
     return ""
 
 
+def open_with(tides: Tides, token: str) -> Project:
+    """The project for the holder of a token."""
+    project = open_as(tides)
+    tools = project.tools
+    actor = token_actor(tools.ledger, token, now=tools.clock(), place="the token", is_local=True)
+    project.workspace = project.workspace.acting_as(actor)
+    return project
+
+
 @pytest.mark.parametrize(
     ("permission", "act"), ACTIONS, ids=[f"{n} {p}" for n, (p, _) in enumerate(ACTIONS)]
 )
@@ -133,11 +143,52 @@ def test_an_admin_of_one_workflow_makes_no_tokens_for_others(tmp_path: Path) -> 
     with open_as(Tides(tmp_path), "ina") as project:
         made = project.tokens.create("adam", scopes=["admin"], workflows=["rivers"])
         assert made.issued.token.workflows == ("rivers",)
-        for pattern in ("*", "t*", "tides*"):
+        # Patterns of workflows that don't exist yet count as well.
+        assert project.tokens.create("adam", scopes=["run"], workflows=["river*", "rivers[12]"])
+        for pattern in ("*", "t*", "tides*", "r*", "[r]ivers", "?ides"):
             with pytest.raises(
                 AccessError, match="may not manage tokens of all workflows that match"
             ):
                 project.tokens.create("adam", scopes=["admin"], workflows=[pattern])
+
+
+def test_a_token_makes_no_wider_token(home: Tides) -> None:
+    with open_as(home, "adam") as project:
+        given = project.tokens.create(
+            "adam", scopes=["admin", "run"], workflows=["tides", "river*"], ttl="30d"
+        )
+    with open_with(home, given.text) as project:
+        made = project.tokens.create(
+            "otto", scopes=["read", "run"], workflows=["rivers"], ttl="29d"
+        )
+        assert made.issued.token.scopes == ("read", "run")
+        for options, says in (
+            ({"scopes": ["run", "review"], "ttl": "1d"}, "the scopes admin, run, .* with review$"),
+            ({"ttl": "1d"}, "makes no token with predict$"),
+            ({"scopes": ["run"], "ttl": "31d"}, "valid for longer: choose a shorter --ttl"),
+            ({"scopes": ["run"], "ttl": None}, "valid for longer"),
+            (
+                {"scopes": ["run"], "ttl": "1d", "workflows": ["*"]},
+                r"all workflows that match '\*'",
+            ),
+            (
+                {"scopes": ["run"], "ttl": "1d", "workflows": ["r*"]},
+                r"all workflows that match 'r\*'",
+            ),
+        ):
+            with pytest.raises(AccessError, match=says):
+                project.tokens.create("otto", **options)
+
+
+def test_who_made_the_token_of_a_maker_vouches_as_well(home: Tides) -> None:
+    with open_as(home, "adam") as project:
+        first = project.tokens.create("robot", scopes=["admin", "review"], ttl=None)
+    write_settings(home.root, f'{ROLES}robot = "admin"\n')
+    with open_with(home, first.text) as project:
+        second = project.tokens.create("rita", scopes=["review"])
+    write_settings(home.root)
+    with open_with(home, second.text) as project:
+        assert {"robot", "adam"} <= {*project.workspace.actor.vouched_by}
 
 
 def test_without_roles_nothing_changes(tmp_path: Path) -> None:

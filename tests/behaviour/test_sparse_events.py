@@ -64,7 +64,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "findings": (), "evidence": None,
     },
     "AccessToken": {"endpoints": (), "expires": None, "rate": 0.0, "actor": "",
-        "scopes": ("predict",), "workflows": (), "note": "", "user": ""},
+        "scopes": ("predict",), "workflows": (), "note": "", "user": "", "vouched_by": ()},
     "TokenRevoked": {"reason": "", "note": ""},
     "Categories": {"others": 0, "missed": 0},
     "ColumnEncoding": {"categories": (), "unseen": "missing"},

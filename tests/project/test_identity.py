@@ -188,10 +188,10 @@ def test_who_made_a_token_is_known_of_its_holder(
             assert (actor.name, actor.vouched_by) == (who, expected[who])
             assert actor.scopes == frozenset((TokenScope.REVIEW,))
     # So is the user who made one through another token.
-    monkeypatch.setenv(TOKEN_VARIABLE, token_of(sea, "adam", "admin"))
+    monkeypatch.setenv(TOKEN_VARIABLE, token_of(sea, "adam", "admin", "review"))
     with open_as(sea) as project:
         assert project.workspace.actor.name == "adam"
-        text = project.tokens.create("rita", scopes=["review"]).text
+        text = project.tokens.create("rita", scopes=["review"], ttl="30d").text
     monkeypatch.setenv(TOKEN_VARIABLE, text)
     with open_as(sea) as project:
         actor = project.workspace.actor

@@ -23,9 +23,10 @@ class Actor:
     """The authenticated person or program that acts.
 
     Through a `token` (its id) it may do what both its role and the `scopes` allow, in the workflows that
-    match a pattern. `scopes` is None where nothing but the role limits it. `origin` says how the identity
-    was found out; an actor `is_local` if it acts in this process, and not over a network. `vouched_by` are
-    the others who made its token, and so could act in its name.
+    match a pattern. `scopes` is None where nothing but the role limits it. The token opens `endpoints` (all
+    if there are none) until it `expires` (Unix seconds), if ever. `origin` says how the identity was found
+    out; an actor `is_local` if it acts in this process, and not over a network. `vouched_by` are the others
+    who made its token, and so could act in its name.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Actor:
     origin: str = ""
     is_local: bool = True
     vouched_by: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    expires: float | None = None
 
 
 class Permission(StrEnum):

@@ -32,6 +32,7 @@ class AccessToken:
     count for the workflows whose names match one of the patterns `workflows`. It is valid until `expires`
     (Unix seconds), or without end. `rate` is how many requests a second it allows, 0 for as many as the
     settings allow. `actor` created it in a process of `user` ("" over a network), and may have left a `note`.
+    Those who made the token that `actor` had then, if any, are in `vouched_by`.
     """
 
     id: str
@@ -45,6 +46,7 @@ class AccessToken:
     workflows: tuple[str, ...] = ()
     note: str = ""
     user: str = ""
+    vouched_by: tuple[str, ...] = ()
 
     def has_expired(self, now: float) -> bool:
         """Whether the token has expired."""

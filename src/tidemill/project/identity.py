@@ -74,7 +74,7 @@ def token_actor(
         raise AccessError(
             f"{place} holds the token {token.id}, which has expired: ask for a new one"
         )
-    makers = dict.fromkeys(filter(None, (token.actor, token.user)))
+    makers = dict.fromkeys(filter(None, (token.actor, token.user, *token.vouched_by)))
     return Actor(
         name=token.holder,
         kind=ActorKind.TOKEN,
@@ -84,6 +84,8 @@ def token_actor(
         origin=f"holder of the token {token.id} in {place}, which {token.actor} created",
         is_local=is_local,
         vouched_by=tuple(maker for maker in makers if maker != token.holder),
+        endpoints=token.endpoints,
+        expires=token.expires,
     )
 
 

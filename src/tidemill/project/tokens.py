@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 
 from tidemill.core.errors import AccessError, UsageError, did_you_mean
 from tidemill.core.units import parse_seconds
-from tidemill.governance.permissions import Actor, Permission, covers_workflows
+from tidemill.governance.permissions import Actor, Permission, allows, covers_workflows
 from tidemill.ledger.access_token import AccessToken, TokenScope
 from tidemill.ledger.event import TokenCreated, TokenRevoked
 from tidemill.ledger.io.lease_holder import this_user
@@ -63,7 +64,7 @@ class Tokens:
         `workflows` whose names match a pattern (default: this one). It expires after `ttl`; None: never. It
         allows `rate` requests a second, 0 for the rate of the settings. UsageError for an endpoint that isn't
         declared, and for invalid values; AccessError if the actor may not manage the tokens of all those
-        workflows.
+        workflows, or acts by a token that allows less.
         """
         space = self._workspace
         actor = space.require(Permission.MANAGE_TOKENS)
@@ -91,7 +92,9 @@ class Tokens:
             workflows=patterns,
             note=note.strip(),
             user=this_user() if actor.is_local else "",
+            vouched_by=actor.vouched_by,
         )
+        _require_no_wider(token, actor)
         event = TokenCreated(environment=space.environment, token=token)
         space.tools.ledger.append([event], now=now)
         return NewToken(text=text, issued=IssuedToken(token=token, at=now))
@@ -150,6 +153,30 @@ class Tokens:
                     "in which you are admin"
                 )
         return chosen
+
+
+def _require_no_wider(token: AccessToken, actor: Actor) -> None:
+    """Raise AccessError for a token that allows more, or longer, than the one by which the actor acts."""
+    if not actor.token:
+        return
+    wider = [scope for scope in token.scopes if not allows(actor.scopes, scope)]
+    if wider:
+        own = ", ".join(sorted(actor.scopes or ()))
+        raise AccessError(
+            f"the token {actor.token} has the scopes {own}, and makes no token with {', '.join(wider)}"
+        )
+    opened = {*token.endpoints}
+    if token.predicts and actor.endpoints and not (opened and opened <= {*actor.endpoints}):
+        raise AccessError(
+            f"the token {actor.token} opens {', '.join(actor.endpoints)}, and makes no token for "
+            f"{', '.join(token.endpoints) or 'all endpoints'}: name those with --endpoint"
+        )
+    if actor.expires is not None and (token.expires is None or token.expires > actor.expires):
+        until = datetime.fromtimestamp(actor.expires).astimezone()
+        raise AccessError(
+            f"the token {actor.token} expires at {until:%Y-%m-%d %H:%M}, and makes no token that is valid "
+            "for longer: choose a shorter --ttl"
+        )
 
 
 def _checked_scopes(scopes: Sequence[str], endpoints: Sequence[str]) -> tuple[TokenScope, ...]:
