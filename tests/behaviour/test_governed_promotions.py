@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.behaviour.test_governed_models import said
 from tests.behaviour.test_governed_tables import DELIVERED, Shore
-from tests.support.tides import day
-from tidemill.core.errors import GateError
+from tests.quarantine.io.test_release import overtaken
+from tests.support.tides import FIRST, day
+from tidemill.core.errors import ConflictError, GateError
 from tidemill.ledger.event import (
     ContractPublished,
     EnvironmentCreated,
     PolicyDecided,
     Published,
     ReviewOpened,
+    Ruled,
     RunStarted,
 )
 from tidemill.ledger.policy import PolicyOutcome, SubjectKind
 from tidemill.ledger.run import Receipt
+from tidemill.quarantine.io.release import Quarantine
 
 
 def rule(on: str, when: str, effect: str = "deny", id: str = "held") -> str:
@@ -255,6 +260,85 @@ def test_a_release_waits_for_people_who_see_exactly_these_rows(tmp_path: Path) -
     project.close()
     shore.ok()
     assert shore.read("raw", day(0)).height == 3
+
+
+def test_releases_wait_side_by_side(tmp_path: Path) -> None:
+    """Of one partition, of another one, and with corrections."""
+    shore = quarantined(tmp_path)
+    shore.send(1, (1.0, 4000.0))
+    shore.ok()
+    shore.rules(rule("release", "rows > 0", "review"))
+
+    def release(**chosen: Any) -> None:
+        with shore.open() as project:
+            project.quarantine.release("raw", reason="a storm", **chosen)
+
+    fixed = pl.DataFrame({"day": [FIRST], "id": [1], "value": [20.0]})
+    waiting: list[dict[str, Any]] = [
+        {"partition": day(0), "rows": [0]},
+        {"partition": day(0), "rows": [1, 2]},
+        {"partition": day(0), "rows": [0], "fixed": fixed},
+        {"partition": day(1)},
+    ]
+    for chosen in (*waiting, *waiting):
+        with pytest.raises(GateError, match="waits for review"):
+            release(**chosen)
+    with shore.open() as project:
+        reviews = project.reviews.list()
+        assert [state.review.label for state in reviews] == [
+            "raw 2024-03-01 (rows 0)",
+            "raw 2024-03-01 (rows 1-2)",
+            "raw 2024-03-01 (corrected rows 0)",
+            "raw 2024-03-02 (rows 0)",
+        ]
+        assert "rows of raw 2024-03-01 (rows 1-2) be released?" in (
+            project.reviews.show(reviews[1].review.id).title
+        )
+        project.reviews.approve(reviews[3].review.id, "there was one")
+        project.reviews.approve(reviews[1].review.id, "there was one")
+    release(**waiting[1])
+    release(**waiting[3])
+    with pytest.raises(GateError, match="still waits"):
+        release(**waiting[0])
+    # A waiver is for the stage, whichever of its rows are meant.
+    with shore.open() as project:
+        project.policy.waive("held", "raw", reason="a storm", ttl="1d")
+    release(**waiting[0])
+    with shore.open() as project:
+        assert [state.review.label for state in project.reviews.list()] == [
+            "raw 2024-03-01 (corrected rows 0)"
+        ]
+    shore.ok()
+    assert (shore.read("raw", day(0)).height, shore.read("raw", day(1)).height) == (4, 2)
+
+
+def test_two_who_ask_for_a_release_at_once_ask_people_once(tmp_path: Path) -> None:
+    shore = quarantined(tmp_path)
+    shore.rules(rule("release", "rows > 0", "review"))
+
+    def release(held: Quarantine) -> None:
+        held.release("raw", rows=[1], reason="a storm")
+
+    def ask() -> None:
+        with shore.open() as project, pytest.raises(GateError, match="waits for review"):
+            release(project.quarantine)
+
+    with pytest.raises(GateError, match="still waits for review"):
+        overtaken(shore, ask, release)
+    [opened] = [e.review for e in shore.events() if isinstance(e, ReviewOpened)]
+    with shore.open() as project:
+        project.reviews.approve(opened.id, "there was one")
+
+    def apply() -> None:
+        with shore.open() as project:
+            release(project.quarantine)
+
+    # Nor do two at once who may release them publish them twice.
+    with pytest.raises(ConflictError, match="another ruling, at the same moment"):
+        overtaken(shore, apply, release)
+    assert sum(isinstance(event, Ruled) for event in shore.events()) == 1
+    shore.ok()
+    assert shore.read("raw", day(0)).height == 2
 
 
 def test_a_contract_that_waits_keeps_a_promotion_from_beginning(tmp_path: Path) -> None:

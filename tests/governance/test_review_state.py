@@ -185,15 +185,15 @@ def test_a_clock_that_jumps_back_opens_no_time() -> None:
 def test_the_last_review_of_exactly_a_subject_stands() -> None:
     review = samples.review()
     states = fold_reviews(facts(opened(review)), PROD)
-    assert standing_review(states, DELIVERY, review.name, "subject") is states["r1"]
-    assert standing_review(states, DELIVERY, review.name, "other") is None
-    assert standing_review(states, DELIVERY, "other_model", "subject") is None
-    [ended] = superseding_events(states, DELIVERY, review.name, "a newer one waits")
+    assert standing_review(states, (DELIVERY, review.name, ""), "subject") is states["r1"]
+    assert standing_review(states, (DELIVERY, review.name, ""), "other") is None
+    assert standing_review(states, (DELIVERY, "other_model", ""), "subject") is None
+    [ended] = superseding_events(states, (DELIVERY, review.name, ""), "a newer one waits")
     assert (ended.review, ended.outcome) == ("r1", ReviewOutcome.SUPERSEDED)
-    assert superseding_events(states, DELIVERY, "other_model", "") == ()
+    assert superseding_events(states, (DELIVERY, "other_model", ""), "") == ()
     events = opened(review), closed(ReviewOutcome.APPROVED), opened(replace(review, id="r2"))
     asked = fold_reviews(facts(*events), PROD)
-    assert standing_review(asked, DELIVERY, review.name, "subject") is asked["r2"]
+    assert standing_review(asked, (DELIVERY, review.name, ""), "subject") is asked["r2"]
 
 
 @given(

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from tidemill.quarantine.release_request import ReleaseRequest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.core.partition import WHOLE
+from tidemill.quarantine.release_request import ReleaseRequest, row_ranges
+
+ROWS = st.frozensets(st.integers(0, 40), min_size=1, max_size=25).map(
+    lambda rows: tuple(sorted(rows))
+)
+
+
+def request(
+    rows: tuple[int, ...] = (1,), partition: str = "2024-03-01", fixed: str = ""
+) -> ReleaseRequest:
+    return ReleaseRequest(
+        stage="raw",
+        partition=partition,
+        held=("object", "key"),
+        rows=rows,
+        reasons=(("x.max",),) * (max(rows, default=0) + 1),
+        fixed=fixed,
+    )
 
 
 def test_rows_are_released_as_they_are_unless_they_were_corrected() -> None:
-    request = ReleaseRequest(
-        stage="raw",
-        partition="2024-03-01",
-        held=("object", "key"),
-        rows=(1,),
-        reasons=(("x.max",),),
-    )
-    assert request.fixed == ""
+    assert request().fixed == ""
+
+
+def test_numbers_in_short() -> None:
+    assert row_ranges([0, 3, 4, 5, 9]) == "0,3-5,9"
+    assert row_ranges(range(0, 40, 2)) == "0,2,4,6,8,10,12,14,..."
+
+
+def test_people_read_which_rows_are_meant() -> None:
+    assert request((0, 1, 4)).part == "2024-03-01 (rows 0-1,4)"
+    assert request((0,), fixed="object").part == "2024-03-01 (corrected rows 0)"
+    assert request((), partition=WHOLE).part == "(all rows)"
+    many = request(tuple(range(0, 40, 2))).part
+    assert many.startswith("2024-03-01 (rows 0,2,4,6,8,10,12,14,... of 20, ")
+
+
+@given(ROWS, ROWS)
+def test_other_rows_are_another_part(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    assert (request(one).part == request(other).part) == (one == other)

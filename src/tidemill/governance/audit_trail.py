@@ -183,7 +183,7 @@ def _waiver_ended(event: WaiverEnded) -> _Told:
 def _review_opened(event: ReviewOpened) -> _Told:
     review = event.review
     why = "; ".join(review.reasons)
-    return review.author, f"review opened: {review.kind}", f"{review.name} {review.id}", why
+    return review.author, f"review opened: {review.kind}", f"{review.label} {review.id}", why
 
 
 def _voted(event: Voted) -> _Told:

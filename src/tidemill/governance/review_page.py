@@ -18,7 +18,7 @@ _QUESTIONS = {
     SubjectKind.TABLE: "Should the new rows of {name} be delivered?",
     SubjectKind.CONTRACT: "Should the changed contract of {name} be published?",
     SubjectKind.PROMOTION: "Should the environment {name} be promoted?",
-    SubjectKind.RELEASE: "Should the quarantined rows of {name} be released?",
+    SubjectKind.RELEASE: "Should the quarantined rows of {label} be released?",
 }
 _TIMEOUTS = {
     TimeoutAction.REJECT: "the change is rejected",
@@ -33,7 +33,9 @@ _BEFORE_PEOPLE = "What gets worse"
 
 def question(review: Review) -> str:
     """What a review asks, in one line."""
-    return _QUESTIONS[review.kind].format(name=review.name, artifact=review.artifact)
+    return _QUESTIONS[review.kind].format(
+        name=review.name, label=review.label, artifact=review.artifact
+    )
 
 
 def review_page(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.event import (
@@ -41,6 +41,10 @@ REVIEW_EVENTS = (
 DECIDING_EVENTS = ("ReviewOpened", "Voted", "ReviewExtended", "ReviewClosed")
 
 
+# The kind, the name and the part of what people are asked about.
+ReviewPlace: TypeAlias = tuple[SubjectKind, str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewState:
     """A review with what happened in it so far; `outcome` is None while it is open.
@@ -71,9 +75,9 @@ class ReviewState:
         return self.outcome is None
 
     @property
-    def place(self) -> tuple[SubjectKind, str]:
-        """The kind and the name of what is decided on, of which one review is open at a time."""
-        return self.review.kind, self.review.name
+    def place(self) -> ReviewPlace:
+        """The kind, the name and the part of what is decided on, of which one review is open at a time."""
+        return self.review.kind, self.review.name, self.review.part
 
     @property
     def quorums(self) -> tuple[Quorum, ...]:
@@ -180,7 +184,8 @@ def fold_reviews(facts: Iterable[RecordedEvent], environment: str) -> dict[str, 
 class ReviewSubject:
     """What people are asked about: `subject` is the digest of exactly that, `name` its stage or environment.
 
-    A model has an `artifact`, the `verdict` of its gates, and the live artifact that it `replaces`, if any.
+    `part` says which part of that is meant, if not all. A model has an `artifact`, the `verdict` of its
+    gates, and the live artifact that it `replaces`, if any.
     """
 
     kind: SubjectKind
@@ -190,6 +195,12 @@ class ReviewSubject:
     artifact: str = ""
     replaces: str = ""
     verdict: Decision | None = None
+    part: str = ""
+
+    @property
+    def place(self) -> ReviewPlace:
+        """The kind, the name and the part, of which one review is open at a time."""
+        return self.kind, self.name, self.part
 
 
 def open_review(
@@ -234,6 +245,7 @@ def open_review(
         decision=decision.id if decision is not None else "",
         verdict=change.verdict,
         run=run,
+        part=change.part,
     )
 
 
@@ -252,21 +264,21 @@ def _simplified(quorums: Iterable[Quorum]) -> tuple[Quorum, ...]:
 
 
 def standing_review(
-    states: Mapping[str, ReviewState], kind: SubjectKind, name: str, subject: str
+    states: Mapping[str, ReviewState], place: ReviewPlace, subject: str
 ) -> ReviewState | None:
     """Return the last review of exactly this subject; None if people were never asked about it."""
     found = [
         state
         for state in states.values()
-        if state.place == (kind, name) and state.review.subject == subject
+        if state.place == place and state.review.subject == subject
     ]
     return found[-1] if found else None
 
 
 def superseding_events(
-    states: Mapping[str, ReviewState], kind: SubjectKind, name: str, reason: str
+    states: Mapping[str, ReviewState], place: ReviewPlace, reason: str
 ) -> tuple[ReviewClosed, ...]:
-    """The events that end the open reviews of a name, because there is something newer."""
+    """The events that end the open reviews of a place, because there is something newer."""
     return tuple(
         ReviewClosed(
             environment=state.environment,
@@ -275,7 +287,7 @@ def superseding_events(
             reason=reason,
         )
         for state in states.values()
-        if state.is_open and state.place == (kind, name)
+        if state.is_open and state.place == place
     )
 
 

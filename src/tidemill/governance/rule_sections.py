@@ -54,7 +54,7 @@ def plain_sections(
     by = f"{review.author or 'nobody known'} asked for it on {moment(review.opened)}{asked}"
     parts = [
         section(
-            "What changes", [f"{review.kind} {review.name}, exactly as of {review.subject}", by]
+            "What changes", [f"{review.kind} {review.label}, exactly as of {review.subject}", by]
         ),
         section("Why now", [f"people are asked because: {reason}" for reason in review.reasons]),
         section("What gets worse", _worse(decision)),

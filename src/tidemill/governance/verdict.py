@@ -160,7 +160,7 @@ class _Deliberation:
 
     def _last_review(self) -> ReviewState | None:
         change = self._change
-        return standing_review(self._standing.reviews, change.kind, change.name, change.subject)
+        return standing_review(self._standing.reviews, change.place, change.subject)
 
     def _go_on(self, message: str = "") -> Verdict:
         """Let the change go on, which is newer than what people are still asked about."""
@@ -186,8 +186,7 @@ class _Deliberation:
         )
 
     def _superseded(self, reason: str) -> tuple[Event, ...]:
-        change = self._change
-        return superseding_events(self._standing.reviews, change.kind, change.name, reason)
+        return superseding_events(self._standing.reviews, self._change.place, reason)
 
     def _recorded(self, *, always: bool = False) -> tuple[Event, ...]:
         """The events of the decision; none if the last one was the same, unless something needs this one."""

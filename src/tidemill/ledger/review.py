@@ -57,7 +57,8 @@ class Quorum:
 class Review:
     """A question to people: may this change go to its users?
 
-    It is bound to `subject`, the digest of exactly what is decided on; `artifact` is the model, "" for other
+    It is bound to `subject`, the digest of exactly what is decided on. `part` says which part of what is
+    called `name` that is, as text; "" stands for all of it. `artifact` is the model, "" for other
     kinds, and `replaces` the one that was live when it was opened. All `quorums` must be met. `author`, who
     asked for the change, counts in none where `author_may_approve` is False. `decision` is the
     policy decision that was made on the change, with its facts, and `verdict` what the gates decided, which
@@ -84,6 +85,12 @@ class Review:
     verdict: Decision | None = None
     run: str = ""
     author_vouched_by: tuple[str, ...] = ()
+    part: str = ""
+
+    @property
+    def label(self) -> str:
+        """What people call the change: its name, and the part of it."""
+        return f"{self.name} {self.part}".rstrip()
 
     @property
     def asked(self) -> tuple[str, ...]:

@@ -89,4 +89,4 @@ def _open_reviews(governance: Governance) -> Iterator[str]:
     for state in governance.enforcement.reviews.values():
         if state.is_open:
             review = state.review
-            yield f"{review.name}: a {review.kind} waits in review {review.id}"
+            yield f"{review.label}: a {review.kind} waits in review {review.id}"

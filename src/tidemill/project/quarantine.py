@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
 
 from tidemill.contracts.row_ruling import Disposition
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.event import Event
 from tidemill.project.workspace import Workspace
 from tidemill.quarantine.io.release import Quarantine as Quarantine
 from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPartition
-from tidemill.quarantine.release_request import ReleaseRequest
+from tidemill.quarantine.release_request import ReleaseConsent, ReleaseRequest
 
 # What each ruling needs. To take one back, which holds the rows again, needs what that one needed.
 _NEEDED = {
@@ -30,11 +28,11 @@ def open_quarantine(workspace: Workspace) -> Quarantine:
 
     state = partial(workspace.state, whole=True)
 
-    def decide(request: ReleaseRequest) -> Iterable[Event]:
+    def decide(request: ReleaseRequest) -> ReleaseConsent:
         # Only a release needs it.
         policy = import_module("tidemill.project.release_policy")
-        events: Iterable[Event] = policy.decide_release(workspace, request)
-        return events
+        consent: ReleaseConsent = policy.decide_release(workspace, request)
+        return consent
 
     return Quarantine(
         workspace.tools,

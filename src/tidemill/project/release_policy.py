@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tidemill.core.counts import plural
 from tidemill.core.errors import GateError
 from tidemill.core.partition import place_name
 from tidemill.governance.release_facts import release_facts
-from tidemill.governance.review_state import ReviewSubject
+from tidemill.governance.review_state import DECIDING_EVENTS, ReviewSubject
 from tidemill.governance.subjects import release_subject
 from tidemill.governance.verdict import Proposal
-from tidemill.ledger.event import Event
 from tidemill.ledger.policy import SubjectKind
+from tidemill.ports.ledger import Guard
 from tidemill.project.enforcement import context_of, end_overdue_reviews, enforcement_of
 from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.workspace import Workspace
-from tidemill.quarantine.release_request import ReleaseRequest
+from tidemill.quarantine.release_request import ReleaseConsent, ReleaseRequest
 
 
-def decide_release(space: Workspace, request: ReleaseRequest) -> Iterable[Event]:
-    """Return what is to be recorded with a release of rows.
+def decide_release(space: Workspace, request: ReleaseRequest) -> ReleaseConsent:
+    """Return the consent to a release of rows.
 
-    Raises GateError if rules refuse it, or if it waits for people; the decision is recorded.
+    Raises GateError if rules refuse it, or if it waits for people; the decision is recorded. ConflictError if
+    anything was decided since what the request has seen.
     """
     enforcement = enforcement_of(space)
     if not enforcement.governs(SubjectKind.RELEASE):
-        return ()
+        return ReleaseConsent()
     end_overdue_reviews(space)
     count = len(request.rows) or len(request.reasons)
     subject = ReviewSubject(
         kind=SubjectKind.RELEASE,
         name=request.stage,
+        part=request.part,
         subject=release_subject(
             request.stage, request.partition, request.held, request.rows, request.fixed
         ),
@@ -45,8 +45,9 @@ def decide_release(space: Workspace, request: ReleaseRequest) -> Iterable[Event]
     )
     verdict = enforcement.decide(proposal)
     if verdict.allowed:
-        return verdict.events
+        return ReleaseConsent(events=verdict.events, rests_on=DECIDING_EVENTS)
     if verdict.events:
-        space.tools.ledger.append(verdict.events, now=space.tools.clock())
+        guard = Guard(unchanged=dict.fromkeys(DECIDING_EVENTS, request.seen))
+        space.tools.ledger.append(verdict.events, now=space.tools.clock(), guard=guard)
         announce_reviews(space)
     raise GateError("\n".join(verdict.notes))

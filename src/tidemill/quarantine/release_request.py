@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from tidemill.core.fingerprint import fingerprint
+from tidemill.core.partition import WHOLE, shown_key
+from tidemill.ledger.event import Event
+
+_MOST_RANGES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +18,7 @@ class ReleaseRequest:
 
     `held` are the object that holds the rows of the partition, and the key of the step that quarantined them.
     Without `rows`, their numbers, all are meant. `reasons` are the rules that each quarantined row broke.
+    `seen` is the number of the last event that the request knows of.
     """
 
     stage: str
@@ -19,3 +27,36 @@ class ReleaseRequest:
     rows: tuple[int, ...]
     reasons: tuple[tuple[str, ...], ...]
     fixed: str = ""
+    seen: int = 0
+
+    @property
+    def part(self) -> str:
+        """The partition and the rows as text, other than that of any other choice of them."""
+        chosen = f"rows {row_ranges(self.rows)}" if self.rows else "all rows"
+        if row_ranges(self.rows) != row_ranges(self.rows, most=len(self.rows)):
+            chosen += f" of {len(self.rows):,}, {fingerprint('rows', list(self.rows))[:8]}"
+        rows = f"({'corrected ' if self.fixed else ''}{chosen})"
+        return rows if self.partition == WHOLE else f"{shown_key(self.partition)} {rows}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseConsent:
+    """What is recorded with a release, and the kinds of events that it `rests_on`.
+
+    None of those may have been recorded since what the request has seen.
+    """
+
+    events: tuple[Event, ...] = ()
+    rests_on: tuple[str, ...] = ()
+
+
+def row_ranges(rows: Sequence[int], most: int = _MOST_RANGES) -> str:
+    """Row numbers as ranges, `0,3-7`, of which at most so many are shown."""
+    found: list[list[int]] = []
+    for row in rows:
+        if found and found[-1][1] == row - 1:
+            found[-1][1] = row
+        else:
+            found.append([row, row])
+    shown = ",".join(f"{a}-{b}" if a < b else str(a) for a, b in found[:most])
+    return f"{shown},..." if len(found) > most else shown

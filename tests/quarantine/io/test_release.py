@@ -23,7 +23,7 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import ConflictError, ContractError, SourceError, StorageError, UsageError
 from tidemill.ledger.event import EnvironmentCreated, Ruled
 from tidemill.project.project import open_project
-from tidemill.quarantine.io.release import Quarantine, QuarantinedPartition, _ranges
+from tidemill.quarantine.io.release import Quarantine, QuarantinedPartition
 
 T = TypeVar("T")
 BAD = (1.0, 2000.0, 3000.0, 4.0)
@@ -600,9 +600,56 @@ def test_who_runs_a_command(tides: Tides) -> None:
     assert rule(tides, rows=[0], note="").actor == pwd.getpwuid(os.geteuid()).pw_name
 
 
-def test_numbers_in_short() -> None:
-    assert _ranges([0, 3, 4, 5, 9]) == "0,3-5,9"
-    assert _ranges(range(0, 40, 2)) == "0,2,4,6,8,10,12,14,..."
+@pytest.mark.parametrize("verb", ["release", "drop"])
+def test_a_ruling_that_another_one_overtakes_is_not_recorded(tides: Tides, verb: str) -> None:
+    """Who dropped a row saw it unruled; so did who released it."""
+
+    def overtake() -> None:
+        rule(tides, verb, rows=[1])
+
+    with pytest.raises(ConflictError, match="another ruling, at the same moment"):
+        overtaken(tides, overtake, lambda held: held.drop("raw", day(0), rows=[1], reason="x"))
+    [one] = held(tides)
+    assert one.pending == 1
+
+
+def test_a_ruling_on_other_rows_at_the_same_moment_counts_too(tides: Tides) -> None:
+    tides.send(1, BAD)
+    tides.run()
+
+    def overtake() -> None:
+        rule(tides, "drop", "raw", day(1), rows=[0])
+
+    overtaken(tides, overtake, lambda held: held.release("raw", day(0), rows=[1], reason="x"))
+    assert [one.pending for one in held(tides)] == [1, 1]
+
+
+def test_a_ruling_on_rows_that_a_run_replaces_is_refused(tides: Tides) -> None:
+    def overtake() -> None:
+        tides.send(0, (1.0, 5000.0))
+        tides.run()
+
+    with pytest.raises(ConflictError, match="another quarantine, or another ruling"):
+        overtaken(tides, overtake, lambda held: held.release("raw", day(0), rows=[1], reason="x"))
+    assert [one.rulings for one in held(tides)] == [()]
+
+
+def overtaken(tides: Tides, overtake: Callable[[], None], use: Callable[[Quarantine], T]) -> T:
+    """What comes of a ruling, when something else is recorded right before it."""
+    with tides.open() as project:
+        ledger = project.tools.ledger
+        append, first = ledger.append, [overtake]
+
+        def late(*given: Any, **options: Any) -> int:
+            while first:
+                first.pop()()
+            return append(*given, **options)
+
+        ledger.append = late  # type: ignore[method-assign]
+        try:
+            return use(project.quarantine)
+        finally:
+            del ledger.append
 
 
 # --- whatever is said, in whatever order

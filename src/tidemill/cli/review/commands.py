@@ -51,7 +51,7 @@ def _table(found: Sequence[ReviewState], *, everything: bool) -> str:
     rows = [
         [
             state.review.id,
-            f"{state.review.kind} {state.review.name}",
+            f"{state.review.kind} {state.review.label}",
             local_time(state.review.opened),
             local_time(state.expires) if state.expires is not None and state.is_open else "-",
             asked_text(state) if state.is_open else "-",

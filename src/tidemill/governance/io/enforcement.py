@@ -114,7 +114,7 @@ class Enforcement:
 
     def end_reviews(self, kind: SubjectKind, name: str, reason: str) -> tuple[Event, ...]:
         """The events that end the open reviews of what is no longer to be decided."""
-        return superseding_events(self.reviews, kind, name, reason)
+        return superseding_events(self.reviews, (kind, name, ""), reason)
 
     @property
     def reviews(self) -> Mapping[str, ReviewState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +22,11 @@ from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, place_name, shown_key
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, Ruled
+from tidemill.ledger.event import Ruled
 from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import PARTITION, read_corrections, with_digests, write_rows
-from tidemill.quarantine.release_request import ReleaseRequest
+from tidemill.quarantine.release_request import ReleaseConsent, ReleaseRequest, row_ranges
 from tidemill.quarantine.ruling_input import describe_rulings, pending_rulings
 from tidemill.reuse.input_contents import RULINGS
 from tidemill.sources.io.file_listing import ingest_contract
@@ -69,6 +69,13 @@ class _PublishedPartition:
     binding: Binding
     version: int
     rulings: tuple[Ruling, ...]
+    # The number of the last event that this is known from.
+    seen: int
+
+    @property
+    def quarantine(self) -> tuple[str, str]:
+        """The object that holds the quarantined rows, and the key of the step that made it."""
+        return self.binding.product.quarantine or "", self.binding.key
 
     @property
     def name(self) -> str:
@@ -91,13 +98,17 @@ class _Author:
 
 # A ruling on all rows lists their numbers up to this many.
 _MAX_LISTED = 1_000
+# Rulings that publish rows.
+_PUBLISHING = (Disposition.RELEASE, Disposition.REPLACE)
+# So many rulings and votes on other things may come between reading a quarantine and ruling on it.
+_TRIES = 50
 
 
 class Quarantine:
     """The quarantined rows of a project in one environment.
 
     `authorize` returns who acts, or raises AccessError if the actor may not do that with rows.
-    `decide` returns what is to be recorded with a release, or raises GateError.
+    `decide` returns the consent to a release, or raises GateError.
     """
 
     def __init__(
@@ -107,7 +118,7 @@ class Quarantine:
         stage: Callable[[str], Stage],
         state: Callable[[], State],
         authorize: Callable[[Disposition], str],
-        decide: Callable[[ReleaseRequest], Iterable[Event]] | None = None,
+        decide: Callable[[ReleaseRequest], ReleaseConsent] | None = None,
     ) -> None:
         self._decide = decide
         self._tools = tools
@@ -261,7 +272,7 @@ class Quarantine:
             return []
         return [
             _PublishedPartition(
-                stage, key, head.partitions[key], head.version, rulings.get(key, ())
+                stage, key, head.partitions[key], head.version, rulings.get(key, ()), state.seq
             )
             for key in sorted(head.partitions)
         ]
@@ -361,7 +372,7 @@ class Quarantine:
         shown = "; ".join(f"row {row}: {', '.join(why)}" for row, why in [*broken.items()][:8])
         more = f"; and {len(broken) - 8} more" if len(broken) > 8 else ""
         rest = [row for row in chosen if row not in broken]
-        others = f", and release the others by their numbers ({_ranges(rest)})" if rest else ""
+        others = f", and release the others by their numbers ({row_ranges(rest)})" if rest else ""
         raise UsageError(
             f"{len(broken)} of {len(chosen)} rows of {place.name} can't be released as they are "
             f"({shown}{more}): correct them (in a file of corrected rows) or drop them{others}"
@@ -399,7 +410,7 @@ class Quarantine:
         fixed: str = "",
         takes_back: Ruling | None = None,
     ) -> Ruling:
-        current = (place.binding.product.quarantine or "", place.binding.key)
+        current = place.quarantine
         waiting = place.rulings[len(place.rulings) - place.pending_count :]
         # Pending rulings are about the rows of an earlier quarantine, which this one may contain again.
         if not takes_back and any((ruling.object, ruling.key) != current for ruling in waiting):
@@ -419,43 +430,52 @@ class Quarantine:
             note=author.note,
             at=self._tools.clock(),
         )
+        for _ in range(_TRIES):
+            try:
+                self._append(place, ruling)
+            except ConflictError as error:
+                place, problem = self._unmoved(place), error
+            else:
+                return ruling
+        raise problem
+
+    def _append(self, place: _PublishedPartition, ruling: Ruling) -> None:
+        """Record a ruling with what allows it; ConflictError if anything came between that it rests on."""
         event = Ruled(
             environment=self._environment,
             stage=place.stage.name,
             partition=place.partition,
             ruling=ruling,
         )
-        decided: Iterable[Event] = ()
-        published = disposition in (Disposition.RELEASE, Disposition.REPLACE)
-        if self._decide is not None and published:
-            decided = self._decide(self._request(place, about, key, rows, fixed))
+        consent = ReleaseConsent()
+        if self._decide is not None and ruling.disposition in _PUBLISHING:
+            consent = self._decide(self._request(place, ruling))
         guard = Guard(
-            heads={place.stage.name: place.version}, find_missing=self._tools.artifacts.find_missing
+            heads={place.stage.name: place.version},
+            find_missing=self._tools.artifacts.find_missing,
+            unchanged=dict.fromkeys((Ruled.__name__, *consent.rests_on), place.seen),
         )
-        self._tools.ledger.append([*decided, event], now=ruling.at, guard=guard)
-        return ruling
+        self._tools.ledger.append([*consent.events, event], now=ruling.at, guard=guard)
 
-    def _request(
-        self, place: _PublishedPartition, about: str, key: str, rows: tuple[int, ...], fixed: str
-    ) -> ReleaseRequest:
-        reasons = self._object(about).get_column(REASONS).to_list()
+    def _unmoved(self, place: _PublishedPartition) -> _PublishedPartition:
+        """The partition as it is by now; ConflictError if its quarantine isn't that, or was ruled on."""
+        places = self._places(self._state(), place.stage)
+        now = next((each for each in places if each.partition == place.partition), None)
+        if now is None or (now.quarantine, now.rulings) != (place.quarantine, place.rulings):
+            raise ConflictError(
+                f"{place.name} got another quarantine, or another ruling, at the same moment; nothing was "
+                "recorded: look at its rows once more"
+            )
+        return now
+
+    def _request(self, place: _PublishedPartition, ruling: Ruling) -> ReleaseRequest:
+        reasons = self._object(ruling.object).get_column(REASONS).to_list()
         return ReleaseRequest(
             stage=place.stage.name,
             partition=place.partition,
-            held=(about, key),
-            rows=rows,
+            held=(ruling.object, ruling.key),
+            rows=ruling.rows,
             reasons=tuple(map(tuple, reasons)),
-            fixed=fixed,
+            fixed=ruling.fixed,
+            seen=place.seen,
         )
-
-
-def _ranges(rows: Sequence[int]) -> str:
-    """Row numbers as ranges: `0,3-7`."""
-    found: list[list[int]] = []
-    for row in rows:
-        if found and found[-1][1] == row - 1:
-            found[-1][1] = row
-        else:
-            found.append([row, row])
-    shown = ",".join(f"{a}-{b}" if a < b else str(a) for a, b in found[:8])
-    return f"{shown},..." if len(found) > 8 else shown
