@@ -109,6 +109,7 @@ def test_rules_that_apply_in_no_case_are_named() -> None:
         ([case(expect="denied")], {}, "expect: expect = 'denied' is not one of allow, review, deny"),
         ([{"kind": "delivery"}], {}, "expect: `expect` is missing: allow, review, deny"),
         ([case(kind=["delivery"])], {}, "kind = ['delivery'] is not one of delivery, table"),
+        ([case(name=3)], {}, f"{FILE}: 3: name: 3 is not a text"),
         ([{"expect": "deny"}], {}, "kind: `kind` is missing: delivery, table"),
         ([case(expected="deny")], {}, "keys: there is no key 'expected' (did you mean 'expect'?)"),
     ],

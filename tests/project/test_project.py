@@ -94,6 +94,15 @@ def test_what_a_workflow_imports_and_isnt_there_is_the_modules_own_error(tmp_pat
         open_project(root)
 
 
+@pytest.mark.usefixtures("importable")
+def test_a_module_that_ends_the_program_ends_no_command_well(tmp_path: Path) -> None:
+    root = project_in(tmp_path, "wf_d:flow", wf_d="import sys\nsys.exit(0)\n")
+    with pytest.raises(
+        UsageError, match=r"wf_d ended the program while it was imported \(exit code 0\)"
+    ):
+        open_project(root)
+
+
 def test_a_workflow_may_be_handed_over(tides: Tides) -> None:
     project = tides.open()
     assert isinstance(project, Project)

@@ -92,7 +92,7 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         ),
         (
             QUICK + "params.model.n = [{a = 10000000000000000000}]\n",
-            r"params\.model\.n = .* is not a param",
+            r"params\.model\.n\[1\]\.a is a number of more than 64 bits",
         ),
     ],
 )

@@ -34,6 +34,7 @@ def test_terms_of_a_review() -> None:
         ({"on_timeout": "remind"}, "needs within="),
         ({"escalate_to": "boss"}, "needs on_timeout='escalate'"),
         ({"by": ["ana", ""]}, "'' is not a name"),
+        ({"by": "a\0"}, "is not a name"),
         ({"by": [1]}, "1 is not a name"),
         ({"by": "role:boss"}, "the roles that may decide are 'role:reviewer' and 'role:admin'"),
         ({"when": 1}, "write an expression as text"),

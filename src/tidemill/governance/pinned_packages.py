@@ -25,7 +25,7 @@ def pinned_packages(files: Mapping[str, str]) -> frozenset[str]:
         name = path.rpartition("/")[2]
         try:
             found.update(_pins(name, text))
-        except (tomllib.TOMLDecodeError, ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             continue
     return frozenset(found)
 

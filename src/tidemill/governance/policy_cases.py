@@ -61,8 +61,7 @@ def parse_cases(
         hint = "write [[case]] with kind, given and expect"
         return [], [*faults, Fault(message="`case` is not a list of tables", where=file, hint=hint)]
     for number, table in enumerate(tables, 1):
-        name = table.get("name")
-        name = name if isinstance(name, str) and name.strip() else f"case {number}"
+        name = table.get("name") or f"case {number}"
         wrong = list(_case_faults(table, rules))
         if not wrong:
             kind = SubjectKind(table["kind"])
@@ -149,6 +148,8 @@ def _parse_defaults(
 
 def _case_faults(table: Mapping[str, Any], rules: Collection[str]) -> Iterator[Fault]:
     yield from unknown_keys(table, _KEYS, "keys")
+    if not isinstance(name := table.get("name", ""), str):
+        yield Fault(message=f"{name!r} is not a text", where="name")
     for key, values in (("kind", SubjectKind), ("expect", PolicyOutcome)):
         value = table.get(key)
         if value not in [*values]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, cast
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
+from tidemill.core.toml_text import TomlError, parse_toml
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.governance.roles import Role
 from tidemill.ledger.policy import SubjectKind
@@ -18,6 +18,8 @@ _EXAMPLE = "write [[rule]] with id, on, when and message"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _MOST_PEOPLE = 20
+# Rules of one id that a message lists.
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +33,9 @@ class ParsedRules:
 def parse_document(content: bytes, file: str) -> Mapping[str, Any]:
     """The TOML document in a file; DeclarationError for what isn't one."""
     try:
-        return tomllib.loads(text_of(content))
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        fault = Fault(message=f"line {line} is not UTF-8", where=file, hint="save it as UTF-8")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        fault = Fault(message=f"it is not TOML: {error}", where=file)
-    raise DeclarationError(file, [fault])
+        return parse_toml(content)
+    except TomlError as error:
+        raise DeclarationError(file, [Fault(message=str(error), where=file)]) from error
 
 
 def text_of(content: bytes) -> str:
@@ -95,11 +93,15 @@ def _place(table: Mapping[str, Any], number: int) -> str:
 
 
 def _repeated(tables: list[Mapping[str, Any]], file: str) -> Iterator[Fault]:
-    ids = [table["id"] for table in tables if isinstance(table.get("id"), str)]
-    for id in dict.fromkeys(id for number, id in enumerate(ids) if id in ids[:number]):
-        places = " and ".join(str(n) for n, t in enumerate(tables, 1) if t.get("id") == id)
-        message = f"rules {places} both have the id {id!r}"
-        yield Fault(message=message, where=file, hint="give each rule an id of its own")
+    places: dict[str, list[int]] = {}
+    for number, table in enumerate(tables, 1):
+        if isinstance(table.get("id"), str):
+            places.setdefault(table["id"], []).append(number)
+    for id, numbers in places.items():
+        if len(numbers) > 1:
+            shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if numbers[_SHOWN:] else "")
+            message = f"rules {shown} have the same id {id!r}"
+            yield Fault(message=message, where=file, hint="give each rule an id of its own")
 
 
 def _parse_rule(table: Mapping[str, Any], where: str) -> tuple[list[Fault], PolicyRule | None]:
@@ -142,13 +144,15 @@ def _is_text(value: object) -> bool:
 
 
 def _are_names(value: object) -> bool:
-    return isinstance(value, list) and all(_is_text(item) for item in value)
+    return isinstance(value, list) and all(
+        _is_text(item) and item == item.strip() and item.isprintable() for item in value
+    )
 
 
 def _are_approvers(value: object) -> bool:
     roles = {f"role:{role}" for role in Role}
     return _are_names(value) and all(
-        name in roles for name in cast("list[str]", value) if name.startswith("role:")
+        name in roles or not name.startswith("role:") for name in cast("list[str]", value)
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import isfinite
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.toml_text import TomlError, parse_toml
 from tidemill.core.units import parse_bytes
 from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
@@ -133,8 +133,8 @@ def find_settings(start: Path, workflow: str | None = None) -> Settings:
 
 def _table(file: Path) -> Mapping[str, Any] | None:
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = parse_toml(file.read_bytes())
+    except (TomlError, OSError) as error:
         raise UsageError(f"{file} can't be read: {error}") from error
     tools = document.get("tool")
     table = tools.get("tidemill") if isinstance(tools, dict) else None
@@ -226,8 +226,8 @@ def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
         for key, value in values.items():
             if not _is_plain(value):
                 raise UsageError(
-                    f"{place} params.{model}.{key} = {value!r} is not a parameter: use numbers (of at most "
-                    "64 bits), text, true, false, lists or tables"
+                    f"{place} params.{model}.{key} = {value!r} is not a parameter: use numbers, text, "
+                    "true, false, lists or tables"
                 )
     return RunProfile(name=name, sample=sample, params=params, place=place)
 
@@ -247,9 +247,7 @@ def _is_plain(value: object) -> bool:
         return all(map(_is_plain, value.values()))
     if isinstance(value, list):
         return all(map(_is_plain, value))
-    if isinstance(value, int):
-        return -(1 << 63) <= value < 1 << 63
-    return isinstance(value, str | float)
+    return isinstance(value, str | int | float)
 
 
 def load_workflow(settings: Settings) -> Workflow:
@@ -267,6 +265,11 @@ def load_workflow(settings: Settings) -> Workflow:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         raise UsageError(f"there is no module {module!r} in {root} or on the path") from error
+    except SystemExit as error:
+        raise UsageError(
+            f"{module} ended the program while it was imported (exit code {error.code}): let it do so under "
+            'if __name__ == "__main__"'
+        ) from error
     workflow = getattr(found, name, None)
     if not isinstance(workflow, Workflow):
         flows = [key for key, value in vars(found).items() if isinstance(value, Workflow)]

@@ -86,7 +86,7 @@ def review(
 def _names(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip() or not name.strip().isprintable():
             raise ValueError(
                 f"review({option}={given!r}): {name!r} is not a name, such as 'ops-leads'"
             )

@@ -75,6 +75,7 @@ def test_the_digest_follows_the_code_of_functions(tmp_path: Path) -> None:
     [
         ("", "own_rules can't be imported: ModuleNotFoundError"),
         ("1 / 0", "own_rules can't be imported: ZeroDivisionError"),
+        ("import sys; sys.exit(0)", "own_rules can't be imported: SystemExit: 0"),
         ("def fw(facts): ...", "own_rules has no function 'few' (did you mean 'fw'?)"),
         ("few = 1", "own_rules has no function 'few' (there are none)"),
     ],

@@ -95,7 +95,7 @@ def _digest(function: str, folder: Path) -> str:
         sys.path.insert(0, str(folder))
     try:
         found = importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _Unusable(f"{module} can't be imported: {describe_error(error)}") from error
     value = getattr(found, name, None)
     if not callable(value):
