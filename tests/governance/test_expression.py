@@ -102,6 +102,8 @@ def test_values_are_shown_in_the_place_of_facts(facts: dict[str, Any], text: str
         "~training_rows > 1",
         "1e999 > cost",
         f"{1 << 60} > cost",
+        f"{'9' * 900} > cost",
+        f"-{'9' * 900} < cost",
         "1j == cost",
         "b'x' == owner",
         "... == owner",
@@ -227,6 +229,23 @@ def test_conditions_over_facts(text: str, expected: bool) -> None:
         "owner": "ana", "personal_columns": ("id", "email"),
     }  # fmt: skip
     assert holds(text, **facts) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Infinite minus infinite is NaN, with which every comparison is false.
+        "cost + cost - (cost + cost) > 1",
+        "not (cost + cost - cost < 1)",
+        "cost / 1e-10 > 1",
+        "sum([cost, cost]) > 1",
+        "min(cost + cost, 1) > 1",
+    ],
+)
+def test_results_that_are_too_large_are_errors(text: str) -> None:
+    with pytest.raises(OverflowError, match="the result of a calculation is too large"):
+        holds(text, cost=1e308)
+    holds(text, cost=1e-300)
 
 
 def test_an_expression_has_no_builtins() -> None:

@@ -197,6 +197,8 @@ def test_a_rule_ends_after_its_last_day() -> None:
     last = datetime(2027, 1, 31, 23, 59, 59, tzinfo=UTC).timestamp()
     assert decided(ending, {"sampled": True}, now=last).outcome == PolicyOutcome.DENY
     assert decided(ending, {"sampled": True}, now=last + 1).outcome == PolicyOutcome.ALLOW
+    assert not rule(expires=date.max).has_expired(last)
+    assert rule(expires=date.min).has_expired(last)
 
 
 def test_a_function_decides_with_the_known_facts() -> None:

@@ -10,6 +10,7 @@ import ast
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from types import CodeType
 
 from tidemill.core.errors import Fault
@@ -21,6 +22,8 @@ LONGEST = 1000
 _DEEPEST = 24
 _MOST_NODES = 300
 _SHOWN_TEXTS = 8
+# No fact or item of a rule has such a name.
+_FINITE = "_finite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Expression:
 
 def namespace_of(facts: Mapping[str, FactValue]) -> dict[str, object]:
     """The names that expressions can use: facts and a few functions."""
-    return {"__builtins__": {}, **FUNCTIONS, **facts}
+    return {"__builtins__": {}, _FINITE: _require_finite, **FUNCTIONS, **facts}
 
 
 def compile_expression(text: str, declared: Mapping[str, FactType]) -> Expression:
@@ -51,8 +54,10 @@ def compile_expression(text: str, declared: Mapping[str, FactType]) -> Expressio
     tree = _parsed(text)
     _check_size(tree)
     uses = check_types(tree, declared)
-    code = compile(ast.Expression(tree), "<rule>", "eval")
-    return Expression(text=text, uses=uses, canonical=ast.unparse(tree), code=code)
+    canonical = ast.unparse(tree)
+    checked = ast.fix_missing_locations(ast.Expression(_FiniteResults().visit(tree)))
+    code = compile(checked, "<rule>", "eval")
+    return Expression(text=text, uses=uses, canonical=canonical, code=code)
 
 
 def describe_fault(fault: ExpressionFault, text: str, where: str) -> Fault:
@@ -79,6 +84,25 @@ class _Values(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return _value_node(self._facts[node.id]) if node.id in self._facts else node
+
+
+class _FiniteResults(ast.NodeTransformer):
+    """Raises an error where a result is too large: comparisons with NaN would be silently false."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        return ast.Call(ast.Name(_FINITE, ast.Load()), [node], [])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        called = isinstance(node.func, ast.Name) and node.func.id
+        return ast.Call(ast.Name(_FINITE, ast.Load()), [node], []) if called == "sum" else node
+
+
+def _require_finite(value: float) -> float:
+    if not isfinite(value):
+        raise OverflowError("the result of a calculation is too large")
+    return value
 
 
 def _value_node(value: FactValue) -> ast.expr:

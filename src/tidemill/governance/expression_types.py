@@ -132,7 +132,7 @@ class _Checker:
         if isinstance(value, str):
             return _TEXT
         if isinstance(value, int | float):
-            if not isfinite(value) or (isinstance(value, int) and value > _LARGEST):
+            if value > _LARGEST if isinstance(value, int) else not isfinite(value):
                 raise ExpressionFault("the number is too large", node)
             return _NUMBER
         hint = "a missing fact refuses the change by itself" if value is None else ""

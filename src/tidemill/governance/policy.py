@@ -7,9 +7,10 @@ doesn't answer. Only a waiver lifts a rule, also one that fails, whose error sta
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -122,10 +123,7 @@ class PolicyRule:
 
     def has_expired(self, now: float) -> bool:
         """Whether the rule no longer applies at `now` (Unix seconds)."""
-        if self.expires is None:
-            return False
-        end = datetime.combine(self.expires + timedelta(days=1), time(), UTC)
-        return now >= end.timestamp()
+        return self.expires is not None and datetime.fromtimestamp(now, UTC).date() > self.expires
 
 
 def declared_for(kinds: Iterable[SubjectKind]) -> dict[str, FactType]:
@@ -173,8 +171,9 @@ def rule_set(
 ) -> RuleSet:
     """A set of rules with its digest. Raises DeclarationError for two rules of one id."""
     given = tuple(rules)
-    if repeated := [r.id for n, r in enumerate(given) if r.id in [o.id for o in given[:n]]]:
-        faults = [Fault(message=f"there are two rules {id!r}") for id in dict.fromkeys(repeated)]
+    counts = Counter(rule.id for rule in given)
+    if repeated := [id for id, times in counts.items() if times > 1]:
+        faults = [Fault(message=f"there are two rules {id!r}") for id in repeated]
         raise DeclarationError("rules", faults)
     digests = dict(functions or {})
     return RuleSet(
