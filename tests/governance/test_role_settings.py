@@ -44,6 +44,13 @@ def test_people_and_groups_get_roles() -> None:
     assert grants.groups["ops-leads"] == {"ben", "carla", "uid:1234"}
 
 
+def test_groups_in_groups_take_no_time() -> None:
+    # Counted along every path, the members of the first one would be 2 ** 300.
+    groups = {f"g{n}": [f"@g{n + 1}", f"@g{n + 1}", f"p{n}"] for n in range(300)}
+    grants = parse_grants({"ana": "admin"}, {**groups, "g300": ["last"]}, "[tool.tidemill")
+    assert grants.groups["g0"] == {"last", *(f"p{n}" for n in range(300))}
+
+
 def test_no_table_declares_no_roles() -> None:
     assert not parse_grants(None, None, PLACE).are_declared
 

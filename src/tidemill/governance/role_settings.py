@@ -69,18 +69,29 @@ def _members(name: str, value: object, table: Mapping[str, Any], place: str) -> 
 
 def _people(name: str, members: Mapping[str, tuple[str, ...]], place: str) -> frozenset[str]:
     """The people of a group and of the groups in it; UsageError if it contains itself."""
-
-    def collect(group: str, above: tuple[str, ...]) -> frozenset[str]:
-        if group in above:
-            circle = " -> ".join((*above[above.index(group) :], group))
-            raise UsageError(f"{place} {group} contains itself: {circle}")
-        found: set[str] = set()
+    found: set[str] = set()
+    above = {name: ""}
+    left = [name]
+    while left:
+        group = left.pop()
         for member in members[group]:
             inner = member.removeprefix("@")
-            found |= collect(inner, (*above, group)) if member != inner else {member}
-        return frozenset(found)
+            if member == inner:
+                found.add(member)
+            elif inner == name:
+                raise UsageError(f"{place} {name} contains itself: {_circle(group, above)}")
+            elif inner not in above:
+                above[inner] = group
+                left.append(inner)
+    return frozenset(found)
 
-    return collect(name, ())
+
+def _circle(group: str, above: Mapping[str, str]) -> str:
+    """The way from a group to one that has it as a member, and back."""
+    way = [group]
+    while above[way[-1]]:
+        way.append(above[way[-1]])
+    return " -> ".join((*reversed(way), way[-1]))
 
 
 def _grant(who: str, value: object, groups: Mapping[str, object], place: str) -> Grant:
