@@ -220,8 +220,12 @@ def test_words_that_name_no_review_and_votes_without_a_reason(board: Board) -> N
     board.ask("r11")
     board.ask("r12")
     with board.acting("ben") as reviews:
-        with pytest.raises(UsageError, match="say why"):
-            reviews.reject("r11", "  ")
+        # Nobody could read them.
+        for reason in ("", "  ", "\0", "\u200b", "x" * 5_000):
+            with pytest.raises(UsageError, match=r"say why: a vote \(reject r11\) needs a reason"):
+                reviews.reject("r11", reason)
+        with pytest.raises(UsageError, match="the note has 5,000 characters"):
+            reviews.reject("r11", "no", note="x" * 5_000)
         with pytest.raises(UsageError, match="'r1' names several reviews: r11, r12"):
             reviews.find("r1")
         for name in ("x", ""):

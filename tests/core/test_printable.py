@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tidemill.core.printable import (
     html_text,
+    is_visible,
     printable,
     printable_json,
     printable_lines,
@@ -70,3 +71,18 @@ def test_html_escapes_markup_as_well() -> None:
 @pytest.mark.parametrize(("text", "shown"), [("", ""), ("abcde", "abcde"), ("abcdef", "ab...")])
 def test_long_text_is_cut_off(text: str, shown: str) -> None:
     assert shorten(text, 5) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", True),
+        (" \u0301 ", True),
+        ("", False),
+        (" \n", False),
+        ("\0\u200b", False),
+        ("\u2800", False),
+    ],
+)
+def test_readers_see_some_characters_only(text: str, expected: bool) -> None:
+    assert is_visible(text) is expected

@@ -41,6 +41,11 @@ def printable_json(text: str) -> str:
     )
 
 
+def is_visible(text: str) -> bool:
+    """Whether a text has a character that a reader sees."""
+    return any(_is_harmless(letter) and not letter.isspace() for letter in text)
+
+
 def shorten(text: str, longest: int) -> str:
     """Text of at most so many characters; three points show that the rest is cut off."""
     return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tidemill.core.errors import DeclarationError, UsageError, did_you_mean
+from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.units import parse_seconds
 from tidemill.governance.decision_explanation import ExplainedDecision as ExplainedDecision
 from tidemill.governance.decision_explanation import explain_decision
@@ -32,7 +33,6 @@ from tidemill.project.workspace import RULES_FILE, Workspace
 
 TEST_FILE = "tidemill.rules.test.toml"
 _LONGEST_WAIVER = 366 * 86_400.0
-_LONGEST_REASON = 1000
 _LATEST = "latest"
 
 
@@ -169,7 +169,7 @@ class Policy:
             id=f"w{secrets.token_hex(4)}",
             rule=rule,
             scope=self._checked_scope(scope),
-            reason=_checked_reason(reason),
+            reason=checked_reason(reason, "a waiver"),
             actor=actor,
             at=now,
             expires=_checked_end(now, until, ttl),
@@ -193,7 +193,7 @@ class Policy:
             raise UsageError(f"there is no waiver {id!r} ({did_you_mean(id, known)})")
         if known[id].in_force:
             event = WaiverEnded(
-                environment=space.environment, waiver=id, actor=actor, reason=reason.strip()
+                environment=space.environment, waiver=id, actor=actor, reason=checked_note(reason)
             )
             space.tools.ledger.append([event], now=space.tools.clock())
         return next(state for state in self.waivers() if state.waiver.id == id)
@@ -255,13 +255,6 @@ class Policy:
         return scope
 
 
-def _checked_reason(reason: str) -> str:
-    text = reason.strip()
-    if not text or len(text) > _LONGEST_REASON:
-        raise UsageError(f"a waiver needs a reason of 1 to {_LONGEST_REASON:,} characters")
-    return text
-
-
 def _checked_length(length: str | float) -> float:
     try:
         return parse_seconds(length)
@@ -274,7 +267,7 @@ def _checked_end(now: float, until: date | str | None, ttl: str | float | None) 
         raise UsageError("a waiver ends: name its last day (until) or how long it lasts (ttl)")
     end = now + _checked_length(ttl) if ttl is not None else _end_of(until)
     if end <= now:
-        raise UsageError(f"{until} is over: a waiver ends later than it begins")
+        raise UsageError(f"{until or ttl} is over: a waiver ends later than it begins")
     if end - now > _LONGEST_WAIVER:
         raise UsageError(
             f"{until or ttl} is more than a year: a waiver is an exception; change the rule, or waive it for "

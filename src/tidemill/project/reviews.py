@@ -16,6 +16,7 @@ from tidemill.core.errors import (
     describe_error,
 )
 from tidemill.core.partition import WHOLE
+from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
@@ -201,15 +202,14 @@ class Reviews:
         return _Snapshot(reviews=fold_reviews(facts, space.environment), state=state, seen=seen)
 
     def _vote(self, id: str, choice: Choice, reason: str, note: str) -> ReviewVoted:
-        if not reason.strip():
-            raise UsageError(f"say why: a review records the reason of every vote ({choice} {id})")
+        reason, note = checked_reason(reason, f"a vote ({choice} {id})"), checked_note(note)
         self.expire()
         problem: ConflictError | None = None
         for _ in range(_TRIES):
             seen = self._read()
             state = _find(seen.reviews, id)
             try:
-                return self._record(seen, state, choice, reason.strip(), note.strip())
+                return self._record(seen, state, choice, reason, note)
             except _OvertakenVote as error:
                 problem = ConflictError(str(error))
             except GateError as error:
