@@ -11,7 +11,7 @@ from tidemill.governance.permissions import Actor as Actor
 from tidemill.governance.permissions import ActorKind
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.event import RecordedEvent, TokenCreated
-from tidemill.ledger.io.lease_holder import this_user
+from tidemill.ledger.io.lease_holder import outer_user_id, this_user
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.runtime import Runtime
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -46,8 +46,11 @@ def _given(token: str | None) -> str:
 
 def local_actor() -> Actor:
     """Return the user of this process as the operating system knows it."""
+    outer = outer_user_id()
+    where = "" if outer is None else f", which is {outer} outside of its user namespace"
     return Actor(
-        name=this_user(), origin=f"user of this process (effective user id {os.geteuid()})"
+        name=this_user(),
+        origin=f"user of this process (effective user id {os.geteuid()}{where})",
     )
 
 

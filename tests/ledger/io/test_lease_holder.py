@@ -6,23 +6,26 @@ import os
 import pwd
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tidemill.ledger.io.lease_holder import this_user
+from tidemill.ledger.io import lease_holder
+from tidemill.ledger.io.lease_holder import outer_user_id, this_user
+
+CODE = "from tidemill.ledger.io.lease_holder import this_user; print(this_user())"
 
 
 def test_environment_variables_that_lie_change_nothing() -> None:
     lies = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"), "boss")
-    code = "from tidemill.ledger.io.lease_holder import this_user; print(this_user())"
     found = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", CODE],
         env={**os.environ, **lies},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == pwd.getpwuid(os.geteuid()).pw_name
+    assert found.stdout.strip() == this_user()
 
 
 @pytest.mark.parametrize("name", ["gates", "rollout", "", "a\nb"])
@@ -42,3 +45,75 @@ def test_a_user_without_a_name_of_a_person_is_a_number(
 def test_a_user_id_without_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 3_999_999_999)
     assert this_user() == "uid:3999999999"
+
+
+@pytest.mark.parametrize(
+    ("text", "uid", "outer"),
+    [
+        # Without a namespace, or in a container that has every id as it is.
+        ("         0          0 4294967295\n", 0, None),
+        # `unshare -r` of user 1000, and once more within it.
+        ("         0       1000          1\n", 0, 1000),
+        ("         0          0          1\n", 0, 0),
+        # A container without root: its users are ids of who started it.
+        ("0 1000 1\n1 100000 65536\n", 0, 1000),
+        ("0 1000 1\n1 100000 65536\n", 1000, 100_999),
+        ("0 1000 1\n1 100000 65536\n", 65_537, 65_537),
+        # Before a map is written everybody is the same.
+        ("", 65_534, 65_534),
+    ],
+)
+def test_ids_of_a_user_namespace_are_those_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, uid: int, outer: int | None
+) -> None:
+    path = tmp_path / "uid_map"
+    path.write_text(text)
+    monkeypatch.setattr(lease_holder, "_ID_MAP", path)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert outer_user_id() == outer
+    if outer is None:
+        assert this_user() == pwd.getpwuid(uid).pw_name
+    else:
+        assert this_user() == f"uid:{outer}"
+
+
+def test_systems_without_user_namespaces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lease_holder, "_ID_MAP", tmp_path / "none")
+    assert outer_user_id() is None
+
+
+# What `unshare -r` does, by a user who isn't root; its Python may be readable by root only.
+ENTER = """
+import ctypes, os, sys
+from tidemill.ledger.io.lease_holder import this_user
+
+libc = ctypes.CDLL(None, use_errno=True)
+NEW_USER, SET_DUMPABLE = 0x10000000, 4
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(54321, 54321, 54321)
+    os.setresuid(54321, 54321, 54321)
+    libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)
+own = os.geteuid()
+for depth in range(int(sys.argv[1])):
+    user, group = os.geteuid(), os.getegid()
+    if libc.unshare(NEW_USER) != 0:
+        sys.exit(3)
+    for name, text in ("uid_map", f"0 {user} 1"), ("setgroups", "deny"), ("gid_map", f"0 {group} 1"):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+print(own, os.geteuid(), this_user())
+"""
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_nobody_becomes_root_by_a_user_namespace(depth: int) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", ENTER, str(depth)], capture_output=True, text=True, check=False
+    )
+    if found.returncode == 3:
+        pytest.skip("this system has no user namespaces for everybody")
+    own, inside, name = found.stdout.split()
+    assert inside == "0"
+    # A namespace within another shows the ids of that one, which is no reason to trust its names.
+    assert name == (f"uid:{own}" if depth == 1 else "uid:0")

@@ -15,6 +15,9 @@ from tidemill.ledger.people import is_person
 
 # Process information on Linux; other systems have `ps`, which a minimal Linux may lack.
 _PROC = Path("/proc")
+_ID_MAP = _PROC / "self" / "uid_map"
+# The map of ids that changes none: first id inside, first id outside, count.
+_EVERY_ID = (0, 0, 2**32 - 1)
 
 
 def this_process(command: str) -> dict[str, str]:
@@ -37,13 +40,35 @@ def this_user() -> str:
 
     It is the name of the effective user id. Environment variables such as LOGNAME, which anybody can set,
     don't count. A user whose name is that of an actor that isn't a person is named by its id as well.
+
+    In a user namespace with a map of its own, such as that of `unshare -r`, it is the id outside of it: there
+    whoever made the namespace also chooses the ids, and may choose the list of names.
     """
     uid = os.geteuid()
+    if (outer := outer_user_id()) is not None:
+        return f"uid:{outer}"
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid:{uid}"
     return name if is_person(name) else f"uid:{uid}"
+
+
+def outer_user_id() -> int | None:
+    """Return the effective user id outside of this process's user namespace.
+
+    None if all ids are the same there, as without a namespace. An id that isn't mapped stays as it is.
+    """
+    try:
+        rows = _ID_MAP.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    spans = [tuple(map(int, row.split())) for row in rows]
+    if spans == [_EVERY_ID]:
+        return None
+    uid = os.geteuid()
+    outer = (there + uid - here for here, there, count in spans if here <= uid < here + count)
+    return next(outer, uid)
 
 
 def is_dead(holder: Mapping[str, str]) -> bool:
