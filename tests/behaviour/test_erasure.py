@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,15 @@ import tidemill as tm
 from tests.support.damage import copy_home
 from tests.support.serving import sales_flow
 from tests.support.tides import LENIENT, Tides, day
+from tests.support.users import USER
 from tidemill.core.errors import ConflictError
 from tidemill.governance.erasure import Erasure, ErasureSubject, PlaceKind
-from tidemill.ledger.event import Erased
+from tidemill.ledger.event import Erased, Event, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ledger.review import ReviewOutcome
+from tidemill.project import erasure
 from tidemill.runs.io.lease import take_lease
+from tidemill.testing import records as samples
 
 # The person's rows are quarantined on the first day, and published on the second.
 BAD = ErasureSubject(column="id", value="2")
@@ -199,6 +205,63 @@ def test_a_person_who_acted_is_erased_by_name(tides: Tides) -> None:
     for file in (tides.root / ".tidemill").glob("ledger.db*"):
         assert b"Ana" not in file.read_bytes()
     assert find(tides, subject).places == ()
+
+
+def record(tides: Tides, *events: Event) -> None:
+    with closing(tides.open()) as project:
+        project.tools.ledger.append([*events], now=project.tools.clock())
+
+
+ASKED = replace(samples.review(), author="ana", author_vouched_by=("maker",))
+VOTE = replace(samples.vote("ben"), vouched_by=("other maker",))
+
+
+@pytest.mark.parametrize("name", ["ana", "maker", "ben", "other maker"])
+def test_who_has_a_part_in_an_open_review_is_not_erased(tides: Tides, name: str) -> None:
+    """Or an author would vote as somebody else: a name that comes again is a new one."""
+    record(
+        tides,
+        ReviewOpened(environment="prod", review=ASKED),
+        Voted(environment="prod", review="r1", vote=VOTE),
+    )
+    subject = ErasureSubject(value=name)
+    says = f"{name} has a part in the review r1 in prod of tides, which is open: decide it first"
+    with pytest.raises(ConflictError, match=says):
+        erase(tides, subject)
+    (place,) = find(tides, subject).places
+    assert "review reject r1" in place.left
+    assert erased_events(tides) == []
+    closed = ReviewClosed(environment="prod", review="r1", outcome=ReviewOutcome.REJECTED)
+    record(tides, closed)
+    assert erase(tides, subject).removed == {"people": 1}
+
+
+def test_who_made_or_has_a_valid_token_is_not_erased(tides: Tides) -> None:
+    with closing(tides.open()) as project:
+        id = project.tokens.create("robot", scopes=["review"]).issued.token.id
+    for name in ("robot", USER):
+        with pytest.raises(ConflictError, match=f"the token {id} in prod of tides, which is valid"):
+            erase(tides, ErasureSubject(value=name))
+    with closing(tides.open()) as project:
+        project.tokens.revoke(id)
+    assert erase(tides, ErasureSubject(value="robot")).done
+
+
+def test_who_acts_in_the_moment_of_an_erasure_is_not_erased(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tides, Voted(environment="prod", review="gone", vote=samples.vote("ben")))
+    real = erasure.erase_person
+
+    def vote_before(path: Path, name: str, unchanged: Mapping[str, int]) -> str:
+        record(tides, ReviewOpened(environment="prod", review=replace(ASKED, author="ben")))
+        return real(path, name, unchanged)
+
+    monkeypatch.setattr(erasure, "erase_person", vote_before)
+    subject = ErasureSubject(value="ben")
+    with pytest.raises(ConflictError, match="ReviewOpened"):
+        erase(tides, subject)
+    assert find(tides, subject).places != ()
 
 
 def test_rows_of_prediction_logs_are_removed(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from tidemill.adapters.sqlite.people import count_named_events, erase_person, read_people
+from tidemill.core.errors import ConflictError
 from tidemill.core.partition import place_name
 from tidemill.governance.erasure import Erasure, ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.permissions import Permission
@@ -18,8 +19,9 @@ from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Computed, Erased, Published
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.workflow_scope import split_name
-from tidemill.ports.ledger import Guard, State
+from tidemill.ports.ledger import Guard, Ledger, State
 from tidemill.project.delivered_tables import DeliveredTables
+from tidemill.project.erasure_obstacles import NAME_EVENTS, name_obstacles
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.lease import take_lease
@@ -62,10 +64,12 @@ class Erasures:
         """Remove the subject from people, prediction logs and quarantines; record that, without the value.
 
         It is recorded before anything is removed, so that after a crash the ledger says what was begun; the
-        same call then removes the rest. ConflictError if a run is active for longer than `wait_s`.
+        same call then removes the rest. ConflictError if a run is active for longer than `wait_s`, or while
+        an open review or a valid token needs the name.
         """
         space = self._workspace
         actor = space.require(Permission.ERASE)
+        unchanged = self._require_unneeded(subject)
         salt = secrets.token_hex(16)
         # Not the command line, which has the subject.
         lease = take_lease(space.tools, space.environment, this_process("tidemill erase"), wait_s)
@@ -82,15 +86,31 @@ class Erasures:
             )
             objects, events = self._quarantines_without(subject)
             heads = {event.stage: self._version(event.stage) for event in events}
-            guard = Guard(lease=lease.lease, heads=heads)
+            guard = Guard(lease=lease.lease, heads=heads, unchanged=unchanged)
             space.tools.ledger.append([record, *events], now=space.tools.clock(), guard=guard)
             space.tools.artifacts.remove(objects)
             self._remove_logged(subject)
         finally:
             lease.close()
         if not subject.column:
-            erase_person(space.home / "ledger.db", subject.value)
+            erase_person(space.home / "ledger.db", subject.value, unchanged)
         return found
+
+    def _require_unneeded(self, subject: ErasureSubject) -> Mapping[str, int]:
+        """Raise ConflictError while a name is needed; return as of which events of which kinds it isn't."""
+        if subject.column:
+            return {}
+        facts = [*self._shared_ledger().events(kinds=NAME_EVENTS)]
+        obstacles = name_obstacles(facts, subject.value, self._workspace.tools.clock())
+        if obstacles:
+            raise ConflictError(f"{subject.value} {obstacles[0]}; nothing was erased")
+        last = facts[-1].seq if facts else 0
+        return dict.fromkeys(NAME_EVENTS, last)
+
+    def _shared_ledger(self) -> Ledger:
+        """The ledger with the events of all workflows of the home."""
+        ledger = self._workspace.tools.ledger
+        return ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
 
     def _places(self, subject: ErasureSubject) -> Iterator[ErasurePlace]:
         if not subject.column:
@@ -106,9 +126,10 @@ class Erasures:
 
     def _people(self, name: str) -> Iterator[ErasurePlace]:
         path = self._workspace.home / "ledger.db"
-        _ = self._workspace.tools.ledger
+        facts = self._shared_ledger().events(kinds=NAME_EVENTS)
+        needed = name_obstacles(facts, name, self._workspace.tools.clock())
         if any(known == name for known, _ in read_people(path).values()):
-            yield ErasurePlace(kind=PlaceKind.PEOPLE, name=name, rows=1)
+            yield ErasurePlace(kind=PlaceKind.PEOPLE, name=name, rows=1, left="; ".join(needed))
         count = count_named_events(path, name)
         if count:
             left = _STAYS[PlaceKind.EVENTS]
@@ -183,7 +204,7 @@ class Erasures:
         ledger, own = self._workspace.tools.ledger, self._workspace.environment
         if isinstance(ledger, WorkflowLedger):
             own = f"{ledger.prefix}{own}"
-            ledger = ledger.shared
+        ledger = self._shared_ledger()
         names = ledger.state(PRODUCTION).environments
         return [ledger.state(name, whole=True) for name in sorted(names) if name != own]
 

@@ -11,12 +11,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from tidemill.adapters.codec.events import encode, encode_event
+from tidemill.adapters.sqlite.leases import check_guard
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import Event
 from tidemill.ledger.people import change_people, change_texts, has_texts, names_people
 from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
+from tidemill.ports.ledger import Guard
 
 _MARK = "person:"
 _REFERENCE = re.compile(r"person:[0-9a-f]{32}(?![0-9a-f])")
@@ -139,18 +141,22 @@ def copy_people(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
             target.execute(queries()["add_person"], tuple(map(_text, row)))
 
 
-def erase_person(path: Path, name: str) -> str:
+def erase_person(path: Path, name: str, unchanged: Mapping[str, int] | None = None) -> str:
     """Remove a person from a ledger's file, and from what SQLite would leave of them there.
 
     Returns the reference, "" if nobody has that name. Events that refer to the person don't change.
-    ConflictError if another process reads the ledger, so that its write-ahead log keeps the name: the same
-    call removes it later.
+    ConflictError if there are events of a kind of `unchanged` after its number, or if another process reads
+    the ledger, so that its write-ahead log keeps the name: the same call removes it later.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
+        # Closing without a commit rolls back.
+        connection.execute("BEGIN IMMEDIATE")
+        check_guard(connection, Guard(unchanged=unchanged or {}), ())
         row = connection.execute(queries()["person"], (stamp(name),)).fetchone()
         if row is not None:
             connection.execute(queries()["remove_person"], (row[0],))
+        connection.execute("COMMIT")
         # The write-ahead log has the page as it was, also of an earlier call that couldn't empty it.
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if busy:
