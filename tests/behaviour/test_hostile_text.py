@@ -158,6 +158,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "erase": [[EVIL], ["--column", f"note={EVIL}"], ["--column", KEY]],
     "lineage export": [[], [KEY]],
     "lineage send": [[], [KEY]],
+    "lineage status": [[]],
     "ledger export": [["events.ndjson"]],
     "ledger rebuild": [[]],
     "runs show": [[], ["last"]],

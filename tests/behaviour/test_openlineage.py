@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,14 @@ from tests.support.openlineage.projects import (
 from tests.support.openlineage.server import lineage_server
 from tests.support.repository import git
 from tests.support.tides import CHAIN, LENIENT, Before, Tides, day, flow_of
+from tidemill.core.errors import StorageError
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.run import Receipt
+from tidemill.lineage.io.repository import find_code
 from tidemill.planning.plan import Step
+from tidemill.project import openlineage
 from tidemill.project.project import open_project
+from tidemill.runs.io.publisher import Publisher
 from tidemill.testing.records import attempted_event
 
 THREAD = "tidemill-lineage"
@@ -349,6 +355,73 @@ def test_the_code_is_where_the_repository_has_it(
     assert found["repoUrl"] == "https://git.example.com/shop/tides"
     assert found["url"] == f"{found['repoUrl']}/blob/{found['version']}/tides.py"
     assert len(found["version"]) == 40
+
+
+def hang_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a git before the real one that hangs until something is written to the pipe."""
+    folder, pipe = root / "bin", root / "pipe"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    (folder / "git").write_text(f'#!/bin/sh\necho "$@" >> {root}/asked\nread line < {pipe}\n')
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return pipe
+
+
+def test_a_run_doesnt_wait_for_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = hang_git(tmp_path, monkeypatch)
+    monkeypatch.setattr(openlineage, "find_code", partial(find_code, limit_s=600))
+    tides = chain(tmp_path / "tides", file=SENT, flush=0.05)
+    receipt = tides.run()
+    # Git still hangs, when everything is published.
+    [message] = [m for m in receipt.messages if m.startswith("OpenLineage: ")]
+    assert "of 14 events weren't sent (the time at the end of the run was over)" in message
+    assert receipt.exit_code == 0
+    with tides.open() as project:
+        assert project.history.notes(receipt.run) == [message]
+    # Whatever it answers, the thread ends.
+    descriptor = os.open(pipe, os.O_RDWR)
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            os.write(descriptor, b"\n" * 99)
+            thread.join(60)
+    os.close(descriptor)
+    assert [thread for thread in threading.enumerate() if thread.name == THREAD] == []
+
+
+def test_without_an_answer_of_git_the_code_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang_git(tmp_path, monkeypatch)
+    monkeypatch.setattr(openlineage, "find_code", partial(find_code, limit_s=0.5))
+    tides = chain(tmp_path / "tides", file=SENT, flush=600)
+    for again in (False, True):
+        receipt = tides.run(again=again)
+        assert receipt.messages == ()
+        events = tides.take()
+        assert events == tides.exported(receipt.run)
+        assert not any("sourceCodeLocation" in event["job"]["facets"] for event in events)
+    # It isn't asked once more, and not for the rest either.
+    assert len((tmp_path / "asked").read_text().splitlines()) == 1
+
+
+def test_events_of_a_run_that_is_broken_off_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = chain(tmp_path, file="data")
+    with tides.open() as project:
+
+        def fail(*_: object) -> object:
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(Publisher, "_publish", fail)
+        with pytest.raises(StorageError):
+            project.run()
+        run = project.history.run("last").id
+        [note] = project.history.notes(run)
+        assert "data can't be written: Is a directory" in note
+        status = project.openlineage.status()
+        assert [(each.run, each.message) for each in status.lost] == [(run, note)]
 
 
 def lost(receipt: Receipt) -> str:

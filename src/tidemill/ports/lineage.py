@@ -6,7 +6,13 @@ from typing import Protocol
 
 
 class LineageTransport(Protocol):
-    """Sends events, one after the other, from one thread; only `abort` is called from another."""
+    """Sends events, one after the other, from one thread; only `abort` is called from another.
+
+    One that `confirms` has passed an event on when `send` returns; of others only `close` tells.
+    """
+
+    @property
+    def confirms(self) -> bool: ...
 
     def send(self, event: bytes) -> None:
         """Send an event, a JSON document in one line; SendError if it can't be, or is refused."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +19,7 @@ from tidemill.ledger.run import Receipt
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.lineage.io.event_queue import EventQueue, SentEvents
 from tidemill.lineage.io.followed_ledger import FollowedLedger
-from tidemill.lineage.io.repository import RepositoryFiles, find_repository
+from tidemill.lineage.io.repository import find_code
 from tidemill.lineage.io.run_follower import RunFollower, events_of_run
 from tidemill.lineage.openlineage.dataset_names import Places
 from tidemill.lineage.openlineage.event_text import encode_event
@@ -38,6 +38,18 @@ from tidemill.workflow.source import Output, Source
 from tidemill.workflow.stage import Stage
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageStatus:
+    """Where the events of an environment are sent, and those that weren't at the end of their runs.
+
+    `target` is "" if nothing is sent; `lost` has the newest run first.
+    """
+
+    target: str
+    namespace: str
+    lost: tuple[LineageDropped, ...] = ()
+
+
 class OpenLineage:
     """Makes the events of runs, and sends them to where the settings say."""
 
@@ -51,7 +63,8 @@ class OpenLineage:
 
     def events(self, run: str) -> Iterator[Json]:
         """The events of a run of this workflow, by its id."""
-        return events_of_run(self._workspace.tools.ledger, run, self.context)
+        made = events_of_run(self._workspace.tools.ledger, run, self.context)
+        return (make() for make in made)
 
     def lines(self, run: str) -> Iterator[str]:
         """The same as they are sent: a JSON document a line."""
@@ -69,9 +82,21 @@ class OpenLineage:
                 "[tool.tidemill.openlineage]"
             )
         queue = EventQueue(self.open_transport(), most_waiting=1_000_000)
-        for event in self.events(run):
-            queue.put(event)
-        return queue.finish(None)
+        for make in events_of_run(self._workspace.tools.ledger, run, self.context):
+            queue.put(run, make)
+        return queue.finish(None).get(run, SentEvents())
+
+    def status(self) -> LineageStatus:
+        """Where events are sent, and which weren't at the end of their runs."""
+        facts = self._workspace.tools.ledger.events(kinds=(LineageDropped.__name__,))
+        ours = (fact.event for fact in facts if isinstance(fact.event, LineageDropped))
+        lost = tuple(event for event in ours if event.environment == self._workspace.environment)
+        settings = self.settings
+        return LineageStatus(
+            target=settings.target if settings.sends else "",
+            namespace=self.context.places.namespace_of(self._workspace.environment),
+            lost=lost[::-1],
+        )
 
     def open_transport(self) -> LineageTransport:
         """Open what the settings name; UsageError for a URL, in a variable, that is none."""
@@ -129,12 +154,24 @@ class OpenLineage:
         return ""
 
     @cached_property
-    def _files(self) -> RepositoryFiles:
-        return find_repository(self._workspace.root)
+    def _code(self) -> Mapping[Path, CodeLocation]:
+        files = map(_file_of, self._workspace.flow.stages)
+        return _code_in(self._workspace.root, frozenset(file for file in files if file))
 
     def _code_of(self, stage: Stage) -> CodeLocation | None:
-        code = getattr(stage.function, "__code__", None)
-        return self._files.location(Path(code.co_filename)) if code is not None else None
+        file = _file_of(stage)
+        return self._code.get(file) if file is not None else None
+
+
+@cache
+def _code_in(root: Path, files: frozenset[Path]) -> Mapping[Path, CodeLocation]:
+    """Where the code is that this process has imported; git is asked once."""
+    return find_code(root, files)
+
+
+def _file_of(stage: Stage) -> Path | None:
+    code = getattr(stage.function, "__code__", None)
+    return Path(code.co_filename) if code is not None else None
 
 
 def _source_of(stage: Stage) -> Source[Any] | None:
@@ -158,6 +195,8 @@ def _version() -> str:
 
 class _RefusingTransport:
     """Stands for a transport that can't be opened, which is no reason not to run."""
+
+    confirms = True
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
@@ -193,19 +232,22 @@ class FollowedRun:
 
     def finish(self, receipt: Receipt | None) -> Receipt | None:
         """Send what is left, within the time that the settings allow; note in the receipt what is lost."""
-        found = self._queue.finish(self._service.settings.flush)
-        if receipt is None or not found.dropped:
-            return receipt
-        reason = self.tools.redactor.redact(found.reason)
-        lost = LineageDropped(
-            run=receipt.run,
+        sent = self._queue.finish(self._service.settings.flush)
+        lost = [self._lost(run, found) for run, found in sent.items() if found.dropped]
+        if lost:
+            tools = self._workspace.tools
+            # The run has ended; what is shown of it must not fail.
+            with suppress(TidemillError):
+                tools.ledger.append(lost, now=tools.clock())
+        if receipt is None:
+            return None
+        return replace(receipt, messages=(*receipt.messages, *(each.message for each in lost)))
+
+    def _lost(self, run: str, found: SentEvents) -> LineageDropped:
+        return LineageDropped(
+            run=run,
             environment=self._workspace.environment,
             events=found.dropped,
             total=found.sent + found.dropped,
-            reason=reason,
+            reason=self.tools.redactor.redact(found.reason),
         )
-        tools = self._workspace.tools
-        # The run has ended; what is shown of it must not fail.
-        with suppress(TidemillError):
-            tools.ledger.append([lost], now=tools.clock())
-        return replace(receipt, messages=(*receipt.messages, lost.message))

@@ -39,6 +39,11 @@ class OpenLineageSettings:
         """Whether events are sent: a URL in a variable that isn't set switches it off."""
         return bool(self.file or self.command or resolve_variable(self.url))
 
+    @property
+    def target(self) -> str:
+        """What the settings name: a file, a command or a server, whose URL is in a variable perhaps."""
+        return self.file or " ".join(self.command) or self.url
+
 
 def parse_openlineage(table: Mapping[str, Any], place: str) -> OpenLineageSettings:
     """Read the table; `place` names it in messages. UsageError names the setting, its value and what fits."""

@@ -114,14 +114,20 @@ class Runs:
     def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:
         """Do the work of a run, and release its lease; what lineage is left to send comes after that."""
         space = self._workspace
-        follower, receipt = self._follower(), None
-        tools = space.tools if follower is None else follower.tools
+        follower: FollowedRun | None = None
+        receipt: Receipt | None = None
         try:
-            receipt = work(tools)
+            try:
+                follower = self._follower()
+                receipt = work(space.tools if follower is None else follower.tools)
+            finally:
+                lease.close()
         finally:
-            tools.external_sources.close()
-            lease.close()
-            noted = follower.finish(receipt) if follower is not None else receipt
+            try:
+                noted = receipt if follower is None else follower.finish(receipt)
+            finally:
+                # What is left to send may still be about them.
+                space.tools.external_sources.close()
         assert noted is not None
         return noted
 

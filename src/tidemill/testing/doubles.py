@@ -312,7 +312,8 @@ class MemoryClaims:
 class MemoryLineage:
     """A transport that keeps the events; `before` is called with each, and may refuse it."""
 
-    def __init__(self, before: Callable[[bytes], object] = len) -> None:
+    def __init__(self, before: Callable[[bytes], object] = len, *, confirms: bool = True) -> None:
+        self.confirms = confirms
         self.events: list[bytes] = []
         self.closed = False
         self._before = before

@@ -42,10 +42,23 @@ def test_events_that_arent_sent_are_reported(built: Path) -> None:
         assert note in ran.out
         assert note in tidemill("runs", "last").out
         [shown] = tidemill("runs", "last", "--json").document["notes"]
-    assert shown.startswith(note)
+        assert shown.startswith(note)
+        status = tidemill("lineage", "status")
+        assert f"events are sent to {server.url}, in the namespace tidemill\n{note}" in status.out
+        found = tidemill("lineage", "status", "--json").document
+        [counted] = found.pop("lost")
+        assert found == {
+            "schema": "tidemill.lineage_status/1",
+            "target": server.url,
+            "namespace": "tidemill",
+        }
+        assert (counted["events"], counted["total"]) == (2, 2)
+        assert "answered 403" in counted["reason"]
 
 
 def test_where_to_send_must_be_said(built: Path) -> None:
+    assert "events aren't sent: set url, " in tidemill("lineage", "status").out
+    assert "none was lost" in tidemill("lineage", "status").out
     ended = tidemill("lineage", "send")
     assert ended.code == 2
     assert "set url, file or command" in ended.err

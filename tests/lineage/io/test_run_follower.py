@@ -23,7 +23,7 @@ RUN: list[list[Event]] = [
 
 
 def exported(ledger: MemoryLedger, run: str) -> list[bytes]:
-    return [encode_event(event) for event in events_of_run(ledger, run, context())]
+    return [encode_event(make()) for make in events_of_run(ledger, run, context())]
 
 
 def test_what_is_sent_is_what_is_exported_later() -> None:
@@ -32,7 +32,7 @@ def test_what_is_sent_is_what_is_exported_later() -> None:
     followed = FollowedLedger(ledger, RunFollower(ledger, queue, context).notify, str)
     for number, events in enumerate(RUN):
         followed.append(events, now=float(number))
-    assert queue.finish(60) == SentEvents(sent=6)
+    assert queue.finish(60) == {"run-1": SentEvents(sent=6)}
     assert transport.events == exported(ledger, "run-1")
     assert exported(ledger, "run-2") == []
 
@@ -55,7 +55,7 @@ def test_a_run_that_died_is_told_when_the_next_one_closes_it() -> None:
     followed.append([RunEnded(run="run-1", status=Status.LOST)], now=9.0)
     followed.append([run_started_event("run-2")], now=10.0)
     followed.append([RunEnded(run="run-2", status=Status.OK)], now=11.0)
-    queue.finish(60)
+    assert {run: found.sent for run, found in queue.finish(60).items()} == {"run-1": 6, "run-2": 2}
     assert transport.events == exported(ledger, "run-1") + exported(ledger, "run-2")
     kinds = {json.loads(e)["job"]["name"]: json.loads(e)["eventType"] for e in transport.events[:6]}
     assert set(kinds.values()) == {"ABORT", "COMPLETE"}
@@ -67,7 +67,7 @@ def test_events_before_a_run_begins_are_ignored() -> None:
     queue = EventQueue(transport)
     followed = FollowedLedger(ledger, RunFollower(ledger, queue, context).notify, str)
     followed.append([published_event()], now=1.0)
-    assert queue.finish(60) == SentEvents()
+    assert queue.finish(60) == {}
 
 
 def test_a_fault_in_the_description_is_counted_and_not_raised() -> None:
@@ -78,6 +78,5 @@ def test_a_fault_in_the_description_is_counted_and_not_raised() -> None:
     queue = EventQueue(MemoryLineage())
     followed = FollowedLedger(ledger, RunFollower(ledger, queue, broken).notify, str)
     followed.append([run_started_event()], now=1.0)
-    assert queue.finish(60) == SentEvents(
-        dropped=1, reason="an event couldn't be made: LookupError: no such thing"
-    )
+    reason = "an event couldn't be made: LookupError: no such thing"
+    assert queue.finish(60) == {"run-1": SentEvents(dropped=1, reason=reason)}

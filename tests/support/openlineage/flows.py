@@ -79,10 +79,11 @@ def events_of(
 ) -> list[Json]:
     """The events that these of the ledger lead to; they are appended one a second, or at `times`."""
     made = RunEvents(about or context())
-    return [
-        event
+    found = [
+        make
         for seq, fact in enumerate(facts)
-        for event in made.add(
+        for make in made.add(
             RecordedEvent(seq=seq + 1, at=times[seq] if times else 1000.0 + seq, event=fact)
         )
     ]
+    return [make() for make in found]

@@ -22,6 +22,8 @@ class CommandTransport:
     standard error says why not.
     """
 
+    confirms = False
+
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         self._command = [*command]
         self._folder = folder

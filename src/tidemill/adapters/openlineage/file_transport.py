@@ -15,6 +15,8 @@ class FileTransport:
     processes may append to it. A line that a crash cut off is ended first.
     """
 
+    confirms = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._aborted = self._checked = False

@@ -28,6 +28,8 @@ class HttpTransport:
     `pauses`; one that isn't answered in time isn't.
     """
 
+    confirms = True
+
     def __init__(
         self,
         url: str,

@@ -11,6 +11,10 @@ from tidemill.cli.lazy_group import LazyGroup
     cls=LazyGroup,
     commands_at={
         "export": ("tidemill.cli.lineage.commands:export", "Print the events of RUN."),
+        "status": (
+            "tidemill.cli.lineage.commands:status",
+            "Show where events are sent, and which weren't.",
+        ),
         "send": ("tidemill.cli.lineage.commands:send", "Send the events of RUN again."),
     },
 )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import plain_text
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.counts import plural
 from tidemill.core.printable import printable_json
 from tidemill.project.runs import LAST
+
+if TYPE_CHECKING:
+    from tidemill.project.openlineage import LineageStatus
 
 
 @click.command()
@@ -53,3 +60,38 @@ def send(run: str) -> None:
         reason = plain_text(found.reason)
         print_text(f"{plural(found.dropped, 'event')} couldn't be sent: {reason}", err=True)
         click.get_current_context().exit(1)
+
+
+@click.command()
+@json_option
+@project_options
+def status(as_json: bool) -> None:
+    """Show where events are sent, and which weren't at the end of their runs.
+
+    `tidemill lineage send RUN` sends those of a run again.
+    """
+    with project_session() as project:
+        found = project.openlineage.status()
+    print_result(
+        "\n".join(_lines(found)),
+        as_json,
+        "tidemill.lineage_status/1",
+        lambda: {
+            "target": found.target,
+            "namespace": found.namespace,
+            "lost": [
+                {"run": each.run, "events": each.events, "total": each.total, "reason": each.reason}
+                for each in found.lost
+            ],
+        },
+    )
+
+
+def _lines(found: LineageStatus) -> Iterator[str]:
+    if found.target:
+        yield f"events are sent to {plain_text(found.target)}, in the namespace {found.namespace}"
+    else:
+        yield "events aren't sent: set url, file or command in [tool.tidemill.openlineage]"
+    yield from (plain_text(each.message) for each in found.lost)
+    if not found.lost:
+        yield "none was lost"

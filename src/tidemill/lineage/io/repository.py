@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from urllib.parse import quote
 
 from tidemill.lineage.openlineage.facets import CodeLocation
 
-_TIMEOUT_S = 5.0
 # `git@host:path`, or a URL with or without a user.
 _REMOTE = re.compile(
     r"(?:(?:https?|ssh|git)://(?:[^/@]*@)?(?P<host>[^/:]+)(?::\d+)?/|(?:[^/@:]+@)?(?P<short>[^/:]+):(?!/))"
@@ -21,50 +22,45 @@ _REMOTE = re.compile(
 _PAGES = {"gitlab": "-/blob", "bitbucket": "src"}
 
 
-@dataclass(slots=True)
-class RepositoryFiles:
-    """The files of a repository at its current commit; there is no repository without a `top`."""
+def find_code(
+    folder: Path, files: Collection[Path], limit_s: float = 2.0
+) -> Mapping[Path, CodeLocation]:
+    """Where some files are, of those that the repository of a folder has as they are.
 
-    top: Path | None = None
-    page: str = ""
-    commit: str = ""
-    _known: dict[Path, CodeLocation | None] = field(default_factory=dict)
-
-    def location(self, file: Path) -> CodeLocation | None:
-        """Where a file is; None for one that isn't in the repository, or differs from the commit."""
-        if self.top is None:
-            return None
-        if file not in self._known:
-            self._known[file] = self._found(self.top, file)
-        return self._known[file]
-
-    def _found(self, top: Path, file: Path) -> CodeLocation | None:
-        with suppress(OSError, ValueError):
-            path = file.resolve().relative_to(top).as_posix()
-            if _git(top, "ls-tree", "--name-only", self.commit, "--", path) != path:
-                return None
-            if _git(top, "status", "--porcelain", "--", path) != "":
-                return None
-            host = self.page.split("/")[2]
-            kind = next((word for name, word in _PAGES.items() if name in host), "blob")
-            return CodeLocation(
-                url=f"{self.page}/{kind}/{self.commit}/{quote(path)}",
-                repository=self.page,
-                path=path,
-                commit=self.commit,
-            )
-        return None
+    A file isn't known that differs from the commit. None is without git, a repository, a commit or a server
+    with pages, and if git takes longer than `limit_s` seconds in all.
+    """
+    git = _Git(folder, monotonic() + limit_s)
+    named = (git("rev-parse", "--show-toplevel", "HEAD") or "").split("\n")
+    if len(named) != 2:
+        return {}
+    top, commit = Path(named[0]), named[1]
+    page = page_of(git("remote", "get-url", "origin") or "")
+    paths = {file: path for file in files if (path := _path_in(top, file))}
+    if not (page and paths):
+        return {}
+    # What is named is a file, whatever characters are in its name.
+    only = ("-z", "--", *(f":(top,literal){path}" for path in paths.values()))
+    changed = git("status", "--porcelain", "--no-renames", "--untracked-files=no", *only)
+    known = git("ls-tree", "--name-only", "--full-tree", "-z", commit, "--", *paths.values())
+    if changed is None or known is None:
+        return {}
+    same = {*known.split("\0")} - {entry[3:] for entry in changed.split("\0")}
+    return {file: _location(page, commit, path) for file, path in paths.items() if path in same}
 
 
-def find_repository(folder: Path) -> RepositoryFiles:
-    """The repository that a folder is in, if it has a commit and a server with pages."""
-    top = _git(folder, "rev-parse", "--show-toplevel")
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD") if top else None
-    remote = _git(folder, "remote", "get-url", "origin") if commit else None
-    page = page_of(remote) if remote else ""
-    if not (top and commit and page):
-        return RepositoryFiles()
-    return RepositoryFiles(Path(top), page, commit)
+def _path_in(top: Path, file: Path) -> str:
+    with suppress(OSError, ValueError):
+        return file.resolve().relative_to(top).as_posix()
+    return ""
+
+
+def _location(page: str, commit: str, path: str) -> CodeLocation:
+    host = page.split("/")[2]
+    kind = next((word for name, word in _PAGES.items() if name in host), "blob")
+    return CodeLocation(
+        url=f"{page}/{kind}/{commit}/{quote(path)}", repository=page, path=path, commit=commit
+    )
 
 
 def page_of(remote: str) -> str:
@@ -75,17 +71,26 @@ def page_of(remote: str) -> str:
     return f"https://{found['host'] or found['short']}/{quote(found['path'])}"
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints; None if it fails, hangs or isn't installed."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip("\n") if done.returncode == 0 else None
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """Runs git in a folder until a moment of the monotonic clock."""
+
+    folder: Path
+    end: float
+
+    def __call__(self, *arguments: str) -> str | None:
+        """What git prints; None if it fails, takes too long or isn't installed."""
+        try:
+            done = subprocess.run(
+                # It mustn't wait for another one, or make one wait.
+                ["git", "-C", str(self.folder), "--no-optional-locks", *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="surrogateescape",
+                timeout=max(0.0, self.end - monotonic()),
+                check=False,
+            )
+        except (OSError, ValueError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip("\n") if done.returncode == 0 else None

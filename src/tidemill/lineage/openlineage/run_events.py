@@ -9,8 +9,10 @@ any time. What the declaration says of columns is left out when the recipe has c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import UsageError
@@ -33,6 +35,9 @@ from tidemill.lineage.openlineage.stage_datasets import StageDatasets
 from tidemill.lineage.openlineage.stage_tally import StageTally
 from tidemill.workflow.stage import Kind, Stage
 
+# Makes one event. That may take a while, and so isn't done where a run waits for it.
+MakeEvent: TypeAlias = Callable[[], Json]
+
 _ENDS = {
     Status.OK: "COMPLETE",
     Status.FAILED: "FAIL",
@@ -46,9 +51,11 @@ _NAMED_FAILURES = 3
 
 @dataclass(slots=True)
 class RunEvents:
-    """Makes the events of one run; `add` takes the events of the ledger in their order.
+    """Finds the events of one run; `add` takes the events of the ledger in their order.
 
-    A run begins with its RunStarted, and ends with its RunEnded. Events of other environments are ignored.
+    A run begins with its RunStarted, and ends with its RunEnded. Events of other environments, and what comes
+    after the end, are ignored. Which events there are is known at once; each is made when it is called for,
+    also in another thread.
     """
 
     context: LineageContext
@@ -56,33 +63,36 @@ class RunEvents:
     _start: RunStarted | None = field(default=None, init=False)
     _started: float = field(default=0.0, init=False)
     _stages: dict[str, StageTally] = field(default_factory=dict, init=False)
+    _ended: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._builder = FacetBuilder(f"urn:tidemill:{self.context.version}")
 
-    def add(self, fact: RecordedEvent) -> list[Json]:
-        """The events of OpenLineage that an event of the ledger leads to."""
+    def add(self, fact: RecordedEvent) -> list[MakeEvent]:
+        """What makes the events of OpenLineage that an event of the ledger leads to."""
         event, at = fact.event, fact.at
         if isinstance(event, RunStarted) and self._start is None:
             self._start, self._started = event, at
-            return [self._run_event("START", at)]
+            return [partial(self._run_event, "START", at)]
         start = self._start
+        if start is None or self._ended:
+            return []
         if isinstance(event, RunEnded):
-            return self._end(event, at) if start is not None and event.run == start.run else []
-        if start is None or getattr(event, "environment", None) != start.environment:
+            return self._end(event, at) if event.run == start.run else []
+        if getattr(event, "environment", None) != start.environment:
             return []
         if isinstance(event, Attempted) and event.run == start.run:
             return self._add_attempt(event, at)
         self._add_result(event)
         return []
 
-    def _add_attempt(self, event: Attempted, at: float) -> list[Json]:
-        attempt, found = event.attempt, []
+    def _add_attempt(self, event: Attempted, at: float) -> list[MakeEvent]:
+        attempt, found = event.attempt, list[MakeEvent]()
         tally = self._stages.get(attempt.stage)
         if tally is None:
             began = max(self._started, at - attempt.wall_s - attempt.queued_s)
             tally = self._stages[attempt.stage] = StageTally(attempt.stage, began, at)
-            found = [self._stage_event(tally, "START", began)]
+            found = [partial(self._stage_event, attempt.stage, "START", began)]
         tally.add_attempt(attempt, at)
         return found
 
@@ -107,15 +117,19 @@ class RunEvents:
             case _:
                 tally.broken.add(event.verdict.findings)
 
-    def _end(self, event: RunEnded, at: float) -> list[Json]:
-        found: list[Json] = []
+    def _end(self, event: RunEnded, at: float) -> list[MakeEvent]:
+        self._ended = True
+        found: list[MakeEvent] = []
         for tally in self._stages.values():
-            found.append(self._stage_end(tally, event.status, at))
+            found.append(partial(self._stage_end, tally, event.status, at))
             found += self._check_events(tally)
+        return [*found, partial(self._run_end, event, at)]
+
+    def _run_end(self, event: RunEnded, at: float) -> Json:
         end = self._run_event(_ENDS.get(event.status, "FAIL"), at)
         if message := _failure_of(event):
             end["run"]["facets"]["errorMessage"] = self._builder.error(message)
-        return [*found, end]
+        return end
 
     @property
     def _workflow(self) -> str:
@@ -164,8 +178,8 @@ class RunEvents:
         job = self._builder.job("WORKFLOW", about="", owner=self.context.flow.owner, code=None)
         return self._event(kind, at, (), (run, job))
 
-    def _stage_event(self, tally: StageTally, kind: str, at: float) -> Json:
-        stage = self._declared(tally.stage)
+    def _stage_event(self, name: str, kind: str, at: float) -> Json:
+        stage = self._declared(name)
         run = {"parent": self._parent(), "processing_engine": self._engine()}
         job = self._builder.job(
             str(stage.kind if stage else "stage").upper(),
@@ -173,12 +187,12 @@ class RunEvents:
             owner=self.context.flow.owner,
             code=self.context.code_of(stage) if stage else None,
         )
-        return self._event(kind, at, (tally.stage,), (run, job))
+        return self._event(kind, at, (name,), (run, job))
 
     def _stage_end(self, tally: StageTally, status: Status, ended: float) -> Json:
         broken_off = status in _BROKEN_OFF
         kind = "FAIL" if tally.failures else "ABORT" if tally.skips or broken_off else "COMPLETE"
-        event = self._stage_event(tally, kind, ended if broken_off else tally.ended)
+        event = self._stage_event(tally.stage, kind, ended if broken_off else tally.ended)
         run = event["run"]["facets"]
         run["executionParameters"] = self._builder.parameters(tally.parameters())
         if (times := self._nominal_time(tally)) is not None:
@@ -189,19 +203,21 @@ class RunEvents:
         self._datasets(tally).describe(event)
         return event
 
-    def _check_events(self, tally: StageTally) -> Iterable[Json]:
+    def _check_events(self, tally: StageTally) -> Iterable[MakeEvent]:
         """The run of the checks of a contract: of what was published, or of why nothing was."""
         stage = self._declared(tally.stage)
         is_data = stage is not None and stage.kind in (Kind.INGEST, Kind.TRANSFORM)
-        if not (tally.published and is_data) and not tally.broken.found:
-            return
+        if (tally.published and is_data) or tally.broken.found:
+            for kind in ("START", "FAIL" if tally.broken.failed else "COMPLETE"):
+                yield partial(self._check_event, tally, kind)
+
+    def _check_event(self, tally: StageTally, kind: str) -> Json:
         run = {"parent": self._parent(tally.stage)}
-        for kind in ("START", "FAIL" if tally.broken.failed else "COMPLETE"):
-            job = self._builder.job("CONTRACT", about="", owner=self.context.flow.owner, code=None)
-            event = self._event(kind, tally.ended, (tally.stage, "contract"), (run, job))
-            if kind != "START":
-                self._datasets(tally).describe_checks(event)
-            yield event
+        job = self._builder.job("CONTRACT", about="", owner=self.context.flow.owner, code=None)
+        event = self._event(kind, tally.ended, (tally.stage, "contract"), (run, job))
+        if kind != "START":
+            self._datasets(tally).describe_checks(event)
+        return event
 
     def _datasets(self, tally: StageTally) -> StageDatasets:
         return StageDatasets(
