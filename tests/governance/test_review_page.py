@@ -67,6 +67,21 @@ def test_what_is_no_model_goes_live_by_no_vote() -> None:
     assert "is live at once" not in text
 
 
+@pytest.mark.parametrize(
+    ("environment", "command"), [("prod", "promote dev"), ("stage", "promote dev stage")]
+)
+def test_what_a_promotion_asked_about_goes_on_with_it(environment: str, command: str) -> None:
+    state = state_of(environment=environment, source="dev")
+    text = text_page(review_page(state, STORED, now=200.0))
+    assert f"with the last approval `tidemill {command}` goes on with exactly this" in text
+    assert "is live at once" not in text
+
+
+def test_a_part_of_a_stage_is_named() -> None:
+    review = replace(samples.review(), kind=SubjectKind.RELEASE, name="raw", part="2024 (rows 1)")
+    assert question(review) == "Should the quarantined rows of raw 2024 (rows 1) be released?"
+
+
 def test_a_review_that_ended_offers_no_command() -> None:
     closed = ReviewClosed(
         environment="prod", review="r1", outcome=ReviewOutcome.REJECTED, actor="ben", reason="UA"

@@ -53,9 +53,12 @@ def verdict(
     *,
     about: Proposal | None = None,
     again: bool = False,
+    source: str = "",
 ) -> Verdict:
     known = rules if isinstance(rules, RuleSet) else rule_set(rules, text="rules")
-    occasion = Occasion(environment="prod", author="ana", now=NOW, run="run-1", again=again)
+    occasion = Occasion(
+        environment="prod", author="ana", now=NOW, run="run-1", again=again, source=source
+    )
     return reach_verdict(about or proposal(), known, terms, standing or Standing(), occasion)
 
 
@@ -65,11 +68,12 @@ def asked(
     subject: str = "s",
     quorums: tuple[Quorum, ...] = (Quorum(),),
     author_may_approve: bool = True,
+    replaces: str = "a1",
 ) -> Standing:
     """One review of the change, open or ended."""
     review = replace(
         samples.review("r1"), kind=DELIVERY, name="delay", subject=subject, quorums=quorums,
-        author_may_approve=author_may_approve,
+        author_may_approve=author_may_approve, replaces=replaces,
     )  # fmt: skip
     state = ReviewState(review=review, environment="prod", outcome=outcome, closed=NOW)
     return Standing(reviews={"r1": state})
@@ -275,6 +279,23 @@ def test_a_review_that_only_the_workflow_asks_for_has_the_decision_with_its_fact
     assert opened.review.decision == made.decision.id
 
 
+def test_an_approval_counts_only_in_place_of_what_was_live() -> None:
+    standing = asked(ReviewOutcome.APPROVED, replaces="a0")
+    found = verdict(terms=tm.review(), standing=standing)
+    assert kinds(found)[-1] == "ReviewOpened"
+    # Nor is an open review about another question.
+    found = verdict(terms=tm.review(), standing=asked(replaces="a0"))
+    assert kinds(found) == ["PolicyDecided", "ReviewClosed", "ReviewOpened"]
+
+
+def test_a_promotion_is_named_in_what_it_asks() -> None:
+    opened = verdict(terms=tm.review(), source="dev").events[-1]
+    assert isinstance(opened, ReviewOpened)
+    assert opened.review.source == "dev"
+    found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.REJECTED), source="dev")
+    assert found.message.endswith("it isn't asked about again until it changes")
+
+
 def test_a_candidate_that_came_back_is_asked_about_again() -> None:
     found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.SUPERSEDED))
     assert kinds(found)[-1] == "ReviewOpened"
@@ -354,7 +375,7 @@ def test_nothing_goes_on_that_was_neither_allowed_nor_approved(
     waivers: list[Waiver],
     again: bool,
 ) -> None:
-    change = ReviewSubject(kind=DELIVERY, name="delay", subject="s")
+    change = ReviewSubject(kind=DELIVERY, name="delay", subject="s", replaces="a1")
     about = Proposal(change=change, title="delay", facts=facts)
     standing = replace(known or Standing(), waivers=waivers)
     found = verdict(rules, terms, standing, about=about, again=again)

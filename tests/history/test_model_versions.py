@@ -8,10 +8,20 @@ from typing import Any
 from tidemill.core.partition import WHOLE
 from tidemill.history.model_versions import VersionFacts
 from tidemill.ledger.delivery import Decision
-from tidemill.ledger.event import Attempted, Computed, Decided, Delivered, Event, RecordedEvent
+from tidemill.ledger.event import (
+    Attempted,
+    Computed,
+    Decided,
+    Delivered,
+    Event,
+    Published,
+    RecordedEvent,
+    ReviewOpened,
+)
 from tidemill.ledger.model_version import VersionState
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.reuse.input_contents import input_digest
+from tidemill.testing import records as samples
 from tidemill.testing.records import (
     attempted_event,
     binding,
@@ -104,6 +114,34 @@ def test_a_version_that_only_others_published_isnt_here() -> None:
     # It was trained there first, and is only bound here.
     [version] = facts(elsewhere, trained("a", at=5.0)).versions(None, None)
     assert (version.run, version.trained_at) == ("run-7", 1.0)
+
+
+def test_a_version_that_a_promotion_asks_about_is_known_with_its_scores() -> None:
+    def elsewhere(event: Event, run: str = "run-7") -> Event:
+        assert isinstance(event, Published)
+        bound = replace(event.binding, run=run)
+        return replace(event, environment="dev", binding=bound)
+
+    def asked(run: str, source: str = "dev") -> Event:
+        review = replace(samples.review(), name=MODEL, artifact="a", run=run, source=source)
+        return ReviewOpened(environment="prod", review=review)
+
+    known = [
+        trained("a", at=1.0, environment="dev"),
+        elsewhere(scored("a", mae=3.0), "run-8"),
+        elsewhere(scored("b", mae=5.0)),
+        elsewhere(scored("a", mae=2.0)),
+    ]
+
+    def figures(run: str) -> list[float]:
+        [version] = facts(*known, asked(run)).versions(None, None)
+        return [evaluation.scores.metrics["mae"] for evaluation in version.evaluations]
+
+    assert figures("run-8") == [3.0]
+    assert figures("run-9") == [2.0]  # reused: the last ones of these bytes
+    assert facts(*known, asked("run-8", source="")).versions(None, None) == ()
+    [version] = facts(*known, trained("a", at=2.0), asked("run-8")).versions(None, None)
+    assert version.evaluations == ()
 
 
 def test_a_version_is_scored_by_what_read_its_bytes() -> None:

@@ -84,7 +84,11 @@ def _people(state: ReviewState, now: float, notes: Iterable[str]) -> Iterator[st
     yield f"asked: {asked_text(state)}"
     yield from notes
     yield f"so far: {missing_text(state)}; one rejection, or request for changes, ends the review"
-    if review.artifact:
+    if review.source:
+        target = "" if state.environment == "prod" else f" {shlex.quote(state.environment)}"
+        command = f"tidemill promote {shlex.quote(review.source)}{target}"
+        yield f"with the last approval `{command}` goes on with exactly this; until then nothing of it does"
+    elif review.artifact:
         stays = f"; until then {review.replaces} stays live" if review.replaces else ""
         yield f"with the last approval {review.artifact} is live at once{stays}"
     if review.author:

@@ -67,7 +67,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """Where, when and by whom a change is asked for; `again`: also if people rejected it before."""
+    """Where, when and by whom a change is asked for; `again`: also if people rejected it before.
+
+    `source` is the environment whose promotion asks, if one does.
+    """
 
     environment: str
     author: str
@@ -75,6 +78,7 @@ class Occasion:
     run: str = ""
     again: bool = False
     author_vouched_by: tuple[str, ...] = ()
+    source: str = ""
 
 
 def reach_verdict(
@@ -133,19 +137,22 @@ class _Deliberation:
             now=self._occasion.now,
             run=self._occasion.run,
         )
-        return self._ask(replace(wanted, author_vouched_by=self._occasion.author_vouched_by))
+        occasion = self._occasion
+        return self._ask(
+            replace(wanted, author_vouched_by=occasion.author_vouched_by, source=occasion.source)
+        )
 
     def _ask(self, wanted: Review) -> Verdict:
         """Wait for the review that is wanted, unless people decided on exactly this before."""
         last, again = self._last_review(), self._occasion.again
-        if last is not None and is_enough(last.review, wanted):
+        if last is not None and _asks_the_same(last.review, wanted):
             if last.outcome is ReviewOutcome.APPROVED and not again:
                 return self._go_on(f"{self._title}: approved in review {last.review.id}")
             if last.is_open:
                 waiting = _waiting(self._title, last.review, "still waits for")
                 return self._kept(_REVIEW, waiting, review=last.review.id)
         if last is not None and last.outcome in _REFUSED and not again:
-            return self._kept(_DENY, _rejection(self._title, last))
+            return self._kept(_DENY, _rejection(self._title, last, self._occasion))
         gone = self._superseded(f"review {wanted.id} asks about what would change now")
         opened = ReviewOpened(environment=self._occasion.environment, review=wanted)
         waiting = _waiting(self._title, wanted, "waits for")
@@ -156,7 +163,7 @@ class _Deliberation:
         last = self._last_review()
         if last is None or last.outcome not in _DECIDED_AGAINST or self._occasion.again:
             return None
-        return self._kept(_DENY, _rejection(self._title, last))
+        return self._kept(_DENY, _rejection(self._title, last, self._occasion))
 
     def _last_review(self) -> ReviewState | None:
         change = self._change
@@ -212,6 +219,11 @@ class _Deliberation:
             occasion.environment, occasion.run, occasion.now,
         )  # fmt: skip
         return f"{letter}{digest[:12]}"
+
+
+def _asks_the_same(asked: Review, wanted: Review) -> bool:
+    """Whether a review asked enough people whether the same may take the place of the same."""
+    return asked.replaces == wanted.replaces and is_enough(asked, wanted)
 
 
 def is_enough(asked: Review, wanted: Review) -> bool:
@@ -288,14 +300,15 @@ def _waiting(title: str, review: Review, verb: str) -> str:
     )
 
 
-def _rejection(title: str, state: ReviewState) -> str:
+def _rejection(title: str, state: ReviewState, occasion: Occasion) -> str:
     day = datetime.fromtimestamp(state.closed or 0.0).astimezone().strftime("%Y-%m-%d")
     said = [f"{vote.actor}: {vote.reason}" for vote in state.votes if vote.choice != "approve"]
     return "\n".join(
         [
             f"{title}: review {state.review.id} ended on {day}: {state.outcome}",
             *(said or filter(None, [state.reason])),
-            "it isn't asked about again until it changes, or is run with --again",
+            "it isn't asked about again until it changes"
+            + ("" if occasion.source else ", or is run with --again"),
         ]
     )
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision, Delivery
-from tidemill.ledger.event import Attempted, Computed, Decided, Delivered, Published, RecordedEvent
+from tidemill.ledger.event import (
+    Attempted,
+    Computed,
+    Decided,
+    Delivered,
+    Published,
+    RecordedEvent,
+    ReviewOpened,
+)
 from tidemill.ledger.model_version import (
     Evaluation,
     LivePeriod,
@@ -16,13 +24,16 @@ from tidemill.ledger.model_version import (
     TrainingCost,
     VersionState,
 )
+from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.gates import CANDIDATE, LIVE, is_live, last_decision
 from tidemill.reuse.input_contents import input_digest, share_columns
 from tidemill.workflow.model import Artifact
 
 # The kinds of events that tell about versions.
-KINDS = ("Published", "Computed", "Decided", "Delivered", "Attempted")
+KINDS = ("Published", "Computed", "Decided", "Attempted")
+# Those of no stage.
+STAGELESS_KINDS = ("Delivered", "ReviewOpened")
 _TRIED = (Outcome.OK, Outcome.RETRIED)
 
 
@@ -43,24 +54,42 @@ class VersionFacts:
     deliveries: list[tuple[str, Delivery]] = field(default_factory=list)
     _attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     _scored: list[tuple[str, Binding]] = field(default_factory=list)
+    # The scores of candidates that aren't published here.
+    _scored_elsewhere: list[tuple[str, Binding]] = field(default_factory=list)
 
     def note(self, fact: RecordedEvent) -> None:
         """Note an event; those of other stages are left out."""
         event = fact.event
+        ours = self.ours(getattr(event, "environment", ""), fact.seq)
         if isinstance(event, Published | Computed):
-            ours = isinstance(event, Published) and self.ours(event.environment, fact.seq)
             self._note_binding(event.stage, event.partition, event.binding, ours=ours)
         elif isinstance(event, Attempted):
             attempt = event.attempt
             if attempt.stage == self.model and attempt.action == Action.TRAIN:
                 self._attempts.setdefault(event.run, []).append(attempt)
-        elif isinstance(event, Decided) and event.stage == self.model:
-            if self.ours(event.environment, fact.seq):
-                self.decisions.append(event.decision)
+        elif isinstance(event, Decided) and event.stage == self.model and ours:
+            self.decisions.append(event.decision)
         elif isinstance(event, Delivered) and event.delivery.name == self.model:
             self.deliveries.append((event.environment, event.delivery))
-            if self.ours(event.environment, fact.seq):
+            if ours:
                 self.here[event.delivery.artifact.id] = event.delivery.artifact
+        elif isinstance(event, ReviewOpened) and event.review.name == self.model and ours:
+            self._note_asked(event.review)
+
+    def _note_asked(self, review: Review) -> None:
+        """Note a candidate that a promotion would bring here, with its scores: in its run, or from before."""
+        found = self.first.get(review.artifact)
+        if not review.source or found is None or review.artifact in self.here:
+            return
+        self.here[review.artifact] = found[0]
+        digest = input_digest({WHOLE: found[0].content}, None)
+        known = [
+            (stage, binding)
+            for stage, binding in self._scored_elsewhere
+            if binding.inputs.get(self.model) == digest
+        ]
+        own = [(stage, binding) for stage, binding in known if binding.run == review.run]
+        self._scored += dict(own or known).items()
 
     def _note_binding(self, stage: str, partition: str, binding: Binding, *, ours: bool) -> None:
         artifact = binding.product.artifact
@@ -68,8 +97,8 @@ class VersionFacts:
             self.first.setdefault(artifact.id, (artifact, binding))
             if ours:
                 self.here[artifact.id] = artifact
-        elif ours and stage in self.evaluations and partition in (CANDIDATE, LIVE):
-            self._scored.append((stage, binding))
+        elif stage in self.evaluations and partition in (CANDIDATE, LIVE):
+            (self._scored if ours else self._scored_elsewhere).append((stage, binding))
 
     def versions(
         self, live: Artifact | None, candidate: Artifact | None

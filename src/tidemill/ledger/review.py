@@ -62,8 +62,9 @@ class Review:
     kinds, and `replaces` the one that was live when it was opened. All `quorums` must be met. `author`, who
     asked for the change, counts in none where `author_may_approve` is False. `decision` is the
     policy decision that was made on the change, with its facts, and `verdict` what the gates decided, which
-    is recorded once people agree. Those who made the token of the author, and so could act in
-    that name, are in `author_vouched_by`. People have `within` seconds from each question. Times are
+    is recorded once people agree. Those who made the token of the author, and so could act in that name, are
+    in `author_vouched_by`. `source` is the environment whose promotion asked, "" where another command did:
+    what is approved goes on with that promotion. People have `within` seconds from each question. Times are
     Unix seconds.
     """
 
@@ -86,6 +87,7 @@ class Review:
     run: str = ""
     author_vouched_by: tuple[str, ...] = ()
     part: str = ""
+    source: str = ""
 
     @property
     def label(self) -> str:

@@ -32,20 +32,20 @@ def asks_for_reviews(flow: Flow) -> bool:
 
 
 def governance_of(
-    space: Workspace, state: State, plan: Plan, run: str, *, at_once: bool = False
+    space: Workspace, state: State, plan: Plan, run: str, *, source: str = ""
 ) -> Governance | None:
     """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then.
 
-    The contracts that the run would publish by are decided on already. GateError if one of them is refused
-    and everything is to be published `at_once`.
+    The contracts that the run would publish by are decided on already. In the promotion of a `source`
+    GateError if one of them is refused.
     """
     if not is_governed(space):
         return None
-    governance = governance_for(space, state, run)
+    governance = governance_for(space, state, run, source)
     decided: ContractDecisions = import_module(
         "tidemill.runs.io.contract_decisions"
     ).decide_contracts(space.tools.ledger, governance, space.flow, space.recipes, state, plan)
-    if at_once and decided.refused:
+    if source and decided.refused:
         asked = [event for event in decided.events if not isinstance(event, ContractPublished)]
         if asked:
             space.tools.ledger.append(asked, now=space.tools.clock())
@@ -53,11 +53,11 @@ def governance_of(
     return replace(governance, first=decided.events, refused=decided.refused, notes=decided.notes)
 
 
-def governance_for(space: Workspace, state: State, run: str = "") -> Governance:
+def governance_for(space: Workspace, state: State, run: str = "", source: str = "") -> Governance:
     """What governs the changes of a run, before anything is decided."""
     pins = import_module("tidemill.governance.io.project_pins").project_pins
     found: Governance = import_module("tidemill.runs.io.job").Governance(
-        enforcement=enforcement_of(space, run),
+        enforcement=enforcement_of(space, run, source),
         context=context_of(space, state),
         pinned=lambda: pins(space.root),
         decisions=_governed_changes,
@@ -76,7 +76,7 @@ def end_overdue_reviews(space: Workspace) -> None:
         import_module("tidemill.project.reviews").Reviews(space).expire()
 
 
-def enforcement_of(space: Workspace, run: str = "") -> Enforcement:
+def enforcement_of(space: Workspace, run: str = "", source: str = "") -> Enforcement:
     """What decides on changes of the workspace's environment, by the current rules."""
     found: Enforcement = import_module("tidemill.governance.io.enforcement").Enforcement(
         space.tools.ledger,
@@ -85,6 +85,7 @@ def enforcement_of(space: Workspace, run: str = "") -> Enforcement:
         author=space.actor,
         clock=space.tools.clock,
         run=run,
+        source=source,
     )
     return found
 

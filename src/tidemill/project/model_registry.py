@@ -19,7 +19,7 @@ from tidemill.core.errors import UsageError
 from tidemill.core.partition import readable_keys
 from tidemill.core.text_table import html_table
 from tidemill.history.model_comparison import compare_versions
-from tidemill.history.model_versions import KINDS, VersionFacts
+from tidemill.history.model_versions import KINDS, STAGELESS_KINDS, VersionFacts
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.model_version import (
     Latency,
@@ -193,9 +193,9 @@ class RegisteredModel:
             ours=history_filter(state.environments, state.environment),
         )
         events = space.tools.ledger.events
-        # Other stages have published by the thousand; what was delivered has no stage.
+        # Other stages have published by the thousand; what was delivered or asked has no stage.
         noted = [f for name in (self.name, *evaluations) for f in events(kinds=KINDS, stage=name)]
-        noted += events(kinds=("Delivered",))
+        noted += events(kinds=STAGELESS_KINDS)
         for fact in sorted(noted, key=lambda fact: fact.seq):
             facts.note(fact)
         bound = space.read_state(lambda now: _bindings(now.heads.get(self.name)))

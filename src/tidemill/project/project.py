@@ -255,10 +255,10 @@ class Project:
         """Promote the environment `source` to this one, atomically.
 
         Plans here with the current code, which must be what `source` ran (else UsageError). Reuses
-        known results, runs the rest, and publishes everything in one transaction, or nothing when a
-        step fails or a source lost rows (`allow_removals` is as for `plan`). Trains the models that are
-        due here, and those in `train`. Raises ConflictError when something was published here meanwhile,
-        or as `run` does; RunFailed as `run` does.
+        known results, runs the rest, and publishes everything in one transaction. Publishes nothing when a
+        step fails, rules or people hold back a table or a model, or a source lost rows (`allow_removals`
+        is as for `plan`). Trains the models that are due here, and those in `train`. Raises ConflictError
+        when something was published here meanwhile, or as `run` does; RunFailed as `run` does.
         """
         request = Request(train=frozenset(train), allow_removals=allow_removals)
         receipt = self._runs.promote(

@@ -25,7 +25,7 @@ def require_allowed_promotion(space: Workspace, source: str, lease: Lease) -> Ve
 
     Raises GateError if rules refuse it, or if it waits for people; the decision is recorded.
     """
-    enforcement = enforcement_of(space)
+    enforcement = enforcement_of(space, source=source)
     if not enforcement.governs(SubjectKind.PROMOTION):
         return ALLOWED
     verdict = enforcement.decide(_proposal(space, source))

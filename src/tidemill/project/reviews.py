@@ -239,7 +239,9 @@ class Reviews:
         outcome, events = voting_events(state, vote)
         live: tuple[Event, ...] = ()
         guard = seen.guard()
-        if outcome is ReviewOutcome.APPROVED and state.review.verdict is not None:
+        # What a promotion asked about isn't published yet: it goes live with all of that.
+        goes_live = state.review.verdict is not None and not state.review.source
+        if outcome is ReviewOutcome.APPROVED and goes_live:
             live, guard = self._going_live(seen, state, vote, now)
         elif outcome in REFUSALS:
             earlier = seen.state.decisions.values()

@@ -209,7 +209,7 @@ class Runs:
         engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
         if given:
             engines = replace(engines, context=replace(engines.context, params=given))
-        governance = governance_of(space, state, plan, run, at_once=bool(source))
+        governance = governance_of(space, state, plan, run, source=source)
         if governance is not None and promoted is not None:
             governance = replace(governance, first=(*promoted.events, *governance.first))
             messages += promoted.notes

@@ -17,14 +17,22 @@ from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.core.payload import Payload
 from tidemill.ledger.delivery import Effect
-from tidemill.ledger.event import EffectDone, EffectQueued, Event, Published
+from tidemill.ledger.event import (
+    EffectDone,
+    EffectQueued,
+    Event,
+    PolicyDecided,
+    Published,
+    ReviewOpened,
+    RulesLoaded,
+)
 from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.formats import EffectResult
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
 from tidemill.runs.io import publisher as publish
-from tidemill.runs.io.publisher import Publication, Publisher
+from tidemill.runs.io.publisher import AtomicPublisher, Publication, Publisher
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import (
     MemoryArtifacts,
@@ -77,8 +85,8 @@ class Watched:
     def find_fault(self, effect: Effect, detail: object, root: Path, artifacts: object) -> None:
         return None
 
-    def publisher(self, lease: Lease | None = None) -> Publisher:
-        tools = Runtime(
+    def tools(self) -> Runtime:
+        return Runtime(
             root=Path(),
             logs=Path("logs"),
             ledger=self,  # type: ignore[arg-type]
@@ -93,8 +101,12 @@ class Watched:
             sampler=OptunaSampler(),
             clock=lambda: 1.0,
         )
+
+    def publisher(self, lease: Lease | None = None) -> Publisher:
         give = self.calls.append
-        return Publisher(tools, PROD, lease or self.lease, {}, lambda key: give(f"gave {key}"))
+        return Publisher(
+            self.tools(), PROD, lease or self.lease, {}, lambda key: give(f"gave {key}")
+        )
 
     def published(self) -> list[str]:
         facts = [fact.event for fact in self.ledger.events(kinds=["Published"])]
@@ -288,3 +300,20 @@ def test_everything_is_published_once_in_its_order(
             publisher.stop()
             assert watched.published() == sent[: len(watched.published())]
             assert left[0] is not None
+
+
+def test_what_people_are_asked_in_a_promotion_is_recorded_before_it_is_published(
+    watched: Watched,
+) -> None:
+    rules = RulesLoaded(environment=PROD, rules="digest", text="[[rule]]")
+    decided = PolicyDecided(environment=PROD, decision=samples.policy_decision())
+    asked = ReviewOpened(environment=PROD, review=samples.review())
+    publisher = AtomicPublisher(
+        watched.tools(), PROD, watched.lease, {}, lambda _: None, [rules, decided]
+    )
+    publisher.send(parcel("a"))
+    publisher.send(Publication(events=(decided, asked), kept=True))
+    publisher.close()
+    assert watched.calls == ["1 objects", "RulesLoaded Computed PolicyDecided ReviewOpened"]
+    publisher.commit()
+    assert watched.calls[2:] == ["PolicyDecided Published"]

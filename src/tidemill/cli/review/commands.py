@@ -16,6 +16,8 @@ from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import GateError
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.governance.review_vote import asked_text, ending_text, missing_text
+from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.review import Review
 
 if TYPE_CHECKING:
     from tidemill.governance.review_state import ReviewState
@@ -153,6 +155,13 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
+def _next(review: Review) -> str:
+    """What goes on with a change that was approved."""
+    if review.source:
+        return f"promotion of {review.source}"
+    return "release of the same rows" if review.kind is SubjectKind.RELEASE else "run"
+
+
 def _finish(done: ReviewVoted, as_json: bool) -> None:
     print_result(_text(done), as_json, "tidemill.review/1", lambda: entry(done.state))
 
@@ -165,5 +174,5 @@ def _text(done: ReviewVoted) -> str:
     if done.went_live:
         return "\n".join((text, f"{state.review.name} {done.went_live} is live", *done.notes))
     if done.vote.choice == "approve":
-        return f"{text}\nthe next run goes on with exactly this change"
+        return f"{text}\nthe next {_next(state.review)} goes on with exactly this change"
     return text

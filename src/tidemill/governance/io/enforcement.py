@@ -28,7 +28,8 @@ _FORESEEN = {"deny": "refuse it", "review": "ask for a review", "warn": "warn"}
 class Enforcement:
     """Decides on changes in one environment; what it read of the ledger is kept.
 
-    `author` asks for the changes. What a verdict asks to record belongs in the transaction of the change.
+    `author` asks for the changes, with the promotion of an environment `source` if it is one. What a verdict
+    asks to record belongs in the transaction of the change.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Enforcement:
         author: Actor,
         clock: Callable[[], float],
         run: str = "",
+        source: str = "",
     ) -> None:
         self.rules = rules
         self._ledger = ledger
@@ -47,6 +49,7 @@ class Enforcement:
         self._author = author
         self._clock = clock
         self._run = run
+        self._source = source
 
     def governs(self, kind: SubjectKind, terms: ReviewTerms | None = None) -> bool:
         """Whether any rule is on changes of a kind, or the workflow asks for reviews of this one."""
@@ -73,6 +76,7 @@ class Enforcement:
             author_vouched_by=self._author.vouched_by,
             now=self._clock(),
             run=self._run,
+            source=self._source,
             again=again,
         )
         standing = Standing(

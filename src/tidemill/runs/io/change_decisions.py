@@ -14,7 +14,7 @@ from tidemill.workflow.stage import Stage
 
 
 class ChangeDecisions:
-    """Lets every change of a run go on. `kept` are models that are kept from going live: none."""
+    """Lets every change of a run go on. `kept` are models and tables that are kept from users: none."""
 
     def __init__(self) -> None:
         self.kept: set[str] = set()

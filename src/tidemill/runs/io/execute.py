@@ -41,6 +41,8 @@ from tidemill.workflow.source import SourceFile
 
 # Outcomes of a step that queued its delivery.
 _DELIVERED = (Outcome.OK, Outcome.BOUND)
+# Outcomes of a step whose output is missing.
+_MISSING = (Outcome.FAILED, Outcome.SKIPPED)
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
@@ -145,19 +147,13 @@ class _Execution:
         self.publisher.close()
 
     def commit(self) -> Status:
-        """Publish what was held back to be published at once, if no step failed."""
+        """Publish what was held back to be published at once, if no step failed and nothing is kept back."""
         if isinstance(self.publisher, AtomicPublisher):
-            if self._job.plan.unsettled or any(map(self._has_failed, self._scheduler.attempts)):
+            missing = any(a.outcome in _MISSING for a in self._scheduler.attempts)
+            if self._job.plan.unsettled or self._governed.kept or missing:
                 return Status.FAILED
             self.publisher.commit()
         return Status.OK
-
-    def _has_failed(self, attempt: Attempt) -> bool:
-        """Whether a step failed; a table whose first model waits for people is delivered once it is live."""
-        if attempt.outcome is not Outcome.SKIPPED:
-            return attempt.outcome is Outcome.FAILED
-        model = self._job.flow[attempt.stage].model
-        return model not in self._governed.kept or model in self._published.live
 
     def end(self, status: Status, messages: Sequence[str], *, quiet: bool) -> Receipt:
         """Give the claims back, and close the run in the ledger.

@@ -124,7 +124,10 @@ class GovernedChanges(ChangeDecisions):
             title=f"{stage.name}: {plural(len(new), 'partition')}",
             facts=table_facts(governance.context, evidence),
         )
-        return governance.enforcement.decide(proposal, again=again)
+        verdict = governance.enforcement.decide(proposal, again=again)
+        if not verdict.allowed:
+            self.kept.add(stage.name)
+        return verdict
 
     def _table_evidence(
         self, stage: Stage, new: Mapping[str, Product | None], governance: Governance

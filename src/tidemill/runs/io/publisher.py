@@ -22,6 +22,7 @@ from tidemill.ledger.event import (
     Event,
     Published,
     Removed,
+    RulesLoaded,
 )
 from tidemill.ledger.run import Outcome
 from tidemill.ports.ledger import Guard, Lease
@@ -31,6 +32,8 @@ from tidemill.ports.runtime import Runtime
 _MOST_WAITING = 32
 # How long a step may wait for others: a commit costs about the same for one step as for ten.
 _PAUSE_S = 0.05
+# Events that bind nothing: the rules are named by decisions that may be recorded before.
+_AT_ONCE = (Attempted, Computed, RulesLoaded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,14 @@ class Publication:
     """The objects of one step, the events that bind them, and the claimed key to give back afterwards.
 
     `live` are the artifacts that were live for the step, by model; it isn't published if another is live.
+    What rules or people keep from going on binds nothing: its events say why (`kept`).
     """
 
     events: tuple[Event, ...]
     objects: tuple[tuple[Payload, str], ...] = ()
     claim: str = ""
     live: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = False
 
 
 def live_before(publications: Sequence[Publication]) -> dict[str, str]:
@@ -189,7 +194,8 @@ class Publisher:
 class AtomicPublisher(Publisher):
     """Stores and records the output of steps, and binds it all at once in `commit`, after the events `first`.
 
-    Results are recorded as they are computed, so that no crash and no conflict loses them.
+    Results, and what people are asked, are recorded as they come, so that nothing that happens later loses
+    them.
     """
 
     def __init__(
@@ -202,8 +208,10 @@ class AtomicPublisher(Publisher):
         first: Sequence[Event] = (),
     ) -> None:
         self._planned = dict(heads)
-        self._withheld = [Publication(events=tuple(first))] if first else []
+        self._withheld: list[Publication] = []
         super().__init__(tools, environment, lease, heads, release)
+        if first:
+            self.send(Publication(events=tuple(first)))
 
     def commit(self) -> None:
         """Bind all output in one transaction; ConflictError when a head moved meanwhile.
@@ -233,8 +241,9 @@ class AtomicPublisher(Publisher):
             guard = Guard(lease=self._lease, find_missing=self._tools.artifacts.find_missing)
             self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for parcel in parcels:
-            recorded = (Attempted, Computed)
-            withheld = tuple(e for e in parcel.events if not isinstance(e, recorded))
+            withheld = () if parcel.kept else tuple(
+                event for event in parcel.events if not isinstance(event, _AT_ONCE)
+            )  # fmt: skip
             if withheld:
                 self._withheld.append(replace(parcel, events=withheld))
             for event in withheld:
@@ -246,8 +255,10 @@ class AtomicPublisher(Publisher):
 
 def _results(parcel: Publication) -> list[Event]:
     """The events of a step that are recorded before anything is bound: its attempt and its result."""
-    tried = [event for event in parcel.events if isinstance(event, Attempted)]
-    found: list[Event] = [*tried, *(e for e in parcel.events if isinstance(e, Computed))]
+    if parcel.kept:
+        return [*parcel.events]
+    found: list[Event] = [event for event in parcel.events if isinstance(event, _AT_ONCE)]
+    tried = [event for event in found if isinstance(event, Attempted)]
     if not any(event.attempt.outcome is Outcome.BOUND for event in tried):
         found += [
             Computed(stage=event.stage, partition=event.partition, binding=event.binding)

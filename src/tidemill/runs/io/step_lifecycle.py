@@ -77,6 +77,7 @@ class StepLifecycle:
         self._recipes = job.recipes
         self._environment = job.plan.environment
         self._run = job.run
+        self._at_once = job.at_once
         self._through = job.plan.evaluated_through
         self._evidence = {model.stage: model.evidence for model in job.plan.models}
         self._decisions = tuple(job.state.decisions.values())
@@ -175,6 +176,7 @@ class StepLifecycle:
         step, recipe = begun.step, self._recipes[stage.name]
         if step.action is Action.TRIAL:
             return self._trials.prepare(stage, begun)
+        self._require_model(stage)
         inputs = self._inputs.resolve(stage, step)
         held = self._published.get(stage.name, step.partition)
         partition, parent = "" if stage.kind is Kind.EVALUATE else step.partition, None
@@ -195,6 +197,11 @@ class StepLifecycle:
             if held is not None and not step.forced:
                 begun.work = self._only_stale_columns(stage, begun.work, held, inputs)
         return None
+
+    def _require_model(self, stage: Stage) -> None:
+        """Skip predictions that a promotion never publishes: those of the model that would be replaced."""
+        if self._at_once and stage.model in self._governed.kept:
+            raise Skip(f"{stage.model} is kept from going live")
 
     def _only_stale_columns(
         self, stage: Stage, work: Work, held: Binding, inputs: Mapping[str, Bound]
@@ -401,7 +408,9 @@ class StepLifecycle:
             exit_code=0 if verdict.goes_live else GateError.exit_code,
         )
         was_live = {stage.name: live.id if live is not None else ""}
-        return StepResult(attempt=attempt, publication=Publication(events=events, live=was_live))
+        kept = not verdict.policy.allowed
+        publication = Publication(events=events, live=was_live, kept=kept)
+        return StepResult(attempt=attempt, publication=publication)
 
 
 def _warnings(stage: Stage, product: Product) -> str:
