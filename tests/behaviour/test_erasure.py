@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,10 @@ def test_what_would_be_erased_is_shown_and_nothing_changed(tides: Tides) -> None
     found = find(tides, BAD)
     assert (found.done, found.removed) == (False, {"quarantine": 1})
     assert found.left == {"published": 2}
-    assert {place.kind for place in found.places} == {PlaceKind.QUARANTINE, PlaceKind.PUBLISHED}
+    counted = {place.kind for place in found.places if place.rows}
+    assert counted == {PlaceKind.QUARANTINE, PlaceKind.PUBLISHED}
+    (other,) = (place for place in found.places if not place.rows)
+    assert "not searched: '2' is too short" in other.left
     assert objects_with(tides, "2") == before
     assert erased_events(tides) == []
 
@@ -276,12 +280,21 @@ def test_rows_of_prediction_logs_are_removed(
     )
     pl.DataFrame({"shop": [1], "prediction": [1.0]}).write_parquet(folder / "b.parquet")
     pl.DataFrame({"prediction": [1.0]}).write_parquet(folder / "c.parquet")
+    (folder / "d.parquet").write_bytes(b"damaged")
+    pl.DataFrame({"shop": ["01"], "prediction": [1.0]}).write_parquet(folder / "e.parquet")
     with closing(tm.open(tmp_path, workflow=flow)) as project:
         subject = ErasureSubject(column="shop", value="1")
-        assert project.erasures.find(subject).removed == {"predictions": 3}
-        project.erasures.erase(subject)
-        assert project.erasures.find(subject).places == ()
-    assert sorted(path.name for path in folder.iterdir()) == ["a.parquet", "c.parquet"]
+        before = project.erasures.find(subject)
+        assert before.removed == {"predictions": 3}
+        assert any("not searched: it can't be read" in place.left for place in before.places)
+        assert before.left == {"predictions": 1}
+        # Rows that a server adds meanwhile are removed as well, and counted.
+        late = pl.DataFrame({"shop": [1], "prediction": [9.0]})
+        pl.concat([late, pl.read_parquet(folder / "b.parquet")]).write_parquet(folder / "b.parquet")
+        assert project.erasures.erase(subject).removed == {"predictions": 4}
+        assert project.erasures.find(subject).removed == {}
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["a.parquet", "c.parquet", "d.parquet", "e.parquet"]
     assert pl.read_parquet(folder / "a.parquet")["shop"].to_list() == [2]
 
 
@@ -291,3 +304,57 @@ def test_the_record_has_no_value(tides: Tides) -> None:
     text = json.dumps(event.subject)
     assert found.salt not in text
     assert len(event.subject) == 64
+
+
+def left_of(found: Erasure) -> dict[str, tuple[int, str]]:
+    """By kind of place the rows that stay, and why."""
+    return {str(place.kind): (place.rows, place.left) for place in found.places if place.left}
+
+
+def test_rows_of_earlier_results_are_counted(tides: Tides) -> None:
+    assert "results" not in find(tides, BAD).left
+    tides.send(1, [1.0, 2.0, 4.0])
+    tides.run()
+    rows, left = left_of(find(tides, BAD))["results"]
+    assert rows
+    assert "kept for reuse" in left
+
+
+def test_texts_that_mention_a_value_are_listed(tides: Tides) -> None:
+    """A date is a key, too; partitions are named after it, so that events mention it."""
+    home = tides.root / ".tidemill"
+    (home / "logs" / "run").mkdir(parents=True)
+    (home / "logs" / "run" / "1.jsonl").write_text('{"text": "rows of 2024-03-02"}')
+    found = find(tides, ErasureSubject(column="day", value="2024-03-02"))
+    left = left_of(found)
+    assert left["published"][0] == 3
+    assert (left["files"][0], left["events"][0] > 1) == (1, True)
+    assert "aren't changed" in left["files"][1]
+    assert [each.name for each in found.places if each.kind is PlaceKind.FILES] == [
+        "logs/run/1.jsonl"
+    ]
+    assert find(tides, ErasureSubject(column="day", value="2030-03-02")).places == ()
+
+
+def test_rows_that_may_be_the_persons_are_listed(tmp_path: Path) -> None:
+    named = LENIENT.replace("id = tm.Int64(min=0)", "id = tm.String()")
+    tides = Tides(tmp_path / "project", named)
+    frame = pl.DataFrame(
+        {
+            "day": [date(2024, 3, 1)] * 4,
+            "id": ["02", "2", "02 ", "3"],
+            "value": [5000.0, 6000.0, 1.0, 2.0],
+        }
+    )
+    tides.put("a.parquet", frame)
+    tides.run()
+    found = erase(tides, BAD)
+    assert found.removed == {"quarantine": 1}
+    assert {kind: rows for kind, (rows, _) in left_of(found).items()} == {
+        "quarantine": 1,
+        "published": 1,
+        "files": 0,
+    }
+    assert "if it is the person, erase the key as it is there" in left_of(found)["published"][1]
+    with closing(tides.open()) as project:
+        assert project.quarantine.rows("raw", day(0))["id"].to_list() == ["02"]

@@ -16,7 +16,7 @@ def test_a_person_is_erased_with_yes(built: Path) -> None:
     ended = tidemill("erase", "Ana", "--yes", "--reason", "left", "--json")
     assert ended.code == 0
     assert ended.document["removed"] == {"people": 1}
-    assert "erased 1 row; recorded as" in ended.err
+    assert "erased 1 mention; recorded as" in ended.err
     assert tidemill("erase", "Ana").out == "nothing is stored of this person\n"
     assert "erased a person" in tidemill("audit", "show", "--kind", "Erased").out
     assert "erased person" in tidemill("tokens", "list").out

@@ -10,7 +10,7 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.request_options import parse_duration
 from tidemill.core.counts import plural
 from tidemill.core.text_table import drop_empty_columns, text_table
-from tidemill.governance.erasure import Erasure, parse_subject
+from tidemill.governance.erasure import Erasure, ErasurePlace, parse_subject
 
 
 @click.command()
@@ -26,9 +26,9 @@ from tidemill.governance.erasure import Erasure, parse_subject
 def erase(name: str, column: str, yes: bool, reason: str, wait: float, as_json: bool) -> None:
     """Erase a person who acted by NAME, or the rows of a person by a key.
 
-    A name is removed from the table of people: events then show an erased person. Rows are removed from
-    prediction logs and quarantines. Published and delivered rows are listed: they leave when the source is
-    corrected. The ledger records that it was done, with a salted digest in place of the value.
+    A name is removed from the table of people, pages of reviews and logs: events then show an erased person.
+    Rows are removed from prediction logs and quarantines. What else has the name or the rows is listed, with
+    what to do. The ledger records that it was done, with a salted digest in place of the value.
     """
     subject = parse_subject(name, column)
     with project_session() as project:
@@ -46,27 +46,28 @@ def erase(name: str, column: str, yes: bool, reason: str, wait: float, as_json: 
 
 
 def _text(found: Erasure) -> str:
+    unit = "row" if found.subject.column else "mention"
     if not found.places:
         lines = ["nothing is stored of this person"]
     else:
         rows = [
-            (place.kind.value, place.name, f"{place.rows:,}", _fate(place.left, done=found.done),
+            (place.kind.value, place.name, f"{place.rows:,}", _fate(place, done=found.done),
              place.left or "-")
             for place in found.places
         ]  # fmt: skip
-        headers = ("kind", "place", ">rows", "", "why")
+        headers = ("kind", "place", f">{unit}s", "", "why")
         lines = [text_table(*drop_empty_columns(headers, rows, "why"))]
     total = sum(found.removed.values())
     if found.done:
         lines.append(
-            f"erased {plural(total, 'row')}; recorded as {found.digest}, of which {found.salt} is the salt"
+            f"erased {plural(total, unit)}; recorded as {found.digest}, of which {found.salt} is the salt"
         )
     elif total:
         lines.append("nothing was changed: with --yes it is done")
     return "\n".join(lines)
 
 
-def _fate(left: str, *, done: bool) -> str:
-    if left:
-        return "stays"
+def _fate(place: ErasurePlace, *, done: bool) -> str:
+    if place.left:
+        return "stays" if place.rows else "unknown"
     return "removed" if done else "to remove"

@@ -20,6 +20,12 @@ class PlaceKind(StrEnum):
     QUARANTINE = "quarantine"
     PUBLISHED = "published"
     DELIVERED = "delivered"
+    RESULTS = "results"
+    PAGES = "pages"
+    LOGS = "logs"
+    ATTESTATIONS = "attestations"
+    FILES = "files"
+    PROCESSES = "processes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +57,10 @@ def parse_subject(name: str, column: str) -> ErasureSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasurePlace:
-    """A place that has rows (or events) of the subject; `left` says why Tidemill doesn't remove them."""
+    """A place that has rows (or events, or mentions) of the subject.
+
+    `left` says why Tidemill doesn't remove them, or, where `rows` is 0, why it can't tell if there are any.
+    """
 
     kind: PlaceKind
     name: str
@@ -61,7 +70,7 @@ class ErasurePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """What was found of a subject, and whether it was removed.
+    """What was found of a subject, and whether it was removed; then `rows` are those that really were.
 
     `salt` makes the digest of the subject in the ledger; it isn't stored.
     """
@@ -87,4 +96,4 @@ def _count(places: Sequence[ErasurePlace]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for place in places:
         found[place.kind] += place.rows
-    return {str(kind): rows for kind, rows in sorted(found.items())}
+    return {str(kind): rows for kind, rows in sorted(found.items()) if rows}

@@ -387,8 +387,8 @@ class Erased:
     """Somebody had what is stored of a person erased; recorded before it was removed.
 
     `subject` is a salted digest of whom it was about, and the salt isn't stored. `column` is the key by which
-    rows were found, "" for a person who acted. `removed` and `left` count rows by kind of place: those that
-    were removed, and those that Tidemill doesn't remove.
+    rows were found, "" for a person who acted. `removed` and `left` count rows or mentions by kind of place:
+    those that were to be removed, and those that Tidemill doesn't remove.
     """
 
     environment: str

@@ -21,6 +21,10 @@ def erased_name(reference: str) -> str:
 
 
 def name_pattern(names: Collection[str]) -> re.Pattern[str]:
-    """What finds names in text where they stand alone; of two names that begin alike, the longer one."""
+    """What finds names in text where they stand alone; of two names that begin alike, the longer one.
+
+    In JSON the letter of an escaped line end may stand before a name.
+    """
     longest_first = sorted(names, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    either = "|".join(map(re.escape, longest_first))
+    return re.compile(rf"(?:(?<!\w)|(?<=\\[nrt]))(?:{either})(?!\w)")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -114,12 +116,22 @@ def add_people(path: Path, people: Mapping[str, tuple[str, str]]) -> None:
 
 
 def count_named_events(path: Path, name: str) -> int:
-    """The number of events of a ledger's file that have a name itself, as those from before do."""
+    """The number of events of a ledger's file that mention a name itself, where it stands alone."""
+    pattern = name_pattern({name, json_text(name)})
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(
-            queries()["count_events_with"], (json.dumps(name, ensure_ascii=False),)
+            queries()["events_with"], {"text": name, "json": json_text(name)}
         )
-        return int(found.fetchone()[0])
+        return sum(1 for (text,) in found if pattern.search(text))
+
+
+def count_named_holders(path: Path, name: str) -> int:
+    """The number of other processes that hold a lease of a ledger, and whose holders mention a name."""
+    pattern = name_pattern({json_text(name)})
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(queries()["lease_holders_with"], (json_text(name),))
+        texts = [text for (text,) in found if pattern.search(text)]
+    return sum(1 for text in texts if json.loads(text).get("pid") != str(os.getpid()))
 
 
 def people_faults(connection: sqlite3.Connection) -> Iterator[str]:
@@ -145,26 +157,49 @@ def erase_person(path: Path, name: str, unchanged: Mapping[str, int] | None = No
     """Remove a person from a ledger's file, and from what SQLite would leave of them there.
 
     Returns the reference, "" if nobody has that name. Events that refer to the person don't change.
-    ConflictError if there are events of a kind of `unchanged` after its number, or if another process reads
-    the ledger, so that its write-ahead log keeps the name: the same call removes it later.
+    ConflictError if there are events of a kind of `unchanged` after its number, or if another process uses
+    the ledger, so that its files keep the name: the same call removes it later.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
-        # Closing without a commit rolls back.
-        connection.execute("BEGIN IMMEDIATE")
-        check_guard(connection, Guard(unchanged=unchanged or {}), ())
-        row = connection.execute(queries()["person"], (stamp(name),)).fetchone()
-        if row is not None:
-            connection.execute(queries()["remove_person"], (row[0],))
-        connection.execute("COMMIT")
-        # The write-ahead log has the page as it was, also of an earlier call that couldn't empty it.
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    if busy:
+        try:
+            # Closing without a commit rolls back.
+            connection.execute("BEGIN IMMEDIATE")
+            check_guard(connection, Guard(unchanged=unchanged or {}), ())
+            row = connection.execute(queries()["person"], (stamp(name),)).fetchone()
+            if row is not None:
+                connection.execute(queries()["remove_person"], (row[0],))
+            connection.execute("COMMIT")
+            # The write-ahead log has the page as it was, also of an earlier call that couldn't empty it.
+            is_busy = _empty_log(connection)
+            if not is_busy and _has_bytes(path, {name.encode(), json_text(name).encode()}):
+                # What rows were before, such as a lease, stays in unused parts of pages.
+                connection.execute("VACUUM")
+                is_busy = _empty_log(connection)
+        except sqlite3.OperationalError as error:
+            raise ConflictError(
+                f"the ledger can't be written now, so that its files keep the name ({error}): repeat this "
+                "later"
+            ) from error
+    if is_busy:
         raise ConflictError(
             "the name is removed, but another process is reading the ledger, so that its write-ahead log "
             "still has it: repeat this when that has ended"
         )
     return "" if row is None else str(row[0])
+
+
+def _has_bytes(path: Path, texts: Collection[bytes]) -> bool:
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return any(content.find(text) >= 0 for text in texts)
+
+
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log; whether another process keeps it from that."""
+    return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 
 def _text(value: bytes | str) -> str:

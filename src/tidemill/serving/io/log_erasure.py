@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from tidemill.serving.io.prediction_log import write_whole
+from tidemill.store.person_rows import PersonKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRows:
-    """A file of a log that has rows of a person."""
+    """A file of a log: its rows of a person, and those that may be; `fault` says why it can't be read."""
 
     path: Path
-    rows: int
+    rows: int = 0
+    doubtful: int = 0
+    fault: str = ""
 
 
-def find_logged_rows(folder: Path, column: str, values: Collection[str]) -> Iterator[LoggedRows]:
-    """Yield the files of a log that have one of the values, as text, in a column."""
+def find_logged_rows(folder: Path, key: PersonKey) -> Iterator[LoggedRows]:
+    """Yield the files of a log that have rows of a person, or may have."""
     for path in sorted(folder.glob("*/*.parquet")):
-        frame = pl.read_parquet(path, columns=None)
-        count = int(frame.select(rows_of(frame, column, values).sum()).item() or 0)
-        if count:
-            yield LoggedRows(path=path, rows=count)
+        try:
+            frame = pl.read_parquet(path, columns=key.columns(pl.read_parquet_schema(path)))
+        except FileNotFoundError:
+            # The server removed it meanwhile, because it is old.
+            continue
+        except (OSError, pl.exceptions.PolarsError) as error:
+            yield LoggedRows(path=path, fault=str(error).partition("\n")[0])
+            continue
+        rows, doubtful = key.count(frame)
+        if rows or doubtful:
+            yield LoggedRows(path=path, rows=rows, doubtful=doubtful)
 
 
-def remove_logged_rows(path: Path, column: str, values: Collection[str]) -> None:
-    """Write a file again without a person's rows, or remove it if it has no other."""
+def remove_logged_rows(path: Path, key: PersonKey) -> int:
+    """Write a file again without a person's rows, or remove it if it has no other; return how many."""
     frame = pl.read_parquet(path)
-    kept = frame.filter(~rows_of(frame, column, values))
+    kept = frame.filter(~key.rows(frame.schema))
+    if kept.height == frame.height:
+        return 0
     if kept.height:
         write_whole(kept, path)
     else:
         path.unlink()
-
-
-def rows_of(frame: pl.DataFrame, column: str, values: Collection[str]) -> pl.Expr:
-    """Whether each row of a frame has one of the values, as text, in a column that it may not have."""
-    if column not in frame.columns:
-        return pl.lit(value=False)
-    found = pl.col(column).cast(pl.String, strict=False).is_in(list(values))
-    return found.fill_null(value=False)
+    return frame.height - kept.height

@@ -58,10 +58,17 @@ SELECT ref FROM people WHERE name = ?;
 -- The names behind references (a JSON list).
 SELECT ref, name FROM people WHERE ref IN (SELECT value FROM json_each(?));
 
--- name: count_events_with
--- How many facts of kinds that name people have a text.
-SELECT count(*) FROM events
-WHERE kind NOT IN ('Published', 'Computed', 'Attempted', 'SourceSeen') AND instr(body, ?) > 0;
+-- name: events_with
+-- All texts of each fact that has a text anywhere, as it is or as JSON has it.
+SELECT body || char(10) || ifnull(environment, '') || char(10) || ifnull(stage, '') || char(10)
+    || ifnull(partition, '')
+FROM events
+WHERE instr(body, :json) > 0 OR instr(environment, :text) > 0 OR instr(stage, :text) > 0
+   OR instr(partition, :text) > 0;
+
+-- name: lease_holders_with
+-- The holders of leases (JSON) that have a text.
+SELECT holder FROM leases WHERE instr(holder, ?) > 0;
 
 -- name: every_person
 SELECT ref, name, salt FROM people ORDER BY ref;

@@ -1,0 +1,117 @@
+"""After an erasure no file of a home has the name, except where the report lists it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.test_governed_tables import Shore, rule
+from tidemill.governance.erasure import ErasureSubject, PlaceKind
+from tidemill.governance.io.mentions import find_mentions
+from tidemill.governance.permissions import Actor
+from tidemill.ledger.event import Attempted, Erased, RunStarted, Voted
+from tidemill.project.project import Project
+
+NAMES = ["Ana O'Neil", 'Ana "Grüße" <x>', "ana@example.com", "ana"]
+
+
+@contextmanager
+def acting(shore: Shore, name: str) -> Iterator[Project]:
+    with closing(shore.open()) as project:
+        project.workspace = project.workspace.acting_as(Actor(name=name, is_local=False))
+        yield project
+
+
+def fill(shore: Shore, name: str) -> None:
+    """Have somebody act, be asked, and be mentioned in every way."""
+    approvers = json.dumps(name, ensure_ascii=False)
+    shore.rules(rule("first_delivery", "review", f'approvers = [{approvers}, "cleo"]'))
+    said = f"asked by\n{name}, about ana_x and\t{name}"
+    shore.edit("    return value * 2", f"    print({said!r})\n    return value * 2")
+    with acting(shore, name) as project:
+        made = project.tokens.create(name, note=f"for {name}")
+        project.tokens.revoke(made.issued.token.id, reason=f"{name} has another")
+        assert project.run(raise_on_failure=False).exit_code == 4
+        project.reviews.store_pages()
+    with acting(shore, "cleo") as project:
+        (state,) = project.reviews.list()
+        project.reviews.approve(state.review.id, f"{name} showed me the rows")
+    broken = f"def broken(value):\n    if len(value):\n        raise ValueError({said!r})\n    return value"
+    shore.edit("def times(", f"{broken}\n\n\ndef times(")
+    shore.edit("    return value * 2", "    return value.map_batches(broken, pl.Float64)")
+    with acting(shore, name) as project:
+        assert project.run(raise_on_failure=False).exit_code == 1
+    home = shore.root / ".tidemill"
+    folder = home / "attestations" / "prod"
+    folder.mkdir(parents=True)
+    payload = base64.b64encode(json.dumps({"actor": name}).encode()).decode()
+    (folder / "model-1.dsse.json").write_text(json.dumps({"payload": payload}))
+    (home / "spool.jsonl").write_text(json.dumps({"run": said}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_file_has_an_erased_name_that_is_not_listed(tmp_path: Path, name: str) -> None:
+    shore = Shore(tmp_path)
+    fill(shore, name)
+    home = tmp_path / ".tidemill"
+    subject = ErasureSubject(value=name)
+    with acting(shore, "cleo") as project:
+        before = project.erasures.find(subject)
+        found = project.erasures.erase(subject, reason=f"{name} asked")
+        left = project.erasures.find(subject)
+        events = [fact.event for fact in project.tools.ledger.events()]
+    assert before.removed == found.removed
+    assert set(found.removed) == {"people", "pages", "logs"}
+    assert left.removed == {}
+    listed = {place.name for place in left.places}
+    assert {str(each.path.relative_to(home)) for each in find_mentions(home, name)} == listed
+    assert listed == {"attestations/prod/model-1.dsse.json", "spool.jsonl"}
+    # What was said stays as it was, but for the name.
+    (voted,) = (event for event in events if isinstance(event, Voted))
+    assert voted.vote.reason.startswith("erased person ")
+    assert voted.vote.reason.endswith(" showed me the rows")
+    (erased,) = (event for event in events if isinstance(event, Erased))
+    assert erased.reason.endswith(" asked")
+    assert erased.removed == found.removed
+    failed = [e.attempt.message for e in events if isinstance(e, Attempted)]
+    assert any("about ana_x and\terased person " in message for message in failed)
+    with acting(shore, "cleo") as project:
+        assert project.audit.verify().is_sound
+        verified = project.stored_state.verify(deep=True)
+        assert verified.problems == ()
+
+
+def test_what_cannot_be_changed_now_is_listed(tmp_path: Path) -> None:
+    """A run that is active, an environment with the name, and an object that stages computed."""
+    shore = Shore(tmp_path)
+    name = "Ana O'Neil"
+    fill(shore, name)
+    home = tmp_path / ".tidemill"
+    with acting(shore, "cleo") as project:
+        project.environments.create("dev-ana")
+        run, ledger = "20240301-000000-00aa00", project.tools.ledger
+        (home / "logs" / run).mkdir()
+        (home / "logs" / run / "1.jsonl").write_text(json.dumps({"text": f"by\n{name}"}))
+        started = RunStarted(
+            run=run, environment="prod", command="run", holder={"user": "cleo"}, steps=1
+        )
+        ledger.append([started], now=1.0)
+        holder = {"host": "h", "pid": "1", "user": name}
+        ledger.acquire("serve:prod", holder, now=1.0, ttl=1e12, dead=lambda _: False)
+        project.tools.artifacts.put_all([(f"0 {name}".encode(), ".bin")])
+        found = project.erasures.find(ErasureSubject(value=name))
+        left = {place.kind: place.left for place in found.places if place.left}
+        assert "a run writes it" in left[PlaceKind.LOGS]
+        assert "a process of theirs is active" in left[PlaceKind.PROCESSES]
+        assert "data, models and other results" in left[PlaceKind.RESULTS]
+        (event,) = (
+            place.rows
+            for place in project.erasures.find(ErasureSubject(value="ana")).places
+            if place.kind is PlaceKind.EVENTS
+        )
+        assert event == 1
