@@ -61,6 +61,8 @@ def test_each_kind_of_tls_has_its_port(tls: str, port: int) -> None:
         ({"email": {**EMAIL, "from": "a@b.c\nBcc: x@y.z"}}, "isn't an address"),
         ({"email": {**EMAIL, "to": ["ops", "a@b.c"]}}, "to = 'ops' isn't an address"),
         ({"email": {**EMAIL, "to": [5]}}, "to = 5 isn't an address"),
+        ({"email": {**EMAIL, "to": 5}}, "to = 5 isn't an address"),
+        ({"email": {**EMAIL, "to": {"ops": 1}}}, "to = {'ops': 1} isn't an address"),
         ({"email": {**EMAIL, "to": []}}, "needs to ="),
         ({"email": {**EMAIL, "tls": "ssl"}}, "'ssl' is not one of 'starttls', 'tls', 'none'"),
         ({"email": {**EMAIL, "port": 0}}, "port = 0 is not a port"),

@@ -97,7 +97,7 @@ name = "one"
         (f"{RULE}approvers = 'ana'", "approvers = 'ana' is not a list of users, groups and roles"),
         (f"{RULE}approvers = ['']", "approvers = [''] is not a list of users, groups"),
         (f"{RULE}approvers = [' ana ']", "approvers = [' ana '] is not a list of users, groups"),
-        (f'{RULE}approvers = ["a\\u0000"]', "approvers = ['a\\x00'] is not a list of users, groups"),
+        (f'{RULE}approvers = ["a\\u0007"]', "approvers = ['a\\x07'] is not a list of users, groups"),
         (f"{RULE}author_may_approve = 'no'", "author_may_approve = 'no' is not true or false"),
         (f"{RULE}expires = '2027-01-31'", "expires = '2027-01-31' is not a date without quotes"),
         (f"{RULE}expires = 2027-01-31T00:00:00Z", "is not a date without quotes, such as 2027-01-31"),

@@ -94,6 +94,11 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
             QUICK + "params.model.n = [{a = 10000000000000000000}]\n",
             r"params\.model\.n\[1\]\.a is a number of more than 64 bits",
         ),
+        (
+            '[tool.tidemill.audit]\nkey = "a\\u0000b"\n',
+            r"can't be read: tool\.tidemill\.audit\.key = 'a\\x00b' has a NUL character",
+        ),
+        ("\ufeff[tool.tidemill]\nhome = 3\n", "home = 3 is not text"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, says: str) -> None:

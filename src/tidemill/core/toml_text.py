@@ -1,4 +1,4 @@
-"""Parse TOML from outside: whatever is wrong with it is one error that says where."""
+"""Parse TOML from outside; what is wrong with it is an error that says where."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TomlError(ValueError):
 def parse_toml(content: bytes) -> dict[str, Any]:
     """The document in a file, in UTF-8 with or without the mark that some editors put at its start.
 
-    Raises TomlError for what isn't TOML, and for whole numbers of more than 64 bits.
+    Raises TomlError for what isn't TOML.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -27,8 +27,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         line = content[: error.start].count(b"\n") + 1
         raise TomlError(f"line {line} is not UTF-8 (save it as UTF-8)") from error
     try:
-        document = tomllib.loads(text)
-        large = next(_large_numbers(document, ""), "")
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TomlError(f"it is not TOML: {error}") from error
     except RecursionError as error:
@@ -37,18 +36,30 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         found = _TOO_MANY_DIGITS.search(text)
         line = text.count("\n", 0, found.start() if found else 0) + 1
         raise TomlError(f"line {line} has a number of more than 64 bits") from error
-    if large:
-        raise TomlError(f"{large} is a number of more than 64 bits")
-    return document
 
 
-def _large_numbers(value: object, place: str) -> Iterator[str]:
-    """The places of whole numbers that TOML doesn't allow, which can't even be shown."""
+def check_values(value: object, place: str = "") -> None:
+    """Raise TomlError for values that nothing can use, which some can't even be shown.
+
+    These are whole numbers of more than 64 bits, NUL characters, and what is nested too deeply.
+    """
+    try:
+        fault = next(_faults(value, place), "")
+    except RecursionError as error:
+        raise TomlError("lists or tables are nested too deeply") from error
+    if fault:
+        raise TomlError(fault)
+
+
+def _faults(value: object, place: str) -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _large_numbers(inner, f"{place}.{key}" if place else key)
+            yield from _faults(key, f"a key of {place}" if place else "a key")
+            yield from _faults(inner, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for number, inner in enumerate(value, 1):
-            yield from _large_numbers(inner, f"{place}[{number}]")
+            yield from _faults(inner, f"{place}[{number}]")
     elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
-        yield place
+        yield f"{place} is a number of more than 64 bits"
+    elif isinstance(value, str) and "\0" in value:
+        yield f"{place} = {value!r:.60} has a NUL character"

@@ -86,7 +86,7 @@ def _email(table: Mapping[str, Any], place: str) -> EmailSettings:
     _require_known(table, ("host", "port", "from", "to", "user", "password", "tls"), place)
     host, sender = _text(table, "host", place), _text(table, "from", place)
     to = table.get("to", [])
-    people = [to] if isinstance(to, str) else to
+    people = to if isinstance(to, list) else [to]
     if not host:
         raise UsageError(f'{place} needs host = "smtp.example.com"')
     for name, mailbox in (("from", sender), *(("to", each) for each in people)):

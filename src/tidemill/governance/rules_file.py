@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
-from tidemill.core.toml_text import TomlError, parse_toml
+from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.governance.roles import Role
 from tidemill.ledger.policy import SubjectKind
@@ -33,9 +33,11 @@ class ParsedRules:
 def parse_document(content: bytes, file: str) -> Mapping[str, Any]:
     """The TOML document in a file; DeclarationError for what isn't one."""
     try:
-        return parse_toml(content)
+        document = parse_toml(content)
+        check_values(document)
     except TomlError as error:
         raise DeclarationError(file, [Fault(message=str(error), where=file)]) from error
+    return document
 
 
 def text_of(content: bytes) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.core.toml_text import TomlError, parse_toml
+from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.core.units import parse_bytes
 from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
@@ -133,11 +133,11 @@ def find_settings(start: Path, workflow: str | None = None) -> Settings:
 
 def _table(file: Path) -> Mapping[str, Any] | None:
     try:
-        document = parse_toml(file.read_bytes())
+        tools = parse_toml(file.read_bytes()).get("tool")
+        table = tools.get("tidemill") if isinstance(tools, dict) else None
+        check_values(table, "tool.tidemill")
     except (TomlError, OSError) as error:
         raise UsageError(f"{file} can't be read: {error}") from error
-    tools = document.get("tool")
-    table = tools.get("tidemill") if isinstance(tools, dict) else None
     return table if isinstance(table, dict) else None
 
 
