@@ -38,6 +38,11 @@ class Rude:
         raise RuntimeError("no")
 
 
+class Ending:
+    def __repr__(self) -> str:
+        raise SystemExit("no")
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome", "evidence"),
     [
@@ -65,9 +70,12 @@ class Rude:
         ({}, FAILED, "it returned {}: return"),
         (set(), FAILED, "it returned set(): return"),
         (b"", FAILED, "it returned b'': return"),
+        (bytearray(), FAILED, "it returned bytearray(b''): return"),
+        (range(0), FAILED, "it returned range(0, 0): return"),
         (np.array([]), FAILED, "it returned array([]"),
         (pl.Series([True]), FAILED, "it returned shape: (1,)"),
         (Rude(), FAILED, "it returned ?: return"),
+        (Ending(), FAILED, "it returned ?: return"),
         ([None], FAILED, "a finding that it returned is None: return"),
         (["odd", ""], FAILED, "a finding that it returned is '': return"),
         ([True], FAILED, "a finding that it returned is True: return"),

@@ -26,7 +26,7 @@ def result_of(gate: OwnGate, answer: object) -> GateResult:
         return GateResult(gate=gate.name, passed=passed, evidence=evidence)
     if isinstance(answer, str) and answer.strip():
         return refused(gate, answer)
-    if isinstance(answer, Sequence) and not isinstance(answer, (str, bytes)):
+    if isinstance(answer, list | tuple):
         return _of_findings(gate, answer)
     return refused(gate, f"it returned {_shown(answer)}: {_WANTED}")
 
@@ -75,6 +75,6 @@ def _is_finite(found: object) -> bool:
 def _shown(value: object) -> str:
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - a repr of the user may raise anything
+    except (Exception, SystemExit):  # noqa: BLE001 - a repr of the user may raise anything
         text = "?"
     return text[:100]

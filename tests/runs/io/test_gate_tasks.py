@@ -47,7 +47,8 @@ class Engine:
         task = self.waiting.pop()
         yield TaskEvent(task=task.id, fate=Fate.STARTED, worker="w", at=0.0)
         fate = self.fates.pop(0)
-        told = TaskError(type="LOST", message="it broke") if fate is Fate.LOST else None
+        broke = fate in (Fate.LOST, Fate.ERROR)
+        told = TaskError(type="Stopped", message="it broke") if broke else None
         result = GateResult(gate="a gate", passed=True, evidence="fine")
         yield TaskEvent(
             task=task.id, fate=fate, worker="w", at=0.0, error=told, cpu_s=2.0, peak_rss=7,
@@ -91,6 +92,7 @@ def test_the_model_is_loaded_once_before_the_gates() -> None:
     [
         (Fate.TIMEOUT, "it took longer than its limit of 30 s, and was stopped"),
         (Fate.LOST, "it broke"),
+        (Fate.ERROR, "it raised Stopped: it broke"),
         (Fate.OOM, "its process was oom"),
     ],
 )

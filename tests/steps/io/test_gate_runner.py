@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,19 @@ def counts_rows(candidate: tm.Candidate) -> list[str]:
 
 def is_odd(candidate: tm.Candidate) -> bool:
     return bool(candidate.scores.rows % 2)
+
+
+class NamelessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def raises_it(candidate: tm.Candidate) -> bool:
+    raise NamelessError
+
+
+def leaves(candidate: tm.Candidate) -> bool:
+    sys.exit(0)
 
 
 def runner(gate: Any) -> GateRunner:
@@ -63,6 +77,23 @@ def test_an_artifact_without_recorded_rows_cant_be_measured(gate: Any) -> None:
 def test_a_function_sees_that_there_are_no_rows() -> None:
     gate = tm.gate(counts_rows)
     assert runner(gate).run(work(gate)).evidence == "0 rows of ['hour', 'wind']"
+
+
+@pytest.mark.parametrize(
+    ("function", "evidence"),
+    [
+        (
+            raises_it,
+            "it raised NamelessError: (its message can't be shown: RuntimeError) (test_gate_",
+        ),
+        (leaves, "it raised SystemExit: 0 (test_gate_runner.py:"),
+    ],
+)
+def test_whatever_a_function_raises_is_its_evidence(function: Any, evidence: str) -> None:
+    gate = tm.gate(function)
+    result = runner(gate).run(work(gate))
+    assert result.evidence.startswith(evidence)
+    assert not result.passed
 
 
 def test_code_that_differs_isnt_run() -> None:

@@ -159,4 +159,7 @@ def _describe(event: TaskEvent, limit_s: float) -> str:
     """Say how a task ended that has no result."""
     if event.fate is Fate.TIMEOUT:
         return f"it took longer than its limit of {limit_s:g} s, and was stopped"
-    return event.error.message if event.error is not None else f"its process was {event.fate}"
+    if event.error is None:
+        return f"its process was {event.fate}"
+    what = event.error
+    return f"it raised {what.type}: {what.message}" if event.fate is Fate.ERROR else what.message

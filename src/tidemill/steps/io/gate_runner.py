@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import TidemillError, describe_error
 from tidemill.models.candidate import Candidate, Compared, with_figures
 from tidemill.models.golden_gate import input_columns, judge_golden
 from tidemill.models.golden_rows import split_predictions
@@ -75,10 +75,10 @@ class GateRunner:
             return self._evaluate(gate, model, work)
         except TidemillError as error:
             return refused(gate, str(error))
-        # The code of a gate, or of a model, may raise anything.
-        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001
+        # The code of a gate, or of a model, may raise anything; errors may have no text.
+        except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001
             traceback.print_exc()
-            return refused(gate, f"it raised {type(error).__name__}: {error}{_place(error)}")
+            return refused(gate, f"it raised {describe_error(error)}{_place(error)}")
 
     def _evaluate(self, gate: Gate, model: Stage, work: GateWork) -> GateResult:
         if not isinstance(gate, PROCESS_GATES) or gate_content(gate, self._root) != work.content:
