@@ -33,7 +33,23 @@ def test_amounts_of_memory(written: Any, size: float) -> None:
     assert parse_bytes(written) == size
 
 
-NEITHER = ["", "10", "ten m", "m", "10 parsecs", "-1s", "1e3s", 0, -1, True, None, float("nan")]
+NEITHER = [
+    "",
+    "10",
+    10**400,
+    "9" * 400 + "d",
+    "9" * 400 + "TB",
+    "ten m",
+    "m",
+    "10 parsecs",
+    "-1s",
+    "1e3s",
+    0,
+    -1,
+    True,
+    None,
+    float("nan"),
+]
 
 
 @pytest.mark.parametrize("written", [*NEITHER, float("inf"), "0s", "2GB"])

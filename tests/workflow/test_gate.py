@@ -55,7 +55,7 @@ def test_a_confidence_is_a_probability(confidence: float) -> None:
         beats_live("mae", confidence=confidence)
 
 
-@pytest.mark.parametrize("by", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("by", [float("nan"), float("inf"), -float("inf"), 10**400])
 def test_a_tolerance_is_finite(by: float) -> None:
     for make in (beats_live, beats_baseline, partial(no_slice_worse, over="carrier")):
         with pytest.raises(ValueError, match=r"by=.* must be finite, such as 0.1"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
+import sys
 from typing import TypeGuard
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -17,6 +17,11 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is an int or a float; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number that a float can hold: neither NaN, infinite nor a huge int."""
+    return is_number(value) and abs(value) <= sys.float_info.max
 
 
 def parse_seconds(length: str | float) -> float:
@@ -41,7 +46,8 @@ def parse_bytes(amount: str | int) -> int:
 
 def _parse_number(text: object, units: dict[str, float] | dict[str, int]) -> float | None:
     if is_number(text):
-        return float(text) if isfinite(text) else None
+        return float(text) if is_finite(text) else None
     match = _AMOUNT.fullmatch(text.strip()) if isinstance(text, str) else None
     unit = units.get(match[2].lower()) if match else None
-    return None if match is None or unit is None else float(match[1]) * unit
+    found = None if match is None or unit is None else float(match[1]) * unit
+    return found if is_finite(found) else None

@@ -16,8 +16,8 @@ from tidemill.contracts.checks.checker import REASONS, Checker
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
-from tidemill.core.printable import printable
 from tidemill.core.units import is_number
+from tidemill.models.own_gate_result import refused
 from tidemill.models.predictors import PREDICTION
 from tidemill.workflow.gate import GateResult
 from tidemill.workflow.model import Artifact, ClassLabel
@@ -71,13 +71,13 @@ def judge_golden(
     faults += [f"no input has the column {n}" for n in artifact.inputs if n not in columns]
     faults = faults or golden_value_faults(rows, {name: columns[name] for name in wanted})
     if faults or not rows:
-        return _result(gate, "; ".join(faults[:_WRITTEN]) or "there are no golden rows")
+        return refused(gate, "; ".join(faults[:_WRITTEN]) or "there are no golden rows")
     frame = pl.DataFrame(
         [_checked(columns[n], [dict(row.values)[n] for row in rows])[0] for n in wanted]
     )
     predictions = predict(frame).get_column(PREDICTION).to_list()
     if len(predictions) != len(rows):
-        return _result(gate, f"{len(predictions)} predictions of {plural(len(rows), 'row')}")
+        return refused(gate, f"{len(predictions)} predictions of {plural(len(rows), 'row')}")
     wrong = [
         (row, why)
         for row, prediction in zip(rows, predictions, strict=True)
@@ -86,7 +86,7 @@ def judge_golden(
     if not wrong:
         evidence = f"{plural(len(rows), 'row')} predicted as expected"
         return GateResult(gate=str(gate), passed=True, evidence=evidence)
-    return _result(gate, f"{len(wrong)} of {plural(len(rows), 'row')}: {_listed(wrong)}")
+    return refused(gate, f"{len(wrong)} of {plural(len(rows), 'row')}: {_listed(wrong)}")
 
 
 def _checked(
@@ -160,8 +160,3 @@ def _listed(wrong: Sequence[tuple[GoldenRow, str]]) -> str:
     texts = [f"{row.name}: {why}" for row, why in wrong[:_WRITTEN]]
     more = ", ".join(row.name for row, _ in wrong[_WRITTEN:])
     return "; ".join([*texts, f"also {more}"] if more else texts)
-
-
-def _result(gate: Golden, evidence: str) -> GateResult:
-    # Names and values may be those of a file.
-    return GateResult(gate=str(gate), passed=False, evidence=printable(evidence))

@@ -6,13 +6,13 @@ rows. Missing evidence fails a gate.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from typing import TypeAlias
 
 from tidemill.contracts.profiles.record import Categories, Histogram
+from tidemill.core.units import is_finite
 
 # The columns of a curve, such as a calibration curve, by name; all have the same length.
 Curve: TypeAlias = dict[str, tuple[float, ...]]
@@ -181,7 +181,7 @@ def _require_numbers(by: float, confidence: float | None) -> None:
     for name, figure in (("by", by), ("confidence", 0.95 if confidence is None else confidence)):
         if isinstance(figure, bool) or not isinstance(figure, int | float):
             raise TypeError(f"{name}={figure!r} is not a number, such as 0.1")
-    if not math.isfinite(by):
+    if not is_finite(by):
         raise ValueError(f"by={by!r} must be finite, such as 0.1")
     if confidence is not None and not 0.5 <= confidence < 1:
         raise ValueError(f"confidence={confidence!r} must be from 0.5 to below 1, such as 0.95")

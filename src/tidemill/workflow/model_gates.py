@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
-from tidemill.core.units import is_number
+from tidemill.core.units import is_finite, is_number
 
 _UNITS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
@@ -102,7 +101,7 @@ def cost_per_1k(most: float, *, rows: int = 1) -> CostPer1k:
     outcome is "not enough data".
     """
     problems = [*_rows_problems(rows)]
-    if not (is_number(most) and math.isfinite(most) and most > 0):
+    if not (is_finite(most) and most > 0):
         problems.insert(0, f"most={most!r} is not an amount of money above 0, such as 0.02")
     raise_faults("tm.cost_per_1k(...)", problems, caller(1))
     return CostPer1k(most=most, rows=rows)
@@ -119,7 +118,7 @@ def golden(rows: Sequence[Mapping[str, Any]] | str, *, tolerance: float = 1e-6) 
     such dicts, CSV or Parquet with a column each, where `expect_low` and `expect_high` are a range.
     """
     where, problems = caller(1), []
-    if not (is_number(tolerance) and math.isfinite(tolerance) and tolerance >= 0):
+    if not (is_finite(tolerance) and tolerance >= 0):
         problems.append(f"tolerance={tolerance!r} is not a number of at least 0")
     if isinstance(rows, str):
         if not rows.isprintable() or not rows.lower().endswith(GOLDEN_SUFFIXES):
@@ -137,18 +136,20 @@ def golden_rows_of(rows: object) -> tuple[tuple[GoldenRow, ...], list[str]]:
         return (), [f"rows={rows!r} is not a list of dicts"]
     if not rows:
         return (), ["there are no rows: name at least one"]
-    found: list[GoldenRow] = []
+    found: dict[str, GoldenRow] = {}
     faults: list[str] = []
     for number, row in enumerate(rows):
         made = _golden_row(row, number)
         if isinstance(made, str):
             faults.append(made)
-        elif any(made.name == other.name for other in found):
+        elif made.name in found:
             faults.append(f"two rows are called {made.name!r}")
         else:
-            found.append(made)
+            found[made.name] = made
     more = len(faults) - _SHOWN
-    return tuple(found), faults[:_SHOWN] + ([f"{more} more rows have faults"] if more > 0 else [])
+    return tuple(found.values()), faults[:_SHOWN] + (
+        [f"{more} more rows have faults"] if more > 0 else []
+    )
 
 
 def _golden_row(row: object, number: int) -> GoldenRow | str:
@@ -176,13 +177,12 @@ def _with_expectation(
     expect = row.get(EXPECT)
     if isinstance(expect, (tuple, list)):
         ends = tuple(expect)
-        if len(ends) != 2 or not all(is_number(e) and math.isfinite(e) for e in ends):
+        if len(ends) != 2 or not all(map(is_finite, ends)):
             return f"row {name!r}: expect={expect!r} is not a range of two numbers (low, high)"
         if ends[0] > ends[1]:
             return f"row {name!r}: expect={expect!r} is empty, because low is above high"
         return GoldenRow(name=name, values=values, low=ends[0], high=ends[1])
-    plain = isinstance(expect, (bool, int, float, str))
-    if not plain or (isinstance(expect, float) and not math.isfinite(expect)):
+    if not isinstance(expect, bool | str) and not is_finite(expect):
         return f"row {name!r}: expect={expect!r} is not a number, a range (low, high) or a class"
     return GoldenRow(name=name, values=values, expect=expect)
 
@@ -195,7 +195,7 @@ def _rows_problems(rows: object) -> list[str]:
 
 def _milliseconds(time: object) -> float | None:
     if is_number(time):
-        return float(time) if math.isfinite(time) and time > 0 else None
+        return float(time) if is_finite(time) and time > 0 else None
     match = _TIME.fullmatch(time.strip()) if isinstance(time, str) else None
     found = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    return found if found > 0 and math.isfinite(found) else None
+    return found if found > 0 and is_finite(found) else None

@@ -76,6 +76,18 @@ def test_rows_in_the_code_need_no_file(tmp_path: Path) -> None:
         ("golden.csv", b"zip,expect\n1,2\n", "row 0 has no name"),
         ("golden.csv", b"name,zip\n\xff\xfe,2\n", "golden(golden.csv)"),
         ("golden.json", b"{", "golden(golden.json) can't be read: "),
+        ("golden.json", b"[" * 100_000, "can't be read: it is nested too deeply"),
+        (
+            "golden.json",
+            b'[{"name": "a", "x": 1, "expect": 1, "expect": 2}]',
+            "a row has 'expect' twice",
+        ),
+        ("golden.json", b'[{"name": "a", "x": 1, "expect": 1e999}]', "expect=inf is not a number"),
+        (
+            "golden.json",
+            b'[{"name": "a", "x": 1, "expect": ' + b"9" * 400 + b"}]",
+            "is not a number, a ra",
+        ),
         ("golden.json", b"{}", "rows={} is not a list of dicts"),
         ("golden.parquet", b"PAR1", "golden(golden.parquet) can't be read: "),
     ],

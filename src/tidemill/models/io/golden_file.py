@@ -49,6 +49,8 @@ def read_golden_rows(gate: Golden, root: Path) -> tuple[tuple[GoldenRow, ...], s
     except FileNotFoundError:
         raise UsageError(f"golden({gate.file}): there is no such file in {root}") from None
     # Whatever is wrong with a file of others, it is named.
+    except RecursionError:
+        raise UsageError(f"golden({gate.file}) can't be read: it is nested too deeply") from None
     except (OSError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
         raise UsageError(f"golden({gate.file}) can't be read: {error}") from error
     if faults:
@@ -59,12 +61,21 @@ def read_golden_rows(gate: Golden, root: Path) -> tuple[tuple[GoldenRow, ...], s
 def _dicts(payload: bytes, suffix: str) -> object:
     """The content of a file as golden rows are written; rows of a table become dicts."""
     if suffix == ".json":
-        return json.loads(payload)
+        return json.loads(payload, object_pairs_hook=_without_repeated)
     if suffix == ".parquet":
         return [*map(_from_table, pl.read_parquet(io.BytesIO(payload)).to_dicts())]
     # Types are the contract's: a guess would lose leading zeros.
     table = pl.read_csv(io.BytesIO(payload), infer_schema=False)
     return [*map(_from_table, table.to_dicts())]
+
+
+def _without_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"a row has {repeated!r} twice")
+    return found
 
 
 def _from_table(row: Mapping[str, Any]) -> dict[str, Any]:
