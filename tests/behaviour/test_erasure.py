@@ -18,12 +18,12 @@ from tests.support.damage import copy_home
 from tests.support.serving import sales_flow
 from tests.support.tides import LENIENT, Tides, day
 from tests.support.users import USER
+from tidemill.adapters.sqlite.people import erase_person
 from tidemill.core.errors import ConflictError
 from tidemill.governance.erasure import Erasure, ErasureSubject, PlaceKind
 from tidemill.ledger.event import Erased, Event, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.review import ReviewOutcome
-from tidemill.project import erasure
 from tidemill.runs.io.lease import take_lease
 from tidemill.testing import records as samples
 
@@ -255,13 +255,12 @@ def test_who_acts_in_the_moment_of_an_erasure_is_not_erased(
     tides: Tides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(tides, Voted(environment="prod", review="gone", vote=samples.vote("ben")))
-    real = erasure.erase_person
 
     def vote_before(path: Path, name: str, unchanged: Mapping[str, int]) -> str:
         record(tides, ReviewOpened(environment="prod", review=replace(ASKED, author="ben")))
-        return real(path, name, unchanged)
+        return erase_person(path, name, unchanged)
 
-    monkeypatch.setattr(erasure, "erase_person", vote_before)
+    monkeypatch.setattr("tidemill.project.erasure.erase_person", vote_before)
     subject = ErasureSubject(value="ben")
     with pytest.raises(ConflictError, match="ReviewOpened"):
         erase(tides, subject)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import tidemill
-from tests.support.identity_provider import MISSING, Person, identity_provider
+from tests.support.identity_provider import MISSING, Person, identity_provider, put_in_groups
 from tests.support.users import USER
 from tidemill.cli import login as command
 
@@ -47,6 +47,31 @@ def test_who_logged_in_acts(project: Path, issuer: str, monkeypatch: pytest.Monk
     assert tidemill("logout").out == "logged out\n"
     assert tidemill("logout").out == "nobody was logged in\n"
     assert tidemill("whoami").code == 7
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_group_of_the_provider_gives_a_role(
+    project: Path, issuer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(
+        project, issuer, required="true", groups_claim='"groups"', scopes='["email", "groups"]'
+    )
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('[tool.tidemill.roles]\nboss = "admin"\n"@leads" = "reviewer"\n')
+        file.write("[tool.tidemill.groups]\nleads = []\n")
+    put_in_groups(issuer, "hal", "leads", "boss")
+    person = Person("hal")
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "print_text", lambda text, **_: person.follow(text))
+        assert tidemill("login", "--browser").code == 0
+    shown = tidemill("whoami").out
+    assert "\n  reviewer in *, as @leads\n" in shown
+    assert "admin" not in shown
+    refused = tidemill("tokens", "create", "x")
+    assert (refused.code, "hal@example.org is reviewer; it is the role of boss" in refused.err) == (
+        7,
+        True,
+    )
 
 
 def test_without_login_the_user_acts_unless_one_is_required(project: Path) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from tidemill.core.errors import AccessError, UsageError
-from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings, person_of
+from tidemill.governance.oidc_settings import (
+    OidcSettings,
+    groups_of,
+    parse_oidc_settings,
+    person_of,
+)
 
 PLACE = "[tool.tidemill.oidc]"
 TABLE = {"issuer": "https://id.example.org", "client_id": "tidemill"}
@@ -32,6 +37,8 @@ def test_settings_are_read() -> None:
         ({"client_id": " "}, "client_id = ' ' is not text"),
         ({"required": "yes"}, "required = 'yes' is not true or false"),
         ({"scopes": "openid"}, "is not a list of scopes"),
+        ({"proxy": "proxy:3128"}, "proxy = 'proxy:3128' is not the URL of a proxy"),
+        ({"groups_claim": ["groups"]}, "groups_claim = ['groups'] is not text"),
         ({"scopes": [""]}, "is not a list of scopes"),
         ({"issuer": "http://id.example.org"}, "is not an https:// URL"),
         ({"issuer": "http://127.0.0.1.evil.example"}, "is not an https:// URL"),
@@ -49,6 +56,28 @@ def test_what_is_needed_is_named(missing: str) -> None:
     table = {name: value for name, value in TABLE.items() if name != missing}
     with pytest.raises(UsageError, match=f"needs {missing}"):
         parse_oidc_settings(table, PLACE)
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ({"groups": ["leads", "night"]}, {"leads", "night"}),
+        ({"groups": "leads"}, {"leads"}),
+        ({"groups": []}, set()),
+        ({}, set()),
+        ({"groups": {"leads": True}}, None),
+        ({"groups": ["leads", 5]}, None),
+        ({"groups": None}, None),
+    ],
+)
+def test_the_claim_states_groups(stated: dict[str, Any], found: set[str] | None) -> None:
+    settings = parse_oidc_settings({**TABLE, "groups_claim": "groups"}, PLACE)
+    assert groups_of(stated, SETTINGS) == set()
+    if found is None:
+        with pytest.raises(AccessError, match="states 'groups' as something else than a list"):
+            groups_of(stated, settings)
+    else:
+        assert groups_of(stated, settings) == found
 
 
 def test_the_claim_names_the_person() -> None:

@@ -239,6 +239,29 @@ def test_a_review_that_nobody_can_approve_can_be_rejected() -> None:
     )
 
 
+def test_people_whom_a_provider_knows_may_decide() -> None:
+    grants = replace(STAFF, has_logins=True)
+    voters = Electorate(grants=grants, workflow="flights")
+    review = asks("leads", people=3)
+    # Who else belongs to the group isn't known, so that nobody stands in.
+    assert voters.voters(["leads"]) is voters.voters([REVIEWERS]) is None
+    assert voters.notes(state_of(review)) == ()
+    with pytest.raises(AccessError, match="fay isn't asked"):
+        capacity(review, "fay", grants=grants)
+    joined = grants.with_member("fay", frozenset(("leads",)))
+    assert capacity(review, "fay", grants=joined) == ("leads",)
+    with pytest.raises(AccessError, match="dan isn't asked"):
+        capacity(review, "dan", grants=grants)
+    assert capacity(review, "dan", Choice.REJECT, grants=grants) == ()
+    some = Grants(
+        grants=(Grant(who="@leads", role=Role.ADMIN),), groups=STAFF.groups, has_logins=True
+    )
+    assert (
+        "so that every admin may do so"
+        in Electorate(grants=some, workflow="flights").notes(state_of(asks("gone")))[0]
+    )
+
+
 def test_without_roles_who_is_named_decides() -> None:
     assert capacity(asks(), "eve", grants=EVERYBODY) == (REVIEWERS,)
     assert capacity(asks("ben"), "ben", grants=EVERYBODY) == ("ben",)

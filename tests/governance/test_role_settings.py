@@ -51,6 +51,25 @@ def test_groups_in_groups_take_no_time() -> None:
     assert grants.groups["g0"] == {"last", *(f"p{n}" for n in range(300))}
 
 
+def test_a_provider_states_further_members() -> None:
+    roles = {"ana": "admin", "@leads": "reviewer"}
+    groups: dict[str, list[str]] = {"leads": ["ben", "@night"], "night": []}
+    with pytest.raises(UsageError, match=r"night = \[\] is not a list of people and groups"):
+        parse_grants(roles, groups, PLACE)
+    grants = parse_grants(roles, groups, PLACE, has_logins=True)
+    assert grants.within == {"leads": {"night"}, "night": frozenset()}
+    assert grants.holders(Role.REVIEWER, "flights") == ("@leads", "ana", "ben")
+    for stated in ({"leads"}, {"night", "other"}):
+        joined = grants.with_member("carla", frozenset(stated))
+        assert joined.role_of("carla", "flights") is Role.REVIEWER
+        assert joined.people("leads") == {"ben", "carla"}
+    for stated in (set[str](), {"other"}, {"admin", "*", "@leads", "ana"}):
+        assert grants.with_member("carla", frozenset(stated)).role_of("carla", "flights") is None
+    # Without such a provider nobody joins.
+    own = parse_grants(roles, {"leads": ["ben"]}, PLACE)
+    assert own.with_member("carla", frozenset(("leads",))) is own
+
+
 def test_no_table_declares_no_roles() -> None:
     assert not parse_grants(None, None, PLACE).are_declared
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.identity_provider import MISSING, Person, identity_provider
+from tests.support.identity_provider import MISSING, Person, identity_provider, put_in_groups
 from tidemill.core.errors import AccessError, SourceError, UsageError
 from tidemill.governance.oidc_settings import OidcSettings
 from tidemill.project import logins
@@ -93,6 +94,27 @@ def test_an_expired_login_is_renewed_or_refused(issuer: str, tmp_path: Path) -> 
 
 
 @needs_provider
+def test_groups_are_those_of_the_last_login(issuer: str, tmp_path: Path) -> None:
+    settings = OidcSettings(
+        issuer=issuer, client_id="tidemill", scopes=("openid", "email", "groups"),
+        groups_claim="groups",
+    )  # fmt: skip
+    logins = Logins(settings, folder=tmp_path, sleep=lambda _: time.sleep(0.05))
+    put_in_groups(issuer, "gil", "leads", "night")
+    assert logins.login(Person("gil").follow).groups == {"leads", "night"}
+    put_in_groups(issuer, "gil", "night")
+    (file,) = tmp_path.iterdir()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "id_token": "ended"}))
+    renewed = logins.actor()
+    assert renewed is not None
+    assert renewed.groups == {"night"}
+    # Without a claim in the settings groups of a provider count nothing.
+    plain = Logins(replace(settings, groups_claim=""), folder=tmp_path).actor()
+    assert plain is not None
+    assert plain.groups == frozenset()
+
+
+@needs_provider
 def test_nobody_completes_a_login(
     issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +136,9 @@ def test_a_login_needs_its_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     gone = opened("http://127.0.0.1:1", tmp_path)
     with pytest.raises(SourceError, match="can't be reached"):
         gone.login(lambda _: None)
+    trusting = OidcSettings(issuer="http://127.0.0.1:1", client_id="a", ca_file="none.pem")
+    with pytest.raises(UsageError, match=r"none\.pem is no file \(ca_file"):
+        Logins(trusting, folder=tmp_path).login(lambda _: None)
     secret = OidcSettings(issuer="http://127.0.0.1:1", client_id="a", client_secret="NO_SECRET")
     with pytest.raises(UsageError, match="NO_SECRET holds no client secret"):
         Logins(secret, folder=tmp_path).login(lambda _: None)

@@ -33,6 +33,12 @@ def identity_provider() -> Iterator[str]:
             process.kill()
 
 
+def put_in_groups(issuer: str, person: str, *groups: str) -> None:
+    """Let the provider state groups of a person from now on."""
+    terms = {"person": person, "groups": ",".join(groups)}
+    requests.post(f"{issuer}/groups", params=terms).raise_for_status()
+
+
 def log_in(url: str, person: str) -> str:
     """Open a page of the provider and fill in every form as a person does, up to the reply's address.
 

@@ -17,8 +17,10 @@ class OidcSettings:
     """The provider at `issuer`, which knows this project as `client_id`.
 
     `client_secret` names the environment variable with the secret, "" for a public client. The claim
-    `name_claim` is the name of a person, as roles and reviews use it. With `required` only logged-in people
-    and tokens may act, and no user of the operating system.
+    `name_claim` is the name of a person, as roles and reviews use it, and `groups_claim` states groups of the
+    settings to which the person belongs ("": none). Requests go through `proxy`, a URL, and trust the
+    certificates of `ca_file`, if there are any; the environment doesn't count for that. With `required` only
+    logged-in people and tokens may act, and no user of the operating system.
     """
 
     issuer: str
@@ -27,6 +29,9 @@ class OidcSettings:
     name_claim: str = "email"
     scopes: tuple[str, ...] = ("openid", "email", "profile")
     required: bool = False
+    groups_claim: str = ""
+    proxy: str = ""
+    ca_file: str = ""
 
 
 def parse_oidc_settings(table: Mapping[str, Any], place: str) -> OidcSettings:
@@ -42,6 +47,10 @@ def parse_oidc_settings(table: Mapping[str, Any], place: str) -> OidcSettings:
         if name not in table:
             raise UsageError(f"{place} needs {name}, which the identity provider tells you")
     given = {**table, "issuer": _checked_issuer(table["issuer"], place)}
+    if "proxy" in table and not table["proxy"].startswith(("http://", "https://")):
+        raise UsageError(
+            f"{place} proxy = {table['proxy']!r} is not the URL of a proxy, such as http://proxy:3128"
+        )
     if "scopes" in table:
         given["scopes"] = tuple(dict.fromkeys(("openid", *table["scopes"])))
     return OidcSettings(**given)
@@ -89,3 +98,17 @@ def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> str:
             f"{settings.issuer} states the name {name!r}, which stands for no person here"
         )
     return name
+
+
+def groups_of(claims: Mapping[str, Any], settings: OidcSettings) -> frozenset[str]:
+    """The groups that claims state, none without that claim; AccessError if it is no list of names."""
+    if not settings.groups_claim:
+        return frozenset()
+    stated = claims.get(settings.groups_claim, [])
+    names = [stated] if isinstance(stated, str) else stated
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise AccessError(
+            f"the login at {settings.issuer} states {settings.groups_claim!r} as something else than a list "
+            "of names: choose another groups_claim in [tool.tidemill.oidc]"
+        )
+    return frozenset(names)

@@ -26,7 +26,7 @@ class Actor:
     match a pattern. `scopes` is None where nothing but the role limits it. The token opens `endpoints` (all
     if there are none) until it `expires` (Unix seconds), if ever. `origin` says how the identity was found
     out; an actor `is_local` if it acts in this process, and not over a network. `vouched_by` are the others
-    who made its token, and so could act in its name.
+    who made its token, and so could act in its name. An identity provider stated its `groups`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Actor:
     vouched_by: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     expires: float | None = None
+    groups: frozenset[str] = frozenset()
 
 
 class Permission(StrEnum):

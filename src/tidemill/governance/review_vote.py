@@ -37,15 +37,15 @@ class Electorate:
         return self.grants.may(role, person, self.workflow)
 
     def voters(self, asked: Iterable[str]) -> frozenset[str] | None:
-        """The people who are asked and may decide; None if that is everybody."""
+        """The people who are asked and may decide; None if that is everybody, or not all are known."""
         found: set[str] = set()
         for name in asked:
             if name.startswith(_ROLE):
                 least = max(Role.REVIEWER, _role(name))
                 found.update(self.grants.holders(least, self.workflow))
             else:
-                found.update(filter(self._exists, self.grants.people(name)))
-        return None if EVERYBODY in found else frozenset(found)
+                found.update(filter(self._exists, self.grants.listed(name)))
+        return None if any(map(_is_open, found)) else frozenset(found)
 
     def capacities(self, person: str, state: ReviewState) -> tuple[str, ...]:
         """Those of the asked that a person is, or belongs to."""
@@ -63,9 +63,10 @@ class Electorate:
         return next((n for n in lacking if self._can_stand_in(vote, others, n)), None)
 
     def may_end(self, person: str, state: ReviewState) -> bool:
-        """Whether a person who isn't asked may reject: admins do where people are missing."""
+        """Whether a person who isn't asked may reject: admins do where people are missing, or may be."""
         return self._is_admin(person) and any(
-            self.lacks_people(state, number) for number in range(len(state.quorums))
+            self.voters(quorum.asked) is None or self.lacks_people(state, number)
+            for number, quorum in enumerate(state.quorums)
         )
 
     def lacks_people(self, state: ReviewState, number: int) -> bool:
@@ -82,17 +83,16 @@ class Electorate:
         return len(approvers(state, number)) < quorum.people
 
     def helpers(self, state: ReviewState, number: int) -> tuple[str, ...]:
-        """The admins who can stand in for a missing member of a quorum; `*` if everybody can."""
+        """The admins who can stand in for a missing member of a quorum; `*` if not all are known."""
         standing = {vote.actor for vote in state.votes if vote.stands_in is not None}
         admins = self.grants.holders(Role.ADMIN, self.workflow) if self.grants.are_declared else ()
+        if any(map(_is_open, admins)):
+            return (EVERYBODY,)
         return tuple(
             person
             for person in admins
-            if person == EVERYBODY
-            or (
-                person not in standing
-                and self._can_stand_in(_approval(person), state.without(person), number)
-            )
+            if person not in standing
+            and self._can_stand_in(_approval(person), state.without(person), number)
         )
 
     def notes(self, state: ReviewState) -> tuple[str, ...]:
@@ -140,7 +140,12 @@ class Electorate:
         return person in self.grants.people(name)
 
     def _exists(self, person: str) -> bool:
-        return not self.grants.are_declared or self.may(person)
+        return not self.grants.are_declared or _is_open(person) or self.may(person)
+
+
+def _is_open(name: str) -> bool:
+    """Whether a name of a list of people stands for others who aren't known: everybody, or a group."""
+    return name == EVERYBODY or name.startswith("@")
 
 
 def _approval(person: str) -> Vote:

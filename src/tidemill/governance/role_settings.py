@@ -12,10 +12,11 @@ from tidemill.ledger.people import is_person
 _KEYS = ("role", "workflows")
 
 
-def parse_grants(roles: object, groups: object, place: str) -> Grants:
+def parse_grants(roles: object, groups: object, place: str, *, has_logins: bool = False) -> Grants:
     """Read the tables `roles` and `groups`; None where there is no table.
 
-    `place` names the settings in messages. UsageError names the entry, its value and what fits.
+    With `has_logins` an identity provider states members of groups, so that a list may be empty. `place`
+    names the settings in messages. UsageError names the entry, its value and what fits.
     """
     if groups is not None and roles is None:
         raise UsageError(
@@ -23,7 +24,9 @@ def parse_grants(roles: object, groups: object, place: str) -> Grants:
         )
     if roles is None:
         return Grants()
-    known = _groups(_table(groups or {}, f"{place}.groups]"), f"{place}.groups]")
+    members = _all_members(_table(groups or {}, f"{place}.groups]"), f"{place}.groups]", has_logins)
+    parts = {name: _parts(name, members, f"{place}.groups]") for name in members}
+    known = {name: people for name, (people, _) in parts.items()}
     table = _table(roles, f"{place}.roles]")
     if not table:
         raise UsageError(
@@ -35,7 +38,8 @@ def parse_grants(roles: object, groups: object, place: str) -> Grants:
         raise UsageError(
             f'{place}.roles] names no admin, so nobody could create tokens: add one, such as ana = "admin"'
         )
-    return Grants(grants=grants, groups=known)
+    within = {name: inner for name, (_, inner) in parts.items()}
+    return Grants(grants=grants, groups=known, within=within, has_logins=has_logins)
 
 
 def _table(value: object, place: str) -> Mapping[str, Any]:
@@ -44,31 +48,37 @@ def _table(value: object, place: str) -> Mapping[str, Any]:
     return value
 
 
-def _groups(table: Mapping[str, Any], place: str) -> dict[str, frozenset[str]]:
-    members = {name: _members(name, value, table, place) for name, value in table.items()}
-    return {name: _people(name, members, place) for name in members}
+def _all_members(
+    table: Mapping[str, Any], place: str, may_be_empty: bool
+) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name, value in table.items():
+        _require_name(name, place)
+        if name.startswith("@"):
+            raise UsageError(
+                f"{place} {name!r}: define a group without @; entries that mean it have the @"
+            )
+        if not isinstance(value, list) or not (value or may_be_empty):
+            raise UsageError(
+                f'{place} {name} = {value!r} is not a list of people and groups, such as ["ana", "@leads"]'
+            )
+        found[name] = _members(value, table, f"{place} {name}:")
+    return found
 
 
-def _members(name: str, value: object, table: Mapping[str, Any], place: str) -> tuple[str, ...]:
-    _require_name(name, place)
-    if name.startswith("@"):
-        raise UsageError(
-            f"{place} {name!r}: define a group without @; entries that mean it have the @"
-        )
-    if not isinstance(value, list) or not value:
-        raise UsageError(
-            f'{place} {name} = {value!r} is not a list of people and groups, such as ["ana", "@leads"]'
-        )
+def _members(value: list[Any], table: Mapping[str, Any], place: str) -> tuple[str, ...]:
     for member in value:
-        _require_name(member, f"{place} {name}:")
+        _require_name(member, place)
         if member == EVERYBODY:
-            raise UsageError(f"{place} {name}: {EVERYBODY!r} is no member: give everybody a role")
-        _require_group(member, table, f"{place} {name}:")
+            raise UsageError(f"{place} {EVERYBODY!r} is no member: give everybody a role")
+        _require_group(member, table, place)
     return tuple(value)
 
 
-def _people(name: str, members: Mapping[str, tuple[str, ...]], place: str) -> frozenset[str]:
-    """The people of a group and of the groups in it; UsageError if it contains itself."""
+def _parts(
+    name: str, members: Mapping[str, tuple[str, ...]], place: str
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The people of a group and of the groups in it, and these; UsageError if it contains itself."""
     found: set[str] = set()
     above = {name: ""}
     left = [name]
@@ -83,7 +93,7 @@ def _people(name: str, members: Mapping[str, tuple[str, ...]], place: str) -> fr
             elif inner not in above:
                 above[inner] = group
                 left.append(inner)
-    return frozenset(found)
+    return frozenset(found), frozenset({*above} - {name})
 
 
 def _circle(group: str, above: Mapping[str, str]) -> str:

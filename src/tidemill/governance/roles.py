@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
 
@@ -42,18 +42,33 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """The roles of a project: `groups` are the people of each group.
+    """The roles of a project: `groups` are the people of each group, `within` the groups in it.
 
-    Without any grant everybody is an admin, as in a project that declares no roles.
+    Without any grant everybody is an admin, as in a project that declares no roles. With `has_logins` an
+    identity provider states further members of groups, who are known while they act.
     """
 
     grants: tuple[Grant, ...] = ()
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    within: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    has_logins: bool = False
 
     @property
     def are_declared(self) -> bool:
         """Whether the project declares roles."""
         return bool(self.grants)
+
+    def with_member(self, person: str, stated: frozenset[str]) -> Grants:
+        """The grants with a person in groups whose names a provider stated; others than these don't count."""
+        if not self.has_logins or not stated:
+            return self
+        groups = {
+            name: people | {person}
+            if name in stated or not stated.isdisjoint(self.within.get(name, ()))
+            else people
+            for name, people in self.groups.items()
+        }
+        return replace(self, groups=groups)
 
     def role_of(self, person: str, workflow: str) -> Role | None:
         """The highest role of a person in a workflow; None without one."""
@@ -72,18 +87,27 @@ class Grants:
         return found is not None and found >= role
 
     def holders(self, role: Role, workflow: str) -> tuple[str, ...]:
-        """Who has at least a role in a workflow: people by name, `*` if everybody has it."""
+        """Who has at least a role in a workflow: people by name, `*` if everybody has it.
+
+        A group of which not all members are known stands beside those who are, as `@GROUP`.
+        """
         named = {
             person
             for grant in self.grants
             if grant.role >= role and grant.covers(workflow)
-            for person in self.people(grant.who)
+            for person in self.listed(grant.who)
         }
         return (EVERYBODY,) if EVERYBODY in named or not self.grants else tuple(sorted(named))
 
     def people(self, name: str) -> frozenset[str]:
         """The people of a group, named with or without `@`; of another name, the person of that name."""
         return self.groups.get(name.removeprefix("@"), frozenset((name,)))
+
+    def listed(self, name: str) -> frozenset[str]:
+        """The people of a name, and `@GROUP` beside them if the group may have others as well."""
+        group = name.removeprefix("@")
+        others = (f"@{group}",) if self.has_logins and group in self.groups else ()
+        return self.people(name).union(others)
 
     def is_one_of(self, person: str, asked: Iterable[str], workflow: str) -> bool:
         """Whether a person is among those who are `asked`: people, groups, and roles as `role:reviewer`."""

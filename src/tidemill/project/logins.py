@@ -8,13 +8,14 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from tidemill.core.errors import AccessError, UsageError
 from tidemill.core.extras import install_command
-from tidemill.governance.oidc_settings import OidcSettings, person_of
+from tidemill.governance.oidc_settings import OidcSettings, groups_of, person_of
 from tidemill.governance.permissions import Actor, ActorKind
 from tidemill.ports.identity import Claims, IdentityProvider, ProviderTokens
 from tidemill.project.workspace import Workspace
@@ -34,6 +35,8 @@ def open_provider(settings: OidcSettings) -> IdentityProvider:
         raise UsageError(
             f"logins need {error.name}: {install_command(error.name or '')}"
         ) from error
+    if settings.ca_file and not Path(settings.ca_file).is_file():
+        raise UsageError(f"{settings.ca_file} is no file (ca_file in [tool.tidemill.oidc])")
     secret = ""
     if settings.client_secret:
         secret = os.environ.get(settings.client_secret, "")
@@ -43,7 +46,12 @@ def open_provider(settings: OidcSettings) -> IdentityProvider:
                 "(client_secret in [tool.tidemill.oidc])"
             )
     provider: IdentityProvider = module.OidcProvider(
-        settings.issuer, settings.client_id, secret=secret, scopes=settings.scopes
+        settings.issuer,
+        settings.client_id,
+        secret=secret,
+        scopes=settings.scopes,
+        proxy=settings.proxy,
+        ca_file=settings.ca_file,
     )
     return provider
 
@@ -55,7 +63,8 @@ def open_logins(workspace: Workspace) -> Logins:
         raise UsageError(
             "this project has no identity provider: add [tool.tidemill.oidc] with its issuer and client_id"
         )
-    return Logins(settings)
+    ca_file = str(workspace.root / settings.ca_file) if settings.ca_file else ""
+    return Logins(replace(settings, ca_file=ca_file))
 
 
 class Logins:
@@ -124,6 +133,7 @@ class Logins:
             name=person_of(claims, self._settings),
             kind=ActorKind.LOGIN,
             origin=f"login at {self._settings.issuer}, kept in {self._file}",
+            groups=groups_of(claims, self._settings),
         )
 
     def _on_device(

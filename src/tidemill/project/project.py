@@ -427,7 +427,7 @@ class Project:
     @property
     def identity(self) -> Identity:
         """Who acts, how that is known, and what it may do here."""
-        return describe_identity(self.workspace.actor, self.settings.grants, self.flow.name)
+        return describe_identity(self.workspace.actor, self.workspace.grants, self.flow.name)
 
     @property
     def models(self) -> Models:

@@ -191,7 +191,7 @@ class Reviews:
     def electorate(self) -> Electorate:
         """Who may decide in this workflow."""
         space = self._workspace
-        return Electorate(grants=space.settings.grants, workflow=space.declared.name)
+        return Electorate(grants=space.grants, workflow=space.declared.name)
 
     def _read(self) -> _Snapshot:
         space = self._workspace

@@ -185,7 +185,6 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "root": folder,
         "workflow": named,
         "profiles": _profiles(file, table.get("profiles", {})),
-        "grants": parse_grants(table.get("roles"), table.get("groups"), place),
         "budget": table.get("budget", {}),
         "retention": table.get("retention", {}),
     }
@@ -194,6 +193,13 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
             if not isinstance(table[name], dict):
                 raise UsageError(f"{place}] {name} = {table[name]!r} is not a table")
             given[name] = read(table[name], f"{place}.{name}]")
+    oidc = given.get("oidc")
+    given["grants"] = parse_grants(
+        table.get("roles"),
+        table.get("groups"),
+        place,
+        has_logins=isinstance(oidc, OidcSettings) and bool(oidc.groups_claim),
+    )
     apart = (*_TABLES, *_READERS)
     plain = {name: value for name, value in table.items() if name not in apart}
     return Settings(**{**plain, **given})

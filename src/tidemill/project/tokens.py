@@ -143,7 +143,7 @@ class Tokens:
                 )
             return ()
         chosen = tuple(dict.fromkeys(patterns)) or (self._workspace.declared.name,)
-        grants = self._workspace.settings.grants
+        grants = self._workspace.grants
         for pattern in chosen:
             if not pattern.strip():
                 raise UsageError(f"{pattern!r} is not a pattern of workflows, such as 'flights*'")

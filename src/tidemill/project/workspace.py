@@ -22,6 +22,7 @@ from tidemill.core.redaction import Redactor
 from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.governance.permissions import Actor, Permission, find_refusal
+from tidemill.governance.roles import Grants
 from tidemill.ledger.binding import Binding
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.models.library_faults import library_faults
@@ -158,7 +159,7 @@ class Workspace:
         oidc, token = self.settings.oidc, self._token
         if oidc is not None and not has_token(token):
             # Only projects with a provider need an HTTP client.
-            login: Actor | None = import_module("tidemill.project.logins").Logins(oidc).actor()
+            login: Actor | None = import_module("tidemill.project.logins").open_logins(self).actor()
             if login is not None:
                 return login
             if oidc.required:
@@ -174,10 +175,15 @@ class Workspace:
     def require(self, permission: Permission) -> Actor:
         """Return who acts, or raise AccessError with who may if this actor may not."""
         workflow = self.declared.name
-        refusal = find_refusal(permission, self.actor, workflow, self.settings.grants)
+        refusal = find_refusal(permission, self.actor, workflow, self.grants)
         if refusal is not None:
             raise AccessError(refusal)
         return self.actor
+
+    @property
+    def grants(self) -> Grants:
+        """The roles of the settings, with who acts in the groups that the identity provider stated."""
+        return self.settings.grants.with_member(self.actor.name, self.actor.groups)
 
     def acting_as(self, actor: Actor) -> Workspace:
         """The same workspace for another actor, as servers use it whose callers are authenticated."""

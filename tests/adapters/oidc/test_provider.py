@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from joserfc import jwt
@@ -84,6 +85,38 @@ def test_a_grant_is_renewed(provider: OidcProvider, tokens: ProviderTokens) -> N
     assert provider.verify(renewed.id_token, now=time.time())["sub"] == "ana"
     with pytest.raises(AccessError, match="invalid_grant"):
         provider.refresh(ProviderTokens(id_token="", refresh_token="unknown"))
+
+
+def test_the_environment_names_no_proxy(
+    issuer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    closed = "http://127.0.0.1:1"
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, closed)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login eve password wrong\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    direct = OidcProvider(issuer, "tidemill", scopes=SCOPES)
+    login = direct.start_device_login()
+    assert direct.poll_device_login(login) is None
+    # The settings do, for both kinds of requests.
+    calls: tuple[Callable[[OidcProvider], object], ...] = (
+        lambda provider: provider.has_device_login,
+        lambda provider: provider.poll_device_login(login),
+    )
+    for call in calls:
+        with pytest.raises(SourceError, match=r"can't be reached.*[Pp]roxy"):
+            call(OidcProvider(issuer, "tidemill", proxy=closed))
+
+
+def test_certificates_are_those_of_the_settings(issuer: str, tmp_path: Path) -> None:
+    own = tmp_path / "company.pem"
+    own.write_text("no certificate")
+    secure = issuer.replace("http:", "https:")
+    with pytest.raises(SourceError, match="can't be reached"):
+        assert OidcProvider(secure, "tidemill", ca_file=str(own)).has_device_login
 
 
 def test_a_token_counts_only_in_its_time(provider: OidcProvider, tokens: ProviderTokens) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -20,6 +20,7 @@ from joserfc.jwk import KeySet
 from tidemill.core.errors import AccessError, SourceError
 from tidemill.ports.identity import BrowserLogin, Claims, DeviceLogin, ProviderTokens
 
+Session = TypeVar("Session", bound=requests.Session)
 # Asymmetric algorithms: a shared secret would let every client of the provider make tokens.
 _ALGORITHMS = [
     *(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)),
@@ -35,7 +36,11 @@ _WAITING = ("authorization_pending", "slow_down")
 
 
 class OidcProvider:
-    """The provider at `issuer`, for the client `client_id`; a public client has no secret."""
+    """The provider at `issuer`, for the client `client_id`; a public client has no secret.
+
+    Requests go through `proxy`, and trust the certificates of `ca_file` instead of the usual ones, if these
+    are given. Variables of the environment and `.netrc` don't count: they could let another one answer.
+    """
 
     def __init__(
         self,
@@ -44,11 +49,15 @@ class OidcProvider:
         *,
         secret: str = "",
         scopes: tuple[str, ...] = ("openid",),
+        proxy: str = "",
+        ca_file: str = "",
     ) -> None:
         self._issuer = issuer
         self._client_id = client_id
         self._secret = secret
         self._scope = " ".join(scopes)
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._ca_file = ca_file
 
     @property
     def has_device_login(self) -> bool:
@@ -59,7 +68,7 @@ class OidcProvider:
         data = {"client_id": self._client_id, "scope": self._scope}
         auth = (self._client_id, self._secret) if self._secret else None
         found = self._call(
-            lambda: requests.post(
+            lambda: self._plain.post(
                 endpoint, data=data, auth=auth, timeout=_TIMEOUT_S, allow_redirects=False
             )
         )
@@ -152,12 +161,25 @@ class OidcProvider:
     def _session(self) -> OAuth2Session:
         return self._new_session()
 
+    @cached_property
+    def _plain(self) -> requests.Session:
+        return self._isolated(requests.Session())
+
     def _new_session(self, **options: Any) -> OAuth2Session:
         method = "client_secret_basic" if self._secret else "none"
-        return OAuth2Session(
+        session = OAuth2Session(
             self._client_id, self._secret or None,
             token_endpoint_auth_method=method, **options,
         )  # fmt: skip
+        return self._isolated(session)
+
+    def _isolated(self, session: Session) -> Session:
+        """The session with the proxy and the certificates of the settings, and none of the environment."""
+        session.trust_env = False
+        session.proxies = {**self._proxies}
+        if self._ca_file:
+            session.verify = self._ca_file
+        return session
 
     def _endpoint(self, name: str) -> str:
         found = self._metadata.get(name)
@@ -187,7 +209,7 @@ class OidcProvider:
         )
 
     def _get(self, url: str) -> Mapping[str, Any]:
-        return self._call(lambda: requests.get(url, timeout=_TIMEOUT_S, allow_redirects=False))
+        return self._call(lambda: self._plain.get(url, timeout=_TIMEOUT_S, allow_redirects=False))
 
     def _call(self, send: Callable[[], requests.Response]) -> Mapping[str, Any]:
         try:

@@ -5,7 +5,14 @@ import { Provider } from 'oidc-provider';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const grants = ['authorization_code', 'refresh_token', DEVICE];
-const person = (id) => ({ sub: id, email: `${id}@example.org`, email_verified: id !== 'mallory' });
+// Who is in which groups, as `POST /groups?person=ana&groups=a,b` sets it.
+const groups = {};
+const person = (id) => ({
+  sub: id,
+  email: `${id}@example.org`,
+  email_verified: id !== 'mallory',
+  groups: groups[id] ?? [],
+});
 
 const server = http.createServer();
 server.listen(0, '127.0.0.1', () => {
@@ -28,13 +35,19 @@ server.listen(0, '127.0.0.1', () => {
         response_types: ['code'],
       },
     ],
-    claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
     // Else an ID token that comes with an access token has no more than the subject.
     conformIdTokenClaims: false,
     features: { deviceFlow: { enabled: true }, devInteractions: { enabled: true } },
     findAccount: (_, id) => ({ accountId: id, claims: () => person(id) }),
     issueRefreshToken: () => true,
   });
-  server.on('request', provider.callback());
+  const answer = provider.callback();
+  server.on('request', (request, response) => {
+    const url = new URL(request.url, issuer);
+    if (request.method !== 'POST' || url.pathname !== '/groups') return answer(request, response);
+    groups[url.searchParams.get('person')] = url.searchParams.get('groups').split(',').filter(Boolean);
+    response.end();
+  });
   console.log(`ready ${issuer}`);
 });
