@@ -126,6 +126,10 @@ def test_files_have_one_digest_as_of_a_listing_by_sha256sum() -> None:
     files = {"b.csv": "2" * 64, "a.csv": "1" * 64}
     text = f"{'1' * 64}  a.csv\n{'2' * 64}  b.csv\n"
     assert listing_digest(files) == hashlib.sha256(text.encode()).hexdigest()
+    # A name can't end a line, and no two listings are the same.
+    odd = {"a\nb\\c\r": "1" * 64}
+    text = f"\\{'1' * 64}  a\\nb\\\\c\\r\n"
+    assert listing_digest(odd) == hashlib.sha256(text.encode()).hexdigest()
     made = listing_descriptor("rows", files, limit=2, contract="1.0.0", content="")
     assert made["digest"] == {"dirHash1": listing_digest(files)}
     assert made["annotations"] == {"contract": "1.0.0", "count": 2, "files": files}

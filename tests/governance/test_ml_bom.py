@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packageurl import PackageURL
 
 from tests.governance.test_provenance import record
 from tests.models.test_card import evaluated, scored, whole
@@ -138,6 +139,28 @@ def test_of_a_whole_version_everything_is_said() -> None:
     assert "table:features" in needs[model["bom-ref"]]
     assert needs["table:features"] == ["source:source of rows", "source:source of table"]
     assert needs["source:source of rows"] == []
+
+
+def test_odd_packages_and_columns() -> None:
+    packages = {
+        "torch": "2.9.0+cpu",
+        "My_Lib": "0.1.dev3+g12ab.d20260101",
+        "my-lib": "0.1.dev3+g12ab.d20260101",
+        "zope.interface": "1!2.0rc1",
+    }
+    facts = {"My_Lib": PackageFacts(origin="an editable folder")}
+    inputs = (BuildInput(name="rows", columns=("a, b", 'x.ü "q"\n☃'), files={"a\nb": "1" * 64}),)
+    made = written(version(packages=packages), packages=facts, inputs=inputs)
+    rows, own, torch, zope = made["components"]
+    columns = [each["value"] for each in rows["properties"] if each["name"] == "tidemill:column"]
+    assert columns == ["a, b", 'x.ü "q"\n☃']
+    assert own["properties"] == [{"name": "tidemill:installed from", "value": "an editable folder"}]
+    purls = [PackageURL.from_string(each["purl"]) for each in (own, torch, zope)]
+    assert [(purl.name, purl.version) for purl in purls] == [
+        ("my-lib", "0.1.dev3+g12ab.d20260101"),
+        ("torch", "2.9.0+cpu"),
+        ("zope.interface", "1!2.0rc1"),
+    ]
 
 
 def test_many_files_have_one_digest() -> None:

@@ -28,6 +28,8 @@ from tidemill.governance.pinned_packages import pinned_packages
         ("poetry.lock", 'package = "none"', set()),
         ("Pipfile.lock", "[]", set()),
         ("pyproject.toml", "project = 3", set()),
+        # What is described there is the project itself.
+        ("pyproject.toml", "[project]\nname = 'own'\ndependencies = ['a', 'b==1']", {"own", "b"}),
         ("requirements.txt", "", set()),
     ],
 )  # fmt: skip

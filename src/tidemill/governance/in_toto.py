@@ -69,9 +69,15 @@ def listing_descriptor(
 
 
 def listing_digest(files: Mapping[str, str]) -> str:
-    """The SHA-256 of a line `DIGEST  NAME` for each file, sorted by name."""
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+    """The SHA-256 of a line `DIGEST  NAME` for each file, sorted by name, as `sha256sum` writes them."""
+    lines = "".join(_listing_line(name, digest) for name, digest in sorted(files.items()))
     return sha256(lines.encode()).hexdigest()
+
+
+def _listing_line(name: str, digest: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    # A backslash before the digest says that the name is escaped.
+    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
 
 
 def described(name: str, facts: Json, annotations: Mapping[str, Any]) -> Json:

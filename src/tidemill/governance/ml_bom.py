@@ -35,13 +35,15 @@ class PackageFacts:
     """What the metadata of an installed package says of it.
 
     `expression` is an SPDX expression of its licenses, `licenses` are names where there is none. `hashes` are
-    those of the archive that it was installed from, by algorithm. `requires` are packages by name.
+    those of the archive that it was installed from, by algorithm. `requires` are packages by name. `origin`
+    is where it was installed from, if that isn't a package index.
     """
 
     expression: str = ""
     licenses: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    origin: str = ""
 
 
 def model_bom(
@@ -60,7 +62,7 @@ def model_bom(
     data = [_data(item, owner) for item in record.inputs]
     libraries = [
         _library(name, number, packages.get(name, PackageFacts()))
-        for name, number in sorted(version.artifact.packages.items())
+        for name, number in _packages(version.artifact).values()
     ]
     tool = {"type": "application", "name": "tidemill", **_known({"version": tidemill})}
     document = masked(
@@ -209,7 +211,6 @@ def _data(item: BuildInput, owner: str) -> Json:
         "files": str(len(item.files)),
         "dirHash1": listing_digest(item.files) if is_hashed else "",
         "content": item.content or ("" if is_hashed else listing_digest(item.files)),
-        "columns": ", ".join(item.columns),
         "kind": item.kind,
     }
     dataset: Json = {"type": "dataset", "name": item.name}
@@ -221,7 +222,10 @@ def _data(item: BuildInput, owner: str) -> Json:
         "name": item.name,
         **_known({"version": item.contract}),
         "data": [dataset],
-        "properties": _properties(facts),
+        "properties": [
+            *_properties(facts),
+            *({"name": "tidemill:column", "value": column} for column in item.columns),
+        ],
     }
     if is_hashed and len(item.files) <= _LISTED:
         component["components"] = [
@@ -234,6 +238,14 @@ def _data(item: BuildInput, owner: str) -> Json:
             for name, digest in sorted(item.files.items())
         ]
     return component
+
+
+def _packages(artifact: Artifact) -> dict[str, tuple[str, str]]:
+    """Names and versions by package URL: of a name that is spelt in two ways the first."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, number in sorted(artifact.packages.items()):
+        found.setdefault(package_url(name, number), (name, number))
+    return found
 
 
 def _library(name: str, number: str, facts: PackageFacts) -> Json:
@@ -252,6 +264,8 @@ def _library(name: str, number: str, facts: PackageFacts) -> Json:
         component["hashes"] = [
             {"alg": kind, "content": digest} for kind, digest in sorted(facts.hashes.items())
         ]
+    if facts.origin:
+        component["properties"] = _properties({"installed from": facts.origin})
     return component
 
 
@@ -259,7 +273,7 @@ def _dependencies(
     version: ModelVersion, record: BuildRecord, packages: Mapping[str, PackageFacts]
 ) -> Iterator[Json]:
     """What each component was made from, as far as that is known."""
-    known = {name: package_url(name, number) for name, number in version.artifact.packages.items()}
+    known = {name: url for url, (name, _) in _packages(version.artifact).items()}
     data = [_data_ref(item) for item in record.inputs]
     yield _dependency(_model_ref(version), [*data, *known.values()])
     sources = [_data_ref(item) for item in record.inputs if item.kind == "source"]

@@ -18,7 +18,8 @@ def pinned_packages(files: Mapping[str, str]) -> frozenset[str]:
     """The names of the packages that some files pin to one version; `files` are texts by name.
 
     Lock files of uv, Poetry, PDM, Pipenv and PEP 751 pin all that they list, a requirements file and
-    pyproject.toml what they name with `==`. A file that can't be read pins nothing.
+    pyproject.toml what they name with `==`; the latter also the package that it describes. A file that can't
+    be read pins nothing.
     """
     found: set[str] = set()
     for path, text in files.items():
@@ -47,6 +48,9 @@ def _pins(name: str, text: str) -> Iterator[str]:
 
 def _of_pyproject(document: Mapping[str, Any]) -> Iterator[str]:
     project = document.get("project", {})
+    # The project's own code is what its commit says.
+    if "name" in project:
+        yield project["name"]
     lists = [project.get("dependencies", []), *project.get("optional-dependencies", {}).values()]
     lists += document.get("dependency-groups", {}).values()
     for given in lists:

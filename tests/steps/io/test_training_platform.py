@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import platform
+import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,3 +50,45 @@ def test_a_machine_without_proc_and_one_with_a_gpu(
 def test_a_package_that_was_uninstalled_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_platform, "_distributions", lambda: {"os": ["gone-by-now"]})
     assert list(loaded_packages()) == ["python"]
+
+
+def install(folder: Path, name: str, url: str, *lines: str) -> None:
+    """An installation from the folder that is edited, which records no modules."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.4", f"Name: {name}", *lines]))
+    (info / "direct_url.json").write_text(url)
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    caches = (training_platform._distributions, training_platform._editable_folders)
+    for each in caches:
+        each.cache_clear()
+    yield
+    for each in caches:
+        each.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_packages_that_are_edited_where_they_are_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tide tables", "unused"):
+        url = json.dumps({"dir_info": {"editable": True}, "url": (tmp_path / name).as_uri()})
+        install(tmp_path / "installed", name.replace(" ", "_"), url, "Version: 2.0+local.1")
+        module = tmp_path / name / "src" / f"{name.replace(' ', '_')}_module.py"
+        module.parent.mkdir(parents=True)
+        module.write_text("")
+    # These are no editable installations, or have no version.
+    install(tmp_path / "installed", "odd", "[", "Version: 1.0")
+    install(tmp_path / "installed", "old", "{}", "Version: 1.0")
+    nameless = json.dumps({"dir_info": {"editable": True}, "url": tmp_path.as_uri()})
+    install(tmp_path / "installed", "versionless", nameless)
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    monkeypatch.syspath_prepend(tmp_path / "tide tables" / "src")
+    importlib.import_module("tide_tables_module")
+    found = loaded_packages()
+    monkeypatch.delitem(sys.modules, "tide_tables_module")
+    assert found["tide_tables"] == "2.0+local.1"
+    assert {"unused", "odd", "old", "versionless"}.isdisjoint(found)

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    distributions,
+    packages_distributions,
+    version,
+)
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 _CPU_INFO = Path("/proc/cpuinfo")
+# Where other packages are, perhaps below the folder of an editable one.
+_INSTALLED = f"{os.sep}site-packages{os.sep}"
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def loaded_packages() -> dict[str, str]:
     """Return the versions of Python and of the packages whose modules this process has loaded, by name."""
-    loaded = {name.partition(".")[0] for name in sys.modules}
-    names = {
-        distribution
-        for module, distributions in _distributions().items()
-        if module in loaded
-        for distribution in distributions
+    loaded, known = {name.partition(".")[0] for name in sys.modules}, _distributions()
+    names = {name for module in loaded for name in known.get(module, ())}
+    unknown = [path for module in loaded - known.keys() for path in _paths(module)]
+    names |= {
+        name
+        for name, folder in _editable_folders().items()
+        if any(path.is_relative_to(folder) for path in unknown)
     }
     found = {"python": platform.python_version()}
     for name in sorted(names, key=str.lower):
         try:
-            found[name] = version(name)
+            number = version(name)
         except PackageNotFoundError:  # uninstalled since this process began
             continue
+        # Metadata may be without one.
+        if number:
+            found[name] = number
     return found
 
 
@@ -48,6 +61,30 @@ def hardware() -> dict[str, str]:
 def _distributions() -> dict[str, list[str]]:
     # Reading all metadata takes a tenth of a second, and packages don't change under a process.
     return {name: list(known) for name, known in packages_distributions().items()}
+
+
+@cache
+def _editable_folders() -> dict[str, Path]:
+    """The folders of the packages that are installed from where they are edited, by name.
+
+    What modules those have isn't recorded.
+    """
+    found: dict[str, Path] = {}
+    for each in distributions():
+        try:
+            source = json.loads(each.read_text("direct_url.json") or "{}")
+            if source["dir_info"]["editable"] is True and each.name:
+                found[each.name] = Path(unquote(urlsplit(source["url"]).path))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _paths(module: str) -> list[Path]:
+    """Where a loaded module is, in a file or in folders."""
+    found = sys.modules.get(module)
+    paths = [getattr(found, "__file__", None), *(getattr(found, "__path__", None) or ())]
+    return [Path(path) for path in paths if isinstance(path, str) and _INSTALLED not in path]
 
 
 def _cpu_model() -> str:
