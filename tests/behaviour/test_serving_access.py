@@ -38,7 +38,12 @@ def text(project: Project) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(project: Project, text: str, log: Path) -> Iterator[Served]:
+def monitor(project: Project) -> str:
+    return project.tokens.create("prometheus", scopes=["read"]).text
+
+
+@pytest.fixture(scope="module")
+def server(project: Project, text: str, monitor: str, log: Path) -> Iterator[Served]:
     with served(project, require_tokens=True, access_log="log/access.jsonl") as found:
         yield found
 
@@ -69,6 +74,34 @@ def test_documents_describe_what_the_token_opens(
         assert b"demand" not in asked(server, path, other).body
     assert "there is 'demand'" in asked(server, "/predict/nowhere", text).json["error"]
     assert "there is none" in asked(server, "/predict/nowhere", other).json["error"]
+
+
+def test_metrics_and_status_are_about_what_the_token_opens(
+    server: Served, project: Project, text: str, monitor: str
+) -> None:
+    assert asked(server, "/predict/demand", text).status == 200
+    flow = sales_flow(project.root / "sales")
+    flow.endpoints = [replace(flow.endpoints[0], name="returns")]
+    with tm.open(project.root, workflow=flow) as beside:
+        other = beside.tokens.create("elsewhere", endpoints=["returns"]).text
+    whole = project.tokens.create("all endpoints").text
+    until(lambda: asked(server, "/docs", whole).status == 200)
+
+    of_demand = asked(server, "/metrics", text).body
+    assert b'tidemill_requests_total{endpoint="demand"' in of_demand
+    assert b"process_" not in of_demand
+    assert b"tidemill_refusals_total" not in of_demand
+    assert asked(server, "/metrics", other).body == b""
+    shown = {key: asked(server, "/status", key).json for key in (text, other, monitor, whole)}
+    assert [each["name"] for each in shown[text]["endpoints"]] == ["demand"]
+    assert set(shown[text]) == {"schema", "endpoints"}
+    assert shown[other]["endpoints"] == []
+    for key in (monitor, whole):
+        assert {"processes", "faults"} < set(shown[key])
+        assert b"process_cpu_seconds_total" in asked(server, "/metrics", key).body
+    # Who reads about the server may ask nothing of it.
+    for path in ("/predict/demand", "/v2", "/docs"):
+        assert asked(server, path, monitor).status == 403
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -113,7 +146,7 @@ def test_a_rate_is_kept(server: Served, project: Project) -> None:
 
 
 def test_requests_are_counted_charged_and_logged(
-    server: Served, text: str, log: Path, project: Project
+    server: Served, text: str, monitor: str, log: Path, project: Project
 ) -> None:
     version = project.state().live["demand"].artifact.id
     reply = server.ask(
@@ -124,9 +157,10 @@ def test_requests_are_counted_charged_and_logged(
     assert reply.status == 200
     bad = server.ask("/predict/demand", [{}], headers={"Authorization": f"Bearer {text}"})
     assert bad.status == 422
+    metrics = asked(server, "/metrics", monitor).body.decode()
     found = {
         (sample.name, sample.labels.get("status", "")): sample.value
-        for family in text_string_to_metric_families(asked(server, "/metrics", text).body.decode())
+        for family in text_string_to_metric_families(metrics)
         for sample in family.samples
         if sample.labels.get("version", version) == version
     }

@@ -13,8 +13,10 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,13 @@ import polars as pl
 import pytest
 
 import tidemill as tm
-from tests.support.serving import Reply, Served, served
+from tests.support.serving import Reply, Served, served, served_at
 from tests.support.waiting import until
+from tidemill.governance.roles import Grant, Grants, Role
+from tidemill.ledger.io.lease_holder import this_user
 from tidemill.project.project import Project
 from tidemill.serving.io.http_connection import HttpLimits
+from tidemill.serving.proxy_settings import ProxySettings
 from tidemill.serving.serve_settings import ServeSettings
 from tools import programs
 
@@ -255,20 +260,11 @@ class TestSystemd:
 def proxy(
     project: Project, token: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
-    nginx = program("nginx")
     folder = tmp_path_factory.mktemp("nginx")
     with serving(project) as server:
-        proxy = Proxy(folder, server.port)
-        command = [str(nginx), "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
-        done = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            until(proxy.is_up, running)
+        place = {"127.0.0.1:8000": f"127.0.0.1:{server.port}"}
+        with proxied(Proxy(folder, "nginx.conf", place)) as proxy:
             yield proxy
-        finally:
-            running.terminate()
-            running.wait(30)
 
 
 @pytest.mark.slow
@@ -300,17 +296,87 @@ class TestNginx:
         assert b"tidemill_requests_total" in reply.body
 
 
-class Proxy:
-    """nginx in front of a server, both on loopback."""
+@pytest.fixture(scope="module")
+def users(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    folder = tmp_path_factory.mktemp("nginx-users")
+    (folder / "users").write_text("ana@example.com:{PLAIN}sesame\neve:{PLAIN}open\n")
+    socket = project.root / "serve.sock"
+    place = {
+        "/srv/project/run/serve.sock": str(socket),
+        "/etc/nginx/users": str(folder / "users"),
+    }
+    given = project.serving.settings
+    grants = Grants(
+        grants=(
+            Grant(who=this_user(), role=Role.OPERATOR),
+            Grant(who="ana@example.com", role=Role.VIEWER),
+        )
+    )
+    before = project.workspace.settings
+    project.workspace.settings = replace(before, grants=grants)
+    log = {"access_log": "log/users.jsonl", "allowed_hosts": given.allowed_hosts}
+    try:
+        with (
+            served(project, socket=socket.name, proxy=ProxySettings(), **log),
+            proxied(Proxy(folder, "nginx-users.conf", place)) as proxy,
+        ):
+            yield proxy
+    finally:
+        project.workspace.settings = before
 
-    def __init__(self, folder: Path, server: int) -> None:
+
+@pytest.mark.slow
+class TestNginxNamesUsers:
+    @staticmethod
+    def basic(login: str) -> dict[str, str]:
+        return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+
+    def test_users_of_nginx_are_those_of_the_server(self, users: Proxy, project: Project) -> None:
+        ana = {**self.basic("ana@example.com:sesame"), "X-Request-Id": "by-ana"}
+        assert users.ask([{"price": 2.5}], headers=ana).status == 200
+        log = project.root / "log" / "users.jsonl"
+        until(lambda: "by-ana" in log.read_text())
+        [line] = [line for line in log.read_text().splitlines() if "by-ana" in line]
+        assert json.loads(line)["user"] == "ana@example.com"
+        assert json.loads(line)["auth"] == "proxy"
+        assert users.ask(None, path="/docs", headers=ana).status == 200
+
+    def test_what_clients_send_is_replaced(self, users: Proxy) -> None:
+        eve = self.basic("eve:open")
+        assert users.ask([{"price": 2.5}], headers=eve).status == 403
+        for name in ("X-Forwarded-User", "x-forwarded-user", "X_Forwarded_User"):
+            claim = {**eve, name: "ana@example.com"}
+            assert users.ask([{"price": 2.5}], headers=claim).status == 403
+        assert users.ask([{"price": 2.5}], headers=self.basic("ana@example.com:x")).status == 401
+        assert users.ask([{"price": 2.5}]).status == 401
+
+
+@contextmanager
+def proxied(proxy: Proxy) -> Iterator[Proxy]:
+    """Run nginx until the end of the block."""
+    folder = proxy.folder
+    nginx = str(program("nginx"))
+    command = [nginx, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    done = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        until(proxy.is_up, running)
+        yield proxy
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+class Proxy:
+    """nginx in front of a server on loopback, by an example in which places are replaced."""
+
+    def __init__(self, folder: Path, example: str, places: Mapping[str, str]) -> None:
+        self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
-        site = (EXAMPLES / "nginx.conf").read_text()
-        for old, new in (
-            ("127.0.0.1:8000", f"127.0.0.1:{server}"),
-            ("listen 80;", f"listen 127.0.0.1:{self.port};"),
-        ):
+        site = (EXAMPLES / example).read_text()
+        for old, new in {**places, "listen 80;": f"listen 127.0.0.1:{self.port};"}.items():
             assert site.count(old) == 1
             site = site.replace(old, new)
         (folder / "site.conf").write_text(site)
@@ -338,9 +404,7 @@ class Proxy:
         asked = {"Host": "ml.example.com", **(headers or {})}
         if token:
             asked["Authorization"] = f"Bearer {token}"
-        address = Served.__new__(Served)
-        address.port = self.port
-        return address.ask(path, body, headers=asked)
+        return served_at(f"http://127.0.0.1:{self.port}").ask(path, body, headers=asked)
 
 
 class Dockerfile:

@@ -157,3 +157,25 @@ def test_a_token_is_read_from_the_environment(
 def test_a_server_that_answers_nothing(monkeypatch: pytest.MonkeyPatch, server: Served) -> None:
     ended = tidemill("bench-endpoint", "nothing", "--url", server.url, "--rate", "5")
     assert (ended.code, "there is no endpoint 'nothing'" in ended.err) == (2, True)
+
+
+FLOW = """
+import tidemill as tm
+
+class Shops(tm.Contract):
+    shop = tm.String()
+
+flow = tm.Workflow("none")
+
+@flow.ingest
+def shops() -> tm.Source[Shops]:
+    return tm.files("shops.csv")
+"""
+
+
+def test_a_unix_socket_needs_the_url_of_its_proxy(tmp_path: Path) -> None:
+    settings = '[tool.tidemill]\nworkflow = "none:flow"\n[tool.tidemill.serve]\nsocket = "s"\n'
+    (tmp_path / "pyproject.toml").write_text(settings)
+    (tmp_path / "none.py").write_text(FLOW)
+    ended = tidemill("-C", str(tmp_path), "bench-endpoint", "demand", "--rate", "5")
+    assert (ended.code, "name the proxy in front of it with --url" in ended.err) == (2, True)

@@ -65,6 +65,9 @@ def test_a_provider_states_further_members() -> None:
         assert joined.people("leads") == {"ben", "carla"}
     for stated in (set[str](), {"other"}, {"admin", "*", "@leads", "ana"}):
         assert grants.with_member("carla", frozenset(stated)).role_of("carla", "flights") is None
+    # Where only a server knows of members, reviews ask those who are listed.
+    served = parse_grants(roles, groups, PLACE, may_be_empty=True)
+    assert served.holders(Role.REVIEWER, "flights") == ("ana", "ben")
     # Without such a provider nobody joins.
     own = parse_grants(roles, {"leads": ["ben"]}, PLACE)
     assert own.with_member("carla", frozenset(("leads",))) is own

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.governance.roles import Grant, Grants, Role
 from tidemill.ledger.access_token import AccessToken, TokenScope
-from tidemill.serving.access import Access, Requester
+from tidemill.serving.access import Access, AccessRules, Requester
 from tidemill.serving.errors import Refusal
 from tidemill.serving.issued_tokens import IssuedToken
+from tidemill.serving.proxied_user import ProxyTrust, secret_digest
+from tidemill.serving.proxy_settings import ProxySettings
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.token_text import token_digest, token_text
 
@@ -230,3 +234,150 @@ def test_a_token_without_the_scope_predict_opens_nothing(endpoint: str | None) -
     with pytest.raises(Refusal, match="opens no endpoints: it lacks the scope predict") as refusal:
         found.admit([LOCAL, BEARER], endpoint, 1.0)
     assert refusal.value.status == 403
+
+
+def trusting(
+    tokens: dict[str, IssuedToken] | None = None, grants: Grants | None = None, **settings: Any
+) -> Access:
+    """Access to a server that trusts a proxy with a secret."""
+    proxy = ProxySettings(groups_header="Groups", secret_env="SECRET")
+    trust = ProxyTrust(proxy, secret_digest(PROXY_SECRET))
+    rules = AccessRules("shop", grants or Grants(), trust)
+    return Access(ServeSettings(proxy=proxy, **settings), tokens or {}, rules)
+
+
+PROXY_SECRET = b"s" * 32
+PROOF = (b"tidemill-proxy-secret", PROXY_SECRET)
+ANA = (b"x-forwarded-user", b"ana")
+VIEWERS = Grants(
+    grants=(
+        Grant(who="ana", role=Role.VIEWER),
+        Grant(who="ben", role=Role.ADMIN, workflows=("other*",)),
+        Grant(who="@leads", role=Role.OPERATOR),
+    ),
+    groups={"leads": frozenset(), "night": frozenset()},
+    within={"leads": frozenset(("night",)), "night": frozenset()},
+    has_logins=True,
+)
+
+
+def test_the_proxy_lets_its_users_in() -> None:
+    found = trusting()
+    for endpoint in ("delays", None):
+        assert found.admit([LOCAL, PROOF, ANA], endpoint, 1.0) == Requester(user="ana")
+    caller = Requester(user="ana")
+    assert found.opens(caller, "delays")
+    assert found.reads_server(caller)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([], 401),
+        ([PROOF], 401),
+        ([ANA], 401),
+        ([ANA, BEARER], 401),
+        ([PROOF, ANA, ANA], 400),
+        ([PROOF, ANA, BEARER], 400),
+        ([PROOF, ANA, (b"authorization", b"Basic YTpi")], 400),
+    ],
+)
+def test_behind_a_proxy_callers_say_who_they_are_in_one_way(
+    headers: list[tuple[bytes, bytes]], status: int
+) -> None:
+    found = refused(trusting(issued()), LOCAL, *headers)
+    assert found.status == status
+    assert "send" in found.message or "secret" in found.message or "twice" in found.message
+
+
+def test_tokens_open_a_server_behind_a_proxy() -> None:
+    found = trusting(issued())
+    for headers in ([LOCAL, BEARER], [LOCAL, PROOF, BEARER]):
+        assert found.admit(headers, "delays", 1.0) == Requester(ID)
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "may"),
+    [
+        (b"ana", b"", True),
+        (b"ben", b"", False),
+        (b"Ana", b"", False),
+        (b"eve", b"", False),
+        (b"eve", b"staff, leads", True),
+        (b"eve", b"night", True),
+        (b"eve", b"@leads", False),
+        (b"leads", b"", False),
+    ],
+)
+def test_users_of_the_proxy_need_a_role(user: bytes, groups: bytes, may: bool) -> None:
+    found = trusting(grants=VIEWERS)
+    headers = [LOCAL, PROOF, (b"x-forwarded-user", user), (b"groups", groups)]
+    if may:
+        assert found.admit(headers, "delays", 1.0).user == user.decode()
+    else:
+        refusal = refused(found, *headers)
+        assert refusal.status == 403
+        # Whoever may ask nothing doesn't learn who may.
+        assert refusal.message == "the user has no role in the workflow shop, so may ask nothing"
+
+
+def test_the_rate_of_a_user_is_limited() -> None:
+    found = trusting(rate=2.0)
+    ben = (b"x-forwarded-user", b"ben")
+    for who in (ANA, ben):
+        for _ in range(2):
+            found.admit([LOCAL, PROOF, who], "delays", 1.0)
+    for who in (ANA, ben):
+        refusal = refused(found, LOCAL, PROOF, who)
+        assert (refusal.status, refusal.message) == (429, "the user sends too many requests")
+
+
+def test_the_rates_of_a_flood_of_users_are_not_remembered() -> None:
+    found = trusting(rate=2.0)
+    for number in range(10_050):
+        found.admit([LOCAL, PROOF, (b"x-forwarded-user", b"u%d" % number)], "delays", 1.0)
+    assert len(found._buckets_of_users) == 10_000
+
+
+READ = (TokenScope.READ,)
+
+
+@pytest.mark.parametrize(
+    ("token", "reads"),
+    [
+        ({}, True),
+        ({"endpoints": ("delays",)}, False),
+        ({"endpoints": ("delays",), "scopes": (TokenScope.PREDICT, *READ), "workflows": ("sh*",)}, True),
+        ({"endpoints": ("delays",), "scopes": (TokenScope.PREDICT, *READ), "workflows": ("x",)}, False),
+        ({"scopes": READ, "workflows": ("shop",)}, True),
+    ],
+)  # fmt: skip
+def test_what_is_about_the_server_needs_a_token_for_all_of_it(
+    token: dict[str, Any], reads: bool
+) -> None:
+    rules = AccessRules("shop")
+    found = Access(ServeSettings(require_tokens=True), issued(**token), rules)
+    caller = found.admit([LOCAL, BEARER], None, 1.0, reads=True)
+    assert found.reads_server(caller) is reads
+    # A token that is gone reads nothing; who needs none reads all.
+    assert not access().reads_server(Requester(ID))
+    assert access().reads_server(Requester())
+
+
+def test_a_token_that_reads_opens_no_endpoint() -> None:
+    found = Access(ServeSettings(), issued(scopes=READ, workflows=("shop",)), AccessRules("shop"))
+    assert found.admit([LOCAL, BEARER], None, 1.0, reads=True) == Requester(ID)
+    assert not found.opens(Requester(ID), "delays")
+    for endpoint in ("delays", None):
+        assert "lacks the scope predict" in refused(found, LOCAL, BEARER, endpoint=endpoint).message
+
+
+def test_the_holder_of_a_token_that_reads_needs_a_role() -> None:
+    for holder, may in (("ana", True), ("eve", False)):
+        token = replace(issued(scopes=READ, workflows=("*",))[ID].token, holder=holder)
+        tokens = {ID: IssuedToken(token=token, at=0.0)}
+        found = Access(ServeSettings(), tokens, AccessRules("shop", VIEWERS))
+        assert found.reads_server(Requester(ID)) is may
+        if not may:
+            with pytest.raises(Refusal, match="lacks the scope predict"):
+                found.admit([LOCAL, BEARER], None, 1.0, reads=True)

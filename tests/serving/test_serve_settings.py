@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tidemill.core.errors import UsageError
+from tidemill.serving.proxy_settings import ProxySettings
 from tidemill.serving.serve_settings import (
     ServeSettings,
     parse_serve_settings,
@@ -23,6 +24,7 @@ def test_every_setting_is_read() -> None:
         "port": 8443,
         "certificate": "tls/cert.pem",
         "key": "tls/key.pem",
+        "key_password_env": "KEY_PASSWORD",
         "allowed_hosts": ["ML.Example.com.", "10.0.0.5:8443", "::1"],
         "cors": ["https://App.example.com:443"],
         "require_tokens": True,
@@ -47,6 +49,7 @@ def test_every_setting_is_read() -> None:
         port=8443,
         certificate="tls/cert.pem",
         key="tls/key.pem",
+        key_password_env="KEY_PASSWORD",
         allowed_hosts=("ml.example.com", "10.0.0.5:8443", "[::1]"),
         cors=("https://app.example.com",),
         require_tokens=True,
@@ -66,7 +69,17 @@ def test_every_setting_is_read() -> None:
         telemetry=True,
         cached_answers=100,
     )
-    assert set(table) == set(ServeSettings.__slots__)
+    behind_proxy = {
+        "socket": "run/serve.sock",
+        "socket_group": "www-data",
+        "proxy": {"user_header": "X-User"},
+    }
+    assert parse_serve_settings(behind_proxy, PLACE) == ServeSettings(
+        socket="run/serve.sock",
+        socket_group="www-data",
+        proxy=ProxySettings(user_header="X-User"),
+    )
+    assert {*table, *behind_proxy} == set(ServeSettings.__slots__)
     assert parse_serve_settings({}, PLACE) == ServeSettings()
 
 
@@ -83,6 +96,15 @@ def test_every_setting_is_read() -> None:
         ({"certificate": "c.pem"}, "has a certificate without a key: TLS needs both"),
         ({"key": "k.pem"}, "has a key without a certificate"),
         ({"key": 3}, "key = 3 is not text"),
+        ({"key_password_env": "P"}, "has a key_password_env without a key"),
+        ({"socket": "s", "host": "127.0.0.1"}, "has a socket and a host: a server listens on one"),
+        ({"socket": "s", "port": 8000}, "has a socket and a port"),
+        ({"socket_group": "www-data"}, "has a socket_group without a socket"),
+        (
+            {"proxy": {}},
+            "has a proxy that nothing tells from others who send X-Forwarded-User: let",
+        ),
+        ({"socket": "s", "proxy": {}, "require_tokens": True}, "has a proxy and require_tokens"),
         ({"allowed_hosts": "x"}, "allowed_hosts = 'x' is not a list"),
         ({"allowed_hosts": ["*.x.com"]}, r"holds '\*.x.com', which is not a host"),
         ({"allowed_hosts": [3]}, "holds 3, which is not a host"),
@@ -123,11 +145,11 @@ def test_a_wrong_setting_is_named(table: dict[str, Any], says: str) -> None:
         ({"allowed_hosts": ["ml.example.com"]}, True, True),
     ],
 )
-def test_who_can_be_reached_by_others_needs_tokens(
+def test_who_can_be_reached_by_others_needs_authentication(
     table: dict[str, Any], exposed: bool, tokens: bool
 ) -> None:
     found = parse_serve_settings(table, PLACE)
-    assert (found.is_exposed, found.needs_tokens) == (exposed, tokens)
+    assert (found.is_exposed, found.needs_authentication) == (exposed, tokens)
     require_safe_place(found, 1)
     if tokens:
         with pytest.raises(UsageError, match="no token is valid: create one with `tidemill tokens"):
@@ -151,6 +173,29 @@ def test_options_are_read_like_settings() -> None:
 def test_a_wrong_option_is_named() -> None:
     with pytest.raises(UsageError, match=r"^--host 'ml:80' is not a host"):
         with_options(ServeSettings(), {"host": "ml:80"})
+    for option in ({"host": "0.0.0.0"}, {"port": 0}):
+        with pytest.raises(UsageError, match=r"^--(host|port) doesn't fit socket = 's'"):
+            with_options(ServeSettings(socket="s"), option)
+
+
+def test_a_proxy_is_told_from_others() -> None:
+    trusted = {"allowed_hosts": ["ml.example.com"], "proxy": {"secret_env": "SECRET"}}
+    found = parse_serve_settings(trusted, PLACE)
+    assert found.needs_authentication
+    require_safe_place(found, 0)
+    by_socket = parse_serve_settings({"socket": "s", "proxy": {}}, PLACE)
+    assert (by_socket.needs_authentication, by_socket.is_exposed) == (True, False)
+    require_safe_place(by_socket, 0)
+    # Settings that no file was read for are judged as well.
+    with pytest.raises(UsageError, match=r"^the server has a proxy that nothing tells from others"):
+        require_safe_place(ServeSettings(proxy=ProxySettings()), 1)
+
+
+def test_a_fault_of_the_proxy_names_its_table() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_serve_settings({"proxy": {"user_heder": "X-User"}}, PLACE)
+    place = "pyproject.toml: [tool.tidemill.serve.proxy]"
+    assert str(caught.value) == f"{place} user_heder: did you mean 'user_header'?"
 
 
 def test_tls_is_on_with_a_certificate() -> None:

@@ -7,10 +7,11 @@ import http.client
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -150,14 +151,34 @@ class Reply:
         return json.loads(self.body)
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(self._path)
+
+
 class Served:
-    """A server that runs in a thread."""
+    """A server that runs in a thread, at a port or, with a `path`, at a Unix socket."""
+
+    path = ""
 
     def __init__(self, running: RunningServer, thread: threading.Thread) -> None:
         self.url = running.url
-        self.port = int(running.url.rpartition(":")[2])
+        self.take_place()
         self.running = running
         self.thread = thread
+
+    def take_place(self) -> None:
+        """Take the path or the port from the URL."""
+        _, _, self.path = self.url.removesuffix(":").partition("http://unix:")
+        self.port = 0 if self.path else int(self.url.rpartition(":")[2])
 
     def ask(
         self,
@@ -169,7 +190,11 @@ class Served:
     ) -> Reply:
         """Send one request on a connection of its own; a body that isn't bytes is sent as JSON."""
         payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = (
+            _UnixConnection(self.path)
+            if self.path
+            else http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        )
         try:
             connection.request(
                 method or ("GET" if body is None else "POST"), path, payload, dict(headers or {})
@@ -187,18 +212,22 @@ class Served:
 def served_at(url: str) -> Served:
     """A server in another process."""
     found = Served.__new__(Served)
-    found.url, found.port = url, int(url.rpartition(":")[2])
+    found.url = url
+    found.take_place()
     return found
 
 
 @contextmanager
 def server_process(
-    project: Project, *options: str, first: str = ""
+    project: Project, *options: str, first: str = "", place: Sequence[str] = ("--port", "0")
 ) -> Iterator[tuple[Served, subprocess.Popen[str]]]:
-    """A server in a process of its own, which is killed at the end; it runs the code `first` before."""
+    """A server in a process of its own, which is killed at the end; it runs the code `first` before.
+
+    `place` are the options that say where it listens.
+    """
     code = f"{first}\nfrom tidemill.cli import main; main()"
-    place = ["-C", str(project.workspace.root), "-w", project.settings.workflow]
-    command = [sys.executable, "-c", code, *place, "serve", "--port", "0", *options]
+    found = ["-C", str(project.workspace.root), "-w", project.settings.workflow]
+    command = [sys.executable, "-c", code, *found, "serve", *place, *options]
     # The current folder isn't on the path of the processes that a server starts.
     path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

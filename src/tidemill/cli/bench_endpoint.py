@@ -96,6 +96,10 @@ def _bench(
         sent: pl.DataFrame | Path | None = rows
         if sent is None or not url:
             serving = stack.enter_context(project_session()).serving
+            if not url and serving.settings.socket:
+                raise UsageError(
+                    "the server listens on a Unix socket: name the proxy in front of it with --url"
+                )
             url = url or serving.settings.base_url
             if sent is None:
                 sent = serving.sample_requests(endpoint, DRAWN_ROWS)

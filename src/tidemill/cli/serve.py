@@ -32,7 +32,7 @@ def serve(**given: Any) -> None:
 
     Requests are answered by the version of the model that is live; `deliver` and `rollback` change it within
     a second, without losing a request. Settings are in [tool.tidemill.serve]. Beyond loopback callers need
-    tokens: `tidemill tokens create`.
+    tokens: `tidemill tokens create`, or come through a proxy that says who asks.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("tidemill.serving").setLevel(logging.INFO)

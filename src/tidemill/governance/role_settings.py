@@ -12,11 +12,19 @@ from tidemill.ledger.people import is_person
 _KEYS = ("role", "workflows")
 
 
-def parse_grants(roles: object, groups: object, place: str, *, has_logins: bool = False) -> Grants:
+def parse_grants(
+    roles: object,
+    groups: object,
+    place: str,
+    *,
+    has_logins: bool = False,
+    may_be_empty: bool = False,
+) -> Grants:
     """Read the tables `roles` and `groups`; None where there is no table.
 
-    With `has_logins` an identity provider states members of groups, so that a list may be empty. `place`
-    names the settings in messages. UsageError names the entry, its value and what fits.
+    With `has_logins` an identity provider states members of groups, so that a list may be empty; it
+    `may_be_empty` as well where only a server knows of others. `place` names the settings in messages.
+    UsageError names the entry, its value and what fits.
     """
     if groups is not None and roles is None:
         raise UsageError(
@@ -24,7 +32,8 @@ def parse_grants(roles: object, groups: object, place: str, *, has_logins: bool 
         )
     if roles is None:
         return Grants()
-    members = _all_members(_table(groups or {}, f"{place}.groups]"), f"{place}.groups]", has_logins)
+    declared = _table(groups or {}, f"{place}.groups]")
+    members = _all_members(declared, f"{place}.groups]", has_logins or may_be_empty)
     parts = {name: _parts(name, members, f"{place}.groups]") for name in members}
     known = {name: people for name, (people, _) in parts.items()}
     table = _table(roles, f"{place}.roles]")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -23,12 +24,14 @@ from tidemill.governance.permissions import Permission
 from tidemill.project.arrow_files import arrow_stream, stream_of
 from tidemill.project.served_rollouts import ServedRollouts
 from tidemill.project.server_statuses import status_folder
+from tidemill.project.serving_secrets import read_key_password, read_proxy_trust
 from tidemill.project.workspace import Workspace
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.metric_families import Family
 from tidemill.serving.oip import JSON
 from tidemill.serving.predictions import ARROW, CSV
+from tidemill.serving.proxied_user import ProxyTrust
 from tidemill.serving.serve_settings import ServeSettings, require_safe_place, with_options
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Flow
@@ -40,6 +43,7 @@ try:
     from tidemill.serving.io.server import RequestExport, Server, ServerOptions
     from tidemill.serving.io.serving_pool import StartWorker
     from tidemill.serving.io.single_answer import single_answer
+    from tidemill.serving.io.unix_listener import unix_listener
     from tidemill.serving.io.version_source import VersionSource
 except ModuleNotFoundError as error:
     if error.name not in ("uvicorn", "httptools", "uvloop"):
@@ -86,7 +90,8 @@ class Serving:
         """Serve until SIGINT or SIGTERM in the main thread, or `stop` of the server that `started` gets.
 
         `started` is called when requests are answered. UsageError if there is nothing to serve, the address
-        can't be used, or others can reach it and no token is valid; AccessError if the actor may not serve.
+        can't be used, others can reach it and nobody has to say who they are, or a secret is missing;
+        AccessError if the actor may not serve.
         """
         settings = settings or self.settings
         space = self._workspace
@@ -96,26 +101,33 @@ class Serving:
                 f"workflow {space.flow.name} has no endpoints to serve: declare one with "
                 'flow.endpoint("NAME", model=flow.approve(...))'
             )
-        starter = self._worker_starter(settings) if settings.workers > 1 else None
-        server = self._server(settings, start_worker=starter, status_folder=status_folder(space))
+        proxy = read_proxy_trust(space, settings)
+        starter = self._worker_starter(settings, proxy) if settings.workers > 1 else None
+        server = self._server(
+            settings, proxy=proxy, start_worker=starter, status_folder=status_folder(space)
+        )
         require_safe_place(settings, server.valid_tokens)
         with (
-            _listen(settings) as listener,
+            _listen(settings, space.root) as listener,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            url = _url(settings, listener)
+            url = _url(settings, space.root, listener)
             runner.run(
                 server.run(listener, space.state(), lambda: started(_running_server(server, url)))
             )
 
     def serve_shared(
-        self, settings: ServeSettings, listener: socket.socket, control: socket.socket
+        self,
+        settings: ServeSettings,
+        listener: socket.socket,
+        control: socket.socket,
+        proxy: ProxyTrust | None = None,
     ) -> None:
         """Serve a socket together with another process, which `control` reaches, until that says so or ends.
 
         Raises TidemillError if what is live can't be loaded here.
         """
-        server = self._server(settings, control=control)
+        server = self._server(settings, proxy=proxy, control=control)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.run(listener, self._workspace.state()))
 
@@ -128,12 +140,15 @@ class Serving:
             price=space.price,
             export=_telemetry(space.flow.name) if settings.telemetry else None,
             rollouts=ServedRollouts(space),
+            # A proxy states who is in a group, as an identity provider does.
+            grants=replace(space.settings.grants, has_logins=settings.proxy is not None),
+            key_password=read_key_password(space, settings),
             personal_key=_personal_key(space.flow),
             **shared,
         )
         return Server(space.tools, options)
 
-    def _worker_starter(self, settings: ServeSettings) -> StartWorker:
+    def _worker_starter(self, settings: ServeSettings, proxy: ProxyTrust | None) -> StartWorker:
         if ":" not in self._workspace.settings.workflow:
             raise UsageError(
                 f"{settings.workers} processes can't serve a workflow that only this one knows: open it as "
@@ -143,7 +158,7 @@ class Serving:
         starter: Callable[..., StartWorker] = import_module(
             "tidemill.project.serving_worker"
         ).WorkerStarter
-        return starter(self._workspace, settings)
+        return starter(self._workspace, settings, proxy)
 
     def predict(
         self,
@@ -254,9 +269,29 @@ def _running_server(server: Server, url: str) -> RunningServer:
     )
 
 
-def _listen(settings: ServeSettings) -> socket.socket:
+@contextmanager
+def _listen(settings: ServeSettings, root: Path) -> Iterator[socket.socket]:
+    if not settings.socket:
+        with _listen_on_address(settings) as found:
+            yield found
+        return
+    with ExitStack() as stack:
+        try:
+            path = root / settings.socket
+            found = stack.enter_context(unix_listener(path, settings.socket_group))
+        except OSError as error:
+            raise UsageError(
+                f"socket = {settings.socket!r} can't be used: {error.strerror or error}; its folder "
+                f"has to be there, and you may write it (relative to {root})"
+            ) from error
+        yield found
+
+
+def _listen_on_address(settings: ServeSettings) -> socket.socket:
     try:
-        return listening_socket(settings.host, settings.port)
+        return listening_socket(
+            settings.host, settings.port, for_others=settings.needs_authentication
+        )
     except OSError as error:
         raise UsageError(
             f"{settings.host}:{settings.port} can't be used: {error.strerror or error}; choose another "
@@ -264,7 +299,10 @@ def _listen(settings: ServeSettings) -> socket.socket:
         ) from error
 
 
-def _url(settings: ServeSettings, listener: socket.socket) -> str:
+def _url(settings: ServeSettings, root: Path, listener: socket.socket) -> str:
+    if settings.socket:
+        # As nginx writes it, with the path of a request after it.
+        return f"http://unix:{root / settings.socket}:"
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if settings.uses_tls else 'http'}://{shown}:{port}"

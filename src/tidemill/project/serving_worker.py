@@ -14,6 +14,7 @@ from tidemill.core.python_command import inherited_path, python_module
 from tidemill.project.project import open_project
 from tidemill.project.workspace import Workspace
 from tidemill.serving.io.worker_channel import packed, receive_first
+from tidemill.serving.proxied_user import ProxyTrust
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.worker_messages import WorkerJob
 
@@ -23,7 +24,9 @@ MODULE = "tidemill.project.serving_worker"
 class WorkerStarter:
     """Starts processes that serve a workspace."""
 
-    def __init__(self, workspace: Workspace, settings: ServeSettings) -> None:
+    def __init__(
+        self, workspace: Workspace, settings: ServeSettings, proxy: ProxyTrust | None = None
+    ) -> None:
         self._job = packed(
             WorkerJob(
                 root=str(workspace.root),
@@ -33,6 +36,7 @@ class WorkerStarter:
                 argv=tuple(sys.argv),
                 settings=settings,
                 actor=workspace.actor,
+                proxy=proxy,
             )
         )
 
@@ -83,7 +87,7 @@ def main(listener: int, control: int) -> int:
         # It acts for the first process, whose token may have expired by now.
         project.workspace = project.workspace.acting_as(job.actor)
         try:
-            project.serving.serve_shared(job.settings, accepting, channel)
+            project.serving.serve_shared(job.settings, accepting, channel, job.proxy)
         finally:
             project.close()
     except TidemillError as error:

@@ -193,12 +193,13 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
             if not isinstance(table[name], dict):
                 raise UsageError(f"{place}] {name} = {table[name]!r} is not a table")
             given[name] = read(table[name], f"{place}.{name}]")
-    oidc = given.get("oidc")
+    oidc, proxy = given.get("oidc"), given.get("serve", ServeSettings()).proxy
     given["grants"] = parse_grants(
         table.get("roles"),
         table.get("groups"),
         place,
         has_logins=isinstance(oidc, OidcSettings) and bool(oidc.groups_claim),
+        may_be_empty=proxy is not None and bool(proxy.groups_header),
     )
     apart = (*_TABLES, *_READERS)
     plain = {name: value for name, value in table.items() if name not in apart}

@@ -1,4 +1,4 @@
-"""Decide whether a request may be answered: by its Host, its Origin, its token and its rate."""
+"""Decide whether a request may be answered: by its Host, its Origin, who sends it, and its rate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from hmac import compare_digest
 from math import ceil
 from typing import NamedTuple, TypeAlias
 
+from tidemill.governance.permissions import Actor, ActorKind, Permission, find_refusal
+from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import AccessToken
 from tidemill.serving.errors import Refusal
 from tidemill.serving.host_names import (
@@ -17,6 +19,7 @@ from tidemill.serving.host_names import (
     parse_origin,
 )
 from tidemill.serving.issued_tokens import IssuedToken
+from tidemill.serving.proxied_user import ProxiedUsers, ProxyTrust
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.token_bucket import TokenBucket
 from tidemill.serving.token_text import token_digest, token_id
@@ -27,6 +30,8 @@ _CHALLENGE = (("www-authenticate", 'Bearer realm="tidemill"'),)
 _NO_DIGEST = "0" * 64
 # Authorities that were accepted are remembered up to this number: callers use few.
 _REMEMBERED = 256
+# The rates of so many users are remembered; beyond it the first one begins again.
+_USERS = 10_000
 _OF_ALLOWED_ORIGINS = (
     (
         b"access-control-expose-headers",
@@ -48,32 +53,54 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 class Requester(NamedTuple):
-    """The sender of a request: the id of its token, "" without one.
+    """The sender of a request: the id of its token, or the user whom the proxy names; "" without one.
 
     `reply_headers` let the page of an allowed origin read the reply.
     """
 
     token: str = ""
     reply_headers: Headers = ()
+    user: str = ""
 
 
 class DocumentReader(NamedTuple):
-    """Reads a document: the URL by which it came, and whether it may ask an endpoint."""
+    """Reads a document: the URL by which it came, and whether it may ask an endpoint.
+
+    It may read what is about the whole server if `reads_server`, and has to send a token if `sends_token`.
+    """
 
     url: str
     opens: Callable[[str], bool]
+    reads_server: bool = True
+    sends_token: bool = False
+
+
+class AccessRules(NamedTuple):
+    """Who may call the server of a workflow: the roles of people, and the proxy that may name them."""
+
+    workflow: str = ""
+    grants: Grants = Grants()
+    proxy: ProxyTrust | None = None
 
 
 class Access:
     """The rules of a server, and the tokens that are valid now."""
 
-    def __init__(self, settings: ServeSettings, tokens: Mapping[str, IssuedToken]) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        tokens: Mapping[str, IssuedToken],
+        rules: AccessRules = AccessRules(),  # noqa: B008 - it never changes
+    ) -> None:
         self._settings = settings
-        self._needs_tokens = settings.needs_tokens
+        self._rules = rules
+        self._proxied = None if rules.proxy is None else ProxiedUsers(rules.proxy)
+        self._needs_authentication = settings.needs_authentication
         self._cors = frozenset(settings.cors)
         self._hosts = _allowed_hosts(settings)
         self._known_hosts: dict[bytes, HostName] = {}
         self._buckets: dict[str, TokenBucket] = {}
+        self._buckets_of_users: dict[str, TokenBucket] = {}
         self._share = 1.0
         self._tokens: Mapping[str, IssuedToken] = tokens
 
@@ -87,22 +114,41 @@ class Access:
         issued = self._tokens.get(requester.token)
         return not requester.token or (issued is not None and issued.token.opens(endpoint))
 
+    def reads_server(self, requester: Requester) -> bool:
+        """Whether a sender may read what is about the whole server, beside the endpoints that it may ask."""
+        issued = self._tokens.get(requester.token)
+        if issued is None:
+            return not requester.token
+        token = issued.token
+        return (token.predicts and not token.endpoints) or self._may_read(token)
+
     def share_rates(self, processes: int) -> None:
         """Allow this process a share of every rate: so many processes answer."""
         self._share = 1.0 / processes
 
     def admit(
-        self, headers: Iterable[tuple[bytes, bytes]], endpoint: str | None, now: float
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        endpoint: str | None,
+        now: float,
+        *,
+        reads: bool = False,
     ) -> Requester:
         """Return the caller of a request to an endpoint; Refusal if it isn't allowed.
 
-        Names of headers are in lower case. Without an endpoint any valid token will do.
+        Names of headers are in lower case. Without an endpoint any valid token will do that opens some; for a
+        request that only `reads` about the server, also one with the scope `read`.
         """
         caller, authorization = self.identify(headers)
-        if authorization is None and not self._needs_tokens:
+        if authorization is None and not self._needs_authentication:
             return caller
         try:
-            token = self._check_token(authorization, endpoint, now)
+            if self._proxied is not None:
+                actor = self._proxied.find(headers)
+                if actor is not None:
+                    self._check_user(actor, authorization, now)
+                    return Requester("", caller.reply_headers, actor.name)
+            token = self._check_token(authorization, endpoint, now, reads)
             return Requester(token, caller.reply_headers)
         except Refusal as refusal:
             # The page of an allowed origin may read why.
@@ -154,20 +200,56 @@ class Access:
             return ()
         raise Refusal(403, "the Origin isn't allowed to call this server (cors)")
 
-    def _check_token(self, authorization: bytes | None, endpoint: str | None, now: float) -> str:
-        if authorization is None:
+    def _check_user(self, actor: Actor, authorization: bytes | None, now: float) -> None:
+        if authorization is not None:
             raise Refusal(
-                401, "a token is needed: send Authorization: Bearer tm_...", headers=_CHALLENGE
+                400, "the request has a user of the proxy and an Authorization: send one of them"
+            )
+        rules = self._rules
+        grants = rules.grants.with_member(actor.name, actor.groups)
+        if find_refusal(Permission.READ, actor, rules.workflow, grants) is not None:
+            raise Refusal(
+                403, f"the user has no role in the workflow {rules.workflow}, so may ask nothing"
+            )
+        buckets, name = self._buckets_of_users, actor.name
+        if self._settings.rate and len(buckets) >= _USERS and name not in buckets:
+            del buckets[next(iter(buckets))]
+        if wait := self._take(buckets, name, self._settings.rate, now):
+            raise _too_many("the user", wait)
+
+    def _check_token(
+        self, authorization: bytes | None, endpoint: str | None, now: float, reads: bool
+    ) -> str:
+        if authorization is None:
+            through = ", or come through the proxy" if self._proxied is not None else ""
+            raise Refusal(
+                401,
+                f"a token is needed: send Authorization: Bearer tm_...{through}",
+                headers=_CHALLENGE,
             )
         token = self._verified(authorization, now)
-        if not token.predicts:
+        if not token.predicts and not (reads and self._may_read(token)):
             raise Refusal(
                 403, f"the token {token.id} opens no endpoints: it lacks the scope predict"
             )
         if endpoint is not None and not token.opens(endpoint):
             raise Refusal(403, f"this token doesn't open the endpoint {endpoint}")
-        self._limit(token, now)
+        if wait := self._take(self._buckets, token.id, token.rate or self._settings.rate, now):
+            raise _too_many(f"the token {token.id}", wait)
         return token.id
+
+    def _may_read(self, token: AccessToken) -> bool:
+        """Whether the scopes of a token and the role of its holder let it read what is about the server."""
+        actor = Actor(
+            name=token.holder,
+            kind=ActorKind.TOKEN,
+            token=token.id,
+            scopes=frozenset(token.scopes),
+            workflows=token.workflows,
+            is_local=False,
+        )
+        rules = self._rules
+        return find_refusal(Permission.READ, actor, rules.workflow, rules.grants) is None
 
     def _verified(self, authorization: bytes, now: float) -> AccessToken:
         if authorization[:7].lower() != b"bearer ":
@@ -184,21 +266,21 @@ class Access:
             raise Refusal(401, f"the token {issued.token.id} has expired", headers=_CHALLENGE)
         return issued.token
 
-    def _limit(self, token: AccessToken, now: float) -> None:
-        rate = (token.rate or self._settings.rate) * self._share
+    def _take(self, buckets: dict[str, TokenBucket], key: str, rate: float, now: float) -> float:
+        """Count a request of a token or a user; return the seconds that it comes too early, 0 for none."""
+        rate *= self._share
         if not rate:
-            return
+            return 0.0
         burst = max(1.0, self._settings.burst * self._share if self._settings.burst else rate)
-        bucket = self._buckets.get(token.id)
+        bucket = buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[token.id] = TokenBucket(burst, now)
-        wait = bucket.take(now, rate=rate, burst=burst)
-        if wait:
-            raise Refusal(
-                429,
-                f"the token {token.id} sends too many requests",
-                headers=(("retry-after", str(ceil(wait))),),
-            )
+            bucket = buckets[key] = TokenBucket(burst, now)
+        return bucket.take(now, rate=rate, burst=burst)
+
+
+def _too_many(who: str, wait: float) -> Refusal:
+    headers = (("retry-after", str(ceil(wait))),)
+    return Refusal(429, f"{who} sends too many requests", headers=headers)
 
 
 def _once(known: bytes | None, value: bytes, name: str) -> bytes:

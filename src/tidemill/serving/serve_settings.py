@@ -10,21 +10,25 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import is_number, parse_bytes, parse_seconds
 from tidemill.serving.host_names import is_loopback, parse_name, parse_origin
+from tidemill.serving.proxy_settings import ProxySettings, parse_proxy_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """Where to listen, who may call, and how much is accepted; sizes in bytes, times in seconds.
 
-    `certificate` and `key` are PEM files, relative to the project, and switch TLS on. `allowed_hosts` are
-    the names under which callers reach the server, beside `host` and those of loopback; `cors` are the
-    origins whose pages may call it. Tokens are needed where `needs_tokens` says so.
+    With `socket`, a path relative to the project, the server listens on a Unix socket instead of `host` and
+    `port`; its owner and the members of the group `socket_group` may connect. `certificate` and `key` are PEM
+    files, relative to the project, and switch TLS on; the environment variable `key_password_env` has the
+    password of an encrypted key. `allowed_hosts` are the names under which callers reach
+    the server, beside `host` and those of loopback; `cors` are the origins whose pages may call it. Callers
+    have to say who they are where `needs_authentication` says so: by a token, or through `proxy`.
 
-    A token allows `rate` requests a second, and `burst` at once (0: as many as one second allows); 0 is no
-    limit. More than `max_in_flight` requests at once, bodies of more than `max_body` bytes and more than
-    `max_rows` rows are refused. A caller has `header_timeout` for the headers and `body_timeout` for the
-    body; a connection without requests is closed after `keep_alive`. A server that stops waits for
-    requests in flight for `drain` at most.
+    A token, or a user whom the proxy names, is allowed `rate` requests a second, and `burst` at once (0: as
+    many as one second allows); 0 is no limit. More than `max_in_flight` requests at once, bodies of more than
+    `max_body` bytes and more than `max_rows` rows are refused. A caller has `header_timeout` for the headers
+    and `body_timeout` for the body; a connection without requests is closed after `keep_alive`. A server that
+    stops waits for requests in flight for `drain` at most.
 
     Up to `workers` processes serve; those beyond the first are released after `release` without need.
     `access_log` is a file, "" for none; `telemetry` exports through OpenTelemetry. `cached_answers` are
@@ -33,11 +37,15 @@ class ServeSettings:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    socket: str = ""
+    socket_group: str = ""
     certificate: str = ""
     key: str = ""
+    key_password_env: str = ""
     allowed_hosts: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     require_tokens: bool = False
+    proxy: ProxySettings | None = None
     rate: float = 0.0
     burst: float = 0.0
     max_in_flight: int = 64
@@ -67,9 +75,9 @@ class ServeSettings:
         return not all(map(_is_local, (self.host, *self.allowed_hosts)))
 
     @property
-    def needs_tokens(self) -> bool:
-        """Whether every prediction needs a token: beyond loopback always."""
-        return self.require_tokens or self.is_exposed
+    def needs_authentication(self) -> bool:
+        """Whether callers have to say who they are: beyond loopback, and behind a trusted proxy, always."""
+        return self.require_tokens or self.is_exposed or self.proxy is not None
 
     @property
     def uses_tls(self) -> bool:
@@ -84,9 +92,13 @@ def parse_serve_settings(table: Mapping[str, Any], place: str) -> ServeSettings:
     for name, value in table.items():
         if name not in known:
             raise UsageError(f"{place} {name}: {did_you_mean(name, known)}")
-        values[name] = _read(name, value, f"{place} {name} =")
+        values[name] = (
+            parse_proxy_settings(value, f"{place.removesuffix(']')}.proxy]")
+            if name == "proxy"
+            else _read(name, value, f"{place} {name} =")
+        )
     settings = ServeSettings(**values)
-    for fault in _faults(settings):
+    for fault in _faults(settings, table):
         raise UsageError(f"{place} {fault}")
     return settings
 
@@ -94,6 +106,12 @@ def parse_serve_settings(table: Mapping[str, Any], place: str) -> ServeSettings:
 def with_options(settings: ServeSettings, options: Mapping[str, Any]) -> ServeSettings:
     """The settings with options of a command line in place of some; UsageError for one that doesn't fit."""
     read = {name: _read(name, value, f"--{name}") for name, value in options.items()}
+    for name in ("host", "port"):
+        if settings.socket and name in read:
+            raise UsageError(
+                f"--{name} doesn't fit socket = {settings.socket!r} in [tool.tidemill.serve]: a server "
+                "listens on one of them"
+            )
     return replace(settings, **read)
 
 
@@ -105,15 +123,19 @@ def _read(name: str, value: object, place: str) -> Any:
 
 
 def require_safe_place(settings: ServeSettings, valid_tokens: int) -> None:
-    """Raise UsageError for a server that others can reach and for which there is no valid token."""
-    if settings.needs_tokens and not valid_tokens:
+    """Raise UsageError for a server that can't tell who asks, or to which nobody has a valid token."""
+    if settings.proxy is not None:
+        for fault in _proxy_faults(settings, settings.proxy):
+            raise UsageError(f"the server {fault}")
+    if settings.needs_authentication and settings.proxy is None and not valid_tokens:
         why = "require_tokens is set"
         if settings.is_exposed:
             where = next(n for n in (settings.host, *settings.allowed_hosts) if not _is_local(n))
             why = f"others can reach {where}"
         raise UsageError(
-            f"{why}, and no token is valid: create one with `tidemill tokens create HOLDER`, or serve on "
-            "127.0.0.1 without allowed_hosts of other machines"
+            f"{why}, and no token is valid: create one with `tidemill tokens create HOLDER`, let a "
+            "proxy name the users ([tool.tidemill.serve.proxy]), or serve on 127.0.0.1 without "
+            "allowed_hosts of other machines"
         )
 
 
@@ -122,13 +144,37 @@ def _is_local(name: str) -> bool:
     return found is not None and is_loopback(found.host)
 
 
-def _faults(settings: ServeSettings) -> list[str]:
+def _faults(settings: ServeSettings, table: Mapping[str, Any]) -> list[str]:
     found = []
+    for name in ("host", "port"):
+        if settings.socket and name in table:
+            found.append(f"has a socket and a {name}: a server listens on one of them")
+    if settings.socket_group and not settings.socket:
+        found.append("has a socket_group without a socket")
+    if settings.proxy is not None:
+        found.extend(_proxy_faults(settings, settings.proxy))
     if bool(settings.certificate) != bool(settings.key):
         there, missing = ("certificate", "key") if settings.certificate else ("key", "certificate")
         found.append(f"has a {there} without a {missing}: TLS needs both")
+    if settings.key_password_env and not settings.key:
+        found.append("has a key_password_env without a key")
     if settings.burst and not settings.rate:
         found.append("has a burst without a rate, which limits nothing: set rate as well")
+    return found
+
+
+def _proxy_faults(settings: ServeSettings, proxy: ProxySettings) -> list[str]:
+    found = []
+    if not settings.socket and not proxy.has_secret:
+        found.append(
+            f"has a proxy that nothing tells from others who send {proxy.user_header}: let it send a secret "
+            "(secret_env or secret_file), or listen on a Unix socket (socket)"
+        )
+    if settings.require_tokens:
+        found.append(
+            "has a proxy and require_tokens: with a proxy all callers have a token or come through it; "
+            "remove one of the two"
+        )
     return found
 
 
@@ -216,8 +262,11 @@ _MANY = 1_000_000_000
 _READERS: dict[str, Callable[[Any], object]] = {
     "host": _host,
     "port": _whole(0, 65_535),
+    "socket": _text,
+    "socket_group": _text,
     "certificate": _text,
     "key": _text,
+    "key_password_env": _text,
     "allowed_hosts": lambda value: _texts(value, _allowed_host),
     "cors": lambda value: _texts(value, _origin),
     "require_tokens": _flag,

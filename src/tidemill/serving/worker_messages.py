@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tidemill.governance.permissions import Actor
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.endpoint_state import EndpointCourse
+from tidemill.serving.proxied_user import ProxyTrust
 from tidemill.serving.rollout_counts import Observed
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.worker_scaling import ProcessLoad
@@ -15,7 +16,10 @@ from tidemill.serving.worker_scaling import ProcessLoad
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerJob:
-    """The project that a process opens, how it serves it and for whom; `path` is searched for modules."""
+    """The project that a process opens, how it serves it and for whom; `path` is searched for modules.
+
+    `proxy` may name users: its secret may change in a file, but not for the processes of one server.
+    """
 
     root: str
     workflow: str
@@ -24,6 +28,7 @@ class WorkerJob:
     argv: tuple[str, ...]
     settings: ServeSettings
     actor: Actor
+    proxy: ProxyTrust | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,8 @@ def test_a_line_says_who_asked_what_when_and_how_long_it_took(log: AccessLog, pa
             "time": "2026-01-01T00:00:00.123Z",
             "request": "a-1",
             "token": "4kq0z7c2wm",
+            "user": "",
+            "auth": "token",
             "endpoint": "delays",
             "version": "v1",
             "status": 200,
@@ -66,6 +68,18 @@ def test_a_line_says_who_asked_what_when_and_how_long_it_took(log: AccessLog, pa
         }
     ]
     assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("token", "user", "auth"), [("", "ana", "proxy"), ("4kq0z7c2wm", "", "token"), ("", "", "")]
+)
+def test_a_line_says_how_the_caller_was_authenticated(
+    log: AccessLog, path: Path, token: str, user: str, auth: str
+) -> None:
+    log.add(line()._replace(token=token, user=user))
+    log.close()
+    [found] = written(path)
+    assert (found["token"], found["user"], found["auth"]) == (token, user, auth)
 
 
 def test_a_renamed_file_is_followed_by_a_new_one(log: AccessLog, path: Path) -> None:

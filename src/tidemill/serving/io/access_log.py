@@ -21,8 +21,8 @@ _ENCODER = msgspec.json.Encoder()
 class AccessLine(NamedTuple):
     """A request, without anything that it or its answer contains.
 
-    `at` is when it was answered (Unix seconds), `token` the id of the token, "" without one. `traceparent`
-    is the header that W3C Trace Context defines; it isn't logged.
+    `at` is when it was answered (Unix seconds), `token` the id of the token and `user` whom the proxy names,
+    "" without one. `traceparent` is the header that W3C Trace Context defines; it isn't logged.
     """
 
     at: float
@@ -37,6 +37,7 @@ class AccessLine(NamedTuple):
     bytes_in: int
     bytes_out: int
     traceparent: bytes = b""
+    user: str = ""
 
 
 class AccessLog:
@@ -131,6 +132,8 @@ def _encoded(line: AccessLine) -> bytes:
                 "time": f"{at}.{milliseconds:03d}Z",
                 "request": line.request.decode("latin-1"),
                 "token": line.token,
+                "user": line.user,
+                "auth": "proxy" if line.user else "token" if line.token else "",
                 "endpoint": line.endpoint,
                 "version": line.version,
                 "status": line.status,

@@ -41,6 +41,8 @@ _log = logging.getLogger("tidemill.serving")
 _REMEMBERED = 1024
 # Health, which load balancers ask for, needs no token.
 _OPEN = (RouteAction.LIVE, RouteAction.READY)
+# What is about the server, and not only about its endpoints.
+_OF_SERVER = (RouteAction.METRICS, RouteAction.STATUS)
 _ANYBODY = Requester()
 _CONTENT_TYPES = {JSON: (b"content-type", JSON.encode())}
 _CLOSE = (b"connection", b"close")
@@ -262,9 +264,11 @@ class ServingApp:
             return _ANYBODY
         if route.action in _OPEN or scope["method"] == "OPTIONS":
             return self._access.identify(scope["headers"])[0]
-        caller = self._access.admit(scope["headers"], route.endpoint or None, time.time())
-        if is_plain and len(self._welcome) < _REMEMBERED:
-            # Without a token and an origin, only the settings decide, and they don't change.
+        caller = self._access.admit(
+            scope["headers"], route.endpoint or None, time.time(), reads=route.action in _OF_SERVER
+        )
+        if is_plain and caller == _ANYBODY and len(self._welcome) < _REMEMBERED:
+            # Of somebody who needn't say who it is, only the settings decide, and they don't change.
             self._welcome.add(host)
         return caller
 
@@ -291,7 +295,13 @@ class ServingApp:
         is_secure = self._uses_tls or headers.get(b"x-forwarded-proto") == b"https"
         host = headers.get(b"host", b"").decode("latin-1")
         url = f"{'https' if is_secure else 'http'}://{host}"
-        return DocumentReader(url, lambda name: self._access.opens(accepted.caller, name))
+        caller = accepted.caller
+        return DocumentReader(
+            url,
+            lambda name: self._access.opens(caller, name),
+            reads_server=self._access.reads_server(caller),
+            sends_token=bool(caller.token),
+        )
 
     async def _predict(
         self, route: Route, scope: Any, headers: Mapping[bytes, bytes], receive: Any, began: int
@@ -465,6 +475,7 @@ def _line(
         at=time.time(),
         request=request_id,
         token=caller.token,
+        user=caller.user,
         endpoint=route.endpoint if route is not None else "",
         version=reply.version,
         status=reply.status,

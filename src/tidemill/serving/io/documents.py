@@ -15,15 +15,12 @@ from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.metric_families import Family, LiveVersion, metric_families
 from tidemill.serving.metrics_text import CONTENT_TYPE, metrics_text
 from tidemill.serving.oip import Reply
+from tidemill.serving.opened_documents import opened_families
 from tidemill.serving.routes import RouteAction
 
 
 class ServerDocuments:
-    """Writes the documents of one server.
-
-    `has_tokens` says whether requests need one. `faults` returns what is wrong with the server, "" for what
-    isn't.
-    """
+    """Writes the documents of one server; `faults` returns what is wrong with it, "" for what isn't."""
 
     def __init__(
         self,
@@ -31,40 +28,41 @@ class ServerDocuments:
         snapshot: Callable[[], Snapshot],
         faults: Callable[[], Sequence[str]],
         price: Price,
-        *,
-        has_tokens: bool = False,
     ) -> None:
         self._endpoints = endpoints
         self._price = price
         self._snapshot = snapshot
         self._faults = faults
-        self.has_tokens = has_tokens
 
     def by_action(
         self, is_ready: Callable[[], bool]
     ) -> dict[RouteAction, Callable[[DocumentReader], Reply]]:
         """The documents by the action of their route, but for the status of all processes.
 
-        Those that describe endpoints leave out the ones that the reader may not ask.
+        They leave out endpoints that the reader may not ask.
         """
         version = importlib.metadata.version("tidemill")
         return {
             RouteAction.SERVER: lambda _: oip.server_metadata(version),
             RouteAction.LIVE: lambda _: oip.live(),
             RouteAction.READY: lambda _: oip.ready(is_ready()),
-            RouteAction.METRICS: lambda _: Reply(
-                metrics_text(self.families()).encode(), CONTENT_TYPE
-            ),
+            RouteAction.METRICS: self._metrics,
             RouteAction.OPENAPI: lambda reader: openapi_reply(
-                self._open_to(reader), version=version, has_tokens=self.has_tokens
+                self._open_to(reader), version=version, has_tokens=reader.sends_token
             ),
             RouteAction.DOCS: lambda reader: docs_reply(
-                self._open_to(reader), base_url=reader.url, has_tokens=self.has_tokens
+                self._open_to(reader), base_url=reader.url, has_tokens=reader.sends_token
             ),
         }
 
     def _open_to(self, reader: DocumentReader) -> list[EndpointService]:
         return [each for name, each in self._endpoints.items() if reader.opens(name)]
+
+    def _metrics(self, reader: DocumentReader) -> Reply:
+        families = self.families()
+        if not reader.reads_server:
+            families = opened_families(families, reader.opens)
+        return Reply(metrics_text(families).encode(), CONTENT_TYPE)
 
     def status(self) -> dict[str, Any]:
         """The endpoints and the faults of this process, as plain data."""

@@ -8,16 +8,19 @@ then would lose it.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import uvicorn
 
+from tidemill.serving.host_names import is_loopback
 from tidemill.serving.io.http_connection import Application, Connection, HttpLimits
 
 _TICK_S = 0.05
@@ -31,6 +34,14 @@ class DrainedApplication(Application, Protocol):
         """From now on every reply closes its connection, and the server isn't ready."""
 
 
+class TlsFiles(NamedTuple):
+    """The PEM files of a certificate and its private key, and the password of the key, "" without one."""
+
+    certificate: str
+    key: str
+    password: str = ""
+
+
 class HttpServer(uvicorn.Server):
     """Serves an application on listening sockets until it is asked to stop.
 
@@ -41,14 +52,15 @@ class HttpServer(uvicorn.Server):
         self,
         application: DrainedApplication,
         limits: HttpLimits,
-        tls: tuple[str, str] | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._application = application
         self._limits = limits
         self._sweep: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
         self.draining = asyncio.Event()
-        certificate, key = tls or (None, None)
+        if tls is not None:
+            _check_tls(tls)
         super().__init__(
             uvicorn.Config(
                 application,
@@ -63,8 +75,9 @@ class HttpServer(uvicorn.Server):
                 timeout_keep_alive=max(1, int(limits.idle_s)),
                 timeout_graceful_shutdown=max(1, int(limits.grace_s)),
                 backlog=limits.backlog,
-                ssl_certfile=certificate,
-                ssl_keyfile=key,
+                ssl_certfile=None if tls is None else tls.certificate,
+                ssl_keyfile=None if tls is None else tls.key,
+                ssl_keyfile_password=None if tls is None else tls.password or None,
             )
         )
         self.config.load()
@@ -130,11 +143,40 @@ class HttpServer(uvicorn.Server):
                 connection.cut_off_slow(loop.time())
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens on an address; OSError if it is taken."""
+def _check_tls(tls: TlsFiles) -> None:
+    """Raise OSError for files that can't be used; OpenSSL would ask the terminal for a missing password."""
+    is_encrypted = False
+
+    def password() -> str:
+        nonlocal is_encrypted
+        is_encrypted = True
+        # Without one any other text will do: OpenSSL would ask the terminal.
+        return tls.password or secrets.token_hex()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password)
+    except ssl.SSLError as error:
+        if not is_encrypted:
+            raise
+        fault = (
+            "the password of the key is wrong (key_password_env)"
+            if tls.password
+            else "the key is encrypted, and key_password_env names no variable with its password"
+        )
+        raise PermissionError(fault) from error
+
+
+def listening_socket(host: str, port: int, *, for_others: bool = False) -> socket.socket:
+    """A socket that listens on an address; OSError if it is taken.
+
+    Unless it is `for_others`, it is also an OSError that other machines can reach the address.
+    """
     family, kind, number, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
+    if not for_others and not is_loopback(str(address[0])):
+        raise PermissionError(f"{host} is {address[0]} here, which others can reach")
     found = socket.socket(family, kind, number)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidemill.core.errors import UsageError
+from tidemill.governance.roles import Grants
 from tidemill.ledger.event import Delivered, RolloutStepped
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.runs.totals import Price
-from tidemill.serving.access import Access
+from tidemill.serving.access import Access, AccessRules, DocumentReader
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
@@ -26,7 +27,7 @@ from tidemill.serving.io.documents import ServerDocuments
 from tidemill.serving.io.follower import ServingFollower
 from tidemill.serving.io.golden_watch import GoldenWatch
 from tidemill.serving.io.http_connection import HttpLimits
-from tidemill.serving.io.http_server import HttpServer
+from tidemill.serving.io.http_server import HttpServer, TlsFiles
 from tidemill.serving.io.leader import ServingLeader
 from tidemill.serving.io.live_watch import LiveWatch
 from tidemill.serving.io.meter import Meter, UsageRecorder
@@ -41,6 +42,8 @@ from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
 from tidemill.serving.metric_families import Family
 from tidemill.serving.oip import Reply
+from tidemill.serving.opened_documents import opened_status
+from tidemill.serving.proxied_user import ProxyTrust
 from tidemill.serving.routes import RouteAction
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.serving.worker_scaling import ProcessLoad
@@ -69,6 +72,7 @@ class RequestExport(Protocol):
 class ServerOptions:
     """The workflow that a server serves in an environment, its settings, and prices.
 
+    `grants` are the roles of people, `proxy` may name them. `key_password` opens the private key of TLS.
     `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
     is passed a function for. `start_worker` starts further processes; in these, `control` is the socket by
     which the first one reaches them. Commands ask for the status through a socket in `status_folder`.
@@ -79,7 +83,10 @@ class ServerOptions:
     settings: ServeSettings
     rollouts: RolloutRecords
     price: Price = field(default_factory=Price)
-    personal_key: bytes = b""
+    grants: Grants = field(default_factory=Grants)
+    proxy: ProxyTrust | None = None
+    key_password: str = field(default="", repr=False)
+    personal_key: bytes = field(default=b"", repr=False)
     export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
     start_worker: StartWorker | None = None
     control: socket.socket | None = None
@@ -97,7 +104,8 @@ class Server:
         self._source = VersionSource(tools, options.flow, options.settings, self._meter)
         self.endpoints = self._source.endpoints()
         self._tokens: Mapping[str, IssuedToken] = self._read_tokens()
-        self._access = Access(self._settings, self._tokens)
+        rules = AccessRules(options.flow.name, options.grants, options.proxy)
+        self._access = Access(self._settings, self._tokens, rules)
         self._health = GoldenWatch(self.endpoints)
         self._load = LoadMeter()
         self._role = self._open_role()
@@ -120,7 +128,6 @@ class Server:
                 *self._role.faults,
             ),
             options.price,
-            has_tokens=self._settings.needs_tokens,
         )
         log = self._settings.access_log
         self._log = AccessLog(tools.root / log) if log else None
@@ -132,7 +139,7 @@ class Server:
             meter=self._meter,
             documents={
                 **self.documents.by_action(lambda: self.app.is_ready),
-                RouteAction.STATUS: lambda _: Reply(self._role.status()),
+                RouteAction.STATUS: self._status_reply,
             },
             settings=self._settings,
             request_ids=secrets.token_hex(4),
@@ -222,6 +229,10 @@ class Server:
             endpoint.log = logs[name] = EndpointLog(name, setting, options)
         return PredictionLogs(logs)
 
+    def _status_reply(self, reader: DocumentReader) -> Reply:
+        status = self._role.status()
+        return Reply(status if reader.reads_server else opened_status(status, reader.opens))
+
     def own_faults(self) -> Sequence[str]:
         """The faults of this process and its endpoints."""
         found = [f"{each.name}: {each.fault}" for each in self.endpoints.values() if each.fault]
@@ -284,7 +295,11 @@ class Server:
         settings, root = self._settings, self._tools.root
         if not settings.uses_tls:
             return HttpServer(self.app, self._limits())
-        files = str(root / settings.certificate), str(root / settings.key)
+        files = TlsFiles(
+            str(root / settings.certificate),
+            str(root / settings.key),
+            self._options.key_password,
+        )
         try:
             return HttpServer(self.app, self._limits(), files)
         except OSError as error:
