@@ -20,7 +20,7 @@ from tidemill.ledger.event import (
     Voted,
 )
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
-from tidemill.ledger.review import ReviewOutcome
+from tidemill.ledger.review import Review, ReviewOutcome
 from tidemill.ledger.run import Receipt
 from tidemill.project.live_models import LiveModels
 from tidemill.project.project import Project, open_project
@@ -228,6 +228,41 @@ def test_an_approval_obeys_the_rules_and_gates_of_today(sea: Governed) -> None:
     sea.rules(rule("prediction_shift > 2"))
     approve()
     assert sea.live == opened.artifact
+
+
+def test_to_deliver_what_waits_says_who_is_asked_and_what_to_run(sea: Governed) -> None:
+    sea.rules(rule("first_delivery or prediction_shift > 0.1"))
+    assert sea.run().exit_code == 4
+
+    def refused(version: str) -> tuple[Review, str]:
+        opened = [e.review for e in sea.events() if isinstance(e, ReviewOpened)][-1]
+        with sea.open() as project, pytest.raises(GateError) as caught:
+            project.models["model"].deliver(version or opened.artifact[:8])
+        assert caught.value.exit_code == 4
+        return opened, str(caught.value)
+
+    for version in ("newest", ""):
+        opened, message = refused(version)
+        assert message.splitlines() == [
+            f"model {opened.artifact} waits for review {opened.id}",
+            "asked: every reviewer",
+            "so far: 0 of 1 approval",
+            f"look at it with: tidemill review show {opened.id}",
+            f'approve it with: tidemill review approve {opened.id} --reason "WHY"; that makes it live',
+        ]
+    with sea.open() as project:
+        project.reviews.approve(opened.id, "seen")
+    sea.predict(9.5)
+    assert sea.run(train=["model"]).exit_code == 4
+    for version in ("newest", ""):
+        assert "waits for review" in refused(version)[1]
+    with sea.open() as project:
+        project.reviews.approve(refused("")[0].id, "seen")
+        project.models["model"].rollback(reason="it was not")
+        # What was live before isn't decided on once more, also while people are asked again.
+    assert sea.run("model", again=True).exit_code == 4
+    with sea.open() as project:
+        assert project.models["model"].deliver("newest").moved
 
 
 def test_who_asks_again_after_a_rollback_asks_people_again(sea: Governed) -> None:

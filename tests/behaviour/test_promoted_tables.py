@@ -11,6 +11,7 @@ import pytest
 from tests.behaviour.test_governed_models import Governed, said
 from tests.behaviour.test_models import MODEL, WINDOW
 from tests.support.tides import FIRST, day
+from tidemill.core.errors import GateError
 from tidemill.governance.page_text import text_page
 from tidemill.ledger.event import ReviewOpened, RulesLoaded
 from tidemill.ledger.review import Review, ReviewOutcome
@@ -176,6 +177,8 @@ def test_the_page_of_a_model_that_a_promotion_asks_about_has_its_figures(straits
     assert "tidemill promote dev" in page
     assert "mae" in page
     assert "is live at once" not in page
+    with straits.open() as project, pytest.raises(GateError, match="`tidemill promote dev` makes"):
+        project.models["model"].deliver(review.artifact)
 
 
 def test_a_promotion_that_fails_otherwise_asks_people_all_the_same(straits: Straits) -> None:

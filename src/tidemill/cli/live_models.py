@@ -37,8 +37,8 @@ def deliver(model: str, version: str, reason: str, note: str, run: bool, as_json
 
     VERSION is a unique prefix of its id, or `newest`; `live` changes nothing, and says since when it is
     live. The version that was live stays stored, and isn't made live again by a run. Exit codes: 3 if the
-    inputs of VERSION no longer fit the contract, 4 if gates never approved it, 6 if something else moved
-    what is live.
+    inputs of VERSION no longer fit the contract, 4 if gates never approved it or it waits for a review, 6 if
+    something else moved what is live.
     """
     with project_session() as project:
         moved = project.models.moves.deliver(model, version, reason=reason, note=note)

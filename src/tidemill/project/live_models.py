@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 
 from tidemill.core.errors import ContractError, StorageError, UsageError, did_you_mean
 from tidemill.governance.permissions import Permission
@@ -23,6 +24,7 @@ from tidemill.models.live_moves import (
     rollback_target,
 )
 from tidemill.ports.ledger import Guard, Lease, State
+from tidemill.project.enforcement import is_governed
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
@@ -67,10 +69,10 @@ class LiveModels:
     def deliver(self, model: str, version: str, *, reason: str = "", note: str = "") -> Moved:
         """Make an approved version of a model live: a unique prefix of its id, "newest" or "live".
 
-        Does nothing if it is live. Raises GateError if gates never approved it, ContractError if its inputs
-        no longer fit, StorageError if its object is missing or damaged, ConflictError if something else
-        moves what is live at the same time, UsageError for an unknown model or version, AccessError if the
-        actor may not deliver.
+        Does nothing if it is live. Raises GateError if gates never approved it, or if it waits for people,
+        ContractError if its inputs no longer fit, StorageError if its object is missing or damaged,
+        ConflictError if something else moves what is live at the same time, UsageError for an unknown model
+        or version, AccessError if the actor may not deliver.
         """
         actor = self._workspace.require(Permission.DELIVER).name
         return self._move(model, version, actor=actor, reason=reason, note=note, rollback=False)
@@ -107,6 +109,7 @@ class LiveModels:
         stage, state = self.approved_model(model), space.state()
         current = state.live.get(model)
         if current is None:
+            self._refuse_waiting(model)
             raise UsageError(
                 f"{model} has no approved version yet; `tidemill run` has a candidate judged"
             )
@@ -158,11 +161,19 @@ class LiveModels:
         }
         if version == NEWEST and candidates:
             version = candidates[0]
+        if not any(each.artifact.id.startswith(version) for each in history.deliveries):
+            self._refuse_waiting(stage.name, version)
         found = find_version(stage.name, version, known)
         require_approved(stage.name, found, history.decisions)
         target = delivered_as(found, history.deliveries)
         assert target is not None, "what gates approve is delivered in the same transaction"
         return target
+
+    def _refuse_waiting(self, model: str, version: str = "") -> None:
+        """Raise GateError if a version of a model, or any, waits for people."""
+        if is_governed(self._workspace):
+            module = import_module("tidemill.project.waiting_models")
+            module.refuse_waiting(self._workspace, model, version)
 
     def require_usable(self, stage: Stage, artifact: Artifact) -> None:
         """Raise for a version whose objects can't be loaded, or whose inputs have changed."""

@@ -1,0 +1,37 @@
+"""Refuse to move to a version of a model that waits for people, and say what to do."""
+
+from __future__ import annotations
+
+import shlex
+
+from tidemill.core.errors import GateError
+from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.governance.review_vote import asked_text, missing_text
+from tidemill.ledger.policy import SubjectKind
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import PRODUCTION
+
+
+def refuse_waiting(space: Workspace, model: str, version: str = "") -> None:
+    """Raise GateError if a review of a version of a model is open, whose id begins with `version`."""
+    events = space.tools.ledger.events(kinds=REVIEW_EVENTS)
+    for state in fold_reviews(events, space.environment).values():
+        review = state.review
+        if not state.is_open or (review.kind, review.name) != (SubjectKind.DELIVERY, model):
+            continue
+        if not review.artifact.startswith(version):
+            continue
+        where = "" if space.environment == PRODUCTION else f" {shlex.quote(space.environment)}"
+        place = where and f" --env{where}"
+        then = (
+            f"`tidemill promote {shlex.quote(review.source)}{where}` makes it live after that"
+            if review.source
+            else "that makes it live"
+        )
+        raise GateError(
+            f"{model} {review.artifact} waits for review {review.id}\n"
+            f"asked: {asked_text(state)}\n"
+            f"so far: {missing_text(state)}\n"
+            f"look at it with: tidemill review show {review.id}{place}\n"
+            f'approve it with: tidemill review approve {review.id}{place} --reason "WHY"; {then}'
+        )
