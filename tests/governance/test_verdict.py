@@ -279,6 +279,18 @@ def test_a_review_that_only_the_workflow_asks_for_has_the_decision_with_its_fact
     assert opened.review.decision == made.decision.id
 
 
+def test_what_gates_measured_by_is_recorded_whenever_it_changed() -> None:
+    terms, standing = tm.review(), asked()
+    first = verdict(terms=terms, standing=standing, about=replace(proposal(), evidence="rows"))
+    [decided] = [e for e in first.events if isinstance(e, PolicyDecided)]
+    assert decided.decision.evidence == "rows"
+    known = replace(standing, last=lambda: decided.decision)
+    same = verdict(terms=terms, standing=known, about=replace(proposal(), evidence="rows"))
+    assert same.events == ()
+    other = verdict(terms=terms, standing=known, about=replace(proposal(), evidence="more rows"))
+    assert kinds(other) == ["PolicyDecided"]
+
+
 def test_an_approval_counts_only_in_place_of_what_was_live() -> None:
     standing = asked(ReviewOutcome.APPROVED, replaces="a0")
     found = verdict(terms=tm.review(), standing=standing)

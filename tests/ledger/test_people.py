@@ -98,9 +98,9 @@ action anchor artifact baseline bounds candidate catalog categories channel chec
 content contract contracts counts currency curves days decision digest effect endpoint endpoints entities
 entity environment errors evaluations evidence fate figures fixed format functions gate goals golden gone
 hardware heads id importances incumbent inputs investigate key label left metric metrics missing
-missing_since model name newest object objects output packages page params parent partition partitions
+missing_since model name newest object objects output packages page params parent part partition partitions
 parts path profile quarantine reading reads recipe reference removed replaced replaces review roots rows
-rowset rule rules run sample schedule scope seen signature snapshot stage state stopped subject table
+rowset rule rules run sample schedule scope seen signature snapshot source stage state stopped subject table
 target threshold thresholds through tick token touched trained_on trigger unit value version waiver
 waivers without worker workflows
 """

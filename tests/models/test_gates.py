@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,13 +15,15 @@ from tidemill.ledger.delivery import EXPIRY, Decision
 from tidemill.models.gates import (
     evaluate_gates,
     judged_baseline,
+    judged_basis,
     last_decision,
+    measured_evidence,
     refusal_message,
     standing_decision,
     subject_of,
 )
 from tidemill.models.recorded_facts import RecordedFacts
-from tidemill.testing.records import model_artifact
+from tidemill.testing.records import binding, model_artifact, product
 from tidemill.workflow.gate import (
     GateResult,
     ScoreGate,
@@ -292,3 +295,51 @@ def test_gates_of_all_kinds_are_judged_in_order() -> None:
 
 def sane(candidate: object) -> bool:
     return candidate is not None
+
+
+JUDGED_PARTS = ("artifact", "live", "scored", "limit", "contents", "price")
+WORDS = st.sampled_from("abc")
+SCORED = st.dictionaries(
+    st.sampled_from(["candidate", "live", "baseline"]),
+    st.dictionaries(WORDS, st.tuples(WORDS, WORDS), max_size=2),
+    max_size=2,
+)
+JUDGED = st.fixed_dictionaries(
+    {
+        "artifact": WORDS,
+        "live": st.just("") | WORDS,
+        "scored": SCORED,
+        "limit": st.integers(5, 6),
+        "contents": st.dictionaries(st.integers(0, 1), WORDS, max_size=2),
+        "price": st.tuples(st.sampled_from([0.0, 0.05]), st.sampled_from(["USD", "EUR"])),
+    }
+)
+
+
+@given(JUDGED, JUDGED, st.sampled_from(JUDGED_PARTS))
+def test_what_gates_measured_is_known_only_if_nothing_changed(
+    one: dict[str, Any], other: dict[str, Any], part: str
+) -> None:
+    def evidence(given: dict[str, Any]) -> str:
+        bound = {
+            subject: {
+                stage: replace(binding(key), product=replace(product(), content=content))
+                for stage, (key, content) in held.items()
+            }
+            for subject, held in given["scored"].items()
+        }
+        gates = [latency(given["limit"]), latency(given["limit"] + 1)]
+        basis = judged_basis(given["live"], bound)
+        artifact = model_artifact(given["artifact"])
+        return measured_evidence(artifact, gates, given["contents"], basis, given["price"])
+
+    # Mostly they differ in one thing only.
+    near = {**one, part: other[part]}
+    for against in (other, near):
+        is_same = _measured(one) == _measured(against)
+        assert (evidence(one) == evidence(against)) == is_same
+
+
+def _measured(given: dict[str, Any]) -> dict[str, Any]:
+    """What gates depend on: the declaration only of those that are measured."""
+    return given if given["contents"] else {**given, "limit": 0}

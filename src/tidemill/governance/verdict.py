@@ -45,11 +45,12 @@ _ALLOW, _REVIEW, _DENY = PolicyOutcome.ALLOW, PolicyOutcome.REVIEW, PolicyOutcom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A change to decide on, what people call it, and the facts about it."""
+    """A change to decide on, what people call it, the facts about it, and what gates measured it by."""
 
     change: ReviewSubject
     title: str
     facts: Mapping[str, FactValue]
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class _Deliberation:
         self._rules = rules
         self._standing = standing
         self._occasion = occasion
-        self._decision = decide(
+        decision = decide(
             rules,
             change.kind,
             proposal.facts,
@@ -119,6 +120,7 @@ class _Deliberation:
             actor=occasion.author,
             run=occasion.run,
         )
+        self._decision = replace(decision, evidence=proposal.evidence)
 
     def verdict(self, terms: ReviewTerms | None) -> Verdict:
         decision = self._decision
@@ -262,7 +264,8 @@ def _reason_of_terms(
 def _content(decision: PolicyDecision) -> tuple[object, ...]:
     """What two decisions have in common that are on the same subject, by the same rules and facts."""
     facts = {name: repr(value) for name, value in decision.facts.items()}
-    return decision.kind, decision.subject, decision.rules, decision.outcome, decision.hits, facts
+    subject = decision.kind, decision.subject, decision.evidence
+    return *subject, decision.rules, decision.outcome, decision.hits, facts
 
 
 def _counted(decision: PolicyDecision, outcome: PolicyOutcome) -> Iterator[RuleHit]:

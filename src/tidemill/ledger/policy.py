@@ -61,7 +61,8 @@ class PolicyDecision:
     `subject` is the digest of exactly what was decided on, `name` the stage or environment that it belongs
     to. `rules` is the digest of the rules then. `actor` asked for the change, in the run `run` if there was
     one. `at` is in Unix seconds. `facts` has every declared fact, None for those that weren't known.
-    `waivers` are those in force for `name`, also if they lift no rule that applies.
+    `waivers` are those in force for `name`, also if they lift no rule that applies. `evidence` is the digest
+    of what the gates measured a model by; "" if they measured nothing.
     """
 
     id: str
@@ -76,6 +77,7 @@ class PolicyDecision:
     run: str = ""
     at: float = 0.0
     waivers: tuple[str, ...] = ()
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import EXPIRY, GATES, Decision
 from tidemill.models.calibration_gate import judge_calibration
 from tidemill.models.comparison import (
@@ -44,6 +45,31 @@ def subject_of(
     gates = [_identity(gate, contents.get(at, "")) for at, gate in enumerate(approval.gates)]
     baseline = judged_baseline(artifact, approval)
     return fingerprint("decision", artifact.id, gates, evaluation, *filter(None, [baseline]))
+
+
+def judged_basis(live: str, evaluated: Mapping[str, Mapping[str, Binding]]) -> str:
+    """The digest of what a candidate is judged by: the live artifact, and all evaluations by subject."""
+    found = {
+        subject: {stage: [held.key, held.product.content] for stage, held in each.items()}
+        for subject, each in evaluated.items()
+    }
+    return fingerprint("judged by", live, found)
+
+
+def measured_evidence(
+    artifact: Artifact,
+    gates: Sequence[Gate],
+    contents: Mapping[int, str],
+    basis: str,
+    price: tuple[float, str],
+) -> str:
+    """The digest of all that measured gates depend on: with an equal one they needn't measure again.
+
+    `contents` identifies what they consist of, by position; `basis` is that of `judged_basis`, `price` that
+    of a CPU hour and its currency.
+    """
+    measured = {str(at): _identity(gates[at], content) for at, content in contents.items()}
+    return fingerprint("measured", artifact.id, artifact.content, measured, basis, *price)
 
 
 def _identity(gate: Gate, content: str) -> str:

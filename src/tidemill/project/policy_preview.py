@@ -18,6 +18,7 @@ from tidemill.runs.io.contract_decisions import (
     published_contracts,
 )
 from tidemill.runs.io.job import Governance
+from tidemill.workflow.gate_kinds import PROCESS_GATES
 from tidemill.workflow.stage import Kind, Stage
 
 
@@ -33,6 +34,7 @@ def policy_notes(space: Workspace, state: State, plan: Plan) -> tuple[str, ...]:
         stage = space.flow[name]
         if any(step.action is Action.GATE for step in planned):
             found += _model_notes(stage, state, governance)
+            found += _reuse_notes(stage, governance)
         if stage.kind is Kind.DELIVER:
             found += _table_notes(space, stage, state, planned, governance)
     return tuple(dict.fromkeys((*found, *_open_reviews(governance))))
@@ -64,6 +66,19 @@ def _model_notes(stage: Stage, state: State, governance: Governance) -> Iterator
         "retention_declared": context.keeps,
     }
     yield from governance.enforcement.foresee(SubjectKind.DELIVERY, stage.name, facts)
+
+
+def _reuse_notes(stage: Stage, governance: Governance) -> Iterator[str]:
+    """A note if a candidate waits that gates needn't measure again."""
+    gates = stage.approval.gates if stage.approval is not None else ()
+    names = ", ".join(str(gate) for gate in gates if isinstance(gate, PROCESS_GATES))
+    place = (SubjectKind.DELIVERY, stage.name, "")
+    waits = any(s.is_open and s.place == place for s in governance.enforcement.reviews.values())
+    if names and waits:
+        yield (
+            f"{stage.name}: {names} measure the candidate that waits again only if it, the live model, the "
+            "rules or the rows changed"
+        )
 
 
 def _table_notes(

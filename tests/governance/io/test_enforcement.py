@@ -105,3 +105,26 @@ def test_rules_are_foreseen_as_far_as_their_facts_are_known() -> None:
     assert known.foresee(DELIVERY, "delay_model", {"sampled": False}) == ()
     assert known.foresee(TABLE, "delay_model", {"sampled": True}) == ()
     assert list(ledger.events()) == []
+
+
+def test_a_review_waits_by_the_evidence_and_the_rules_of_the_last_decision() -> None:
+    ledger = MemoryLedger()
+    ledger.append([EnvironmentCreated(environment=PROD)], now=1.0)
+    assert enforcement(ledger).waiting_review(DELIVERY, "delay_model", "rows") is None
+    asking = rule_set(
+        [PolicyRule(id="a", kinds={DELIVERY}, when="sampled", message="m", effect="review")]  # type: ignore[arg-type]
+    )
+    found = enforcement(ledger, asking).decide(replace(SAMPLED, evidence="rows"))
+    ledger.append(found.events, now=1.0)
+    waiting = enforcement(ledger, asking).waiting_review(DELIVERY, "delay_model", "rows")
+    assert waiting is not None
+    assert waiting.id == found.review
+    for rules, name, evidence in (
+        (DENY, "delay_model", "rows"),
+        (asking, "other", "rows"),
+        (asking, "delay_model", "more rows"),
+    ):
+        assert enforcement(ledger, rules).waiting_review(DELIVERY, name, evidence) is None
+    closed = ReviewClosed(environment=PROD, review=found.review, outcome=ReviewOutcome.APPROVED)
+    ledger.append([closed], now=1.0)
+    assert enforcement(ledger, asking).waiting_review(DELIVERY, "delay_model", "rows") is None

@@ -51,7 +51,7 @@ def test_facts(gate: Any, sizes: Any, training: Any) -> None:
     runner: Any = SimpleNamespace(settle=lambda: None)
     scored = ScoredModels(candidate={"scores": scores()}, live=None, baseline={})
     gatherer = EvidenceGatherer(job, published, runner)
-    found = gatherer.gather(model, artifact, scored, 3.0, "2013-03-08")
+    found = gatherer.gather(model, artifact, scored, 3.0, "2013-03-08", lambda evidence: None)
     assert found.facts is not None
     assert (found.facts.sizes, found.facts.training) == (sizes, training)
     assert (found.facts.now, found.facts.through) == (3.0, "2013-03-08")

@@ -14,11 +14,13 @@ from tidemill.governance.review_state import (
     REVIEW_EVENTS,
     ReviewState,
     fold_reviews,
+    standing_review,
     superseding_events,
 )
 from tidemill.governance.verdict import Occasion, Proposal, Standing, reach_verdict
 from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
 from tidemill.ledger.policy import FactValue, PolicyDecision, SubjectKind, Waiver
+from tidemill.ledger.review import Review
 from tidemill.ports.ledger import Ledger
 from tidemill.workflow.review import ReviewTerms
 
@@ -115,6 +117,14 @@ class Enforcement:
             for hit in decision.hits
             if not hit.error and not hit.waiver
         )
+
+    def waiting_review(self, kind: SubjectKind, name: str, evidence: str) -> Review | None:
+        """The open review of a name, if it was decided on by this evidence and the same rules last."""
+        last = self._last_decisions.get((kind, name))
+        if last is None or (last.evidence, last.rules) != (evidence, self.rules.digest):
+            return None
+        state = standing_review(self.reviews, (kind, name, ""), last.subject)
+        return state.review if state is not None and state.is_open else None
 
     def end_reviews(self, kind: SubjectKind, name: str, reason: str) -> tuple[Event, ...]:
         """The events that end the open reviews of what is no longer to be decided."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.ledger.binding import Product
+from tidemill.ledger.review import Review
 from tidemill.runs.io.gate_step import GateVerdict
 from tidemill.workflow.stage import Stage
 
@@ -28,6 +29,10 @@ class ChangeDecisions:
         more about what they rejected.
         """
         return verdict
+
+    def waiting_review(self, model: str, evidence: str) -> Review | None:
+        """The open review of a candidate that was measured by this evidence last; None if there is none."""
+        return None
 
     def refusal(self, stage: str) -> str:
         """Why a stage isn't published, because of its contract; "" if it may be."""

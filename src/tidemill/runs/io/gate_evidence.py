@@ -9,7 +9,7 @@ from tidemill.ledger.binding import Binding
 from tidemill.models.recorded_facts import RecordedFacts
 from tidemill.ports.artifacts import Artifacts
 from tidemill.runs.io.gate_step import GatheredEvidence, ScoredModels
-from tidemill.runs.io.gate_tasks import GateTasks
+from tidemill.runs.io.gate_tasks import GateTasks, Recall
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.steps.gate_messages import GateWork
@@ -29,9 +29,18 @@ class EvidenceGatherer:
         self._tasks = GateTasks(job, runner)
 
     def gather(
-        self, model: Stage, artifact: Artifact, scored: ScoredModels, now: float, through: str
+        self,
+        model: Stage,
+        artifact: Artifact,
+        scored: ScoredModels,
+        now: float,
+        through: str,
+        recall: Recall,
     ) -> GatheredEvidence:
-        """The evidence on a candidate of a model; `through` is the newest partition that scored it."""
+        """The evidence on a candidate of a model; `through` is the newest partition that scored it.
+
+        `recall` finds the review in which the same evidence waits already.
+        """
         assert model.approval is not None
         gates, price = model.approval.gates, self._job.price
         facts = RecordedFacts(
@@ -56,7 +65,8 @@ class EvidenceGatherer:
             cpu_hour=price.cpu_hour,
             currency=price.currency,
         )
-        return GatheredEvidence(facts=facts, measured=self._tasks.measure(model, work))
+        measured = self._tasks.measure(model, work, scored.basis, recall)
+        return GatheredEvidence(facts=facts, measured=measured)
 
     def _sizes(self, artifact: Artifact) -> tuple[int | None, ...]:
         self._runner.settle()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from tidemill.models.gates import (
     evaluate_gates,
     is_live,
     judged_baseline,
+    judged_basis,
     standing_decision,
     subject_of,
 )
@@ -33,11 +34,15 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredModels:
-    """The scores that gates compare, by evaluation; without a live model `live` is None."""
+    """The scores that gates compare, by evaluation; without a live model `live` is None.
+
+    `basis` is the digest of the rows and of the models that they are of.
+    """
 
     candidate: Mapping[str, Scores]
     live: Mapping[str, Scores] | None
     baseline: Mapping[str, Scores]
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,8 @@ GateEvidence: TypeAlias = Callable[[Artifact, ScoredModels], GatheredEvidence]
 class GateVerdict:
     """The decision of the gates on an artifact, its evaluations by stage, and what was live before.
 
-    `policy` is what the rules and people say of an artifact that passed its gates.
+    `policy` is what the rules and people say of an artifact that passed its gates. `measured` is what gates
+    found in a process.
     """
 
     decision: Decision
@@ -64,6 +70,7 @@ class GateVerdict:
     evaluated: Mapping[str, Binding]
     replaced: str = ""
     policy: Verdict = ALLOWED
+    measured: MeasuredGates = field(default_factory=MeasuredGates)
 
     @property
     def goes_live(self) -> bool:
@@ -77,7 +84,17 @@ class GateVerdict:
         )
         verdict = self.decision.verdict if self.policy.allowed else "passed its gates"
         subject = f"{self.artifact.stage} {self.artifact.id} {verdict}"
-        return "\n".join((*self.policy.notes, f"{subject}:", *gates))
+        return "\n".join((*self.policy.notes, f"{subject}:", *gates, *self._reused()))
+
+    def _reused(self) -> Iterator[str]:
+        """Say which results are those of a review that waits."""
+        measured = self.measured
+        if measured.known_from:
+            names = ", ".join(result.gate for result in measured.results.values())
+            yield (
+                f"{names}: as in review {measured.known_from}, because the candidate, the live model, the "
+                "rules and the rows are the same"
+            )
 
     def publish(self, published: PublishedView) -> None:
         """Note that the artifact is live from now on, if it is."""
@@ -146,10 +163,16 @@ def run_gate_step(
     live = published.live.get(model.name)
     if artifact is None or is_live(live, artifact):
         return None
+    before = live.id if live is not None else ""
+    others = {
+        LIVE: _evaluated(published, evaluations, LIVE) if live and compare_live else {},
+        BASELINE: _evaluated(published, evaluations, BASELINE),
+    }
     judged = ScoredModels(
         candidate=scores_of(candidate),
-        live=scores_of(_evaluated(published, evaluations, LIVE)) if live and compare_live else None,
-        baseline=scores_of(_evaluated(published, evaluations, BASELINE)),
+        live=scores_of(others[LIVE]) if live and compare_live else None,
+        baseline=scores_of(others[BASELINE]),
+        basis=judged_basis(before, {CANDIDATE: candidate, **others}),
     )
     gathered = GatheredEvidence() if evidence is None else evidence(artifact, judged)
     results = evaluate_gates(
@@ -172,8 +195,13 @@ def run_gate_step(
         through=through,
         baseline=judged_baseline(artifact, model.approval),
     )
-    before = live.id if live is not None else ""
-    return GateVerdict(decision=decision, artifact=artifact, evaluated=candidate, replaced=before)
+    return GateVerdict(
+        decision=decision,
+        artifact=artifact,
+        evaluated=candidate,
+        replaced=before,
+        measured=gathered.measured,
+    )
 
 
 def _evaluated(

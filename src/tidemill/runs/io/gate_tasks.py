@@ -6,11 +6,14 @@ A workflow that no other process can import has them in a thread of the run, whi
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import TypeAlias
 
 from tidemill.core.errors import TidemillError
+from tidemill.ledger.review import Review
+from tidemill.models.gates import measured_evidence
 from tidemill.models.own_gate_result import refused
 from tidemill.ports.execution import Executor, Fate, Task, TaskEvent
 from tidemill.runs.io.job import Job
@@ -36,11 +39,21 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredGates:
-    """The results of gates that needed a process, what identifies these gates, and what it cost."""
+    """The results of gates that needed a process, what identifies these gates, and what it cost.
+
+    `evidence` is the digest of all that they depend on. With the results of a review that waits nothing was
+    measured again (`known_from` it).
+    """
 
     results: Mapping[int, GateResult] = field(default_factory=dict)
     contents: Mapping[int, str] = field(default_factory=dict)
     cost: StepCost = field(default_factory=StepCost)
+    evidence: str = ""
+    known_from: str = ""
+
+
+# Finds the open review of a candidate that was measured by this evidence last; None if there is none.
+Recall: TypeAlias = Callable[[str], Review | None]
 
 
 class GateTasks:
@@ -50,8 +63,18 @@ class GateTasks:
         self._job = job
         self._runner = runner
 
-    def measure(self, model: Stage, work: GateWork) -> MeasuredGates:
-        """Evaluate those gates of a model that need a process; `work` says on what."""
+    def measure(
+        self,
+        model: Stage,
+        work: GateWork,
+        basis: str = "",
+        recall: Recall = lambda evidence: None,
+    ) -> MeasuredGates:
+        """Evaluate those gates of a model that need a process; `work` says on what.
+
+        `basis` is the digest of what they judge by. What a review that waits knows of the same isn't measured
+        again.
+        """
         assert model.approval is not None
         wanted = {
             at: gate
@@ -69,6 +92,17 @@ class GateTasks:
                 works[at] = replace(work, position=at, content=contents[at])
             except TidemillError as error:
                 results[at] = refused(gate, str(error))
+        evidence = "" if results else measured_evidence(
+            work.artifact, model.approval.gates, contents, basis, (work.cpu_hour, work.currency)
+        )  # fmt: skip
+        waiting = recall(evidence) if evidence else None
+        if waiting is not None and waiting.verdict is not None:
+            return MeasuredGates(
+                results={at: waiting.verdict.results[at] for at in works},
+                contents=contents,
+                evidence=evidence,
+                known_from=waiting.id,
+            )
         self._runner.settle()
         lane = _Lane(self._job) if "process" in self._job.engines.engines else None
         try:
@@ -79,7 +113,10 @@ class GateTasks:
             if lane is not None:
                 lane.close()
         return MeasuredGates(
-            results=results, contents=contents, cost=lane.cost if lane else StepCost()
+            results=results,
+            contents=contents,
+            cost=lane.cost if lane else StepCost(),
+            evidence=evidence,
         )
 
     def _run_here(self, gate: Gate, work: GateWork) -> GateResult:

@@ -20,6 +20,7 @@ from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Product
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Attempt
 from tidemill.models.gates import LIVE
 from tidemill.models.live_events import scores_of
@@ -86,11 +87,18 @@ class GovernedChanges(ChangeDecisions):
             change=change,
             title=f"{model.name} {verdict.artifact.id}",
             facts=delivery_facts(governance.context, evidence),
+            evidence=verdict.measured.evidence,
         )
         policy = governance.enforcement.decide(proposal, terms, again=again)
         if not policy.allowed:
             self.kept.add(model.name)
         return replace(verdict, policy=policy)
+
+    def waiting_review(self, model: str, evidence: str) -> Review | None:
+        """The open review of a candidate that was measured by this evidence last; None if there is none."""
+        governance = self._job.governance
+        assert governance is not None
+        return governance.enforcement.waiting_review(SubjectKind.DELIVERY, model, evidence)
 
     def refusal(self, stage: str) -> str:
         """Why a stage isn't published, because of its contract; "" if it may be."""

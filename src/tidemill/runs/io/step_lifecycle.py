@@ -20,6 +20,7 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.event import Attempted, EffectDone, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.redacted import redacted_attempt
+from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Outcome
 from tidemill.models.gates import LIVE, refusal_message
 from tidemill.planning.live_days import day_of
@@ -378,8 +379,13 @@ class StepLifecycle:
         now, live = self._tools.clock(), self._published.live.get(stage.name)
         through = self._through.get(stage.name, "")
 
+        def recall(evidence: str) -> Review | None:
+            return (
+                None if begun.step.forced else self._governed.waiting_review(stage.name, evidence)
+            )
+
         def gather(artifact: Artifact, scored: ScoredModels) -> GatheredEvidence:
-            evidence = self._evidence_on.gather(stage, artifact, scored, now, through)
+            evidence = self._evidence_on.gather(stage, artifact, scored, now, through, recall)
             begun.add_cost(evidence.measured.cost)
             return evidence
 
