@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -98,6 +99,17 @@ def test_what_gets_worse_is_named_with_its_certainty() -> None:
 def test_nothing_worse_is_said_too_and_so_is_what_isnt_known() -> None:
     better = by_title(evidence(metric("", 10.0, 9.0)))["What gets worse"].lines
     assert better == ("no metric is worse over all rows (mae)",)
+    nan, inf = math.nan, math.inf
+    for one, other in ((10.0, nan), (nan, 10.0), (nan, nan), (10.0, inf), (inf, inf)):
+        lost = by_title(evidence(metric("", one, other), metric("carrier=UA", one, other)))
+        assert lost["What gets worse"].lines == (
+            f"mae of scores: {one:.4g} -> {other:.4g}, without an interval",
+            f"carrier=UA: mae {one:.4g} -> {other:.4g} over 40 rows, without an interval",
+        )
+    mixed = by_title(evidence(metric("carrier=UA", 10.0, 15.0), metric("carrier=AA", 10.0, nan)))
+    worst = mixed["Worst slices"].table
+    assert worst is not None
+    assert [row[0] for row in worst.rows] == ["carrier=AA", "carrier=UA"]
     unknown = by_title(evidence(comparison=None))["What gets worse"].lines
     assert unknown[0].startswith("no evaluation scored both versions")
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf, isnan
 
 from tidemill.core.counts import plural
 from tidemill.core.partition import summarize_keys
@@ -175,7 +176,7 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
         return
     known = [*metrics]
     overall = [each for each in known if not each.slice]
-    worse = [each for each in overall if each.gain < 0]
+    worse = [each for each in overall if _may_be_worse(each)]
     for each in worse:
         yield f"{each.metric} of {each.stage}: {_figures(each)}{_certainty(each)}"
     if overall and not worse:
@@ -183,7 +184,9 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
         yield f"no metric is worse over all rows ({names})"
     if not overall:
         yield "no evaluation scored both versions, so that nothing is known about what gets worse"
-    slices = sorted((each for each in known if each.slice and each.gain < 0), key=_relative_gain)
+    slices = sorted(
+        (each for each in known if each.slice and _may_be_worse(each)), key=_relative_gain
+    )
     for each in islice(slices, 3):
         few = ", too few for the gates" if each.rows < found.least_rows else ""
         rows = plural(each.rows, "row")
@@ -220,8 +223,15 @@ def _certainty(each: MetricComparison) -> str:
     return ", could be noise" if each.could_be_noise else ", beyond noise"
 
 
+def _may_be_worse(each: MetricComparison) -> bool:
+    """Whether a figure is worse, or can't be compared: one of them is NaN, or both are infinite."""
+    return not each.gain >= 0
+
+
 def _relative_gain(each: MetricComparison) -> float:
-    return each.gain / abs(each.one) if each.one else each.gain
+    """What orders figures from the worst to the best; those that can't be compared come first."""
+    gain = each.gain / abs(each.one) if each.one else each.gain
+    return -inf if isnan(gain) else gain
 
 
 def _way_back(found: ModelEvidence) -> PageSection:
@@ -247,7 +257,7 @@ def _directions(metrics: Iterable[MetricComparison]) -> Iterator[str]:
     """Which way each metric is better."""
     for each in {each.metric: each for each in metrics}.values():
         lower = (each.other < each.one) == (each.gain > 0)
-        if each.gain:
+        if each.gain and not isnan(each.gain):
             yield f"{each.metric}: {'lower' if lower else 'higher'} is better"
 
 
