@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,8 +15,8 @@ from tidemill.contracts.profiles.distance import distance
 from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.contracts.profiles.record import Categories
 from tidemill.models.predicted_values import prediction_profile
-from tidemill.models.shifted_predictions import shifted_share
-from tidemill.workflow.gate import PredictionProfile
+from tidemill.models.shifted_predictions import changed_share, shifted_share
+from tidemill.workflow.gate import PredictionProfile, Scores
 
 
 def profile(values: list[float] | list[str]) -> PredictionProfile:
@@ -72,3 +75,27 @@ def test_a_share_is_a_share_and_never_more_than_changed(old: list[float], new: l
 )
 def test_what_cannot_be_told_is_not_known(old: PredictionProfile, new: PredictionProfile) -> None:
     assert shifted_share(old, new) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "share"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], 0.0),
+        # Nobody predicts half of the rows any more; nor did the live model.
+        ([1.0] * 4, [1.0, 1.0, math.nan, math.nan], 0.5),
+        ([1.0] * 4, [1.0, 1.0, None, None], 0.5),
+        ([1.0, 1.0, None, None], [1.0] * 4, 0.5),
+        ([1.0, 1.0, None, None], [math.nan, 1.0, 1.0, None], 0.0),
+        (["a", "b", "a", "b"], ["a", None, "a", None], 0.5),
+        ([1.0] * 4, [None, 2.0, 2.0, 2.0], 1.0),
+        ([1.0] * 4, [None] * 4, None),
+        ([1.0] * 4, [math.nan] * 4, None),
+    ],
+)
+def test_predictions_that_are_lost_count(old: Any, new: Any, share: float | None) -> None:
+    assert changed_share(scored(old), scored(new)) == share
+
+
+def scored(values: list[Any]) -> Scores:
+    frame = pl.DataFrame({"prediction": values})
+    return Scores(rows=frame.height, metrics={}, predictions=prediction_profile(frame))

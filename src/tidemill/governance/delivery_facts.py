@@ -11,7 +11,7 @@ from tidemill.ledger.policy import FactValue
 from tidemill.ledger.run import Attempt
 from tidemill.models.comparison import slices_worse_than
 from tidemill.models.gates import is_live
-from tidemill.models.shifted_predictions import shifted_share
+from tidemill.models.shifted_predictions import changed_share
 from tidemill.workflow.gate import GateResult, Scores, split_metric
 from tidemill.workflow.model import Artifact
 
@@ -79,9 +79,7 @@ def _prediction_shift(found: CandidateEvidence) -> float | None:
     shifts = []
     for name, scores in found.scores.items():
         other = found.live_scores.get(name)
-        if other is None or other.predictions is None or scores.predictions is None:
-            return None
-        shifts.append(shifted_share(other.predictions, scores.predictions))
+        shifts.append(None if other is None else changed_share(other, scores))
     return None if None in shifts else max(filter(None, shifts), default=0.0)
 
 

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from tidemill.contracts.profiles.distance import distance
 from tidemill.contracts.profiles.record import Categories, ColumnProfile
-from tidemill.workflow.gate import PredictionProfile
+from tidemill.workflow.gate import PredictionProfile, Scores
+
+
+def changed_share(old: Scores, new: Scores) -> float | None:
+    """The share (0 to 1) of scored rows whose prediction changed at least, or was lost.
+
+    Rows without a prediction (null or NaN) have no place in a distribution, but count. None where nothing
+    can be told.
+    """
+    if old.predictions is None or new.predictions is None:
+        return None
+    shift = shifted_share(old.predictions, new.predictions)
+    return None if shift is None else max(shift, abs(_missing(old) - _missing(new)))
+
+
+def _missing(scores: Scores) -> float:
+    """The share of rows without a prediction."""
+    present = scores.predictions.rows if scores.predictions is not None else 0
+    return 1 - present / scores.rows if scores.rows else 0.0
 
 
 def shifted_share(old: PredictionProfile, new: PredictionProfile) -> float | None:
