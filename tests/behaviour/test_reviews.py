@@ -429,6 +429,18 @@ def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> No
     assert len(html_page(page)) < 20_000
 
 
+def test_the_page_of_a_model_that_predicts_no_finite_number(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    board.edit('Constant(params["value"])', "Constant(float('inf'))")
+    assert board.run(train=["model"]).exit_code == 4
+    board.ask()
+    with board.acting("ben") as reviews:
+        text = text_page(reviews.show("r1"))
+    assert "mae of scores: 1 -> inf, without an interval" in text
+    assert "no metric is worse" not in text
+    assert "another prediction: it moves by inf on average, and at most by inf" in text
+
+
 def test_a_page_without_predictions_says_why(board: Board) -> None:
     board.ask()
     artifact = board.open().models.artifact("model").product.artifact

@@ -15,7 +15,8 @@ from tidemill.project.moved_examples import distances, shown_cell
     [
         ([1.0, 2.0, None], [1.5, 2.0, None], [0.5, 0.0, 0.0]),
         ([None, 1.0], [1.0, None], [inf, inf]),  # one of them predicts nothing
-        ([nan, 1.0], [1.0, 2.0], [0.0, 1.0]),  # a distance to NaN isn't known
+        ([nan, 1.0, nan, nan], [1.0, nan, nan, None], [inf, inf, 0.0, 0.0]),
+        ([inf, -inf, 1.0], [inf, inf, -inf], [0.0, inf, inf]),
         ([1, 5], [4, 5], [3.0, 0.0]),
         (["a", "b", None], ["a", "c", "a"], [0.0, 1.0, 1.0]),
         ([True, False], [True, True], [0.0, 1.0]),

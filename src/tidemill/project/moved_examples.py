@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import inf
 from typing import Any
 
 import polars as pl
@@ -53,14 +54,17 @@ def moved_examples(
     ]
     share = moved.filter(moved > 0).len() / rows.height
     source = f" of {item.name} {summarize_keys(keys)}"
-    finite = moved.filter(moved.is_finite()) if new.dtype.is_numeric() else moved.clear()
+    average = largest = None
+    if moved.len() and new.dtype.is_numeric():
+        average, largest = moved.filter(moved.is_finite()).mean(), moved.max()
+        average = inf if average is None else average
     return MovedExamples(
         headers=tuple(headers),
         cells=tuple(cells),
         rows=rows.height,
         share=share,
-        average=_number(finite.mean()),
-        largest=_number(finite.max()),
+        average=_number(average),
+        largest=_number(largest),
         source=source,
     )
 
@@ -86,11 +90,15 @@ def _newest_rows(space: Workspace, item: Input) -> tuple[list[str], pl.DataFrame
 
 
 def distances(old: pl.Series, new: pl.Series) -> pl.Series:
-    """How far each prediction moved: a difference of numbers, 1 for another class; 0 where both are null."""
+    """How far each prediction moved: a difference of numbers, 1 for another class; 0 where both are missing.
+
+    A prediction that is null or NaN is missing, and infinitely far from a number.
+    """
     if old.dtype.is_numeric() and new.dtype.is_numeric():
-        apart = (new.cast(pl.Float64) - old.cast(pl.Float64)).abs().fill_nan(None)
-        lost = old.is_null() != new.is_null()
-        return apart.fill_null(0.0).set(lost, float("inf"))
+        one, other = (each.cast(pl.Float64).fill_nan(None) for each in (old, new))
+        # Infinite predictions that are equal differ by NaN.
+        apart = (other - one).abs().fill_nan(None).fill_null(0.0)
+        return apart.set(one.is_null() != other.is_null(), inf)
     return old.cast(pl.String).ne_missing(new.cast(pl.String)).cast(pl.Float64)
 
 
