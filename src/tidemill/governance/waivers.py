@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from tidemill.ledger.event import (
     EnvironmentDropped,
@@ -53,19 +54,24 @@ def waiver_states(
     isn't revived by a clock that goes back. Waivers end with their environment.
     """
     found: dict[str, WaiverState] = {}
+    times: list[float] = []
+    began: dict[str, int] = {}
     for fact in events:
-        found = {id: _later(state, fact.at) for id, state in found.items()}
+        times.append(fact.at)
         event = fact.event
         if getattr(event, "environment", None) != environment:
             continue
-        if isinstance(event, Waived):
+        if isinstance(event, Waived) and event.waiver.id not in found:
             # An id that is there already belongs to its first waiver.
-            found.setdefault(event.waiver.id, WaiverState(waiver=event.waiver, seen=fact.at))
+            found[event.waiver.id] = WaiverState(waiver=event.waiver, seen=fact.at)
+            began[event.waiver.id] = len(times) - 1
         elif isinstance(event, WaiverEnded) and event.waiver in found:
             found[event.waiver] = _ended(found[event.waiver], event, fact.at)
         elif isinstance(event, EnvironmentDropped):
             found.clear()
-    return tuple(_later(state, now) for state in found.values())
+    # From each event on, the latest time.
+    latest = [*accumulate(reversed([*times, now]), max)][::-1]
+    return tuple(replace(state, seen=latest[began[id]]) for id, state in found.items())
 
 
 def waivers_in_force(
@@ -74,10 +80,6 @@ def waivers_in_force(
     """The waivers of an environment that lift their rules now; see `waiver_states`."""
     states = waiver_states(events, environment, now)
     return tuple(state.waiver for state in states if state.in_force)
-
-
-def _later(state: WaiverState, at: float) -> WaiverState:
-    return replace(state, seen=at) if at > state.seen else state
 
 
 def _ended(state: WaiverState, event: WaiverEnded, at: float) -> WaiverState:
