@@ -19,9 +19,9 @@ def checked_reason(text: str, of: str) -> str:
     return reason
 
 
-def checked_note(text: str) -> str:
+def checked_note(text: str, name: str = "note") -> str:
     """A note without spaces around it, which may be empty; UsageError for more than 4,000 characters."""
     note = text.strip()
     if len(note) > LONGEST:
-        raise UsageError(f"the note has {len(note):,} characters, and {LONGEST:,} are allowed")
+        raise UsageError(f"the {name} has {len(note):,} characters, and {LONGEST:,} are allowed")
     return note

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tidemill.adapters.sqlite.people import erase_person
 from tidemill.core.errors import ConflictError
+from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.erasure import Erasure, ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Erased, Published
@@ -62,7 +63,7 @@ class Erasures:
                 removed=found.removed,
                 left=found.left,
                 actor=actor.name,
-                reason=reason,
+                reason=checked_note(reason, "reason"),
             )
             events = [event for each in places for event in each.prepare()]
             stages = {event.stage for event in events if isinstance(event, Published)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from tidemill.core.errors import ContractError, StorageError, UsageError, did_you_mean
+from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
@@ -119,8 +120,8 @@ class LiveModels:
             target=self._target(stage, version, history),
             current=current,
             actor=actor,
-            reason=reason.strip(),
-            note=note.strip(),
+            reason=checked_note(reason, "reason"),
+            note=checked_note(note),
             at=space.tools.clock(),
             rollback=rollback,
         )

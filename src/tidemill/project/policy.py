@@ -193,7 +193,10 @@ class Policy:
             raise UsageError(f"there is no waiver {id!r} ({did_you_mean(id, known)})")
         if known[id].in_force:
             event = WaiverEnded(
-                environment=space.environment, waiver=id, actor=actor, reason=checked_note(reason)
+                environment=space.environment,
+                waiver=id,
+                actor=actor,
+                reason=checked_note(reason, "reason"),
             )
             space.tools.ledger.append([event], now=space.tools.clock())
         return next(state for state in self.waivers() if state.waiver.id == id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import RolloutStepped
 from tidemill.ledger.rollout import EndpointStatus, RolloutStep
@@ -73,7 +74,7 @@ class Rollouts:
         if record is None or endpoint.rollout is None or before.rollout is None:
             raise UsageError(f"no rollout is under way at endpoint {name!r}")
         now = space.tools.clock()
-        words = {"reason": reason.strip(), "note": note.strip()}
+        words = {"reason": checked_note(reason, "reason"), "note": checked_note(note)}
         step = pause(before, endpoint.rollout, now, held=held, actor=actor, **words)
         if step is None:
             return record.hold or record.last

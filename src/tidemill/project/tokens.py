@@ -9,6 +9,7 @@ from datetime import datetime
 from math import isfinite
 
 from tidemill.core.errors import AccessError, UsageError, did_you_mean
+from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
 from tidemill.governance.permissions import Actor, Permission, allows, covers_workflows
 from tidemill.ledger.access_token import AccessToken, TokenScope
@@ -28,6 +29,7 @@ from tidemill.serving.token_text import (
 )
 
 _LONGEST_NAME = 100
+_LONGEST_TTL = 10 * 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class Tokens:
             actor=actor.name,
             scopes=allowed,
             workflows=patterns,
-            note=note.strip(),
+            note=checked_note(note),
             user=this_user() if actor.is_local else "",
             vouched_by=actor.vouched_by,
         )
@@ -126,8 +128,8 @@ class Tokens:
                 environment=space.environment,
                 token=id,
                 actor=actor.name,
-                reason=reason.strip(),
-                note=note.strip(),
+                reason=checked_note(reason, "reason"),
+                note=checked_note(note),
             )
             space.tools.ledger.append([event], now=space.tools.clock())
         return next(each for each in self.list() if each.token.id == id)
@@ -211,6 +213,9 @@ def _checked_holder(holder: str) -> str:
 
 def _checked_ttl(ttl: str | float) -> float:
     try:
-        return parse_seconds(ttl)
+        length = parse_seconds(ttl)
     except ValueError:
         raise UsageError(f"{ttl!r} is not a duration; write for example '12h' or '90d'") from None
+    if length > _LONGEST_TTL:
+        raise UsageError(f"{ttl} is over 10 years: choose less, or 'never' (None in Python)")
+    return length

@@ -117,6 +117,7 @@ def test_money(amount: float, text: str) -> None:
 
 def test_moment_is_local() -> None:
     assert local_time(1_700_000_000.7) == datetime.fromtimestamp(1_700_000_000).isoformat(" ")
+    assert local_time(8.64e16) == "86400000000000000 s"
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 steps"), (1, "1 step"), (2345, "2,345 steps")])

@@ -140,6 +140,16 @@ def test_environments_have_their_own_tokens(shop: Path) -> None:
         (("create", " "), "' ' is not a name of who holds a token"),
         (("create", "a\nb"), "is not a name of who holds a token"),
         (("create", "x", "--ttl", "soon"), "'soon' is not a duration; write for example '12h'"),
+        # Nobody could list tokens again whose end no calendar has.
+        (
+            ("create", "x", "--ttl", "1000000000000d"),
+            "1000000000000d is over 10 years: choose less",
+        ),
+        (("create", "x", "--ttl", "9" * 400 + "d"), "is not a duration; write for example '12h'"),
+        (
+            ("create", "x", "--note", "n" * 5_000),
+            "the note has 5,000 characters, and 4,000 are allowed",
+        ),
         (("create", "x", "--rate", "-1"), "-1.0 is not a number of requests a second"),
         (("create", "x", "--rate", "nan"), "nan is not a number of requests a second"),
         (("create", "x", "--env", "dev"), "there is no environment 'dev'"),

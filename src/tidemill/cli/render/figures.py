@@ -58,8 +58,11 @@ def money(amount: float, currency: str) -> str:
 
 
 def local_time(unix: float) -> str:
-    """A Unix time in the local time zone, to the second."""
-    return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A Unix time in the local time zone, to the second; the seconds for one beyond the year 9999."""
+    try:
+        return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (OSError, OverflowError, ValueError):
+        return f"{unix:.0f} s"
 
 
 def plain_text(text: str) -> str:

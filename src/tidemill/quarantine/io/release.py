@@ -21,6 +21,7 @@ from tidemill.contracts.checks.ruled_rows import (
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, place_name, shown_key
+from tidemill.core.recorded_reason import checked_note
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Ruled
 from tidemill.ports.ledger import Guard
@@ -229,7 +230,9 @@ class Quarantine:
         )
 
     def _author(self, disposition: Disposition, reason: str, note: str) -> _Author:
-        return _Author(self._authorize(disposition), reason.strip(), note.strip())
+        return _Author(
+            self._authorize(disposition), checked_note(reason, "reason"), checked_note(note)
+        )
 
     def _summary(self, place: _PublishedPartition) -> QuarantinedPartition:
         product, contract = place.binding.product, place.stage.output
