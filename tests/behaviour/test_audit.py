@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,14 @@ import pytest
 from tests.support.damage import copy_home
 from tests.support.tampering import read_rows, unlocked, write_rows
 from tests.support.tides import Tides
+from tidemill.adapters.sqlite.event_chain import count_events
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.governance.audit_report import AuditReport
 from tidemill.governance.audit_settings import AuditSettings
+from tidemill.governance.checkpoint import CheckpointSource
+from tidemill.governance.erasure import ErasureSubject
+from tidemill.governance.io.checkpoint_places import CheckpointFile
 from tidemill.project.audit import check_proof
 from tidemill.project.project import Project
 
@@ -55,6 +61,11 @@ class Audited:
     def verify(self) -> AuditReport:
         with closing(self.open()) as project:
             return project.audit.verify()
+
+    def events_grew(self) -> bool:
+        """Whether there are events after the last checkpoint of the home."""
+        last = json.loads(self.outside.read_text().splitlines()[-1])["size"]
+        return count_events(self.ledger) > int(last)
 
     def record(self, name: str, **settings: Any) -> None:
         """Record an event, and close the project."""
@@ -100,7 +111,9 @@ def test_a_place_that_fails_loses_nothing_and_is_shown(audited: Audited) -> None
     with closing(audited.open()) as project:
         assert [each.token.holder for each in project.tokens.list()] == ["ana"]
     audited.outside.rmdir()
-    assert "it lacks the checkpoint" in messages(audited.verify())
+    found = audited.verify()
+    assert found.is_sound
+    assert any("it lacks the checkpoint" in note for note in found.notes)
     audited.checkpoint()
     assert audited.verify().is_sound
 
@@ -157,6 +170,146 @@ def test_the_home_of_an_older_backup_is_noticed(audited: Audited) -> None:
         # It has more events by now than the checkpoint outside, but other ones.
         with pytest.raises(StorageError, match="doesn't continue: an older copy was put in its"):
             project.audit.checkpoint()
+
+
+def test_a_place_that_cannot_be_reached_is_unknown(audited: Audited) -> None:
+    """Nothing was changed: what it has will be compared when it is there again."""
+    away = audited.outside.with_name("drive") / "checkpoints.jsonl"
+    away.parent.mkdir()
+    audited.outside = away
+    size = audited.checkpoint()
+    away.parent.rename(away.parent.with_name("gone"))
+    away.parent.write_text("not a folder")
+    with pytest.warns(UserWarning, match="wasn't written outside"):
+        audited.record("ana", events=1)
+    for _ in range(2):
+        found = audited.verify()
+        assert (found.is_sound, found.sealed) == (True, 0)
+        (note,) = found.notes
+        assert f"not compared with the checkpoints of {away}: " in note
+        away.parent.unlink(missing_ok=True)
+    away.parent.with_name("gone").rename(away.parent)
+    found = audited.verify()
+    assert (found.is_sound, found.sealed) == (True, size)
+    assert "which wasn't written there yet" in found.notes[0]
+    audited.checkpoint()
+    found = audited.verify()
+    assert (found.notes, found.unsealed) == ((), 0)
+    # What it had, it must have.
+    away.write_text("")
+    assert "and had: it was removed" in messages(audited.verify())
+
+
+def test_a_crash_before_a_checkpoint_is_outside_is_no_tampering(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    size = audited.checkpoint()
+    audited.record("ana")
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointFile, "write", crash)
+        with pytest.raises(KeyboardInterrupt):
+            audited.checkpoint()
+    found = audited.verify()
+    assert (found.is_sound, found.sealed) == (True, size)
+    # Half of the line.
+    newest = (audited.ledger.parent / "checkpoints.jsonl").read_text().splitlines()[-1]
+    with audited.outside.open("a") as file:
+        file.write(newest[:100])
+    assert audited.verify().is_sound
+    assert audited.checkpoint() == size + 1
+    assert audited.verify().unsealed == 0
+
+
+def test_a_home_that_grows_while_it_is_verified_is_sound(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint that is made meanwhile waits until the places are read; events after that don't matter."""
+    audited.checkpoint()
+    read = CheckpointFile.read
+    grown = threading.Event()
+
+    def grow() -> None:
+        audited.record("ana", events=1)
+        grown.set()
+
+    thread = threading.Thread(target=grow)
+
+    def read_while_it_grows(place: CheckpointFile) -> CheckpointSource:
+        found = read(place)
+        if threading.current_thread() is not thread and not thread.ident:
+            thread.start()
+            # It has the lock of the home only after this.
+            while not audited.events_grew():
+                pass
+        return found
+
+    with closing(audited.open()) as project:
+        monkeypatch.setattr(CheckpointFile, "read", read_while_it_grows)
+        found = project.audit.verify()
+    thread.join()
+    assert grown.is_set()
+    assert found.problems == ()
+    assert audited.verify().unsealed == 0
+
+
+def test_a_home_that_was_copied_or_moved_is_sound(audited: Audited) -> None:
+    size = audited.checkpoint()
+    root = audited.tides.root
+    shutil.copytree(root, root.with_name("copied"))
+    root.rename(root.with_name("moved"))
+    for name in ("copied", "moved"):
+        audited.tides.root = root.with_name(name)
+        found = audited.verify()
+        assert (found.is_sound, found.sealed) == (True, size)
+
+
+def test_a_clock_that_was_set_back_is_sound(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audited.checkpoint()
+    with closing(audited.open()) as project:
+        project.workspace.tools = replace(project.tools, clock=lambda: 1e9)
+        project.tokens.create("ana")
+        project.audit.checkpoint()
+    found = audited.verify()
+    assert (found.is_sound, found.unsealed) == (True, 0)
+    assert all("the clock went back" in note for note in found.notes)
+
+
+def test_an_erased_name_changes_nothing_that_is_sealed(audited: Audited) -> None:
+    audited.record("ana", events=1)
+    with closing(audited.open()) as project:
+        (issued,) = project.tokens.list()
+        project.tokens.revoke(issued.token.id)
+        project.audit.checkpoint()
+        project.erasures.erase(ErasureSubject(value="ana"))
+        project.audit.checkpoint()
+    found = audited.verify()
+    assert (found.is_sound, found.unsealed, found.notes) == (True, 0, ())
+
+
+def test_a_key_that_is_half_written_is_said_to_be(audited: Audited) -> None:
+    audited.checkpoint()
+    public = Path(f"{audited.key}.pub")
+    whole = public.read_text()
+    for text in (whole[:40], ""):
+        public.write_text(text)
+        with (
+            closing(audited.open()) as project,
+            pytest.raises(UsageError, match="is no whole public key"),
+        ):
+            project.audit.verify()
+    public.unlink()
+    with closing(audited.open()) as project, pytest.raises(UsageError, match="can't be read"):
+        project.audit.verify()
+    audited.key.write_text(audited.key.read_text()[:60])
+    with pytest.warns(UserWarning, match="no whole private key"):
+        audited.record("ana", events=1)
+    public.write_text(whole)
+    assert audited.verify().is_sound
 
 
 def test_a_forged_checkpoint_is_noticed(audited: Audited, tmp_path: Path) -> None:

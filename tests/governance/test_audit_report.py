@@ -235,8 +235,71 @@ def test_a_clock_that_went_back_is_noted(path: Path) -> None:
 
 def test_a_place_outside_that_lacks_a_checkpoint_is_noticed(path: Path) -> None:
     points = checkpoints(path, *SIZES)
-    text = messages(audit(path, source(*points, is_home=True), source(points[0])))
+    text = messages(
+        audit(path, source(*points, is_home=True), replace(source(points[0]), written=SEALED))
+    )
     assert text.startswith("outside: it lacks the checkpoint of 10 events that the home has")
+
+
+def test_what_was_not_written_yet_is_no_tampering(path: Path) -> None:
+    """A crash, or a place that couldn't be reached; but what the place had before it must still have."""
+    first, second = checkpoints(path, *SIZES)
+    home = source(first, second, is_home=True)
+    cut = second.line[:50]
+    for outside in (
+        replace(source(first), written=SIZES[0]),
+        replace(source(first, rest=cut), written=SIZES[0]),
+        source(rest=first.line[:50]),
+        source(),
+    ):
+        found = audit(path, home, outside)
+        assert found.is_sound
+        (note,) = found.notes
+        assert (
+            "outside: it lacks the checkpoint of 10 events that the home has, which wasn't" in note
+        )
+    for outside in (
+        replace(source(), written=SIZES[0]),
+        replace(source(second), written=SIZES[0]),
+        replace(source(first), written=SEALED),
+        replace(source(rest=cut), written=SIZES[0]),
+        replace(source(first, rest="{}"), written=SIZES[0]),
+        replace(source(first, rest=cut), written=SEALED),
+        replace(source(first, second, rest=cut), written=SEALED),
+    ):
+        assert not audit(path, home, outside).is_sound
+
+
+@settings(max_examples=examples(100, 1000), deadline=None)
+@given(st.data())
+def test_no_edit_of_the_files_of_checkpoints_goes_unnoticed(
+    original: Path, data: st.DataObject
+) -> None:
+    """Lines that are cut off, changed, or of another ledger; the newest one has all that others have."""
+    points = checkpoints(original, 2, *SIZES)
+    home, text = source(*points, is_home=True), "".join(f"{each.line}\n" for each in points)
+    other = "".join(f"{replace(each, first='ef' * 32).line}\n" for each in points)
+    kind = data.draw(st.sampled_from(["cut", "change", "swap"]))
+    place = data.draw(st.integers(0, len(text) - 1))
+    if kind == "cut":
+        changed = text[:place]
+    elif kind == "swap":
+        changed = other
+    else:
+        mark = data.draw(st.sampled_from("0af9{,x\n").filter(lambda mark: mark != text[place]))
+        changed = text[:place] + mark + text[place + 1 :]
+    *lines, rest = changed.split("\n")
+    known = {each.message for each in points}
+
+    def forged(point: Checkpoint) -> str:
+        return "" if point.message in known else "forged"
+
+    outside = CheckpointSource(reader="outside", lines=tuple(lines), rest=rest, written=SEALED)
+    found = audit_events(read_chain(original), [home, outside], forged)
+    if changed == text[:-1]:
+        # Only the end of the line is missing.
+        assert messages(found).startswith("outside: its last line is cut off")
+    assert not found.is_sound
 
 
 def lines(path: Path, *texts: str, rest: str = "") -> AuditReport:

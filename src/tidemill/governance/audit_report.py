@@ -70,13 +70,13 @@ def audit_events(
     chain = _read_chain(events, found)
     comparison = _Comparison(chain, signature_fault, found)
     sealed: Checkpoint | None = None
-    newest: dict[str, int] = {}
+    good = {source: comparison.good_checkpoints(source) for source in sources}
+    home = [each for source in sources if source.is_home for each in good[source]]
     for source in sources:
-        good = comparison.good_checkpoints(source)
-        newest[source.reader] = max((each.size for each in good), default=0)
-        for each in good if not source.is_home else ():
-            sealed = each if sealed is None or each.size > sealed.size else sealed
-    _compare_sources(sources, newest, found)
+        if not source.is_home:
+            _compare_with_home(source, home, found)
+            newest = max(good[source], key=_size, default=None)
+            sealed = max(filter(None, (sealed, newest)), key=_size, default=None)
     return AuditReport(
         events=len(chain.leaves),
         sealed=0 if sealed is None else sealed.size,
@@ -172,12 +172,6 @@ class _Comparison:
                 if any(later.startswith(line) for later in source.lines[number:]):
                     continue
                 self._found.add(f"{source.reader}, line {number}", str(error))
-        if source.rest:
-            self._found.add(
-                source.reader,
-                "its last line is cut off: a crash or a full disk, or somebody changed it; the next "
-                "checkpoint writes it again",
-            )
         return parsed
 
     def _fault(self, each: Checkpoint, last: Checkpoint | None) -> str:
@@ -205,15 +199,36 @@ class _Comparison:
         return self._frontiers[size].root.hex()
 
 
-def _compare_sources(
-    sources: Sequence[CheckpointSource], newest: dict[str, int], found: _Findings
+def _size(checkpoint: Checkpoint) -> int:
+    return checkpoint.size
+
+
+def _compare_with_home(
+    source: CheckpointSource,
+    home: Sequence[Checkpoint],
+    found: _Findings,
 ) -> None:
-    """Note where a place outside lacks a checkpoint that the home has."""
-    own = max((newest[source.reader] for source in sources if source.is_home), default=0)
-    for source in sources:
-        if not source.is_home and newest[source.reader] < own:
-            found.add(
-                source.reader,
-                f"it lacks the checkpoint of {plural(own, 'event')} that the home has: it couldn't be "
-                "written, or was removed; `tidemill audit checkpoint` writes it again",
-            )
+    """Find where a place outside lacks a checkpoint that the home has, or has only the start of one.
+
+    The home has each first, and keeps up to which the place had all: those must still be there.
+    """
+    there = {*source.lines}
+    lacking = [each for each in home if each.line not in there]
+    unwritten = [each for each in lacking if each.size > source.written]
+    if source.rest and not any(each.line.startswith(source.rest) for each in unwritten):
+        found.add(
+            source.reader,
+            "its last line is cut off, and no checkpoint was just written: it was changed",
+        )
+    if unwritten:
+        text = _lack(unwritten, "which wasn't written there yet")
+        found.notes.append(f"{source.reader}: {text}")
+    if len(unwritten) < len(lacking):
+        removed = [each for each in lacking if each not in unwritten]
+        found.add(source.reader, _lack(removed, "and had: it was removed"))
+
+
+def _lack(lacking: Sequence[Checkpoint], why: str) -> str:
+    size = plural(max(map(_size, lacking)), "event")
+    what = f"it lacks the checkpoint of {size} that the home has, {why}"
+    return f"{what}; `tidemill audit checkpoint` writes it"

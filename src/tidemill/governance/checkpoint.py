@@ -128,12 +128,14 @@ class CheckpointSource:
     """The lines that one place has, such as a file; `is_home` for the home's own copy.
 
     `reader` is what a person calls the place. A line that a crash cut off isn't `lines[-1]`, but `rest`.
+    The place had all checkpoints of the home up to the size `written`; later ones it may lack.
     """
 
     reader: str
     lines: tuple[str, ...] = ()
     rest: str = ""
     is_home: bool = False
+    written: int = 0
     notes: tuple[str, ...] = field(default=())
 
 

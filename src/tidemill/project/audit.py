@@ -72,21 +72,37 @@ class Audit:
         asked who signed. UsageError if a checkpoint from outside can't be verified without a key.
         """
         self._workspace.require(Permission.READ)
-        outside = [place.read() for place in self._places()]
-        sources = [
-            self._kept.source(),
-            *(source for source in outside if source is not None),
-            *(_existing(Path(path)) for path in checkpoints),
-        ]
+        # All events of a checkpoint are in the ledger before it is made: they are read after all of them.
+        with self._kept.reading():
+            outside, unknown = self._outside_sources()
+            sources = [
+                self._kept.source(),
+                *outside,
+                *(_existing(Path(path)) for path in checkpoints),
+            ]
         fault, notes = self._signature_fault(keys, sources, signatures=signatures)
         found = audit_events(self._read(), sources, fault)
-        if len(sources) == 1:
+        notes = (*unknown, *notes)
+        if len(sources) == 1 and not unknown:
             notes = (
                 *notes,
                 "no checkpoint outside of the home is known: whoever can write there could have changed all "
                 "events, and this wouldn't show",
             )
         return replace(found, notes=(*found.notes, *notes))
+
+    def _outside_sources(self) -> tuple[list[CheckpointSource], tuple[str, ...]]:
+        """What the places outside have, and notes on those that can't be read now."""
+        found, unknown, written = list[CheckpointSource](), list[str](), self._kept.written
+        for place in self._places():
+            try:
+                source = place.read()
+            except StorageError as error:
+                unknown.append(f"not compared with the checkpoints of {place.name}: {error}")
+                continue
+            if source is not None:
+                found.append(replace(source, written=written.get(place.name, 0)))
+        return found, tuple(unknown)
 
     def checkpoint(self, *, new_ledger: bool = False) -> MadeCheckpoint:
         """Make a checkpoint of all events, or write the last one again where it is missing.
@@ -286,7 +302,10 @@ def signature_check(paths: Sequence[Path]) -> SignatureFault:
     def find_fault(checkpoint: Checkpoint) -> str:
         key = known.get(checkpoint.key)
         if key is None:
-            return f"it was signed with the key {checkpoint.key[:16]}, which isn't a known one"
+            return (
+                f"it was signed with the key {checkpoint.key[:16]}, which isn't a known one: after a change "
+                "of keys, name the old public key as well, with keys in [tool.tidemill.audit] or --key"
+            )
         if not key.verifies(checkpoint.signature, checkpoint.message):
             return "its signature isn't that of its key: somebody changed it"
         return ""

@@ -27,7 +27,8 @@ SECOND = replace(FIRST, size=5, at=2.0)
 def test_a_file_gets_a_line_for_each_checkpoint_once(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "checkpoints.jsonl"
     place = CheckpointFile(path)
-    assert place.read().lines == ()
+    with pytest.raises(StorageError, match="there is no folder"):
+        place.read()
     place.write([FIRST])
     place.write([FIRST, SECOND])
     place.write([FIRST, SECOND])

@@ -132,6 +132,7 @@ class Broken:
     """A place that fails as long as it has a `fault`."""
 
     fault: str = "no network"
+    name: str = "network"
     written: list[Checkpoint] = field(default_factory=list)
 
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:

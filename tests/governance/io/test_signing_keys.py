@@ -105,7 +105,7 @@ def _pem(key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey, password: bytes = 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "isn't the PEM file of a private"),
+        (b"", "is no whole private key: its end is missing"),
         (b"\xff" * 20_000, "isn't the PEM file of a private"),
         (_pem(ec.generate_private_key(ec.SECP256R1())), "isn't the PEM file of a private"),
         (_pem(Ed25519PrivateKey.generate(), b"password"), "is encrypted"),

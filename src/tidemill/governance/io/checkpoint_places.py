@@ -20,7 +20,10 @@ _SHOWN = 300
 
 
 class CheckpointPlace(Protocol):
-    """A place that checkpoints are written to."""
+    """A place that checkpoints are written to; `name` is what people, and the home, call it."""
+
+    @property
+    def name(self) -> str: ...
 
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Write those of the checkpoints that it lacks; StorageError if it can't. The last one is new."""
@@ -35,8 +38,13 @@ class CheckpointFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:
-        source = self.read()
+        is_new = not self._path.parent.exists()
+        source = CheckpointSource(reader=self.name) if is_new else self.read()
         known = {*source.lines}
         lines = [each.line for each in checkpoints if each.line not in known]
         if not lines:
@@ -55,7 +63,12 @@ class CheckpointFile:
             ) from error
 
     def read(self) -> CheckpointSource:
-        return read_file(self._path, str(self._path))
+        if not self._path.parent.exists():
+            # Such as a drive that isn't there: what it has isn't known.
+            raise StorageError(
+                f"{self._path} can't be read: there is no folder {self._path.parent}"
+            )
+        return read_file(self._path, self.name)
 
 
 def read_file(path: Path, reader: str, *, is_home: bool = False) -> CheckpointSource:
@@ -76,6 +89,10 @@ class GitTags:
     def __init__(self, repository: Path) -> None:
         self._repository = repository
 
+    @property
+    def name(self) -> str:
+        return f"git tags of {self._repository}"
+
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:
         known = {*self._tags()}
         for each in checkpoints:
@@ -86,9 +103,7 @@ class GitTags:
 
     def read(self) -> CheckpointSource:
         lines = self._git("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{_TAG}-*")
-        return CheckpointSource(
-            reader=f"git tags of {self._repository}", lines=tuple(lines.splitlines())
-        )
+        return CheckpointSource(reader=self.name, lines=tuple(lines.splitlines()))
 
     def _tags(self) -> list[str]:
         return self._git("tag", "--list", f"{_TAG}-*").splitlines()
@@ -108,6 +123,10 @@ class CheckpointCommand:
             raise UsageError(f"audit command {command!r}: {error}") from error
         if not self._words:
             raise UsageError(f"audit command {command!r} names no program")
+
+    @property
+    def name(self) -> str:
+        return f"the command {self._words[0]}"
 
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:
         for each in checkpoints[-1:]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ class HomeCheckpoints:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._written = path.with_name("checkpoints.written")
 
     def read(self) -> list[KeptCheckpoint]:
         """All checkpoints, without a last line that a crash cut off; StorageError for other lines."""
@@ -89,6 +91,37 @@ class HomeCheckpoints:
             raise StorageError(
                 f"{self._path} can't be written: {error.strerror or error}"
             ) from error
+
+    @property
+    def written(self) -> dict[str, int]:
+        """By place the size of the last checkpoint up to which all were written there."""
+        try:
+            found = json.loads(self._written.read_text(encoding="utf-8"))
+            return {str(place): int(size) for place, size in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def set_written(self, written: Mapping[str, int]) -> None:
+        """Keep up to which size places have all checkpoints; StorageError if that fails."""
+        part = self._written.with_suffix(".tmp")
+        try:
+            with open(part, "w", encoding="utf-8", opener=open_private) as file:
+                json.dump(dict(written), file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._written)
+        except OSError as error:
+            raise StorageError(
+                f"{self._written} can't be written: {error.strerror or error}"
+            ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Wait until no other process makes a checkpoint, as far as this one may write the home."""
+        with ExitStack() as stack:
+            with suppress(StorageError):
+                stack.enter_context(self.lock())
+            yield
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -238,12 +271,16 @@ class CheckpointMaker:
             )
 
     def _write_outside(self, known: Sequence[KeptCheckpoint]) -> tuple[str, ...]:
-        problems = []
+        problems, written = [], self.kept.written
         for place in self.places:
             try:
                 place.write([each.checkpoint for each in known])
             except TidemillError as error:
                 problems.append(str(error))
+            else:
+                written[place.name] = known[-1].checkpoint.size
+        if written != self.kept.written:
+            self.kept.set_written(written)
         return tuple(problems)
 
 

@@ -120,24 +120,30 @@ def load_signing_key(path: Path, home: Path) -> SigningKey:
     except TypeError as error:  # it is encrypted
         raise UsageError(f"{path} is encrypted: use a key without a password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(_no_key(path, "private")) from error
+        raise UsageError(_no_key(path, "private", content)) from error
     if not isinstance(found, Ed25519PrivateKey):
-        raise UsageError(_no_key(path, "private"))
+        raise UsageError(_no_key(path, "private", content))
     return SigningKey(found)
 
 
 def load_public_key(path: Path) -> PublicKey:
     """Load a public key; UsageError if the file isn't one."""
+    content = _read(path)
     try:
-        found = serialization.load_pem_public_key(_read(path))
+        found = serialization.load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(_no_key(path, "public")) from error
+        raise UsageError(_no_key(path, "public", content)) from error
     if not isinstance(found, Ed25519PublicKey):
-        raise UsageError(_no_key(path, "public"))
+        raise UsageError(_no_key(path, "public", content))
     return PublicKey(found)
 
 
-def _no_key(path: Path, kind: str) -> str:
+def _no_key(path: Path, kind: str, content: bytes) -> str:
+    if not content.strip() or (b"-----BEGIN" in content and b"-----END" not in content):
+        return (
+            f"{path} is no whole {kind} key: its end is missing; if it is just being replaced, try again, "
+            "else restore it"
+        )
     return (
         f"{path} isn't the PEM file of a {kind} Ed25519 key; `tidemill keys create PATH` writes one"
     )
