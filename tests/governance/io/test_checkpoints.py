@@ -266,3 +266,19 @@ def test_without_locks_it_works_as_well(project: Made, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "HAS_LOCKS", False)
     project.events.count = 3
     project.made()
+
+
+def test_what_was_written_is_kept(home: Path) -> None:
+    kept = HomeCheckpoints(home)
+    assert kept.written == {}
+    kept.set_written({"a file": 3})
+    assert HomeCheckpoints(home).written == {"a file": 3}
+    for text in ("", "[]", '{"a file": "x"}'):
+        home.with_name("checkpoints.written").write_text(text)
+        assert kept.written == {}
+    missing = HomeCheckpoints(home.parent / "none" / "checkpoints.jsonl")
+    with pytest.raises(StorageError, match="can't be written"):
+        missing.set_written({})
+    # Who may only read a home reads without the lock.
+    with missing.reading():
+        assert missing.source().lines == ()
