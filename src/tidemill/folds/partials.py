@@ -116,6 +116,7 @@ def resolve_untested(fold: Fold, contract: ContractSpec) -> ResolvedFold:
         columns=columns,
         schema=_schema(last, "final"),
         dependencies=needs,
+        sources={name: made.columns[name].values.get("rows", ()) for name in schema},
         fold=fold,
     )
 

@@ -30,7 +30,7 @@ from tidemill.core.errors import Fault, describe_error
 from tidemill.core.other_frames import describe_other_frame
 from tidemill.memos.identity import probe_memos
 from tidemill.reuse.recipe import all_input_columns, describe_hidden_input, undeclared_fault
-from tidemill.workflow.fold_inputs import input_columns
+from tidemill.workflow.fold_inputs import input_columns, value_columns
 from tidemill.workflow.stage import Input, Kind, Stage
 
 # Parts of a query whose effect isn't visible in it.
@@ -189,7 +189,7 @@ def _judge_columns(stage: Stage, found: QueryDigests, reads: Reads) -> Probe:
         unstable=found.unstable,
         unordered=found.unordered,
         least=found.min_rows,
-        values={name: dict(input_columns(stage, c.values)) for name, c in found.columns.items()},
+        values={name: dict(value_columns(stage, c.values)) for name, c in found.columns.items()},
         copied=tuple(name for name, c in found.columns.items() if _is_copied(stage, c)),
         row_reads=dict(input_columns(stage, found.row_reads)),
     )
@@ -197,9 +197,11 @@ def _judge_columns(stage: Stage, found: QueryDigests, reads: Reads) -> Probe:
 
 
 def _is_copied(stage: Stage, column: ColumnDigest) -> bool:
-    """Whether a column has the values of one input column; the columns of a fold are computed."""
-    folded = {item.name for item in stage.frames if item.fold is not None}
-    return column.copied and folded.isdisjoint(column.values)
+    """Whether a column has the values of one input column; those of a fold are computed, but for groups."""
+    folds = {item.name: item.fold.fold.by for item in stage.frames if item.fold is not None}
+    return column.copied and all(
+        name in folds.get(item, (name,)) for item, names in column.values.items() for name in names
+    )
 
 
 def _unique_keys(stage: Stage) -> dict[str, tuple[str, ...]]:

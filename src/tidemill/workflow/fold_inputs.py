@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.errors import Fault, did_you_mean
-from tidemill.workflow.incremental_fold import Fold
+from tidemill.workflow.incremental_fold import Fold, ResolvedFold
 from tidemill.workflow.stage import Input, Stage
 
 
@@ -66,18 +66,31 @@ def input_columns(stage: Stage, reads: Reads) -> Reads:
     The group columns of a fold always count, even if no column of the fold is read.
     """
     folds = {item.name: item.fold for item in stage.inputs}
-    found: dict[str, tuple[str, ...]] = {}
-    for name, columns in reads.items():
-        fold = folds.get(name)
-        if fold is None:
-            found[name] = columns
-            continue
-        needed = {
-            *fold.fold.by,
-            *(need for column in columns for need in fold.dependencies[column]),
-        }
-        found[name] = tuple(column for column in fold.columns if column in needed)
-    return found
+    return {
+        name: columns
+        if (fold := folds.get(name)) is None
+        else _needed(fold, fold.dependencies, columns, fold.fold.by)
+        for name, columns in reads.items()
+    }
+
+
+def value_columns(stage: Stage, reads: Reads) -> Reads:
+    """Replace the columns of folds in `reads` by the columns that their values are computed from."""
+    folds = {item.name: item.fold for item in stage.inputs}
+    return {
+        name: columns if (fold := folds.get(name)) is None else _needed(fold, fold.sources, columns)
+        for name, columns in reads.items()
+    }
+
+
+def _needed(
+    fold: ResolvedFold,
+    needs: Mapping[str, Sequence[str]],
+    columns: Iterable[str],
+    always: Iterable[str] = (),
+) -> tuple[str, ...]:
+    needed = {*always, *(need for column in columns for need in needs[column])}
+    return tuple(column for column in fold.columns if column in needed)
 
 
 def readable_columns(stage: Stage, reads: Reads) -> Reads:

@@ -65,7 +65,8 @@ class ResolvedFold:
     """A fold resolved against a contract.
 
     `digest` identifies its result, `kept` its partials. `columns` are the columns that it reads.
-    `schema` is that of its result, and `needs` maps each result column to the columns it depends on.
+    `schema` is that of its result. `dependencies` maps each result column to the columns that it or its rows
+    depend on, `sources` to those that its values are computed from.
     """
 
     digest: str
@@ -73,4 +74,5 @@ class ResolvedFold:
     columns: tuple[str, ...]
     schema: Mapping[str, Any] = field(compare=False)
     dependencies: Mapping[str, tuple[str, ...]] = field(compare=False)
+    sources: Mapping[str, tuple[str, ...]] = field(compare=False)
     fold: Fold = field(compare=False)

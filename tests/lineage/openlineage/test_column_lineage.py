@@ -56,9 +56,10 @@ def test_values_are_direct_and_rows_are_listed_once() -> None:
     }
 
 
-@pytest.mark.parametrize("recipe", [Recipe(digest="r")])
-def test_nothing_is_said_of_a_query_that_isnt_known(recipe: Recipe) -> None:
-    assert query_edges(BUILDER, recipe, {"a": A}) == ColumnEdges(None)
+@pytest.mark.parametrize("reason", ["", "it collects a when it is called"])
+def test_of_a_query_that_isnt_known_the_reason_is_said(reason: str) -> None:
+    found = query_edges(BUILDER, Recipe(digest="r", opaque=reason), {"a": A})
+    assert found == ColumnEdges(None, unknown=reason or "its query isn't known")
 
 
 def test_a_column_whose_values_were_not_recorded_is_left_out() -> None:

@@ -85,11 +85,19 @@ def test_a_transform_has_schema_lineage_version_and_statistics() -> None:
     assert [statistics[name] for name in ("rowCount", "size", "fileCount")] == [24, 512, 1]
 
 
+def unknown(event: Any) -> str:
+    """Why nothing is known of the columns of what was written."""
+    [made] = event["outputs"]
+    reason: str = made["facets"].get("tidemill_unknownColumnLineage", {}).get("reason", "")
+    return reason
+
+
 def test_an_opaque_stage_has_no_column_lineage() -> None:
     event = told("opaque", published("opaque", "clean", "raw"))
     [made] = event["outputs"]
     assert names(event["inputs"]) == [f"{SHOP}.clean", f"{SHOP}.raw"]
     assert "columnLineage" not in made["facets"]
+    assert unknown(event) == "its query isn't known"
     assert "schema" in made["facets"]
 
 
@@ -97,7 +105,10 @@ def test_what_another_recipe_computed_isnt_described_by_this_one() -> None:
     event = told("clean", published("clean", "before", recipe="older"))
     [made] = event["outputs"]
     assert names(event["inputs"]) == [f"{SHOP}.before"]
-    assert made["facets"].keys() == {"datasetType", "storage", "version"}
+    assert unknown(event) == "its declaration isn't the one that computed it"
+    assert made["facets"].keys() == {
+        *("datasetType", "storage", "version", "tidemill_unknownColumnLineage"),
+    }
 
 
 def test_a_stage_that_published_nothing_reads_what_it_declares() -> None:
@@ -133,6 +144,7 @@ def test_a_query_is_told_and_its_columns_may_be_computed() -> None:
     assert names(event["inputs"]) == ["shop.a", "shop.b"]
     assert event["job"]["facets"]["sql"]["query"] == "select * from a, b where k = '***'"
     assert "columnLineage" not in event["outputs"][0]["facets"]
+    assert unknown(event) == "its source is an SQL query, which may compute columns"
     assert all("inputFacets" not in dataset for dataset in event["inputs"])
     assert "s3cret" not in str(event)
     long: Query[Any] = Query(query=f"select '{'x' * 30_000}' from a", url="mysql://db/shop")
@@ -145,6 +157,7 @@ def test_a_function_doesnt_say_what_it_reads() -> None:
     event = told("raw", published("raw", "files"), about=context(source=pull))
     assert event["inputs"] == []
     assert "columnLineage" not in event["outputs"][0]["facets"]
+    assert unknown(event) == "its source doesn't say what it reads"
 
 
 @pytest.mark.parametrize(("stage", "kind"), [("model", "MODEL"), ("scores", "SCORES")])
@@ -155,6 +168,7 @@ def test_models_and_scores(stage: str, kind: str) -> None:
     assert found["facets"]["datasetType"]["datasetType"] == kind
     assert found["facets"]["version"]["datasetVersion"] == ("m7" if stage == "model" else "one")
     assert "schema" not in found["facets"]
+    assert unknown(event) == ""
 
 
 def test_a_scored_delivery_has_the_key_of_its_input() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +54,7 @@ def _join(operator: Operator) -> Relation:
     if how in ("Semi", "Anti"):
         return made
     named = {key.name for key in keys if key.name is not None}
-    output = _columns(operator, Length(rows, reads), named)
+    output = _columns(operator, Length(rows, reads), named, how)
     holds = how in _LEFT_KEYS_HOLD and (right_once or how == "AsOf")
     return replace(made, columns=output, keys=_output_keys(left, output) if holds else ())
 
@@ -104,10 +104,11 @@ def _disorder_reason(how: str, kept: str, opens: tuple[str, str], once: tuple[bo
     return f"join that keeps the order of its {kept.lower()} rows only"
 
 
-def _columns(operator: Operator, length: Length, keys: set[str]) -> dict[str, Value]:
+def _columns(operator: Operator, length: Length, keys: set[str], how: str) -> dict[str, Value]:
     """The columns of both sides, by the names that Polars gives them.
 
-    If it isn't certain which side a name comes from, the column depends on all candidates.
+    If it isn't certain which side a name comes from, the column depends on all candidates. Where each row has
+    one of the left side, its key has the values of that.
     """
     left, right = (below.relation.columns for below in operator.inputs)
     suffix = operator.content["options"]["args"]["suffix"]
@@ -126,18 +127,25 @@ def _columns(operator: Operator, length: Length, keys: set[str]) -> dict[str, Va
         known = {place: value for place, value in parts.items() if value is not None}
         if not known:
             raise UnknownMeaning(f"column {name!r} of a join")
-        found[name] = _join_column(name, name in keys, known, length)
+        sources = [known["left"]] if how in _LEFT_KEYS_HOLD and "left" in known else known.values()
+        found[name] = _join_column(name, name in keys, known, sources, length)
     return found
 
 
-def _join_column(name: str, is_key: bool, parts: Mapping[str, Value], length: Length) -> Value:
+def _join_column(
+    name: str,
+    is_key: bool,
+    parts: Mapping[str, Value],
+    sources: Collection[Value],
+    length: Length,
+) -> Value:
     number = term(
         "joined", length.term, is_key, [(place, part.term) for place, part in parts.items()]
     )
-    reads = union_reads(part.reads for part in parts.values())
+    reads = union_reads(part.reads for part in sources)
     numeric = all(part.numeric for part in parts.values())
     unstable = first_reason(*(part.unstable for part in parts.values()))
-    copied = len(parts) == 1 and all(part.copied for part in parts.values())
+    copied = len(sources) == 1 and all(part.copied for part in sources)
     return Value(name, number, length, reads, numeric, name, "", unstable, copied)
 
 

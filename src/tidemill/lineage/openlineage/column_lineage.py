@@ -2,7 +2,7 @@
 
 It is what the query of a stage says. A column that a value is computed from is DIRECT (with the subtype
 IDENTITY if the values are the same); one that only decides which rows there are is INDIRECT, and listed once
-for the whole dataset. Nothing is said of a stage whose query isn't known.
+for the whole dataset. Of a stage whose query isn't known, only the reason for that is said.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _INDIRECT = [{"type": "INDIRECT"}]
 
 @dataclass(frozen=True, slots=True)
 class ColumnEdges:
-    """The facet, and the number of columns that were left out of it."""
+    """The facet, and the number of columns that were left out of it; `unknown` says why there is none."""
 
     facet: Json | None
     left_out: int = 0
+    unknown: str = ""
 
 
 def query_edges(
@@ -37,7 +38,7 @@ def query_edges(
 ) -> ColumnEdges:
     """The edges that a query says; without a facet if it isn't known."""
     if not recipe.lineage:
-        return ColumnEdges(None)
+        return ColumnEdges(None, unknown=recipe.opaque or "its query isn't known")
     columns = [
         (column, values, _IDENTITY if column in recipe.copied else _DIRECT)
         for column in recipe.lineage

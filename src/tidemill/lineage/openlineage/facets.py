@@ -82,7 +82,14 @@ class FacetBuilder:
 
     def trimmed(self, counts: Mapping[str, int]) -> Json:
         """A facet of Tidemill's own: how many entries of each facet were left out to keep an event small."""
-        return {"_producer": self.producer, "_schemaURL": f"{CORE}#/$defs/BaseFacet", **counts}
+        return self._own(counts)
+
+    def unknown(self, reason: str) -> Json:
+        """A facet of Tidemill's own: why the columns that those of a dataset come from aren't known."""
+        return self._own({"reason": shorten(reason, _LONGEST_TEXT)})
+
+    def _own(self, values: Mapping[str, Any]) -> Json:
+        return {"_producer": self.producer, "_schemaURL": f"{CORE}#/$defs/BaseFacet", **values}
 
     def job(self, kind: str, *, about: str, owner: str, code: CodeLocation | None) -> Json:
         """The facets of a job."""

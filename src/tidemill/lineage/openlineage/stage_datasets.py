@@ -22,6 +22,7 @@ from tidemill.workflow.source import Query, Source
 from tidemill.workflow.stage import Kind, Stage
 
 _LONGEST_QUERY = 20_000
+_CHANGED = "its declaration isn't the one that computed it"
 # The recorded input of an ingest.
 _FILES = "files"
 
@@ -134,6 +135,9 @@ class StageDatasets:
             facets["version"] = builder.facet("version", datasetVersion=tally.version)
         if edges.facet is not None:
             facets["columnLineage"] = edges.facet
+        elif edges.unknown and tally.published:
+            reason = self.context.redact(edges.unknown)
+            facets["tidemill_unknownColumnLineage"] = builder.unknown(reason)
         if facets:
             found["facets"] = facets
         if tally.published:
@@ -179,18 +183,24 @@ class StageDatasets:
         origins: tuple[Dataset, ...],
     ) -> ColumnEdges:
         """The columns that those of the output come from, as far as that is certain."""
-        if self.stage is None or not self._is_known:
+        # Models and scores have no columns.
+        if self.stage is None or self.stage.kind in (Kind.MODEL, Kind.EVALUATE):
             return ColumnEdges(None)
+        if not self._is_known:
+            return ColumnEdges(None, unknown=_CHANGED)
         if self.stage.kind is Kind.TRANSFORM:
             return query_edges(self.builder, self.context.recipes[self.stage.name], inputs)
         if self.stage.kind is Kind.DELIVER:
             item, kept = self.stage.inputs[0], self._delivered_columns()
             if not kept or item.name not in inputs:
-                return ColumnEdges(None)
+                return ColumnEdges(None, unknown="the columns of its input aren't known")
             return copied_edges(self.builder, kept, inputs[item.name])
-        # The columns of a query may be computed from others.
-        if self.stage.output is None or len(origins) != 1 or isinstance(source, Query):
-            return ColumnEdges(None)
+        if isinstance(source, Query):
+            return ColumnEdges(
+                None, unknown="its source is an SQL query, which may compute columns"
+            )
+        if len(origins) != 1 or self.stage.output is None:
+            return ColumnEdges(None, unknown="its source doesn't say what it reads")
         return source_edges(self.builder, self.stage.output, origins[0])
 
     def _delivered_columns(self) -> list[str]:
