@@ -11,7 +11,9 @@ from tests.behaviour.test_delivered_tables import DOWNSTREAM, flooded
 from tests.behaviour.test_governed_models import said
 from tests.behaviour.test_models import WINDOW
 from tests.support.tides import CHAIN, FIRST, Tides, day, flow_of
-from tidemill.ledger.event import EffectQueued, PolicyDecided, ReviewClosed, ReviewOpened
+from tests.support.users import USER
+from tidemill.core.errors import GateError
+from tidemill.ledger.event import Acted, EffectQueued, PolicyDecided, ReviewClosed, ReviewOpened
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.project.project import Project, open_project
@@ -297,3 +299,63 @@ def test_predictions_that_other_stages_read_are_withheld_from_them(tmp_path: Pat
     sea.edit("contract=Scored)", 'contract=Scored, on_new_model="rescore")')
     assert sea.run(train=["model"]).exit_code == 0
     assert sea.open().stored_state.verify(deep=True).is_sound
+
+
+def test_a_restore_is_decided_on_as_any_delivery(shore: Shore) -> None:
+    first = shore.run().run
+    before = shore.delivered()
+    for number in range(DAYS):
+        shore.send(number, (4.0, 5.0, 6.0))
+    shore.ok()
+    after = shore.delivered()
+    assert after != before
+
+    def restore(**options: bool) -> None:
+        with shore.open() as project:
+            project.delivered_tables.restore("sent", first, command="test", **options)
+
+    shore.rules(rule("moved_rows > 0.2"))
+    with pytest.raises(
+        GateError, match=f"sent as of run {first}: 4 partitions: refused by the rul"
+    ):
+        restore()
+    assert shore.delivered() == after
+    facts = shore.decisions()[-1].facts
+    assert (facts["moved_rows"], facts["backfill"], facts["rows"]) == (1.0, True, 12)
+    # People decide on exactly these rows.
+    shore.rules(rule("moved_rows > 0.2", "review"))
+    with pytest.raises(GateError, match="waits for review r"):
+        restore()
+    with shore.open() as project:
+        (state,) = project.reviews.list()
+        assert state.page
+        project.reviews.reject(state.review.id, "not these")
+    with pytest.raises(GateError, match="not these"):
+        restore()
+    with pytest.raises(GateError, match="waits for review r"):
+        restore(again=True)
+    with shore.open() as project:
+        (state,) = project.reviews.list()
+        project.reviews.approve(state.review.id, "these")
+    restore()
+    assert shore.delivered() == before
+    acted = [event for event in shore.events() if isinstance(event, Acted)]
+    assert [(e.actor, e.subject, e.detail) for e in acted] == [(USER, "sent", f"as of run {first}")]
+    # Nothing is left to decide on.
+    shore.rules(rule("rows >= 0"))
+    restore()
+    assert len([event for event in shore.events() if isinstance(event, Acted)]) == 1
+
+
+def test_a_restore_that_removes_partitions_is_decided_on(shore: Shore) -> None:
+    first = shore.run().run
+    shore.send(DAYS)
+    shore.ok()
+    shore.rules(rule("backfill"))
+    with shore.open() as project, pytest.raises(GateError, match="1 partition: refused"):
+        project.delivered_tables.restore("sent", first, command="test")
+    assert len(shore.delivered()) == DAYS + 1
+    shore.rules(rule("stale"))
+    with shore.open() as project:
+        project.delivered_tables.restore("sent", first, command="test")
+    assert len(shore.delivered()) == DAYS

@@ -120,6 +120,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Waiver": {"note": ""},
     "WaiverEnded": {"reason": "", "note": ""},
     "Erased": {"reason": ""},
+    "Acted": {"detail": ""},
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},
         "predictions": None,

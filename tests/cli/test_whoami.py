@@ -35,7 +35,9 @@ def test_roles_and_where_they_come_from(shop: Path) -> None:
         "  reviewer in bak*, as @leads",
         f"  admin in *, as {USER}",
     ]
-    assert shown[4].startswith("may: read, plan, run, promote")
+    assert shown[4].startswith(
+        "may: read, export quarantined rows, export the audit trail, plan, run"
+    )
     found = tidemill("whoami", "--json").document
     assert (found["schema"], found["actor"], found["role"]) == (
         "tidemill.identity/1",
@@ -55,7 +57,8 @@ def test_a_token_in_a_file(shop: Path) -> None:
     assert f"which {USER} created" in shown
     assert "scopes: review, in the workflows bak*" in shown
     assert shown.endswith(
-        "may: read, release quarantined rows, drop quarantined rows, decide a review\n"
+        "may: read, export quarantined rows, export the audit trail, release quarantined rows, drop "
+        "quarantined rows, decide a review\n"
     )
     assert tidemill("whoami").out.count("scopes:") == 0
     refused = tidemill("--token-file", str(file), "run")

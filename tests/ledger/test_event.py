@@ -20,7 +20,7 @@ NAMES = [
     "RulesLoaded", "PolicyDecided", "ContractPublished", "Waived", "WaiverEnded", "ReviewOpened",
     "ReviewPageStored", "Voted",
     "ReviewExtended", "ReviewClosed", "NoticeSent",
-    "LineageDropped", "Erased",
+    "LineageDropped", "Erased", "Acted",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from tidemill.core.counts import plural
 from tidemill.ledger.event import (
+    Acted,
     Decided,
     Delivered,
     DriftAlarmed,
@@ -214,6 +215,10 @@ def _erased(event: Erased) -> _Told:
     return event.actor, f"erased a person: {rows}", by, event.reason
 
 
+def _acted(event: Acted) -> _Told:
+    return event.actor, event.action, event.subject, event.detail
+
+
 _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
@@ -233,6 +238,7 @@ _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     EnvironmentCreated: _environment_created,
     EnvironmentDropped: _environment_dropped,
     Erased: _erased,
+    Acted: _acted,
 }
 # The kinds of events by which people act, or that decide for them.
 TRAIL_KINDS = tuple(sorted(kind.__name__ for kind in (*_TELLERS, DriftAlarmed)))

@@ -48,6 +48,8 @@ class Permission(StrEnum):
     """An action that needs a role; the value completes "may not ..."."""
 
     READ = "read"
+    EXPORT_ROWS = "export quarantined rows"
+    EXPORT_AUDIT = "export the audit trail"
     PLAN = "plan"
     RUN = "run"
     PROMOTE = "promote"
@@ -87,7 +89,13 @@ def _requirements(
 
 # What each action needs.
 REQUIREMENTS: Mapping[Permission, Requirement] = {
-    **_requirements(Role.VIEWER, TokenScope.READ, Permission.READ),
+    **_requirements(
+        Role.VIEWER,
+        TokenScope.READ,
+        Permission.READ,
+        Permission.EXPORT_ROWS,
+        Permission.EXPORT_AUDIT,
+    ),
     **_requirements(
         Role.OPERATOR,
         TokenScope.RUN,

@@ -400,6 +400,20 @@ class Erased:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """Somebody did what no other event tells, such as an export; recorded before it was done.
+
+    `action` is one of those that need a role, as its name says it, and `subject` what it was done to.
+    """
+
+    environment: str
+    action: str
+    subject: str
+    actor: str
+    detail: str = ""
+
+
 Event: TypeAlias = (
     EnvironmentCreated
     | EnvironmentDropped
@@ -438,6 +452,7 @@ Event: TypeAlias = (
     | NoticeSent
     | LineageDropped
     | Erased
+    | Acted
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -10,6 +10,7 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.redaction import Redact
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import (
+    Acted,
     Attempted,
     Decided,
     Delivered,
@@ -165,6 +166,10 @@ def _of_dropped_lineage(event: LineageDropped, redact: Redact) -> LineageDropped
     return replace(event, reason=redact(event.reason))
 
 
+def _of_action(event: Acted, redact: Redact) -> Acted:
+    return replace(event, subject=redact(event.subject), detail=redact(event.detail))
+
+
 _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Attempted: _of_attempt,
     RunStarted: _of_start,
@@ -178,6 +183,7 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     Waived: _of_waiver,
     WaiverEnded: _of_remarks,
     Erased: _of_erasure,
+    Acted: _of_action,
     PolicyDecided: _of_policy,
     ReviewOpened: _of_review,
     Voted: _of_vote,

@@ -19,6 +19,7 @@ from tidemill.governance.io.attestation_files import (
 from tidemill.governance.io.build_records import BuildReader, files_of
 from tidemill.governance.io.signing_keys import SigningKey, load_signing_key
 from tidemill.governance.json_text import canonical_json
+from tidemill.governance.permissions import Permission
 from tidemill.governance.provenance import artifact_file_name, model_statement, table_statement
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Published
@@ -70,8 +71,14 @@ class Attestations:
 
         `version` is that of a model (default: the live one, else the newest); of a table a partition, or a
         run that published partitions (default: all). With `sign` it is signed with the key of the settings,
-        and kept in the home. UsageError for unknown names, or without a key.
+        and kept in the home, for who may run. UsageError for unknown names, or without a key.
         """
+        self._workspace.require(Permission.RUN if sign else Permission.READ)
+        return self._attest(name, version, sign=sign, to=to)
+
+    def _attest(
+        self, name: str, version: str = "", *, sign: bool = False, to: str | Path | None = None
+    ) -> Attestation:
         if name in Models(self._workspace):
             found = Models(self._workspace)[name].version(version)
             return self._finish(name, found.id, self._model(found), sign=sign, to=to)
@@ -212,7 +219,7 @@ class Attestations:
         """Attest a model, or partitions of a table that were published after an event; say what failed."""
         try:
             if table is None:
-                self.attest(name, version, sign=True)
+                self._attest(name, version, sign=True)
             else:
                 self._finish(name, version, self._table(name, *table), sign=True, to=None)
         except (TidemillError, OSError) as error:

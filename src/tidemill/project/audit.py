@@ -176,7 +176,14 @@ class Audit:
         ]
 
     def export(self, *, since: float | None = None) -> Iterator[ExportedEvent]:
-        """All events of this workflow in order, each with its digest as a leaf of checkpoints' trees."""
+        """All events of this workflow in order, each with its digest as a leaf of checkpoints' trees.
+
+        Who exports them is recorded first, as the last of them.
+        """
+        self._workspace.note_action(Permission.EXPORT_AUDIT, "all events")
+        return self._exported(since)
+
+    def _exported(self, since: float | None) -> Iterator[ExportedEvent]:
         entries = {entry.seq: entry for entry in self.entries(since=since, every=True)}
         for event in self._read():
             if isinstance(event, str):

@@ -124,13 +124,13 @@ class Checks:
         The two processes differ in their number of threads and their hash seed. UsageError for a
         workflow that isn't in a module, which no other process can import.
         """
-        self._workspace.require(Permission.RUN)
         return self._rerun(sample)[0]
 
     def _rerun(
         self, sample: int, *, models: bool = False
     ) -> tuple[tuple[Comparison, ...], tuple[TrainingComparison, ...]]:
         space = self._workspace
+        space.require(Permission.RUN)
         command = command_for(space.root, space.settings.workflow, space.environment)
         return run_twice(space.facts(), sample, command, models=models)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 from tidemill.core.counts import plural
-from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.core.errors import GateError, StorageError, TidemillError, UsageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.delivery.effects import delivery_place, last_effects, replaced_effects
 from tidemill.delivery.io.outbox import Undelivered, carry_out, find_fault, perform_effects
@@ -15,8 +16,9 @@ from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ports.ledger import Guard
+from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.lease import Heartbeat, take_lease
+from tidemill.runs.io.lease import take_lease
 from tidemill.workflow.environment import PRODUCTION
 
 
@@ -51,32 +53,52 @@ class DeliveredTables:
         return "".join(str(result) for _, result in results if isinstance(result, TidemillError))
 
     def restore(
-        self, table: str, run: str, *, command: str, wait_s: float | None = 0.0
+        self, table: str, run: str, *, command: str, wait_s: float | None = 0.0, again: bool = False
     ) -> Restored:
         """Deliver again what a table had after a run, without computing anything; the published rows stay.
+
+        Rules and people decide on it as on any delivery of the table: GateError if they refuse it, or it
+        waits for a review. With `again` people are asked once more about what they rejected.
 
         Raises UsageError for a stage that isn't a table, or a run that isn't known; StorageError if an
         object isn't stored any more, or the sink fails: then the deliveries stay queued; AccessError if the
         actor may not restore.
         """
         space, tools = self._workspace, self._workspace.tools
-        space.require(Permission.RESTORE)
+        acted = space.action_event(Permission.RESTORE, table, f"as of run {run}")
         if space.stage(table).sink is None:
             raise UsageError(f"{table} is a {space.stage(table).kind}: it isn't delivered anywhere")
-        until = self._last_event(run)
+        until, waits = self._last_event(run), False
         lease = take_lease(tools, space.environment, this_process(command), wait_s)
         try:
             # Under the lease, because a run may have delivered other rows until now.
-            wanted = self._wanted(table, run, until)
-            failed = self._deliver(table, wanted, lease)
+            now, wanted = self._wanted(table, run, until)
+            guard, also = Guard(lease=lease.lease), (acted,) if wanted else ()
+            if space.has_rules:
+                policy = import_module("tidemill.project.restore_policy")
+                decided, guard = policy.decide_restore(
+                    space, table, now, wanted, lease.lease, run=run, again=again
+                )
+                also = (*decided, *also)
+            failed = self._deliver(table, wanted, guard, also)
+        except GateError:
+            waits = True
+            raise
         finally:
             lease.close()
+            if waits:
+                announce_reviews(space)
         if failed:
             raise StorageError(failed[0].message)
         return Restored(table=table, run=run, partitions=tuple(e.partition for e in wanted))
 
-    def _wanted(self, table: str, run: str, until: int) -> list[Effect]:
-        """The effects that bring back what a table had up to an event; StorageError if an object is lost."""
+    def _wanted(
+        self, table: str, run: str, until: int
+    ) -> tuple[Mapping[str, Effect], list[Effect]]:
+        """The last effects on a table, and those that bring back what it had up to an event.
+
+        StorageError if an object is lost.
+        """
         tools = self._workspace.tools
         now, then = self._versions(table, until)
         wanted = [
@@ -89,23 +111,26 @@ class DeliveredTables:
             raise StorageError(
                 f"{plural(len(lost), 'object')} of {table} as of {run} can't be used any more"
             )
-        return wanted
+        return now, wanted
 
     def _deliver(
-        self, table: str, effects: Sequence[Effect], lease: Heartbeat
+        self, table: str, effects: Sequence[Effect], guard: Guard, also: Sequence[Event]
     ) -> list[Undelivered]:
-        """Carry out effects on a table, and those that were queued before on its other partitions."""
+        """Carry out effects on a table, and those that were queued before on its other partitions.
+
+        The events `also` are recorded with them.
+        """
         tools, environment = self._workspace.tools, self._workspace.environment
-        guard = Guard(lease=lease.lease)
         pending = self._workspace.state().pending_effects
         due, earlier = last_effects([*(e for e in pending if e.stage == table), *effects])
         events: list[Event] = [
-            EffectQueued(environment=environment, effect=effect) for effect in effects
+            *also,
+            *(EffectQueued(environment=environment, effect=effect) for effect in effects),
         ]
         events += replaced_effects(environment, earlier)
         if events:
             tools.ledger.append(events, now=tools.clock(), guard=guard)
-        return perform_effects(tools, environment, due, guard)
+        return perform_effects(tools, environment, due, replace(guard, unchanged={}))
 
     def _last_event(self, run: str) -> int:
         kinds = ("RunStarted", "RunEnded")

@@ -64,13 +64,13 @@ class ProjectEnvironments(Environments):
         Returns their names. Raises ConflictError when this workflow has state already, UsageError when
         there is no such workflow.
         """
-        self._workspace.require(Permission.ADOPT_WORKFLOW)
+        acted = self._workspace.action_event(Permission.ADOPT_WORKFLOW, workflow)
         ledger = self._workspace.tools.ledger
         assert isinstance(ledger, WorkflowLedger)
         if workflow not in ledger.others():
             advice = did_you_mean(workflow, ledger.others())
             raise UsageError(f"no other workflow {workflow!r} has state here ({advice})")
-        return ledger.adopt(workflow, now=self._workspace.tools.clock())
+        return ledger.adopt(workflow, acted, now=self._workspace.tools.clock())
 
     def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in `other`; no rows are read.
@@ -104,10 +104,12 @@ class ProjectEnvironments(Environments):
         """
         space = self._workspace
         space.require(Permission.FORGET_STAGES)
-        for name in stages:
+        names = tuple(dict.fromkeys(stages))
+        for name in names:
             if name in space.flow.names:
                 raise UsageError(
                     f"{name} is declared in {space.flow.name}: remove it from the workflow first"
                 )
             space.known_stage(name)
-        return forget_stages(space.tools, space.environment, stages)
+        acted = space.action_event(Permission.FORGET_STAGES, ", ".join(names))
+        return forget_stages(space.tools, space.environment, names, [acted])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemill.governance.io.signing_keys import PublicKey, create_key, public_path
+from tidemill.governance.permissions import Permission
 from tidemill.project.workspace import Workspace
 
 
@@ -17,7 +18,11 @@ class Keys:
     def create(self, path: str | Path) -> tuple[PublicKey, Path]:
         """Create a private key in `path`, and the public one beside it; return that, and its path.
 
-        UsageError if there is a file of that name, or if the path lies in the home.
+        Who created which key is recorded. AccessError if the actor may not manage keys; UsageError if there
+        is a file of that name, or if the path lies in the home.
         """
-        target = Path(path).expanduser()
-        return create_key(target, self._workspace.home), public_path(target)
+        space, target = self._workspace, Path(path).expanduser()
+        space.require(Permission.MANAGE_AUDIT)
+        created = create_key(target, space.home)
+        space.record_action(Permission.MANAGE_AUDIT, f"key {created.id}", "created")
+        return created, public_path(target)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from tidemill.core.errors import SendError, TidemillError, UsageError
 from tidemill.core.redaction import url_secrets
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import LineageDropped
 from tidemill.ledger.run import Receipt
 from tidemill.ledger.workflow_scope import split_name
@@ -74,8 +75,9 @@ class OpenLineage:
     def send(self, run: str) -> SentEvents:
         """Send the events of a run again, however long it takes.
 
-        UsageError without settings that say where to.
+        UsageError without settings that say where to, AccessError for who may not run.
         """
+        self._workspace.require(Permission.RUN)
         if not self.settings.sends:
             raise UsageError(
                 "the settings don't say where to send events: set url, file or command in "
@@ -88,6 +90,7 @@ class OpenLineage:
 
     def status(self) -> LineageStatus:
         """Where events are sent, and which weren't at the end of their runs."""
+        self._workspace.require(Permission.READ)
         facts = self._workspace.tools.ledger.events(kinds=(LineageDropped.__name__,))
         ours = (fact.event for fact in facts if isinstance(fact.event, LineageDropped))
         lost = tuple(event for event in ours if event.environment == self._workspace.environment)

@@ -41,4 +41,5 @@ def open_quarantine(workspace: Workspace) -> Quarantine:
         state,
         authorize,
         decide if workspace.has_rules else None,
+        partial(workspace.note_action, Permission.EXPORT_ROWS),
     )

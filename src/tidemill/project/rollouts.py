@@ -67,8 +67,9 @@ class Rollouts:
         return self._pause(endpoint, held=False, reason=reason, note=note)
 
     def _pause(self, name: str, *, held: bool, reason: str, note: str) -> RolloutStep:
-        space, endpoint = self._workspace, self._endpoint(name)
+        space = self._workspace
         actor = space.require(Permission.STEER_ROLLOUT).name
+        endpoint = self._endpoint(name)
         record = read_records(space).get(name)
         before = recorded_state(record, endpoint.rollout)
         if record is None or endpoint.rollout is None or before.rollout is None:

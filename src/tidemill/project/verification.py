@@ -92,12 +92,18 @@ class StoredState:
         problems += self._memos(checked, repair=repair)
         notes: list[str] = []
         problems += self._deliveries(checked, notes, repair=repair)
+        if count := sum(problem.repaired for problem in problems):
+            repaired = f"{plural(count, 'fault')} repaired"
+            self._workspace.note_action(Permission.REPAIR, "home", repaired)
         return Verification(checked=checked, problems=tuple(problems), notes=tuple(notes))
 
     def export(self, target: Path) -> tuple[int, list[int]]:
         """Write the events of the ledger as JSON lines; return how many, and the damaged ones."""
-        self._workspace.require(Permission.MANAGE_LEDGER)
-        return export_events(self._existing_ledger(), target)
+        space = self._workspace
+        space.require(Permission.MANAGE_LEDGER)
+        ledger = self._existing_ledger()
+        space.note_action(Permission.MANAGE_LEDGER, f"{LEDGER} to {target}", "exported")
+        return export_events(ledger, target)
 
     def rebuild(self, source: Path | None = None, *, skip_damaged: bool = False) -> Rebuilt:
         """Make the ledger anew from its events, or from exported ones; the old file is kept.
@@ -122,6 +128,9 @@ class StoredState:
             left_out = integrity.rebuild_from(read.events, new, is_complete=not read.faults)
             add_people(new, read.people)
             kept = old.replace(new, f"before-{time.strftime('%Y%m%d-%H%M%S')}")
+        self._workspace.note_action(
+            Permission.MANAGE_LEDGER, LEDGER, f"rebuilt; {kept.name} is kept"
+        )
         return Rebuilt(
             events=len(read.events) - left_out,
             left_out=left_out + read.lost,

@@ -12,6 +12,7 @@ from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.core.errors import ConflictError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
+    Acted,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
@@ -71,10 +72,10 @@ class WorkflowLedger:
                     raise
                 return self.shared.append(recorded, now=now, guard=guard)
 
-    def adopt(self, workflow: str, *, now: float) -> tuple[str, ...]:
+    def adopt(self, workflow: str, acted: Acted, *, now: float) -> tuple[str, ...]:
         """Continue the environments of another workflow in branches of them, and return their names.
 
-        Raises ConflictError if this workflow has environments already.
+        Who did it is recorded with it. Raises ConflictError if this workflow has environments already.
         """
         every = self._environments()
         if not self._is_new(every):
@@ -83,7 +84,9 @@ class WorkflowLedger:
             )
         scope = workflow_scope(every, self.prefix, workflow_prefix(workflow))
         if scope.origins:
-            self.shared.append(adoption_events(every, scope), now=now)
+            told = replace(acted, environment=scope.recorded(acted.environment))
+            events = [replace(event, actor=acted.actor) for event in adoption_events(every, scope)]
+            self.shared.append([*events, told], now=now)
         return tuple(name for name, _ in scope.origins.values())
 
     def others(self) -> list[str]:

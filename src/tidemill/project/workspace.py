@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from functools import cached_property
 from importlib import import_module
@@ -14,6 +15,7 @@ from tidemill.core.errors import (
     ConflictError,
     DeclarationError,
     Fault,
+    StorageError,
     UsageError,
     did_you_mean,
 )
@@ -24,6 +26,7 @@ from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.governance.permissions import Actor, Permission, find_refusal
 from tidemill.governance.roles import Grants
 from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Acted
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
@@ -179,6 +182,29 @@ class Workspace:
         if refusal is not None:
             raise AccessError(refusal)
         return self.actor
+
+    def record_action(self, permission: Permission, subject: str, detail: str = "") -> None:
+        """Record that who acts does something of which no other event tells; raise as `require` does."""
+        event = self.action_event(permission, subject, detail)
+        self.tools.ledger.append([event], now=self.tools.clock())
+
+    def note_action(self, permission: Permission, subject: str, detail: str = "") -> None:
+        """Record an action as far as the ledger can be written; raise as `require` does.
+
+        A damaged ledger is exported and rebuilt all the same.
+        """
+        with suppress(StorageError):
+            self.record_action(permission, subject, detail)
+
+    def action_event(self, permission: Permission, subject: str, detail: str = "") -> Acted:
+        """The event of an action, for the transaction in which it is done; raises as `require` does."""
+        return Acted(
+            environment=self.environment,
+            action=str(permission),
+            subject=subject,
+            actor=self.require(permission).name,
+            detail=detail,
+        )
 
     @property
     def grants(self) -> Grants:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.ledger.event import (
+    Acted,
     ContractPublished,
     Erased,
     Event,
@@ -99,5 +100,12 @@ def governance_events() -> list[Event]:
             removed={"quarantine": 2},
             left={"published": 1},
             actor="ana",
+        ),
+        Acted(
+            environment=PRODUCTION,
+            action="restore a delivered table",
+            subject="features",
+            actor="ana",
+            detail="as of run run-1",
         ),
     ]

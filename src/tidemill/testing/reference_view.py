@@ -13,6 +13,7 @@ from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import (
+    Acted,
     Attempted,
     Computed,
     ContractPublished,
@@ -368,4 +369,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     NoticeSent: _ignore,
     LineageDropped: _ignore,
     Erased: _ignore,
+    Acted: _ignore,
 }

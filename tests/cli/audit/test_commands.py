@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.commands import edit, tidemill
 from tests.support.tampering import unlocked
+from tests.support.users import USER
 from tidemill.adapters.sqlite.event_chain import count_events
 from tidemill.cli.audit.commands import _write
 
@@ -92,13 +93,15 @@ def test_the_trail_shows_who_did_what(shop: Path) -> None:
 def test_events_are_exported_for_an_auditor(shop: Path) -> None:
     events = count_events(shop / ".tidemill" / "ledger.db")
     rows = [json.loads(line) for line in tidemill("audit", "export").out.splitlines()]
-    assert [row["seq"] for row in rows] == [*range(1, events + 1)]
+    # The export is recorded, as the last of them.
+    assert [row["seq"] for row in rows] == [*range(1, events + 2)]
+    assert (rows[-1]["kind"], rows[-1]["who"]) == ("Acted", USER)
     assert all(len(row["leaf"]) == 64 for row in rows)
     ended = tidemill("audit", "export", "events.csv", "--format", "csv")
-    assert ended.out == f"wrote {events} events to events.csv\n"
+    assert ended.out == f"wrote {events + 2} events to events.csv\n"
     with open("events.csv", encoding="utf-8", newline="") as file:
         read = [*csv.DictReader(file)]
-    assert [row["leaf"] for row in read] == [row["leaf"] for row in rows]
+    assert [row["leaf"] for row in read[:-1]] == [row["leaf"] for row in rows]
     assert tidemill("audit", "export", "events.csv").code == 2
 
 

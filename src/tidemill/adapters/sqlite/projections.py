@@ -12,6 +12,7 @@ from tidemill.adapters.codec.events import encode
 from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.event import (
+    Acted,
     Attempted,
     Computed,
     ContractPublished,
@@ -347,4 +348,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     NoticeSent: _ignore,
     LineageDropped: _ignore,
     Erased: _ignore,
+    Acted: _ignore,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
@@ -176,13 +176,18 @@ class Environments:
             lease.close()
 
 
-def forget_stages(tools: Runtime, environment: str, stages: Iterable[str]) -> dict[str, int]:
-    """Remove all partitions, sources and recipes of stages; return their numbers of partitions."""
+def forget_stages(
+    tools: Runtime, environment: str, stages: Iterable[str], also: Sequence[Event] = ()
+) -> dict[str, int]:
+    """Remove all partitions, sources and recipes of stages; return their numbers of partitions.
+
+    The events `also` are recorded in the same transaction.
+    """
     names = tuple(dict.fromkeys(stages))
     lease = take_lease(tools, environment, this_process(f"forget {' '.join(names)}"), None)
     try:
         state = load_state(tools.ledger, environment, whole=True)
-        events = [event for name in names for event in _forget_events(state, name)]
+        events = [*also, *(event for name in names for event in _forget_events(state, name))]
         tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=lease.lease))
     finally:
         lease.close()

@@ -109,7 +109,8 @@ class Quarantine:
     """The quarantined rows of a project in one environment.
 
     `authorize` returns who acts, or raises AccessError if the actor may not do that with rows.
-    `decide` returns the consent to a release, or raises GateError.
+    `decide` returns the consent to a release, or raises GateError. `note_export` records that the rows of a
+    place are exported to a file, or raises AccessError.
     """
 
     def __init__(
@@ -120,8 +121,10 @@ class Quarantine:
         state: Callable[[], State],
         authorize: Callable[[Disposition], str],
         decide: Callable[[ReleaseRequest], ReleaseConsent] | None = None,
+        note_export: Callable[[str], None] = lambda place: None,
     ) -> None:
         self._decide = decide
+        self._note_export = note_export
         self._tools = tools
         self._environment = environment
         self._stage = stage
@@ -157,6 +160,7 @@ class Quarantine:
         get an apostrophe, which `release` removes when it reads the file.
         """
         rows = self._joined(stage, partition, lambda place: with_digests(self._rows(place)))
+        self._note_export(f"{place_name(stage, partition)} to {to}")
         write_rows(rows, Path(to), guard=guard)
         return rows.height
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -17,7 +17,7 @@ from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.subjects import delivery_subject, table_subject
 from tidemill.governance.table_facts import TableEvidence, table_facts
 from tidemill.governance.verdict import Proposal
-from tidemill.ledger.binding import Product
+from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Review
@@ -32,7 +32,7 @@ from tidemill.runs.io.published_view import PublishedView
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.seal import dependencies
-from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.stage import Flow, Kind, Stage
 
 _TRAININGS = (Action.TRAIN, Action.TRIAL)
 
@@ -160,7 +160,7 @@ class GovernedChanges(ChangeDecisions):
             public=stage.public,
             sample=job.recipes[stage.name].sample,
             personal=personal_columns(job.flow, job.recipes, delivered_columns(stage, job.flow)),
-            stale=self.is_stale(stage.name),
+            stale=self._is_stale(stage.name),
         )
 
     def _read(self, product: Product) -> pl.DataFrame:
@@ -188,8 +188,12 @@ class GovernedChanges(ChangeDecisions):
             cpu_hour=job.price.cpu_hour,
             personal=personal_columns(job.flow, job.recipes, _columns_read(model, artifact.inputs)),
             pinned=governance.pinned(),
-            stale=self.is_stale(model.name),
+            stale=self._is_stale(model.name),
         )
+
+    def _is_stale(self, name: str) -> bool:
+        job = self._job
+        return is_stale(job.flow, name, self._published.bindings, job.tools.clock())
 
     def _live_scores(self, verdict: GateVerdict) -> Mapping[str, Scores] | None:
         """The live model's scores on the rows that the candidate was evaluated on."""
@@ -206,22 +210,24 @@ class GovernedChanges(ChangeDecisions):
         found = (fact.event.attempt for fact in events if isinstance(fact.event, Attempted))
         return tuple(attempt for attempt in found if attempt.action in _TRAININGS)
 
-    def is_stale(self, name: str) -> bool:
-        """Whether any table that a stage depends on is older than its contract allows."""
-        flow, now = self._job.flow, self._job.tools.clock()
-        wanted, seen = [*dependencies(flow[name])], set[str]()
-        while wanted:
-            upstream = wanted.pop()
-            if upstream in seen:
-                continue
-            seen.add(upstream)
-            stage = flow[upstream]
-            wanted += dependencies(stage)
-            if freshness_rules(stage):
-                found = check_freshness(stage, self._published.bindings(upstream), 0, now)
-                if found is None or found.findings:
-                    return True
-        return False
+
+def is_stale(
+    flow: Flow, name: str, bindings: Callable[[str], Iterable[Binding]], now: float
+) -> bool:
+    """Whether any table that a stage depends on is older than its contract allows."""
+    wanted, seen = [*dependencies(flow[name])], set[str]()
+    while wanted:
+        upstream = wanted.pop()
+        if upstream in seen:
+            continue
+        seen.add(upstream)
+        stage = flow[upstream]
+        wanted += dependencies(stage)
+        if freshness_rules(stage):
+            found = check_freshness(stage, bindings(upstream), 0, now)
+            if found is None or found.findings:
+                return True
+    return False
 
 
 def _columns_read(model: Stage, columns: tuple[str, ...]) -> dict[str, list[str]]:
