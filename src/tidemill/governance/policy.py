@@ -42,6 +42,10 @@ _FORMAT = 1
 _LONGEST_TEXT = 2_000
 
 
+class RuleFunctionError(Exception):
+    """The function of a rule raised, didn't answer in time, or its process died; the message says it all."""
+
+
 class RuleEffect(StrEnum):
     """What a rule asks for when it applies."""
 
@@ -273,6 +277,8 @@ def _find_hit(
         if missing:
             return replace(rule.hit, error=_not_known(missing), missing=missing)
         return rule.hit if rule.expression.evaluate(names) else None
+    except RuleFunctionError as error:
+        return replace(rule.hit, error=_recordable(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong refuses the subject
         return replace(rule.hit, error=_recordable(describe_error(error)))
 

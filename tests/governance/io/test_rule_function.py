@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import until
-from tidemill.governance.io.rule_function import RuleFunctionError, RuleProcess
+from tidemill.governance.io.rule_function import RuleProcess
+from tidemill.governance.policy import RuleFunctionError
 
 MODULE = """
 import os, sys, time

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from tidemill.core.errors import describe_error
 from tidemill.core.python_command import inherited_path, python_module
+from tidemill.governance.policy import RuleFunctionError
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.policy import FactValue
 
@@ -24,10 +25,6 @@ _TIME_LIMIT = 30.0
 # Bytes; a message is recorded in part.
 _LONGEST_ANSWER = 1 << 20
 _LONGEST_LINE = 4_096
-
-
-class RuleFunctionError(Exception):
-    """The function raised, didn't answer in time, or its process died."""
 
 
 class RuleProcess:
