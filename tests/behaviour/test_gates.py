@@ -10,7 +10,9 @@ import pytest
 
 import tidemill as tm
 from tests.behaviour.test_models import WINDOW, Sea, flooded
+from tests.support.process_groups import living
 from tests.support.tides import FIRST, Tides
+from tests.support.waiting import until
 from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import Decided
 from tidemill.ledger.run import Receipt
@@ -253,7 +255,28 @@ def dies(candidate):
 
 
 def hangs(candidate):
+    subprocess.Popen(["sleep", "600"])
+    open(os.path.join(os.path.dirname(__file__), "child"), "w").write(str(os.getpgid(0)))
     time.sleep(600)
+
+
+def crashes(candidate):
+    ctypes.string_at(0)
+
+
+def interrupts(candidate):
+    raise KeyboardInterrupt
+
+
+def takes_all(candidate):
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    return len(bytearray(10 << 30)) > 0
+
+
+def mutters(candidate):
+    os.write(1, b"\\xff" * 100_000)
+    candidate.scores.metrics["mae"] = 0.0
+    return ["found"]
 
 
 HERE = os.getpid()
@@ -272,10 +295,13 @@ def sane(candidate):
 def test_a_gate_runs_in_a_process_that_may_die(sea: Sea) -> None:
     """What a gate does to its process is its own failure, and the others are judged."""
     module = f"tides_{os.getpid()}"
-    gates = "dies, sane, tm.gate(hangs, limit='1s'), differs, tm.latency('10s'), tm.cost_per_1k(5)"
+    gates = (
+        "dies, sane, tm.gate(hangs, limit='1s'), differs, crashes, interrupts, takes_all, mutters, "
+        "tm.latency('10s'), tm.cost_per_1k(5)"
+    )
     text = sea.text.replace("\n\nlive = flow", PROCESS + "\n\nlive = flow")
     text = text.replace(GATES, f"gates=[{gates}]")
-    (sea.root / f"{module}.py").write_text(f"import os, time\n{text}")
+    (sea.root / f"{module}.py").write_text(f"import ctypes, os, resource, subprocess, time\n{text}")
     (sea.root / "pyproject.toml").write_text(
         f'[tool.tidemill]\nworkflow = "{module}:flow"\ncpu_hour = 0.05\nworkers = 1\n'
         'model_formats = ["tests.support.constant:ConstantFormat"]\n'
@@ -289,7 +315,14 @@ def test_a_gate_runs_in_a_process_that_may_die(sea: Sea) -> None:
     assert found["hangs"].evidence == "it took longer than its limit of 1 s, and was stopped"
     assert found["differs"].evidence.startswith("its code or its file is another one in this")
     assert " USD for 1,000 predictions, at most 5 (" in found["cost_per_1k"].evidence
-    assert receipt.failures[0].why == "refused by dies, hangs, differs"
+    assert found["crashes"].evidence.startswith("its process was ended by SIGSEGV")
+    assert found["interrupts"].evidence == "it raised KeyboardInterrupt"
+    assert found["takes_all"].evidence.startswith("it raised MemoryError")
+    assert found["mutters"].evidence == "found"
+    refused = "dies, hangs, differs, crashes, interrupts, takes_all, mutters"
+    assert receipt.failures[0].why == f"refused by {refused}"
+    # The child of a gate that hangs is ended with it.
+    until(lambda: not living(int((sea.root / "child").read_text())))
     # What a gate prints is kept with the run, and it wasn't this process.
     logs = "".join(path.read_text() for path in (project.tools.logs / receipt.run).glob("*.jsonl"))
     assert "judged in " in logs

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import resource
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.process_groups import living
 from tests.support.waiting import until
 from tidemill.governance.io.rule_function import RuleProcess
 from tidemill.governance.policy import RuleFunctionError
@@ -86,17 +86,7 @@ def test_a_function_that_prints_without_end_fills_no_memory(tmp_path: Path) -> N
 def test_children_of_a_function_end_with_it(tmp_path: Path) -> None:
     group = int(call(tmp_path, "forked"))
     # Killed, and then reaped by init.
-    until(lambda: not members(group))
-
-
-def members(group: int) -> list[str]:
-    """The processes of a group that are alive."""
-    listed = subprocess.run(
-        ["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True
-    ).stdout
-    return [
-        line for line in listed.splitlines() if line.split()[0] == str(group) and "Z" not in line
-    ]
+    until(lambda: not living(group))
 
 
 def test_a_function_acts_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

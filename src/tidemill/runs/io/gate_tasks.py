@@ -199,4 +199,5 @@ def _describe(event: TaskEvent, limit_s: float) -> str:
     if event.error is None:
         return f"its process was {event.fate}"
     what = event.error
-    return f"it raised {what.type}: {what.message}" if event.fate is Fate.ERROR else what.message
+    raised = ": ".join(filter(None, (what.type, what.message)))
+    return f"it raised {raised}" if event.fate is Fate.ERROR else what.message
