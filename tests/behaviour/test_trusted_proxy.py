@@ -102,6 +102,20 @@ def test_the_user_of_the_proxy_may_ask(server: Served, project: Project) -> None
     assert line["endpoint"] == "demand"
 
 
+def test_who_is_refused_is_logged(server: Served, project: Project, token: str) -> None:
+    claim = {"X-Forwarded-User": "mallory"}
+    bearer = {"Authorization": f"Bearer {token}"}
+    for number, headers in enumerate(({**PROOF, **claim}, claim, {**PROOF, **claim, **bearer})):
+        reply = asked(server, "/v2", **headers, X_Request_Id=f"refused-{number}")
+        assert reply.status == (403, 401, 400)[number]
+    log = project.root / "log" / "access.jsonl"
+    until(lambda: "refused-2" in log.read_text())
+    lines = [json.loads(line) for line in log.read_text().splitlines() if "refused-" in line]
+    # Who only claims to be somebody isn't named.
+    assert [line["user"] for line in lines] == ["mallory", "", "mallory"]
+    assert [line["auth"] for line in lines] == ["proxy", "", "proxy"]
+
+
 def test_groups_of_the_proxy_give_roles(server: Served) -> None:
     eve = {**PROOF, "X-Forwarded-User": "eve@example.com"}
     assert asked(server, "/v2", **eve).status == 403

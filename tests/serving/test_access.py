@@ -143,7 +143,8 @@ def test_a_bearer_token_opens_its_endpoints() -> None:
     found = access(issued(endpoints=("delays",)), host="0.0.0.0")
     assert found.admit([LOCAL, BEARER], "delays", 1.0).token == ID
     assert found.admit([LOCAL, (b"authorization", b"bearer   " + TEXT)], None, 1.0).token == ID
-    assert refused(found, LOCAL, BEARER, endpoint="demand").status == 403
+    refusal = refused(found, LOCAL, BEARER, endpoint="demand")
+    assert (refusal.status, refusal.token) == (403, ID)
 
 
 def wrong_tokens() -> list[bytes]:
@@ -330,6 +331,7 @@ def test_the_rate_of_a_user_is_limited() -> None:
     for who in (ANA, ben):
         refusal = refused(found, LOCAL, PROOF, who)
         assert (refusal.status, refusal.message) == (429, "the user sends too many requests")
+        assert (refusal.token, refusal.user) == ("", who[1].decode())
 
 
 def test_the_rates_of_a_flood_of_users_are_not_remembered() -> None:

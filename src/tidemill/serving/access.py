@@ -203,19 +203,23 @@ class Access:
     def _check_user(self, actor: Actor, authorization: bytes | None, now: float) -> None:
         if authorization is not None:
             raise Refusal(
-                400, "the request has a user of the proxy and an Authorization: send one of them"
+                400,
+                "the request has a user of the proxy and an Authorization: send one of them",
+                user=actor.name,
             )
         rules = self._rules
         grants = rules.grants.with_member(actor.name, actor.groups)
         if find_refusal(Permission.READ, actor, rules.workflow, grants) is not None:
             raise Refusal(
-                403, f"the user has no role in the workflow {rules.workflow}, so may ask nothing"
+                403,
+                f"the user has no role in the workflow {rules.workflow}, so may ask nothing",
+                user=actor.name,
             )
         buckets, name = self._buckets_of_users, actor.name
         if self._settings.rate and len(buckets) >= _USERS and name not in buckets:
             del buckets[next(iter(buckets))]
         if wait := self._take(buckets, name, self._settings.rate, now):
-            raise _too_many("the user", wait)
+            raise _too_many("the user", wait, user=name)
 
     def _check_token(
         self, authorization: bytes | None, endpoint: str | None, now: float, reads: bool
@@ -230,12 +234,14 @@ class Access:
         token = self._verified(authorization, now)
         if not token.predicts and not (reads and self._may_read(token)):
             raise Refusal(
-                403, f"the token {token.id} opens no endpoints: it lacks the scope predict"
+                403,
+                f"the token {token.id} opens no endpoints: it lacks the scope predict",
+                token=token.id,
             )
         if endpoint is not None and not token.opens(endpoint):
-            raise Refusal(403, f"this token doesn't open the endpoint {endpoint}")
+            raise Refusal(403, f"this token doesn't open the endpoint {endpoint}", token=token.id)
         if wait := self._take(self._buckets, token.id, token.rate or self._settings.rate, now):
-            raise _too_many(f"the token {token.id}", wait)
+            raise _too_many(f"the token {token.id}", wait, token=token.id)
         return token.id
 
     def _may_read(self, token: AccessToken) -> bool:
@@ -278,9 +284,10 @@ class Access:
         return bucket.take(now, rate=rate, burst=burst)
 
 
-def _too_many(who: str, wait: float) -> Refusal:
+def _too_many(who: str, wait: float, *, token: str = "", user: str = "") -> Refusal:
     headers = (("retry-after", str(ceil(wait))),)
-    return Refusal(429, f"{who} sends too many requests", headers=headers)
+    message = f"{who} sends too many requests"
+    return Refusal(429, message, headers=headers, token=token, user=user)
 
 
 def _once(known: bytes | None, value: bytes, name: str) -> bytes:

@@ -137,10 +137,21 @@ class Unavailable(RequestError):
 
 
 class Refusal(RequestError):
-    """The caller may not ask this: 400, 401, 403, 421 or 429."""
+    """The caller may not ask this: 400, 401, 403, 421 or 429.
+
+    `token` is the id of its token, `user` whom the proxy names, if that is known for certain.
+    """
 
     def __init__(
-        self, status: int, message: str, *, headers: Sequence[tuple[str, str]] = ()
+        self,
+        status: int,
+        message: str,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        token: str = "",
+        user: str = "",
     ) -> None:
         super().__init__(message, headers=headers)
         self.status = status
+        self.token = token
+        self.user = user

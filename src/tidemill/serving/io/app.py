@@ -15,7 +15,13 @@ from tidemill.core.errors import ConflictError
 from tidemill.serving.access import Access, DocumentReader, Requester
 from tidemill.serving.admission import Admission
 from tidemill.serving.answers import ModelAnswer
-from tidemill.serving.errors import MethodNotAllowed, NotFound, RequestError, Unavailable
+from tidemill.serving.errors import (
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    RequestError,
+    Unavailable,
+)
 from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.io.body import Disconnected, PendingBodies, read_body
 from tidemill.serving.io.cpu_watch import CpuWatch
@@ -223,6 +229,8 @@ class ServingApp:
         try:
             route = route or self._find_route(scope)
             return _Accepted(route, self._admit(route, scope, headers), headers)
+        except Refusal as error:
+            return _Accepted(route, Requester(error.token, user=error.user), headers, error)
         except RequestError as error:
             return _Accepted(route, _ANYBODY, headers, error)
 
