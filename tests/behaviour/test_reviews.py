@@ -412,14 +412,16 @@ def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> No
         "asked: leads (not ana, who asked for the change)",
         "leads: ana, ben, cleo",
         f'tidemill rollback model --to {review.replaces} --reason "WHY"',
-        "model: params changed",
+        "model: its parameters changed",
+        '-@flow.model(window=tm.last("4d", before=tm.last("2d")), params={"value": 9.0}, seed=1)',
+        "who may run it: ana, ben, cleo, root (the role reviewer or a higher one in tides)",
         "features: the same partitions with the same values",
         "table out keeps what was delivered",
     ):
         assert words in text
     # Personal data isn't shown, the key that says which row it is is.
     row = next(line for line in text.splitlines() if line.startswith("  2024-03-06"))
-    assert row.split() == ["2024-03-06", "1", "(personal", "data)", "9", "8", "1"]
+    assert row.split() == ["2024-03-06", "1", "(personal", "data)", "9", "8", "1", "10"]
     # What follows doesn't change what people were told.
     assert board.approve("ben") is ReviewOutcome.APPROVED
     with board.acting("ben") as reviews:
@@ -601,8 +603,9 @@ def test_the_page_names_rules_waivers_code_upstream_and_prices(tmp_path: Path) -
         "asked: 2 of leads (not ",
         "waiver w0 lifts owner for model until ",
         "features: with other values 2024-03-01 .. 2024-03-04 (4)",
-        "model: params changed",
-        "features: ",
+        "model: its parameters changed",
+        "features: the expression for `x` changed",
+        '+    return raw.select("day", "id", x=pl.col("x") * 2)',
         "git log --since=",
         "shift  review        the predictions move  2 of leads",
         "owner  waived by w0",
@@ -623,7 +626,7 @@ def test_the_first_version_has_a_page(tmp_path: Path) -> None:
         [state] = reviews.list()
         text = text_page(reviews.show(state.review.id))
         assert "would be the first version that is live" in text
-        assert "there is no earlier version to go back to" in text
+        assert "there is none to go back to" in text
         assert reviews.approve(state.review.id, "a start").went_live == sea.live
     assert sea.ok()["ok deliver out"] == [day(n) for n in range(WINDOW)]
 
@@ -663,7 +666,7 @@ def test_the_page_names_changed_contracts_and_models_that_raise(
     with board.acting("ben") as reviews:
         text = text_page(reviews.show("r1"))
     assert "x: min none -> 0" in text
-    assert "features: contract changed" in text
+    assert "features: its contract changed" in text
     assert "the predictions that move most: ZeroDivisionError: division by zero" in text
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.core.markdown import markdown_code, markdown_text
+from tidemill.core.markdown import markdown_block, markdown_code, markdown_text
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_text_means_nothing_else(text: str, written: str) -> None:
 )
 def test_code_is_fenced_by_more_backticks_than_it_has(text: str, written: str) -> None:
     assert markdown_code(text) == written
+
+
+def test_a_block_is_fenced_by_more_backticks_than_it_has() -> None:
+    assert markdown_block("a\tb\n\x1bc", "diff") == "```diff\na\tb\n\\x1bc\n```"
+    assert markdown_block("````") == "`````\n````\n`````"

@@ -21,7 +21,7 @@ from tidemill.ledger.model_version import (
 )
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.testing import records as samples
-from tidemill.workflow.gate import Interval
+from tidemill.workflow.gate import Daily, Interval
 from tidemill.workflow.trigger import TriggerEvidence
 
 COST = TrainingCost(attempts=1, wall_s=2.0, cpu_s=3.5, peak_rss=1, rows=10)
@@ -90,7 +90,7 @@ def test_what_gets_worse_is_named_with_its_certainty() -> None:
         "carrier=B6: mae 0 -> 0.1 over 40 rows, without an interval",
         "2 other slices with a worse figure (see the worst slices)",
     )
-    worst = by_title(found)["Worst slices"].table
+    worst = by_title(found)["Slices, the worst first"].table
     assert worst is not None
     assert worst.rows[0] == ("carrier=UA", "mae", "40", "10", "15", "-5", "-")
     assert worst.rows[1][-1] == "-3 .. +1, could be noise"
@@ -118,7 +118,7 @@ def test_the_first_version_has_nothing_to_go_back_to() -> None:
     parts = by_title(evidence(live=None, comparison=None))
     assert "would be the first version that is live" in parts["What changes"].lines[0]
     assert "there is no live version to be worse than" in parts["What gets worse"].lines[0]
-    assert "no earlier version to go back to" in parts["How to go back"].lines[0]
+    assert "there is none to go back to" in parts["How to go back"].lines[0]
     assert parts["How to go back"].commands == ()
     assert "Code" not in parts
     assert "Contracts" not in parts
@@ -232,6 +232,10 @@ def test_gates_rules_data_contracts_code_and_cost() -> None:
         code=("m: params changed",),
         contracts=("column hour: added",),
         code_command="git log",
+        diff=("--- m old", "+++ m new", "-    rounds = 60", "+    rounds = 90"),
+        live_since="since 2013-01-01 10:00 UTC, by gates",
+        rollback_by="ben (the role reviewer or a higher one in flights)",
+        followers=(Follower(table="out", on_new_model="keep"),),
         place=" --env dev",
     )
     parts = by_title(found)
@@ -241,6 +245,13 @@ def test_gates_rules_data_contracts_code_and_cost() -> None:
     )
     assert parts["Contracts"].lines == ("column hour: added",)
     assert (parts["Code"].lines, parts["Code"].commands) == (("m: params changed",), ("git log",))
+    assert parts["Code"].diff == found.diff
+    assert parts["How to go back"].lines == (
+        "now old is live since 2013-01-01 10:00 UTC, by gates; it stays so if this is rejected",
+        "if new is approved and turns out to be wrong, the command below makes old live again at once",
+        "table out keeps what the new version scored until then",
+        "who may run it: ben (the role reviewer or a higher one in flights)",
+    )
     assert parts["Cost"].lines == (
         "training the candidate took 3.5 CPU seconds, 0.01 USD; it is stored in 1,234 bytes",
         "training the live took 3.5 CPU seconds; it is stored in 1,234 bytes",
@@ -267,3 +278,26 @@ def test_gates_rules_data_contracts_code_and_cost() -> None:
     assert untold["Data"].lines == ("features: 2013",)
     assert "Cost" not in untold
     assert "Gates" not in untold
+
+
+def test_every_package_with_another_version_is_named() -> None:
+    packages = {f"package{n}": ("1.0", "1.1") for n in range(7)}
+    comparison = VersionComparison(one=version("old"), other=version("new"), packages=packages)
+    parts = by_title(evidence(comparison=comparison))
+    assert parts["What changes"].lines[-2:] == (
+        "package package4: 1.0 -> 1.1", "2 other packages with another version (see the code)",
+    )  # fmt: skip
+    assert parts["Code"].lines == tuple(f"package package{n}: 1.0 -> 1.1" for n in range(7))
+
+
+def test_the_rows_of_evaluations_are_named() -> None:
+    daily = Daily(days=("2013-01-01", "2013-01-09"), rows=(3, 4), metrics={"mae": (1.0, 2.0)})
+    dated = replace(SCORED, stage="dated", scores=replace(samples.scores(), daily=daily, rows=7))
+    plain = replace(SCORED, scores=replace(samples.scores(), daily=None, rows=1))
+    found = evidence(metric("", 1.0, 1.0))
+    found = replace(found, candidate=replace(found.candidate, evaluations=(dated, plain)))
+    lines = by_title(found)["Metrics"].lines
+    assert lines == ("dated: 7 rows of 2 days, 2013-01-01 to 2013-01-09", "scores: 1 row")
+    verdict = replace(samples.decided_event().decision, through="2013-02")
+    found = replace(found, review=replace(found.review, verdict=verdict))
+    assert by_title(found)["Metrics"].lines[1] == "scores: 1 row, the newest of 2013-02"

@@ -12,7 +12,7 @@ from tidemill.governance.page_values import ReviewPage, page_table, section
 
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p", "ul", "li",
-    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre",
+    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre", "span",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def read(text: str) -> Reader:
             sections=(
                 section(
                     text, [text], table=page_table((text, f">{text}"), [(text, text)], text),
-                    commands=[text],
+                    commands=[text], diff=[text, f"+{text}"],
                 ),
                 section("bare", table=page_table(("a",), [("b",)])),
                 section("words", ["line"]),
@@ -60,6 +60,16 @@ def test_no_text_becomes_markup(text: str) -> None:
     reader = read(text)
     assert reader.tags <= TAGS
     assert reader.names <= {"lang", "charset", "name", "content", "http-equiv", "class"}
+
+
+def test_lines_of_a_diff_are_coloured() -> None:
+    part = section("Code", diff=["--- a", "+++ b", "@@ -1 +1 @@", " same", "-<old>", "+new"])
+    html = html_page(ReviewPage(title="t", state="s", sections=(part,)))
+    assert (
+        '<pre class="diff"><span class="at">--- a\n</span><span class="at">+++ b\n</span>'
+        '<span class="at">@@ -1 +1 @@\n</span> same\n<span class="less">-&lt;old&gt;\n</span>'
+        '<span class="more">+new\n</span></pre>'
+    ) in html
 
 
 def test_the_page_is_one_file_for_light_and_dark_mode() -> None:

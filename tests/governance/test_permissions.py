@@ -14,6 +14,7 @@ from tidemill.governance.permissions import (
     allows,
     covers_workflows,
     find_refusal,
+    holders_text,
 )
 from tidemill.governance.roles import Grant, Grants, Role
 from tidemill.ledger.access_token import TokenScope
@@ -128,4 +129,18 @@ def test_who_may_make_tokens_for_which_workflows(
     assert not covers_workflows(Actor(name="ben"), pattern, grants)
     assert covers_workflows(actor, pattern, Grants()) == covers_workflows(
         actor, pattern, Grants(grants=(Grant(who="*", role=Role.ADMIN),))
+    )
+
+
+def test_who_may_do_something_is_said_by_role_and_by_name() -> None:
+    team = grants_of(Role.REVIEWER)
+    assert holders_text(Permission.DELIVER, FLOW, team) == (
+        "ana, boss (the role reviewer or a higher one in flights)"
+    )
+    assert holders_text(Permission.WAIVE, FLOW, team) == "boss (the role admin in flights)"
+    everyone = Grants(grants=(Grant(who="*", role=Role.OPERATOR),))
+    assert holders_text(Permission.RUN, FLOW, everyone).startswith("everybody (the role operator")
+    assert holders_text(Permission.WAIVE, FLOW, everyone).startswith("nobody so far (")
+    assert holders_text(Permission.RUN, FLOW, Grants()) == (
+        "everybody, because the project declares no roles"
     )

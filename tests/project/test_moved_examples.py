@@ -28,5 +28,5 @@ def test_distances(old: list[object], new: list[object], moved: list[float]) -> 
 
 
 def test_cells_are_short_text() -> None:
-    cells = [shown_cell(value) for value in (None, 1.23456789, "a", 5)]
-    assert cells == ["null", "1.23457", "a", "5"]
+    cells = [shown_cell(value) for value in (None, 1.23456789, "a", 5, True, False, "")]
+    assert cells == ["null", "1.23457", "a", "5", "true", "false", '""']

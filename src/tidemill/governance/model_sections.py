@@ -24,7 +24,7 @@ from tidemill.ledger.review import Review
 from tidemill.ledger.run import Attempt
 from tidemill.workflow.trigger import TriggerEvidence
 
-_SLICES = 8
+_SLICES, _PACKAGES = 8, 5
 _FOLLOWING = {
     "keep": "keeps what was delivered; new partitions are scored by the new version",
     "rescore": "is scored again by the new version",
@@ -54,8 +54,9 @@ class ModelEvidence:
 
     `training` is the attempt that made it, and `request` what asked for it. Slices of fewer than `least_rows`
     count in no gate. `conditions` are the rules that ask, with the values that they saw. `code` and
-    `contracts` are changes in words since the live version was trained, `amounts` the cost of the trainings
-    by version.
+    `contracts` are changes in words since the live version was trained, `diff` are those of the source text,
+    and `amounts` the cost of the trainings by version. `live_since` says since when the live version is live,
+    and by whom; `rollback_by` who may go back to it.
     """
 
     review: Review
@@ -70,12 +71,15 @@ class ModelEvidence:
     waivers: tuple[Waiver, ...] = ()
     examples: MovedExamples | None = None
     code: tuple[str, ...] = ()
+    diff: tuple[str, ...] = ()
     contracts: tuple[str, ...] = ()
     amounts: Mapping[str, str] | None = None
     followers: tuple[Follower, ...] = ()
     endpoints: tuple[str, ...] = ()
     place: str = ""
     code_command: str = ""
+    live_since: str = ""
+    rollback_by: str = ""
 
 
 def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
@@ -88,9 +92,11 @@ def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
         section("What gets worse", _worse(found, metrics)),
         _way_back(found),
         section(
-            "Metrics", (*_directions(metrics), *_notes(found)), table=_metric_table(found, metrics)
+            "Metrics",
+            (*_directions(metrics), *_evaluated(found), *_notes(found)),
+            table=_metric_table(found, metrics),
         ),
-        section("Worst slices", table=_slice_table(found, slices)),
+        section("Slices, the worst first", table=_slice_table(found, slices)),
         _examples(found),
         section("Gates", table=_gates(found)),
         rule_section(found.decision, found.waivers),
@@ -100,8 +106,9 @@ def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
         ),
         section(
             "Code",
-            found.code or _unchanged(found, "the code is the same"),
+            (*found.code, *_packages(found)) or _unchanged(found, "the code is the same"),
             commands=filter(None, [found.code_command]),
+            diff=found.diff,
         ),
         section("Cost", _costs(found)),
     ]
@@ -135,7 +142,15 @@ def _changes(found: ModelEvidence) -> Iterator[str]:
         yield f"it {'no longer reads' if mine else 'also reads'} {column}"
     for parameter, (before, after) in found.comparison.parameters.items():
         yield f"parameter {parameter}: {before!r} -> {after!r}"
-    for package, (old, new) in found.comparison.packages.items():
+    packages = [*_packages(found)]
+    yield from packages[:_PACKAGES]
+    if len(packages) > _PACKAGES:
+        yield f"{plural(len(packages) - _PACKAGES, 'other package')} with another version (see the code)"
+
+
+def _packages(found: ModelEvidence) -> Iterator[str]:
+    changed = found.comparison.packages if found.comparison is not None else {}
+    for package, (old, new) in changed.items():
         yield f"package {package}: {old} -> {new}"
 
 
@@ -238,16 +253,21 @@ def _way_back(found: ModelEvidence) -> PageSection:
     name, live = found.review.name, found.live
     if live is None:
         lines = [
-            "there is no earlier version to go back to: reject it, or approve a better one later"
+            f"no version of {name} is live now, so that there is none to go back to: reject it, or approve a "
+            "better one later"
         ]
         return section("How to go back", lines)
+    since = f" {found.live_since}" if found.live_since else ""
     lines = [
-        f"if it is approved and turns out to be wrong, this makes {live.id} live again in under a second",
+        f"now {live.id} is live{since}; it stays so if this is rejected",
+        f"if {found.candidate.id} is approved and turns out to be wrong, the command below makes {live.id} "
+        "live again at once",
         *(
             f"table {each.table} keeps what the new version scored until then"
             for each in found.followers
             if each.on_new_model == "keep"
         ),
+        found.rollback_by and f"who may run it: {found.rollback_by}",
     ]
     command = f'tidemill rollback {shlex.quote(name)}{found.place} --to {live.id} --reason "WHY"'
     return section("How to go back", lines, commands=[command])
@@ -259,6 +279,19 @@ def _directions(metrics: Iterable[MetricComparison]) -> Iterator[str]:
         lower = (each.other < each.one) == (each.gain > 0)
         if each.gain and not isnan(each.gain):
             yield f"{each.metric}: {'lower' if lower else 'higher'} is better"
+
+
+def _evaluated(found: ModelEvidence) -> Iterator[str]:
+    """Which rows the evaluations scored."""
+    for stage, scores in found.candidate.latest_scores().items():
+        days = scores.daily.days if scores.daily is not None else ()
+        rows = plural(scores.rows, "row")
+        if days:
+            yield f"{stage}: {rows} of {plural(len(days), 'day')}, {days[0]} to {days[-1]}"
+        elif found.review.verdict is not None and found.review.verdict.through:
+            yield f"{stage}: {rows}, the newest of {found.review.verdict.through}"
+        else:
+            yield f"{stage}: {rows}"
 
 
 def _notes(found: ModelEvidence) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from tidemill.core.printable import html_text
 from tidemill.governance.page_values import PageSection, PageTable, ReviewPage
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+_DIFF_KINDS = {"+": "more", "-": "less", "@": "at"}
 _STYLE = """\
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --line: #dfe4ea;
   --ground: #ffffff; --panel: #f6f8fa; --accent: #0b6477; }
@@ -72,9 +73,18 @@ def _section(part: PageSection) -> Iterator[str]:
         yield f"<ul>{''.join(f'<li>{html_text(line)}</li>' for line in part.lines)}</ul>"
     if part.table is not None and part.table.rows:
         yield _table(part.table)
+    if part.diff:
+        yield f'<pre class="diff">{"".join(map(_diff_line, part.diff))}</pre>'
     for command in part.commands:
-        yield f"<pre>{html_text(command)}</pre>"
+        yield f'<pre class="command">{html_text(command)}</pre>'
     yield "</section>"
+
+
+def _diff_line(line: str) -> str:
+    """A line of a unified diff, coloured by what it says."""
+    kind = {"+++": "at", "---": "at"}.get(line[:3]) or _DIFF_KINDS.get(line[:1], "")
+    text = html_text(line) + "\n"
+    return f'<span class="{kind}">{text}</span>' if kind else text
 
 
 def _table(table: PageTable) -> str:

@@ -10,6 +10,7 @@ from tidemill.core.redaction import Redact
 
 # Longer cells and lists would hide what a reader has to see, and make pages large.
 MOST_LETTERS, MOST_LINES, MOST_ROWS = 300, 40, 40
+MOST_DIFF_LINES, MOST_DIFF_LETTERS = 240, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,25 +24,27 @@ class PageTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSection:
-    """A part of a page under a title: sentences, a table, and commands to copy."""
+    """A part of a page under a title: sentences, a table, lines of a unified diff, and commands to copy."""
 
     title: str
     lines: tuple[str, ...] = ()
     table: PageTable | None = None
     commands: tuple[str, ...] = ()
+    diff: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to say under the title."""
-        return not (self.lines or self.commands or (self.table and self.table.rows))
+        return not (self.lines or self.commands or self.diff or (self.table and self.table.rows))
 
     def masked(self, redact: Redact) -> PageSection:
-        """The section without secrets in its sentences and cells."""
+        """The section without secrets in its sentences, cells and diff."""
         table = self.table
         if table is not None:
             rows = tuple(tuple(map(redact, row)) for row in table.rows)
             table = replace(table, rows=rows, caption=redact(table.caption))
-        return replace(self, lines=tuple(map(redact, self.lines)), table=table)
+        diff = tuple(map(redact, self.diff))
+        return replace(self, lines=tuple(map(redact, self.lines)), table=table, diff=diff)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,23 @@ def section(
     *,
     table: PageTable | None = None,
     commands: Iterable[str] = (),
+    diff: Iterable[str] = (),
 ) -> PageSection:
     """A section whose texts are of limited length and number; what is left out is counted."""
     kept = [shorten(line, 4 * MOST_LETTERS) for line in lines if line]
     if len(kept) > MOST_LINES:
         kept = [*kept[:MOST_LINES], f"and {len(kept) - MOST_LINES:,} more"]
-    return PageSection(title=title, lines=tuple(kept), table=table, commands=tuple(commands))
+    changed = [shorten(line, MOST_DIFF_LETTERS) for line in diff]
+    if len(changed) > MOST_DIFF_LINES:
+        left = len(changed) - MOST_DIFF_LINES
+        changed = [*changed[:MOST_DIFF_LINES], f"@@ and {left:,} more lines @@"]
+    return PageSection(
+        title=title,
+        lines=tuple(kept),
+        table=table,
+        commands=tuple(commands),
+        diff=tuple(changed),
+    )
 
 
 def page_table(

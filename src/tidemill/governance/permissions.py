@@ -152,6 +152,17 @@ def find_refusal(permission: Permission, actor: Actor, workflow: str, grants: Gr
     return f"{what}: that needs the role {needed.role}, and {actor.name} {has}; {who}"
 
 
+def holders_text(permission: Permission, workflow: str, grants: Grants) -> str:
+    """Who may do something in a workflow, in words: by the role that it needs, and by name."""
+    role = REQUIREMENTS[permission].role
+    if not grants.are_declared:
+        return "everybody, because the project declares no roles"
+    least = f"the role {role}" if role is Role.ADMIN else f"the role {role} or a higher one"
+    holders = grants.holders(role, workflow)
+    who = "everybody" if holders == (EVERYBODY,) else _listed(holders) or "nobody so far"
+    return f"{who} ({least} in {workflow})"
+
+
 def covers_workflows(actor: Actor, pattern: str, grants: Grants) -> bool:
     """Whether an actor is an admin in every workflow whose name matches a pattern."""
     wide = [

@@ -20,7 +20,7 @@ from tidemill.workflow.stage import Input, Stage
 # As many of the newest rows are scored, from at most so many partitions; so many are shown.
 _ROWS, _PARTITIONS, _SHOWN, _COLUMNS = 2_000, 20, 10, 8
 MASKED = "(personal data)"
-_LIVE, _CANDIDATE, _MOVED = "live", "candidate", "moved by"
+_LIVE, _CANDIDATE, _MOVED, _ACTUAL = "live", "candidate", "moved by", "actual"
 
 
 def moved_examples(
@@ -40,15 +40,22 @@ def moved_examples(
     old, new = (load_model(space, each).predict(rows)[PREDICTION] for each in (live, candidate))
     moved = distances(old, new)
     found = rows.with_columns(old.alias(_OLD), new.alias(_NEW), moved.alias(_DISTANCE))
-    shown = found.filter(pl.col(_DISTANCE) > 0).sort(_DISTANCE, descending=True).head(_SHOWN)
+    shown = found.filter(pl.col(_DISTANCE) > 0).sort(
+        _DISTANCE, descending=True, maintain_order=True
+    )
+    shown, labelled = _with_actual(space, model, item, candidate.output, keys, shown.head(_SHOWN))
     columns = _columns(item, candidate)
     headers = [*columns, f">{_LIVE}", f">{_CANDIDATE}", f">{_MOVED}"]
     hidden = {name for name in columns if f"{item.name}.{name}" in personal}
+    if labelled:
+        headers.append(f">{_ACTUAL}")
+        hidden |= {_LABEL} if f"{labelled}.{candidate.output}" in personal else set()
     cells = [
         (
             *(MASKED if name in hidden else shown_cell(row[name]) for name in columns),
             *(shown_cell(row[name]) for name in (_OLD, _NEW)),
             shown_cell(row[_DISTANCE]) if new.dtype.is_numeric() else "another class",
+            *([MASKED if _LABEL in hidden else _shown_label(row[_LABEL])] if labelled else []),
         )
         for row in shown.iter_rows(named=True)
     ]
@@ -74,6 +81,46 @@ def _number(value: object) -> float | None:
 
 
 _OLD, _NEW, _DISTANCE = "__tidemill_old", "__tidemill_new", "__tidemill_distance"
+_LABEL = "__tidemill_label"
+
+
+def _with_actual(
+    space: Workspace, model: Stage, item: Input, label: str, keys: list[str], rows: pl.DataFrame
+) -> tuple[pl.DataFrame, str]:
+    """The rows with the true value, null where it isn't known, and the stage that has it; "" without one.
+
+    The input with the label is matched by its key, in the same partitions.
+    """
+    if label in rows.columns:
+        return rows.with_columns(pl.col(label).alias(_LABEL)), item.name
+    for other in model.frames:
+        if not _has_labels(other, label, item):
+            continue
+        assert other.contract is not None
+        key, stage = list(other.contract.key), space.flow[other.name]
+        known = [
+            space.read_state(lambda now: read_rows(space.tools, stage, now, partition))  # noqa: B023
+            for partition in keys
+            if partition in space.bindings(other.name)
+        ]
+        if known:
+            labels = [frame.select(*key, pl.col(label).alias(_LABEL)) for frame in known]
+            found = pl.concat(labels, how="vertical_relaxed").join(
+                rows.lazy().select(key), on=key, how="semi"
+            )
+            return rows.join(found.collect().unique(key), on=key, how="left"), other.name
+    return rows, ""
+
+
+def _has_labels(other: Input, label: str, item: Input) -> bool:
+    """Whether an input has a label for rows of another one, whose columns contain its key."""
+    mine, theirs = item.contract, other.contract
+    if mine is None or theirs is None or label not in theirs.names or not theirs.key:
+        return False
+    return all(
+        name in mine.names and mine.column(name).dtype == theirs.column(name).dtype
+        for name in theirs.key
+    )
 
 
 def _newest_rows(space: Workspace, item: Input) -> tuple[list[str], pl.DataFrame | None]:
@@ -113,4 +160,12 @@ def shown_cell(value: Any) -> str:
     """A value as the text of a cell."""
     if value is None:
         return "null"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value) or '""'
+
+
+def _shown_label(value: Any) -> str:
+    return "not known" if value is None else shown_cell(value)

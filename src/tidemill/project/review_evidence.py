@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.core.errors import TidemillError, describe_error
+from tidemill.core.errors import StorageError, TidemillError, describe_error
 from tidemill.governance.expression import show_values
 from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
 from tidemill.governance.page_values import PageSection, section
+from tidemill.governance.permissions import Permission, holders_text
 from tidemill.governance.personal_columns import personal_columns
+from tidemill.governance.review_page import moment
 from tidemill.governance.rule_sections import plain_sections
+from tidemill.governance.source_diff import source_diff
+from tidemill.history.model_comparison import compare_versions
 from tidemill.ledger.event import (
     Attempted,
     PolicyDecided,
@@ -29,10 +34,11 @@ from tidemill.models.input_compatibility import trained_inputs
 from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.moved_examples import moved_examples
 from tidemill.project.workspace import Workspace
+from tidemill.reuse.recipe import recipe_changes
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.gate import NoSliceWorse
-from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.upstream import upstream_names
 
 
 def review_sections(space: Workspace, review: Review, now: float) -> tuple[PageSection, ...]:
@@ -86,12 +92,13 @@ def _model_evidence(
     examples = None
     if live is not None:
         examples = _examples(space, stage, candidate, live, faults)
-    versions = [candidate, *([live] if live is not None else [])]
+    diff, unknown = _source_diff(space, candidate, live) if live is not None else ((), "")
+    faults += filter(None, [unknown])
     found = ModelEvidence(
         review=review,
         candidate=candidate,
         live=live,
-        comparison=model.compare(live.id, candidate.id) if live is not None else None,
+        comparison=compare_versions(live, candidate) if live is not None else None,
         training=_training(space, candidate),
         request=_request(space, candidate),
         least_rows=_least_rows(stage),
@@ -100,8 +107,9 @@ def _model_evidence(
         waivers=waivers,
         examples=examples,
         code=tuple(_code_changes(space, stage, candidate, live)) if live is not None else (),
+        diff=diff,
         contracts=tuple(_contract_changes(candidate, live)) if live is not None else (),
-        amounts=dict(_amounts(space, versions)),
+        amounts=dict(_amounts(space, filter(None, (candidate, live)))),
         followers=tuple(
             Follower(table=table.name, on_new_model=table.on_new_model)
             for table in space.flow.readers(stage.name)
@@ -110,6 +118,8 @@ def _model_evidence(
         endpoints=tuple(each.name for each in space.flow.endpoints if each.model == stage.name),
         place="" if space.environment == PRODUCTION else f" --env {space.environment}",
         code_command=_git_command(space, live),
+        live_since=_live_since(space, stage.name),
+        rollback_by=holders_text(Permission.DELIVER, space.declared.name, space.settings.grants),
     )
     return found, faults
 
@@ -176,7 +186,7 @@ def _code_changes(
 ) -> Iterator[str]:
     """The parts of recipes that differ between the trainings of two versions: of the model, and upstream."""
     before, after = (_end_of_run(space, version.run) for version in (live, candidate))
-    for name in (stage.name, *_upstream(space, stage)):
+    for name in (stage.name, *upstream_names(space.flow, stage)):
         changes = [
             (fact.seq, fact.event)
             for fact in space.tools.ledger.events(kinds=(RecipeChanged.__name__,), stage=name)
@@ -187,12 +197,8 @@ def _code_changes(
             for end in (before, after)
         )
         if old is not None and new is not None and old.recipe != new.recipe:
-            parts = sorted(
-                part
-                for part in {*old.parts, *new.parts}
-                if old.parts.get(part) != new.parts.get(part)
-            )
-            yield f"{name}: {', '.join(parts) or 'its recipe'} changed"
+            changed = recipe_changes(old.parts, new.parts)
+            yield f"{name}: {'; '.join(changed) or 'its recipe changed'}"
 
 
 def _end_of_run(space: Workspace, run: str) -> float:
@@ -201,14 +207,35 @@ def _end_of_run(space: Workspace, run: str) -> float:
     return ends[-1] if ends else float("inf")
 
 
-def _upstream(space: Workspace, stage: Stage) -> list[str]:
-    wanted, seen = [*dependencies(stage)], dict[str, None]()
-    while wanted:
-        name = wanted.pop(0)
-        if name not in seen:
-            seen[name] = None
-            wanted += dependencies(space.flow[name])
-    return [*seen]
+def _source_diff(
+    space: Workspace, candidate: ModelVersion, live: ModelVersion
+) -> tuple[tuple[str, ...], str]:
+    """The lines of source text that changed between two versions, and why that isn't known, if it isn't."""
+    texts = []
+    for version, label in ((live, "live version"), (candidate, "candidate")):
+        if not version.artifact.source:
+            return (
+                (),
+                f"what changed in the code: the {label} was trained before its source text was kept",
+            )
+        try:
+            texts.append(json.loads(space.tools.artifacts.get(version.artifact.source)))
+        except StorageError as error:
+            return (
+                (),
+                f"what changed in the code: the source text of the {label} can't be read: {error}",
+            )
+    before, after = texts
+    return tuple(source_diff(before, after, live.id, candidate.id)), ""
+
+
+def _live_since(space: Workspace, model: str) -> str:
+    """Since when a model's version is live, and who made it live, for what reason."""
+    delivery = space.state().live.get(model)
+    if delivery is None:
+        return ""
+    why = f": {delivery.reason}" if delivery.reason else ""
+    return f"since {moment(delivery.at)}, by {delivery.actor}{why}"
 
 
 def _contract_changes(candidate: ModelVersion, live: ModelVersion) -> Iterator[str]:

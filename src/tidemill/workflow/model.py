@@ -95,7 +95,8 @@ class Artifact:
     recorded. `key` is that of its training; empty in artifacts stored before it was recorded. `parent` is the
     version that its training continued, if any, and `generation` counts how many were continued since a
     training from scratch. `data_at` is when the newest data in training was published (Unix seconds); 0 in
-    artifacts stored before it was recorded.
+    artifacts stored before it was recorded. `source` is the object with the source text of the model and of
+    the stages that it is made from, when it was trained; people compare it, and it may be missing.
     """
 
     id: str
@@ -131,6 +132,7 @@ class Artifact:
     parent: ParentVersion | None = None
     generation: int = 0
     data_at: float = 0.0
+    source: str = ""
 
     @property
     def content(self) -> str:

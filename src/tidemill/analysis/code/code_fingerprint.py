@@ -42,6 +42,8 @@ class Code:
     changes: tuple[StateChange, ...] = field(default=(), compare=False, repr=False)
     # What the code uses of modules outside of the project: `sklearn.pipeline.make_pipeline`.
     modules: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    # The project's functions and classes that the code consists of.
+    entities: tuple[object, ...] = field(default=(), compare=False, repr=False)
     _held: list[HeldState] = field(default_factory=list, compare=False, repr=False)
 
     @property
@@ -107,4 +109,5 @@ def _fingerprint_walk(walker: CodeWalker, root: Part) -> Code:
         state=walker.state,
         changes=changes,
         modules=tuple(walker.modules),
+        entities=tuple(value for value, _ in walker.queue),
     )

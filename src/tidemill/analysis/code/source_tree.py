@@ -13,6 +13,7 @@ import linecache
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
+from textwrap import dedent
 from types import CodeType
 from typing import Any, TypeAlias, TypeGuard
 
@@ -53,6 +54,24 @@ class ParsedFile:
             known = self.nodes[id(code)] = code, self._find(code)
         return known[1]
 
+    def find_class(self, qualname: str) -> ast.ClassDef | None:
+        """Find a class by its full name in the module; None for one in a function, or elsewhere."""
+        body, found = self._body, None
+        for name in qualname.split("."):
+            known = (node for node in body if isinstance(node, ast.ClassDef) and node.name == name)
+            found = next(known, None)
+            body = found.body if found is not None else []
+        return found
+
+    def assignments(self, name: str) -> list[ast.stmt]:
+        """The statements at the top of the file that assign a variable."""
+        return [node for node in self._body if name in _assigned_names(node)]
+
+    def text_of(self, node: ast.AST) -> str:
+        """The lines of a node, with its decorators, and without their common indentation."""
+        last: int = node.end_lineno  # type: ignore[attr-defined]
+        return dedent("".join(self.lines[first_line(node) - 1 : last])).rstrip()
+
     def _find(self, code: CodeType) -> Function | str:
         index = bisect_right(self._starts, code.co_firstlineno) - 1
         # Several statements can be on one line.
@@ -92,6 +111,18 @@ def load_source(filename: str, module_globals: dict[str, Any]) -> ParsedFile | N
     if file is None or (file.lines is not lines and file.lines != lines):
         file = _files[filename] = ParsedFile(lines)
     return file
+
+
+def _assigned_names(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.Assign):
+        targets: list[ast.expr] = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    else:
+        return set()
+    return {
+        part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)
+    }
 
 
 def first_line(node: ast.AST) -> int:

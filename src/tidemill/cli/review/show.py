@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_document
 from tidemill.cli.review.commands import entry
+from tidemill.cli.terminal.block import terminal_size
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import UsageError
 from tidemill.governance.page_html import html_page
@@ -54,7 +56,8 @@ def show(review: str, form: str | None, file: str, opens: bool, as_json: bool) -
         _write(Path(file), page, wanted)
         print_text(f"wrote {file}")
     else:
-        print_text(_FORMATS[wanted](page).rstrip("\n"), data=True)
+        shown = text_page(page, _width()) if wanted == "text" else _FORMATS[wanted](page)
+        print_text(shown.rstrip("\n"), data=True)
     if opens:
         click.launch(Path(file).resolve().as_uri())
 
@@ -65,6 +68,11 @@ def _only_open(reviews: Reviews) -> str:
         return found[0]
     waiting = f"several reviews are open: {', '.join(found)}" if found else "no review is open"
     raise UsageError(f"{waiting}; name one (`tidemill review list --all` lists them)")
+
+
+def _width() -> int:
+    """The columns of the terminal; 0 if the output goes elsewhere."""
+    return terminal_size(sys.stdout)[0] if sys.stdout.isatty() else 0
 
 
 def _by_name(file: str) -> str:

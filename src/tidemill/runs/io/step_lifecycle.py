@@ -47,6 +47,7 @@ from tidemill.runs.io.step_progress import (
     result_of_failure,
 )
 from tidemill.runs.io.table_checks import TableChecker
+from tidemill.runs.io.trained_source import with_source
 from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
@@ -264,6 +265,8 @@ class StepLifecycle:
             return result_of_failure(stage, begun, output)
         made = begun.known or output
         assert made is not None
+        if stage.kind is Kind.MODEL and begun.known is None:
+            made = with_source(made, stage, self._flow, self._recipes, self._redact)
         return self._publish(stage, begun, made)
 
     def _publish(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> StepResult:
