@@ -88,7 +88,7 @@ def test_what_gets_worse_is_named_with_its_certainty() -> None:
         "carrier=UA: mae 10 -> 15 over 40 rows, without an interval",
         "carrier=DL: mae 10 -> 11 over 40 rows, could be noise",
         "carrier=B6: mae 0 -> 0.1 over 40 rows, without an interval",
-        "2 other slices with a worse figure (see the worst slices)",
+        "2 other slices with a worse figure (see the slices)",
     )
     worst = by_title(found)["Slices, the worst first"].table
     assert worst is not None
@@ -107,7 +107,7 @@ def test_nothing_worse_is_said_too_and_so_is_what_isnt_known() -> None:
             f"carrier=UA: mae {one:.4g} -> {other:.4g} over 40 rows, without an interval",
         )
     mixed = by_title(evidence(metric("carrier=UA", 10.0, 15.0), metric("carrier=AA", 10.0, nan)))
-    worst = mixed["Worst slices"].table
+    worst = mixed["Slices, the worst first"].table
     assert worst is not None
     assert [row[0] for row in worst.rows] == ["carrier=AA", "carrier=UA"]
     unknown = by_title(evidence(comparison=None))["What gets worse"].lines

@@ -12,7 +12,7 @@ from tidemill.governance.page_values import ReviewPage, page_table, section
 
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p", "ul", "li",
-    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre", "span",
+    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre", "span", "code",
 }  # fmt: skip
 
 
@@ -66,10 +66,17 @@ def test_lines_of_a_diff_are_coloured() -> None:
     part = section("Code", diff=["--- a", "+++ b", "@@ -1 +1 @@", " same", "-<old>", "+new"])
     html = html_page(ReviewPage(title="t", state="s", sections=(part,)))
     assert (
-        '<pre class="diff"><span class="at">--- a\n</span><span class="at">+++ b\n</span>'
-        '<span class="at">@@ -1 +1 @@\n</span> same\n<span class="less">-&lt;old&gt;\n</span>'
-        '<span class="more">+new\n</span></pre>'
+        '<pre class="diff"><code><span class="at">--- a</span><span class="at">+++ b</span>'
+        '<span class="at">@@ -1 +1 @@</span><span class="same"> same</span>'
+        '<span class="less">-&lt;old&gt;</span><span class="more">+new</span></code></pre>'
     ) in html
+
+
+def test_answers_come_first_and_side_by_side() -> None:
+    parts = [section(title, ["x"]) for title in ("What changes", "What gets worse", "Metrics")]
+    html = html_page(ReviewPage(title="t", state="s", sections=tuple(parts)))
+    assert html.index('<div class="answers">') < html.index('<section class="worse">')
+    assert html.index('<section class="worse">') < html.index('<div class="evidence">')
 
 
 def test_the_page_is_one_file_for_light_and_dark_mode() -> None:

@@ -207,7 +207,7 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
         rows = plural(each.rows, "row")
         yield f"{each.slice}: {each.metric} {_figures(each)} over {rows}{few}{_certainty(each)}"
     if len(slices) > 3:
-        yield f"{plural(len(slices) - 3, 'other slice')} with a worse figure (see the worst slices)"
+        yield f"{plural(len(slices) - 3, 'other slice')} with a worse figure (see the slices)"
     shift = found.decision.facts.get("prediction_shift") if found.decision is not None else None
     if isinstance(shift, float):
         yield (

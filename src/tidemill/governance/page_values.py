@@ -11,6 +11,15 @@ from tidemill.core.redaction import Redact
 # Longer cells and lists would hide what a reader has to see, and make pages large.
 MOST_LETTERS, MOST_LINES, MOST_ROWS = 300, 40, 40
 MOST_DIFF_LINES, MOST_DIFF_LETTERS = 240, 200
+# The sections that answer what everybody asks; what the answers rest on follows them.
+ANSWERS = (
+    "What changes",
+    "Why now",
+    "What gets worse",
+    "Who may decide",
+    "Votes so far",
+    "How to go back",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ _QUESTIONS = {
     SubjectKind.DELIVERY: "Should {name} {artifact} go live?",
     SubjectKind.TABLE: "Should the new rows of {name} be delivered?",
     SubjectKind.CONTRACT: "Should the changed contract of {name} be published?",
-    SubjectKind.PROMOTION: "Should the environment {name} be promoted?",
+    SubjectKind.PROMOTION: "Should another environment be promoted to {name}?",
     SubjectKind.RELEASE: "Should the quarantined rows of {label} be released?",
 }
 _TIMEOUTS = {

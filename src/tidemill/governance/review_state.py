@@ -25,6 +25,7 @@ from tidemill.ledger.policy import PolicyDecision, SubjectKind
 from tidemill.ledger.review import (
     ADMINS,
     REVIEWERS,
+    HeldRows,
     Quorum,
     Review,
     ReviewOutcome,
@@ -185,7 +186,7 @@ class ReviewSubject:
     """What people are asked about: `subject` is the digest of exactly that, `name` its stage or environment.
 
     `part` says which part of that is meant, if not all. A model has an `artifact`, the `verdict` of its
-    gates, and the live artifact that it `replaces`, if any.
+    gates, and the live artifact that it `replaces`, if any. A release has the rows that are `held`.
     """
 
     kind: SubjectKind
@@ -196,6 +197,7 @@ class ReviewSubject:
     replaces: str = ""
     verdict: Decision | None = None
     part: str = ""
+    held: HeldRows | None = None
 
     @property
     def place(self) -> ReviewPlace:
@@ -246,6 +248,7 @@ def open_review(
         verdict=change.verdict,
         run=run,
         part=change.part,
+        held=change.held,
     )
 
 

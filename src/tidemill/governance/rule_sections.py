@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tidemill.governance.change_detail import ChangeDetail
 from tidemill.governance.page_values import PageSection, PageTable, page_table, section
 from tidemill.governance.review_page import moment
 from tidemill.ledger.policy import FactValue, PolicyDecision, RuleHit, Waiver
@@ -19,6 +20,9 @@ _LOSSES = {
     "stale": "it is older than its contract allows",
     "personal_columns": "personal data in it",
 }
+# The detail of a change says more about these.
+_IN_DETAIL = ("broken_consumers", "breaking_changes", "broken_rules")
+NO_DETAIL = ChangeDetail()
 
 
 def rule_section(decision: PolicyDecision | None, waivers: Iterable[Waiver]) -> PageSection:
@@ -43,48 +47,56 @@ def _effect(hit: RuleHit) -> str:
 def _people(hit: RuleHit) -> str:
     if hit.effect != "review":
         return "-"
-    return f"{hit.people} of {', '.join(hit.approvers) or 'the reviewers'}"
+    names = ", ".join(hit.approvers).replace("role:", "every ")
+    return f"{hit.people} of {names or 'the reviewers'}"
 
 
 def plain_sections(
-    review: Review, decision: PolicyDecision | None, waivers: Iterable[Waiver]
+    review: Review,
+    decision: PolicyDecision | None,
+    waivers: Iterable[Waiver],
+    detail: ChangeDetail = NO_DETAIL,
 ) -> tuple[PageSection, ...]:
-    """The sections about a change that isn't a model: its facts are all that is recorded about it."""
+    """The sections about a change that isn't a model: its detail, and its facts."""
     asked = f", in run {review.run}" if review.run else ""
     by = f"{review.author or 'nobody known'} asked for it on {moment(review.opened)}{asked}"
     parts = [
+        section("What changes", detail.changes or [f"{review.kind} {review.label}"]),
         section(
-            "What changes", [f"{review.kind} {review.label}, exactly as of {review.subject}", by]
+            "Why now", [by, *(f"people are asked because: {reason}" for reason in review.reasons)]
         ),
-        section("Why now", [f"people are asked because: {reason}" for reason in review.reasons]),
-        section("What gets worse", _worse(decision)),
-        section("How to go back", _way_back(review)),
-        section("Facts", table=_facts(decision)),
+        section("What gets worse", _worse(decision, detail)),
+        section(
+            "How to go back",
+            detail.back or ["reject it, and nothing changes"],
+            commands=detail.commands,
+        ),
+        *detail.sections,
         rule_section(decision, waivers),
+        section("Facts that the rules saw", [_exactly(review)], table=_facts(decision)),
+        section("Not known", detail.missing),
     ]
     return tuple(part for part in parts if not part.is_empty)
 
 
-def _worse(decision: PolicyDecision | None) -> Iterator[str]:
-    """The facts that say what somebody loses."""
+def _exactly(review: Review) -> str:
+    return f"the digest of exactly this change is {review.subject}"
+
+
+def _worse(decision: PolicyDecision | None, detail: ChangeDetail) -> Iterator[str]:
+    """What somebody loses: by its detail, and by the facts that say so."""
+    yield from detail.worse
     facts = decision.facts if decision is not None else {}
-    found = [(words, facts[name]) for name, words in _LOSSES.items() if facts.get(name)]
+    told = _IN_DETAIL if detail.worse else ()
+    found = [
+        (words, facts[name])
+        for name, words in _LOSSES.items()
+        if facts.get(name) and name not in told
+    ]
     for words, value in found:
         yield f"{words}: {_value(value)}"
-    if not found:
+    if not found and not detail.worse:
         yield "nothing that is recorded gets worse; the facts are below"
-
-
-def _way_back(review: Review) -> Iterator[str]:
-    yield "reject it, and nothing changes"
-    ways = {
-        "table": f"delivered rows of an earlier run come back with `tidemill restore {review.name}`",
-        "contract": "a published contract goes back by declaring the version before, with a run",
-        "promotion": "a promotion goes back by promoting an environment with the code and data before",
-        "release": f"released rows go back with `tidemill quarantine undo {review.name}`",
-    }
-    if review.kind in ways:
-        yield ways[review.kind]
 
 
 def _facts(decision: PolicyDecision | None) -> PageTable:
@@ -100,4 +112,4 @@ def _value(value: FactValue) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value) or "none"

@@ -54,6 +54,19 @@ class Quorum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRows:
+    """Quarantined rows of a partition, by their numbers in an object; without numbers all of them.
+
+    `fixed` is the object with their corrections, "" for rows as they are.
+    """
+
+    partition: str
+    object: str
+    rows: tuple[int, ...] = ()
+    fixed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """A question to people: may this change go to its users?
 
@@ -64,8 +77,8 @@ class Review:
     policy decision that was made on the change, with its facts, and `verdict` what the gates decided, which
     is recorded once people agree. Those who made the token of the author, and so could act in that name, are
     in `author_vouched_by`. `source` is the environment whose promotion asked, "" where another command did:
-    what is approved goes on with that promotion. People have `within` seconds from each question. Times are
-    Unix seconds.
+    what is approved goes on with that promotion. `held` are the rows that a release is about. People have
+    `within` seconds from each question. Times are Unix seconds.
     """
 
     id: str
@@ -88,6 +101,7 @@ class Review:
     author_vouched_by: tuple[str, ...] = ()
     part: str = ""
     source: str = ""
+    held: HeldRows | None = None
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from tidemill.governance.review_state import DECIDING_EVENTS, ReviewSubject
 from tidemill.governance.subjects import release_subject
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.review import HeldRows
 from tidemill.ports.ledger import Guard
 from tidemill.project.enforcement import context_of, end_overdue_reviews, enforcement_of
 from tidemill.project.review_upkeep import announce_reviews
@@ -34,6 +35,12 @@ def decide_release(space: Workspace, request: ReleaseRequest) -> ReleaseConsent:
         part=request.part,
         subject=release_subject(
             request.stage, request.partition, request.held, request.rows, request.fixed
+        ),
+        held=HeldRows(
+            partition=request.partition,
+            object=request.held[0],
+            rows=request.rows,
+            fixed=request.fixed,
         ),
     )
     proposal = Proposal(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from tidemill.contracts.compatibility.diff import diff
-from tidemill.core.errors import StorageError, TidemillError, describe_error
+from tidemill.core.errors import TidemillError, describe_error
 from tidemill.governance.expression import show_values
 from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
 from tidemill.governance.page_values import PageSection, section
@@ -15,7 +14,6 @@ from tidemill.governance.permissions import Permission, holders_text
 from tidemill.governance.personal_columns import personal_columns
 from tidemill.governance.review_page import moment
 from tidemill.governance.rule_sections import plain_sections
-from tidemill.governance.source_diff import source_diff
 from tidemill.history.model_comparison import compare_versions
 from tidemill.ledger.event import (
     Attempted,
@@ -31,8 +29,10 @@ from tidemill.ledger.policy import PolicyDecision, Waiver
 from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.input_compatibility import trained_inputs
+from tidemill.project.change_evidence import change_detail
 from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.moved_examples import moved_examples
+from tidemill.project.source_changes import source_changes
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import recipe_changes
 from tidemill.workflow.environment import PRODUCTION
@@ -46,7 +46,8 @@ def review_sections(space: Workspace, review: Review, now: float) -> tuple[PageS
     decision = _decision(space, review)
     waivers = _waivers(space, review, decision, now)
     if not review.artifact or review.name not in space.flow.names:
-        return plain_sections(review, decision, waivers)
+        detail = change_detail(space, review, decision)
+        return plain_sections(review, decision, waivers, detail)
     found, faults = _model_evidence(space, review, decision, waivers)
     missing = section("Not known", faults)
     return (*model_sections(found), *([] if missing.is_empty else [missing]))
@@ -92,7 +93,9 @@ def _model_evidence(
     examples = None
     if live is not None:
         examples = _examples(space, stage, candidate, live, faults)
-    diff, unknown = _source_diff(space, candidate, live) if live is not None else ((), "")
+    diff, unknown = (
+        source_changes(space, live.artifact, candidate.artifact) if live is not None else ((), "")
+    )
     faults += filter(None, [unknown])
     found = ModelEvidence(
         review=review,
@@ -205,28 +208,6 @@ def _end_of_run(space: Workspace, run: str) -> float:
     """The number of the event that ended a run; infinite while it hasn't ended."""
     ends = [fact.seq for fact in space.tools.ledger.events(kinds=(RunEnded.__name__,), run=run)]
     return ends[-1] if ends else float("inf")
-
-
-def _source_diff(
-    space: Workspace, candidate: ModelVersion, live: ModelVersion
-) -> tuple[tuple[str, ...], str]:
-    """The lines of source text that changed between two versions, and why that isn't known, if it isn't."""
-    texts = []
-    for version, label in ((live, "live version"), (candidate, "candidate")):
-        if not version.artifact.source:
-            return (
-                (),
-                f"what changed in the code: the {label} was trained before its source text was kept",
-            )
-        try:
-            texts.append(json.loads(space.tools.artifacts.get(version.artifact.source)))
-        except StorageError as error:
-            return (
-                (),
-                f"what changed in the code: the source text of the {label} can't be read: {error}",
-            )
-    before, after = texts
-    return tuple(source_diff(before, after, live.id, candidate.id)), ""
 
 
 def _live_since(space: Workspace, model: str) -> str:

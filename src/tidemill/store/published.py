@@ -32,6 +32,15 @@ def read_rows(tools: Runtime, stage: Stage, state: State, partition: str | None)
     return scan_verified(tools.artifacts, objects, [*products[0].columns], alike=alike)
 
 
+def scan_product(tools: Runtime, product: Product) -> pl.LazyFrame:
+    """Return the rows of one partition, which needn't be published.
+
+    Collecting them raises DamagedObjectError if an object that is read is damaged.
+    """
+    objects = [(name, _columns_in(product, name)) for name in product.objects]
+    return scan_verified(tools.artifacts, [objects], [*product.columns], alike=False)
+
+
 def read_quarantine(
     tools: Runtime, stage: Stage, state: State, partition: str | None
 ) -> pl.LazyFrame:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 from tidemill.core.errors import GateError
 from tidemill.governance.change_verdict import Verdict
-from tidemill.ledger.event import Attempted, Event, Published, Removed
+from tidemill.ledger.event import (
+    Attempted,
+    Computed,
+    Event,
+    Published,
+    Removed,
+    ReviewOpened,
+)
 from tidemill.ledger.run import Action, Outcome
 from tidemill.planning.plan import Step
 from tidemill.runs.io.change_decisions import ChangeDecisions
@@ -85,6 +92,13 @@ class WithheldTables:
         first, *others = (self._ended(each, verdict) for each in held)
         publications = [each.result.publication for each in held]
         events = [event for each in (first, *others) for event in _events(each)]
+        if any(isinstance(event, ReviewOpened) for event in verdict.events):
+            # People compare these rows with what is published.
+            events += [
+                Computed(stage=event.stage, partition=event.partition, binding=event.binding)
+                for event in bound.values()
+                if isinstance(event, Published)
+            ]
         live = {} if not verdict.allowed else {
             model: artifact for each in publications if each for model, artifact in each.live.items()
         }  # fmt: skip
