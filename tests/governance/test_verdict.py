@@ -14,6 +14,7 @@ import tidemill as tm
 from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleSet, decide, rule_set
 from tidemill.governance.review_state import ReviewState, ReviewSubject
+from tidemill.governance.subjects import table_subject
 from tidemill.governance.verdict import Occasion, Proposal, Standing, is_enough, reach_verdict
 from tidemill.ledger.event import PolicyDecided, ReviewClosed, ReviewOpened, RulesLoaded
 from tidemill.ledger.policy import (
@@ -329,6 +330,21 @@ def test_enough_people_are_at_least_those_who_are_wanted() -> None:
     fixed = Quorum(asked=("ops",), fixed=True)
     assert not is_enough(made(ops), made(fixed))
     assert is_enough(made(fixed), made(ops))
+
+
+CONTENTS = st.dictionaries(st.sampled_from("pq"), st.sampled_from(["", "1", "2"]), max_size=2)
+
+
+@given(CONTENTS, CONTENTS, CONTENTS, CONTENTS)
+def test_an_approval_of_a_table_never_covers_other_contents(
+    new: dict[str, str], old: dict[str, str], now: dict[str, str], held: dict[str, str]
+) -> None:
+    """Neither other partitions, nor the same ones in place of others."""
+    place = ["parquet", "out", "prod"]
+    approved = asked(ReviewOutcome.APPROVED, subject=table_subject("delay", place, new, old))
+    about = proposal(table_subject("delay", place, now, held))
+    found = verdict(terms=tm.review(), standing=approved, about=about)
+    assert found.allowed == ((now, held) == (new, old))
 
 
 FACTS = st.fixed_dictionaries(
