@@ -48,9 +48,9 @@ effect = "{effect}"
 class Straits(Governed):
     """Two tables and a model, of which a branch has other ones."""
 
-    def promote(self) -> Receipt:
+    def promote(self, *, again: bool = False) -> Receipt:
         with self.open() as project:
-            return project.promote("dev", raise_on_failure=False)
+            return project.promote("dev", again=again, raise_on_failure=False)
 
     def branch(self) -> None:
         """Run other code in a branch: other features, and a model that predicts better."""
@@ -219,17 +219,27 @@ def test_what_the_target_lost_meanwhile_is_another_question(straits: Straits) ->
     assert second.replaces == straits.live
 
 
-def test_a_promoted_model_that_people_reject_leaves_the_data_to_be_promoted(
-    straits: Straits,
-) -> None:
-    straits.rules(rule("delivery"))
-    straits.promote()
-    [review] = straits.waiting()
+@pytest.mark.parametrize("kind", ["table", "delivery", "promotion"])
+def test_people_are_asked_once_more_about_what_they_rejected(straits: Straits, kind: str) -> None:
+    straits.rules(rule(kind, "partitions > 1" if kind == "table" else "True"))
+
+    def promote(*, again: bool = False) -> tuple[int, str]:
+        try:
+            receipt = straits.promote(again=again)
+        except GateError as error:
+            return error.exit_code, str(error)
+        return receipt.exit_code, said(receipt)
+
+    assert promote()[0] == 4
+    [name] = [review.name for review in straits.waiting()]
     with straits.open() as project:
-        project.reviews.reject(review.id, "not before the holidays")
-    first = straits.live
-    receipt = straits.promote()
-    assert receipt.exit_code == 0
-    assert "not before the holidays" in said(receipt)
-    features, *_, live = straits.users_see()
-    assert (live, features) == (first, [2.0] * 2 * WINDOW)
+        project.reviews.reject(straits.waiting()[0].id, "not before the holidays")
+    before = straits.users_see()
+    assert "until it changes, or is promoted with --again" in promote()[1]
+    assert straits.users_see() == before
+    code, message = promote(again=True)
+    assert code == 4
+    assert "waits for review" in message
+    straits.approve(name)
+    assert promote()[0] == 0
+    assert straits.delivered() == dict.fromkeys(map(day, range(WINDOW)), 9.5)

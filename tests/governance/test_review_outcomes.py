@@ -52,6 +52,9 @@ def test_a_decision_in_a_review_is_newer_than_those_before() -> None:
     assert first.at == 100.0  # not before the review was opened
     other = state_of(samples.review())
     assert review_decision(other, approved=True, actor="b", reason="", now=0.0) is None
+    # What a promotion asks about isn't a candidate in its target.
+    promoted = state_of(replace(review(), source="dev"))
+    assert review_decision(promoted, approved=False, actor="b", reason="", now=0.0) is None
 
 
 def test_a_refusal_is_recorded_for_models_only() -> None:

@@ -110,6 +110,10 @@ def test_a_vote_after_the_deadline_or_the_end_comes_too_late() -> None:
     bare = replace(state, closed_by="", reason="", closed=None)
     assert ending_text(bare) == "review r1 was rejected"
     assert again_command(state_of(replace(asks(), artifact=""))) == "tidemill run --again"
+    promoted = state_of(replace(asks(), source="dev"))
+    assert again_command(promoted) == "tidemill promote dev --again"
+    elsewhere = replace(promoted, environment="stage")
+    assert again_command(elsewhere) == "tidemill promote dev stage --again"
 
 
 def test_admins_stand_in_where_too_few_people_are_left() -> None:

@@ -22,6 +22,8 @@ from tidemill.workflow.environment import PRODUCTION
               help="Train MODEL in TARGET even if no trigger fires; can be repeated.")  # fmt: skip
 @click.option("--allow-removals", default="", metavar="ID",
               help="Remove what sources of TARGET lost; `tidemill plan` shows it, and its ID.")  # fmt: skip
+@click.option("--again", is_flag=True,
+              help="Have what gates or people refused judged once more; nothing else reruns.")  # fmt: skip
 @click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
               help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @json_option
@@ -31,20 +33,22 @@ def promote(
     target: str,
     train: tuple[str, ...],
     allow_removals: str,
+    again: bool,
     wait: float,
     as_json: bool,
 ) -> None:
     """Promote the environment SOURCE to TARGET (default: prod), atomically, and print a receipt.
 
     Plans in TARGET with the current code, which must be what SOURCE ran. Reuses known results, runs the
-    rest, and publishes everything in one transaction, or nothing. Data that TARGET ingested meanwhile
-    stays.
+    rest, and publishes everything in one transaction, or nothing: also if rules or people hold back a table
+    or a model of it (exit code 4). Data that TARGET ingested meanwhile stays.
     """
     with project_session(target) as project, ProgressBars(sys.stderr) as progress:
         receipt = project.promote(
             source,
             train=train,
             allow_removals=allow_removals,
+            again=again,
             wait_s=wait,
             command=command_line(),
             progress=progress,

@@ -33,9 +33,12 @@ def review_decision(
     now: float,
     earlier: Iterable[Decision] = (),
 ) -> Decision | None:
-    """Return the decision on the model of a review, newer than all `earlier` ones; None for other kinds."""
+    """Return the decision on the model of a review, newer than all `earlier` ones.
+
+    None for other kinds, and for a model that a promotion asked about: that isn't a candidate here yet.
+    """
     verdict = state.review.verdict
-    if verdict is None:
+    if verdict is None or state.review.source:
         return None
     before = last_decision(earlier, verdict.artifact)
     at = (

@@ -13,6 +13,7 @@ from tidemill.governance.review_tally import approvers, may_be_author, tally
 from tidemill.governance.roles import EVERYBODY, Grants, Role, parse_role
 from tidemill.ledger.event import Event, ReviewClosed, Voted
 from tidemill.ledger.review import Choice, ReviewOutcome, Vote
+from tidemill.workflow.environment import PRODUCTION
 
 _ROLE = "role:"
 _ENDINGS = {
@@ -282,11 +283,11 @@ def missing_text(state: ReviewState) -> str:
 
 def again_command(state: ReviewState) -> str:
     """The command that asks people once more about the change."""
-    return (
-        f"tidemill run {state.review.name} --again"
-        if state.review.artifact
-        else "tidemill run --again"
-    )
+    review = state.review
+    if review.source:
+        target = "" if state.environment == PRODUCTION else f" {state.environment}"
+        return f"tidemill promote {review.source}{target} --again"
+    return f"tidemill run {review.name} --again" if review.artifact else "tidemill run --again"
 
 
 def _moment(at: float) -> str:

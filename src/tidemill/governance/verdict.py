@@ -310,8 +310,8 @@ def _rejection(title: str, state: ReviewState, occasion: Occasion) -> str:
         [
             f"{title}: review {state.review.id} ended on {day}: {state.outcome}",
             *(said or filter(None, [state.reason])),
-            "it isn't asked about again until it changes"
-            + ("" if occasion.source else ", or is run with --again"),
+            "it isn't asked about again until it changes, or is "
+            f"{'promoted' if occasion.source else 'run'} with --again",
         ]
     )
 

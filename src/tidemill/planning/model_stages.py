@@ -193,9 +193,10 @@ def _refusal(draft: Draft, model: Stage) -> Decision | None:
 
 
 def _is_judged_again(draft: Draft, model: Stage) -> bool:
-    """Whether it was requested by name that the gates judge the candidate of a model again."""
+    """Whether it was requested, of all or by name, that gates judge the candidate of a model again."""
     names = {model.name, *(other.name for other in draft.flow.readers(model.name))}
-    return draft.request.again and draft.request.stage in names
+    request = draft.request
+    return request.ask_again or (request.again and request.stage in names)
 
 
 def _incompatibility(model: Stage, artifact: Artifact) -> str:

@@ -25,7 +25,8 @@ class Request:
     Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
     current partitions; `train` are the models to train. With `verify_sources` all source files are hashed.
     `allow_removals` is the id of the `Removals` of a plan that are allowed; with `removals_allowed` a plan
-    does whatever sources lost. `tuned` are the models with parameters for this run.
+    does whatever sources lost. `tuned` are the models with parameters for this run. With `ask_again` nothing
+    reruns, but what gates or people refused is judged and asked about once more.
     """
 
     stage: str = ""
@@ -39,6 +40,7 @@ class Request:
     allow_removals: str = ""
     removals_allowed: bool = False
     tuned: frozenset[str] = frozenset()
+    ask_again: bool = False
 
 
 def request_of(  # noqa: PLR0913 - a request in keywords

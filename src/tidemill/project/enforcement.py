@@ -32,16 +32,17 @@ def asks_for_reviews(flow: Flow) -> bool:
 
 
 def governance_of(
-    space: Workspace, state: State, plan: Plan, run: str, *, source: str = ""
+    space: Workspace, state: State, plan: Plan, run: str, *, source: str = "", again: bool = False
 ) -> Governance | None:
     """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then.
 
-    The contracts that the run would publish by are decided on already. In the promotion of a `source`
+    With `again` people are asked once more. The contracts that the run would publish by are decided on
+    already. In the promotion of a `source`
     GateError if one of them is refused.
     """
     if not is_governed(space):
         return None
-    governance = governance_for(space, state, run, source)
+    governance = governance_for(space, state, run, source, again=again)
     decided: ContractDecisions = import_module(
         "tidemill.runs.io.contract_decisions"
     ).decide_contracts(space.tools.ledger, governance, space.flow, space.recipes, state, plan)
@@ -53,11 +54,13 @@ def governance_of(
     return replace(governance, first=decided.events, refused=decided.refused, notes=decided.notes)
 
 
-def governance_for(space: Workspace, state: State, run: str = "", source: str = "") -> Governance:
+def governance_for(
+    space: Workspace, state: State, run: str = "", source: str = "", *, again: bool = False
+) -> Governance:
     """What governs the changes of a run, before anything is decided."""
     pins = import_module("tidemill.governance.io.project_pins").project_pins
     found: Governance = import_module("tidemill.runs.io.job").Governance(
-        enforcement=enforcement_of(space, run, source),
+        enforcement=enforcement_of(space, run, source, again=again),
         context=context_of(space, state),
         pinned=lambda: pins(space.root),
         decisions=_governed_changes,
@@ -76,7 +79,9 @@ def end_overdue_reviews(space: Workspace) -> None:
         import_module("tidemill.project.reviews").Reviews(space).expire()
 
 
-def enforcement_of(space: Workspace, run: str = "", source: str = "") -> Enforcement:
+def enforcement_of(
+    space: Workspace, run: str = "", source: str = "", *, again: bool = False
+) -> Enforcement:
     """What decides on changes of the workspace's environment, by the current rules."""
     found: Enforcement = import_module("tidemill.governance.io.enforcement").Enforcement(
         space.tools.ledger,
@@ -86,6 +91,7 @@ def enforcement_of(space: Workspace, run: str = "", source: str = "") -> Enforce
         clock=space.tools.clock,
         run=run,
         source=source,
+        again=again,
     )
     return found
 

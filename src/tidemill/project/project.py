@@ -241,12 +241,13 @@ class Project:
         )
         return _checked(receipt) if raise_on_failure else receipt
 
-    def promote(
+    def promote(  # noqa: PLR0913 - a request in keywords
         self,
         source: str,
         *,
         train: Iterable[str] = (),
         allow_removals: str = "",
+        again: bool = False,
         wait_s: float = 0.0,
         command: str = "tm.open().promote()",
         progress: Progress | None = None,
@@ -257,10 +258,11 @@ class Project:
         Plans here with the current code, which must be what `source` ran (else UsageError). Reuses
         known results, runs the rest, and publishes everything in one transaction. Publishes nothing when a
         step fails, rules or people hold back a table or a model, or a source lost rows (`allow_removals`
-        is as for `plan`). Trains the models that are due here, and those in `train`. Raises ConflictError
-        when something was published here meanwhile, or as `run` does; RunFailed as `run` does.
+        is as for `plan`). Trains the models that are due here, and those in `train`. With `again` what gates
+        or people refused is judged once more. Raises ConflictError when something was published here
+        meanwhile, or as `run` does; RunFailed as `run` does.
         """
-        request = Request(train=frozenset(train), allow_removals=allow_removals)
+        request = Request(train=frozenset(train), allow_removals=allow_removals, ask_again=again)
         receipt = self._runs.promote(
             source, request, command=command, wait_s=wait_s, progress=progress
         )

@@ -20,12 +20,15 @@ from tidemill.runs.io.contract_decisions import changed_contracts, published_con
 from tidemill.workflow.environment import Environment
 
 
-def require_allowed_promotion(space: Workspace, source: str, lease: Lease) -> Verdict:
+def require_allowed_promotion(
+    space: Workspace, source: str, lease: Lease, *, again: bool = False
+) -> Verdict:
     """Return what is to be recorded with a promotion of `source` to the workspace's environment.
 
-    Raises GateError if rules refuse it, or if it waits for people; the decision is recorded.
+    With `again` people are asked once more. Raises GateError if rules refuse it, or if it waits for people;
+    the decision is recorded.
     """
-    enforcement = enforcement_of(space, source=source)
+    enforcement = enforcement_of(space, source=source, again=again)
     if not enforcement.governs(SubjectKind.PROMOTION):
         return ALLOWED
     verdict = enforcement.decide(_proposal(space, source))

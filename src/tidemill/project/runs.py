@@ -139,13 +139,13 @@ class Runs:
         found: FollowedRun = module.FollowedRun(self._workspace)
         return found
 
-    def _decide_promotion(self, source: str, lease: Heartbeat) -> Verdict | None:
+    def _decide_promotion(self, source: str, lease: Heartbeat, *, again: bool) -> Verdict | None:
         """What is to be recorded with a promotion; GateError if rules or people are against it."""
         space = self._workspace
         if not space.has_rules:
             return None
         policy = import_module("tidemill.project.promotion_policy")
-        found: Verdict = policy.require_allowed_promotion(space, source, lease.lease)
+        found: Verdict = policy.require_allowed_promotion(space, source, lease.lease, again=again)
         return found
 
     def _run(
@@ -193,7 +193,8 @@ class Runs:
         space = self._workspace
         name = space.environment
         end_overdue_reviews(space)
-        promoted = self._decide_promotion(source, lease) if source else None
+        again = request.ask_again
+        promoted = self._decide_promotion(source, lease, again=again) if source else None
         state, messages = space.state(), [*messages]
         crashed = bool(state.open_runs)
         recovered, undelivered = recover_dead_runs(tools, space.flow, state, lease)
@@ -209,7 +210,7 @@ class Runs:
         engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
         if given:
             engines = replace(engines, context=replace(engines.context, params=given))
-        governance = governance_of(space, state, plan, run, source=source)
+        governance = governance_of(space, state, plan, run, source=source, again=again)
         if governance is not None and promoted is not None:
             governance = replace(governance, first=(*promoted.events, *governance.first))
             messages += promoted.notes

@@ -30,11 +30,12 @@ _FORESEEN = {"deny": "refuse it", "review": "ask for a review", "warn": "warn"}
 class Enforcement:
     """Decides on changes in one environment; what it read of the ledger is kept.
 
-    `author` asks for the changes, with the promotion of an environment `source` if it is one. What a verdict
+    `author` asks for the changes, with the promotion of an environment `source` if it is one. With `again`
+    people are asked once more about all of them. What a verdict
     asks to record belongs in the transaction of the change.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where, when and by whom changes are asked for
         self,
         ledger: Ledger,
         rules: RuleSet,
@@ -44,6 +45,7 @@ class Enforcement:
         clock: Callable[[], float],
         run: str = "",
         source: str = "",
+        again: bool = False,
     ) -> None:
         self.rules = rules
         self._ledger = ledger
@@ -52,6 +54,7 @@ class Enforcement:
         self._clock = clock
         self._run = run
         self._source = source
+        self._again = again
 
     def governs(self, kind: SubjectKind, terms: ReviewTerms | None = None) -> bool:
         """Whether any rule is on changes of a kind, or the workflow asks for reviews of this one."""
@@ -79,7 +82,7 @@ class Enforcement:
             now=self._clock(),
             run=self._run,
             source=self._source,
-            again=again,
+            again=again or self._again,
         )
         standing = Standing(
             reviews=self.reviews,
