@@ -22,10 +22,12 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.governance.permissions import Permission
 from tidemill.project.arrow_files import arrow_stream, stream_of
+from tidemill.project.audit import Audit
 from tidemill.project.served_rollouts import ServedRollouts
 from tidemill.project.server_statuses import status_folder
 from tidemill.project.serving_secrets import read_key_password, read_proxy_trust
 from tidemill.project.workspace import Workspace
+from tidemill.serving.io.checkpoint_watch import CheckpointOptions
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.metric_families import Family
@@ -52,6 +54,8 @@ except ModuleNotFoundError as error:
 
 _PERSONAL_KEY = "TIDEMILL_PII_KEY"
 _UNLIMITED = 1 << 62
+# How often a server looks whether a checkpoint is due, in seconds.
+_LOOK_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,11 @@ class Serving:
         proxy = read_proxy_trust(space, settings)
         starter = self._worker_starter(settings, proxy) if settings.workers > 1 else None
         server = self._server(
-            settings, proxy=proxy, start_worker=starter, status_folder=status_folder(space)
+            settings,
+            proxy=proxy,
+            start_worker=starter,
+            status_folder=status_folder(space),
+            checkpoints=self._checkpoints(),
         )
         require_safe_place(settings, server.valid_tokens)
         with (
@@ -147,6 +155,14 @@ class Serving:
             **shared,
         )
         return Server(space.tools, options)
+
+    def _checkpoints(self) -> CheckpointOptions | None:
+        """What makes checkpoints while a server runs, if the settings have a key that signs them."""
+        audit = self._workspace.settings.audit
+        if not audit.is_on:
+            return None
+        every_s = min(audit.terms.every_s, _LOOK_EVERY_S)
+        return CheckpointOptions(Audit(self._workspace).seal, every_s)
 
     def _worker_starter(self, settings: ServeSettings, proxy: ProxyTrust | None) -> StartWorker:
         if ":" not in self._workspace.settings.workflow:

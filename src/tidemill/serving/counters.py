@@ -101,8 +101,9 @@ class Snapshot:
 
     `process_ns` is the CPU time that the series divide, but for `unshared_ns`, which was used while no
     version was loaded. `refusals` counts replies without an endpoint, by status. `logged_rows` are in the
-    prediction log of each endpoint, and `unlogged` counts requests that it dropped. `in_flight` and
-    `memory_bytes` are as of now, all else since the processes started.
+    prediction log of each endpoint, and `unlogged` counts requests that it dropped. `checkpoint_failures` is
+    how often a checkpoint of the ledger that was due couldn't be made. `in_flight` and `memory_bytes` are as
+    of now, all else since the processes started.
     """
 
     processes: int = 1
@@ -111,6 +112,7 @@ class Snapshot:
     in_flight: int = 0
     memory_bytes: int = 0
     log_drops: int = 0
+    checkpoint_failures: int = 0
     logged_rows: Mapping[str, int] = field(default_factory=dict)
     unlogged: Mapping[str, int] = field(default_factory=dict)
     refusals: Mapping[str, int] = field(default_factory=dict)

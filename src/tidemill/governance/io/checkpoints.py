@@ -40,6 +40,8 @@ except ImportError:
 else:
     HAS_LOCKS = True
 
+# Of a line in the home, with the tree of 2^60 events.
+_LONGEST_LINE = 8192
 # The events after a number, in order, given the link of the event with that number.
 ReadEvents = Callable[[int, bytes | None], Iterable[ChainedEvent | str]]
 
@@ -72,6 +74,23 @@ class HomeCheckpoints:
                     "audit verify` what was changed"
                 ) from error
         return found
+
+    def last(self) -> KeptCheckpoint | None:
+        """The last checkpoint, without reading all; StorageError as `read`."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE))
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return None
+        except OSError:
+            lines = []
+        # What stands after the last end of a line was cut off.
+        if len(lines) > 2 or (len(lines) == 2 and lines[0].startswith(b"{")):
+            with suppress(ValueError):
+                return parse_kept(lines[-2].decode())
+        known = self.read()
+        return known[-1] if known else None
 
     def source(self) -> CheckpointSource:
         """The checkpoints for an audit."""
@@ -184,12 +203,12 @@ class CheckpointMaker:
         """
         with self.kept.lock():
             # Another process may have made it while this one waited.
-            known = self.kept.read()
-            last = known[-1] if known else None
+            last = self.kept.last()
             events = count()
             newest = None if last is None else last.checkpoint
             if terms is not None and not terms.is_due(newest, events, now):
                 return None
+            known = self.kept.read()
             if last is not None and events == last.checkpoint.size:
                 return MadeCheckpoint(
                     checkpoint=last.checkpoint, is_new=False, problems=self._write_outside(known)

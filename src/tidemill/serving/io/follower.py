@@ -47,6 +47,11 @@ class ServingFollower:
         self._view = ServerView()
         self._channel: WorkerChannel[ServerView] | None = None
 
+    @property
+    def judges(self) -> bool:
+        """Never: the first process may."""
+        return False
+
     def snapshot(self) -> Snapshot:
         """The counters of all processes; those of the others up to a second old."""
         return merge((self._process.own_snapshot(), self._view.others))

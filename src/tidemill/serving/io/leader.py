@@ -70,6 +70,11 @@ class ServingLeader:
         ]
         return self._judge.fault, "" if self._pool is None else self._pool.fault, *others
 
+    @property
+    def judges(self) -> bool:
+        """Whether this process judges the rollouts of the environment."""
+        return self._judge.is_judging
+
     def snapshot(self) -> Snapshot:
         """The counters of all processes."""
         return merge((self._process.own_snapshot(), self._table.others()))
@@ -90,7 +95,7 @@ class ServingLeader:
         return json.dumps(
             {
                 **self._process.own_status(),
-                "judges": judge.is_judging,
+                "judges": self.judges,
                 "judge": {name: judge.holder[name] for name in _HOLDER if name in judge.holder},
                 "processes": [own, *others],
             }

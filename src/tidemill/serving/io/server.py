@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.access_log import AccessLine, AccessLog
 from tidemill.serving.io.app import ServingApp
 from tidemill.serving.io.background import cancel, spawn
+from tidemill.serving.io.checkpoint_watch import CheckpointOptions, CheckpointWatch
 from tidemill.serving.io.documents import ServerDocuments
 from tidemill.serving.io.follower import ServingFollower
 from tidemill.serving.io.golden_watch import GoldenWatch
@@ -76,6 +77,7 @@ class ServerOptions:
     `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
     is passed a function for. `start_worker` starts further processes; in these, `control` is the socket by
     which the first one reaches them. Commands ask for the status through a socket in `status_folder`.
+    `checkpoints` makes those of the ledger.
     """
 
     flow: Flow
@@ -91,6 +93,7 @@ class ServerOptions:
     start_worker: StartWorker | None = None
     control: socket.socket | None = None
     status_folder: Path | None = None
+    checkpoints: CheckpointOptions | None = None
 
 
 class Server:
@@ -111,6 +114,8 @@ class Server:
         self._role = self._open_role()
         folder = options.status_folder
         self._status = None if folder is None else StatusSocket(folder, self._role.status)
+        sealed = options.checkpoints
+        self._checkpoints = None if sealed is None else CheckpointWatch(sealed, self._is_judge)
         recorder = UsageRecorder(tools.ledger, options.environment, options.price, time.time())
         # The first process records what all use.
         own = recorder if options.control is None else None
@@ -124,6 +129,7 @@ class Server:
                 self._watch.fault,
                 self._usage.fault,
                 self._prediction_logs.fault,
+                self._checkpoints.fault if self._checkpoints is not None else "",
                 *self._source.faults,
                 *self._role.faults,
             ),
@@ -169,6 +175,8 @@ class Server:
             await self._role.start(state, listener)
             stack.push_async_callback(self._role.close)
             loops = [spawn(self._usage.run), spawn(self._health.run)]
+            if self._checkpoints is not None:
+                loops.append(spawn(self._checkpoints.run))
             stack.push_async_callback(cancel, loops)
             if self._status is not None:
                 await self._status.start()
@@ -204,12 +212,14 @@ class Server:
         """The counters of this process; CPU times up to the last adjustment."""
         drops = self._log.drops if self._log is not None else 0
         logs = self._prediction_logs.by_endpoint
-        return self._meter.snapshot(
+        found = self._meter.snapshot(
             in_flight=self.app.admission.in_flight,
             log_drops=drops,
             logged_rows={name: each.rows for name, each in logs.items()},
             unlogged={name: each.drops for name, each in logs.items()},
         )
+        failures = 0 if self._checkpoints is None else self._checkpoints.failures
+        return replace(found, checkpoint_failures=failures)
 
     def _open_prediction_logs(self) -> PredictionLogs:
         """The logs of the endpoints that have one; a token names the files of this process."""
@@ -266,6 +276,9 @@ class Server:
     def _snapshot(self) -> Snapshot:
         self._meter.adjust()
         return self._role.snapshot()
+
+    def _is_judge(self) -> bool:
+        return self._role.judges
 
     def _open_role(self) -> ServingRole:
         options = self._options

@@ -47,6 +47,10 @@ class ServingRole(Protocol):
     def faults(self) -> Sequence[str]:
         """The faults; some may be empty."""
 
+    @property
+    def judges(self) -> bool:
+        """Whether this process judges the rollouts of the environment."""
+
     def snapshot(self) -> Snapshot:
         """The counters of all processes."""
 
