@@ -37,6 +37,14 @@ def test_terms_of_a_review() -> None:
         ({"by": "a\0"}, "is not a name"),
         ({"by": [1]}, "1 is not a name"),
         ({"by": "role:boss"}, "the roles that may decide are 'role:reviewer' and 'role:admin'"),
+        ({"by": None}, "write a name, or a list of names"),
+        ({"by": {"ana": 1}}, "write a name, or a list of names"),
+        ({"escalate_to": 3, "on_timeout": "escalate", "within": "1h"}, "write a name, or a list"),
+        ({"people": 21}, "at most 20 people can be needed"),
+        ({"people": 10**400}, "at most 20 people can be needed"),
+        # Any text would be true.
+        ({"author_may_approve": "no"}, "author_may_approve='no'.*: write True or False"),
+        ({"author_may_approve": None}, "author_may_approve=None.*: write True or False"),
         ({"when": 1}, "write an expression as text"),
     ],
 )

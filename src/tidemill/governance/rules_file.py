@@ -13,11 +13,11 @@ from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.governance.roles import Role
 from tidemill.ledger.policy import SubjectKind
+from tidemill.workflow.review import MOST_PEOPLE
 
 _EXAMPLE = "write [[rule]] with id, on, when and message"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_MOST_PEOPLE = 20
 # Rules of one id that a message lists.
 _SHOWN = 10
 
@@ -167,7 +167,7 @@ def _are_kinds(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 1 <= value <= _MOST_PEOPLE
+    return type(value) is int and 1 <= value <= MOST_PEOPLE
 
 
 _KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -190,7 +190,7 @@ _KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _are_approvers,
         'a list of users, groups and roles, such as ["ana", "@ops-leads", "role:admin"]',
     ),
-    "people": (_is_count, f"a whole number from 1 to {_MOST_PEOPLE}"),
+    "people": (_is_count, f"a whole number from 1 to {MOST_PEOPLE}"),
     "author_may_approve": (lambda value: isinstance(value, bool), "true or false"),
     "expires": (
         lambda value: isinstance(value, date) and not isinstance(value, datetime),

@@ -10,6 +10,8 @@ from tidemill.core.units import parse_seconds
 
 # What happens to a review that nobody decides in time.
 OnTimeout: TypeAlias = Literal["reject", "remind", "escalate"]
+# As many people as a rule can demand, too.
+MOST_PEOPLE = 20
 _LONGEST = 10 * 366 * 86_400.0
 _ROLES = ("role:reviewer", "role:admin")
 
@@ -62,6 +64,10 @@ def review(
         )
     if isinstance(people, bool) or not isinstance(people, int) or people < 1:
         raise ValueError(f"review(people={people!r}): at least 1 person must approve")
+    if people > MOST_PEOPLE:
+        raise ValueError(f"review(people=...): at most {MOST_PEOPLE} people can be needed")
+    if not isinstance(author_may_approve, bool):
+        raise TypeError(f"review(author_may_approve={author_may_approve!r}): write True or False")
     if on_timeout not in get_args(OnTimeout):
         known = ", ".join(map(repr, get_args(OnTimeout)))
         raise ValueError(f"review(on_timeout={on_timeout!r}) is not one of {known}")
@@ -78,12 +84,14 @@ def review(
         within=seconds,
         on_timeout=on_timeout,
         people=people,
-        author_may_approve=bool(author_may_approve),
+        author_may_approve=author_may_approve,
         escalate_to=further,
     )
 
 
 def _names(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(given, str | Sequence):
+        raise TypeError(f"review({option}={given!r}): write a name, or a list of names")
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.strip().isprintable():
