@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ from tidemill.workflow.stage import Approval, Flow
 RAW = ingest("raw")
 
 
-def approved(when: str) -> Flow:
-    approval = Approval(model="model", place="flow.py:3", review=tm.review(when=when))
+def approved(when: str, **terms: Any) -> Flow:
+    review = tm.review(when=when, **terms)
+    approval = Approval(model="model", place="flow.py:3", review=review)
     return flow_of(RAW, replace(model("model", reads(RAW)), approval=approval))
 
 
@@ -38,3 +40,15 @@ def test_other_conditions_are_refused(when: str, said: str) -> None:
     [fault] = review_term_faults(approved(when))
     assert said in f"{fault.message} {fault.hint}"
     assert fault.where == "flow.py:3"
+
+
+def test_groups_that_are_asked_are_declared() -> None:
+    terms: dict[str, Any] = {"within": "1h", "on_timeout": "escalate", "escalate_to": "@heads"}
+    flow = approved("first_delivery", by=["@laeds", "ana", "role:admin"], **terms)
+    first, second = map(str, review_term_faults(flow, ["leads", "privacy"]))
+    assert (
+        "flow.py:3: approve(model): review: there is no group '@laeds' (did you mean '@leads'?"
+        in first
+    )
+    assert "there is no group '@heads'" in second
+    assert [*review_term_faults(flow, ["laeds", "heads"])] == []

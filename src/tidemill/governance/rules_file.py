@@ -73,12 +73,18 @@ def approver_faults(
 ) -> Iterator[Fault]:
     """A fault for each group (`@name`) among the approvers of rules that the project doesn't declare."""
     for rule in rules:
-        for name in rule.approvers:
-            if name.startswith("@") and name.removeprefix("@") not in groups:
-                advice = did_you_mean(name, [f"@{group}" for group in groups])
-                where = f"{file}: rule {rule.id!r}: approvers"
-                hint = f"{advice}; groups are in [tool.tidemill.groups]"
-                yield Fault(message=f"there is no group {name!r}", where=where, hint=hint)
+        yield from group_faults(rule.approvers, groups, f"{file}: rule {rule.id!r}: approvers")
+
+
+def group_faults(
+    names: Iterable[str], groups: Collection[str], where: str, about: str = ""
+) -> Iterator[Fault]:
+    """A fault for each group (`@name`) among the names of approvers that the project doesn't declare."""
+    for name in names:
+        if name.startswith("@") and name.removeprefix("@") not in groups:
+            advice = did_you_mean(name, [f"@{group}" for group in groups])
+            hint = f"{advice}; groups are in [tool.tidemill.groups]"
+            yield Fault(message=f"{about}there is no group {name!r}", where=where, hint=hint)
 
 
 def unknown_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[Fault]:

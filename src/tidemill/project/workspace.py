@@ -238,7 +238,7 @@ class Workspace:
         if any(s.approval is not None and s.approval.review for s in self.flow.stages):
             faults: Iterator[Fault] = import_module(
                 "tidemill.governance.review_term_faults"
-            ).review_term_faults(self.flow)
+            ).review_term_faults(self.flow, self.settings.grants.groups)
             yield from faults
 
     def _rule_faults(self) -> Iterable[Fault]:

@@ -7,7 +7,7 @@ from typing import TypeAlias, get_args
 
 from tidemill.workflow.gate import ScoreGate
 from tidemill.workflow.model_gates import ModelGate
-from tidemill.workflow.own_gate import OwnGate, gate
+from tidemill.workflow.own_gate import OwnGate, own_gate
 from tidemill.workflow.recorded_gates import Calibrated, RecordedGate
 
 Gate: TypeAlias = ScoreGate | RecordedGate | ModelGate | OwnGate
@@ -17,10 +17,17 @@ PROCESS_GATES: tuple[type, ...] = (*get_args(ModelGate), OwnGate)
 GATES: tuple[type, ...] = (*SCORE_GATES, *get_args(RecordedGate), *PROCESS_GATES)
 
 
-def gates_of(given: Iterable[object]) -> tuple[Gate, ...]:
-    """The gates of an approval, in which a function is a gate; other values stay as they are."""
+def gates_of(given: Iterable[object], where: str) -> tuple[Gate, ...]:
+    """The gates of an approval at the place `where`, in which a function is a gate.
+
+    Other values stay as they are. TypeError for what isn't a list.
+    """
+    if not isinstance(given, Iterable):
+        raise TypeError(
+            f'gates={given!r} is not a list of gates: write gates=[tm.beats_live("mae")]'
+        )
     found = (
-        gate(each) if callable(each) and not isinstance(each, (*GATES, type)) else each
+        own_gate(each, where) if callable(each) and not isinstance(each, (*GATES, type)) else each
         for each in given
     )
     return tuple(found)  # type: ignore[arg-type]  # gate_faults refuses other values

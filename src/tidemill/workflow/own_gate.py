@@ -37,7 +37,13 @@ def gate(function: GateFunction, *, name: str = "", limit: str | float = LIMIT_S
     more than `limit` (`"30s"`, or seconds). It runs in a process of its own, and its code counts as part of
     the decision. `name` is how it is called in decisions, by default as the function is.
     """
-    where = caller(1)
+    return own_gate(function, caller(1), name=name, limit=limit)
+
+
+def own_gate(
+    function: GateFunction, where: str, *, name: str = "", limit: str | float = LIMIT_S
+) -> OwnGate:
+    """As `gate`, for a function that is declared at the place `where`."""
     problems = [*_function_problems(function)]
     found = name or getattr(function, "__name__", "")
     if not problems and (not isinstance(found, str) or not found.strip("<>_ ")):
@@ -58,6 +64,9 @@ def gate(function: GateFunction, *, name: str = "", limit: str | float = LIMIT_S
 def _function_problems(function: object) -> list[str]:
     if not callable(function):
         return [f"{function!r} is not a function"]
+    if getattr(function, "__module__", "").startswith("tidemill.workflow."):
+        name = getattr(function, "__name__", "gate")
+        return [f"{name} makes a gate when it is called: write tm.{name}(...)"]
     try:
         inspect.signature(function).bind(object())
     except TypeError:

@@ -297,10 +297,11 @@ class Workflow:
         A function is a gate that judges a `tm.Candidate`: see `tm.gate`. With `review=tm.review(...)` people
         are asked about a version that passed the gates, before it goes live.
         """
+        place = caller(1)
         approval = Approval(
             model=getattr(model, "__name__", str(model)),
-            gates=gates_of(gates),
-            place=caller(1),
+            gates=gates_of(gates, place),
+            place=place,
             review=review,
         )
         if _in_notebook(model):
