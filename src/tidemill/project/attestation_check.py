@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,19 +19,50 @@ from tidemill.governance.io.attestation_files import (
 from tidemill.governance.io.compared_files import ComparedFiles
 from tidemill.governance.io.signing_keys import PublicKey, load_public_key, public_path
 from tidemill.governance.provenance import MODEL_BUILD
+from tidemill.ports.artifacts import Artifacts
 from tidemill.project.workspace import Workspace
 
 
-class AttestationCheck:
-    """Verifies attestations with public keys, against the store or the files in a place.
+def check_attestation(
+    path: str | Path, keys: Sequence[str | Path], against: str | Path, *, partial: bool = False
+) -> AttestationReport:
+    """Verify an attestation with public keys and files alone, without a project.
 
-    `keys` are paths of PEM files, by default those of the settings; UsageError if there is none.
+    `against` is a file or a folder; with `partial` it may have files of a table that the attestation doesn't
+    name. UsageError if a file can't be read, or isn't a key.
     """
+    check = AttestationCheck(_load_keys(map(Path, keys)), Path(against))
+    return check.file(Path(path), partial=partial)
 
-    def __init__(self, workspace: Workspace, keys: Sequence[str], place: Path | None) -> None:
-        self._workspace = workspace
-        self._keys = self._public_keys(keys)
+
+def trusted_keys(workspace: Workspace, named: Sequence[str]) -> list[PublicKey]:
+    """The public keys in the `named` files, by default those of the settings; UsageError if there is none."""
+    settings, root = workspace.settings.attest, workspace.root
+    if named:
+        return _load_keys(map(Path, named))
+    if settings.trusted:
+        return _load_keys(root / Path(path).expanduser() for path in settings.trusted)
+    if settings.key:
+        return _load_keys([public_path(root / Path(settings.key).expanduser())])
+    raise UsageError(
+        'name the public key to verify with: --key PATH, or trusted = ["PATH"] in '
+        "[tool.tidemill.attest]"
+    )
+
+
+def _load_keys(paths: Iterable[Path]) -> list[PublicKey]:
+    return [load_public_key(path.expanduser()) for path in paths]
+
+
+class AttestationCheck:
+    """Verifies attestations with public keys, against the files in a place, or those that are stored."""
+
+    def __init__(
+        self, keys: Sequence[PublicKey], place: Path | None, stored: Artifacts | None = None
+    ) -> None:
+        self._keys = keys
         self._place = None if place is None else _compared(place)
+        self._stored = stored
 
     def file(self, path: Path, *, partial: bool = False) -> AttestationReport:
         """Verify the attestation in a file; with `partial` there may be files that it doesn't name."""
@@ -98,23 +129,9 @@ class AttestationCheck:
         if not path.is_file():
             shown = f"{name} {version}".strip()
             raise UsageError(
-                f"{shown} isn't attested in {self._workspace.environment}: "
-                f"`tidemill attest {shown} --sign`"
+                f"{shown} isn't attested in {folder.path.name}: `tidemill attest {shown} --sign`"
             )
         return path
-
-    def _public_keys(self, named: Sequence[str]) -> list[PublicKey]:
-        settings, root = self._workspace.settings.attest, self._workspace.root
-        if named:
-            return [load_public_key(Path(path).expanduser()) for path in named]
-        if settings.trusted:
-            return [load_public_key(root / Path(path).expanduser()) for path in settings.trusted]
-        if settings.key:
-            return [load_public_key(public_path(root / Path(settings.key).expanduser()))]
-        raise UsageError(
-            'name the public key to verify with: --key PATH, or trusted = ["PATH"] in '
-            "[tool.tidemill.attest]"
-        )
 
     def _report(
         self,
@@ -166,8 +183,9 @@ class AttestationCheck:
         name = self._objects.get(file.sha256)
         if name is None:
             return "the store doesn't have these bytes"
+        assert self._stored is not None
         try:
-            found = object_digest(self._workspace.tools.artifacts, name)
+            found = object_digest(self._stored, name)
         except StorageError as error:
             return str(error)
         return "" if found == file.sha256 else f"the store has bytes with the SHA-256 {found}"
@@ -175,7 +193,8 @@ class AttestationCheck:
     @cached_property
     def _objects(self) -> Mapping[str, str]:
         """The stored objects by the SHA-256 in their name."""
-        return {name[:64]: name for name in self._workspace.tools.artifacts.names()}
+        assert self._stored is not None
+        return {name[:64]: name for name in self._stored.names()}
 
 
 def _compared(place: Path) -> ComparedFiles:

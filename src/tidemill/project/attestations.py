@@ -24,7 +24,7 @@ from tidemill.governance.provenance import artifact_file_name, model_statement, 
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Published
 from tidemill.ledger.model_version import ModelVersion
-from tidemill.project.attestation_check import AttestationCheck
+from tidemill.project.attestation_check import AttestationCheck, trusted_keys
 from tidemill.project.models import Models
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.stage import Kind
@@ -126,7 +126,9 @@ class Attestations:
         have no other files of a table; with `partial` it may. UsageError if there is nothing to verify, or
         no key to verify it with.
         """
-        check = AttestationCheck(self._workspace, keys, None if against is None else Path(against))
+        space = self._workspace
+        place = None if against is None else Path(against)
+        check = AttestationCheck(trusted_keys(space, keys), place, space.tools.artifacts)
         if not version and Path(target).is_file():
             return (check.file(Path(target), partial=partial),)
         if target in Models(self._workspace):

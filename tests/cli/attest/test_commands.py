@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.support.commands import tidemill
 
@@ -46,6 +49,42 @@ def test_attestations_are_written_and_verified(built: Path, tmp_path: Path) -> N
     assert tidemill("attest", "verify", str(file), "--against", "out", "--partial").code == 1
     # A version that goes live by hand is attested, unless it is already.
     assert tidemill("deliver", "demand", "live").code == 0
+
+
+def test_nobody_needs_the_project_to_verify(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "key.pem"
+    tidemill("keys", "create", str(key))
+    settings = (built / "pyproject.toml").read_text()
+    (built / "pyproject.toml").write_text(f'{settings}\n[tool.tidemill.attest]\nkey = "{key}"\n')
+    sent = tmp_path / "sent"
+    shutil.copytree(built / "out" / "forecast", sent / "forecast")
+    tidemill("attest", "forecast", "--sign", "-o", str(sent / "forecast.dsse.json"))
+    monkeypatch.chdir(sent)
+    files = ("forecast.dsse.json", "--key", f"{key}.pub", "--against")
+    for place in ("forecast", "."):
+        ended = tidemill("attest", "verify", *files, place)
+        assert (ended.code, ended.out.startswith("valid: forecast.dsse.json: ")) == (0, True)
+    days = sorted((sent / "forecast").iterdir())
+    days[0].rename(sent / "kept")
+    days[1].rename(days[0])
+    (sent / "kept").rename(days[1])
+    ended = tidemill("attest", "verify", *files, "forecast")
+    assert ended.code == 1
+    assert all(f"forecast/{day.name} has the SHA-256 " in ended.out for day in days[:2])
+    days[0].unlink()
+    (sent / "forecast" / "2030-01-01.parquet").write_bytes(b"x")
+    ended = tidemill("attest", "verify", *files, "forecast", "--partial")
+    assert "it is missing in forecast" in ended.out
+    assert "no attestation names it" not in ended.out
+    assert "no attestation names it" in tidemill("attest", "verify", *files, "forecast").out
+    # A file that isn't there, and one that is no attestation.
+    ended = tidemill("attest", "verify", "none.json", *files[1:], "forecast")
+    assert (ended.code, "none.json can't be read" in ended.err) == (2, True)
+    (sent / "bad.json").write_bytes(b'{"payload": "\\ud800"}')
+    ended = tidemill("attest", "verify", "bad.json", *files[1:], "forecast")
+    assert (ended.code, "has half of a surrogate pair" in ended.out) == (1, True)
 
 
 def test_help_is_that_of_the_group() -> None:

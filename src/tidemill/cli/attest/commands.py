@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -72,12 +74,18 @@ def verify(
 
     The attestation is in FILE, or is one of those of a model or table NAME that are kept in the home; those
     must be about what the ledger says. A file has to have the attested name and bytes, and a folder may have
-    no other files of a table. Exits with 1 if anything differs.
+    no other files of a table. With FILE, --key and --against it needs no project. Exits with 1 if anything
+    differs.
     """
-    with project_session() as project:
-        found = project.attestations.verify(
-            target, version, keys=keys, against=against, partial=partial
-        )
+    # Names of models and tables are words.
+    is_file = Path(target).is_file() or not target.isidentifier()
+    if is_file and keys and against is not None and not version:
+        found: Sequence[AttestationReport] = [_check(target, keys, against, partial=partial)]
+    else:
+        with project_session() as project:
+            found = project.attestations.verify(
+                target, version, keys=keys, against=against, partial=partial
+            )
     print_result(
         "\n".join(line for report in found for line in _lines(report)),
         as_json,
@@ -85,6 +93,13 @@ def verify(
         lambda: {"reports": found, "valid": all(report.is_valid for report in found)},
     )
     click.get_current_context().exit(0 if all(report.is_valid for report in found) else 1)
+
+
+def _check(target: str, keys: Sequence[str], against: str, *, partial: bool) -> AttestationReport:
+    # Imported late, as is what opens a project: it needs the library of signatures.
+    module = import_module("tidemill.project.attestation_check")
+    found: AttestationReport = module.check_attestation(target, keys, against, partial=partial)
+    return found
 
 
 def _lines(report: AttestationReport) -> Iterator[str]:
