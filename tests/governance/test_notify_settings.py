@@ -42,6 +42,24 @@ def test_each_kind_of_tls_has_its_port(tls: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost", "127.0.0.1", "127.8.0.1", "::1", "[::1]"]
+)
+def test_a_password_goes_to_this_machine_without_tls(host: str) -> None:
+    known = {**EMAIL, "user": "mill", "password": "SMTP_PASSWORD", "tls": "none"}
+    found = parse_notify_settings({"email": {**known, "host": host}}, PLACE)
+    assert found.email is not None
+    for other in ("localhost.example", "10.0.0.1", "127.0.0.1.example", "::", "0.0.0.0"):
+        with pytest.raises(UsageError, match="in clear text"):
+            parse_notify_settings({"email": {**known, "host": other}}, PLACE)
+
+
+@pytest.mark.parametrize("host", ["mail.example", "10.0.0.1"])
+def test_a_server_that_is_trusted_needs_no_tls_without_a_password(host: str) -> None:
+    found = parse_notify_settings({"email": {**EMAIL, "host": host, "tls": "none"}}, PLACE)
+    assert found.channels == ("email",)
+
+
+@pytest.mark.parametrize(
     ("table", "says"),
     [
         ({"slak": "X"}, "slak: did you mean 'slack'"),
@@ -67,6 +85,10 @@ def test_each_kind_of_tls_has_its_port(tls: str, port: int) -> None:
         ({"email": {**EMAIL, "tls": "ssl"}}, "'ssl' is not one of 'starttls', 'tls', 'none'"),
         ({"email": {**EMAIL, "port": 0}}, "port = 0 is not a port"),
         ({"email": {**EMAIL, "port": True}}, "port = True is not a port"),
+        (
+            {"email": {**EMAIL, "user": "mill", "password": "SMTP_PASSWORD", "tls": "none"}},
+            "would send the password of mill to mail.example in clear text",
+        ),
         ({"email": {**EMAIL, "user": "mill"}}, "user and password belong together"),
         (
             {"email": {**EMAIL, "user": "m", "password": "pass word"}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
@@ -102,6 +103,14 @@ def _email(table: Mapping[str, Any], place: str) -> EmailSettings:
     port = table.get("port", _PORTS[tls])
     if type(port) is not int or not 0 < port < 65_536:
         raise UsageError(f"{place} port = {port!r} is not a port, such as {_PORTS[tls]}")
+    user, password = _login(table, place, host=host, tls=tls)
+    return EmailSettings(
+        host=host, sender=sender, to=tuple(people), port=port, tls=tls, user=user, password=password
+    )
+
+
+def _login(table: Mapping[str, Any], place: str, *, host: str, tls: str) -> tuple[str, str]:
+    """The user at the server, and the variable with the password; both empty if it needs none."""
     user, password = _text(table, "user", place), _text(table, "password", place)
     if bool(user) != bool(password):
         raise UsageError(f"{place} user and password belong together")
@@ -109,9 +118,22 @@ def _email(table: Mapping[str, Any], place: str) -> EmailSettings:
         raise UsageError(
             f"{place} password names the environment variable that holds it, such as SMTP_PASSWORD"
         )
-    return EmailSettings(
-        host=host, sender=sender, to=tuple(people), port=port, tls=tls, user=user, password=password
-    )
+    if user and tls == "none" and not _is_this_machine(host):
+        raise UsageError(
+            f'{place} tls = "none" would send the password of {user} to {host} in clear text: use '
+            '"starttls" or "tls", or leave out user and password'
+        )
+    return user, password
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether what is sent to a host stays on this machine, without asking what its name stands for."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _hook(table: Mapping[str, Any], name: str, place: str) -> str:
