@@ -84,6 +84,17 @@ def test_a_table_shows_rows_columns_and_examples(tmp_path: Path) -> None:
     assert shore.delivered()[day(1)] == 18.0
     _, _, table, run = parts_of(page)["How to go back"].commands[0].split()
     project = shore.open()
+    with pytest.raises(GateError, match="waits for review"):
+        project.delivered_tables.restore(table, run, command="test")
+    project.close()
+    page = page_of(shore)
+    assert cells(page, "Partitions") == (
+        (day(1), "2", "3", "1", "0", "1"),
+        (day(9), "3", "-", "0", "3", "0"),
+    )
+    with reviews(shore) as found:
+        found.approve(found.list()[-1].review.id, "the source was right")
+    project = shore.open()
     project.delivered_tables.restore(table, run, command="test")
     project.close()
     assert shore.delivered()[day(1)] == 12.0

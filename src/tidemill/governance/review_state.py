@@ -186,7 +186,8 @@ class ReviewSubject:
     """What people are asked about: `subject` is the digest of exactly that, `name` its stage or environment.
 
     `part` says which part of that is meant, if not all. A model has an `artifact`, the `verdict` of its
-    gates, and the live artifact that it `replaces`, if any. A release has the rows that are `held`.
+    gates, and the live artifact that it `replaces`, if any. A release has the rows that are `held`, and
+    a table that would be restored the run `as_of` which.
     """
 
     kind: SubjectKind
@@ -198,6 +199,7 @@ class ReviewSubject:
     verdict: Decision | None = None
     part: str = ""
     held: HeldRows | None = None
+    as_of: str = ""
 
     @property
     def place(self) -> ReviewPlace:
@@ -249,6 +251,7 @@ def open_review(
         run=run,
         part=change.part,
         held=change.held,
+        as_of=change.as_of,
     )
 
 

@@ -77,7 +77,8 @@ class Review:
     policy decision that was made on the change, with its facts, and `verdict` what the gates decided, which
     is recorded once people agree. Those who made the token of the author, and so could act in that name, are
     in `author_vouched_by`. `source` is the environment whose promotion asked, "" where another command did:
-    what is approved goes on with that promotion. `held` are the rows that a release is about. People have
+    what is approved goes on with that promotion. `held` are the rows that a release is about, `as_of` the
+    run whose deliveries of a table would come back, "" for new ones. People have
     `within` seconds from each question. Times are Unix seconds.
     """
 
@@ -102,6 +103,7 @@ class Review:
     part: str = ""
     source: str = ""
     held: HeldRows | None = None
+    as_of: str = ""
 
     @property
     def label(self) -> str:

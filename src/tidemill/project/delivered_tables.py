@@ -68,11 +68,11 @@ class DeliveredTables:
         acted = space.action_event(Permission.RESTORE, table, f"as of run {run}")
         if space.stage(table).sink is None:
             raise UsageError(f"{table} is a {space.stage(table).kind}: it isn't delivered anywhere")
-        until, waits = self._last_event(run), False
+        waits = False
         lease = take_lease(tools, space.environment, this_process(command), wait_s)
         try:
             # Under the lease, because a run may have delivered other rows until now.
-            now, wanted = self._wanted(table, run, until)
+            now, wanted = self.changes(table, run)
             guard, also = Guard(lease=lease.lease), (acted,) if wanted else ()
             if space.has_rules:
                 policy = import_module("tidemill.project.restore_policy")
@@ -92,15 +92,13 @@ class DeliveredTables:
             raise StorageError(failed[0].message)
         return Restored(table=table, run=run, partitions=tuple(e.partition for e in wanted))
 
-    def _wanted(
-        self, table: str, run: str, until: int
-    ) -> tuple[Mapping[str, Effect], list[Effect]]:
-        """The last effects on a table, and those that bring back what it had up to an event.
+    def changes(self, table: str, run: str) -> tuple[Mapping[str, Effect], list[Effect]]:
+        """The last effects on a table, and those that bring back what it had after a run.
 
-        StorageError if an object is lost.
+        UsageError for a run that isn't known, StorageError if an object is lost.
         """
         tools = self._workspace.tools
-        now, then = self._versions(table, until)
+        now, then = self._versions(table, self._last_event(run))
         wanted = [
             _as_of(effect, then.get(partition), run, tools.clock())
             for partition, effect in sorted(now.items())

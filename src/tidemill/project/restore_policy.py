@@ -68,9 +68,7 @@ def _proposal(
     moves: bool,
 ) -> Proposal:
     assert stage.sink is not None
-    known = _products(space, stage.name)
-    delivered = {key: _product(known, each) for key, each in now.items() if each.object}
-    new = {each.partition: _product(known, each) if each.object else None for each in wanted}
+    delivered, new = restored_products(space, stage.name, now, wanted)
     old = {key: delivered[key] for key in new if key in delivered}
     subject = table_subject(
         stage.name,
@@ -92,9 +90,23 @@ def _proposal(
         stale=_is_stale(space, stage.name),
     )
     return Proposal(
-        change=ReviewSubject(kind=SubjectKind.TABLE, name=stage.name, subject=subject),
+        change=ReviewSubject(kind=SubjectKind.TABLE, name=stage.name, subject=subject, as_of=run),
         title=f"{stage.name} as of run {run}: {plural(len(new), 'partition')}",
         facts=table_facts(context_of(space, space.state()), evidence),
+    )
+
+
+def restored_products(
+    space: Workspace, table: str, now: Mapping[str, Effect], wanted: Sequence[Effect]
+) -> tuple[dict[str, Product], dict[str, Product | None]]:
+    """What is delivered by the effects `now`, and what those that are `wanted` would deliver, by partition.
+
+    None stands for a partition that would be removed. StorageError for rows that were never published.
+    """
+    known = _products(space, table)
+    return (
+        {key: _product(known, each) for key, each in now.items() if each.object},
+        {each.partition: _product(known, each) if each.object else None for each in wanted},
     )
 
 

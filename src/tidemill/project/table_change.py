@@ -19,7 +19,9 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.event import Attempted, Computed
 from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action
+from tidemill.project.delivered_tables import DeliveredTables
 from tidemill.project.moved_examples import MASKED, shown_cell
+from tidemill.project.restore_policy import restored_products
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import scan_product
 from tidemill.workflow.environment import PRODUCTION
@@ -36,20 +38,26 @@ def table_change(space: Workspace, review: Review) -> TableChange:
     """What a delivery that waits would change; StorageError if its rows can't be found any more."""
     stage = space.flow[review.name]
     head = space.state().heads.get(stage.name)
-    published = dict(head.partitions) if head is not None else {}
-    new = _proposed(space, stage, review, published)
+    bound = dict(head.partitions) if head is not None else {}
+    published, new = (
+        restored_products(
+            space, stage.name, *DeliveredTables(space).changes(stage.name, review.as_of)
+        )
+        if review.as_of
+        else ({key: held.product for key, held in bound.items()}, _computed(space, stage, review))
+    )
+    _require_same(space, stage, review, new, published)
     comparison = _RowComparison(space, stage)
     parts = [
-        comparison.partition(key, held.product if held else None, new[key])
-        for key, held in ((key, published.get(key)) for key in sorted(new, reverse=True))
+        comparison.partition(key, published.get(key), new[key]) for key in sorted(new, reverse=True)
     ]
-    last = max(published.values(), key=lambda held: held.at, default=None)
+    last = max(bound.values(), key=lambda held: held.at, default=None)
     assert stage.sink is not None
     return TableChange(
         table=stage.name,
         sink=" ".join((stage.sink.format, *filter(None, [stage.sink.folder]))),
         partitions=tuple(parts),
-        published=sum(held.product.rows for held in published.values()),
+        published=sum(product.rows for product in published.values()),
         columns=tuple(comparison.columns()),
         headers=comparison.headers,
         examples=tuple(comparison.examples()),
@@ -61,11 +69,8 @@ def table_change(space: Workspace, review: Review) -> TableChange:
     )
 
 
-def _proposed(
-    space: Workspace, stage: Stage, review: Review, published: Mapping[str, Binding]
-) -> dict[str, Product | None]:
+def _computed(space: Workspace, stage: Stage, review: Review) -> dict[str, Product | None]:
     """The partitions that a review asks about, as its run computed them; None for those to remove."""
-    assert stage.sink is not None
     events = space.tools.ledger.events
     made: dict[str, Binding] = {}
     for fact in events(kinds=(Computed.__name__,), stage=stage.name):
@@ -76,14 +81,28 @@ def _proposed(
         event = fact.event
         if isinstance(event, Attempted) and event.attempt.action == Action.REMOVE:
             found[event.attempt.partition] = None
-    contents = {key: product.content if product else "" for key, product in found.items()}
-    place = [*stage.sink.identity, space.environment]
-    old = {key: published[key].product.content for key in found if key in published}
-    if table_subject(stage.name, place, contents, old) != review.subject:
+    return found
+
+
+def _require_same(
+    space: Workspace,
+    stage: Stage,
+    review: Review,
+    new: Mapping[str, Product | None],
+    published: Mapping[str, Product],
+) -> None:
+    """Raise StorageError if a review is about other rows, or about what other rows would be replaced by."""
+    assert stage.sink is not None
+    subject = table_subject(
+        stage.name,
+        [*stage.sink.identity, space.environment],
+        {key: product.content if product else "" for key, product in new.items()},
+        {key: published[key].content for key in new if key in published},
+    )
+    if subject != review.subject:
         raise StorageError(
             "the rows that the review is about aren't recorded, or others were delivered since"
         )
-    return found
 
 
 @dataclass(slots=True)
