@@ -116,6 +116,8 @@ name = "one"
         (RULE.replace("prediction_shift", "shift"),
          f"{FILE}: rule 'shift': when: column 1: there is no fact 'shift'"),
         (RULE.replace("predictions move", "\\t"), "message = '\\t' is not a text"),
+        (RULE.replace("predictions move", "x" * 2_001), "that says what to do, of at most 2,000 charac"),
+        (f"{RULE}approvers = {[f'u{n}' for n in range(101)]}", "groups and roles (at most 100), such"),
         (f"{RULE}approvers = [{', '.join(['1'] * 60)}]", "1,... is not a list of users"),
         (f"{RULE}approvers = ['role:revewer']", "approvers = ['role:revewer'] is not a list of users"),
     ],

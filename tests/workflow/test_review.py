@@ -40,6 +40,7 @@ def test_terms_of_a_review() -> None:
         ({"by": None}, "write a name, or a list of names"),
         ({"by": {"ana": 1}}, "write a name, or a list of names"),
         ({"escalate_to": 3, "on_timeout": "escalate", "within": "1h"}, "write a name, or a list"),
+        ({"by": [f"u{n}" for n in range(101)]}, r"review\(by=...\) has 101 names: declare a group"),
         ({"people": 21}, "at most 20 people can be needed"),
         ({"people": 10**400}, "at most 20 people can be needed"),
         # Any text would be true.

@@ -13,11 +13,13 @@ from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.governance.roles import Role
 from tidemill.ledger.policy import SubjectKind
-from tidemill.workflow.review import MOST_PEOPLE
+from tidemill.workflow.review import MOST_NAMES, MOST_PEOPLE
 
 _EXAMPLE = "write [[rule]] with id, on, when and message"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+# It is recorded with each decision.
+_LONGEST_MESSAGE = 2_000
 # Rules of one id that a message lists.
 _SHOWN = 10
 
@@ -159,8 +161,10 @@ def _are_names(value: object) -> bool:
 
 def _are_approvers(value: object) -> bool:
     roles = {f"role:{role}" for role in Role}
-    return _are_names(value) and all(
-        name in roles or not name.startswith("role:") for name in cast("list[str]", value)
+    return (
+        _are_names(value)
+        and len(cast("list[str]", value)) <= MOST_NAMES
+        and all(name in roles or not name.startswith("role:") for name in cast("list[str]", value))
     )
 
 
@@ -187,14 +191,18 @@ _KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, str) and bool(_FUNCTION.fullmatch(value)),
         "module:name of a function, such as rules:unusual_cost",
     ),
-    "message": (_is_text, "a text that says what to do"),
+    "message": (
+        lambda value: _is_text(value) and len(value) <= _LONGEST_MESSAGE,
+        f"a text that says what to do, of at most {_LONGEST_MESSAGE:,} characters",
+    ),
     "effect": (
         lambda value: isinstance(value, str) and value in {*RuleEffect},
         f"one of {', '.join(RuleEffect)}",
     ),
     "approvers": (
         _are_approvers,
-        'a list of users, groups and roles, such as ["ana", "@ops-leads", "role:admin"]',
+        f"a list of users, groups and roles (at most {MOST_NAMES}), such as "
+        '["ana", "@ops-leads", "role:admin"]',
     ),
     "people": (_is_count, f"a whole number from 1 to {MOST_PEOPLE}"),
     "author_may_approve": (lambda value: isinstance(value, bool), "true or false"),

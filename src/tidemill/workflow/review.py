@@ -10,8 +10,8 @@ from tidemill.core.units import parse_seconds
 
 # What happens to a review that nobody decides in time.
 OnTimeout: TypeAlias = Literal["reject", "remind", "escalate"]
-# As many people as a rule can demand, too.
-MOST_PEOPLE = 20
+# As many people as can be demanded, and names as can be asked; rules have the same limits.
+MOST_PEOPLE, MOST_NAMES = 20, 100
 _LONGEST = 10 * 366 * 86_400.0
 _ROLES = ("role:reviewer", "role:admin")
 
@@ -93,6 +93,8 @@ def _names(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
     if not isinstance(given, str | Sequence):
         raise TypeError(f"review({option}={given!r}): write a name, or a list of names")
     names = (given,) if isinstance(given, str) else tuple(given)
+    if len(names) > MOST_NAMES:
+        raise ValueError(f"review({option}=...) has {len(names):,} names: declare a group")
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.strip().isprintable():
             raise ValueError(
