@@ -35,10 +35,16 @@ from tidemill.governance.review_state import (
     fold_reviews,
     timeout_events,
 )
-from tidemill.governance.review_vote import Electorate, require_vote, voting_events
+from tidemill.governance.review_vote import Electorate, asked_text, require_vote, voting_events
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewPageStored
+from tidemill.ledger.event import (
+    Event,
+    PolicyDecided,
+    ReviewClosed,
+    ReviewOpened,
+    ReviewPageStored,
+)
 from tidemill.ledger.policy import FactValue
 from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
 from tidemill.models.gates import CANDIDATE, subject_of
@@ -311,10 +317,15 @@ class Reviews:
             change=change, title=f"{review.name} {review.artifact}", facts=self._facts(review)
         )
         verdict = enforcement_of(space).decide(proposal, model.approval.review)
-        if not verdict.allowed and verdict.review != review.id:
-            raise GateError(
-                f"review {review.id} can't be approved by the rules of today: {verdict.message}"
-            )
+        if verdict.allowed or verdict.review == review.id:
+            return
+        why = verdict.message
+        # The other review doesn't exist before a run opens it.
+        for event in verdict.events:
+            if isinstance(event, ReviewOpened):
+                asked = asked_text(ReviewState(environment=space.environment, review=event.review))
+                why = f"they ask {asked}; `tidemill run {review.name}` asks them"
+        raise GateError(f"review {review.id} can't be approved by the rules of today: {why}")
 
     def _facts(self, review: Review) -> Mapping[str, FactValue]:
         """The facts that the rules decided by on exactly this, last; none if they were never asked."""
