@@ -131,3 +131,65 @@ def test_polars_in_the_function_is_an_error_and_no_standstill(tmp_path: Path) ->
     )
     assert ended.returncode == 1
     assert "has no value for 2 of 2 rows: UsageError: it uses Polars" in ended.stderr
+
+
+TWO_QUERIES = """
+import sys
+import threading
+import time
+import polars as pl
+import tidemill as tm
+from tidemill.memos.io.in_memory import InMemoryMemos
+from tidemill.memos.io.lookup import MemoSession
+
+begun = threading.Event()
+asked = []
+
+
+@tm.memo(gives=pl.Int64, version="1")
+def doubled(number):
+    asked.extend(number)
+    begun.set()
+    time.sleep(0.5)
+    return [2 * n for n in number]
+
+
+store = InMemoryMemos()
+shelves = {} if sys.argv[1] == "shared" else None
+
+
+def collect(first):
+    numbers = pl.LazyFrame({"number": range(first, first + 3)})
+    with MemoSession(store, shelves).activate():
+        query = numbers.select(doubled("number").alias("found"), twice=pl.col("number") * 2)
+        rows = query.collect(engine="in-memory")
+    assert rows["found"].to_list() == rows["twice"].to_list()
+
+
+one = threading.Thread(target=collect, args=(0,))
+one.start()
+begun.wait()
+collect(1)
+one.join()
+print(sorted(asked))
+"""
+
+
+@pytest.mark.parametrize("shelves", ["shared", "own"])
+def test_a_query_that_polars_begins_within_another_one_does_not_wait_for_it(
+    tmp_path: Path, shelves: str
+) -> None:
+    # While the only thread of Polars stores the results of the first query, it begins the second one.
+    ended = subprocess.run(
+        [sys.executable, "-c", TWO_QUERIES, shelves],
+        cwd=tmp_path,
+        env={**os.environ, "POLARS_MAX_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    asked = json.loads(ended.stdout)
+    assert set(asked) == {0, 1, 2, 3}
+    # Each of them costs: none is asked for twice where both see what isn't stored yet.
+    assert len(asked) == 4 or shelves == "own"

@@ -32,6 +32,20 @@ _NAMED, _LONG = 3, 80
 _current_session: ContextVar[MemoSession | None] = ContextVar("desk", default=None)
 
 
+class _Computing(threading.local):
+    """How many computations of rows this thread is in.
+
+    While Polars waits in a thread of its own, it begins other queries there: one within another.
+    """
+
+    depth = 0
+
+
+_computing = _Computing()
+# The intents of this process, by space and name.
+_own_intents: set[tuple[str, str]] = set()
+
+
 class MemoIncomplete(TidemillError):
     """Raised when some rows of a memo have no value; the values of others are stored."""
 
@@ -134,18 +148,38 @@ class _RowComputation:
         self.tokens = 0
 
     def compute(self, keys: RowKeys, rows: Positions) -> None:
-        """Compute rows, except those that other processes are computing: wait for these."""
+        """Compute rows, except those that others are computing: wait for these."""
         while len(rows):
-            intent = self._memos.intend(self._space, _pack_keys(keys.take(rows)))
-            try:
-                others = self._memos.intents(self._space, intent)
+            with self._announce(keys.take(rows)) as (intent, others):
                 # Only now: processes whose intents just vanished have stored their results.
                 rows = self._still_unknown(keys, rows)
                 theirs = _announced_mask(keys.take(rows), others)
                 self._call(keys, rows[~theirs])
                 rows = self._wait_for_others(keys, rows[theirs], others, intent)
-            finally:
-                self._memos.withdraw(self._space, intent)
+
+    @contextmanager
+    def _announce(self, keys: RowKeys) -> Iterator[tuple[str, Mapping[str, bytes]]]:
+        """Announce the computation of rows; yield the intent, and those before it that may be waited for.
+
+        Within another computation these are not of this process: the other one waits for this thread.
+        """
+        intent = self._memos.intend(self._space, _pack_keys(keys))
+        _own_intents.add((self._space, intent))
+        within, _computing.depth = _computing.depth, _computing.depth + 1
+        try:
+            others = self._memos.intents(self._space, intent)
+            yield (
+                intent,
+                {
+                    name: packed
+                    for name, packed in others.items()
+                    if not within or (self._space, name) not in _own_intents
+                },
+            )
+        finally:
+            _computing.depth = within
+            _own_intents.discard((self._space, intent))
+            self._memos.withdraw(self._space, intent)
 
     def failure(self, rows: int, missing: Positions) -> MemoIncomplete:
         """Return the error for rows without values: how many, which, and why."""

@@ -95,7 +95,25 @@ class Segment:
             ) from error
 
 
-Piece: TypeAlias = tuple[Segment, Positions, Positions]
+class UnstoredRows:
+    """Results that are known and not stored yet, with the interface of a segment."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.is_stored = False
+        self.has_tokens = "tokens" in frame.columns
+        self.frame = frame
+        self._index = KeyIndex(RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()))
+
+    def find(self, keys: RowKeys) -> Positions:
+        """Return the position of each key; -1 for keys that aren't there."""
+        return self._index.find(keys)
+
+    def values_at(self, places: Positions, column: str) -> pl.Series:
+        """Return the values of a column at some positions."""
+        return self.frame[column].gather(places)
+
+
+Piece: TypeAlias = tuple[Segment | UnstoredRows, Positions, Positions]
 
 
 class FoundRows(NamedTuple):
@@ -145,17 +163,21 @@ class SegmentIndex:
         self._memos = memos
         self._space = space
         self._open: dict[str, Segment] = {}
+        self._unstored: tuple[UnstoredRows, ...] = ()
         self._lock = threading.Lock()
+        self._unstored_lock = threading.Lock()
 
     def refresh(self) -> None:
         """Load segments that any process added since the last refresh."""
         # One thread opens segments for all. The others don't wait for long: they may be threads of Polars,
         # which the reading one needs.
         locked = self._lock.acquire(timeout=_PATIENCE_S)
+        stored = [held for held in self._unstored if held.is_stored]
         try:
             while (opened := self._open_segments()) is None:
                 pass  # a segment was merged in the meantime: another one has its rows
             self._open = opened
+            self._drop(stored)
         finally:
             if locked:
                 self._lock.release()
@@ -172,7 +194,10 @@ class SegmentIndex:
     def find(self, keys: RowKeys) -> FoundRows:
         """Find the stored results of rows, as of the last `refresh`."""
         pieces, rows = list[Piece](), np.arange(len(keys))
-        for held in self._open.values():
+        # Read first: what is stored meanwhile is opened before it is dropped here.
+        unstored = self._unstored
+        sources: list[Segment | UnstoredRows] = [*self._open.values(), *unstored]
+        for held in sources:
             if not len(rows):
                 break
             places = held.find(keys.take(rows) if pieces else keys)
@@ -183,10 +208,27 @@ class SegmentIndex:
         return FoundRows(pieces, rows)
 
     def add(self, keys: RowKeys, values: pl.Series, tokens: pl.Series | None) -> None:
-        """Store results durably; `find` sees them after the next `refresh`."""
+        """Store results durably; `find` sees them at once.
+
+        Polars stores them, and may begin another query in this thread meanwhile, which looks for them.
+        """
         columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
         columns += [] if tokens is None else [tokens.alias("tokens")]
-        self._memos.append(self._space, *_encode(pl.DataFrame(columns), self._space))
+        held = UnstoredRows(pl.DataFrame(columns))
+        with self._unstored_lock:
+            self._unstored += (held,)
+        try:
+            self._memos.append(self._space, *_encode(held.frame, self._space))
+        except BaseException:
+            self._drop([held])
+            raise
+        held.is_stored = True
+
+    def _drop(self, rows: Sequence[UnstoredRows]) -> None:
+        """Forget what was stored, or couldn't be."""
+        if rows:
+            with self._unstored_lock:
+                self._unstored = tuple(held for held in self._unstored if held not in rows)
 
     def result(self, keys: RowKeys, gives: pl.DataType, before: FoundRows) -> MemoResult:
         """Return the results of rows, of which some were found `before`; as of the last `refresh`."""

@@ -11,6 +11,7 @@ from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
 from tidemill.ledger.redacted import redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
+from tidemill.memos.io.segments import SegmentIndex
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.runs.io.change_decisions import ChangeDecisions
@@ -95,6 +96,7 @@ class _Execution:
         self._placing = placing = place_steps(job)
         # CPU time of other threads is counted by the tasks that they run.
         cpu_clock = time.thread_time if "thread" in placing.places else time.process_time
+        self._memo_shelves: dict[str, SegmentIndex] = {}
         runner = self._new_runner(_files_ahead(job))
         checker = TableChecker(
             job.flow, self._published, runner.frames, publisher.heads, publisher.settle
@@ -136,6 +138,7 @@ class _Execution:
             self._recorder,
             settle=self.publisher.settle,
             upcoming=upcoming,
+            memo_shelves=self._memo_shelves,
         )
 
     def run_steps(self) -> None:

@@ -40,10 +40,10 @@ class StepRunner:
     """Runs steps of a workflow; `recorder`, which is open meanwhile, keeps what their code prints and logs.
 
     `settle` waits until all output so far is durable. `upcoming` are the files that may be read ahead, by
-    stage.
+    stage. `memo_shelves` are those of all runners of the process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what surrounds steps, in keywords
         self,
         tools: Runtime,
         flow: Flow,
@@ -53,6 +53,7 @@ class StepRunner:
         *,
         settle: Callable[[], None] = lambda: None,
         upcoming: Mapping[str, Mapping[str, SourceFile]] | None = None,
+        memo_shelves: dict[str, SegmentIndex] | None = None,
     ) -> None:
         self._flow = flow
         self._recipes = recipes
@@ -66,7 +67,7 @@ class StepRunner:
 
         self._artifacts = tools.artifacts
         self._memos = tools.memos
-        self._memo_shelves: dict[str, SegmentIndex] = {}
+        self._memo_shelves = {} if memo_shelves is None else memo_shelves
         self._fold_shelves: dict[str, SegmentIndex] = {}
         states = {name: r.code.held_state for name, r in recipes.items() if r.code is not None}
         self.frames = FrameStore(tools.artifacts, settle)
