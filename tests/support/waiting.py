@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Nothing takes as long, on however slow and busy a machine.
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def until(happened: Callable[[], object], *processes: subprocess.Popen[Any]) -> None:
