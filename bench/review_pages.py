@@ -84,7 +84,8 @@ def evidence(review: Review) -> ModelEvidence:
         decision=samples.policy_decision(),
         waivers=(samples.waiver(),) * 5,
         examples=examples,
-        code=tuple(f"stage_{n}: code, query changed" for n in range(20)),
+        code=tuple(f"stage_{n}: its code changed" for n in range(20)),
+        diff=tuple(f"+    table = table.join(other_{n}, on=keys)" for n in range(2_000)),
     )
 
 

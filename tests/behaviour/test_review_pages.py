@@ -19,9 +19,11 @@ from tidemill.core.errors import GateError
 from tidemill.governance.page_html import html_page
 from tidemill.governance.page_text import markdown_page, text_page
 from tidemill.governance.page_values import PageSection, ReviewPage
-from tidemill.project import table_change
+from tidemill.ledger.policy import SubjectKind
+from tidemill.project import change_evidence, table_change
 from tidemill.project.change_evidence import change_detail
 from tidemill.project.reviews import Reviews
+from tidemill.testing import records as samples
 
 HOSTILE = "\x1b[2J</script><img src=x onerror=alert(1)>|`\u202e[a](http://b)" + "w" * 500
 
@@ -266,3 +268,31 @@ def test_a_promotion_shows_models_and_the_diff_of_their_code(tmp_path: Path) -> 
     diff = parts_of(page)["Models"].diff
     assert any(line.startswith("-@flow.model(") and "9.0" in line for line in diff)
     assert any(line.startswith("+@flow.model(") and "9.5" in line for line in diff)
+
+
+def test_what_cant_be_found_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shore = Shore(tmp_path)
+    shore.ok()
+    space = shore.open().workspace
+
+    def missing(kind: SubjectKind, name: str) -> tuple[str, ...]:
+        review = replace(samples.review(), kind=kind, name=name, artifact="")
+        return change_detail(space, review, None).missing
+
+    assert missing(SubjectKind.DELIVERY, "gone") == ()
+    for kind in (SubjectKind.TABLE, SubjectKind.CONTRACT):
+        assert missing(kind, "gone") == ("what changes in detail: gone isn't declared any more",)
+    assert missing(SubjectKind.RELEASE, "raw") == (
+        "what changes in detail: the rows that the review is about aren't recorded",
+    )
+    assert missing(SubjectKind.PROMOTION, "prod") == (
+        "what changes in detail: the environment that would be promoted isn't recorded",
+    )
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(change_evidence, "table_change", fail)
+    assert missing(SubjectKind.TABLE, "sent") == (
+        "what changes in detail: ZeroDivisionError: division by zero",
+    )

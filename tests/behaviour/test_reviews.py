@@ -45,6 +45,7 @@ from tidemill.ledger.run import Receipt
 from tidemill.project import review_evidence
 from tidemill.project.moved_examples import moved_examples
 from tidemill.project.reviews import Reviews
+from tidemill.project.source_changes import source_changes
 from tidemill.testing import records as samples
 
 TEAM = Grants(
@@ -676,3 +677,44 @@ def test_versions_without_common_inputs_have_no_examples(board: Board) -> None:
     other = replace(artifact, inputs=("y",))
     model = space.flow["model"]
     assert moved_examples(space, model, replace(artifact, inputs=("x", "y")), other, ()) is None
+
+
+def test_true_values_are_shown_where_they_are_known(board: Board) -> None:
+    space = board.open().workspace
+    model, live = space.flow["model"], space.state().live["model"].artifact
+    found = space.published("model")["all"].product.artifact
+    assert found is not None
+    shown = moved_examples(space, model, found, live, ())
+    assert shown is not None
+    assert shown.headers[-1] == ">actual"
+    assert {row[-1] for row in shown.cells} == {"10"}
+    # Personal data is masked there, too.
+    hidden = moved_examples(space, model, found, live, ("labels.y",))
+    assert hidden is not None
+    assert {row[-1] for row in hidden.cells} == {"(personal data)"}
+    # A label among the features needs no other table, and one that nobody has isn't shown.
+    own = moved_examples(space, model, replace(found, output="x"), live, ())
+    assert own is not None
+    assert [row[-1] for row in own.cells] == [row[own.headers.index("x")] for row in own.cells]
+    none = moved_examples(space, model, replace(found, output="z"), live, ())
+    assert none is not None
+    assert none.headers[-1] == ">moved by"
+
+
+def test_source_text_that_wasnt_kept_is_said(board: Board) -> None:
+    space = board.open().workspace
+    live = space.state().live["model"].artifact
+    found = space.published("model")["all"].product.artifact
+    assert found is not None
+    diff, unknown = source_changes(space, live, found)
+    assert "-@flow.model(" in "".join(diff)
+    assert unknown == ""
+    diff, unknown = source_changes(space, replace(live, source=""), found)
+    assert (diff, unknown) == (
+        (), f"what changed in the code: {live.id} was trained before its source text was kept",
+    )  # fmt: skip
+    Path(space.tools.artifacts.uri(found.source)).unlink()
+    diff, unknown = source_changes(space, live, found)
+    assert unknown.startswith(
+        f"what changed in the code: the source text of {found.id} can't be read"
+    )

@@ -41,7 +41,7 @@ h2 { font-size: 1.1rem; margin: 0 0 0.4rem; overflow-wrap: anywhere; }
 ul { margin: 0.3rem 0; padding-left: 1.1rem; } li { margin: 0.2rem 0; overflow-wrap: anywhere; }
 li::marker { color: var(--soft); }
 .wide { overflow-x: auto; margin: 0.6rem 0; }
-table { border-collapse: collapse; font-size: 0.92rem; }
+table { border-collapse: collapse; font-size: 0.92rem; width: max-content; }
 caption { text-align: left; color: var(--soft); padding: 0.2rem 0; }
 th, td { text-align: left; vertical-align: top; padding: 0.3rem 1.2rem 0.3rem 0; max-width: 28rem;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; overflow-wrap: break-word; }

@@ -98,10 +98,11 @@ def _with_actual(
             continue
         assert other.contract is not None
         key, stage = list(other.contract.key), space.flow[other.name]
+        there = space.bindings(other.name)
         known = [
             space.read_state(lambda now: read_rows(space.tools, stage, now, partition))  # noqa: B023
             for partition in keys
-            if partition in space.bindings(other.name)
+            if partition in there
         ]
         if known:
             labels = [frame.select(*key, pl.col(label).alias(_LABEL)) for frame in known]

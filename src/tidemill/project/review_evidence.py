@@ -87,8 +87,12 @@ def _model_evidence(
 ) -> tuple[ModelEvidence, list[str]]:
     stage = space.flow[review.name]
     model = RegisteredModel(space, stage)
-    candidate = model.version(review.artifact)
-    live = model.version(review.replaces) if review.replaces else None
+    versions = {version.id: version for version in model.versions}
+    # One that isn't there any more is an error that names those that are.
+    candidate = versions.get(review.artifact) or model.version(review.artifact)
+    live = None
+    if review.replaces:
+        live = versions.get(review.replaces) or model.version(review.replaces)
     faults: list[str] = []
     examples = None
     if live is not None:

@@ -45,7 +45,10 @@ def unused():
     return 0
 
 
-def stage(rows):
+MISSING = object()
+
+
+def stage(rows, default=MISSING):
     rows = rows.with_columns(pl.lit(1))
     return helper(Box().get()), Box.Inner, (lambda: REST)
 '''
@@ -72,7 +75,7 @@ def test_it_has_what_the_code_uses_in_the_order_of_its_lines(load: Load) -> None
     text = source_text(code_of(module.stage))
     assert text.startswith(f"# {module.__name__}.py\n\nSHARE, REST = 0.5, 2\n\nLIMIT: int = 3\n\n")
     places = [
-        text.index(part) for part in ("LIMIT += 1", "class Box:", "def helper", "def stage(rows)")
+        text.index(part) for part in ("LIMIT += 1", "class Box:", "def helper", "def stage(rows")
     ]
     assert places == sorted(places)
     assert text.count("def inside") == text.count("def get") == text.count("class Inner") == 1
