@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.core.printable import printable_lines
 from tidemill.governance.page_text import markdown_page, text_page
 from tidemill.governance.page_values import ReviewPage, page_table, section
 
@@ -51,3 +56,32 @@ def test_markdown_escapes_what_others_wrote() -> None:
     assert "\\*bold\\*" in text
     assert "| metric | live |\n| --- | ---: |" in text
     assert not any(letter in text for letter in "\x1b\u202e")
+
+
+def page_with(text: str) -> ReviewPage:
+    part = section(
+        text, [text], table=page_table((text, f">{text}"), [(text, text)], text), commands=[text],
+        diff=[f"+{text}"],
+    )  # fmt: skip
+    return ReviewPage(title=text, state=text, sections=(part, part))
+
+
+def outline(markdown: str) -> list[str]:
+    """What each line of Markdown begins with, as far as it is syntax, without blocks of code."""
+    text = re.sub(r"^(```+)diff\n.*?\n\1$", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    return [
+        found[0] if (found := re.match(r"#+ |- |\||`", line)) else ""
+        for line in text.splitlines()
+        if line
+    ]
+
+
+@given(
+    st.text(min_size=1, max_size=30).filter(str.strip)
+    | st.sampled_from(["</details>", "```\n# h", "a|b", "- x", "1. x", "![i](http://x)", "\u202e"])
+)
+def test_no_text_becomes_syntax(text: str) -> None:
+    shown = markdown_page(page_with(text))
+    assert outline(shown) == outline(markdown_page(page_with("x")))
+    plain = text_page(page_with(text), 80)
+    assert all(printable_lines(line) == line for line in plain.split("\n"))

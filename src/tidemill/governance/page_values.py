@@ -77,7 +77,7 @@ def section(
     kept = [shorten(line, 4 * MOST_LETTERS) for line in lines if line]
     if len(kept) > MOST_LINES:
         kept = [*kept[:MOST_LINES], f"and {len(kept) - MOST_LINES:,} more"]
-    changed = [shorten(line, MOST_DIFF_LETTERS) for line in diff]
+    changed = [shorten(part, MOST_DIFF_LETTERS) for line in diff for part in line.splitlines()]
     if len(changed) > MOST_DIFF_LINES:
         left = len(changed) - MOST_DIFF_LINES
         changed = [*changed[:MOST_DIFF_LINES], f"@@ and {left:,} more lines @@"]
