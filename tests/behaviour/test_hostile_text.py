@@ -13,7 +13,7 @@ import click
 import polars as pl
 import pytest
 
-from tests.support.commands import Ended, tidemill
+from tests.support.commands import Ended, process, tidemill
 from tidemill.cli import cli
 
 # A window title, a cleared screen, 8-bit CSI, an overwritten line, reversed text, and invisible letters.
@@ -92,7 +92,7 @@ on = ["delivery", "table", "release"]
 when = "not sampled and author != {json.dumps(json.dumps(EVIL))[1:-1]}"
 message = {json.dumps(EVIL)}
 effect = "review"
-approvers = [{json.dumps(EVIL)}]
+approvers = ["ana"]
 """
 
 # For each command its arguments, in the order in which they are called; `data` changes the source before.
@@ -244,6 +244,25 @@ def test_no_command_prints_what_a_terminal_obeys(hostile: Path) -> None:
     # They had something hostile to print.
     for name in ("show", "quarantine show", "runs logs", "runs show", "explain", "contract show"):
         assert "\\x1b" in ended[name].out + ended[name].err or "\\u001b" in ended[name].out, name
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
+def test_what_a_terminal_cannot_encode_is_escaped(hostile: Path, encoding: str) -> None:
+    message = "snow \N{SNOWMAN} \N{GRINNING FACE}"
+    rule = f'[[rule]]\nid = "a"\non = ["table"]\nfunction = "json:loads"\nmessage = "{message}"\n'
+    (hostile / "tidemill.rules.toml").write_text(rule.replace("json", "snow"), encoding="utf-8")
+    shown = process("policy", "list", cwd=hostile, PYTHONIOENCODING=encoding)
+    snow = "snow \\u2603 \\U0001f600" if encoding in ("latin-1", "cp1252") else message
+    assert shown.returncode == 3
+    assert "Traceback" not in shown.stderr
+    (hostile / "tidemill.rules.toml").write_text(rule, encoding="utf-8")
+    document = process("policy", "list", "--json", cwd=hostile, PYTHONIOENCODING=encoding)
+    assert json.loads(document.stdout)["rules"][0]["message"] == message
+    waived = process(
+        "policy", "waive", "a", "--for", "prod", "--ttl", "1d", "--reason", message,
+        cwd=hostile, PYTHONIOENCODING=encoding,
+    )  # fmt: skip
+    assert (waived.returncode, snow in waived.stdout) == (0, True), waived.stderr
 
 
 def test_documents_keep_the_data_as_it_is(hostile: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.printable import (
+    ascii_json,
     html_text,
     is_visible,
     printable,
@@ -86,3 +87,9 @@ def test_long_text_is_cut_off(text: str, shown: str) -> None:
 )
 def test_readers_see_some_characters_only(text: str, expected: bool) -> None:
     assert is_visible(text) is expected
+
+
+def test_json_of_ascii_means_the_same() -> None:
+    document = json.dumps("é \N{SNOWMAN} \N{GRINNING FACE}", ensure_ascii=False)
+    assert ascii_json(document).isascii()
+    assert json.loads(ascii_json(document)) == json.loads(document)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import click
@@ -166,6 +166,9 @@ def main() -> None:
         # The caller closed the stream: `tidemill run >&-`.
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What its encoding doesn't have, such as that of an old terminal.
+        sys.stdout.reconfigure(errors="backslashreplace")
     exit_when_interrupted()
     # Before a step of this process imports a library that reads it.
     os.environ.update(spin_limit(os.environ))

@@ -41,6 +41,11 @@ def printable_json(text: str) -> str:
     )
 
 
+def ascii_json(text: str) -> str:
+    """A JSON document with all characters beyond ASCII written as JSON escapes."""
+    return "".join(letter if letter.isascii() else _json_escape(letter) for letter in text)
+
+
 def is_visible(text: str) -> bool:
     """Whether a text has a character that a reader sees."""
     return any(_is_harmless(letter) and not letter.isspace() for letter in text)

@@ -5,11 +5,12 @@ Every command prints through this module.
 
 from __future__ import annotations
 
+import sys
 from typing import cast
 
 import click
 
-from tidemill.core.printable import printable_json, printable_lines
+from tidemill.core.printable import ascii_json, printable_json, printable_lines
 from tidemill.core.redaction import Redactor
 
 _META = "tidemill.redactor"
@@ -49,5 +50,13 @@ def print_error(text: str) -> None:
 
 
 def print_json(document: str) -> None:
-    """Print a JSON document to stdout; characters without a glyph become JSON escapes."""
-    click.echo(printable_json(document))
+    """Print a JSON document to stdout; characters without a glyph become JSON escapes.
+
+    So do those that the encoding of stdout doesn't have.
+    """
+    text = printable_json(document)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        text = ascii_json(text)
+    click.echo(text)
