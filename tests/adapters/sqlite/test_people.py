@@ -15,14 +15,22 @@ from tidemill.adapters.sqlite.event_chain import chain_faults
 from tidemill.adapters.sqlite.event_files import export_events, import_events
 from tidemill.adapters.sqlite.integrity import find_damage, rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.adapters.sqlite.people import add_people, copy_people, erase_person, read_people
+from tidemill.adapters.sqlite.people import (
+    KnownPeople,
+    add_people,
+    copy_people,
+    erase_person,
+    read_people,
+)
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import Attempted, RunStarted, TokenRevoked
 from tidemill.ledger.person_reference import person_reference
+from tidemill.ports.ledger import Guard
 from tidemill.testing.records import (
     PROD,
     attempted_event,
     delivered_event,
+    published_event,
     token_revoked_event,
 )
 
@@ -172,3 +180,34 @@ def test_texts_that_mention_people_refer_to_them_too(path: Path) -> None:
         assert isinstance(found, Attempted)
         assert f"and erased person {ref[7:15]}: asked; benjamin did not" in found.attempt.message
     assert find_damage(path) == []
+
+
+def test_a_person_of_a_transaction_that_failed_is_added_later(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(SqliteLedger(path)) as ledger:
+        ben = replace(token_revoked_event(), actor="ben", reason="ben asked")
+        with pytest.raises(ConflictError):
+            ledger.append([ben, published_event()], now=1.0, guard=Guard(find_missing=_conflict))
+        for _ in range(2):
+            ledger.append([ben], now=2.0)
+            assert {actor for actor in actors(path)} == {"ben"}
+        ref = erase_person(path, "ben")
+        ledger.append([ben], now=3.0)
+        # Who was erased by another connection is somebody new.
+        assert actors(path) == [f"erased person {ref[7:15]}"] * 2 + ["ben"]
+        execute(path, "UPDATE people SET name = 'x' WHERE name LIKE 'ben%'")
+        ledger.append([replace(token_revoked_event(), actor="cleo", reason="ben asked")], now=4.0)
+    assert [name for name, _ in read_people(path).values()] == ["cleo"]
+
+
+def _conflict(_: object) -> dict[str, str]:
+    raise ConflictError("lost")
+
+
+def test_names_without_a_word_are_found() -> None:
+    known = KnownPeople()
+    known.add("(-)", "person:1")
+    known.add("Ana O'Neil", "person:2")
+    assert known.in_json('{"a":"x\\nAna O\'Neil"}') == ["Ana O'Neil"]
+    assert known.in_json('{"a":"(-)"}') == ["(-)"]
+    assert known.in_json('{"a":"Ana O"}') == []

@@ -14,7 +14,7 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
-from tidemill.adapters.sqlite.people import PeopleWriter
+from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import can_be_stored
 from tidemill.adapters.sqlite.statements import queries
@@ -45,6 +45,7 @@ class SqliteLedger:
         redactor: Redactor | None = None,
     ) -> None:
         self._connections = Connections(path, busy_timeout_s)
+        self._people = KnownPeople()
         self._redact = (redactor or Redactor()).redact
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
@@ -56,7 +57,7 @@ class SqliteLedger:
                 leases.check_guard(connection, guard, events)
             batch = state_reader.read_last_seq(connection) + 1
             writer, view = EventWriter(connection), Projector(connection=connection)
-            people = PeopleWriter(connection)
+            people = PeopleWriter(connection, self._people)
             for seq, (event, known) in enumerate(zip(events, bodies, strict=True), batch):
                 stored, body = people.refer(event, known)
                 place = event_place(stored, seq=seq, batch=batch, at=now)

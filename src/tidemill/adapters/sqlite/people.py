@@ -23,15 +23,63 @@ from tidemill.ledger.person_reference import erased_name, name_pattern, person_r
 from tidemill.ports.ledger import Guard
 
 _MARK = "person:"
+_WORD = re.compile(r"\w+")
+# An escaped line end and the like: its letter isn't one of the word after it.
+_ESCAPE = re.compile(r"\\[bfnrt]")
 _REFERENCE = re.compile(r"person:[0-9a-f]{32}(?![0-9a-f])")
+
+
+class KnownPeople:
+    """References to the people of a ledger by name, read again only when they may have changed."""
+
+    def __init__(self) -> None:
+        self.references: dict[str, str] = {}
+        self._by_word: dict[str, list[str]] = {}
+        self._as_of: tuple[sqlite3.Connection, int] | None = None
+
+    def read(self, connection: sqlite3.Connection) -> None:
+        """Read the people as of now, but for damaged names, which are nobody's."""
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        if self._as_of == (connection, version):
+            return
+        self.references, self._by_word = {}, {}
+        for ref, stored, _ in connection.execute(queries()["every_person"]):
+            with suppress(StorageError):
+                self._add(unstamp(stored), str(ref))
+        self._as_of = connection, version
+
+    def add(self, name: str, reference: str) -> None:
+        """Add a person in a transaction, which may be rolled back: they are read again after it."""
+        self._add(name, reference)
+        self._as_of = None
+
+    def _add(self, name: str, reference: str) -> None:
+        self.references[name] = reference
+        self._by_word.setdefault(_words(name)[0], []).append(name)
+
+    def in_json(self, body: str) -> list[str]:
+        """The names that a JSON text may mention."""
+        words = {*_words(_ESCAPE.sub(" ", body)), ""}
+        return [
+            name
+            for word in words & self._by_word.keys()
+            for name in self._by_word[word]
+            if json_text(name) in body
+        ]
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text; "" for one without any."""
+    return _WORD.findall(text) or [""]
 
 
 class PeopleWriter:
     """Puts references in place of the names of people in events of one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, known: KnownPeople) -> None:
         self._connection = connection
-        self._known: dict[str, str] | None = None
+        self._known = known
+        known.read(connection)
 
     def refer(self, event: Event, body: str = "") -> tuple[Event, str]:
         """The event with references, and its text, which is `body` if nothing was replaced.
@@ -42,33 +90,22 @@ class PeopleWriter:
             event = change_people(event, self._reference)
             body = ""
         body = body or encode_event(event)
-        if has_texts(event) and (mentioned := self._names_in(body)):
-            pattern = name_pattern(mentioned)
-            changed = change_texts(event, lambda text: pattern.sub(self._refer, text))
+        if has_texts(event) and (mentioned := self._known.in_json(body)):
+            pattern, references = name_pattern(mentioned), self._known.references
+            changed = change_texts(
+                event, lambda text: pattern.sub(lambda found: references[found[0]], text)
+            )
             if changed != event:
                 return changed, encode_event(changed)
         return event, body
 
-    def _names_in(self, body: str) -> list[str]:
-        if self._known is None:
-            rows = self._connection.execute(queries()["every_person"])
-            self._known = {unstamp(name): ref for ref, name, _ in rows}
-        return [name for name in self._known if json_text(name) in body]
-
-    def _refer(self, match: re.Match[str]) -> str:
-        assert self._known is not None
-        return self._known[match[0]]
-
     def _reference(self, name: str) -> str:
-        stored = stamp(name)
-        row = self._connection.execute(queries()["person"], (stored,)).fetchone()
-        if row is not None:
-            return str(row[0])
+        if name in self._known.references:
+            return self._known.references[name]
         salt = secrets.token_hex(16)
         ref = person_reference(name, salt)
-        self._connection.execute(queries()["add_person"], (ref, stored, salt))
-        if self._known is not None:
-            self._known[name] = ref
+        self._connection.execute(queries()["add_person"], (ref, stamp(name), salt))
+        self._known.add(name, ref)
         return ref
 
 
