@@ -94,7 +94,7 @@ def test_what_acts_by_itself_is_no_person() -> None:
 # Fields of events with text, other than names of people: ids and digests, names of what isn't a person,
 # and texts that people read. A new field belongs here, or among the names in `ledger/people.py`.
 _NO_PEOPLE = """
-action anchor artifact baseline bounds candidate catalog categories channel check classes column columns
+action anchor artifact as_of baseline bounds candidate catalog categories channel check classes column columns
 content contract contracts counts currency curves days decision digest effect endpoint endpoints entities
 entity environment errors evaluations evidence fate figures fixed format functions gate goals golden gone
 hardware heads id importances incumbent inputs investigate key label left metric metrics missing
