@@ -254,7 +254,7 @@ def test_gates_rules_data_contracts_code_and_cost() -> None:
     )
     assert parts["Cost"].lines == (
         "training the candidate took 3.5 CPU seconds, 0.01 USD; it is stored in 1,234 bytes",
-        "training the live took 3.5 CPU seconds; it is stored in 1,234 bytes",
+        "training the live version took 3.5 CPU seconds; it is stored in 1,234 bytes",
     )
     assert parts["How to go back"].commands == (
         'tidemill rollback delay_model --env dev --to old --reason "WHY"',

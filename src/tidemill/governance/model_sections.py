@@ -391,7 +391,7 @@ def _bare(version: ModelVersion) -> dict[str, dict[str, str]]:
 
 
 def _costs(found: ModelEvidence) -> Iterator[str]:
-    for version, label in ((found.candidate, "candidate"), (found.live, "live")):
+    for version, label in ((found.candidate, "candidate"), (found.live, "live version")):
         if version is None or version.cost is None:
             continue
         amount = (found.amounts or {}).get(version.id, "")
