@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tidemill.ledger.person_reference import erased_name, person_reference
+import pytest
+
+from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
 
 
 def test_a_reference_depends_on_salt_and_name() -> None:
@@ -13,3 +15,18 @@ def test_a_reference_depends_on_salt_and_name() -> None:
     assert ref == person_reference("ana", "salt")
     assert len({ref, person_reference("ben", "salt"), person_reference("ana", "pepper")}) == 3
     assert erased_name(ref) == f"erased person {ref[7:15]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ana, Ana and (ana)", ["ana", "ana"]),
+        ("ana@example.com", ["ana@example.com"]),
+        ("anas ana_x banana \u00e4ana", []),
+        (r"x\nana", ["ana"]),
+        ("a+b", ["a+b"]),
+        ("aab", []),
+    ],
+)
+def test_a_name_is_found_where_it_stands_alone(text: str, found: list[str]) -> None:
+    assert name_pattern(["ana", "ana@example.com", "a+b"]).findall(text) == found

@@ -10,6 +10,7 @@ from tidemill.ledger.event import Attempted, Event, Removed, Ruled, RunEnded, Ru
 from tidemill.ledger.redacted import redacted_attempt, redacted_event, redacted_receipt
 from tidemill.ledger.run import Attempt, Failure, Outcome, Receipt, Status
 from tidemill.testing.records import events_of_every_kind
+from tidemill.workflow.trigger import TriggerEvidence
 
 REDACT = Redactor(["hunter2"]).redact
 SECRET, MASKED = "by hunter2 at mysql://u:p@h/db", "by *** at mysql://***@h/db"
@@ -35,10 +36,12 @@ def test_texts_of_records_are_redacted() -> None:
     receipt = replace(RECEIPT, messages=(SECRET,), failures=(failure,))
     masked = replace(RECEIPT, messages=(MASKED,), failures=(said,))
     start = RunStarted(run="r", environment="prod", command=SECRET, holder={"pid": "1"}, steps=1)
+    held = replace(start, holder={"pid": "1", "command": SECRET})
     end = RunEnded(run="r", status=Status.LOST)
     place = {"environment": "prod", "stage": "a", "partition": "token=5"}
     pairs: list[tuple[Event, Event]] = [
         (start, replace(start, command=MASKED)),
+        (held, replace(held, command=MASKED, holder={"pid": "1", "command": MASKED})),
         (end, end),
         (replace(end, receipt=receipt), replace(end, receipt=masked)),
         (
@@ -59,3 +62,12 @@ def test_texts_of_records_are_redacted() -> None:
 def test_events_without_secrets_stay_as_they_are() -> None:
     for event in events_of_every_kind():
         assert redacted_event(event, REDACT) == event
+
+
+def test_what_a_trigger_saw_is_redacted() -> None:
+    part = TriggerEvidence(trigger="every", seen=SECRET, note=SECRET)
+    seen = redacted_attempt(
+        replace(ATTEMPT, evidence=replace(part, parts=(part,))), REDACT
+    ).evidence
+    assert seen is not None
+    assert (seen.seen, seen.parts[0].note) == (MASKED, MASKED)

@@ -114,7 +114,9 @@ def test_keys_in_nested_columns_are_found() -> None:
     assert frame.select(key.rows(frame.schema)).to_series().to_list() == [True, True, False]
     whole = PersonKey("customer", ("7",))
     assert frame.select(whole.rows(frame.schema)).to_series().to_list() == [True, True, False]
+    assert key.count(frame) == (2, 0)
     other = PersonKey("shop", ("7",))
+    assert other.count(frame) == (0, 0)
     assert other.columns(frame.schema) == []
     assert frame.filter(other.rows(frame.schema)).height == 0
 
