@@ -95,6 +95,11 @@ def test_a_process_that_cannot_open_the_project(tides: Tides) -> None:
     tides.ok()
     project = opened(tides)
     (tides.root / "tides.py").write_text("raise SystemExit(7)\n")
+    with pytest.raises(
+        TidemillError, match=r"ended the program while it was imported \(exit code 7\)"
+    ):
+        project.repeat(1)
+    (tides.root / "tides.py").write_text("import os; os._exit(7)\n")
     with pytest.raises(TidemillError, match=r"ended with exit code 7: it printed no error"):
         project.repeat(1)
     (tides.root / "tides.py").write_text("import nowhere_to_be_found\n")
