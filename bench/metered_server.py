@@ -89,7 +89,12 @@ class Server:
 
 def main(model: Path) -> None:
     config = uvicorn.Config(
-        Server(model), host="127.0.0.1", port=0, log_level="warning", access_log=False, loop="uvloop"
+        Server(model),
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        access_log=False,
+        loop="uvloop",
     )
     server = uvicorn.Server(config)
     socket = config.bind_socket()
