@@ -600,7 +600,7 @@ def test_the_page_names_rules_waivers_code_upstream_and_prices(tmp_path: Path) -
         priced = review_evidence.review_sections(space, state.review, 5.0)
     for words in (
         "people are asked because: shift: the predictions move",
-        "their distribution moved by 100.0% of the evaluated rows",
+        "the distribution of predictions shifts by 100.0% of the evaluated rows",
         "asked: 2 of leads (not ",
         "waiver w0 lifts owner for model until ",
         "features: with other values 2024-03-01 .. 2024-03-04 (4)",

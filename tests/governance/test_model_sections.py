@@ -84,15 +84,16 @@ def test_what_gets_worse_is_named_with_its_certainty() -> None:
     )
     lines = by_title(found)["What gets worse"].lines
     assert lines == (
-        "mae of scores: 10 -> 11, beyond noise",
-        "carrier=UA: mae 10 -> 15 over 40 rows, without an interval",
-        "carrier=DL: mae 10 -> 11 over 40 rows, could be noise",
+        "mae of scores: 10 -> 11 (+10%), beyond noise",
+        "carrier=UA: mae 10 -> 15 (+50%) over 40 rows, without an interval",
+        "carrier=DL: mae 10 -> 11 (+10%) over 40 rows, could be noise",
         "carrier=B6: mae 0 -> 0.1 over 40 rows, without an interval",
         "2 other slices with a worse figure (see the slices)",
+        "1 of 6 slices gets better",
     )
     worst = by_title(found)["Slices, the worst first"].table
     assert worst is not None
-    assert worst.rows[0] == ("carrier=UA", "mae", "40", "10", "15", "-5", "-")
+    assert worst.rows[0] == ("carrier=UA", "mae", "40", "10", "15", "+50.0%", "-5", "-")
     assert worst.rows[1][-1] == "-3 .. +1, could be noise"
 
 
@@ -209,7 +210,8 @@ def test_predictions_that_move_most_are_shown() -> None:
     decision = samples.policy_decision()
     parts = by_title(evidence(metric("", 1.0, 1.0), examples=examples, decision=decision))
     assert parts["What gets worse"].lines[-2:] == (
-        "predictions shift, for better or worse: their distribution moved by 12.0% of the evaluated rows",
+        "the distribution of predictions shifts by 12.0% of the evaluated rows (prediction_shift), for "
+        "better or worse",
         "50.0% of 50 recent rows get another prediction: it moves by 0.25 on average, and at most by 2",
     )
     shown = parts["Predictions that move most"]
@@ -301,3 +303,16 @@ def test_the_rows_of_evaluations_are_named() -> None:
     verdict = replace(samples.decided_event().decision, through="2013-02")
     found = replace(found, review=replace(found.review, verdict=verdict))
     assert by_title(found)["Metrics"].lines[1] == "scores: 1 row, the newest of 2013-02"
+
+
+def test_slices_that_are_left_out_are_counted() -> None:
+    found = evidence(*(metric(f"carrier={n}", 10.0, 10.0 + n) for n in range(20)))
+    slices = by_title(found)["Slices, the worst first"]
+    assert slices.lines == ("the first 15 of 20",)
+    assert slices.table is not None
+    assert [row[0] for row in slices.table.rows][::14] == ["carrier=19", "carrier=5"]
+    assert slices.table.rows[0][5] == "+190.0%"
+    every = by_title(evidence(metric("carrier=UA", 0.0, 1.0)))["Slices, the worst first"]
+    assert every.lines == ()
+    assert every.table is not None
+    assert every.table.rows[0][5] == "-"

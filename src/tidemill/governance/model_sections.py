@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from math import inf, isnan
+from math import inf, isfinite, isnan
 
 from tidemill.core.counts import plural
 from tidemill.core.partition import summarize_keys
@@ -24,7 +23,7 @@ from tidemill.ledger.review import Review
 from tidemill.ledger.run import Attempt
 from tidemill.workflow.trigger import TriggerEvidence
 
-_SLICES, _PACKAGES = 8, 5
+_SLICES, _PACKAGES = 15, 5
 _FOLLOWING = {
     "keep": "keeps what was delivered; new partitions are scored by the new version",
     "rescore": "is scored again by the new version",
@@ -96,7 +95,7 @@ def model_sections(found: ModelEvidence) -> tuple[PageSection, ...]:
             (*_directions(metrics), *_evaluated(found), *_notes(found)),
             table=_metric_table(found, metrics),
         ),
-        section("Slices, the worst first", table=_slice_table(found, slices)),
+        section("Slices, the worst first", _cut(slices), table=_slice_table(found, slices)),
         _examples(found),
         section("Gates", table=_gates(found)),
         rule_section(found.decision, found.waivers),
@@ -199,23 +198,28 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
         yield f"no metric is worse over all rows ({names})"
     if not overall:
         yield "no evaluation scored both versions, so that nothing is known about what gets worse"
-    slices = sorted(
-        (each for each in known if each.slice and _may_be_worse(each)), key=_relative_gain
-    )
-    for each in islice(slices, 3):
-        few = ", too few for the gates" if each.rows < found.least_rows else ""
-        rows = plural(each.rows, "row")
-        yield f"{each.slice}: {each.metric} {_figures(each)} over {rows}{few}{_certainty(each)}"
-    if len(slices) > 3:
-        yield f"{plural(len(slices) - 3, 'other slice')} with a worse figure (see the slices)"
+    yield from _worse_slices(found, [each for each in known if each.slice])
     shift = found.decision.facts.get("prediction_shift") if found.decision is not None else None
     if isinstance(shift, float):
         yield (
-            f"predictions shift, for better or worse: their distribution moved by {shift:.1%} of the "
-            "evaluated rows"
+            f"the distribution of predictions shifts by {shift:.1%} of the evaluated rows "
+            "(prediction_shift), for better or worse"
         )
     if found.examples is not None:
         yield _movement(found.examples)
+
+
+def _worse_slices(found: ModelEvidence, slices: Sequence[MetricComparison]) -> Iterator[str]:
+    worse = sorted(filter(_may_be_worse, slices), key=_relative_gain)
+    for each in worse[:3]:
+        few = ", too few for the gates" if each.rows < found.least_rows else ""
+        rows = plural(each.rows, "row")
+        yield f"{each.slice}: {each.metric} {_figures(each)} over {rows}{few}{_certainty(each)}"
+    if len(worse) > 3:
+        yield f"{plural(len(worse) - 3, 'other slice')} with a worse figure (see the slices)"
+    if len(slices) > 1:
+        better = sum(each.gain > 0 for each in slices)
+        yield f"{better or 'none'} of {len(slices)} slices {'get' if better > 1 else 'gets'} better"
 
 
 def _movement(examples: MovedExamples) -> str:
@@ -229,7 +233,18 @@ def _movement(examples: MovedExamples) -> str:
 
 
 def _figures(each: MetricComparison) -> str:
-    return f"{each.one:.4g} -> {each.other:.4g}"
+    return f"{each.one:.4g} -> {each.other:.4g}{_change(each, ' ({:+.0%})')}"
+
+
+def _change(each: MetricComparison, form: str) -> str:
+    """The relative change of a figure in a form, "" if there is none."""
+    change = (each.other - each.one) / abs(each.one) if each.one else inf
+    return form.format(change) if isfinite(change) else ""
+
+
+def _cut(slices: Sequence[MetricComparison]) -> Iterator[str]:
+    if len(slices) > _SLICES:
+        yield f"the first {_SLICES} of {len(slices)}"
 
 
 def _certainty(each: MetricComparison) -> str:
@@ -312,6 +327,7 @@ def _metric_table(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> 
         ">rows",
         ">live",
         ">candidate",
+        ">change",
         ">gain",
         "95 % interval of the gain",
     )
@@ -331,6 +347,7 @@ def _slice_table(found: ModelEvidence, slices: Iterable[MetricComparison]) -> Pa
         ">rows",
         ">live",
         ">candidate",
+        ">change",
         ">gain",
         "95 % interval of the gain",
     )
@@ -345,7 +362,8 @@ def _compared(each: MetricComparison) -> tuple[str, ...]:
     if each.interval is not None:
         noise = ", could be noise" if each.could_be_noise else ""
         interval = f"{each.interval.low:+.4g} .. {each.interval.high:+.4g}{noise}"
-    return f"{each.one:.5g}", f"{each.other:.5g}", f"{each.gain:+.4g}", interval
+    change = _change(each, "{:+.1%}") or "-"
+    return f"{each.one:.5g}", f"{each.other:.5g}", change, f"{each.gain:+.4g}", interval
 
 
 def _examples(found: ModelEvidence) -> PageSection:

@@ -182,7 +182,7 @@ def _conditions(space: Workspace, decision: PolicyDecision | None) -> dict[str, 
         return {}
     asking = {hit.rule for hit in decision.hits if hit.effect == "review" and not hit.waiver}
     return {
-        rule.id: show_values(rule.when, decision.facts)
+        rule.id: f"{show_values(rule.when, decision.facts)} ({rule.when})"
         for rule in space.rules.rules
         if rule.id in asking and rule.when
     }
