@@ -408,7 +408,7 @@ def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> No
         "parameter value: 9.0 -> 8.0",
         "it was trained because: training requested",
         "people are asked because: the bias moves",
-        "mae of scores: 1 -> 2, without an interval",
+        "mae of scores: 1 -> 2 (+100%), without an interval",
         "100.0% of 12 recent rows get another prediction: it moves by 1 on average, and at most by 1",
         "asked: leads (not ana, who asked for the change)",
         "leads: ana, ben, cleo",
@@ -427,7 +427,7 @@ def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> No
     assert board.approve("ben") is ReviewOutcome.APPROVED
     with board.acting("ben") as reviews:
         after = text_page(reviews.show("r1"))
-    assert "mae of scores: 1 -> 2" in after
+    assert "mae of scores: 1 -> 2 " in after
     assert "approved by ben" in after
     assert len(html_page(page)) < 20_000
 

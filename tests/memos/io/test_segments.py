@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +13,9 @@ import pytest
 
 from tests.support.damage import DAMAGES
 from tidemill.analysis.hashing.parquet_seal import mark_in
+from tidemill.analysis.hashing.row_keys import row_keys
 from tidemill.memos.io import segments
+from tidemill.memos.io.in_memory import InMemoryMemos
 
 
 @pytest.mark.parametrize("how", [None, *DAMAGES])
@@ -34,3 +38,28 @@ def test_a_file_is_sound_unless_it_was_damaged(
     monkeypatch.setattr(os, "pread", refuse)
     assert segments.is_file_sound(mark, str(path), "space") == (how is None)
     assert not segments.is_file_sound(mark, str(path), "another space")
+
+
+def test_a_slow_refresh_loses_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    memos = InMemoryMemos()
+    shelf = segments.SegmentIndex(memos, "space")
+    keys = row_keys([pl.Series("n", [1, 2, 3])])
+    listed, stored = threading.Event(), threading.Event()
+
+    def slow_listing(space: str) -> Mapping[str, int]:
+        found = InMemoryMemos.segments(memos, space)
+        if threading.current_thread() is slow:
+            listed.set()
+            stored.wait(60)
+        return found
+
+    monkeypatch.setattr(memos, "segments", slow_listing)
+    monkeypatch.setattr(segments, "_PATIENCE_S", 0.01)
+    slow = threading.Thread(target=shelf.refresh)
+    slow.start()
+    assert listed.wait(60)
+    shelf.add(keys, pl.Series("value", ["a", "b", "c"]), None)
+    shelf.refresh()
+    stored.set()
+    slow.join(60)
+    assert shelf.find(keys).missing.tolist() == []

@@ -29,7 +29,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
 # How many failed rows a message names, and the maximum length of each argument.
 _NAMED, _LONG = 3, 80
 
-_current_session: ContextVar[MemoSession | None] = ContextVar("desk", default=None)
+_current_session: ContextVar[MemoSession | None] = ContextVar("memo session", default=None)
 
 
 class _Computing(threading.local):
@@ -165,21 +165,21 @@ class _RowComputation:
         """
         intent = self._memos.intend(self._space, _pack_keys(keys))
         _own_intents.add((self._space, intent))
-        within, _computing.depth = _computing.depth, _computing.depth + 1
+        _computing.depth += 1
         try:
-            others = self._memos.intents(self._space, intent)
-            yield (
-                intent,
-                {
-                    name: packed
-                    for name, packed in others.items()
-                    if not within or (self._space, name) not in _own_intents
-                },
-            )
+            yield intent, self._awaited(intent)
         finally:
-            _computing.depth = within
+            _computing.depth -= 1
             _own_intents.discard((self._space, intent))
             self._memos.withdraw(self._space, intent)
+
+    def _awaited(self, intent: str) -> dict[str, bytes]:
+        """The intents before one that may be waited for."""
+        return {
+            name: packed
+            for name, packed in self._memos.intents(self._space, intent).items()
+            if _computing.depth == 1 or (self._space, name) not in _own_intents
+        }
 
     def failure(self, rows: int, missing: Positions) -> MemoIncomplete:
         """Return the error for rows without values: how many, which, and why."""
@@ -246,7 +246,7 @@ class _RowComputation:
         """Wait until other processes have computed these rows; return those that are still unknown."""
         pause = _FIRST_PAUSE_S
         while len(rows):
-            busy = any(name in others for name in self._memos.intents(self._space, intent))
+            busy = not others.keys().isdisjoint(self._awaited(intent))
             rows = self._still_unknown(keys, rows)
             if not busy:
                 break

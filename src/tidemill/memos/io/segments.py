@@ -95,11 +95,11 @@ class Segment:
             ) from error
 
 
-class UnstoredRows:
-    """Results that are known and not stored yet, with the interface of a segment."""
+class RecentRows:
+    """Results that no opened segment has yet, with the interface of a segment."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        self.is_stored = False
+        self.is_settled = False
         self.has_tokens = "tokens" in frame.columns
         self.frame = frame
         self._index = KeyIndex(RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()))
@@ -113,7 +113,7 @@ class UnstoredRows:
         return self.frame[column].gather(places)
 
 
-Piece: TypeAlias = tuple[Segment | UnstoredRows, Positions, Positions]
+Piece: TypeAlias = tuple[Segment | RecentRows, Positions, Positions]
 
 
 class FoundRows(NamedTuple):
@@ -163,40 +163,46 @@ class SegmentIndex:
         self._memos = memos
         self._space = space
         self._open: dict[str, Segment] = {}
-        self._unstored: tuple[UnstoredRows, ...] = ()
+        self._recent: tuple[RecentRows, ...] = ()
+        self._listed = self._begun = 0
         self._lock = threading.Lock()
-        self._unstored_lock = threading.Lock()
+        self._state_lock = threading.Lock()
 
     def refresh(self) -> None:
         """Load segments that any process added since the last refresh."""
         # One thread opens segments for all. The others don't wait for long: they may be threads of Polars,
         # which the reading one needs.
         locked = self._lock.acquire(timeout=_PATIENCE_S)
-        stored = [held for held in self._unstored if held.is_stored]
         try:
-            while (opened := self._open_segments()) is None:
+            while not self._open_segments():
                 pass  # a segment was merged in the meantime: another one has its rows
-            self._open = opened
-            self._drop(stored)
         finally:
             if locked:
                 self._lock.release()
 
-    def _open_segments(self) -> dict[str, Segment] | None:
+    def _open_segments(self) -> bool:
+        """Open what is stored, unless a later listing was opened meanwhile; False if a segment is gone."""
+        with self._state_lock:
+            self._begun += 1
+            number, stored = self._begun, [held for held in self._recent if held.is_settled]
         opened = dict[str, Segment]()
         for name in self._memos.segments(self._space):
             held = self._open.get(name) or self._read(name)
             if held is None:
-                return None
+                return False
             opened[name] = held
-        return opened
+        with self._state_lock:
+            if number > self._listed:
+                self._listed, self._open = number, opened
+                self._recent = tuple(held for held in self._recent if held not in stored)
+        return True
 
     def find(self, keys: RowKeys) -> FoundRows:
         """Find the stored results of rows, as of the last `refresh`."""
         pieces, rows = list[Piece](), np.arange(len(keys))
         # Read first: what is stored meanwhile is opened before it is dropped here.
-        unstored = self._unstored
-        sources: list[Segment | UnstoredRows] = [*self._open.values(), *unstored]
+        recent = self._recent
+        sources: list[Segment | RecentRows] = [*self._open.values(), *recent]
         for held in sources:
             if not len(rows):
                 break
@@ -214,21 +220,14 @@ class SegmentIndex:
         """
         columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
         columns += [] if tokens is None else [tokens.alias("tokens")]
-        held = UnstoredRows(pl.DataFrame(columns))
-        with self._unstored_lock:
-            self._unstored += (held,)
+        held = RecentRows(pl.DataFrame(columns))
+        with self._state_lock:
+            self._recent += (held,)
         try:
             self._memos.append(self._space, *_encode(held.frame, self._space))
-        except BaseException:
-            self._drop([held])
-            raise
-        held.is_stored = True
-
-    def _drop(self, rows: Sequence[UnstoredRows]) -> None:
-        """Forget what was stored, or couldn't be."""
-        if rows:
-            with self._unstored_lock:
-                self._unstored = tuple(held for held in self._unstored if held not in rows)
+        finally:
+            # What couldn't be stored goes with the next listing as well.
+            held.is_settled = True
 
     def result(self, keys: RowKeys, gives: pl.DataType, before: FoundRows) -> MemoResult:
         """Return the results of rows, of which some were found `before`; as of the last `refresh`."""
