@@ -6,6 +6,8 @@ import grp
 import os
 import socket
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,22 @@ def test_a_folder_that_is_missing_is_said_by_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):  # noqa: SIM117
         with unix_listener(tmp_path / "absent" / "s"):
             pass
+
+
+def test_of_servers_that_begin_at_once_one_listens(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))
+    begin, done = threading.Barrier(8), threading.Barrier(8)
+
+    def listen(_: int) -> bool:
+        begin.wait(60)
+        try:
+            with unix_listener(path):
+                done.wait(60)
+                return reaches(path)
+        except UsageError:
+            done.wait(60)
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(listen, range(8))) == [False] * 7 + [True]

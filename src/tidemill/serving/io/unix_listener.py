@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import os
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tidemill.core.errors import UsageError
@@ -24,23 +25,35 @@ def unix_listener(path: Path, group: str = "") -> Iterator[socket.socket]:
     something else or too long, or the group is unknown; OSError for what the system says otherwise.
     """
     number = _group_number(group) if group else -1
-    _remove_stale(path)
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with found:
-        found.bind(_checked(path))
-        made = path.stat().st_ino
-        try:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found, ExitStack() as made:
+        # Another server that begins would take a socket that doesn't listen yet for one that was left.
+        with _locked(path.parent):
+            _remove_stale(path)
+            found.bind(_checked(path))
+            made.callback(_remove_own, path, path.stat().st_ino)
             # Nobody can connect before it listens.
             if group:
                 os.chown(path, -1, number)
             path.chmod(_OF_GROUP if group else _PRIVATE)
             found.listen(_BACKLOG)
-            found.setblocking(False)
-            yield found
-        finally:
-            with suppress(OSError):
-                if path.stat().st_ino == made:
-                    path.unlink()
+        found.setblocking(False)
+        yield found
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_own(path: Path, number: int) -> None:
+    with suppress(OSError):
+        if path.stat().st_ino == number:
+            path.unlink()
 
 
 def _checked(path: Path) -> str:
