@@ -231,6 +231,29 @@ def test_an_approval_obeys_the_rules_and_gates_of_today(sea: Governed) -> None:
     assert sea.live == opened.artifact
 
 
+def test_an_approval_rests_on_what_was_known_in_its_own_environment(sea: Governed) -> None:
+    sea.ok()
+    before = sea.live
+    moved = rule("prediction_shift > 0.01")
+    sea.rules(moved)
+    sea.predict(9.5)
+    assert sea.run(train=["model"]).exit_code == 4
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    # A branch decides on the same candidate after that.
+    with sea.open_in("dev") as project:
+        assert project.run("model", raise_on_failure=False).exit_code == 4
+    last = sea.decisions()[-1]
+    assert (last.subject, last.facts["environment"]) == (opened.subject, "dev")
+    sea.rules(moved + rule('environment == "prod"', "deny", "closed"))
+    with sea.open() as project, pytest.raises(GateError, match=r"rules of today: (.|\n)*closed"):
+        project.reviews.approve(opened.id, "closer to the label")
+    assert sea.live == before
+    sea.rules(moved + rule('environment == "dev"', "deny", "closed"))
+    with sea.open() as project:
+        project.reviews.approve(opened.id, "closer to the label")
+    assert sea.live == opened.artifact
+
+
 def test_to_deliver_what_waits_says_who_is_asked_and_what_to_run(sea: Governed) -> None:
     sea.rules(rule("first_delivery or prediction_shift > 0.1"))
     assert sea.run().exit_code == 4

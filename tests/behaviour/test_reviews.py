@@ -510,6 +510,27 @@ def test_an_approved_candidate_of_a_run_goes_live(tmp_path: Path) -> None:
     assert board.delivered()[day(WINDOW)] == 9.5
 
 
+def test_an_approval_obeys_the_terms_of_today(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    board.edit('gates=[tm.beats_live("mae")]', REVIEWED)
+    board.edit('params={"value": 9.0}', 'params={"value": 9.5}')
+    before = board.live
+    assert board.run(train=["model"]).exit_code == 4
+    others = REVIEWED.replace('by="leads"', 'by="root"')
+    board.edit(REVIEWED, others)
+    with board.acting("ben") as reviews:
+        [state] = reviews.list()
+        asked = "rules of today: they ask root; `tidemill run model` asks them$"
+        with pytest.raises(GateError, match=asked):
+            reviews.approve(state.review.id, "closer to the label")
+    assert (board.live, board.events("Voted")) == (before, [])
+    # A workflow that asks nobody any more has no terms to obey.
+    board.edit(others, 'gates=[tm.beats_live("mae")]')
+    with board.acting("ben") as reviews:
+        reviews.approve(state.review.id, "closer to the label")
+    assert board.live == state.review.artifact
+
+
 VOTER = """
 import sys
 from tests.behaviour.test_reviews import Board

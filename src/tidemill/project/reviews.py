@@ -51,7 +51,7 @@ from tidemill.models.gates import CANDIDATE, subject_of
 from tidemill.planning.live_days import day_of
 from tidemill.ports.ledger import Guard, State
 from tidemill.project.attest_hooks import attest_live
-from tidemill.project.enforcement import enforcement_of
+from tidemill.project.enforcement import enforcement_of, is_governed
 from tidemill.project.live_models import LiveModels
 from tidemill.project.review_notices import send_notices
 from tidemill.project.workspace import Workspace
@@ -303,7 +303,7 @@ class Reviews:
     def _require_rules(self, state: ReviewState, model: Stage) -> None:
         """Raise GateError if the rules of today refuse what a review is about, or want other people asked."""
         space, review = self._workspace, state.review
-        if not space.has_rules or model.approval is None:
+        if not is_governed(space) or model.approval is None:
             return
         change = ReviewSubject(
             kind=review.kind,
@@ -328,12 +328,15 @@ class Reviews:
         raise GateError(f"review {review.id} can't be approved by the rules of today: {why}")
 
     def _facts(self, review: Review) -> Mapping[str, FactValue]:
-        """The facts that the rules decided by on exactly this, last; none if they were never asked."""
+        """The facts that exactly this was decided on by here, last; none if it never was."""
+        space, change = self._workspace, (review.kind, review.name, review.subject)
         found: Mapping[str, FactValue] = {}
-        for fact in self._workspace.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
+        for fact in space.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
             event = fact.event
-            if isinstance(event, PolicyDecided) and event.decision.subject == review.subject:
-                found = event.decision.facts
+            if isinstance(event, PolicyDecided) and event.environment == space.environment:
+                decision = event.decision
+                if (decision.kind, decision.name, decision.subject) == change:
+                    found = decision.facts
         return found
 
     def _supersede(self, seen: _Snapshot, state: ReviewState, what: str, now: float) -> None:
