@@ -15,8 +15,9 @@ from tests.support.users import USER
 from tidemill.core.errors import GateError
 from tidemill.ledger.event import Acted, EffectQueued, PolicyDecided, ReviewClosed, ReviewOpened
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
-from tidemill.ledger.review import ReviewOutcome
+from tidemill.ledger.review import Quorum, Review, ReviewOutcome
 from tidemill.project.project import Project, open_project
+from tidemill.project.workflow_ledger import WorkflowLedger
 
 DAYS = 4
 DELIVERED = CHAIN + '\nflow.table("sent", stage=doubled, sink=tm.parquet("out"))\n'
@@ -359,3 +360,28 @@ def test_a_restore_that_removes_partitions_is_decided_on(shore: Shore) -> None:
     with shore.open() as project:
         project.delivered_tables.restore("sent", first, command="test")
     assert len(shore.delivered()) == DAYS
+
+
+def test_a_restore_is_decided_on_in_a_home_of_several_workflows(shore: Shore) -> None:
+    first = shore.run().run
+    before = shore.delivered()
+    shore.send(0, (4.0, 5.0, 6.0))
+    shore.ok()
+    shore.rules(rule("moved_rows > 0.2", "review"))
+    review = Review(id="rother", kind=SubjectKind.TABLE, name="x", subject="y", quorums=(Quorum(),))
+
+    def restore() -> None:
+        with shore.open() as project:
+            # Another workflow asks people about changes of its own.
+            ledger, now = project.tools.ledger, project.tools.clock()
+            assert isinstance(ledger, WorkflowLedger)
+            ledger.shared.append([ReviewOpened(environment="other/prod", review=review)], now=now)
+            project.delivered_tables.restore("sent", first, command="test")
+
+    with pytest.raises(GateError, match="waits for review r"):
+        restore()
+    with shore.open() as project:
+        [state] = project.reviews.list()
+        project.reviews.approve(state.review.id, "these")
+    restore()
+    assert shore.delivered() == before

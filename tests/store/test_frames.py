@@ -130,8 +130,15 @@ def test_columns_in_several_objects_are_put_side_by_side(
     loaded = frames.load([binding], contract)
     assert loaded.collect().equals(rows_of(0))
     assert loaded.select("value").collect().equals(rows_of(0).select("value"))
+    assert frames.partition(product).equals(rows_of(0))
     beside = frames.load([binding, bound(artifacts.put(*writer.encode(rows_of(1))[1]))], contract)
     assert beside.collect().equals(pl.concat([rows_of(0), rows_of(1)]))
+
+
+def test_a_partition_that_is_lost_is_said() -> None:
+    product = Product(content="c", objects=("absent.parquet",), columns={"day": "h"})
+    with pytest.raises(StorageError, match="absent"):
+        FrameStore(MemoryArtifacts(), lambda: None).partition(product)
 
 
 def test_kept_columns_may_differ_from_day_to_day(tmp_path: Path) -> None:

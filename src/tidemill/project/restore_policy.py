@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import polars as pl
-
 from tidemill.core.counts import plural
 from tidemill.core.errors import GateError, StorageError
 from tidemill.governance.io.moved_rows import count_moved_rows
@@ -48,7 +46,8 @@ def decide_restore(
         return (), Guard(lease=lease)
     end_overdue_reviews(space)
     tools, stage = space.tools, space.stage(table)
-    seen = max((fact.seq for fact in tools.ledger.events(kinds=DECIDING_EVENTS)), default=0)
+    # The guard counts the events of all workflows of the home.
+    seen = space.state().seq
     guard = Guard(lease=lease, unchanged=dict.fromkeys(DECIDING_EVENTS, seen))
     moves = enforcement.uses(SubjectKind.TABLE, "moved_rows")
     verdict = enforcement.decide(_proposal(space, stage, now, wanted, run, moves), again=again)
@@ -130,11 +129,7 @@ def _moved(
     space: Workspace, stage: Stage, new: Mapping[str, Product | None], old: Mapping[str, Product]
 ) -> int | None:
     frames = FrameStore(space.tools.artifacts, lambda: None)
-
-    def read(product: Product) -> pl.DataFrame:
-        return frames.rows(product.objects[0])
-
-    return count_moved_rows(read, new, old, ("model",) if stage.model else ())
+    return count_moved_rows(frames.partition, new, old, ("model",) if stage.model else ())
 
 
 def _is_stale(space: Workspace, table: str) -> bool:

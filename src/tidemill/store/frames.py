@@ -114,6 +114,12 @@ class FrameStore:
         """Return the rows of one object, verified; StorageError if it is missing or damaged."""
         return pl.read_parquet(self._artifacts.get(name))
 
+    def partition(self, product: Product) -> pl.DataFrame:
+        """Return the rows of a partition, verified; StorageError if an object is missing or damaged."""
+        if product.parts:
+            return self._collect([product], [*product.columns])
+        return self.rows(product.objects[0])
+
     def profile(self, product: Product) -> Profile | None:
         """Return the profile stored with a partition; None if it has none, or isn't stored yet."""
         missing = self._artifacts.find_missing(product.objects)

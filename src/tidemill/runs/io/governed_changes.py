@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-import polars as pl
-
 from tidemill.core.counts import plural
 from tidemill.core.partition import WHOLE
 from tidemill.governance.change_verdict import Verdict
@@ -147,7 +145,7 @@ class GovernedChanges(ChangeDecisions):
         moved = None
         if governance.enforcement.uses(SubjectKind.TABLE, "moved_rows"):
             apart = ("model",) if stage.model else ()
-            moved = count_moved_rows(self._read, new, old, apart)
+            moved = count_moved_rows(self._frames.partition, new, old, apart)
         assert stage.sink is not None
         return TableEvidence(
             name=stage.name,
@@ -162,12 +160,6 @@ class GovernedChanges(ChangeDecisions):
             personal=personal_columns(job.flow, job.recipes, delivered_columns(stage, job.flow)),
             stale=self._is_stale(stage.name),
         )
-
-    def _read(self, product: Product) -> pl.DataFrame:
-        """The rows of a delivered partition, which is one object unless other stages read it."""
-        if product.parts:
-            return self._frames.columns(product, [*product.columns], None)
-        return self._frames.rows(product.objects[0])
 
     def _evidence(
         self, model: Stage, verdict: GateVerdict, governance: Governance
