@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.damage import copy_home
+from tests.support.tables import execute
 from tests.support.tampering import read_rows, unlocked, write_rows
 from tests.support.tides import Tides
 from tidemill.adapters.sqlite.event_chain import count_events
@@ -289,6 +290,26 @@ def test_an_erased_name_changes_nothing_that_is_sealed(audited: Audited) -> None
         project.audit.checkpoint()
     found = audited.verify()
     assert (found.is_sound, found.unsealed, found.notes) == (True, 0, ())
+
+
+def test_a_name_that_was_changed_or_removed_is_noticed(audited: Audited) -> None:
+    audited.record("ana")
+    with closing(audited.open()) as project:
+        # Revokes it, so that somebody named so has acted.
+        (issued,) = project.tokens.list()
+        project.tokens.revoke(issued.token.id)
+        project.erasures.erase(ErasureSubject(value="nobody"))
+    audited.checkpoint()
+    execute(audited.ledger, f"UPDATE people SET name = '{stamp('mallory')}' WHERE name LIKE 'ana%'")
+    found = audited.verify()
+    assert not found.is_sound
+    assert "people: the name of person:" in messages(found)
+    assert "it was changed to 'mallory'" in messages(found)
+    with closing(audited.open()) as project:
+        verified = project.stored_state.verify(repair=True)
+    assert [(each.kind, each.repaired) for each in verified.problems] == [("ledger", False)]
+    execute(audited.ledger, "DELETE FROM people")
+    assert "is missing, and nobody erased that person" in messages(audited.verify())
 
 
 def test_a_key_that_is_half_written_is_said_to_be(audited: Audited) -> None:

@@ -119,7 +119,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Vote": {"counts_as": (), "note": "", "vouched_by": (), "stands_in": None},
     "Waiver": {"note": ""},
     "WaiverEnded": {"reason": "", "note": ""},
-    "Erased": {"reason": ""},
+    "Erased": {"reason": "", "person": ""},
     "Acted": {"detail": ""},
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},

@@ -26,8 +26,8 @@ from tidemill.testing import records as samples
 
 # The fields with names, some of them of holders and facts by key.
 _PEOPLE = """
-actor approvers asked author author_vouched_by counts_as escalate_to escalated_to facts holder user
-vouched_by
+actor approvers asked author author_vouched_by counts_as escalate_to escalated_to facts holder person
+user vouched_by
 """
 PEOPLE = frozenset(_PEOPLE.split())
 EVERY = samples.events_of_every_kind()

@@ -387,8 +387,8 @@ class Erased:
     """Somebody had what is stored of a person erased; recorded before it was removed.
 
     `subject` is a salted digest of whom it was about, and the salt isn't stored. `column` is the key by which
-    rows were found, "" for a person who acted. `removed` and `left` count rows or mentions by kind of place:
-    those that were to be removed, and those that Tidemill doesn't remove.
+    rows were found; without one it was about `person`, of whom a reference stays. `removed` and `left` count
+    rows or mentions by kind of place: those that were to be removed, and those that Tidemill doesn't remove.
     """
 
     environment: str
@@ -398,6 +398,7 @@ class Erased:
     left: Mapping[str, int]
     actor: str
     reason: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

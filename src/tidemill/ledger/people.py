@@ -29,6 +29,7 @@ _NAMES = frozenset(
         "author_vouched_by",
         "holder",
         "user",
+        "person",
     )
 )
 # Mappings and their key with a name.

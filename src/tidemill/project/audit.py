@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.sqlite.event_chain import count_events, read_chain
-from tidemill.adapters.sqlite.people import read_people
+from tidemill.adapters.sqlite.people import find_people_faults, read_people
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError, did_you_mean
 from tidemill.governance.audit_proof import EventProof, parse_proof, prove_event
-from tidemill.governance.audit_report import AuditReport, SignatureFault, audit_events
+from tidemill.governance.audit_report import (
+    AuditProblem,
+    AuditReport,
+    SignatureFault,
+    audit_events,
+)
 from tidemill.governance.audit_trail import (
     TRAIL_KINDS,
     AuditEntry,
@@ -65,7 +70,7 @@ class Audit:
         keys: Sequence[str | Path] = (),
         signatures: bool = True,
     ) -> AuditReport:
-        """Compare all events with the hash chain, and with all checkpoints that are known.
+        """Compare all events with the hash chain and with all checkpoints, and names with their references.
 
         These are the home's own, those of the places in the settings, and those in the files `checkpoints`.
         `keys` are files of public keys, by default those of the settings. Without `signatures` nobody is
@@ -82,6 +87,9 @@ class Audit:
             ]
         fault, notes = self._signature_fault(keys, sources, signatures=signatures)
         found = audit_events(self._read(), sources, fault)
+        people = [
+            AuditProblem(place="people", message=text) for text in find_people_faults(self._path)
+        ]
         notes = (*unknown, *notes)
         if len(sources) == 1 and not unknown:
             notes = (
@@ -89,7 +97,7 @@ class Audit:
                 "no checkpoint outside of the home is known: whoever can write there could have changed all "
                 "events, and this wouldn't show",
             )
-        return replace(found, notes=(*found.notes, *notes))
+        return replace(found, problems=(*found.problems, *people), notes=(*found.notes, *notes))
 
     def _outside_sources(self) -> tuple[list[CheckpointSource], tuple[str, ...]]:
         """What the places outside have, and notes on those that can't be read now."""

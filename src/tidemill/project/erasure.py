@@ -64,6 +64,7 @@ class Erasures:
                 left=found.left,
                 actor=actor.name,
                 reason=checked_note(reason, "reason"),
+                person="" if subject.column else subject.value,
             )
             events = [event for each in places for event in each.prepare()]
             stages = {event.stage for event in events if isinstance(event, Published)}

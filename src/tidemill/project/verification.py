@@ -153,7 +153,9 @@ class StoredState:
             except TidemillError as error:
                 problems.append(StorageFault(kind="ledger", place=LEDGER, message=str(error)))
             else:
-                problems = [replace(problem, repaired=True) for problem in problems]
+                # Nothing else has the names of people.
+                left = {*integrity.find_damage(self.ledger)}
+                problems = [replace(each, repaired=each.message not in left) for each in problems]
         return problems
 
     def _states(self) -> list[State]:

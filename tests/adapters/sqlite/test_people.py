@@ -20,12 +20,15 @@ from tidemill.adapters.sqlite.people import (
     add_people,
     copy_people,
     erase_person,
+    find_people_faults,
     read_people,
 )
+from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.event import Attempted, RunStarted, TokenRevoked
+from tidemill.ledger.event import Attempted, Erased, RunStarted, TokenRevoked
 from tidemill.ledger.person_reference import person_reference
 from tidemill.ports.ledger import Guard
+from tidemill.testing.governance_records import governance_events
 from tidemill.testing.records import (
     PROD,
     attempted_event,
@@ -56,6 +59,10 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def reference(path: Path, name: str) -> str:
+    return next(ref for ref, (known, _) in read_people(path).items() if known == name)
+
+
 def actors(path: Path) -> list[str]:
     with closing(SqliteLedger(path)) as ledger:
         facts = ledger.events(kinds=("TokenRevoked",))
@@ -79,9 +86,12 @@ def test_events_hold_references_and_are_read_with_names(path: Path) -> None:
 
 
 def test_an_erased_person_leaves_the_chain_whole(path: Path) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        erased = next(e for e in governance_events() if isinstance(e, Erased))
+        ledger.append([replace(erased, column="", person=NAME)], now=1.5)
     ref = erase_person(path, NAME)
     assert actors(path) == [f"erased person {ref[7:15]}", "ben"]
-    assert find_damage(path) == []
+    assert find_damage(path) == find_people_faults(path) == []
     with closing(sqlite3.connect(path)) as connection:
         assert [*chain_faults(connection)] == []
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -118,6 +128,33 @@ def test_a_damaged_name_is_noticed(path: Path) -> None:
         actors(path)
     assert [name for name, _ in read_people(path).values()] == [NAME]
     assert read_people(path.with_name("none.db")) == {}
+
+
+def test_a_name_of_somebody_else_is_noticed(path: Path) -> None:
+    ref = reference(path, "ben")
+    execute(path, f"UPDATE people SET name = '{stamp('mallory')}' WHERE ref = '{ref}'")
+    fault = f"the name of {ref} is not what was recorded: it was changed to 'mallory'"
+    assert find_people_faults(path) == [fault]
+    assert fault in find_damage(path)
+
+
+def test_a_person_whom_nobody_erased_is_missed(path: Path) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        # A text may have anything.
+        said = f"see {person_reference('x', 'y')}"
+        ledger.append([replace(token_revoked_event(), reason=said)], now=2.0)
+    assert find_people_faults(path) == []
+    ref = reference(path, NAME)
+    execute(path, f"DELETE FROM people WHERE ref = '{ref}'")
+    fault = f"the name of {ref} is missing, and nobody erased that person"
+    assert find_people_faults(path) == [fault]
+    assert fault in find_damage(path)
+
+
+def test_people_that_cannot_be_read_are_said_to_be(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    [fault] = find_people_faults(path)
+    assert fault.startswith("the names of people can't be read")
 
 
 def test_a_name_that_a_reader_keeps_in_the_log_is_removed_later(tmp_path: Path) -> None:
@@ -179,7 +216,7 @@ def test_texts_that_mention_people_refer_to_them_too(path: Path) -> None:
         (found,) = (fact.event for fact in ledger.events(kinds=("Attempted",)))
         assert isinstance(found, Attempted)
         assert f"and erased person {ref[7:15]}: asked; benjamin did not" in found.attempt.message
-    assert find_damage(path) == []
+    assert all("is missing" in fault for fault in find_damage(path))
 
 
 def test_a_person_of_a_transaction_that_failed_is_added_later(tmp_path: Path) -> None:

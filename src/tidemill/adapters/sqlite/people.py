@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tidemill.adapters.codec.events import encode, encode_event
+from tidemill.adapters.codec.events import decode_event, encode, encode_event
 from tidemill.adapters.sqlite.leases import check_guard
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.event import Event
+from tidemill.ledger.event import Erased, Event
 from tidemill.ledger.people import change_people, change_texts, has_texts, names_people
 from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
 from tidemill.ports.ledger import Guard
@@ -172,14 +172,58 @@ def count_named_holders(path: Path, name: str) -> int:
 
 
 def people_faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Describe people whose names aren't what was recorded; a ledger from before had none."""
-    with suppress(sqlite3.OperationalError):
+    """Describe people whose names aren't what was recorded, or are gone though nobody erased them.
+
+    A ledger from before has no people. Events that can't be read are passed over.
+    """
+    try:
         rows = connection.execute(queries()["every_person"]).fetchall()
-        for ref, name, _ in ([_text(value) for value in row] for row in rows):
-            try:
-                unstamp(name)
-            except StorageError:
-                yield f"the name of {ref} is not what was recorded"
+    except sqlite3.OperationalError:
+        return
+    known = set[str]()
+    for row in rows:
+        ref, stored, salt = (_text(value, errors="replace") for value in row)
+        known.add(ref)
+        try:
+            name = unstamp(stored)
+        except StorageError:
+            yield f"the name of {ref} is not what was recorded: its checksum is another one"
+            continue
+        if person_reference(name, salt) != ref:
+            yield f"the name of {ref} is not what was recorded: it was changed to {name!r}"
+    for ref in _lost_people(connection, known):
+        yield f"the name of {ref} is missing, and nobody erased that person"
+
+
+def find_people_faults(path: Path) -> list[str]:
+    """The same of a ledger's file that can be read."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        try:
+            return [*people_faults(connection)]
+        except sqlite3.DatabaseError as error:
+            return [f"the names of people can't be read ({error})"]
+
+
+def _lost_people(connection: sqlite3.Connection, known: set[str]) -> list[str]:
+    """The people whom events refer to, and who are neither known nor erased, in order."""
+    named, erased = set[str](), set[str]()
+
+    def note(name: str) -> str:
+        named.add(name)
+        return name
+
+    for (stored,) in connection.execute(queries()["events_with_people"]):
+        body = _text(stored, errors="replace")
+        if known >= {*_REFERENCE.findall(body)}:
+            continue
+        with suppress(StorageError):
+            event = decode_event(unstamp(body))
+            # Only fields name people first: a text may have anything that looks like a reference.
+            change_people(event, note)
+            if isinstance(event, Erased):
+                erased.add(event.person)
+    return sorted(name for name in named - erased - known if _REFERENCE.fullmatch(name))
 
 
 def copy_people(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
@@ -239,5 +283,5 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _text(value: bytes | str, errors: str = "strict") -> str:
+    return value.decode(errors=errors) if isinstance(value, bytes) else value

@@ -70,6 +70,10 @@ WHERE instr(body, :json) > 0 OR instr(environment, :text) > 0 OR instr(stage, :t
 -- The holders of leases (JSON) that have a text.
 SELECT holder FROM leases WHERE instr(holder, ?) > 0;
 
+-- name: events_with_people
+-- The texts of all facts that refer to people.
+SELECT body FROM events WHERE instr(body, 'person:') > 0;
+
 -- name: every_person
 SELECT ref, name, salt FROM people ORDER BY ref;
 
