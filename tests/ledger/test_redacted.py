@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.redaction import Redactor
-from tidemill.ledger.event import Attempted, Event, Removed, Ruled, RunEnded, RunStarted
+from tidemill.ledger.delivery import GATES, Decision
+from tidemill.ledger.event import (
+    Attempted,
+    Decided,
+    Event,
+    Removed,
+    ReviewOpened,
+    Ruled,
+    RunEnded,
+    RunStarted,
+)
 from tidemill.ledger.redacted import redacted_attempt, redacted_event, redacted_receipt
 from tidemill.ledger.run import Attempt, Failure, Outcome, Receipt, Status
+from tidemill.testing.governance_records import review
 from tidemill.testing.records import events_of_every_kind
+from tidemill.workflow.gate import GateResult
 from tidemill.workflow.trigger import TriggerEvidence
 
 REDACT = Redactor(["hunter2"]).redact
@@ -71,3 +84,25 @@ def test_what_a_trigger_saw_is_redacted() -> None:
     ).evidence
     assert seen is not None
     assert (seen.seen, seen.parts[0].note) == (MASKED, MASKED)
+
+
+def test_the_evidence_of_gates_and_the_findings_of_rules_are_redacted() -> None:
+    def decision(text: str) -> Decision:
+        results = (GateResult(gate="own", passed=False, evidence=text),)
+        return Decision(
+            subject="s", artifact="a", approved=False, results=results, actor=GATES, at=1.0
+        )
+
+    def failed(text: str) -> tuple[Attempt, Receipt]:
+        finding = Finding(rule="range", severity="fail", rows=1, sample=text, message=text)
+        failure = Failure(stage="a", partitions=("1",), why="x", advice="y", findings=(finding,))
+        attempt = replace(ATTEMPT, findings=(finding,))
+        return attempt, replace(RECEIPT, failures=(failure,))
+
+    decided = Decided(environment="prod", stage="m", decision=decision(SECRET))
+    assert redacted_event(decided, REDACT) == replace(decided, decision=decision(MASKED))
+    opened = ReviewOpened(environment="prod", review=replace(review(), verdict=decision(SECRET)))
+    wanted = replace(opened, review=replace(opened.review, verdict=decision(MASKED)))
+    assert redacted_event(opened, REDACT) == wanted
+    attempt, receipt = failed(SECRET)
+    assert (redacted_attempt(attempt, REDACT), redacted_receipt(receipt, REDACT)) == failed(MASKED)

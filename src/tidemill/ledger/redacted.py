@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.redaction import Redact
 from tidemill.ledger.delivery import Decision, Delivery
@@ -43,14 +44,22 @@ Remarked = TypeVar(
 
 
 def redacted_attempt(attempt: Attempt, redact: Redact) -> Attempt:
-    """The attempt without secrets in its reasons, message, traceback and evidence."""
-    reasons = tuple(map(redact, attempt.reasons))
-    message, trace = redact(attempt.message), redact(attempt.trace)
-    evidence = attempt.evidence and _redacted_evidence(attempt.evidence, redact)
-    found = (reasons, message, trace, evidence)
-    if found == (attempt.reasons, attempt.message, attempt.trace, attempt.evidence):
-        return attempt
-    return replace(attempt, reasons=reasons, message=message, trace=trace, evidence=evidence)
+    """The attempt without secrets in its reasons, message, traceback, findings and evidence."""
+    found = replace(
+        attempt,
+        reasons=tuple(map(redact, attempt.reasons)),
+        message=redact(attempt.message),
+        trace=redact(attempt.trace),
+        findings=_redacted_findings(attempt.findings, redact),
+        evidence=attempt.evidence and _redacted_evidence(attempt.evidence, redact),
+    )
+    return attempt if found == attempt else found
+
+
+def _redacted_findings(findings: tuple[Finding, ...], redact: Redact) -> tuple[Finding, ...]:
+    return tuple(
+        replace(each, sample=redact(each.sample), message=redact(each.message)) for each in findings
+    )
 
 
 def _redacted_evidence(evidence: TriggerEvidence, redact: Redact) -> TriggerEvidence:
@@ -79,6 +88,7 @@ def _redacted_failure(failure: Failure, redact: Redact) -> Failure:
         why=redact(failure.why),
         advice=redact(failure.advice),
         messages=tuple(map(redact, failure.messages)),
+        findings=_redacted_findings(failure.findings, redact),
     )
 
 
@@ -111,7 +121,15 @@ def _of_ruling(event: Ruled, redact: Redact) -> Ruled:
 
 
 def _of_decision(event: Decided, redact: Redact) -> Decided:
-    return replace(event, decision=_of_remarks(event.decision, redact))
+    return replace(event, decision=_redacted_decision(event.decision, redact))
+
+
+def _redacted_decision(decision: Decision, redact: Redact) -> Decision:
+    # What a gate of the user says, or the error that it raises, may have anything.
+    results = tuple(
+        replace(result, evidence=redact(result.evidence)) for result in decision.results
+    )
+    return replace(_of_remarks(decision, redact), results=results)
 
 
 def _of_delivery(event: Delivered, redact: Redact) -> Delivered:
@@ -153,7 +171,7 @@ def _of_policy(event: PolicyDecided, redact: Redact) -> PolicyDecided:
 
 def _of_review(event: ReviewOpened, redact: Redact) -> ReviewOpened:
     review = event.review
-    verdict = review.verdict and _of_remarks(review.verdict, redact)
+    verdict = review.verdict and _redacted_decision(review.verdict, redact)
     reasons = tuple(map(redact, review.reasons))
     return replace(event, review=replace(review, reasons=reasons, verdict=verdict))
 
