@@ -7,11 +7,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from tests.behaviour.test_governed_models import said
 from tests.behaviour.test_governed_tables import DELIVERED, Shore
 from tests.quarantine.io.test_release import overtaken
 from tests.support.tides import FIRST, day
+from tidemill.cli import cli
 from tidemill.core.errors import ConflictError, GateError
 from tidemill.ledger.event import (
     ContractPublished,
@@ -262,6 +264,35 @@ def test_a_release_waits_for_people_who_see_exactly_these_rows(tmp_path: Path) -
     assert shore.read("raw", day(0)).height == 3
 
 
+def test_people_are_asked_once_more_about_a_release_that_they_rejected(tmp_path: Path) -> None:
+    shore = quarantined(tmp_path)
+    shore.rules(rule("release", "rows > 1", "review"))
+
+    def release() -> None:
+        project.quarantine.release("raw", rule="value.max", reason="a storm")
+
+    with shore.open() as project:
+        with pytest.raises(GateError, match="waits for review"):
+            release()
+        [state] = project.reviews.list()
+        project.reviews.reject(state.review.id, "ask ops first")
+        with pytest.raises(GateError, match="ask ops first") as refused:
+            release()
+    command = f"tidemill quarantine release raw {day(0)} --rows 0-1 --again"
+    assert f"or until `{command} " in str(refused.value)
+    # The command that the message names asks them.
+    (tmp_path / "tides.py").write_text(shore.text)
+    arguments = ["-C", str(tmp_path), "-w", "tides:flow", *command.split()[1:]]
+    asked = CliRunner().invoke(cli, [*arguments, "--reason", "ops agree"])
+    assert "waits for review" in asked.output + str(asked.exception)
+    with shore.open() as project:
+        [state] = project.reviews.list()
+        project.reviews.approve(state.review.id, "ops agree")
+        release()
+    shore.ok()
+    assert shore.read("raw", day(0)).height == 3
+
+
 def test_releases_wait_side_by_side(tmp_path: Path) -> None:
     """Of one partition, of another one, and with corrections."""
     shore = quarantined(tmp_path)
@@ -363,6 +394,26 @@ def test_a_contract_that_waits_keeps_a_promotion_from_beginning(tmp_path: Path) 
     project.close()
     assert shore.promote().exit_code == 0
     assert shore.decided(SubjectKind.CONTRACT)[-1] is PolicyOutcome.REVIEW
+
+
+def test_people_are_asked_once_more_about_a_contract_that_they_rejected(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    shore.rules(rule("contract", "len(breaking_changes) > 0", "review"))
+    shore.edit("double = tm.Float64(nullable=True)", "double = tm.Float64(nullable=True, min=0)")
+    shore.ok()
+    shore.edit("double = tm.Float64(nullable=True, min=0)", "double = tm.Float64(nullable=True)")
+    assert "waits for review" in said(shore.run())
+    with shore.open() as project:
+        [state] = project.reviews.list()
+        project.reviews.reject(state.review.id, "not now")
+    assert "or until `tidemill run doubled --again`" in said(shore.run())
+    # Another stage that runs again doesn't ask about it.
+    assert "not now" in said(shore.run("sent", again=True))
+    assert "waits for review" in said(shore.run("doubled", again=True))
+    with shore.open() as project:
+        [state] = project.reviews.list()
+        project.reviews.approve(state.review.id, "readers know")
+    assert shore.run().exit_code == 0
 
 
 def test_a_plan_shows_contracts_and_tables_that_will_be_refused(tmp_path: Path) -> None:

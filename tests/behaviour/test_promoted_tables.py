@@ -235,7 +235,7 @@ def test_people_are_asked_once_more_about_what_they_rejected(straits: Straits, k
     with straits.open() as project:
         project.reviews.reject(straits.waiting()[0].id, "not before the holidays")
     before = straits.users_see()
-    assert "until it changes, or is promoted with --again" in promote()[1]
+    assert "until it changes, or until `tidemill promote dev --again`" in promote()[1]
     assert straits.users_see() == before
     code, message = promote(again=True)
     assert code == 4

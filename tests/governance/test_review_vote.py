@@ -12,7 +12,6 @@ from tidemill.governance.review_state import ReviewState, fold_reviews
 from tidemill.governance.review_tally import approvers, tally
 from tidemill.governance.review_vote import (
     Electorate,
-    again_command,
     asked_text,
     ending_text,
     missing_text,
@@ -109,11 +108,6 @@ def test_a_vote_after_the_deadline_or_the_end_comes_too_late() -> None:
         require_open(state)
     bare = replace(state, closed_by="", reason="", closed=None)
     assert ending_text(bare) == "review r1 was rejected"
-    assert again_command(state_of(replace(asks(), artifact=""))) == "tidemill run --again"
-    promoted = state_of(replace(asks(), source="dev"))
-    assert again_command(promoted) == "tidemill promote dev --again"
-    elsewhere = replace(promoted, environment="stage")
-    assert again_command(elsewhere) == "tidemill promote dev stage --again"
 
 
 def test_admins_stand_in_where_too_few_people_are_left() -> None:

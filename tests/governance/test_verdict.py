@@ -306,7 +306,7 @@ def test_a_promotion_is_named_in_what_it_asks() -> None:
     assert isinstance(opened, ReviewOpened)
     assert opened.review.source == "dev"
     found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.REJECTED), source="dev")
-    assert found.message.endswith("until it changes, or is promoted with --again")
+    assert found.message.endswith("until it changes, or until `tidemill promote dev --again`")
 
 
 def test_a_candidate_that_came_back_is_asked_about_again() -> None:

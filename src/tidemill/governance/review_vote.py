@@ -8,12 +8,12 @@ from datetime import datetime
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import AccessError, GateError, UsageError
+from tidemill.governance.again_command import again_command
 from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_tally import approvers, may_be_author, tally
 from tidemill.governance.roles import EVERYBODY, Grants, Role, parse_role
 from tidemill.ledger.event import Event, ReviewClosed, Voted
 from tidemill.ledger.review import Choice, ReviewOutcome, Vote
-from tidemill.workflow.environment import PRODUCTION
 
 _ROLE = "role:"
 _ENDINGS = {
@@ -176,7 +176,7 @@ def require_vote(state: ReviewState, electorate: Electorate, vote: Vote, now: fl
         assert state.expires is not None
         raise GateError(
             f"review {review.id} expired at {_moment(state.expires)}: a vote comes too late; "
-            f"`{again_command(state)}` asks again"
+            f"`{again_command(review, state.environment, review.source)}` asks again"
         )
     if vote.choice is Choice.APPROVE:
         _require_other_than_author(state, vote)
@@ -279,15 +279,6 @@ def missing_text(state: ReviewState) -> str:
         of = "" if len(state.quorums) == 1 else f" of {' or '.join(quorum.asked)}"
         parts.append(f"{len(names)} of {plural(quorum.people, 'approval')}{of}{have}")
     return "; ".join(parts)
-
-
-def again_command(state: ReviewState) -> str:
-    """The command that asks people once more about the change."""
-    review = state.review
-    if review.source:
-        target = "" if state.environment == PRODUCTION else f" {state.environment}"
-        return f"tidemill promote {review.source}{target} --again"
-    return f"tidemill run {review.name} --again" if review.artifact else "tidemill run --again"
 
 
 def _moment(at: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.governance.again_command import again_command
 from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.expression import compile_expression, namespace_of
 from tidemill.governance.policy import RuleSet, decide, declared_for
@@ -154,7 +155,7 @@ class _Deliberation:
                 waiting = _waiting(self._title, last.review, "still waits for")
                 return self._kept(_REVIEW, waiting, review=last.review.id)
         if last is not None and last.outcome in _REFUSED and not again:
-            return self._kept(_DENY, _rejection(self._title, last, self._occasion))
+            return self._rejected(last)
         gone = self._superseded(f"review {wanted.id} asks about what would change now")
         opened = ReviewOpened(environment=self._occasion.environment, review=wanted)
         waiting = _waiting(self._title, wanted, "waits for")
@@ -165,7 +166,11 @@ class _Deliberation:
         last = self._last_review()
         if last is None or last.outcome not in _DECIDED_AGAINST or self._occasion.again:
             return None
-        return self._kept(_DENY, _rejection(self._title, last, self._occasion))
+        return self._rejected(last)
+
+    def _rejected(self, last: ReviewState) -> Verdict:
+        command = again_command(self._change, self._occasion.environment, self._occasion.source)
+        return self._kept(_DENY, _rejection(self._title, last, command))
 
     def _last_review(self) -> ReviewState | None:
         change = self._change
@@ -303,15 +308,14 @@ def _waiting(title: str, review: Review, verb: str) -> str:
     )
 
 
-def _rejection(title: str, state: ReviewState, occasion: Occasion) -> str:
+def _rejection(title: str, state: ReviewState, command: str) -> str:
     day = datetime.fromtimestamp(state.closed or 0.0).astimezone().strftime("%Y-%m-%d")
     said = [f"{vote.actor}: {vote.reason}" for vote in state.votes if vote.choice != "approve"]
     return "\n".join(
         [
             f"{title}: review {state.review.id} ended on {day}: {state.outcome}",
             *(said or filter(None, [state.reason])),
-            "it isn't asked about again until it changes, or is "
-            f"{'promoted' if occasion.source else 'run'} with --again",
+            f"it isn't asked about again until it changes, or until `{command}`",
         ]
     )
 

@@ -50,7 +50,7 @@ def decide_release(space: Workspace, request: ReleaseRequest) -> ReleaseConsent:
             context_of(space, space.state()), request.stage, request.reasons, request.rows
         ),
     )
-    verdict = enforcement.decide(proposal)
+    verdict = enforcement.decide(proposal, again=request.again)
     if verdict.allowed:
         return ReleaseConsent(events=verdict.events, rests_on=DECIDING_EVENTS)
     if verdict.events:

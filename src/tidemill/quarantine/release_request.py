@@ -18,7 +18,7 @@ class ReleaseRequest:
 
     `held` are the object that holds the rows of the partition, and the key of the step that quarantined them.
     Without `rows`, their numbers, all are meant. `reasons` are the rules that each quarantined row broke.
-    `seen` is the number of the last event that the request knows of.
+    `seen` is the number of the last event that the request knows of. With `again` people are asked once more.
     """
 
     stage: str
@@ -28,6 +28,7 @@ class ReleaseRequest:
     reasons: tuple[tuple[str, ...], ...]
     fixed: str = ""
     seen: int = 0
+    again: bool = False
 
     @property
     def part(self) -> str:

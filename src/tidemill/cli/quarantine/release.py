@@ -56,6 +56,7 @@ def _why(function: F) -> F:
 @_which
 @click.option("--fixed", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Replace them by the corrected rows in FILE, one for each.")  # fmt: skip
+@click.option("--again", is_flag=True, help="Ask people once more about what they rejected.")
 @_why
 @project_options
 def release(  # noqa: PLR0913 - options of a command
@@ -65,6 +66,7 @@ def release(  # noqa: PLR0913 - options of a command
     rule: str,
     everything: bool,
     fixed: Path | None,
+    again: bool,
     reason: str,
     note: str,
 ) -> None:
@@ -79,7 +81,14 @@ def release(  # noqa: PLR0913 - options of a command
         _one_of(numbers, rule, everything)
     with project_session() as project:
         ruling = project.quarantine.release(
-            stage, partition, rows=rows, rule=rule, fixed=fixed, reason=reason, note=note
+            stage,
+            partition,
+            rows=rows,
+            rule=rule,
+            fixed=fixed,
+            reason=reason,
+            note=note,
+            again=again,
         )
     _confirm(stage, ruling)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +95,8 @@ class _Author:
     name: str
     reason: str
     note: str
+    # Whether people are asked once more about what they rejected.
+    again: bool = False
 
 
 # A ruling on all rows lists their numbers up to this many.
@@ -164,7 +166,7 @@ class Quarantine:
         write_rows(rows, Path(to), guard=guard)
         return rows.height
 
-    def release(
+    def release(  # noqa: PLR0913 - which rows, and why
         self,
         stage: str,
         partition: str = "",
@@ -174,6 +176,7 @@ class Quarantine:
         rule: str = "",
         fixed: str | Path | pl.DataFrame | None = None,
         note: str = "",
+        again: bool = False,
     ) -> Ruling:
         """Release quarantined rows: all, those with the numbers `rows`, or those that broke `rule`.
 
@@ -181,13 +184,14 @@ class Quarantine:
         matched by the column `_row`; they are checked like all rows. The next run applies the ruling.
         Raises UsageError for rows that break a rule that can't be waived, and for corrected rows whose
         `_digest` or `_reasons` show that they were exported from other rows, GateError for a release that
-        rules refuse, or that waits for a review.
+        rules refuse, or that waits for a review. With `again` people are asked once more about what they
+        rejected.
         """
         hint = (
             "" if fixed is None else "; export and release corrected rows one partition at a time"
         )
         disposition = Disposition.RELEASE if fixed is None else Disposition.REPLACE
-        author = self._author(disposition, reason, note)
+        author = replace(self._author(disposition, reason, note), again=again)
         place = self._ruled_place(stage, partition, hint=hint)
         if fixed is not None:
             return self._replace(place, fixed, rows, rule, author)
@@ -439,14 +443,14 @@ class Quarantine:
         )
         for _ in range(_TRIES):
             try:
-                self._append(place, ruling)
+                self._append(place, ruling, again=author.again)
             except ConflictError as error:
                 place, problem = self._unmoved(place), error
             else:
                 return ruling
         raise problem
 
-    def _append(self, place: _PublishedPartition, ruling: Ruling) -> None:
+    def _append(self, place: _PublishedPartition, ruling: Ruling, *, again: bool) -> None:
         """Record a ruling with what allows it; ConflictError if anything came between that it rests on."""
         event = Ruled(
             environment=self._environment,
@@ -456,7 +460,7 @@ class Quarantine:
         )
         consent = ReleaseConsent()
         if self._decide is not None and ruling.disposition in _PUBLISHING:
-            consent = self._decide(self._request(place, ruling))
+            consent = self._decide(replace(self._request(place, ruling), again=again))
         guard = Guard(
             heads={place.stage.name: place.version},
             find_missing=self._tools.artifacts.find_missing,

@@ -68,7 +68,10 @@ def decide_contracts(
     state: State,
     plan: Plan,
 ) -> ContractDecisions:
-    """Decide on the contracts of the stages that a plan covers; nothing without rules on contracts."""
+    """Decide on the contracts of the stages that a plan covers; nothing without rules on contracts.
+
+    People are asked once more about stages that were requested to run again.
+    """
     enforcement = governance.enforcement
     if not enforcement.governs(SubjectKind.CONTRACT):
         return ContractDecisions()
@@ -84,7 +87,7 @@ def decide_contracts(
             events += [] if known.get(stage.name) == text else [record]
             continue
         proposal = contract_proposal(governance, flow, recipes, stage.name, changed[stage.name])
-        verdict = enforcement.decide(proposal)
+        verdict = enforcement.decide(proposal, again=stage.name in plan.reruns)
         events += verdict.events
         if verdict.allowed:
             events.append(record)
