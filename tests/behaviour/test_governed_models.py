@@ -19,6 +19,7 @@ from tidemill.ledger.event import (
     RulesLoaded,
     Voted,
 )
+from tidemill.ledger.model_version import VersionState
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
 from tidemill.ledger.review import Review, ReviewOutcome
 from tidemill.ledger.run import Receipt
@@ -379,3 +380,25 @@ def test_a_plan_says_what_will_be_held_and_records_nothing(sea: Governed) -> Non
     assert sea.run().exit_code == 4
     [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
     assert f"model: a delivery waits in review {opened.id}" in sea.open().plan().notes
+
+
+def test_gates_that_pass_a_refused_candidate_since_refuse_it_no_more(sea: Governed) -> None:
+    """Rules hold it back after that; once they don't, the next run makes it live."""
+    sea.edit("gates=[", 'gates=[tm.golden([{"name": "calm", "x": 1.0, "expect": 8.0}]), ')
+    assert sea.run().exit_code == 4
+    sea.edit('"expect": 8.0', '"expect": 9.0')
+    sea.rules(OWNED)
+    assert sea.run("model", again=True).exit_code == 4
+    last = [event.decision for event in sea.events() if isinstance(event, Decided)][-1]
+    assert (last.approved, last.held, last.verdict) == (False, True, "passed")
+    assert all(result.passed for result in last.results)
+    version = last.artifact
+    with sea.open() as project:
+        assert project.models["model"].versions[0].state is VersionState.CANDIDATE
+    # It is tried by every run, and nothing more is recorded of the gates.
+    receipt = sea.run()
+    assert (receipt.exit_code, sea.count(Decided)) == (4, 2)
+    assert "was refused on" not in said(receipt)
+    sea.edit('tm.Workflow("tides")', 'tm.Workflow("tides", owner="ops")')
+    assert "ok gate model" in sea.ok()
+    assert sea.live == version

@@ -243,3 +243,38 @@ def test_people_are_asked_once_more_about_what_they_rejected(straits: Straits, k
     straits.approve(name)
     assert promote()[0] == 0
     assert straits.delivered() == dict.fromkeys(map(day, range(WINDOW)), 9.5)
+
+
+def test_a_promotion_judges_again_what_the_gates_refused_before(straits: Straits) -> None:
+    """The gates of the target refused the candidate, and those of the branch passed it since."""
+    gate, first = 'tm.beats_live("mae", by=5.0)', straits.live
+    straits.edit('tm.beats_live("mae")', gate)
+    assert straits.run(train=["model"]).exit_code == 4
+    straits.edit(gate, 'tm.beats_live("mae")')
+    with straits.open_in("dev") as project:
+        project.run("model", again=True, raise_on_failure=False)
+        version = project.state().live["model"].artifact.id
+    straits.rules(rule("promotion"))
+    with pytest.raises(GateError, match="waits for review"):
+        straits.promote()
+    [review] = straits.waiting()
+    with straits.open() as project:
+        page = " ".join(text_page(project.reviews.show(review.id)).split())
+    assert f"model: {version} would go live in place of {first}" in page
+    assert "the gates of prod refused it on" in page
+    assert "and judge it again in the promotion" in page
+    straits.approve("prod")
+    assert straits.live == first
+    assert straits.promote().exit_code == 0
+    assert straits.live == version
+
+
+def test_a_promotion_that_the_gates_refuse_again_says_so(straits: Straits) -> None:
+    first = straits.live
+    straits.edit("gates=[", 'gates=[tm.golden([{"name": "calm", "x": 1.0, "expect": 8.0}]), ')
+    with straits.open_in("dev") as project:
+        project.run(raise_on_failure=False)
+    for _ in range(2):
+        receipt = straits.promote()
+        assert (receipt.exit_code, straits.live) == (4, first)
+        assert "FAILED golden" in said(receipt)

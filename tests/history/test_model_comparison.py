@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.history.model_comparison import compare_versions
+from tidemill.history.model_comparison import compare_scores, compare_versions
 from tidemill.ledger.model_version import Evaluation, ModelVersion, VersionState
 from tidemill.testing.records import model_artifact
 from tidemill.workflow.gate import Daily, Goal, Scores, Slice
@@ -71,6 +71,15 @@ def test_other_rows_are_said_to_be_other() -> None:
     [note] = found.notes
     assert note.startswith("s: the versions were scored on different rows")
     assert compare_versions(version("a", scored(1.0)), version("b")).metrics == ()
+
+
+def test_scores_of_other_rows_are_compared_without_an_interval() -> None:
+    one, other = scored(3.0, days=[3.0] * 20).scores, scored(2.0, days=[2.0] * 20).scores
+    found = compare_scores({"s": one, "t": one}, {"s": other})
+    assert [(m.stage, m.slice, m.metric, m.gain) for m in found[:2]] == [
+        ("s", "", "mae", 1.0), ("s", "", "hits", pytest.approx(0.1)),
+    ]  # fmt: skip
+    assert {m.interval for m in found} == {None}
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,8 @@ def test_each_version_has_its_state() -> None:
         decided("d", approved=True),
         decided("d", approved=False, actor="ana", at=2.0),
     )
+    # It passed the gates, and rules or people hold it back.
+    found.decisions.append(replace(found.decisions[1], artifact="e", held=True))
     versions = found.versions(model_artifact("a"), model_artifact("e"))
     assert [(v.id, v.state) for v in versions] == [
         ("f", VersionState.TRAINED),

@@ -17,6 +17,7 @@ from tidemill.models.gates import (
     judged_baseline,
     judged_basis,
     last_decision,
+    lift_refusals,
     measured_evidence,
     refusal_message,
     standing_decision,
@@ -200,6 +201,18 @@ def test_a_decision_stands_for_the_baseline_that_it_compared_with() -> None:
     assert standing_decision([compared], other) is None
     assert standing_decision([replace(compared, at=0.5), plain], other) == plain
     assert standing_decision([], artifact) is None
+    assert standing_decision([plain, replace(plain, at=2.0, held=True)], artifact) is None
+
+
+def test_a_promotion_lifts_what_gates_refused_and_not_what_people_did() -> None:
+    refused, other = decision("a", 1.0), decision("b", 1.0)
+    known = {
+        "refused": refused, "other": other, "approved": replace(refused, approved=True),
+        "withdrawn": replace(refused, actor="ana"), "rejected": replace(refused, review="r1"),
+    }  # fmt: skip
+    lifted = lift_refusals(known, {"a"})
+    assert lifted == {**known, "refused": replace(refused, held=True)}
+    assert lifted["refused"].verdict == "passed"
 
 
 def decision(artifact: str, at: float, *gates: GateResult) -> Decision:

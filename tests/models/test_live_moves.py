@@ -89,6 +89,12 @@ def test_only_what_gates_approved_may_be_live() -> None:
         require_approved("m", "a", [decision("a"), rejected])
     with pytest.raises(GateError, match=r"refused on .* by review r1$"):
         require_approved("m", "a", [replace(rejected, reason="")])
+    # What passed the gates since and is held back was neither approved nor refused by that.
+    held = replace(refused[1], at=3.0, held=True)
+    require_approved("m", "a", [decision("a"), held])
+    for earlier in ([], [refused[1]]):
+        with pytest.raises(GateError, match=r"passed its gates, and rules or people hold it back"):
+            require_approved("m", "a", [*earlier, held])
 
 
 def test_a_rollback_goes_to_what_was_live_before_and_only_once() -> None:

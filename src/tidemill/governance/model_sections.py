@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite, isnan
+from math import inf, isnan
 
 from tidemill.core.counts import plural
 from tidemill.core.partition import summarize_keys
@@ -23,7 +23,7 @@ from tidemill.ledger.review import Review
 from tidemill.ledger.run import Attempt
 from tidemill.workflow.trigger import TriggerEvidence
 
-_SLICES, _PACKAGES = 15, 5
+_SLICES, _PACKAGES, _LARGEST_CHANGE = 15, 5, 1_000
 _FOLLOWING = {
     "keep": "keeps what was delivered; new partitions are scored by the new version",
     "rescore": "is scored again by the new version",
@@ -190,9 +190,9 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
         return
     known = [*metrics]
     overall = [each for each in known if not each.slice]
-    worse = [each for each in overall if _may_be_worse(each)]
+    worse = [each for each in overall if may_be_worse(each)]
     for each in worse:
-        yield f"{each.metric} of {each.stage}: {_figures(each)}{_certainty(each)}"
+        yield f"{each.metric} of {each.stage}: {shown_figures(each)}"
     if overall and not worse:
         names = ", ".join(dict.fromkeys(each.metric for each in overall))
         yield f"no metric is worse over all rows ({names})"
@@ -210,7 +210,7 @@ def _worse(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> Iterato
 
 
 def _worse_slices(found: ModelEvidence, slices: Sequence[MetricComparison]) -> Iterator[str]:
-    worse = sorted(filter(_may_be_worse, slices), key=_relative_gain)
+    worse = sorted(filter(may_be_worse, slices), key=_relative_gain)
     for each in worse[:3]:
         few = ", too few for the gates" if each.rows < found.least_rows else ""
         rows = plural(each.rows, "row")
@@ -232,14 +232,19 @@ def _movement(examples: MovedExamples) -> str:
     )
 
 
+def shown_figures(each: MetricComparison) -> str:
+    """The figures of two versions, and whether their difference could be noise."""
+    return f"{_figures(each)}{_certainty(each)}"
+
+
 def _figures(each: MetricComparison) -> str:
     return f"{each.one:.4g} -> {each.other:.4g}{_change(each, ' ({:+.0%})')}"
 
 
 def _change(each: MetricComparison, form: str) -> str:
-    """The relative change of a figure in a form, "" if there is none."""
+    """The relative change of a figure in a form, "" if there is none, or if it is beyond all measure."""
     change = (each.other - each.one) / abs(each.one) if each.one else inf
-    return form.format(change) if isfinite(change) else ""
+    return form.format(change) if abs(change) < _LARGEST_CHANGE else ""
 
 
 def _cut(slices: Sequence[MetricComparison]) -> Iterator[str]:
@@ -253,7 +258,7 @@ def _certainty(each: MetricComparison) -> str:
     return ", could be noise" if each.could_be_noise else ", beyond noise"
 
 
-def _may_be_worse(each: MetricComparison) -> bool:
+def may_be_worse(each: MetricComparison) -> bool:
     """Whether a figure is worse, or can't be compared: one of them is NaN, or both are infinite."""
     return not each.gain >= 0
 

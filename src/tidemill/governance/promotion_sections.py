@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tidemill.governance.change_detail import ChangeDetail
+from tidemill.governance.model_sections import may_be_worse, shown_figures
 from tidemill.governance.page_values import page_table, section
+from tidemill.governance.review_page import moment
+from tidemill.ledger.delivery import Decision
+from tidemill.ledger.model_version import MetricComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,10 @@ class PromotedStage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotedModel:
-    """A model that would go live in place of `old`, "" for none, with the figures of both and their diff."""
+    """A model that would go live in place of `old`, "" for none, with the figures of both and their diff.
+
+    `metrics` compares the figures. `refusal` is the decision by which the target refuses this version.
+    """
 
     model: str
     old: str
@@ -33,6 +40,8 @@ class PromotedModel:
     trained: str
     old_figures: str = ""
     new_figures: str = ""
+    metrics: tuple[MetricComparison, ...] = ()
+    refusal: Decision | None = None
     diff: tuple[str, ...] = ()
 
 
@@ -121,10 +130,45 @@ def _changes(found: PromotionChange) -> Iterator[str]:
         parts = [*each.recipe, *([f"partitions: {', '.join(counts)}"] if counts else [])]
         yield f"{each.stage}: {'; '.join(parts)}"
     for model in found.models:
-        before = f" in place of {model.old}" if model.old else "; none is live now"
+        yield from _going_live(model, found.target)
+
+
+def _going_live(model: PromotedModel, target: str) -> Iterator[str]:
+    before = f" in place of {model.old}" if model.old else "; none is live now"
+    refusal = model.refusal
+    if refusal is None:
         yield f"{model.model}: {model.new} would go live{before}"
+        return
+    why = f"on {moment(refusal.at)}" + (f" ({refusal.reason})" if refusal.reason else "")
+    if refusal.verdict != "refused":
+        yield (
+            f"{model.model}: {model.new} would stay back, because it was {refusal.verdict} in {target} by "
+            f"{refusal.actor} {why}"
+        )
+        return
+    gates = ", ".join(result.gate for result in refusal.results if not result.passed)
+    yield f"{model.model}: {model.new} would go live{before}, if it passes the gates of {target}"
+    yield (
+        f"{model.model}: the gates of {target} refused it {why} by {gates}, and judge it again in the "
+        "promotion"
+    )
 
 
 def _worse(found: PromotionChange) -> Iterator[str]:
     if found.sample < 1:
         yield f"{found.source} was computed from a sample of {found.sample:.0%} of the source rows"
+    for model in found.models:
+        yield from _worse_figures(model)
+
+
+def _worse_figures(model: PromotedModel) -> Iterator[str]:
+    overall = [each for each in model.metrics if not each.slice]
+    worse = [each for each in overall if may_be_worse(each)]
+    for each in worse:
+        of = f" of {each.stage}" if each.stage else ""
+        yield f"{model.model}: {each.metric}{of}: {shown_figures(each)}"
+    if overall and not worse:
+        names = ", ".join(dict.fromkeys(each.metric for each in overall))
+        yield f"{model.model}: no metric is worse over all rows ({names})"
+    if model.old and not overall:
+        yield f"{model.model}: no evaluation scored both versions, so that it isn't known what gets worse"

@@ -51,6 +51,18 @@ def compare_versions(one: ModelVersion, other: ModelVersion) -> VersionCompariso
     )
 
 
+def compare_scores(
+    one: Mapping[str, Scores], other: Mapping[str, Scores]
+) -> tuple[MetricComparison, ...]:
+    """Compare scores by evaluation, which may be of different rows, so that no gain has an interval."""
+    return tuple(
+        each
+        for stage, scores in one.items()
+        if stage in other
+        for each in _metrics(stage, scores, other[stage], paired=False)
+    )
+
+
 def _pair(
     stage: str, one: ModelVersion, other: ModelVersion
 ) -> tuple[Evaluation, Evaluation] | None:

@@ -183,7 +183,7 @@ def _state_of(
     if is_live(live, artifact):
         return VersionState.LIVE
     last = last_decision(decisions, artifact.id)
-    if last is None:
+    if last is None or last.held:
         judged = candidate is not None and candidate.id == artifact.id
         return VersionState.CANDIDATE if judged else VersionState.TRAINED
     if last.approved:

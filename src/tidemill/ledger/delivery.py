@@ -43,9 +43,10 @@ class Decision:
     `subject` is the digest of exactly what was decided on. A person approves the artifact that is made
     live, and withdraws (`approved` is False) the one that it replaces; neither has `results`. A decision in
     a `review` has the results of the gates that the artifact had passed. `through` is the newest partition
-    that the artifact was evaluated on; "" if that isn't known. `baseline` identifies the baseline that gates
-    compared it with; "" if none did, or in decisions from before it was recorded. A person
-    may have left a `note`.
+    that the artifact was evaluated on; "" if that isn't known. An artifact that passed the gates and was
+    `held` back by rules or people isn't approved, and isn't refused either. `baseline` identifies the
+    baseline that gates compared it with; "" if none did, or in decisions from before it was recorded. A
+    person may have left a `note`.
     """
 
     subject: str
@@ -59,12 +60,18 @@ class Decision:
     baseline: str = ""
     review: str = ""
     note: str = ""
+    held: bool = False
 
     @property
     def verdict(self) -> str:
-        """What was decided: "approved", "refused" by gates, "rejected" in a review, or "withdrawn"."""
+        """What was decided: "approved", "refused" by gates, "rejected" in a review, or "withdrawn".
+
+        What "passed" the gates waits for people, or rules refuse it.
+        """
         if self.approved:
             return "approved"
+        if self.held:
+            return "passed"
         if self.review:
             return "rejected"
         return "refused" if self.actor == GATES else "withdrawn"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -93,11 +94,24 @@ def last_decision(decisions: Iterable[Decision], artifact: str) -> Decision | No
 def standing_decision(decisions: Iterable[Decision], artifact: Artifact) -> Decision | None:
     """Return the last decision on an artifact; None if gates compared it with another baseline.
 
-    A training on other labels may give an equal model, whose baseline is another one.
+    A training on other labels may give an equal model, whose baseline is another one. None as well if the
+    artifact passed the gates last and was held back: it is judged by every run until it goes live.
     """
     last = last_decision(decisions, artifact.id)
     stands = last is None or last.baseline in ("", artifact.baseline_content)
-    return last if stands else None
+    return last if last is not None and stands and not last.held else None
+
+
+def lift_refusals(
+    decisions: Mapping[str, Decision], artifacts: Container[str]
+) -> dict[str, Decision]:
+    """The decisions, of which those of gates that refused one of these artifacts don't stand any more."""
+    return {
+        subject: replace(each, held=True)
+        if each.artifact in artifacts and each.verdict == "refused"
+        else each
+        for subject, each in decisions.items()
+    }
 
 
 def refusal_message(model: str, decision: Decision) -> str:

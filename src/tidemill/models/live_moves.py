@@ -66,9 +66,16 @@ def find_version(model: str, version: str, known: Collection[str]) -> str:
 
 def require_approved(model: str, version: str, decisions: Iterable[Decision]) -> None:
     """Raise GateError for a version that gates or a review refused, or never judged; it says which."""
-    last = last_decision((d for d in decisions if d.actor == GATES or d.review), version)
+    judged = [d for d in decisions if d.actor == GATES or d.review]
+    last = last_decision((d for d in judged if not d.held), version)
     if last is not None and last.approved:
         return
+    newest = last_decision(judged, version)
+    if newest is not None and newest.held:
+        raise GateError(
+            f"{model} {version} was never approved: it passed its gates, and rules or people hold it back. "
+            f"`tidemill run {model}` says why"
+        )
     if last is None:
         raise GateError(
             f"{model} {version} was never approved: no gate has judged it. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import polars as pl
 
@@ -25,15 +25,18 @@ from tidemill.governance.promotion_sections import (
 from tidemill.governance.release_sections import ReleaseRows, release_detail
 from tidemill.governance.review_page import moment
 from tidemill.governance.table_sections import table_detail
-from tidemill.ledger.delivery import Delivery
+from tidemill.history.model_comparison import compare_scores
+from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.policy import PolicyDecision, SubjectKind
 from tidemill.ledger.review import Review
+from tidemill.models.gates import standing_decision
 from tidemill.project.moved_examples import MASKED, shown_cell
 from tidemill.project.source_changes import source_changes
 from tidemill.project.table_change import table_change
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.contract_decisions import published_contracts
 from tidemill.workflow.environment import PRODUCTION, Environment
+from tidemill.workflow.gate import Scores
 
 _ROWS, _COLUMNS = 10, 7
 
@@ -141,7 +144,7 @@ def _promotion(space: Workspace, review: Review, decision: PolicyDecision | None
     for name, new in theirs.live.items():
         old = ours.live.get(name)
         if old is None or old.artifact.id != new.artifact.id:
-            model, unknown = _model_change(space, new, old)
+            model, unknown = _model_change(space, new, old, ours.decisions.values())
             models.append(model)
             missing += [f"{name}: {unknown}"] if unknown else []
     return promotion_detail(
@@ -172,8 +175,9 @@ def _stage_change(found: StageDiff) -> PromotedStage:
 
 
 def _model_change(
-    space: Workspace, new: Delivery, old: Delivery | None
+    space: Workspace, new: Delivery, old: Delivery | None, decisions: Iterable[Decision]
 ) -> tuple[PromotedModel, str]:
+    last = standing_decision(decisions, new.artifact)
     diff, unknown = source_changes(space, old.artifact, new.artifact) if old else ((), "")
     change = PromotedModel(
         model=new.name,
@@ -182,9 +186,16 @@ def _model_change(
         trained=f"on {new.artifact.rows:,} rows, live in the source since {moment(new.at)}",
         old_figures=_figures(old) if old is not None else "",
         new_figures=_figures(new),
+        metrics=compare_scores(_scores(old), _scores(new)) if old is not None else (),
+        refusal=last if last is not None and not last.approved else None,
         diff=diff,
     )
     return change, unknown
+
+
+def _scores(delivery: Delivery) -> Mapping[str, Scores]:
+    """The scores by which a model went live, by evaluation; with a single one that isn't named."""
+    return delivery.evaluations or {"": delivery.scores}
 
 
 def _figures(delivery: Delivery) -> str:

@@ -9,13 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import GateError
-from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
+from tidemill.environments.io.environments import (
+    Environments,
+    begin_environment,
+    drop_expired,
+    load_state,
+)
 from tidemill.environments.io.promotion import require_same_code
 from tidemill.governance.io.code_commit import code_commit
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
+from tidemill.models.gates import lift_refusals
 from tidemill.planning.request import Request
 from tidemill.ports.runtime import Runtime
 from tidemill.project.attest_hooks import attest_run
@@ -200,6 +206,10 @@ class Runs:
         recovered, undelivered = recover_dead_runs(tools, space.flow, state, lease)
         if recovered:
             messages, state = [*messages, *recovered], space.state()
+        if source:
+            # What is live in the source is judged here, whatever gates said of it before.
+            theirs = {held.artifact.id for held in load_state(tools.ledger, source).live.values()}
+            state = replace(state, decisions=lift_refusals(state.decisions, theirs))
         plan, run = self._plans.make_on(state, request), run_id()
         messages += drop_expired(Environments(tools, space.options), state, tools.clock())
         messages += [model.refused for model in plan.models if model.refused]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tidemill.core.partition import WHOLE
@@ -62,7 +62,7 @@ class GateVerdict:
     """The decision of the gates on an artifact, its evaluations by stage, and what was live before.
 
     `policy` is what the rules and people say of an artifact that passed its gates. `measured` is what gates
-    found in a process.
+    found in a process. With `refused_before` an earlier decision refused the artifact.
     """
 
     decision: Decision
@@ -71,6 +71,7 @@ class GateVerdict:
     replaced: str = ""
     policy: Verdict = ALLOWED
     measured: MeasuredGates = field(default_factory=MeasuredGates)
+    refused_before: bool = False
 
     @property
     def goes_live(self) -> bool:
@@ -109,10 +110,15 @@ class GateVerdict:
         """The decision; if approved also the delivery, and the candidate's scores as the live model's.
 
         The partitions `days` (by stage) with figures of the model that was live until then are removed. What
-        rules or people keep from going live stays a candidate.
+        rules or people keep from going live stays a candidate; an earlier refusal of it doesn't stand.
         """
         if not self.policy.allowed:
-            return self.policy.events
+            held = Decided(
+                environment=environment,
+                stage=model,
+                decision=replace(self.decision, approved=False, held=True),
+            )
+            return (*self.policy.events, *([held] if self.refused_before else []))
         decided = Decided(environment=environment, stage=model, decision=self.decision)
         if not self.decision.approved:
             return (*self.policy.events, decided)

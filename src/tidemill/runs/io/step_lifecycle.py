@@ -399,7 +399,10 @@ class StepLifecycle:
         if verdict is None:
             return StepResult(attempt=None)
         verdict = self._governed.decide_delivery(
-            stage, verdict, compare_live=is_live_scored, again=begun.step.forced
+            stage,
+            replace(verdict, refused_before=refusal is not None),
+            compare_live=is_live_scored,
+            again=begun.step.forced,
         )
         verdict.publish(self._published)
         days = []
