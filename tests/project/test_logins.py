@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.identity_provider import MISSING, Person, identity_provider, put_in_groups
+from tests.support.users import USER
 from tidemill.core.errors import AccessError, SourceError, UsageError
 from tidemill.governance.oidc_settings import OidcSettings
 from tidemill.project import logins
@@ -40,6 +41,8 @@ def test_who_logs_in_acts_until_logout(issuer: str, tmp_path: Path, browser: boo
     for thread in person.followed:
         thread.join()
     assert (actor.name, str(actor.kind)) == ("ana@example.org", "login")
+    # In reviews both names are one person.
+    assert actor.vouched_by == (USER,)
     assert opened(issuer, tmp_path / "logins").actor() == actor
     (file,) = (tmp_path / "logins").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600

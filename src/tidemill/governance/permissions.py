@@ -27,8 +27,8 @@ class Actor:
     match a pattern. `scopes` is None where nothing but the role limits it. The token opens `endpoints` (all
     if there are none) until it `expires` (Unix seconds), if ever. `origin` says how the identity was found
     out; an actor `is_local` if it acts in this process, and not over a network. `vouched_by` are the others
-    who made its token, and so could act in its name. An identity provider, or a proxy, stated its
-    `groups`.
+    who made its token or keep its login, and so could act in its name. An identity provider,
+    or a proxy, stated its `groups`.
     """
 
     name: str

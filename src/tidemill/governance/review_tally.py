@@ -42,7 +42,7 @@ def approvers(state: ReviewState, number: int) -> tuple[str, ...]:
 
 
 def may_be_author(review: Review, vote: Vote) -> bool:
-    """Whether who voted asked for the change, or made or has a token of who did."""
+    """Whether who voted asked for the change, or has or made a token of who did, or keeps a login."""
     author = Vote(
         actor=review.author,
         choice=vote.choice,
@@ -82,5 +82,5 @@ def _persons(state: ReviewState) -> tuple[_Person, ...]:
 
 
 def _may_be_one(vote: Vote, other: Vote) -> bool:
-    """Whether one of two people made the token of the other, and so could have voted twice."""
+    """Whether one of two people made the token or keeps the login of the other: one may have voted twice."""
     return vote.actor in other.vouched_by or other.actor in vote.vouched_by

@@ -210,13 +210,14 @@ def _require_other_than_author(state: ReviewState, vote: Vote) -> None:
         )
     if may_be_author(review, vote):
         advice = (
-            f"; {person} can approve without this token, or with one that somebody else made"
+            f"; {person} can approve with a token or a login that somebody else made or keeps"
             if review.author in vote.vouched_by
             else ""
         )
         raise AccessError(
             f"{person}'s approval doesn't count in review {review.id}: {review.author}, who asked for the "
-            f"change, and {person} may be one person, because one made the token of the other{advice}"
+            f"change, and {person} may be one person, because one made the token or keeps the login of the "
+            f"other{advice}"
         )
 
 

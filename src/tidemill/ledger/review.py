@@ -127,7 +127,7 @@ class Vote:
 
     `counts_as` are those of the asked that the person was, or belonged to, at the time of the vote. An admin
     who isn't one of them `stands_in` for a missing member of that quorum, counted from 0. Those who made
-    the token of the person, and so could vote in that name, are in `vouched_by`.
+    the token of the person or keep its login, and so could vote in that name, are in `vouched_by`.
     """
 
     actor: str

@@ -17,6 +17,7 @@ from tidemill.core.errors import AccessError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.governance.oidc_settings import OidcSettings, groups_of, person_of
 from tidemill.governance.permissions import Actor, ActorKind
+from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.identity import Claims, IdentityProvider, ProviderTokens
 from tidemill.project.workspace import Workspace
 
@@ -129,10 +130,13 @@ class Logins:
         return self._actor(claims)
 
     def _actor(self, claims: Claims) -> Actor:
+        name, user = person_of(claims, self._settings), this_user()
         return Actor(
-            name=person_of(claims, self._settings),
+            name=name,
             kind=ActorKind.LOGIN,
             origin=f"login at {self._settings.issuer}, kept in {self._file}",
+            # Who keeps a login can also act without it, as the user of the process.
+            vouched_by=(user,) if user != name else (),
             groups=groups_of(claims, self._settings),
         )
 
