@@ -6,7 +6,12 @@ import re
 
 import pytest
 
-from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
+from tidemill.ledger.person_reference import (
+    erased_name,
+    escaped_name_pattern,
+    name_pattern,
+    person_reference,
+)
 
 
 def test_a_reference_depends_on_salt_and_name() -> None:
@@ -23,10 +28,28 @@ def test_a_reference_depends_on_salt_and_name() -> None:
         ("ana, Ana and (ana)", ["ana", "ana"]),
         ("ana@example.com", ["ana@example.com"]),
         ("anas ana_x banana \u00e4ana", []),
-        (r"x\nana", ["ana"]),
+        (r"C:\banana", []),
+        ("x\nana and C:\\ana", ["ana", "ana"]),
         ("a+b", ["a+b"]),
         ("aab", []),
     ],
 )
 def test_a_name_is_found_where_it_stands_alone(text: str, found: list[str]) -> None:
     assert name_pattern(["ana", "ana@example.com", "a+b"]).findall(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        # Escapes of a line end, a control character and a quotation mark.
+        (r"x\nana", 1),
+        (r"x\u001bana", 1),
+        (r"x\u201Cana\u201d", 1),
+        (r"C:\\ana", 1),
+        # A line end that was escaped twice.
+        (r"x\\nana", 1),
+        ("banana u001bana", 0),
+    ],
+)
+def test_a_name_is_found_beside_an_escape(text: str, count: int) -> None:
+    assert len(escaped_name_pattern(["ana"]).findall(text)) == count

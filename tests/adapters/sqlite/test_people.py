@@ -21,6 +21,7 @@ from tidemill.adapters.sqlite.people import (
     copy_people,
     erase_person,
     find_people_faults,
+    json_text,
     read_people,
 )
 from tidemill.adapters.sqlite.stamps import stamp
@@ -248,3 +249,20 @@ def test_names_without_a_word_are_found() -> None:
     assert known.in_json('{"a":"x\\nAna O\'Neil"}') == ["Ana O'Neil"]
     assert known.in_json('{"a":"(-)"}') == ["(-)"]
     assert known.in_json('{"a":"Ana O"}') == []
+
+
+@pytest.mark.parametrize("text", [r"asked CORP\ben", "a\\b\nben", "\x1bben", 'said "ben"'])
+def test_names_beside_escapes_are_found(text: str) -> None:
+    known = KnownPeople()
+    known.add("ben", "person:1")
+    assert known.in_json(json_text(text)) == ["ben"]
+
+
+def test_a_name_that_ends_another_word_stays_there(path: Path) -> None:
+    said = "C:\\banana, ban and C:\\nina"
+    with closing(SqliteLedger(path)) as ledger:
+        for name in ("ina", "anana", "nina"):
+            ledger.append([replace(token_revoked_event(), actor=name, reason=said)], now=2.0)
+    with closing(sqlite3.connect(path)) as connection:
+        (body,) = connection.execute("SELECT max(seq), body FROM events").fetchone()[1:]
+    assert "banana, ban and C:\\\\person:" in body
