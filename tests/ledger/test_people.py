@@ -73,10 +73,12 @@ def test_the_people_of_events() -> None:
 
 def test_the_parts_of_reviews_and_decisions() -> None:
     decision = of_kind(PolicyDecided).decision
-    decision = replace(decision, actor="ana", facts={"author": "cleo", "stale": False})
-    assert {"ana", "cleo"} <= people_in(PolicyDecided(environment="prod", decision=decision))
+    decision = replace(
+        decision, actor="ana", facts={"author": "cleo", "owner": "dan", "stale": 1.0}
+    )
+    assert {"ana", "cleo", "dan"} <= people_in(PolicyDecided(environment="prod", decision=decision))
     changed = change_people(PolicyDecided(environment="prod", decision=decision), str.upper)
-    assert changed.decision.facts == {"author": "CLEO", "stale": False}
+    assert changed.decision.facts == {"author": "CLEO", "owner": "DAN", "stale": 1.0}
     review = of_kind(ReviewOpened).review
     quorum = replace(review.quorums[0], asked=("dora", "role:reviewer"))
     review = replace(review, author="ana", quorums=(quorum,), verdict=None, escalate_to=("eve",))

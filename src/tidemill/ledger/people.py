@@ -32,8 +32,8 @@ _NAMES = frozenset(
         "person",
     )
 )
-# Mappings and their key with a name.
-_KEYS = {"holder": "user", "facts": "author"}
+# Mappings and their keys with names. Who owns a stage may be a team, which is then known like a person.
+_KEYS = {"holder": ("user",), "facts": ("author", "owner")}
 _NO_PERSONS = frozenset(("", GATES, ROLLOUT, EXPIRY))
 # How names begin that stand for something else than a person: groups, users without a name, hidden names,
 # and rollouts that move what is live.
@@ -93,7 +93,7 @@ def _plan(kind: Any) -> Mapping[str, Callable[[Any, Change], Any]]:
         if item.name in _NAMES and hint in (str, tuple[str, ...]):
             plan[item.name] = _change_names
         elif item.name in _KEYS:
-            plan[item.name] = _key_change(_KEYS[item.name])
+            plan[item.name] = _keys_change(_KEYS[item.name])
         elif (part := _part(hint)) not in (None, kind) and _plan(part):
             plan[item.name] = _change_parts
     return plan
@@ -120,9 +120,10 @@ def _change_parts(value: Any, change: Change) -> Any:
     return None if value is None else change_people(value, change)
 
 
-def _key_change(key: str) -> Callable[[Any, Change], Any]:
-    def change_key(value: Mapping[str, Any], change: Change) -> Mapping[str, Any]:
-        name = value.get(key)
-        return {**value, key: _change_names(name, change)} if isinstance(name, str) else value
+def _keys_change(keys: tuple[str, ...]) -> Callable[[Any, Change], Any]:
+    def change_keys(value: Mapping[str, Any], change: Change) -> Mapping[str, Any]:
+        names = {key: name for key in keys if isinstance(name := value.get(key), str)}
+        changed = {key: _change_names(name, change) for key, name in names.items()}
+        return value if changed == names else {**value, **changed}
 
-    return change_key
+    return change_keys
