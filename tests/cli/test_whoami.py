@@ -72,12 +72,16 @@ def test_a_token_in_a_file(shop: Path) -> None:
 def test_a_file_without_a_token(shop: Path) -> None:
     file = shop / "token"
     file.write_text("\n")
-    for path, why in ((file, "is empty: it must hold a token"), (shop / "no", "does not exist")):
-        ended = tidemill("--token-file", str(path), "whoami")
+    for path, why in (
+        ("token", "token (--token-file) is empty; it must hold a token"),
+        ("nope", "there is no file nope (--token-file)"),
+        (".", ". (--token-file) can't be read: Is a directory"),
+    ):
+        ended = tidemill("--token-file", path, "whoami")
         assert ended.code == 2
         assert why in ended.err
     file.write_bytes(b"\xff\xfe")
-    assert "can't be read" in tidemill("--token-file", str(file), "whoami").err
+    assert "can't be read: it isn't text" in tidemill("--token-file", "token", "whoami").err
 
 
 def test_without_roles(fresh: Path) -> None:

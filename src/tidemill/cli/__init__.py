@@ -147,7 +147,7 @@ INTERRUPTED = 130
 )
 @project_options
 @click.option("--token-file", expose_value=False, callback=use_token_file, metavar="PATH",
-              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              type=click.Path(path_type=Path),
               help="Act as the holder of the token in this file.  [default: that in TIDEMILL_TOKEN, or your "
               "user]")  # fmt: skip
 @click.version_option(package_name="tidemill", prog_name="tidemill")
