@@ -104,7 +104,10 @@ def test_an_expired_waiver_stays_so_when_the_clock_goes_back(
         ({"reason": "x" * 4001}, "say why: a waiver needs a reason of 1 to 4,000 characters"),
         ({"reason": "\u200b\0"}, "say why: a waiver needs a reason"),
         ({"ttl": 1e-9}, "1e-09 is over: a waiver ends later than it begins"),
-        ({"ttl": None}, "a waiver ends: name its last day (until) or how long it lasts (ttl)"),
+        (
+            {"ttl": None},
+            "a waiver ends: name its last day (`--until DATE`), or how long it lasts (`--ttl TIME`)",
+        ),
         ({"until": "2027-01-31"}, "a waiver ends: name"),
         ({"ttl": "soon"}, "'soon' is not a duration"),
         ({"ttl": "-1d"}, "'-1d' is not a duration"),
@@ -158,6 +161,7 @@ def test_a_decision_is_found_by_the_start_of_its_id(shop: Path, policy: Policy) 
     for id, message in (
         ("aa", "2 decisions begin with 'aa': aa1, aa2"),
         ("b", "there is no decision 'b'"),
+        ("orders", "'orders' is not the id of a decision; say `latest orders`"),
     ):
         with pytest.raises(UsageError, match=message):
             policy.explain(id)

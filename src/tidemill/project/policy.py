@@ -224,8 +224,13 @@ class Policy:
         if len(found) == 1:
             return found[0]
         if not found:
+            latest = f"{_LATEST} {decision}"
+            if not any(each.name == decision for each in every):
+                raise UsageError(
+                    f"there is no decision {decision!r}; name one by its id, or say {_LATEST}"
+                )
             raise UsageError(
-                f"there is no decision {decision!r}; name one by its id, or say latest"
+                f"{decision!r} is not the id of a decision; say `{latest}` for the latest one on it"
             )
         shown = ", ".join(each.id for each in found[:3])
         raise UsageError(f"{len(found)} decisions begin with {decision!r}: {shown}; add letters")
@@ -267,7 +272,9 @@ def _checked_length(length: str | float) -> float:
 
 def _checked_end(now: float, until: date | str | None, ttl: str | float | None) -> float:
     if (until is None) == (ttl is None):
-        raise UsageError("a waiver ends: name its last day (until) or how long it lasts (ttl)")
+        raise UsageError(
+            "a waiver ends: name its last day (`--until DATE`), or how long it lasts (`--ttl TIME`)"
+        )
     end = now + _checked_length(ttl) if ttl is not None else _end_of(until)
     if end <= now:
         raise UsageError(f"{until or ttl} is over: a waiver ends later than it begins")
