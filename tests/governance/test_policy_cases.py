@@ -67,7 +67,8 @@ def test_a_case_that_is_decided_as_expected(options: dict[str, Any]) -> None:
          ["the outcome is deny, not allow", "rule sampled can't be evaluated: fact sampled is not known"]),
         # A typo elsewhere must not pass as the refusal that was meant.
         ({"missing": ["sampled"], "expect": "deny"},
-         ["rule sampled can't be evaluated: fact sampled is not known"]),
+         ["rule sampled can't be evaluated: fact sampled is not known; if that is meant, expect it with "
+          'rules = ["sampled"]']),
     ],
 )  # fmt: skip
 def test_differences_are_named(options: dict[str, Any], problems: list[str]) -> None:

@@ -122,7 +122,9 @@ def _problems(case: PolicyCase, decision: PolicyDecision) -> Iterator[str]:
     for id in unexpected:
         hit = hits[id]
         if hit.error:
-            yield f"rule {id} can't be evaluated: {hit.error}"
+            meant = f'; if that is meant, expect it with rules = ["{id}"]'
+            is_refusal = case.rules is None and decision.outcome == case.outcome
+            yield f"rule {id} can't be evaluated: {hit.error}{meant if is_refusal else ''}"
         elif case.rules is not None:
             yield f"rule {id} applies: {hit.message}"
         elif decision.outcome != case.outcome:
