@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from tidemill.governance.audit_trail import TRAIL_KINDS, AuditEntry, TrailFilter, audit_entries
-from tidemill.ledger.event import EVENTS, Event, RecordedEvent, RunEnded, RunStarted
+from tidemill.ledger.event import EVENTS, Event, RecordedEvent, RunEnded, RunStarted, Waived
 from tidemill.ledger.run import Status
 from tidemill.testing.records import events_of_every_kind
 
 EVERY = events_of_every_kind()
+WAIVER = next(event.waiver for event in EVERY if isinstance(event, Waived))
 
 
 def facts(events: Sequence[Event]) -> list[RecordedEvent]:
@@ -36,7 +37,14 @@ def test_every_kind_of_event_has_an_entry() -> None:
         ("Attempted", "tern", "attempted", "features 2013-03-07", ""),
         ("EffectQueued", "", "effect queued", "scored_flights 2013-03-07", ""),
         ("Voted", "ben", "voted approve", "review r1", "seen the slices"),
-        ("WaiverEnded", "ana", "ended a waiver", "w1", "has an owner"),
+        (
+            "WaiverEnded",
+            "ana",
+            "ended a waiver",
+            f"{WAIVER.rule} for {WAIVER.scope} (w1)",
+            "has an owner",
+        ),
+        ("Waived", WAIVER.actor, "waived", f"{WAIVER.rule} for {WAIVER.scope} (w1)", WAIVER.reason),
         ("ReviewClosed", "", "review superseded", "review r1", ""),
         ("EnvironmentDropped", "", "dropped an environment", "gone", ""),
     ],

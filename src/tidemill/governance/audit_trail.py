@@ -75,22 +75,29 @@ class TrailFilter:
 
 
 def audit_entries(facts: Iterable[RecordedEvent], wanted: TrailFilter) -> Iterator[AuditEntry]:
-    """The entries of events, in order. The end of a run names who started it."""
+    """The entries of events, in order. The end of a run names who started it, that of a waiver its rule."""
     starters: dict[str, str] = {}
+    waived: dict[str, str] = {}
     for fact in facts:
-        entry = audit_entry(fact, starters)
+        entry = audit_entry(fact, starters, waived)
         if isinstance(fact.event, RunStarted):
             starters[fact.event.run] = entry.who
+        if isinstance(fact.event, Waived):
+            waived[fact.event.waiver.id] = entry.subject
         if wanted.accepts(entry):
             yield entry
 
 
-def audit_entry(fact: RecordedEvent, starters: Mapping[str, str]) -> AuditEntry:
-    """An event as an entry; `starters` are those who started runs, by run."""
+def audit_entry(
+    fact: RecordedEvent, starters: Mapping[str, str], waived: Mapping[str, str]
+) -> AuditEntry:
+    """An event as an entry; `starters` are those who started runs, by run, `waived` what waivers are for."""
     event: Any = fact.event
     tell = _TELLERS.get(type(event))
     who, action, subject, reason = _plain(event) if tell is None else tell(event)
     run = str(getattr(event, "run", ""))
+    if isinstance(event, WaiverEnded):
+        subject = waived.get(subject, subject)
     return AuditEntry(
         seq=fact.seq,
         at=fact.at,
@@ -174,7 +181,7 @@ def _policy_decided(event: PolicyDecided) -> _Told:
 
 def _waived(event: Waived) -> _Told:
     waiver = event.waiver
-    return waiver.actor, "waived", f"{waiver.rule} for {waiver.scope}", waiver.reason
+    return waiver.actor, "waived", f"{waiver.rule} for {waiver.scope} ({waiver.id})", waiver.reason
 
 
 def _waiver_ended(event: WaiverEnded) -> _Told:

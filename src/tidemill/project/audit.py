@@ -176,8 +176,8 @@ class Audit:
                 raise UsageError(f"there is no event {kind!r} ({did_you_mean(kind, known)})")
         wanted = TrailFilter(who=who, what=what, since=since, until=until)
         chosen = tuple(kinds) or (() if every else TRAIL_KINDS)
-        # Who started a run stands in its first event.
-        read = {*chosen, "RunStarted"} if chosen else ()
+        # Who started a run stands in its first event, and which rule was waived in that of the waiver.
+        read = {*chosen, "RunStarted", "Waived"} if chosen else ()
         facts = self._workspace.tools.ledger.events(kinds=sorted(read))
         return [
             entry for entry in audit_entries(facts, wanted) if not chosen or entry.kind in chosen
