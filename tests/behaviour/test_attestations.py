@@ -373,7 +373,9 @@ def test_each_run_attests_its_partitions_and_together_they_cover_the_table(
     project.attest("out", day(0), sign=True)
     [one, none] = project.verify("out")
     assert (one.is_valid, len(one.files), none.keys) == (True, 1, ())
-    assert {file.fault for file in none.files} == {"no attestation is about it"}
+    assert {file.fault for file in none.files} == {
+        "no attestation is about it: `tidemill attest write out --sign`"
+    }
     assert len(none.files) == 9
 
 

@@ -105,7 +105,9 @@ class AttestationCheck:
                 yield report
         if left or others:
             none = AttestationReport(name=name, stage=name, files=others)
-            yield _with_missing(none, left, "no attestation is about it")
+            yield _with_missing(
+                none, left, f"no attestation is about it: `tidemill attest write {name} --sign`"
+            )
 
     @property
     def _is_file(self) -> bool:
@@ -129,7 +131,7 @@ class AttestationCheck:
         if not path.is_file():
             shown = f"{name} {version}".strip()
             raise UsageError(
-                f"{shown} isn't attested in {folder.path.name}: `tidemill attest {shown} --sign`"
+                f"{shown} isn't attested in {folder.path.name}: `tidemill attest write {shown} --sign`"
             )
         return path
 

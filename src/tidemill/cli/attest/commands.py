@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -118,8 +119,14 @@ def _lines(report: AttestationReport) -> Iterator[str]:
 
 
 def _files(report: AttestationReport, bad: int) -> Iterator[str]:
-    for file in report.files:
-        if file.fault:
-            yield f"  {file.name} (SHA-256 {file.sha256[:_SHOWN]}): {file.fault}"
+    faulty = (file for file in report.files if file.fault)
+    for fault, some in groupby(faulty, key=lambda file: file.fault):
+        first, *others = some
+        place = (
+            f"{first.name} .. {others[-1].name} ({len(others) + 1} files)"
+            if others
+            else f"{first.name} (SHA-256 {first.sha256[:_SHOWN]})"
+        )
+        yield f"  {place}: {fault}"
     if good := len(report.files) - bad:
         yield f"  {plural(good, 'file')} as attested"
