@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.commands import tidemill
 from tests.support.damage import flip
+from tests.support.tables import execute
 
 
 def stored(root: Path) -> list[Path]:
@@ -36,3 +37,12 @@ def test_damage_is_listed_and_repaired(built: Path) -> None:
     assert ended.code == 0
     assert "repaired: " in ended.out
     assert tidemill("verify").code == 0
+
+
+def test_a_damaged_ledger_is_all_that_is_verified(built: Path) -> None:
+    execute(built / ".tidemill" / "ledger.db", "UPDATE people SET name = 'mallory'")
+    ended = tidemill("verify")
+    assert ended.code == 1
+    assert ended.out.startswith(
+        "verified the ledger, and nothing else: it is damaged\ndamaged: ledger.db: "
+    )
