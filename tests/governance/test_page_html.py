@@ -85,3 +85,11 @@ def test_the_page_is_one_file_for_light_and_dark_mode() -> None:
     assert "prefers-color-scheme: dark" in html
     assert not any(word in html for word in ("http://", "https://", "<script", "<form", "<a "))
     assert "value" in "".join(read("value").text)
+
+
+def test_commands_in_a_line_are_code() -> None:
+    html = html_page(
+        ReviewPage(title="t", state="`a`", sections=(section("b", ["by `run <x>`, ` of"]),))
+    )
+    assert '<p class="state"><code>a</code></p>' in html
+    assert "<li>by <code>run &lt;x&gt;</code>, ` of</li>" in html

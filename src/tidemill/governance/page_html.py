@@ -5,6 +5,7 @@ The policy in its head forbids scripts and requests, also where a browser would 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from tidemill.governance.page_values import ANSWERS, PageSection, PageTable, Rev
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _DIFF_KINDS = {"+": "more", "-": "less", "@": "at"}
 _CLASSES = {"What changes": "first", "What gets worse": "worse"}
+_CODE = re.compile(r"`([^`\n]+)`")
 _STYLE = """\
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #566372; --line: #dde3e9;
   --ground: #ffffff; --panel: #f5f7f9; --accent: #0b6477; --warn: #b25e09;
@@ -81,7 +83,7 @@ def html_page(page: ReviewPage) -> str:
 <body>
 <main>
 <h1>{title}</h1>
-<p class="state">{html_text(page.state)}</p>
+<p class="state">{_prose(page.state)}</p>
 {parts}
 </main>
 </body>
@@ -103,7 +105,7 @@ def _section(part: PageSection) -> Iterator[str]:
     opening = f'<section class="{kind}">' if kind else "<section>"
     yield f"{opening}<h2>{html_text(part.title)}</h2>"
     if part.lines:
-        yield f"<ul>{''.join(f'<li>{html_text(line)}</li>' for line in part.lines)}</ul>"
+        yield f"<ul>{''.join(f'<li>{_prose(line)}</li>' for line in part.lines)}</ul>"
     if part.table is not None and part.table.rows:
         yield _table(part.table)
     if part.diff:
@@ -111,6 +113,11 @@ def _section(part: PageSection) -> Iterator[str]:
     for command in part.commands:
         yield f'<pre class="command">{html_text(command)}</pre>'
     yield "</section>"
+
+
+def _prose(text: str) -> str:
+    """A line of text, in which what stands between backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", html_text(text))
 
 
 def _diff_line(line: str) -> str:
