@@ -19,7 +19,7 @@ from tests.support.serving import sales_flow
 from tests.support.tides import LENIENT, Tides, day
 from tests.support.users import USER
 from tidemill.adapters.sqlite.people import erase_person
-from tidemill.core.errors import ConflictError
+from tidemill.core.errors import ConflictError, UsageError
 from tidemill.governance.erasure import Erasure, ErasureSubject, PlaceKind
 from tidemill.ledger.event import Erased, Event, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.io.lease_holder import this_process
@@ -157,7 +157,9 @@ def test_rows_that_a_ruling_or_an_environment_needs_stay_with_the_reason(tides: 
         project.environments.drop(["dev"])
         project.quarantine.drop("raw", day(0), reason="wrong")
     (place,) = (each for each in find(tides, BAD).places if each.kind is PlaceKind.QUARANTINE)
-    assert "a ruling on its rows needs it" in place.left
+    assert place.name == f"raw {day(0)}"
+    undo = f"tidemill quarantine undo raw {day(0)} --ruling 1"
+    assert place.left == f"a ruling on its rows needs it: take it back first with `{undo}`"
     erase(tides, BAD)
     assert len(objects_with(tides, "2")) == 1
 
@@ -247,8 +249,21 @@ def test_who_made_or_has_a_valid_token_is_not_erased(tides: Tides) -> None:
         with pytest.raises(ConflictError, match=f"the token {id} in prod of tides, which is valid"):
             erase(tides, ErasureSubject(value=name))
     with closing(tides.open()) as project:
+        other = project.tokens.create("robot", scopes=["review"]).issued.token.id
+    with pytest.raises(
+        ConflictError, match=f"the tokens {id}, {other} in prod of tides, which are"
+    ):
+        erase(tides, ErasureSubject(value="robot"))
+    with closing(tides.open()) as project:
         project.tokens.revoke(id)
+        project.tokens.revoke(other)
     assert erase(tides, ErasureSubject(value="robot")).done
+
+
+def test_a_column_that_nothing_stored_has_is_refused(tides: Tides) -> None:
+    with pytest.raises(UsageError, match=r"has a column 'idd': did you mean 'id'\?"):
+        erase(tides, ErasureSubject(column="idd", value="2"))
+    assert erased_events(tides) == []
 
 
 def test_who_acts_in_the_moment_of_an_erasure_is_not_erased(

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_wine  # type: ignore[import-untyped]
 
-from tidemill.store.person_rows import PersonKey
+from tidemill.store.person_rows import PersonKey, column_names
 
 NAN = float("nan")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -130,3 +130,9 @@ def test_keys_of_measured_data_are_found() -> None:
         found = frame.filter(key.rows(frame.schema))
         assert found.height == (frame[column] == known).sum() > 0
         assert frame.filter(key.doubtful(frame.schema)).height == 0
+
+
+def test_fields_of_nested_columns_are_named() -> None:
+    inner = pl.Struct({"id": pl.Int64, "tags": pl.List(pl.String)})
+    schema = {"day": pl.Date, "rows": pl.List(pl.Array(inner, 2))}
+    assert column_names(schema) == {"day", "rows", "id", "tags"}

@@ -9,6 +9,7 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.request_options import parse_duration
 from tidemill.core.counts import plural
+from tidemill.core.partition import WHOLE, place_name, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.governance.erasure import Erasure, ErasurePlace, parse_subject
 
@@ -47,16 +48,14 @@ def erase(name: str, column: str, yes: bool, reason: str, wait: float, as_json: 
 
 def _text(found: Erasure) -> str:
     unit = "row" if found.subject.column else "mention"
+    lines = []
+    if found.is_unknown:
+        lines.append(f"nobody who acted is known as {found.subject.value!r}")
     if not found.places:
-        lines = ["nothing is stored of this person"]
+        lines.append("nothing is stored of this person")
     else:
-        rows = [
-            (place.kind.value, place.name, f"{place.rows:,}", _fate(place, done=found.done),
-             place.left or "-")
-            for place in found.places
-        ]  # fmt: skip
         headers = ("kind", "place", f">{unit}s", "", "why")
-        lines = [text_table(*drop_empty_columns(headers, rows, "why"))]
+        lines.append(text_table(*drop_empty_columns(headers, _rows(found), "why")))
     total = sum(found.removed.values())
     if found.done:
         lines.append(
@@ -65,6 +64,22 @@ def _text(found: Erasure) -> str:
     elif total:
         lines.append("nothing was changed: with --yes it is done")
     return "\n".join(lines)
+
+
+def _rows(found: Erasure) -> list[tuple[str, ...]]:
+    """A row for each place; the partitions of a table to which the same happens share one."""
+    groups: dict[tuple[str, ...], list[ErasurePlace]] = {}
+    for place in found.places:
+        own = place_name(place.stage, place.partition)
+        name, rest = (place.stage, place.name.removeprefix(own)) if own else (place.name, "")
+        fate = _fate(place, done=found.done)
+        groups.setdefault((place.kind.value, name, rest, fate, place.left or "-"), []).append(place)
+    rows: list[tuple[str, ...]] = []
+    for (kind, name, rest, fate, why), places in groups.items():
+        keys = summarize_keys({place.partition for place in places} - {"", WHOLE})
+        total = sum(place.rows for place in places)
+        rows.append((kind, f"{name} {keys}".strip() + rest, f"{total:,}", fate, why))
+    return rows
 
 
 def _fate(place: ErasurePlace, *, done: bool) -> str:

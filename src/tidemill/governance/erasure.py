@@ -60,12 +60,15 @@ class ErasurePlace:
     """A place that has rows (or events, or mentions) of the subject.
 
     `left` says why Tidemill doesn't remove them, or, where `rows` is 0, why it can't tell if there are any.
+    Those of a table have its `stage` and `partition`.
     """
 
     kind: PlaceKind
     name: str
     rows: int
     left: str = ""
+    stage: str = ""
+    partition: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,12 @@ class Erasure:
     done: bool = False
     digest: str = ""
     salt: str = ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is about a name of nobody who acted."""
+        known = any(place.kind is PlaceKind.PEOPLE for place in self.places)
+        return not self.subject.column and not known
 
     @property
     def removed(self) -> Mapping[str, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ import polars as pl
 
 from tidemill.adapters.sqlite.people import count_named_events
 from tidemill.core.counts import plural
-from tidemill.core.partition import place_name
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.partition import WHOLE, place_name
 from tidemill.governance.erasure import ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.io.mentions import find_mentions
 from tidemill.ledger.binding import Binding
@@ -24,10 +26,10 @@ from tidemill.project.delivered_tables import DeliveredTables
 from tidemill.project.found_places import FoundPlace
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
-from tidemill.serving.io.log_erasure import find_logged_rows, remove_logged_rows
+from tidemill.serving.io.log_erasure import find_logged_rows, logged_columns, remove_logged_rows
 from tidemill.serving.log_frames import personal_hash
 from tidemill.store.frames import PARQUET, encode_sealed
-from tidemill.store.person_rows import PersonKey
+from tidemill.store.person_rows import PersonKey, column_names
 from tidemill.workflow.environment import PRODUCTION, own_place
 
 _PERSONAL_KEY = "TIDEMILL_PII_KEY"
@@ -43,7 +45,7 @@ _DISTINCT = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Quarantined:
-    """A quarantine object with rows of the subject, and where the environment has it bound."""
+    """A quarantine object with rows of the subject, and the partition that has it, or whose ruling does."""
 
     name: str
     rows: int
@@ -57,6 +59,23 @@ class _Quarantined:
         return place_name(self.stage, self.partition) if self.stage else self.name
 
 
+@dataclass(frozen=True, slots=True)
+class _Ruled:
+    """A ruling in force on rows of a partition, by its number there."""
+
+    environment: str
+    stage: str
+    partition: str
+    number: int
+
+    @property
+    def undo(self) -> str:
+        """The command that takes it back."""
+        partition = "" if self.partition in ("", WHOLE) else f" {shlex.quote(self.partition)}"
+        where = "" if self.environment == PRODUCTION else f" --env {self.environment}"
+        return f"tidemill quarantine undo {self.stage}{partition} --ruling {self.number}{where}"
+
+
 class ErasedRows:
     """The rows of a person in what a workspace stored."""
 
@@ -65,14 +84,29 @@ class ErasedRows:
         self._subject = subject
         self._key = PersonKey(subject.column, (subject.value,))
         self._seen: set[str] = set()
+        self._columns: set[str] = set()
 
     def places(self) -> Iterator[FoundPlace]:
-        """Where the rows are: what can be removed first."""
+        """Where the rows are: what can be removed first. UsageError if no stored table has the column."""
         yield from self._logged()
         yield from self._quarantined()
         yield from self._published()
         yield from self._earlier()
+        self._require_column()
         yield from self._mentions()
+
+    def _require_column(self) -> None:
+        column = self._subject.column
+        if not self._columns or column in self._columns:
+            return
+        space = self._workspace
+        for endpoint in space.flow.endpoints:
+            if endpoint.log is not None:
+                own = own_place(endpoint.log.folder, space.environment)
+                self._columns |= logged_columns(space.root / own / endpoint.name)
+        if column not in self._columns:
+            advice = did_you_mean(column, self._columns)
+            raise UsageError(f"no stored table or prediction log has a column {column!r}: {advice}")
 
     def _logged(self) -> Iterator[FoundPlace]:
         space, key = self._workspace, self._logged_key()
@@ -111,7 +145,12 @@ class ErasedRows:
         for found in self._quarantine_objects():
             left = self._obstacle(found.name)
             place = ErasurePlace(
-                kind=PlaceKind.QUARANTINE, name=found.place, rows=found.rows, left=left
+                kind=PlaceKind.QUARANTINE,
+                name=found.place,
+                rows=found.rows,
+                left=left,
+                stage=found.stage,
+                partition=found.partition,
             )
             if found.rows and left:
                 yield FoundPlace(place=place)
@@ -132,14 +171,21 @@ class ErasedRows:
             for partition, binding in head.partitions.items():
                 if binding.product.quarantine is not None:
                     bound[binding.product.quarantine].append((stage, partition, binding))
-        stored = {*self._workspace.tools.artifacts.names()}
+        stored, pinned = {*self._workspace.tools.artifacts.names()}, self._pinned()
         for name in sorted(self._every_quarantine() & stored):
             self._seen.add(name)
             rows, doubtful = self._key.count(self._frame(name))
             if not rows and not doubtful:
                 continue
             if name not in bound:
-                yield _Quarantined(name=name, rows=rows, doubtful=doubtful)
+                [ruled, *_] = [*pinned.get(name, ()), _Ruled("", "", "", 0)]
+                yield _Quarantined(
+                    name=name,
+                    rows=rows,
+                    doubtful=doubtful,
+                    stage=ruled.stage,
+                    partition=ruled.partition,
+                )
             for stage, partition, binding in bound.get(name, ()):
                 yield _Quarantined(
                     name=name,
@@ -166,17 +212,24 @@ class ErasedRows:
                 if any(b.product.quarantine == name for b in head.partitions.values()):
                     name = split_name(state.environment)[1]
                     return f"the environment {name} has it too ({stage}): erase it there first"
-        pinned = {
-            pin
-            for state in (self._workspace.state(), *self._other_states())
-            for partitions in state.rulings.values()
-            for rulings in partitions.values()
-            for ruling in rulings
-            for pin in ruling.pinned_objects
-        }
-        if name in pinned:
-            return "a ruling on its rows needs it: take the ruling back with `tidemill quarantine hold`"
+        commands = [f"`{ruled.undo}`" for ruled in self._pinned().get(name, ())]
+        if commands:
+            return (
+                f"a ruling on its rows needs it: take it back first with {' and '.join(commands)}"
+            )
         return ""
+
+    def _pinned(self) -> Mapping[str, Sequence[_Ruled]]:
+        """The rulings that need an object, by its name, in all environments."""
+        found: defaultdict[str, list[_Ruled]] = defaultdict(list)
+        for state in (self._workspace.state(whole=True), *self._other_states()):
+            environment = split_name(state.environment)[1]
+            for stage, partitions in state.rulings.items():
+                for partition, rulings in partitions.items():
+                    for number, ruling in enumerate(rulings, 1):
+                        for name in ruling.pinned_objects:
+                            found[name].append(_Ruled(environment, stage, partition, number))
+        return found
 
     def _other_states(self) -> list[State]:
         """The states of all other environments, also of other workflows that share the home."""
@@ -222,7 +275,9 @@ class ErasedRows:
                 target = delivered.get((stage, partition), "")
                 name = place_name(stage, partition) + (f" in {target}" if target else "")
                 kind = PlaceKind.DELIVERED if target else PlaceKind.PUBLISHED
-                place = ErasurePlace(kind=kind, name=name, rows=rows)
+                place = ErasurePlace(
+                    kind=kind, name=name, rows=rows, stage=stage, partition=partition
+                )
                 if rows:
                     yield FoundPlace(
                         place=replace(place, left=_DELIVERED if target else _PUBLISHED)
@@ -248,7 +303,9 @@ class ErasedRows:
         for name in (each for each in objects if each.endswith(PARQUET)):
             self._seen.add(name)
             scan = pl.scan_parquet(artifacts.uri(name))
-            if columns := self._key.columns(scan.collect_schema()):
+            schema = scan.collect_schema()
+            self._columns |= column_names(schema)
+            if columns := self._key.columns(schema):
                 more, also = self._key.count(scan.select(columns).collect())
                 rows, doubtful = rows + more, doubtful + also
         return rows, doubtful
@@ -274,4 +331,6 @@ class ErasedRows:
             )
 
     def _frame(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self._workspace.tools.artifacts.get(name))
+        frame = pl.read_parquet(self._workspace.tools.artifacts.get(name))
+        self._columns |= column_names(frame.schema)
+        return frame

@@ -36,12 +36,21 @@ def _in_environment(
                 f"has a part in the review {id} in {where}, which is open: decide it first, or reject it "
                 f"with `tidemill review reject {id}`"
             )
-    for id, issued in issued_tokens(facts, environment).items():
-        if issued.is_valid(now) and person in _makers_of(issued.token):
-            yield (
-                f"made or has the token {id} in {where}, which is valid: revoke it first with "
-                f"`tidemill tokens revoke {id}`"
-            )
+    tokens = [
+        id
+        for id, issued in issued_tokens(facts, environment).items()
+        if issued.is_valid(now) and person in _makers_of(issued.token)
+    ]
+    if len(tokens) == 1:
+        yield (
+            f"made or has the token {tokens[0]} in {where}, which is valid: revoke it first with "
+            f"`tidemill tokens revoke {tokens[0]}`"
+        )
+    elif tokens:
+        yield (
+            f"made or has the tokens {', '.join(tokens)} in {where}, which are valid: revoke each first "
+            "with `tidemill tokens revoke ID`"
+        )
 
 
 def _people_of(state: ReviewState) -> set[str]:

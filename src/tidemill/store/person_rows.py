@@ -92,6 +92,17 @@ class PersonKey:
         return test(value, kind, self.values).fill_null(value=False) if is_key else _NEVER
 
 
+def column_names(schema: Mapping[str, Any]) -> set[str]:
+    """The names of the columns, and of all fields of nested ones."""
+    found = {*schema}
+    for kind in schema.values():
+        while isinstance(kind, pl.List | pl.Array):
+            kind = kind.inner
+        if isinstance(kind, pl.Struct):
+            found |= column_names({field.name: field.dtype for field in kind.fields})
+    return found
+
+
 def _any_of(found: Collection[pl.Expr]) -> pl.Expr:
     return reduce(or_, found, _NEVER)
 

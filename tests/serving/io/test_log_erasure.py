@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.serving.io.log_erasure import find_logged_rows, remove_logged_rows
+from tidemill.serving.io.log_erasure import find_logged_rows, logged_columns, remove_logged_rows
 from tidemill.store.person_rows import PersonKey
 
 
@@ -37,4 +37,5 @@ def test_a_file_that_is_damaged_or_doubtful_is_named(tmp_path: Path) -> None:
     pl.DataFrame({"key": ["007", "8"]}).write_parquet(folder / "b.parquet")
     damaged, doubtful = find_logged_rows(tmp_path, PersonKey("key", ("7",)))
     assert damaged.fault
+    assert logged_columns(tmp_path) == {"key"}
     assert (doubtful.rows, doubtful.doubtful) == (0, 1)

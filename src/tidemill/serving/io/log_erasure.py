@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from tidemill.serving.io.prediction_log import write_whole
-from tidemill.store.person_rows import PersonKey
+from tidemill.store.person_rows import PersonKey, column_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,15 @@ def find_logged_rows(folder: Path, key: PersonKey) -> Iterator[LoggedRows]:
         rows, doubtful = key.count(frame)
         if rows or doubtful:
             yield LoggedRows(path=path, rows=rows, doubtful=doubtful)
+
+
+def logged_columns(folder: Path) -> set[str]:
+    """The names of the columns, and fields of nested ones, in the files of a log that can be read."""
+    found = set[str]()
+    for path in folder.glob("*/*.parquet"):
+        with suppress(OSError, pl.exceptions.PolarsError):
+            found |= column_names(pl.read_parquet_schema(path))
+    return found
 
 
 def remove_logged_rows(path: Path, key: PersonKey) -> int:
