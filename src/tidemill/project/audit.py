@@ -139,9 +139,9 @@ class Audit:
         return made
 
     def seal(self) -> str:
-        """Make a checkpoint if one is due; say what went wrong, "" if nothing did.
+        """Make a checkpoint if one is due, else write the last one to places that lack it.
 
-        A run is never lost by a checkpoint that can't be made.
+        Says what went wrong, "" if nothing did. A run is never lost by a checkpoint that can't be made.
         """
         try:
             made = self._maker().make(
@@ -151,8 +151,7 @@ class Audit:
             )
         except TidemillError as error:
             return f"no checkpoint was made: {error}"
-        problems = () if made is None else made.problems
-        return "; ".join(f"the checkpoint wasn't written outside: {text}" for text in problems)
+        return "" if made is None else "; ".join(made.problems)
 
     def entries(
         self,

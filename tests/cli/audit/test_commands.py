@@ -57,7 +57,7 @@ def test_a_home_is_sealed_verified_and_a_change_noticed(shop: Path) -> None:
 def test_a_checkpoint_that_is_not_written_outside_exits_with_1(shop: Path) -> None:
     (shop.parent / "checkpoints.jsonl").mkdir()
     ended = tidemill("audit", "checkpoint")
-    assert (ended.code, "not written: " in ended.out) == (1, True)
+    assert (ended.code, "wasn't written outside: " in ended.out) == (1, True)
 
 
 def test_a_command_warns_where_no_checkpoint_can_be_made(shop: Path) -> None:

@@ -152,11 +152,76 @@ def test_a_place_that_fails_is_shown_and_gets_all_later(home: Path, key: Signing
     project.events.count = 3
     found = project.make()
     assert found is not None
-    assert (found.is_new, found.problems) == (True, ("no network",))
+    assert (found.is_new, found.problems) == (
+        True,
+        ("the checkpoint wasn't written outside: no network",),
+    )
     place.fault = ""
     project.events.count = 5
     project.made()
     assert [each.size for each in place.written] == [3, 5]
+
+
+def test_a_place_that_failed_is_tried_again_before_the_next_one_is_due(
+    home: Path, key: SigningKey
+) -> None:
+    place, other = Broken(), Broken(fault="", name="other")
+    project = Made(home, key, place, other)
+    project.events.count = 3
+    assert project.make(terms=CheckpointTerms()) is not None
+    other.written.clear()
+    project.events.count = 4
+    # As long as it fails, that is said.
+    for _ in range(2):
+        again = project.make(now=5.0, terms=CheckpointTerms())
+        assert again is not None
+        assert (again.is_new, again.problems) == (
+            False,
+            ("the checkpoint wasn't written outside: no network",),
+        )
+    place.fault = ""
+    again = project.make(now=6.0, terms=CheckpointTerms())
+    assert again is not None
+    assert (again.is_new, again.problems) == (False, ())
+    assert [each.size for each in place.written] == [3]
+    assert other.written == []
+    assert project.make(now=7.0, terms=CheckpointTerms()) is None
+
+
+def test_a_place_with_another_ledger_gets_nothing_when_it_is_back(
+    project: Made, home: Path
+) -> None:
+    project.events.count = 5
+    project.made()
+    kept = project.outside.read()
+    outside = home.parent.parent / "outside.jsonl"
+    outside.rename(outside.with_suffix(".away"))
+    outside.mkdir()
+    home.unlink()
+    home.with_name("checkpoints.written").unlink()
+    project.events.changed = {1}
+    made = project.make(terms=CheckpointTerms())
+    assert made is not None
+    assert made.problems
+    outside.rmdir()
+    outside.with_suffix(".away").rename(outside)
+    with pytest.raises(StorageError, match="has 1 checkpoint by this key, and none of this ledger"):
+        project.make(now=1.0, terms=CheckpointTerms())
+    assert project.outside.read() == kept
+
+
+def test_a_checkpoint_is_made_although_it_can_not_be_noted_where_it_is(
+    project: Made, home: Path
+) -> None:
+    project.events.count = 3
+    home.with_name("checkpoints.tmp").mkdir()
+    made = project.make()
+    assert made is not None
+    assert made.is_new
+    [problem] = made.problems
+    assert problem.startswith("it isn't noted where the checkpoint was written: ")
+    assert [each.checkpoint.size for each in project.kept.read()] == [3]
+    assert len(project.outside.read().lines) == 1
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def checkpoint(new_ledger: bool, as_json: bool) -> None:
     point = made.checkpoint
     head = "made a checkpoint" if made.is_new else "nothing is new since the checkpoint"
     lines = [f"{head} of {plural(point.size, 'event')}: {point.root}"]
-    lines += [f"not written: {text}" for text in made.problems]
+    lines += made.problems
     print_result(
         "\n".join(lines),
         as_json,

@@ -48,7 +48,7 @@ ReadEvents = Callable[[int, bytes | None], Iterable[ChainedEvent | str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeCheckpoint:
-    """A checkpoint, whether it is a new one, and what kept it from being written to a place outside."""
+    """A checkpoint, whether it is a new one, and what went wrong when it was written to places outside."""
 
     checkpoint: Checkpoint
     is_new: bool
@@ -196,10 +196,10 @@ class CheckpointMaker:
     ) -> MadeCheckpoint | None:
         """Make a checkpoint if one is due by the `terms`; without terms also if there is any new event.
 
-        `count` gives the number of events now. Returns None if none is due; without terms the last one,
-        written again to places that lack it. Raises StorageError if the events don't continue the last
-        checkpoint, if a place outside has a newer one, or if it has those of another ledger by this key,
-        unless a `new_ledger` was begun.
+        `count` gives the number of events now. If none is due or there is no new event, the last one is
+        written again to places that lack it, and returned; None if there was nothing to do. Raises
+        StorageError if the events don't continue the last checkpoint, if a place outside has a newer one, or
+        if it has those of another ledger by this key, unless a `new_ledger` was begun.
         """
         with self.kept.lock():
             # Another process may have made it while this one waited.
@@ -207,11 +207,13 @@ class CheckpointMaker:
             events = count()
             newest = None if last is None else last.checkpoint
             if terms is not None and not terms.is_due(newest, events, now):
-                return None
+                return self._retried(last)
             known = self.kept.read()
             if last is not None and events == last.checkpoint.size:
                 return MadeCheckpoint(
-                    checkpoint=last.checkpoint, is_new=False, problems=self._write_outside(known)
+                    checkpoint=last.checkpoint,
+                    is_new=False,
+                    problems=self._write_outside(known, self.places),
                 )
             if not events:
                 return None
@@ -220,8 +222,24 @@ class CheckpointMaker:
             made = self._signed(new, now)
             # First the home, so that what is outside is never newer than what the home knows.
             self.kept.add(made)
-            problems = self._write_outside([*known, made])
+            problems = self._write_outside([*known, made], self.places)
         return MadeCheckpoint(checkpoint=made.checkpoint, is_new=True, problems=problems)
+
+    def _retried(self, last: KeptCheckpoint | None) -> MadeCheckpoint | None:
+        """Write the last checkpoint to places where that failed; None if there are none."""
+        if last is None:
+            return None
+        newest, written = last.checkpoint, self.kept.written
+        lacking = [place for place in self.places if written.get(place.name, 0) < newest.size]
+        if not lacking:
+            return None
+        nothing = _NewEvents(
+            first=newest.first, start=last.frontier, leaves=(), link=bytes.fromhex(newest.link)
+        )
+        # A place that couldn't be read when the checkpoint was made may have those of another ledger.
+        self._refuse_fork(nothing, new_ledger=False)
+        problems = self._write_outside(self.kept.read(), lacking)
+        return MadeCheckpoint(checkpoint=newest, is_new=False, problems=problems)
 
     def _read_new(self, last: KeptCheckpoint | None) -> _NewEvents:
         """The events after the last checkpoint; StorageError if they don't continue it."""
@@ -289,17 +307,22 @@ class CheckpointMaker:
                 "audit checkpoint --new-ledger` makes its first checkpoint there"
             )
 
-    def _write_outside(self, known: Sequence[KeptCheckpoint]) -> tuple[str, ...]:
+    def _write_outside(
+        self, known: Sequence[KeptCheckpoint], places: Sequence[CheckpointPlace]
+    ) -> tuple[str, ...]:
         problems, written = [], self.kept.written
-        for place in self.places:
+        for place in places:
             try:
                 place.write([each.checkpoint for each in known])
             except TidemillError as error:
-                problems.append(str(error))
+                problems.append(f"the checkpoint wasn't written outside: {error}")
             else:
                 written[place.name] = known[-1].checkpoint.size
         if written != self.kept.written:
-            self.kept.set_written(written)
+            try:
+                self.kept.set_written(written)
+            except StorageError as error:
+                problems.append(f"it isn't noted where the checkpoint was written: {error}")
         return tuple(problems)
 
 
