@@ -278,3 +278,19 @@ def test_a_promotion_that_the_gates_refuse_again_says_so(straits: Straits) -> No
         receipt = straits.promote()
         assert (receipt.exit_code, straits.live) == (4, first)
         assert "FAILED golden" in said(receipt)
+
+
+def test_the_cost_of_a_training_in_the_branch_is_known(straits: Straits) -> None:
+    straits.rules(rule("delivery", "cost > 1000.0", "deny"))
+    with straits.open() as project:
+        object.__setattr__(project.settings, "cpu_hour", 1.0)
+        receipt = project.promote("dev", raise_on_failure=False)
+    assert receipt.exit_code == 0, said(receipt)
+    [*_, decision] = straits.decisions()
+    cost = decision.facts["cost"]
+    assert isinstance(cost, float)
+    assert 0 < cost < 1000
+    with straits.open() as project:
+        shown = project.models["model"].version(straits.live).cost
+    assert shown is not None
+    assert cost == pytest.approx(shown.cpu_s / 3600)

@@ -122,7 +122,7 @@ def test_admins_stand_in_where_too_few_people_are_left() -> None:
     with pytest.raises(AccessError):
         capacity(gone, "ben")
     # Of three leads one is the author, so that two can approve, but not three.
-    members = "leads: ana, ben, cleo"
+    members = "leads: ben, cleo"
     assert voters.notes(state_of(asks("leads", people=2))) == (members,)
     assert "the third to approve" in voters.notes(state_of(asks("leads", people=3)))[1]
     assert "the 4th to approve" in voters.notes(state_of(asks("leads", people=4)))[1]
@@ -204,6 +204,19 @@ def test_people_whose_tokens_make_them_one_are_too_few() -> None:
     # Ben made the token of the author, and doesn't count.
     vouched = replace(both, quorums=(Quorum(asked=("ben",)),), author_vouched_by=("ben",))
     assert tally(given_votes(vouched, "eve")) is ReviewOutcome.APPROVED
+
+
+def test_only_those_whose_approval_counts_are_listed() -> None:
+    voters = Electorate(grants=TEAM, workflow="flights")
+    review = replace(asks("leads"), author="cleo", author_vouched_by=("ben",))
+    listed, why = voters.notes(state_of(review))
+    assert listed == "leads: ana"
+    assert why == (
+        "ben's approval doesn't count: cleo, who asked for the change, and ben may be one person, because "
+        "one made the token of the other"
+    )
+    every = replace(review, author_may_approve=True)
+    assert voters.notes(state_of(every)) == ("leads: ana, ben, cleo",)
 
 
 def test_a_review_that_nobody_can_approve_can_be_rejected() -> None:

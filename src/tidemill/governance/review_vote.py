@@ -97,18 +97,29 @@ class Electorate:
         )
 
     def notes(self, state: ReviewState) -> tuple[str, ...]:
-        """Who belongs to those who are asked, and who can help where people are missing."""
+        """Who of those who are asked can approve, whose approval wouldn't count, and who can help."""
+        found = {name: self.voters([name]) or frozenset() for name in state.asked}
+        excluded = {
+            person for people in found.values() for person in people if _is_author(person, state)
+        }
         members = tuple(
-            f"{_person_text(name)}: {', '.join(sorted(people))}"
-            for name in state.asked
-            if (people := self.voters([name])) and people != {name}
+            f"{_person_text(name)}: {', '.join(sorted(people - excluded))}"
+            for name, people in found.items()
+            if people != {name} and people - excluded
         )
-        return members + tuple(
+        author = state.review.author
+        namesakes = tuple(
+            f"{person}'s approval doesn't count: {author}, who asked for the change, and {person} may be "
+            "one person, because one made the token of the other"
+            for person in sorted(excluded - {author})
+        )
+        lacking = tuple(
             f"{' or '.join(map(_person_text, quorum.asked))}: nobody is left who could be the "
             f"{_ordinal(quorum.people)} to approve{self._help(state, number)}"
             for number, quorum in enumerate(state.quorums)
             if self.lacks_people(state, number)
         )
+        return members + namesakes + lacking
 
     def _help(self, state: ReviewState, number: int) -> str:
         helpers = self.helpers(state, number)
@@ -142,6 +153,12 @@ class Electorate:
 
     def _exists(self, person: str) -> bool:
         return not self.grants.are_declared or _is_open(person) or self.may(person)
+
+
+def _is_author(person: str, state: ReviewState) -> bool:
+    """Whether the approval of a person can't count, whatever token it is given with."""
+    review = state.review
+    return not review.author_may_approve and may_be_author(review, _approval(person))
 
 
 def _is_open(name: str) -> bool:

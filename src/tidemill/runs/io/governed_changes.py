@@ -16,19 +16,21 @@ from tidemill.governance.subjects import delivery_subject, table_subject
 from tidemill.governance.table_facts import TableEvidence, table_facts
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Binding, Product
-from tidemill.ledger.event import Attempted
+from tidemill.ledger.event import Attempted, Computed, Published
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Attempt
 from tidemill.models.gates import LIVE
 from tidemill.models.live_events import scores_of
 from tidemill.planning.freshness import check_freshness, freshness_rules
+from tidemill.ports.ledger import Ledger
 from tidemill.runs.io.change_decisions import ChangeDecisions
 from tidemill.runs.io.gate_step import GateVerdict
 from tidemill.runs.io.job import Governance, Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.gate import Scores
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Kind, Stage
 
@@ -176,7 +178,7 @@ class GovernedChanges(ChangeDecisions):
             live_scores=self._live_scores(verdict),
             metrics=tuple(dict.fromkeys(filter(None, metrics))),
             sample=trained.sample if trained is not None else 1.0,
-            training=self._trainings(model.name, trained.run if trained is not None else ""),
+            training=self._trainings(artifact, trained.run if trained is not None else ""),
             cpu_hour=job.price.cpu_hour,
             personal=personal_columns(job.flow, job.recipes, _columns_read(model, artifact.inputs)),
             pinned=governance.pinned(),
@@ -193,14 +195,28 @@ class GovernedChanges(ChangeDecisions):
         theirs = {name: held for name, held in found.items() if held is not None}
         return scores_of(theirs) or None
 
-    def _trainings(self, model: str, run: str) -> tuple[Attempt, ...] | None:
-        """The attempts at the training of a candidate, which another run may have made."""
+    def _trainings(self, artifact: Artifact, run: str) -> tuple[Attempt, ...] | None:
+        """The attempts at the training of a candidate, which another run may have made, also elsewhere."""
         if not run:
             return None
         self._settle()
-        events = self._job.tools.ledger.events(kinds=("Attempted",), run=run, stage=model)
-        found = (fact.event.attempt for fact in events if isinstance(fact.event, Attempted))
-        return tuple(attempt for attempt in found if attempt.action in _TRAININGS)
+        ledger, model = self._job.tools.ledger, artifact.stage
+        if found := _trainings_in(ledger, model, run):
+            return found
+        # It was reused here: the run that bound it first trained it.
+        for fact in ledger.events(kinds=("Published", "Computed"), stage=model):
+            event = fact.event
+            assert isinstance(event, Published | Computed)
+            made = event.binding.product.artifact
+            if made is not None and made.id == artifact.id:
+                return _trainings_in(ledger, model, event.binding.run)
+        return ()
+
+
+def _trainings_in(ledger: Ledger, model: str, run: str) -> tuple[Attempt, ...]:
+    events = ledger.events(kinds=("Attempted",), run=run, stage=model)
+    found = (fact.event.attempt for fact in events if isinstance(fact.event, Attempted))
+    return tuple(attempt for attempt in found if attempt.action in _TRAININGS)
 
 
 def is_stale(
