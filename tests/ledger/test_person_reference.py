@@ -6,12 +6,7 @@ import re
 
 import pytest
 
-from tidemill.ledger.person_reference import (
-    erased_name,
-    escaped_name_pattern,
-    name_pattern,
-    person_reference,
-)
+from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
 
 
 def test_a_reference_depends_on_salt_and_name() -> None:
@@ -28,7 +23,7 @@ def test_a_reference_depends_on_salt_and_name() -> None:
         ("ana, Ana and (ana)", ["ana", "ana"]),
         ("ana@example.com", ["ana@example.com"]),
         ("anas ana_x banana \u00e4ana", []),
-        (r"C:\banana", []),
+        (r"C:\anana", []),
         ("x\nana and C:\\ana", ["ana", "ana"]),
         ("a+b", ["a+b"]),
         ("aab", []),
@@ -52,4 +47,4 @@ def test_a_name_is_found_where_it_stands_alone(text: str, found: list[str]) -> N
     ],
 )
 def test_a_name_is_found_beside_an_escape(text: str, count: int) -> None:
-    assert len(escaped_name_pattern(["ana"]).findall(text)) == count
+    assert len(name_pattern(["ana"]).findall(text)) == count

@@ -21,19 +21,12 @@ def erased_name(reference: str) -> str:
 
 
 def name_pattern(names: Collection[str]) -> re.Pattern[str]:
-    """What finds names in text where they stand alone; of two names that begin alike, the longer one."""
-    return re.compile(rf"(?<!\w)(?:{_either(names)})(?!\w)")
+    """What finds names in text where they stand alone; of two names that begin alike, the longer one.
 
-
-def escaped_name_pattern(spellings: Collection[str]) -> re.Pattern[str]:
-    """What finds names in JSON and other escaped text, by how they are written there.
-
-    There the letter or digits of an escape, such as that of a line end, may stand before a name. Text that
-    was escaped twice can't be told from a backslash in front of a letter: both are found.
+    The letter or digits of an escape, such as that of a line end, may stand before a name: in JSON, and where
+    a traceback quotes a line of source. A backslash before a word can't be told from one: both are found.
     """
+    longest_first = sorted(names, key=len, reverse=True)
+    either = "|".join(map(re.escape, longest_first))
     before = r"(?:(?<!\w)|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
-    return re.compile(rf"{before}(?:{_either(spellings)})(?!\w)")
-
-
-def _either(names: Collection[str]) -> str:
-    return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.compile(rf"{before}(?:{either})(?!\w)")

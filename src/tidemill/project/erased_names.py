@@ -33,6 +33,7 @@ _EVENTS = (
 _HELD = "a process of theirs is active: repeat this when it has ended"
 _SIGNED = "it is signed: remove the file, and attest again with `tidemill attest`"
 _OPEN = "a run writes it: repeat this when it has ended"
+_NO_TEXT = "not a text file: remove it, or the name in it"
 _OBJECTS = "data, models and other results: erase rows with --column, or correct the source"
 _OTHER = "not a file that Tidemill changes: remove it, or the name in it"
 
@@ -92,6 +93,8 @@ class ErasedNames:
         if folder == logs_in(self._workspace.home).name:
             if inside.parts[1] in self._open_runs():
                 return _left(PlaceKind.LOGS, name, found.count, _OPEN)
+            if not found.is_text:
+                return _left(PlaceKind.LOGS, name, found.count, _NO_TEXT)
             return FoundPlace(
                 place=ErasurePlace(kind=PlaceKind.LOGS, name=name, rows=found.count),
                 remove=partial(replace_mentions, found.path, self._name, by),

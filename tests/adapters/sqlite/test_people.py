@@ -251,7 +251,17 @@ def test_names_without_a_word_are_found() -> None:
     assert known.in_json('{"a":"Ana O"}') == []
 
 
-@pytest.mark.parametrize("text", [r"asked CORP\ben", "a\\b\nben", "\x1bben", 'said "ben"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"asked CORP\ben",
+        "a\\b\nben",
+        "\x1bben",
+        'said "ben"',
+        r'raise ValueError("by\nben")',
+        r"\nnben\nben",
+    ],
+)
 def test_names_beside_escapes_are_found(text: str) -> None:
     known = KnownPeople()
     known.add("ben", "person:1")
@@ -259,10 +269,12 @@ def test_names_beside_escapes_are_found(text: str) -> None:
 
 
 def test_a_name_that_ends_another_word_stays_there(path: Path) -> None:
-    said = "C:\\banana, ban and C:\\nina"
+    said = "C:\\banana, by\\nana: ban and C:\\nina"
     with closing(SqliteLedger(path)) as ledger:
-        for name in ("ina", "anana", "nina"):
+        for name in ("anan", "ana", "nina"):
             ledger.append([replace(token_revoked_event(), actor=name, reason=said)], now=2.0)
+        facts = [*ledger.events(kinds=("TokenRevoked",))]
     with closing(sqlite3.connect(path)) as connection:
-        (body,) = connection.execute("SELECT max(seq), body FROM events").fetchone()[1:]
-    assert "banana, ban and C:\\\\person:" in body
+        (_, body) = connection.execute("SELECT max(seq), body FROM events").fetchone()
+    assert re.search(r"banana, by\\\\nperson:\w+: ban and C:\\\\person:", body)
+    assert [f.event.reason for f in facts if isinstance(f.event, TokenRevoked)][-1] == said

@@ -23,6 +23,12 @@ ENVELOPE = json.dumps({"payload": base64.b64encode(b"by ben").decode()}).encode(
         ("benä".encode(), 0),
         ("äben".encode(), 0),
         (rb'{"line": "x\nben\tben"}', 2),
+        ("“ben” —ben by\u00a0ben…·".encode(), 3),
+        (json.dumps("“ben” —ben\x1bben").encode(), 3),
+        ("ben̈ ben\u0661".encode(), 1),
+        # Neither a name nor a letter beside one has to be UTF-8.
+        (b"\xffben\xfe", 1),
+        (b"benben ben", 1),
         (b"", 0),
         (b"\0xben\0", 0),
         (b"\0ben\0", 1),
@@ -47,6 +53,22 @@ def test_names_are_found_as_other_formats_write_them(tmp_path: Path) -> None:
         assert replace_mentions(found.path, NAME, "erased person 1") == 1
     assert [found.path.name for found in find_mentions(tmp_path, NAME)] == ["model"]
     assert json.loads((tmp_path / "1" / "file").read_text()) == "erased person 1"
+
+
+def test_a_name_that_begins_as_it_ends_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"xli wei li wei li")
+    assert [found.count for found in find_mentions(tmp_path, "li wei li")] == [1]
+    assert replace_mentions(tmp_path / "a", "li wei li", "-") == 1
+    assert (tmp_path / "a").read_bytes() == b"xli wei -"
+
+
+def test_a_file_that_is_not_text_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content := b"\0xbenjamin benjamin")
+    (found,) = find_mentions(tmp_path, "benjamin")
+    assert (found.count, found.is_text) == (2, False)
+    assert replace_mentions(path, "benjamin", "-") == 0
+    assert path.read_bytes() == content
 
 
 def test_signed_statements_are_decoded(tmp_path: Path) -> None:

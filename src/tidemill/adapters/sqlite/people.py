@@ -19,18 +19,15 @@ from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import Erased, Event
 from tidemill.ledger.people import change_people, change_texts, has_texts, names_people
-from tidemill.ledger.person_reference import (
-    erased_name,
-    escaped_name_pattern,
-    name_pattern,
-    person_reference,
-)
+from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
 from tidemill.ports.ledger import Guard
 
 _MARK = "person:"
 _WORD = re.compile(r"\w+")
-# The letter or digits of an escape, such as that of a line end, aren't of the word after it.
+# The letter or digits of an escape, such as that of a line end, aren't of the word after it: of one of JSON,
+# and of one in the text itself, which quotes source or a path.
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
+_QUOTED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[bfnrt])")
 _REFERENCE = re.compile(r"person:[0-9a-f]{32}(?![0-9a-f])")
 
 
@@ -64,7 +61,7 @@ class KnownPeople:
 
     def in_json(self, body: str) -> list[str]:
         """The names that a JSON text may mention."""
-        words = {*_words(_ESCAPE.sub(" ", body)), ""}
+        words = {*_words(_ESCAPE.sub(" ", body)), *_words(_QUOTED.sub(" ", body)), ""}
         return [
             name
             for word in words & self._by_word.keys()
@@ -159,7 +156,7 @@ def add_people(path: Path, people: Mapping[str, tuple[str, str]]) -> None:
 
 def count_named_events(path: Path, name: str) -> int:
     """The number of events of a ledger's file that mention a name itself, where it stands alone."""
-    pattern = escaped_name_pattern({name, json_text(name)})
+    pattern = name_pattern({name, json_text(name)})
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(
             queries()["events_with"], {"text": name, "json": json_text(name)}
@@ -169,7 +166,7 @@ def count_named_events(path: Path, name: str) -> int:
 
 def count_named_holders(path: Path, name: str) -> int:
     """The number of other processes that hold a lease of a ledger, and whose holders mention a name."""
-    pattern = escaped_name_pattern({json_text(name)})
+    pattern = name_pattern({json_text(name)})
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(queries()["lease_holders_with"], (json_text(name),))
         texts = [text for (text,) in found if pattern.search(text)]

@@ -15,12 +15,15 @@ from pathlib import Path
 
 from tidemill.core.errors import StorageError
 from tidemill.ledger.io.home_files import open_private
+from tidemill.ledger.person_reference import name_pattern
 
 # A part of a file with a zero byte isn't text.
 _LOOKED_AT = 8192
 # In files that aren't text, names may have letters of other values beside them; of shorter ones, too many
 # would be found that only look like names.
 _DISTINCT = 6
+# What may tell whether a name stands alone: an escape before it, and a letter after it.
+_BEFORE, _AFTER = 16, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ class MentioningFile:
 
     path: Path
     count: int = 0
+    is_text: bool = True
     fault: str = ""
 
 
@@ -37,27 +41,45 @@ class Mentions:
 
     def __init__(self, name: str) -> None:
         escaped = {json.dumps(name, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
-        self._spellings = {name, *escaped, html.escape(name), html.escape(name, quote=False)}
-        forms = b"|".join(
-            re.escape(each.encode()) for each in sorted(self._spellings, key=len, reverse=True)
-        )
-        # Bytes from 0x80 on are parts of letters; in JSON an escaped line end has a letter.
-        letters = rb"\w\x80-\xff"
-        self._alone = re.compile(
-            rb"(?:(?<![%b])|(?<=\\[nrt]))(?:%b)(?![%b])" % (letters, forms, letters)
-        )
-        self._anywhere = re.compile(forms)
+        spellings = {name, *escaped, html.escape(name), html.escape(name, quote=False)}
+        longest_first = sorted(spellings, key=len, reverse=True)
+        self._anywhere = re.compile(b"|".join(re.escape(each.encode()) for each in longest_first))
+        self._alone = name_pattern(spellings)
         self._is_distinct = len(name.encode()) >= _DISTINCT
 
     def count(self, content: bytes | mmap.mmap) -> int:
         """How often some bytes mention the name."""
-        is_text = content[:_LOOKED_AT].find(b"\0") < 0
-        pattern = self._alone if is_text or not self._is_distinct else self._anywhere
-        return sum(1 for _ in pattern.finditer(content))
+        if is_text(content) or not self._is_distinct:
+            return sum(1 for _ in self._spans(content))
+        return sum(1 for _ in self._anywhere.finditer(content))
 
-    def replaced(self, content: bytes, by: str) -> bytes:
-        """A text with something else in place of the name; no character of `by` needs an escape."""
-        return self._alone.sub(by.encode(), content)
+    def replaced(self, content: bytes, by: str) -> tuple[bytes, int]:
+        """A text with `by`, which needs no escape, in place of the name; and how often."""
+        parts, end = [], 0
+        for start, stop in self._spans(content):
+            parts.append(content[end:start])
+            end = stop
+        return by.encode().join([*parts, content[end:]]), len(parts)
+
+    def _spans(self, content: bytes | mmap.mmap) -> Iterator[tuple[int, int]]:
+        """Where the name stands alone."""
+        at = 0
+        while found := self._anywhere.search(content, at):
+            before = _text(content[max(found.start() - _BEFORE, 0) : found.start()])
+            text = before + _text(content[found.start() : found.end() + _AFTER])
+            is_alone = self._alone.match(text, len(before)) is not None
+            if is_alone:
+                yield found.span()
+            at = found.end() if is_alone else found.start() + 1
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="surrogateescape")
+
+
+def is_text(content: bytes | mmap.mmap) -> bool:
+    """Whether a file's content may be text: the beginning has no zero byte."""
+    return content[:_LOOKED_AT].find(b"\0") < 0
 
 
 def find_mentions(
@@ -69,15 +91,15 @@ def find_mentions(
         if path in leave_out:
             continue
         try:
-            count = _count(path, mentions)
+            found = _count(path, mentions)
         except FileNotFoundError:
             # It was removed meanwhile.
             continue
         except OSError as error:
             yield MentioningFile(path=path, fault=error.strerror or str(error))
             continue
-        if count:
-            yield MentioningFile(path=path, count=count)
+        if found.count:
+            yield found
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -89,15 +111,15 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _count(path: Path, mentions: Mentions) -> int:
+def _count(path: Path, mentions: Mentions) -> MentioningFile:
     with open(path, "rb") as file:
         if not os.fstat(file.fileno()).st_size:
-            return 0
+            return MentioningFile(path=path)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = mentions.count(content)
+            count = mentions.count(content)
             if path.name.endswith(".dsse.json"):
-                found += mentions.count(_payload(content[:]))
-    return found
+                count += mentions.count(_payload(content[:]))
+            return MentioningFile(path=path, count=count, is_text=is_text(content))
 
 
 def _payload(envelope: bytes) -> bytes:
@@ -111,15 +133,18 @@ def _payload(envelope: bytes) -> bytes:
 def replace_mentions(path: Path, name: str, by: str) -> int:
     """Write a text file again with something else in place of a name; return how often.
 
-    A file that was removed meanwhile has none. StorageError if it can't be written.
+    A file that isn't text stays as it is, and one that was removed meanwhile has none. StorageError if it
+    can't be written.
     """
     mentions = Mentions(name)
     part = path.with_name(f".{path.name}.tmp")
     try:
         content = path.read_bytes()
-        count = mentions.count(content)
+        replaced, count = mentions.replaced(content, by) if is_text(content) else (content, 0)
+        if not count:
+            return 0
         with open(part, "wb", opener=open_private) as file:
-            file.write(mentions.replaced(content, by))
+            file.write(replaced)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
