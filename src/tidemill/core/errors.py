@@ -126,7 +126,7 @@ class SendError(TidemillError):
 
 
 class GateError(TidemillError):
-    """A gate refused a model."""
+    """A gate or a rule refuses a change, or a review of it waits or was rejected."""
 
     exit_code = 4
 
