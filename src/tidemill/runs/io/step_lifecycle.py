@@ -47,7 +47,7 @@ from tidemill.runs.io.step_progress import (
     result_of_failure,
 )
 from tidemill.runs.io.table_checks import TableChecker
-from tidemill.runs.io.trained_source import with_source
+from tidemill.runs.io.trained_source import ModelSources
 from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
@@ -93,6 +93,8 @@ class StepLifecycle:
         self._claim = claim
         self._cpu_clock = cpu_clock
         self._redact = job.tools.redactor.redact
+        stages = [step.stage for step in job.plan.steps]
+        self._sources = ModelSources(job.flow, job.recipes, stages, self._redact)
 
     def begin(self, step: Step) -> StepInProgress | StepResult:
         """Prepare a step, unless it is up to date or can't run; its errors are in its attempt."""
@@ -266,7 +268,7 @@ class StepLifecycle:
         made = begun.known or output
         assert made is not None
         if stage.kind is Kind.MODEL and begun.known is None:
-            made = with_source(made, stage, self._flow, self._recipes, self._redact)
+            made = self._sources.added_to(made, stage.name)
         return self._publish(stage, begun, made)
 
     def _publish(self, stage: Stage, begun: StepInProgress, made: StepOutput) -> StepResult:
