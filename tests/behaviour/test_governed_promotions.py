@@ -22,11 +22,15 @@ from tidemill.ledger.event import (
     Published,
     ReviewOpened,
     Ruled,
+    RulesLoaded,
     RunStarted,
 )
 from tidemill.ledger.policy import PolicyOutcome, SubjectKind
 from tidemill.ledger.run import Receipt
+from tidemill.ports.ledger import Ledger, State
 from tidemill.quarantine.io.release import Quarantine
+from tidemill.runs.io import contract_decisions
+from tidemill.runs.io.contract_decisions import published_contracts
 
 
 def rule(on: str, when: str, effect: str = "deny", id: str = "held") -> str:
@@ -98,6 +102,16 @@ def test_an_allowed_promotion_is_decided_in_its_own_transaction(coast: Coast) ->
     decided = len(kinds) - 1 - kinds[::-1].index("PolicyDecided")
     assert "Published" in kinds[decided:]
     assert coast.decided(SubjectKind.PROMOTION) == [PolicyOutcome.ALLOW]
+
+
+def test_a_promotion_records_new_rules_once(coast: Coast) -> None:
+    coast.rules(rule("promotion", "rows_changed > 0.9") + rule("table", "rows > 900", id="large"))
+    assert coast.promote().exit_code == 0
+    assert SubjectKind.TABLE in {decision.kind for decision in coast.decisions()}
+    loaded = [e for e in coast.events() if isinstance(e, RulesLoaded) and e.environment == "prod"]
+    assert len(loaded) == 1
+    [promoted] = [d for d in coast.decisions() if d.kind is SubjectKind.PROMOTION]
+    assert promoted.run == ""
 
 
 def test_a_promotion_waits_for_people(coast: Coast) -> None:
@@ -394,6 +408,31 @@ def test_a_contract_that_waits_keeps_a_promotion_from_beginning(tmp_path: Path) 
     project.close()
     assert shore.promote().exit_code == 0
     assert shore.decided(SubjectKind.CONTRACT)[-1] is PolicyOutcome.REVIEW
+
+
+def test_who_lost_the_lease_of_a_promotion_asks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shore = Coast(tmp_path)
+    shore.rules(rule("contract", 'environment == "prod" and len(breaking_changes) > 0', "review"))
+    shore.edit("double = tm.Float64(nullable=True)", "double = tm.Float64(nullable=True, min=0)")
+    shore.ok()
+    shore.edit("double = tm.Float64(nullable=True, min=0)", "double = tm.Float64(nullable=True)")
+    shore.env = "dev"
+    assert shore.run().exit_code == 0
+    shore.env = "prod"
+
+    def overtaken(ledger: Ledger, state: State) -> dict[str, str]:
+        """Another process takes the environment over, as if this one had slept."""
+        with shore.open() as other:
+            now = other.tools.clock()
+            other.tools.ledger.acquire("run:prod", {}, now=now, ttl=60.0, dead=lambda _: True)
+        return published_contracts(ledger, state)
+
+    monkeypatch.setattr(contract_decisions, "published_contracts", overtaken)
+    with pytest.raises(ConflictError, match="lease"):
+        shore.promote()
+    assert not [e for e in shore.events() if isinstance(e, ReviewOpened)]
 
 
 def test_people_are_asked_once_more_about_a_contract_that_they_rejected(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.core.errors import GateError
 from tidemill.ledger.event import ContractPublished
 from tidemill.planning.plan import Plan
-from tidemill.ports.ledger import State
+from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.stage import Flow
@@ -32,35 +32,36 @@ def asks_for_reviews(flow: Flow) -> bool:
 
 
 def governance_of(
-    space: Workspace, state: State, plan: Plan, run: str, *, source: str = "", again: bool = False
-) -> Governance | None:
-    """What governs the changes of a run; None without rules and reviews, of which nothing is loaded then.
+    space: Workspace,
+    state: State,
+    plan: Plan,
+    enforcement: Enforcement,
+    lease: Lease,
+    *,
+    at_once: bool,
+) -> Governance:
+    """What governs the changes of a run, with the decisions on the contracts that it would publish by.
 
-    With `again` people are asked once more. The contracts that the run would publish by are decided on
-    already. In the promotion of a `source`
-    GateError if one of them is refused.
+    GateError for a contract that is refused, if everything is published `at_once`; the decision is recorded.
     """
-    if not is_governed(space):
-        return None
-    governance = governance_for(space, state, run, source, again=again)
+    governance = governance_for(space, state, enforcement)
     decided: ContractDecisions = import_module(
         "tidemill.runs.io.contract_decisions"
     ).decide_contracts(space.tools.ledger, governance, space.flow, space.recipes, state, plan)
-    if source and decided.refused:
+    if at_once and decided.refused:
         asked = [event for event in decided.events if not isinstance(event, ContractPublished)]
         if asked:
-            space.tools.ledger.append(asked, now=space.tools.clock())
+            guard = Guard(lease=lease)
+            space.tools.ledger.append(asked, now=space.tools.clock(), guard=guard)
         raise GateError("\n".join(decided.refused.values()))
     return replace(governance, first=decided.events, refused=decided.refused, notes=decided.notes)
 
 
-def governance_for(
-    space: Workspace, state: State, run: str = "", source: str = "", *, again: bool = False
-) -> Governance:
+def governance_for(space: Workspace, state: State, enforcement: Enforcement) -> Governance:
     """What governs the changes of a run, before anything is decided."""
     pins = import_module("tidemill.governance.io.project_pins").project_pins
     found: Governance = import_module("tidemill.runs.io.job").Governance(
-        enforcement=enforcement_of(space, run, source, again=again),
+        enforcement=enforcement,
         context=context_of(space, state),
         pinned=lambda: pins(space.root),
         decisions=_governed_changes,
@@ -79,17 +80,18 @@ def end_overdue_reviews(space: Workspace) -> None:
         import_module("tidemill.project.reviews").Reviews(space).expire()
 
 
-def enforcement_of(
-    space: Workspace, run: str = "", source: str = "", *, again: bool = False
-) -> Enforcement:
-    """What decides on changes of the workspace's environment, by the current rules."""
+def enforcement_of(space: Workspace, source: str = "", *, again: bool = False) -> Enforcement:
+    """What decides on changes of the workspace's environment, by the current rules.
+
+    The promotion of an environment `source` asks for them, if there is one. With `again` people are asked
+    once more.
+    """
     found: Enforcement = import_module("tidemill.governance.io.enforcement").Enforcement(
         space.tools.ledger,
         space.rules,
         space.environment,
         author=space.actor,
         clock=space.tools.clock,
-        run=run,
         source=source,
         again=again,
     )

@@ -10,7 +10,7 @@ from tidemill.ledger.policy import FactValue, SubjectKind
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
-from tidemill.project.enforcement import governance_for
+from tidemill.project.enforcement import enforcement_of, governance_for
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.contract_decisions import (
     changed_contracts,
@@ -27,7 +27,7 @@ def policy_notes(space: Workspace, state: State, plan: Plan) -> tuple[str, ...]:
 
     Nothing is recorded. What only the run will find out, such as how many rows move, isn't foreseen.
     """
-    governance = governance_for(space, state)
+    governance = governance_for(space, state, enforcement_of(space))
     steps = plan.by_stage()
     found = [*_contract_notes(space, state, plan, governance)]
     for name, planned in steps.items():

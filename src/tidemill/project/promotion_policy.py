@@ -8,27 +8,27 @@ from tidemill.core.errors import GateError
 from tidemill.environments.io.environments import load_state
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.governance.contract_facts import contract_change, read_contract
+from tidemill.governance.io.enforcement import Enforcement
 from tidemill.governance.promotion_facts import PromotionEvidence, Published, promotion_facts
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.subjects import promotion_subject
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ports.ledger import Guard, Lease, State
-from tidemill.project.enforcement import context_of, enforcement_of
+from tidemill.project.enforcement import context_of
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.contract_decisions import changed_contracts, published_contracts
 from tidemill.workflow.environment import Environment
 
 
 def require_allowed_promotion(
-    space: Workspace, source: str, lease: Lease, *, again: bool = False
+    space: Workspace, enforcement: Enforcement, source: str, lease: Lease
 ) -> Verdict:
     """Return what is to be recorded with a promotion of `source` to the workspace's environment.
 
-    With `again` people are asked once more. Raises GateError if rules refuse it, or if it waits for people;
+    Raises GateError if rules refuse it, or if it waits for people;
     the decision is recorded.
     """
-    enforcement = enforcement_of(space, source=source, again=again)
     if not enforcement.governs(SubjectKind.PROMOTION):
         return ALLOWED
     verdict = enforcement.decide(_proposal(space, source))

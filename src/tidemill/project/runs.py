@@ -26,7 +26,12 @@ from tidemill.planning.request import Request
 from tidemill.ports.runtime import Runtime
 from tidemill.project.attest_hooks import attest_run
 from tidemill.project.composition import engine_options, run_id
-from tidemill.project.enforcement import end_overdue_reviews, governance_of
+from tidemill.project.enforcement import (
+    end_overdue_reviews,
+    enforcement_of,
+    governance_of,
+    is_governed,
+)
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
 from tidemill.project.workspace import Workspace
@@ -41,6 +46,7 @@ from tidemill.workflow.param_overrides import describe_overrides
 
 if TYPE_CHECKING:
     from tidemill.governance.change_verdict import Verdict
+    from tidemill.governance.io.enforcement import Enforcement
     from tidemill.project.openlineage import FollowedRun
 
 
@@ -145,13 +151,12 @@ class Runs:
         found: FollowedRun = module.FollowedRun(self._workspace)
         return found
 
-    def _decide_promotion(self, source: str, lease: Heartbeat, *, again: bool) -> Verdict | None:
+    def _decide_promotion(self, enforcement: Enforcement, source: str, lease: Heartbeat) -> Verdict:
         """What is to be recorded with a promotion; GateError if rules or people are against it."""
-        space = self._workspace
-        if not space.has_rules:
-            return None
         policy = import_module("tidemill.project.promotion_policy")
-        found: Verdict = policy.require_allowed_promotion(space, source, lease.lease, again=again)
+        found: Verdict = policy.require_allowed_promotion(
+            self._workspace, enforcement, source, lease.lease
+        )
         return found
 
     def _run(
@@ -199,8 +204,10 @@ class Runs:
         space = self._workspace
         name = space.environment
         end_overdue_reviews(space)
-        again = request.ask_again
-        promoted = self._decide_promotion(source, lease, again=again) if source else None
+        enforcement = promoted = governance = None
+        if is_governed(space):
+            enforcement = enforcement_of(space, source, again=request.ask_again)
+            promoted = self._decide_promotion(enforcement, source, lease) if source else None
         state, messages = space.state(), [*messages]
         crashed = bool(state.open_runs)
         recovered, undelivered = recover_dead_runs(tools, space.flow, state, lease)
@@ -220,7 +227,10 @@ class Runs:
         engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
         if given:
             engines = replace(engines, context=replace(engines.context, params=given))
-        governance = governance_of(space, state, plan, run, source=source, again=again)
+        if enforcement is not None:
+            governance = governance_of(
+                space, state, plan, enforcement.during(run), lease.lease, at_once=bool(source)
+            )
         if governance is not None and promoted is not None:
             governance = replace(governance, first=(*promoted.events, *governance.first))
             messages += promoted.notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -55,6 +56,12 @@ class Enforcement:
         self._run = run
         self._source = source
         self._again = again
+
+    def during(self, run: str) -> Enforcement:
+        """The same for the changes of a run; it knows what this one has decided."""
+        found = copy(self)
+        found._run = run
+        return found
 
     def governs(self, kind: SubjectKind, terms: ReviewTerms | None = None) -> bool:
         """Whether any rule is on changes of a kind, or the workflow asks for reviews of this one."""
