@@ -92,23 +92,6 @@ def test_patterns(pattern: str, matched: tuple[str, ...]) -> None:
     assert tuple(flow for flow in WORKFLOWS if matches_any(flow, [pattern])) == matched
 
 
-def test_those_who_are_asked() -> None:
-    grants = Grants(
-        grants=(Grant(who="@leads", role=Role.REVIEWER), Grant(who="eve", role=Role.VIEWER)),
-        groups=GROUPS,
-    )
-
-    def is_asked(person: str, *asked: str) -> bool:
-        return grants.is_one_of(person, asked, "flights")
-
-    assert is_asked("ana", "leads")
-    assert is_asked("ana", "@leads")
-    assert is_asked("eve", "ben", "eve")
-    assert is_asked("ben", "role:operator")
-    assert not is_asked("eve", "role:operator", "leads")
-    assert not is_asked("eve")
-
-
 @given(
     st.text("ab*?[]!-", max_size=4), st.text("ab*?[]!-", max_size=4), st.text("ab*[", max_size=4)
 )

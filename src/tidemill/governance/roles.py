@@ -109,15 +109,6 @@ class Grants:
         others = (f"@{group}",) if self.has_logins and group in self.groups else ()
         return self.people(name).union(others)
 
-    def is_one_of(self, person: str, asked: Iterable[str], workflow: str) -> bool:
-        """Whether a person is among those who are `asked`: people, groups, and roles as `role:reviewer`."""
-        return any(
-            self.may(parse_role(name.removeprefix("role:")), person, workflow)
-            if name.startswith("role:")
-            else person in self.people(name)
-            for name in asked
-        )
-
     def includes(self, who: str, person: str) -> bool:
         """Whether `who` of a grant stands for a person: by name, as a group or as everybody."""
         return who == EVERYBODY or person in self.people(who)
