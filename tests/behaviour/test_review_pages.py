@@ -22,6 +22,7 @@ from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.ledger.policy import SubjectKind
 from tidemill.project import change_evidence, table_change
 from tidemill.project.change_evidence import change_detail
+from tidemill.project.review_evidence import review_sections
 from tidemill.project.reviews import Reviews
 from tidemill.testing import records as samples
 
@@ -243,9 +244,68 @@ def test_a_promotion_shows_stages_and_recipes(tmp_path: Path) -> None:
     page = page_of(coast)
     assert page.title == "Should another environment be promoted to prod?"
     assert cells(page, "Stages that change")[:2] == (
-        ("doubled", "the expression for `double` changed", "0", "4", "double"),
-        ("daily", "the same", "0", "4", "total"),
+        ("doubled", "the expression for `double` changed", "0", "4", "0", "double"),
+        ("daily", "the same", "0", "4", "0", "total"),
     )
+
+
+def without_page(shore: Shore) -> ReviewPage:
+    """The page of the last review if it is made now, as after a crash before it was stored."""
+    with reviews(shore) as found:
+        state = found.list()[-1]
+        space = shore.open().workspace
+        return ReviewPage(
+            title="",
+            state="",
+            sections=tuple(review_sections(space, state.review, space.tools.clock())),
+        )
+
+
+def test_a_promotion_that_changed_since_isnt_shown(tmp_path: Path) -> None:
+    coast = Coast(tmp_path)
+    coast.ok()
+    coast.edit("return value * 2", "return value * 3")
+    coast.env = "dev"
+    coast.run()
+    coast.env = "prod"
+    coast.rules(rule_on("promotion", 'environment == "prod"', "review"))
+    with pytest.raises(GateError, match="waits for review"):
+        coast.promote()
+    assert "Stages that change" in parts_of(without_page(coast))
+    coast.env = "dev"
+    coast.edit("return value * 3", "return value * 4")
+    coast.run()
+    coast.env = "prod"
+    page = without_page(coast)
+    assert "Stages that change" not in parts_of(page)
+    assert "dev or prod was changed since the review was opened" in text_page(page)
+
+
+def test_a_promotion_shows_partitions_that_only_the_target_has(tmp_path: Path) -> None:
+    coast = Coast(tmp_path)
+    coast.ok()
+    coast.env = "dev"
+    coast.run()
+    coast.env = "prod"
+    coast.send(9)
+    coast.ok()
+    coast.rules(rule_on("promotion", 'environment == "prod"', "review"))
+    with pytest.raises(GateError, match="waits for review"):
+        coast.promote()
+    assert ("raw", "the same", "0", "0", "1", "-") in cells(page_of(coast), "Stages that change")
+
+
+def test_a_contract_that_changed_since_isnt_shown(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    shore.rules(rule_on("contract", "True", "review"))
+    shore.ok()
+    shore.edit("double = tm.Float64(nullable=True)", "double = tm.Float64(nullable=True, min=-99)")
+    shore.run()
+    assert "Changes of the contract" in parts_of(without_page(shore))
+    shore.edit("min=-99", "min=-9")
+    page = without_page(shore)
+    assert "Changes of the contract" not in parts_of(page)
+    assert "another contract than the code declares" in text_page(page)
 
 
 def test_a_promotion_shows_models_and_the_diff_of_their_code(tmp_path: Path) -> None:

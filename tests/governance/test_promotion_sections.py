@@ -27,7 +27,7 @@ FOUND = PromotionChange(
         PromotedStage(
             stage="a", recipe=("its code changed",), added=1, changed=2, columns=("x", "y")
         ),
-        PromotedStage(stage="b", changed=1),
+        PromotedStage(stage="b", changed=1, missing=3),
         PromotedStage(stage="c", recipe=("its seed changed",)),
     ),
     models=(MODEL, replace(MODEL, model="n", old="", old_figures="", diff=())),
@@ -41,7 +41,7 @@ def test_stages_and_models_that_change_are_named() -> None:
     assert detail.changes == (
         "prod would get what dev has",
         "a: its code changed; partitions: 1 added, 2 changed",
-        "b: partitions: 1 changed",
+        "b: partitions: 1 changed, 3 only in prod",
         "c: its seed changed",
         "m: v2 would go live in place of v1",
         "n: v2 would go live; none is live now",
@@ -49,8 +49,8 @@ def test_stages_and_models_that_change_are_named() -> None:
     stages, models = detail.sections
     assert stages.table is not None
     assert stages.table.rows[:2] == (
-        ("a", "its code changed", "1", "2", "x, y"),
-        ("b", "the same", "0", "1", "-"),
+        ("a", "its code changed", "1", "2", "0", "x, y"),
+        ("b", "the same", "0", "1", "3", "-"),
     )
     assert models.table is not None
     assert models.table.rows[1] == ("n", "none", "v2", "on 10 rows", "-", "mae 1")

@@ -17,13 +17,15 @@ from tidemill.ledger.model_version import MetricComparison
 class PromotedStage:
     """A stage that differs: how its recipe changed, and the numbers of its partitions that do.
 
-    `columns` are those whose values differ, with the number of partitions.
+    `missing` ones are only in the target. `columns` are those whose values differ, with the number of
+    partitions.
     """
 
     stage: str
     recipe: tuple[str, ...] = ()
     added: int = 0
     changed: int = 0
+    missing: int = 0
     columns: tuple[str, ...] = ()
 
 
@@ -76,13 +78,21 @@ def promotion_detail(found: PromotionChange) -> ChangeDetail:
             section(
                 "Stages that change",
                 table=page_table(
-                    ("stage", "recipe", ">partitions added", ">changed", "columns that differ"),
+                    (
+                        "stage",
+                        "recipe",
+                        ">partitions added",
+                        ">changed",
+                        ">only in the target",
+                        "columns that differ",
+                    ),
                     [
                         (
                             each.stage,
                             "; ".join(each.recipe) or "the same",
                             f"{each.added:,}",
                             f"{each.changed:,}",
+                            f"{each.missing:,}",
                             ", ".join(each.columns) or "-",
                         )
                         for each in found.stages
@@ -122,11 +132,12 @@ def promotion_detail(found: PromotionChange) -> ChangeDetail:
 def _changes(found: PromotionChange) -> Iterator[str]:
     yield f"{found.target} would get what {found.source} has"
     for each in found.stages:
-        counts = [
-            f"{count:,} {word}"
-            for count, word in ((each.added, "added"), (each.changed, "changed"))
-            if count
-        ]
+        numbers = {
+            "added": each.added,
+            "changed": each.changed,
+            f"only in {found.target}": each.missing,
+        }
+        counts = [f"{count:,} {word}" for word, count in numbers.items() if count]
         parts = [*each.recipe, *([f"partitions: {', '.join(counts)}"] if counts else [])]
         yield f"{each.stage}: {'; '.join(parts)}"
     for model in found.models:

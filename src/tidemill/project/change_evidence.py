@@ -31,10 +31,11 @@ from tidemill.ledger.policy import PolicyDecision, SubjectKind
 from tidemill.ledger.review import Review
 from tidemill.models.gates import standing_decision
 from tidemill.project.moved_examples import MASKED, shown_cell
+from tidemill.project.promotion_policy import subject_of_promotion
 from tidemill.project.source_changes import source_changes
 from tidemill.project.table_change import table_change
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.contract_decisions import published_contracts
+from tidemill.runs.io.contract_decisions import published_contracts, subject_of_contract
 from tidemill.workflow.environment import PRODUCTION, Environment
 from tidemill.workflow.gate import Scores
 
@@ -67,6 +68,10 @@ def _contract(space: Workspace, review: Review, _: PolicyDecision | None) -> Cha
     before = published_contracts(space.tools.ledger, space.state()).get(review.name, "")
     old = read_contract(before) if before else None
     change = contract_change(space.flow, space.recipes, review.name, old)
+    if subject_of_contract(change, before) != review.subject:
+        raise StorageError(
+            "the review is about another contract than the code declares, or about other readers"
+        )
     return contract_detail(change, space.declared.owner)
 
 
@@ -138,7 +143,9 @@ def _promotion(space: Workspace, review: Review, decision: PolicyDecision | None
     if not source:
         raise StorageError("the environment that would be promoted isn't recorded")
     ledger, target = space.tools.ledger, space.environment
-    theirs, ours = load_state(ledger, source), load_state(ledger, target)
+    theirs, ours = (load_state(ledger, name, whole=True) for name in (source, target))
+    if subject_of_promotion(theirs, ours) != review.subject:
+        raise StorageError(f"{source} or {target} was changed since the review was opened")
     differing = diff_environments(space.tools, space.flow.names, source, target)
     models, missing = [], []
     for name, new in theirs.live.items():
@@ -151,11 +158,7 @@ def _promotion(space: Workspace, review: Review, decision: PolicyDecision | None
         PromotionChange(
             source=source,
             target=target,
-            stages=tuple(
-                _stage_change(each)
-                for each in differing
-                if each.recipe or each.added or each.changed
-            ),
+            stages=tuple(_stage_change(each) for each in differing),
             models=tuple(models),
             sample=theirs.environments.get(source, Environment(name=source)).sample,
             promoted_by=_who(space, Permission.PROMOTE),
@@ -170,6 +173,7 @@ def _stage_change(found: StageDiff) -> PromotedStage:
         recipe=found.recipe,
         added=len(found.added),
         changed=len(found.changed),
+        missing=len(found.removed),
         columns=tuple(found.columns),
     )
 

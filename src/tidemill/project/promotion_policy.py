@@ -43,17 +43,10 @@ def require_allowed_promotion(
 def _proposal(space: Workspace, source: str) -> Proposal:
     ours = load_state(space.tools.ledger, space.environment, whole=True)
     theirs = load_state(space.tools.ledger, source, whole=True)
-    published, target = _published(theirs), _published(ours)
-    subject = promotion_subject(
-        source,
-        {name: "".join(sorted(parts.values())) for name, parts in theirs.recipes.items()},
-        _contents(published),
-        _contents(target),
-    )
     evidence = PromotionEvidence(
         source=source,
-        published=published,
-        target=target,
+        published=_published(theirs),
+        target=_published(ours),
         recipes=theirs.recipes,
         target_recipes=ours.recipes,
         live={name: delivery.artifact.id for name, delivery in theirs.live.items()},
@@ -62,9 +55,23 @@ def _proposal(space: Workspace, source: str) -> Proposal:
         broken=_broken_consumers(space, ours),
     )
     return Proposal(
-        change=ReviewSubject(kind=SubjectKind.PROMOTION, name=space.environment, subject=subject),
+        change=ReviewSubject(
+            kind=SubjectKind.PROMOTION,
+            name=space.environment,
+            subject=subject_of_promotion(theirs, ours),
+        ),
         title=f"promotion of {source} to {space.environment}",
         facts=promotion_facts(context_of(space, ours), space.flow, evidence),
+    )
+
+
+def subject_of_promotion(theirs: State, ours: State) -> str:
+    """The digest of a promotion of one environment to another, of both as they are now, loaded as a whole."""
+    return promotion_subject(
+        theirs.environment,
+        {name: "".join(sorted(parts.values())) for name, parts in theirs.recipes.items()},
+        _contents(_published(theirs)),
+        _contents(_published(ours)),
     )
 
 

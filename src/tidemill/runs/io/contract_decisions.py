@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.governance.contract_facts import (
+    ContractChange,
     contract_change,
     contract_facts,
     contract_text,
@@ -102,17 +103,23 @@ def contract_proposal(
 ) -> Proposal:
     """The proposal to publish a stage by its contract of now instead of the one `before`."""
     change = contract_change(flow, recipes, stage, read_contract(before) if before else None)
-    now = contract_text(change.new)
-    consumers = [consumer.stage for consumer in change.consumers]
     subject = ReviewSubject(
-        kind=SubjectKind.CONTRACT,
-        name=stage,
-        subject=contract_subject(stage, text_digest(before), text_digest(now), consumers),
+        kind=SubjectKind.CONTRACT, name=stage, subject=subject_of_contract(change, before)
     )
     return Proposal(
         change=subject,
         title=f"contract {change.new.title} of {stage}",
         facts=contract_facts(governance.context, change),
+    )
+
+
+def subject_of_contract(change: ContractChange, before: str) -> str:
+    """The digest of a changed contract; `before` is the text of the published one."""
+    return contract_subject(
+        change.stage,
+        text_digest(before),
+        text_digest(contract_text(change.new)),
+        [consumer.stage for consumer in change.consumers],
     )
 
 
