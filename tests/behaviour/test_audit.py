@@ -307,7 +307,8 @@ def test_a_name_that_was_changed_or_removed_is_noticed(audited: Audited) -> None
     assert "it was changed to 'mallory'" in messages(found)
     with closing(audited.open()) as project:
         verified = project.stored_state.verify(repair=True)
-    assert [(each.kind, each.repaired) for each in verified.problems] == [("ledger", False)]
+    assert [(each.kind, each.repaired) for each in verified.problems] == [("people", False)]
+    assert verified.checked["objects"] > 0
     execute(audited.ledger, "DELETE FROM people")
     assert "is missing, and nobody erased that person" in messages(audited.verify())
 

@@ -40,7 +40,7 @@ def test_damage_is_listed_and_repaired(built: Path) -> None:
 
 
 def test_a_damaged_ledger_is_all_that_is_verified(built: Path) -> None:
-    execute(built / ".tidemill" / "ledger.db", "UPDATE people SET name = 'mallory'")
+    execute(built / ".tidemill" / "ledger.db", "UPDATE people SET name = name || 'x'")
     ended = tidemill("verify")
     assert ended.code == 1
     assert ended.out.startswith(

@@ -46,7 +46,6 @@ def _text(found: Verification) -> str:
         advice = "`tidemill verify --repair` repairs what can be repaired"
         lines.append(f"{plural(left, 'problem')}; {advice}")
     is_whole = all(problem.repaired for problem in found.problems if problem.kind == "ledger")
-    # What a damaged ledger says about objects isn't what was recorded.
     head = (
         f"verified {counts}" if is_whole else "verified the ledger, and nothing else: it is damaged"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.event_files import FoundEvents, export_events, import_events
-from tidemill.adapters.sqlite.people import add_people
+from tidemill.adapters.sqlite.people import add_people, find_people_faults
 from tidemill.adapters.sqlite.replacement import LockedLedger, lock_ledger
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
@@ -37,7 +37,7 @@ _UNUSED = "no published partition"
 class StorageFault:
     """Something stored that isn't as it was stored: of which `kind`, where, and what is wrong.
 
-    `kind` is "ledger", "object", "memo" or "delivery"; `object` is the name of a stored object.
+    `kind` is "ledger", "people", "object", "memo" or "delivery"; `object` is the name of a stored object.
     """
 
     kind: str
@@ -83,7 +83,9 @@ class StoredState:
         checked = {"events": 0, "objects": 0, "memos": 0, "deliveries": 0}
         problems = self._ledger_problems(repair=repair)
         if any(not problem.repaired for problem in problems):
+            # What a damaged ledger says about all else isn't what was recorded.
             return Verification(checked=checked, problems=tuple(problems))
+        problems += self._people_problems()
         states = self._states()
         checked["events"] = max((state.seq for state in states), default=0)
         problems += self._objects(states, checked, deep=deep)
@@ -157,6 +159,11 @@ class StoredState:
                 left = {*integrity.find_damage(self.ledger)}
                 problems = [replace(each, repaired=each.message not in left) for each in problems]
         return problems
+
+    def _people_problems(self) -> Iterator[StorageFault]:
+        if self.ledger.exists():
+            for text in find_people_faults(self.ledger):
+                yield StorageFault(kind="people", place="people", message=text)
 
     def _states(self) -> list[State]:
         """The states of all recorded environments, those of this workflow first.

@@ -23,7 +23,7 @@ from tidemill.adapters.sqlite.connections import (
 )
 from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
-from tidemill.adapters.sqlite.people import people_faults
+from tidemill.adapters.sqlite.people import damaged_names
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
@@ -63,7 +63,7 @@ def find_damage(path: Path) -> list[str]:
             found = [
                 *_structure_faults(connection),
                 *_event_faults(connection),
-                *people_faults(connection),
+                *damaged_names(connection),
             ]
             return found or [*chain_faults(connection), *_projection_faults(path, connection)]
     except READ_ERRORS as error:

@@ -173,38 +173,49 @@ def count_named_holders(path: Path, name: str) -> int:
     return sum(1 for text in texts if json.loads(text).get("pid") != str(os.getpid()))
 
 
-def people_faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Describe people whose names aren't what was recorded, or are gone though nobody erased them.
-
-    A ledger from before has no people. Events that can't be read are passed over.
-    """
-    try:
-        rows = connection.execute(queries()["every_person"]).fetchall()
-    except sqlite3.OperationalError:
-        return
-    known = set[str]()
-    for row in rows:
-        ref, stored, salt = (_text(value, errors="replace") for value in row)
-        known.add(ref)
-        try:
-            name = unstamp(stored)
-        except StorageError:
+def damaged_names(connection: sqlite3.Connection) -> Iterator[str]:
+    """Describe people whose names don't have their checksum."""
+    for ref, name, _ in _stored_people(connection):
+        if name is None:
             yield f"the name of {ref} is not what was recorded: its checksum is another one"
-            continue
-        if person_reference(name, salt) != ref:
-            yield f"the name of {ref} is not what was recorded: it was changed to {name!r}"
-    for ref in _lost_people(connection, known):
-        yield f"the name of {ref} is missing, and nobody erased that person"
 
 
 def find_people_faults(path: Path) -> list[str]:
-    """The same of a ledger's file that can be read."""
+    """Describe people whose names aren't what was recorded, or are gone though nobody erased them.
+
+    Events that can't be read are passed over.
+    """
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = bytes
         try:
-            return [*people_faults(connection)]
+            return [*damaged_names(connection), *_forged_names(connection)]
         except sqlite3.DatabaseError as error:
             return [f"the names of people can't be read ({error})"]
+
+
+def _forged_names(connection: sqlite3.Connection) -> Iterator[str]:
+    people = _stored_people(connection)
+    for ref, name, salt in people:
+        if name is not None and person_reference(name, salt) != ref:
+            yield f"the name of {ref} is not what was recorded: it was changed to {name!r}"
+    for ref in _lost_people(connection, {ref for ref, _, _ in people}):
+        yield f"the name of {ref} is missing, and nobody erased that person"
+
+
+def _stored_people(connection: sqlite3.Connection) -> list[tuple[str, str | None, str]]:
+    """Each person's reference, name (None if it is damaged) and salt; a ledger from before has nobody."""
+    found: list[tuple[str, str | None, str]] = []
+    try:
+        rows = connection.execute(queries()["every_person"]).fetchall()
+    except sqlite3.OperationalError:
+        return found
+    for row in rows:
+        ref, stored, salt = (_text(value, errors="replace") for value in row)
+        try:
+            found.append((ref, unstamp(stored), salt))
+        except StorageError:
+            found.append((ref, None, salt))
+    return found
 
 
 def _lost_people(connection: sqlite3.Connection, known: set[str]) -> list[str]:
