@@ -200,6 +200,49 @@ def test_what_people_rejected_is_not_asked_again(shore: Shore) -> None:
     assert shore.run().exit_code == 0
 
 
+@pytest.mark.parametrize("rules", ["other kind", "no file"])
+def test_what_people_rejected_stays_back_without_any_rule_on_it(shore: Shore, rules: str) -> None:
+    shore.rules(rule("backfill", "review"))
+    first = shore.run().run
+    before = shore.delivered()
+    shore.send(1, (7.0, 8.0))
+    shore.run()
+    with shore.open() as project:
+        (state,) = project.reviews.list()
+        project.reviews.reject(state.review.id, "these are test rows")
+    if rules == "no file":
+        (shore.root / "tidemill.rules.toml").unlink()
+    else:
+        shore.rules(rule("rows > 1000").replace('["table"]', '["release"]'))
+    receipt = shore.run()
+    assert receipt.exit_code == 4
+    assert "these are test rows" in said(receipt)
+    assert shore.delivered() == before
+    delivered = shore.run("sent", again=True)
+    assert (delivered.exit_code, shore.delivered()[day(1)]) == (0, 30.0)
+    # So does a restore.
+    with shore.open() as project:
+        project.delivered_tables.restore("sent", first, command="test")
+    with shore.open() as project, pytest.raises(GateError, match="these are test rows"):
+        project.delivered_tables.restore("sent", delivered.run, command="test")
+    assert shore.delivered() == before
+
+
+def test_an_open_review_ends_when_its_change_goes_on_without_any_rule(shore: Shore) -> None:
+    shore.rules(rule("backfill", "review"))
+    shore.ok()
+    shore.send(1, (7.0, 8.0))
+    shore.run()
+    (shore.root / "tidemill.rules.toml").unlink()
+    shore.ok()
+    assert shore.delivered()[day(1)] == 30.0
+    with shore.open() as project:
+        assert not project.reviews.list()
+    assert [e.outcome for e in shore.events() if isinstance(e, ReviewClosed)] == [
+        ReviewOutcome.SUPERSEDED
+    ]
+
+
 def test_a_day_that_is_withdrawn_is_a_change_of_the_table(shore: Shore) -> None:
     text = DELIVERED.replace('"data/*.parquet"', '"data/*.parquet", on_missing="remove"')
     shore.text = text

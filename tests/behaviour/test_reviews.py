@@ -79,6 +79,17 @@ class Board(Sea):
 
     def ask(self, id: str = "r1", **terms: object) -> Review:
         """Ask people about the candidate."""
+        review = self.question(id, **terms)
+        self.open_review(review)
+        return review
+
+    def open_review(self, review: Review) -> None:
+        event = ReviewOpened(environment="prod", review=review)
+        with self.open() as project:
+            project.tools.ledger.append([event], now=review.opened)
+
+    def question(self, id: str = "r1", **terms: object) -> Review:
+        """What people would be asked about the candidate now."""
         project = self.open()
         state = project.state()
         decision = [d for d in state.decisions.values() if not d.approved][-1]
@@ -95,11 +106,8 @@ class Board(Sea):
             opened=project.tools.clock(),
             verdict=replace(decision, approved=True),
         )
-        review = replace(review, **terms)  # type: ignore[arg-type]
-        event = ReviewOpened(environment="prod", review=review)
-        project.tools.ledger.append([event], now=review.opened)
         project.close()
-        return review
+        return replace(review, **terms)  # type: ignore[arg-type]
 
     @contextmanager
     def acting(self, name: str) -> Iterator[Reviews]:
@@ -289,11 +297,12 @@ def test_people_are_reminded_or_others_are_asked(board: Board) -> None:
 
 
 def test_what_moved_on_is_refused_with_what_happened(board: Board) -> None:
-    board.ask()
+    asked = board.question()
     project = board.open()
     # Another version goes live meanwhile.
     board.edit('params={"value": 8.0}', 'params={"value": 9.5}')
     assert board.run(train=["model"]).exit_code == 0
+    board.open_review(asked)
     newest = board.live
     with board.acting("ben") as reviews:
         with pytest.raises(ConflictError, match=rf"gates made version {newest} live since"):
@@ -305,9 +314,10 @@ def test_what_moved_on_is_refused_with_what_happened(board: Board) -> None:
 
 
 def test_a_candidate_that_was_trained_since_is_another_one(board: Board) -> None:
-    board.ask()
+    asked = board.question()
     board.edit('params={"value": 8.0}', 'params={"value": 7.5}')
     assert board.run(train=["model"]).exit_code == 4
+    board.open_review(asked)
     with board.acting("ben") as reviews, pytest.raises(ConflictError, match="was trained since"):
         reviews.approve("r1", "right")
     assert [type(e) for e in board.events("ReviewClosed")] == [ReviewClosed]

@@ -16,6 +16,7 @@ from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ports.ledger import Guard
+from tidemill.project.enforcement import is_governed
 from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.lease import take_lease
@@ -74,7 +75,7 @@ class DeliveredTables:
             # Under the lease, because a run may have delivered other rows until now.
             now, wanted = self.changes(table, run)
             guard, also = Guard(lease=lease.lease), (acted,) if wanted else ()
-            if space.has_rules:
+            if is_governed(space):
                 policy = import_module("tidemill.project.restore_policy")
                 decided, guard = policy.decide_restore(
                     space, table, now, wanted, lease.lease, run=run, again=again

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import GateError
-from tidemill.ledger.event import ContractPublished
+from tidemill.ledger.event import ContractPublished, ReviewOpened
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.workspace import Workspace
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 
 def is_governed(space: Workspace) -> bool:
-    """Whether the project has a file of rules, or its workflow asks for reviews."""
-    return space.has_rules or asks_for_reviews(space.declared)
+    """Whether the project has rules, its workflow asks for reviews, or people were asked before."""
+    return space.has_rules or asks_for_reviews(space.declared) or _has_reviews(space)
+
+
+def _has_reviews(space: Workspace) -> bool:
+    # What people decided against stays back without the rule that asked them.
+    return any(space.tools.ledger.events(kinds=(ReviewOpened.__name__,), limit=1))
 
 
 def asks_for_reviews(flow: Flow) -> bool:

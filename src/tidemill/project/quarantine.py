@@ -7,6 +7,7 @@ from importlib import import_module
 
 from tidemill.contracts.row_ruling import Disposition
 from tidemill.governance.permissions import Permission
+from tidemill.project.enforcement import is_governed
 from tidemill.project.workspace import Workspace
 from tidemill.quarantine.io.release import Quarantine as Quarantine
 from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPartition
@@ -40,6 +41,6 @@ def open_quarantine(workspace: Workspace) -> Quarantine:
         workspace.known_stage,
         state,
         authorize,
-        decide if workspace.has_rules else None,
+        decide if is_governed(workspace) else None,
         partial(workspace.note_action, Permission.EXPORT_ROWS),
     )

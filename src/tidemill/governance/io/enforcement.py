@@ -64,8 +64,13 @@ class Enforcement:
         return found
 
     def governs(self, kind: SubjectKind, terms: ReviewTerms | None = None) -> bool:
-        """Whether any rule is on changes of a kind, or the workflow asks for reviews of this one."""
-        return terms is not None or any(kind in rule.kinds for rule in self.rules.rules)
+        """Whether a rule is on changes of a kind, the workflow asks about this one, or people were asked.
+
+        What they decided stands, also without the rule that asked them.
+        """
+        if terms is not None or any(kind in rule.kinds for rule in self.rules.rules):
+            return True
+        return kind in self._reviewed
 
     def uses(self, kind: SubjectKind, fact: str) -> bool:
         """Whether a rule on changes of a kind may use a fact, which is costly to find."""
@@ -144,6 +149,11 @@ class Enforcement:
     def reviews(self) -> Mapping[str, ReviewState]:
         """The reviews of the environment now, by id."""
         return fold_reviews(self._ledger.events(kinds=REVIEW_EVENTS), self._environment)
+
+    @cached_property
+    def _reviewed(self) -> frozenset[SubjectKind]:
+        """The kinds of changes that people were asked about before; only rules or terms add to them."""
+        return frozenset(state.review.kind for state in self.reviews.values())
 
     @property
     def _waivers(self) -> tuple[Waiver, ...]:
