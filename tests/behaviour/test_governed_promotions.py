@@ -386,6 +386,21 @@ def test_two_who_ask_for_a_release_at_once_ask_people_once(tmp_path: Path) -> No
     assert shore.read("raw", day(0)).height == 2
 
 
+def test_a_waiver_that_ends_at_the_same_moment_releases_nothing(tmp_path: Path) -> None:
+    shore = quarantined(tmp_path)
+    shore.rules(rule("release", "rows > 0"))
+    with shore.open() as project:
+        waiver = project.policy.waive("held", "raw", reason="a storm", ttl="1d")
+
+    def end() -> None:
+        with shore.open() as project:
+            project.policy.unwaive(waiver.id, reason="the storm is over")
+
+    with pytest.raises(GateError, match="refused by the rules"):
+        overtaken(shore, end, lambda held: held.release("raw", rows=[1], reason="a storm"))
+    assert not any(isinstance(event, Ruled) for event in shore.events())
+
+
 def test_a_contract_that_waits_keeps_a_promotion_from_beginning(tmp_path: Path) -> None:
     shore = Coast(tmp_path)
     shore.rules(rule("contract", 'environment == "prod" and len(breaking_changes) > 0', "review"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tidemill.governance.page_text import text_page
 from tidemill.ledger.event import ReviewOpened, RulesLoaded
 from tidemill.ledger.review import Review, ReviewOutcome
 from tidemill.ledger.run import Receipt
+from tidemill.runs.io.publisher import AtomicPublisher
 
 # A table that has nothing to do with the model.
 PLAIN = """
@@ -294,3 +296,49 @@ def test_the_cost_of_a_training_in_the_branch_is_known(straits: Straits) -> None
         shown = project.models["model"].version(straits.live).cost
     assert shown is not None
     assert cost == pytest.approx(shown.cpu_s / 3600)
+
+
+@pytest.mark.parametrize("kind", ["table", "delivery", "promotion"])
+def test_what_people_reject_while_a_promotion_computes_is_not_published(
+    straits: Straits, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    straits.rules(rule(kind, "partitions == 1" if kind == "table" else "True"))
+    with contextlib.suppress(GateError):
+        straits.promote()
+    [review] = straits.waiting()
+    # No rule asks any more, so that the promotion begins.
+    straits.rules(rule(kind, "False"))
+    before, commit = straits.users_see(), AtomicPublisher.commit
+
+    def reject_first(publisher: AtomicPublisher) -> None:
+        with straits.open() as project:
+            project.reviews.reject(review.id, "never")
+        commit(publisher)
+
+    monkeypatch.setattr(AtomicPublisher, "commit", reject_first)
+    with pytest.raises(GateError, match=f"review {review.id} ended meanwhile: rejected"):
+        straits.promote()
+    assert straits.users_see() == before
+    monkeypatch.setattr(AtomicPublisher, "commit", commit)
+    with pytest.raises(GateError) if kind == "promotion" else contextlib.nullcontext():
+        assert straits.promote().exit_code == 4
+    assert straits.users_see() == before
+
+
+def test_a_waiver_that_ends_while_a_promotion_computes_lifts_no_rule(
+    straits: Straits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straits.rules(rule("promotion", effect="deny"))
+    with straits.open() as project:
+        waiver = project.policy.waive("held", "prod", reason="a storm", ttl="1d")
+    before, commit = straits.users_see(), AtomicPublisher.commit
+
+    def end_first(publisher: AtomicPublisher) -> None:
+        with straits.open() as project:
+            project.policy.unwaive(waiver.id, reason="the storm is over")
+        commit(publisher)
+
+    monkeypatch.setattr(AtomicPublisher, "commit", end_first)
+    with pytest.raises(GateError, match=f"waiver {waiver.id} was ended meanwhile"):
+        straits.promote()
+    assert straits.users_see() == before

@@ -255,6 +255,20 @@ def test_what_people_decided_against_stays_back_when_no_rule_asks_any_more(
     assert verdict([rule()], standing=asked(outcome, subject="before")).allowed
 
 
+def test_what_goes_on_rests_on_who_could_still_be_against_it() -> None:
+    assert verdict([rule()], standing=asked()).rests_on == {"r1"}
+    assert not verdict([rule()], standing=asked(subject="before")).rests_on
+    assert not verdict(terms=tm.review(), standing=asked(ReviewOutcome.APPROVED)).rests_on
+    waiver = Waiver(
+        id="w1", rule="r", scope="*", reason="x", actor="ana", at=NOW - 9, expires=NOW + 9
+    )
+    standing = Standing(waivers=[waiver])
+    assert verdict([rule("prediction_shift > 0.1")], standing=standing).rests_on == {"w1"}
+    assert not verdict([rule("prediction_shift > 0.9")], standing=standing).rests_on
+    assert not verdict([rule("prediction_shift > 0.1", "warn")], standing=standing).rests_on
+    assert not verdict(terms=tm.review(), standing=asked()).rests_on
+
+
 def test_nobody_who_asks_again_takes_an_approval_of_before() -> None:
     found = verdict(terms=tm.review(), standing=asked(ReviewOutcome.APPROVED), again=True)
     assert found.outcome is PolicyOutcome.REVIEW

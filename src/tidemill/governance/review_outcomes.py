@@ -10,18 +10,10 @@ from tidemill.governance.review_state import ReviewState
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import EXPIRY, Decision, Delivery
 from tidemill.ledger.event import Decided, Event
-from tidemill.ledger.review import Review, ReviewOutcome
+from tidemill.ledger.review import Review
 from tidemill.models.gates import last_decision
 from tidemill.models.live_events import live_events
 from tidemill.workflow.model import Artifact
-
-# The ends of a review after which its candidate isn't asked about again.
-REFUSALS = frozenset((
-    ReviewOutcome.REJECTED,
-    ReviewOutcome.CHANGES_ASKED,
-    ReviewOutcome.EXPIRED,
-    ReviewOutcome.WITHDRAWN,
-))  # fmt: skip
 
 
 def review_decision(

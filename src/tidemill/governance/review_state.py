@@ -34,12 +34,15 @@ from tidemill.ledger.review import (
 )
 from tidemill.workflow.review import ReviewTerms
 
-# The kinds of events that the state of reviews follows from, and those that a decision must have seen all of.
+# The kinds of events that the state of reviews follows from, and those, also of waivers, that a decision must
+# have seen all of.
 REVIEW_EVENTS = (
     "ReviewOpened", "ReviewPageStored", "Voted", "ReviewExtended", "ReviewClosed", "NoticeSent",
     "EnvironmentDropped",
 )  # fmt: skip
-DECIDING_EVENTS = ("ReviewOpened", "Voted", "ReviewExtended", "ReviewClosed")
+DECIDING_EVENTS = (
+    "ReviewOpened", "Voted", "ReviewExtended", "ReviewClosed", "Waived", "WaiverEnded",
+)  # fmt: skip
 
 
 # The kind, the name and the part of what people are asked about.

@@ -27,20 +27,9 @@ from tidemill.ledger.policy import (
     SubjectKind,
     Waiver,
 )
-from tidemill.ledger.review import Review, ReviewOutcome
+from tidemill.ledger.review import DECIDED_AGAINST, REFUSALS, Review, ReviewOutcome
 from tidemill.workflow.review import ReviewTerms
 
-_DECIDED_AGAINST = (
-    ReviewOutcome.REJECTED,
-    ReviewOutcome.CHANGES_ASKED,
-    ReviewOutcome.WITHDRAWN,
-)
-_REFUSED = (
-    ReviewOutcome.REJECTED,
-    ReviewOutcome.CHANGES_ASKED,
-    ReviewOutcome.EXPIRED,
-    ReviewOutcome.WITHDRAWN,
-)
 _ALLOW, _REVIEW, _DENY = PolicyOutcome.ALLOW, PolicyOutcome.REVIEW, PolicyOutcome.DENY
 
 
@@ -154,7 +143,7 @@ class _Deliberation:
             if last.is_open:
                 waiting = _waiting(self._title, last.review, "still waits for")
                 return self._kept(_REVIEW, waiting, review=last.review.id)
-        if last is not None and last.outcome in _REFUSED and not again:
+        if last is not None and last.outcome in REFUSALS and not again:
             return self._rejected(last)
         gone = self._superseded(f"review {wanted.id} asks about what would change now")
         opened = ReviewOpened(environment=self._occasion.environment, review=wanted)
@@ -164,7 +153,7 @@ class _Deliberation:
     def _kept_back(self) -> Verdict | None:
         """The refusal of a change that people decided against, though nobody would be asked now."""
         last = self._last_review()
-        if last is None or last.outcome not in _DECIDED_AGAINST or self._occasion.again:
+        if last is None or last.outcome not in DECIDED_AGAINST or self._occasion.again:
             return None
         return self._rejected(last)
 
@@ -179,7 +168,23 @@ class _Deliberation:
     def _go_on(self, message: str = "") -> Verdict:
         """Let the change go on, which is newer than what people are still asked about."""
         events = (*self._recorded(always=True), *self._superseded(f"{self._title} went on since"))
-        return Verdict(events=events, message=message, warnings=_warnings(self._decision))
+        return Verdict(
+            events=events,
+            message=message,
+            warnings=_warnings(self._decision),
+            rests_on=frozenset(self._rests_on()),
+        )
+
+    def _rests_on(self) -> Iterator[str]:
+        """The open reviews of exactly this change, which a person could still reject, and the waivers."""
+        change = self._change
+        for state in self._standing.reviews.values():
+            same = (state.place, state.review.subject) == (change.place, change.subject)
+            if same and state.is_open:
+                yield state.review.id
+        for hit in self._decision.hits:
+            if hit.waiver and (hit.error or hit.effect != "warn"):
+                yield hit.waiver
 
     def _kept(
         self,

@@ -40,6 +40,13 @@ class ReviewOutcome(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+# The ends by which people decided against a change, and all after which it isn't asked about again.
+DECIDED_AGAINST = frozenset(
+    (ReviewOutcome.REJECTED, ReviewOutcome.CHANGES_ASKED, ReviewOutcome.WITHDRAWN)
+)
+REFUSALS = DECIDED_AGAINST | {ReviewOutcome.EXPIRED}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quorum:
     """How many of whom must approve: `people` different ones of those in `asked`.

@@ -59,7 +59,13 @@ def governance_of(
             guard = Guard(lease=lease)
             space.tools.ledger.append(asked, now=space.tools.clock(), guard=guard)
         raise GateError("\n".join(decided.refused.values()))
-    return replace(governance, first=decided.events, refused=decided.refused, notes=decided.notes)
+    return replace(
+        governance,
+        first=decided.events,
+        refused=decided.refused,
+        notes=decided.notes,
+        rests_on=decided.rests_on,
+    )
 
 
 def governance_for(space: Workspace, state: State, enforcement: Enforcement) -> Governance:

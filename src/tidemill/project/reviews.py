@@ -20,7 +20,6 @@ from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
-    REFUSALS,
     approval_events,
     moved_on,
     refusal_events,
@@ -46,7 +45,7 @@ from tidemill.ledger.event import (
     ReviewPageStored,
 )
 from tidemill.ledger.policy import FactValue
-from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
+from tidemill.ledger.review import REFUSALS, Choice, Review, ReviewOutcome, Vote
 from tidemill.models.gates import CANDIDATE, subject_of
 from tidemill.planning.live_days import day_of
 from tidemill.ports.ledger import Guard, State

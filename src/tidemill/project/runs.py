@@ -232,7 +232,11 @@ class Runs:
                 space, state, plan, enforcement.during(run), lease.lease, at_once=bool(source)
             )
         if governance is not None and promoted is not None:
-            governance = replace(governance, first=(*promoted.events, *governance.first))
+            governance = replace(
+                governance,
+                first=(*promoted.events, *governance.first),
+                rests_on=promoted.rests_on | governance.rests_on,
+            )
             messages += promoted.notes
         messages += governance.notes if governance is not None else ()
         job = Job(

@@ -309,7 +309,12 @@ def test_what_people_are_asked_in_a_promotion_is_recorded_before_it_is_published
     decided = PolicyDecided(environment=PROD, decision=samples.policy_decision())
     asked = ReviewOpened(environment=PROD, review=samples.review())
     publisher = AtomicPublisher(
-        watched.tools(), PROD, watched.lease, {}, lambda _: None, [rules, decided]
+        watched.tools(),
+        PROD,
+        watched.lease,
+        {},
+        lambda _: None,
+        Publication(events=(rules, decided)),
     )
     publisher.send(parcel("a"))
     publisher.send(Publication(events=(decided, asked), kept=True))

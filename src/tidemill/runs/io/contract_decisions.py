@@ -31,12 +31,13 @@ from tidemill.workflow.stage import DATA, Flow, Stage
 class ContractDecisions:
     """The events about contracts that a run records, and why stages aren't published by theirs.
 
-    `notes` are warnings of rules.
+    `notes` are warnings of rules. The events rest on waivers and open reviews, by id.
     """
 
     events: tuple[Event, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rests_on: frozenset[str] = frozenset()
 
 
 def published_contracts(ledger: Ledger, state: State) -> dict[str, str]:
@@ -81,6 +82,7 @@ def decide_contracts(
     events: list[Event] = []
     refused: dict[str, str] = {}
     notes: list[str] = []
+    rests_on: set[str] = set()
     for stage in _tables(flow, plan.current):
         text = contract_text(_spec(stage))
         record = ContractPublished(environment=state.environment, stage=stage.name, contract=text)
@@ -93,9 +95,12 @@ def decide_contracts(
         if verdict.allowed:
             events.append(record)
             notes += verdict.notes
+            rests_on |= verdict.rests_on
         else:
             refused[stage.name] = "\n".join(verdict.notes)
-    return ContractDecisions(events=tuple(events), refused=refused, notes=tuple(notes))
+    return ContractDecisions(
+        events=tuple(events), refused=refused, notes=tuple(notes), rests_on=frozenset(rests_on)
+    )
 
 
 def contract_proposal(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tidemill.core.errors import ConflictError, TidemillError
+from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
@@ -21,7 +22,7 @@ from tidemill.runs.io.engines import Engines, LocalSteps
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.runs.io.publisher import AtomicPublisher, Publisher
+from tidemill.runs.io.publisher import AtomicPublisher, Publication, Publisher
 from tidemill.runs.io.run_record import (
     TableAges,
     attempt_events,
@@ -49,8 +50,9 @@ _MISSING = (Outcome.FAILED, Outcome.SKIPPED)
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     """Run the steps of a plan; a step that fails stops only the steps that need it.
 
-    Raises ConflictError when the heads moved since the plan was made, and StorageError when state
-    can't be written; everything published before stays.
+    Raises ConflictError when the heads moved since the plan was made, GateError when a person decided
+    meanwhile against what goes on, and StorageError when state can't be written; everything published before
+    stays.
     """
     _require_unmoved_heads(job)
     execution = _Execution(job, lease)
@@ -89,7 +91,14 @@ class _Execution:
         self._job, self._lease = job, lease
         self._published = PublishedView.of(job)
         self._claimed = ClaimSet(job.tools.claims)
-        self._append(start_events(job, lease.lease))
+        append_upheld(
+            job.tools.ledger,
+            job.plan.environment,
+            start_events(job, lease.lease),
+            now=job.tools.clock(),
+            guard=Guard(lease=lease.lease),
+            rests_on=job.rests_on,
+        )
         heads = {name: head.version for name, head in job.state.heads.items()}
         self.publisher = publisher = _publisher(job, lease.lease, heads, self._claimed.release)
         self._recorder = LogRecorder(job.tools.logs / job.run, redactor=job.tools.redactor)
@@ -235,7 +244,9 @@ def _publisher(
     tools, environment = job.tools, job.plan.environment
     if not job.at_once:
         return Publisher(tools, environment, lease, heads, release)
-    first = job.governance.first if job.governance is not None else ()
+    governance, first = job.governance, None
+    if governance is not None and governance.first:
+        first = Publication(events=governance.first, rests_on=job.rests_on)
     return AtomicPublisher(tools, environment, lease, heads, release, first)
 
 

@@ -74,7 +74,8 @@ class Governance:
 
     `decisions` makes the `ChangeDecisions` of a run from its job, what is published, its frames and what
     waits until all of it is in the ledger.
-    `first` is what was decided before the run, to be recorded with what it allows. Stages in `refused` aren't
+    `first` is what was decided before the run, to be recorded with what it allows; it `rests_on` waivers and
+    open reviews, by id. Stages in `refused` aren't
     published, for the reason. `notes` are about what was allowed.
     """
 
@@ -83,6 +84,7 @@ class Governance:
     pinned: Callable[[], frozenset[str]]
     decisions: Callable[..., Any]
     first: tuple[Event, ...] = ()
+    rests_on: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -112,6 +114,11 @@ class Job:
     governance: Governance | None = None
     attest: Callable[[str, int], Sequence[str]] | None = None
     actor: str = ""
+
+    @property
+    def rests_on(self) -> frozenset[str]:
+        """The waivers and open reviews, by id, that what was decided before the run rests on."""
+        return self.governance.rests_on if self.governance is not None else frozenset()
 
     def recipe_changed(self, stage: str) -> bool:
         """Return whether a stage's recipe differs from the recorded one."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from tidemill.core.payload import Payload
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
+from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
     Attempted,
@@ -41,7 +42,8 @@ class Publication:
     """The objects of one step, the events that bind them, and the claimed key to give back afterwards.
 
     `live` are the artifacts that were live for the step, by model; it isn't published if another is live.
-    What rules or people keep from going on binds nothing: its events say why (`kept`).
+    What rules or people keep from going on binds nothing: its events say why (`kept`). What goes on may
+    rest on waivers and open reviews, by id, that nobody may have decided against since.
     """
 
     events: tuple[Event, ...]
@@ -49,6 +51,7 @@ class Publication:
     claim: str = ""
     live: Mapping[str, str] = field(default_factory=dict)
     kept: bool = False
+    rests_on: frozenset[str] = frozenset()
 
 
 def live_before(publications: Sequence[Publication]) -> dict[str, str]:
@@ -173,7 +176,7 @@ class Publisher:
             live=live_before(parcels),
             find_missing=self._tools.artifacts.find_missing,
         )
-        self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
+        self._append(events, guard, parcels)
         for stage in touched:
             self.heads[stage] = self.heads.get(stage, 0) + 1
         for parcel in parcels:
@@ -184,6 +187,18 @@ class Publisher:
         self._later += [effect for effect in effects if not sinks[effect.format].batch]
         self._perform([effect for effect in effects if sinks[effect.format].batch])
 
+    def _append(
+        self, events: Sequence[Event], guard: Guard, parcels: Sequence[Publication]
+    ) -> None:
+        append_upheld(
+            self._tools.ledger,
+            self._environment,
+            events,
+            now=self._tools.clock(),
+            guard=guard,
+            rests_on={id for parcel in parcels for id in parcel.rests_on},
+        )
+
     def _perform(self, effects: Sequence[Effect]) -> None:
         if effects:
             self.undelivered += perform_effects(
@@ -192,7 +207,7 @@ class Publisher:
 
 
 class AtomicPublisher(Publisher):
-    """Stores and records the output of steps, and binds it all at once in `commit`, after the events `first`.
+    """Stores and records the output of steps, and binds it all at once in `commit`, after what comes `first`.
 
     Results, and what people are asked, are recorded as they come, so that nothing that happens later loses
     them.
@@ -205,22 +220,21 @@ class AtomicPublisher(Publisher):
         lease: Lease,
         heads: Mapping[str, int],
         release: Callable[[str], None],
-        first: Sequence[Event] = (),
+        first: Publication | None = None,
     ) -> None:
         self._planned = dict(heads)
         self._withheld: list[Publication] = []
         super().__init__(tools, environment, lease, heads, release)
-        if first:
-            self.send(Publication(events=tuple(first)))
+        if first is not None:
+            self.send(first)
 
     def commit(self) -> None:
         """Bind all output in one transaction; ConflictError when a head moved meanwhile.
 
-        Call it after `close`.
+        GateError if a person decided against any of it. Call it after `close`.
         """
         if not self._withheld:
             return
-        ledger, clock = self._tools.ledger, self._tools.clock
         touched = {stage: 0 for stage in self.heads if stage not in self._planned}
         guard = Guard(
             lease=self._lease,
@@ -229,7 +243,7 @@ class AtomicPublisher(Publisher):
             find_missing=self._tools.artifacts.find_missing,
         )
         withheld = [event for parcel in self._withheld for event in parcel.events]
-        ledger.append(withheld, now=clock(), guard=guard)
+        self._append(withheld, guard, self._withheld)
         self._perform([event.effect for event in withheld if isinstance(event, EffectQueued)])
 
     def _publish(self, parcels: Sequence[Publication]) -> None:

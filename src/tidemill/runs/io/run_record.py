@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.errors import ContractError
 from tidemill.delivery.io.outbox import Undelivered
+from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
     Attempted,
@@ -263,5 +264,12 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
         *age.events,
         RunEnded(run=job.run, status=receipt.status, receipt=receipt),
     )
-    job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease))
+    append_upheld(
+        job.tools.ledger,
+        job.plan.environment,
+        events,
+        now=job.tools.clock(),
+        guard=Guard(lease=lease),
+        rests_on=job.rests_on,
+    )
     return receipt

@@ -422,8 +422,10 @@ class StepLifecycle:
             exit_code=0 if verdict.goes_live else GateError.exit_code,
         )
         was_live = {stage.name: live.id if live is not None else ""}
-        kept = not verdict.policy.allowed
-        publication = Publication(events=events, live=was_live, kept=kept)
+        policy = verdict.policy
+        publication = Publication(
+            events=events, live=was_live, kept=not policy.allowed, rests_on=policy.rests_on
+        )
         return StepResult(attempt=attempt, publication=publication)
 
 

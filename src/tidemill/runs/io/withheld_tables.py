@@ -102,7 +102,12 @@ class WithheldTables:
         live = {} if not verdict.allowed else {
             model: artifact for each in publications if each for model, artifact in each.live.items()
         }  # fmt: skip
-        whole = Publication(events=(*verdict.events, *events), live=live, kept=not verdict.allowed)
+        whole = Publication(
+            events=(*verdict.events, *events),
+            live=live,
+            kept=not verdict.allowed,
+            rests_on=verdict.rests_on,
+        )
         told = replace(first, publication=whole)
         rest = [replace(result, publication=None) for result in others]
         return [(each.index, result) for each, result in zip(held, (told, *rest), strict=True)]
