@@ -307,6 +307,20 @@ def test_people_are_asked_once_more_about_a_release_that_they_rejected(tmp_path:
     assert shore.read("raw", day(0)).height == 3
 
 
+def test_a_release_that_was_taken_back_is_asked_about_again(tmp_path: Path) -> None:
+    shore = quarantined(tmp_path)
+    shore.rules(rule("release", "rows > 0", "review"))
+    with shore.open() as project:
+        with pytest.raises(GateError, match="waits for review"):
+            project.quarantine.release("raw", rows=[1], reason="a storm")
+        [state] = project.reviews.list()
+        project.reviews.approve(state.review.id, "there was one")
+        project.quarantine.release("raw", rows=[1], reason="a storm")
+        project.quarantine.take_back("raw", ruling=1, reason="there was none")
+        with pytest.raises(GateError, match="waits for review"):
+            project.quarantine.release("raw", rows=[1], reason="a storm")
+
+
 def test_releases_wait_side_by_side(tmp_path: Path) -> None:
     """Of one partition, of another one, and with corrections."""
     shore = quarantined(tmp_path)

@@ -391,6 +391,57 @@ def test_a_restore_is_decided_on_as_any_delivery(shore: Shore) -> None:
     assert len([event for event in shore.events() if isinstance(event, Acted)]) == 1
 
 
+def test_what_people_took_back_is_asked_about_again(shore: Shore) -> None:
+    """They approved the new rows, and then that users get the old ones again."""
+    first = shore.run().run
+    shore.rules(rule("moved_rows > 0.2", "review"))
+    for number in range(DAYS):
+        shore.send(number, (4.0, 5.0, 6.0))
+    assert shore.run().exit_code == 4
+
+    def approve() -> None:
+        with shore.open() as project:
+            (state,) = project.reviews.list()
+            project.reviews.approve(state.review.id, "seen")
+
+    def restore(run: str) -> None:
+        with shore.open() as project:
+            project.delivered_tables.restore("sent", run, command="test")
+
+    approve()
+    second = shore.run()
+    assert second.exit_code == 0
+    with pytest.raises(GateError, match="waits for review"):
+        restore(first)
+    approve()
+    restore(first)
+    before = shore.delivered()
+    with pytest.raises(GateError, match="waits for review"):
+        restore(second.run)
+    assert shore.delivered() == before
+    approve()
+    restore(second.run)
+    assert shore.delivered() != before
+
+
+def test_an_approved_table_whose_sink_fails_needs_no_other_approval(shore: Shore) -> None:
+    shore.rules(rule("backfill", "review"))
+    shore.ok()
+    shore.send(1, (7.0, 8.0))
+    shore.run()
+    with shore.open() as project:
+        (state,) = project.reviews.list()
+        project.reviews.approve(state.review.id, "seen")
+    blocked = shore.root / "out" / f"{day(1)}.parquet"
+    blocked.unlink()
+    blocked.mkdir()
+    assert shore.run().exit_code == 1
+    blocked.rmdir()
+    assert shore.run().exit_code == 0
+    assert shore.delivered()[day(1)] == 30.0
+    assert sum(isinstance(event, ReviewOpened) for event in shore.events()) == 1
+
+
 def test_a_restore_that_removes_partitions_is_decided_on(shore: Shore) -> None:
     first = shore.run().run
     shore.send(DAYS)

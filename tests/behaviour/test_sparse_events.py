@@ -56,6 +56,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "golden": "", "export_difference": None, "snapshot": {}, "packages": {}, "hardware": {},
         "entity": "", "entities": "", "study": None, "labelled": 0, "key": "", "parent": None,
         "generation": 0, "data_at": 0.0,
+        "source": "",
     },
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
@@ -69,7 +70,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Categories": {"others": 0, "missed": 0},
     "ColumnEncoding": {"categories": (), "unseen": "missing"},
     "Daily": {"roots": (), "without": {}},
-    "Decision": {"reason": "", "through": "", "baseline": "", "review": "", "note": ""},
+    "Decision": {"reason": "", "through": "", "baseline": "", "review": "", "note": "", "held": False},
     "Delivery": {
         "actor": "gates", "reason": "", "replaced": "", "rollback": False, "evaluations": {}, "through": "",
         "note": "",
@@ -100,13 +101,17 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "PredictionProfile": {"mean": 0.0, "histogram": None, "categories": None},
     "RunEnded": {"receipt": None},
     "RunStarted": {"actor": ""},
+    "PolicyDecided": {"review": ""},
     "PolicyDecision": {
         "hits": (), "rules": "", "actor": "", "run": "", "at": 0.0, "waivers": (),
+        "evidence": "",
     },
+    "HeldRows": {"rows": (), "fixed": ""},
     "Review": {
         "artifact": "", "replaces": "", "reasons": (), "author": "", "author_may_approve": True,
         "opened": 0.0, "within": None, "on_timeout": "reject", "escalate_to": ("role:admin",),
         "decision": "", "verdict": None, "run": "", "author_vouched_by": (),
+        "part": "", "source": "", "held": None, "as_of": "",
     },
     "ReviewClosed": {"reason": "", "actor": ""},
     "ReviewExtended": {"escalated_to": ()},

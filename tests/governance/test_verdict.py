@@ -208,6 +208,23 @@ def test_people_who_agreed_let_exactly_that_go_on() -> None:
     assert kinds(more)[-1] == "ReviewOpened"
 
 
+def test_an_approval_counts_once() -> None:
+    terms, standing = tm.review(), asked(ReviewOutcome.APPROVED)
+    found = verdict(terms=terms, standing=standing)
+    assert [e.review for e in found.events if isinstance(e, PolicyDecided)] == ["r1"]
+    # Also if nobody would have been asked any more.
+    found = verdict([rule()], standing=standing)
+    assert [e.review for e in found.events if isinstance(e, PolicyDecided)] == ["r1"]
+    other = verdict(terms=terms, standing=replace(standing, used=lambda: {"r0"}))
+    assert other.allowed
+    spent = replace(standing, used=lambda: {"r1"})
+    found = verdict(terms=terms, standing=spent)
+    assert found.outcome is PolicyOutcome.REVIEW
+    assert kinds(found) == ["PolicyDecided", "ReviewOpened"]
+    assert found.review != "r1"
+    assert verdict([rule()], standing=spent).allowed
+
+
 def test_an_open_review_is_asked_once_and_replaced_by_a_newer_one() -> None:
     terms = tm.review()
     found = verdict(terms=terms, standing=asked())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -48,12 +48,14 @@ class Standing:
     """What an environment recorded before: its reviews, the waivers in force, and the rules that it used.
 
     `last` finds the last decision on the change's name, None if there is none: only what is held needs it.
+    `used` finds the reviews by whose approval a change went on: only what was approved needs it.
     """
 
     reviews: Mapping[str, ReviewState] = field(default_factory=dict)
     waivers: Sequence[Waiver] = ()
     rules: frozenset[str] = frozenset()
     last: Callable[[], PolicyDecision | None] = lambda: None
+    used: Callable[[], Collection[str]] = tuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,8 @@ def reach_verdict(
 ) -> Verdict:
     """Decide on a change by the rules, the terms of its workflow, and what people decided on it before.
 
-    The strictest of the rules and the terms counts. People's approval is of exactly this subject, and only
-    if as many were asked as are needed now.
+    The strictest of the rules and the terms counts. People's approval is of exactly this subject, for one
+    time, and only if as many were asked as are needed now.
     """
     return _Deliberation(proposal, rules, standing, occasion).verdict(terms)
 
@@ -138,7 +140,7 @@ class _Deliberation:
         """Wait for the review that is wanted, unless people decided on exactly this before."""
         last, again = self._last_review(), self._occasion.again
         if last is not None and _asks_the_same(last.review, wanted):
-            if last.outcome is ReviewOutcome.APPROVED and not again:
+            if self._is_approved(last) and not again:
                 return self._go_on(f"{self._title}: approved in review {last.review.id}")
             if last.is_open:
                 waiting = _waiting(self._title, last.review, "still waits for")
@@ -165,9 +167,19 @@ class _Deliberation:
         change = self._change
         return standing_review(self._standing.reviews, change.place, change.subject)
 
+    def _is_approved(self, last: ReviewState) -> bool:
+        """Whether people approved the change, and nothing went on by that yet."""
+        approved = last.outcome is ReviewOutcome.APPROVED
+        return approved and last.review.id not in self._standing.used()
+
     def _go_on(self, message: str = "") -> Verdict:
         """Let the change go on, which is newer than what people are still asked about."""
-        events = (*self._recorded(always=True), *self._superseded(f"{self._title} went on since"))
+        last = self._last_review()
+        approval = last.review.id if last is not None and self._is_approved(last) else ""
+        events = (
+            *self._recorded(always=True, approval=approval),
+            *self._superseded(f"{self._title} went on since"),
+        )
         return Verdict(
             events=events,
             message=message,
@@ -207,13 +219,16 @@ class _Deliberation:
     def _superseded(self, reason: str) -> tuple[Event, ...]:
         return superseding_events(self._standing.reviews, self._change.place, reason)
 
-    def _recorded(self, *, always: bool = False) -> tuple[Event, ...]:
-        """The events of the decision; none if the last one was the same, unless something needs this one."""
+    def _recorded(self, *, always: bool = False, approval: str = "") -> tuple[Event, ...]:
+        """The events of the decision; none if the last one was the same, unless something needs this one.
+
+        `approval` is the review in which people approved what goes on, which it is used up by.
+        """
         rules, environment = self._rules, self._occasion.environment
         last = None if always else self._standing.last()
         if last is not None and _content(self._decision) == _content(last):
             return ()
-        decided = PolicyDecided(environment=environment, decision=self._decision)
+        decided = PolicyDecided(environment=environment, decision=self._decision, review=approval)
         if not rules.digest or rules.digest in self._standing.rules:
             return (decided,)
         loaded = RulesLoaded(

@@ -272,10 +272,11 @@ class RulesLoaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDecided:
-    """The rules decided on a change."""
+    """The rules decided on a change; it went on by the approval in a `review`, if there was one."""
 
     environment: str
     decision: PolicyDecision
+    review: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

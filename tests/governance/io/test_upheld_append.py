@@ -55,7 +55,7 @@ def test_what_people_decide_against_at_the_last_moment_is_not_recorded() -> None
 
 
 def test_what_happens_in_other_reviews_stops_nothing() -> None:
-    others = [closed(ReviewOutcome.REJECTED, "r2"), ended("w2")]
+    others: list[Event] = [closed(ReviewOutcome.REJECTED, "r2"), ended("w2")]
     ledger = OvertakenLedger(others, [closed(ReviewOutcome.EXPIRED)], others)
     publish(ledger, "r1", "w1")
     assert kinds(ledger)[-1] == "Published"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -101,6 +101,7 @@ class Enforcement:
             waivers=self._waivers,
             rules=frozenset(self._loaded),
             last=lambda: self._last_decisions.get((change.kind, change.name)),
+            used=lambda: {decided.review for decided in self._decided},
         )
         verdict = reach_verdict(proposal, self.rules, terms, standing, occasion)
         self._loaded.update(e.rules for e in verdict.events if isinstance(e, RulesLoaded))
@@ -172,7 +173,15 @@ class Enforcement:
     @cached_property
     def _last_decisions(self) -> Mapping[tuple[SubjectKind, str], PolicyDecision]:
         return {
-            (fact.event.decision.kind, fact.event.decision.name): fact.event.decision
+            (decided.decision.kind, decided.decision.name): decided.decision
+            for decided in self._decided
+        }
+
+    @cached_property
+    def _decided(self) -> Sequence[PolicyDecided]:
+        """What was decided before; nothing that this run decides is decided on twice in it."""
+        return [
+            fact.event
             for fact in self._ledger.events(kinds=("PolicyDecided",))
             if isinstance(fact.event, PolicyDecided) and fact.event.environment == self._environment
-        }
+        ]
