@@ -421,7 +421,7 @@ def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> No
         "mae of scores: 1 -> 2 (+100%), without an interval",
         "100.0% of 12 recent rows get another prediction: it moves by 1 on average, and at most by 1",
         "asked: leads (not ana, who asked for the change)",
-        "leads: ana, ben, cleo",
+        "leads: ben, cleo",
         f'tidemill rollback model --to {review.replaces} --reason "WHY"',
         "model: its parameters changed",
         '-@flow.model(window=tm.last("4d", before=tm.last("2d")), params={"value": 9.0}, seed=1)',

@@ -19,6 +19,7 @@ RELEASE = ReviewSubject(kind=SubjectKind.RELEASE, name="raw", subject="s", held=
 
 def test_a_run_asks_about_models_tables_and_contracts() -> None:
     assert again_command(MODEL, "prod") == "tidemill run model --again"
+    assert again_command(MODEL, "prod", again=False) == "tidemill run model"
     assert again_command(MODEL, "my dev") == "tidemill run model --again --env 'my dev'"
 
 

@@ -99,14 +99,25 @@ def test_what_no_rule_is_against_goes_on_and_is_recorded() -> None:
 
 
 def test_a_refusal_says_which_rule_and_what_to_do() -> None:
-    found = verdict([rule("prediction_shift > 0.1"), rule("cost > 1", "review", "costly")])
+    found = verdict(
+        [
+            rule("prediction_shift > 0.1"),
+            rule("cost > 1", "review", "costly"),
+            rule("prediction_shift > 0", "review", "asks"),
+            rule("sampled", "review", "part"),
+        ],
+        about=proposal(sampled=True),
+    )
     assert found.outcome is PolicyOutcome.DENY
     assert found.message.splitlines() == [
         "delay a2: refused by the rules",
-        "rule r: look",
+        "rule r: look (0.2 > 0.1)",
         "rule costly: look (it can't be evaluated: fact cost is not known)",
+        "rule asks would ask for a review: look (0.2 > 0)",
+        "rule part would ask for a review: look",
         "change what the rule asks for, or waive it: "
-        "tidemill policy waive r --for delay --ttl 14d --reason REASON",
+        "tidemill policy waive r --for delay --ttl 14d --reason REASON; "
+        "tidemill policy waive costly --for delay --ttl 14d --reason REASON",
     ]
     # People are no longer asked about it.
     ended = verdict([rule("prediction_shift > 0.1")], standing=asked())

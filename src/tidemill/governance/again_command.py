@@ -11,23 +11,26 @@ from tidemill.quarantine.release_request import row_ranges
 from tidemill.workflow.environment import PRODUCTION
 
 
-def again_command(change: Review | ReviewSubject, environment: str, source: str = "") -> str:
-    """The command by which people are asked once more about a change in an environment.
+def again_command(
+    change: Review | ReviewSubject, environment: str, source: str = "", *, again: bool = True
+) -> str:
+    """The command by which people are asked once more about a change, or by which it goes on (not `again`).
 
     It is a promotion if that of an environment `source` asks. What a person has to choose is in capitals.
     """
+    flag = " --again" if again else ""
     elsewhere = "" if environment == PRODUCTION else shlex.quote(environment)
     if source:
-        words = ["promote", shlex.quote(source), elsewhere, "--again"]
-        return " ".join(["tidemill", *filter(None, words)])
+        words = ["promote", shlex.quote(source), elsewhere]
+        return " ".join(["tidemill", *filter(None, words)]) + flag
     name = shlex.quote(change.name)
     where = f" --env {elsewhere}" if elsewhere else ""
     if change.held is not None:
         rows = _rows(name, change.held)
-        return f'tidemill quarantine release {rows} --again{where} --reason "WHY"'
+        return f'tidemill quarantine release {rows}{flag}{where} --reason "WHY"'
     if change.as_of:
-        return f"tidemill restore {name} {shlex.quote(change.as_of)} --again{where}"
-    return f"tidemill run {name} --again{where}"
+        return f"tidemill restore {name} {shlex.quote(change.as_of)}{flag}{where}"
+    return f"tidemill run {name}{flag}{where}"
 
 
 def _rows(name: str, held: HeldRows) -> str:

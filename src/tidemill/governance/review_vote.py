@@ -281,11 +281,19 @@ def _person_text(name: str) -> str:
 def ending_text(state: ReviewState) -> str:
     """How a review ended, by whom, when and why."""
     assert state.outcome is not None
-    by = f" by {state.closed_by}" if state.closed_by else ""
+    by = f" by {people}" if (people := ended_by(state)) else ""
     at = f" on {_moment(state.closed)}" if state.closed is not None else ""
     why = f": {state.reason}" if state.reason else ""
     what = _ENDINGS.get(state.outcome, f"was {state.outcome}")
     return f"review {state.review.id} {what}{by}{at}{why}"
+
+
+def ended_by(state: ReviewState) -> str:
+    """Who ended a review: everybody who approved, or whoever decided against it; "" for nobody."""
+    if state.outcome is not ReviewOutcome.APPROVED:
+        return state.closed_by
+    people = (vote.actor for vote in state.votes if vote.choice is Choice.APPROVE)
+    return ", ".join(dict.fromkeys(people)) or state.closed_by
 
 
 def missing_text(state: ReviewState) -> str:

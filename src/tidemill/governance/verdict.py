@@ -9,7 +9,7 @@ from datetime import datetime
 from tidemill.core.fingerprint import fingerprint
 from tidemill.governance.again_command import again_command
 from tidemill.governance.change_verdict import Verdict
-from tidemill.governance.expression import compile_expression, namespace_of
+from tidemill.governance.expression import compile_expression, namespace_of, show_values
 from tidemill.governance.policy import RuleSet, decide, declared_for
 from tidemill.governance.review_state import (
     ReviewState,
@@ -119,7 +119,7 @@ class _Deliberation:
         asking = _reason_of_terms(terms, self._change.kind, decision.facts)
         if decision.outcome is _DENY:
             gone = self._superseded("the rules refuse the change")
-            return self._kept(_DENY, _denial(self._title, decision), gone)
+            return self._kept(_DENY, _denial(self._title, decision, self._rules), gone)
         if decision.outcome is _ALLOW and not asking:
             return self._kept_back() or self._go_on()
         wanted = open_review(
@@ -301,20 +301,35 @@ def _counted(decision: PolicyDecision, outcome: PolicyOutcome) -> Iterator[RuleH
             yield hit
 
 
-def _denial(title: str, decision: PolicyDecision) -> str:
-    lines = []
-    for hit in _counted(decision, _DENY):
-        why = f"{hit.message} (it can't be evaluated: {hit.error})" if hit.error else hit.message
-        lines.append(f"rule {hit.rule}: {why}")
-    first = next(_counted(decision, _DENY)).rule
+def _denial(title: str, decision: PolicyDecision, rules: RuleSet) -> str:
+    denying = [*_counted(decision, _DENY)]
+    lines = [f"rule {hit.rule}: {hit.message}{_seen(hit, decision, rules)}" for hit in denying]
+    lines += [
+        f"rule {hit.rule} would ask for a review: {hit.message}{_seen(hit, decision, rules)}"
+        for hit in _counted(decision, _REVIEW)
+        if not hit.error
+    ]
+    commands = [
+        f"tidemill policy waive {hit.rule} --for {decision.name} --ttl 14d --reason REASON"
+        for hit in denying
+    ]
     return "\n".join(
         [
             f"{title}: refused by the rules",
             *lines,
-            f"change what the rule asks for, or waive it: tidemill policy waive {first} "
-            f"--for {decision.name} --ttl 14d --reason REASON",
+            f"change what the rule asks for, or waive it: {'; '.join(commands)}",
         ]
     )
+
+
+def _seen(hit: RuleHit, decision: PolicyDecision, rules: RuleSet) -> str:
+    """The condition of a rule with the values that it saw, or why it can't be evaluated."""
+    if hit.error:
+        return f" (it can't be evaluated: {hit.error})"
+    rule = rules.rule(hit.rule)
+    values = show_values(rule.when, decision.facts) if rule is not None and rule.when else ""
+    # The value of a condition that is a single fact says nothing.
+    return f" ({values})" if values not in ("", "True") else ""
 
 
 def _waiting(title: str, review: Review, verb: str) -> str:

@@ -11,7 +11,7 @@ from tests.support.commands import tidemill
 from tidemill.cli.review import commands
 from tidemill.ledger.event import ReviewOpened
 from tidemill.ledger.policy import SubjectKind
-from tidemill.ledger.review import Quorum, Review
+from tidemill.ledger.review import HeldRows, Quorum, Review
 from tidemill.project.project import open_project
 
 FLOW = """
@@ -37,13 +37,19 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(
-    id: str, *, people: int = 1, asked: str = "role:reviewer", within: float | None = None
+    id: str,
+    *,
+    people: int = 1,
+    asked: str = "role:reviewer",
+    within: float | None = None,
+    held: HeldRows | None = None,
 ) -> None:
-    """Ask people about a table."""
+    """Ask people about a table, or about the release of rows that are held."""
     project = open_project()
     now = project.tools.clock()
     review = Review(
-        id=id, kind=SubjectKind.TABLE, name=f"out_{id}", subject=id, author="eve",
+        id=id, kind=SubjectKind.RELEASE if held else SubjectKind.TABLE, held=held,
+        name=f"out_{id}", subject=id, author="eve",
         quorums=(Quorum(asked=(asked,), people=people),), opened=now, within=within,
         reasons=("<b>rows</b> move",),
     )  # fmt: skip
@@ -89,6 +95,14 @@ def test_people_decide_with_a_reason(shop: Path) -> None:
         "rejected",
         "asked",
     ]
+
+
+def test_an_approved_release_names_its_command(shop: Path) -> None:
+    ask("r1", held=HeldRows(partition="2024-03-01", object="b0", rows=(0, 1, 2)))
+    done = tidemill("review", "approve", "r1", "--reason", "fine")
+    assert (
+        'the next `tidemill quarantine release out_r1 2024-03-01 --rows 0-2 --reason "WHY"` goes on'
+    ) in done.out
 
 
 def test_an_approval_that_isnt_the_last_one_ends_with_4(shop: Path) -> None:

@@ -8,7 +8,7 @@ import tidemill as tm
 from tidemill.governance.change_verdict import ALLOWED
 from tidemill.governance.io.enforcement import Enforcement
 from tidemill.governance.permissions import Actor
-from tidemill.governance.policy import NO_RULES, PolicyRule, RuleSet, rule_set
+from tidemill.governance.policy import NO_RULES, PolicyRule, RuleEffect, RuleSet, rule_set
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.event import (
@@ -103,6 +103,18 @@ def test_rules_are_foreseen_as_far_as_their_facts_are_known() -> None:
     foreseen = known.foresee(DELIVERY, "delay_model", {"sampled": True})
     assert foreseen == ("delay_model: rule sample will refuse it: no sample",)
     assert known.foresee(DELIVERY, "delay_model", {"sampled": False}) == ()
+    # People aren't asked if the rule whose facts aren't known yet refuses it.
+    asking = PolicyRule(
+        id="ask",
+        kinds=frozenset([DELIVERY]),
+        when="sampled",
+        message="look",
+        effect=RuleEffect.REVIEW,
+    )
+    for others, word in ((rules.rules, "may"), ((), "will")):
+        asked = enforcement(ledger, rule_set([asking, *others]))
+        foreseen = asked.foresee(DELIVERY, "delay_model", {"sampled": True})
+        assert foreseen[0] == f"delay_model: rule ask {word} ask for a review: look"
     assert known.foresee(TABLE, "delay_model", {"sampled": True}) == ()
     assert list(ledger.events()) == []
 

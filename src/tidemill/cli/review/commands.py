@@ -15,8 +15,8 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import GateError
 from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.governance.again_command import again_command
 from tidemill.governance.review_vote import asked_text, ending_text, missing_text
-from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Review
 
 if TYPE_CHECKING:
@@ -155,11 +155,13 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _next(review: Review) -> str:
+def _next(review: Review, environment: str) -> str:
     """What goes on with a change that was approved."""
     if review.source:
         return f"promotion of {review.source}"
-    return "release of the same rows" if review.kind is SubjectKind.RELEASE else "run"
+    if review.held is not None:
+        return f"`{again_command(review, environment, again=False)}`"
+    return "run"
 
 
 def _finish(done: ReviewVoted, as_json: bool) -> None:
@@ -174,5 +176,5 @@ def _text(done: ReviewVoted) -> str:
     if done.went_live:
         return "\n".join((text, f"{state.review.name} {done.went_live} is live", *done.notes))
     if done.vote.choice == "approve":
-        return f"{text}\nthe next {_next(state.review)} goes on with exactly this change"
+        return f"{text}\nthe next {_next(state.review, state.environment)} goes on with exactly this change"
     return text

@@ -25,7 +25,8 @@ from tidemill.ledger.review import Review
 from tidemill.ports.ledger import Ledger
 from tidemill.workflow.review import ReviewTerms
 
-_FORESEEN = {"deny": "refuse it", "review": "ask for a review", "warn": "warn"}
+_FORESEEN = {"deny": "will refuse it", "review": "will ask for a review", "warn": "will warn"}
+_MAY_ASK = "may ask for a review"
 
 
 class Enforcement:
@@ -117,7 +118,10 @@ class Enforcement:
     def foresee(
         self, kind: SubjectKind, name: str, facts: Mapping[str, FactValue]
     ) -> tuple[str, ...]:
-        """What rules will say of a change of which only some facts are known yet; a line per rule."""
+        """What rules will say of a change of which only some facts are known yet; a line per rule.
+
+        Where other rules use a fact that isn't known yet, and may refuse it, people may not be asked.
+        """
         decision = decide(
             self.rules,
             kind,
@@ -128,8 +132,9 @@ class Enforcement:
             now=self._clock(),
             id="",
         )
+        words = _FORESEEN | ({"review": _MAY_ASK} if any(h.error for h in decision.hits) else {})
         return tuple(
-            f"{name}: rule {hit.rule} will {_FORESEEN[hit.effect]}: {hit.message}"
+            f"{name}: rule {hit.rule} {words[hit.effect]}: {hit.message}"
             for hit in decision.hits
             if not hit.error and not hit.waiver
         )
