@@ -11,11 +11,24 @@ from pathlib import Path
 import pytest
 
 from tests.behaviour.test_governed_tables import Shore, rule
+from tidemill.adapters.codec.events import decode, encode
 from tidemill.governance.erasure import ErasureSubject, PlaceKind
 from tidemill.governance.io.mentions import find_mentions
+from tidemill.governance.page_values import PageSection, PageTable
 from tidemill.governance.permissions import Actor
-from tidemill.ledger.event import Attempted, Erased, RunStarted, Voted
+from tidemill.ledger.event import (
+    Attempted,
+    EnvironmentCreated,
+    Erased,
+    ReviewPageStored,
+    RunEnded,
+    RunStarted,
+    Voted,
+)
+from tidemill.ledger.run import Status
 from tidemill.project.project import Project
+from tidemill.project.reviews import StoredPage
+from tidemill.project.workflow_ledger import shared_ledger
 
 NAMES = ["Ana O'Neil", 'Ana "Grüße" <x>', "ana@example.com", "ana"]
 
@@ -84,6 +97,87 @@ def test_no_file_has_an_erased_name_that_is_not_listed(tmp_path: Path, name: str
         assert project.audit.verify().is_sound
         verified = project.stored_state.verify(deep=True)
         assert verified.problems == ()
+
+
+def pages_of(project: Project, review: str) -> list[str]:
+    events = [fact.event for fact in project.tools.ledger.events(kinds=("ReviewPageStored",))]
+    return [e.page for e in events if isinstance(e, ReviewPageStored) and e.review == review]
+
+
+def test_pages_keep_their_order_and_what_cannot_be_changed_is_listed(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    home = tmp_path / ".tidemill"
+
+    def put(project: Project, section: PageSection) -> str:
+        payload = encode(StoredPage(sections=(section,))).encode()
+        [name] = project.tools.artifacts.put_all([(payload, ".json")])
+        return name
+
+    with acting(shore, "nina") as project:
+        project.environments.create("dev")
+    with acting(shore, "cleo") as project:
+        table = PageTable(headers=("by nina",), rows=())
+        # The older pages come later in the order of their names, or earlier: either must stay behind.
+        old = [put(project, PageSection(title=f"{n}", lines=("nina",))) for n in range(4)]
+        commands = ("tidemill rollback demand --env nina",)
+        new = put(project, PageSection(title="new", commands=commands, table=table))
+        kept = put(project, PageSection(title="of nina"))
+        other = put(project, PageSection(title="other", lines=("nina",)))
+        stored = [("r1", page) for page in (*old, new)] + [("r2", kept)]
+        project.tools.ledger.append(
+            [ReviewPageStored(environment="prod", review=id, page=page) for id, page in stored],
+            now=1.0,
+        )
+        shared_ledger(project.tools.ledger).append(
+            [
+                EnvironmentCreated(environment="other/prod"),
+                ReviewPageStored(environment="other/prod", review="r3", page=other),
+                RunStarted(
+                    run="20240301-000000-00aa00",
+                    environment="other/prod",
+                    command="run",
+                    holder={},
+                    steps=1,
+                ),
+            ],
+            now=1.0,
+        )
+        log = home / "logs" / "20240301-000000-00aa00" / "1.jsonl"
+        log.parent.mkdir(parents=True)
+        log.write_text('{"text": "nina"}')
+        found = project.erasures.erase(ErasureSubject(value="nina"))
+        left = {place.name: place.left for place in found.places if place.left}
+        assert "can't be changed" in left["review r2"]
+        assert [why for why in left.values() if "another workflow" in why]
+        # The log of an active run of another workflow, for which the name stays known.
+        assert "a run writes it" in left["logs/20240301-000000-00aa00/1.jsonl"]
+        assert "a run writes it" in left["nina"]
+        last = pages_of(project, "r1")[-1]
+        (section,) = decode(StoredPage, project.tools.artifacts.get(last).decode()).sections
+        assert section.title == "new"
+        assert section.table is not None
+        assert "nina" not in str(section)
+        assert not {*old, new} & {*project.tools.artifacts.names()}
+        assert {kept, other} <= {*project.tools.artifacts.names()}
+        assert pages_of(project, "r2") == [kept]
+        assert log.read_text() == '{"text": "nina"}'
+        ended = RunEnded(run="20240301-000000-00aa00", status=Status.LOST)
+        shared_ledger(project.tools.ledger).append([ended], now=2.0)
+        again = project.erasures.erase(ErasureSubject(value="nina"))
+        assert again.removed == {"logs": 1, "people": 1}
+        assert log.read_text().startswith('{"text": "erased person')
+
+
+def test_a_word_that_is_nobodys_name_stays_everywhere(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    fill(shore, "ana")
+    logs = {path: path.read_bytes() for path in (tmp_path / ".tidemill" / "logs").rglob("*.jsonl")}
+    with acting(shore, "cleo") as project:
+        found = project.erasures.erase(ErasureSubject(value="about"))
+    assert found.removed == {}
+    assert any(place.kind is PlaceKind.LOGS for place in found.places)
+    assert all(path.read_bytes() == content for path, content in logs.items())
+    assert logs
 
 
 def test_what_cannot_be_changed_now_is_listed(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -24,6 +24,8 @@ from tidemill.governance.erasure import Erasure, ErasureSubject, PlaceKind
 from tidemill.ledger.event import Erased, Event, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.review import ReviewOutcome
+from tidemill.project.erased_rows import ErasedRows
+from tidemill.project.found_places import FoundPlace
 from tidemill.runs.io.lease import take_lease
 from tidemill.testing import records as samples
 
@@ -162,6 +164,23 @@ def test_rows_that_a_ruling_or_an_environment_needs_stay_with_the_reason(tides: 
     assert place.left == f"a ruling on its rows needs it: take it back first with `{undo}`"
     erase(tides, BAD)
     assert len(objects_with(tides, "2")) == 1
+
+
+def test_rows_that_a_ruling_needs_from_now_on_are_not_erased(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ruling takes no lease: it may be recorded after the places were found."""
+    find_places = ErasedRows.places
+
+    def rule_after(self: ErasedRows) -> Iterator[FoundPlace]:
+        yield from [*find_places(self)]
+        with closing(tides.open()) as project:
+            project.quarantine.drop("raw", day(0), reason="wrong")
+
+    monkeypatch.setattr(ErasedRows, "places", rule_after)
+    with pytest.raises(ConflictError, match="Ruled"):
+        erase(tides, BAD)
+    assert (erased_events(tides), len(objects_with(tides, "2"))) == ([], 1)
 
 
 def test_nothing_is_erased_while_a_run_is_active(tides: Tides) -> None:

@@ -27,6 +27,9 @@ def test_a_subject_is_a_name_or_a_key() -> None:
         ("", "id", "is not COLUMN=VALUE"),
         ("", "=2", "is not COLUMN=VALUE"),
         ("", "id=", "is not COLUMN=VALUE"),
+        # What stands for no person in records.
+        ("gates", "", "'gates' is not the name of a person"),
+        ("role:admin", "", "is not the name of a person"),
     ],
 )
 def test_a_subject_that_is_not_clear_is_refused(name: str, column: str, message: str) -> None:

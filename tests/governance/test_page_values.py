@@ -39,9 +39,11 @@ def test_secrets_are_masked_in_sentences_and_cells() -> None:
     def redact(text: str) -> str:
         return text.replace("hunter2", "***")
 
-    table = page_table(("a",), [("hunter2",)], "of hunter2")
-    part = section("t", ["is hunter2"], table=table, diff=["+hunter2"]).masked(redact)
+    table = page_table(("a hunter2",), [("hunter2",)], "of hunter2")
+    part = section(
+        "t", ["is hunter2"], table=table, commands=["ls hunter2"], diff=["+hunter2"]
+    ).masked(redact)
     assert part.table is not None
-    assert part.diff == ("+***",)
+    assert (part.diff, part.commands, part.table.headers) == (("+***",), ("ls ***",), ("a ***",))
     assert (part.lines, part.table.rows, part.table.caption) == (("is ***",), (("***",),), "of ***")
     assert PageSection(title="t").masked(redact) == PageSection(title="t")

@@ -9,6 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from tidemill.core.errors import UsageError
+from tidemill.ledger.people import is_person
 
 
 class PlaceKind(StrEnum):
@@ -30,10 +31,19 @@ class PlaceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureSubject:
-    """Whom an erasure is about: the rows whose `column` is `value`; without a column the actor `value`."""
+    """Whom an erasure is about: the rows whose `column` is `value`; without a column the actor `value`.
+
+    UsageError if what stands for no person, such as `gates` or a role, is to be erased as an actor.
+    """
 
     value: str
     column: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.column and not is_person(self.value):
+            raise UsageError(
+                f"{self.value!r} is not the name of a person: name who acted, as `tidemill audit show` does"
+            )
 
     def digest(self, salt: str) -> str:
         """A digest that tells nobody the value who doesn't have the salt."""

@@ -47,13 +47,21 @@ class PageSection:
         return not (self.lines or self.commands or self.diff or (self.table and self.table.rows))
 
     def masked(self, redact: Redact) -> PageSection:
-        """The section without secrets in its sentences, cells and diff."""
+        """The section without secrets in its sentences, table, commands and diff."""
         table = self.table
         if table is not None:
-            rows = tuple(tuple(map(redact, row)) for row in table.rows)
-            table = replace(table, rows=rows, caption=redact(table.caption))
-        diff = tuple(map(redact, self.diff))
-        return replace(self, lines=tuple(map(redact, self.lines)), table=table, diff=diff)
+            table = PageTable(
+                headers=tuple(map(redact, table.headers)),
+                rows=tuple(tuple(map(redact, row)) for row in table.rows),
+                caption=redact(table.caption),
+            )
+        return replace(
+            self,
+            lines=tuple(map(redact, self.lines)),
+            table=table,
+            commands=tuple(map(redact, self.commands)),
+            diff=tuple(map(redact, self.diff)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode, encode
@@ -14,19 +15,27 @@ from tidemill.adapters.sqlite.people import (
     read_people,
 )
 from tidemill.core.counts import plural
+from tidemill.core.errors import ConflictError, StorageError
 from tidemill.governance.erasure import ErasurePlace, PlaceKind
-from tidemill.governance.io.mentions import MentioningFile, find_mentions, replace_mentions
+from tidemill.governance.io.mentions import (
+    MentioningFile,
+    Mentions,
+    find_mentions,
+    replace_mentions,
+)
 from tidemill.ledger.event import Event, ReviewPageStored
 from tidemill.ledger.person_reference import erased_name, name_pattern
+from tidemill.ports.ledger import Ledger
 from tidemill.project.composition import logs_in
 from tidemill.project.erasure_obstacles import NAME_EVENTS, name_obstacles
 from tidemill.project.found_places import FoundPlace
 from tidemill.project.reviews import StoredPage
-from tidemill.project.workflow_ledger import WorkflowLedger
+from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import PRODUCTION
 
 _LEDGER = "ledger.db"
-_UNKNOWN = "an erased person"
+_UNKNOWN = "nobody who acted has this name: see whether it is about the person"
 _EVENTS = (
     "recorded before the ledger knew the name, or in names of other things; events never change"
 )
@@ -34,6 +43,8 @@ _HELD = "a process of theirs is active: repeat this when it has ended"
 _SIGNED = "it is signed: remove the file, and attest again with `tidemill attest`"
 _OPEN = "a run writes it: repeat this when it has ended"
 _NO_TEXT = "not a text file: remove it, or the name in it"
+_FOREIGN = "a page of another workflow: erase the name there, too"
+_PAGE = "in a part of the page that can't be changed: it goes with the home"
 _OBJECTS = "data, models and other results: erase rows with --column, or correct the source"
 _OTHER = "not a file that Tidemill changes: remove it, or the name in it"
 
@@ -46,40 +57,61 @@ class ErasedNames:
         self._name = name
         self._ledger = workspace.home / _LEDGER
 
-    def needed(self) -> tuple[int, tuple[str, ...]]:
+    def as_of(self) -> Mapping[str, int]:
+        """As of which events, by kind, nothing needs the name; ConflictError if something does."""
+        last, needed = self._needed()
+        if needed:
+            raise ConflictError(f"{self._name} {needed[0]}; nothing was erased")
+        return dict.fromkeys(NAME_EVENTS, last)
+
+    def _needed(self) -> tuple[int, tuple[str, ...]]:
         """The number of the last event that decides whether the name is needed, and for what it is."""
-        ledger = self._workspace.tools.ledger
         # Other workflows of the home have reviews and tokens, too.
-        every = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
-        facts = [*every.events(kinds=NAME_EVENTS)]
+        facts = [*self._shared.events(kinds=NAME_EVENTS)]
         found = name_obstacles(facts, self._name, self._workspace.tools.clock())
         return facts[-1].seq if facts else 0, tuple(found)
 
     def places(self) -> Iterator[FoundPlace]:
-        """Where the name is; it leaves the table of people last, since the others need the reference."""
+        """Where the name is, and why it stays there; it leaves the table of people last.
+
+        The others need the reference, and a name that nobody has may be any word, which stays.
+        """
         # Opening it brings an older ledger up to date.
         _ = self._workspace.tools.ledger
         known = [ref for ref, (name, _) in read_people(self._ledger).items() if name == self._name]
-        yield from self._files(erased_name(known[0]) if known else _UNKNOWN)
+        needed = "; ".join(self._needed()[1]) or ("" if known else _UNKNOWN)
+        waits = dict[str, None]()
+        for found in self._elsewhere(erased_name(known[0]) if known else ""):
+            if found.place.left in (_OPEN, _HELD):
+                waits[found.place.left] = None
+            yield found.kept(needed) if needed else found
+        if known:
+            # What is left until later is found by a name that is known.
+            left = needed or "; ".join(waits)
+            place = ErasurePlace(kind=PlaceKind.PEOPLE, name=self._name, rows=1, left=left)
+            yield FoundPlace(place=place)
+
+    def _elsewhere(self, by: str) -> Iterator[FoundPlace]:
+        yield from self._files(by)
         for kind, count, left in (
             (PlaceKind.EVENTS, count_named_events(self._ledger, self._name), _EVENTS),
             (PlaceKind.PROCESSES, count_named_holders(self._ledger, self._name), _HELD),
         ):
             if count:
                 yield _left(kind, "ledger", count, left)
-        if known:
-            yield FoundPlace(place=ErasurePlace(kind=PlaceKind.PEOPLE, name=self._name, rows=1))
 
     def _files(self, by: str) -> Iterator[FoundPlace]:
-        home, pages = self._workspace.home, self._pages()
+        home, (pages, foreign) = self._workspace.home, self._pages()
         leave_out = [home / f"{_LEDGER}{end}" for end in ("", "-wal", "-shm")]
         others: Counter[str] = Counter()
         for found in find_mentions(home, self._name, leave_out):
             inside = found.path.relative_to(home)
             if found.fault:
                 yield _left(PlaceKind.FILES, str(inside), 0, f"not searched: {found.fault}")
-            elif found.path.name in pages:
-                yield self._page(found, pages[found.path.name], by)
+            elif (page := found.path.name) in foreign:
+                yield _left(PlaceKind.PAGES, str(inside), found.count, _FOREIGN)
+            elif page in pages:
+                yield from self._page(found, pages[page], by)
             elif inside.parts[0] == "objects":
                 others[str(inside)] = found.count
             else:
@@ -91,7 +123,7 @@ class ErasedNames:
     def _file(self, found: MentioningFile, inside: Path, by: str) -> FoundPlace:
         name, folder = str(inside), inside.parts[0]
         if folder == logs_in(self._workspace.home).name:
-            if inside.parts[1] in self._open_runs():
+            if inside.parts[1] in self._open_runs:
                 return _left(PlaceKind.LOGS, name, found.count, _OPEN)
             if not found.is_text:
                 return _left(PlaceKind.LOGS, name, found.count, _NO_TEXT)
@@ -103,44 +135,68 @@ class ErasedNames:
             return _left(PlaceKind.ATTESTATIONS, name, found.count, _SIGNED)
         return _left(PlaceKind.FILES, name, found.count, _OTHER)
 
-    def _open_runs(self) -> set[str]:
-        ledger = self._workspace.tools.ledger
-        environments = ledger.state(self._workspace.environment).environments
-        return {run.id for each in environments for run in ledger.state(each).open_runs}
+    @property
+    def _shared(self) -> Ledger:
+        return shared_ledger(self._workspace.tools.ledger)
 
-    def _pages(self) -> dict[str, list[ReviewPageStored]]:
-        """The events that stored pages, by object; only the last one of a review counts."""
-        found: defaultdict[str, list[ReviewPageStored]] = defaultdict(list)
-        for fact in self._workspace.tools.ledger.events(kinds=(ReviewPageStored.__name__,)):
-            if isinstance(fact.event, ReviewPageStored):
-                found[fact.event.page].append(fact.event)
-        return found
+    @cached_property
+    def _open_runs(self) -> set[str]:
+        """The runs that are active in the home, also of other workflows."""
+        environments = self._shared.state(PRODUCTION).environments
+        return {run.id for each in environments for run in self._shared.state(each).open_runs}
+
+    def _pages(self) -> tuple[Mapping[str, Sequence[ReviewPageStored]], Collection[str]]:
+        """The pages that were ever stored, with the reviews whose last page each is; and those of others."""
+        kinds = (ReviewPageStored.__name__,)
+        own = {fact.seq: fact.event for fact in self._workspace.tools.ledger.events(kinds=kinds)}
+        stored = [event for event in own.values() if isinstance(event, ReviewPageStored)]
+        current = {(event.environment, event.review): event for event in stored}
+        pages: dict[str, list[ReviewPageStored]] = {event.page: [] for event in stored}
+        for event in current.values():
+            pages[event.page].append(event)
+        foreign = {
+            fact.event.page
+            for fact in self._shared.events(kinds=kinds)
+            if isinstance(fact.event, ReviewPageStored) and fact.seq not in own
+        }
+        return pages, foreign
 
     def _page(
-        self, found: MentioningFile, stored: Sequence[ReviewPageStored], by: str
-    ) -> FoundPlace:
-        reviews = ", ".join(dict.fromkeys(each.review for each in stored))
-        return FoundPlace(
-            place=ErasurePlace(kind=PlaceKind.PAGES, name=f"review {reviews}", rows=found.count),
-            prepare=partial(self._without, stored, by),
-            remove=partial(self._remove_page, found),
-        )
+        self, found: MentioningFile, current: Sequence[ReviewPageStored], by: str
+    ) -> Iterator[FoundPlace]:
+        """A page, which is stored again without the name where it is the last of a review."""
+        reviews = ", ".join(event.review for event in current)
+        name = f"review {reviews}" if reviews else "earlier page of a review"
+        try:
+            payload = self._without_name(found.path.name, by)
+        except StorageError as error:
+            yield _left(PlaceKind.PAGES, name, found.count, str(error))
+            return
+        stays = min(Mentions(self._name).count(payload), found.count) if current else 0
+        if stays:
+            yield _left(PlaceKind.PAGES, name, stays, _PAGE)
+        if rows := found.count - stays:
+            yield FoundPlace(
+                place=ErasurePlace(kind=PlaceKind.PAGES, name=name, rows=rows),
+                prepare=partial(self._store, payload, current),
+                remove=partial(self._remove_page, found.path.name, rows),
+            )
 
-    def _without(self, stored: Sequence[ReviewPageStored], by: str) -> Sequence[Event]:
-        """Store a page again without the name, for each of its reviews."""
-        artifacts, pattern = self._workspace.tools.artifacts, name_pattern([self._name])
-        page = decode(StoredPage, artifacts.get(stored[0].page).decode())
-        sections = tuple(part.masked(lambda text: pattern.sub(by, text)) for part in page.sections)
-        payload = encode(StoredPage(sections=sections)).encode()
-        [name] = artifacts.put_all([(payload, ".json")])
-        return [
-            ReviewPageStored(environment=environment, review=review, page=name)
-            for environment, review in dict.fromkeys((e.environment, e.review) for e in stored)
-        ]
+    def _without_name(self, page: str, by: str) -> bytes:
+        pattern = name_pattern([self._name])
+        stored = decode(StoredPage, self._workspace.tools.artifacts.get(page).decode())
+        masked = (part.masked(lambda text: pattern.sub(by, text)) for part in stored.sections)
+        return encode(StoredPage(sections=tuple(masked))).encode()
 
-    def _remove_page(self, found: MentioningFile) -> int:
-        self._workspace.tools.artifacts.remove([found.path.name])
-        return found.count
+    def _store(self, payload: bytes, current: Sequence[ReviewPageStored]) -> Sequence[Event]:
+        if not current:
+            return ()
+        [page] = self._workspace.tools.artifacts.put_all([(payload, ".json")])
+        return [replace(event, page=page) for event in current]
+
+    def _remove_page(self, page: str, rows: int) -> int:
+        self._workspace.tools.artifacts.remove([page])
+        return rows
 
 
 def _left(kind: PlaceKind, name: str, rows: int, left: str) -> FoundPlace:

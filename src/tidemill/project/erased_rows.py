@@ -19,12 +19,12 @@ from tidemill.core.partition import WHOLE, place_name
 from tidemill.governance.erasure import ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.io.mentions import find_mentions
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Computed, Event, Published
+from tidemill.ledger.event import Computed, EnvironmentCreated, Event, Published, Ruled
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.ports.ledger import State
 from tidemill.project.delivered_tables import DeliveredTables
 from tidemill.project.found_places import FoundPlace
-from tidemill.project.workflow_ledger import WorkflowLedger
+from tidemill.project.workflow_ledger import WorkflowLedger, shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.serving.io.log_erasure import find_logged_rows, logged_columns, remove_logged_rows
 from tidemill.serving.log_frames import personal_hash
@@ -39,6 +39,8 @@ _EARLIER = "results of earlier runs and other environments are kept for reuse"
 _TEXTS = (
     "files and events that mention the value aren't changed: see whether they are about the person"
 )
+# Rulings pin objects, and branches have those of their parent.
+_NEEDING = (Ruled.__name__, EnvironmentCreated.__name__)
 # A shorter value is in many texts that aren't about the person.
 _DISTINCT = 6
 
@@ -94,6 +96,11 @@ class ErasedRows:
         yield from self._earlier()
         self._require_column()
         yield from self._mentions()
+
+    def as_of(self) -> Mapping[str, int]:
+        """As of which events, by kind, `places` finds what needs an object."""
+        facts = [*shared_ledger(self._workspace.tools.ledger).events(kinds=_NEEDING)]
+        return dict.fromkeys(_NEEDING, facts[-1].seq if facts else 0)
 
     def _require_column(self) -> None:
         column = self._subject.column

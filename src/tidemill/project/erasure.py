@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import replace
 
 from tidemill.adapters.sqlite.people import erase_person
-from tidemill.core.errors import ConflictError
 from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.erasure import Erasure, ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.permissions import Permission
@@ -16,7 +14,6 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ports.ledger import Guard
 from tidemill.project.erased_names import ErasedNames
 from tidemill.project.erased_rows import ErasedRows
-from tidemill.project.erasure_obstacles import NAME_EVENTS
 from tidemill.project.found_places import FoundPlace
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.lease import take_lease
@@ -31,24 +28,26 @@ class Erasures:
     def find(self, subject: ErasureSubject) -> Erasure:
         """List where the subject's rows or name are, and change nothing."""
         self._workspace.require(Permission.READ)
-        return Erasure(subject=subject, places=tuple(each.place for each in self._places(subject)))
+        places = self._search(subject).places()
+        return Erasure(subject=subject, places=tuple(each.place for each in places))
 
     def erase(self, subject: ErasureSubject, *, reason: str = "", wait_s: float = 0.0) -> Erasure:
         """Remove the subject from everything that can be changed; record that, without the value.
 
         It is recorded before anything is removed, with the counts of then, so that after a crash the ledger
         says what was begun; the same call then removes the rest. The result has the counts of what was
-        removed. ConflictError if a run is active for longer than `wait_s`, or while an open review or a valid
-        token needs the name.
+        removed. ConflictError if a run is active for longer than `wait_s`, while an open review or a valid
+        token needs the name, or if what was found may be needed by what was recorded meanwhile.
         """
         space = self._workspace
         actor = space.require(Permission.ERASE)
-        unchanged = self._require_unneeded(subject)
+        search = self._search(subject)
+        unchanged = search.as_of()
         salt = secrets.token_hex(16)
         # Not the command line, which has the subject.
         lease = take_lease(space.tools, space.environment, this_process("tidemill erase"), wait_s)
         try:
-            places = self._places(subject)
+            places = [*search.places()]
             found = Erasure(
                 subject=subject,
                 places=tuple(each.place for each in places),
@@ -76,35 +75,18 @@ class Erasures:
             done = [_removed(each) for each in places if each.place.kind is not PlaceKind.PEOPLE]
         finally:
             lease.close()
-        if not subject.column:
+        people = [each for each in found.places if each.kind is PlaceKind.PEOPLE]
+        if not subject.column and not any(each.left for each in people):
             # The holder of the lease may be the subject, of whom the ledger has no trace then.
-            count = int(
-                bool(
-                    erase_person(
-                        space.home / "ledger.db", subject.value, dict.fromkeys(NAME_EVENTS, last)
-                    )
-                )
-            )
-            done += [
-                replace(each, rows=count) for each in found.places if each.kind is PlaceKind.PEOPLE
-            ]
-        return replace(found, places=tuple(done))
+            ledger = space.home / "ledger.db"
+            is_removed = bool(erase_person(ledger, subject.value, dict.fromkeys(unchanged, last)))
+            people = [replace(each, rows=int(is_removed)) for each in people]
+        return replace(found, places=(*done, *people))
 
-    def _require_unneeded(self, subject: ErasureSubject) -> Mapping[str, int]:
-        """Raise ConflictError while a name is needed; return as of which events of which kinds it isn't."""
+    def _search(self, subject: ErasureSubject) -> ErasedRows | ErasedNames:
         if subject.column:
-            return {}
-        last, needed = ErasedNames(self._workspace, subject.value).needed()
-        if needed:
-            raise ConflictError(f"{subject.value} {needed[0]}; nothing was erased")
-        return dict.fromkeys(NAME_EVENTS, last)
-
-    def _places(self, subject: ErasureSubject) -> list[FoundPlace]:
-        if subject.column:
-            return [*ErasedRows(self._workspace, subject).places()]
-        names = ErasedNames(self._workspace, subject.value)
-        needed = "; ".join(names.needed()[1])
-        return [each.kept(needed) if needed else each for each in names.places()]
+            return ErasedRows(self._workspace, subject)
+        return ErasedNames(self._workspace, subject.value)
 
 
 def _removed(found: FoundPlace) -> ErasurePlace:

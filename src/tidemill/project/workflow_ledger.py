@@ -244,6 +244,11 @@ class WorkflowLedger:
                 yield replace(fact, event=own)
 
 
+def shared_ledger(ledger: Ledger) -> Ledger:
+    """The ledger of all workflows of a home, with the names of environments as they are recorded."""
+    return ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
+
+
 def shared_home_notes(ledger: Ledger, flow: Flow) -> list[str]:
     """Notes on what other workflows in the same home have to do with this one."""
     if not isinstance(ledger, WorkflowLedger) or not ledger.others():
