@@ -7,8 +7,9 @@ and is rejected, never partly read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -166,7 +167,7 @@ def _to_json(value: Any) -> str:
 
 def _is_finite(value: Any) -> bool:
     """Whether every measured figure is a number that JSON can represent."""
-    return all(map(isfinite, _floats(_measured_part(value))))
+    return _all_finite(_measured_part(value))
 
 
 def _measured_part(value: Any) -> Any:
@@ -185,19 +186,24 @@ def _measured_part(value: Any) -> Any:
     return value
 
 
-def _floats(value: Any) -> Iterator[float]:
-    """Yield the floats in a record and in all that it holds."""
+def _all_finite(value: Any) -> bool:
+    """Whether every float in a record, and in all that it holds, is a number that JSON can represent."""
+    if value is None or isinstance(value, str | int):
+        return True
     if isinstance(value, float):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _floats(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _floats(item)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _floats(getattr(value, field.name))
+        return isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_all_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_all_finite, value))
+    kind: Any = type(value)
+    return all(_all_finite(getattr(value, name)) for name in _field_names(kind))
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    """The fields of a record; none of any other value."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _spell_nonfinite(value: Any) -> Any:
