@@ -150,7 +150,10 @@ def _of_waiver(event: Waived, redact: Redact) -> Waived:
 
 def _of_remarks(record: Remarked, redact: Redact) -> Remarked:
     """A record without secrets in what a person wrote."""
-    return replace(record, reason=redact(record.reason), note=redact(record.note))
+    reason, note = redact(record.reason), redact(record.note)
+    if (reason, note) == (record.reason, record.note):
+        return record
+    return replace(record, reason=reason, note=note)
 
 
 def _of_erasure(event: Erased, redact: Redact) -> Erased:

@@ -278,3 +278,22 @@ def test_a_name_that_ends_another_word_stays_there(path: Path) -> None:
         (_, body) = connection.execute("SELECT max(seq), body FROM events").fetchone()
     assert re.search(r"banana, by\\\\nperson:\w+: ban and C:\\\\person:", body)
     assert [f.event.reason for f in facts if isinstance(f.event, TokenRevoked)][-1] == said
+
+
+@pytest.mark.parametrize("people", [3, 300])
+def test_texts_refer_to_whoever_is_known_however_many_there_are(
+    tmp_path: Path, people: int
+) -> None:
+    path = tmp_path / "ledger.db"
+    names = [f"nina{n} roß" for n in range(people)]
+    told = f"as {names[-1]} asked, not {names[0]}s"
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.append([replace(token_revoked_event(), actor=name) for name in names], now=1.0)
+        ledger.append([replace(token_revoked_event(), actor="ben", reason=told)], now=2.0)
+        *_, last = ledger.events(kinds=("TokenRevoked",))
+    assert isinstance(last.event, TokenRevoked)
+    assert last.event.reason == told
+    with closing(sqlite3.connect(path)) as connection:
+        bodies = [body for (body,) in connection.execute("SELECT body FROM events")]
+    assert names[-1] not in bodies[-1]
+    assert f"not {names[0]}s" in bodies[-1]

@@ -28,6 +28,8 @@ _WORD = re.compile(r"\w+")
 # and of one in the text itself, which quotes source or a path.
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 _QUOTED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[bfnrt])")
+# So many names are looked for quicker one by one than by the words of a text.
+_FEW = 32
 _REFERENCE = re.compile(r"person:[0-9a-f]{32}(?![0-9a-f])")
 
 
@@ -36,6 +38,7 @@ class KnownPeople:
 
     def __init__(self) -> None:
         self.references: dict[str, str] = {}
+        self._spelled: dict[str, str] = {}
         self._by_word: dict[str, list[str]] = {}
         self._as_of: tuple[sqlite3.Connection, int] | None = None
 
@@ -44,7 +47,7 @@ class KnownPeople:
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         if self._as_of == (connection, version):
             return
-        self.references, self._by_word = {}, {}
+        self.references, self._spelled, self._by_word = {}, {}, {}
         for ref, stored, _ in connection.execute(queries()["every_person"]):
             with suppress(StorageError):
                 self._add(unstamp(stored), str(ref))
@@ -57,17 +60,19 @@ class KnownPeople:
 
     def _add(self, name: str, reference: str) -> None:
         self.references[name] = reference
+        self._spelled[name] = json_text(name)
         self._by_word.setdefault(_words(name)[0], []).append(name)
 
     def in_json(self, body: str) -> list[str]:
         """The names that a JSON text may mention."""
+        return [name for name in self._candidates(body) if self._spelled[name] in body]
+
+    def _candidates(self, body: str) -> Collection[str]:
+        """Names of which a text may have one: of many people, those whose first word it has."""
+        if len(self._spelled) <= _FEW:
+            return self._spelled.keys()
         words = {*_words(_ESCAPE.sub(" ", body)), *_words(_QUOTED.sub(" ", body)), ""}
-        return [
-            name
-            for word in words & self._by_word.keys()
-            for name in self._by_word[word]
-            if json_text(name) in body
-        ]
+        return [name for word in words & self._by_word.keys() for name in self._by_word[word]]
 
 
 def _words(text: str) -> list[str]:
