@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from tidemill.core.errors import (
 from tidemill.governance.notify_settings import NotifySettings
 from tidemill.governance.page_html import html_page
 from tidemill.governance.page_text import text_page
+from tidemill.governance.page_values import PageSection, section
 from tidemill.governance.permissions import Actor
 from tidemill.governance.roles import Grant, Grants, Role
 from tidemill.ledger.event import (
@@ -46,6 +47,7 @@ from tidemill.project import review_evidence
 from tidemill.project.moved_examples import moved_examples
 from tidemill.project.reviews import Reviews
 from tidemill.project.source_changes import source_changes
+from tidemill.project.workspace import Workspace
 from tidemill.testing import records as samples
 
 TEAM = Grants(
@@ -402,6 +404,35 @@ def at_once(board: Board, people: tuple[str, ...]) -> list[object]:
     for thread in threads:
         thread.join(60)
     return found
+
+
+def test_of_two_pages_of_a_review_the_first_stays(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.ask()
+    gather, read = review_evidence.review_sections, Reviews._read
+    late = [section("Late", ["what came later"])]
+
+    def gathered(space: Workspace, review: Review, now: float) -> Sequence[PageSection]:
+        found = gather(space, review, now)
+        monkeypatch.setattr(review_evidence, "review_sections", gather)
+        monkeypatch.setattr(Reviews, "_read", overtaken)
+        return [*found, *late]
+
+    def overtaken(reviews: Reviews) -> Any:
+        found = read(reviews)
+        monkeypatch.setattr(Reviews, "_read", read)
+        with board.acting("cleo") as others:
+            others.show("r1")
+        return found
+
+    monkeypatch.setattr(review_evidence, "review_sections", gathered)
+    with board.acting("ben") as reviews:
+        page = reviews.show("r1")
+    assert len(board.events("ReviewPageStored")) == 1
+    assert "Late" not in {part.title for part in page.sections}
+    with board.acting("cleo") as reviews:
+        assert reviews.show("r1").sections == page.sections
 
 
 def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> None:

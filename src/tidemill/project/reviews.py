@@ -144,12 +144,16 @@ class Reviews:
         return tuple(problems)
 
     def _stored_sections(self, state: ReviewState) -> tuple[PageSection, ...]:
-        if state.page:
-            payload = self._workspace.tools.artifacts.get(state.page)
-            return decode(StoredPage, payload.decode()).sections
-        return self._store_page(state).sections
+        return (self._load_page(state) or self._store_page(state)).sections
+
+    def _load_page(self, state: ReviewState) -> StoredPage | None:
+        if not state.page:
+            return None
+        payload = self._workspace.tools.artifacts.get(state.page)
+        return decode(StoredPage, payload.decode())
 
     def _store_page(self, state: ReviewState) -> StoredPage:
+        """Store the page of a review; what another process stored meanwhile stays, and is returned."""
         space = self._workspace
         tools = space.tools
         gather = import_module("tidemill.project.review_evidence").review_sections
@@ -157,9 +161,23 @@ class Reviews:
         page = StoredPage(sections=tuple(part.masked(space.redactor.redact) for part in sections))
         [name] = tools.artifacts.put_all([(encode(page).encode(), ".json")])
         event = ReviewPageStored(environment=state.environment, review=state.review.id, page=name)
-        guard = Guard(find_missing=tools.artifacts.find_missing)
-        tools.ledger.append([event], now=tools.clock(), guard=guard)
-        return page
+        problem: ConflictError | None = None
+        for _ in range(_TRIES):
+            seen = self._read()
+            if stored := self._load_page(seen.reviews[state.review.id]):
+                return stored
+            guard = Guard(
+                unchanged={ReviewPageStored.__name__: seen.seen},
+                find_missing=tools.artifacts.find_missing,
+            )
+            try:
+                tools.ledger.append([event], now=tools.clock(), guard=guard)
+            except ConflictError as error:
+                problem = error
+            else:
+                return page
+        assert problem is not None
+        raise problem
 
     def approve(self, id: str, reason: str, *, note: str = "") -> ReviewVoted:
         """Approve a change; with the last approval that is needed it may go on, and a model goes live.
