@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.notice_servers import Hook, hook
 from tests.support.tides import Tides, flow_of
+from tidemill.governance.io.notice_channels import send_notice
 from tidemill.governance.notify_settings import NotifySettings
 from tidemill.ledger.event import NoticeSent, ReviewClosed, ReviewOpened
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Quorum, Review, ReviewOutcome
+from tidemill.project import review_notices
 from tidemill.project.project import Project
 from tidemill.project.review_notices import send_notices
 from tidemill.project.settings import Settings
@@ -96,6 +99,23 @@ def test_what_isnt_accepted_is_sent_again_and_holds_up_no_other_channel(inbox: I
     inbox.slack.status = 200
     assert inbox.send() == ()
     assert (len(inbox.slack.got), len(inbox.webhook.got)) == (2, 1)
+
+
+def test_a_channel_that_fails_in_any_way_holds_up_no_other(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.ask()
+
+    def fail(channel: str, *others: Any) -> None:
+        if channel == "webhook":
+            raise UnicodeError("https://secret")
+        send_notice(channel, *others)
+
+    monkeypatch.setattr(review_notices, "send_notice", fail)
+    # As long as the thread lives, nothing waits for so long.
+    [problem] = inbox.send(budget_s=3600.0)
+    assert "no notice by webhook: it failed with UnicodeError; the next command" in problem
+    assert inbox.sent == [("r1", "slack")]
 
 
 def test_a_server_that_never_answers_holds_up_no_command(inbox: Inbox) -> None:

@@ -105,5 +105,8 @@ def _work(
             send_notice(each.channel, each.notice, settings, now)
         except NoticeRefused as error:
             answers.put(_Answer(each, str(error)))
+        except Exception as error:  # noqa: BLE001 - the command waits for an answer to each notice
+            # Its text may have the address of the channel, which is a secret.
+            answers.put(_Answer(each, f"it failed with {type(error).__name__}"))
         else:
             answers.put(_Answer(each, ""))
