@@ -223,6 +223,33 @@ def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sending.end() == SentEvents(dropped=1, reason=reason)
 
 
+@pytest.mark.parametrize("at", ["abort", "join"])
+def test_a_second_interrupt_loses_no_count(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    go = threading.Event()
+    join = threading.Thread.join
+    transport = MemoryLineage(lambda event: go.wait(60))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def wait(thread: threading.Thread, within_s: float | None = None) -> None:
+        if within_s == 60 or at == "join":
+            raise KeyboardInterrupt
+
+    sending = queue(transport)
+    sending.add(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", wait)
+        if at == "abort":
+            patched.setattr(transport, "abort", interrupt)
+        reason = "it was interrupted at the end of the run"
+        assert sending.end() == SentEvents(dropped=1, reason=reason)
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            join(thread, 60)
+
+
 def test_what_a_transport_that_confirms_nothing_took_counts_once_it_is_closed() -> None:
     begun, go = threading.Event(), threading.Event()
 

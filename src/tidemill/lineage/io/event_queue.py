@@ -90,7 +90,7 @@ class EventQueue:
     def finish(self, within_s: float | None) -> dict[str, SentEvents]:
         """Send what waits for at most so many seconds (None: however long it takes), and end the thread.
 
-        Returns by run what was sent. Ctrl-C ends the waiting.
+        Returns by run what was sent. Ctrl-C ends the waiting, and no more of it is needed.
         """
         with self._changed:
             self._ended = True
@@ -128,9 +128,11 @@ class EventQueue:
         with self._changed:
             self._abandoned = True
             self._count.note(reason)
-        with suppress(Exception):
-            self._transport.abort()
-        thread.join(_ABORT_S)
+        # What isn't sent is counted, also if somebody presses Ctrl-C once more.
+        with suppress(KeyboardInterrupt):
+            with suppress(Exception):
+                self._transport.abort()
+            thread.join(_ABORT_S)
 
     def _work(self) -> None:
         try:
