@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import tidemill
 from tests.support.governed_shop import RULES, governed_shop, record_decision
 from tidemill.core.errors import AccessError, DeclarationError, StorageError, UsageError
+from tidemill.governance.policy import rule_set
 from tidemill.governance.policy_replay import ReplayVerdict
+from tidemill.governance.rules_file import parse_rules
 from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.policy import PolicyOutcome
@@ -195,6 +198,29 @@ def test_rules_that_cant_be_read_any_more_explain_nothing(shop: Path, project: P
     for id in ("d2", "d3"):
         found = project.policy.explain(id)
         assert [(each.hit.rule, each.when) for each in found.rules] == [("no-sample", "")]
+        assert found.altered is (id == "d3")
+
+
+def test_rules_whose_text_an_erasure_changed_are_said_to_be_altered(
+    shop: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_decision(shop, "d1", {"prediction_shift": 0.5})
+    known = project.policy.explain("d1").decision
+    where = project.environment
+    for id, name, shown_now in (("e1", "cleo", "cleo"), ("e2", "app", "erased person 0f")):
+        text = RULES.replace("ops-leads", name)
+        rules = rule_set(parse_rules(text.encode(), "rules.toml").rules).digest
+        stored = text.replace(f'"{name}"', f'"{shown_now}"')
+        loaded = RulesLoaded(environment=where, rules=rules, text=stored)
+        decided = PolicyDecided(environment=where, decision=replace(known, id=id, rules=rules))
+        project.tools.ledger.append([loaded, decided], now=project.tools.clock())
+    assert not project.policy.explain("e1").altered
+    found = project.policy.explain("e2")
+    assert found.altered
+    assert [each.when for each in found.rules] == ["prediction_shift > 0.1"]
+    monkeypatch.chdir(shop)
+    shown = tidemill("policy", "explain", "e2").out
+    assert "the recorded text of these rules isn't what decided: a name in it was erased" in shown
 
 
 def test_a_replay_finds_what_other_rules_decide(shop: Path, policy: Policy, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ class ExplainedRule:
 class ExplainedDecision:
     """A decision, the rules that applied, those that didn't, and the waivers in force for its name.
 
-    `approvals` say who may approve. `current` is whether the rules are still those that decided.
+    `approvals` say who may approve. `current` is whether the rules are still those that decided. The recorded
+    text of those was `altered` if a name in it was erased.
     """
 
     decision: PolicyDecision
@@ -33,6 +34,7 @@ class ExplainedDecision:
     approvals: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     current: bool = True
+    altered: bool = False
 
 
 def explain_decision(
@@ -42,8 +44,12 @@ def explain_decision(
     rules: Sequence[PolicyRule],
     waivers: Mapping[str, Waiver],
     current: bool,
+    altered: bool = False,
 ) -> ExplainedDecision:
-    """Explain a decision by the `rules` that made it, as far as they are known, and the `waivers` by id."""
+    """Explain a decision by the `rules` that made it, as far as they are known, and the `waivers` by id.
+
+    The text of the rules may have been `altered` since.
+    """
     known = {rule.id: rule for rule in rules}
     hits = {hit.rule for hit in decision.hits}
     return ExplainedDecision(
@@ -56,6 +62,7 @@ def explain_decision(
         approvals=approvals_of(decision),
         waivers=tuple(waivers[id] for id in decision.waivers if id in waivers),
         current=current,
+        altered=altered,
     )
 
 

@@ -18,7 +18,7 @@ from tidemill.governance.facts import FACTS
 from tidemill.governance.facts import FactSpec as FactSpec
 from tidemill.governance.io.rules import load_cases, load_rules
 from tidemill.governance.permissions import Permission
-from tidemill.governance.policy import PolicyRule, RuleSet
+from tidemill.governance.policy import PolicyRule, RuleSet, rule_set
 from tidemill.governance.policy_cases import CaseResult as CaseResult
 from tidemill.governance.policy_cases import run_cases, uncovered_rules
 from tidemill.governance.policy_replay import Replayed as Replayed
@@ -135,11 +135,12 @@ class Policy:
         UsageError if there is none, or if several ids begin so.
         """
         found = self._find(decision, name)
-        then = self._rules_by_digest(found.rules)
+        rules, altered = self._rules_by_digest(found.rules)
         return explain_decision(
             found,
             self._workspace.environment,
-            rules=then,
+            rules=rules,
+            altered=altered,
             waivers=self._waivers_by_id(),
             current=found.rules == self.rules.digest,
         )
@@ -235,18 +236,23 @@ class Policy:
         shown = ", ".join(each.id for each in found[:3])
         raise UsageError(f"{len(found)} decisions begin with {decision!r}: {shown}; add letters")
 
-    def _rules_by_digest(self, digest: str) -> Sequence[PolicyRule]:
-        """The rules of then, from the current file or the recorded text; none if it can't be read."""
+    def _rules_by_digest(self, digest: str) -> tuple[Sequence[PolicyRule], bool]:
+        """The rules of then, from the current file or the recorded text, and whether that was altered.
+
+        Without any if they aren't recorded, or can't be read.
+        """
         if digest == self.rules.digest:
-            return self.rules.rules
+            return self.rules.rules, False
         for fact in self._workspace.tools.ledger.events(kinds=(RulesLoaded.__name__,)):
             event = fact.event
             if isinstance(event, RulesLoaded) and event.rules == digest:
                 try:
-                    return parse_rules(event.text.encode(), RULES_FILE).rules
+                    parsed = parse_rules(event.text.encode(), RULES_FILE)
+                    read = rule_set(parsed.rules, functions=event.functions)
                 except DeclarationError:
-                    return ()
-        return ()
+                    return (), True
+                return read.rules, read.digest != digest
+        return (), False
 
     def _waivers_by_id(self) -> Mapping[str, Waiver]:
         return {state.waiver.id: state.waiver for state in self.waivers()}

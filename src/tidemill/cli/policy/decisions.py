@@ -46,6 +46,7 @@ def explain(decision: str, name: str, as_json: bool) -> None:
             "approvals": found.approvals,
             "waivers": found.waivers,
             "current": found.current,
+            "altered": found.altered,
         },
     )
 
@@ -63,6 +64,8 @@ def _explained(found: ExplainedDecision) -> Iterator[str]:
     run = f" in run {decision.run}" if decision.run else ""
     since = "" if found.current else " (they changed since)"
     yield f"{asked}{run}; subject {decision.subject or '-'}; rules {decision.rules or '-'}{since}"
+    if found.altered:
+        yield "the recorded text of these rules isn't what decided: a name in it was erased, or it was edited"
     for each in found.rules:
         hit = each.hit
         yield ""
