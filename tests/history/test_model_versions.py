@@ -17,6 +17,7 @@ from tidemill.ledger.event import (
     Published,
     RecordedEvent,
     ReviewOpened,
+    Voted,
 )
 from tidemill.ledger.model_version import VersionState
 from tidemill.ledger.run import Attempt, Outcome
@@ -199,5 +200,28 @@ def test_what_was_live_when_in_each_environment() -> None:
     assert (second.environment, second.version, second.until) == ("dev", "b", None)
     assert (third.actor, third.reason, third.replaced, third.until) == ("ana", "why", "a", None)
     assert first.evidence == ("beats_live(mae): 11.2 against 11.9",)
+    assert (first.approvers, third.approvers) == ((), ())
     # What went live before its training was recorded here has no version to show.
     assert [v.id for v in found.versions(None, None)] == ["a"]
+
+
+def test_all_who_approved_in_a_review_are_named() -> None:
+    decision = replace(decided_event().decision, review="r1", actor="ben")
+    live = delivered_event("a")
+    live = replace(live, delivery=replace(live.delivery, decision=decision.subject))
+    votes = [
+        Voted(environment="prod", review="r1", vote=samples.vote(name))
+        for name in ("ana", "ben", "ana")
+    ]
+    found = facts(
+        trained("a", at=1.0),
+        *votes,
+        replace(decided_event(), stage=MODEL, decision=replace(decision, artifact="a")),
+        replace(live, delivery=replace(live.delivery, actor="ben")),
+        replace(live, delivery=replace(live.delivery, actor="ben", rollback=True)),
+    )
+    assert [period.approvers for period in found.live_periods()] == [("ana", "ben"), ()]
+    [version] = found.versions(None, None)
+    [made] = version.decisions
+    assert version.deciders(made) == "ana, ben"
+    assert version.deciders(replace(made, approved=False)) == "ben"

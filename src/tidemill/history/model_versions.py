@@ -16,6 +16,7 @@ from tidemill.ledger.event import (
     Published,
     RecordedEvent,
     ReviewOpened,
+    Voted,
 )
 from tidemill.ledger.model_version import (
     Evaluation,
@@ -24,7 +25,7 @@ from tidemill.ledger.model_version import (
     TrainingCost,
     VersionState,
 )
-from tidemill.ledger.review import Review
+from tidemill.ledger.review import Choice, Review
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.gates import CANDIDATE, LIVE, is_live, last_decision
 from tidemill.reuse.input_contents import input_digest, share_columns
@@ -33,7 +34,7 @@ from tidemill.workflow.model import Artifact
 # The kinds of events that tell about versions.
 KINDS = ("Published", "Computed", "Decided", "Attempted")
 # Those of no stage.
-STAGELESS_KINDS = ("Delivered", "ReviewOpened")
+STAGELESS_KINDS = ("Delivered", "ReviewOpened", "Voted")
 _TRIED = (Outcome.OK, Outcome.RETRIED)
 
 
@@ -52,6 +53,7 @@ class VersionFacts:
     here: dict[str, Artifact] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     deliveries: list[tuple[str, Delivery]] = field(default_factory=list)
+    _approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     _scored: list[tuple[str, Binding]] = field(default_factory=list)
     # The scores of candidates that aren't published here.
@@ -75,6 +77,9 @@ class VersionFacts:
                 self.here[event.delivery.artifact.id] = event.delivery.artifact
         elif isinstance(event, ReviewOpened) and event.review.name == self.model and ours:
             self._note_asked(event.review)
+        elif isinstance(event, Voted) and event.vote.choice is Choice.APPROVE:
+            known = self._approvers.get(event.review, ())
+            self._approvers[event.review] = tuple(dict.fromkeys((*known, event.vote.actor)))
 
     def _note_asked(self, review: Review) -> None:
         """Note a candidate that a promotion would bring here, with its scores: in its run, or from before."""
@@ -129,6 +134,9 @@ class VersionFacts:
             evaluations=tuple(self._evaluations(artifact)),
             decisions=own,
             cost=_cost_of(self._attempts.get(binding.run, [])),
+            approvers={
+                d.review: self._approvers[d.review] for d in own if d.review in self._approvers
+            },
         )
 
     def _evaluations(self, artifact: Artifact) -> Iterable[Evaluation]:
@@ -148,6 +156,7 @@ class VersionFacts:
         """Return the periods in which versions were live, in every environment, in the order of the moves."""
         found: list[LivePeriod] = []
         for number, (environment, delivery) in enumerate(self.deliveries):
+            decision = self._approval(delivery)
             later = (d.at for name, d in self.deliveries[number + 1 :] if name == environment)
             found.append(
                 LivePeriod(
@@ -159,19 +168,30 @@ class VersionFacts:
                     reason=delivery.reason,
                     replaced=delivery.replaced,
                     rollback=delivery.rollback,
-                    evidence=self._evidence(delivery),
+                    evidence=_evidence(decision),
                     note=delivery.note,
+                    approvers=self._approvers_of(delivery, decision),
                 )
             )
         return tuple(found)
 
-    def _evidence(self, delivery: Delivery) -> tuple[str, ...]:
+    def _approvers_of(self, delivery: Delivery, decision: Decision | None) -> tuple[str, ...]:
+        """Who approved a delivery in a review; nobody if a person moved what is live without one."""
+        if decision is None or delivery.actor != decision.actor or delivery.rollback:
+            return ()
+        return self._approvers.get(decision.review, ())
+
+    def _approval(self, delivery: Delivery) -> Decision | None:
+        """The decision that approved a delivery; None if it isn't in this history."""
         approved = (
             d for d in reversed(self.decisions) if d.subject == delivery.decision and d.approved
         )
-        decision = next(approved, None)
-        results = decision.results if decision is not None else ()
-        return tuple(f"{result.gate}: {result.evidence}" for result in results)
+        return next(approved, None)
+
+
+def _evidence(decision: Decision | None) -> tuple[str, ...]:
+    results = decision.results if decision is not None else ()
+    return tuple(f"{result.gate}: {result.evidence}" for result in results)
 
 
 def _state_of(

@@ -74,7 +74,8 @@ class ModelVersion:
     """A version of a model: what it is, what it was trained on, how it was judged, what it cost.
 
     `columns` are those that the training read of each input. `evaluations` are those by which it was
-    scored, and `decisions` those on it, oldest first. `cost` is None if its training isn't recorded.
+    scored, and `decisions` those on it, oldest first; `approvers` are who approved, by review. `cost` is
+    None if its training isn't recorded.
     """
 
     artifact: Artifact
@@ -87,6 +88,12 @@ class ModelVersion:
     evaluations: tuple[Evaluation, ...] = ()
     decisions: tuple[Decision, ...] = ()
     cost: TrainingCost | None = None
+    approvers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def deciders(self, decision: Decision) -> str:
+        """Who made a decision: everybody who approved it in its review, or whoever decided."""
+        people = self.approvers.get(decision.review, ()) if decision.approved else ()
+        return ", ".join(people) or decision.actor
 
     @property
     def model(self) -> str:
@@ -118,6 +125,7 @@ class LivePeriod:
     """A time in which a version was live in an environment; `until` is None if it is live now.
 
     `actor` made it live, for a `reason`, in place of `replaced`; `evidence` are the gates that approved it.
+    `approvers` are all who approved it in a review.
     """
 
     environment: str
@@ -130,6 +138,7 @@ class LivePeriod:
     rollback: bool = False
     evidence: tuple[str, ...] = ()
     note: str = ""
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def _lines(version: ModelVersion, price: Price) -> Iterator[str]:
         yield f"  {stage}: {figures} ({count(scores.rows)} rows)"
     for decision in version.decisions:
         reason = f": {decision.reason}" if decision.reason else ""
-        who = signature(decision.actor, decision.note)
+        who = signature(version.deciders(decision), decision.note)
         yield f"  {decision.verdict} by {who} at {local_time(decision.at)}{reason}"
         for result in decision.results:
             yield f"    {result.word} {result.gate}: {result.evidence}"
@@ -142,7 +142,8 @@ def _history_text(model: str, found: Sequence[LivePeriod]) -> str:
             period.version,
             period.replaced or "-",
             signature(
-                period.actor, ", ".join(filter(None, (period.note, "rollback" * period.rollback)))
+                ", ".join(period.approvers) or period.actor,
+                ", ".join(filter(None, (period.note, "rollback" * period.rollback))),
             ),
             period.reason or "-",
         ]
