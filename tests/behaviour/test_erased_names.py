@@ -168,6 +168,31 @@ def test_pages_keep_their_order_and_what_cannot_be_changed_is_listed(tmp_path: P
         assert log.read_text().startswith('{"text": "erased person')
 
 
+def test_a_damaged_page_and_a_log_that_is_not_text_are_listed(tmp_path: Path) -> None:
+    shore = Shore(tmp_path)
+    home = tmp_path / ".tidemill"
+    with acting(shore, "nina") as project:
+        project.environments.create("dev")
+        page = StoredPage(sections=(PageSection(title="whole", lines=("nina",)),))
+        artifacts = project.tools.artifacts
+        [name] = artifacts.put_all([(encode(page).encode(), ".json")])
+        stored = ReviewPageStored(environment="prod", review="r1", page=name)
+        project.tools.ledger.append([stored], now=1.0)
+    (path,) = home.rglob(name)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"whole", b"other"))
+    log = home / "logs" / "20240302-000000-00aa00" / "1.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"\0 nina")
+    with acting(shore, "cleo") as project:
+        found = project.erasures.erase(ErasureSubject(value="nina"))
+    left = {place.name: place.left for place in found.places if place.left}
+    assert "damaged" in left["review r1"]
+    assert "not a text file" in left["logs/20240302-000000-00aa00/1.jsonl"]
+    assert found.removed == {"people": 1}
+    assert log.read_bytes() == b"\0 nina"
+
+
 def test_a_word_that_is_nobodys_name_stays_everywhere(tmp_path: Path) -> None:
     shore = Shore(tmp_path)
     fill(shore, "ana")
