@@ -217,7 +217,7 @@ def test_an_approval_obeys_the_rules_and_gates_of_today(sea: Governed) -> None:
     with pytest.raises(GateError, match=r"by the rules of today: (.|\n)*declare who owns"):
         approve()
     sea.rules(rule("first_delivery", more="people = 2"))
-    asked = r"rules of today: they ask 2 of every reviewer; `tidemill run model` asks them$"
+    asked = r"rules of today: they ask 2 of the reviewers; `tidemill run model` asks them$"
     with pytest.raises(GateError, match=asked):
         approve()
     sea.rules(rule("first_delivery"))
@@ -270,7 +270,7 @@ def test_to_deliver_what_waits_says_who_is_asked_and_what_to_run(sea: Governed) 
         opened, message = refused(version)
         assert message.splitlines() == [
             f"model {opened.artifact} waits for review {opened.id}",
-            "asked: every reviewer",
+            "asked: the reviewers",
             "so far: 0 of 1 approval",
             f"look at it with: tidemill review show {opened.id}",
             f'approve it with: tidemill review approve {opened.id} --reason "WHY"; that makes it live',

@@ -81,7 +81,7 @@ def test_a_notice_says_what_waits_and_only_opens_the_page() -> None:
     notice = found.notice
     assert notice.title == "Should delay_model artifact go live?"
     assert notice.lines[:2] == (
-        "asked: 2 of every reviewer (not ana, who asked for the change)",
+        "asked: 2 of the reviewers (not ana, who asked for the change)",
         "predictions move",
     )
     assert notice.lines[2].startswith("until ")

@@ -48,7 +48,7 @@ def test_an_open_review_says_who_may_decide_how_and_until_when() -> None:
     text = text_page(page)
     assert "in 13 minutes): 1 of 2 approvals (ben)" in page.state
     for words in (
-        "asked: 2 of every reviewer (not ana, who asked for the change)",
+        "asked: 2 of the reviewers (not ana, who asked for the change)",
         "leads: ben, cleo",
         "one rejection, or request for changes, ends the review",
         "with the last approval artifact is live at once",
@@ -96,7 +96,7 @@ def test_a_review_that_ended_offers_no_command() -> None:
     [
         ({"within": None, "author": ""}, [], "there is no time limit"),
         ({"on_timeout": TimeoutAction.REMIND}, [], "then its people are asked again"),
-        ({"on_timeout": TimeoutAction.ESCALATE}, [], "then every admin decides as well"),
+        ({"on_timeout": TimeoutAction.ESCALATE}, [], "then it goes to the admins as well"),
         (
             {"on_timeout": TimeoutAction.ESCALATE},
             [ReviewExtended(environment="dev", review="r1", expires=900.0, escalated_to=(ADMINS,))],

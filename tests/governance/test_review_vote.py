@@ -77,7 +77,7 @@ def test_people_vote_as_what_they_are_asked_as(
     ("review", "person", "says"),
     [
         (asks("leads"), "root", r"^root isn't asked in review r1: asked are leads \(not ana, who"),
-        (asks(), "vic", "has no role that may decide in flights: asked are every reviewer"),
+        (asks(), "vic", "has no role that may decide in flights: asked are the reviewers"),
         (asks("vic", "ben"), "vic", "has no role that may decide"),  # asked, but a viewer
         (asks("leads"), "ana", "^ana asked for the change in review r1 and doesn't approve it"),
         (asks(), "eve", "eve isn't asked"),
@@ -306,12 +306,12 @@ def test_a_vote_ends_a_review_or_waits_for_others() -> None:
 def test_who_is_asked_in_words() -> None:
     quorums = (Quorum(asked=("leads", "eve"), people=2), Quorum())
     state = state_of(replace(samples.review(), quorums=quorums, author=""))
-    assert asked_text(state) == "2 of leads or eve; and every reviewer"
+    assert asked_text(state) == "2 of leads or eve; and the reviewers"
     assert missing_text(state) == (
         "0 of 2 approvals of leads or eve; 0 of 1 approval of role:reviewer"
     )
     extended = ReviewExtended(environment=PROD, review="r1", expires=5.0, escalated_to=(ADMINS,))
-    assert asked_text(state_of(asks("eve", author_may=True), extended)) == "eve or every admin"
+    assert asked_text(state_of(asks("eve", author_may=True), extended)) == "eve or the admins"
 
 
 def test_the_author_does_not_approve_in_another_name() -> None:

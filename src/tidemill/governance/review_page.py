@@ -9,7 +9,7 @@ from datetime import datetime
 from tidemill.core.counts import plural
 from tidemill.governance.page_values import PageSection, ReviewPage, page_table, section
 from tidemill.governance.review_state import ReviewState
-from tidemill.governance.review_vote import asked_text, ending_text, missing_text
+from tidemill.governance.review_vote import asked_text, ending_text, missing_text, person_text
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Review, TimeoutAction
 
@@ -23,7 +23,7 @@ _QUESTIONS = {
 _TIMEOUTS = {
     TimeoutAction.REJECT: "the change is rejected",
     TimeoutAction.REMIND: "its people are asked again",
-    TimeoutAction.ESCALATE: "{people} decides as well",
+    TimeoutAction.ESCALATE: "it goes to {people} as well",
 }
 # The calendar ends in the year 9999.
 _LAST = 253_370_764_800.0
@@ -99,9 +99,7 @@ def _people(state: ReviewState, now: float, notes: Iterable[str]) -> Iterator[st
     action = review.on_timeout
     if action is TimeoutAction.ESCALATE and state.escalated_to:
         action = TimeoutAction.REJECT
-    then = _TIMEOUTS[action].format(
-        people=" or ".join(review.escalate_to).replace("role:", "every ")
-    )
+    then = _TIMEOUTS[action].format(people=" or ".join(map(person_text, review.escalate_to)))
     yield f"until {moment(state.expires)} ({span(state.expires - now)}); then {then}"
 
 

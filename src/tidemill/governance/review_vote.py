@@ -103,7 +103,7 @@ class Electorate:
             person for people in found.values() for person in people if _is_author(person, state)
         }
         members = tuple(
-            f"{_person_text(name)}: {', '.join(sorted(people - excluded))}"
+            f"{person_text(name)}: {', '.join(sorted(people - excluded))}"
             for name, people in found.items()
             if people != {name} and people - excluded
         )
@@ -114,7 +114,7 @@ class Electorate:
             for person in sorted(excluded - {author})
         )
         lacking = tuple(
-            f"{' or '.join(map(_person_text, quorum.asked))}: nobody is left who could be the "
+            f"{' or '.join(map(person_text, quorum.asked))}: nobody is left who could be the "
             f"{_ordinal(quorum.people)} to approve{self._help(state, number)}"
             for number, quorum in enumerate(state.quorums)
             if self.lacks_people(state, number)
@@ -265,7 +265,7 @@ def asked_text(state: ReviewState) -> str:
     parts = []
     for quorum in state.quorums:
         people = f"{quorum.people} of " if quorum.people > 1 else ""
-        parts.append(people + " or ".join(map(_person_text, quorum.asked)))
+        parts.append(people + " or ".join(map(person_text, quorum.asked)))
     but = (
         ""
         if state.review.author_may_approve or not state.review.author
@@ -274,8 +274,9 @@ def asked_text(state: ReviewState) -> str:
     return "; and ".join(parts) + but
 
 
-def _person_text(name: str) -> str:
-    return f"every {name.removeprefix(_ROLE)}" if name.startswith(_ROLE) else name
+def person_text(name: str) -> str:
+    """Whoever is asked by a name: `role:admin` are the admins."""
+    return f"the {name.removeprefix(_ROLE)}s" if name.startswith(_ROLE) else name
 
 
 def ending_text(state: ReviewState) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from tidemill.governance.change_detail import ChangeDetail
 from tidemill.governance.page_values import PageSection, PageTable, page_table, section
 from tidemill.governance.review_page import moment
+from tidemill.governance.review_vote import person_text
 from tidemill.ledger.policy import FactValue, PolicyDecision, RuleHit, Waiver
 from tidemill.ledger.review import Review
 
@@ -47,7 +48,7 @@ def _effect(hit: RuleHit) -> str:
 def _people(hit: RuleHit) -> str:
     if hit.effect != "review":
         return "-"
-    names = ", ".join(hit.approvers).replace("role:", "every ")
+    names = ", ".join(map(person_text, hit.approvers))
     return f"{hit.people} of {names or 'the reviewers'}"
 
 

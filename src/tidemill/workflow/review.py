@@ -20,7 +20,7 @@ _ROLES = ("role:reviewer", "role:admin")
 class ReviewTerms:
     """When a change waits for people, and who they are.
 
-    `by` are users, groups, or roles as `role:reviewer`; empty: every reviewer. `when` is an expression over
+    `by` are users, groups, or roles as `role:reviewer`; empty: the reviewers. `when` is an expression over
     the facts of the change; empty: always. It may take `within` seconds; None: for ever.
     """
 

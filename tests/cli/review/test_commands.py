@@ -64,7 +64,7 @@ def test_what_waits_is_listed(shop: Path) -> None:
     listed = tidemill("review").out
     assert "r1" in listed
     assert "table out_r1" in listed
-    assert "every reviewer" in listed
+    assert "the reviewers" in listed
     assert "0 of 1 approval" in listed
     found = tidemill("review", "list", "--json").document
     assert found["schema"] == "tidemill.reviews/1"
