@@ -9,6 +9,7 @@ import compileall
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,8 @@ def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) 
 
 def main(part: str) -> int:
     """The exit code of a process that failed, if one did."""
+    # Jobs in the background of a shell ignore Ctrl-C, and so would the commands on which tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Under PYTHONDONTWRITEBYTECODE each of the thousands of processes that tests start would compile it.
     compileall.compile_dir(ROOT / "src", quiet=1, workers=2)
     files = [
