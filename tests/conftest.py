@@ -52,7 +52,8 @@ def _search_path() -> Iterator[None]:
     yield
     added = {*sys.path} - {*before}
     sys.path[:] = before
-    for name, module in list(sys.modules.items()):
+    # Threads that earlier tests left may import.
+    for name, module in sys.modules.copy().items():
         file = getattr(module, "__file__", None)
         if added and file and str(Path(file).parent) in added:
             del sys.modules[name]

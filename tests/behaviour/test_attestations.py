@@ -346,7 +346,7 @@ def test_an_attestation_of_another_version_is_no_substitute(quick: QuicklyAttest
         f"model-{second.id}.constant": "the statement isn't about it",
     }
     (files / f"model-{second.id}.dsse.json").unlink()
-    with pytest.raises(UsageError, match=f"`tidemill attest model {second.id} --sign`"):
+    with pytest.raises(UsageError, match=f"`tidemill attest write model {second.id} --sign`"):
         project.verify("model", second.id)
 
 

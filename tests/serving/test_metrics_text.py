@@ -111,6 +111,7 @@ def test_without_prices_and_requests_there_are_no_costs() -> None:
         "tidemill_processes",
         "tidemill_unshared_cpu_seconds_total",
         "tidemill_log_drops_total",
+        "tidemill_checkpoint_failures_total",
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
     }

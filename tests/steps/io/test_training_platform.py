@@ -49,6 +49,7 @@ def test_a_machine_without_proc_and_one_with_a_gpu(
 
 def test_a_package_that_was_uninstalled_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_platform, "_distributions", lambda: {"os": ["gone-by-now"]})
+    monkeypatch.setattr(training_platform, "_editable_folders", dict)
     assert list(loaded_packages()) == ["python"]
 
 
