@@ -19,7 +19,8 @@ from tests.support.waiting import until
 from tidemill.serving.io import app, request_queue
 from tidemill.serving.io.lightgbm_runner import LightGBMRunner
 
-CALL_S = 0.002
+# Shorter than a turn of the loop, and such that sums of it are exact.
+CALL_S = 1 / 512
 BODY = json.dumps([ROW]).encode()
 
 
@@ -31,7 +32,7 @@ class SlowModel:
         self.sent.set()
         self.called = threading.Event()
         self.is_slow = False
-        self._now = time.monotonic()
+        self._now = float(int(time.monotonic()))
 
     def monotonic(self) -> float:
         return self._now
