@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from bench.review_pages import pages
 from tidemill.adapters.sqlite.event_chain import read_chain
 from tidemill.adapters.sqlite.ledger import SqliteLedger

@@ -125,8 +125,8 @@ def main() -> dict[str, Any]:
 def make(facts: list[RecordedEvent], context: Any) -> None:
     events = RunEvents(context)
     for fact in facts:
-        for event in events.add(fact):
-            encode_event(event)
+        for make_event in events.add(fact):
+            encode_event(make_event())
 
 
 def one_us(call: Callable[[], object], count: int) -> float:
