@@ -231,8 +231,9 @@ def test_a_release_shows_the_rows_and_their_corrections(tmp_path: Path) -> None:
     assert "with corrections" in parts_of(page)["What changes"].lines[0]
 
 
-def test_a_promotion_shows_stages_and_recipes(tmp_path: Path) -> None:
-    coast = Coast(tmp_path)
+def waiting_promotion(folder: Path) -> Coast:
+    """A project in which the promotion of other code waits for people."""
+    coast = Coast(folder)
     coast.ok()
     coast.edit("return value * 2", "return value * 3")
     coast.env = "dev"
@@ -241,6 +242,11 @@ def test_a_promotion_shows_stages_and_recipes(tmp_path: Path) -> None:
     coast.rules(rule_on("promotion", 'environment == "prod"', "review"))
     with pytest.raises(GateError, match="waits for review"):
         coast.promote()
+    return coast
+
+
+def test_a_promotion_shows_stages_and_recipes(tmp_path: Path) -> None:
+    coast = waiting_promotion(tmp_path)
     page = page_of(coast)
     assert page.title == "Should another environment be promoted to prod?"
     assert cells(page, "Stages that change")[:2] == (
@@ -262,15 +268,7 @@ def without_page(shore: Shore) -> ReviewPage:
 
 
 def test_a_promotion_that_changed_since_isnt_shown(tmp_path: Path) -> None:
-    coast = Coast(tmp_path)
-    coast.ok()
-    coast.edit("return value * 2", "return value * 3")
-    coast.env = "dev"
-    coast.run()
-    coast.env = "prod"
-    coast.rules(rule_on("promotion", 'environment == "prod"', "review"))
-    with pytest.raises(GateError, match="waits for review"):
-        coast.promote()
+    coast = waiting_promotion(tmp_path)
     assert "Stages that change" in parts_of(without_page(coast))
     coast.env = "dev"
     coast.edit("return value * 3", "return value * 4")

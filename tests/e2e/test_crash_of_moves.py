@@ -15,46 +15,14 @@ from tidemill.ledger.event import Decided, Delivered, Removed
 
 # Kills itself before the n-th event of the transaction; before its commit, or after it.
 PROGRAM = """
-import os, signal, sys
+import sys
 from pathlib import Path
 
 from tests.behaviour.test_live_models import Harbour
-from tidemill.adapters.sqlite import ledger
-from tidemill.adapters.sqlite.projections import Projector
+from tests.support.killed_append import die_at
 
-root, moment = Path(sys.argv[1]), sys.argv[2]
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-apply, require, append = Projector.apply, ledger.require_objects, ledger.SqliteLedger.append
-applied = 0
-
-
-def counted(view, seq, at, event):
-    global applied
-    if moment == str(applied):
-        die()
-    applied += 1
-    apply(view, seq, at, event)
-
-
-def required(*given):
-    require(*given)
-    if moment == "before commit":
-        die()
-
-
-def appended(*given, **more):
-    found = append(*given, **more)
-    if moment == "after commit":
-        die()
-    return found
-
-
-Projector.apply, ledger.require_objects, ledger.SqliteLedger.append = counted, required, appended
+root = Path(sys.argv[1])
+die_at(sys.argv[2])
 sea = Harbour(root, (root / "tides.py").read_text())
 sea.rollback(reason="killed")
 """
