@@ -13,7 +13,8 @@ import tidemill as tm
 from tidemill.adapters.codec.events import encode
 from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
 from tidemill.governance.page_html import html_page
-from tidemill.ledger.event import Event, ReviewClosed, ReviewOpened, ReviewPageStored, Voted
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened, ReviewPageStored, Voted
 from tidemill.ledger.model_version import (
     MetricComparison,
     ModelVersion,

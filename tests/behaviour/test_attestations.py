@@ -35,7 +35,8 @@ from tidemill.governance.io.signing_keys import (
     load_signing_key,
     public_path,
 )
-from tidemill.ledger.event import Event, PolicyDecided, ReviewClosed, ReviewOpened, Voted
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import PolicyDecided, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
 from tidemill.ledger.review import Choice, Quorum, Review, ReviewOutcome, Vote
 from tidemill.project.attest_hooks import attest_live, attest_run

@@ -16,15 +16,8 @@ from tidemill.governance.erasure import ErasureSubject, PlaceKind
 from tidemill.governance.io.mentions import find_mentions
 from tidemill.governance.page_values import PageSection, PageTable
 from tidemill.governance.permissions import Actor
-from tidemill.ledger.event import (
-    Attempted,
-    EnvironmentCreated,
-    Erased,
-    ReviewPageStored,
-    RunEnded,
-    RunStarted,
-    Voted,
-)
+from tidemill.ledger.event import Attempted, EnvironmentCreated, RunEnded, RunStarted
+from tidemill.ledger.governance_events import Erased, ReviewPageStored, Voted
 from tidemill.ledger.run import Status
 from tidemill.project.project import Project
 from tidemill.project.reviews import StoredPage

@@ -21,7 +21,8 @@ from tests.support.users import USER
 from tidemill.adapters.sqlite.people import erase_person
 from tidemill.core.errors import ConflictError, UsageError
 from tidemill.governance.erasure import Erasure, ErasureSubject, PlaceKind
-from tidemill.ledger.event import Erased, Event, ReviewClosed, ReviewOpened, Voted
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import Erased, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.project.erased_rows import ErasedRows

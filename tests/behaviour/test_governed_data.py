@@ -15,7 +15,8 @@ import pytest
 
 from tests.behaviour.test_governed_models import said
 from tests.behaviour.test_governed_tables import Shore
-from tidemill.ledger.event import Delivered, EffectQueued, PolicyDecided, ReviewOpened
+from tidemill.ledger.event import Delivered, EffectQueued
+from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened
 from tidemill.ledger.policy import PolicyOutcome
 
 pytest.importorskip("lightgbm")

@@ -10,9 +10,8 @@ from tests.behaviour.test_models import WINDOW, Sea
 from tests.support.constant import ConstantFormat
 from tests.support.tides import day, flow_of
 from tidemill.core.errors import DeclarationError, GateError
-from tidemill.ledger.event import (
-    Decided,
-    Delivered,
+from tidemill.ledger.event import Decided, Delivered
+from tidemill.ledger.governance_events import (
     PolicyDecided,
     ReviewClosed,
     ReviewOpened,

@@ -15,15 +15,12 @@ from tests.quarantine.io.test_release import overtaken
 from tests.support.tides import FIRST, day
 from tidemill.cli import cli
 from tidemill.core.errors import ConflictError, GateError
-from tidemill.ledger.event import (
+from tidemill.ledger.event import EnvironmentCreated, Published, Ruled, RunStarted
+from tidemill.ledger.governance_events import (
     ContractPublished,
-    EnvironmentCreated,
     PolicyDecided,
-    Published,
     ReviewOpened,
-    Ruled,
     RulesLoaded,
-    RunStarted,
 )
 from tidemill.ledger.policy import PolicyOutcome, SubjectKind
 from tidemill.ledger.run import Receipt

@@ -13,7 +13,8 @@ from tests.behaviour.test_models import WINDOW
 from tests.support.tides import CHAIN, FIRST, Tides, day, flow_of
 from tests.support.users import USER
 from tidemill.core.errors import GateError
-from tidemill.ledger.event import Acted, EffectQueued, PolicyDecided, ReviewClosed, ReviewOpened
+from tidemill.ledger.event import EffectQueued
+from tidemill.ledger.governance_events import Acted, PolicyDecided, ReviewClosed, ReviewOpened
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, SubjectKind
 from tidemill.ledger.review import Quorum, Review, ReviewOutcome
 from tidemill.project.project import Project, open_project

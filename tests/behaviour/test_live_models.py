@@ -12,7 +12,8 @@ from tests.support.tides import Before, day
 from tests.support.users import USER
 from tests.support.waiting import until
 from tidemill.core.errors import ConflictError, ContractError, GateError, StorageError, UsageError
-from tidemill.ledger.event import Acted, Decided, Delivered
+from tidemill.ledger.event import Decided, Delivered
+from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.model_version import Moved
 from tidemill.project.project import Project
 

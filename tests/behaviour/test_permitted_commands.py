@@ -17,7 +17,8 @@ from tests.support.users import USER
 from tidemill.cli import cli
 from tidemill.governance.permissions import REQUIREMENTS, Permission
 from tidemill.governance.roles import Role
-from tidemill.ledger.event import Acted, EnvironmentCreated, ReviewOpened
+from tidemill.ledger.event import EnvironmentCreated
+from tidemill.ledger.governance_events import Acted, ReviewOpened
 from tidemill.project.project import Project
 from tidemill.testing import records as samples
 

@@ -14,7 +14,7 @@ from tests.behaviour.test_models import MODEL, WINDOW
 from tests.support.tides import FIRST, day
 from tidemill.core.errors import GateError
 from tidemill.governance.page_text import text_page
-from tidemill.ledger.event import ReviewOpened, RulesLoaded
+from tidemill.ledger.governance_events import ReviewOpened, RulesLoaded
 from tidemill.ledger.review import Review, ReviewOutcome
 from tidemill.ledger.run import Receipt
 from tidemill.runs.io.publisher import AtomicPublisher

@@ -30,10 +30,8 @@ from tidemill.governance.page_text import text_page
 from tidemill.governance.page_values import PageSection, section
 from tidemill.governance.permissions import Actor
 from tidemill.governance.roles import Grant, Grants, Role
-from tidemill.ledger.event import (
-    Decided,
-    Delivered,
-    Event,
+from tidemill.ledger.event import Decided, Delivered, Event
+from tidemill.ledger.governance_events import (
     ReviewClosed,
     ReviewOpened,
     Voted,

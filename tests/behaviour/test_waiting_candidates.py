@@ -9,7 +9,7 @@ import pytest
 
 from tests.behaviour.test_governed_models import Governed, rule, said
 from tests.behaviour.test_models import WINDOW
-from tidemill.ledger.event import PolicyDecided, ReviewClosed, ReviewOpened
+from tidemill.ledger.governance_events import PolicyDecided, ReviewClosed, ReviewOpened
 from tidemill.steps.io.step_runner import StepRunner
 
 GATES = 'gates=[tm.beats_live("mae")]'

@@ -13,7 +13,7 @@ import pytest
 from tests.behaviour.test_reviews import Board
 from tests.support.waiting import PATIENCE_S
 from tidemill.governance.roles import Grant, Grants, Role
-from tidemill.ledger.event import ReviewClosed
+from tidemill.ledger.governance_events import ReviewClosed
 from tidemill.ledger.review import Quorum, ReviewOutcome, TimeoutAction
 
 # Votes and kills itself before the n-th event of the transaction, before its commit, or after it.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from tidemill.governance.audit_trail import TRAIL_KINDS, AuditEntry, TrailFilter, audit_entries
-from tidemill.ledger.event import EVENTS, Event, RecordedEvent, RunEnded, RunStarted, Waived
+from tidemill.ledger.event import EVENTS, Event, RecordedEvent, RunEnded, RunStarted
+from tidemill.ledger.governance_events import Waived
 from tidemill.ledger.run import Status
 from tidemill.testing.records import events_of_every_kind
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.governance.test_waivers import ended, waived
 from tidemill.governance.change_verdict import ALLOWED, Verdict, overruling
-from tidemill.ledger.event import Event, ReviewClosed
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed
 from tidemill.ledger.policy import PolicyOutcome
 from tidemill.ledger.review import ReviewOutcome
 

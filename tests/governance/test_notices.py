@@ -21,10 +21,9 @@ from tidemill.governance.notices import (
     webhook_body,
 )
 from tidemill.governance.review_state import ReviewState, fold_reviews
-from tidemill.ledger.event import (
-    Event,
+from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.governance_events import (
     NoticeSent,
-    RecordedEvent,
     ReviewClosed,
     ReviewExtended,
     ReviewOpened,

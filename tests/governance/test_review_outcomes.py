@@ -15,7 +15,8 @@ from tidemill.governance.review_outcomes import (
 from tidemill.governance.review_state import ReviewState, fold_reviews
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import EXPIRY, Delivery
-from tidemill.ledger.event import Decided, Delivered, RecordedEvent, ReviewOpened
+from tidemill.ledger.event import Decided, Delivered, RecordedEvent
+from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.review import Review
 from tidemill.testing import records as samples
 from tidemill.testing.records import PROD

@@ -10,14 +10,8 @@ from tidemill.governance.page_text import text_page
 from tidemill.governance.page_values import section
 from tidemill.governance.review_page import question, review_page, span
 from tidemill.governance.review_state import ReviewState, fold_reviews
-from tidemill.ledger.event import (
-    Event,
-    RecordedEvent,
-    ReviewClosed,
-    ReviewExtended,
-    ReviewOpened,
-    Voted,
-)
+from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.governance_events import ReviewClosed, ReviewExtended, ReviewOpened, Voted
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import ADMINS, Review, ReviewOutcome, TimeoutAction
 from tidemill.testing import records as samples

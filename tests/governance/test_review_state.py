@@ -19,16 +19,13 @@ from tidemill.governance.review_state import (
     timeout_events,
 )
 from tidemill.governance.review_tally import tally
-from tidemill.ledger.event import (
-    EnvironmentDropped,
-    Event,
+from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent, Ticked
+from tidemill.ledger.governance_events import (
     NoticeSent,
-    RecordedEvent,
     ReviewClosed,
     ReviewExtended,
     ReviewOpened,
     ReviewPageStored,
-    Ticked,
     Voted,
 )
 from tidemill.ledger.policy import RuleHit, SubjectKind

@@ -15,7 +15,8 @@ from tidemill.governance.review_state import ReviewState, fold_reviews, timeout_
 from tidemill.governance.review_tally import approvers, may_be_author, tally
 from tidemill.governance.review_vote import Electorate, require_vote
 from tidemill.governance.roles import Grant, Grants, Role
-from tidemill.ledger.event import RecordedEvent, ReviewExtended, ReviewOpened, Voted
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.governance_events import ReviewExtended, ReviewOpened, Voted
 from tidemill.ledger.review import (
     REVIEWERS,
     Choice,

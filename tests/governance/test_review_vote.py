@@ -20,7 +20,8 @@ from tidemill.governance.review_vote import (
     voting_events,
 )
 from tidemill.governance.roles import Grant, Grants, Role
-from tidemill.ledger.event import RecordedEvent, ReviewClosed, ReviewExtended, ReviewOpened, Voted
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.governance_events import ReviewClosed, ReviewExtended, ReviewOpened, Voted
 from tidemill.ledger.review import ADMINS, REVIEWERS, Choice, Quorum, Review, ReviewOutcome
 from tidemill.testing import records as samples
 from tidemill.testing.records import PROD

@@ -16,7 +16,12 @@ from tidemill.governance.policy import NO_RULES, PolicyRule, RuleSet, decide, ru
 from tidemill.governance.review_state import ReviewState, ReviewSubject
 from tidemill.governance.subjects import table_subject
 from tidemill.governance.verdict import Occasion, Proposal, Standing, is_enough, reach_verdict
-from tidemill.ledger.event import PolicyDecided, ReviewClosed, ReviewOpened, RulesLoaded
+from tidemill.ledger.governance_events import (
+    PolicyDecided,
+    ReviewClosed,
+    ReviewOpened,
+    RulesLoaded,
+)
 from tidemill.ledger.policy import (
     FactValue,
     PolicyDecision,

@@ -6,14 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.governance.waivers import WAIVER_EVENTS, waiver_states, waivers_in_force
-from tidemill.ledger.event import (
-    EnvironmentDropped,
-    Event,
-    RecordedEvent,
-    RunEnded,
-    Waived,
-    WaiverEnded,
-)
+from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent, RunEnded
+from tidemill.ledger.governance_events import Waived, WaiverEnded
 from tidemill.ledger.policy import Waiver
 from tidemill.ledger.run import Status
 

@@ -16,9 +16,8 @@ from tidemill.ledger.event import (
     Event,
     Published,
     RecordedEvent,
-    ReviewOpened,
-    Voted,
 )
+from tidemill.ledger.governance_events import ReviewOpened, Voted
 from tidemill.ledger.model_version import VersionState
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.reuse.input_contents import input_digest

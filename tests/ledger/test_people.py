@@ -9,15 +9,11 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from tidemill.ledger.delivery import GATES
-from tidemill.ledger.event import (
-    EVENTS,
-    Decided,
-    Delivered,
-    Event,
+from tidemill.ledger.event import EVENTS, Decided, Delivered, Event, RunStarted
+from tidemill.ledger.governance_events import (
     PolicyDecided,
     ReviewOpened,
     RulesLoaded,
-    RunStarted,
     TokenCreated,
     Voted,
 )

@@ -8,16 +8,8 @@ from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.redaction import Redactor
 from tidemill.ledger.delivery import GATES, Decision
-from tidemill.ledger.event import (
-    Attempted,
-    Decided,
-    Event,
-    Removed,
-    ReviewOpened,
-    Ruled,
-    RunEnded,
-    RunStarted,
-)
+from tidemill.ledger.event import Attempted, Decided, Event, Removed, Ruled, RunEnded, RunStarted
+from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.redacted import redacted_attempt, redacted_event, redacted_receipt
 from tidemill.ledger.run import Attempt, Failure, Outcome, Receipt, Status
 from tidemill.testing.governance_records import review

@@ -16,7 +16,7 @@ from tidemill.core.errors import AccessError
 from tidemill.governance.permissions import ActorKind, Permission
 from tidemill.governance.roles import Role
 from tidemill.ledger.access_token import TOKEN_VARIABLE, AccessToken, TokenScope
-from tidemill.ledger.event import TokenCreated
+from tidemill.ledger.governance_events import TokenCreated
 from tidemill.serving.token_text import token_digest
 
 

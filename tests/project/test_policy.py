@@ -16,7 +16,8 @@ from tidemill.core.errors import AccessError, DeclarationError, StorageError, Us
 from tidemill.governance.policy import rule_set
 from tidemill.governance.policy_replay import ReplayVerdict
 from tidemill.governance.rules_file import parse_rules
-from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import PolicyDecided, RulesLoaded
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.policy import PolicyOutcome
 from tidemill.project.policy import Policy

@@ -15,7 +15,7 @@ from tests.support.notice_servers import Hook, hook
 from tests.support.tides import Tides, flow_of
 from tidemill.governance.io.notice_channels import send_notice
 from tidemill.governance.notify_settings import NotifySettings
-from tidemill.ledger.event import NoticeSent, ReviewClosed, ReviewOpened
+from tidemill.ledger.governance_events import NoticeSent, ReviewClosed, ReviewOpened
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import Quorum, Review, ReviewOutcome
 from tidemill.project import review_notices

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemill.governance.policy import decide
-from tidemill.ledger.event import PolicyDecided, RulesLoaded
+from tidemill.ledger.governance_events import PolicyDecided, RulesLoaded
 from tidemill.ledger.policy import FactValue, PolicyDecision, SubjectKind
 from tidemill.project.project import Project, open_project
 

@@ -9,22 +9,24 @@ from typing import Any, TypeAlias
 
 from tidemill.core.counts import plural
 from tidemill.ledger.event import (
-    Acted,
     Decided,
     Delivered,
     DriftAlarmed,
     EnvironmentCreated,
     EnvironmentDropped,
-    Erased,
-    PolicyDecided,
     RecordedEvent,
-    ReviewClosed,
-    ReviewOpened,
     RolloutStepped,
     Ruled,
-    RulesLoaded,
     RunEnded,
     RunStarted,
+)
+from tidemill.ledger.governance_events import (
+    Acted,
+    Erased,
+    PolicyDecided,
+    ReviewClosed,
+    ReviewOpened,
+    RulesLoaded,
     TokenCreated,
     TokenRevoked,
     Voted,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from tidemill.ledger.event import Event, ReviewClosed, WaiverEnded
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed, WaiverEnded
 from tidemill.ledger.policy import PolicyOutcome
 from tidemill.ledger.review import DECIDED_AGAINST
 

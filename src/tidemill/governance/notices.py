@@ -12,7 +12,7 @@ from tidemill.core.printable import printable, shorten
 from tidemill.governance.review_page import moment, question
 from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_vote import asked_text, ending_text
-from tidemill.ledger.event import ReviewClosed, ReviewExtended, ReviewOpened
+from tidemill.ledger.governance_events import ReviewClosed, ReviewExtended, ReviewOpened
 
 _MOST = 500
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from tidemill.ledger.delivery import Decision
-from tidemill.ledger.event import (
-    EnvironmentDropped,
-    Event,
+from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent
+from tidemill.ledger.governance_events import (
     NoticeSent,
-    RecordedEvent,
     ReviewClosed,
     ReviewExtended,
     ReviewOpened,

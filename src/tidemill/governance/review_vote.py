@@ -12,7 +12,8 @@ from tidemill.governance.again_command import again_command
 from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_tally import approvers, may_be_author, tally
 from tidemill.governance.roles import EVERYBODY, Grants, Role, parse_role
-from tidemill.ledger.event import Event, ReviewClosed, Voted
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed, Voted
 from tidemill.ledger.review import Choice, ReviewOutcome, Vote
 
 _ROLE = "role:"

@@ -18,7 +18,8 @@ from tidemill.governance.review_state import (
     standing_review,
     superseding_events,
 )
-from tidemill.ledger.event import Event, PolicyDecided, ReviewOpened, RulesLoaded
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, RulesLoaded
 from tidemill.ledger.policy import (
     FactValue,
     PolicyDecision,

@@ -6,15 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from tidemill.ledger.event import (
-    EnvironmentDropped,
-    PolicyDecided,
-    RecordedEvent,
-    RunEnded,
-    RunStarted,
-    Waived,
-    WaiverEnded,
-)
+from tidemill.ledger.event import EnvironmentDropped, RecordedEvent, RunEnded, RunStarted
+from tidemill.ledger.governance_events import PolicyDecided, Waived, WaiverEnded
 from tidemill.ledger.policy import Waiver
 
 # What `waiver_states` reads; runs and decisions show how late it was already.

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision, Delivery
-from tidemill.ledger.event import (
-    Attempted,
-    Computed,
-    Decided,
-    Delivered,
-    Published,
-    RecordedEvent,
-    ReviewOpened,
-    Voted,
-)
+from tidemill.ledger.event import Attempted, Computed, Decided, Delivered, Published, RecordedEvent
+from tidemill.ledger.governance_events import ReviewOpened, Voted
 from tidemill.ledger.model_version import (
     Evaluation,
     LivePeriod,

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from tidemill.ledger.delivery import EXPIRY, GATES
-from tidemill.ledger.event import Event, RulesLoaded
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import RulesLoaded
 from tidemill.ledger.redacted import TEXT_KINDS, redacted_event
 from tidemill.ledger.rollout import ROLLOUT
 

@@ -11,20 +11,22 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.redaction import Redact
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import (
-    Acted,
     Attempted,
     Decided,
     Delivered,
-    Erased,
     Event,
     LineageDropped,
-    PolicyDecided,
-    ReviewClosed,
-    ReviewOpened,
     RolloutStepped,
     Ruled,
     RunEnded,
     RunStarted,
+)
+from tidemill.ledger.governance_events import (
+    Acted,
+    Erased,
+    PolicyDecided,
+    ReviewClosed,
+    ReviewOpened,
     TokenCreated,
     TokenRevoked,
     Voted,

@@ -36,8 +36,9 @@ from tidemill.governance.io.checkpoint_places import (
 )
 from tidemill.governance.io.checkpoints import CheckpointMaker, HomeCheckpoints, MadeCheckpoint
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.event import EVENTS, PolicyDecided, RecordedEvent, ReviewOpened, Waived
+from tidemill.ledger.event import EVENTS, RecordedEvent
 from tidemill.ledger.event_digest import ChainedEvent
+from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, Waived
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:

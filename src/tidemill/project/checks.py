@@ -13,7 +13,7 @@ from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
 from tidemill.core.redaction import Redactor
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.event import RulesLoaded
+from tidemill.ledger.governance_events import RulesLoaded
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.stage_changes import (

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import GateError
-from tidemill.ledger.event import ContractPublished, ReviewOpened
+from tidemill.ledger.governance_events import ContractPublished, ReviewOpened
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.workspace import Workspace

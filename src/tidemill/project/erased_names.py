@@ -23,7 +23,8 @@ from tidemill.governance.io.mentions import (
     find_mentions,
     replace_mentions,
 )
-from tidemill.ledger.event import Event, ReviewPageStored
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewPageStored
 from tidemill.ledger.person_reference import erased_name, name_pattern
 from tidemill.ports.ledger import Ledger
 from tidemill.project.composition import logs_in

@@ -9,7 +9,8 @@ from tidemill.adapters.sqlite.people import erase_person
 from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.erasure import Erasure, ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.event import Erased, Published
+from tidemill.ledger.event import Published
+from tidemill.ledger.governance_events import Erased
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ports.ledger import Guard
 from tidemill.project.erased_names import ErasedNames

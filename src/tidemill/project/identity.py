@@ -10,7 +10,8 @@ from tidemill.core.errors import AccessError
 from tidemill.governance.permissions import Actor as Actor
 from tidemill.governance.permissions import ActorKind
 from tidemill.ledger.access_token import TOKEN_VARIABLE
-from tidemill.ledger.event import RecordedEvent, TokenCreated
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.governance_events import TokenCreated
 from tidemill.ledger.io.lease_holder import outer_user_id, this_user
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.runtime import Runtime

@@ -27,7 +27,7 @@ from tidemill.governance.policy_replay import replay
 from tidemill.governance.rules_file import parse_rules
 from tidemill.governance.waivers import WAIVER_EVENTS, waiver_states
 from tidemill.governance.waivers import WaiverState as WaiverState
-from tidemill.ledger.event import PolicyDecided, RulesLoaded, Waived, WaiverEnded
+from tidemill.ledger.governance_events import PolicyDecided, RulesLoaded, Waived, WaiverEnded
 from tidemill.ledger.policy import PolicyDecision, SubjectKind, Waiver
 from tidemill.project.workspace import RULES_FILE, Workspace
 

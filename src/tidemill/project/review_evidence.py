@@ -15,15 +15,8 @@ from tidemill.governance.personal_columns import personal_columns
 from tidemill.governance.review_page import moment
 from tidemill.governance.rule_sections import plain_sections
 from tidemill.history.model_comparison import compare_versions
-from tidemill.ledger.event import (
-    Attempted,
-    PolicyDecided,
-    RecipeChanged,
-    RunEnded,
-    RunStarted,
-    Waived,
-    WaiverEnded,
-)
+from tidemill.ledger.event import Attempted, RecipeChanged, RunEnded, RunStarted
+from tidemill.ledger.governance_events import PolicyDecided, Waived, WaiverEnded
 from tidemill.ledger.model_version import Follower, ModelVersion
 from tidemill.ledger.policy import PolicyDecision, Waiver
 from tidemill.ledger.review import Review

@@ -13,7 +13,7 @@ from tidemill.governance.io.notice_channels import NoticeRefused, channel_secret
 from tidemill.governance.notices import DueNotice, due_notices
 from tidemill.governance.notify_settings import NotifySettings
 from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
-from tidemill.ledger.event import NoticeSent
+from tidemill.ledger.governance_events import NoticeSent
 from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.project.workspace import Workspace
 

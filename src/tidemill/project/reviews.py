@@ -37,8 +37,8 @@ from tidemill.governance.review_state import (
 from tidemill.governance.review_vote import Electorate, asked_text, require_vote, voting_events
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import (
-    Event,
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import (
     PolicyDecided,
     ReviewClosed,
     ReviewOpened,

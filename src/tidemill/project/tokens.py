@@ -13,7 +13,7 @@ from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
 from tidemill.governance.permissions import Actor, Permission, allows, covers_workflows
 from tidemill.ledger.access_token import AccessToken, TokenScope
-from tidemill.ledger.event import TokenCreated, TokenRevoked
+from tidemill.ledger.governance_events import TokenCreated, TokenRevoked
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.people import is_person
 from tidemill.project.workspace import Workspace

@@ -12,7 +12,6 @@ from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.core.errors import ConflictError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
-    Acted,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
@@ -20,6 +19,7 @@ from tidemill.ledger.event import (
     RecordedEvent,
     Ticked,
 )
+from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.workflow_scope import (
     WorkflowScope,
     adoption_events,

@@ -26,7 +26,7 @@ from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.governance.permissions import Actor, Permission, find_refusal
 from tidemill.governance.roles import Grants
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import Acted
+from tidemill.ledger.governance_events import Acted
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State

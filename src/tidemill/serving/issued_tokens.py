@@ -6,12 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidemill.ledger.access_token import AccessToken
-from tidemill.ledger.event import (
-    EnvironmentDropped,
-    RecordedEvent,
-    TokenCreated,
-    TokenRevoked,
-)
+from tidemill.ledger.event import EnvironmentDropped, RecordedEvent
+from tidemill.ledger.governance_events import TokenCreated, TokenRevoked
 
 # The kinds of events that change what `issued_tokens` returns.
 TOKEN_EVENTS = (TokenCreated.__name__, TokenRevoked.__name__, EnvironmentDropped.__name__)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tidemill.ledger.event import (
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import (
     Acted,
     ContractPublished,
     Erased,
-    Event,
     NoticeSent,
     PolicyDecided,
     ReviewClosed,

@@ -38,9 +38,8 @@ from tidemill.ledger.event import (
     Settled,
     SourceSeen,
     Ticked,
-    TokenCreated,
-    TokenRevoked,
 )
+from tidemill.ledger.governance_events import TokenCreated, TokenRevoked
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage

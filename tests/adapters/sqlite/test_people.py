@@ -26,7 +26,8 @@ from tidemill.adapters.sqlite.people import (
 )
 from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.event import Attempted, Erased, RunStarted, TokenRevoked
+from tidemill.ledger.event import Attempted, RunStarted
+from tidemill.ledger.governance_events import Erased, TokenRevoked
 from tidemill.ledger.person_reference import person_reference
 from tidemill.ports.ledger import Guard
 from tidemill.testing.governance_records import governance_events

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.commands import tidemill
 from tidemill.cli.review import commands
-from tidemill.ledger.event import ReviewOpened
+from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.review import HeldRows, Quorum, Review
 from tidemill.project.project import open_project

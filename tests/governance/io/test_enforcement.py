@@ -11,8 +11,8 @@ from tidemill.governance.permissions import Actor
 from tidemill.governance.policy import NO_RULES, PolicyRule, RuleEffect, RuleSet, rule_set
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.verdict import Proposal
-from tidemill.ledger.event import (
-    EnvironmentCreated,
+from tidemill.ledger.event import EnvironmentCreated
+from tidemill.ledger.governance_events import (
     PolicyDecided,
     ReviewClosed,
     ReviewOpened,

@@ -9,7 +9,8 @@ import pytest
 from tests.governance.test_waivers import ended, waived
 from tidemill.core.errors import ConflictError, GateError
 from tidemill.governance.io.upheld_append import append_upheld
-from tidemill.ledger.event import Event, ReviewClosed
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.ports.ledger import Guard
 from tidemill.testing.doubles import MemoryLedger

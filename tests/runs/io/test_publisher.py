@@ -17,15 +17,8 @@ from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.core.payload import Payload
 from tidemill.ledger.delivery import Effect
-from tidemill.ledger.event import (
-    EffectDone,
-    EffectQueued,
-    Event,
-    PolicyDecided,
-    Published,
-    ReviewOpened,
-    RulesLoaded,
-)
+from tidemill.ledger.event import EffectDone, EffectQueued, Event, Published
+from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, RulesLoaded
 from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.formats import EffectResult
 from tidemill.ports.ledger import Lease

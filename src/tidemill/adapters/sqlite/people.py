@@ -17,7 +17,8 @@ from tidemill.adapters.sqlite.leases import check_guard
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.event import Erased, Event
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import Erased
 from tidemill.ledger.people import change_people, change_texts, has_texts, names_people
 from tidemill.ledger.person_reference import erased_name, name_pattern, person_reference
 from tidemill.ports.ledger import Guard

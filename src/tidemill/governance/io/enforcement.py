@@ -19,7 +19,8 @@ from tidemill.governance.review_state import (
     superseding_events,
 )
 from tidemill.governance.verdict import Occasion, Proposal, Standing, reach_verdict
-from tidemill.ledger.event import Event, PolicyDecided, RulesLoaded
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import PolicyDecided, RulesLoaded
 from tidemill.ledger.policy import FactValue, PolicyDecision, SubjectKind, Waiver
 from tidemill.ledger.review import Review
 from tidemill.ports.ledger import Ledger

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from tidemill.governance.provenance import AttestedReview
-from tidemill.ledger.event import PolicyDecided, ReviewClosed, ReviewOpened, Voted
+from tidemill.ledger.governance_events import PolicyDecided, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import PolicyDecision, SubjectKind
 from tidemill.ports.ledger import Ledger
 

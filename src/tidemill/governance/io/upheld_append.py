@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tidemill.core.errors import ConflictError, GateError
 from tidemill.governance.change_verdict import overruling
-from tidemill.ledger.event import Event, ReviewClosed, WaiverEnded
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed, WaiverEnded
 from tidemill.ports.ledger import Guard, Ledger
 
 _ENDS = (ReviewClosed.__name__, WaiverEnded.__name__)

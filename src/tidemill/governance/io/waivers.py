@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidemill.governance.waivers import WAIVER_EVENTS, waivers_in_force
-from tidemill.ledger.event import Waived
+from tidemill.ledger.governance_events import Waived
 from tidemill.ledger.policy import Waiver
 from tidemill.ports.ledger import Ledger
 

@@ -17,7 +17,8 @@ from tidemill.governance.contract_facts import (
 from tidemill.governance.review_state import ReviewSubject
 from tidemill.governance.subjects import contract_subject
 from tidemill.governance.verdict import Proposal
-from tidemill.ledger.event import ContractPublished, Event
+from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ContractPublished
 from tidemill.ledger.policy import SubjectKind
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Ledger, State

@@ -23,8 +23,8 @@ from tidemill.ledger.event import (
     Event,
     Published,
     Removed,
-    RulesLoaded,
 )
+from tidemill.ledger.governance_events import RulesLoaded
 from tidemill.ledger.run import Outcome
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.ports.runtime import Runtime

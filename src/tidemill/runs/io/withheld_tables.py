@@ -12,14 +12,8 @@ from dataclasses import dataclass, replace
 
 from tidemill.core.errors import GateError
 from tidemill.governance.change_verdict import Verdict
-from tidemill.ledger.event import (
-    Attempted,
-    Computed,
-    Event,
-    Published,
-    Removed,
-    ReviewOpened,
-)
+from tidemill.ledger.event import Attempted, Computed, Event, Published, Removed
+from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.run import Action, Outcome
 from tidemill.planning.plan import Step
 from tidemill.runs.io.change_decisions import ChangeDecisions
