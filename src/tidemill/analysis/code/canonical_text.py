@@ -61,7 +61,7 @@ class UnresolvedAttribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class CodeProblem:
     """A part of the text that can't be fingerprinted."""
 
     name: str
@@ -76,7 +76,7 @@ class FunctionShape:
     digest: str
     references: tuple[Reference, ...]
     unresolved_attributes: tuple[UnresolvedAttribute, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[CodeProblem, ...]
     writes: tuple[StateWrite, ...] = ()
     calls: tuple[StateCall, ...] = ()
 
@@ -100,7 +100,7 @@ def function_shape(
     for path, line, call in writer.attributes:
         finder.add_attributes(path, line, call)
     for name, line, reason in writer.problems:
-        finder.problems.append(Problem(name=name, line=line, reason=reason))
+        finder.problems.append(CodeProblem(name=name, line=line, reason=reason))
     spelling = Spelling(keep=writer.sees_locals)
     text = [
         part if isinstance(part, str) else finder.add_use(part, spelling) for part in writer.out
@@ -146,7 +146,7 @@ class _ReferenceFinder:
         self.in_class = in_class
         self.references: dict[object, Reference] = {}
         self.unresolved_attributes: list[UnresolvedAttribute] = []
-        self.problems: list[Problem] = []
+        self.problems: list[CodeProblem] = []
         self.assigned: list[StateWrite] = []  # global variables
 
     def add_use(self, use: NameUse, spelling: Spelling) -> str:
@@ -168,14 +168,14 @@ class _ReferenceFinder:
     def _add_outside(self, use: NameUse, *, private: bool) -> None:
         if private:
             reason = "a private name inside a class means another"
-            self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
+            self.problems.append(CodeProblem(name=use.name, line=use.line, reason=reason))
         elif not use.stored:
             self._add_reference(use, None)
         elif not use.optional:
             target = Target(name="")
             self.assigned.append(StateWrite(target=target, line=use.line, attribute=use.name))
             reason = "it assigns a global variable"
-            self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
+            self.problems.append(CodeProblem(name=use.name, line=use.line, reason=reason))
 
     def _add_bound(self, use: NameUse, home: Scope) -> None:
         sources = home.sources.get(use.name, ())
