@@ -342,7 +342,7 @@ class TestUnit:
         assert not unit.MARKED["test-full"].search("the slowest of all")
         assert unit.MARKED["test-full"].search("@pytest.mark.slow\ndef test_all() -> None:\n")
 
-    @pytest.mark.parametrize("part", unit.ARGUMENTS)
+    @pytest.mark.parametrize("part", unit.SELECTED)
     def test_only_files_that_exist_are_recorded(self, part: str) -> None:
         seconds = json.loads(unit.SECONDS.read_text(encoding="utf-8"))[part]
         assert [file for file in seconds if not (ROOT / file).exists()] == []
@@ -356,23 +356,42 @@ class TestUnit:
         failing: tuple[int, ...],
         code: int,
     ) -> None:
-        (tmp_path / "tests").mkdir()
-        for number in (1, 2):
+        (tmp_path / "tests" / "e2e").mkdir(parents=True)
+        for number, folder in enumerate(("tests/e2e", "tests"), 1):
             text = f"def test_{number}():\n    assert {number not in failing}\n"
-            (tmp_path / "tests" / f"test_{number}.py").write_text(text)
+            (tmp_path / folder / f"test_{number}.py").write_text(text)
         (tmp_path / "seconds.json").write_text('{"test": {}}')
         # Options of the outer run, which this small suite doesn't know.
         monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
         monkeypatch.setattr(unit, "ROOT", tmp_path)
         monkeypatch.setattr(unit, "SECONDS", tmp_path / "seconds.json")
         monkeypatch.setattr(unit, "REPORTS", tmp_path)
-        monkeypatch.setitem(unit.ARGUMENTS, "test", ["-m", "pytest", "-p", "no:cacheprovider"])
+        monkeypatch.setitem(unit.SELECTED, "test", ["-p", "no:cacheprovider"])
         assert unit.main("test") == code
         shown = capfd.readouterr().out
         assert len(re.findall(r"=+ 1 (?:passed|failed) in ", shown)) == 2
         for number in failing:
-            assert f"FAILED tests/test_{number}.py::test_{number}" in shown
-        assert {path.name for path in tmp_path.glob("*.xml")} == {"test-1.xml", "test-2.xml"}
+            assert re.search(rf"FAILED \S+/test_{number}.py::test_{number}", shown)
+        reports = {path.name for path in tmp_path.glob("*.xml")}
+        assert reports == {"test-1-untraced.xml", "test-2.xml"}
+
+    def test_whole_programs_run_without_coverage(self) -> None:
+        files = ["tests/core/test_a.py", "tests/e2e/test_b.py"]
+        traced, untraced = unit.commands("test", 1, files)
+        assert "coverage" in traced
+        assert traced[-1:] == files[:1]
+        assert "coverage" not in untraced
+        assert untraced[-1:] == files[1:]
+        (slow,) = unit.commands("test-full", 1, files)
+        assert "coverage" not in slow
+        assert slow[-2:] == files
+
+    def test_nothing_follows_after_an_interrupt(self, tmp_path: Path) -> None:
+        ends = [[sys.executable, "-c", f"raise SystemExit({code})"] for code in (1, 2)]
+        mark = tmp_path / "mark"
+        touch = [sys.executable, "-c", f"open({str(mark)!r}, 'w')"]
+        assert unit.run_in_turn([*ends, touch], tmp_path / "running", None) == 1
+        assert not mark.exists()
 
 
 REPORT = """<testsuites><testsuite>

@@ -20,7 +20,7 @@ LEAST_S = 1.0
 def measured(part: str) -> dict[tuple[str, str], float]:
     """The seconds of each test of a part, by file and name, with its fixtures."""
     found = {}
-    for report in sorted(REPORTS.glob(f"{part}-[12].xml")):
+    for report in sorted(REPORTS.glob(f"{part}-[12]*.xml")):
         for case in ElementTree.parse(report).iter("testcase"):
             # A test that a class inherits counts for the module of the class.
             parts = case.get("classname", "").split(".")

@@ -1,7 +1,7 @@
 """Run the tests in two processes side by side, which take equally long by what was measured before.
 
-`unit.py` runs all tests but the slow ones, with their coverage; `unit.py --full` runs the slow ones, and
-costly properties with all their examples. Only one of the two processes writes to the terminal; the
+`unit.py` runs all tests but the slow ones, with the coverage of most; `unit.py --full` runs the slow ones,
+and costly properties with all their examples. Only one of the two processes writes to the terminal; the
 output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
 """
 
@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[1]
 # The seconds of each test file that takes longer than others, by the part that runs it.
@@ -23,14 +25,20 @@ REPORTS = ROOT / "build" / "tests"
 # What a file has to say for a part to have tests in it; collecting the others would take a while.
 MARKED = {"test": re.compile(""), "test-full": re.compile(r"\b(slow|thorough)\b")}
 OTHERS = {"test": 0.3, "test-full": 0.1}
-ARGUMENTS = {
-    "test": ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow"],
-    "test-full": ["-m", "pytest", "-m", "slow or thorough", "--thorough"],
+SELECTED = {
+    "test": ["-m", "not slow"],
+    "test-full": ["-m", "slow or thorough", "--thorough"],
 }
+# Tests of whole programs. Tracing takes a quarter of their time, and they reach what others have covered.
+UNTRACED = ("tests/docs/", "tests/e2e/", "tests/soundness/")
 
 # Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from the other process.
 # Worker processes have numbers of their own.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+# What pytest returns after Ctrl-C.
+INTERRUPTED = 2
 
 
 def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) -> list[list[str]]:
@@ -42,6 +50,36 @@ def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) 
         halves[shorter].append(file)
         lengths[shorter] += seconds.get(file, other)
     return [sorted(half) for half in halves]
+
+
+def commands(part: str, number: int, half: Sequence[str]) -> list[list[str]]:
+    """The processes that run the files of a half one after the other: those with coverage first."""
+    untraced = [file for file in half if part != "test" or file.startswith(UNTRACED)]
+    traced = [file for file in half if file not in untraced]
+    found = []
+    for suffix, program, files in (
+        ("", ["-m", "coverage", "run", "-m", "pytest"], traced),
+        ("-untraced", ["-m", "pytest"], untraced),
+    ):
+        report = REPORTS / f"{part}-{number}{suffix}.xml"
+        options = ["-o", "junit_family=xunit1", f"--junit-xml={report}"]
+        if files:
+            found.append([sys.executable, *program, *SELECTED[part], *options, *files])
+    return found
+
+
+def run_in_turn(commands: Sequence[Sequence[str]], running: Path, output: IO[bytes] | None) -> int:
+    """Run commands one after the other; return the exit code of the first that failed, or 0."""
+    env = {**os.environ, **ONE_THREAD, "TEST_RUNNING": str(running)}
+    failed = 0
+    for command in commands:
+        code = subprocess.call(
+            command, cwd=ROOT, env=env, stdout=output, stderr=output and subprocess.STDOUT
+        )
+        failed = failed or code
+        if code == INTERRUPTED:
+            break
+    return failed
 
 
 def main(part: str) -> int:
@@ -56,28 +94,12 @@ def main(part: str) -> int:
         if MARKED[part].search(path.read_text(encoding="utf-8"))
     ]
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))[part]
-    first, second = (
-        [
-            *(sys.executable, *ARGUMENTS[part], "-o", "junit_family=xunit1"),
-            *(f"--junit-xml={REPORTS / f'{part}-{number}.xml'}", *half),
-        ]
-        for number, half in enumerate(in_halves(files, seconds, OTHERS[part]), 1)
-    )
-    env = {**os.environ, **ONE_THREAD}
+    halves = in_halves(files, seconds, OTHERS[part])
     running = [REPORTS / f"{part}-{number}.running" for number in (1, 2)]
-    with tempfile.TemporaryFile() as output:
-        beside = subprocess.Popen(
-            second,
-            cwd=ROOT,
-            env={**env, "TEST_RUNNING": str(running[1])},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            code = subprocess.call(first, cwd=ROOT, env={**env, "TEST_RUNNING": str(running[0])})
-            beside.wait()
-        finally:
-            beside.kill()
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(run_in_turn, commands(part, 2, halves[1]), running[1], output)
+        code = run_in_turn(commands(part, 1, halves[0]), running[0], None)
+        code = beside.result() or code
         output.seek(0)
         sys.stdout.flush()
         sys.stdout.buffer.write(output.read())
@@ -85,7 +107,7 @@ def main(part: str) -> int:
     for file in running:
         if file.exists() and (test := file.read_text(encoding="utf-8")):
             print(f"a process died, or was ended because it hung, during {test}", flush=True)
-    return code or beside.returncode
+    return code
 
 
 if __name__ == "__main__":
