@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import MISSING, fields
+from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -21,13 +23,21 @@ NAMES = [
     "ReviewPageStored", "Voted",
     "ReviewExtended", "ReviewClosed", "NoticeSent",
     "LineageDropped", "Erased", "Acted",
+    "IncidentOpened", "IncidentChanged", "IncidentClosed", "AlertSent", "AlertFailed",
+    "Silenced", "SilenceEnded",
 ]  # fmt: skip
 
 
 def test_the_union_is_every_fact_of_the_module() -> None:
     assert [kind.__name__ for kind in KINDS] == NAMES
+    # Each module of events, and no other class in it.
+    files = Path(event.__file__).parent.glob("*event*.py")
+    modules = {f"tidemill.ledger.{file.stem}" for file in files} - {"tidemill.ledger.event_digest"}
     own = {
-        c for _, c in inspect.getmembers(event, inspect.isclass) if c.__module__ == event.__name__
+        kind
+        for module in modules
+        for _, kind in inspect.getmembers(import_module(module), inspect.isclass)
+        if kind.__module__ == module
     }
     assert own == {*KINDS, RecordedEvent}
 

@@ -10,9 +10,12 @@ from tidemill.core.redaction import Redactor
 from tidemill.ledger.delivery import GATES, Decision
 from tidemill.ledger.event import Attempted, Decided, Event, Removed, Ruled, RunEnded, RunStarted
 from tidemill.ledger.governance_events import ReviewOpened
+from tidemill.ledger.incident import FollowingProblem, IncidentCause, IncidentChange
+from tidemill.ledger.incident_events import IncidentChanged, IncidentOpened, Silenced
 from tidemill.ledger.redacted import redacted_attempt, redacted_event, redacted_receipt
 from tidemill.ledger.run import Attempt, Failure, Outcome, Receipt, Status
 from tidemill.testing.governance_records import review
+from tidemill.testing.incident_records import incident, silence
 from tidemill.testing.records import events_of_every_kind
 from tidemill.workflow.gate import GateResult
 from tidemill.workflow.trigger import TriggerEvidence
@@ -98,3 +101,22 @@ def test_the_evidence_of_gates_and_the_findings_of_rules_are_redacted() -> None:
     assert redacted_event(opened, REDACT) == wanted
     attempt, receipt = failed(SECRET)
     assert (redacted_attempt(attempt, REDACT), redacted_receipt(receipt, REDACT)) == failed(MASKED)
+
+
+def test_what_incidents_and_silences_say_is_redacted() -> None:
+    redact = Redactor([SECRET]).redact
+    cause = IncidentCause(
+        key="k", kind="failed stage", title=f"failed: {SECRET}", evidence={"error": f"at {SECRET}"}
+    )
+    follows = FollowingProblem(key="f", kind="stale stage", title=f"stale: {SECRET}")
+    opened = IncidentOpened(
+        environment="prod",
+        incident=replace(incident(), cause=cause, consequences=(follows,)),
+    )
+    changed = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.MOVED, since=1.0, cause=cause
+    )
+    silenced = Silenced(environment="prod", silence=replace(silence(), reason=SECRET))
+    for event in (opened, changed, silenced):
+        assert SECRET in repr(event)
+        assert SECRET not in repr(redacted_event(event, redact))

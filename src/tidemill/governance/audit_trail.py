@@ -33,6 +33,12 @@ from tidemill.ledger.governance_events import (
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.incident_events import (
+    IncidentClosed,
+    IncidentOpened,
+    Silenced,
+    SilenceEnded,
+)
 
 # Who, what, to what, and why.
 _Told: TypeAlias = tuple[str, str, str, str]
@@ -228,6 +234,26 @@ def _acted(event: Acted) -> _Told:
     return event.actor, event.action, event.subject, event.detail
 
 
+def _incident_opened(event: IncidentOpened) -> _Told:
+    incident, cause = event.incident, event.incident.cause
+    place = f"{incident.id} {cause.stage}".strip()
+    return incident.actor, f"incident opened: {cause.kind}", place, cause.title
+
+
+def _incident_closed(event: IncidentClosed) -> _Told:
+    return event.actor, f"incident closed: {event.how}", event.incident, event.reason
+
+
+def _silenced(event: Silenced) -> _Told:
+    silence = event.silence
+    patterns = f"stage {silence.stage}, kind {silence.kind}, severity {silence.severity}"
+    return silence.actor, "silenced alerts", f"{patterns} ({silence.id})", silence.reason
+
+
+def _silence_ended(event: SilenceEnded) -> _Told:
+    return event.actor, "ended a silence", event.silence, event.reason
+
+
 _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
@@ -248,6 +274,10 @@ _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     EnvironmentDropped: _environment_dropped,
     Erased: _erased,
     Acted: _acted,
+    IncidentOpened: _incident_opened,
+    IncidentClosed: _incident_closed,
+    Silenced: _silenced,
+    SilenceEnded: _silence_ended,
 }
 # The kinds of events by which people act, or that decide for them.
 TRAIL_KINDS = tuple(sorted(kind.__name__ for kind in (*_TELLERS, DriftAlarmed)))

@@ -32,6 +32,15 @@ from tidemill.ledger.governance_events import (
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.incident_events import (
+    AlertFailed,
+    AlertSent,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+    Silenced,
+    SilenceEnded,
+)
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
@@ -313,6 +322,13 @@ Event: TypeAlias = (
     | LineageDropped
     | Erased
     | Acted
+    | IncidentOpened
+    | IncidentChanged
+    | IncidentClosed
+    | AlertSent
+    | AlertFailed
+    | Silenced
+    | SilenceEnded
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

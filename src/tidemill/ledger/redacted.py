@@ -33,6 +33,15 @@ from tidemill.ledger.governance_events import (
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.incident import FollowingProblem, IncidentCause
+from tidemill.ledger.incident_events import (
+    AlertFailed,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+    Silenced,
+    SilenceEnded,
+)
 from tidemill.ledger.policy import Waiver
 from tidemill.ledger.review import Vote
 from tidemill.ledger.rollout import RolloutStep
@@ -42,6 +51,12 @@ from tidemill.workflow.trigger import TriggerEvidence
 # Records with a reason and a note that a person wrote.
 Remarked = TypeVar(
     "Remarked", Ruling, Decision, Delivery, RolloutStep, Waiver, Vote, TokenRevoked, WaiverEnded
+)
+
+
+# Events with nothing but a reason.
+Reasoned = TypeVar(
+    "Reasoned", Erased, ReviewClosed, LineageDropped, IncidentClosed, AlertFailed, SilenceEnded
 )
 
 
@@ -158,10 +173,6 @@ def _of_remarks(record: Remarked, redact: Redact) -> Remarked:
     return replace(record, reason=reason, note=note)
 
 
-def _of_erasure(event: Erased, redact: Redact) -> Erased:
-    return replace(event, reason=redact(event.reason))
-
-
 def _of_vote(event: Voted, redact: Redact) -> Voted:
     return replace(event, vote=_of_remarks(event.vote, redact))
 
@@ -181,16 +192,41 @@ def _of_review(event: ReviewOpened, redact: Redact) -> ReviewOpened:
     return replace(event, review=replace(review, reasons=reasons, verdict=verdict))
 
 
-def _of_closed_review(event: ReviewClosed, redact: Redact) -> ReviewClosed:
-    return replace(event, reason=redact(event.reason))
-
-
-def _of_dropped_lineage(event: LineageDropped, redact: Redact) -> LineageDropped:
-    return replace(event, reason=redact(event.reason))
-
-
 def _of_action(event: Acted, redact: Redact) -> Acted:
     return replace(event, subject=redact(event.subject), detail=redact(event.detail))
+
+
+def _of_incident(event: IncidentOpened, redact: Redact) -> IncidentOpened:
+    incident = event.incident
+    cause = _redacted_cause(incident.cause, redact)
+    consequences = _redacted_consequences(incident.consequences, redact)
+    return replace(event, incident=replace(incident, cause=cause, consequences=consequences))
+
+
+def _of_incident_change(event: IncidentChanged, redact: Redact) -> IncidentChanged:
+    cause = event.cause and _redacted_cause(event.cause, redact)
+    return replace(
+        event, cause=cause, consequences=_redacted_consequences(event.consequences, redact)
+    )
+
+
+def _redacted_cause(cause: IncidentCause, redact: Redact) -> IncidentCause:
+    evidence = {name: redact(value) for name, value in cause.evidence.items()}
+    return replace(cause, title=redact(cause.title), evidence=evidence)
+
+
+def _redacted_consequences(
+    consequences: tuple[FollowingProblem, ...], redact: Redact
+) -> tuple[FollowingProblem, ...]:
+    return tuple(replace(each, title=redact(each.title)) for each in consequences)
+
+
+def _of_silence(event: Silenced, redact: Redact) -> Silenced:
+    return replace(event, silence=replace(event.silence, reason=redact(event.silence.reason)))
+
+
+def _of_reason(event: Reasoned, redact: Redact) -> Reasoned:
+    return replace(event, reason=redact(event.reason))
 
 
 _CHANGES: dict[type[Event], Callable[..., Event]] = {
@@ -205,13 +241,19 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     RolloutStepped: _of_rollout,
     Waived: _of_waiver,
     WaiverEnded: _of_remarks,
-    Erased: _of_erasure,
+    Erased: _of_reason,
     Acted: _of_action,
     PolicyDecided: _of_policy,
     ReviewOpened: _of_review,
     Voted: _of_vote,
-    ReviewClosed: _of_closed_review,
-    LineageDropped: _of_dropped_lineage,
+    ReviewClosed: _of_reason,
+    LineageDropped: _of_reason,
+    IncidentOpened: _of_incident,
+    IncidentChanged: _of_incident_change,
+    IncidentClosed: _of_reason,
+    AlertFailed: _of_reason,
+    Silenced: _of_silence,
+    SilenceEnded: _of_reason,
 }
 # The kinds of events with such texts.
 TEXT_KINDS = frozenset(_CHANGES)

@@ -52,6 +52,7 @@ from tidemill.testing.governance_records import (
 from tidemill.testing.governance_records import review as review
 from tidemill.testing.governance_records import vote as vote
 from tidemill.testing.governance_records import waiver as waiver
+from tidemill.testing.incident_records import incident_events as incident_events
 from tidemill.workflow.gate import (
     Daily,
     GateResult,
@@ -454,6 +455,7 @@ def events_of_every_kind() -> list[Event]:
         served_event(),
         rollout_event(rollout_step()),
         *governance_events(),
+        *incident_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
     ]

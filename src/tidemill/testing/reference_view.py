@@ -56,6 +56,15 @@ from tidemill.ledger.governance_events import (
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.incident_events import (
+    AlertFailed,
+    AlertSent,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+    Silenced,
+    SilenceEnded,
+)
 from tidemill.ledger.run import Outcome, RunInfo, Status
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
@@ -372,4 +381,11 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     LineageDropped: _ignore,
     Erased: _ignore,
     Acted: _ignore,
+    IncidentOpened: _ignore,
+    IncidentChanged: _ignore,
+    IncidentClosed: _ignore,
+    AlertSent: _ignore,
+    AlertFailed: _ignore,
+    Silenced: _ignore,
+    SilenceEnded: _ignore,
 }

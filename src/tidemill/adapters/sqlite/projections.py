@@ -54,6 +54,15 @@ from tidemill.ledger.governance_events import (
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.incident_events import (
+    AlertFailed,
+    AlertSent,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+    Silenced,
+    SilenceEnded,
+)
 from tidemill.ledger.run import Action, Outcome
 
 
@@ -351,4 +360,11 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     LineageDropped: _ignore,
     Erased: _ignore,
     Acted: _ignore,
+    IncidentOpened: _ignore,
+    IncidentChanged: _ignore,
+    IncidentClosed: _ignore,
+    AlertSent: _ignore,
+    AlertFailed: _ignore,
+    Silenced: _ignore,
+    SilenceEnded: _ignore,
 }

@@ -30,6 +30,7 @@ from tidemill.testing.records import (
     effect_queued_event,
     events_of_every_kind,
     governance_events,
+    incident_events,
     published_event,
     removed_event,
 )
@@ -85,7 +86,7 @@ class AppendSuite:
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
         served = ["TokenCreated", "TokenRevoked", "Served", "RolloutStepped"]
-        governed = [type(event).__name__ for event in governance_events()]
+        governed = [type(event).__name__ for event in (*governance_events(), *incident_events())]
         assert kinds(after=20) == ["Ticked", *served, *governed, "RunEnded", "LineageDropped"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
