@@ -1,0 +1,144 @@
+"""Incidents as their events tell: what is wrong, since when, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.incident import (
+    FollowingProblem,
+    Incident,
+    IncidentCause,
+    IncidentChange,
+)
+from tidemill.ledger.incident_events import IncidentChanged, IncidentClosed, IncidentOpened
+
+# What `fold_incidents` reads.
+INCIDENT_EVENTS = tuple(kind.__name__ for kind in (IncidentOpened, IncidentChanged, IncidentClosed))
+
+
+class IncidentStatus(StrEnum):
+    """Whether an incident lasts. RECOVERING shows no problem, but hasn't for long enough to be closed."""
+
+    OPEN = "open"
+    RECOVERING = "recovering"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentState:
+    """An incident after all its `events`.
+
+    `severity` is the worst so far. `members` are the keys of all problems that were part of it. It was opened
+    by the event number `opened`, or opened again, at `opened_at`; it is bad since `bad_since`, and well since
+    `recovered` (None while it is bad). `closing` is how it was closed at `closed_at`. Times are Unix seconds.
+    """
+
+    incident: Incident
+    environment: str
+    opened: int
+    opened_at: float
+    severity: str
+    cause: IncidentCause
+    bad_since: float
+    members: frozenset[str]
+    consequences: tuple[FollowingProblem, ...] = ()
+    recovered: float | None = None
+    closing: IncidentClosed | None = None
+    closed_at: float | None = None
+    events: tuple[RecordedEvent, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The id of the incident."""
+        return self.incident.id
+
+    @property
+    def status(self) -> IncidentStatus:
+        """Whether it lasts."""
+        if self.closing is not None:
+            return IncidentStatus.CLOSED
+        return IncidentStatus.OPEN if self.recovered is None else IncidentStatus.RECOVERING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it isn't closed."""
+        return self.closing is None
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that it is about: that of the cause, and those of consequences, without repetition."""
+        named = (self.cause.stage, *(each.stage for each in self.consequences))
+        return tuple(dict.fromkeys(stage for stage in named if stage))
+
+
+def fold_incidents(
+    facts: Iterable[RecordedEvent], known: Mapping[str, IncidentState] | None = None
+) -> dict[str, IncidentState]:
+    """The incidents by id after more events; an event about an unknown incident tells nothing."""
+    found = dict(known or {})
+    for fact in facts:
+        event = fact.event
+        if isinstance(event, IncidentOpened):
+            found.setdefault(event.incident.id, _opened(fact, event))
+        elif isinstance(event, IncidentChanged | IncidentClosed) and event.incident in found:
+            found[event.incident] = _applied(found[event.incident], fact, event)
+    return found
+
+
+def _opened(fact: RecordedEvent, event: IncidentOpened) -> IncidentState:
+    incident = event.incident
+    keys = (incident.cause.key, *(each.key for each in incident.consequences))
+    return IncidentState(
+        incident=incident,
+        environment=event.environment,
+        opened=fact.seq,
+        opened_at=fact.at,
+        severity=incident.severity,
+        cause=incident.cause,
+        bad_since=incident.since,
+        members=frozenset(keys),
+        consequences=incident.consequences,
+        events=(fact,),
+    )
+
+
+def _applied(
+    state: IncidentState, fact: RecordedEvent, event: IncidentChanged | IncidentClosed
+) -> IncidentState:
+    state = replace(state, events=(*state.events, fact))
+    if isinstance(event, IncidentClosed):
+        return replace(state, closing=event, closed_at=fact.at, recovered=event.recovered)
+    values: dict[str, Any] = {}
+    if event.change is IncidentChange.WORSENED:
+        values = {"severity": event.severity}
+    elif event.change is IncidentChange.GREW:
+        keys = {each.key for each in event.consequences}
+        values = {
+            "consequences": (*state.consequences, *event.consequences),
+            "members": state.members | keys,
+        }
+    elif event.cause is not None:
+        values = {"cause": event.cause, "consequences": _moved(state, event.cause)}
+    elif event.change is IncidentChange.RECOVERING:
+        values = {"recovered": event.since}
+    elif event.change is IncidentChange.RELAPSED:
+        values = {"recovered": None, "bad_since": event.since}
+    else:
+        values = {
+            "recovered": None, "bad_since": event.since, "closing": None, "closed_at": None,
+            "opened": fact.seq, "opened_at": fact.at,
+        }  # fmt: skip
+    return replace(state, **values)
+
+
+def _moved(state: IncidentState, cause: IncidentCause) -> tuple[FollowingProblem, ...]:
+    """The consequences once one of them is the cause: the cause before is one of them then."""
+    before = state.cause
+    former = FollowingProblem(
+        key=before.key, kind=before.kind, title=before.title, stage=before.stage
+    )
+    return (*(each for each in state.consequences if each.key != cause.key), former)
