@@ -7,12 +7,8 @@ from typing import Any
 import pytest
 
 from tidemill.core.errors import UsageError
-from tidemill.governance.notify_settings import (
-    EmailSettings,
-    NotifySettings,
-    is_allowed_address,
-    parse_notify_settings,
-)
+from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
+from tidemill.notices.channel_settings import EmailSettings
 
 PLACE = "pyproject.toml: [tool.tidemill.notify]"
 EMAIL = {"host": "mail.example", "from": "mill@example.com", "to": ["ops@example.com"]}
@@ -25,13 +21,14 @@ def test_all_settings() -> None:
         "email": {**EMAIL, "port": 2525, "user": "mill", "password": "SMTP_PASSWORD", "tls": "tls"},
     }  # fmt: skip
     found = parse_notify_settings(table, PLACE)
-    assert found.channels == ("webhook", "slack", "teams", "email")
+    assert [*found.channels] == ["webhook", "slack", "teams", "email"]
+    assert found.channels["webhook"].key == "HOOK_KEY"
     assert found.email == EmailSettings(
         host="mail.example", sender="mill@example.com", to=("ops@example.com",), port=2525, tls="tls",
         user="mill", password="SMTP_PASSWORD",
     )  # fmt: skip
     assert parse_notify_settings({}, PLACE) == NotifySettings()
-    assert NotifySettings().channels == ()
+    assert NotifySettings().channels == {}
 
 
 @pytest.mark.parametrize(("tls", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])
@@ -56,7 +53,7 @@ def test_a_password_goes_to_this_machine_without_tls(host: str) -> None:
 @pytest.mark.parametrize("host", ["mail.example", "10.0.0.1"])
 def test_a_server_that_is_trusted_needs_no_tls_without_a_password(host: str) -> None:
     found = parse_notify_settings({"email": {**EMAIL, "host": host, "tls": "none"}}, PLACE)
-    assert found.channels == ("email",)
+    assert [*found.channels] == ["email"]
 
 
 @pytest.mark.parametrize(
@@ -100,20 +97,3 @@ def test_a_server_that_is_trusted_needs_no_tls_without_a_password(host: str) -> 
 def test_what_makes_no_sense_is_refused(table: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_notify_settings(table, PLACE)
-
-
-@pytest.mark.parametrize(
-    ("address", "allowed"),
-    [
-        ("https://hooks.example", True),
-        ("http://127.0.0.1:8080/x", True),
-        ("http://localhost/x", True),
-        ("http://[::1]:1/x", True),
-        ("http://127.0.0.1.evil.example/x", False),
-        ("http://localhost@evil.example/x", False),
-        ("ftp://hooks.example", False),
-        ("https:// evil", False),
-    ],
-)
-def test_notices_leave_the_machine_over_tls_only(address: str, allowed: bool) -> None:
-    assert is_allowed_address(address) == allowed

@@ -165,7 +165,7 @@ def test_who_is_notified_is_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.tidemill]\nworkflow = "a:b"\n[tool.tidemill.notify]\nslack = "SLACK_URL"\n'
     )
-    assert find_settings(tmp_path).notify.channels == ("slack",)
+    assert [*find_settings(tmp_path).notify.channels] == ["slack"]
 
 
 @pytest.mark.parametrize("name", ["serve", "audit", "attest", "notify", "oidc", "openlineage"])
