@@ -19,7 +19,7 @@ from tidemill.governance.review_state import (
     timeout_events,
 )
 from tidemill.governance.review_tally import tally
-from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent, Ticked
+from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent
 from tidemill.ledger.governance_events import (
     NoticeSent,
     ReviewClosed,
@@ -38,6 +38,7 @@ from tidemill.ledger.review import (
     ReviewOutcome,
     TimeoutAction,
 )
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.testing import records as samples
 from tidemill.testing.records import PROD
 

@@ -11,7 +11,8 @@ from typing import Any, get_args
 import pytest
 
 from tidemill.ledger import event
-from tidemill.ledger.event import Event, RecordedEvent, Ticked
+from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.schedule_events import SCHEDULE_EVENTS, Ticked
 
 KINDS: tuple[Any, ...] = get_args(Event)
 NAMES = [
@@ -25,6 +26,7 @@ NAMES = [
     "LineageDropped", "Erased", "Acted",
     "IncidentOpened", "IncidentChanged", "IncidentClosed", "AlertSent", "AlertFailed",
     "Silenced", "SilenceEnded",
+    "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
 ]  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def test_facts_are_frozen_slotted_and_said_by_keyword(kind: Any) -> None:
 def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
     # A run's end is known by its run; what is computed is known in all, and schedules belong to the project.
     named = {item.name: item.default for item in fields(kind)}
-    bare = kind.__name__ in ("RunEnded", "Ticked", "Computed")
+    bare = kind.__name__ in ("RunEnded", "Computed") or issubclass(kind, SCHEDULE_EVENTS)
     assert ("environment" in named) != bare
     assert bare or named["environment"] is MISSING
 

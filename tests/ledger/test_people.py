@@ -92,15 +92,15 @@ def test_what_acts_by_itself_is_no_person() -> None:
 # Fields of events with text, other than names of people: ids and digests, names of what isn't a person,
 # and texts that people read. A new field belongs here, or among the names in `ledger/people.py`.
 _NO_PEOPLE = """
-action anchor artifact as_of baseline bounds candidate catalog categories channel check classes column columns
-content contract contracts counts currency curves days decision digest effect endpoint endpoints entities
-entity environment errors evaluations evidence fate figures fixed format functions gate goals golden gone
-hardware heads id importances incident incumbent inputs investigate key kind label left metric metrics missing
-missing_since model name newest object objects output packages page params parent part partition partitions
-parts path profile quarantine reading reads recipe reference removed replaced replaces review roots rows
-rowset rule rules run sample schedule scope seen severity signature silence snapshot source stage state
-stopped subject table target threshold thresholds through tick token touched trained_on trigger unit value
-version waiver waivers without worker workflows
+action anchor artifact as_of baseline bounds candidate catalog categories channel check classes column
+columns content contract contracts counts currency curves days decision declared digest effect endpoint
+endpoints entities entity environment errors evaluations evidence fate figures fixed format functions gate
+goals golden gone hardware heads id importances incident incumbent inputs investigate key kind label left
+metric metrics missing missing_since model name newest object objects output packages page params parent
+part partition partitions parts path profile quarantine reading reads recipe reference removed replaced
+replaces review roots rows rowset rule rules run sample schedule scope seen severity signature silence
+snapshot source stage state stopped subject table target threshold thresholds through tick token touched
+trained_on trigger unit value version waiver waivers without worker workflows
 """
 NO_PEOPLE = frozenset(_NO_PEOPLE.split())
 _TEXTS = "advice command detail error message messages note reason reasons text title trace why"

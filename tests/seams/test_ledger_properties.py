@@ -21,9 +21,9 @@ from tidemill.ledger.event import (
     Event,
     RecipeChanged,
     RunEnded,
-    Ticked,
 )
 from tidemill.ledger.run import Outcome, Status
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Guard, Ledger
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import MemoryLedger

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tidemill.ledger.event import Event, RecordedEvent, Ticked
+from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ledger.rollout import RolloutAction, RolloutStep
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.serving.endpoint_record import EndpointRecord, add_step, endpoint_records, steps_of
 from tidemill.testing.records import rollout_event, rollout_step
 

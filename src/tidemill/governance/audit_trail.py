@@ -39,6 +39,12 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.schedule_events import (
+    ScheduleChanged,
+    SchedulePaused,
+    ScheduleResumed,
+    Ticked,
+)
 
 # Who, what, to what, and why.
 _Told: TypeAlias = tuple[str, str, str, str]
@@ -230,6 +236,24 @@ def _erased(event: Erased) -> _Told:
     return event.actor, f"erased a person: {rows}", by, event.reason
 
 
+def _ticked(event: Ticked) -> _Told:
+    missed = f"{plural(event.missed, 'tick')} before it never ran" if event.missed else ""
+    return "", "ran a tick", f"{event.schedule} {event.tick}", missed
+
+
+def _schedule_changed(event: ScheduleChanged) -> _Told:
+    action = "schedule changed" if event.declared else "schedule removed"
+    return event.actor, action, event.schedule, event.declared
+
+
+def _paused(event: SchedulePaused) -> _Told:
+    return event.actor, "paused a schedule", event.schedule, event.reason
+
+
+def _resumed(event: ScheduleResumed) -> _Told:
+    return event.actor, "resumed a schedule", event.schedule, event.reason
+
+
 def _acted(event: Acted) -> _Told:
     return event.actor, event.action, event.subject, event.detail
 
@@ -278,6 +302,10 @@ _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     IncidentClosed: _incident_closed,
     Silenced: _silenced,
     SilenceEnded: _silence_ended,
+    Ticked: _ticked,
+    ScheduleChanged: _schedule_changed,
+    SchedulePaused: _paused,
+    ScheduleResumed: _resumed,
 }
 # The kinds of events by which people act, or that decide for them.
 TRAIL_KINDS = tuple(sorted(kind.__name__ for kind in (*_TELLERS, DriftAlarmed)))

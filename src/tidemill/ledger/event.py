@@ -43,6 +43,12 @@ from tidemill.ledger.incident_events import (
 )
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Receipt, Status
+from tidemill.ledger.schedule_events import (
+    ScheduleChanged,
+    SchedulePaused,
+    ScheduleResumed,
+    Ticked,
+)
 from tidemill.ledger.usage import ServedUsage
 from tidemill.workflow.source import SourceFile
 
@@ -231,14 +237,6 @@ class EffectDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ticked:
-    """A tick of a schedule was consumed; the ledger accepts each tick only once."""
-
-    schedule: str
-    tick: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """Servers had endpoints open from `since` to `until` (Unix seconds).
 
@@ -329,6 +327,9 @@ Event: TypeAlias = (
     | AlertFailed
     | Silenced
     | SilenceEnded
+    | ScheduleChanged
+    | SchedulePaused
+    | ScheduleResumed
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

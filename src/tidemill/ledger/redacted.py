@@ -46,6 +46,7 @@ from tidemill.ledger.policy import Waiver
 from tidemill.ledger.review import Vote
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Failure, Receipt
+from tidemill.ledger.schedule_events import SchedulePaused, ScheduleResumed
 from tidemill.workflow.trigger import TriggerEvidence
 
 # Records with a reason and a note that a person wrote.
@@ -56,7 +57,15 @@ Remarked = TypeVar(
 
 # Events with nothing but a reason.
 Reasoned = TypeVar(
-    "Reasoned", Erased, ReviewClosed, LineageDropped, IncidentClosed, AlertFailed, SilenceEnded
+    "Reasoned",
+    Erased,
+    ReviewClosed,
+    LineageDropped,
+    IncidentClosed,
+    AlertFailed,
+    SilenceEnded,
+    SchedulePaused,
+    ScheduleResumed,
 )
 
 
@@ -243,6 +252,8 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     WaiverEnded: _of_remarks,
     Erased: _of_reason,
     Acted: _of_action,
+    SchedulePaused: _of_reason,
+    ScheduleResumed: _of_reason,
     PolicyDecided: _of_policy,
     ReviewOpened: _of_review,
     Voted: _of_vote,

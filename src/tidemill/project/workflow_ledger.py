@@ -17,9 +17,9 @@ from tidemill.ledger.event import (
     EnvironmentCreated,
     Event,
     RecordedEvent,
-    Ticked,
 )
 from tidemill.ledger.governance_events import Acted
+from tidemill.ledger.schedule_events import SCHEDULE_EVENTS
 from tidemill.ledger.workflow_scope import (
     WorkflowScope,
     adoption_events,
@@ -215,7 +215,7 @@ class WorkflowLedger:
         return () if self._begun else adoption_events(every, scope)
 
     def _recorded(self, event: Event) -> Event:
-        if isinstance(event, Ticked):
+        if isinstance(event, SCHEDULE_EVENTS):
             return replace(event, schedule=f"{self.prefix}{event.schedule}")
         name = getattr(event, "environment", None)
         if name is None:
@@ -228,7 +228,7 @@ class WorkflowLedger:
     def _own(self, found: Iterable[RecordedEvent], scope: WorkflowScope) -> Iterator[RecordedEvent]:
         for fact in found:
             event = fact.event
-            if isinstance(event, Ticked):
+            if isinstance(event, SCHEDULE_EVENTS):
                 if event.schedule.startswith(self.prefix):
                     schedule = event.schedule.removeprefix(self.prefix)
                     yield replace(fact, event=replace(event, schedule=schedule))

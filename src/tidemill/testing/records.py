@@ -37,11 +37,11 @@ from tidemill.ledger.event import (
     Served,
     Settled,
     SourceSeen,
-    Ticked,
 )
 from tidemill.ledger.governance_events import TokenCreated, TokenRevoked
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.ledger.usage import ServedUsage
 from tidemill.testing.governance_records import (
     governance_events as governance_events,
@@ -53,6 +53,7 @@ from tidemill.testing.governance_records import review as review
 from tidemill.testing.governance_records import vote as vote
 from tidemill.testing.governance_records import waiver as waiver
 from tidemill.testing.incident_records import incident_events as incident_events
+from tidemill.testing.schedule_records import schedule_events as schedule_events
 from tidemill.workflow.gate import (
     Daily,
     GateResult,
@@ -456,6 +457,7 @@ def events_of_every_kind() -> list[Event]:
         rollout_event(rollout_step()),
         *governance_events(),
         *incident_events(),
+        *schedule_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
     ]

@@ -37,7 +37,6 @@ from tidemill.ledger.event import (
     Served,
     Settled,
     SourceSeen,
-    Ticked,
 )
 from tidemill.ledger.governance_events import (
     Acted,
@@ -66,6 +65,12 @@ from tidemill.ledger.incident_events import (
     SilenceEnded,
 )
 from tidemill.ledger.run import Outcome, RunInfo, Status
+from tidemill.ledger.schedule_events import (
+    ScheduleChanged,
+    SchedulePaused,
+    ScheduleResumed,
+    Ticked,
+)
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
@@ -388,4 +393,7 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     AlertFailed: _ignore,
     Silenced: _ignore,
     SilenceEnded: _ignore,
+    ScheduleChanged: _ignore,
+    SchedulePaused: _ignore,
+    ScheduleResumed: _ignore,
 }

@@ -19,7 +19,8 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger import event as events
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Delivery
-from tidemill.ledger.event import Attempted, Event, RunEnded, Ticked
+from tidemill.ledger.event import Attempted, Event, RunEnded
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.testing import records as samples
 from tidemill.testing.records import events_of_every_kind
 from tidemill.workflow.gate import GateOutcome, GateResult, Interval, Scores

@@ -18,7 +18,8 @@ from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import migrations
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import EnvironmentCreated, Event, Ticked
+from tidemill.ledger.event import EnvironmentCreated, Event
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Guard
 from tidemill.testing import records as samples
 from tidemill.testing.records import PROD, events_of_every_kind, published_event

@@ -35,7 +35,6 @@ from tidemill.ledger.event import (
     Served,
     Settled,
     SourceSeen,
-    Ticked,
 )
 from tidemill.ledger.governance_events import (
     Acted,
@@ -64,6 +63,12 @@ from tidemill.ledger.incident_events import (
     SilenceEnded,
 )
 from tidemill.ledger.run import Action, Outcome
+from tidemill.ledger.schedule_events import (
+    ScheduleChanged,
+    SchedulePaused,
+    ScheduleResumed,
+    Ticked,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -367,4 +372,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     AlertFailed: _ignore,
     Silenced: _ignore,
     SilenceEnded: _ignore,
+    ScheduleChanged: _ignore,
+    SchedulePaused: _ignore,
+    ScheduleResumed: _ignore,
 }

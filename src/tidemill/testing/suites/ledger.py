@@ -19,9 +19,9 @@ from tidemill.ledger.event import (
     Event,
     RecipeChanged,
     RunEnded,
-    Ticked,
 )
 from tidemill.ledger.run import Status
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Guard, Ledger, State
 from tidemill.testing import records as samples
 from tidemill.testing.records import (
@@ -33,6 +33,7 @@ from tidemill.testing.records import (
     incident_events,
     published_event,
     removed_event,
+    schedule_events,
 )
 from tidemill.testing.suites.ledger_branches import BranchSuite
 from tidemill.testing.suites.ledger_costs import CostSuite
@@ -86,7 +87,8 @@ class AppendSuite:
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
         served = ["TokenCreated", "TokenRevoked", "Served", "RolloutStepped"]
-        governed = [type(event).__name__ for event in (*governance_events(), *incident_events())]
+        later = (*governance_events(), *incident_events(), *schedule_events())
+        governed = [type(event).__name__ for event in later]
         assert kinds(after=20) == ["Ticked", *served, *governed, "RunEnded", "LineageDropped"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []

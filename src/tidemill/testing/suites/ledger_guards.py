@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from tidemill.core.errors import ConflictError, StorageError, UsageError
-from tidemill.ledger.event import Ticked
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Guard, Ledger
 from tidemill.testing import records as samples
 from tidemill.testing.records import PROD, effect_queued_event, published_event
