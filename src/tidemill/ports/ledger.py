@@ -14,6 +14,7 @@ from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.run import RunInfo
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
@@ -131,12 +132,17 @@ class Ledger(Protocol):
         after: int = 0,
         run: str = "",
         stage: str = "",
+        where: EventFilter = EVERYTHING,
+        newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        """Return the recorded events in order, filtered by kind (class name), run, stage, and number.
+        """Return recorded events in order, filtered by kind (class name), run, stage, and number.
 
-        Only events with a number above `after`, and at most `limit` of them. Adapters may read them page
-        by page, without holding a snapshot open.
+        Only those with a number above `after` that `where` selects, at most `limit` of them, the oldest
+        first unless `newest`. What is recorded at the time of the call is read page by page, without holding
+        a snapshot open. A page takes time in the number of events that are selected, not of all: for some
+        kinds, with or without a stage; for the publications of a partition; for a run or a subject, where
+        those of other kinds count as well.
         """
 
     def close(self) -> None:

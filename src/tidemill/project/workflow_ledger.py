@@ -18,6 +18,7 @@ from tidemill.ledger.event import (
     Event,
     RecordedEvent,
 )
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.schedule_events import SCHEDULE_EVENTS
 from tidemill.ledger.workflow_scope import (
@@ -164,10 +165,19 @@ class WorkflowLedger:
         after: int = 0,
         run: str = "",
         stage: str = "",
+        where: EventFilter = EVERYTHING,
+        newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
         scope = self._scope(self._environments())
-        found = self.shared.events(kinds=kinds, after=after, run=run, stage=stage)
+        found = self.shared.events(
+            kinds=kinds,
+            after=after,
+            run=run,
+            stage=stage,
+            where=where,
+            newest=newest,
+        )
         return islice(self._own(found, scope), limit)
 
     def close(self) -> None:

@@ -20,6 +20,8 @@ from tidemill.core.errors import DamagedObjectError, SendError, StorageError
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter
+from tidemill.ledger.event_subjects import begun_subject, ended_subject
 from tidemill.models.io.golden_check import check_golden_rows
 from tidemill.ports.formats import ModelFormat
 from tidemill.ports.ledger import Guard, Lease, State
@@ -97,17 +99,21 @@ class MemoryLedger:
         after: int = 0,
         run: str = "",
         stage: str = "",
+        where: EventFilter = EVERYTHING,
+        newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
         with self._lock:
-            facts = self._facts[after:]
-        if kinds:
-            facts = [fact for fact in facts if type(fact.event).__name__ in kinds]
-        if run:
-            facts = [fact for fact in facts if event_scope(fact.event).run == run]
-        if stage:
-            facts = [fact for fact in facts if event_scope(fact.event).stage == stage]
-        return islice(facts, limit)
+            facts = [*self._facts]
+        found = [
+            fact
+            for fact in _select(facts, where)
+            if fact.seq > after
+            and (not kinds or type(fact.event).__name__ in kinds)
+            and (not run or event_scope(fact.event).run == run)
+            and (not stage or event_scope(fact.event).stage == stage)
+        ]
+        return islice(reversed(found) if newest else found, limit)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -139,6 +145,23 @@ class MemoryLedger:
         held = self._leases.get(lease.name)
         if held is None or held.token != lease.token:
             raise refusals.lease_lost(lease.name, lease.token, held.holder if held else None)
+
+
+def _select(facts: Sequence[RecordedEvent], where: EventFilter) -> Iterator[RecordedEvent]:
+    """The events of a whole history that a filter selects."""
+    unended = set[str]()
+    for fact in facts:
+        unended |= {begun_subject(fact.event)}
+        unended -= {ended_subject(fact.event)}
+    for fact in facts:
+        subjects = where.subjects_in(fact.event)
+        subjects = subjects & unended if where.open_only else subjects
+        if (
+            (where.before is None or fact.seq < where.before)
+            and (where.partition in (None, event_scope(fact.event).partition))
+            and (subjects or not where.names_subjects)
+        ):
+            yield fact
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 10, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 11, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -57,6 +57,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (8, "0.1.0"),
         (9, "0.1.0"),
         (10, "0.1.0"),
+        (11, "0.1.0"),
     ]
 
 
@@ -306,14 +307,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 11")
+    execute(path, "PRAGMA user_version = 12")
     with pytest.raises(
-        StorageError, match=r"version 11, written by a newer Tidemill; .* up to 10: pip"
+        StorageError, match=r"version 12, written by a newer Tidemill; .* up to 11: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (11, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (12, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"11, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"12, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 

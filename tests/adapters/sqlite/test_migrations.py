@@ -12,11 +12,19 @@ from tidemill.adapters.codec.events import encode_event
 from tidemill.adapters.sqlite.connections import APPLICATION_ID
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrations
+from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS
 from tidemill.ledger.run import Outcome
-from tidemill.testing.records import PROD, attempted_event
+from tidemill.testing.records import (
+    PROD,
+    attempted_event,
+    events_of_every_kind,
+    run_started_event,
+)
 
 # The migration that adds the table of costs.
 COSTS = 4
+# The migration that adds the subjects of events.
+SUBJECTS = 11
 ATTEMPTS: list[tuple[float, dict[str, Any]]] = [
     *[(1.0, {}), (2.0, {})] * 8,
     (1.5, {}),
@@ -94,3 +102,27 @@ def test_a_ledger_without_attempts_has_no_costs(tmp_path: Path) -> None:
     ledger = SqliteLedger(path)
     assert ledger.state(PROD).costs == {}
     ledger.close()
+
+
+def test_subjects_are_found_in_events_from_before(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    events = events_of_every_kind()
+    ledger.append(events, now=1.0)
+    ledger.append([run_started_event("run-2")], now=2.0)
+    ledger.close()
+    expected = tables(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for text in (
+            "DROP INDEX events_by_stage",
+            "DROP INDEX events_by_partition",
+            "DROP TABLE subjects",
+            "DROP TABLE open_subjects",
+            f"DELETE FROM migrations WHERE version >= {SUBJECTS}",
+            f"PRAGMA user_version = {SUBJECTS - 1}",
+        ):
+            connection.execute(text)
+    SqliteLedger(path).close()
+    assert tables(path) == expected
+    assert expected["open_subjects"] == [("run run-2",)]
+    assert len(expected["subjects"]) > len(KINDS_WITH_SUBJECTS)

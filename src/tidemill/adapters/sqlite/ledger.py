@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,20 +12,20 @@ from tidemill.adapters.codec.ledger_errors import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
+from tidemill.adapters.sqlite.event_reader import EventReader
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import can_be_stored
-from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.redaction import Redactor
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.people import names_people
 from tidemill.ledger.redacted import redacted_event
 from tidemill.ports.ledger import Guard, Lease, State
 
 BUSY_TIMEOUT_S = 30.0
-_PAGE_ROWS = 500
 
 
 class SqliteLedger:
@@ -111,41 +110,15 @@ class SqliteLedger:
         after: int = 0,
         run: str = "",
         stage: str = "",
+        where: EventFilter = EVERYTHING,
+        newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        if not (can_be_stored(run) and can_be_stored(stage)):
+        names = (run, stage, where.partition or "", where.about, where.about_prefix)
+        if not all(map(can_be_stored, names)):
             return ()
-        of = stage or None
-        with self._connections.read_transaction() as connection:
-            until = state_reader.read_last_seq(connection)
-        wanted = sorted(set(kinds))
-        if run:
-            filtered = encode(wanted) if wanted else None
-            found = self._read_pages(
-                "events_page_of_run", after, until, run=run, kinds=filtered, stage=of
-            )
-        elif wanted:
-            each = [
-                self._read_pages("events_page_of_kind", after, until, kind=kind, stage=of)
-                for kind in wanted
-            ]
-            found = heapq.merge(*each, key=lambda fact: fact.seq)
-        else:
-            found = self._read_pages("events_page", after, until, stage=of)
-        return islice(found, limit)
+        reader = EventReader(self._connections, after=after, newest=newest)
+        return islice(reader.read(kinds, run, stage, where), limit)
 
     def close(self) -> None:
         self._connections.close()
-
-    def _read_pages(
-        self, query: str, after: int, until: int, **where: str | None
-    ) -> Iterator[RecordedEvent]:
-        while True:
-            with self._connections.read_transaction() as connection:
-                page = {"after": after, "until": until, "limit": _PAGE_ROWS}
-                rows = connection.execute(queries()[query], {**page, **where}).fetchall()
-                facts = state_reader.decode_facts(connection, rows)
-            yield from facts
-            if len(facts) < _PAGE_ROWS:
-                return
-            after = facts[-1].seq

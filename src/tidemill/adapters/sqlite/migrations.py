@@ -6,11 +6,14 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
+from tidemill.adapters.codec.events import decode_event, encode
 from tidemill.adapters.sqlite.event_chain import link_function
-from tidemill.adapters.sqlite.stamps import stamp
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
+from tidemill.core.errors import StorageError
+from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS, subjects_of
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
@@ -28,6 +31,17 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """Add the functions that migrations call to a connection."""
     connection.create_function("stamped", 1, stamp, deterministic=True)
     connection.create_function("linked", 9, link_function())
+    connection.create_function("subjects_of", 1, _stored_subjects, deterministic=True)
+    kinds = encode(KINDS_WITH_SUBJECTS)
+    connection.create_function("kinds_with_subjects", 0, lambda: kinds, deterministic=True)
+
+
+def _stored_subjects(body: str) -> str:
+    """The subjects of a stored event, as a JSON list; none of a damaged one."""
+    try:
+        return encode(subjects_of(decode_event(unstamp(body))))
+    except StorageError:
+        return "[]"
 
 
 def migrations(after: int) -> Iterator[tuple[int, list[str]]]:

@@ -36,6 +36,7 @@ from tidemill.ledger.event import (
     Settled,
     SourceSeen,
 )
+from tidemill.ledger.event_subjects import begun_subject, ended_subject, subjects_of
 from tidemill.ledger.governance_events import (
     Acted,
     ContractPublished,
@@ -94,6 +95,17 @@ class Projector:
         if environment is not None and not isinstance(event, _ENVIRONMENT_EVENTS):
             self.ensure_environment(environment)
         _HANDLERS[type(event)](self, event)
+        if subjects := subjects_of(event):
+            self._note_subjects(event, subjects)
+
+    def _note_subjects(self, event: Event, subjects: Iterable[str]) -> None:
+        """Record what an event is about, and whether that is open from now on."""
+        for subject in subjects:
+            self.execute("note_subject", subject, self.seq)
+        if begun := begun_subject(event):
+            self.execute("open_subject", begun)
+        elif ended := ended_subject(event):
+            self.execute("end_subject", ended)
 
     def execute(self, name: str, *values: object, **named: object) -> int:
         """Run a named statement and return the number of rows it changed."""

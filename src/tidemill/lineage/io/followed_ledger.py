@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from tidemill.core.redaction import Redact
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.redacted import redacted_event
 from tidemill.ports.ledger import Guard, Lease, Ledger, Notify, State
 
@@ -60,9 +61,19 @@ class FollowedLedger:
         after: int = 0,
         run: str = "",
         stage: str = "",
+        where: EventFilter = EVERYTHING,
+        newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        return self._ledger.events(kinds=kinds, after=after, run=run, stage=stage, limit=limit)
+        return self._ledger.events(
+            kinds=kinds,
+            after=after,
+            run=run,
+            stage=stage,
+            where=where,
+            newest=newest,
+            limit=limit,
+        )
 
     def close(self) -> None:
         self._ledger.close()

@@ -38,6 +38,7 @@ from tidemill.testing.records import (
 from tidemill.testing.suites.ledger_branches import BranchSuite
 from tidemill.testing.suites.ledger_costs import CostSuite
 from tidemill.testing.suites.ledger_guards import GuardSuite
+from tidemill.testing.suites.ledger_selection import SelectionSuite
 from tidemill.workflow.environment import Environment
 
 
@@ -462,5 +463,7 @@ class LeaseSuite:
             )
 
 
-class LedgerSuite(GuardSuite, AppendSuite, StateSuite, CostSuite, BranchSuite, LeaseSuite):
+class LedgerSuite(
+    GuardSuite, AppendSuite, SelectionSuite, StateSuite, CostSuite, BranchSuite, LeaseSuite
+):
     """Conformance tests for a ledger; the fixture `ledger` is an empty one."""

@@ -83,24 +83,88 @@ INSERT INTO people (ref, name, salt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 -- name: remove_person
 DELETE FROM people WHERE ref = ?;
 
+-- Pages of facts between two numbers. Those that come first are in the order of an index; where the newest
+-- come first, `ORDER BY event.seq` becomes a descending order. A filter that is NULL selects all; `kinds` is a
+-- JSON list. The caller merges several kinds, so that each reads an index in order.
+
 -- name: events_page
--- The next page of facts after one number, up to another.
-SELECT seq, at, body FROM events
-WHERE seq > :after AND seq <= :until AND (:stage IS NULL OR stage = :stage)
-ORDER BY seq LIMIT :limit;
+SELECT event.seq, event.at, event.body FROM events AS event NOT INDEXED
+WHERE event.seq > :after AND event.seq < :before
+ORDER BY event.seq LIMIT :limit;
 
 -- name: events_page_of_kind
--- The same for one kind. The caller merges several kinds, so that each reads an index in order.
-SELECT seq, at, body FROM events
-WHERE seq > :after AND seq <= :until AND kind = :kind AND (:stage IS NULL OR stage = :stage)
-ORDER BY seq LIMIT :limit;
+SELECT event.seq, event.at, event.body FROM events AS event
+WHERE event.seq > :after AND event.seq < :before AND event.kind = :kind
+  AND (:stage IS NULL OR event.stage = :stage)
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
+-- name: events_page_of_stage
+-- Of all kinds but attempts, which the index doesn't have.
+SELECT event.seq, event.at, event.body FROM events AS event INDEXED BY events_by_stage
+WHERE event.seq > :after AND event.seq < :before AND event.stage = :stage AND event.kind = :kind
+  AND event.kind != 'Attempted'
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
+-- name: events_page_of_partition
+-- The publications of one partition.
+SELECT event.seq, event.at, event.body FROM events AS event INDEXED BY events_by_partition
+WHERE event.seq > :after AND event.seq < :before AND event.kind = 'Published'
+  AND event.stage = :stage AND event.partition = :partition
+ORDER BY event.seq LIMIT :limit;
 
 -- name: events_page_of_run
--- The same for one run. A run has few facts, so kinds (a JSON list, or NULL for all) are filtered here.
-SELECT seq, at, body FROM events
-WHERE seq > :after AND seq <= :until AND run = :run AND (:stage IS NULL OR stage = :stage)
-  AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
-ORDER BY seq LIMIT :limit;
+-- A run has few facts.
+SELECT event.seq, event.at, event.body FROM events AS event
+WHERE event.seq > :after AND event.seq < :before AND event.run = :run
+  AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
+  AND (:stage IS NULL OR event.stage = :stage)
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
+-- name: events_page_about
+-- The facts about subjects from one name up to another, in the order of the alphabet.
+SELECT event.seq, event.at, event.body
+FROM subjects CROSS JOIN events AS event ON event.seq = subjects.seq
+WHERE subjects.subject >= :first AND subjects.subject < :beyond
+  AND event.seq > :after AND event.seq < :before
+  AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
+  AND (:run IS NULL OR event.run = :run)
+  AND (:stage IS NULL OR event.stage = :stage)
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
+-- name: events_page_of_subject
+SELECT event.seq, event.at, event.body
+FROM subjects CROSS JOIN events AS event ON event.seq = subjects.seq
+WHERE subjects.subject = :first AND subjects.seq > :after AND subjects.seq < :before
+  AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
+  AND (:run IS NULL OR event.run = :run)
+  AND (:stage IS NULL OR event.stage = :stage)
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY subjects.seq LIMIT :limit;
+
+-- name: events_page_open
+-- The facts about the subjects from one name up to another that haven't ended.
+SELECT DISTINCT event.seq, event.at, event.body
+FROM open_subjects CROSS JOIN subjects USING (subject) CROSS JOIN events AS event ON event.seq = subjects.seq
+WHERE open_subjects.subject >= :first AND open_subjects.subject < :beyond
+  AND event.seq > :after AND event.seq < :before
+  AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
+  AND (:run IS NULL OR event.run = :run)
+  AND (:stage IS NULL OR event.stage = :stage)
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
+-- name: note_subject
+INSERT INTO subjects (subject, seq) VALUES (?, ?);
+
+-- name: open_subject
+INSERT INTO open_subjects (subject) VALUES (?) ON CONFLICT DO NOTHING;
+
+-- name: end_subject
+DELETE FROM open_subjects WHERE subject = ?;
 
 -- name: event_numbers
 -- The numbers of all facts, from the table itself.
