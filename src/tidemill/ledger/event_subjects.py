@@ -30,6 +30,14 @@ from tidemill.ledger.governance_events import (
     Waived,
     WaiverEnded,
 )
+from tidemill.ledger.incident_events import (
+    AlertSent,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+    Silenced,
+    SilenceEnded,
+)
 
 _SubjectsOf: TypeAlias = Callable[[Any], tuple[str, ...]]
 
@@ -54,10 +62,16 @@ _SUBJECTS: Mapping[type[Event], _SubjectsOf] = {
     Decided: lambda event: (model_subject(event.stage),),
     Delivered: lambda event: (model_subject(event.delivery.name),),
     RolloutStepped: lambda event: (endpoint_subject(event.endpoint),),
+    IncidentOpened: lambda event: (incident_subject(event.incident.id),),
+    IncidentChanged: lambda event: (incident_subject(event.incident),),
+    IncidentClosed: lambda event: (incident_subject(event.incident),),
+    AlertSent: lambda event: (incident_subject(event.incident),),
+    Silenced: lambda event: (silence_subject(event.silence.id),),
+    SilenceEnded: lambda event: (silence_subject(event.silence),),
 }
 # The events that begin what others end.
-_BEGINNINGS = (RunStarted, ReviewOpened, TokenCreated, Waived)
-_ENDS = (RunEnded, ReviewClosed, TokenRevoked, WaiverEnded)
+_BEGINNINGS = (RunStarted, ReviewOpened, TokenCreated, Waived, IncidentOpened, Silenced)
+_ENDS = (RunEnded, ReviewClosed, TokenRevoked, WaiverEnded, IncidentClosed, SilenceEnded)
 KINDS_WITH_SUBJECTS = tuple(kind.__name__ for kind in _SUBJECTS)
 
 
@@ -120,3 +134,13 @@ def model_subject(name: str) -> str:
 def endpoint_subject(name: str) -> str:
     """The subject of the rollouts at an endpoint."""
     return f"endpoint {name}"
+
+
+def incident_subject(id: str) -> str:
+    """The subject of an incident."""
+    return f"incident {id}"
+
+
+def silence_subject(id: str) -> str:
+    """The subject of a silence of alerts."""
+    return f"silence {id}"

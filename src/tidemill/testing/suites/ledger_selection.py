@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tidemill.ledger.event import Event, RunEnded, Ticked
-from tidemill.ledger.event_filter import EventFilter, about
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
 from tidemill.ledger.event_subjects import changed_subject, review_subject, run_subject
 from tidemill.ledger.governance_events import (
     PolicyDecided,
@@ -27,9 +27,8 @@ from tidemill.testing.records import (
 )
 
 
-def _seqs(ledger: Ledger, where: EventFilter | None = None, **by: Any) -> list[int]:
-    given = {} if where is None else {"where": where}
-    return [fact.seq for fact in ledger.events(**given, **by)]
+def _seqs(ledger: Ledger, where: EventFilter = EVERYTHING, **by: Any) -> list[int]:
+    return [fact.seq for fact in ledger.events(where=where, **by)]
 
 
 class SelectionSuite:

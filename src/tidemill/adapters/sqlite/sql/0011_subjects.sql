@@ -30,8 +30,8 @@ FROM (
     SELECT subject, max(seq), kind FROM subjects JOIN events USING (seq)
     WHERE kind IN (
         'RunStarted', 'RunEnded', 'ReviewOpened', 'ReviewClosed', 'TokenCreated', 'TokenRevoked',
-        'Waived', 'WaiverEnded'
+        'Waived', 'WaiverEnded', 'IncidentOpened', 'IncidentClosed', 'Silenced', 'SilenceEnded'
     )
     GROUP BY subject
 )
-WHERE kind IN ('RunStarted', 'ReviewOpened', 'TokenCreated', 'Waived');
+WHERE kind IN ('RunStarted', 'ReviewOpened', 'TokenCreated', 'Waived', 'IncidentOpened', 'Silenced');
