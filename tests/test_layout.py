@@ -23,6 +23,7 @@ SPEAKING = {
     "cli/attest",
     "cli/contract",
     "cli/env",
+    "cli/incidents",
     "cli/ledger",
     "cli/lineage",
     "cli/models",

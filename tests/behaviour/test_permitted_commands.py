@@ -61,6 +61,12 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
         "quarantine undo sales 2026-01-12 --ruling 1 --reason so",
     ),
     "lineage send": (Permission.RUN, "lineage send"),
+    "incidents open": (Permission.MANAGE_INCIDENTS, "incidents open odd"),
+    "incidents resolve": (Permission.MANAGE_INCIDENTS, "incidents resolve INCIDENT --reason so"),
+    "silence add": (Permission.MANAGE_INCIDENTS, "silence add --for 1h --reason so"),
+    "silence end": (Permission.MANAGE_INCIDENTS, "silence end SILENCE"),
+    "alerts check": (Permission.MANAGE_INCIDENTS, "alerts check"),
+    "alerts test": (Permission.MANAGE_INCIDENTS, "alerts test oncall"),
     "restore": (Permission.RESTORE, "restore forecast RUN"),
     "verify": (Permission.REPAIR, "verify --repair"),
     "ledger export": (Permission.MANAGE_LEDGER, "ledger export ../events.jsonl"),
@@ -80,6 +86,8 @@ READERS = {
     "env ": "list diff",
     "quarantine ": "list show",
     "lineage ": "export status",
+    "incidents ": "list show",
+    "silence ": "list",
     "runs ": "show logs stages",
 }
 

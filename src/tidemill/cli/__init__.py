@@ -131,6 +131,18 @@ INTERRUPTED = 130
             "tidemill.cli.runs:runs",
             "List runs; show a run, its logs, or the performance of stages.",
         ),
+        "incidents": (
+            "tidemill.cli.incidents:incidents",
+            "List what is wrong; show, open or resolve an incident.",
+        ),
+        "silence": (
+            "tidemill.cli.silence:silence",
+            "Hold the alerts of some incidents for a time.",
+        ),
+        "alerts": (
+            "tidemill.cli.alerts:alerts",
+            "Check what is wrong and alert whom it concerns; test a channel.",
+        ),
         "restore": (
             "tidemill.cli.restore:restore",
             "Deliver again what a table had after an earlier run.",

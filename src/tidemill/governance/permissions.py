@@ -58,6 +58,7 @@ class Permission(StrEnum):
     CREATE_ENVIRONMENT = "create an environment"
     SERVE = "serve endpoints"
     CORRECT_ROWS = "correct quarantined rows"
+    MANAGE_INCIDENTS = "manage incidents and their alerts"
     RELEASE_ROWS = "release quarantined rows"
     DROP_ROWS = "drop quarantined rows"
     REVIEW = "decide a review"
@@ -107,6 +108,7 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
         Permission.CREATE_ENVIRONMENT,
         Permission.SERVE,
         Permission.CORRECT_ROWS,
+        Permission.MANAGE_INCIDENTS,
     ),
     **_requirements(
         Role.REVIEWER,

@@ -18,7 +18,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAILBOX = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _TLS = ("starttls", "tls", "none")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
-_LONGEST_COMMAND_S = 60.0
+_COMMAND_S, _LONGEST_COMMAND_S = 10.0, 60.0
 
 
 class ChannelKind(StrEnum):
@@ -55,7 +55,7 @@ class CommandSettings:
     """
 
     arguments: tuple[str, ...]
-    timeout_s: float = 10.0
+    timeout_s: float = _COMMAND_S
     env: tuple[str, ...] = ()
 
 
@@ -105,7 +105,7 @@ def _command(table: Mapping[str, Any], place: str) -> CommandSettings:
         )
     if not _is_texts(env) or not all(map(_VARIABLE.fullmatch, env)):
         raise UsageError(f"{place} env = {env!r} is not a list of names of environment variables")
-    timeout = table.get("timeout", CommandSettings.__dataclass_fields__["timeout_s"].default)
+    timeout = table.get("timeout", _COMMAND_S)
     try:
         seconds = parse_seconds(timeout)
     except ValueError as error:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
     from tidemill.history.io.runs import History
+    from tidemill.project.alerts import Alerts
     from tidemill.project.attestations import Attestations
     from tidemill.project.audit import Audit
     from tidemill.project.checks import Checks
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tidemill.project.drift_report import DriftReport
     from tidemill.project.environments import ProjectEnvironments, StageDiff
     from tidemill.project.erasure import Erasures
+    from tidemill.project.incidents import Incidents
     from tidemill.project.keys import Keys
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
@@ -410,6 +412,16 @@ class Project:
     def attestations(self) -> Attestations:
         """Attests how versions of models and tables were made, and verifies attestations."""
         return cast("Attestations", self._service("attestations", "Attestations"))
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Checks what is wrong with the project, and alerts whom it concerns."""
+        return cast("Alerts", self._service("alerts", "Alerts", self.incidents))
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """The incidents of the project: list, show, open and resolve them; silence their alerts."""
+        return cast("Incidents", self._service("incidents", "Incidents"))
 
     @property
     def erasures(self) -> Erasures:

@@ -21,6 +21,7 @@ from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
+from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -36,6 +37,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "audit": parse_audit_settings,
     "attest": parse_attest_settings,
     "notify": parse_notify_settings,
+    "alerts": parse_alert_settings,
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
 }
@@ -55,7 +57,7 @@ class Settings:
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. Members of the
     group `home_group` share the home. `grants` are the roles of people, `oidc` is the identity provider at
-    which they log in, `notify` says who is notified of reviews.
+    which they log in, `notify` says who is notified of reviews, `alerts` who is alerted of incidents.
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
@@ -86,6 +88,7 @@ class Settings:
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None
     notify: NotifySettings = field(default_factory=NotifySettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None
 
     @property

@@ -1,0 +1,251 @@
+"""Find problems in a ledger: failed stages, lost runs, drift, stuck deliveries, overdue reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tidemill.governance.review_state import ReviewState
+from tidemill.ledger.delivery import Effect
+from tidemill.ledger.event import (
+    Attempted,
+    Delivered,
+    DriftAlarmed,
+    DriftJudged,
+    RecipeChanged,
+    RecordedEvent,
+    Removed,
+    RunEnded,
+    RunStarted,
+    Settled,
+)
+from tidemill.ledger.run import Attempt, Outcome, Status
+from tidemill.operations.incidents import RecoveryFacts, elapsed
+from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
+
+# What `StageActivity` reads.
+ACTIVITY_EVENTS = tuple(
+    kind.__name__
+    for kind in (
+        RunStarted, RunEnded, Attempted, Removed, Settled, RecipeChanged, Delivered, DriftAlarmed,
+        DriftJudged,
+    )
+)  # fmt: skip
+_SHOWN = 300
+# Commands that plan all stages.
+_WHOLE_RUNS = ("tidemill run", "tidemill up", "tm.open().run()")
+_SUCCEEDED = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
+# More successes in a row tell nothing more.
+_MOST_SUCCESSES = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class FailingPartitions:
+    """The partitions of a stage that fail, each since when; the rest is of the last failure."""
+
+    partitions: dict[str, float] = field(default_factory=dict)
+    run: str = ""
+    message: str = ""
+    breaks_contract: bool = False
+
+
+@dataclass(slots=True)
+class StageActivity:
+    """What the events of an environment tell about its stages and runs, in the order of the ledger."""
+
+    environment: str
+    failing: dict[str, FailingPartitions] = field(default_factory=dict)
+    successes: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    changed: dict[str, float] = field(default_factory=dict)
+    rolled_back: dict[str, float] = field(default_factory=dict)
+    drift: dict[str, tuple[float, str]] = field(default_factory=dict)
+    lost: tuple[str, float] | None = None
+    _runs: dict[str, RunStarted] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
+    _last_runs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> RecoveryFacts:
+        """What shows how a stage recovered."""
+        return RecoveryFacts(
+            successes=self.successes, changed=self.changed, rolled_back=self.rolled_back
+        )
+
+    def apply(self, fact: RecordedEvent) -> None:
+        """Note an event; those of other environments tell nothing."""
+        event = fact.event
+        if isinstance(event, RunEnded):
+            self._end_run(event, fact.at)
+        elif getattr(event, "environment", "") != self.environment:
+            return
+        elif isinstance(event, RunStarted):
+            self._runs[event.run], self._began[event.run] = event, fact.at
+        elif isinstance(event, Attempted):
+            self._attempt(event.run, event.attempt, fact.at)
+        elif isinstance(event, Removed):
+            self._repair(event.stage, event.partition)
+        elif isinstance(event, Settled):
+            self._settle(event.stage, fact.at)
+        else:
+            self._note(fact)
+
+    def _end_run(self, event: RunEnded, at: float) -> None:
+        started, began = self._runs.pop(event.run, None), self._began.pop(event.run, 0.0)
+        if started is None:
+            return
+        if event.status is Status.LOST:
+            self.lost = self.lost or (event.run, began)
+        elif event.status is Status.OK:
+            self.lost = None
+            if started.command in _WHOLE_RUNS and not started.steps:
+                # Everything is as it should be, such as after a source was put back as it was.
+                for stage in [*self.failing]:
+                    self._settle(stage, at)
+
+    def _settle(self, stage: str, at: float) -> None:
+        """Note that all partitions of a stage are up to date."""
+        if self.failing.pop(stage, None) is not None:
+            self.successes[stage] = (at,)
+
+    def _attempt(self, run: str, attempt: Attempt, at: float) -> None:
+        stage = attempt.stage
+        if attempt.outcome is Outcome.FAILED:
+            own = self.failing.setdefault(stage, FailingPartitions())
+            own.partitions.setdefault(attempt.partition, at)
+            own.run, own.message = run, attempt.message[:_SHOWN]
+            own.breaks_contract = bool(attempt.findings)
+            self.successes[stage] = ()
+            self._last_runs.pop(stage, None)
+        elif attempt.outcome in _SUCCEEDED:
+            self._repair(stage, attempt.partition)
+            if stage not in self.failing and self._last_runs.get(stage) != run:
+                self._last_runs[stage] = run
+                self.successes[stage] = (*self.successes.get(stage, ()), at)[-_MOST_SUCCESSES:]
+
+    def _repair(self, stage: str, partition: str) -> None:
+        own = self.failing.get(stage)
+        if own is not None:
+            own.partitions.pop(partition, None)
+            if not own.partitions:
+                del self.failing[stage]
+
+    def _note(self, fact: RecordedEvent) -> None:
+        event = fact.event
+        if isinstance(event, RecipeChanged):
+            self.changed[event.stage] = fact.at
+        elif isinstance(event, Delivered) and event.delivery.rollback:
+            self.rolled_back[event.delivery.name] = fact.at
+        elif isinstance(event, DriftAlarmed):
+            since = self.drift.get(event.stage, (fact.at, ""))[0]
+            self.drift[event.stage] = since, str(event.alarm)
+        elif isinstance(event, DriftJudged) and not event.verdict.investigate:
+            self.drift.pop(event.stage, None)
+
+
+def activity_problems(activity: StageActivity) -> Iterator[Problem]:
+    """The stages that fail or drifted, and the run whose process died."""
+    here = activity.environment
+    place = "" if here == "prod" else f" --env {here}"
+    for stage, own in activity.failing.items():
+        kind = ProblemKind.BROKEN_CONTRACT if own.breaks_contract else ProblemKind.FAILED_STAGE
+        what = "breaks its contract" if own.breaks_contract else "failed"
+        yield Problem(
+            kind=kind,
+            key=problem_key(kind, here, stage),
+            since=min(own.partitions.values()),
+            severity=ProblemSeverity.PAGE,
+            title=f"{stage} {what}",
+            stage=stage,
+            environment=here,
+            evidence={"partitions": _named(sorted(own.partitions)), "error": own.message, "run": own.run},
+            command=f"tidemill runs logs {own.run} {stage}{place}",
+        )  # fmt: skip
+    for stage, (since, alarm) in activity.drift.items():
+        yield Problem(
+            kind=ProblemKind.DRIFT,
+            key=problem_key(ProblemKind.DRIFT, here, stage),
+            since=since,
+            severity=ProblemSeverity.TICKET,
+            title=f"{stage} drifted",
+            stage=stage,
+            environment=here,
+            evidence={"columns": alarm},
+            command=f"tidemill drift {stage}{place}",
+        )
+    if activity.lost is not None:
+        run, since = activity.lost
+        yield Problem(
+            kind=ProblemKind.LOST_RUN,
+            key=problem_key(ProblemKind.LOST_RUN, here),
+            since=since,
+            severity=ProblemSeverity.TICKET,
+            title=f"the process of run {run} died",
+            environment=here,
+            evidence={"run": run},
+            command=f"tidemill runs show {run}{place}",
+        )
+
+
+def delivery_problems(
+    effects: Iterable[Effect], environment: str, stuck_s: float, now: float
+) -> Iterator[Problem]:
+    """The stages whose deliveries have been waiting for longer than `stuck_s`."""
+    oldest: dict[str, Effect] = {}
+    for effect in effects:
+        if effect.at and elapsed(now, effect.at) > stuck_s:
+            first = oldest.setdefault(effect.stage, effect)
+            oldest[effect.stage] = min(first, effect, key=lambda each: each.at)
+    for stage, effect in oldest.items():
+        yield Problem(
+            kind=ProblemKind.FAILED_DELIVERY,
+            key=problem_key(ProblemKind.FAILED_DELIVERY, environment, stage),
+            since=effect.at,
+            severity=ProblemSeverity.PAGE,
+            title=f"{stage} wasn't delivered",
+            stage=stage,
+            environment=environment,
+            evidence={"to": effect.target, "partition": effect.partition},
+            command=f"tidemill run {stage}{'' if environment == 'prod' else f' --env {environment}'}",
+        )
+
+
+def review_problems(
+    reviews: Iterable[ReviewState], environment: str, now: float
+) -> Iterator[Problem]:
+    """The reviews that nobody decided in time."""
+    for state in reviews:
+        review = state.review
+        if not state.is_open or not (state.extensions or state.has_expired(now)):
+            continue
+        yield Problem(
+            kind=ProblemKind.OVERDUE_REVIEW,
+            key=problem_key(ProblemKind.OVERDUE_REVIEW, environment, review.id),
+            since=review.opened + (review.within or 0.0),
+            severity=ProblemSeverity.TICKET,
+            title=f"the review of {review.label} is overdue",
+            stage=review.name,
+            environment=environment,
+            evidence={"asked": ", ".join(state.asked)},
+            command=f"tidemill review show {review.id}"
+            f"{'' if environment == 'prod' else f' --env {environment}'}",
+        )
+
+
+def disk_problems(free: int, least: int, environment: str, now: float) -> Iterator[Problem]:
+    """The disk of the home, if fewer bytes than `least` are free."""
+    if free < least:
+        yield Problem(
+            kind=ProblemKind.DISK_SPACE,
+            key=problem_key(ProblemKind.DISK_SPACE, environment),
+            since=now,
+            severity=ProblemSeverity.PAGE,
+            title="the disk is nearly full",
+            environment=environment,
+            evidence={"free": f"{free / 1e6:,.0f} MB"},
+            command="tidemill sweep --dry-run",
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(name or "(whole)" for name in names[:5])
+    return shown + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

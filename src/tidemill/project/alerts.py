@@ -1,0 +1,244 @@
+"""Check what is wrong with a project, open and close incidents, and alert whom they concern."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_mean
+from tidemill.governance.permissions import Permission
+from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
+from tidemill.notices.notice import Notice
+from tidemill.operations.alert_notice import alert_notice
+from tidemill.operations.alert_settings import AlertSettings
+from tidemill.operations.alerts import ChannelState, due_alerts, notifier_problems
+from tidemill.operations.incident import IncidentState
+from tidemill.operations.incidents import (
+    IncidentEvent,
+    IncidentRules,
+    ProblemCheck,
+    next_incidents,
+)
+from tidemill.operations.io.new_facts import NewFacts
+from tidemill.operations.io.notify import AlertMessage, send_alerts
+from tidemill.operations.ledger_problems import (
+    ACTIVITY_EVENTS,
+    StageActivity,
+    activity_problems,
+    delivery_problems,
+    disk_problems,
+    review_problems,
+)
+from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
+from tidemill.ports.ledger import State
+from tidemill.project.incidents import Incidents
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.upstream import upstream_names
+
+# All alerts of a check together may take so long; what isn't accepted then is due again.
+BUDGET_S = 10.0
+# A new process looks at so many of the last events for what stages and runs did.
+_LOOK_BACK = 200_000
+_TRIES = 5
+# The kinds that are found here, beside those that a caller finds.
+_OWN_KINDS = frozenset(ProblemKind) - {
+    ProblemKind.STALE_STAGE, ProblemKind.OBJECTIVE_BREACH, ProblemKind.ANOMALY,
+    ProblemKind.REPORTED,
+}  # fmt: skip
+_OF_STAGES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT, ProblemKind.DRIFT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertReport:
+    """What a check found: the `events` that it recorded, the incidents that are open, and `failures`.
+
+    Failures say why alerts weren't accepted; they are sent again, and fail no run.
+    """
+
+    events: tuple[IncidentEvent, ...]
+    open: tuple[IncidentState, ...]
+    failures: tuple[str, ...] = ()
+
+
+class Alerts:
+    """Checks of an environment. It remembers what it read, so that a check costs what is new."""
+
+    def __init__(self, workspace: Workspace, incidents: Incidents) -> None:
+        self._workspace, self._incidents = workspace, incidents
+        self._new_activity: NewFacts | None = None
+        self._starts_late = False
+        self._activity = StageActivity(workspace.environment)
+
+    @property
+    def settings(self) -> AlertSettings:
+        """The settings of alerts."""
+        return self._workspace.settings.alerts
+
+    def check(
+        self,
+        problems: Iterable[Problem] = (),
+        *,
+        kinds: Iterable[ProblemKind] = (),
+        budget_s: float = BUDGET_S,
+    ) -> AlertReport:
+        """Find what is wrong, open and close incidents, and send the alerts that are due.
+
+        `problems` are those that the caller found, who looked for all of these `kinds`. Raises nothing of a
+        channel, and takes at most `budget_s` seconds for alerts. AccessError without the role.
+        """
+        space = self._workspace
+        space.require(Permission.MANAGE_INCIDENTS)
+        found, looked = tuple(problems), _OWN_KINDS | {*kinds}
+        events = self._record(found, looked)
+        failures = self._send(budget_s)
+        return AlertReport(events=events, open=self._incidents.open(), failures=failures)
+
+    def test_channel(self, name: str) -> None:
+        """Send a test by a channel; UsageError for an unknown one, SendError if it isn't accepted."""
+        space = self._workspace
+        space.require(Permission.MANAGE_INCIDENTS)
+        channels = self.settings.channels
+        if name not in channels:
+            advice = did_you_mean(name, channels) if channels else "none is configured"
+            raise UsageError(f"there is no channel {name!r} ({advice})")
+        space.record_action(Permission.MANAGE_INCIDENTS, f"a test of {name}")
+        space.redactor.learn(channel_secrets([channels[name]]))
+        now = space.tools.clock()
+        id = f"test-{secrets.token_hex(4)}"
+        document = {
+            "schema": "tidemill.alerts/1", "id": id,
+            "workflow": space.declared.name, "environment": space.environment, "alerts": [],
+        }  # fmt: skip
+        notice = Notice(
+            id=id, title=f"{space.declared.name}: a test", command="tidemill incidents",
+            lines=("Alerts of this project arrive here.",), document=document,
+        )  # fmt: skip
+        try:
+            send_notice(channels[name], notice, now)
+        except NoticeRefused as error:
+            raise SendError(f"{name} accepted nothing: {error}") from None
+
+    def _record(
+        self, problems: Sequence[Problem], kinds: frozenset[ProblemKind]
+    ) -> tuple[IncidentEvent, ...]:
+        """Record what opened, changed and closed, unless another process did it meanwhile."""
+        tools, settings = self._workspace.tools, self.settings
+        rules = IncidentRules(hold_s=settings.hold_s, reopen_s=settings.reopen_s)
+        for attempt in range(_TRIES):
+            log = self._incidents.log
+            now = tools.clock()
+            check = self._checked(problems, kinds, now, log.seq)
+            events = next_incidents(log.incidents, check, rules)
+            if not events:
+                return ()
+            try:
+                tools.ledger.append(events, now=now, guard=log.guard)
+            except ConflictError:
+                if attempt == _TRIES - 1:
+                    raise
+                continue
+            return events
+        return ()
+
+    def _checked(
+        self, problems: Sequence[Problem], kinds: frozenset[ProblemKind], now: float, seq: int
+    ) -> ProblemCheck:
+        space = self._workspace
+        state = space.tools.ledger.state(space.environment)
+        self._read_activity(state)
+        flow = space.declared
+        return ProblemCheck(
+            environment=space.environment,
+            now=now,
+            seq=seq,
+            problems=(*problems, *self._own_problems(state, now)),
+            kinds=kinds,
+            upstream={stage.name: frozenset(upstream_names(flow, stage)) for stage in flow.stages},
+            facts=self._activity.facts,
+        )
+
+    def _read_activity(self, state: State) -> None:
+        """Read what stages and runs did since the last check, or lately."""
+        if self._new_activity is None:
+            after = max(0, state.seq - _LOOK_BACK)
+            self._starts_late = after > 0
+            self._new_activity = NewFacts(self._workspace.tools.ledger, ACTIVITY_EVENTS, after)
+        for fact in self._new_activity.read():
+            self._activity.apply(fact)
+
+    def _own_problems(self, state: State, now: float) -> Iterator[Problem]:
+        space, settings = self._workspace, self.settings
+        here = space.environment
+        yield from activity_problems(self._activity)
+        yield from self._earlier_problems()
+        yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
+        reviews = fold_reviews(space.tools.ledger.events(kinds=REVIEW_EVENTS), here)
+        yield from review_problems(reviews.values(), here, now)
+        yield from notifier_problems(self._incidents.log.channels, settings, here, now)
+        free = shutil.disk_usage(_existing(space.home)).free
+        yield from disk_problems(free, settings.disk_free, here, now)
+
+    def _earlier_problems(self) -> Iterator[Problem]:
+        """Problems of stages that did nothing in the events that were read: they are as they were."""
+        if not self._starts_late:
+            return
+        activity = self._activity
+        seen = {*activity.failing, *activity.successes, *activity.drift}
+        declared = {stage.name for stage in self._workspace.declared.stages}
+        for state in self._incidents.open():
+            cause = state.cause
+            if cause.kind in _OF_STAGES and cause.stage in declared - seen:
+                yield Problem(
+                    kind=ProblemKind(cause.kind),
+                    key=cause.key,
+                    since=state.bad_since,
+                    severity=ProblemSeverity(state.severity),
+                    title=cause.title,
+                    stage=cause.stage,
+                    environment=state.environment,
+                    evidence=cause.evidence,
+                    command=cause.command,
+                )
+
+    def _send(self, budget_s: float) -> tuple[str, ...]:
+        space = self._workspace
+        channels = self.settings.channels
+        if not channels or not self._compose():
+            return ()
+        return send_alerts(
+            space.tools.ledger,
+            self._compose,
+            channels,
+            space.environment,
+            redactor=space.redactor,
+            clock=space.tools.clock,
+            budget_s=budget_s,
+        )
+
+    def _compose(self) -> Sequence[AlertMessage]:
+        """The messages that are due now, by what the ledger tells."""
+        log, owners = self._incidents.log, self._incidents.owners()
+        space, settings = self._workspace, self.settings
+        now = space.tools.clock()
+        silences = [state for state in log.silences if self._incidents.is_in_force(state)]
+        due = due_alerts(log.incidents, log.channels, silences, settings, owners, now)
+        return [
+            AlertMessage(
+                channel=settings.channels[name],
+                notice=alert_notice(
+                    alerts, settings, owners, workflow=space.declared.name, now=now
+                ),
+                alerts=alerts,
+                state=log.channels.get(name, ChannelState()),
+            )
+            for name, alerts in due.items()
+        ]
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above that exists."""
+    return next(each for each in (path, *path.parents) if each.exists())

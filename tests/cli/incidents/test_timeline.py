@@ -1,0 +1,57 @@
+"""The timeline of an incident as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tidemill.cli.incidents.timeline import timeline_text
+from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.incident import IncidentChange
+from tidemill.ledger.incident_events import IncidentChanged, IncidentOpened
+from tidemill.operations.alerts import SentAlert
+from tidemill.operations.incident import IncidentState, fold_incidents
+from tidemill.testing.incident_records import consequence, incident, incident_events
+
+
+def state_of(*events: Event) -> IncidentState:
+    facts = [RecordedEvent(seq=n, at=120.0 + n, event=e) for n, e in enumerate(events, 1)]
+    [state] = fold_incidents(facts).values()
+    return state
+
+
+def texts(state: IncidentState, now: float = 1_000.0) -> list[str]:
+    """The lines without their times, which are local."""
+    sent = [("oncall", SentAlert(at=125.5, about=1, kind="opened"))]
+    text = timeline_text(state, sent, "ops", now)
+    return [line[21:] if line[:1].isdigit() else line for line in text.splitlines()]
+
+
+def test_all_that_happened_is_in_order() -> None:
+    grew = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.GREW, since=1.0,
+        consequences=tuple(consequence(f"s{n}") for n in range(9)),
+    )  # fmt: skip
+    first, *rest = incident_events()
+    lines = texts(state_of(first, grew, *rest))
+    assert lines[0] == "i1 [page] features failed 3 times"
+    assert lines[1:3] == ["closed: fixed; it lasted 100 s", "owner: ops"]
+    happened = lines[lines.index("") + 1 :]
+    assert happened[:2] == ["it began", "opened: features failed 3 times"]
+    assert happened[2:5] == [
+        "9 consequences more", "worse: page", "what remains: features failed 3 times",
+    ]  # fmt: skip
+    assert happened[5:] == ["alert to oncall: opened", "closed: fixed"]
+    assert any(line.startswith("10 consequences: ") for line in lines)
+    assert any(line.endswith(" and 2 more") for line in lines)
+
+
+def test_an_incident_that_lasts() -> None:
+    opened = IncidentOpened(environment="prod", incident=replace(incident(), actor="ana"))
+    recovering = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.RECOVERING, since=130.0
+    )
+    lines = texts(state_of(opened))
+    assert lines[1] == "open; it lasted 15 min"
+    assert "opened by ana: features failed 3 times" in lines
+    assert texts(state_of(opened, recovering))[1] == "recovering; it lasted 30 s"
+    assert any(line.startswith("recovering since ") for line in texts(state_of(opened, recovering)))

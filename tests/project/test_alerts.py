@@ -1,0 +1,368 @@
+"""Checks of a project: incidents open and close by what its ledger tells, and real channels are alerted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.notice_servers import Hook, hook, mail
+from tests.support.tides import Tides
+from tidemill.core.errors import AccessError, ConflictError, SendError, UsageError
+from tidemill.governance.role_settings import parse_grants
+from tidemill.ledger.event import Event
+from tidemill.ledger.incident import ClosingReason, IncidentChange
+from tidemill.ledger.incident_events import (
+    AlertFailed,
+    AlertSent,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+)
+from tidemill.notices.channel_settings import Channel, ChannelKind, EmailSettings
+from tidemill.operations.alert_settings import AlertSettings
+from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
+from tidemill.project import alerts as module
+from tidemill.project.alerts import AlertReport
+from tidemill.project.project import Project
+
+DAY = 86_400.0
+# As long as the threads live, nothing waits for so long.
+LONG = 3_600.0
+# An expression of the right type that fails on every value.
+BROKEN = '(value.cast(pl.String) + "x").cast(pl.Int64).cast(pl.Float64)'
+
+
+class Sea:
+    """A project whose clock is set, and that alerts a hook."""
+
+    def __init__(self, root: Path, server: Hook) -> None:
+        self.tides, self.server, self.now = Tides(root), server, 1_800_000_000.0
+        self.tides.use(clock=lambda: self.now)
+        channel = Channel(name="oncall", kind=ChannelKind.WEBHOOK, address=server.address)
+        self.settings = AlertSettings(channels={"oncall": channel}, group_s=0.5, disk_free=1)
+
+    @contextmanager
+    def opened(self) -> Iterator[Project]:
+        project = self.tides.open()
+        space = project.workspace
+        space.settings = replace(space.settings, alerts=self.settings)
+        try:
+            yield project
+        finally:
+            project.close()
+
+    def check(self, after: float = 1.0, **terms: Any) -> AlertReport:
+        """What a process that starts after some seconds finds."""
+        self.now += after
+        with self.opened() as project:
+            return project.alerts.check(**{"budget_s": LONG, **terms})
+
+    def run(self, after: float = 1.0) -> None:
+        self.now += after
+        self.tides.run()
+
+    def events(self, *kinds: type[Any]) -> list[Any]:
+        return self.tides.events(*(kind.__name__ for kind in kinds))
+
+    @property
+    def got(self) -> list[tuple[str, str, str]]:
+        """The alerts that arrived: what happened, the stage, and the title."""
+        bodies = [json.loads(body) for _, _, body in self.server.got]
+        return [(a["event"], a["stage"], a["title"]) for body in bodies for a in body["alerts"]]
+
+
+@pytest.fixture
+def sea(tmp_path: Path) -> Iterator[Sea]:
+    with hook() as server:
+        yield Sea(tmp_path, server)
+
+
+def kinds(report: AlertReport) -> list[str]:
+    return [str(getattr(event, "change", type(event).__name__)) for event in report.events]
+
+
+def stale(since: float, stage: str = "daily") -> Problem:
+    kind = ProblemKind.STALE_STAGE
+    return Problem(
+        kind=kind, key=problem_key(kind, "prod", stage), since=since, severity=ProblemSeverity.TICKET,
+        title=f"{stage} is stale", stage=stage, environment="prod",
+    )  # fmt: skip
+
+
+def test_a_stage_that_fails_is_told_until_it_is_retried(sea: Sea) -> None:
+    sea.tides.send(0)
+    sea.run()
+    assert kinds(sea.check()) == []
+    sea.tides.edit("value * 2", BROKEN)
+    sea.run()
+    failed_at = sea.now
+    report = sea.check(5.0)
+    assert kinds(report) == ["IncidentOpened"]
+    [state] = report.open
+    assert (state.cause.stage, state.incident.since, state.incident.detected) == (
+        "doubled", failed_at, sea.now,
+    )  # fmt: skip
+    assert sea.check().failures == ()
+    assert sea.got == [("incident.opened", "doubled", "doubled failed")]
+    assert kinds(sea.check()) == []
+    assert len(sea.server.got) == 1
+    sea.tides.edit(BROKEN, "value * 3")
+    sea.run()
+    recovered_at = sea.now
+    assert kinds(sea.check()) == ["recovering"]
+    assert kinds(sea.check(sea.settings.hold_s)) == ["IncidentClosed"]
+    assert sea.got[1:] == [("incident.resolved", "doubled", "doubled failed")]
+    [closed] = sea.events(IncidentClosed)
+    assert (closed.how, closed.recovered) == (ClosingReason.FIXED, recovered_at)
+    [opened] = sea.events(IncidentOpened)
+    # How long it took to find out, and to recover, is in the ledger.
+    assert opened.incident.detected - opened.incident.since == 5.0
+    assert closed.recovered - opened.incident.since == recovered_at - failed_at
+
+
+def test_a_source_that_is_put_back_ends_it_without_an_attempt(sea: Sea) -> None:
+    sea.tides.send(0)
+    sea.run()
+    sea.tides.send(0, [1.0, 2.0, 2_000.0])
+    sea.tides.edit("max=1000)\n", "max=1000)\n    strict = tm.Budget(max_bad=0)\n")
+    sea.run()
+    assert [state.cause.stage for state in sea.check().open] == ["raw"]
+    sea.tides.send(0)
+    sea.run()
+    assert kinds(sea.check()) == ["recovering"]
+
+
+def test_what_others_find_counts_and_follows_by_lineage(sea: Sea) -> None:
+    sea.tides.send(0)
+    sea.run()
+    sea.tides.edit("value * 2", BROKEN)
+    sea.run()
+    both = frozenset({ProblemKind.STALE_STAGE})
+    [state] = sea.check(problems=[stale(sea.now)], kinds=both).open
+    assert (state.cause.stage, [each.stage for each in state.consequences]) == (
+        "doubled",
+        ["daily"],
+    )
+    # Nobody looked for stale stages: that one may still be.
+    sea.tides.edit(BROKEN, "value * 3")
+    sea.run()
+    assert kinds(sea.check()) == []
+    assert kinds(sea.check(kinds=both)) == ["recovering"]
+
+
+def test_two_checks_at_once_open_one_incident(sea: Sea) -> None:
+    with sea.opened() as first, sea.opened() as second:
+        found = [stale(sea.now)]
+        append = first.tools.ledger.append
+
+        def race(events: list[Event], **terms: Any) -> int:
+            # The other one is quicker, once.
+            if len(sea.events(IncidentOpened)) == 0:
+                second.alerts.check(found, kinds=[ProblemKind.STALE_STAGE])
+            return append(events, **terms)
+
+        first.tools.ledger.append = race  # type: ignore[method-assign]
+        report = first.alerts.check(found, kinds=[ProblemKind.STALE_STAGE])
+    assert (report.events, len(report.open)) == ((), 1)
+    assert len(sea.events(IncidentOpened)) == 1
+
+
+def test_a_check_that_others_always_overtake_gives_up(sea: Sea) -> None:
+    with sea.opened() as project:
+
+        def refuse(*_: Any, **__: Any) -> int:
+            raise ConflictError("overtaken")
+
+        project.tools.ledger.append = refuse  # type: ignore[method-assign]
+        with pytest.raises(ConflictError, match="overtaken"):
+            project.alerts.check([stale(sea.now)], kinds=[ProblemKind.STALE_STAGE])
+
+
+def open_one(sea: Sea) -> None:
+    sea.check(problems=[stale(sea.now)], kinds=[ProblemKind.STALE_STAGE], budget_s=LONG)
+
+
+def test_a_channel_that_answers_500_is_tried_again_and_becomes_an_incident(sea: Sea) -> None:
+    sea.settings = replace(sea.settings, failures=2)
+    sea.server.status = 500
+    open_one(sea)
+    report = sea.check(1.0)
+    assert report.failures == ("no alert by oncall: it answered with status 500",)
+    # It isn't tried again at once, also by another process.
+    assert sea.check(1.0).failures == ()
+    sea.check(60.0)
+    assert [(e.failures, e.alerts) for e in sea.events(AlertFailed)] == [(1, 1), (2, 1)]
+    assert [state.cause.kind for state in sea.check(1.0).open] == ["stale stage", "failed notifier"]
+    sea.server.status = 200
+    arrived = len(sea.server.got)
+    assert sea.check(120.0).failures == ()
+    bodies = [json.loads(body) for _, _, body in sea.server.got]
+    # The one message has both, and the first one as it was sent before.
+    assert [a["kind"] for a in bodies[-1]["alerts"]] == ["stale stage", "failed notifier"]
+    assert bodies[0]["alerts"][0]["id"] == bodies[-1]["alerts"][0]["id"]
+    assert len(sea.server.got) == arrived + 1
+    assert kinds(sea.check(1.0)) == ["recovering"]
+
+
+def test_a_channel_that_hangs_takes_no_longer_than_its_budget(sea: Sea) -> None:
+    open_one(sea)
+    sea.server.gate.clear()
+    report = sea.check(1.0, budget_s=0.2)
+    assert report.failures == ("no alert by oncall: it didn't answer in time",)
+    sea.server.gate.set()
+    assert sea.check(60.0).failures == ()
+    assert len({headers["X-Tidemill-Notice"] for _, headers, _ in sea.server.got}) == 1
+
+
+def test_channels_dont_hold_up_each_other(sea: Sea) -> None:
+    with mail() as server:
+        found = EmailSettings(
+            host="127.0.0.1", sender="mill@example.com", to=("a@example.com",), port=server.port,
+            tls="none",
+        )  # fmt: skip
+        letters = Channel(name="letters", kind=ChannelKind.EMAIL, email=found)
+        sea.settings = replace(sea.settings, channels={**sea.settings.channels, "letters": letters})
+        sea.server.status = 503
+        open_one(sea)
+        report = sea.check(1.0)
+    assert report.failures == ("no alert by oncall: it answered with status 503",)
+    assert [event.channel for event in sea.events(AlertSent)] == ["letters"]
+    assert "Subject: [tidemill] [ticket] tides: daily is stale" in server.messages[0]
+
+
+def test_addresses_are_in_no_record(sea: Sea, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(f"no route to {sea.server.address}")
+
+    monkeypatch.setattr("tidemill.operations.io.notify.send_notice", fail)
+    open_one(sea)
+    sea.check(1.0)
+    [failed] = sea.events(AlertFailed)
+    assert failed.reason == "it failed with OSError"
+
+
+def test_one_process_sends_at_a_time(sea: Sea) -> None:
+    open_one(sea)
+    with sea.opened() as project:
+        here = {"host": "elsewhere", "pid": "1"}
+        ledger = project.tools.ledger
+        lease = ledger.acquire("alerts", here, now=sea.now, ttl=600.0, dead=lambda _: False)
+        assert sea.check(1.0).failures == ()
+        assert sea.got == []
+        ledger.release(lease)
+    sea.check(1.0)
+    assert len(sea.got) == 1
+
+
+def test_a_check_reads_only_what_is_new(sea: Sea, monkeypatch: pytest.MonkeyPatch) -> None:
+    sea.tides.send(0)
+    sea.run()
+    with sea.opened() as project:
+        project.alerts.check()
+        ledger = project.tools.ledger
+        known = ledger.state("prod").seq
+        seen = []
+        events = ledger.events
+
+        def read(**terms: Any) -> Any:
+            seen.append((next(iter(terms["kinds"])), terms.get("after", 0)))
+            return events(**terms)
+
+        monkeypatch.setattr(ledger, "events", read)
+        assert project.alerts.check().events == ()
+    assert known > 0
+    assert dict(seen)["RunStarted"] > 0
+    assert known == project_seq(sea)
+
+
+def project_seq(sea: Sea) -> int:
+    with sea.opened() as project:
+        return project.tools.ledger.state("prod").seq
+
+
+def test_a_failure_of_long_ago_stays_open(sea: Sea, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new process doesn't read all of a long ledger: a stage that did nothing since is as it was."""
+    sea.tides.send(0)
+    sea.tides.edit("value * 2", BROKEN)
+    sea.run()
+    sea.check()
+    monkeypatch.setattr(module, "_LOOK_BACK", 1)
+    for _ in range(2):
+        report = sea.check(DAY)
+        assert (kinds(report), len(report.open)) == ([], 1)
+    monkeypatch.undo()
+    sea.tides.edit(BROKEN, "value * 3")
+    sea.run()
+    monkeypatch.setattr(module, "_LOOK_BACK", 30)
+    assert kinds(sea.check()) == ["recovering"]
+
+
+def test_the_disk_of_the_home(sea: Sea) -> None:
+    sea.settings = replace(sea.settings, disk_free=1 << 62)
+    [state] = sea.check().open
+    assert state.cause.kind == "disk space"
+    sea.settings = replace(sea.settings, disk_free=1)
+    assert kinds(sea.check()) == ["recovering"]
+
+
+def test_a_clock_that_jumps_loses_nothing(sea: Sea) -> None:
+    open_one(sea)
+    sea.check(-10 * DAY, problems=[stale(sea.now)], kinds=[ProblemKind.STALE_STAGE])
+    assert sea.got == [("incident.opened", "daily", "daily is stale")]
+    sea.check(20 * DAY, kinds=[ProblemKind.STALE_STAGE])
+    sea.check(-DAY, kinds=[ProblemKind.STALE_STAGE])
+    assert sea.got[-1] == ("incident.resolved", "daily", "daily is stale")
+
+
+def test_without_channels_incidents_are_recorded_all_the_same(sea: Sea) -> None:
+    sea.settings = AlertSettings(disk_free=1)
+    open_one(sea)
+    assert len(sea.check(DAY).open) == 1
+    assert sea.events(AlertFailed, AlertSent) == []
+
+
+def test_a_test_of_a_channel(sea: Sea) -> None:
+    with sea.opened() as project:
+        project.alerts.test_channel("oncall")
+        body = json.loads(sea.server.got[0][2])
+        assert (body["schema"], body["alerts"]) == ("tidemill.alerts/1", [])
+        sea.server.status = 404
+        with pytest.raises(SendError, match="oncall accepted nothing: it answered with status 404"):
+            project.alerts.test_channel("oncall")
+        with pytest.raises(UsageError, match=r"no channel 'oncal' .*'oncall'"):
+            project.alerts.test_channel("oncal")
+    sea.settings = AlertSettings()
+    with sea.opened() as project, pytest.raises(UsageError, match="none is configured"):
+        project.alerts.test_channel("oncall")
+
+
+def test_who_may_check(sea: Sea) -> None:
+    with sea.opened() as project:
+        space = project.workspace
+        grants = parse_grants({"boss": "admin", "*": "viewer"}, None, "settings [tool.tidemill")
+        space.settings = replace(space.settings, grants=grants)
+        calls: list[Callable[[], object]] = [
+            project.alerts.check,
+            lambda: project.alerts.test_channel("oncall"),
+            lambda: project.incidents.report("odd", severity="note"),
+            lambda: project.incidents.resolve("i", reason="so"),
+            lambda: project.incidents.silence(reason="so", ttl="1h"),
+            lambda: project.incidents.end_silence("s"),
+        ]
+        for call in calls:
+            with pytest.raises(AccessError, match="may not manage incidents and their alerts"):
+                call()
+
+
+def test_changes_of_incidents_are_in_the_ledger(sea: Sea) -> None:
+    open_one(sea)
+    page = replace(stale(sea.now), severity=ProblemSeverity.PAGE)
+    sea.check(problems=[page], kinds=[ProblemKind.STALE_STAGE])
+    [changed] = sea.events(IncidentChanged)
+    assert (changed.change, changed.severity) == (IncidentChange.WORSENED, "page")
