@@ -1,7 +1,6 @@
 """Events have subjects, and some of them begin or end one."""
 
 from tidemill.ledger import event_subjects
-from tidemill.ledger.event import Ticked
 from tidemill.ledger.event_subjects import (
     KINDS_WITH_SUBJECTS,
     begun_subject,
@@ -15,6 +14,7 @@ from tidemill.ledger.event_subjects import (
     token_subject,
     waiver_subject,
 )
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.testing.records import events_of_every_kind
 
 REVIEW = event_subjects.review_subject("r1")

@@ -135,12 +135,12 @@ def test_what_changed_and_was_rolled_back() -> None:
 
 
 def test_a_lost_run_is_over_when_another_one_succeeds() -> None:
-    lost = [started("r1"), RunEnded(run="r1", status=Status.LOST)]
+    lost: list[Event] = [started("r1"), RunEnded(run="r1", status=Status.LOST)]
     [problem] = problems(*lost)
     assert (problem.kind, problem.since, problem.command) == (
         ProblemKind.LOST_RUN, 1.0, "tidemill runs show r1",
     )  # fmt: skip
-    failed = [started("r2"), RunEnded(run="r2", status=Status.FAILED)]
+    failed: list[Event] = [started("r2"), RunEnded(run="r2", status=Status.FAILED)]
     assert len(problems(*lost, *failed)) == 1
     assert problems(*lost, started("r3"), RunEnded(run="r3", status=Status.OK)) == []
     # The start of the run isn't known.

@@ -85,5 +85,5 @@ def test_a_silence_has_to_make_sense(terms: dict[str, Any], says: str) -> None:
 
 def test_a_silence_that_makes_sense() -> None:
     for terms in ({}, {"stage": "*"}, {"stage": ""}, {"expires": 100.0 + LONGEST_S}):
-        made = replace(silence(), **terms)  # type: ignore[arg-type]
+        made = replace(silence(), **terms)
         assert checked_silence(made, ["features"]) is made

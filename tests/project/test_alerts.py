@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +161,7 @@ def test_two_checks_at_once_open_one_incident(sea: Sea) -> None:
         found = [stale(sea.now)]
         append = first.tools.ledger.append
 
-        def race(events: list[Event], **terms: Any) -> int:
+        def race(events: Sequence[Event], **terms: Any) -> int:
             # The other one is quicker, once.
             if len(sea.events(IncidentOpened)) == 0:
                 second.alerts.check(found, kinds=[ProblemKind.STALE_STAGE])

@@ -23,7 +23,7 @@ def texts(state: IncidentState, now: float = 1_000.0) -> list[str]:
     """The lines without their times, which are local."""
     sent = [("oncall", SentAlert(at=125.5, about=1, kind="opened"))]
     text = timeline_text(state, sent, "ops", now)
-    return [line[21:] if line[:1].isdigit() else line for line in text.splitlines()]
+    return [line[21:] if line[:4].isdigit() else line for line in text.splitlines()]
 
 
 def test_all_that_happened_is_in_order() -> None:
@@ -41,8 +41,7 @@ def test_all_that_happened_is_in_order() -> None:
         "9 consequences more", "worse: page", "what remains: features failed 3 times",
     ]  # fmt: skip
     assert happened[5:] == ["alert to oncall: opened", "closed: fixed"]
-    assert any(line.startswith("10 consequences: ") for line in lines)
-    assert any(line.endswith(" and 2 more") for line in lines)
+    assert "10 consequences: s0, s1, s2, s3, s4, s5, s6, s7 and 2 more" in lines
 
 
 def test_an_incident_that_lasts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidemill.ledger.event import Event, RunEnded, Ticked
+from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
 from tidemill.ledger.event_subjects import changed_subject, review_subject, run_subject
 from tidemill.ledger.governance_events import (
@@ -16,6 +16,7 @@ from tidemill.ledger.governance_events import (
 )
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.ledger.run import Status
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Ledger
 from tidemill.testing import records as samples
 from tidemill.testing.records import (
