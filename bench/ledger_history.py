@@ -32,7 +32,6 @@ from tidemill.ledger.event import (
     RunStarted,
     Settled,
     SourceSeen,
-    Ticked,
 )
 from tidemill.ledger.governance_events import (
     Acted,
@@ -54,6 +53,7 @@ from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, Subje
 from tidemill.ledger.review import Choice, Quorum, Review, ReviewOutcome, Vote
 from tidemill.ledger.rollout import RolloutAction
 from tidemill.ledger.run import Attempt, Outcome, Receipt, StageTotals, Status
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.testing.records import (
     judged_event,
     model_artifact,

@@ -31,6 +31,7 @@ SPEAKING = {
     "cli/quarantine",
     "cli/review",
     "cli/runs",
+    "cli/schedules",
     "cli/tokens",
 }
 

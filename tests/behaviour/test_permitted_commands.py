@@ -60,6 +60,9 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
         Permission.DROP_ROWS,
         "quarantine undo sales 2026-01-12 --ruling 1 --reason so",
     ),
+    "schedules run": (Permission.RUN, "schedules run"),
+    "schedules pause": (Permission.PAUSE_SCHEDULE, "schedules pause nightly"),
+    "schedules resume": (Permission.PAUSE_SCHEDULE, "schedules resume nightly"),
     "lineage send": (Permission.RUN, "lineage send"),
     "incidents open": (Permission.MANAGE_INCIDENTS, "incidents open odd"),
     "incidents resolve": (Permission.MANAGE_INCIDENTS, "incidents resolve INCIDENT --reason so"),
@@ -69,7 +72,6 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "alerts test": (Permission.MANAGE_INCIDENTS, "alerts test oncall"),
     "restore": (Permission.RESTORE, "restore forecast RUN"),
     "verify": (Permission.REPAIR, "verify --repair"),
-    "ledger compact": (Permission.MANAGE_LEDGER, "ledger compact"),
     "ledger export": (Permission.MANAGE_LEDGER, "ledger export ../events.jsonl"),
     "ledger rebuild": (Permission.MANAGE_LEDGER, "ledger rebuild"),
 }
@@ -90,6 +92,7 @@ READERS = {
     "incidents ": "list show",
     "silence ": "list",
     "runs ": "show logs stages",
+    "schedules ": "list next",
 }
 
 

@@ -1,6 +1,7 @@
 """Events have subjects, and some of them begin or end one."""
 
 from tidemill.ledger import event_subjects
+from tidemill.ledger.event import Published
 from tidemill.ledger.event_subjects import (
     KINDS_WITH_SUBJECTS,
     begun_subject,
@@ -47,4 +48,7 @@ def test_what_begins_is_ended_by_another_kind() -> None:
     kinds = [subject.partition(" ")[0] for subject in begun]
     assert sorted(kinds) == ["incident", "review", "run", "silence", "token", "waiver"]
     tick = Ticked(schedule="s", tick="1")
-    assert (subjects_of(tick), begun_subject(tick), ended_subject(tick)) == ((), "", "")
+    assert subjects_of(tick) == ("schedule s", "schedule s 1")
+    assert (begun_subject(tick), ended_subject(tick)) == ("", "")
+    published = next(event for event in events if isinstance(event, Published))
+    assert subjects_of(published) == ()

@@ -21,6 +21,7 @@ class Erratic(InlineLane):
         self._rng = rng
         self._mishap = mishap
         self._due: list[Task] = []
+        self._cancelled: list[Task] = []
         self.asked: list[Task] = []
         self.closed = True
 
@@ -35,8 +36,16 @@ class Erratic(InlineLane):
         self._due.append(task)
         self.asked.append(task)
 
+    def cancel(self, task: str) -> None:
+        """Cancel a task that isn't done yet."""
+        self._cancelled += [each for each in self._due if each.id == task]
+        self._due = [each for each in self._due if each.id != task]
+
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """Some of what is due, or all of it when the run has nothing else to do."""
+        for task in self._cancelled:
+            yield TaskEvent(task=task.id, fate=Fate.CANCELLED, worker="", at=0.0)
+        self._cancelled = []
         most = len(self._due) if timeout_s else self._rng.randint(0, len(self._due))
         self._rng.shuffle(self._due)
         now, self._due = self._due[:most], self._due[most:]

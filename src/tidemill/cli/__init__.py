@@ -127,6 +127,10 @@ INTERRUPTED = 130
             "tidemill.cli.lineage:lineage",
             "Show runs to other tools, as events of OpenLineage.",
         ),
+        "schedules": (
+            "tidemill.cli.schedules:schedules",
+            "Show what is due next and why; run, pause and resume it.",
+        ),
         "runs": (
             "tidemill.cli.runs:runs",
             "List runs; show a run, its logs, or the performance of stages.",

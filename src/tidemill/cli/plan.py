@@ -50,10 +50,11 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
             if markdown
             else render_plan(made, why=why, price=price)
         )
-    print_result(text, as_json, "tidemill.plan/1", lambda: _body(made, price, reasons))
+    print_result(text, as_json, "tidemill.plan/1", lambda: plan_body(made, price, reasons))
 
 
-def _body(made: Plan, price: Price, reasons: StageReasons | None) -> dict[str, Any]:
+def plan_body(made: Plan, price: Price, reasons: StageReasons | None = None) -> dict[str, Any]:
+    """A plan in a document, with why a stage is in it."""
     return {
         "workflow": made.workflow,
         "environment": made.environment,

@@ -34,11 +34,15 @@ if TYPE_CHECKING:
               help="Run one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
 @click.option("--inline", is_flag=True,
               help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
+@click.option("--fail-fast", is_flag=True,
+              help="Begin nothing any more once a step has failed; what runs may end.")  # fmt: skip
 @json_option
 @param_option
 @environment_options
 @project_options
-def run(wait: float, debug: bool, inline: bool, as_json: bool, **request: Any) -> None:
+def run(
+    wait: float, debug: bool, inline: bool, fail_fast: bool, as_json: bool, **request: Any
+) -> None:
     """Run what `tidemill plan` with the same arguments shows, and print a receipt.
 
     Runs all stages, or STAGE with what is upstream of it, or only its PARTITION and what that reads. A
@@ -57,6 +61,7 @@ def run(wait: float, debug: bool, inline: bool, as_json: bool, **request: Any) -
             command=command_line(),
             progress=progress,
             inline=inline,
+            fail_fast=fail_fast,
             raise_on_failure=False,
         )
     text = render_receipt(receipt, text_width())

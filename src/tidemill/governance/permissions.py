@@ -59,6 +59,7 @@ class Permission(StrEnum):
     SERVE = "serve endpoints"
     CORRECT_ROWS = "correct quarantined rows"
     MANAGE_INCIDENTS = "manage incidents and their alerts"
+    PAUSE_SCHEDULE = "pause or resume a schedule"
     RELEASE_ROWS = "release quarantined rows"
     DROP_ROWS = "drop quarantined rows"
     REVIEW = "decide a review"
@@ -70,7 +71,7 @@ class Permission(StrEnum):
     DROP_ENVIRONMENT = "drop an environment"
     FORGET_STAGES = "remove what a stage published"
     ADOPT_WORKFLOW = "take over the state of another workflow"
-    MANAGE_LEDGER = "export, rebuild or compact the ledger"
+    MANAGE_LEDGER = "export or rebuild the ledger"
     MANAGE_AUDIT = "manage the keys of the audit"
 
 
@@ -109,6 +110,7 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
         Permission.SERVE,
         Permission.CORRECT_ROWS,
         Permission.MANAGE_INCIDENTS,
+        Permission.PAUSE_SCHEDULE,
     ),
     **_requirements(
         Role.REVIEWER,

@@ -38,6 +38,12 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.schedule_events import (
+    ScheduleChanged,
+    SchedulePaused,
+    ScheduleResumed,
+    Ticked,
+)
 
 _SubjectsOf: TypeAlias = Callable[[Any], tuple[str, ...]]
 
@@ -68,7 +74,16 @@ _SUBJECTS: Mapping[type[Event], _SubjectsOf] = {
     AlertSent: lambda event: (incident_subject(event.incident),),
     Silenced: lambda event: (silence_subject(event.silence.id),),
     SilenceEnded: lambda event: (silence_subject(event.silence),),
+    Ticked: lambda event: (
+        schedule_subject(event.schedule),
+        schedule_subject(event.schedule, event.tick),
+    ),
+    ScheduleChanged: lambda event: (schedule_subject(event.schedule),),
+    SchedulePaused: lambda event: (schedule_subject(event.schedule),),
+    ScheduleResumed: lambda event: (schedule_subject(event.schedule),),
 }
+# How the subjects of schedules begin.
+SCHEDULE = "schedule "
 # The events that begin what others end.
 _BEGINNINGS = (RunStarted, ReviewOpened, TokenCreated, Waived, IncidentOpened, Silenced)
 _ENDS = (RunEnded, ReviewClosed, TokenRevoked, WaiverEnded, IncidentClosed, SilenceEnded)
@@ -114,6 +129,11 @@ def waiver_subject(id: str) -> str:
 def rules_subject(digest: str) -> str:
     """The subject of a set of rules."""
     return f"rules {digest}"
+
+
+def schedule_subject(name: str, tick: str = "") -> str:
+    """The subject of a schedule, or of one of its ticks."""
+    return f"{SCHEDULE}{name}" + (f" {tick}" if tick else "")
 
 
 def decision_subject(id: str) -> str:

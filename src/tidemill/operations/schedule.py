@@ -21,7 +21,7 @@ from tidemill.workflow.environment import PRODUCTION
 # Ticks that are counted after a long time without a run.
 MOST_COUNTED = 1_000
 # Consumed ticks that a record keeps.
-MOST_KEPT = 1_000
+MOST_KEPT = 100
 
 
 class CatchUp(StrEnum):

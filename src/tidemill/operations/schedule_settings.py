@@ -27,10 +27,11 @@ _MOST_RUNS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredSchedules:
-    """The schedules of a project, and what is wrong with those that are left out."""
+    """The schedules of a project; those with `faults` are left out, and only their names are known."""
 
     schedules: tuple[Schedule, ...] = ()
     faults: tuple[Fault, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def parse_schedules(table: Mapping[str, Any], place: str) -> DeclaredSchedules:
@@ -42,7 +43,7 @@ def parse_schedules(table: Mapping[str, Any], place: str) -> DeclaredSchedules:
         faults += reader.faults
         if schedule is not None:
             found.append(schedule)
-    return DeclaredSchedules(schedules=tuple(found), faults=tuple(faults))
+    return DeclaredSchedules(schedules=tuple(found), faults=tuple(faults), names=tuple(table))
 
 
 def stage_faults(

@@ -124,7 +124,8 @@ def is_before_start(stage: Stage, key: str) -> bool:
 
 def is_rerun_requested(draft: Draft, stage: Stage) -> bool:
     """Whether a rerun of the stage was requested although it is current; its inputs don't rerun."""
-    return draft.request.again and draft.request.stage in ("", stage.name)
+    request = draft.request
+    return request.again and (not request.named or stage.name in request.named)
 
 
 def reasons_for(

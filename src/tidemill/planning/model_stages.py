@@ -196,7 +196,7 @@ def _is_judged_again(draft: Draft, model: Stage) -> bool:
     """Whether it was requested, of all or by name, that gates judge the candidate of a model again."""
     names = {model.name, *(other.name for other in draft.flow.readers(model.name))}
     request = draft.request
-    return request.ask_again or (request.again and request.stage in names)
+    return request.ask_again or (request.again and not names.isdisjoint(request.named))
 
 
 def _incompatibility(model: Stage, artifact: Artifact) -> str:

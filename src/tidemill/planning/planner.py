@@ -61,18 +61,18 @@ def make_plan(
 
 
 def request_scope(flow: Flow, request: Request) -> set[str]:
-    """The stages that a request covers: all, or one with its upstream."""
-    for name in (request.stage, *request.train):
-        if name and name not in flow.names:
+    """The stages that a request covers: all, or the named ones with their upstream."""
+    for name in (*request.named, *request.train):
+        if name not in flow.names:
             raise UsageError(f"there is no stage {name!r} ({did_you_mean(name, flow.names)})")
     models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
     for name in request.train:
         if name not in models:
             raise UsageError(f"{name!r} is not a model ({did_you_mean(name, models)})")
-    if not request.stage:
+    if not request.named:
         return set(flow.names)
     scope: set[str] = set()
-    wanted = [request.stage, *request.train]
+    wanted = [*request.named, *request.train]
     while wanted:
         name = wanted.pop()
         if name in scope:

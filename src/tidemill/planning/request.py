@@ -20,16 +20,18 @@ from tidemill.core.partition import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request to bring all stages up to date, or one stage with its upstream, or one `partition` of it.
+    """A request to bring all stages up to date, or some with their upstream, or one `partition` of one.
 
-    Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
-    current partitions; `train` are the models to train. With `verify_sources` all source files are hashed.
-    `allow_removals` is the id of the `Removals` of a plan that are allowed; with `removals_allowed` a plan
-    does whatever sources lost. `tuned` are the models with parameters for this run. With `ask_again` nothing
-    reruns, but what gates or people refused is judged and asked about once more.
+    They are `stage` and `stages`. Time partitions that begin before `since` or end after `until` stay as
+    they are. `again` reruns current partitions; `train` are the models to train. With `verify_sources`
+    all source files are hashed. `allow_removals` is the id of the `Removals` of a plan that are allowed;
+    with `removals_allowed` a plan does whatever sources lost. `tuned` are the models with parameters for
+    this run. With `ask_again` nothing reruns, but what gates or people refused is judged and asked about
+    once more.
     """
 
     stage: str = ""
+    stages: tuple[str, ...] = ()
     partition: str = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -41,6 +43,11 @@ class Request:
     removals_allowed: bool = False
     tuned: frozenset[str] = frozenset()
     ask_again: bool = False
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The stages that are named; none stands for all."""
+        return (self.stage, *self.stages) if self.stage else self.stages
 
 
 def request_of(  # noqa: PLR0913 - a request in keywords

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import require_unexpired
@@ -32,6 +33,9 @@ from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.stage import Kind
 from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
+if TYPE_CHECKING:
+    from tidemill.project.promotion_preview import PromotionPreview
+
 
 class Plans:
     """Plans what a request needs, on the state of the workspace's environment."""
@@ -49,14 +53,23 @@ class Plans:
         space.require(Permission.PLAN)
         self.refuse_faults(request)
         try:
-            return self._make_with_policy(space.preview_state(), request)
+            return self.make_governed(space.preview_state(), request)
         except ConflictError:
-            return self._make_with_policy(space.preview_state(whole=True), request)
+            return self.make_governed(space.preview_state(whole=True), request)
         finally:
             space.tools.external_sources.close()
 
-    def _make_with_policy(self, state: State, request: Request) -> Plan:
-        """The plan, with what rules and reviews will keep from going on, as far as that is known."""
+    def promotion(self, source: str, request: Request) -> PromotionPreview:
+        """Plan the promotion of the environment `source` to this one, and change nothing.
+
+        As `make`; UsageError when the code isn't what `source` ran.
+        """
+        module = import_module("tidemill.project.promotion_preview")
+        found: PromotionPreview = module.preview_promotion(self._workspace, self, source, request)
+        return found
+
+    def make_governed(self, state: State, request: Request) -> Plan:
+        """The plan on a given state, with what rules and reviews will hold back, as far as that is known."""
         plan = self.make_on(state, request)
         if not is_governed(self._workspace):
             return plan
@@ -100,8 +113,8 @@ class Plans:
 
         UsageError for a stage that isn't declared, also if it is published.
         """
-        if request.stage:
-            self._workspace.stage(request.stage)
+        for name in request.named:
+            self._workspace.stage(name)
         self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
 
     def reasons(self, plan: Plan, stage: str, partition: str = "") -> StageReasons:

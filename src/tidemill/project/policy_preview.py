@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.common_facts import common_facts
 from tidemill.governance.personal_columns import delivered_columns, personal_columns
 from tidemill.ledger.policy import FactValue, SubjectKind
@@ -29,7 +30,8 @@ def policy_notes(space: Workspace, state: State, plan: Plan) -> tuple[str, ...]:
     """
     governance = governance_for(space, state, enforcement_of(space))
     steps = plan.by_stage()
-    found = [*_contract_notes(space, state, plan, governance)]
+    verdicts = contract_verdicts(space, state, plan, governance)
+    found = [note for verdict in verdicts for note in verdict.notes]
     for name, planned in steps.items():
         stage = space.flow[name]
         if any(step.action is Action.GATE for step in planned):
@@ -40,9 +42,10 @@ def policy_notes(space: Workspace, state: State, plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*found, *_open_reviews(governance))))
 
 
-def _contract_notes(
+def contract_verdicts(
     space: Workspace, state: State, plan: Plan, governance: Governance
-) -> Iterator[str]:
+) -> Iterator[Verdict]:
+    """What would be decided now on each contract that a plan publishes by for the first time."""
     if not governance.enforcement.governs(SubjectKind.CONTRACT):
         return
     known = published_contracts(space.tools.ledger, state)
@@ -50,7 +53,7 @@ def _contract_notes(
     for stage, before in changed.items():
         if stage in plan.current:
             proposal = contract_proposal(governance, space.flow, space.recipes, stage, before)
-            yield from governance.enforcement.preview(proposal).notes
+            yield governance.enforcement.preview(proposal)
 
 
 def _model_notes(stage: Stage, state: State, governance: Governance) -> Iterator[str]:

@@ -6,7 +6,6 @@ Services that a run doesn't need are imported when they are first used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +20,7 @@ from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
+from tidemill.project.operation_services import OperationServices
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
     from tidemill.history.io.runs import History
-    from tidemill.project.alerts import Alerts
     from tidemill.project.attestations import Attestations
     from tidemill.project.audit import Audit
     from tidemill.project.checks import Checks
@@ -47,20 +46,17 @@ if TYPE_CHECKING:
     from tidemill.project.drift_report import DriftReport
     from tidemill.project.environments import ProjectEnvironments, StageDiff
     from tidemill.project.erasure import Erasures
-    from tidemill.project.incidents import Incidents
     from tidemill.project.keys import Keys
-    from tidemill.project.ledger_compaction import LedgerCompaction
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.logins import Logins
     from tidemill.project.models import Models
     from tidemill.project.openlineage import OpenLineage
-    from tidemill.project.plans import Plans
     from tidemill.project.policy import Policy
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.reviews import Reviews
     from tidemill.project.rollouts import Rollouts
-    from tidemill.project.runs import Progress, Runs
+    from tidemill.project.runs import Progress
     from tidemill.project.serving import Serving
     from tidemill.project.tokens import Tokens
     from tidemill.project.trials import DebugOutput, Trials
@@ -95,7 +91,7 @@ def open_project(
     return Project(settings, load_workflow(settings), environment, sample, profile, params)
 
 
-class Project:
+class Project(OperationServices):
     """An open project: a workflow in an environment, and the services that work on it."""
 
     def __init__(
@@ -121,15 +117,6 @@ class Project:
             for stage in self.workspace.declared.stages
         ]
         return html_table(("stage", "kind", "reads", "declared at"), rows, caption=repr(self)[1:-1])
-
-    @cached_property
-    def plans(self) -> Plans:
-        """Plans what would run, and explains it."""
-        return cast("Plans", self._service("plans", "Plans"))
-
-    @cached_property
-    def _runs(self) -> Runs:
-        return cast("Runs", self._service("runs", "Runs", self.plans))
 
     @property
     def settings(self) -> Settings:
@@ -227,20 +214,27 @@ class Project:
         command: str = "tm.open().run()",
         progress: Progress | None = None,
         inline: bool = False,
+        fail_fast: bool = False,
         raise_on_failure: bool = True,
     ) -> Receipt:
         """Execute what `plan` with the same arguments plans; return what it did and cost.
 
         With `inline` steps run one after the other in this thread: breakpoints work, and resource
-        limits of stages don't apply. Raises ConflictError when another run holds the environment for
-        longer than `wait_s` seconds. When a step failed, gates refused a model or the run was interrupted,
-        raises RunFailed, which has the `receipt`; without `raise_on_failure` returns it.
+        limits of stages don't apply. With `fail_fast` nothing begins any more once a step has failed.
+        Raises ConflictError when another run holds the environment for longer than `wait_s` seconds. When a
+        step failed, gates refused a model or the run was interrupted, raises RunFailed, which has the
+        `receipt`; without `raise_on_failure` returns it.
         """
         request = request_of(
             stage, since, until, limit, again, train, partition, verify_sources, allow_removals
         )
         receipt = self._runs.run(
-            request, command=command, wait_s=wait_s, progress=progress, inline=inline
+            request,
+            command=command,
+            wait_s=wait_s,
+            progress=progress,
+            inline=inline,
+            fail_fast=fail_fast,
         )
         return _checked(receipt) if raise_on_failure else receipt
 
@@ -254,6 +248,7 @@ class Project:
         wait_s: float = 0.0,
         command: str = "tm.open().promote()",
         progress: Progress | None = None,
+        fail_fast: bool = False,
         raise_on_failure: bool = True,
     ) -> Receipt:
         """Promote the environment `source` to this one, atomically.
@@ -267,7 +262,7 @@ class Project:
         """
         request = Request(train=frozenset(train), allow_removals=allow_removals, ask_again=again)
         receipt = self._runs.promote(
-            source, request, command=command, wait_s=wait_s, progress=progress
+            source, request, command=command, wait_s=wait_s, progress=progress, fail_fast=fail_fast
         )
         return _checked(receipt) if raise_on_failure else receipt
 
@@ -360,11 +355,6 @@ class Project:
         return cast("StoredState", self._service("verification", "StoredState", self._runs))
 
     @property
-    def compaction(self) -> LedgerCompaction:
-        """The compaction of the ledger: old events keep their figures, and lose details."""
-        return cast("LedgerCompaction", self._service("ledger_compaction", "LedgerCompaction"))
-
-    @property
     def delivered_tables(self) -> DeliveredTables:
         """The tables that were delivered: restore an earlier version of one."""
         return cast("DeliveredTables", self._service("delivered_tables", "DeliveredTables"))
@@ -419,16 +409,6 @@ class Project:
         """Attests how versions of models and tables were made, and verifies attestations."""
         return cast("Attestations", self._service("attestations", "Attestations"))
 
-    @cached_property
-    def alerts(self) -> Alerts:
-        """Checks what is wrong with the project, and alerts whom it concerns."""
-        return cast("Alerts", self._service("alerts", "Alerts", self.incidents))
-
-    @cached_property
-    def incidents(self) -> Incidents:
-        """The incidents of the project: list, show, open and resolve them; silence their alerts."""
-        return cast("Incidents", self._service("incidents", "Incidents"))
-
     @property
     def erasures(self) -> Erasures:
         """Erases people from what is stored, and lists where else their rows are."""
@@ -473,9 +453,6 @@ class Project:
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last `limit` runs, newest first."""
         return self.history.runs(limit)
-
-    def _service(self, module: str, name: str, *needed: object) -> Any:
-        return getattr(import_module(f"tidemill.project.{module}"), name)(self.workspace, *needed)
 
     def __enter__(self) -> Project:
         return self

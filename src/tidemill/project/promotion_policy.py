@@ -31,7 +31,7 @@ def require_allowed_promotion(
     """
     if not enforcement.governs(SubjectKind.PROMOTION):
         return ALLOWED
-    verdict = enforcement.decide(_proposal(space, source))
+    verdict = enforcement.decide(promotion_proposal(space, source))
     if not verdict.allowed:
         tools = space.tools
         if verdict.events:
@@ -40,7 +40,8 @@ def require_allowed_promotion(
     return verdict
 
 
-def _proposal(space: Workspace, source: str) -> Proposal:
+def promotion_proposal(space: Workspace, source: str) -> Proposal:
+    """The promotion of `source` to the workspace's environment, with the facts that rules decide on."""
     ours = load_state(space.tools.ledger, space.environment, whole=True)
     theirs = load_state(space.tools.ledger, source, whole=True)
     evidence = PromotionEvidence(

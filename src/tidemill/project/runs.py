@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
 from tidemill.models.gates import lift_refusals
+from tidemill.operations.io.schedule_reader import require_new_tick
 from tidemill.planning.request import Request
 from tidemill.ports.runtime import Runtime
 from tidemill.project.attest_hooks import attest_run
@@ -35,7 +36,7 @@ from tidemill.project.enforcement import (
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.job import EngineOptions, Job
+from tidemill.runs.io.job import EngineOptions, Job, ScheduledTick
 from tidemill.runs.io.job import NoProgress as NoProgress
 from tidemill.runs.io.job import Progress as Progress
 from tidemill.runs.io.lease import Heartbeat, take_lease
@@ -48,6 +49,18 @@ if TYPE_CHECKING:
     from tidemill.governance.change_verdict import Verdict
     from tidemill.governance.io.enforcement import Enforcement
     from tidemill.project.openlineage import FollowedRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunOptions:
+    """How a request is run: for the promotion of a `source`, or for the `tick` of a schedule."""
+
+    command: str
+    progress: Progress
+    inline: bool = False
+    fail_fast: bool = False
+    source: str = ""
+    tick: ScheduledTick | None = None
 
 
 class Runs:
@@ -65,23 +78,33 @@ class Runs:
         wait_s: float | None = 0.0,
         progress: Progress | None = None,
         inline: bool = False,
+        fail_fast: bool = False,
+        tick: ScheduledTick | None = None,
     ) -> Receipt:
         """Plan a request, execute the plan, and return what it did and cost.
 
-        With `inline` steps run one after the other in this thread. Raises ConflictError when another
+        With `inline` steps run one after the other in this thread; with `fail_fast` nothing begins any more
+        once a step has failed. The run consumes the `tick` of a schedule. Raises ConflictError when another
         run holds the environment for longer than `wait_s` seconds (None if the caller has no option for
-        that), DeclarationError with all faults of the stages that the request covers, before anything runs,
-        AccessError if the actor may not run.
+        that) or consumed the tick, DeclarationError with all faults of the stages that the request covers,
+        before anything runs, AccessError if the actor may not run.
         """
         self._workspace.require(Permission.RUN)
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
+        options = _RunOptions(
+            command=command,
+            progress=progress or NoProgress(),
+            inline=inline,
+            fail_fast=fail_fast,
+            tick=tick,
+        )
 
         def work(tools: Runtime) -> Receipt:
-            return self._run(
-                tools, request, lease, command, progress or NoProgress(), inline=inline
-            )
+            if tick is not None:
+                require_new_tick(tools.ledger, tick.tick)
+            return self._run(tools, request, lease, options)
 
         return self._hold_and_announce(lease, work)
 
@@ -93,6 +116,7 @@ class Runs:
         command: str,
         wait_s: float = 0.0,
         progress: Progress | None = None,
+        fail_fast: bool = False,
     ) -> Receipt:
         """Publish in one transaction what the environment `source` computes, on this one's data.
 
@@ -103,13 +127,14 @@ class Runs:
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
+        options = _RunOptions(
+            command=command, progress=progress or NoProgress(), source=source, fail_fast=fail_fast
+        )
 
         def work(tools: Runtime) -> Receipt:
             tune = partial(space.options.apply_profile, space.declared)
             require_same_code(tools, tune, space.recipes, source, space.environment)
-            return self._run(
-                tools, request, lease, command, progress or NoProgress(), source=source
-            )
+            return self._run(tools, request, lease, options)
 
         return self._hold_and_announce(lease, work)
 
@@ -164,45 +189,34 @@ class Runs:
         tools: Runtime,
         request: Request,
         lease: Heartbeat,
-        command: str,
-        progress: Progress,
-        *,
-        inline: bool = False,
-        source: str = "",
+        options: _RunOptions,
     ) -> Receipt:
         space = self._workspace
         name = space.environment
-        messages = [] if source else begin_environment(tools, name, space.options, lease)
+        messages = [] if options.source else begin_environment(tools, name, space.options, lease)
         known = {*tools.artifacts.names(damaged=True)}
 
-        def run(notes: list[str]) -> Receipt:
-            return self._run_once(
-                tools, request, lease, command, progress, notes, inline=inline, source=source
-            )
-
-        receipt = run(messages)
+        receipt = self._run_once(tools, request, lease, options, messages)
         found = {*tools.artifacts.names(damaged=True)} - known
         if not found or receipt.status is not Status.FAILED:
             return receipt
         count = f"{len(found)} damaged object{'s' * (len(found) != 1)}"
         note = f"run {receipt.run} found {count}; this run computed what they held again"
-        return run([*messages, note])
+        # The run before consumed the tick.
+        options = replace(options, tick=None)
+        return self._run_once(tools, request, lease, options, [*messages, note])
 
-    def _run_once(  # noqa: PLR0913 - what a run is made of
+    def _run_once(
         self,
         tools: Runtime,
         request: Request,
         lease: Heartbeat,
-        command: str,
-        progress: Progress,
+        options: _RunOptions,
         messages: list[str],
-        *,
-        inline: bool,
-        source: str,
     ) -> Receipt:
         """Plan a request and execute the plan; all at once for the promotion of a `source`."""
         space = self._workspace
-        name = space.environment
+        name, source = space.environment, options.source
         end_overdue_reviews(space)
         enforcement = promoted = governance = None
         if is_governed(space):
@@ -220,6 +234,7 @@ class Runs:
         plan, run = self._plans.make_on(state, request), run_id()
         messages += drop_expired(Environments(tools, space.options), state, tools.clock())
         messages += [model.refused for model in plan.models if model.refused]
+        messages += [options.tick.because] if options.tick and options.tick.because else []
         # A step that brought the run before down may do so again.
         secrets = tools.redactor.secrets
         given = space.options.params
@@ -246,15 +261,17 @@ class Runs:
             plan=plan,
             state=state,
             run=run,
-            command=command,
+            command=options.command,
             price=space.price,
-            progress=progress,
-            engines=EngineOptions() if inline else engines,
+            progress=options.progress,
+            engines=EngineOptions() if options.inline else engines,
             at_once=bool(source),
             undelivered=undelivered,
             attest=partial(attest_run, space),
             governance=governance,
             actor=space.actor.name,
+            tick=options.tick,
+            fail_fast=options.fail_fast,
         )
         if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)

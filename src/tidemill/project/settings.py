@@ -22,7 +22,6 @@ from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
-from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -32,11 +31,10 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings, and what reads those that stand for themselves.
-_TABLES = ("profiles", "roles", "groups", "budget", "retention")
+_TABLES = ("profiles", "roles", "groups", "budget", "retention", "schedules")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
     "audit": parse_audit_settings,
-    "ledger": parse_ledger_settings,
     "attest": parse_attest_settings,
     "notify": parse_notify_settings,
     "alerts": parse_alert_settings,
@@ -63,7 +61,8 @@ class Settings:
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
-    `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted.
+    `audit` says which checkpoints of the ledger are made. `schedules` are the tables of schedules as they
+    are: who uses them finds all faults at once, and others aren't disturbed.
     """
 
     root: Path
@@ -83,11 +82,11 @@ class Settings:
     memory_gb_hour: float = 0.0
     budget: Mapping[str, float] = field(default_factory=dict)
     retention: Mapping[str, str] = field(default_factory=dict)
+    schedules: Mapping[str, Any] = field(default_factory=dict)
     serve: ServeSettings = field(default_factory=ServeSettings)
     grants: Grants = field(default_factory=Grants)
     home_group: str = ""
     audit: AuditSettings = field(default_factory=AuditSettings)
-    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None
     notify: NotifySettings = field(default_factory=NotifySettings)
@@ -193,6 +192,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "profiles": _profiles(file, table.get("profiles", {})),
         "budget": table.get("budget", {}),
         "retention": table.get("retention", {}),
+        "schedules": _as_table(f"{file}: [tool.tidemill] schedules", table.get("schedules", {})),
     }
     for name, read in _READERS.items():
         if name in table:
@@ -246,11 +246,15 @@ def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
 
 
 def _tables(place: str, value: object) -> Mapping[str, Mapping[str, Any]]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{place} = {value!r} is not a table")
-    for name, table in value.items():
+    for name, table in _as_table(place, value).items():
         if not isinstance(table, dict):
             raise UsageError(f"{place}.{name} = {table!r} is not a table")
+    return _as_table(place, value)
+
+
+def _as_table(place: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place} = {value!r} is not a table")
     return value
 
 

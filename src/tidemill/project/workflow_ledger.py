@@ -19,6 +19,7 @@ from tidemill.ledger.event import (
     RecordedEvent,
 )
 from tidemill.ledger.event_filter import EVERYTHING, EventFilter
+from tidemill.ledger.event_subjects import SCHEDULE
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.schedule_events import SCHEDULE_EVENTS
 from tidemill.ledger.workflow_scope import (
@@ -170,6 +171,10 @@ class WorkflowLedger:
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
         scope = self._scope(self._environments())
+        if where.about.startswith(SCHEDULE):
+            # Schedules are recorded with the name of their workflow.
+            name = where.about.removeprefix(SCHEDULE)
+            where = replace(where, about=f"{SCHEDULE}{self.prefix}{name}")
         found = self.shared.events(
             kinds=kinds,
             after=after,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +22,7 @@ from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Attempted, Published
 from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.planning.plan import Step
-from tidemill.ports.execution import Fate, Task
+from tidemill.ports.execution import Fate, Task, TaskEvent
 from tidemill.project import worker
 from tidemill.runs.io import scheduler as running
 from tidemill.runs.io.job import NoProgress
@@ -379,3 +380,68 @@ def test_partitions_that_are_judged_in_order_are_made_side_by_side(
     days = [partition for stage, partition in published(tides) if stage == "doubled"]
     assert days == [day(n) for n in range(DAYS)] * 2
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+
+
+@thorough
+@settings(max_examples=examples(15), deadline=None)
+@given(
+    text=st.sampled_from((CHAIN, SERIAL, RETRIED)),
+    seed=st.integers(0, 2**32),
+    failing=st.integers(0, 3 * DAYS - 1),
+    away=st.booleans(),
+)
+def test_fail_fast_ends_every_step_once_and_loses_nothing(
+    tmp_path_factory: pytest.TempPathFactory, text: str, seed: int, failing: int, away: bool
+) -> None:
+    root = tmp_path_factory.mktemp("fast")
+    tides, done = sent(Tides(root / "project", text)), 0
+
+    def mishap(task: Task) -> tuple[Fate, bool] | None:
+        nonlocal done
+        done += 1
+        return (Fate.OOM, False) if done == failing + 1 else None
+
+    with pytest.MonkeyPatch.context() as patched:
+        engine = Piecemeal(Random(seed), mishap)
+        send_away(patched, engine, **({} if away else {"careful": False}))
+        receipt = tides.run(fail_fast=True)
+    found = attempts(tides)
+    ends = Counter((a.stage, a.partition) for a in found if a.outcome is not Outcome.RETRIED)
+    failed = [a for a in found if a.outcome is Outcome.FAILED]
+    stopped = [a for a in found if "(fail-fast)" in a.message]
+    assert set(ends.values()) == {1}
+    assert len(ends) == DAYS * len(STAGES)
+    assert bool(failed) == (receipt.status is Status.FAILED)
+    assert not stopped or failed
+    if stopped:
+        # Nothing ran after what had been begun when the first step failed.
+        assert {a.worker for a in stopped} == {""}
+        count = "1 step wasn't" if len(stopped) == 1 else f"{len(stopped)} steps weren't"
+        assert f"failed: {count} begun (fail-fast): " in "".join(receipt.messages)
+    tides.ok()
+    assert tides.contents() == rebuilt(tides, root / "fresh")
+
+
+def test_fail_fast_cancels_what_waits_for_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path), 3)
+    send_away(monkeypatch, Piecemeal(First(), lambda task: (Fate.OOM, False)))
+    receipt = tides.run(fail_fast=True)
+    assert [a.outcome for a in attempts(tides)].count(Outcome.FAILED) == 1
+    ran = tides.ran(receipt)
+    assert sum(len(days) for what, days in ran.items() if what.startswith("skipped")) == 8
+
+
+class Piecemeal(Erratic):
+    """Does some of what is due, also if nothing else is left to do."""
+
+    def events(self, timeout_s: float) -> Iterator[TaskEvent]:
+        return super().events(0.0)
+
+
+class First(Random):
+    """Draws one where it may."""
+
+    def randint(self, a: int, b: int) -> int:
+        return min(1, b)

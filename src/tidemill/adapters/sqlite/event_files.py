@@ -27,8 +27,6 @@ class _Exported(msgspec.Struct):
     batch: int
     at: float
     event: msgspec.Raw
-    whole: str = ""
-    compacted_by: int = 0
 
 
 class _End(msgspec.Struct, omit_defaults=True):
@@ -64,7 +62,7 @@ def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
     with open(target, "xb") as file:
         for each in events:
             line = _line(
-                f'{{"seq":{each.seq},"batch":{each.batch},"at":{each.at!r},"event":{each.body}{_compaction(each)}}}'
+                f'{{"seq":{each.seq},"batch":{each.batch},"at":{each.at!r},"event":{each.body}}}'
             )
             digest.update(line)
             file.write(line)
@@ -78,13 +76,6 @@ def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
         file.flush()
         os.fsync(file.fileno())
     return len(events), damaged
-
-
-def _compaction(event: StoredEvent) -> str:
-    """What is exported of an event whose body was replaced by a smaller one, besides that."""
-    if not event.whole:
-        return ""
-    return f',"whole":"{event.whole}","compacted_by":{event.compacted_by}'
 
 
 def import_events(source: Path) -> FoundEvents:
@@ -143,15 +134,7 @@ def _read(line: bytes) -> StoredEvent | None:
         event = decode_event(body)
     except StorageError:
         return None
-    return StoredEvent(
-        seq=read.seq,
-        batch=read.batch,
-        at=read.at,
-        event=event,
-        body=body,
-        whole=read.whole,
-        compacted_by=read.compacted_by,
-    )
+    return StoredEvent(seq=read.seq, batch=read.batch, at=read.at, event=event, body=body)
 
 
 def _read_end(line: bytes) -> _End | None:

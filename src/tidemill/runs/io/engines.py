@@ -75,6 +75,14 @@ class LocalSteps:
         work = self._works.get(index)
         return MAX_STEPS if work is not None and work.stage in self._batched else 0
 
+    def withdraw(self) -> list[StepIndex]:
+        """Let no step wait any more; return those that did."""
+        waiting = sorted(self._queue)
+        self._queue.clear()
+        for index in waiting:
+            del self._works[index]
+        return waiting
+
     def run_next(self) -> Iterator[StepOutcome]:
         """Run the next step, and others of its stage that can be computed with it."""
         index = heappop(self._queue)
@@ -136,6 +144,7 @@ class Engines:
         # By task: its engine, and its stage.
         self._at_work: dict[str, tuple[str, str]] = {}
         self._unstored: set[str] = set()
+        self._started: set[str] = set()
 
     @cached_property
     def _context(self) -> bytes:
@@ -185,8 +194,17 @@ class Engines:
             for event in self._open[where].events(
                 timeout_s if len(busy) == 1 else min(timeout_s, _TURN_S)
             ):
-                if event.fate is not Fate.STARTED:
+                if event.fate is Fate.STARTED:
+                    self._started.add(event.task)
+                else:
+                    self._started.discard(event.task)
                     yield self._result(event)
+
+    def cancel_waiting(self) -> None:
+        """Cancel the tasks that aren't known to have started; each still yields a result."""
+        for task, (where, _) in self._at_work.items():
+            if task not in self._started:
+                self._open[where].cancel(task)
 
     def close(self) -> None:
         """Close the engines; what still runs is cancelled."""

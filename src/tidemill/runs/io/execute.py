@@ -32,6 +32,7 @@ from tidemill.runs.io.run_record import (
     receipt_of,
     recipe_events,
     start_events,
+    tick_events,
 )
 from tidemill.runs.io.scheduler import Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
@@ -48,7 +49,7 @@ _MISSING = (Outcome.FAILED, Outcome.SKIPPED)
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
-    """Run the steps of a plan; a step that fails stops only the steps that need it.
+    """Run the steps of a plan; a step that fails stops the steps that need it, or all that haven't begun.
 
     Raises ConflictError when the heads moved since the plan was made, GateError when a person decided
     meanwhile against what goes on, and StorageError when state can't be written; everything published before
@@ -188,7 +189,11 @@ class _Execution:
             *drift.messages,
             *_unenforced_limits(self._placing.unenforced_limits),
             *_withheld_message(job, status),
+            *self._scheduler.stop_messages(),
         ]
+        # What is interrupted, or can't be recorded, goes on when the tick is run again.
+        consumed = not quiet and status is not Status.INTERRUPTED
+        ticked = tick_events(job, at_start=False) if consumed else []
         late = self._failed_deliveries()
         receipt = receipt_of(
             job, [*self._scheduler.attempts, *late], status, self._watch, words, age
@@ -202,6 +207,7 @@ class _Execution:
                     *settled,
                     *age.events,
                     *drift.events,
+                    *ticked,
                     RunEnded(run=job.run, status=receipt.status, receipt=receipt),
                 ]
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
 from tidemill.ledger.run import Attempt
+from tidemill.ledger.schedule_events import Ticked
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.execution import Executor, TaskFunctions
@@ -90,13 +91,23 @@ class Governance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledTick:
+    """The tick of a schedule that a run consumes, when it begins or when it ends, and why it is due."""
+
+    tick: Ticked
+    at_start: bool = False
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A plan with all that it takes to execute it; `at_once` publishes everything at its end, or nothing.
 
     `undelivered` are effects that were left queued, and that their sinks couldn't carry out now either.
     Without rules and terms of reviews there is no `governance`.
     `attest` is called at the end with the run and the last event before it, and returns messages.
-    `actor` started the run.
+    `actor` started the run, or a schedule did for a `tick`. With `fail_fast` the first step that fails stops
+    what hasn't begun.
     """
 
     tools: Runtime
@@ -114,6 +125,8 @@ class Job:
     governance: Governance | None = None
     attest: Callable[[str, int], Sequence[str]] | None = None
     actor: str = ""
+    tick: ScheduledTick | None = None
+    fail_fast: bool = False
 
     @property
     def rests_on(self) -> frozenset[str]:

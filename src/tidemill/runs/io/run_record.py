@@ -6,7 +6,7 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.errors import ContractError
@@ -55,7 +55,15 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
         )
     ]
     decided = () if job.governance is None or job.at_once else job.governance.first
-    return [*events, *_source_events(job), *decided]
+    return [*events, *_source_events(job), *decided, *tick_events(job, at_start=True)]
+
+
+def tick_events(job: Job, *, at_start: bool) -> list[Event]:
+    """The tick of a schedule that a run consumes at its start, or at its end."""
+    scheduled = job.tick
+    if scheduled is None or scheduled.at_start != at_start:
+        return []
+    return [replace(scheduled.tick, run=job.run)]
 
 
 def _source_events(job: Job) -> Iterator[SourceSeen]:
@@ -262,6 +270,7 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
         *recipe_events(job, bound),
         *completion_events(job, (), (), versions, live),
         *age.events,
+        *tick_events(job, at_start=False),
         RunEnded(run=job.run, status=receipt.status, receipt=receipt),
     )
     append_upheld(

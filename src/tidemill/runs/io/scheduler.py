@@ -7,14 +7,19 @@ computed there goes to an engine; meanwhile the thread computes its own steps.
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 
+from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
+from tidemill.core.partition import place_name
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.batches import can_batch
 from tidemill.planning.placement import Placement, StageTraits
 from tidemill.planning.plan import Step
+from tidemill.ports.execution import Fate
 from tidemill.runs.io.claims import ClaimSet
 from tidemill.runs.io.engines import Engines, LocalSteps
 from tidemill.runs.io.job import Job
@@ -57,6 +62,8 @@ def place_steps(job: Job) -> Placement:
 class Scheduler:
     """Takes each step from the ready queue to its result, and publishes its output.
 
+    With fail-fast nothing begins any more once a step has failed.
+
     `attempts` has one for each end of a step, in order.
     """
 
@@ -93,6 +100,10 @@ class Scheduler:
         # Steps that workers couldn't run, because their code differs.
         self._local_only: set[StepIndex] = set()
         self._others_checked_at = 0.0
+        self._fail_fast = job.fail_fast
+        # The first step that failed, and the steps that don't run because of it.
+        self._failed: Step | None = None
+        self._stopped = Counter[str]()
 
     def run(self) -> None:
         """Run all steps. Errors of the store are raised; the engines are closed in any case."""
@@ -103,8 +114,19 @@ class Scheduler:
         finally:
             self._engines.close()
 
+    def stop_messages(self) -> Iterator[str]:
+        """Say what wasn't begun because a step had failed."""
+        if self._failed is not None and self._stopped:
+            total = self._stopped.total()
+            were = "wasn't" if total == 1 else "weren't"
+            left = f"{plural(total, 'step')} {were} begun"
+            stages = ", ".join(f"{stage} {number:,}" for stage, number in self._stopped.items())
+            yield f"{_failed_name(self._failed)} failed: {left} (fail-fast): {stages}"
+
     def _advance(self) -> bool:
         """Do what can be done now, or wait for it; return False when all steps have ended."""
+        if self._failed is not None:
+            self._stop_waiting()
         self._begin_ready()
         ran = len(self._local) > 0
         if ran:
@@ -141,6 +163,9 @@ class Scheduler:
     def _begin(self, index: StepIndex) -> None:
         step = self._steps[index]
         self._progress.started(step)
+        if self._failed is not None:
+            self._stop(index)
+            return
         begun = self._lifecycle.begin(step)
         if isinstance(begun, StepInProgress):
             self._running[index] = begun
@@ -182,6 +207,9 @@ class Scheduler:
         self, index: StepIndex, output: StepOutput | StepFailure, cost: StepCost
     ) -> None:
         """Finish a step that an engine ran; run it here if its worker had other code."""
+        if self._failed and isinstance(output, StepFailure) and output.fate == Fate.CANCELLED:
+            self._stop(index)
+            return
         if isinstance(output, StepFailure) and output.other_code:
             if not self._flow[self._steps[index].stage].resources.needs_process:
                 # This process has the code that was planned.
@@ -230,9 +258,26 @@ class Scheduler:
                 self._finish(other, *self._parked.pop(other))
                 return  # which goes on with the next
 
+    def _stop_waiting(self) -> None:
+        """End what waits for this thread, for an engine or to be retried, without running it."""
+        for index in (*self._local.withdraw(), *(index for _, index in self._retries)):
+            self._stop(index)
+        self._retries.clear()
+        self._engines.cancel_waiting()
+
+    def _stop(self, index: StepIndex) -> None:
+        """End a step without running it, because another one failed."""
+        assert self._failed is not None
+        begun = self._running.pop(index, None) or self._steps[index]
+        self._stopped[self._steps[index].stage] += 1
+        why = f"not begun, because {_failed_name(self._failed)} failed (fail-fast)"
+        self._end(index, self._lifecycle.skip(begun, why))
+
     def _record(self, step: Step, result: StepResult) -> None:
         """Record the end of a step, or of an attempt that is retried; publish its output."""
         self._progress.ended(step, result.attempt)
+        if self._fail_fast and self._failed is None and _has_failed(result):
+            self._failed = step
         self.attempts.append(result.attempt or _up_to_date(step))
         claim = ""
         if result.retry_s is None:
@@ -259,6 +304,15 @@ class Scheduler:
         if now - self._others_checked_at >= _OTHERS_S:
             self._others_checked_at = now
             self._queue.retry_postponed(wait=False)
+
+
+def _has_failed(result: StepResult) -> bool:
+    attempt = result.attempt
+    return attempt is not None and attempt.outcome is Outcome.FAILED
+
+
+def _failed_name(step: Step) -> str:
+    return place_name(step.stage, step.partition)
 
 
 def _up_to_date(step: Step) -> Attempt:

@@ -108,6 +108,13 @@ class StepLifecycle:
             return begun
         return self._metered(begun, self._prepare) or begun
 
+    def skip(self, begun: StepInProgress | Step, message: str) -> StepResult:
+        """Skip a step, which doesn't run; what reads its output is skipped too."""
+        if isinstance(begun, Step):
+            begun = StepInProgress(step=begun, attempt=new_attempt(begun))
+        skipped = replace(begun.attempt, outcome=Outcome.SKIPPED, message=message)
+        return self._recorded(begun, StepResult(attempt=skipped))
+
     def _refuse(self, begun: StepInProgress, message: str) -> StepResult:
         """Refuse a step because of its contract; what reads its output is skipped."""
         step = begun.step

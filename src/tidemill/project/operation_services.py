@@ -1,0 +1,49 @@
+"""The services of a project that operate it: what runs by itself, and what is watched."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from tidemill.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tidemill.project.alerts import Alerts
+    from tidemill.project.incidents import Incidents
+    from tidemill.project.plans import Plans
+    from tidemill.project.runs import Runs
+    from tidemill.project.schedules import ProjectSchedules
+
+
+class OperationServices:
+    """A base of `Project` with the services that operate it, which are imported when they are first used."""
+
+    workspace: Workspace
+
+    @property
+    def schedules(self) -> ProjectSchedules:
+        """When stages run by themselves: what is due and what comes next, pause and resume."""
+        return cast("ProjectSchedules", self._service("schedules", "ProjectSchedules", self._runs))
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Checks what is wrong with the project, and alerts whom it concerns."""
+        return cast("Alerts", self._service("alerts", "Alerts", self.incidents))
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """The incidents of the project: list, show, open and resolve them; silence their alerts."""
+        return cast("Incidents", self._service("incidents", "Incidents"))
+
+    @cached_property
+    def plans(self) -> Plans:
+        """Plans what would run, and explains it."""
+        return cast("Plans", self._service("plans", "Plans"))
+
+    @cached_property
+    def _runs(self) -> Runs:
+        return cast("Runs", self._service("runs", "Runs", self.plans))
+
+    def _service(self, module: str, name: str, *needed: object) -> Any:
+        return getattr(import_module(f"tidemill.project.{module}"), name)(self.workspace, *needed)
