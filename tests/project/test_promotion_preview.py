@@ -10,7 +10,6 @@ from tests.behaviour.test_governed_promotions import Coast, rule
 from tests.support.commands import Ended, tidemill
 from tests.support.tides import Tides
 from tidemill.core.errors import GateError, UsageError
-from tidemill.planning.request import Request
 from tidemill.project.promotion_preview import PromotionPreview
 
 
@@ -26,10 +25,10 @@ def coast(tmp_path: Path) -> Coast:
     return shore
 
 
-def previewed(tides: Tides, source: str = "dev", **request: object) -> PromotionPreview:
+def previewed(tides: Tides, source: str = "dev", allow_removals: str = "") -> PromotionPreview:
     project = tides.open()
     try:
-        return project.plans.promotion(source, Request(**request))  # type: ignore[arg-type]
+        return project.preview_promotion(source, allow_removals=allow_removals)
     finally:
         project.close()
 

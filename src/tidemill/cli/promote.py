@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -13,7 +14,6 @@ from tidemill.cli.render.json_document import json_option, print_result, text_wi
 from tidemill.cli.render.plan_and_receipt import render_plan, render_receipt
 from tidemill.cli.request_options import parse_duration
 from tidemill.cli.terminal.progress_option import ProgressBars
-from tidemill.planning.request import Request
 from tidemill.workflow.environment import PRODUCTION
 
 
@@ -54,8 +54,7 @@ def promote(  # noqa: PLR0913 - its options
     With --dry-run the exit code is that of the promotion, as far as it can be foreseen.
     """
     if dry_run:
-        request = Request(train=frozenset(train), allow_removals=allow_removals, ask_again=again)
-        _show(source, target, request, as_json)
+        _show(source, target, as_json, train=train, allow_removals=allow_removals, again=again)
         return
     with project_session(target) as project, ProgressBars(sys.stderr) as progress:
         receipt = project.promote(
@@ -78,10 +77,10 @@ def promote(  # noqa: PLR0913 - its options
     click.get_current_context().exit(receipt.exit_code)
 
 
-def _show(source: str, target: str, request: Request, as_json: bool) -> None:
+def _show(source: str, target: str, as_json: bool, **request: Any) -> None:
     """Print what a promotion would do."""
     with project_session(target) as project:
-        found, price = project.plans.promotion(source, request), project.price
+        found, price = project.preview_promotion(source, **request), project.price
     held = [f"it is held back: {line}" for note in found.held_by for line in note.splitlines()]
     head = f"promotion of {source} to {target}, which changes nothing yet"
     print_result(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from tidemill.planning.request import Request
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from tidemill.project.alerts import Alerts
     from tidemill.project.incidents import Incidents
     from tidemill.project.plans import Plans
+    from tidemill.project.promotion_preview import PromotionPreview
     from tidemill.project.runs import Runs
     from tidemill.project.schedules import ProjectSchedules
 
@@ -35,6 +38,25 @@ class OperationServices:
     def incidents(self) -> Incidents:
         """The incidents of the project: list, show, open and resolve them; silence their alerts."""
         return cast("Incidents", self._service("incidents", "Incidents"))
+
+    def preview_promotion(
+        self,
+        source: str,
+        *,
+        train: Iterable[str] = (),
+        allow_removals: str = "",
+        again: bool = False,
+    ) -> PromotionPreview:
+        """Show what `promote` with the same arguments would do, and what would hold it back; change nothing.
+
+        UsageError when the code isn't what `source` ran.
+        """
+        request = Request(train=frozenset(train), allow_removals=allow_removals, ask_again=again)
+        module = import_module("tidemill.project.promotion_preview")
+        found: PromotionPreview = module.preview_promotion(
+            self.workspace, self.plans, source, request
+        )
+        return found
 
     @cached_property
     def plans(self) -> Plans:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import require_unexpired
@@ -33,9 +32,6 @@ from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.stage import Kind
 from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
-if TYPE_CHECKING:
-    from tidemill.project.promotion_preview import PromotionPreview
-
 
 class Plans:
     """Plans what a request needs, on the state of the workspace's environment."""
@@ -58,15 +54,6 @@ class Plans:
             return self.make_governed(space.preview_state(whole=True), request)
         finally:
             space.tools.external_sources.close()
-
-    def promotion(self, source: str, request: Request) -> PromotionPreview:
-        """Plan the promotion of the environment `source` to this one, and change nothing.
-
-        As `make`; UsageError when the code isn't what `source` ran.
-        """
-        module = import_module("tidemill.project.promotion_preview")
-        found: PromotionPreview = module.preview_promotion(self._workspace, self, source, request)
-        return found
 
     def make_governed(self, state: State, request: Request) -> Plan:
         """The plan on a given state, with what rules and reviews will hold back, as far as that is known."""
