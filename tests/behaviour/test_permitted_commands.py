@@ -72,6 +72,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "alerts test": (Permission.MANAGE_INCIDENTS, "alerts test oncall"),
     "restore": (Permission.RESTORE, "restore forecast RUN"),
     "verify": (Permission.REPAIR, "verify --repair"),
+    "ledger compact": (Permission.MANAGE_LEDGER, "ledger compact"),
     "ledger export": (Permission.MANAGE_LEDGER, "ledger export ../events.jsonl"),
     "ledger rebuild": (Permission.MANAGE_LEDGER, "ledger rebuild"),
 }

@@ -23,7 +23,7 @@ NAMES = [
     "RulesLoaded", "PolicyDecided", "ContractPublished", "Waived", "WaiverEnded", "ReviewOpened",
     "ReviewPageStored", "Voted",
     "ReviewExtended", "ReviewClosed", "NoticeSent",
-    "LineageDropped", "Erased", "Acted",
+    "LineageDropped", "Erased", "Acted", "Compacted",
     "IncidentOpened", "IncidentChanged", "IncidentClosed", "AlertSent", "AlertFailed",
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
@@ -53,9 +53,12 @@ def test_facts_are_frozen_slotted_and_said_by_keyword(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
-    # A run's end is known by its run; what is computed is known in all, and schedules belong to the project.
+    # A run's end is known by its run; what is computed is known in all; schedules belong to
+    # the project, and compactions to the ledger.
     named = {item.name: item.default for item in fields(kind)}
-    bare = kind.__name__ in ("RunEnded", "Computed") or issubclass(kind, SCHEDULE_EVENTS)
+    bare = kind.__name__ in ("RunEnded", "Computed", "Compacted") or issubclass(
+        kind, SCHEDULE_EVENTS
+    )
     assert ("environment" in named) != bare
     assert bare or named["environment"] is MISSING
 

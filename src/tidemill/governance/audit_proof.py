@@ -22,6 +22,8 @@ class EventProof:
     """An event with its body, and the `path` of hashes from it to the root of a signed checkpoint.
 
     `people` are those whom the body refers to, by reference: the name and the salt, which prove each other.
+    If the event was compacted, `whole` is the digest of the body that it had: only that is proven, and `body`
+    is what is left of it.
     """
 
     place: EventPlace
@@ -29,6 +31,7 @@ class EventProof:
     path: tuple[bytes, ...]
     checkpoint: Checkpoint
     people: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    whole: str = ""
 
     @property
     def document(self) -> str:
@@ -40,13 +43,14 @@ class EventProof:
             "path": [node.hex() for node in self.path],
             "checkpoint": self.checkpoint.line,
             "people": {ref: list(known) for ref, known in self.people.items()},
+            **({"whole": self.whole} if self.whole else {}),
         }
         return json.dumps(values, ensure_ascii=False, indent=1) + "\n"
 
     @property
     def fault(self) -> str:
         """What is wrong with the proof, signature aside; "" if the event is in the checkpoint."""
-        leaf = event_leaf(self.place, body_digest(self.body))
+        leaf = event_leaf(self.place, self.whole or body_digest(self.body))
         size = self.checkpoint.size
         root = root_of_inclusion(leaf, self.place.seq - 1, size, self.path)
         if root is None or root.hex() != self.checkpoint.root:
@@ -67,7 +71,12 @@ def prove_event(
     path = inclusion_proof(leaves[: checkpoint.size], event.seq - 1)
     named = {ref: known for ref, known in people.items() if ref in event.body}
     proof = EventProof(
-        place=event.place, body=event.body, path=path, checkpoint=checkpoint, people=named
+        place=event.place,
+        body=event.body,
+        path=path,
+        checkpoint=checkpoint,
+        people=named,
+        whole=event.whole,
     )
     if proof.fault:
         raise UsageError(
@@ -99,6 +108,7 @@ def _parsed(values: Any) -> EventProof:
         path=tuple(bytes.fromhex(_text(node)) for node in values["path"]),
         checkpoint=parse_checkpoint(_text(values["checkpoint"])),
         people={ref: _name(known) for ref, known in values["people"].items()},
+        whole=_text(values.get("whole", "")),
     )
 
 

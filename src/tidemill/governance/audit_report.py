@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tidemill.core.counts import plural
 from tidemill.governance.checkpoint import Checkpoint, CheckpointSource, parse_checkpoint
 from tidemill.governance.merkle_tree import TreeFrontier
+from tidemill.ledger.compacted import CompactionCheck
 from tidemill.ledger.event_digest import ChainedEvent
 
 # Says what is wrong with the signature of a checkpoint; "" if it is good.
@@ -101,6 +102,7 @@ def _read_chain(events: Iterable[ChainedEvent | str], found: _Findings) -> _Chai
     chain = _Chain()
     leaves, links = chain.leaves, chain.links
     is_whole = True
+    compactions = CompactionCheck()
     for event in events:
         if isinstance(event, str):
             found.add("ledger", event)
@@ -108,6 +110,8 @@ def _read_chain(events: Iterable[ChainedEvent | str], found: _Findings) -> _Chai
             break
         leaves.append(event.leaf)
         links.append(event.link)
+        if fault := compactions.find_fault(event):
+            found.add("ledger", fault)
         if is_whole and event.seq != len(leaves):
             found.add(
                 "ledger", f"event {len(leaves)} is missing: events are numbered without a gap"
@@ -120,6 +124,8 @@ def _read_chain(events: Iterable[ChainedEvent | str], found: _Findings) -> _Chai
                 "before it was removed, added or moved",
             )
             is_whole = False
+    if chain.is_readable and (fault := compactions.find_rest()):
+        found.add("ledger", fault)
     return chain
 
 

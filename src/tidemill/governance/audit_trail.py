@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from tidemill.core.counts import plural
+from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import (
     Decided,
     Delivered,
@@ -278,6 +279,12 @@ def _silence_ended(event: SilenceEnded) -> _Told:
     return event.actor, "ended a silence", event.silence, event.reason
 
 
+def _compacted(event: Compacted) -> _Told:
+    lost = sum(event.events.values())
+    done = f"{plural(lost, 'event')} lost details, {event.packed:,} were compressed"
+    return event.actor, "compacted events", f"{event.first} to {event.last}", done
+
+
 _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
@@ -306,6 +313,7 @@ _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     ScheduleChanged: _schedule_changed,
     SchedulePaused: _paused,
     ScheduleResumed: _resumed,
+    Compacted: _compacted,
 }
 # The kinds of events by which people act, or that decide for them.
 TRAIL_KINDS = tuple(sorted(kind.__name__ for kind in (*_TELLERS, DriftAlarmed)))

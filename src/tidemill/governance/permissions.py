@@ -71,7 +71,7 @@ class Permission(StrEnum):
     DROP_ENVIRONMENT = "drop an environment"
     FORGET_STAGES = "remove what a stage published"
     ADOPT_WORKFLOW = "take over the state of another workflow"
-    MANAGE_LEDGER = "export or rebuild the ledger"
+    MANAGE_LEDGER = "export, rebuild or compact the ledger"
     MANAGE_AUDIT = "manage the keys of the audit"
 
 

@@ -13,6 +13,7 @@ from typing import TypeAlias, get_args
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
+from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.governance_events import (
@@ -320,6 +321,7 @@ Event: TypeAlias = (
     | LineageDropped
     | Erased
     | Acted
+    | Compacted
     | IncidentOpened
     | IncidentChanged
     | IncidentClosed

@@ -39,7 +39,8 @@ class EventPlace(NamedTuple):
 class ChainedEvent:
     """An event as it is stored, its leaf, and its link as the events before it give it, and as stored.
 
-    `body` is the text of the event itself.
+    `body` is the text of the event itself. If it was replaced by a smaller one, `whole` is the digest of
+    what it was, and `compacted_by` the number of the event that covers the smaller one.
     """
 
     place: EventPlace
@@ -47,6 +48,8 @@ class ChainedEvent:
     leaf: bytes
     link: bytes
     stored_link: bytes | None
+    whole: str = ""
+    compacted_by: int = 0
 
     @property
     def seq(self) -> int:

@@ -22,6 +22,7 @@ from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
+from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -35,6 +36,7 @@ _TABLES = ("profiles", "roles", "groups", "budget", "retention", "schedules")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
     "audit": parse_audit_settings,
+    "ledger": parse_ledger_settings,
     "attest": parse_attest_settings,
     "notify": parse_notify_settings,
     "alerts": parse_alert_settings,
@@ -61,8 +63,9 @@ class Settings:
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
-    `audit` says which checkpoints of the ledger are made. `schedules` are the tables of schedules as they
-    are: who uses them finds all faults at once, and others aren't disturbed.
+    `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted. `schedules`
+    are the tables of schedules as they are: who uses them finds all faults at once, and others aren't
+    disturbed.
     """
 
     root: Path
@@ -87,6 +90,7 @@ class Settings:
     grants: Grants = field(default_factory=Grants)
     home_group: str = ""
     audit: AuditSettings = field(default_factory=AuditSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None
     notify: NotifySettings = field(default_factory=NotifySettings)

@@ -10,6 +10,8 @@ from tidemill.contracts.profiles.record import Categories, Grid, Histogram
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.binding import Binding, Mark, Product
+from tidemill.ledger.compacted import CompactionDigest
+from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
@@ -460,4 +462,13 @@ def events_of_every_kind() -> list[Event]:
         *schedule_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
+        Compacted(
+            first=1,
+            last=9,
+            sha256=CompactionDigest().sha256,
+            packed=4,
+            bytes_before=4000,
+            bytes_after=900,
+            actor="ana",
+        ),
     ]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
+from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import (
@@ -386,6 +387,7 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     LineageDropped: _ignore,
     Erased: _ignore,
     Acted: _ignore,
+    Compacted: _ignore,
     IncidentOpened: _ignore,
     IncidentChanged: _ignore,
     IncidentClosed: _ignore,

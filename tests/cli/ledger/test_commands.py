@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.commands import tidemill
+from tests.support.tampering import unlocked
 
 
 def test_a_ledger_is_exported_and_rebuilt(built: Path) -> None:
@@ -20,6 +21,22 @@ def test_a_ledger_is_exported_and_rebuilt(built: Path) -> None:
     assert "rebuilt the ledger from" in ended.out
     assert tidemill("verify").code == 0
     assert {s["ran"] for s in tidemill("run", "--json").document["receipt"]["stages"]} == {0}
+
+
+def test_a_ledger_is_compacted(built: Path) -> None:
+    ended = tidemill("ledger", "compact")
+    assert (ended.code, ended.out) == (0, "no event is old enough to be compacted\n")
+    project = built / "pyproject.toml"
+    project.write_text(f'{project.read_text()}\n[tool.tidemill.ledger]\ncompact_after = "1d"\n')
+    with unlocked(built / ".tidemill" / "ledger.db") as connection:
+        connection.execute("UPDATE events SET at = at - 200000")
+    ended = tidemill("ledger", "compact", "--dry-run")
+    assert ended.code == 0
+    assert "2 events would lose details (Attempted 1, RunEnded 1)" in ended.out
+    found = tidemill("ledger", "compact", "--json").document
+    assert found["schema"] == "tidemill.compaction/1"
+    assert found["compaction"]["events"] == {"Attempted": 1, "RunEnded": 1}
+    assert found["compaction"]["file_after"] < found["compaction"]["file_before"]
 
 
 def test_an_export_that_was_cut_off_is_refused(built: Path) -> None:

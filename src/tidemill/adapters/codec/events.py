@@ -89,10 +89,19 @@ def decode(kind: type[T], text: str) -> T:
     return value
 
 
-def encode_event(event: Event) -> str:
-    """Encode an event with its kind and format version."""
+def encode_sparse(record: Any) -> str:
+    """Encode a record as compact JSON without fields that hold their default."""
+    written = without_defaults(record)
+    return _to_json(
+        written if _is_finite(record) else _spell_nonfinite(msgspec.to_builtins(written))
+    )
+
+
+def encode_event(event: Event, *, is_sparse: bool = False) -> str:
+    """Encode an event with its kind and format version; publications with defaults unless `is_sparse`."""
     # Bindings are read by the thousand, and filling in defaults takes msgspec a third of that time.
-    written = event if isinstance(event, Published | Computed) else without_defaults(event)
+    is_whole = isinstance(event, Published | Computed) and not is_sparse
+    written = event if is_whole else without_defaults(event)
     fields = written if _is_finite(event) else _spell_nonfinite(msgspec.to_builtins(written))
     return _to_json(_WrittenEvent(kind=type(event).__name__, v=FORMAT_VERSION, event=fields))
 

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from tidemill.adapters.codec.events import event_scope
-from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.packed_text import pack
+from tidemill.adapters.sqlite.stamps import read_text, stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
+from tidemill.ledger.compacted import CompactionCheck
 from tidemill.ledger.event import Event
 from tidemill.ledger.event_digest import (
     FIRST_LINK,
@@ -32,20 +34,33 @@ class EventWriter:
         row = connection.execute(queries()["last_link"]).fetchone()
         self._last: bytes = FIRST_LINK if row is None else row[0]
         self._links: list[tuple[int, bytes]] = []
+        self._compacted: list[tuple[int, int, bytes]] = []
 
-    def write(self, place: EventPlace, body: str) -> None:
-        """Write an event."""
-        self._insert((*place, stamp(body)))
+    def write(
+        self,
+        place: EventPlace,
+        body: str,
+        *,
+        is_packed: bool = False,
+        whole: str = "",
+        compacted_by: int = 0,
+    ) -> None:
+        """Write an event; `whole` is the digest of its body if `body` is a smaller one."""
+        self._insert((*place, pack(body) if is_packed else stamp(body)))
         last = self._links[-1][1] if self._links else self._last
-        self._links.append((place.seq, next_link(last, event_leaf(place, body_digest(body)))))
+        digest = whole or body_digest(body)
+        self._links.append((place.seq, next_link(last, event_leaf(place, digest))))
+        if whole:
+            self._compacted.append((place.seq, compacted_by, bytes.fromhex(whole)))
 
     def undo(self) -> None:
         """Leave out the link of the last event, which was rolled back."""
         self._links.pop()
 
     def write_links(self) -> None:
-        """Write the links of the events."""
+        """Write the links of the events, and the digests of bodies that were replaced."""
         self._insert_many(queries()["insert_link"], self._links)
+        self._insert_many(queries()["insert_compacted"], self._compacted)
 
 
 def event_place(event: Event, *, seq: int, batch: int, at: float) -> EventPlace:
@@ -71,11 +86,11 @@ def linked_events(
     What the file has is read, whether it is what was recorded or not.
     """
     rows = connection.execute(queries()["linked_events"], (after,))
-    for seq, batch, at, *texts, stored, is_odd in rows:
+    for seq, batch, at, *texts, stored, digest, by, is_odd in rows:
         try:
             if is_odd:
                 raise TypeError("it isn't stored as text")
-            kind, environment, run, stage, partition, body = map(_text, texts)
+            kind, environment, run, stage, partition, body = map(read_text, texts)
             place = EventPlace(
                 seq=seq,
                 batch=batch,
@@ -87,11 +102,20 @@ def linked_events(
                 partition=partition,
             )
             text = unstamp(body)
-            leaf = event_leaf(place, body_digest(text))
+            whole = "" if digest is None else bytes(digest).hex()
+            leaf = event_leaf(place, whole or body_digest(text))
         except (StorageError, TypeError, ValueError) as error:
             raise StorageError(f"event {seq} is not what was recorded: {error}") from error
         link = next_link(link, leaf)
-        yield ChainedEvent(place=place, body=text, leaf=leaf, link=link, stored_link=stored)
+        yield ChainedEvent(
+            place=place,
+            body=text,
+            leaf=leaf,
+            link=link,
+            stored_link=stored,
+            whole=whole,
+            compacted_by=by or 0,
+        )
 
 
 def read_chain(
@@ -121,8 +145,12 @@ def count_events(path: Path) -> int:
 
 def chain_faults(connection: sqlite3.Connection) -> Iterator[str]:
     """Describe where the hash chain differs from that of the stored events: at most once."""
+    compactions = CompactionCheck()
     try:
         for event in linked_events(connection):
+            if fault := compactions.find_fault(event):
+                yield fault
+                return
             if event.link != event.stored_link:
                 yield (
                     f"the hash chain is broken at event {event.seq}: it isn't what was recorded, or an "
@@ -132,6 +160,8 @@ def chain_faults(connection: sqlite3.Connection) -> Iterator[str]:
     except StorageError as error:
         yield str(error)
         return
+    if fault := compactions.find_rest():
+        yield fault
     beyond = connection.execute(queries()["links_without_event"]).fetchone()
     if beyond is not None:
         yield f"event {beyond[0]} was removed: the hash chain still has its link"
@@ -160,8 +190,3 @@ def link_function() -> Callable[..., bytes]:
         return link
 
     return linked
-
-
-def _text(value: bytes | str | None) -> str | None:
-    """A text as `text_factory = bytes` reads it, or as it is."""
-    return value.decode() if isinstance(value, bytes) else value

@@ -27,6 +27,8 @@ class _Exported(msgspec.Struct):
     batch: int
     at: float
     event: msgspec.Raw
+    whole: str = ""
+    compacted_by: int = 0
 
 
 class _End(msgspec.Struct, omit_defaults=True):
@@ -62,7 +64,7 @@ def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
     with open(target, "xb") as file:
         for each in events:
             line = _line(
-                f'{{"seq":{each.seq},"batch":{each.batch},"at":{each.at!r},"event":{each.body}}}'
+                f'{{"seq":{each.seq},"batch":{each.batch},"at":{each.at!r},"event":{each.body}{_compaction(each)}}}'
             )
             digest.update(line)
             file.write(line)
@@ -76,6 +78,13 @@ def export_events(path: Path, target: Path) -> tuple[int, list[int]]:
         file.flush()
         os.fsync(file.fileno())
     return len(events), damaged
+
+
+def _compaction(event: StoredEvent) -> str:
+    """What is exported of an event whose body was replaced by a smaller one, besides that."""
+    if not event.whole:
+        return ""
+    return f',"whole":"{event.whole}","compacted_by":{event.compacted_by}'
 
 
 def import_events(source: Path) -> FoundEvents:
@@ -134,7 +143,15 @@ def _read(line: bytes) -> StoredEvent | None:
         event = decode_event(body)
     except StorageError:
         return None
-    return StoredEvent(seq=read.seq, batch=read.batch, at=read.at, event=event, body=body)
+    return StoredEvent(
+        seq=read.seq,
+        batch=read.batch,
+        at=read.at,
+        event=event,
+        body=body,
+        whole=read.whole,
+        compacted_by=read.compacted_by,
+    )
 
 
 def _read_end(line: bytes) -> _End | None:

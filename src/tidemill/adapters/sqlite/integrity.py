@@ -23,17 +23,19 @@ from tidemill.adapters.sqlite.connections import (
 )
 from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
+from tidemill.adapters.sqlite.packed_text import is_packed
 from tidemill.adapters.sqlite.people import damaged_names
 from tidemill.adapters.sqlite.projections import Projector
-from tidemill.adapters.sqlite.stamps import unstamp
+from tidemill.adapters.sqlite.stamps import read_text, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.counts import are, listed
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import Event, Settled
 from tidemill.ledger.event_digest import EventPlace
 
 # Not derived from events: how the file came about, and who may act now.
-_NOT_DERIVED = ("leases", "migrations", "events", "links", "people")
+_NOT_DERIVED = ("leases", "migrations", "events", "links", "compacted", "people")
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
 # For another process that has the file for itself.
@@ -44,7 +46,9 @@ WAIT_S = 5.0
 class StoredEvent:
     """An event as the file has it; `batch` is the number of the first one of its append.
 
-    `body` is the text that was written: a newer version might write the same event in another way.
+    `body` is the text that was written: a newer version might write the same event in another way. If it
+    was replaced by a smaller one, `whole` is the digest of what it was, and `compacted_by` the event that
+    covers it.
     """
 
     seq: int
@@ -52,6 +56,9 @@ class StoredEvent:
     at: float
     event: Event
     body: str
+    is_packed: bool = False
+    whole: str = ""
+    compacted_by: int = 0
 
 
 def find_damage(path: Path) -> list[str]:
@@ -108,7 +115,8 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
     """Make a new ledger of events in the file `target`; return how many were left out.
 
     Some may be missing unless `is_complete`: then the others get new numbers, completion marks are left
-    out, and so are events that contradict what is left.
+    out, and so are events that contradict what is left. Smaller bodies are then taken as whole ones, and the
+    events that cover them are left out as well.
     """
     connections, left_out = Connections(target, BUSY_TIMEOUT_S), 0
     try:
@@ -119,7 +127,7 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
                 if stored.batch != batch:
                     projector = Projector(connection=connection)
                     batch, first = stored.batch, seq + 1
-                if not is_complete and isinstance(stored.event, Settled):
+                if not is_complete and isinstance(stored.event, Settled | Compacted):
                     left_out += 1
                     continue
                 number = stored.seq if is_complete else seq + 1
@@ -147,9 +155,16 @@ def _add(
     connection, is_written = projector.connection, False
     connection.execute("SAVEPOINT one")
     try:
-        writer.write(place, stored.body)
+        whole = stored.whole if is_complete else ""
+        writer.write(
+            place,
+            stored.body,
+            is_packed=stored.is_packed or bool(stored.whole),
+            whole=whole,
+            compacted_by=stored.compacted_by,
+        )
         is_written = True
-        projector.apply(place.seq, place.at, stored.event)
+        projector.apply(place.seq, place.at, stored.event, is_compacted=bool(stored.whole))
     except (ConflictError, sqlite3.IntegrityError):
         if is_complete:
             raise
@@ -166,6 +181,10 @@ def open_survivor(path: Path) -> sqlite3.Connection:
     """Open a ledger's file that may be damaged; texts are read as bytes."""
     connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
     connection.text_factory = bytes
+    with suppress(*READ_ERRORS):
+        # A ledger from before has no such table; where there is one, this is not used.
+        if connection.execute(queries()["has_compacted"]).fetchone() is None:
+            connection.execute(queries()["no_compacted"])
     return connection
 
 
@@ -240,13 +259,22 @@ def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:
     """One event, None if it isn't what was recorded."""
     try:
         row = connection.execute(queries()["stored_event"], (seq,)).fetchone()
-        batch, at, *scope, body = row
-        text = unstamp(body.decode())
+        batch, at, digest, by, *scope, body = row
+        text = unstamp(read_text(body))
         event = decode_event(text)
         written = [None if part is None else part.decode() for part in scope]
         if written != [type(event).__name__, *event_scope(event)] or not 0 < batch <= seq:
             return None
-        return StoredEvent(seq=seq, batch=batch, at=float(at), event=event, body=text)
+        return StoredEvent(
+            seq=seq,
+            batch=batch,
+            at=float(at),
+            event=event,
+            body=text,
+            is_packed=is_packed(body),
+            whole="" if digest is None else digest.hex(),
+            compacted_by=by or 0,
+        )
     except (sqlite3.Error, StorageError, AttributeError, TypeError, ValueError):
         return None
 

@@ -6,14 +6,15 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
-from tidemill.adapters.codec.events import decode_event, encode
+from tidemill.adapters.codec.events import decode, decode_event, encode, encode_sparse
 from tidemill.adapters.sqlite.event_chain import link_function
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS, subjects_of
+from tidemill.ledger.run import Receipt
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
@@ -34,6 +35,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("subjects_of", 1, _stored_subjects, deterministic=True)
     kinds = encode(KINDS_WITH_SUBJECTS)
     connection.create_function("kinds_with_subjects", 0, lambda: kinds, deterministic=True)
+    connection.create_function("sparse_receipt", 1, _sparse_receipt, deterministic=True)
 
 
 def _stored_subjects(body: str) -> str:
@@ -42,6 +44,14 @@ def _stored_subjects(body: str) -> str:
         return encode(subjects_of(decode_event(unstamp(body))))
     except StorageError:
         return "[]"
+
+
+def _sparse_receipt(receipt: str) -> str:
+    """A receipt without fields that hold their default; one that can't be read as it is."""
+    try:
+        return encode_sparse(decode(Receipt, receipt))
+    except StorageError:
+        return receipt
 
 
 def migrations(after: int) -> Iterator[tuple[int, list[str]]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tidemill.adapters.codec.events import decode_event, encode, encode_event
 from tidemill.adapters.sqlite.leases import check_guard
-from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.adapters.sqlite.stamps import read_text, stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import Event
@@ -164,6 +164,7 @@ def count_named_events(path: Path, name: str) -> int:
     """The number of events of a ledger's file that mention a name itself, where it stands alone."""
     pattern = name_pattern({name, json_text(name)})
     with closing(sqlite3.connect(path)) as connection:
+        _add_unpacked(connection)
         found = connection.execute(
             queries()["events_with"], {"text": name, "json": json_text(name)}
         )
@@ -192,6 +193,7 @@ def find_people_faults(path: Path) -> list[str]:
     Events that can't be read are passed over.
     """
     with closing(sqlite3.connect(path)) as connection:
+        _add_unpacked(connection)
         connection.text_factory = bytes
         try:
             return [*damaged_names(connection), *_forged_names(connection)]
@@ -233,8 +235,8 @@ def _lost_people(connection: sqlite3.Connection, known: set[str]) -> list[str]:
         return name
 
     for (stored,) in connection.execute(queries()["events_with_people"]):
-        body = _text(stored, errors="replace")
-        if known >= {*_REFERENCE.findall(body)}:
+        body = read_text(stored, errors="replace")
+        if known >= {*_REFERENCE.findall(_unpacked(body))}:
             continue
         with suppress(StorageError):
             event = decode_event(unstamp(body))
@@ -300,6 +302,19 @@ def _has_bytes(path: Path, texts: Collection[bytes]) -> bool:
 def _empty_log(connection: sqlite3.Connection) -> bool:
     """Empty the write-ahead log; whether another process keeps it from that."""
     return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+
+
+def _add_unpacked(connection: sqlite3.Connection) -> None:
+    connection.create_function("unpacked", 1, _unpacked, deterministic=True)
+
+
+def _unpacked(body: bytes | str) -> str:
+    """A body as text; "" for one that can't be unpacked."""
+    if isinstance(body, str):
+        return body
+    with suppress(StorageError):
+        return unstamp(body)
+    return ""
 
 
 def _text(value: bytes | str, errors: str = "strict") -> str:

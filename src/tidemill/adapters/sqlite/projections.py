@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.adapters.codec import ledger_errors as refusals
-from tidemill.adapters.codec.events import encode
+from tidemill.adapters.codec.events import encode, encode_sparse
 from tidemill.adapters.sqlite.stamps import stamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import (
     Attempted,
     Computed,
@@ -82,15 +83,19 @@ class Projector:
     connection: sqlite3.Connection
     seq: int = 0
     at: float = 0.0
+    is_compacted: bool = False
     bound_objects: dict[str, None] = field(default_factory=dict)
     _moved_heads: set[tuple[str, str]] = field(default_factory=set)
     _known_environments: set[str] = field(default_factory=set)
     # For each environment: whether it is a branch, and the fact that created its newest branch.
     _branching: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
-    def apply(self, seq: int, at: float, event: Event) -> None:
-        """Update the tables for an event; ConflictError when it contradicts them."""
-        self.seq, self.at = seq, at
+    def apply(self, seq: int, at: float, event: Event, *, is_compacted: bool = False) -> None:
+        """Update the tables for an event; ConflictError when it contradicts them.
+
+        One with a smaller body than it had can't be reused: it was superseded, and what it pinned is removed.
+        """
+        self.seq, self.at, self.is_compacted = seq, at, is_compacted
         environment = getattr(event, "environment", None)
         if environment is not None and not isinstance(event, _ENVIRONMENT_EVENTS):
             self.ensure_environment(environment)
@@ -197,7 +202,7 @@ def _start_run(projector: Projector, event: RunStarted) -> None:
 
 
 def _end_run(projector: Projector, event: RunEnded) -> None:
-    receipt = encode(event.receipt) if event.receipt else None
+    receipt = encode_sparse(event.receipt) if event.receipt else None
     if projector.execute("end_run", event.status, projector.at, receipt, event.run) == 0:
         raise refusals.run_not_open(event.run)
 
@@ -228,6 +233,8 @@ def _bind_partition(projector: Projector, event: Published) -> None:
 
 
 def _record_trace(projector: Projector, event: Published | Computed) -> None:
+    if projector.is_compacted:
+        return
     binding = event.binding
     projector.execute("trace", binding.key, event.stage, projector.seq)
     projector.pin_objects(binding.product.all_objects, binding.key)
@@ -377,6 +384,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     LineageDropped: _ignore,
     Erased: _ignore,
     Acted: _ignore,
+    Compacted: _ignore,
     IncidentOpened: _ignore,
     IncidentChanged: _ignore,
     IncidentClosed: _ignore,

@@ -1,4 +1,4 @@
-"""`tidemill ledger`: export the events of the ledger, or rebuild it from them."""
+"""`tidemill ledger`: export the events of the ledger, rebuild it from them, or compact them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from tidemill.cli.lazy_group import LazyGroup
 @click.group(
     cls=LazyGroup,
     commands_at={
+        "compact": (
+            "tidemill.cli.ledger.compaction:compact",
+            "Make old events smaller: they keep their figures.",
+        ),
         "export": ("tidemill.cli.ledger.commands:export", "Write the events as JSON lines."),
         "rebuild": (
             "tidemill.cli.ledger.commands:rebuild",
@@ -18,7 +22,7 @@ from tidemill.cli.lazy_group import LazyGroup
     },
 )
 def ledger() -> None:
-    """Export the events of the ledger, or rebuild it from them.
+    """Export the events of the ledger, rebuild it from them, or compact them.
 
     Everything that Tidemill knows of past runs and of published data is derived from events.
     """

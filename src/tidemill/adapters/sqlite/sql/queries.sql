@@ -28,6 +28,10 @@ SELECT coalesce(max(seq), 0) FROM events WHERE kind = ?;
 INSERT INTO events (seq, batch, at, kind, environment, run, stage, partition, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: insert_compacted
+-- The digest of the whole body of a fact that gets a smaller one, and the fact that covers it.
+INSERT INTO compacted (seq, by, digest) VALUES (?, ?, ?);
+
 -- name: insert_link
 INSERT INTO links (seq, link) VALUES (?, ?);
 
@@ -35,18 +39,77 @@ INSERT INTO links (seq, link) VALUES (?, ?);
 SELECT link FROM links ORDER BY seq DESC LIMIT 1;
 
 -- name: linked_events
--- All that is stored of the facts after one number in order, the link of each, and whether a text is stored as a blob: no
--- query finds it then.
+-- All that is stored of the facts after one number in order, the link of each, the digest of a body that was replaced by a
+-- smaller one and the fact that covers it, and whether a text is stored as a blob that isn't packed: no query finds it
+-- then.
 SELECT
     event.seq, event.batch, event.at, event.kind, event.environment, event.run, event.stage,
-    event.partition, event.body, links.link,
+    event.partition, event.body, links.link, compacted.digest, compacted.by,
     'blob' IN (
         typeof(batch), typeof(at), typeof(kind), typeof(environment), typeof(run), typeof(stage),
-        typeof(partition), typeof(body)
+        typeof(partition), iif(substr(body, 1, 1) = x'ff', 'text', typeof(body))
     )
-FROM events AS event NOT INDEXED LEFT JOIN links ON links.seq = event.seq
+FROM events AS event NOT INDEXED
+LEFT JOIN links ON links.seq = event.seq
+LEFT JOIN compacted ON compacted.seq = event.seq
 WHERE event.seq > ?
 ORDER BY event.seq;
+
+-- name: whole_bodies
+-- The next page of older facts with a body that isn't packed, or that may lose details although it is.
+SELECT seq, batch, kind, run, stage, partition, body
+FROM events NOT INDEXED
+WHERE seq > :after AND seq <= :until AND at <= :before AND kind != 'Compacted'
+  AND (typeof(body) = 'text'
+       OR (kind IN ('Published', 'Computed', 'Attempted', 'SourceSeen') AND seq NOT IN (SELECT seq FROM compacted)))
+ORDER BY seq LIMIT :limit;
+
+-- name: uncompacted_among
+-- Those of some facts (a JSON list) that didn't lose details, with whether their bodies are packed.
+SELECT seq, typeof(body) = 'blob' FROM events
+WHERE seq IN (SELECT value FROM json_each(?)) AND seq NOT IN (SELECT seq FROM compacted)
+ORDER BY seq;
+
+-- name: bound_facts
+-- The facts that bind partitions now, or in a state that a branch reads.
+SELECT seq FROM bindings UNION ALL SELECT seq FROM past_bindings;
+
+-- name: traced_facts
+SELECT seq FROM traces;
+
+-- name: ruled_facts
+SELECT seq FROM rulings;
+
+-- name: source_facts
+-- The facts that recorded files as they are known now, or in a state that a branch reads.
+SELECT seq FROM sources UNION SELECT seq FROM past_sources;
+
+-- name: traced_keys
+-- Those of some keys (a JSON list) whose results can be reused.
+SELECT key FROM traces WHERE key IN (SELECT value FROM json_each(?));
+
+-- name: running
+SELECT id FROM runs WHERE status = 'running';
+
+-- name: published_among
+-- What the appends from that of one fact to that of another published.
+SELECT seq, batch, stage, partition FROM events NOT INDEXED
+WHERE seq BETWEEN :first AND (
+    SELECT coalesce(min(seq), 0x7FFFFFFFFFFFFFFF) FROM (
+        SELECT seq FROM events NOT INDEXED WHERE seq > :last AND batch > :batch ORDER BY seq LIMIT 1
+    )
+) AND kind = 'Published';
+
+-- name: replace_body
+UPDATE events SET body = ? WHERE seq = ?;
+
+-- name: replace_receipt
+UPDATE runs SET receipt = ? WHERE id = ?;
+
+-- name: pages
+-- The number of pages of the file, the bytes of one, and how many are unused.
+SELECT page_count, page_size, freelist_count
+FROM pragma_page_count, pragma_page_size, pragma_freelist_count;
 
 -- name: links_without_event
 SELECT seq FROM links WHERE seq NOT IN (SELECT seq FROM events) ORDER BY seq LIMIT 1;
@@ -59,11 +122,12 @@ SELECT ref FROM people WHERE name = ?;
 SELECT ref, name FROM people WHERE ref IN (SELECT value FROM json_each(?));
 
 -- name: events_with
--- All texts of each fact that has a text anywhere, as it is or as JSON has it.
-SELECT body || char(10) || ifnull(environment, '') || char(10) || ifnull(stage, '') || char(10)
-    || ifnull(partition, '')
-FROM events
-WHERE instr(body, :json) > 0 OR instr(environment, :text) > 0 OR instr(stage, :text) > 0
+-- All texts of each fact that has a text anywhere, as it is or as JSON has it. `unpacked` gives the text of a packed body.
+SELECT text || char(10) || ifnull(environment, '') || char(10) || ifnull(stage, '') || char(10) || ifnull(partition, '')
+FROM (
+    SELECT iif(typeof(body) = 'blob', unpacked(body), body) AS text, environment, stage, partition FROM events
+)
+WHERE instr(text, :json) > 0 OR instr(environment, :text) > 0 OR instr(stage, :text) > 0
    OR instr(partition, :text) > 0;
 
 -- name: lease_holders_with
@@ -72,7 +136,7 @@ SELECT holder FROM leases WHERE instr(holder, ?) > 0;
 
 -- name: events_with_people
 -- The texts of all facts that refer to people.
-SELECT body FROM events WHERE instr(body, 'person:') > 0;
+SELECT body FROM events WHERE instr(iif(typeof(body) = 'blob', unpacked(body), body), 'person:') > 0;
 
 -- name: every_person
 SELECT ref, name, salt FROM people ORDER BY ref;
@@ -175,8 +239,17 @@ SELECT seq FROM events NOT INDEXED ORDER BY seq;
 SELECT seq FROM events INDEXED BY events_by_kind WHERE kind IS NOT NULL ORDER BY seq;
 
 -- name: stored_event
--- All that is stored of a fact.
-SELECT batch, at, kind, environment, run, stage, partition, body FROM events WHERE seq = ?;
+-- All that is stored of a fact, and the digest of the body that was replaced by a smaller one.
+SELECT
+    batch, at, digest, by, kind, environment, run, stage, partition, body
+FROM events LEFT JOIN compacted USING (seq)
+WHERE seq = ?;
+
+-- name: has_compacted
+SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'compacted';
+
+-- name: no_compacted
+CREATE TEMP TABLE compacted (seq INTEGER PRIMARY KEY, by INTEGER, digest BLOB);
 
 -- name: tables
 -- All tables but SQLite's own.

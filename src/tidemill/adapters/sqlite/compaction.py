@@ -1,0 +1,318 @@
+"""Replace the bodies of old events by smaller ones, batch by batch, beside running work.
+
+An event that nothing refers to any more loses its details (ledger/compacted.py); of others, whose text isn't
+read often, only the text is compressed. Once nothing refers to an event, nothing ever will: what is recorded
+later refers to itself. So which events lose details is decided outside of the transaction that replaces them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.codec.events import decode_event, encode, encode_event, encode_sparse
+from tidemill.adapters.sqlite.connections import Connections, is_busy
+from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
+from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
+from tidemill.adapters.sqlite.packed_text import is_packed, pack
+from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
+from tidemill.adapters.sqlite.projections import Projector
+from tidemill.adapters.sqlite.stamps import unstamp
+from tidemill.adapters.sqlite.state_reader import read_last_seq
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.counts import are
+from tidemill.core.errors import StorageError
+from tidemill.ledger.compacted import COMPACTED_KINDS, CompactionDigest, compacted_event
+from tidemill.ledger.compaction_events import Compacted
+from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
+from tidemill.ledger.event import Computed, Published, RunEnded
+from tidemill.ledger.event_digest import body_digest
+
+# Vacuuming copies the whole file: it is worth that if so much of it would be freed.
+_WORTHWHILE_SHARE = 0.1
+_VACUUM_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Smaller:
+    """The new body of an event; `whole` is the digest of the old one if it lost details."""
+
+    seq: int
+    kind: str
+    text: str
+    packed: bytes
+    before: int
+    whole: str = ""
+    run: str = ""
+    receipt: str = ""
+
+
+class SqliteCompaction:
+    """Compacts the ledger in the file `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def compact(
+        self, terms: CompactionTerms, *, now: float, actor: str = "", dry_run: bool = False
+    ) -> CompactionReport:
+        found = _Progress(file_before=_file_size(self._path))
+        connections = Connections(self._path, BUSY_TIMEOUT_S)
+        try:
+            with connections.read_transaction() as connection:
+                until = read_last_seq(connection)
+                needs = _Needs.read(connection, until)
+            pages = _pages(connections, needs, until, now - terms.after_s, terms.batch, found)
+            for page in pages:
+                if not dry_run:
+                    page = _replace(connections, page, now=now, actor=actor)
+                found.add(page)
+        finally:
+            connections.close()
+        if not dry_run:
+            found.notes += _shrink(self._path, found.saved)
+        return found.report(file_after=_file_size(self._path))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    file_before: int
+    events: Counter[str] = field(default_factory=Counter)
+    packed: int = 0
+    before: int = 0
+    after: int = 0
+    unreadable: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, page: Collection[_Smaller]) -> None:
+        self.events.update(each.kind for each in page if each.whole)
+        self.packed += sum(1 for each in page if not each.whole)
+        self.before += sum(each.before for each in page)
+        self.after += sum(len(each.packed) for each in page)
+
+    @property
+    def saved(self) -> int:
+        return self.before - self.after
+
+    def report(self, file_after: int) -> CompactionReport:
+        notes = list(self.notes)
+        if self.unreadable:
+            notes.append(
+                f"{are(self.unreadable, 'event')} damaged and stayed as they are: `tidemill verify` says more"
+            )
+        return CompactionReport(
+            events=dict(sorted(self.events.items())),
+            packed=self.packed,
+            bytes_before=self.before,
+            bytes_after=self.after,
+            file_before=self.file_before,
+            file_after=file_after,
+            notes=tuple(notes),
+        )
+
+
+class _Needs:
+    """Which events are needed in full; a bit for each."""
+
+    def __init__(self, until: int, running: frozenset[str]) -> None:
+        self._bits = bytearray(until // 8 + 1)
+        self._until = until
+        self.running = running
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection, until: int) -> _Needs:
+        """Read what is bound, reused, ruled on, and known of sources."""
+        needs = cls(until, frozenset(run for (run,) in connection.execute(queries()["running"])))
+        for name in ("bound_facts", "traced_facts", "ruled_facts", "source_facts"):
+            for (seq,) in connection.execute(queries()[name]):
+                needs._add(seq)
+        return needs
+
+    def _add(self, seq: int) -> None:
+        if 0 < seq <= self._until:
+            self._bits[seq >> 3] |= 1 << (seq & 7)
+
+    def __contains__(self, seq: int) -> bool:
+        return bool(self._bits[seq >> 3] & (1 << (seq & 7)))
+
+
+def _pages(
+    connections: Connections,
+    needs: _Needs,
+    until: int,
+    before: float,
+    size: int,
+    found: _Progress,
+) -> Iterator[list[_Smaller]]:
+    """The smaller bodies of old events, page by page."""
+    after = 0
+    while True:
+        where = {"after": after, "until": until, "before": before, "limit": size}
+        with connections.read_transaction() as connection:
+            rows = connection.execute(queries()["whole_bodies"], where).fetchall()
+            if not rows:
+                return
+            explained = _explained(connection, rows, needs)
+            page = _smaller_bodies(rows, needs, explained, found)
+            page = _without_traced(connection, page)
+        after = rows[-1][0]
+        if page:
+            yield [each for each, _ in page]
+
+
+def _explained(
+    connection: sqlite3.Connection, rows: Sequence[Any], needs: _Needs
+) -> set[tuple[int, str, str]]:
+    """The appends and places of publications that are needed: the attempts at them explain them."""
+    tried = [row for row in rows if row[2] == "Attempted"]
+    if not tried:
+        return set()
+    where = {"first": tried[0][0], "last": tried[-1][0], "batch": tried[-1][1]}
+    published = connection.execute(queries()["published_among"], where)
+    return {
+        (batch, stage, partition)
+        for seq, batch, stage, partition in published
+        if seq > needs._until or seq in needs
+    }
+
+
+def _smaller_bodies(
+    rows: Sequence[Any], needs: _Needs, explained: set[tuple[int, str, str]], found: _Progress
+) -> list[tuple[_Smaller, str]]:
+    """The smaller bodies of a page of events, each with the key of what it could be reused for, or ""."""
+    page = []
+    for seq, batch, kind, run, stage, partition, body in rows:
+        if run in needs.running:
+            continue
+        is_needed = seq in needs or (kind == "Attempted" and (batch, stage, partition) in explained)
+        # What is packed already has nothing more to lose while it is needed.
+        if is_needed and is_packed(body):
+            continue
+        try:
+            page.append(_smaller(seq, kind, body, loses=kind in COMPACTED_KINDS and not is_needed))
+        except StorageError:
+            found.unreadable += 1
+    return page
+
+
+def _smaller(seq: int, kind: str, stored: str | bytes, *, loses: bool) -> tuple[_Smaller, str]:
+    text = unstamp(stored)
+    plain = _Smaller(seq=seq, kind=kind, text=text, packed=b"", before=_size(stored))
+    key = ""
+    if loses:
+        event = decode_event(text)
+        short = compacted_event(event)
+        if short is not event:
+            smaller = encode_event(short, is_sparse=True)
+            plain = replace(plain, text=smaller, whole=body_digest(text))
+            if isinstance(short, RunEnded) and short.receipt is not None:
+                plain = replace(plain, run=short.run, receipt=encode_sparse(short.receipt))
+            if isinstance(short, Published | Computed):
+                key = short.binding.key
+    return replace(plain, packed=pack(plain.text)), key
+
+
+def _size(stored: str | bytes) -> int:
+    return len(stored if isinstance(stored, bytes) else stored.encode())
+
+
+def _without_traced(
+    connection: sqlite3.Connection, page: list[tuple[_Smaller, str]]
+) -> list[tuple[_Smaller, str]]:
+    """Leave out what was published under keys whose results can still be reused."""
+    keys = sorted({key for _, key in page if key})
+    if not keys:
+        return page
+    found = connection.execute(queries()["traced_keys"], (encode(keys),))
+    traced = {key for (key,) in found}
+    return [(each, key) for each, key in page if key not in traced]
+
+
+def _replace(
+    connections: Connections, page: list[_Smaller], *, now: float, actor: str
+) -> list[_Smaller]:
+    """Replace bodies in one transaction; return those that no other compaction has replaced yet."""
+    with connections.write_transaction() as connection:
+        connection.create_function("is_same_fact", 3, _is_same_fact, deterministic=True)
+        wanted = encode([each.seq for each in page])
+        left = dict(connection.execute(queries()["uncompacted_among"], (wanted,)).fetchall())
+        # Another compaction may have replaced them meanwhile.
+        page = [each for each in page if each.seq in left and (each.whole or not left[each.seq])]
+        if not page:
+            return page
+        by = read_last_seq(connection) + 1
+        smaller = [each for each in page if each.whole]
+        rows = [(each.seq, by, bytes.fromhex(each.whole)) for each in smaller]
+        connection.executemany(queries()["insert_compacted"], rows)
+        bodies = [(each.packed, each.seq) for each in page]
+        connection.executemany(queries()["replace_body"], bodies)
+        receipts = [(each.receipt, each.run) for each in page if each.receipt]
+        connection.executemany(queries()["replace_receipt"], receipts)
+        _record(connection, _event(page, actor), seq=by, now=now)
+    return page
+
+
+def _event(page: Sequence[_Smaller], actor: str) -> Compacted:
+    digest = CompactionDigest()
+    for each in page:
+        if each.whole:
+            digest.add(each.seq, each.text)
+    kinds = Counter(each.kind for each in page if each.whole)
+    return Compacted(
+        first=page[0].seq,
+        last=page[-1].seq,
+        sha256=digest.sha256,
+        events=dict(sorted(kinds.items())),
+        packed=len(page) - digest.count,
+        bytes_before=sum(each.before for each in page),
+        bytes_after=sum(len(each.packed) for each in page),
+        actor=actor,
+    )
+
+
+def _record(connection: sqlite3.Connection, event: Compacted, *, seq: int, now: float) -> None:
+    writer = EventWriter(connection)
+    stored, body = PeopleWriter(connection, KnownPeople()).refer(event)
+    writer.write(event_place(stored, seq=seq, batch=seq, at=now), body)
+    Projector(connection=connection).apply(seq, now, stored)
+    writer.write_links()
+
+
+def _is_same_fact(old: object, new: object, digest: bytes | None) -> bool:
+    """Whether a body is replaced by the same text, or by a smaller one whose whole digest is noted."""
+    if not is_packed(new):
+        return False
+    was, now = unstamp(old), unstamp(new)
+    return was == now if digest is None else sha256(was.encode()).digest() == digest
+
+
+def _shrink(path: Path, saved: int) -> list[str]:
+    """Give what the file doesn't need back to the disk, unless a run is active; notes if that isn't done."""
+    with closing(sqlite3.connect(path, timeout=_VACUUM_WAIT_S, isolation_level=None)) as connection:
+        (size, page, free) = connection.execute(queries()["pages"]).fetchone()
+        if saved + free * page < _WORTHWHILE_SHARE * size * page:
+            return []
+        held = connection.execute(queries()["active_leases"]).fetchone()
+        if held is not None:
+            return [
+                f"the file keeps its size, because {held[0]} is active: a later compaction shrinks it"
+            ]
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            why = "another process uses it" if is_busy(error) else str(error)
+            return [f"the file keeps its size ({why}): a later compaction shrinks it"]
+    return []
+
+
+def _file_size(path: Path) -> int:
+    """The size of a ledger's file and its write-ahead log."""
+    return sum(os.path.getsize(name) for name in (str(path), f"{path}-wal") if os.path.exists(name))

@@ -1,0 +1,34 @@
+"""Compact the ledger of a home: old events keep their figures, and lose what nothing needs any more."""
+
+from __future__ import annotations
+
+from tidemill.adapters.sqlite.compaction import SqliteCompaction
+from tidemill.core.errors import UsageError
+from tidemill.governance.permissions import Permission
+from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
+from tidemill.project.verification import LEDGER
+from tidemill.project.workspace import Workspace
+
+
+class LedgerCompaction:
+    """Compacts the ledger of the home of a workspace, for all workflows in it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def compact(self, *, dry_run: bool = False) -> CompactionReport:
+        """Compact the events that are old enough by the settings; with `dry_run` only say what that does.
+
+        The events that it appends say who had it done. Raises AccessError if the actor may not, UsageError
+        without a ledger, StorageError if the disk is full; what was compacted before stays so.
+        """
+        space = self._workspace
+        path = space.home / LEDGER
+        if not path.exists():
+            raise UsageError(f"there is no ledger {path}: nothing was ever run here")
+        permission = Permission.READ if dry_run else Permission.MANAGE_LEDGER
+        actor = space.require(permission).name
+        terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s)
+        return SqliteCompaction(path).compact(
+            terms, now=space.tools.clock(), actor=actor, dry_run=dry_run
+        )
