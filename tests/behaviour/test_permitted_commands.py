@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "check": (Permission.RUN, "check --twice"),
     "plan": (Permission.PLAN, "plan"),
     "run": (Permission.RUN, "run"),
+    "up": (Permission.SUPERVISE, "up --once"),
     "promote": (Permission.PROMOTE, "promote dev"),
     "review approve": (Permission.REVIEW, "review approve REVIEW --reason so"),
     "review reject": (Permission.REVIEW, "review reject REVIEW --reason so"),
@@ -78,7 +79,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
 }
 # Commands that only read a project, write what they read elsewhere, or work without one.
 READERS = {
-    "": "init demo predict bench-endpoint whoami login logout show drift explain",
+    "": "init demo status predict bench-endpoint whoami login logout show drift explain",
     "contract ": "diff docs export history import infer sample show",
     "review ": "list show",
     "models ": "list show compare card bom history export",

@@ -40,6 +40,14 @@ INTERRUPTED = 130
             "tidemill.cli.run:run",
             "Run the plan and print a receipt: what ran, what it cost.",
         ),
+        "up": (
+            "tidemill.cli.up:up",
+            "Watch, run, serve and clean up, in one process.",
+        ),
+        "status": (
+            "tidemill.cli.status:status",
+            "Show what is wrong, what waits for people, what runs and what is due.",
+        ),
         "promote": (
             "tidemill.cli.promote:promote",
             "Promote an environment to another, atomically.",

@@ -52,6 +52,7 @@ class Permission(StrEnum):
     EXPORT_AUDIT = "export the audit trail"
     PLAN = "plan"
     RUN = "run"
+    SUPERVISE = "supervise a project"
     PROMOTE = "promote"
     RESTORE = "restore a delivered table"
     REPAIR = "repair stored objects"
@@ -103,6 +104,7 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
         TokenScope.RUN,
         Permission.PLAN,
         Permission.RUN,
+        Permission.SUPERVISE,
         Permission.PROMOTE,
         Permission.RESTORE,
         Permission.REPAIR,

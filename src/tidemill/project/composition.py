@@ -27,6 +27,7 @@ from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import make_home, open_private
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
+from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
@@ -99,6 +100,20 @@ def this_platform() -> Platform:
     )
 
 
+def open_shared_ledger(settings: Settings, redactor: Redactor) -> Ledger:
+    """Open the ledger of a home, which several workflows may share; a new home is made."""
+    home = settings.root / settings.home
+    try:
+        make_home(home, settings.home_group)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            with open(ignore, "w", encoding="utf-8", opener=open_private) as file:
+                file.write("*\n")
+    except OSError as error:
+        raise StorageError(f"{home} can't be written: {error.strerror}") from error
+    return sqlite.SqliteLedger(home / "ledger.db", redactor=redactor)
+
+
 def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
     root, home = settings.root, settings.root / settings.home
     memo = root / (settings.memo or home / "memo")
@@ -108,15 +123,7 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         model_formats=tuple(settings.model_formats),
         allow_pickle=settings.allow_pickle,
     )
-    try:
-        make_home(home, settings.home_group)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
-            with open(ignore, "w", encoding="utf-8", opener=open_private) as file:
-                file.write("*\n")
-    except OSError as error:
-        raise StorageError(f"{home} can't be written: {error.strerror}") from error
-    shared = sqlite.SqliteLedger(home / "ledger.db", redactor=redactor)
+    shared = open_shared_ledger(settings, redactor)
     return Runtime(
         root=root,
         logs=logs_in(home),

@@ -23,6 +23,7 @@ from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
+from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -42,6 +43,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "alerts": parse_alert_settings,
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
+    "up": parse_up_settings,
 }
 
 
@@ -63,9 +65,9 @@ class Settings:
 
     `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
     such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
-    `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted. `schedules`
-    are the tables of schedules as they are: who uses them finds all faults at once, and others aren't
-    disturbed.
+    `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted, `up` what
+    `tidemill up` does and when. `schedules` are the tables of schedules as they are: who uses them finds all
+    faults at once, and others aren't disturbed.
     """
 
     root: Path
@@ -96,6 +98,7 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None
+    up: UpSettings = field(default_factory=UpSettings)
 
     @property
     def profiles_place(self) -> str:

@@ -8,11 +8,9 @@ Nothing heavy is imported before a task needs it.
 from __future__ import annotations
 
 import faulthandler
-import fcntl
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,8 +26,8 @@ from tidemill.adapters.lanes.worker_protocol import (
     frame_message,
 )
 from tidemill.ledger.io.home_files import open_private
+from tidemill.ledger.io.parent_process import exit_with_parent
 
-_PARENT_POLL_S = 0.5
 _SESSION_TRIES, _SESSION_PAUSE_S = 20, 0.11
 
 
@@ -47,7 +45,7 @@ def main(descriptor: int, parent_pipe: int, niceness: int, output: str) -> None:
     # Child processes must not keep the connection open after the worker is gone.
     for held in (descriptor, parent_pipe):
         os.set_inheritable(held, False)
-    _exit_with_parent(parent_pipe)
+    exit_with_parent(parent_pipe)
     _serve(socket(fileno=descriptor))
 
 
@@ -98,29 +96,6 @@ def _redirect_output(path: str) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     faulthandler.enable(all_threads=False)
-
-
-def _exit_with_parent(parent_pipe: int) -> None:
-    """End this process and its children when the parent is gone.
-
-    Only the parent has the other end of the pipe `parent_pipe`. Where the system supports it, closing that
-    end kills the whole process group, even while a task holds the interpreter lock. Elsewhere, or if a fork
-    of the parent also has the pipe, a thread polls for the parent.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_PARENT_POLL_S)
-        os.killpg(0, signal.SIGKILL)
-
-    if hasattr(fcntl, "F_SETSIG"):
-        with suppress(OSError):
-            fcntl.fcntl(parent_pipe, fcntl.F_SETOWN, -os.getpgrp())
-            fcntl.fcntl(parent_pipe, fcntl.F_SETSIG, signal.SIGKILL)
-            flags = fcntl.fcntl(parent_pipe, fcntl.F_GETFL)
-            fcntl.fcntl(parent_pipe, fcntl.F_SETFL, flags | os.O_ASYNC)
-    threading.Thread(target=watch, name="tidemill-parent", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""Watch the sources and the code of a project, and notice runs of others."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tidemill.operations.io.watcher import FileWatcher, SeenChange
+from tidemill.operations.supervision import WorkflowDescription
+from tidemill.operations.up_settings import UpSettings
+
+# The name of the code among the sources, which no stage has.
+CODE = ""
+# Sources that are watched are listed all the same, so many times more rarely than those that can't be.
+_RARELY = 10
+
+
+class WatchedProject:
+    """The files of one project whose changes are noticed."""
+
+    def __init__(self, root: Path, settings: UpSettings) -> None:
+        self._root, self._settings = root, settings
+        self._watcher: FileWatcher | None = None
+        self._patterns: dict[str, tuple[str, ...]] = {}
+        self._listed_at = self._all_listed_at = time.monotonic()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which sources can't be watched, and why."""
+        found = () if self._watcher is None else self._watcher.notes
+        return tuple(
+            note.removeprefix(" ") if note[:1] != " " else f"the code{note}" for note in found
+        )
+
+    @property
+    def next_listing(self) -> float | None:
+        """When sources are listed next (monotonic); None before anything is known of them."""
+        if self._watcher is None:
+            return None
+        every = self._all_listed_at + _RARELY * self._settings.poll
+        return (
+            min(every, self._listed_at + self._settings.poll) if self._watcher.unwatched else every
+        )
+
+    def follow(
+        self, found: WorkflowDescription, registered: Callable[[int | None, int | None], None]
+    ) -> None:
+        """Watch what a description names; `registered` gets the descriptors before and after."""
+        patterns = {
+            place.stage: self._source_patterns(place.pattern, place.paths)
+            for place in found.sources
+        }
+        patterns = {stage: texts for stage, texts in patterns.items() if texts}
+        patterns[CODE] = self._code_patterns(found.code)
+        if patterns == self._patterns:
+            return
+        before = None if self._watcher is None else self._watcher.fileno()
+        if self._watcher is not None:
+            registered(before, None)
+            self._watcher.close()
+        self._patterns = patterns
+        self._watcher = FileWatcher(patterns)
+        registered(None, self._watcher.fileno())
+
+    def changes(self, now: float) -> Iterator[SeenChange]:
+        """What changed since the last call."""
+        if self._watcher is None:
+            return
+        yield from map(self._shown, self._watcher.read())
+        listing = self.next_listing
+        if listing is not None and now >= listing:
+            every = now >= self._all_listed_at + _RARELY * self._settings.poll
+            self._listed_at = now
+            self._all_listed_at = now if every else self._all_listed_at
+            yield from map(self._shown, self._watcher.list_changes(every=every))
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def _shown(self, seen: SeenChange) -> SeenChange:
+        path = Path(seen.example)
+        if seen.example and path.is_relative_to(self._root):
+            return seen._replace(example=str(path.relative_to(self._root)))
+        return seen
+
+    def _source_patterns(self, pattern: str, paths: tuple[str, ...]) -> tuple[str, ...]:
+        found = [os.path.join(self._root, pattern)] if pattern else []
+        return (*found, *(glob.escape(os.path.join(self._root, path)) for path in paths))
+
+    def _code_patterns(self, code: tuple[str, ...]) -> tuple[str, ...]:
+        """The modules beside those that were imported: a mended import may need another one."""
+        folders = {str(self._root), *(os.path.dirname(path) for path in code)}
+        names = ("pyproject.toml", "tidemill.rules.toml")
+        found = [os.path.join(glob.escape(folder), "*.py") for folder in sorted(folders)]
+        return (*found, *(os.path.join(glob.escape(str(self._root)), name) for name in names))

@@ -1,0 +1,152 @@
+"""What the supervisor gives to its processes, gets back from them, and knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from tidemill.operations.duty import Due, DutyTask
+from tidemill.operations.watch import Backlog, SourceChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlace:
+    """Where the source of a stage can be watched.
+
+    `pattern` is a glob of files, relative to the project; `paths` are files that are written when the source
+    changes, such as the ledger of another project. A source with neither is asked now and then.
+    """
+
+    stage: str
+    pattern: str = ""
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowDescription:
+    """What the supervisor has to know of a workflow, of which it imports nothing.
+
+    `code` are the files that the workflow was imported from, `dues` the times at which something is due.
+    """
+
+    workflow: str
+    sources: tuple[SourcePlace, ...] = ()
+    code: tuple[str, ...] = ()
+    has_endpoints: bool = False
+    dues: tuple[Due, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpJob:
+    """A task for a process, the reasons for it, and the changes that it takes care of.
+
+    `look_first` plans before it runs: it may have nothing to do, or too much to do at once.
+    """
+
+    task: DutyTask
+    because: tuple[str, ...]
+    changes: Mapping[str, SourceChange] = field(default_factory=dict)
+    look_first: bool = False
+
+
+class Ending(StrEnum):
+    """How a job ended. HELD: changed code waits for a person; BUSY: another run has the environment."""
+
+    OK = "ok"
+    FAILED = "failed"
+    HELD = "held"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAnswer:
+    """What a job did, in a line; `run` is the run that it was, if any.
+
+    `failures` are the causes of failed stages. With `backlog` there is more to do of the same. `seq` is the
+    number of the last event of the ledger that it saw.
+    """
+
+    ending: Ending
+    summary: str = ""
+    run: str = ""
+    exit_code: int = 0
+    failures: tuple[str, ...] = ()
+    backlog: Backlog | None = None
+    dues: tuple[Due, ...] = ()
+    notes: tuple[str, ...] = ()
+    seq: int = 0
+
+
+class ChildPhase(StrEnum):
+    """What a child process is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A child process since when it is in its phase; `code` counts the versions of the user's code."""
+
+    number: int
+    phase: ChildPhase
+    since: float
+    code: int
+    job: UpJob | None = None
+    jobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Start a process that imports the workflow and waits for jobs."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveJob:
+    """Give a job to a process that is ready."""
+
+    number: int
+    job: UpJob
+
+
+@dataclass(frozen=True, slots=True)
+class EndChild:
+    """Let a process end that has no job."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptChild:
+    """Interrupt the job of a process, as Ctrl-C does."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillChild:
+    """Kill a process and those that it started."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartServer:
+    """Start the server of the endpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndServer:
+    """Let the server answer what it has begun, and end."""
+
+
+Order: TypeAlias = (
+    StartChild | GiveJob | EndChild | InterruptChild | KillChild | StartServer | EndServer
+)

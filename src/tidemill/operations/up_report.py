@@ -1,0 +1,41 @@
+"""What a supervisor says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tidemill.operations.duty import Duty
+
+
+class UpRole(StrEnum):
+    """Whether a supervisor works, waits for another one to end, or ends itself."""
+
+    WORKING = "working"
+    STANDING_BY = "standing by"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpReport:
+    """The state of a supervisor of an environment; times are Unix seconds.
+
+    `holder` is its process, `workflow` the name of the workflow once it could be imported. `duties` are being
+    done, or due next. `broken` says why the workflow can't be opened, `failing` what failed the last time,
+    and `held` which changed code waits for a person. `last` is what the last run did. `notes` say what it
+    can't do, such as watch a source.
+    """
+
+    environment: str
+    holder: Mapping[str, str]
+    role: UpRole
+    since: float
+    workflow: str = ""
+    duties: tuple[Duty, ...] = ()
+    broken: str = ""
+    failing: str = ""
+    held: str = ""
+    backlog: str = ""
+    last: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,87 @@
+"""The settings of `tidemill up`, from `[tool.tidemill.up]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.units import is_finite, parse_seconds
+
+# What happens when the code of the workflow changes.
+ON_CHANGE = ("run", "plan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpSettings:
+    """What the supervisor does, and how long it waits; times in seconds.
+
+    It runs a source that changed once nothing has changed for `settle`, at the latest `max_wait` after the
+    first change. Sources that the system can't watch are listed each `poll`, and a plan is made each
+    `plan_every`, whatever happened. Changed code is run, or only planned (`on_change`). A run that finds
+    more than `max_catch_up` partitions of a stage to do takes so many at a time. What failed is tried again
+    after `retry`, then twice that and so on, up to `retry_max`. Alerts, reviews and sweeps are looked after
+    each `check_every`. A prepared process without work is released after `idle`. When `up` is stopped it
+    waits for the run up to `drain`. Endpoints are served unless `serve` is false. A `channel` of a
+    PostgreSQL database named by `channel_url` announces changes there.
+    """
+
+    serve: bool = True
+    settle: float = 0.2
+    max_wait: float = 10.0
+    poll: float = 60.0
+    plan_every: float = 3_600.0
+    on_change: str = "run"
+    max_catch_up: int = 30
+    retry: float = 10.0
+    retry_max: float = 1_800.0
+    check_every: float = 300.0
+    idle: float = 600.0
+    drain: float = 30.0
+    channel: str = ""
+    channel_url: str = ""
+
+
+def parse_up_settings(table: Mapping[str, Any], place: str) -> UpSettings:
+    """Read the table `up`; `place` names it in messages. UsageError names the entry and what fits."""
+    kinds = {field.name: str(field.type) for field in fields(UpSettings)}
+    for name in table:
+        if name not in kinds:
+            raise UsageError(f"{place} {name}: {did_you_mean(name, kinds)}")
+    values: dict[str, Any] = {name: _value(kinds, name, table[name], place) for name in table}
+    found = UpSettings(**values)
+    if found.on_change not in ON_CHANGE:
+        raise UsageError(
+            f"{place} on_change = {found.on_change!r} is not one of {', '.join(map(repr, ON_CHANGE))}"
+        )
+    for low, high in (("settle", "max_wait"), ("retry", "retry_max")):
+        if getattr(found, low) > getattr(found, high):
+            raise UsageError(f"{place} {low} is longer than {high}: make it shorter")
+    if bool(found.channel) != bool(found.channel_url):
+        raise UsageError(f"{place} channel and channel_url belong together")
+    return found
+
+
+def _value(kinds: Mapping[str, str], name: str, value: object, place: str) -> object:
+    kind = kinds[name]
+    if kind == "float":
+        return _seconds(name, value, place)
+    fits = {
+        "bool": (isinstance(value, bool), "true or false"),
+        "int": (type(value) is int and value >= 1, "a whole number from 1"),
+        "str": (isinstance(value, str), "text"),
+    }
+    is_right, wanted = fits[kind]
+    if not is_right:
+        raise UsageError(f"{place} {name} = {value!r} is not {wanted}")
+    return value
+
+
+def _seconds(name: str, value: object, place: str) -> float:
+    if is_finite(value) and value == 0 and name in ("settle", "idle", "drain"):
+        return 0.0
+    try:
+        return parse_seconds(value if isinstance(value, str) or is_finite(value) else str(value))
+    except ValueError as error:
+        raise UsageError(f"{place} {name} = {error}") from error

@@ -1,0 +1,169 @@
+"""Say how an environment is doing, without importing its workflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.counts import plural
+from tidemill.core.errors import UsageError
+from tidemill.core.redaction import Redactor
+from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.governance.waivers import waivers_in_force
+from tidemill.history.io.runs import list_runs
+from tidemill.ledger.event import Judged, RunStarted
+from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.ledger.run import RunInfo
+from tidemill.ledger.workflow_scope import split_name
+from tidemill.operations.io.up_files import read_reports
+from tidemill.operations.status_report import (
+    Fact,
+    StatusReport,
+    describe_run,
+    describe_supervisors,
+    disk_fault,
+    failing_stages,
+    supervisor_faults,
+)
+from tidemill.operations.up_report import UpReport, UpRole
+from tidemill.ports.ledger import Ledger, State
+from tidemill.project.settings import Settings, configured_secrets, find_settings, load_workflow
+from tidemill.project.workflow_ledger import WorkflowLedger
+from tidemill.workflow.environment import PRODUCTION
+
+# How many runs tell whether a stage fails, and how soon (seconds) the end of a waiver is told.
+_RUNS, _SOON_S = 20, 7 * 86_400.0
+_WAIVER_EVENTS = ("Waived", "WaiverEnded", "EnvironmentDropped")
+
+
+def read_status(
+    start: Path, *, workflow: str | None = None, environment: str = PRODUCTION
+) -> StatusReport:
+    """Read how an environment of the project in a folder is doing, and change nothing.
+
+    UsageError if there is no project, or no such environment.
+    """
+    settings = find_settings(start.resolve(), workflow)
+    home = settings.root / settings.home
+    alive, dead = read_reports(home, environment)
+    if not (home / "ledger.db").is_file():
+        return StatusReport(
+            workflow=settings.workflow,
+            environment=environment,
+            at=time.time(),
+            up=describe_supervisors(alive, dead),
+            notes=("nothing was run yet: start with `tidemill run`, or `tidemill up`",),
+        )
+    shared = SqliteLedger(home / "ledger.db", redactor=Redactor(configured_secrets(settings)))
+    try:
+        name = _workflow_name(settings, shared, (*alive, *dead))
+        ledger = WorkflowLedger(shared, name, ())
+        return _report(ledger, name, environment, home, (alive, dead))
+    finally:
+        shared.close()
+
+
+def _workflow_name(settings: Settings, shared: Ledger, reports: tuple[UpReport, ...]) -> str:
+    """The name of the workflow: as its supervisor or the ledger knows it; else it has to be imported."""
+    for report in reports:
+        if report.workflow:
+            return report.workflow
+    known = {split_name(name)[0] for name in shared.state(PRODUCTION).environments} - {""}
+    if len(known) == 1:
+        return unquote(known.pop().rstrip("/"))
+    return load_workflow(settings).name
+
+
+def _report(
+    ledger: Ledger,
+    workflow: str,
+    environment: str,
+    home: Path,
+    reports: tuple[list[UpReport], list[UpReport]],
+) -> StatusReport:
+    now, state = time.time(), ledger.state(environment)
+    if environment != PRODUCTION and environment not in state.environments:
+        known = ", ".join(sorted({PRODUCTION, *state.environments}))
+        raise UsageError(f"there is no environment {environment!r}; there are {known}")
+    alive, dead = reports
+    last = [run for run in list_runs(ledger, None) if run.environment == environment][:_RUNS]
+    disk = shutil.disk_usage(home)
+    lost = [run for run in state.open_runs if is_dead(run.holder)]
+    working = [one for one in alive if one.role is UpRole.WORKING]
+    return StatusReport(
+        workflow=workflow,
+        environment=environment,
+        at=now,
+        up=describe_supervisors(alive, dead),
+        wrong=(
+            *supervisor_faults(alive, dead),
+            *failing_stages(last),
+            *_stale_tables(ledger, environment),
+            *(_open_run(ledger, run, now, lost=True) for run in lost),
+            *disk_fault(disk.free, str(home)),
+        ),
+        waiting=(*_held_code(working), *_reviews(ledger, environment), *_waivers(ledger, environment, now)),
+        running=tuple(
+            _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
+        ),
+        due=tuple(duty for one in working for duty in one.duties),
+        notes=(*_backlogs(working), *_deliveries(state), *(n for one in working for n in one.notes)),
+        free=disk.free,
+        size=os.stat(home / "ledger.db").st_size,
+    )  # fmt: skip
+
+
+def _open_run(ledger: Ledger, run: RunInfo, now: float, *, lost: bool) -> Fact:
+    started = [fact.event for fact in ledger.events(kinds=("RunStarted",), run=run.id)]
+    steps = next((event.steps for event in started if isinstance(event, RunStarted)), 0)
+    done = sum(1 for _ in ledger.events(kinds=("Attempted",), run=run.id))
+    return describe_run(run, steps, done, now, lost=lost)
+
+
+def _stale_tables(ledger: Ledger, environment: str) -> Iterator[Fact]:
+    newest: dict[str, Judged] = {}
+    for fact in ledger.events(kinds=("Judged",)):
+        if isinstance(fact.event, Judged) and fact.event.environment == environment:
+            newest[fact.event.stage] = fact.event
+    for stage, judged in newest.items():
+        for finding in judged.verdict.findings:
+            text = f"{stage}: {finding.message or finding.rule}"
+            yield Fact(text=text, command=f"tidemill explain {stage}")
+
+
+def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:
+    for state in fold_reviews(ledger.events(kinds=REVIEW_EVENTS), environment).values():
+        if state.is_open:
+            yield Fact(
+                text=f"review {state.review.id} of {state.review.kind} {state.review.name}",
+                owner=", ".join(state.asked),
+                command=f"tidemill review show {state.review.id}",
+            )
+
+
+def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
+    for waiver in waivers_in_force(ledger.events(kinds=_WAIVER_EVENTS), environment, now):
+        left = waiver.expires - now
+        if left < _SOON_S:
+            text = f"the waiver of {waiver.rule} for {waiver.scope} ends in {left / 3_600:.0f} h"
+            yield Fact(text=text, owner=waiver.actor, command="tidemill policy waivers")
+
+
+def _held_code(working: list[UpReport]) -> Iterator[Fact]:
+    for one in working:
+        if one.held:
+            yield Fact(text=one.held, command="tidemill plan")
+
+
+def _backlogs(working: list[UpReport]) -> Iterator[str]:
+    yield from (one.backlog for one in working if one.backlog)
+
+
+def _deliveries(state: State) -> Iterator[str]:
+    if state.pending_effects:
+        yield f"{plural(len(state.pending_effects), 'delivery')} to be completed by the next run"

@@ -1,0 +1,80 @@
+"""Compose `tidemill up` for a project; nothing here imports its workflow, which the processes of `up` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tidemill.core.errors import StorageError, UsageError
+from tidemill.core.redaction import Redactor
+from tidemill.operations.io.home_watch import ledger_identity
+from tidemill.operations.io.job_channel import ChildOptions
+from tidemill.operations.io.up import UpLoop, UpOptions
+from tidemill.ports.ledger import Ledger
+from tidemill.project.composition import open_shared_ledger
+from tidemill.project.settings import Settings, configured_secrets, find_settings
+from tidemill.workflow.environment import check_environment_name
+
+_WORKER = "tidemill.project.up_worker"
+_LEDGER = "ledger.db"
+
+
+def run_up(
+    start: Path,
+    *,
+    workflow: str | None = None,
+    environment: str,
+    command: str,
+    once: bool = False,
+    serve: bool | None = None,
+    say: Callable[[str], None],
+) -> int:
+    """Watch, run, serve and clean up until this process is told to stop; return the exit code.
+
+    `start` is a folder of the project. With `once` it does what is due and ends, serving nothing. `say` gets
+    lines about what happens. Raises UsageError without a project, ConflictError if another one works and
+    this one was to work `once`, StorageError when the home can't be used, or is moved.
+    """
+    settings = find_settings(start.resolve(), workflow)
+    if ":" not in settings.workflow:
+        raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
+    environment = check_environment_name(environment)
+    wanted = settings.up.serve if serve is None else serve
+    redactor = Redactor(configured_secrets(settings))
+    ledger, file = _open_ledger(settings, redactor)
+    options = UpOptions(
+        root=settings.root,
+        ledger=ledger,
+        ledger_file=file,
+        settings=replace(settings.up, serve=wanted and not once),
+        child=ChildOptions(
+            root=str(settings.root),
+            workflow=workflow,
+            environment=environment,
+            ledger=ledger_identity(file),
+        ),
+        worker=_WORKER,
+        server=("tidemill", "-C", str(settings.root), *_workflow_option(workflow), "--env", environment,
+                "serve"),
+        lease=f"up:{settings.workflow}:{environment}",
+        command=command,
+        once=once,
+        say=lambda text: say(redactor.redact(text)),
+    )  # fmt: skip
+    return UpLoop(options).run()
+
+
+def _workflow_option(workflow: str | None) -> tuple[str, ...]:
+    return () if workflow is None else ("-w", workflow)
+
+
+def _open_ledger(settings: Settings, redactor: Redactor) -> tuple[Ledger, Path]:
+    """Open the ledger of the home, and make its file if there is none."""
+    ledger, home = open_shared_ledger(settings, redactor), settings.root / settings.home
+    # The file is created by the first use.
+    next(iter(ledger.events(limit=1)), None)
+    file = home / _LEDGER
+    if not file.is_file():
+        raise StorageError(f"{file} can't be created")
+    return ledger, file

@@ -1,0 +1,206 @@
+"""What a process of `tidemill up` does: describe its project, run what is due, and keep things up."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from tidemill.core.errors import ConflictError, GateError, TidemillError
+from tidemill.ledger.run import Receipt, Status
+from tidemill.operations.duty import Due, DutyTask
+from tidemill.operations.supervision import (
+    Ending,
+    JobAnswer,
+    SourcePlace,
+    UpJob,
+    WorkflowDescription,
+)
+from tidemill.operations.watch import catch_up
+from tidemill.planning.plan import Plan
+from tidemill.project.enforcement import end_overdue_reviews
+from tidemill.project.project import Project
+from tidemill.project.review_upkeep import announce_reviews
+from tidemill.project.settings import find_settings
+from tidemill.sources.io.file_listing import call_ingest
+from tidemill.workflow.source import Delta, Files, Output, Query, Source
+from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.trigger import MaxAge, leaf_triggers
+
+COMMAND = "tidemill up"
+# Folders below a project whose modules aren't its own.
+_OTHERS = ("site-packages", ".venv", "venv")
+
+
+def describe_project(project: Project) -> WorkflowDescription:
+    """Where the sources and the code of a project are, and what is due at which time."""
+    # Imported while nobody waits for it: every run with steps needs it.
+    import_module("tidemill.runs.io.execute")
+    flow = project.flow
+    return WorkflowDescription(
+        workflow=flow.name,
+        sources=tuple(
+            _source_place(project, stage) for stage in flow.stages if stage.kind is Kind.INGEST
+        ),
+        code=tuple(sorted(_code_files(project.root))),
+        has_endpoints=bool(flow.endpoints),
+        dues=_dues(project),
+    )
+
+
+def do_job(project: Project, job: UpJob) -> JobAnswer:
+    """Run what is due, or look after alerts, reviews and sweeps only."""
+    if job.task is DutyTask.RUN:
+        return _run(project, job)
+    return JobAnswer(ending=Ending.OK, notes=_keep_up(project), dues=_dues(project))
+
+
+def _source_place(project: Project, stage: Stage) -> SourcePlace:
+    try:
+        source = call_ingest(stage)
+    except TidemillError:
+        # A run says what is wrong with it.
+        return SourcePlace(stage=stage.name)
+    if isinstance(source, Files):
+        return SourcePlace(stage=stage.name, pattern=source.pattern)
+    return SourcePlace(stage=stage.name, paths=_source_paths(project.root, source))
+
+
+def _source_paths(root: Path, source: Source[object]) -> tuple[str, ...]:
+    """The files that are written when a source changes; none if only asking tells."""
+    if isinstance(source, Output):
+        settings = find_settings((root / source.project).resolve())
+        ledger = str(settings.root / settings.home / "ledger.db")
+        return ledger, f"{ledger}-wal"
+    if isinstance(source, Delta) and "://" not in source.path:
+        return (str(Path(source.path) / "_delta_log" / "*.json"),)
+    if isinstance(source, Query) and source.url.startswith("sqlite:///"):
+        path = source.url.removeprefix("sqlite:///").partition("?")[0]
+        return path, f"{path}-wal"
+    return ()
+
+
+def _code_files(root: Path) -> Iterator[str]:
+    """The files of the project's own modules that are imported."""
+    for module in [*sys.modules.values()]:
+        file = getattr(module, "__file__", None)
+        if not file or not Path(file).is_relative_to(root):
+            continue
+        if not set(Path(file).relative_to(root).parts) & {*_OTHERS}:
+            yield file
+
+
+def _run(project: Project, job: UpJob) -> JobAnswer:
+    if project.settings.up.on_change == "plan" and (held := _unaccepted_code(project)):
+        return JobAnswer(
+            ending=Ending.HELD,
+            summary=f"{held}; look with `tidemill plan`, and accept with `tidemill run`",
+            dues=_dues(project),
+            seq=project.tools.ledger.state(project.environment).seq,
+        )
+    backlog = None
+    if job.look_first:
+        plan = project.plan()
+        if not _has_work(project, plan):
+            return JobAnswer(
+                ending=Ending.OK,
+                summary="nothing to do",
+                notes=_keep_up(project),
+                dues=_dues(project),
+            )
+        steps = Counter(step.stage for step in plan.steps)
+        backlog = catch_up(steps, project.settings.up.max_catch_up)
+    try:
+        receipt = project.run(
+            limit=None if backlog is None else backlog.at_once,
+            command=COMMAND,
+            raise_on_failure=False,
+        )
+    except ConflictError as error:
+        return JobAnswer(
+            ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code, dues=_dues(project)
+        )
+    ending = _ending(receipt)
+    return JobAnswer(
+        ending=ending,
+        summary=_summary(receipt),
+        run=receipt.run,
+        exit_code=receipt.exit_code,
+        failures=_failures(receipt) if ending is Ending.FAILED else (),
+        backlog=backlog,
+        notes=_keep_up(project),
+        dues=_dues(project),
+    )
+
+
+def _has_work(project: Project, plan: Plan) -> bool:
+    """Whether a run would do anything: steps, sources that can't be read, or what a dead run left."""
+    if not plan.empty or plan.broken or plan.missing:
+        return True
+    state = project.tools.ledger.state(project.environment)
+    return bool(state.open_runs or state.pending_effects or not state.heads)
+
+
+def _unaccepted_code(project: Project) -> str:
+    """Which published stages would be computed by other code than recorded; "" if none."""
+    state = project.tools.ledger.state(project.environment)
+    changed = [
+        name
+        for name, parts in state.recipes.items()
+        if name in project.recipes and project.recipes[name].parts != parts
+    ]
+    return f"the code of {', '.join(sorted(changed))} changed" if changed else ""
+
+
+def _ending(receipt: Receipt) -> Ending:
+    if receipt.status is Status.INTERRUPTED:
+        return Ending.INTERRUPTED
+    # Gates refused a model, or people have to decide: nothing that trying again would change.
+    waits = receipt.exit_code == GateError.exit_code and not any(
+        failure.messages for failure in receipt.failures
+    )
+    return Ending.FAILED if receipt.status is Status.FAILED and not waits else Ending.OK
+
+
+def _summary(receipt: Receipt) -> str:
+    ran = ", ".join(f"{stage.stage} {stage.ran}" for stage in receipt.stages if stage.ran)
+    return f"run {receipt.run} {receipt.status}: {ran or 'nothing ran'} in {receipt.wall_s:.1f} s"
+
+
+def _failures(receipt: Receipt) -> tuple[str, ...]:
+    return tuple(f"{one.stage}: {one.why}" for one in receipt.failures) or receipt.messages
+
+
+def _keep_up(project: Project) -> tuple[str, ...]:
+    """Do what is due beside runs; return what failed, which fails no run."""
+    space = project.workspace
+    try:
+        end_overdue_reviews(space)
+        return announce_reviews(space)
+    except TidemillError as error:
+        return (str(error),)
+
+
+def _dues(project: Project) -> tuple[Due, ...]:
+    """The times at which something is due that no change of a source tells."""
+    return tuple(_training_dues(project))
+
+
+def _training_dues(project: Project) -> Iterator[Due]:
+    heads = project.tools.ledger.state(project.environment).heads
+    for stage in project.flow.stages:
+        retrain = stage.training.retrain if stage.training is not None else None
+        head = heads.get(stage.name)
+        if retrain is None or head is None or not head.partitions:
+            continue
+        trained = max(binding.at for binding in head.partitions.values())
+        for trigger in leaf_triggers(retrain):
+            if isinstance(trigger, MaxAge):
+                moment = datetime.fromtimestamp(trained, UTC).replace(tzinfo=None)
+                age = (moment - trigger.span.before(moment)).total_seconds()
+                yield Due(
+                    task=DutyTask.RUN, at=trained + age, because=f"{stage.name} has {trigger}"
+                )

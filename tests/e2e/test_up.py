@@ -1,0 +1,185 @@
+"""`tidemill up` as users start it: on new data, killed, twice at once, with broken code, moved."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import tidemill as tm
+from tests.support.commands import HOLD, edit, forgotten_imports, in_labels, process
+from tests.support.supervised import is_alive, running_up
+from tests.support.waiting import until
+from tidemill.ledger.event import Published, RunEnded
+
+DAYS = 28
+NEXT_DAYS = "2026-02-02", "2026-02-03"
+
+
+def add_days(folder: Path, count: int = 1) -> None:
+    """Let the tills of the bakery send more days."""
+    subprocess.run(
+        [sys.executable, "new_day.py", str(count)], cwd=folder, check=True, capture_output=True
+    )
+
+
+def published(folder: Path) -> Counter[tuple[str, str, str]]:
+    """How often the same content of a partition was published."""
+    with forgotten_imports(), tm.open(folder) as project:
+        return Counter(
+            (fact.event.stage, fact.event.partition, fact.event.binding.product.content)
+            for fact in project.tools.ledger.events(kinds=("Published",))
+            if isinstance(fact.event, Published)
+        )
+
+
+def days_of(folder: Path, stage: str) -> set[str]:
+    """The published days of a stage; none before there is a state."""
+    if not (folder / ".tidemill" / "ledger.db").exists():
+        return set()
+    with forgotten_imports(), tm.open(folder) as project:
+        head = project.tools.ledger.state("prod").heads.get(stage)
+        return set(head.partitions) if head is not None else set()
+
+
+def test_new_files_are_published_without_a_command(built: Path) -> None:
+    with running_up(built) as up:
+        up.says("nothing to do")
+        for number, day in enumerate(NEXT_DAYS, start=1):
+            add_days(built)
+            up.says(" ok: ", number)
+            assert day in days_of(built, "forecast")
+        children = up.children()
+        assert children
+        assert up.stop() == 0
+        until(lambda: not any(map(is_alive, children)))
+    assert [*(built / ".tidemill" / "up").iterdir()] == []
+    assert max(published(built).values()) == 1
+
+
+def test_it_builds_a_project_that_never_ran_and_ends(fresh: Path) -> None:
+    done = process("up", "--once", cwd=fresh)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(days_of(fresh, "forecast")) == DAYS
+    again = process("up", "--once", cwd=fresh)
+    assert "nothing to do" in again.stdout
+
+
+def test_once_ends_with_what_failed(built: Path) -> None:
+    edit(built / "bakery.py", "weekday=", "weekday=pl.col('nowhere'), other=")
+    done = process("up", "--once", cwd=built)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "nowhere" in done.stdout
+
+
+def test_killed_at_any_moment_it_loses_and_repeats_nothing(built: Path) -> None:
+    random = Random(5)
+    for _ in range(20):
+        with running_up(built) as up:
+            up.says("working")
+            if random.random() < 0.7:
+                add_days(built)
+            moment = random.choice(["working", "started", "changed", " ok: "])
+            if moment in up.text or moment == "started":
+                up.says("started")
+            children = up.children()
+            up.kill()
+            # Even what they started ends with it.
+            until(lambda: not any(map(is_alive, children)))  # noqa: B023 - called at once
+    done = process("up", "--once", cwd=built)
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    days = {path.stem for path in (built / "data" / "sales").glob("*.csv")}
+    assert days_of(built, "sales") == days
+    assert days_of(built, "features") == days
+    assert max(published(built).values()) == 1
+    assert process("verify", cwd=built).returncode == 0
+
+
+def test_of_two_one_works_and_the_other_takes_over(built: Path) -> None:
+    with running_up(built) as first:
+        first.says("nothing to do")
+        with running_up(built) as second:
+            second.says("standing by")
+            assert process("up", "--once", cwd=built).returncode == 6
+            first.kill()
+            second.says("working")
+            add_days(built)
+            second.says(" ok: ")
+            assert NEXT_DAYS[0] in days_of(built, "features")
+            assert second.stop() == 0
+
+
+def test_one_that_stands_by_can_be_stopped(built: Path) -> None:
+    with running_up(built) as first:
+        first.says("working")
+        with running_up(built) as second:
+            second.says("standing by")
+            assert second.stop() == 0
+        assert first.process.poll() is None
+
+
+def test_code_that_cannot_be_imported_is_said_and_may_be_mended(built: Path) -> None:
+    good = (built / "bakery.py").read_text()
+    (built / "bakery.py").write_text(good + "\ndef (:\n")
+    with running_up(built) as up:
+        up.says("SyntaxError")
+        (built / "bakery.py").write_text(good)
+        up.says("nothing to do")
+        (built / "bakery.py").write_text(good + "\nimport nowhere\n")
+        up.says("No module named 'nowhere'")
+        add_days(built)
+        (built / "bakery.py").write_text(good)
+        up.says(" ok: ")
+        assert NEXT_DAYS[0] in days_of(built, "features")
+        assert up.stop() == 0
+
+
+def test_changed_code_is_run(built: Path) -> None:
+    with running_up(built) as up:
+        up.says("nothing to do")
+        edit(built / "bakery.py", '"rain",', 'rain=pl.col("rain") * 2,')
+        up.says("the code changed")
+        up.says(f"features {DAYS}")
+
+
+def test_changed_code_can_wait_for_a_person(built: Path) -> None:
+    with (built / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.tidemill.up]\non_change = "plan"\n')
+    with running_up(built) as up:
+        up.says("nothing to do")
+        edit(built / "bakery.py", '"rain",', 'rain=pl.col("rain") * 2,')
+        up.says("the code of features changed")
+        add_days(built)
+        assert process("run", "features", cwd=built).returncode == 0
+        up.says(" ok: ")
+        assert NEXT_DAYS[0] in days_of(built, "forecast")
+
+
+def test_a_moved_home_ends_it_and_none_is_made_in_its_place(built: Path) -> None:
+    with running_up(built) as up:
+        up.says("nothing to do")
+        shutil.move(built / ".tidemill", built / "elsewhere")
+        add_days(built)
+        assert up.process.wait() == 1
+        assert "was moved, removed or replaced" in up.text
+    assert not (built / ".tidemill").exists()
+    assert NEXT_DAYS[0] not in days_of(built, "sales")
+
+
+def test_a_stopped_run_is_interrupted_and_recorded(built: Path) -> None:
+    with (built / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.tidemill.up]\ndrain = 0\n")
+    in_labels(built, HOLD.replace("DEAF", "False"))
+    (built / "hold").touch()
+    with running_up(built) as up:
+        until((built / "held").exists, up.process)
+        assert up.stop() in (0, 130)
+        assert up.children() == []
+    (built / "hold").unlink()
+    with forgotten_imports(), tm.open(built) as project:
+        ended = [fact.event for fact in project.tools.ledger.events(kinds=("RunEnded",))]
+    assert isinstance(ended[-1], RunEnded)
+    assert ended[-1].status == "interrupted"
