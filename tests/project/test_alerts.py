@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -182,6 +183,59 @@ def test_a_check_that_others_always_overtake_gives_up(sea: Sea) -> None:
         project.tools.ledger.append = refuse  # type: ignore[method-assign]
         with pytest.raises(ConflictError, match="overtaken"):
             project.alerts.check([stale(sea.now)], kinds=[ProblemKind.STALE_STAGE])
+
+
+def test_checks_of_many_processes_open_one_incident_and_send_it_once(sea: Sea) -> None:
+    many, since = 4, sea.now
+    together = threading.Barrier(many)
+    failures: list[Exception] = []
+
+    def check() -> None:
+        try:
+            with sea.opened() as project:
+                together.wait(60)
+                for _ in range(3):
+                    project.alerts.check(
+                        [stale(since)], kinds=[ProblemKind.STALE_STAGE], budget_s=LONG
+                    )
+        except Exception as error:  # noqa: BLE001 - the test shows it
+            failures.append(error)
+
+    sea.settings = replace(sea.settings, group_s=1e-9)
+    threads = [threading.Thread(target=check) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(sea.events(IncidentOpened)) == 1
+    sea.check(1.0)
+    assert (len(sea.got), len(sea.events(AlertSent))) == (1, 1)
+
+
+def test_what_was_sent_but_not_recorded_comes_again_with_the_same_id(sea: Sea) -> None:
+    class Killed(BaseException):
+        """The process ends between the answer of the channel and the record of it."""
+
+    open_one(sea)
+    sea.now += 1.0
+    with sea.opened() as project:
+        append = project.tools.ledger.append
+
+        def die(events: Sequence[Event], **terms: Any) -> int:
+            if isinstance(events[0], AlertSent):
+                raise Killed
+            return append(events, **terms)
+
+        project.tools.ledger.append = die  # type: ignore[method-assign]
+        with pytest.raises(Killed):
+            project.alerts.check(kinds=[], budget_s=LONG)
+    assert sea.check(60.0).failures == ()
+    first, second = (headers["X-Tidemill-Notice"] for _, headers, _ in sea.server.got)
+    assert first == second
+    assert len(sea.events(AlertSent)) == 1
+    assert sea.check(60.0).failures == ()
+    assert len(sea.server.got) == 2
 
 
 def open_one(sea: Sea) -> None:
