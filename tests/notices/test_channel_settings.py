@@ -58,7 +58,7 @@ def test_each_kind_of_channel() -> None:
             {"kind": "command", "command": ["page"], "timeout": "soon"},
             "timeout: 'soon' is not a dur",
         ),
-        ({"kind": "command", "command": ["page"], "timeout": "2m"}, "is longer than 60 s"),
+        ({"kind": "command", "command": ["page"], "timeout": "9s"}, "is longer than 8 s"),
         ({"kind": "command", "command": ["page"], "url": "x"}, "url: "),
     ],
 )

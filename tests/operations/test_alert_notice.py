@@ -13,11 +13,18 @@ from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.incident import ClosingReason, Incident
 from tidemill.ledger.incident_events import IncidentClosed, IncidentOpened
 from tidemill.notices.notice import Notice, slack_body, webhook_body
-from tidemill.operations.alert_notice import alert_notice, duration, incident_line, look_command
+from tidemill.operations.alert_notice import (
+    alert_notice,
+    duration,
+    incident_line,
+    incident_lines,
+    look_command,
+)
 from tidemill.operations.alert_settings import AlertSettings
 from tidemill.operations.alerts import AlertKind, DueAlert
 from tidemill.operations.incident import IncidentState, fold_incidents
-from tidemill.testing.incident_records import consequence, incident, incident_cause
+from tidemill.operations.silences import SilenceState
+from tidemill.testing.incident_records import consequence, incident, incident_cause, silence
 
 SETTINGS = AlertSettings(
     runbook="https://wiki.example/{stage}", runbooks={"labels": "https://wiki.example/special"}
@@ -144,3 +151,13 @@ def test_text_of_data_stays_text(text: str) -> None:
     assert not any(set("\r\n\x1b") & set(line) for line in (found.title, *found.lines))
     assert slack_body(found).decode().count("<") == 1
     json.loads(webhook_body(found))
+
+
+def test_lines_of_open_incidents_name_who_silences_them() -> None:
+    note = replace(incident("i2"), severity="note")
+    states = [state_of(note), state_of(), state_of(incident("i1"), closed=True)]
+    held = SilenceState(silence=replace(silence(), severity="note"), environment="prod")
+    lines = incident_lines(states, [held], OWNERS, 820.0)
+    assert [line.split(":")[0] for line in lines] == ["page", "note"]
+    assert lines[1].endswith("; silenced by ana")
+    assert "silenced" not in lines[0]

@@ -17,6 +17,7 @@ from tests.support.tides import Tides
 from tidemill.core.errors import AccessError, ConflictError, SendError, UsageError
 from tidemill.governance.role_settings import parse_grants
 from tidemill.ledger.event import Event
+from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened
 from tidemill.ledger.incident import ClosingReason, IncidentChange
 from tidemill.ledger.incident_events import (
     AlertFailed,
@@ -25,12 +26,14 @@ from tidemill.ledger.incident_events import (
     IncidentClosed,
     IncidentOpened,
 )
+from tidemill.ledger.review import ReviewOutcome
 from tidemill.notices.channel_settings import Channel, ChannelKind, EmailSettings
 from tidemill.operations.alert_settings import AlertSettings
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
 from tidemill.project import alerts as module
 from tidemill.project.alerts import AlertReport
 from tidemill.project.project import Project
+from tidemill.testing import records
 
 DAY = 86_400.0
 # As long as the threads live, nothing waits for so long.
@@ -420,3 +423,29 @@ def test_changes_of_incidents_are_in_the_ledger(sea: Sea) -> None:
     sea.check(problems=[page], kinds=[ProblemKind.STALE_STAGE])
     [changed] = sea.events(IncidentChanged)
     assert (changed.change, changed.severity) == (IncidentChange.WORSENED, "page")
+
+
+def test_a_review_that_nobody_decides_in_time(sea: Sea) -> None:
+    with sea.opened() as project:
+        asked = replace(records.review(), opened=sea.now, within=900.0)
+        project.tools.ledger.append([ReviewOpened(environment="prod", review=asked)], now=sea.now)
+        assert project.alerts.check().open == ()
+        sea.now += 900.0
+        [state] = project.alerts.check().open
+        assert (state.cause.kind, state.incident.since) == ("overdue review", sea.now)
+        ended = ReviewClosed(environment="prod", review="r1", outcome=ReviewOutcome.REJECTED)
+        project.tools.ledger.append([ended], now=sea.now)
+        assert kinds(project.alerts.check()) == ["recovering"]
+
+
+def test_a_supervisor_that_was_down_is_noticed_when_it_starts(sea: Sea) -> None:
+    down = replace(
+        stale(sea.now - 3_600.0),
+        kind=ProblemKind.SUPERVISOR_DOWN,
+        key="supervisor-down/prod",
+        stage="",
+    )
+    [state] = sea.check(problems=[down, stale(sea.now)], kinds=[ProblemKind.STALE_STAGE]).open
+    assert (state.cause.kind, len(state.consequences)) == ("supervisor down", 1)
+    assert state.incident.detected - state.incident.since == 3_601.0
+    assert kinds(sea.check(kinds=[ProblemKind.STALE_STAGE])) == ["recovering"]

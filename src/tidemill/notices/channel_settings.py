@@ -18,7 +18,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAILBOX = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _TLS = ("starttls", "tls", "none")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
-_COMMAND_S, _LONGEST_COMMAND_S = 10.0, 60.0
+# All notices of a command have 10 s together: what they start has ended by then.
+_COMMAND_S, _LONGEST_COMMAND_S = 5.0, 8.0
 
 
 class ChannelKind(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from tidemill.core.printable import printable
 from tidemill.notices.notice import Notice, notice_text, url_part
 from tidemill.operations.alert_settings import AlertSettings
 from tidemill.operations.alerts import AlertKind, DueAlert, owner_of
-from tidemill.operations.incident import IncidentState
+from tidemill.operations.incident import IncidentState, open_incidents
+from tidemill.operations.silences import SilenceState
 
 # How many alerts of one message are told in full; the others are counted.
 _IN_FULL = 5
@@ -86,6 +87,21 @@ def incident_line(state: IncidentState, owners: Mapping[str, str], now: float) -
         look_command(state),
     ]
     return printable("; ".join(parts))
+
+
+def incident_lines(
+    states: Iterable[IncidentState],
+    silences: Sequence[SilenceState],
+    owners: Mapping[str, str],
+    now: float,
+) -> tuple[str, ...]:
+    """The open incidents, each in one line; it also says by whom it is silenced by `silences` in force."""
+    lines = []
+    for state in open_incidents(states):
+        held = next((each for each in silences if each.matches(state)), None)
+        silenced = printable(f"; silenced by {held.silence.actor}") if held else ""
+        lines.append(incident_line(state, owners, now) + silenced)
+    return tuple(lines)
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from tidemill.ledger.incident import (
     IncidentChange,
 )
 from tidemill.ledger.incident_events import IncidentChanged, IncidentClosed, IncidentOpened
+from tidemill.operations.problem import ProblemSeverity
 
 # What `fold_incidents` reads.
 INCIDENT_EVENTS = tuple(kind.__name__ for kind in (IncidentOpened, IncidentChanged, IncidentClosed))
@@ -87,6 +88,13 @@ def fold_incidents(
         elif isinstance(event, IncidentChanged | IncidentClosed) and event.incident in found:
             found[event.incident] = _applied(found[event.incident], fact, event)
     return found
+
+
+def open_incidents(states: Iterable[IncidentState]) -> tuple[IncidentState, ...]:
+    """Those that aren't closed, the most severe and the oldest first."""
+    order = [str(each) for each in ProblemSeverity]
+    found = [state for state in states if state.is_open]
+    return tuple(sorted(found, key=lambda state: (order.index(state.severity), state.opened)))
 
 
 def _opened(fact: RecordedEvent, event: IncidentOpened) -> IncidentState:

@@ -33,11 +33,14 @@ class SilenceState:
         return self.ended is None and now < self.silence.expires
 
     def holds(self, state: IncidentState, now: float) -> bool:
-        """Whether it holds the alerts of an incident."""
+        """Whether it holds the alerts of an incident now."""
+        return self.is_in_force(now) and self.matches(state)
+
+    def matches(self, state: IncidentState) -> bool:
+        """Whether it is about an incident."""
         silence = self.silence
         return (
-            self.is_in_force(now)
-            and self.environment == state.environment
+            self.environment == state.environment
             and fnmatchcase(state.cause.stage, silence.stage)
             and fnmatchcase(state.cause.kind, silence.kind)
             and fnmatchcase(state.severity, silence.severity)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_mean
 from tidemill.governance.permissions import Permission
-from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.governance.review_state import REVIEW_EVENTS, ReviewState, fold_reviews
+from tidemill.ledger.event import RecordedEvent
 from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
 from tidemill.notices.notice import Notice
 from tidemill.operations.alert_notice import alert_notice
@@ -42,7 +43,7 @@ from tidemill.workflow.upstream import upstream_names
 # All alerts of a check together may take so long; what isn't accepted then is due again.
 BUDGET_S = 10.0
 # A new process looks at so many of the last events for what stages and runs did.
-_LOOK_BACK = 200_000
+_LOOK_BACK = 20_000
 _TRIES = 5
 # The kinds that are found here, beside those that a caller finds.
 _OWN_KINDS = frozenset(ProblemKind) - {
@@ -70,6 +71,9 @@ class Alerts:
     def __init__(self, workspace: Workspace, incidents: Incidents) -> None:
         self._workspace, self._incidents = workspace, incidents
         self._new_activity: NewFacts | None = None
+        self._new_reviews: NewFacts | None = None
+        self._review_facts: list[RecordedEvent] = []
+        self._reviews: Mapping[str, ReviewState] = {}
         self._starts_late = False
         self._activity = StageActivity(workspace.environment)
 
@@ -170,14 +174,21 @@ class Alerts:
         for fact in self._new_activity.read():
             self._activity.apply(fact)
 
+    def _read_reviews(self) -> Iterable[ReviewState]:
+        if self._new_reviews is None:
+            self._new_reviews = NewFacts(self._workspace.tools.ledger, REVIEW_EVENTS)
+        if new := self._new_reviews.read():
+            self._review_facts += new
+            self._reviews = fold_reviews(self._review_facts, self._workspace.environment)
+        return self._reviews.values()
+
     def _own_problems(self, state: State, now: float) -> Iterator[Problem]:
         space, settings = self._workspace, self.settings
         here = space.environment
         yield from activity_problems(self._activity)
         yield from self._earlier_problems()
         yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
-        reviews = fold_reviews(space.tools.ledger.events(kinds=REVIEW_EVENTS), here)
-        yield from review_problems(reviews.values(), here, now)
+        yield from review_problems(self._read_reviews(), here, now)
         yield from notifier_problems(self._incidents.log.channels, settings, here, now)
         free = shutil.disk_usage(_existing(space.home)).free
         yield from disk_problems(free, settings.disk_free, here, now)

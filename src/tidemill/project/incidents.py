@@ -17,9 +17,9 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
-from tidemill.operations.alert_notice import incident_line
+from tidemill.operations.alert_notice import incident_lines
 from tidemill.operations.alerts import SentAlert
-from tidemill.operations.incident import IncidentState
+from tidemill.operations.incident import IncidentState, open_incidents
 from tidemill.operations.io.incident_log import IncidentLog
 from tidemill.operations.problem import ProblemKind, ProblemSeverity, problem_key
 from tidemill.operations.silences import SilenceState, checked_silence
@@ -62,19 +62,13 @@ class Incidents:
 
     def open(self) -> tuple[IncidentState, ...]:
         """The incidents that aren't closed, the most severe first."""
-        order = [str(each) for each in ProblemSeverity]
-        found = [state for state in self.log.incidents if state.is_open]
-        return tuple(sorted(found, key=lambda state: (order.index(state.severity), state.opened)))
+        return open_incidents(self.log.incidents)
 
     def open_lines(self) -> tuple[str, ...]:
         """The open incidents, each in one line that also says by whom it is silenced."""
-        now, silences = self._workspace.tools.clock(), self.silences()
-        lines = []
-        for state in self.open():
-            held = next((each for each in silences if each.holds(state, self._now())), None)
-            silenced = f"; silenced by {held.silence.actor}" if held else ""
-            lines.append(incident_line(state, self.owners(), now) + silenced)
-        return tuple(lines)
+        log, now = self.log, self._workspace.tools.clock()
+        silences = [state for state in log.silences if state.is_in_force(max(now, log.latest))]
+        return incident_lines(log.incidents, silences, self.owners(), now)
 
     def incident(self, id: str) -> IncidentState:
         """The incident whose id begins so; UsageError if there is none, or several."""
