@@ -24,6 +24,7 @@ SPEAKING = {
     "cli/contract",
     "cli/env",
     "cli/incidents",
+    "cli/home",
     "cli/ledger",
     "cli/lineage",
     "cli/models",

@@ -20,6 +20,7 @@ from tidemill.governance.audit_settings import AuditSettings
 from tidemill.ledger.compaction_report import CompactionReport
 from tidemill.ledger.event import Attempted
 from tidemill.project.audit import check_proof
+from tidemill.project.ledger_compaction import LedgerCompaction
 from tidemill.project.project import Project, open_project
 
 DAY_S = 86_400.0
@@ -54,7 +55,7 @@ class Compacted:
 
     def compact(self, **options: Any) -> CompactionReport:
         with closing(self.open()) as project:
-            return project.compaction.compact(**options)
+            return LedgerCompaction(project.workspace).compact(**options)
 
 
 @pytest.fixture
@@ -125,4 +126,4 @@ def test_a_dry_run_says_what_would_be_done(old: Compacted) -> None:
 def test_without_a_ledger_there_is_nothing_to_compact(tmp_path: Path) -> None:
     project = open_project(tmp_path, workflow=flow_of(tmp_path, CHAIN))
     with closing(project), pytest.raises(UsageError, match="no ledger"):
-        project.compaction.compact()
+        LedgerCompaction(project.workspace).compact()

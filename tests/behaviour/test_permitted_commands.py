@@ -73,6 +73,8 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "alerts test": (Permission.MANAGE_INCIDENTS, "alerts test oncall"),
     "restore": (Permission.RESTORE, "restore forecast RUN"),
     "verify": (Permission.REPAIR, "verify --repair"),
+    "home backup": (Permission.MANAGE_HOME, "home backup ../copy"),
+    "home restore": (Permission.MANAGE_HOME, "home restore ../copy --into ../home"),
     "ledger compact": (Permission.MANAGE_LEDGER, "ledger compact"),
     "ledger export": (Permission.MANAGE_LEDGER, "ledger export ../events.jsonl"),
     "ledger rebuild": (Permission.MANAGE_LEDGER, "ledger rebuild"),
@@ -95,6 +97,7 @@ READERS = {
     "silence ": "list",
     "runs ": "show logs stages",
     "schedules ": "list next",
+    "home ": "verify-backup",
 }
 
 

@@ -155,6 +155,10 @@ INTERRUPTED = 130
             "tidemill.cli.alerts:alerts",
             "Check what is wrong and alert whom it concerns; test a channel.",
         ),
+        "home": (
+            "tidemill.cli.home:home",
+            "Back up all that is stored, and restore it.",
+        ),
         "restore": (
             "tidemill.cli.restore:restore",
             "Deliver again what a table had after an earlier run.",

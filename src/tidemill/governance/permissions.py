@@ -72,6 +72,7 @@ class Permission(StrEnum):
     DROP_ENVIRONMENT = "drop an environment"
     FORGET_STAGES = "remove what a stage published"
     ADOPT_WORKFLOW = "take over the state of another workflow"
+    MANAGE_HOME = "back up or restore a home"
     MANAGE_LEDGER = "export, rebuild or compact the ledger"
     MANAGE_AUDIT = "manage the keys of the audit"
 
@@ -133,6 +134,7 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
         Permission.DROP_ENVIRONMENT,
         Permission.FORGET_STAGES,
         Permission.ADOPT_WORKFLOW,
+        Permission.MANAGE_HOME,
         Permission.MANAGE_LEDGER,
         Permission.MANAGE_AUDIT,
     ),

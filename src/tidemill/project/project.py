@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from tidemill.project.environments import ProjectEnvironments, StageDiff
     from tidemill.project.erasure import Erasures
     from tidemill.project.keys import Keys
-    from tidemill.project.ledger_compaction import LedgerCompaction
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.logins import Logins
@@ -354,11 +353,6 @@ class Project(OperationServices):
     def stored_state(self) -> StoredState:
         """What is stored: verify it, repair it, export and rebuild the ledger."""
         return cast("StoredState", self._service("verification", "StoredState", self._runs))
-
-    @property
-    def compaction(self) -> LedgerCompaction:
-        """The compaction of the ledger: old events keep their figures, and lose details."""
-        return cast("LedgerCompaction", self._service("ledger_compaction", "LedgerCompaction"))
 
     @property
     def delivered_tables(self) -> DeliveredTables:

@@ -10,6 +10,7 @@ from tidemill.cli.render.figures import size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.counts import plural
 from tidemill.ledger.compaction_report import CompactionReport
+from tidemill.project.ledger_compaction import LedgerCompaction
 
 
 @click.command()
@@ -27,7 +28,7 @@ def compact(dry_run: bool, as_json: bool) -> None:
     It can be interrupted at any moment, and runs beside other work.
     """
     with project_session() as project:
-        report = project.compaction.compact(dry_run=dry_run)
+        report = LedgerCompaction(project.workspace).compact(dry_run=dry_run)
     print_result(
         _text(report, dry_run=dry_run),
         as_json,

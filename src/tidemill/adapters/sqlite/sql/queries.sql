@@ -111,6 +111,12 @@ UPDATE runs SET receipt = ? WHERE id = ?;
 SELECT page_count, page_size, freelist_count
 FROM pragma_page_count, pragma_page_size, pragma_freelist_count;
 
+-- name: pinned_objects
+SELECT DISTINCT object FROM pins;
+
+-- name: known_sources
+SELECT body FROM sources WHERE gone = 0 UNION ALL SELECT body FROM past_sources WHERE gone = 0;
+
 -- name: links_without_event
 SELECT seq FROM links WHERE seq NOT IN (SELECT seq FROM events) ORDER BY seq LIMIT 1;
 
@@ -278,6 +284,9 @@ INSERT INTO leases (name, token, holder, heartbeat, expires) VALUES (?, ?, ?, ?,
 ON CONFLICT (name) DO UPDATE SET
     token = excluded.token, holder = excluded.holder,
     heartbeat = excluded.heartbeat, expires = excluded.expires;
+
+-- name: free_leases
+UPDATE leases SET holder = NULL, expires = 0, token = token + 1;
 
 -- name: renew_lease
 UPDATE leases SET heartbeat = ?, expires = ?

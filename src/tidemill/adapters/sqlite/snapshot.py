@@ -1,0 +1,83 @@
+"""Copy a ledger's file at one moment, and prepare a copy for a home of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.adapters.codec.events import decode
+from tidemill.adapters.sqlite.connections import unreadable_ledger
+from tidemill.adapters.sqlite.stamps import unstamp
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.errors import StorageError
+from tidemill.workflow.source import SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSnapshot:
+    """A copy of a ledger: its number of events, the link of the last one, and the objects that it needs."""
+
+    events: int
+    link: str
+    objects: frozenset[str]
+
+
+def copy_ledger(path: Path, target: Path) -> LedgerSnapshot:
+    """Copy a ledger that may be in use to a new file, as it is at one moment; writers don't wait.
+
+    StorageError if it can't be read or written.
+    """
+    try:
+        with (
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            # One file, without the write-ahead log beside it.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+            row = copy.execute(queries()["last_link"]).fetchone()
+            return LedgerSnapshot(
+                events=int(copy.execute(queries()["last_seq"]).fetchone()[0]),
+                link="" if row is None else bytes(row[0]).hex(),
+                objects=_needed_objects(copy),
+            )
+    except sqlite3.Error as error:
+        raise unreadable_ledger(str(path), error) from error
+
+
+def needed_objects(path: Path) -> frozenset[str]:
+    """The objects that a ledger's file needs."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            return _needed_objects(connection)
+    except sqlite3.Error as error:
+        raise unreadable_ledger(str(path), error) from error
+
+
+def release_leases(path: Path) -> tuple[str, ...]:
+    """Free all leases of a copied ledger, and use it as other ledgers are used; return its open runs.
+
+    Tokens grow, so that whoever held a lease of the original holds none here.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute(queries()["free_leases"])
+            return tuple(run for (run,) in connection.execute(queries()["running"]))
+    except sqlite3.Error as error:
+        raise unreadable_ledger(str(path), error) from error
+
+
+def _needed_objects(connection: sqlite3.Connection) -> frozenset[str]:
+    """The objects that are pinned, and those with rows that ingests pulled."""
+    found = {str(name) for (name,) in connection.execute(queries()["pinned_objects"])}
+    for (stored,) in connection.execute(queries()["known_sources"]):
+        try:
+            file = decode(SourceFile, unstamp(stored))
+        except StorageError:
+            continue
+        if file.digest.endswith(".parquet"):
+            found.add(file.digest)
+    return frozenset(found)

@@ -1,0 +1,25 @@
+"""`tidemill home`: back up all that a project stored, and restore it."""
+
+from __future__ import annotations
+
+import click
+
+from tidemill.cli.lazy_group import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at={
+        "backup": ("tidemill.cli.home.commands:backup", "Back up the home while it is in use."),
+        "restore": ("tidemill.cli.home.commands:restore", "Make a home of a backup."),
+        "verify-backup": (
+            "tidemill.cli.home.commands:verify_backup",
+            "Verify every file of a backup.",
+        ),
+    },
+)
+def home() -> None:
+    """Back up all that a project stored, and restore it.
+
+    The home is the folder .tidemill: the ledger, the stored objects, logs and results of memos.
+    """

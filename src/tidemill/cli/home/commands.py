@@ -1,0 +1,112 @@
+"""The commands of `tidemill home`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import local_time, plain_text, size
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.counts import plural
+from tidemill.operations.backup_manifest import BackupManifest
+from tidemill.project.home_backup import BackupCheck, BackupReport, HomeBackups, RestoredHome
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("path", type=_FOLDER)
+@click.option("--with-keys", is_flag=True,
+              help="Also back up keys in the home, such as that of pickled models.")  # fmt: skip
+@json_option
+@project_options
+def backup(path: Path, with_keys: bool, as_json: bool) -> None:
+    """Back up the home to the folder PATH, while runs and servers go on.
+
+    The backup has the ledger at one moment, every object that it needs, results of memos, logs and
+    checkpoints. A later backup to the same folder copies only what is new; until it is complete, the one
+    before stays. What an interrupted one copied is used by the next. Keys that sign attestations and
+    checkpoints lie outside of the home: back them up elsewhere.
+    """
+    with project_session() as project:
+        made = HomeBackups(project.workspace).back_up(path, with_keys=with_keys)
+    print_result(
+        _backup_text(path, made), as_json, "tidemill.backup/1", lambda: {"backup": _body(made)}
+    )
+
+
+@click.command()
+@click.argument("path", type=_FOLDER)
+@click.option("--into", type=_FOLDER, metavar="HOME",
+              help="Restore to this folder; by default to the home of the project.")  # fmt: skip
+@json_option
+@project_options
+def restore(path: Path, into: Path | None, as_json: bool) -> None:
+    """Make a home of the backup in the folder PATH, which is verified first.
+
+    The home must be empty or missing. Nobody holds its leases, and runs that were going on when the backup
+    was made are closed as lost. Stop the old home, if there is one: two homes would deliver to the same
+    places.
+    """
+    with project_session() as project:
+        made = HomeBackups(project.workspace).restore(path, into)
+    print_result(_restored_text(made), as_json, "tidemill.restored_home/1", lambda: {"home": made})
+
+
+@click.command("verify-backup")
+@click.argument("path", type=_FOLDER)
+@json_option
+@project_options
+def verify_backup(path: Path, as_json: bool) -> None:
+    """Verify every file of the backup in the folder PATH, and its ledger.
+
+    Exits with 1 if something is damaged or missing.
+    """
+    with project_session() as project:
+        found = HomeBackups(project.workspace).verify(path)
+    print_result(
+        _check_text(path, found), as_json, "tidemill.backup_check/1", lambda: {"check": found}
+    )
+    click.get_current_context().exit(1 if found.faults else 0)
+
+
+def _body(made: BackupReport) -> dict[str, object]:
+    return {
+        "manifest": made.manifest,
+        "new_objects": made.new_objects,
+        "new_bytes": made.new_bytes,
+        "notes": made.notes,
+    }
+
+
+def _summary(manifest: BackupManifest) -> str:
+    objects = f"{plural(manifest.object_count, 'object')} ({size(manifest.object_bytes)})"
+    return f"{plural(manifest.events, 'event')}, {objects}, {plural(len(manifest.files), 'other file')}"
+
+
+def _backup_text(path: Path, made: BackupReport) -> str:
+    new = f"{plural(made.new_objects, 'new object')} ({size(made.new_bytes)})"
+    return _lines(f"backed up to {path}: {_summary(made.manifest)}; {new}", *made.notes)
+
+
+def _restored_text(made: RestoredHome) -> str:
+    lost = (
+        [f"{plural(len(made.lost_runs), 'run')} of then closed as lost"] if made.lost_runs else []
+    )
+    when = local_time(made.manifest.at)
+    head = f"restored {made.home} as it was {when}: {_summary(made.manifest)}"
+    return _lines(head, *lost, *made.notes)
+
+
+def _check_text(path: Path, found: BackupCheck) -> str:
+    when = local_time(found.manifest.at)
+    head = f"verified the backup in {path} of {when}: {_summary(found.manifest)}"
+    damaged = [f"damaged: {fault}" for fault in found.faults]
+    return _lines(head, *(damaged or ["nothing is damaged"]))
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(map(plain_text, lines))

@@ -1,0 +1,413 @@
+"""Backups of a home that is in use, and homes that are made of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.damage import copy_home, flip
+from tests.support.tampering import unlocked
+from tests.support.tides import Tides, day, flow_of, rows_of
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import ConflictError, StorageError, UsageError
+from tidemill.ledger.event import RunEnded, RunStarted
+from tidemill.ledger.governance_events import Acted
+from tidemill.ledger.run import Status
+from tidemill.operations.io.backup_folder import BackupFolder
+from tidemill.project import home_backup
+from tidemill.project.home_backup import BackupReport, HomeBackups, RestoredHome
+from tidemill.project.project import open_project
+from tidemill.testing.suites.ledger import nobody_is_dead
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Tides:
+    tides = Tides(tmp_path_factory.mktemp("built") / "project")
+    for number in range(3):
+        # An odd name, and a row that is quarantined.
+        tides.send(number, [1.0, 2.0, None])
+    tides.edit("max=1000)\n", "max=1000)\n    any_bad = tm.Budget(max_bad=1)\n")
+    tides.send(1, [1.0, 5000.0])
+    tides.ok()
+    return tides
+
+
+@pytest.fixture
+def tides(built: Tides, tmp_path: Path) -> Tides:
+    return copy_home(built, tmp_path / "project")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "backups" / "tides"
+
+
+def back_up(tides: Tides, target: Path, **options: Any) -> BackupReport:
+    with closing(tides.open()) as project:
+        return HomeBackups(project.workspace).back_up(target, **options)
+
+
+def faults(tides: Tides, target: Path) -> tuple[str, ...]:
+    with closing(tides.open()) as project:
+        return HomeBackups(project.workspace).verify(target).faults
+
+
+def restore(tides: Tides, target: Path, into: Path | None = None) -> RestoredHome:
+    """Restore as the next command does, which opens nothing before."""
+    project = open_project(tides.root, workflow=flow_of(tides.root, tides.text))
+    with closing(project):
+        return HomeBackups(project.workspace).restore(target, into)
+
+
+def lose_home(tides: Tides) -> None:
+    shutil.rmtree(tides.root / ".tidemill")
+
+
+def test_a_restored_home_is_as_it_was(tides: Tides, target: Path) -> None:
+    contents, quarantined = tides.contents(), tides.quarantined("raw")
+    made = back_up(tides, target)
+    assert faults(tides, target) == ()
+    lose_home(tides)
+    found = restore(tides, target)
+    assert found.home == tides.root / ".tidemill"
+    assert (found.manifest, found.lost_runs, found.notes) == (made.manifest, (), ())
+    assert tides.contents() == contents
+    assert tides.quarantined("raw").equals(quarantined)
+    with closing(tides.open()) as project:
+        assert project.stored_state.verify(deep=True).problems == ()
+        assert project.audit.verify().problems == ()
+    assert tides.ok() == {}
+    tides.send(7)
+    assert sorted(tides.ok()) == ["ok run daily", "ok run doubled", "ok run raw"]
+    told = [event for event in tides.events("Acted") if isinstance(event, Acted)]
+    assert [(event.action, event.detail) for event in told] == [
+        ("back up or restore a home", "backed up"),
+        ("back up or restore a home", f"restored to {found.home}"),
+    ]
+
+
+def test_files_are_private(tides: Tides, target: Path) -> None:
+    back_up(tides, target)
+    lose_home(tides)
+    restore(tides, target)
+    for folder in (target, tides.root / ".tidemill"):
+        paths = [folder, *folder.rglob("*")]
+        assert {path.stat().st_mode & 0o077 for path in paths} == {0}
+
+
+def test_the_second_backup_copies_what_is_new(tides: Tides, target: Path) -> None:
+    first = back_up(tides, target)
+    assert back_up(tides, target).new_objects == 0
+    stamps = {path: path.stat().st_mtime_ns for path in (target / "objects").rglob("*.parquet")}
+    tides.send(5)
+    tides.ok()
+    second = back_up(tides, target)
+    assert second.new_objects == second.manifest.object_count - first.manifest.object_count > 0
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert faults(tides, target) == ()
+
+
+def test_what_the_home_does_not_need_leaves_the_backup(tides: Tides, target: Path) -> None:
+    made = back_up(tides, target)
+    ledger = tides.root / ".tidemill" / "ledger.db"
+    with unlocked(ledger) as connection:
+        connection.execute("DELETE FROM pins WHERE object IN (SELECT object FROM pins LIMIT 1)")
+    assert back_up(tides, target).manifest.object_count == made.manifest.object_count - 1
+    count = len(list((target / "objects").rglob("*.parquet")))
+    assert count == made.manifest.object_count - 1
+
+
+def test_a_backup_of_a_sweeping_home_is_consistent(
+    tides: Tides, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object is swept after the ledger was copied: the ledger is copied again, which doesn't need it."""
+    home, add, swept = tides.root / ".tidemill", BackupFolder.add_objects, [""]
+
+    def after_a_sweep(folder: Any, names: Any, at: Path) -> Any:
+        if not swept[0]:
+            swept[0] = sorted(names)[0]
+            with unlocked(home / "ledger.db") as connection:
+                connection.execute("DELETE FROM pins WHERE object = ?", (swept[0],))
+            FileArtifacts(home).remove([swept[0]])
+        return add(folder, names, at)
+
+    monkeypatch.setattr(BackupFolder, "add_objects", after_a_sweep)
+    made = back_up(tides, target)
+    assert made.manifest.missing == made.notes == ()
+    assert not BackupFolder(target).object_path(swept[0]).exists()
+
+
+def test_a_run_beside_it_is_whole_or_absent(tides: Tides, target: Path) -> None:
+    for number in range(10, 20):
+        tides.send(number)
+    project = tides.open()
+    thread = threading.Thread(target=project.run)
+    thread.start()
+    try:
+        for _ in range(3):
+            back_up(tides, target)
+    finally:
+        thread.join()
+        project.close()
+    assert faults(tides, target) == ()
+    back_up(tides, target)
+    lose_home(tides)
+    restore(tides, target)
+    assert tides.ok() == {}
+    assert len(tides.published()["daily"]) == 13
+
+
+def test_missing_and_damaged_objects_are_noted(tides: Tides, target: Path) -> None:
+    objects = sorted((tides.root / ".tidemill" / "objects").rglob("*.parquet"))
+    objects[0].unlink()
+    flip(objects[1], 100)
+    made = back_up(tides, target)
+    assert made.manifest.missing == tuple(sorted(path.name for path in objects[:2]))
+    assert "2 objects are missing or damaged in the home, and so in the backup" in made.notes[0]
+    assert faults(tides, target) == ()
+    lose_home(tides)
+    assert restore(tides, target).notes == made.notes
+    # The next run computes them, as it would have in the old home.
+    contents = tides.contents()
+    assert tides.run().exit_code == 0
+    assert tides.contents() == contents
+
+
+def test_leases_and_runs_end_with_the_old_home(tides: Tides, target: Path) -> None:
+    path = tides.root / ".tidemill" / "ledger.db"
+    ledger = SqliteLedger(path)
+    lease = ledger.acquire("tides/run:prod", {"pid": "1"}, now=4e9, ttl=9e9, dead=nobody_is_dead)
+    started = RunStarted(
+        run="run-1", environment="tides/prod", command="run", holder={"pid": "1"}, steps=1
+    )
+    ledger.append([started], now=1.0)
+    ledger.close()
+    back_up(tides, target)
+    lose_home(tides)
+    assert restore(tides, target).lost_runs == ("run-1",)
+    ends = [event for event in tides.events("RunEnded") if isinstance(event, RunEnded)]
+    assert (ends[-1].run, ends[-1].status) == ("run-1", Status.LOST)
+    ledger = SqliteLedger(path)
+    with pytest.raises(ConflictError, match="lease"):
+        ledger.renew(lease, now=4e9, ttl=1.0)
+    ledger.close()
+    tides.send(7)
+    assert tides.ok() != {}
+
+
+@pytest.mark.parametrize("into", ["", "elsewhere"])
+def test_a_home_with_something_is_not_restored_to(tides: Tides, target: Path, into: str) -> None:
+    back_up(tides, target)
+    other = tides.root / into / "x" if into else None
+    if other is not None:
+        other.mkdir(parents=True)
+        (other / "file").touch()
+    with pytest.raises(UsageError, match="isn't empty"):
+        restore(tides, target, other)
+
+
+def test_an_empty_folder_becomes_a_home(tides: Tides, target: Path, tmp_path: Path) -> None:
+    back_up(tides, target)
+    (tmp_path / "new").mkdir()
+    found = restore(tides, target, tmp_path / "new")
+    assert found.home == tmp_path / "new"
+    assert (tmp_path / "new" / "ledger.db").exists()
+    assert tides.ok() == {}
+
+
+@pytest.mark.parametrize("which", ["object", "ledger", "file", "list", "manifest"])
+@pytest.mark.parametrize("how", ["flipped", "removed"])
+def test_a_damaged_backup_is_refused(tides: Tides, target: Path, which: str, how: str) -> None:
+    folder, manifest = BackupFolder(target), back_up(tides, target).manifest
+    path = {
+        "object": sorted((target / "objects").rglob("*.parquet"))[0],
+        "ledger": folder.path_of(manifest.ledger),
+        "file": folder.path_of(manifest.files[-1]),
+        "list": folder.path_of(manifest.objects),
+        "manifest": target / "backup.json",
+    }[which]
+    if how == "flipped":
+        flip(path, 20)
+    else:
+        path.unlink()
+    shutil.move(tides.root / ".tidemill", tides.root / "away")
+    with pytest.raises((StorageError, UsageError), match=path.name):
+        restore(tides, target)
+    assert not (tides.root / ".tidemill" / "objects").exists()
+
+
+def test_a_ledger_that_was_changed_before_the_backup_is_found(tides: Tides, target: Path) -> None:
+    with unlocked(tides.root / ".tidemill" / "ledger.db") as connection:
+        connection.execute("UPDATE events SET at = at + 1 WHERE seq = 3")
+    back_up(tides, target)
+    assert "the hash chain is broken at event 3" in faults(tides, target)[0]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from unittest.mock import patch
+import os, signal
+from tidemill.operations.io import backup_folder
+from tidemill.project.home_backup import HomeBackups
+from tidemill.project.project import open_project
+from tests.support.tides import flow_of
+
+copy, left = backup_folder.copy_file, int(sys.argv[3])
+
+def copied(source, target):
+    global left
+    found = copy(source, target)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+patch.object(backup_folder, "copy_file", copied).start()
+root = Path(sys.argv[1])
+project = open_project(root, workflow=flow_of(root, (root / "tides.py").read_text()))
+HomeBackups(project.workspace).back_up(Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 3, 12])
+def test_after_a_kill_the_next_backup_completes_it(tides: Tides, target: Path, moment: int) -> None:
+    first = back_up(tides, target).manifest
+    for number in range(20, 26):
+        tides.send(number)
+    tides.ok()
+    command = [sys.executable, "-c", KILLED, str(tides.root), str(target), str(moment)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(command, env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    # The one before is still whole.
+    assert BackupFolder(target).read() == first
+    assert faults(tides, target) == ()
+    made = back_up(tides, target)
+    assert made.manifest.events > first.events
+    assert faults(tides, target) == ()
+    assert list(target.glob("new-*")) == []
+
+
+def test_an_interrupted_restore_leaves_no_home(
+    tides: Tides, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(tides, target)
+    lose_home(tides)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(home_backup, "copy_file", full)
+        with pytest.raises(StorageError, match="No space left on device"):
+            restore(tides, target)
+    assert not (tides.root / ".tidemill" / "ledger.db").exists()
+    assert not (tides.root / ".tidemill.restoring").exists()
+
+
+def test_a_backup_that_cannot_be_written_keeps_the_one_before(
+    tides: Tides, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = back_up(tides, target).manifest
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    tides.send(9)
+    tides.ok()
+    with monkeypatch.context() as patched:
+        patched.setattr("tidemill.operations.io.backup_folder.copy_file", full)
+        with pytest.raises(StorageError, match="somewhere can't be read or written"):
+            back_up(tides, target)
+    assert BackupFolder(target).read() == first
+    assert faults(tides, target) == ()
+
+
+def test_other_folders_are_refused(tides: Tides, target: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    with pytest.raises(UsageError, match="has other files than a backup"):
+        back_up(tides, tmp_path / "full")
+    for folder in (tides.root / ".tidemill" / "copy", tides.root):
+        with pytest.raises(UsageError, match="lie in each other"):
+            back_up(tides, folder)
+    with pytest.raises(UsageError, match="no complete backup"):
+        faults(tides, target)
+    fresh = Tides(tmp_path / "fresh")
+    project = open_project(fresh.root, workflow=flow_of(fresh.root, fresh.text))
+    with closing(project), pytest.raises(UsageError, match="there is no ledger"):
+        HomeBackups(project.workspace).back_up(target)
+
+
+def test_two_backups_at_once(tides: Tides, target: Path) -> None:
+    back_up(tides, target)
+    with BackupFolder(target).writing(), pytest.raises(ConflictError, match="another backup"):
+        back_up(tides, target)
+
+
+def test_keys_are_left_out_unless_they_are_wanted(tides: Tides, target: Path) -> None:
+    key = tides.root / ".tidemill" / "pickle.key"
+    key.write_text("secret")
+    made = back_up(tides, target)
+    assert "pickle.key is a key and isn't in the backup" in made.notes[0]
+    assert "pickle.key" not in [file.path for file in made.manifest.files]
+    made = back_up(tides, target, with_keys=True)
+    assert made.notes == ()
+    lose_home(tides)
+    restore(tides, target)
+    assert key.read_text() == "secret"
+
+
+def test_a_file_outside_of_the_home_is_refused(tides: Tides, target: Path) -> None:
+    manifest = back_up(tides, target).manifest
+    folder = BackupFolder(target)
+    file = folder.add_text("../../evil", "text")
+    bad = replace(manifest, files=(*manifest.files, file))
+    (target / "backup.json").write_text(bad.text)
+    lose_home(tides)
+    with pytest.raises(StorageError, match="outside of a home"):
+        restore(tides, target)
+    assert not (tides.root.parent / "evil").exists()
+
+
+@pytest.mark.skipif(
+    not Path("/dev/shm").is_dir() or os.stat("/dev/shm").st_dev == os.stat("/tmp").st_dev,
+    reason="there is no second file system at /dev/shm",
+)
+def test_another_file_system(tides: Tides) -> None:
+    target = Path("/dev/shm") / f"tidemill-{os.getpid()}"
+    try:
+        back_up(tides, target)
+        assert faults(tides, target) == ()
+        lose_home(tides)
+        restore(tides, target)
+        assert tides.ok() == {}
+    finally:
+        shutil.rmtree(target)
+
+
+def test_odd_data(tmp_path: Path, target: Path) -> None:
+    """A file with a name that isn't plain, no row, and partitions that a branch has."""
+    tides = Tides(tmp_path / "odd project ü")
+    tides.send(0, [])
+    tides.send(1)
+    tides.put("a b'c.parquet", rows_of(2))
+    tides.run()
+    contents = tides.contents()
+    back_up(tides, target)
+    lose_home(tides)
+    restore(tides, target)
+    assert tides.contents() == contents
+    assert day(2) in tides.published()["daily"]

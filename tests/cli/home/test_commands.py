@@ -1,0 +1,47 @@
+"""`tidemill home`: back up a home, verify the backup, restore it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.support.commands import tidemill
+
+
+def test_a_home_is_backed_up_and_restored(built: Path) -> None:
+    target = built.parent / "copy"
+    ended = tidemill("home", "backup", str(target))
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith(f"backed up to {target}: ")
+    again = tidemill("home", "backup", str(target), "--json").document
+    assert again["schema"] == "tidemill.backup/1"
+    assert again["backup"]["new_objects"] == 0
+    ended = tidemill("home", "restore", str(target))
+    assert ended.code == 2
+    assert "isn't empty: name another folder with --into, or move it away" in ended.err
+    shutil.rmtree(built / ".tidemill")
+    ended = tidemill("home", "verify-backup", str(target))
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "nothing is damaged")
+    # Verifying begins no home.
+    assert not (built / ".tidemill").exists()
+    ended = tidemill("home", "restore", str(target))
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith(f"restored {built / '.tidemill'} as it was ")
+    assert tidemill("verify").code == 0
+    assert {s["ran"] for s in tidemill("run", "--json").document["receipt"]["stages"]} == {0}
+
+
+def test_a_damaged_backup_is_an_error(built: Path) -> None:
+    target = built.parent / "copy"
+    tidemill("home", "backup", str(target))
+    damaged = next((target / "objects").rglob("*.parquet"))
+    damaged.write_bytes(b"")
+    ended = tidemill("home", "verify-backup", str(target))
+    assert ended.code == 1
+    assert f"damaged: {damaged} is damaged" in ended.out
+    ended = tidemill("home", "verify-backup", str(target), "--json")
+    assert (ended.code, len(ended.document["check"]["faults"])) == (1, 1)
+    (target / "backup.json").unlink()
+    ended = tidemill("home", "verify-backup", str(target))
+    assert ended.code == 2
+    assert "has no complete backup" in ended.err
