@@ -73,7 +73,7 @@ class Permission(StrEnum):
     FORGET_STAGES = "remove what a stage published"
     ADOPT_WORKFLOW = "take over the state of another workflow"
     MANAGE_HOME = "back up or restore a home"
-    MANAGE_LEDGER = "export, rebuild or compact the ledger"
+    MANAGE_LEDGER = "export or rebuild the ledger"
     MANAGE_AUDIT = "manage the keys of the audit"
 
 
