@@ -159,6 +159,11 @@ INTERRUPTED = 130
             "tidemill.cli.home:home",
             "Back up all that is stored, and restore it.",
         ),
+        "metrics": (
+            "tidemill.cli.metrics:metrics",
+            "Show latency, errors, freshness and cost of stages.",
+        ),
+        "slo": ("tidemill.cli.slo:slo", "Show how the objectives of stages are met."),
         "restore": (
             "tidemill.cli.restore:restore",
             "Deliver again what a table had after an earlier run.",

@@ -22,6 +22,10 @@ class Performance:
     waited for a worker. `rows_per_s` and `bytes_per_s` are what successful attempts read per second of
     their time; None if they took no time. `cpu_s` is the total of all attempts, `peak_rss` (bytes) the
     maximum of any process, `workers` the maximum number of processes that shared the steps of one run.
+
+    Rows and bytes are those of all attempts, and `quarantine_rate` the share of the rows that went to
+    quarantine. `charged_cpu_s` and `spent` (on memos) are the cost, which trials and checks are part of.
+    Durations have three digits.
     """
 
     stage: str
@@ -37,3 +41,11 @@ class Performance:
     cpu_s: float
     peak_rss: int
     workers: int
+    rows_in: int = 0
+    rows_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    quarantined: int = 0
+    quarantine_rate: float = 0.0
+    charged_cpu_s: float = 0.0
+    spent: float = 0.0

@@ -13,6 +13,7 @@ from tidemill.project.workspace import Workspace
 if TYPE_CHECKING:
     from tidemill.project.alerts import Alerts
     from tidemill.project.incidents import Incidents
+    from tidemill.project.metrics import Metrics
     from tidemill.project.plans import Plans
     from tidemill.project.promotion_preview import PromotionPreview
     from tidemill.project.runs import Runs
@@ -38,6 +39,11 @@ class OperationServices:
     def incidents(self) -> Incidents:
         """The incidents of the project: list, show, open and resolve them; silence their alerts."""
         return cast("Incidents", self._service("incidents", "Incidents"))
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The metrics of stages and endpoints, the objectives, and what is wrong."""
+        return cast("Metrics", self._service("metrics", "open_metrics"))
 
     def preview_promotion(
         self,

@@ -23,6 +23,8 @@ from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
+from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
+from tidemill.operations.objective_settings import Objective, parse_objectives
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
@@ -36,6 +38,8 @@ _LEAST_SECRET = 5
 _TABLES = ("profiles", "roles", "groups", "budget", "retention", "schedules")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
+    "metrics": parse_metrics_settings,
+    "slo": parse_objectives,
     "audit": parse_audit_settings,
     "ledger": parse_ledger_settings,
     "attest": parse_attest_settings,
@@ -52,7 +56,8 @@ class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
     An hour of a gigabyte of memory costs `memory_gb_hour`, which counts where models are served. `serve` are
-    the settings of servers, `attest` those of attestations, `openlineage` those of events of lineage.
+    the settings of servers, `attest` those of attestations, `openlineage` those of events of lineage,
+    `metrics` those of metrics; `slo` are the objectives of stages and endpoints.
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
@@ -89,6 +94,8 @@ class Settings:
     retention: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, Any] = field(default_factory=dict)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    slo: tuple[Objective, ...] = ()
     grants: Grants = field(default_factory=Grants)
     home_group: str = ""
     audit: AuditSettings = field(default_factory=AuditSettings)

@@ -7,6 +7,8 @@ from tests.support.commands import edit, tidemill
 FIGURES = {
     *("stage", "runs", "attempts", "failed", "retried", "error_rate", "wall", "queue"),
     *("rows_per_s", "bytes_per_s", "cpu_s", "peak_rss", "workers"),
+    *("rows_in", "rows_out", "bytes_in", "bytes_out", "quarantined", "quarantine_rate"),
+    *("charged_cpu_s", "spent"),
 }
 
 

@@ -1,0 +1,195 @@
+"""Read the metrics of an environment from its ledger, and keep what was read for the next command.
+
+Losing the file in which they are kept costs only the time to read the events again.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.io.home_files import make_private_folder, open_private
+from tidemill.operations.ledger_metrics import HORIZON_S, KINDS, LedgerMetrics
+from tidemill.operations.local_day import time_zone
+from tidemill.operations.objective_settings import Objective
+from tidemill.operations.watermarks import seed_watermarks
+from tidemill.ports.ledger import Ledger
+
+# Changes with the meaning of what is kept.
+_FORMAT = 1
+# New events that are worth writing the file, and after how many it is written while more are read.
+_WORTH_KEEPING, _SAVED_AT = 200, 100_000
+_DIGEST_BYTES = 16
+# Partitions of a stage that its watermark is looked for in, if they were published long ago.
+_SEEDED = 3
+
+
+class MetricsReader:
+    """Reads the metrics of an environment; each call reads only events that are new.
+
+    `kept` is the file in which they are kept; without one, or where it can't be written, each reader begins
+    with the events of the last 28 weeks. UsageError for an unknown time `zone`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        environment: str,
+        *,
+        zone: str = "UTC",
+        objectives: tuple[Objective, ...] = (),
+        kept: Path | None = None,
+    ) -> None:
+        time_zone(zone)
+        self._ledger = ledger
+        self._empty = LedgerMetrics(environment=environment, zone=zone, objectives=objectives)
+        self._kept = kept
+        self._known: LedgerMetrics | None = None
+
+    def read(self, now: float) -> LedgerMetrics:
+        """The metrics as of now (Unix seconds); the caller must not change them."""
+        found = self._known or self._load() or self._begin(now)
+        before = found.events
+        for fact in self._ledger.events(kinds=KINDS, after=found.seq):
+            found.note(fact)
+            if found.events - before >= _SAVED_AT:
+                # A long history that is interrupted goes on there.
+                self._save(found)
+                before = found.events
+        if self._known is None:
+            self._seed(found)
+        found.prune(now)
+        if found.events - before >= _WORTH_KEEPING:
+            self._save(found)
+        self._known = found
+        return found
+
+    def read_since(self, since: float) -> LedgerMetrics:
+        """The metrics of the events from a time on (Unix seconds), with all days; nothing of it is kept."""
+        found = replace(deepcopy(self._empty), since=since, seq=find_window(self._ledger, since))
+        for fact in self._ledger.events(kinds=KINDS, after=found.seq):
+            found.note(fact)
+        self._seed(found)
+        return found
+
+    def _begin(self, now: float) -> LedgerMetrics:
+        since = now - HORIZON_S
+        after = find_window(self._ledger, since)
+        return replace(deepcopy(self._empty), since=since, seq=after)
+
+    def _seed(self, found: LedgerMetrics) -> None:
+        """Add what was published before all events that were read."""
+        state = self._ledger.state(found.environment)
+        heads = {
+            stage: {key: head.partitions[key] for key in _newest(head.partitions)}
+            for stage, head in state.heads.items()
+            if stage not in found.watermarks
+        }
+        seed_watermarks(found.watermarks, heads, found.zone)
+
+    def _load(self) -> LedgerMetrics | None:
+        """What was kept, if it is of this ledger and these settings."""
+        if self._kept is None:
+            return None
+        try:
+            stored = self._kept.read_bytes()
+            digest, body = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+            if digest != _digest(body):
+                return None
+            version, found = msgspec.msgpack.decode(body, type=tuple[int, LedgerMetrics])
+        except (OSError, msgspec.DecodeError):
+            return None
+        is_ours = version == _FORMAT and _settings_of(found) == _settings_of(self._empty)
+        return found if is_ours and self._is_recorded(found) else None
+
+    def _is_recorded(self, found: LedgerMetrics) -> bool:
+        """Whether the last event that was read is in the ledger: it may be another, or an older copy."""
+        facts = self._ledger.events(kinds=KINDS, after=found.seq - 1, limit=1)
+        last = next(iter(facts), None)
+        return last is not None and (last.seq, last.at) == (found.seq, found.at)
+
+    def _save(self, found: LedgerMetrics) -> None:
+        if self._kept is None:
+            return
+        body = msgspec.msgpack.encode((_FORMAT, found))
+        beside = self._kept.with_name(f"{self._kept.name}.{uuid.uuid4().hex}")
+        try:
+            make_private_folder(self._kept.parent)
+            with open(beside, "xb", opener=open_private) as file:
+                file.write(_digest(body) + body)
+            os.replace(beside, self._kept)
+        except OSError:
+            # Who may only read the home reads the events.
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+def _settings_of(metrics: LedgerMetrics) -> tuple[object, ...]:
+    return metrics.environment, metrics.zone, metrics.objectives
+
+
+def _newest(partitions: Iterable[str]) -> list[str]:
+    """The newest partitions of a head, by their keys, so that few bindings are loaded."""
+    return sorted(partitions)[-_SEEDED:]
+
+
+def find_window(ledger: Ledger, since: float) -> int:
+    """The number of an event that all events from `since` (Unix seconds) on come after.
+
+    Times grow with numbers but for clocks that were set, so that it is looked for by bisection; before what
+    is found, events are tried at growing distances.
+    """
+    low, high = 0, _last_number(ledger)
+    while True:
+        found = _bisect(ledger, since, low, high)
+        later = [
+            at
+            for at in _growing_distances(found)
+            if (fact := _event_after(ledger, at)) is not None
+            and fact.seq <= found
+            and fact.at >= since
+        ]
+        if not later:
+            return found
+        low, high = 0, min(later)
+
+
+def _bisect(ledger: Ledger, since: float, low: int, high: int) -> int:
+    """The largest number in a range that an event older than `since` has, as far as times grow."""
+    while low < high:
+        middle = (low + high) // 2
+        fact = _event_after(ledger, middle)
+        if fact is None or fact.at >= since:
+            high = middle
+        else:
+            low = max(middle + 1, min(fact.seq, high))
+    return low
+
+
+def _growing_distances(number: int) -> Iterator[int]:
+    distance = 1
+    while distance <= number:
+        yield number - distance
+        distance *= 2
+
+
+def _event_after(ledger: Ledger, number: int) -> RecordedEvent | None:
+    return next(iter(ledger.events(after=number, limit=1)), None)
+
+
+def _last_number(ledger: Ledger) -> int:
+    last = next(iter(ledger.events(newest=True, limit=1)), None)
+    return 0 if last is None else last.seq
+
+
+def _digest(body: bytes) -> bytes:
+    return blake2b(body, digest_size=_DIGEST_BYTES).digest()

@@ -1,0 +1,128 @@
+"""Derive how new the published data of each stage is: the watermark of its rows, through its lineage.
+
+The watermark of a partition is the newest time in its rows if a freshness rule had it recorded, else the end
+of the partition, as far as it was past when the partition was published. It is never newer than those of
+the inputs at that time. An output without times of its own is as new as its inputs, or without inputs as new
+as its last change. So to publish old data again refreshes nothing, and data that arrive late hold back what
+was computed without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import time_bounds
+from tidemill.ledger.binding import Binding
+from tidemill.operations.local_day import time_zone
+
+# The partitions of a stage whose watermarks are known: the newest ones.
+_KEPT = 64
+UNKNOWN = float("-inf")
+
+
+@dataclass(slots=True, kw_only=True)
+class StageWatermark:
+    """The watermarks of a stage's newest partitions, and when the newest of them changed.
+
+    `history` has pairs of the time of a change and the watermark from then on, in Unix seconds; UNKNOWN
+    while no partition with a known one is published. `content` is the last one of an output without times.
+    """
+
+    partitions: dict[str, float] = field(default_factory=dict)
+    history: list[tuple[float, float]] = field(default_factory=list)
+    content: str = ""
+
+    @property
+    def current(self) -> float | None:
+        """The watermark now; None while it is unknown."""
+        return max(self.partitions.values()) if self.partitions else None
+
+    def publish(self, partition: str, watermark: float, at: float) -> None:
+        """Record that a partition was published with a watermark."""
+        self.partitions[partition] = watermark
+        if len(self.partitions) > _KEPT:
+            del self.partitions[min(self.partitions, key=lambda key: (self.partitions[key], key))]
+        self._note_change(at)
+
+    def remove(self, partition: str, at: float) -> None:
+        """Record that a partition was removed."""
+        self.partitions.pop(partition, None)
+        self._note_change(at)
+
+    def _note_change(self, at: float) -> None:
+        found = self.current
+        watermark = UNKNOWN if found is None else found
+        if not self.history or self.history[-1][1] != watermark:
+            # A clock that was put back changes nothing about the order.
+            last = self.history[-1][0] if self.history else at
+            self.history.append((max(at, last), watermark))
+
+    def prune(self, since: float) -> None:
+        """Forget changes that don't matter after `since`."""
+        later = next((n for n, (at, _) in enumerate(self.history) if at > since), len(self.history))
+        del self.history[: max(0, later - 1)]
+
+    def missed_seconds(self, within: float, start: float, end: float) -> tuple[float, float]:
+        """Seconds between two times in which data were older than `within`, and in which that is known."""
+        missed = known = 0.0
+        ends = [at for at, _ in self.history[1:]] + [end]
+        for (since, watermark), until in zip(self.history, ends, strict=False):
+            first, last = max(since, start), min(until, end)
+            if watermark == UNKNOWN or last <= first:
+                continue
+            known += last - first
+            missed += last - min(max(watermark + within, first), last)
+        return missed, known
+
+
+def publish_partition(
+    known: dict[str, StageWatermark],
+    stage: str,
+    partition: str,
+    binding: Binding,
+    at: float,
+    zone: str,
+) -> None:
+    """Add a publication to the watermarks of all stages; times in keys of partitions are those of `zone`."""
+    if any(finding.severity == "fail" for finding in binding.findings):
+        return
+    own = known.setdefault(stage, StageWatermark())
+    sources = (known[name].current for name in binding.inputs if name in known and name != stage)
+    inputs = [watermark for watermark in sources if watermark is not None]
+    event_time = _event_time(partition, binding, at, zone)
+    if event_time is None and not inputs:
+        if own.content == binding.product.content and own.partitions:
+            return
+        event_time = at
+    own.content = binding.product.content
+    own.publish(partition, min([*inputs, *([] if event_time is None else [event_time])]), at)
+
+
+def seed_watermarks(
+    known: dict[str, StageWatermark], heads: Mapping[str, Mapping[str, Binding]], zone: str
+) -> None:
+    """Add the newest partitions of stages of which nothing is known, from what is published now."""
+    unknown: Iterable[tuple[float, str, str, Binding]] = sorted(
+        (
+            (binding.at, stage, partition, binding)
+            for stage, partitions in heads.items()
+            if stage not in known
+            for partition, binding in partitions.items()
+        ),
+        key=lambda item: item[:3],
+    )
+    for at, stage, partition, binding in unknown:
+        publish_partition(known, stage, partition, binding, at, zone)
+
+
+def _event_time(partition: str, binding: Binding, at: float, zone: str) -> float | None:
+    """The newest time in the rows of a partition; None if neither rows nor key have one."""
+    if binding.verdict is not None and binding.verdict.newest:
+        return min(min(binding.verdict.newest.values()), at)
+    try:
+        end = time_bounds(partition)[1]
+    except UsageError:
+        return None
+    return min(end.replace(tzinfo=time_zone(zone)).timestamp(), at)
