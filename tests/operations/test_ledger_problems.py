@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tidemill.contracts.finding import Finding
 from tidemill.governance.review_state import fold_reviews
 from tidemill.ledger.binding import Mark
 from tidemill.ledger.delivery import Effect
@@ -35,11 +34,10 @@ from tidemill.operations.ledger_problems import (
     disk_problems,
     review_problems,
 )
-from tidemill.operations.problem import Problem, ProblemKind
+from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
 from tidemill.testing import records
 
 PROD = "prod"
-FINDING = Finding(rule="volume", severity="fail", rows=3, message="too few")
 
 
 def attempted(outcome: Outcome, run: str = "r1", partition: str = "p1", **terms: Any) -> Attempted:
@@ -62,33 +60,29 @@ def problems(*events: Event) -> list[Problem]:
     return [*activity_problems(after(*events))]
 
 
+def is_well(activity: StageActivity, since: float = 1.0) -> bool:
+    found = Problem(
+        kind=ProblemKind.FAILED_STAGE, key="k", since=since, severity=ProblemSeverity.TICKET, title="",
+        stage="raw",
+    )  # fmt: skip
+    return activity.is_well(found)
+
+
 def test_a_stage_fails_until_each_partition_succeeded() -> None:
     failed = [
-        attempted(Outcome.FAILED, partition="p1", message="no rows"),
-        attempted(Outcome.FAILED, partition="p2", run="r2", message="none"),
+        attempted(Outcome.FAILED, partition="p1"),
+        attempted(Outcome.FAILED, partition="p2", run="r2"),
     ]
-    [problem] = problems(*failed)
-    assert (problem.kind, problem.stage, problem.since) == (ProblemKind.FAILED_STAGE, "raw", 1.0)
-    assert problem.evidence == {"partitions": "p1, p2", "error": "none", "run": "r2"}
-    assert problem.command == "tidemill runs logs r2 raw"
     ok = attempted(Outcome.OK, partition="p1", run="r3")
-    assert [each.since for each in problems(*failed, ok)] == [2.0]
-    assert problems(*failed, ok, attempted(Outcome.BOUND, partition="p2", run="r3")) == []
-    assert problems(*failed, *(Removed(environment=PROD, stage="raw", partition=p, run="r") for p in
-                               ("p1", "p2"))) == []  # fmt: skip
-    assert problems(attempted(Outcome.RETRIED)) == []
-
-
-def test_many_partitions_are_counted() -> None:
-    [problem] = problems(*(attempted(Outcome.FAILED, partition=f"p{n}") for n in range(9)))
-    assert problem.evidence["partitions"] == "p0, p1, p2, p3, p4 and 4 more"
-    [problem] = problems(attempted(Outcome.FAILED, partition=""))
-    assert problem.evidence["partitions"] == "(whole)"
-
-
-def test_a_stage_may_break_its_contract() -> None:
-    [problem] = problems(attempted(Outcome.FAILED, findings=(FINDING,)))
-    assert (problem.kind, problem.title) == (ProblemKind.BROKEN_CONTRACT, "raw breaks its contract")
+    assert not is_well(after(*failed))
+    assert not is_well(after(*failed, ok))
+    every = after(*failed, ok, attempted(Outcome.BOUND, partition="p2", run="r3"))
+    assert is_well(every)
+    # It failed again later.
+    assert not is_well(every, since=5.0)
+    gone = [Removed(environment=PROD, stage="raw", partition=p, run="r") for p in ("p1", "p2")]
+    assert after(*failed, *gone).failing == {}
+    assert after(attempted(Outcome.RETRIED)).failing == {}
 
 
 @pytest.mark.parametrize(
@@ -104,9 +98,7 @@ def test_a_stage_may_break_its_contract() -> None:
     ],
 )
 def test_a_stage_with_nothing_to_do_fails_no_more(events: Sequence[Event], fails: bool) -> None:
-    activity = after(attempted(Outcome.FAILED), *events)
-    assert bool([*activity_problems(activity)]) == fails
-    assert bool(activity.facts.successes["raw"]) != fails
+    assert is_well(after(attempted(Outcome.FAILED), *events)) != fails
 
 
 def test_a_stage_that_was_well_stays_so() -> None:

@@ -1,8 +1,8 @@
-"""Find problems in a ledger: failed stages, lost runs, drift, stuck deliveries, overdue reviews."""
+"""Find problems in a ledger beside those of metrics: drift, lost runs, stuck deliveries, overdue reviews."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tidemill.governance.review_state import ReviewState
@@ -31,7 +31,6 @@ ACTIVITY_EVENTS = tuple(
         DriftJudged,
     )
 )  # fmt: skip
-_SHOWN = 300
 # Commands that plan all stages.
 _WHOLE_RUNS = ("tidemill run", "tidemill up", "tm.open().run()")
 _SUCCEEDED = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
@@ -39,22 +38,12 @@ _SUCCEEDED = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
 _MOST_SUCCESSES = 4
 
 
-@dataclass(slots=True, kw_only=True)
-class FailingPartitions:
-    """The partitions of a stage that fail, each since when; the rest is of the last failure."""
-
-    partitions: dict[str, float] = field(default_factory=dict)
-    run: str = ""
-    message: str = ""
-    breaks_contract: bool = False
-
-
 @dataclass(slots=True)
 class StageActivity:
     """What the events of an environment tell about its stages and runs, in the order of the ledger."""
 
     environment: str
-    failing: dict[str, FailingPartitions] = field(default_factory=dict)
+    failing: dict[str, set[str]] = field(default_factory=dict)
     successes: dict[str, tuple[float, ...]] = field(default_factory=dict)
     changed: dict[str, float] = field(default_factory=dict)
     rolled_back: dict[str, float] = field(default_factory=dict)
@@ -70,6 +59,11 @@ class StageActivity:
         return RecoveryFacts(
             successes=self.successes, changed=self.changed, rolled_back=self.rolled_back
         )
+
+    def is_well(self, problem: Problem) -> bool:
+        """Whether a stage succeeded, or had nothing to do, after it began to fail."""
+        times = self.successes.get(problem.stage, ())
+        return problem.stage not in self.failing and bool(times) and times[-1] >= problem.since
 
     def apply(self, fact: RecordedEvent) -> None:
         """Note an event; those of other environments tell nothing."""
@@ -110,10 +104,7 @@ class StageActivity:
     def _attempt(self, run: str, attempt: Attempt, at: float) -> None:
         stage = attempt.stage
         if attempt.outcome is Outcome.FAILED:
-            own = self.failing.setdefault(stage, FailingPartitions())
-            own.partitions.setdefault(attempt.partition, at)
-            own.run, own.message = run, attempt.message[:_SHOWN]
-            own.breaks_contract = bool(attempt.findings)
+            self.failing.setdefault(stage, set()).add(attempt.partition)
             self.successes[stage] = ()
             self._last_runs.pop(stage, None)
         elif attempt.outcome in _SUCCEEDED:
@@ -125,8 +116,8 @@ class StageActivity:
     def _repair(self, stage: str, partition: str) -> None:
         own = self.failing.get(stage)
         if own is not None:
-            own.partitions.pop(partition, None)
-            if not own.partitions:
+            own.discard(partition)
+            if not own:
                 del self.failing[stage]
 
     def _note(self, fact: RecordedEvent) -> None:
@@ -143,23 +134,9 @@ class StageActivity:
 
 
 def activity_problems(activity: StageActivity) -> Iterator[Problem]:
-    """The stages that fail or drifted, and the run whose process died."""
+    """The stages that drifted, and the run whose process died."""
     here = activity.environment
     place = "" if here == "prod" else f" --env {here}"
-    for stage, own in activity.failing.items():
-        kind = ProblemKind.BROKEN_CONTRACT if own.breaks_contract else ProblemKind.FAILED_STAGE
-        what = "breaks its contract" if own.breaks_contract else "failed"
-        yield Problem(
-            kind=kind,
-            key=problem_key(kind, here, stage),
-            since=min(own.partitions.values()),
-            severity=ProblemSeverity.PAGE,
-            title=f"{stage} {what}",
-            stage=stage,
-            environment=here,
-            evidence={"partitions": _named(sorted(own.partitions)), "error": own.message, "run": own.run},
-            command=f"tidemill runs logs {own.run} {stage}{place}",
-        )  # fmt: skip
     for stage, (since, alarm) in activity.drift.items():
         yield Problem(
             kind=ProblemKind.DRIFT,
@@ -244,8 +221,3 @@ def disk_problems(free: int, least: int, environment: str, now: float) -> Iterat
             evidence={"free": f"{free / 1e6:,.0f} MB"},
             command="tidemill sweep --dry-run",
         )
-
-
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(name or "(whole)" for name in names[:5])
-    return shown + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

@@ -37,6 +37,7 @@ from tidemill.operations.ledger_problems import (
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
 from tidemill.ports.ledger import State
 from tidemill.project.incidents import Incidents
+from tidemill.project.metrics import Metrics
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.upstream import upstream_names
 
@@ -45,12 +46,7 @@ BUDGET_S = 10.0
 # A new process looks at so many of the last events for what stages and runs did.
 _LOOK_BACK = 20_000
 _TRIES = 5
-# The kinds that are found here, beside those that a caller finds.
-_OWN_KINDS = frozenset(ProblemKind) - {
-    ProblemKind.STALE_STAGE, ProblemKind.OBJECTIVE_BREACH, ProblemKind.ANOMALY,
-    ProblemKind.REPORTED,
-}  # fmt: skip
-_OF_STAGES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT, ProblemKind.DRIFT)
+_FAILURES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +64,8 @@ class AlertReport:
 class Alerts:
     """Checks of an environment. It remembers what it read, so that a check costs what is new."""
 
-    def __init__(self, workspace: Workspace, incidents: Incidents) -> None:
-        self._workspace, self._incidents = workspace, incidents
+    def __init__(self, workspace: Workspace, incidents: Incidents, metrics: Metrics) -> None:
+        self._workspace, self._incidents, self._metrics = workspace, incidents, metrics
         self._new_activity: NewFacts | None = None
         self._new_reviews: NewFacts | None = None
         self._review_facts: list[RecordedEvent] = []
@@ -82,22 +78,15 @@ class Alerts:
         """The settings of alerts."""
         return self._workspace.settings.alerts
 
-    def check(
-        self,
-        problems: Iterable[Problem] = (),
-        *,
-        kinds: Iterable[ProblemKind] = (),
-        budget_s: float = BUDGET_S,
-    ) -> AlertReport:
+    def check(self, problems: Iterable[Problem] = (), *, budget_s: float = BUDGET_S) -> AlertReport:
         """Find what is wrong, open and close incidents, and send the alerts that are due.
 
-        `problems` are those that the caller found, who looked for all of these `kinds`. Raises nothing of a
-        channel, and takes at most `budget_s` seconds for alerts. AccessError without the role.
+        `problems` are what the caller found beside, such as that nothing watched the project for a while.
+        Raises nothing of a channel, and takes at most `budget_s` seconds for alerts. AccessError without the
+        role.
         """
-        space = self._workspace
-        space.require(Permission.MANAGE_INCIDENTS)
-        found, looked = tuple(problems), _OWN_KINDS | {*kinds}
-        events = self._record(found, looked)
+        self._workspace.require(Permission.MANAGE_INCIDENTS)
+        events = self._record(tuple(problems))
         failures = self._send(budget_s)
         return AlertReport(events=events, open=self._incidents.open(), failures=failures)
 
@@ -126,16 +115,14 @@ class Alerts:
         except NoticeRefused as error:
             raise SendError(f"{name} accepted nothing: {error}") from None
 
-    def _record(
-        self, problems: Sequence[Problem], kinds: frozenset[ProblemKind]
-    ) -> tuple[IncidentEvent, ...]:
+    def _record(self, problems: Sequence[Problem]) -> tuple[IncidentEvent, ...]:
         """Record what opened, changed and closed, unless another process did it meanwhile."""
         tools, settings = self._workspace.tools, self.settings
         rules = IncidentRules(hold_s=settings.hold_s, reopen_s=settings.reopen_s)
         for attempt in range(_TRIES):
             log = self._incidents.log
             now = tools.clock()
-            check = self._checked(problems, kinds, now, log.seq)
+            check = self._checked(problems, now, log.seq)
             events = next_incidents(log.incidents, check, rules)
             if not events:
                 return ()
@@ -148,9 +135,7 @@ class Alerts:
             return events
         return ()
 
-    def _checked(
-        self, problems: Sequence[Problem], kinds: frozenset[ProblemKind], now: float, seq: int
-    ) -> ProblemCheck:
+    def _checked(self, problems: Sequence[Problem], now: float, seq: int) -> ProblemCheck:
         space = self._workspace
         state = space.tools.ledger.state(space.environment)
         self._read_activity(state)
@@ -159,8 +144,7 @@ class Alerts:
             environment=space.environment,
             now=now,
             seq=seq,
-            problems=(*problems, *self._own_problems(state, now)),
-            kinds=kinds,
+            problems=(*problems, *self._stage_problems(), *self._other_problems(state, now)),
             upstream={stage.name: frozenset(upstream_names(flow, stage)) for stage in flow.stages},
             facts=self._activity.facts,
         )
@@ -182,29 +166,34 @@ class Alerts:
             self._reviews = fold_reviews(self._review_facts, self._workspace.environment)
         return self._reviews.values()
 
-    def _own_problems(self, state: State, now: float) -> Iterator[Problem]:
+    def _stage_problems(self) -> Iterator[Problem]:
+        """What the metrics find, without failures that are over although no attempt shows it."""
+        for problem in self._metrics.problems():
+            if problem.kind not in _FAILURES or not self._activity.is_well(problem):
+                yield problem
+
+    def _other_problems(self, state: State, now: float) -> Iterator[Problem]:
         space, settings = self._workspace, self.settings
         here = space.environment
         yield from activity_problems(self._activity)
-        yield from self._earlier_problems()
+        yield from self._earlier_drift()
         yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
         yield from review_problems(self._read_reviews(), here, now)
         yield from notifier_problems(self._incidents.log.channels, settings, here, now)
         free = shutil.disk_usage(_existing(space.home)).free
         yield from disk_problems(free, settings.disk_free, here, now)
 
-    def _earlier_problems(self) -> Iterator[Problem]:
-        """Problems of stages that did nothing in the events that were read: they are as they were."""
+    def _earlier_drift(self) -> Iterator[Problem]:
+        """Drift of stages that did nothing in the events that were read: it is as it was."""
         if not self._starts_late:
             return
         activity = self._activity
         seen = {*activity.failing, *activity.successes, *activity.drift}
-        declared = {stage.name for stage in self._workspace.declared.stages}
         for state in self._incidents.open():
             cause = state.cause
-            if cause.kind in _OF_STAGES and cause.stage in declared - seen:
+            if cause.kind == ProblemKind.DRIFT and cause.stage not in seen:
                 yield Problem(
-                    kind=ProblemKind(cause.kind),
+                    kind=ProblemKind.DRIFT,
                     key=cause.key,
                     since=state.bad_since,
                     severity=ProblemSeverity(state.severity),

@@ -33,7 +33,7 @@ class OperationServices:
     @cached_property
     def alerts(self) -> Alerts:
         """Checks what is wrong with the project, and alerts whom it concerns."""
-        return cast("Alerts", self._service("alerts", "Alerts", self.incidents))
+        return cast("Alerts", self._service("alerts", "Alerts", self.incidents, self.metrics))
 
     @cached_property
     def incidents(self) -> Incidents:
