@@ -33,6 +33,7 @@ SPEAKING = {
     "cli/review",
     "cli/runs",
     "cli/schedules",
+    "cli/sweep",
     "cli/tokens",
 }
 

@@ -76,6 +76,9 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "home backup": (Permission.MANAGE_HOME, "home backup ../copy"),
     "home restore": (Permission.MANAGE_HOME, "home restore ../copy --into ../home"),
     "ledger compact": (Permission.MANAGE_LEDGER, "ledger compact"),
+    "sweep run": (Permission.SWEEP, "sweep run"),
+    "sweep pin": (Permission.PIN_DATA, "sweep pin sales --reason so"),
+    "sweep unpin": (Permission.UNPIN_DATA, "sweep unpin sales"),
     "ledger export": (Permission.MANAGE_LEDGER, "ledger export ../events.jsonl"),
     "ledger rebuild": (Permission.MANAGE_LEDGER, "ledger rebuild"),
 }
@@ -98,6 +101,7 @@ READERS = {
     "runs ": "show logs stages",
     "schedules ": "list next",
     "home ": "verify-backup",
+    "sweep ": "why pins",
 }
 
 

@@ -148,6 +148,12 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "IncidentClosed": {"actor": "", "reason": ""},
     "AlertFailed": {"alerts": 1},
     "SilenceEnded": {"reason": ""},
+    "SweepMarked": {"actor": ""},
+    "SweepConfirmed": {
+        "marked": (), "objects": 0, "bytes": 0, "stages": {}, "orphans": 0, "orphan_bytes": 0,
+        "removed": {}, "actor": "",
+    },
+    "DataUnpinned": {"reason": ""},
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},
         "predictions": None,

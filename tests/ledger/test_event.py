@@ -27,6 +27,7 @@ NAMES = [
     "IncidentOpened", "IncidentChanged", "IncidentClosed", "AlertSent", "AlertFailed",
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
+    "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
 ]  # fmt: skip
 
 
@@ -53,12 +54,11 @@ def test_facts_are_frozen_slotted_and_said_by_keyword(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
-    # A run's end is known by its run; what is computed is known in all; schedules belong to
-    # the project, and compactions to the ledger.
+    # A run's end is known by its run; what is computed is known in all. Schedules belong to the project,
+    # sweeps to the home, and compactions to the ledger.
     named = {item.name: item.default for item in fields(kind)}
-    bare = kind.__name__ in ("RunEnded", "Computed", "Compacted") or issubclass(
-        kind, SCHEDULE_EVENTS
-    )
+    names = ("RunEnded", "Computed", "Compacted", "SweepMarked", "SweepConfirmed")
+    bare = kind.__name__ in names or issubclass(kind, SCHEDULE_EVENTS)
     assert ("environment" in named) != bare
     assert bare or named["environment"] is MISSING
 

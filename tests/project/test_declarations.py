@@ -1,4 +1,4 @@
-"""A budget and a retention are declared, or the settings are refused."""
+"""A budget is declared, or the settings are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACE = "pyproject.toml: [tool.tidemill"
 
 @pytest.mark.parametrize(
     "table",
-    [{}, {"budget": {"monthly": 500}}, {"budget": {"monthly": 0.5}, "retention": {"keep": "400d"}}],
+    [{}, {"budget": {"monthly": 500}}, {"budget": {"monthly": 0.5}}],
 )
 def test_declarations_are_read(table: dict[str, Any]) -> None:
     check_declarations(PLACE, table)
@@ -30,11 +30,6 @@ def test_declarations_are_read(table: dict[str, Any]) -> None:
         ({"budget": {"monthly": "5"}}, "monthly = '5' is not an amount"),
         ({"budget": {"monthly": float("nan")}}, "monthly = nan is not an amount"),
         ({"budget": {"monthly": 0}}, "monthly = 0 is not an amount"),
-        (
-            {"retention": {"keep": "for ever"}},
-            r"retention\] keep: 'for ever' is not a length of time",
-        ),
-        ({"retention": {"keep": 400}}, r"retention\] keep: '400' is not a length"),
     ],
 )
 def test_other_declarations_are_refused(table: dict[str, Any], message: str) -> None:

@@ -27,6 +27,7 @@ from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Guard, Ledger
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import MemoryLedger
+from tidemill.testing.retention_records import sweep_marked_event
 
 # Few names, so that sequences run into each other's traces.
 ENVIRONMENTS = st.sampled_from(["prod", "dev", "trial"])
@@ -80,6 +81,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         partition=NAMES,
         environment=ENVIRONMENTS,
     ),
+    st.builds(sweep_marked_event, st.integers(1, 12), st.integers(1, 12)),
     st.builds(Ticked, schedule=NAMES, tick=NAMES),
     st.builds(
         lambda where, seen, gone: replace(

@@ -25,15 +25,17 @@ def forget_superseded(path: Path) -> None:
     """Remove the results that nothing is bound to, and their pins, as a sweep does."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(_FORGET)
-        connection.execute(
-            "DELETE FROM pins WHERE key LIKE 'key%' AND key NOT IN (SELECT key FROM traces)"
-        )
+        gone = "SELECT seq FROM results WHERE key NOT IN (SELECT key FROM traces)"
+        connection.execute(f"DELETE FROM pins WHERE seq IN ({gone})")
+        connection.execute(f"DELETE FROM results WHERE seq IN ({gone})")
         connection.commit()
 
 
 def damage(path: Path) -> list[str]:
     """What is wrong with a ledger, but for what `forget_superseded` removed without an event."""
-    removed = [f"the table {name} isn't what the events give" for name in ("pins", "traces")]
+    removed = [
+        f"the table {name} isn't what the events give" for name in ("pins", "results", "traces")
+    ]
     return [fault for fault in find_damage(path) if fault not in removed]
 
 

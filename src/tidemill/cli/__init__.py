@@ -168,6 +168,10 @@ INTERRUPTED = 130
             "tidemill.cli.restore:restore",
             "Deliver again what a table had after an earlier run.",
         ),
+        "sweep": (
+            "tidemill.cli.sweep:sweep",
+            "Remove what nothing needs any more, and say what keeps the rest.",
+        ),
         "verify": (
             "tidemill.cli.verify:verify",
             "Verify the ledger, stored objects and delivered files.",

@@ -40,6 +40,12 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    SweepConfirmed,
+    SweepMarked,
+)
 from tidemill.ledger.schedule_events import (
     ScheduleChanged,
     SchedulePaused,
@@ -275,6 +281,27 @@ def _silenced(event: Silenced) -> _Told:
     return silence.actor, "silenced alerts", f"{patterns} ({silence.id})", silence.reason
 
 
+def _sweep_marked(event: SweepMarked) -> _Told:
+    stages = sorted({mark.stage for mark in event.marks})
+    count = sum(len(mark.events) for mark in event.marks)
+    reasons = sorted({mark.reason for mark in event.marks})
+    return event.actor, f"swept {plural(count, 'result')}", ", ".join(stages), ", ".join(reasons)
+
+
+def _sweep_confirmed(event: SweepConfirmed) -> _Told:
+    count = event.objects + event.orphans
+    size = event.bytes + event.orphan_bytes + sum(event.removed.values())
+    return event.actor, "ended a sweep", f"{plural(count, 'object')}, {size:,} bytes", ""
+
+
+def _data_pinned(event: DataPinned) -> _Told:
+    return event.actor, "pinned data", f"{event.target} ({event.pin})", event.reason
+
+
+def _data_unpinned(event: DataUnpinned) -> _Told:
+    return event.actor, "removed a pin", event.pin, event.reason
+
+
 def _silence_ended(event: SilenceEnded) -> _Told:
     return event.actor, "ended a silence", event.silence, event.reason
 
@@ -309,6 +336,10 @@ _TELLERS: dict[type[Any], Callable[..., _Told]] = {
     IncidentClosed: _incident_closed,
     Silenced: _silenced,
     SilenceEnded: _silence_ended,
+    SweepMarked: _sweep_marked,
+    SweepConfirmed: _sweep_confirmed,
+    DataPinned: _data_pinned,
+    DataUnpinned: _data_unpinned,
     Ticked: _ticked,
     ScheduleChanged: _schedule_changed,
     SchedulePaused: _paused,

@@ -56,6 +56,8 @@ class Permission(StrEnum):
     PROMOTE = "promote"
     RESTORE = "restore a delivered table"
     REPAIR = "repair stored objects"
+    SWEEP = "remove what is no longer needed"
+    PIN_DATA = "pin stored data"
     CREATE_ENVIRONMENT = "create an environment"
     SERVE = "serve endpoints"
     CORRECT_ROWS = "correct quarantined rows"
@@ -68,6 +70,7 @@ class Permission(StrEnum):
     STEER_ROLLOUT = "hold or resume a rollout"
     WAIVE = "waive a rule"
     ERASE = "erase a subject"
+    UNPIN_DATA = "remove a pin"
     MANAGE_TOKENS = "manage tokens"
     DROP_ENVIRONMENT = "drop an environment"
     FORGET_STAGES = "remove what a stage published"
@@ -109,6 +112,8 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
         Permission.PROMOTE,
         Permission.RESTORE,
         Permission.REPAIR,
+        Permission.SWEEP,
+        Permission.PIN_DATA,
         Permission.CREATE_ENVIRONMENT,
         Permission.SERVE,
         Permission.CORRECT_ROWS,
@@ -130,6 +135,7 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
         TokenScope.ADMIN,
         Permission.WAIVE,
         Permission.ERASE,
+        Permission.UNPIN_DATA,
         Permission.MANAGE_TOKENS,
         Permission.DROP_ENVIRONMENT,
         Permission.FORGET_STAGES,

@@ -42,6 +42,13 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    StagesUndeclared,
+    SweepConfirmed,
+    SweepMarked,
+)
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.ledger.schedule_events import (
@@ -332,6 +339,11 @@ Event: TypeAlias = (
     | ScheduleChanged
     | SchedulePaused
     | ScheduleResumed
+    | SweepMarked
+    | SweepConfirmed
+    | DataPinned
+    | DataUnpinned
+    | StagesUndeclared
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -43,6 +43,7 @@ from tidemill.ledger.incident_events import (
     SilenceEnded,
 )
 from tidemill.ledger.policy import Waiver
+from tidemill.ledger.retention_events import DataPinned, DataUnpinned
 from tidemill.ledger.review import Vote
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ledger.run import Attempt, Failure, Receipt
@@ -66,6 +67,8 @@ Reasoned = TypeVar(
     SilenceEnded,
     SchedulePaused,
     ScheduleResumed,
+    DataPinned,
+    DataUnpinned,
 )
 
 
@@ -265,6 +268,8 @@ _CHANGES: dict[type[Event], Callable[..., Event]] = {
     AlertFailed: _of_reason,
     Silenced: _of_silence,
     SilenceEnded: _of_reason,
+    DataPinned: _of_reason,
+    DataUnpinned: _of_reason,
 }
 # The kinds of events with such texts.
 TEXT_KINDS = frozenset(_CHANGES)

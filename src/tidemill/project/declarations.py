@@ -1,4 +1,4 @@
-"""What a project declares about its spending and its data, for rules to see."""
+"""What a project declares about its spending, for rules to see."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ from collections.abc import Mapping
 from math import isfinite
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.core.partition import parse_span
 
 
 def check_declarations(place: str, table: Mapping[str, object]) -> None:
-    """Raise UsageError for a budget or a retention in the settings that says nothing, or something else."""
+    """Raise UsageError for a budget in the settings that says nothing, or something else."""
     budget = _table(place, table, "budget", "monthly")
     if budget is not None:
         monthly = budget.get("monthly")
         is_number = isinstance(monthly, int | float) and not isinstance(monthly, bool)
         if not is_number or not isfinite(monthly) or monthly <= 0:  # type: ignore[arg-type, operator]
             raise UsageError(f"{place}.budget] monthly = {monthly!r} is not an amount, such as 500")
-    retention = _table(place, table, "retention", "keep")
-    if retention is not None:
-        try:
-            parse_span(str(retention.get("keep")))
-        except ValueError as error:
-            raise UsageError(f"{place}.retention] keep: {error}") from error
 
 
 def _table(

@@ -119,7 +119,7 @@ def context_of(space: Workspace, state: State) -> ChangeContext:
         owner=space.declared.owner,
         profile=here.profile,
         sample=here.sample,
-        keeps=bool(space.settings.retention),
+        keeps=space.settings.retention.is_declared,
         budget=bool(space.settings.budget),
     )
     return found

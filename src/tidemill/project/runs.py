@@ -146,7 +146,15 @@ class Runs:
         except GateError:
             announce_reviews(space)
             raise
-        return finish_reviews(space, receipt)
+        return self._sweep_if_due(finish_reviews(space, receipt))
+
+    def _sweep_if_due(self, receipt: Receipt) -> Receipt:
+        """Sweep if runs left enough garbage; what fails is a message of the run, and changes no outcome."""
+        if not any(stage.ran or stage.bound or stage.removed for stage in receipt.stages):
+            return receipt
+        module = import_module("tidemill.project.retention")
+        messages: tuple[str, ...] = module.Retention(self._workspace).sweep_after_run()
+        return replace(receipt, messages=(*receipt.messages, *messages)) if messages else receipt
 
     def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:
         """Do the work of a run, and release its lease; what lineage is left to send comes after that."""

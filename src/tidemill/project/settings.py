@@ -25,6 +25,7 @@ from tidemill.operations.alert_settings import AlertSettings, parse_alert_settin
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
 from tidemill.operations.objective_settings import Objective, parse_objectives
+from tidemill.operations.retention_settings import RetentionSettings, parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
@@ -35,7 +36,7 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings, and what reads those that stand for themselves.
-_TABLES = ("profiles", "roles", "groups", "budget", "retention", "schedules")
+_TABLES = ("profiles", "roles", "groups", "budget", "schedules")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
     "metrics": parse_metrics_settings,
@@ -45,6 +46,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "attest": parse_attest_settings,
     "notify": parse_notify_settings,
     "alerts": parse_alert_settings,
+    "retention": parse_retention,
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
     "up": parse_up_settings,
@@ -68,8 +70,8 @@ class Settings:
     group `home_group` share the home. `grants` are the roles of people, `oidc` is the identity provider at
     which they log in, `notify` says who is notified of reviews, `alerts` who is alerted of incidents.
 
-    `budget` declares how much may be spent a month (`monthly`), `retention` how long data is kept (`keep`,
-    such as "400d"). Rules see that they are declared; nothing is stopped or deleted by them yet.
+    `budget` declares how much may be spent a month (`monthly`); rules see that it is declared, and nothing is
+    stopped by it yet. `retention` says how long data is kept.
     `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted, `up` what
     `tidemill up` does and when. `schedules` are the tables of schedules as they are: who uses them finds all
     faults at once, and others aren't disturbed.
@@ -91,8 +93,8 @@ class Settings:
     allow_pickle: bool = False
     memory_gb_hour: float = 0.0
     budget: Mapping[str, float] = field(default_factory=dict)
-    retention: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, Any] = field(default_factory=dict)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     slo: tuple[Objective, ...] = ()

@@ -55,6 +55,7 @@ from tidemill.testing.governance_records import review as review
 from tidemill.testing.governance_records import vote as vote
 from tidemill.testing.governance_records import waiver as waiver
 from tidemill.testing.incident_records import incident_events as incident_events
+from tidemill.testing.retention_records import retention_events as retention_events
 from tidemill.testing.schedule_records import schedule_events as schedule_events
 from tidemill.workflow.gate import (
     Daily,
@@ -459,6 +460,7 @@ def events_of_every_kind() -> list[Event]:
         rollout_event(rollout_step()),
         *governance_events(),
         *incident_events(),
+        *retention_events(),
         *schedule_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),

@@ -65,6 +65,13 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    StagesUndeclared,
+    SweepConfirmed,
+    SweepMarked,
+)
 from tidemill.ledger.run import Outcome, RunInfo, Status
 from tidemill.ledger.schedule_events import (
     ScheduleChanged,
@@ -72,6 +79,7 @@ from tidemill.ledger.schedule_events import (
     ScheduleResumed,
     Ticked,
 )
+from tidemill.ledger.stored_objects import needed_objects
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
@@ -104,6 +112,9 @@ class ReferenceView:
     ticks: set[Pair] = field(default_factory=set)
     traces: dict[str, Binding] = field(default_factory=dict)
     costs: dict[Pair, Cost] = field(default_factory=dict)
+    # The key of each result with objects, by its event, and the event of each trace.
+    results: dict[int, str] = field(default_factory=dict)
+    trace_events: dict[str, int] = field(default_factory=dict)
 
     moved_heads: set[Pair] = field(default_factory=set)
     bound_objects: dict[str, None] = field(default_factory=dict)
@@ -279,7 +290,11 @@ def _bind_partition(view: ReferenceView, at: float, event: Published) -> None:
 
 
 def _record_trace(view: ReferenceView, at: float, event: Published | Computed) -> None:
-    view.traces.setdefault(event.binding.key, event.binding)
+    key = event.binding.key
+    view.traces.setdefault(key, event.binding)
+    view.trace_events.setdefault(key, view.seq)
+    if needed_objects(event):
+        view.results[view.seq] = key
     view.bound_objects.update(dict.fromkeys(event.binding.product.all_objects))
 
 
@@ -348,6 +363,17 @@ def _record_tick(view: ReferenceView, at: float, event: Ticked) -> None:
     view.ticks.add((event.schedule, event.tick))
 
 
+def _mark_garbage(view: ReferenceView, at: float, event: SweepMarked) -> None:
+    used = {binding.key for binding in view.bindings.values()}
+    for seq in (seq for mark in event.marks for seq in mark.events):
+        key = view.results.get(seq)
+        if key is None or key in used:
+            continue
+        del view.results[seq]
+        if view.trace_events.get(key) == seq:
+            del view.trace_events[key], view.traces[key]
+
+
 _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     EnvironmentCreated: _create_environment,
     EnvironmentDropped: _drop_environment,
@@ -398,4 +424,9 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     ScheduleChanged: _ignore,
     SchedulePaused: _ignore,
     ScheduleResumed: _ignore,
+    SweepMarked: _mark_garbage,
+    SweepConfirmed: _ignore,
+    DataPinned: _ignore,
+    DataUnpinned: _ignore,
+    StagesUndeclared: _ignore,
 }

@@ -45,7 +45,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 12, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 13, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -59,6 +59,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (10, "0.1.0"),
         (11, "0.1.0"),
         (12, "0.1.0"),
+        (13, "0.1.0"),
     ]
 
 
@@ -211,7 +212,7 @@ def test_after_many_lookups_the_rest_is_read_at_once(ledger: SqliteLedger) -> No
     assert partitions == ledger.state(PROD, whole=True).heads["features"].partitions
 
 
-def test_objects_are_pinned_by_key(path: Path, ledger: SqliteLedger) -> None:
+def test_objects_are_pinned_by_the_facts_that_need_them(path: Path, ledger: SqliteLedger) -> None:
     made = samples.product("one", quarantined=1)
     ledger.append(
         [
@@ -220,8 +221,8 @@ def test_objects_are_pinned_by_key(path: Path, ledger: SqliteLedger) -> None:
         ],
         now=1.0,
     )
-    wanted = [(name, "key") for name in made.all_objects]
-    wanted.append((samples.effect("effect").object, "effect"))
+    wanted = [(name, 1) for name in made.all_objects]
+    wanted.append((samples.effect("effect").object, 2))
     assert tables(path)["pins"] == sorted(wanted)
 
 
@@ -309,14 +310,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 13")
+    execute(path, "PRAGMA user_version = 14")
     with pytest.raises(
-        StorageError, match=r"version 13, written by a newer Tidemill; .* up to 12: pip"
+        StorageError, match=r"version 14, written by a newer Tidemill; .* up to 13: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (13, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (14, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"13, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"14, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 

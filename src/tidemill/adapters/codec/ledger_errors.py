@@ -126,6 +126,13 @@ def objects_missing(names: Collection[str]) -> StorageError:
     )
 
 
+def objects_being_removed(names: Collection[str]) -> StorageError:
+    return StorageError(
+        "nothing was recorded, because a sweep removes these objects now: "
+        f"{', '.join(sorted(names)[:5])}; run again to recompute them"
+    )
+
+
 def require_objects(
     find_missing: Callable[[Collection[str]], Collection[str]] | None, objects: Collection[str]
 ) -> None:

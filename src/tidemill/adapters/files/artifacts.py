@@ -3,7 +3,8 @@
 Writes are atomic: an object is written under a unique name in `tmp/`, synced to disk and renamed.
 Equal content has one name, so writers never overwrite each other with different bytes. An empty file in
 `damaged/` remembers that the object of that name is missing or isn't what was stored; storing it again
-removes the file.
+removes the file. One in `renewed/` has the time when somebody stored an object that was there already: its
+own file stays as it is, because readers notice any change of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -31,6 +32,7 @@ from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.payload import Payload, byte_count
 from tidemill.ledger.io.home_files import make_private_folder, open_private
+from tidemill.ports.upkeep import Discarded, StoredObject
 
 _NAME_PATTERN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
@@ -61,22 +63,25 @@ class _OpenFile:
 
 
 class FileArtifacts:
-    """Objects below the folder `root`, which is created when it is missing."""
+    """Objects below the folder `root`, which is created when it is missing; `clock` gives Unix seconds."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._root = os.path.abspath(root)
         self._objects = os.path.join(self._root, "objects")
         self._temporary = os.path.join(self._root, "tmp")
         self._damaged = os.path.join(self._root, "damaged")
+        self._renewed = os.path.join(self._root, "renewed")
         with translate_os_errors(self._root):
             make_folder(self._objects)
             make_folder(self._temporary)
+            make_folder(self._renewed)
         self._clear_leftovers()
 
     def put_all(self, objects: Sequence[tuple[Payload, str]]) -> list[str]:
         named = [(object_name(payload, suffix), payload) for payload, suffix in objects]
         wanted = {self.uri(name): payload for name, payload in named}
-        fresh = [item for item in wanted.items() if not _is_stored(*item)]
+        fresh = [item for item in wanted.items() if not self._renew(*item)]
         for start in range(0, len(fresh), _MAX_OPEN_FILES):
             self._write(dict(fresh[start : start + _MAX_OPEN_FILES]))
         # Sync even if nothing is new: another writer may have renamed a file without syncing its folder.
@@ -179,6 +184,83 @@ class FileArtifacts:
         self._forget_damage(names)
         return freed
 
+    def stored(self) -> Iterator[StoredObject]:
+        for name in self.names():
+            found = _stat(self.uri(name))
+            if found is not None:
+                written = max(found.st_mtime, self._renewal(name))
+                yield StoredObject(name=name, bytes=found.st_size, written=written)
+
+    def sizes(self, names: Collection[str]) -> dict[str, int]:
+        found = {name: _stat(self.uri(name)) for name in names}
+        return {name: known.st_size for name, known in found.items() if known is not None}
+
+    def discard(self, names: Sequence[str], *, before: float) -> Discarded:
+        sizes: dict[str, int] = {}
+        recent: list[str] = []
+        failed: dict[str, str] = {}
+        for name in names:
+            try:
+                size = self._discard(name, before)
+            except OSError as error:
+                failed[name] = str(storage_error(error, self.uri(name)))
+                continue
+            if size is None:
+                recent.append(name)
+            else:
+                sizes[name] = size
+        self._forget_damage(sizes)
+        return Discarded(sizes=sizes, recent=tuple(recent), failed=failed)
+
+    def remove_leftovers(self, before: float, *, dry_run: bool = False) -> int:
+        folders = (self._temporary, self._renewed)
+        return sum(_remove_older(folder, before, dry_run=dry_run) for folder in folders)
+
+    def _discard(self, name: str, before: float) -> int | None:
+        """Delete an object and return its size; None if it was stored since a time.
+
+        It is moved away before its renewal is looked at again: whoever stores it meanwhile either finds it
+        gone and writes it, or noted the renewal before.
+        """
+        path = self.uri(name)
+        found = _stat(path)
+        if found is None:
+            return 0
+        if max(found.st_mtime, self._renewal(name)) >= before:
+            return None
+        moved = os.path.join(self._temporary, _unique_name())
+        os.rename(path, moved)
+        if self._renewal(name) >= before:
+            os.replace(moved, path)
+            return None
+        os.unlink(moved)
+        with suppress(OSError):
+            os.unlink(os.path.join(self._renewed, name))
+        return found.st_size
+
+    def _renew(self, path: str, payload: Payload) -> bool:
+        """Whether an object is stored undamaged; then note that somebody needs it now."""
+        if not _is_stored(path, payload):
+            return False
+        mark = os.path.join(self._renewed, os.path.basename(path))
+        # Without the note a sweep may delete it before it is bound, and then nothing is bound.
+        with suppress(OSError):
+            file = open_private(mark, os.O_WRONLY | os.O_CREAT)
+            try:
+                self._set_time(file)
+            finally:
+                os.close(file)
+        # A sweep may have moved it away until now.
+        return _stat(path) is not None
+
+    def _renewal(self, name: str) -> float:
+        found = _stat(os.path.join(self._renewed, name))
+        return 0.0 if found is None else found.st_mtime
+
+    def _set_time(self, file: int) -> None:
+        now = self._clock()
+        os.utime(file, (now, now))
+
     def _damage(self, name: str, how: str) -> DamagedObjectError:
         """Remember that an object is damaged, and return the error that says so."""
         self._remember_damage(name)
@@ -217,6 +299,7 @@ class FileArtifacts:
                             open(temporary[path], "xb", buffering=0, opener=open_private)
                         )
                         _write_all(file, payload)
+                        self._set_time(file.fileno())
                     files[path] = file
                 for path, file in files.items():
                     with translate_os_errors(path):
@@ -239,13 +322,22 @@ class FileArtifacts:
             yield from (name for name in found if _NAME_PATTERN.fullmatch(name))
 
     def _clear_leftovers(self) -> None:
-        """Remove temporary files older than a day, left by crashed writers; a write takes seconds."""
-        limit = time.time() - _DAY_S
-        with suppress(OSError), os.scandir(self._temporary) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    if entry.stat().st_mtime < limit:
+        """Remove what crashed writers left a day ago; a write takes seconds."""
+        _remove_older(self._temporary, self._clock() - _DAY_S)
+
+
+def _remove_older(folder: str, before: float, *, dry_run: bool = False) -> int:
+    """Remove the files of a folder that weren't written since a time; return their bytes."""
+    freed = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                found = entry.stat()
+                if found.st_mtime < before:
+                    if not dry_run:
                         os.unlink(entry.path)
+                    freed += found.st_size
+    return freed
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from shutil import rmtree
 
 from tidemill.adapters.files.claims import FileClaims
 from tidemill.adapters.files.disk import (
@@ -28,6 +29,9 @@ from tidemill.adapters.files.disk import (
 _SUFFIX = ".parquet"
 # Names that begin with a dot aren't listed.
 _KEPT = ".damaged-"
+# The file whose time is that of the last use of a space, to a day.
+_USED = "used"
+_DAY_S = 86_400.0
 _MAX_WAIT_S = 10.0
 
 
@@ -41,6 +45,7 @@ class FileMemos:
 
     def segments(self, space: str) -> Mapping[str, int]:
         folder = self._folder(space, "segments")
+        self._note_use(space)
         # A listing isn't atomic: during a merge it may contain neither the old segments nor the merged
         # one. Two equal listings in a row mean that nothing changed in between.
         found = self._list_files(folder)
@@ -137,6 +142,46 @@ class FileMemos:
         found = Path(self._root).glob("*/segments")
         return sorted(folder.parent.name for folder in found)
 
+    def unused_spaces(self, before: float) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for space in self.spaces():
+            if self._last_use(space) < before:
+                found[space] = sum(self._list_files(self._folder(space, "segments")).values())
+        return found
+
+    def drop_space(self, space: str, before: float) -> int:
+        """Delete a space that is still unused; return the number of bytes.
+
+        It is renamed first, so that a process that begins to use it starts with an empty one.
+        """
+        if self._last_use(space) >= before:
+            return 0
+        size = sum(self._list_files(self._folder(space, "segments")).values())
+        moved = self._folder(f".dropped-{_unique_name()}")
+        try:
+            os.rename(self._folder(space), moved)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise storage_error(error, self._folder(space)) from error
+        rmtree(moved, ignore_errors=True)
+        return size
+
+    def _note_use(self, space: str) -> None:
+        """Note the time at which a space is used, at most once a day."""
+        folder, mark = self._folder(space), self._folder(space, _USED)
+        with suppress(OSError):
+            now = time.time()
+            if os.path.isdir(folder) and now - _modified(mark) > _DAY_S:
+                os.close(open_like_folder(mark, os.O_WRONLY | os.O_CREAT))
+                os.utime(mark, (now, now))
+
+    def _last_use(self, space: str) -> float:
+        """When a space was used last, as far as that is known, or when its newest segment was stored."""
+        folder = self._folder(space, "segments")
+        files = [os.path.join(folder, name) for name in self._list_files(folder)]
+        return max(map(_modified, (self._folder(space, _USED), folder, *files)))
+
     def turn(self, space: str, every_s: float) -> float:
         claims, key = self._claims(), _claim_key(f"{space} turn")
         path = os.path.join(self._folder(space), "turn")
@@ -222,3 +267,11 @@ def _claim_key(text: str) -> str:
 def _unique_name() -> str:
     """A unique name that sorts after the existing ones."""
     return f"{time.time_ns():020}-{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def _modified(path: str) -> float:
+    """When a file was changed last; 0 if there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0

@@ -20,6 +20,7 @@ from typing import Any
 from tidemill.adapters.codec.events import decode_event, encode, encode_event, encode_sparse
 from tidemill.adapters.sqlite.connections import Connections, is_busy
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
+from tidemill.adapters.sqlite.garbage import marked_events
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.packed_text import is_packed, pack
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
@@ -128,11 +129,13 @@ class _Needs:
 
     @classmethod
     def read(cls, connection: sqlite3.Connection, until: int) -> _Needs:
-        """Read what is bound, reused, ruled on, and known of sources."""
+        """Read what is bound, reused, ruled on, known of sources, or marked by a sweep."""
         needs = cls(until, frozenset(run for (run,) in connection.execute(queries()["running"])))
         for name in ("bound_facts", "traced_facts", "ruled_facts", "source_facts"):
             for (seq,) in connection.execute(queries()[name]):
                 needs._add(seq)
+        for seq in marked_events(connection):
+            needs._add(seq)
         return needs
 
     def _add(self, seq: int) -> None:

@@ -30,7 +30,7 @@ def check_guard(connection: sqlite3.Connection, guard: Guard, events: Sequence[E
     An expired lease stays valid until another holder takes it.
     """
     if guard.lease is not None:
-        _require_lease(connection, guard.lease)
+        require_lease(connection, guard.lease)
     for kind, known in guard.unchanged.items():
         row = connection.execute(queries()["last_seq_of_kind"], (kind,)).fetchone()
         if row[0] > known:
@@ -76,7 +76,7 @@ def acquire(
 
 def renew(connection: sqlite3.Connection, lease: Lease, *, now: float, ttl: float) -> Lease:
     """Extend the lease to `now + ttl`; ConflictError when it is no longer ours."""
-    _require_lease(connection, lease)
+    require_lease(connection, lease)
     connection.execute(queries()["renew_lease"], (now, now + ttl, lease.name, lease.token))
     return replace(lease, expires=now + ttl)
 
@@ -86,7 +86,8 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
     connection.execute(queries()["release_lease"], (lease.name, lease.token))
 
 
-def _require_lease(connection: sqlite3.Connection, lease: Lease) -> None:
+def require_lease(connection: sqlite3.Connection, lease: Lease) -> None:
+    """Raise ConflictError if a lease isn't held any more."""
     held = _read_lease(connection, lease.name)
     if held.holder is None or held.token != lease.token:
         raise refusals.lease_lost(lease.name, lease.token, held.holder)

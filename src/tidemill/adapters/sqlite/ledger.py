@@ -7,12 +7,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import encode, encode_event
 from tidemill.adapters.codec.ledger_errors import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.event_reader import EventReader
+from tidemill.adapters.sqlite.garbage import SqliteGarbage
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
@@ -63,8 +65,10 @@ class SqliteLedger:
                 writer.write(place, body)
                 view.apply(seq, now, stored)
             writer.write_links()
-            if guard is not None:
-                require_objects(guard.find_missing, view.bound_objects)
+            find_missing = guard.find_missing if guard is not None else None
+            if view.rescued_objects and find_missing is None:
+                raise refusals.objects_being_removed(view.rescued_objects)
+            require_objects(find_missing, {**view.bound_objects, **view.rescued_objects})
         return batch + len(events) - 1
 
     def acquire(
@@ -119,6 +123,11 @@ class SqliteLedger:
             return ()
         reader = EventReader(self._connections, after=after, newest=newest)
         return islice(reader.read(kinds, run, stage, where), limit)
+
+    @property
+    def garbage(self) -> SqliteGarbage:
+        """What nothing needs any more, for sweeps."""
+        return SqliteGarbage(self._connections)
 
     def close(self) -> None:
         self._connections.close()

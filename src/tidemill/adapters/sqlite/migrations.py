@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from tidemill.adapters.codec.events import decode, decode_event, encode, encode_sparse
 from tidemill.adapters.sqlite.event_chain import link_function
+from tidemill.adapters.sqlite.result_backfill import backfill_results
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS, subjects_of
 from tidemill.ledger.run import Receipt
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
+# What fills the tables of a version where SQL alone can't.
+_BACKFILLS: Mapping[int, Callable[[sqlite3.Connection], None]] = {13: backfill_results}
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
@@ -24,6 +27,8 @@ def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:
     for version, statements in migrations(current):
         for statement in statements:
             connection.execute(statement)
+        if version in _BACKFILLS:
+            _BACKFILLS[version](connection)
         connection.execute(queries()["record_migration"], (version, tidemill_version))
         connection.execute(f"PRAGMA user_version = {version}")
 

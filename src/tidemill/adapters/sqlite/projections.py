@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.adapters.codec import ledger_errors as refusals
-from tidemill.adapters.codec.events import encode, encode_sparse
-from tidemill.adapters.sqlite.stamps import stamp
+from tidemill.adapters.codec.events import decode_event, encode, encode_sparse
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import (
@@ -64,6 +64,13 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    StagesUndeclared,
+    SweepConfirmed,
+    SweepMarked,
+)
 from tidemill.ledger.run import Action, Outcome
 from tidemill.ledger.schedule_events import (
     ScheduleChanged,
@@ -71,13 +78,15 @@ from tidemill.ledger.schedule_events import (
     ScheduleResumed,
     Ticked,
 )
+from tidemill.ledger.stored_objects import needed_objects
 
 
 @dataclass(slots=True, kw_only=True)
 class Projector:
     """Apply one append's events to the projection tables, inside its transaction.
 
-    `bound_objects` collects the objects that the events bind.
+    `bound_objects` collects the objects that the events bind, `rescued_objects` those that they need and that
+    a sweep was about to delete.
     """
 
     connection: sqlite3.Connection
@@ -85,6 +94,7 @@ class Projector:
     at: float = 0.0
     is_compacted: bool = False
     bound_objects: dict[str, None] = field(default_factory=dict)
+    rescued_objects: dict[str, None] = field(default_factory=dict)
     _moved_heads: set[tuple[str, str]] = field(default_factory=set)
     _known_environments: set[str] = field(default_factory=set)
     # For each environment: whether it is a branch, and the fact that created its newest branch.
@@ -147,10 +157,14 @@ class Projector:
         self._known_environments.clear()
         self._branching.clear()
 
-    def pin_objects(self, objects: Iterable[str], key: str) -> None:
-        """Record that `key` needs these objects to exist."""
+    def pin_objects(self, event: Event) -> tuple[str, ...]:
+        """Record that an event needs its objects to exist, so that no sweep deletes them; return them."""
+        objects = needed_objects(event)
         for name in objects:
-            self.execute("pin", name, key)
+            self.execute("pin", name, self.seq)
+            if self.execute("rescue", name):
+                self.rescued_objects[name] = None
+        return objects
 
 
 def _create_environment(projector: Projector, event: EnvironmentCreated) -> None:
@@ -177,6 +191,7 @@ def _drop_environment(projector: Projector, event: EnvironmentDropped) -> None:
     if branches:
         raise refusals.environment_has_branches(name, branches)
     projector.clear_caches()
+    projector.execute("supersede_bindings", environment=name, at=projector.at)
     own = (
         "recipes",
         "heads",
@@ -190,6 +205,7 @@ def _drop_environment(projector: Projector, event: EnvironmentDropped) -> None:
     for part in (*own, "effects", "environment"):
         projector.execute(f"drop_{part}", name)
     for owner in filter(None, (name, known[0])):
+        projector.execute("supersede_past_bindings", environment=owner, at=projector.at)
         projector.execute("forget_past_bindings", environment=owner)
         projector.execute("forget_past_sources", environment=owner)
 
@@ -226,7 +242,7 @@ def _bind_partition(projector: Projector, event: Published) -> None:
     ):
         raise refusals.sample_differs(environment, event.stage, event.partition, binding.sample)
     place = (environment, event.stage, event.partition)
-    _keep_past_binding(projector, place)
+    _supersede_binding(projector, place)
     projector.execute("bind", *place, projector.seq)
     _record_trace(projector, event)
     projector.move_head(environment, event.stage)
@@ -237,13 +253,15 @@ def _record_trace(projector: Projector, event: Published | Computed) -> None:
         return
     binding = event.binding
     projector.execute("trace", binding.key, event.stage, projector.seq)
-    projector.pin_objects(binding.product.all_objects, binding.key)
+    if projector.pin_objects(event):
+        since = projector.at if isinstance(event, Computed) else None
+        projector.execute("add_result", projector.seq, binding.key, since)
     projector.bound_objects.update(dict.fromkeys(binding.product.all_objects))
 
 
 def _remove_partition(projector: Projector, event: Removed) -> None:
     place = (event.environment, event.stage, event.partition)
-    _keep_past_binding(projector, place)
+    _supersede_binding(projector, place)
     if projector.branching(event.environment)[0]:
         projector.execute("hide_binding", *place, projector.seq)
     else:
@@ -251,8 +269,16 @@ def _remove_partition(projector: Projector, event: Removed) -> None:
     projector.move_head(event.environment, event.stage)
 
 
-def _keep_past_binding(projector: Projector, place: tuple[str, str, str]) -> None:
-    """Keep the replaced binding for the branches that still read it."""
+def _supersede_binding(projector: Projector, place: tuple[str, str, str]) -> None:
+    """Note when a binding is replaced, and keep it for the branches that still read it."""
+    environment, stage, partition = place
+    projector.execute(
+        "supersede_binding",
+        environment=environment,
+        stage=stage,
+        partition=partition,
+        at=projector.at,
+    )
     newest = projector.branching(place[0])[1]
     if newest:
         projector.execute("keep_binding", projector.seq, *place, newest)
@@ -292,7 +318,7 @@ def _ignore(projector: Projector, event: Event) -> None:
 
 
 def _pin_page(projector: Projector, event: ReviewPageStored) -> None:
-    projector.pin_objects([event.page], f"review {event.review}")
+    projector.pin_objects(event)
     projector.bound_objects[event.page] = None
 
 
@@ -300,7 +326,7 @@ def _record_ruling(projector: Projector, event: Ruled) -> None:
     projector.execute(
         "record_ruling", event.environment, event.stage, event.partition, projector.seq
     )
-    projector.pin_objects(event.ruling.pinned_objects, f"ruling {projector.seq}")
+    projector.pin_objects(event)
     projector.bound_objects.update(dict.fromkeys(event.ruling.pinned_objects))
 
 
@@ -315,9 +341,8 @@ def _set_delivery(projector: Projector, event: Delivered) -> None:
     projector.execute(
         "set_delivery", event.environment, event.delivery.name, stamp(encode(event.delivery))
     )
-    objects = event.delivery.artifact.all_objects
-    projector.pin_objects(objects, f"delivery {projector.seq}")
-    projector.bound_objects.update(dict.fromkeys(objects))
+    projector.pin_objects(event)
+    projector.bound_objects.update(dict.fromkeys(event.delivery.artifact.all_objects))
 
 
 def _queue_effect(projector: Projector, event: EffectQueued) -> None:
@@ -327,7 +352,7 @@ def _queue_effect(projector: Projector, event: EffectQueued) -> None:
         raise refusals.effect_differs(effect, event.environment)
     if found is None:
         projector.execute("queue_effect", effect.key, wanted[0], projector.seq, wanted[1])
-        projector.pin_objects([effect.object] if effect.object else [], effect.key)
+        projector.pin_objects(event)
 
 
 def _finish_effect(projector: Projector, event: EffectDone) -> None:
@@ -340,6 +365,40 @@ def _finish_effect(projector: Projector, event: EffectDone) -> None:
 def _record_tick(projector: Projector, event: Ticked) -> None:
     if projector.execute("record_tick", event.schedule, event.tick) == 0:
         raise refusals.tick_already_taken(event.schedule, event.tick)
+
+
+def _pin_held_rows(projector: Projector, event: ReviewOpened) -> None:
+    projector.pin_objects(event)
+
+
+def _mark_garbage(projector: Projector, event: SweepMarked) -> None:
+    """Forget results and what needs their objects; what nothing else needs becomes garbage.
+
+    What was bound again since the sweep looked stays.
+    """
+    for seq in (seq for mark in event.marks for seq in mark.events):
+        row = projector.connection.execute(queries()["result_use"], (seq,)).fetchone()
+        if row is not None:
+            key, is_used = row
+            if is_used:
+                continue
+            projector.execute("drop_trace", key, seq)
+            projector.execute("drop_result", seq)
+        for name in stored_needs(projector.connection, seq):
+            projector.execute("unpin", name, seq)
+            if not projector.connection.execute(queries()["is_pinned"], (name,)).fetchone():
+                projector.execute("add_garbage", name, projector.seq)
+
+
+def stored_needs(connection: sqlite3.Connection, seq: int) -> tuple[str, ...]:
+    """The objects that a recorded event needs, or needed."""
+    row = connection.execute(queries()["stored_event"], (seq,)).fetchone()
+    return () if row is None else needed_objects(decode_event(unstamp(row[-1])))
+
+
+def _confirm_sweep(projector: Projector, event: SweepConfirmed) -> None:
+    for mark in event.marked:
+        projector.execute("drop_garbage", mark)
 
 
 # These create or drop an environment themselves.
@@ -375,7 +434,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     ContractPublished: _ignore,
     Waived: _ignore,
     WaiverEnded: _ignore,
-    ReviewOpened: _ignore,
+    ReviewOpened: _pin_held_rows,
     ReviewPageStored: _pin_page,
     Voted: _ignore,
     ReviewExtended: _ignore,
@@ -395,4 +454,9 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     ScheduleChanged: _ignore,
     SchedulePaused: _ignore,
     ScheduleResumed: _ignore,
+    SweepMarked: _mark_garbage,
+    SweepConfirmed: _confirm_sweep,
+    DataPinned: _ignore,
+    DataUnpinned: _ignore,
+    StagesUndeclared: _ignore,
 }

@@ -33,6 +33,7 @@ from tidemill.testing.records import (
     incident_events,
     published_event,
     removed_event,
+    retention_events,
     schedule_events,
 )
 from tidemill.testing.suites.ledger_branches import BranchSuite
@@ -88,7 +89,12 @@ class AppendSuite:
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
         served = ["TokenCreated", "TokenRevoked", "Served", "RolloutStepped"]
-        later = (*governance_events(), *incident_events(), *schedule_events())
+        later = (
+            *governance_events(),
+            *incident_events(),
+            *retention_events(),
+            *schedule_events(),
+        )
         governed = [type(event).__name__ for event in later]
         assert kinds(after=20) == ["Ticked", *served, *governed, "RunEnded", "LineageDropped"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]

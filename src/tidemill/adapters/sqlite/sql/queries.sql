@@ -280,10 +280,11 @@ WHERE holder IS NOT NULL AND expires > CAST(strftime('%s', 'now') AS REAL) ORDER
 SELECT name, token FROM leases;
 
 -- name: take_lease
-INSERT INTO leases (name, token, holder, heartbeat, expires) VALUES (?, ?, ?, ?, ?)
+INSERT INTO leases (name, token, holder, heartbeat, expires, after_seq)
+VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM events))
 ON CONFLICT (name) DO UPDATE SET
-    token = excluded.token, holder = excluded.holder,
-    heartbeat = excluded.heartbeat, expires = excluded.expires;
+    token = excluded.token, holder = excluded.holder, heartbeat = excluded.heartbeat,
+    expires = excluded.expires, after_seq = excluded.after_seq;
 
 -- name: free_leases
 UPDATE leases SET holder = NULL, expires = 0, token = token + 1;
@@ -407,8 +408,68 @@ ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq, go
 -- The first result under a key is kept.
 INSERT INTO traces (key, stage, seq) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING;
 
+-- name: add_result
+INSERT INTO results (seq, key, since) VALUES (?, ?, ?);
+
+-- name: supersede_binding
+-- Note since when the result that a partition is bound to isn't bound there any more.
+UPDATE results SET since = max(:at, ifnull(since, :at))
+WHERE seq = (
+    SELECT seq FROM bindings
+    WHERE environment = :environment AND stage = :stage AND partition = :partition AND gone = 0
+);
+
+-- name: supersede_bindings
+-- The same for all partitions of an environment.
+UPDATE results SET since = max(:at, ifnull(since, :at))
+WHERE seq IN (SELECT seq FROM bindings WHERE environment = :environment AND gone = 0);
+
+-- name: supersede_past_bindings
+-- The same for past bindings that no branch of the environment reads.
+UPDATE results SET since = max(:at, ifnull(since, :at))
+WHERE seq IN (
+    SELECT seq FROM past_bindings
+    WHERE environment = :environment AND gone = 0 AND NOT EXISTS (
+        SELECT 1 FROM environments AS branch
+        WHERE branch.parent = :environment AND branch.since > past_bindings.seq
+          AND branch.since < past_bindings.until
+    )
+);
+
 -- name: pin
-INSERT INTO pins (object, key) VALUES (?, ?) ON CONFLICT (object, key) DO NOTHING;
+INSERT INTO pins (object, seq) VALUES (?, ?) ON CONFLICT (object, seq) DO NOTHING;
+
+-- name: unpin
+DELETE FROM pins WHERE object = ? AND seq = ?;
+
+-- name: is_pinned
+SELECT 1 FROM pins WHERE object = ? LIMIT 1;
+
+-- name: rescue
+-- Changes one row if a sweep was about to delete the object.
+DELETE FROM garbage WHERE object = ?;
+
+-- name: add_garbage
+INSERT INTO garbage (object, mark) VALUES (?, ?) ON CONFLICT (object) DO UPDATE SET mark = excluded.mark;
+
+-- name: drop_garbage
+DELETE FROM garbage WHERE mark = ?;
+
+-- name: result_use
+-- The key of a result, and whether any result under this key is bound, or is read by a branch.
+SELECT own.key, EXISTS (
+    SELECT 1 FROM results AS other WHERE other.key = own.key AND (
+        other.since IS NULL
+        OR EXISTS (SELECT 1 FROM past_bindings WHERE past_bindings.seq = other.seq AND gone = 0)
+    )
+)
+FROM results AS own WHERE own.seq = ?;
+
+-- name: drop_result
+DELETE FROM results WHERE seq = ?;
+
+-- name: drop_trace
+DELETE FROM traces WHERE key = ? AND seq = ?;
 
 -- name: start_run
 -- Changes one row if the run is new.
@@ -607,3 +668,105 @@ SELECT traces.key, events.body
 FROM json_each(?) AS wanted
 JOIN traces ON traces.key = wanted.value
 LEFT JOIN events ON events.seq = traces.seq AND events.stage = traces.stage;
+
+
+-- Retention ------------------------------------------------------------------------------------------
+
+-- name: superseded_results
+-- The next page of results that are neither bound nor read by a branch, by key: their facts (as a JSON
+-- list), the body of the newest of them, and since when.
+SELECT page.key, page.facts, page.since, event.environment, event.stage, event.partition, event.run, event.body
+FROM (
+    SELECT key, json_group_array(seq) AS facts, max(since) AS since, max(seq) AS newest
+    FROM results AS old
+    WHERE key > :after AND since IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM results AS used WHERE used.key = old.key AND (
+            used.since IS NULL
+            OR EXISTS (SELECT 1 FROM past_bindings WHERE past_bindings.seq = used.seq AND gone = 0)
+        )
+    )
+    GROUP BY key ORDER BY key LIMIT :limit
+) AS page
+JOIN events AS event ON event.seq = page.newest
+ORDER BY page.key;
+
+-- name: newest_superseded
+-- The keys of the newest superseded results of each partition, with their rank from 1.
+SELECT stage, key, place FROM (
+    SELECT event.stage AS stage, old.key AS key,
+        row_number() OVER (PARTITION BY event.stage, event.partition ORDER BY old.since DESC, old.seq DESC) AS place
+    FROM (
+        SELECT key, max(since) AS since, max(seq) AS seq FROM results AS old
+        WHERE since IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM results AS used WHERE used.key = old.key AND (
+                used.since IS NULL
+                OR EXISTS (SELECT 1 FROM past_bindings WHERE past_bindings.seq = used.seq AND gone = 0)
+            )
+        )
+        GROUP BY key
+    ) AS old
+    JOIN events AS event ON event.seq = old.seq
+)
+WHERE place <= ?;
+
+-- name: count_superseded
+-- The results that weren't bound any more at a time, as far as `since` tells.
+SELECT count(*) FROM results WHERE since IS NOT NULL AND since <= ?;
+
+-- name: superseded_effects
+-- Carried-out effects that a later one on the same partition replaced, or whose environment is gone, as long
+-- as their objects are kept: when that was.
+SELECT seq, environment, stage, partition, since FROM (
+    SELECT outbox.queued AS seq, outbox.environment, event.stage, event.partition, outbox.state, outbox.body,
+        ifnull(
+            lead(event.at) OVER (
+                PARTITION BY outbox.environment, event.stage, event.partition ORDER BY outbox.queued
+            ),
+            CASE WHEN outbox.environment NOT IN (SELECT name FROM environments) THEN event.at END
+        ) AS since
+    FROM outbox JOIN events AS event ON event.seq = outbox.queued
+) AS superseded
+WHERE state = 'done' AND since <= ? AND EXISTS (
+    SELECT 1 FROM pins
+    WHERE pins.object = json_extract(substr(body, 1, length(body) - 9), '$.object') AND pins.seq = superseded.seq
+)
+ORDER BY seq;
+
+-- name: pinning_facts
+SELECT seq FROM pins WHERE object = ? ORDER BY seq;
+
+-- name: fact_of_object
+-- What an object is needed by, and since when it isn't bound any more.
+SELECT pins.seq, event.kind, event.environment, event.stage, event.partition, event.at, results.since,
+    EXISTS (SELECT 1 FROM past_bindings WHERE past_bindings.seq = pins.seq AND gone = 0)
+FROM pins
+JOIN events AS event ON event.seq = pins.seq
+LEFT JOIN results ON results.seq = pins.seq
+WHERE pins.object = ?
+ORDER BY pins.seq;
+
+-- name: dropped_rulings
+-- Rulings whose environment was dropped.
+SELECT seq, environment, stage, partition, at FROM events
+WHERE kind = 'Ruled' AND seq NOT IN (SELECT seq FROM rulings) ORDER BY seq;
+
+-- name: pulled_objects
+-- The digests of pulled rows among the sources, with their stage.
+SELECT json_extract(substr(body, 1, length(body) - 9), '$.digest'), stage FROM sources
+WHERE path GLOB 'batch [0-9]*' AND body != ''
+UNION ALL
+SELECT json_extract(substr(body, 1, length(body) - 9), '$.digest'), stage FROM past_sources
+WHERE path GLOB 'batch [0-9]*' AND body != '';
+
+-- name: pending_marks
+SELECT DISTINCT mark FROM garbage ORDER BY mark;
+
+-- name: marked_objects
+SELECT object FROM garbage WHERE mark = ? AND object > ? ORDER BY object LIMIT ?;
+
+-- name: is_garbage
+SELECT 1 FROM garbage WHERE object = ?;
+
+-- name: run_leases
+-- The holders of leases of runs, and the newest fact when they took them.
+SELECT name, holder, expires, after_seq FROM leases WHERE holder IS NOT NULL AND instr(name, 'run:') > 0;

@@ -1,0 +1,148 @@
+"""Read from the settings how long results, deliveries, pages, logs and memos are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.units import parse_seconds
+
+FOREVER = "forever"
+_DAY = 86_400.0
+_SPANS = ("keep_for", "keep", "grace", "restore_for", "reviews", "logs", "memos")
+_COUNTS = ("keep_last", "models")
+_FLAGS = ("hold", "automatic")
+_OF_STAGE = ("keep_for", "keep_last", "hold")
+_UNITS = {"w": 7 * _DAY, "mo": 31 * _DAY}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRetention:
+    """What differs for one stage; None where it doesn't."""
+
+    keep_for: float | None = None
+    keeps_forever: bool = False
+    keep_last: int | None = None
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long things are kept, in seconds; None is for ever.
+
+    A result that was superseded can be reused for `keep_for`; the `keep_last` last ones of a partition
+    longer. What readers may still read is kept for `grace`. `restore_for` is for earlier versions of
+    delivered tables, `models` counts the versions that were live before, `reviews` is for pages of closed
+    reviews, `logs` and `memos` since they were used last. With `hold` nothing is removed. Without `automatic`
+    only commands sweep. `is_declared`: the project says how long it keeps data.
+    """
+
+    keep_for: float | None = 7 * _DAY
+    keep_last: int = 0
+    grace: float = 3_600.0
+    restore_for: float | None = 30 * _DAY
+    models: int = 2
+    reviews: float | None = None
+    logs: float | None = 90 * _DAY
+    memos: float | None = 180 * _DAY
+    hold: bool = False
+    automatic: bool = True
+    stages: Mapping[str, StageRetention] = field(default_factory=dict)
+    is_declared: bool = False
+
+    def is_held(self, stage: str) -> bool:
+        """Whether nothing of a stage may be removed."""
+        own = self.stages.get(stage)
+        return self.hold or (own is not None and own.hold)
+
+    def span(self, stage: str) -> float | None:
+        """How long superseded results of a stage are kept."""
+        own = self.stages.get(stage, StageRetention())
+        if own.keeps_forever:
+            return None
+        return self.keep_for if own.keep_for is None else own.keep_for
+
+    def last(self, stage: str) -> int:
+        """How many superseded results of each partition of a stage are kept, whatever their age."""
+        own = self.stages.get(stage, StageRetention())
+        return self.keep_last if own.keep_last is None else own.keep_last
+
+    @property
+    def most_last(self) -> int:
+        """The largest of these numbers."""
+        return max(self.keep_last, *(self.last(stage) for stage in self.stages), 0)
+
+    @property
+    def least_span(self) -> float | None:
+        """The shortest time that any stage keeps results; None if none is ever removed."""
+        spans = [self.keep_for, *(self.span(stage) for stage in self.stages)]
+        known = [span for span in spans if span is not None]
+        return max(min(known), self.grace) if known else None
+
+
+def parse_retention(table: Mapping[str, Any], place: str) -> RetentionSettings:
+    """Read the table `retention`; `place` names it in messages. UsageError names the entry and what fits."""
+    known = (*_SPANS, *_COUNTS, *_FLAGS, "stages")
+    for name in table:
+        if name not in known:
+            raise UsageError(f"{place} {name}: {did_you_mean(name, known)}")
+    if not table:
+        raise UsageError(f'{place} has no entry, such as keep_for = "30d"')
+    if "keep" in table and "keep_for" in table:
+        raise UsageError(f"{place} keep and keep_for mean the same: remove one")
+    given: dict[str, Any] = {
+        "keep_for" if name == "keep" else name: _value(name, value, place)
+        for name, value in table.items()
+        if name != "stages"
+    }
+    if given.get("grace", 0.0) is None:
+        raise UsageError(f'{place} grace = "{FOREVER}" would keep all there is: use hold = true')
+    stages = table.get("stages", {})
+    if not isinstance(stages, Mapping):
+        raise UsageError(f"{place} stages = {stages!r} is not a table")
+    own = {name: _stage(each, f"{place[:-1]}.stages.{name}]") for name, each in stages.items()}
+    return RetentionSettings(**given, stages=own, is_declared=True)
+
+
+def _stage(table: object, place: str) -> StageRetention:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{place} = {table!r} is not a table")
+    for name in table:
+        if name not in _OF_STAGE:
+            raise UsageError(f"{place} {name}: {did_you_mean(name, _OF_STAGE)}")
+    given: dict[str, Any] = {name: _value(name, value, place) for name, value in table.items()}
+    forever = "keep_for" in given and given["keep_for"] is None
+    return StageRetention(**given, keeps_forever=forever)
+
+
+def _value(name: str, value: object, place: str) -> object:
+    if name in _FLAGS:
+        if not isinstance(value, bool):
+            raise UsageError(f"{place} {name} = {value!r} is not true or false")
+        return value
+    if name in _COUNTS:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise UsageError(f"{place} {name} = {value!r} is not a number of versions, such as 2")
+        return value
+    return _seconds(name, value, place)
+
+
+def _seconds(name: str, value: object, place: str) -> float | None:
+    if value == FOREVER:
+        return None
+    text = value.strip() if isinstance(value, str) else ""
+    if text in ("0", "0s", "0d"):
+        return 0.0
+    for unit, seconds in _UNITS.items():
+        count = text.removesuffix(unit)
+        if count != text and count.isdecimal() and int(count):
+            return int(count) * seconds
+    try:
+        return parse_seconds(text)
+    except ValueError:
+        raise UsageError(
+            f"{place} {name} = {value!r} is not a length of time such as '36h', '60d', '8w', '3mo' or "
+            f"{FOREVER!r}"
+        ) from None

@@ -1,0 +1,355 @@
+"""Remove what nothing needs any more, say what keeps the rest, and pin what must stay."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.adapters.files.memos import FileMemos
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import ConflictError, TidemillError, UsageError
+from tidemill.core.recorded_reason import checked_note, checked_reason
+from tidemill.environments.io.environments import Environments, forget_stages
+from tidemill.governance.permissions import Permission
+from tidemill.ledger.garbage import ObjectUse, SupersededResult
+from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ledger.retention_events import DataPinned, DataUnpinned, StagesUndeclared
+from tidemill.ledger.workflow_scope import split_name
+from tidemill.operations.io.sweeper import Sweeper, SweepTools
+from tidemill.operations.retention import Pin, RetentionPolicy, undeclared_since
+from tidemill.operations.swept import SweepReport
+from tidemill.ports.ledger import Ledger, State
+from tidemill.project.composition import run_id
+from tidemill.project.workflow_ledger import WorkflowLedger, shared_ledger
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.model import Artifact
+
+_HOUR, _DAY = 3_600.0, 86_400.0
+# After so many superseded results a run sweeps, at most once an hour.
+ENOUGH = 500
+_OBJECT = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
+_PREFIX = re.compile(r"[0-9a-f]{8,64}(\.[a-z0-9]+)*")
+_GOES = "nothing: the next sweep removes it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """What keeps a result or an object, and since when it is superseded (Unix seconds), if it is."""
+
+    what: str
+    kept_by: str
+    since: float | None = None
+
+
+class Retention:
+    """The retention of a workspace's home; sweeps cover all workflows that share it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def sweep(self) -> SweepReport:
+        """Drop what expired, and remove what nothing needs; ConflictError if another sweep works.
+
+        AccessError if the actor may not sweep.
+        """
+        return self._sweep(self._workspace.require(Permission.SWEEP).name)
+
+    def preview(self) -> SweepReport:
+        """Find out what a sweep would remove, and change nothing."""
+        space = self._workspace
+        space.require(Permission.READ)
+        now = space.tools.clock()
+        expired = (
+            name
+            for name, each in space.tools.ledger.state(PRODUCTION).environments.items()
+            if each.has_expired(now)
+        )
+        return replace(
+            self._sweeper("").preview(),
+            environments_dropped=tuple(expired),
+            stages_removed=tuple(self._undeclared_too_long()),
+        )
+
+    def is_due(self, now: float, *, nightly: bool = True) -> str | None:
+        """Say why a sweep is due: there is enough garbage, or none was made for a day; else None.
+
+        With `nightly=False` only garbage counts. This is quick.
+        """
+        settings = self._workspace.settings.retention
+        if settings.hold or not settings.automatic:
+            return None
+        last = self._last_sweep()
+        if nightly and not last <= now < last + _DAY:
+            return "the last sweep was a day ago or more" if last else "nothing was swept so far"
+        shortest = settings.least_span
+        if shortest is None or last <= now < last + _HOUR:
+            return None
+        count = self._ledger().garbage.count_superseded(now - shortest)
+        return f"{count:,} results were superseded" if count >= ENOUGH else None
+
+    def sweep_after_run(self) -> tuple[str, ...]:
+        """Sweep if there is enough garbage; return what failed, which changes no run's outcome."""
+        space = self._workspace
+        try:
+            if self.is_due(space.tools.clock(), nightly=False) is None:
+                return ()
+            report = self._sweep(space.actor.name)
+        except ConflictError:
+            return ()  # another process sweeps
+        except TidemillError as error:
+            return (f"sweep: {error}",)
+        return tuple(f"sweep: {why}" for why in report.failed.values())[:1]
+
+    def keepers(self, what: str) -> tuple[Keeper, ...]:
+        """Say what keeps an object, or each result of `STAGE` or `STAGE@PARTITION`.
+
+        UsageError for something that isn't known.
+        """
+        self._workspace.require(Permission.READ)
+        policy, _ = self._sweeper("").policy()
+        if _PREFIX.fullmatch(what):
+            return tuple(self._keepers_of_object(self._object(what), policy))
+        stage, _, partition = what.partition("@")
+        found = [
+            *self._published(stage, partition),
+            *self._superseded(stage, partition, policy),
+        ]
+        if not found:
+            self._workspace.known_stage(stage)
+            raise UsageError(f"{what} has no stored result")
+        return tuple(found)
+
+    def pin(self, target: str, *, reason: str) -> Pin:
+        """Keep an object, the results of a run, or those of `STAGE` or `STAGE@PARTITION`, until unpinned."""
+        space = self._workspace
+        actor = space.require(Permission.PIN_DATA).name
+        event = DataPinned(
+            environment=space.environment,
+            pin=secrets.token_hex(4),
+            target=self._checked_target(target),
+            actor=actor,
+            reason=checked_reason(reason, "a pin"),
+        )
+        now = space.tools.clock()
+        space.tools.ledger.append([event], now=now)
+        return Pin(id=event.pin, target=event.target, reason=event.reason, actor=actor, at=now)
+
+    def unpin(self, pin: str, *, reason: str = "") -> Pin:
+        """Remove a pin by its id, or by what it pins; UsageError if there is none."""
+        space = self._workspace
+        actor = space.require(Permission.UNPIN_DATA).name
+        found = [each for each in self.pins() if pin in (each.id, each.target)]
+        if not found:
+            raise UsageError(f"there is no pin {pin!r}; `tidemill sweep pins` lists them")
+        events = [
+            DataUnpinned(
+                environment=space.environment,
+                pin=each.id,
+                actor=actor,
+                reason=checked_note(reason, "reason"),
+            )
+            for each in found
+        ]
+        space.tools.ledger.append(events, now=space.tools.clock())
+        return found[0]
+
+    def pins(self) -> tuple[Pin, ...]:
+        """The pins in force, oldest first."""
+        self._workspace.require(Permission.READ)
+        policy, _ = self._sweeper("").policy()
+        return tuple(policy.facts.pins.values())
+
+    def _sweep(self, actor: str) -> SweepReport:
+        space = self._workspace
+        notes: list[str] = []
+        dropped = Environments(space.tools, space.options).drop(expired=True, actor=actor)
+        removed = self._forget_undeclared(notes)
+        report = self._sweeper(actor).sweep(run_id())
+        if isinstance(space.tools.ledger, WorkflowLedger):
+            space.tools.ledger.has_appended = True
+        return replace(
+            report,
+            environments_dropped=dropped.dropped,
+            stages_removed=tuple(removed),
+            notes=tuple(notes),
+        )
+
+    def _undeclared_too_long(self) -> Iterator[str]:
+        """The stages of the environment that weren't declared for as long as results are kept."""
+        space, settings = self._workspace, self._workspace.settings.retention
+        state, now = space.preview_state(), space.tools.clock()
+        since = self._undeclared_since()
+        pins = {pin.place[0] for pin in self.pins()}
+        for stage in space.undeclared(state):
+            span = settings.span(stage)
+            if stage not in since or span is None or settings.is_held(stage) or stage in pins:
+                continue
+            if since[stage] + max(span, settings.grace) <= now:
+                yield stage
+
+    def _undeclared_since(self) -> Mapping[str, float]:
+        space = self._workspace
+        facts = space.tools.ledger.events(kinds=(StagesUndeclared.__name__,))
+        return undeclared_since(facts, space.environment)
+
+    def _forget_undeclared(self, notes: list[str]) -> list[str]:
+        """Remove what stages published that aren't declared for long, and note the others."""
+        space = self._workspace
+        if space.settings.retention.hold:
+            return []
+        found = [*self._undeclared_too_long()]
+        if found:
+            try:
+                forget_stages(space.tools, space.environment, found)
+            except ConflictError as error:
+                notes.append(str(error))
+                found = []
+        state, tools = space.preview_state(), space.tools
+        left = tuple(space.undeclared(state))
+        if {*left} != {*self._undeclared_since()}:
+            event = StagesUndeclared(environment=space.environment, stages=left)
+            tools.ledger.append([event], now=tools.clock())
+        return found
+
+    def _sweeper(self, actor: str) -> Sweeper:
+        space = self._workspace
+        tools, ledger = space.tools, self._ledger()
+        artifacts, memos = tools.artifacts, tools.memos
+        assert isinstance(artifacts, FileArtifacts)
+        assert isinstance(memos, FileMemos)
+        garbage = ledger.garbage
+        return Sweeper(
+            SweepTools(
+                ledger=ledger,
+                facts=garbage,
+                removal=garbage,
+                objects=artifacts,
+                memos=memos,
+                logs=tools.logs,
+                clock=tools.clock,
+                parents=lambda: frozenset(_parents(ledger)),
+            ),
+            space.settings.retention,
+            this_process("sweep"),
+            actor,
+        )
+
+    def _ledger(self) -> SqliteLedger:
+        ledger = shared_ledger(self._workspace.tools.ledger)
+        assert isinstance(ledger, SqliteLedger)
+        return ledger
+
+    def _last_sweep(self) -> float:
+        found = self._ledger().events(kinds=("SweepConfirmed",), newest=True, limit=1)
+        return next((fact.at for fact in found), 0.0)
+
+    def _object(self, name: str) -> str:
+        """The full name of an object that a unique prefix names."""
+        if _OBJECT.fullmatch(name) and len(name) > 64:
+            return name
+        found = [each for each in self._workspace.tools.artifacts.names() if each.startswith(name)]
+        if len(found) != 1:
+            raise UsageError(
+                f"{len(found) or 'no'} stored objects begin with {name}: name one of them by more digits"
+            )
+        return found[0]
+
+    def _checked_target(self, target: str) -> str:
+        if _PREFIX.fullmatch(target):
+            return self._object(target)
+        space = self._workspace
+        if next(iter(space.tools.ledger.events(run=target, limit=1)), None) is not None:
+            return target
+        stage, _, partition = target.partition("@")
+        known = space.known_stage(stage)
+        if partition and partition not in space.bindings(known.name):
+            raise UsageError(
+                f"{stage} has no partition {partition!r} now; pin the stage, or one of its objects"
+            )
+        return target
+
+    def _published(self, stage: str, partition: str) -> Iterator[Keeper]:
+        """Where results are published, in all environments of the home."""
+        ledger = self._ledger()
+        for name in ledger.state("").environments:
+            head = ledger.state(name).heads.get(stage)
+            for key in head.partitions if head is not None else ():
+                if key == (partition or key):
+                    what, place = f"{stage} {key}".strip(), _own_name(name)
+                    yield Keeper(what=what, kept_by=f"published in {place}")
+
+    def _superseded(self, stage: str, partition: str, policy: RetentionPolicy) -> Iterator[Keeper]:
+        for result in self._ledger().garbage.superseded_results(policy.now):
+            if result.stage == stage and result.partition == (partition or result.partition):
+                yield _keeper_of(result, policy)
+
+    def _keepers_of_object(self, name: str, policy: RetentionPolicy) -> Iterator[Keeper]:
+        garbage = self._ledger().garbage
+        uses = garbage.uses(name)
+        superseded = {use.event for use in uses if use.since is not None}
+        results = {
+            event: result
+            for result in (garbage.superseded_results(policy.now) if superseded else ())
+            for event in result.events
+            if event in superseded
+        }
+        for use in uses:
+            if use.event in results:
+                yield _keeper_of(results[use.event], policy)
+            else:
+                yield Keeper(what=_use_text(use), kept_by=_use_keeper(use))
+        if not uses:
+            is_stored = not self._workspace.tools.artifacts.find_missing([name])
+            if not is_stored:
+                raise UsageError(f"the object {name} isn't stored, and nothing needs it")
+            kept = "the grace time, or a source" if garbage.unneeded([name]) else "a pulled source"
+            yield Keeper(what=name, kept_by=f"no event needs it: {kept}")
+
+
+def _parents(ledger: Ledger) -> Iterator[str]:
+    """The step keys of versions that published models continue: the same training continues them again."""
+    for name in ledger.state("").environments:
+        state = ledger.state(name)
+        artifacts = [live.artifact for live in state.live.values()]
+        artifacts += [artifact for artifact in _models(state) if artifact is not None]
+        yield from (each.parent.key for each in artifacts if each.parent is not None)
+
+
+def _models(state: State) -> Iterator[Artifact | None]:
+    for head in state.heads.values():
+        # A model has one partition.
+        if len(head.partitions) == 1:
+            yield next(iter(head.partitions.values())).product.artifact
+
+
+def _keeper_of(result: SupersededResult, policy: RetentionPolicy) -> Keeper:
+    kept = policy.keeper_of_result(result) or _GOES
+    what = f"{result.stage} {result.partition}".strip()
+    return Keeper(what=f"{what} of run {result.run}", kept_by=kept, since=result.since)
+
+
+def _use_text(use: ObjectUse) -> str:
+    return f"{use.stage} {use.partition}".strip() or use.kind
+
+
+def _use_keeper(use: ObjectUse) -> str:
+    words = {
+        "Published": "published",
+        "Computed": "computed",
+        "Delivered": "delivery of a model",
+        "EffectQueued": "delivered to a table",
+        "Ruled": "a ruling on its rows",
+        "ReviewPageStored": "the page of a review",
+        "ReviewOpened": "rows that a review is about",
+    }
+    place = f" in {_own_name(use.environment)}" if use.environment else ""
+    branch = ", which a branch reads" if use.read_by_branch else ""
+    return f"{words.get(use.kind, use.kind)}{place} (event {use.event}){branch}"
+
+
+def _own_name(recorded: str) -> str:
+    return split_name(recorded)[1]
