@@ -1,4 +1,4 @@
-"""Provide programs of the system that tests of the examples call: `python tools/programs.py` (Debian).
+"""Provide programs of the system that tests call: `python tools/programs.py` (Debian).
 
 Their packages are unpacked into build/programs, so that nothing is installed and no service started.
 """
@@ -10,7 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-PACKAGES = {"nginx": ["nginx"], "systemd-analyze": ["systemd", "libsystemd-shared"]}
+PACKAGES = {
+    "nginx": ["nginx"],
+    "systemd-analyze": ["systemd", "libsystemd-shared"],
+    "zsh": ["zsh", "zsh-common"],
+    "fish": ["fish", "fish-common", "libpcre2-32-0"],
+}
 UNPACKED = Path(__file__).parents[1] / "build" / "programs"
 _FOLDERS = ("usr/bin", "usr/sbin", "sbin", "bin")
 
@@ -32,7 +37,8 @@ def environment(program: Path) -> dict[str, str]:
     """The environment in which a program finds its own libraries."""
     if UNPACKED not in program.parents:
         return dict(os.environ)
-    libraries = [str(folder) for folder in sorted((UNPACKED / "usr/lib").glob("*/systemd"))]
+    found = [*(UNPACKED / "usr/lib").glob("*/systemd"), *(UNPACKED / "usr/lib").glob("*-linux-*")]
+    libraries = [str(folder) for folder in sorted(found)]
     return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
 
 

@@ -88,7 +88,7 @@ class TestUnknown:
         ("arguments", "advice"),
         [
             (["plann"], "there is no command 'plann' (did you mean 'plan'?)"),
-            (["qqqq"], "there is no command 'qqqq' (there is: attest, audit, bench-endpoint,"),
+            (["qqqq"], "there is no command 'qqqq' (there is: alerts, attest, audit,"),
             (["contract", "infr"], "there is no command 'infr' (did you mean 'infer'?)"),
             (["--fo"], "No such option"),
         ],

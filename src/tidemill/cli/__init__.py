@@ -164,6 +164,10 @@ INTERRUPTED = 130
             "Show latency, errors, freshness and cost of stages.",
         ),
         "slo": ("tidemill.cli.slo:slo", "Show how the objectives of stages are met."),
+        "completion": (
+            "tidemill.cli.completion:completion",
+            "Print the script that completes commands in a shell.",
+        ),
         "restore": (
             "tidemill.cli.restore:restore",
             "Deliver again what a table had after an earlier run.",

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from tidemill.cli.terminal.output import print_error
 from tidemill.core.errors import TidemillError, did_you_mean
@@ -62,12 +63,25 @@ class LazyGroup(click.Group):
         module, _, name = self._at[cmd_name][0].partition(":")
         command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)
+        if ctx.resilient_parsing:
+            # A shell completes what is typed.
+            import_module("tidemill.cli.completed_names").complete_names(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete the names of commands without importing any, or else options."""
+        found = [
+            CompletionItem(name, help=help)
+            for name, (_, help) in self._at.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self._at and not args[0].startswith("-"):
+        known = args[0] in self._at or args[0].startswith("-")
+        if not known and not ctx.resilient_parsing:
             advice = did_you_mean(args[0], self._at)
             raise click.UsageError(f"there is no command {args[0]!r} ({advice})", ctx)
         return super().resolve_command(ctx, args)
@@ -83,7 +97,7 @@ class LazyGroup(click.Group):
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         named = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
-        if self._default and not named:
+        if self._default and not named and not ctx.resilient_parsing:
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 
