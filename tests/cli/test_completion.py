@@ -13,8 +13,7 @@ from click.shell_completion import ShellComplete
 
 from tests.support.commands import edit, tidemill
 from tidemill.cli import cli
-from tidemill.cli.completed_names import Named
-from tidemill.project.completion import find_names
+from tidemill.project.completion import Named, find_names
 from tools import programs
 
 SCHEDULES = """
