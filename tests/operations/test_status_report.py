@@ -40,8 +40,16 @@ def test_a_stage_fails_if_its_last_attempts_did() -> None:
         run("r1", StageTotals(stage="sales", failed=1), StageTotals(stage="tills", failed=1)),
     ]
     assert failing_stages(runs) == (
-        Fact(text="features failed: no column", command="tidemill runs logs r2 features"),
-        Fact(text="tills failed: see its log", command="tidemill runs logs r1 tills"),
+        Fact(
+            text="features failed: no column",
+            stage="features",
+            command="tidemill runs logs r2 features",
+        ),
+        Fact(
+            text="tills failed: see its log",
+            stage="tills",
+            command="tidemill runs logs r1 tills",
+        ),
     )
 
 

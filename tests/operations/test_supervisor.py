@@ -67,8 +67,12 @@ class World:
             if isinstance(order, StartChild):
                 self.up.note_description(order.number, self.description, self.now)
                 given += self.jobs()
-            elif isinstance(order, GiveJob):
+            elif isinstance(order, GiveJob) and order.job.task is DutyTask.RUN:
                 given.append(order.job)
+            elif isinstance(order, GiveJob):
+                # Upkeep is done at once, and changes nothing.
+                self.up.note_answer(order.number, replace(OK, dues=self.up._dues), self.now)
+                given += self.jobs()
         return given
 
     def busy(self) -> int:
@@ -85,6 +89,7 @@ class World:
         assert job.because[0] == STARTED
         assert job.look_first
         self.answer()
+        assert self.jobs() == []
         return self
 
 
@@ -261,7 +266,7 @@ def test_changed_code_waits_for_a_person_if_that_is_wanted() -> None:
 
 def test_dues_are_acted_on_once() -> None:
     due = Due(task=DutyTask.RUN, at=WALL + 50.0, because="nightly")
-    world = World()
+    world = World(description=replace(SHOP, dues=(due,)))
     world.jobs()
     world.answer(replace(OK, dues=(due,)))
     assert world.up.wake_at(1.0, WALL + 1.0) == 50.0
@@ -280,14 +285,12 @@ def test_dues_are_acted_on_once() -> None:
 
 def test_a_plan_is_made_now_and_then_and_more_often_for_sources_that_tell_nothing() -> None:
     world = World().begun()
-    assert world.jobs(3_500.0) != []
+    assert world.jobs(3_599.0) == []
+    assert len(world.jobs(3_600.0)) == 1
     world = World(description=replace(SHOP, sources=(SALES, SourcePlace(stage="tills")))).begun()
     assert world.jobs(59.0) == []
     (job,) = world.jobs(60.0)
     assert job.because == ("tills can only be asked whether it changed",)
-    channel = replace(SETTINGS, channel="news", channel_url="env:URL")
-    world = World(channel, world.description).begun()
-    assert world.jobs(60.0) == []
 
 
 def test_upkeep_is_done_beside_a_run() -> None:
@@ -311,6 +314,38 @@ def test_upkeep_is_done_beside_a_run() -> None:
     assert world.up.last is None
 
 
+def test_upkeep_after_a_run_waits_for_the_process_of_the_next_one() -> None:
+    world = World()
+    world.jobs()
+    world.up.note_change("sales", 1.0)
+    world.now = 3.0
+    world.answer()
+    # There is one process, and the change comes first.
+    (order,) = world.orders()
+    assert isinstance(order, GiveJob)
+    assert order.job.task is DutyTask.RUN
+    assert world.orders(59.0) == []
+    assert world.orders(60.0) == [StartChild(2)]
+
+
+def test_where_schedules_alone_start_runs_changes_start_none() -> None:
+    due = Due(task=DutyTask.RUN, at=WALL + 50.0, because="nightly")
+    waits = replace(SETTINGS, on_data="schedule")
+    world = World(waits, replace(SHOP, dues=(due,)))
+    assert len(world.jobs()) == 1
+    world.answer(replace(OK, dues=(due,)))
+    world.up.note_change("sales", 1.0)
+    assert world.jobs(49.0) == []
+    (job,) = world.jobs(50.0)
+    assert job.because == ("nightly",)
+    later = replace(due, at=WALL + 5_000.0)
+    world.answer(replace(FAILED, dues=(later,)))
+    # The schedule says when it is tried again.
+    assert world.up.failure is not None
+    assert world.jobs(4_999.0) == []
+    assert len(world.jobs(5_000.0)) == 1
+
+
 def test_a_process_without_work_is_released() -> None:
     world = World(replace(SETTINGS, idle=20.0)).begun()
     assert world.orders(19.0) == []
@@ -326,11 +361,16 @@ def test_a_process_without_work_is_released() -> None:
 def test_a_process_is_replaced_after_many_jobs() -> None:
     world = World()
     world.jobs()
-    for number in range(49):
+    for number in range(24):
         world.answer()
+        assert world.jobs() == []
         world.up.note_change("sales", world.now)
         assert len(world.jobs(2.0 * number + 2)) == 1
     world.answer()
+    # Every run is followed by upkeep.
+    (upkeep,) = world.orders()
+    assert isinstance(upkeep, GiveJob)
+    world.up.note_answer(1, OK, world.now)
     assert world.orders() == [EndChild(1)]
 
 
@@ -372,6 +412,8 @@ def test_the_server_is_replaced_once_changed_code_can_be_imported() -> None:
     assert StartChild(2) in orders
     world.up.note_end(1, "", 3.1)
     world.up.note_description(2, world.description, 4.0)
+    world.orders(4.0)
+    world.answer()
     world.orders(4.0)
     world.answer()
     assert EndServer() in world.orders(5.0)

@@ -26,8 +26,7 @@ def test_every_setting_is_read() -> None:
             "idle": 0,
             "on_change": "plan",
             "max_catch_up": 5,
-            "channel": "news",
-            "channel_url": "env:DATABASE_URL",
+            "on_data": "schedule",
         },
         PLACE,
     )
@@ -38,8 +37,7 @@ def test_every_setting_is_read() -> None:
         idle=0.0,
         on_change="plan",
         max_catch_up=5,
-        channel="news",
-        channel_url="env:DATABASE_URL",
+        on_data="schedule",
     )
 
 
@@ -55,11 +53,11 @@ def test_every_setting_is_read() -> None:
         ({"drain": float("nan")}, "drain = 'nan' is not a duration"),
         ({"max_catch_up": 0}, "max_catch_up = 0 is not a whole number from 1"),
         ({"max_catch_up": True}, "max_catch_up = True is not a whole number from 1"),
-        ({"channel": 5}, "channel = 5 is not text"),
+        ({"on_change": 5}, "on_change = 5 is not text"),
+        ({"on_data": "ask"}, "on_data = 'ask' is not one of 'run', 'schedule'"),
         ({"on_change": "ask"}, "on_change = 'ask' is not one of 'run', 'plan'"),
         ({"settle": "1m"}, "settle is longer than max_wait"),
         ({"retry": "2h"}, "retry is longer than retry_max"),
-        ({"channel": "news"}, "channel and channel_url belong together"),
     ],
 )
 def test_a_bad_setting_is_named(table: dict[str, Any], said: str) -> None:

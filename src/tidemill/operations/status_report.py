@@ -16,9 +16,10 @@ LEAST_FREE = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line about a project: who has to act on it, if anybody, and the command to look."""
+    """One line about a project, or a `stage` of it: who has to act, if anybody, and the command to look."""
 
     text: str
+    stage: str = ""
     owner: str = ""
     command: str = ""
 
@@ -63,7 +64,8 @@ def failing_stages(runs: Iterable[RunInfo]) -> tuple[Fact, ...]:
             if stage.failed:
                 why = causes.get(stage.stage, "see its log")
                 command = f"tidemill runs logs {run.id} {stage.stage}"
-                found.append(Fact(text=f"{stage.stage} failed: {why}", command=command))
+                text = f"{stage.stage} failed: {why}"
+                found.append(Fact(text=text, stage=stage.stage, command=command))
     return tuple(found)
 
 

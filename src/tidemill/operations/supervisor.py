@@ -42,6 +42,8 @@ from tidemill.operations.watch import (
 _MOST_JOBS = 50
 # Seconds until an interrupted job is killed, a busy environment is tried again, a server counts as steady.
 _INTERRUPT_S, _BUSY_S, _STEADY_S = 10.0, 2.0, 60.0
+# How often alerts are looked after while a process is there.
+_CHECK_S = 60.0
 STARTED = "tidemill up started"
 
 
@@ -69,13 +71,19 @@ class Supervisor:
         self._numbers = 0
         self._code = 0
         self._planned_at = self._kept_up_at = self._active_at = now
-        self._is_server_old = False
+        self._is_server_old = self._has_run = False
         self._drain_until: float | None = None
 
     def note_change(self, source: str, now: float, example: str = "", count: int = 1) -> None:
-        """A source changed; what failed is tried again with it."""
+        """A source changed; what failed is tried again with it. Nothing if schedules alone start runs."""
+        if self._waits_for_schedules:
+            return
         self.changes[source] = add_change(self.changes.get(source), now, example, count)
         self.failure = None
+
+    @property
+    def _waits_for_schedules(self) -> bool:
+        return self.settings.on_data == "schedule"
 
     def note_code_change(self, now: float, example: str) -> None:
         """A file of the workflow's code or of its settings changed."""
@@ -105,12 +113,12 @@ class Supervisor:
         self.children[number] = replace(
             child, phase=ChildPhase.READY, since=now, job=None, jobs=child.jobs + 1
         )
-        self._active_at = self._kept_up_at = now
         self._dues, self.broken = answer.dues, None
         self._acted = {due: at for due, at in self._acted.items() if due in answer.dues}
         if job is None or job.task is not DutyTask.RUN:
+            self._kept_up_at, self._has_run = now, False
             return
-        self.last, self._planned_at = answer, now
+        self.last, self._planned_at, self._active_at, self._has_run = answer, now, now, True
         self._judge(job, answer, now)
 
     def note_end(self, number: int, why: str, now: float) -> None:
@@ -124,7 +132,7 @@ class Supervisor:
             self._fail(why, now)
             self._undo(child.job)
         else:
-            self._kept_up_at = now
+            self._kept_up_at, self._has_run = now, False
 
     def note_server_end(self, why: str, now: float) -> None:
         """The server ended, though nobody told it to, or as it was told."""
@@ -148,8 +156,9 @@ class Supervisor:
     def is_idle(self) -> bool:
         """Whether nothing runs, and nothing waits but for a time."""
         busy = any(child.job is not None for child in self.children.values())
-        waiting = self._wanted or self.changes or self.backlog or self.code_change
-        return not busy and (not waiting or self.failure is not None or bool(self.held))
+        waiting = self._wanted or self.changes or self.backlog or self.code_change or self._has_run
+        blocked = (self.failure is not None or bool(self.held)) and not self._has_run
+        return not busy and (not waiting or blocked)
 
     def orders(self, now: float, wall: float) -> tuple[Order, ...]:
         """What is to be done now; it counts as begun."""
@@ -177,11 +186,8 @@ class Supervisor:
         times = [at for _, at, _ in self._coming(now, wall)]
         if self.code_change is not None:
             times.append(self._code_settled_at())
-        times += [
-            child.since + self.settings.idle
-            for child in self.children.values()
-            if child.phase is ChildPhase.READY
-        ]
+        if self._ready_child() is not None:
+            times.append(self._active_at + self.settings.idle)
         if self._drain_until is not None:
             times += [self._drain_until, self._drain_until + _INTERRUPT_S]
         return min((at for at in times if at > now), default=now + self.settings.poll)
@@ -220,8 +226,9 @@ class Supervisor:
 
     def _fail(self, why: str, now: float) -> None:
         failure = self._failure(self.failure, why, now)
-        # What changed meanwhile may have mended it.
-        self.failure = replace(failure, retry_at=now) if self.changes else failure
+        # What changed meanwhile may have mended it; a schedule has its own time.
+        at_once = bool(self.changes) or self._waits_for_schedules
+        self.failure = replace(failure, retry_at=now) if at_once else failure
 
     def _break(self, why: str, now: float) -> None:
         self.broken = self._failure(self.broken, why, now)
@@ -242,8 +249,7 @@ class Supervisor:
         if not self._is_busy(DutyTask.RUN) and not self.held:
             yield from self._coming_runs(now, wall)
         if not self._is_busy(DutyTask.UPKEEP):
-            at = self._kept_up_at + self.settings.check_every
-            yield DutyTask.UPKEEP, at, "alerts, reviews and sweeps are looked after regularly"
+            yield DutyTask.UPKEEP, *self._next_upkeep(now)
             yield from self._coming_dues(DutyTask.UPKEEP, now, wall)
         if self.server_since is None and self.server_failure is not None and self._is_served():
             failure = self.server_failure
@@ -258,23 +264,35 @@ class Supervisor:
             yield DutyTask.RUN, max(now, earliest), reason
         if self.backlog is not None:
             yield DutyTask.RUN, max(now, earliest), str(self.backlog)
-        if self.failure is not None and self.failure.count:
+        if self.failure is not None and self.failure.count and not self._waits_for_schedules:
             times = "once" if self.failure.count == 1 else f"{self.failure.count} times"
             yield DutyTask.RUN, earliest, f"it failed {times}: {self.failure.why}"
         for task, at, because in self._coming_dues(DutyTask.RUN, now, wall):
             yield task, max(at, earliest), because
+        if not self._waits_for_schedules:
+            yield DutyTask.RUN, *self._next_plan(earliest)
+
+    def _next_plan(self, earliest: float) -> tuple[float, str]:
         every, why = self.settings.plan_every, "a plan is made regularly, whatever was noticed"
         if unwatched := self._unwatched():
             every = min(every, self.settings.poll)
             why = f"{', '.join(unwatched)} can only be asked whether it changed"
-        yield DutyTask.RUN, max(self._planned_at + every, earliest), why
+        return max(self._planned_at + every, earliest), why
 
     def _unwatched(self) -> list[str]:
-        """The stages whose sources no file tells about, unless a channel announces them."""
+        """The stages whose sources no file tells about."""
         known = self.description
-        if known is None or self.settings.channel:
+        if known is None:
             return []
         return [place.stage for place in known.sources if not (place.pattern or place.paths)]
+
+    def _next_upkeep(self, now: float) -> tuple[float, str]:
+        if self._has_run:
+            return now, "a run ended"
+        # To ask a process that is there costs next to nothing.
+        every = self.settings.check_every
+        every = min(every, _CHECK_S) if self._ready_child() is not None else every
+        return self._kept_up_at + every, "alerts, reviews and sweeps are looked after regularly"
 
     def _coming_dues(
         self, task: DutyTask, now: float, wall: float
@@ -312,18 +330,22 @@ class Supervisor:
                 continue
             child = self._ready_child()
             if child is None or self.description is None:
-                needed += 1
+                needed += self._is_urgent(job, now)
                 continue
             self._begin(child, job, now, wall)
             yield GiveJob(child.number, job)
         yield from self._prepare(needed, now)
         yield from self._release(now)
 
+    def _is_urgent(self, job: UpJob, now: float) -> bool:
+        """Whether a process is started for a job; upkeep after a run can wait for the one that runs."""
+        return job.task is DutyTask.RUN or now - self._kept_up_at >= _CHECK_S
+
     def _begin(self, child: Child, job: UpJob, now: float, wall: float) -> None:
         self.children[child.number] = replace(child, phase=ChildPhase.BUSY, since=now, job=job)
-        self._active_at = now
         self._acted |= {due: now for due in self._dues if due.task is job.task and due.at <= wall}
         if job.task is DutyTask.RUN:
+            self._active_at = now
             self.changes, self._wanted = {}, ()
 
     def _prepare(self, needed: int, now: float) -> Iterator[Order]:
@@ -332,12 +354,10 @@ class Supervisor:
         # While a file is still being written, the process that will read it can start.
         soon = bool(self.changes) and not self.held and not self._is_busy(DutyTask.RUN)
         spare = soon or self.description is None or now - self._active_at < self.settings.idle
-        starting = sum(
-            child.phase in (ChildPhase.STARTING, ChildPhase.READY)
-            for child in self.children.values()
-        )
-        wanted = max(needed, int(spare and not self._is_busy(DutyTask.RUN)))
-        if can_start and starting < wanted:
+        phases = [child.phase for child in self.children.values()]
+        coming = sum(phase in (ChildPhase.STARTING, ChildPhase.READY) for phase in phases)
+        is_alone = all(phase is ChildPhase.ENDING for phase in phases)
+        if can_start and (coming < needed or (spare and is_alone)):
             self._numbers += 1
             child = Child(
                 number=self._numbers, phase=ChildPhase.STARTING, since=now, code=self._code
@@ -350,7 +370,7 @@ class Supervisor:
         for child in [*self.children.values()]:
             if child.phase is not ChildPhase.READY:
                 continue
-            idle = now - child.since >= self.settings.idle and not self.changes
+            idle = now - self._active_at >= self.settings.idle and not self.changes
             if idle or child.jobs >= _MOST_JOBS:
                 yield self._end(child, now)
 

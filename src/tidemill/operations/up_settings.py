@@ -9,8 +9,8 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import is_finite, parse_seconds
 
-# What happens when the code of the workflow changes.
-ON_CHANGE = ("run", "plan")
+# What happens when the code of the workflow changes, and when data changes.
+_CHOICES = {"on_change": ("run", "plan"), "on_data": ("run", "schedule")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +19,12 @@ class UpSettings:
 
     It runs a source that changed once nothing has changed for `settle`, at the latest `max_wait` after the
     first change. Sources that the system can't watch are listed each `poll`, and a plan is made each
-    `plan_every`, whatever happened. Changed code is run, or only planned (`on_change`). A run that finds
-    more than `max_catch_up` partitions of a stage to do takes so many at a time. What failed is tried again
-    after `retry`, then twice that and so on, up to `retry_max`. Alerts, reviews and sweeps are looked after
-    each `check_every`. A prepared process without work is released after `idle`. When `up` is stopped it
-    waits for the run up to `drain`. Endpoints are served unless `serve` is false. A `channel` of a
-    PostgreSQL database named by `channel_url` announces changes there.
+    `plan_every`, whatever happened. Changed code is run, or only planned (`on_change`); changed data is run,
+    or left to schedules (`on_data`). A run that finds more than `max_catch_up` partitions of a stage to do
+    takes so many at a time. What failed is tried again after `retry`, then twice that and so on, up to
+    `retry_max`. Alerts, reviews and sweeps are looked after each `check_every`. A prepared process without
+    work is released after `idle`. When `up` is stopped it waits for the run up to `drain`. Endpoints are
+    served unless `serve` is false.
     """
 
     serve: bool = True
@@ -33,14 +33,13 @@ class UpSettings:
     poll: float = 60.0
     plan_every: float = 3_600.0
     on_change: str = "run"
+    on_data: str = "run"
     max_catch_up: int = 30
     retry: float = 10.0
     retry_max: float = 1_800.0
     check_every: float = 300.0
     idle: float = 600.0
     drain: float = 30.0
-    channel: str = ""
-    channel_url: str = ""
 
 
 def parse_up_settings(table: Mapping[str, Any], place: str) -> UpSettings:
@@ -51,15 +50,14 @@ def parse_up_settings(table: Mapping[str, Any], place: str) -> UpSettings:
             raise UsageError(f"{place} {name}: {did_you_mean(name, kinds)}")
     values: dict[str, Any] = {name: _value(kinds, name, table[name], place) for name in table}
     found = UpSettings(**values)
-    if found.on_change not in ON_CHANGE:
-        raise UsageError(
-            f"{place} on_change = {found.on_change!r} is not one of {', '.join(map(repr, ON_CHANGE))}"
-        )
+    for name, choices in _CHOICES.items():
+        if getattr(found, name) not in choices:
+            raise UsageError(
+                f"{place} {name} = {getattr(found, name)!r} is not one of {', '.join(map(repr, choices))}"
+            )
     for low, high in (("settle", "max_wait"), ("retry", "retry_max")):
         if getattr(found, low) > getattr(found, high):
             raise UsageError(f"{place} {low} is longer than {high}: make it shorter")
-    if bool(found.channel) != bool(found.channel_url):
-        raise UsageError(f"{place} channel and channel_url belong together")
     return found
 
 

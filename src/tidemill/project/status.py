@@ -20,7 +20,11 @@ from tidemill.ledger.event import Judged, RunStarted
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.run import RunInfo
 from tidemill.ledger.workflow_scope import split_name
+from tidemill.operations.duty import Duty, DutyTask
+from tidemill.operations.io.incident_log import IncidentLog
+from tidemill.operations.io.schedule_reader import ScheduleReader
 from tidemill.operations.io.up_files import read_reports
+from tidemill.operations.schedule import next_due
 from tidemill.operations.status_report import (
     Fact,
     StatusReport,
@@ -32,6 +36,7 @@ from tidemill.operations.status_report import (
 )
 from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.ports.ledger import Ledger, State
+from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings, load_workflow
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.workflow.environment import PRODUCTION
@@ -63,7 +68,7 @@ def read_status(
     try:
         name = _workflow_name(settings, shared, (*alive, *dead))
         ledger = WorkflowLedger(shared, name, ())
-        return _report(ledger, name, environment, home, (alive, dead))
+        return _report(settings, ledger, name, environment, (alive, dead))
     finally:
         shared.close()
 
@@ -80,17 +85,19 @@ def _workflow_name(settings: Settings, shared: Ledger, reports: tuple[UpReport, 
 
 
 def _report(
+    settings: Settings,
     ledger: Ledger,
     workflow: str,
     environment: str,
-    home: Path,
     reports: tuple[list[UpReport], list[UpReport]],
 ) -> StatusReport:
-    now, state = time.time(), ledger.state(environment)
+    now, state, home = time.time(), ledger.state(environment), settings.root / settings.home
     if environment != PRODUCTION and environment not in state.environments:
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
         raise UsageError(f"there is no environment {environment!r}; there are {known}")
     alive, dead = reports
+    incidents = tuple(_incidents(ledger, environment, now))
+    told = {fact.stage for fact in incidents}
     last = [run for run in list_runs(ledger, None) if run.environment == environment][:_RUNS]
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
@@ -102,8 +109,10 @@ def _report(
         up=describe_supervisors(alive, dead),
         wrong=(
             *supervisor_faults(alive, dead),
-            *failing_stages(last),
-            *_stale_tables(ledger, environment),
+            *incidents,
+            # What an incident is about is told by it.
+            *(fact for fact in failing_stages(last) if fact.stage not in told),
+            *(fact for fact in _stale_tables(ledger, environment) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
             *disk_fault(disk.free, str(home)),
         ),
@@ -111,7 +120,8 @@ def _report(
         running=tuple(
             _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
         ),
-        due=tuple(duty for one in working for duty in one.duties),
+        due=tuple(duty for one in working for duty in one.duties)
+        or tuple(_schedule_duties(settings, ledger, environment, now)),
         notes=(*_backlogs(working), *_deliveries(state), *(n for one in working for n in one.notes)),
         free=disk.free,
         size=os.stat(home / "ledger.db").st_size,
@@ -133,7 +143,35 @@ def _stale_tables(ledger: Ledger, environment: str) -> Iterator[Fact]:
     for stage, judged in newest.items():
         for finding in judged.verdict.findings:
             text = f"{stage}: {finding.message or finding.rule}"
-            yield Fact(text=text, command=f"tidemill explain {stage}")
+            yield Fact(text=text, stage=stage, command=f"tidemill explain {stage}")
+
+
+def _incidents(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
+    log = IncidentLog(ledger, environment)
+    log.read()
+    for state in log.incidents:
+        if state.is_open and state.environment == environment:
+            held = next((each for each in log.silences if each.holds(state, now)), None)
+            silenced = f"; silenced by {held.silence.actor}" if held else ""
+            yield Fact(
+                text=f"{state.severity}: {state.cause.title}{silenced}",
+                stage=state.cause.stage,
+                command=f"tidemill incidents show {state.id}",
+            )
+
+
+def _schedule_duties(
+    settings: Settings, ledger: Ledger, environment: str, now: float
+) -> Iterator[Duty]:
+    """What schedules will ask for once a `tidemill up` works."""
+    if not settings.schedules:
+        return
+    records = ScheduleReader(ledger).records()
+    for schedule in declared_schedules(settings).schedules:
+        found = next_due(schedule, records.get(schedule.name), now)
+        if schedule.environment == environment and found.due is not None:
+            because = f"schedule {schedule.name}: {found.because}"
+            yield Duty(task=DutyTask.RUN, because=because, at=found.due)
 
 
 def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
 from tidemill.core.errors import ConflictError, GateError, TidemillError
+from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
 from tidemill.ledger.run import Receipt, Status
 from tidemill.operations.duty import Due, DutyTask
 from tidemill.operations.supervision import (
@@ -54,7 +56,7 @@ def describe_project(project: Project) -> WorkflowDescription:
 def do_job(project: Project, job: UpJob) -> JobAnswer:
     """Run what is due, or look after alerts, reviews and sweeps only."""
     if job.task is DutyTask.RUN:
-        return _run(project, job)
+        return replace(_run(project, job), dues=_dues(project))
     return JobAnswer(ending=Ending.OK, notes=_keep_up(project), dues=_dues(project))
 
 
@@ -94,35 +96,46 @@ def _code_files(root: Path) -> Iterator[str]:
 
 
 def _run(project: Project, job: UpJob) -> JobAnswer:
-    if project.settings.up.on_change == "plan" and (held := _unaccepted_code(project)):
+    settings = project.settings.up
+    if settings.on_change == "plan" and (held := _unaccepted_code(project)):
         return JobAnswer(
             ending=Ending.HELD,
             summary=f"{held}; look with `tidemill plan`, and accept with `tidemill run`",
-            dues=_dues(project),
             seq=project.tools.ledger.state(project.environment).seq,
         )
+    try:
+        ticks = _run_ticks(project)
+        if settings.on_data == "schedule":
+            return _joined(ticks, JobAnswer(ending=Ending.OK, summary="nothing is due"))
+        return _joined(ticks, _run_changes(project, look_first=job.look_first or bool(ticks)))
+    except ConflictError as error:
+        return JobAnswer(ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code)
+
+
+def _run_ticks(project: Project) -> list[JobAnswer]:
+    """Run what schedules ask for in this environment."""
+    if not project.settings.schedules:
+        return []
+    due = project.schedules.due(project.tools.clock())
+    own = [tick for tick in due if tick.environment == project.environment]
+    return [_answer_of(project.schedules.run(tick, command=COMMAND)) for tick in own]
+
+
+def _run_changes(project: Project, *, look_first: bool) -> JobAnswer:
+    """Run everything that isn't up to date; a part of it, if it is too much at once."""
     backlog = None
-    if job.look_first:
+    if look_first:
         plan = project.plan()
         if not _has_work(project, plan):
-            return JobAnswer(
-                ending=Ending.OK,
-                summary="nothing to do",
-                notes=_keep_up(project),
-                dues=_dues(project),
-            )
+            return JobAnswer(ending=Ending.OK, summary="nothing to do")
         steps = Counter(step.stage for step in plan.steps)
         backlog = catch_up(steps, project.settings.up.max_catch_up)
-    try:
-        receipt = project.run(
-            limit=None if backlog is None else backlog.at_once,
-            command=COMMAND,
-            raise_on_failure=False,
-        )
-    except ConflictError as error:
-        return JobAnswer(
-            ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code, dues=_dues(project)
-        )
+    limit = None if backlog is None else backlog.at_once
+    receipt = project.run(limit=limit, command=COMMAND, raise_on_failure=False)
+    return replace(_answer_of(receipt), backlog=backlog)
+
+
+def _answer_of(receipt: Receipt) -> JobAnswer:
     ending = _ending(receipt)
     return JobAnswer(
         ending=ending,
@@ -130,9 +143,21 @@ def _run(project: Project, job: UpJob) -> JobAnswer:
         run=receipt.run,
         exit_code=receipt.exit_code,
         failures=_failures(receipt) if ending is Ending.FAILED else (),
-        backlog=backlog,
-        notes=_keep_up(project),
-        dues=_dues(project),
+    )
+
+
+def _joined(ticks: Sequence[JobAnswer], last: JobAnswer) -> JobAnswer:
+    """One answer for the runs of ticks and the last one: as bad as the worst, with what all say."""
+    every = [*ticks, last]
+    ran = [answer for answer in every if answer.run] or every[-1:]
+    worst = max(every, key=lambda answer: (answer.ending is not Ending.OK, answer.exit_code))
+    return replace(
+        last,
+        ending=worst.ending,
+        exit_code=worst.exit_code,
+        run=ran[-1].run,
+        summary="\n".join(answer.summary for answer in ran),
+        failures=tuple(cause for answer in every for cause in answer.failures),
     )
 
 
@@ -176,17 +201,50 @@ def _failures(receipt: Receipt) -> tuple[str, ...]:
 
 def _keep_up(project: Project) -> tuple[str, ...]:
     """Do what is due beside runs; return what failed, which fails no run."""
-    space = project.workspace
-    try:
-        end_overdue_reviews(space)
-        return announce_reviews(space)
-    except TidemillError as error:
-        return (str(error),)
+    space, notes = project.workspace, list[str]()
+    for duty in (_keep_reviews_up, _check_alerts):
+        try:
+            notes += duty(project)
+        except TidemillError as error:
+            notes.append(space.redactor.redact(str(error)))
+    return tuple(notes)
+
+
+def _keep_reviews_up(project: Project) -> Iterable[str]:
+    end_overdue_reviews(project.workspace)
+    return announce_reviews(project.workspace)
+
+
+def _check_alerts(project: Project) -> Iterable[str]:
+    return project.alerts.check().failures
 
 
 def _dues(project: Project) -> tuple[Due, ...]:
     """The times at which something is due that no change of a source tells."""
-    return tuple(_training_dues(project))
+    return (*_schedule_dues(project), *_training_dues(project), *_review_dues(project))
+
+
+def _schedule_dues(project: Project) -> Iterator[Due]:
+    if not project.settings.schedules:
+        return
+    schedules = project.schedules
+    own = {
+        each.name
+        for each in schedules.declared.schedules
+        if each.environment == project.environment
+    }
+    for next_one in schedules.upcoming(project.tools.clock()):
+        if next_one.schedule in own and next_one.due is not None:
+            because = f"schedule {next_one.schedule}: {next_one.because}"
+            yield Due(task=DutyTask.RUN, at=next_one.due, because=because)
+
+
+def _review_dues(project: Project) -> Iterator[Due]:
+    facts = project.tools.ledger.events(kinds=REVIEW_EVENTS)
+    for state in fold_reviews(facts, project.environment).values():
+        if state.is_open and state.expires is not None:
+            because = f"the time to decide review {state.review.id} ends"
+            yield Due(task=DutyTask.UPKEEP, at=state.expires, because=because)
 
 
 def _training_dues(project: Project) -> Iterator[Due]:

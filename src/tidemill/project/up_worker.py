@@ -9,13 +9,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from tidemill.core.errors import AccessError, TidemillError, describe_error
 from tidemill.core.openmp import spin_limit
 from tidemill.core.redaction import redact
 from tidemill.governance.permissions import Permission
+from tidemill.operations.duty import DutyTask
 from tidemill.operations.io.home_watch import require_same_ledger
 from tidemill.operations.io.job_channel import ChildMessage, ChildOptions, decode_line, encode_line
 from tidemill.operations.supervision import Ending, JobAnswer, UpJob
@@ -37,10 +39,13 @@ def main(descriptor: int, text: str) -> None:
         def say(message: ChildMessage) -> None:
             stream.sendall(encode_line(message))
 
+        upkeep = _Upkeep(options)
         try:
             say(_begin(options))
             for line in lines:
-                say(_answer(options, decode_line(line, UpJob)))
+                job = decode_line(line, UpJob)
+                work = upkeep.do if job.task is DutyTask.UPKEEP else partial(_run, options)
+                say(_answer(job, work))
         except (BrokenPipeError, ConnectionResetError):
             # Whoever asked is gone.
             return
@@ -60,11 +65,31 @@ def _begin(options: ChildOptions) -> ChildMessage:
         return ChildMessage(fault=_fault_text(error), is_refusal=isinstance(error, AccessError))
 
 
-def _answer(options: ChildOptions, job: UpJob) -> ChildMessage:
+class _Upkeep:
+    """Looks after what is due beside runs, with a project that stays open and remembers what it read."""
+
+    def __init__(self, options: ChildOptions) -> None:
+        self._options = options
+        self._opened = ExitStack()
+        self._project: Project | None = None
+
+    def do(self, job: UpJob) -> JobAnswer:
+        if self._project is None:
+            self._project = self._opened.enter_context(_opened(self._options))
+        require_same_ledger(self._project.home / LEDGER, self._options.ledger)
+        return do_job(self._project, job)
+
+
+def _run(options: ChildOptions, job: UpJob) -> JobAnswer:
+    with _opened(options) as project:
+        return do_job(project, job)
+
+
+def _answer(job: UpJob, work: Callable[[UpJob], JobAnswer]) -> ChildMessage:
+    """Do a job, whatever comes of it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with _opened(options) as project:
-            return ChildMessage(answer=do_job(project, job))
+        return ChildMessage(answer=work(job))
     except KeyboardInterrupt:
         return ChildMessage(answer=JobAnswer(ending=Ending.INTERRUPTED, exit_code=130))
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything

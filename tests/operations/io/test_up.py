@@ -89,8 +89,8 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Up:
 
 def test_it_does_what_is_due_and_ends(up: Up) -> None:
     assert up.run(once=True) == 0
-    assert up.jobs() == ["tidemill up started"]
-    assert up.said == ["working", "tidemill up started", "done"]
+    assert up.jobs() == ["tidemill up started", "a run ended"]
+    assert up.said == ["working", "tidemill up started", "done", "done"]
     assert [*(up.folder / ".tidemill" / "up").iterdir()] == []
     # The lease is free again.
     up.ledger.acquire(LEASE, {}, now=0.0, ttl=1.0, dead=is_dead)

@@ -14,6 +14,7 @@ from types import FrameType
 
 from tidemill.core.errors import AccessError, ConflictError, StorageError
 from tidemill.ledger.io.lease_holder import describe_holder, is_dead, this_process
+from tidemill.operations.duty import DutyTask
 from tidemill.operations.io.children import JobProcess, SupervisedProcess
 from tidemill.operations.io.home_watch import ledger_identity, require_same_ledger
 from tidemill.operations.io.job_channel import ChildOptions
@@ -277,16 +278,18 @@ class UpLoop:
                 self._supervisor.note_fault(number, message.fault, now)
                 process.end(now)
             elif message.answer is not None:
+                child = self._supervisor.children[number]
+                is_run = child.job is not None and child.job.task is DutyTask.RUN
                 self._supervisor.note_answer(number, message.answer, now)
-                self._tell(message.answer)
+                self._tell(message.answer, is_run=is_run)
         if process.is_gone:
             self._selector.unregister(process.stream)
             process.close()
             del self._processes[number]
             self._supervisor.note_end(number, process.describe_end(), now)
 
-    def _tell(self, answer: JobAnswer) -> None:
-        self._exit_code = answer.exit_code
+    def _tell(self, answer: JobAnswer, *, is_run: bool) -> None:
+        self._exit_code = answer.exit_code if is_run else self._exit_code
         for line in (answer.summary, *answer.failures, *answer.notes):
             if line:
                 self._say(line)
@@ -309,14 +312,22 @@ class UpLoop:
                 if self._server is not None:
                     self._server.send_signal(signal.SIGTERM)
             case GiveJob(number, job):
-                self._say("; ".join(job.because))
+                if job.task is DutyTask.RUN:
+                    self._say("; ".join(job.because))
                 self._processes[number].give(job)
-            case EndChild(number):
-                self._processes[number].end(now)
-            case InterruptChild(number):
-                self._processes[number].send_signal(signal.SIGINT)
-            case KillChild(number):
-                self._processes[number].kill()
+            case EndChild() | InterruptChild() | KillChild():
+                self._end_child(order, self._processes[order.number], now)
+
+    @staticmethod
+    def _end_child(
+        order: EndChild | InterruptChild | KillChild, process: JobProcess, now: float
+    ) -> None:
+        if isinstance(order, EndChild):
+            process.end(now)
+        elif isinstance(order, InterruptChild):
+            process.send_signal(signal.SIGINT)
+        else:
+            process.kill()
 
     def _start(self, number: int, now: float) -> None:
         options = replace(self._options.child, ledger=self._identity, begins=self._begins)
