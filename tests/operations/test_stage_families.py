@@ -30,7 +30,7 @@ EVENTS: list[Event] = [
 
 def values(metrics: LedgerMetrics, problems: tuple[Problem, ...] = ()) -> dict[object, float]:
     """The samples by name and labels, as a parser of Prometheus reads them."""
-    text = metrics_text(stage_families(metrics, problems, PRICE, NOW))
+    text = metrics_text(stage_families(metrics, problems, PRICE, NOW, "w"))
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -42,28 +42,29 @@ def test_a_parser_reads_them() -> None:
     metrics = folded(recorded(*EVENTS))
     found = values(metrics, find_problems(metrics, NOW))
     prod = ("environment", "prod")
+    flow = ("workflow", "w")
     stage = ("stage", "a")
     expected = {
-        ("tidemill_stage_attempts_total", prod, ("outcome", "ok"), stage): 2,
-        ("tidemill_stage_attempts_total", prod, ("outcome", "failed"), ("stage", ODD)): 1,
-        ("tidemill_stage_cpu_seconds_total", prod, stage): 1.0,
-        ("tidemill_stage_cost_total", ("currency", "EUR"), prod, stage): 1.5,
-        ("tidemill_stage_read_rows_total", prod, stage): 5,
-        ("tidemill_stage_duration_seconds_bucket", prod, ("le", "0.25"), stage): 1,
-        ("tidemill_stage_duration_seconds_bucket", prod, ("le", "14400.0"), stage): 1,
-        ("tidemill_stage_duration_seconds_count", prod, stage): 2,
-        ("tidemill_stage_failing_partitions", prod, ("stage", ODD)): 1,
-        ("tidemill_stage_failing_partitions", prod, stage): 0,
+        ("tidemill_stage_attempts_total", prod, ("outcome", "ok"), stage, flow): 2,
+        ("tidemill_stage_attempts_total", prod, ("outcome", "failed"), ("stage", ODD), flow): 1,
+        ("tidemill_stage_cpu_seconds_total", prod, stage, flow): 1.0,
+        ("tidemill_stage_cost_total", ("currency", "EUR"), prod, stage, flow): 1.5,
+        ("tidemill_stage_read_rows_total", prod, stage, flow): 5,
+        ("tidemill_stage_duration_seconds_bucket", prod, ("le", "0.25"), stage, flow): 1,
+        ("tidemill_stage_duration_seconds_bucket", prod, ("le", "14400.0"), stage, flow): 1,
+        ("tidemill_stage_duration_seconds_count", prod, stage, flow): 2,
+        ("tidemill_stage_failing_partitions", prod, ("stage", ODD), flow): 1,
+        ("tidemill_stage_failing_partitions", prod, stage, flow): 0,
         # The partition is of 2013, and has been published before it began.
-        ("tidemill_stage_watermark_timestamp_seconds", prod, stage): NOW,
-        ("tidemill_stage_freshness_seconds", prod, stage): 0,
-        ("tidemill_stage_published_timestamp_seconds", prod, stage): NOW,
-        ("tidemill_runs_total", prod, ("status", "failed")): 1,
-        ("tidemill_objective_target", prod, ("objective", "steps")): 0.9,
-        ("tidemill_objective_achieved", prod, ("objective", "steps")): 1,
-        ("tidemill_objective_burn_rate", prod, ("objective", "steps"), ("window", "6h")): 0,
-        ("tidemill_problems", prod, ("kind", "failed stage"), ("severity", "ticket")): 1,
-        ("tidemill_ledger_event_number", prod): 5,
+        ("tidemill_stage_watermark_timestamp_seconds", prod, stage, flow): NOW,
+        ("tidemill_stage_freshness_seconds", prod, stage, flow): 0,
+        ("tidemill_stage_published_timestamp_seconds", prod, stage, flow): NOW,
+        ("tidemill_runs_total", prod, ("status", "failed"), flow): 1,
+        ("tidemill_objective_target", prod, ("objective", "steps"), flow): 0.9,
+        ("tidemill_objective_achieved", prod, ("objective", "steps"), flow): 1,
+        ("tidemill_objective_burn_rate", prod, ("objective", "steps"), ("window", "6h"), flow): 0,
+        ("tidemill_problems", prod, ("kind", "failed stage"), ("severity", "ticket"), flow): 1,
+        ("tidemill_ledger_event_number", prod, flow): 5,
     }
     assert {key: found.get(key) for key in expected} == expected
     windows = {dict(key[1:])["window"] for key in found if key[0] == "tidemill_objective_burn_rate"}  # type: ignore[index]
@@ -73,7 +74,9 @@ def test_a_parser_reads_them() -> None:
 def test_nothing_ran_yet() -> None:
     names = {
         family.name
-        for family in stage_families(LedgerMetrics(environment="prod", zone="UTC"), (), PRICE, NOW)
+        for family in stage_families(
+            LedgerMetrics(environment="prod", zone="UTC"), (), PRICE, NOW, "w"
+        )
     }
     assert names == {"tidemill_ledger_event_number"}
     assert len(OBJECTIVES) == 4
@@ -81,8 +84,8 @@ def test_nothing_ran_yet() -> None:
 
 def test_partitions_are_no_labels() -> None:
     many = [attempted(partition=str(number)) for number in range(500)]
-    few = stage_families(folded(recorded(*many[:5])), (), PRICE, NOW)
-    found = stage_families(folded(recorded(*many)), (), PRICE, NOW)
+    few = stage_families(folded(recorded(*many[:5])), (), PRICE, NOW, "w")
+    found = stage_families(folded(recorded(*many)), (), PRICE, NOW, "w")
     assert [len(family.points) for family in found] == [len(family.points) for family in few]
 
 

@@ -92,7 +92,7 @@ def test_counters_never_go_back(tmp_path: Path) -> None:
                 key = (family.name, *labels.values())
                 assert value >= known.get(key, 0)
                 known[key] = value
-    assert known["tidemill_stage_read_rows_total", "prod", "a"] == 5 * 250 * 3
+    assert known["tidemill_stage_read_rows_total", "w", "prod", "a"] == 5 * 250 * 3
 
 
 class Day(tm.Contract, version="1.0.0", key=("date",)):

@@ -31,10 +31,10 @@ _COUNTERS = (
 
 
 def stage_families(
-    metrics: LedgerMetrics, problems: Iterable[Problem], price: Price, now: float
+    metrics: LedgerMetrics, problems: Iterable[Problem], price: Price, now: float, workflow: str
 ) -> list[Family]:
     """All metrics of an environment at a time (Unix seconds); those without points are left out."""
-    label = {"environment": metrics.environment}
+    label = {"workflow": workflow, "environment": metrics.environment}
     totals = sorted(metrics.totals.items())
     families = [
         Family("tidemill_stage_attempts_total", "counter", "Ended attempts at steps by outcome.",

@@ -10,6 +10,7 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import parse_span
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Attempted
+from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.operations.io.metrics_reader import MetricsReader, find_window
 from tidemill.operations.ledger_metrics import DAYS_KEPT, LedgerMetrics
 from tidemill.operations.local_day import day_start, local_day
@@ -69,6 +70,7 @@ class Metrics:
     ) -> None:
         self._ledger = ledger
         self._environment = environment
+        self._workflow = workflow_prefix(workflow).rstrip("/")
         self._clock = clock
         self._freshness = freshness or {}
         self._price = Price(
@@ -82,7 +84,7 @@ class Metrics:
             environment,
             zone=self._zone,
             objectives=settings.slo,
-            kept=_kept_in(settings.root / settings.home, workflow, environment),
+            kept=_kept_in(settings.root / settings.home, self._workflow, environment),
         )
 
     def read(self) -> LedgerMetrics:
@@ -131,7 +133,7 @@ class Metrics:
         now = self._clock()
         metrics = self._reader.read(now)
         problems = find_problems(metrics, now, self._freshness)
-        return stage_families(metrics, problems, self._price, now)
+        return stage_families(metrics, problems, self._price, now, self._workflow)
 
     def prometheus_text(self) -> str:
         """The metrics in the text format of Prometheus."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from tidemill.core.errors import StorageError, UsageError
@@ -62,7 +64,13 @@ def run_up(
         once=once,
         say=lambda text: say(redactor.redact(text)),
     )  # fmt: skip
-    return UpLoop(options).run()
+    with ExitStack() as stack:
+        if settings.metrics.port and not once:
+            # A supervisor that shows no metrics stays smaller.
+            module = import_module("tidemill.project.metrics_page")
+            page = stack.enter_context(module.open_metrics_page(settings, ledger, environment))
+            say(f"metrics: {page.address}")
+        return UpLoop(options).run()
 
 
 def _workflow_option(workflow: str | None) -> tuple[str, ...]:
